@@ -25,7 +25,7 @@ from accounts.billing.admin import (
 )
 from accounts.models import Plan, Subscription, User
 from accounts.staff.admin import RoleAdmin, StaffEventAdmin
-from accounts.staff.roles import may_credit
+from accounts.staff.roles import can_grant_credits
 from accounts.subscriptions import set_plan
 from auteur.admin import (
     EMPTY,
@@ -308,10 +308,10 @@ class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
 
 
 def _grant(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:
-    if not may_credit(by=cast(User, request.user), user=user):
+    if not can_grant_credits(by=cast(User, request.user), user=user):
         raise OwnObjectProblem
     wanted = CreditCorrection(user=user, asked_by_id=staff_id(request), **given)
-    return corrections.ask(wanted)
+    return corrections.request_correction(wanted)
 
 
 def _change_plan(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:

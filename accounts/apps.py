@@ -13,15 +13,15 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         """Say what we hold, encrypt, work on and sweep; refuse plans that there are not."""
         from accounts import personal_data, retention, tasks
-        from accounts.exporting import removal
+        from accounts.exporting import deletion
         from accounts.staff.models import PURPOSE
         from auteur import encryption
 
-        encryption.register("accounts.Authenticator", "secret", purpose=PURPOSE)
-        personal_data.register_holding()
-        removal.register_owner()
-        removal.register_sweep()
-        removal.register_withdrawal()
+        encryption.register_columns("accounts.Authenticator", "secret", purpose=PURPOSE)
+        personal_data.register_personal_data()
+        deletion.register_owner()
+        deletion.register_sweep()
+        deletion.register_revocation()
         retention.register_sweep()
         tasks.register_work()
         _register_billing()
@@ -37,8 +37,8 @@ def _register_billing() -> None:
     if settings.STRIPE_SECRET_KEY:
         import stripe  # noqa: F401 - now, rather than in somebody's request
 
-        from accounts.billing import work
-        from jobs.orchestrator import further
+        from accounts.billing import processing
+        from jobs.orchestrator import periodic
 
-        further.register(work.work_on_billing, seconds=work.ROUND_SECONDS)
-        further.register(work.find_missed_events, seconds=work.FIND_SECONDS)
+        periodic.register_periodic(processing.process_billing, seconds=processing.ROUND_SECONDS)
+        periodic.register_periodic(processing.find_missed_events, seconds=processing.FIND_SECONDS)

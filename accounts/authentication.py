@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from accounts import signup, tokens
 from accounts.api_keys import keys
 from accounts.models import User
-from auteur.api.requests import KeyAuth, address_of
+from auteur.api.requests import KeyAuth, client_address
 from auteur.api.throttling import Failures
 
 SCHEME = "Bearer"
@@ -42,7 +42,7 @@ class TokenAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> Known | None:
         """The user and what they came by; raises ``Throttled`` (429)."""
         scheme, _, bearer = get_authorization_header(request).partition(b" ")
-        address = address_of(request)
+        address = client_address(request)
         if scheme.lower() != SCHEME.lower().encode():
             if not scheme and getattr(request.parser_context["view"], "is_public", False):
                 return None
@@ -52,7 +52,7 @@ class TokenAuthentication(BaseAuthentication):
             return None
         known = _verify(bearer.strip(), address)
         if isinstance(known, tokens.Claims):
-            return signup.user_of(known), known
+            return signup.get_or_create_user(known), known
         return known
 
     def authenticate_header(self, request: Request) -> str:
@@ -122,10 +122,10 @@ def _verify(bearer: bytes, address: str) -> tokens.Claims | Known:
     if digest not in _good:
         failures.check()
     try:
-        if keys.is_key(bearer):
-            known: tokens.Claims | Known = keys.verify(digest, address=address)
+        if keys.is_api_key(bearer):
+            known: tokens.Claims | Known = keys.verify_key(digest, address=address)
         else:
-            known = tokens.verify(_text(bearer))
+            known = tokens.verify_token(_text(bearer))
     except tokens.InvalidTokenProblem:
         _good.forget(digest)
         failures.count()

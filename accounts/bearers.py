@@ -16,7 +16,7 @@ SELECTED = f"""{columns(User, "users")},
 _BY_ID = f"SELECT {SELECTED} FROM users WHERE id = %(user_id)s"  # noqa: S608
 
 
-def user_of(selected: Sequence[Any]) -> User:
+def user_from_row(selected: Sequence[Any]) -> User:
     """The user with the plan that is in force."""
     *row, plan = selected
     user = instance(User, row)
@@ -27,4 +27,4 @@ def user_of(selected: Sequence[Any]) -> User:
 def find_user(user_id: UUID) -> User | None:
     """The user of that id, if there is one."""
     rows = execute_first(_BY_ID, {"user_id": user_id})
-    return user_of(rows[0]) if rows else None
+    return user_from_row(rows[0]) if rows else None

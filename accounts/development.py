@@ -27,4 +27,4 @@ def sign_in(email: str) -> str:
             ledger.grant(user_id=user.pk, amount=CREDITS, description="To try things with")
     if not user.is_active:
         raise signup.AccountInactiveProblem
-    return tokens.issue(user_id=user.pk, email=user.email, lifetime=LIFETIME)
+    return tokens.issue_token(user_id=user.pk, email=user.email, lifetime=LIFETIME)

@@ -5,9 +5,9 @@ from typing import Any
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from accounts.closing.asking import AccountClosingProblem
+from accounts.closing.requests import AccountClosingProblem
 from auteur.api.problems import Problem
-from auteur.api.scopes import refuse
+from auteur.api.scopes import raise_counted
 
 
 class IsOpenAccount(BasePermission):
@@ -20,7 +20,7 @@ class IsOpenAccount(BasePermission):
         """Raises ``AccountClosingProblem`` instead of False."""
         closing_at = getattr(request.user, "closing_at", None)
         if closing_at is not None and not _is_for_closed_accounts(str(request.method), view):
-            refuse(request, view, AccountClosingProblem(closing_at=closing_at.isoformat()))
+            raise_counted(request, view, AccountClosingProblem(closing_at=closing_at.isoformat()))
         return True
 
     def problems_of(self, view: Any, method: str) -> list[type[Problem]]:

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
 from accounts.billing.closing import end_charging, stop_charging
-from accounts.exporting import removal as exports
+from accounts.exporting import deletion as exports
 from accounts.models import (
     AccountExport,
     ApiKey,
@@ -24,23 +24,23 @@ from accounts.models import (
 from accounts.subscriptions import set_plan
 from auteur.database import execute
 from auteur.personal_data import (
-    Holding,
     Listing,
+    PersonalDataSource,
     Steps,
-    holdings,
-    pages,
-    register,
-    removal,
-    rows_of,
+    delete_in_batches,
+    iterate_pages,
+    list_rows,
+    list_sources,
+    register_source,
 )
 
 SECRET = {"password", "is_superuser", "is_staff", "is_active"}
 
 
-def register_holding() -> None:
+def register_personal_data() -> None:
     """To be called once, when Django is ready."""
-    register(
-        Holding(
+    register_source(
+        PersonalDataSource(
             room="accounts",
             owners={
                 "accounts.User": "pk",
@@ -64,18 +64,18 @@ def register_holding() -> None:
             listings=(
                 Listing(
                     "profile",
-                    lambda user_id: rows_of(User.objects.filter(pk=user_id), without=SECRET),
+                    lambda user_id: list_rows(User.objects.filter(pk=user_id), without=SECRET),
                 ),
                 Listing(
                     "subscriptions",
-                    lambda user_id: rows_of(Subscription.objects.filter(user_id=user_id)),
+                    lambda user_id: list_rows(Subscription.objects.filter(user_id=user_id)),
                 ),
                 Listing(
-                    "api_keys", lambda user_id: rows_of(ApiKey.objects.filter(user_id=user_id))
+                    "api_keys", lambda user_id: list_rows(ApiKey.objects.filter(user_id=user_id))
                 ),
                 Listing(
                     "payments",
-                    lambda user_id: rows_of(BillingPayment.objects.filter(user_id=user_id)),
+                    lambda user_id: list_rows(BillingPayment.objects.filter(user_id=user_id)),
                 ),
             ),
         )
@@ -99,13 +99,13 @@ def _scrub(user_id: UUID) -> Steps:
     _scrub_user(user)
     yield user
     for export in AccountExport.objects.filter(user_id=user_id):
-        exports.remove(export)
+        exports.delete_export(export)
         yield export
     keys = ApiKey.objects.filter(user_id=user_id)
     yield keys.filter(revoked_at=None).update(revoked_at=Now())
     yield keys.update(name="", allowed_addresses=[])
     for rows in (Authenticator, RecoveryCodes, AutoTopUp):
-        yield from removal(rows._default_manager.filter(user_id=user_id))
+        yield from delete_in_batches(rows._default_manager.filter(user_id=user_id))
     yield TopUp.objects.filter(user_id=user_id).update(payment_method="")
     yield from _scrub_log(user_id)
     yield from _remove_sessions(user_id)
@@ -127,7 +127,7 @@ def _scrub_log(user_id: UUID) -> Steps:
 
     Names of deleted rows would stay for ever, for nobody knows any more whose they were.
     """
-    for page in pages(LogEntry.objects.exclude(object_repr="", change_message="")):
+    for page in iterate_pages(LogEntry.objects.exclude(object_repr="", change_message="")):
         ids = [entry.pk for entry in page if _is_theirs_or_gone(entry, user_id)]
         yield execute("SELECT scrub_admin_log(%(entries)s)", {"entries": ids})
 
@@ -144,7 +144,7 @@ def _is_theirs_or_gone(entry: LogEntry, user_id: UUID) -> bool:
 def _owners() -> dict[Any, str]:
     return {
         apps.get_model(label): owner
-        for holding in holdings()
+        for holding in list_sources()
         for label, owner in holding.owners.items()
         if owner is not None
     }
@@ -152,6 +152,6 @@ def _owners() -> dict[Any, str]:
 
 def _remove_sessions(user_id: UUID) -> Steps:
     """Staff alone have any, so they are few."""
-    for page in pages(Session.objects.all()):
+    for page in iterate_pages(Session.objects.all()):
         theirs = [one.pk for one in page if one.get_decoded().get("_auth_user_id") == str(user_id)]
         yield Session.objects.filter(pk__in=theirs).delete()

@@ -41,7 +41,7 @@ class Profile:
     """When the account ends, as its user asked for."""
 
 
-def read(*, user: User) -> Profile:
+def read_profile(*, user: User) -> Profile:
     """The profile as it stands."""
     subscription = user.subscription
     return Profile(
@@ -52,17 +52,20 @@ def read(*, user: User) -> Profile:
         subscription=subscription,
         credits=Balance(ledger.balance_of(user_id=user.pk)),
         storage=Storage(
-            quota.used_by(user.pk), quota.limit_of(subscription.plan if subscription else None)
+            quota.count_used_bytes(user.pk),
+            quota.get_limit(subscription.plan if subscription else None),
         ),
         closing_at=user.closing_at,
     )
 
 
-def update(*, user: User, name: str | None = None, avatar_url: str | None = None) -> Profile:
+def update_profile(
+    *, user: User, name: str | None = None, avatar_url: str | None = None
+) -> Profile:
     """Change what is given; an empty string takes it away."""
     given = {"name": name, "avatar_url": avatar_url}
     changes = {field: value for field, value in given.items() if value is not None}
     if changes:
         User.objects.filter(pk=user.pk, is_active=True).update(**changes, updated_at=Now())
         user.refresh_from_db()
-    return read(user=user)
+    return read_profile(user=user)

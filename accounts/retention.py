@@ -50,7 +50,7 @@ WALKS = {"retain_jobs": _of_jobs, "retain_attempts": _of_attempts}
 """By statement, how long it keeps what."""
 
 
-def turn() -> int:
+def sweep_expired_fields() -> int:
     """A page of each table, if it is time; returns how many rows were emptied."""
     return sum(_walk(statement, kept()) for statement, kept in WALKS.items())
 
@@ -70,18 +70,20 @@ def _walk(statement: str, kept: dict[str, Any]) -> int:
 # --- What staff and programs leave ------------------------------------------------------------
 
 
-def ended_sessions() -> QuerySet[Session]:
+def list_ended_sessions() -> QuerySet[Session]:
     """Of staff."""
     return Session.objects.filter(expire_date__lt=Now())
 
 
-def remove_ended_sessions() -> int:
+def delete_ended_sessions() -> int:
     """Remove some of the `ended_sessions`; returns how many."""
-    found = ended_sessions().order_by("expire_date").values_list("pk", flat=True)[:ROWS_AT_ONCE]
+    found = (
+        list_ended_sessions().order_by("expire_date").values_list("pk", flat=True)[:ROWS_AT_ONCE]
+    )
     return Session.objects.filter(pk__in=list(found)).delete()[0]
 
 
-def old_keys() -> QuerySet[ApiKey]:
+def list_old_keys() -> QuerySet[ApiKey]:
     """API keys that ended long ago, of which more is kept than jobs need that name them."""
     if not settings.API_KEYS_KEPT_DAYS:
         return ApiKey.objects.none()
@@ -92,22 +94,22 @@ def old_keys() -> QuerySet[ApiKey]:
 
 
 @transaction.atomic
-def remove_old_keys() -> int:
+def delete_old_keys() -> int:
     """Empty some of the `old_keys`, and remove those that nobody ever used; returns how many.
 
     What was spent by them stays: the ledger audit compares it.
     """
-    held = old_keys().select_for_update(skip_locked=True).order_by("pk")
+    held = list_old_keys().select_for_update(skip_locked=True).order_by("pk")
     found = list(held.values_list("pk", flat=True)[:ROWS_AT_ONCE])
     keys = ApiKey.objects.filter(pk__in=found)
     unused = list(keys.filter(last_used_at=None).values_list("pk", flat=True))
     keys.filter(pk__in=unused).delete()
-    spending.forget(api_key_ids=unused)
+    spending.delete_spending(api_key_ids=unused)
     keys.update(name="", allowed_addresses=[])
     return len(found)
 
 
-def old_log() -> QuerySet[LogEntry]:
+def list_old_log_entries() -> QuerySet[LogEntry]:
     """Of the admin's history, what is no longer kept."""
     if not settings.ADMIN_LOG_KEPT_DAYS:
         return LogEntry.objects.none()
@@ -115,13 +117,13 @@ def old_log() -> QuerySet[LogEntry]:
     return LogEntry.objects.filter(action_time__lt=Now() - kept)
 
 
-def remove_old_log() -> int:
+def delete_old_log_entries() -> int:
     """Have the database remove some of the `old_log`; returns how many.
 
     The application may not remove any itself (decision 42), nor have younger rows removed than of a
     year.
     """
-    found = len(old_log().values_list("pk", flat=True)[:ROWS_AT_ONCE])
+    found = len(list_old_log_entries().values_list("pk", flat=True)[:ROWS_AT_ONCE])
     if found:
         values = {"days": settings.ADMIN_LOG_KEPT_DAYS, "limit": ROWS_AT_ONCE}
         execute("SELECT remove_old_admin_log(%(days)s::int, %(limit)s::int)", values)
@@ -131,15 +133,17 @@ def remove_old_log() -> int:
 def register_sweep() -> None:
     """To be called once, when Django is ready."""
     for sweep in (
-        sweeping.Sweep("prompts, payloads and outcomes no longer kept", None, turn),
+        sweeping.Sweep("prompts, payloads and outcomes no longer kept", None, sweep_expired_fields),
         sweeping.Sweep(
-            "ended sessions of staff", lambda: ended_sessions().count(), remove_ended_sessions
+            "ended sessions of staff", lambda: list_ended_sessions().count(), delete_ended_sessions
         ),
-        sweeping.Sweep("API keys that ended long ago", lambda: old_keys().count(), remove_old_keys),
+        sweeping.Sweep(
+            "API keys that ended long ago", lambda: list_old_keys().count(), delete_old_keys
+        ),
         sweeping.Sweep(
             "entries of the admin's history no longer kept",
-            lambda: old_log().count(),
-            remove_old_log,
+            lambda: list_old_log_entries().count(),
+            delete_old_log_entries,
         ),
     ):
-        sweeping.register(sweep)
+        sweeping.register_sweep(sweep)

@@ -64,7 +64,7 @@ PROBLEMS = (
 """What the bearer of a valid token may be refused with."""
 
 
-def user_of(claims: Claims) -> User:
+def get_or_create_user(claims: Claims) -> User:
     """The active user that a valid token names, made or brought up to date if need be.
 
     One indexed query and no write, but for a first token or a changed address. Raises

@@ -9,8 +9,8 @@ from celery import shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
 
-from accounts.closing import work as closing
-from accounts.exporting import work as exporting
+from accounts.closing import worker as closing
+from accounts.exporting import worker as exporting
 from accounts.exporting.states import EXPORTS
 from auteur import liveness
 from media.tasks import Work
@@ -20,13 +20,13 @@ from media.tasks import register_work as register_with_media
 @shared_task(name="accounts.close", ignore_result=True, time_limit=closing.HARD_LIMIT_SECONDS)
 def close(closing_id: str) -> None:
     """Do what is due for a closed account, if that is still wanted."""
-    closing.run(UUID(closing_id))
+    closing.run_closing(UUID(closing_id))
 
 
 @shared_task(name="accounts.export", ignore_result=True, time_limit=exporting.HARD_LIMIT_SECONDS)
 def export(export_id: str) -> None:
     """Make an archive, if that is still waited for."""
-    exporting.run(UUID(export_id))
+    exporting.run_export(UUID(export_id))
 
 
 WORK = (
@@ -45,5 +45,7 @@ def register_work() -> None:
 def release(**signal: Any) -> None:
     """A worker told to stop (a deploy) lets others have its work at once."""
     for work in WORK:
-        held = work.leases.held_rows(holder__startswith=liveness.name_of(os.getpid(), ""))
+        held = work.leases.held_rows(
+            holder__startswith=liveness.build_process_name(os.getpid(), "")
+        )
         work.leases.release(held, timedelta(0))

@@ -66,7 +66,7 @@ class Claims:
     """A guest, who has not signed in with anything that is theirs."""
 
 
-def verify(token: str) -> Claims:
+def verify_token(token: str) -> Claims:
     """Check a token's signature and claims.
 
     Raises ``TokenExpiredProblem`` or ``InvalidTokenProblem`` (401), and ``UnavailableProblem``
@@ -86,7 +86,7 @@ def has_expired(claims: Claims) -> bool:
     return claims.expires_at <= time.time() - LEEWAY_SECONDS
 
 
-def issue(*, user_id: UUID, email: str, lifetime: timedelta) -> str:
+def issue_token(*, user_id: UUID, email: str, lifetime: timedelta) -> str:
     """Sign a token with the shared secret, as Supabase would; raises ``MissingSecretError``."""
     if not settings.SUPABASE_JWT_SECRET:
         raise MissingSecretError

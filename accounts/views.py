@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import closing, profile
-from accounts.closing.asking import StaffAccountProblem
-from accounts.exporting import asking
+from accounts.closing.requests import StaffAccountProblem
+from accounts.exporting import requests
 from accounts.models import AccountExport, User
 from accounts.serializers import (
     ClosingSerializer,
@@ -52,7 +52,7 @@ class ProfileView(APIView):
     @extend_schema(summary="Read your profile", responses=ProfileSerializer)
     def get(self, request: Request) -> Response:
         """Profile, plan and balance."""
-        return Response(ProfileSerializer(profile.read(user=cast(User, request.user))).data)
+        return Response(ProfileSerializer(profile.read_profile(user=cast(User, request.user))).data)
 
     @extend_schema(
         summary="Change your profile",
@@ -63,7 +63,7 @@ class ProfileView(APIView):
         """Change name or picture, and answer the new profile."""
         changes = ProfileChangesSerializer(data=request.data)
         changes.is_valid(raise_exception=True)
-        changed = profile.update(user=cast(User, request.user), **changes.validated_data)
+        changed = profile.update_profile(user=cast(User, request.user), **changes.validated_data)
         return Response(ProfileSerializer(changed).data)
 
     @extend_schema(
@@ -77,7 +77,7 @@ class ProfileView(APIView):
     )
     def delete(self, request: Request) -> Response:
         """Close it, once however often it is asked for."""
-        closing_at = closing.close(user=cast(User, request.user))
+        closing_at = closing.request_closing(user=cast(User, request.user))
         return Response(ClosingSerializer({"closing_at": closing_at}).data, status=202)
 
 
@@ -98,8 +98,8 @@ class RestoreView(APIView):
     )
     def post(self, request: Request) -> Response:
         """The profile, which has no `closing_at` any more."""
-        user = closing.restore(user=cast(User, request.user))
-        return Response(ProfileSerializer(profile.read(user=user)).data)
+        user = closing.restore_account(user=cast(User, request.user))
+        return Response(ProfileSerializer(profile.read_profile(user=user)).data)
 
 
 class ExportView(APIView):
@@ -108,7 +108,7 @@ class ExportView(APIView):
     needs_account = False
     for_closed_accounts = True
     problems: ClassVar = {
-        "POST": (asking.ExportOpenProblem,),
+        "POST": (requests.ExportOpenProblem,),
         "GET": (NotFoundProblem,),
         "DELETE": (NotFoundProblem,),
     }
@@ -126,7 +126,7 @@ class ExportView(APIView):
         """Have it made."""
         wanted = NewExportSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        made = asking.begin(user=cast(User, request.user), **wanted.validated_data)
+        made = requests.create_export(user=cast(User, request.user), **wanted.validated_data)
         return Response(_told(made), status=202)
 
     @extend_schema(
@@ -137,12 +137,12 @@ class ExportView(APIView):
     )
     def get(self, request: Request) -> Response:
         """How far it is, and where it lies."""
-        return Response(_told(asking.find(user=cast(User, request.user))))
+        return Response(_told(requests.get_export(user=cast(User, request.user))))
 
     @extend_schema(summary="Delete your export", responses={204: None})
     def delete(self, request: Request) -> Response:
         """Remove it, also while it is being made."""
-        asking.delete(user=cast(User, request.user))
+        requests.delete_users_export(user=cast(User, request.user))
         return Response(status=204)
 
 
@@ -151,10 +151,10 @@ def _told(export: AccountExport) -> Any:
         "id": export.pk,
         "status": export.status,
         "progress": export.progress,
-        "include": [asking.MEDIA] if export.with_media else [],
+        "include": [requests.MEDIA] if export.with_media else [],
         "size_bytes": export.file_size_bytes,
         "created_at": export.created_at,
         "expires_at": export.expires_at,
-        "download_url": asking.download_url(export),
+        "download_url": requests.download_url(export),
     }
     return ExportSerializer(told).data

@@ -31,7 +31,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import smart_split
 
 from auteur.api.problems import OUTAGES, Problem, UnavailableProblem
-from auteur.database.ordering import Lately
+from auteur.database.ordering import TimeAtUtc
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ class SelectedFilter(admin.FieldListFilter):
         return str(found) if found else "unknown"
 
 
-class LatelyFilter(admin.DateFieldListFilter):
+class RecentFilter(admin.DateFieldListFilter):
     """By time, with the index of `Lately`."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -155,7 +155,7 @@ class LatelyFilter(admin.DateFieldListFilter):
             return queryset if found is None else found
         since = self.field.to_python(given[-1] if isinstance(given, list) else given)
         return found.filter(
-            GreaterThanOrEqual(Lately(self.field_path), Lately(Value(since, self.field)))
+            GreaterThanOrEqual(TimeAtUtc(self.field_path), TimeAtUtc(Value(since, self.field)))
         )
 
 
@@ -240,7 +240,7 @@ class StaffAdmin(admin.ModelAdmin):
         """The newest first."""
         narrowed = any(name.startswith(("user__", "project__")) for name in request.GET)
         if self.by_lately and not narrowed:
-            return [Lately("created_at").desc()]
+            return [TimeAtUtc("created_at").desc()]
         return super().get_ordering(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

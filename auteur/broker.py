@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 2.0
 AN_EXCHANGE = "amq.direct"  # every RabbitMQ has it
 
 
-def waiting_in(queues: Collection[str]) -> dict[str, int]:
+def count_messages(queues: Collection[str]) -> dict[str, int]:
     """How many messages wait in each queue, not counting those that workers hold.
 
     Raises one of ``BROKER_OUTAGES``.

@@ -47,7 +47,7 @@ def _readable(channel: Any, parse: Callable[..., Any] | None) -> Callable[..., A
         except Exception:  # noqa: BLE001 - whatever it is, kombu would raise it as well
             name = bytes_to_str(queue).rsplit(channel.sep, 1)[0]
             content = element if isinstance(element, bytes) else str(element).encode()
-            dead_letters.set_aside(queue=name, defect=Defect.NOT_A_MESSAGE, content=content)
+            dead_letters.store_dead_letter(queue=name, defect=Defect.NOT_A_MESSAGE, content=content)
             return None
         return answer
 
@@ -94,7 +94,9 @@ class Consumer(consumer.Consumer):
                     defect = Defect.REFUSED
             if defect is not None:
                 queue = str((message.delivery_info or {}).get("routing_key", ""))
-                dead_letters.set_aside(queue=queue, defect=defect, content=_content(message))
+                dead_letters.store_dead_letter(
+                    queue=queue, defect=defect, content=_content(message)
+                )
                 if not message.acknowledged:
                     message.reject_log_error(logger, outages)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
-def available(cpu_max: Path = CPU_MAX) -> int:
+def count_cores(cpu_max: Path = CPU_MAX) -> int:
     """Those it may run on, or fewer where its container gets less time than they have; at least 1.
 
     A container's share is microseconds for each period of so many: `150000 100000` is one and a

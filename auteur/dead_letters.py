@@ -49,7 +49,7 @@ class DeadLetter:
     size_bytes: int
 
 
-def set_aside(*, queue: str, defect: Defect, content: bytes) -> None:
+def store_dead_letter(*, queue: str, defect: Defect, content: bytes) -> None:
     """Keep a message that cannot be read, and log that, without its content. Raise nothing."""
     digest = hashlib.sha256(content).hexdigest()[:12]
     logger.error(
@@ -72,17 +72,17 @@ def set_aside(*, queue: str, defect: Defect, content: bytes) -> None:
         logger.warning("the message with SHA-256 %s is lost: %s", digest, type(exc).__name__)
 
 
-def find_all() -> list[DeadLetter]:
+def list_dead_letters() -> list[DeadLetter]:
     """Return the letters that are kept, the newest first; raise ``redis.RedisError``."""
     return [_parse(element) for element in _client().lrange(KEY, 0, -1)]
 
 
-def count() -> int:
+def count_dead_letters() -> int:
     """Return how many letters are kept; raise ``redis.RedisError``."""
     return int(_client().llen(KEY))
 
 
-def clear() -> int:
+def delete_dead_letters() -> int:
     """Delete all letters; return how many there were."""
     with _client().pipeline() as pipeline:
         pipeline.llen(KEY)

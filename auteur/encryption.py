@@ -35,7 +35,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Renewed:
+class ReencryptionCounts:
     """How many values were encrypted anew, and how many none of our keys can read."""
 
     renewed: int
@@ -58,27 +58,27 @@ def decrypt(stored: bytes | memoryview, *, purpose: str) -> bytes:
         raise UnreadableSecretError from exc
 
 
-def register(model: str, *names: str, purpose: str) -> None:
+def register_columns(model: str, *names: str, purpose: str) -> None:
     """Say which columns of a model hold encrypted values; when Django is ready."""
     _columns.update(Column(model, name, purpose) for name in names)
 
 
-def columns() -> list[Column]:
+def list_columns() -> list[Column]:
     """All that are registered."""
     return sorted(_columns, key=lambda column: (column.model, column.name))
 
 
-def renew() -> Renewed:
+def reencrypt() -> ReencryptionCounts:
     """Encrypt with the first key what another has encrypted, in all registered columns.
 
     Beside a running application: what is written meanwhile stays.
     """
     outcomes = [
         _renewed(column, pk, bytes(stored))
-        for column in columns()
+        for column in list_columns()
         for pk, stored in _values(column)
     ]
-    return Renewed(renewed=outcomes.count(True), unreadable=outcomes.count(None))
+    return ReencryptionCounts(renewed=outcomes.count(True), unreadable=outcomes.count(None))
 
 
 def _values(column: Column) -> Iterator[tuple[Any, bytes]]:

@@ -12,7 +12,7 @@ _bound: ContextVar[dict[str, str]] = ContextVar("ids", default={})  # noqa: B039
 
 
 @contextmanager
-def bound(**ids: object) -> Iterator[None]:
+def bind_ids(**ids: object) -> Iterator[None]:
     """Name these ids in all that is logged inside, beside those that are named already."""
     token = _bound.set(_bound.get() | {name: str(value) for name, value in ids.items()})
     try:
@@ -31,7 +31,7 @@ def bind_task(task_id: str) -> None:
     _bound.set({"task": task_id})
 
 
-def of_request() -> dict[str, str]:
+def request_id() -> dict[str, str]:
     """``{"request_id": …}`` where a request is answered, for events that it gives rise to."""
     request_id = _bound.get().get("request")
     return {"request_id": request_id} if request_id else {}

@@ -132,7 +132,9 @@ class Leases(Generic[Row]):
         holders = list(held.values_list(self.holder, flat=True).distinct())
         if not holders:
             return 0
-        lost = Q(**{f"{self.holder}__in": [one for one in holders if liveness.is_gone(str(one))]})
+        lost = Q(
+            **{f"{self.holder}__in": [one for one in holders if liveness.is_process_dead(str(one))]}
+        )
         if liveness.can_expire_leases():
             lost |= Q(**{f"{self.due_at}__lte": Now()})
         return self.requeue(held.filter(lost), timedelta(0))
@@ -199,7 +201,7 @@ def _literal(value: object) -> str:
     return "NULL" if value is None else f"'{value}'"
 
 
-def wake(task: str, messages: Mapping[UUID, Mapping[str, Any]]) -> None:
+def wake_rows(task: str, messages: Mapping[UUID, Mapping[str, Any]]) -> None:
     """Send a worker a message for each of these rows, with options of Celery's.
 
     Losing some is harmless: rows that nobody claims are sent again.

@@ -39,7 +39,7 @@ LATE_SECONDS = settings.HEARTBEAT_SECONDS + settings.DATABASE_CONNECT_SECONDS
 """A gap longer than this is an outage; a shorter one is within what a lease has to spare."""
 
 
-def name_of(*parts: object) -> str:
+def build_process_name(*parts: object) -> str:
     """A name for a process; the last part is its number, by which `is_gone` knows it."""
     return ":".join([_machine(), *map(str, parts)])
 
@@ -52,10 +52,10 @@ def process_name() -> str:
 @cache
 def _name_of_process(number: int) -> str:
     # In the middle, for numbers come round again.
-    return name_of(os.getppid(), uuid.uuid4().hex[:8], number)
+    return build_process_name(os.getppid(), uuid.uuid4().hex[:8], number)
 
 
-def is_gone(name: str) -> bool:
+def is_process_dead(name: str) -> bool:
     """Whether the process of that name is dead for sure; where it cannot be known, it is not."""
     ours = name.startswith(_machine() + ":")
     number = name.rsplit(":", 1)[-1]

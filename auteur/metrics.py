@@ -1,8 +1,9 @@
 """`/metrics` for Prometheus: how the queue stands and whether the books add up.
 
-All figures are the database's, so any process may be asked and no process keeps counters. What
-would walk over many rows, one orchestrator finds for all (`jobs.figures`, `jobs.running_audit`): a
-scrape reads what it kept, and ``auteur_…_timestamp_seconds`` says how old that is.
+All figures are the database's, so any process may be asked and no process keeps counters. Figures
+that need many rows are computed by one orchestrator for all (`jobs.cached_figures`,
+`jobs.running_audit`): a scrape reads the stored ones, and
+``auteur_…_timestamp_seconds`` says how old they are.
 
 It is served at a port of its own (`auteur.server`), which must not be public.
 """
@@ -32,7 +33,7 @@ from redis import RedisError
 
 from auteur import dead_letters
 from auteur.api import problems
-from jobs import circuits, figures, running_audit, timeline_audit
+from jobs import cached_figures, circuits, running_audit, timeline_audit
 from jobs.events import epochs
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Circuit, Job, WorkerHeartbeat
@@ -42,7 +43,7 @@ from jobs.streams import figures as streams
 from jobs.streams import sinks
 from jobs.streams.watch import STALE
 from media.provenance.certificates import UnusableCertificateError
-from media.provenance.credentials import identity
+from media.provenance.credentials import get_identity
 
 logger = logging.getLogger(__name__)
 
@@ -79,8 +80,8 @@ class Gauges(Collector):
     """Everything that a scrape shows."""
 
     def collect(self) -> Iterable[Metric]:
-        standing = figures.read(figures.STANDING)
-        books = running_audit.latest()
+        standing = cached_figures.read_figures(cached_figures.STANDING)
+        books = running_audit.read_status()
         yield from _jobs(standing.value if standing else {}, books)
         yield from _repair()
         yield from _dead_letters()
@@ -100,7 +101,7 @@ class Gauges(Collector):
         yield CounterMetricFamily(
             "auteur_undelivered_results",
             "Results that could not be delivered within three days; their jobs were refunded.",
-            value=figures.count_undelivered(),
+            value=cached_figures.count_undelivered(),
         )
         if standing is not None:
             yield from _recent_ends(standing.value)
@@ -114,7 +115,7 @@ class Gauges(Collector):
         if books is not None:
             yield from _books(books)
         yield from _log()
-        timelines = timeline_audit.latest()
+        timelines = timeline_audit.read_status()
         if timelines is not None:
             yield from _timelines(timelines)
 
@@ -123,7 +124,7 @@ class Gauges(Collector):
         return []
 
 
-def _jobs(standing: dict[str, Any], books: running_audit.Standing | None) -> Iterator[Metric]:
+def _jobs(standing: dict[str, Any], books: running_audit.AuditStatus | None) -> Iterator[Metric]:
     ended = books.ended if books else ()
     yield _family(
         "jobs",
@@ -171,7 +172,7 @@ def _circuits() -> Iterator[Row]:
 def _certificate() -> Iterator[Metric]:
     """Yield nothing where nobody signs, or the certificate cannot be read."""
     with suppress(UnusableCertificateError):
-        if signer := identity():
+        if signer := get_identity():
             yield _gauge(
                 "certificate_expiry_timestamp_seconds",
                 "When the certificate that signs content credentials ends.",
@@ -182,7 +183,7 @@ def _certificate() -> Iterator[Metric]:
 def _dead_letters() -> Iterator[Metric]:
     """Yield nothing while Redis is away: they are the one figure that it has."""
     with suppress(RedisError):
-        count = dead_letters.count()
+        count = dead_letters.count_dead_letters()
         yield _gauge("dead_letters", "Messages kept that no worker could read.", count)
 
 
@@ -234,7 +235,7 @@ def _streams() -> Iterator[Metric]:
     )
 
 
-def _books(report: running_audit.Standing) -> Iterator[Metric]:
+def _books(report: running_audit.AuditStatus) -> Iterator[Metric]:
     yield _family(
         "ledger_discrepancies",
         "What is off in the books, as of the last audit; `ledger_verify` tells more.",
@@ -250,16 +251,16 @@ def _books(report: running_audit.Standing) -> Iterator[Metric]:
 
 
 def _log() -> Iterator[Metric]:
-    yield _gauge("events_epoch", "The present epoch of the numbered log.", epochs.current())
+    yield _gauge("events_epoch", "The present epoch of the numbered log.", epochs.current_epoch())
     yield _family(
         "log_behind_events",
         "By how many positions a reader is ahead of the log, which was set back.",
         ("reader",),
-        [((name,), r["seen"] - r["end"]) for name, r in epochs.readers_ahead().items()],
+        [((name,), r["seen"] - r["end"]) for name, r in epochs.list_readers_ahead().items()],
     )
 
 
-def _timelines(standing: timeline_audit.Standing) -> Iterator[Metric]:
+def _timelines(standing: timeline_audit.TimelineAuditStatus) -> Iterator[Metric]:
     yield _family(
         "timeline_discrepancies",
         "Timelines that are off, as far as was audited; `edl_verify` tells more.",

@@ -71,7 +71,7 @@ class RefusedAddressError(AuteurError, OSError):
 
 
 @dataclass(frozen=True)
-class Policy:
+class AddressPolicy:
     """What may be called."""
 
     schemes: Collection[str] = ("https",)
@@ -118,7 +118,7 @@ def _within(address: Address, networks: Sequence[Network]) -> bool:
     return any(address.version == one.version and address in one for one in networks)
 
 
-def checked_url(text: str, policy: Policy, *, max_length: int = MAX_URL_LENGTH) -> str:
+def checked_url(text: str, policy: AddressPolicy, *, max_length: int = MAX_URL_LENGTH) -> str:
     """The URL as it will be called, its name in ASCII; raises ``RefusedURLError``."""
     too_long = RefusedURLError("url_too_long", f"A URL has at most {max_length} characters.")
     if len(text) > max_length:
@@ -138,7 +138,7 @@ def checked_url(text: str, policy: Policy, *, max_length: int = MAX_URL_LENGTH) 
     return called
 
 
-def _check_parts(url: URL, port: int | None, policy: Policy) -> None:
+def _check_parts(url: URL, port: int | None, policy: AddressPolicy) -> None:
     if url.scheme not in policy.schemes:
         wanted = " or ".join(f"{scheme}://" for scheme in policy.schemes)
         raise RefusedURLError("scheme_refused", f"A URL begins with {wanted}.")
@@ -152,7 +152,7 @@ def _check_parts(url: URL, port: int | None, policy: Policy) -> None:
         raise RefusedURLError("port_refused", f"We do not call port {port}.")
 
 
-def _check_host(host: str, policy: Policy) -> None:
+def _check_host(host: str, policy: AddressPolicy) -> None:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -162,7 +162,7 @@ def _check_host(host: str, policy: Policy) -> None:
         raise RefusedURLError("address_refused", "This address is not on the public internet.")
 
 
-def _check_name(name: str, policy: Policy) -> None:
+def _check_name(name: str, policy: AddressPolicy) -> None:
     for refused in policy.hosts_refused:
         if name == refused or (refused.startswith(".") and f".{name}".endswith(refused)):
             raise RefusedURLError("host_refused", "We do not call ourselves.")
@@ -232,7 +232,7 @@ class PooledResolver(aiohttp.abc.AbstractResolver):
 
 
 def connector(
-    policy: Policy, *, most: int, resolver: aiohttp.abc.AbstractResolver | None = None
+    policy: AddressPolicy, *, most: int, resolver: aiohttp.abc.AbstractResolver | None = None
 ) -> aiohttp.TCPConnector:
     """For a session of aiohttp's: resolves and connects anew for each request, to what the policy
     allows, and takes at most so many bytes of an answer, its head included.

@@ -47,7 +47,7 @@ def _nothing(user_id: UUID) -> tuple[()]:
 
 
 @dataclass(frozen=True)
-class Holding:
+class PersonalDataSource:
     """What one room holds.
 
     ``close`` ends what a user has going, when they ask for the end of their account, and again
@@ -65,21 +65,21 @@ class Holding:
     files: Callable[[UUID], Iterable[StoredFile]] = _nothing
 
 
-_holdings: list[Holding] = []
+_holdings: list[PersonalDataSource] = []
 
 
-def register(holding: Holding) -> None:
+def register_source(holding: PersonalDataSource) -> None:
     """Have the room asked; twice counts once."""
     if all(known.room != holding.room for known in _holdings):
         _holdings.append(holding)
 
 
-def holdings() -> tuple[Holding, ...]:
+def list_sources() -> tuple[PersonalDataSource, ...]:
     """Those of all rooms."""
     return tuple(_holdings)
 
 
-def pages(rows: QuerySet[Row], size: int = AT_ONCE) -> Iterator[list[Row]]:
+def iterate_pages(rows: QuerySet[Row], size: int = AT_ONCE) -> Iterator[list[Row]]:
     """All of them in the order of their keys, some at a time; no cursor is held meanwhile."""
     rows = rows.order_by("pk")
     page = list(rows[:size])
@@ -88,7 +88,7 @@ def pages(rows: QuerySet[Row], size: int = AT_ONCE) -> Iterator[list[Row]]:
         page = list(rows.filter(pk__gt=page[-1].pk)[:size])
 
 
-def rows_of(rows: QuerySet[Any], *, without: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+def list_rows(rows: QuerySet[Any], *, without: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
     """All columns of these rows but the ones named, and binary ones: these are secrets."""
     left_out = set(without)
     names = [
@@ -96,12 +96,12 @@ def rows_of(rows: QuerySet[Any], *, without: Iterable[str] = ()) -> Iterator[dic
         for field in rows.model._meta.concrete_fields
         if not isinstance(field, BinaryField) and field.attname not in left_out
     ]
-    for page in pages(rows):
+    for page in iterate_pages(rows):
         for row in page:
             yield {name: getattr(row, name) for name in names}
 
 
-def removal(rows: QuerySet[Any]) -> Iterator[int]:
+def delete_in_batches(rows: QuerySet[Any]) -> Iterator[int]:
     """Delete these rows, some in each step."""
     while found := list(rows.order_by().values_list("pk", flat=True)[:AT_ONCE]):
         yield rows.model._base_manager.filter(pk__in=found).delete()[0]

@@ -11,7 +11,7 @@ from auteur import ids
 from auteur.logs import scrubbed
 
 
-def start(*, dsn: str, environment: str, **options: Any) -> None:
+def start_reporting(*, dsn: str, environment: str, **options: Any) -> None:
     """Report what is logged as an error or raised past us; ``options`` are sentry-sdk's.
 
     No body, header, cookie, query, variable of a frame, command line or breadcrumb leaves; texts

@@ -353,7 +353,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = env.int("MAX_BODY_BYTES", default=2 * 1024**2)
 # --- The server: auteur/server/limits.py says what each is -----------------------------------
 
 MOST_API_PROCESSES = 4  # by default: each takes memory, and connections to PostgreSQL
-API_PROCESSES = env.int("API_PROCESSES", default=min(cores.available(), MOST_API_PROCESSES))
+API_PROCESSES = env.int("API_PROCESSES", default=min(cores.count_cores(), MOST_API_PROCESSES))
 if API_PROCESSES < 1:
     raise ImproperlyConfigured("API_PROCESSES must be at least 1.")
 API_SERVER = {
@@ -720,7 +720,7 @@ os.environ |= {
 try:
     _FEATURES = sorted(contracts())
     overrides.gpu_limits(RENTED)
-    _PRICES = overrides.pairs("FEATURE_PRICES", env.str("FEATURE_PRICES", default=""))
+    _PRICES = overrides.parse_pairs("FEATURE_PRICES", env.str("FEATURE_PRICES", default=""))
 except overrides.InvalidOverrideError as exc:
     raise ImproperlyConfigured(str(exc)) from exc
 FEATURE_PRICES = _numbers("FEATURE_PRICES", _PRICES, int)

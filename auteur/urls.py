@@ -19,7 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("auteur.studio")),
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsView.as_view(url_name="schema")),
-    path("problems", problem_pages.problems),
+    path("problems", problem_pages.problems_page),
     path("help", RedirectView.as_view(url=help_views.HOME)),
     path("help/", help_views.page),
     path("help/<path:path>", help_views.page),
@@ -32,7 +32,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path(
         "admin/jobs/job/costs/",
-        admin.site.admin_view(costs_admin.show),
+        admin.site.admin_view(costs_admin.costs_page),
         name="job-costs",
     ),
     path("admin/", admin.site.urls),

@@ -28,5 +28,5 @@ class Handler(WSGIHandler):
 
 
 django.setup(set_prefix=False)
-routing.load(settings.ROOT_URLCONF)
+routing.import_views(settings.ROOT_URLCONF)
 application = Handler()

@@ -174,7 +174,7 @@ def by_operations(kind: Kind, *, kept: bool) -> float:
     clips = stored(key)["tracks"][0]["clips"]
 
     def operate(operations: list[Any]) -> object:
-        return editing.operate(**key, versions=None, operations=operations, author=AUTHOR)
+        return editing.apply_operations(**key, versions=None, operations=operations, author=AUTHOR)
 
     def timed(number: int) -> float:
         if kind.before:
@@ -191,12 +191,12 @@ def by_undo(*, kept: bool) -> dict[str, float]:
     """The medians of undo and redo of a cut that moves the rest."""
     key = make_film()
     ways: dict[str, Callable[..., object]] = {
-        "undo a cut that moved the rest": editing.undo,
-        "redo a cut that moves the rest": editing.redo,
+        "undo a cut that moved the rest": editing.undo_edit,
+        "redo a cut that moves the rest": editing.redo_edit,
     }
     took: dict[str, list[float]] = {name: [] for name in ways}
     cut = _of_segment("delete_words", first=3, **RIPPLE)
-    editing.operate(**key, versions=None, operations=parsed(cut([], 0)), author=AUTHOR)
+    editing.apply_operations(**key, versions=None, operations=parsed(cut([], 0)), author=AUTHOR)
     for _ in range(TIMES):
         for name, way in ways.items():
             if not kept:
@@ -233,13 +233,13 @@ def by_finding(*, kept: bool) -> dict[str, float]:
 
 def _found(words_of: Callable[[int], str], wanted: Json, *, kept: bool) -> float:
     key = make_film(words_of)
-    undo: Callable[..., object] = editing.undo
+    undo: Callable[..., object] = editing.undo_edit
     times = []
     for _ in range(TIMES + 1):
         if not kept:
             session.KEPT.forget((key["project_id"], key["user_id"]))
         operate = partial(
-            editing.operate, **key, versions=None, operations=parsed(wanted), author=AUTHOR
+            editing.apply_operations, **key, versions=None, operations=parsed(wanted), author=AUTHOR
         )
         times.append(milliseconds(operate))
         undo(**key)

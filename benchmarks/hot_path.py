@@ -30,7 +30,7 @@ from auteur.api.request_ids import RequestId
 from benchmarks.submitter import ByDjango
 from gpu_tasks.runtime.backends.base import Call, CallState, CallStatus
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
-from jobs import floors, lifecycle, tasks
+from jobs import lifecycle, tasks, watermarks
 from jobs.events.numbering import number_events
 from jobs.models import Event
 from jobs.orchestrator import admission, due
@@ -80,11 +80,11 @@ def live(users: Iterator[uuid.UUID], way: ByDjango) -> int:
         lifecycle.cancel(job_id=job_id, by="user")
     while admission.admit_all():
         pass
-    _work(due.take(states=FEATURE_STATES, types=["noop"]))
+    _work(due.claim_due(states=FEATURE_STATES, types=["noop"]))
     for attempt_id, call_id in sorted(Backend.calls.items()):
         lifecycle.report_outcome(attempt_id=attempt_id, call_id=call_id, outcome=OUTCOME)
     Backend.calls.clear()
-    reported = due.take(states=COMPLETED_STATES, types=["noop"])
+    reported = due.claim_due(states=COMPLETED_STATES, types=["noop"])
     if len(reported) != BATCH - CANCELLED:
         raise RuntimeError(f"{len(reported)} of {BATCH - CANCELLED} calls have reported")
     _work(reported)
@@ -120,7 +120,7 @@ def carry_out(users: Iterator[uuid.UUID], way: ByDjango, jobs: int) -> Took:
     while done < jobs:
         if time.perf_counter() - looked > FLOOR_SECONDS:  # as the orchestrator does
             looked = time.perf_counter()
-            floors.look()
+            watermarks.raise_watermarks()
         done += live(users, way)
     took = Took(done, time.perf_counter() - started, _cpu_seconds(pid) - before)
     with connection.cursor() as cursor:

@@ -86,7 +86,9 @@ def main() -> None:
     connection.ensure_connection()
     user_id = _busiest()
     user = User.objects.get(pk=user_id)
-    token = tokens.issue(user_id=user_id, email=user.email, lifetime=datetime.timedelta(hours=1))
+    token = tokens.issue_token(
+        user_id=user_id, email=user.email, lifetime=datetime.timedelta(hours=1)
+    )
     client = Client(headers={"Authorization": f"Bearer {token}"}, **LENIENT)
     job_id = Job.objects.filter(user=user).order_by("-created_at").values_list("pk", flat=True)[0]
     media_id = user.media_files.order_by("-created_at").values_list("pk", flat=True)[0]

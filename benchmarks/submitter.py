@@ -27,7 +27,7 @@ django.setup()
 import psycopg
 from django.db import connection
 
-from auteur.api.idempotency import Key
+from auteur.api.idempotency import IdempotentRequest
 from benchmarks.stack import CLIENTS
 from jobs import submission
 from jobs.features.registry import features
@@ -49,9 +49,9 @@ class Order:
     seconds: float
 
 
-def new_key(user_id: uuid.UUID) -> Key:
+def new_key(user_id: uuid.UUID) -> IdempotentRequest:
     """A key that has not been used."""
-    return Key(user_id, uuid.uuid4().hex, REQUEST_HASH, SubmittedSerializer, ACCEPTED)
+    return IdempotentRequest(user_id, uuid.uuid4().hex, REQUEST_HASH, SubmittedSerializer, ACCEPTED)
 
 
 class ByDjango:

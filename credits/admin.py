@@ -201,7 +201,7 @@ class CreditGrantAdmin(CorrectingAdmin):
 
     def remaining(self, obj: CreditGrant) -> str:
         """What can be spent of it now."""
-        open_grants = balances.read(user_id=obj.user_id).grants
+        open_grants = balances.read_balance(user_id=obj.user_id).grants
         return str(sum(one.remaining for one in open_grants if one.id == obj.pk))
 
     def summary(self, obj: CreditGrant) -> str:
@@ -290,12 +290,12 @@ class CreditCorrectionAdmin(CorrectingAdmin):
 def _take_back(request: HttpRequest, grant: CreditGrant, given: Mapping[str, Any]) -> str:
     asked_by = staff_id(request)
     wanted = CreditCorrection(user_id=grant.user_id, grant=grant, asked_by_id=asked_by, **given)
-    return corrections.ask(wanted)
+    return corrections.request_correction(wanted)
 
 
 def _approve(request: HttpRequest, wanted: CreditCorrection, given: Mapping[str, Any]) -> str:
-    return corrections.approve(correction_id=wanted.pk, by=staff_id(request))
+    return corrections.approve_correction(correction_id=wanted.pk, by=staff_id(request))
 
 
 def _refuse(request: HttpRequest, wanted: CreditCorrection, given: Mapping[str, Any]) -> str:
-    return corrections.refuse(correction_id=wanted.pk, by=staff_id(request))
+    return corrections.reject_correction(correction_id=wanted.pk, by=staff_id(request))

@@ -12,4 +12,4 @@ class CreditsConfig(AppConfig):
         """Say what we hold of people."""
         from credits import personal_data
 
-        personal_data.register_holding()
+        personal_data.register_personal_data()

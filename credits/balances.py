@@ -25,7 +25,7 @@ class OpenGrant:
 
 
 @dataclass(frozen=True)
-class KeyBalance(spending.Standing):
+class KeyBalance(spending.KeyUsage):
     """What an API key may spend: ``available`` is the balance, or what its caps leave of it."""
 
     available: int
@@ -50,7 +50,7 @@ class PastBalance:
     key: None = None
 
 
-def read(*, user_id: UUID, api_key_id: UUID | None = None) -> Balance:
+def read_balance(*, user_id: UUID, api_key_id: UUID | None = None) -> Balance:
     """The balance as it stands, and what the key may spend of it."""
     grants = [OpenGrant(*row) for row in sql.run("open_grants", user_id=user_id)]
     balance = sum(grant.remaining for grant in grants)
@@ -59,10 +59,10 @@ def read(*, user_id: UUID, api_key_id: UUID | None = None) -> Balance:
 
 
 def _of_key(api_key_id: UUID, balance: int) -> KeyBalance:
-    standing = spending.standing(api_key_id=api_key_id)
+    standing = spending.get_usage(api_key_id=api_key_id)
     return KeyBalance(**asdict(standing), available=standing.left_of(balance))
 
 
-def read_at(*, user_id: UUID, at: datetime) -> PastBalance:
+def read_past_balance(*, user_id: UUID, at: datetime) -> PastBalance:
     """The balance of a past time; raises `credits.ledger.NoAccountError`."""
     return PastBalance(ledger.balance_at(user_id=user_id, at=at), at)

@@ -67,7 +67,7 @@ class InvalidGrantProblem(Problem):
     default_code = "invalid_grant"
 
 
-def ask(wanted: CreditCorrection) -> str:
+def request_correction(wanted: CreditCorrection) -> str:
     """Do what a member of staff wants, or write it down for a colleague; says what was done.
 
     Raises ``OwnAccountProblem``, and what `credits.ledger` raises. In the caller's transaction.
@@ -102,7 +102,7 @@ def _moved_alone(by: UUID) -> int:
     return (+moved).total()
 
 
-def approve(*, correction_id: UUID, by: UUID) -> str:
+def approve_correction(*, correction_id: UUID, by: UUID) -> str:
     """Do what a colleague asked for; says what was done. In the caller's transaction.
 
     Raises ``OwnRequestProblem``, ``OwnAccountProblem``, ``DecidedProblem``, and as `ask` does.
@@ -116,7 +116,7 @@ def approve(*, correction_id: UUID, by: UUID) -> str:
     return _do(wanted)
 
 
-def refuse(*, correction_id: UUID, by: UUID) -> str:
+def reject_correction(*, correction_id: UUID, by: UUID) -> str:
     """Leave it undone, whoever asked; raises ``DecidedProblem``. In the caller's transaction."""
     wanted = _undecided(correction_id)
     _decide(wanted, by=by, is_approved=False)
@@ -141,7 +141,7 @@ def _decide(wanted: CreditCorrection, *, by: UUID, is_approved: bool) -> None:
 
 def _do(wanted: CreditCorrection) -> str:
     if wanted.grant_id is not None:
-        taken = ledger.take_back(
+        taken = ledger.revoke_grant(
             user_id=wanted.user_id,
             grant_id=wanted.grant_id,
             amount=wanted.amount,

@@ -1,7 +1,7 @@
 """The ledger: each movement of credits is one statement, inside the caller's transaction.
 
-What a job costs is taken by the statement that submits it, of which `credits.sql.charge` is a part.
-All others lock the account first, so that their statement sees what the account has been through.
+What a job costs is taken by the statement that submits it, of which `credits.sql.charge_ctes` is a
+part. All others lock the account first: their statement then sees all earlier changes of it.
 
 Invariants, and what enforces them: the balance is the sum of the rows and of what remains of open
 grants (check, on the account's row) and never negative (check); ``seq`` counts an account's rows
@@ -89,7 +89,7 @@ class NoAccountError(AuteurError):
 
 
 @dataclass(frozen=True)
-class Worth:
+class GrantBalance:
     """What withdrawals have left of grants, and how much of these is still owed."""
 
     kept: int
@@ -185,7 +185,7 @@ def refund(
     return (owed or moved or (0, 0))[1]
 
 
-def take_back(
+def revoke_grant(
     *,
     user_id: UUID,
     reason: str,
@@ -220,13 +220,15 @@ def take_back(
     return -moved[0] if moved else 0
 
 
-def worth_of(*, user_id: UUID, sources: Sequence[str]) -> Worth:
+def get_grant_balance(*, user_id: UUID, sources: Sequence[str]) -> GrantBalance:
     """What is left of the grants of these sources, whatever was spent or staff took of them."""
     _lock(user_id)
-    return Worth(*sql.run("worth", user_id=user_id, grant_ids=_grants_of(user_id, sources))[0])
+    return GrantBalance(
+        *sql.run("worth", user_id=user_id, grant_ids=_grants_of(user_id, sources))[0]
+    )
 
 
-def withdraw(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str) -> None:
+def claw_back(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str) -> None:
     """Take so much of grants back: what remains of the newest first; the rest is owed."""
     _lock(user_id)
     _move(
@@ -240,11 +242,11 @@ def withdraw(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str)
     )
 
 
-def release(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str) -> int:
+def forgive_debt(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str) -> int:
     """Let go of what withdrawals still owe; returns how much that was: at most so much."""
     _lock(user_id)
     values = {"user_id": user_id, "grant_ids": _grants_of(user_id, sources)}
-    owed = Worth(*sql.run("worth", **values)[0]).owed
+    owed = GrantBalance(*sql.run("worth", **values)[0]).owed
     _move("release", type=TransactionType.ADJUSTMENT, amount=amount, description=reason, **values)
     return min(owed, amount)
 

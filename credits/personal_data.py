@@ -2,14 +2,14 @@
 
 from uuid import UUID
 
-from auteur.personal_data import Holding, Listing, Steps, register, rows_of
+from auteur.personal_data import Listing, PersonalDataSource, Steps, list_rows, register_source
 from credits.models import CreditGrant, CreditTransaction
 
 
-def register_holding() -> None:
+def register_personal_data() -> None:
     """To be called once, when Django is ready."""
-    register(
-        Holding(
+    register_source(
+        PersonalDataSource(
             room="credits",
             owners={
                 "credits.Credits": "user",
@@ -22,11 +22,11 @@ def register_holding() -> None:
             listings=(
                 Listing(
                     "grants",
-                    lambda user_id: rows_of(CreditGrant.objects.filter(user_id=user_id)),
+                    lambda user_id: list_rows(CreditGrant.objects.filter(user_id=user_id)),
                 ),
                 Listing(
                     "transactions",
-                    lambda user_id: rows_of(CreditTransaction.objects.filter(user_id=user_id)),
+                    lambda user_id: list_rows(CreditTransaction.objects.filter(user_id=user_id)),
                 ),
             ),
         )

@@ -1,8 +1,8 @@
 """What API keys spend, and their caps: per day of UTC, and in all.
 
-A cap is held by the statement that submits jobs (`credits.sql.spend`), under the lock of the user's
-account: however many connections ask at once, no more is spent. What is refunded may be spent
-again: of the cap in all always, of a day's on the same day.
+The statement that submits jobs enforces a cap (`credits.sql.spending_cte`), under the lock of the
+user's account: however many connections ask at once, no more is spent. What is refunded may be
+spent again: of the cap in all always, of a day's on the same day.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -31,7 +31,7 @@ class SpendingCapReachedProblem(Problem):
 
 
 @dataclass(frozen=True)
-class Standing:
+class KeyUsage:
     """An API key's caps, where there are any, and what it has spent of them."""
 
     credits_per_day: int | None
@@ -41,7 +41,7 @@ class Standing:
     credits_spent: int
 
     @classmethod
-    def of(cls, row: KeySpending) -> "Standing":
+    def of(cls, row: KeySpending) -> "KeyUsage":
         """As the key stands now."""
         now = timezone.now()
         tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
@@ -70,13 +70,13 @@ class Standing:
         return [cap - spent for cap, spent in caps if cap is not None]
 
 
-def begin(*, api_key_id: UUID, caps: Caps) -> None:
+def open_caps(*, api_key_id: UUID, caps: Caps) -> None:
     """Count from now on what a new key spends."""
     today = timezone.now().astimezone(UTC).date()
     KeySpending.objects.create(api_key_id=api_key_id, day=today, **caps)
 
 
-def forget(*, api_key_ids: Collection[UUID]) -> None:
+def delete_spending(*, api_key_ids: Collection[UUID]) -> None:
     """Count no longer what keys spend that are gone; of what was spent the record stays."""
     KeySpending.objects.filter(pk__in=api_key_ids, spent=0, spent_today=0).delete()
 
@@ -87,36 +87,36 @@ def set_caps(*, api_key_id: UUID, caps: Caps) -> None:
         KeySpending.objects.filter(pk=api_key_id).update(**caps)
 
 
-def of(api_key_ids: Iterable[UUID]) -> dict[UUID, KeySpending]:
+def list_spending(api_key_ids: Iterable[UUID]) -> dict[UUID, KeySpending]:
     """What keys have spent, and may."""
     return KeySpending.objects.in_bulk(list(api_key_ids))
 
 
-def give_back(*, api_key_id: UUID, amount: int, charged_at: datetime) -> None:
+def refund_spending(*, api_key_id: UUID, amount: int, charged_at: datetime) -> None:
     """What was refunded of a charge does not count; after the account's row, in its transaction."""
     if not connection.in_atomic_block:
         raise RuntimeError("what is given back needs its caller's transaction")
     sql.run("give_back", api_key_id=api_key_id, amount=amount, charged_at=charged_at)
 
 
-def standing(*, api_key_id: UUID) -> Standing:
+def get_usage(*, api_key_id: UUID) -> KeyUsage:
     """What the key may spend, and has spent."""
-    return Standing.of(KeySpending.objects.get(pk=api_key_id))
+    return KeyUsage.of(KeySpending.objects.get(pk=api_key_id))
 
 
-def check(*, api_key_id: UUID, required: int) -> None:
+def check_caps(*, api_key_id: UUID, required: int) -> None:
     """Raise ``SpendingCapReachedProblem`` where the caps forbid it now; nothing is counted."""
-    now = standing(api_key_id=api_key_id)
+    now = get_usage(api_key_id=api_key_id)
     if not now.allows(required):
         raise _refusal(now, required)
 
 
-def refusal(*, api_key_id: UUID, required: int) -> SpendingCapReachedProblem:
+def build_problem(*, api_key_id: UUID, required: int) -> SpendingCapReachedProblem:
     """The problem, with the caps, and what is spent of them."""
-    return _refusal(standing(api_key_id=api_key_id), required)
+    return _refusal(get_usage(api_key_id=api_key_id), required)
 
 
-def _refusal(now: Standing, required: int) -> SpendingCapReachedProblem:
+def _refusal(now: KeyUsage, required: int) -> SpendingCapReachedProblem:
     ends_at = now.day_ends_at.isoformat().replace("+00:00", "Z")
     caps = (
         ("daily cap", now.credits_per_day, now.credits_spent_today),

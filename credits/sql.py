@@ -19,7 +19,7 @@ def run(name: str, **values: Any) -> list[tuple[Any, ...]]:
     return execute(STATEMENTS[name], values)
 
 
-def charge(*, account: str, usage: str, charges: str, user_id: str, when: str) -> str:
+def charge_ctes(*, account: str, usage: str, charges: str, user_id: str, when: str) -> str:
     """Two CTEs, named ``account`` and ``usage``, that take several charges at once.
 
     ``charges`` names a CTE with ``place``, ``job_id``, ``cost`` (above zero) and ``description``:
@@ -33,7 +33,7 @@ def charge(*, account: str, usage: str, charges: str, user_id: str, when: str) -
     )
 
 
-def spend(*, spending: str, account: str, charges: str, api_key_id: str) -> str:
+def spending_cte(*, spending: str, account: str, charges: str, api_key_id: str) -> str:
     """A CTE, named ``spending``, that counts the charges to an API key, if its caps allow it.
 
     ``account`` and ``charges`` name the CTEs of `charge`, ``api_key_id`` is an expression. It has

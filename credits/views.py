@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.answers import answer
+from auteur.api.cached_serializers import serialize
 from auteur.api.pagination import Cursor
 from auteur.api.requests import api_key_id, user_id
 from auteur.api.scopes import Scope
@@ -34,13 +34,13 @@ class BalanceView(APIView):
     def get(self, request: Request) -> Response:
         """Credits that can be spent now and what of them expires when, or those of a past time."""
         if "at" not in request.query_params:
-            now = balances.read(user_id=user_id(request), api_key_id=api_key_id(request))
-            return Response(answer(BalanceSerializer, now))
+            now = balances.read_balance(user_id=user_id(request), api_key_id=api_key_id(request))
+            return Response(serialize(BalanceSerializer, now))
         # As a plain dictionary: of a form, an empty value would count as none.
         query = BalanceQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        found = balances.read_at(user_id=user_id(request), at=query.validated_data["at"])
-        return Response(answer(BalanceSerializer, found))
+        found = balances.read_past_balance(user_id=user_id(request), at=query.validated_data["at"])
+        return Response(serialize(BalanceSerializer, found))
 
 
 class TransactionsCursor(Cursor):

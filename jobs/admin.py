@@ -15,9 +15,9 @@ from django.utils.timesince import timesince
 from auteur.admin import (
     EMPTY,
     ConfirmedActions,
-    LatelyFilter,
     ReadOnlyAdmin,
     ReasonForm,
+    RecentFilter,
     SelectedFilter,
     by_staff,
     link,
@@ -34,7 +34,7 @@ from jobs.features.registry import features
 from jobs.models import Job
 from jobs.partners.admin import DeadLetterAdmin, PartnerAdmin, PartnerRequestAdmin
 from jobs.parts_admin import AttemptInline, EventInline, TransactionInline, coloured, dollars
-from jobs.queries import jobs_with_id
+from jobs.queries import find_jobs
 from jobs.states import ENDED, OPEN, JobStatus
 from jobs.webhooks.admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
 from media.models import MediaFile
@@ -124,7 +124,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         FeatureFilter,
         "error_code",
         AlertFilter,
-        ("created_at", LatelyFilter),
+        ("created_at", RecentFilter),
         ("user", SelectedFilter),
         ("project", SelectedFilter),
     )
@@ -194,7 +194,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
     ) -> tuple[QuerySet[Job], bool]:
-        if not search_error(search_term) and (job_ids := jobs_with_id(search_term.strip())):
+        if not search_error(search_term) and (job_ids := find_jobs(search_term.strip())):
             return queryset.filter(pk__in=job_ids), False
         return super().get_search_results(request, queryset, search_term)
 

@@ -15,7 +15,7 @@ class JobsConfig(AppConfig):
 
         hooks.register()
         _register_encrypted()
-        personal_data.register_holding()
+        personal_data.register_personal_data()
         checks.register()
         if settings.FEATURE_PRICES:  # else who needs no feature need not import them all
             from jobs.features.registry import check_prices
@@ -28,8 +28,8 @@ def _register_encrypted() -> None:
     from jobs.partners.models import PURPOSE
     from jobs.webhooks import secrets
 
-    encryption.register(
+    encryption.register_columns(
         "jobs.WebhookEndpoint", "secret", "previous_secret", purpose=secrets.PURPOSE
     )
-    encryption.register("jobs.Partner", "connection", purpose=PURPOSE)
-    encryption.register("jobs.PartnerRequest", "url", purpose=PURPOSE)
+    encryption.register_columns("jobs.Partner", "connection", purpose=PURPOSE)
+    encryption.register_columns("jobs.PartnerRequest", "url", purpose=PURPOSE)

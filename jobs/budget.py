@@ -50,7 +50,7 @@ class Budget:
             if balance < required:
                 raise ledger.InsufficientCreditsProblem(balance=balance, required=required)
             if self.api_key_id is not None:
-                spending.check(api_key_id=self.api_key_id, required=required)
+                spending.check_caps(api_key_id=self.api_key_id, required=required)
 
     def add(self, work: int) -> None:
         """Count work that is about to be done; raises ``BatchTooLargeProblem``."""

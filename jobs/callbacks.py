@@ -24,8 +24,8 @@ from gpu_tasks.runtime.callback import (
     is_authentic,
 )
 from jobs import lifecycle
-from jobs.features.files import promised
-from jobs.features.registry import feature_of
+from jobs.features.files import list_writes
+from jobs.features.registry import get_feature
 from media.storage import object_storage
 
 URL_SECONDS = 300
@@ -64,19 +64,25 @@ def _handle(
 ) -> HttpResponse:
     attempt_id = _signed_by(request)
     if attempt_id is None:
-        return problems.document(401, "invalid_signature", "The callback is not signed by us.")
+        return problems.problem_response(
+            401, "invalid_signature", "The callback is not signed by us."
+        )
     try:
         message = contract.model_validate_json(request.body)
     except ValidationError:
-        return problems.document(400, "invalid", "The callback is not of the contract.")
+        return problems.problem_response(400, "invalid", "The callback is not of the contract.")
     if message.attempt_id != attempt_id:
-        return problems.document(401, "invalid_signature", "Another attempt has signed this.")
+        return problems.problem_response(
+            401, "invalid_signature", "Another attempt has signed this."
+        )
     try:
         return JsonResponse(act(message))
     except problems.Problem as exc:
-        return problems.document(exc.status_code, str(exc.get_codes()), str(exc.detail))
+        return problems.problem_response(exc.status_code, str(exc.get_codes()), str(exc.detail))
     except problems.OUTAGES:
-        return problems.document(503, "unavailable", problems.UnavailableProblem.default_detail)
+        return problems.problem_response(
+            503, "unavailable", problems.UnavailableProblem.default_detail
+        )
 
 
 def _signed_by(request: HttpRequest) -> UUID | None:
@@ -121,10 +127,10 @@ def _grant(request: OutputRequest) -> dict[str, Any]:
     and ``PayloadTooLargeProblem``.
     """
     attempt = lifecycle.writing_attempt(attempt_id=request.attempt_id, call_id=request.call_id)
-    types = {write.key: write.content_type for write in promised(attempt)}
+    types = {write.key: write.content_type for write in list_writes(attempt)}
     if types.get(request.key) != request.content_type:
         raise NotPromisedProblem
-    contract = feature_of(attempt.job.type).contract
+    contract = get_feature(attempt.job.type).contract
     if request.size_bytes > min(contract.max_output_bytes, settings.MAX_UPLOAD_BYTES):
         raise problems.PayloadTooLargeProblem
     url = object_storage().presigned_put(

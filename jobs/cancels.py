@@ -47,7 +47,7 @@ class FreeCancelsUsedProblem(Problem):
     )
 
 
-def count_end(
+def count_ended_job(
     *, job: Job, attempt: Attempt | None, code: ErrorCode, without_refund: bool = True
 ) -> bool:
     """Count the end of this locked job, if its work has begun. Return whether it is refunded.

@@ -32,7 +32,7 @@ KINDS: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], str], ...] = (
 BOUNDS = ("min_value", "max_value", "min_length", "max_length")
 
 
-def catalogue(*, plan: str | None = None, is_signed_in: bool = False) -> dict[str, Any]:
+def build_catalogue(*, plan: str | None = None, is_signed_in: bool = False) -> dict[str, Any]:
     """Return every declared feature, and the content types that files of each type may have.
 
     ``plan`` is that of the signed-in user: features of another plan are locked for them.
@@ -42,7 +42,7 @@ def catalogue(*, plan: str | None = None, is_signed_in: bool = False) -> dict[st
         types[declared_media_type(content_type)].append(content_type)
     return {
         "features": [
-            described(feature, is_locked=is_signed_in and feature.plan not in (None, plan))
+            describe_feature(feature, is_locked=is_signed_in and feature.plan not in (None, plan))
             | _impairment(feature)
             for _, feature in sorted(features().items())
         ],
@@ -50,7 +50,7 @@ def catalogue(*, plan: str | None = None, is_signed_in: bool = False) -> dict[st
     }
 
 
-def described(feature: Feature, *, is_locked: bool = False) -> dict[str, Any]:
+def describe_feature(feature: Feature, *, is_locked: bool = False) -> dict[str, Any]:
     """Return what a feature declares; ``price`` has nulls where no parameter's amount sets it.
 
     Needs no database: the docs are built from it. ``is_locked``: the user's plan lacks it.

@@ -17,10 +17,10 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.requests import plan_of
+from auteur.api.requests import plan_name
 from auteur.api.scopes import Scope, WithinScope
 from auteur.api.views import APIView
-from jobs.catalogue import catalogue
+from jobs.catalogue import build_catalogue
 from media.consents.models import ConsentKind
 
 CACHE_SECONDS = 60
@@ -159,8 +159,8 @@ class FeaturesView(APIView):
     def get(self, request: Request) -> HttpResponseBase:
         """The catalogue, or 304 for those who have it."""
         is_signed_in = request.user is not None
-        plan = plan_of(request) if is_signed_in else None
-        offered = catalogue(plan=plan, is_signed_in=is_signed_in)
+        plan = plan_name(request) if is_signed_in else None
+        offered = build_catalogue(plan=plan, is_signed_in=is_signed_in)
         digest = hashlib.sha256(JSONRenderer().render(offered)).hexdigest()[:32]
         visibility = "private" if is_signed_in else "public"
         headers = {

@@ -125,7 +125,7 @@ def set_probe(circuits: Collection[OpenCircuit], attempt_id: UUID) -> None:
     logger.info("attempt %s is the probe of %s", attempt_id, ", ".join(names))
 
 
-def watch() -> int:
+def update_circuits() -> int:
     """Close circuits whose probe has succeeded, and open those that lose most jobs; return 0."""
     for name, seconds in sql.run("close_circuits", early_stages=list(EARLY_STAGES)):
         logger.warning("circuit %s closes after %d s: its probe has succeeded", name, seconds)

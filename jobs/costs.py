@@ -27,7 +27,7 @@ from django.db.models import (
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce, Greatest
 
-from auteur.database.replica import reading
+from auteur.database.replica import read_from_replica
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.prices import USD_PER_SECOND
 from jobs.features.registry import features
@@ -114,7 +114,7 @@ class Summary:
 
 def summaries() -> list[Summary]:
     """Each feature on each GPU class that its latest completed jobs were tried on; may lag."""
-    alias = reading()
+    alias = read_from_replica()
     return [summary for name in sorted(features()) for summary in _summaries_of(name, alias)]
 
 

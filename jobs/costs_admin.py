@@ -19,7 +19,7 @@ from jobs.parts_admin import dollars, seconds
 
 
 @require_safe
-def show(request: HttpRequest) -> HttpResponse:
+def costs_page(request: HttpRequest) -> HttpResponse:
     """What each feature's latest jobs took and cost; 503 where that takes too long."""
     if not request.user.has_perm("jobs.view_job"):
         raise PermissionDenied

@@ -15,7 +15,7 @@ DELIVERY_LIMIT = timedelta(days=3)
 """From the report of a call until its result must be delivered; the run deadline ends with it."""
 
 
-def in_time(*, job: str = "", attempt: str = "attempt__") -> Q:
+def is_in_time(*, job: str = "", attempt: str = "attempt__") -> Q:
     """Match rows whose attempt is within the deadline of its state.
 
     ``job`` and ``attempt`` are the prefixes of the columns of each. The statement `take_due` has

@@ -58,19 +58,21 @@ def current_worker() -> str:
     return _hearts[pid].name
 
 
-def retire() -> None:
+def stop_heartbeat() -> None:
     """End this process's heartbeat, if it has one."""
     heart = _hearts.pop(os.getpid(), None)
     if heart is not None:
         heart.stop()
 
 
-def living(names: Collection[str]) -> set[str]:
+def list_living(names: Collection[str]) -> set[str]:
     """Return the workers that are not lost: retired, dead, or silent for too long."""
     rows = WorkerHeartbeat.objects.filter(name__in=names)
     if liveness.can_expire_leases():
         rows = rows.filter(beat_at__gt=Now() - LOST_AFTER)
-    return {name for name in rows.values_list("name", flat=True) if not liveness.is_gone(name)}
+    return {
+        name for name in rows.values_list("name", flat=True) if not liveness.is_process_dead(name)
+    }
 
 
 def count_living() -> int:
@@ -78,16 +80,16 @@ def count_living() -> int:
     return WorkerHeartbeat.objects.filter(beat_at__gt=Now() - LOST_AFTER).count()
 
 
-def forget_dead() -> list[str]:
+def delete_dead_workers() -> list[str]:
     """Delete the rows of processes that died on this machine; returns their names."""
-    rows = WorkerHeartbeat.objects.filter(name__startswith=liveness.name_of(""))
-    gone = [name for name in rows.values_list("name", flat=True) if liveness.is_gone(name)]
+    rows = WorkerHeartbeat.objects.filter(name__startswith=liveness.build_process_name(""))
+    gone = [name for name in rows.values_list("name", flat=True) if liveness.is_process_dead(name)]
     if gone:
         WorkerHeartbeat.objects.filter(name__in=gone).delete()
     return gone
 
 
-def forget_old() -> int:
+def delete_stale_workers() -> int:
     """Delete the rows of workers not seen for long; return how many.
 
     None after an outage: those that live have not had time to write again.

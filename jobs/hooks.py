@@ -3,15 +3,24 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
-from auteur.personal_data import pages
-from jobs import consents, figures, lifecycle, objects, queries, running_audit, sql, timeline_audit
+from auteur.personal_data import iterate_pages
+from jobs import (
+    cached_figures,
+    derived_media,
+    lifecycle,
+    objects,
+    queries,
+    running_audit,
+    sql,
+    timeline_audit,
+)
 from jobs.archive import parts as archives
 from jobs.models import Job
-from jobs.orchestrator import further, sweeping
+from jobs.orchestrator import periodic, sweeping
 from jobs.states import OPEN
 from media import checking
 from media import deletion as media_deletion
-from media.consents import works
+from media.consents import derived_works
 from media.models import Upload, VoiceClone
 from projects import deletion as project_deletion
 from projects.models import Project
@@ -28,13 +37,15 @@ def register() -> None:
     media_deletion.register_usage(queries.open_jobs_speaking_with, VoiceClone)
     objects.register_owners()
     archives.register_owner()
-    works.register(consents)
+    derived_works.register_derived_works(derived_media)
     checking.register_after_check(wake_jobs_waiting_for)
     project_deletion.register_before_delete(end_jobs_of_project)
-    sweeping.register(sweeping.Sweep("deleted projects", None, project_deletion.go_on))
-    further.register(figures.count_standing, seconds=REST_SECONDS)
-    further.register(running_audit.audit_books, seconds=REST_SECONDS)
-    further.register(timeline_audit.audit_timelines, seconds=REST_SECONDS)
+    sweeping.register_sweep(
+        sweeping.Sweep("deleted projects", None, project_deletion.continue_deletions)
+    )
+    periodic.register_periodic(cached_figures.count_jobs_by_status, seconds=REST_SECONDS)
+    periodic.register_periodic(running_audit.audit_books, seconds=REST_SECONDS)
+    periodic.register_periodic(timeline_audit.audit_timelines, seconds=REST_SECONDS)
 
 
 def wake_jobs_waiting_for(upload: Upload) -> None:
@@ -45,7 +56,7 @@ def wake_jobs_waiting_for(upload: Upload) -> None:
 def end_jobs_of_project(project: Project) -> Iterator[object]:
     """Cancel a project's open jobs, unless their results are being delivered; none stays in it."""
     jobs = Job.objects.filter(user_id=project.user_id, project_id=project.pk, status__in=OPEN)
-    for page in pages(jobs.only("pk")):
+    for page in iterate_pages(jobs.only("pk")):
         for job in page:
             with suppress(lifecycle.JobFinishedProblem):
                 lifecycle.cancel(

@@ -124,7 +124,7 @@ class Account:
 
 
 @dataclass
-class Found:
+class AuditFindings:
     """What audits have found so far: all is counted, ``limit`` of each rule named."""
 
     limit: int
@@ -152,7 +152,7 @@ Instant = Callable[[], AbstractContextManager[Any]]
 """What each page is read in."""
 
 
-def verify(
+def verify_ledger(
     *,
     limit: int = SHOWN_PER_RULE,
     time_limit: timedelta = TIME_LIMIT,
@@ -168,14 +168,14 @@ def verify(
     def instant() -> Iterator[None]:
         if end is not None and time.monotonic() > end:
             raise TimeoutError
-        with transaction.atomic(durable=True), consistently(time_limit):
+        with transaction.atomic(durable=True), consistent_snapshot(time_limit):
             yield
 
     return check(limit=limit, instant=instant)
 
 
 @contextmanager
-def consistently(time_limit: timedelta) -> Iterator[None]:
+def consistent_snapshot(time_limit: timedelta) -> Iterator[None]:
     """Make the transaction, which has asked nothing yet, see one instant and write nothing."""
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -186,7 +186,7 @@ def consistently(time_limit: timedelta) -> Iterator[None]:
 
 def check(*, limit: int = SHOWN_PER_RULE, instant: Instant = nullcontext) -> Report:
     """Check everything, each page in an ``instant``, or all in the present transaction."""
-    found = Found(limit)
+    found = AuditFindings(limit)
     transactions = jobs = 0
     with instant():
         ((checked_at, accounts, balance),) = sql.run("audit_totals")
@@ -226,7 +226,7 @@ class Audited:
     rows: int
 
 
-def check_accounts(accounts: Sequence[Account], found: Found) -> list[Audited]:
+def check_accounts(accounts: Sequence[Account], found: AuditFindings) -> list[Audited]:
     """Audit accounts from where they were audited before; in one transaction that sees one instant.
 
     Whoever has no account, has no ``seq`` afterwards.
@@ -244,7 +244,7 @@ def as_json(accounts: Sequence[Account]) -> str:
     return json.dumps([asdict(account) for account in accounts], default=str)
 
 
-def check_jobs(job_ids: Sequence[UUID], found: Found) -> None:
+def check_jobs(job_ids: Sequence[UUID], found: AuditFindings) -> None:
     """Audit jobs and their attempts."""
     for audit in OF_JOBS:
         found.ask(audit, job_ids=list(job_ids))

@@ -31,7 +31,9 @@ def verify(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perms(PERMISSIONS):
         raise PermissionDenied
     try:
-        report = ledger_audit.verify(limit=SHOWN_PER_RULE, time_limit=TIME_LIMIT, within=TIME_LIMIT)
+        report = ledger_audit.verify_ledger(
+            limit=SHOWN_PER_RULE, time_limit=TIME_LIMIT, within=TIME_LIMIT
+        )
     except (OperationalError, TimeoutError):
         return _page(request, HTTPStatus.SERVICE_UNAVAILABLE)
     return _page(

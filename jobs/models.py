@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce, Now
 
 from auteur.database.conditions import OneOf
 from auteur.database.keys import NewId, new_id
-from auteur.database.ordering import Lately
+from auteur.database.ordering import TimeAtUtc
 from auteur.outbound import MAX_URL_LENGTH
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs.archive.models import ArchivePart, ArchiveWalk
@@ -184,16 +184,16 @@ class Job(models.Model):
                 name="jobs_of_project",
             ),
             # For lists of all users' jobs, which staff read.
-            models.Index(Lately("created_at").desc(), name="jobs_lately"),
+            models.Index(TimeAtUtc("created_at").desc(), name="jobs_lately"),
             models.Index(
                 "status",
-                Lately("created_at").desc(),
+                TimeAtUtc("created_at").desc(),
                 condition=Q(status__in=[JobStatus.FAILED, JobStatus.CANCELLED]),
                 name="jobs_unsuccessful_lately",
             ),
             models.Index(
                 "error_code",
-                Lately("created_at").desc(),
+                TimeAtUtc("created_at").desc(),
                 condition=Q(error_code__isnull=False),
                 name="jobs_in_error_lately",
             ),

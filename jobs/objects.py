@@ -9,29 +9,31 @@ from django.db.models.expressions import RawSQL
 from django.db.models.fields.json import KT
 
 from jobs import sql
-from jobs.features.files import RESULT_KEY, promised
+from jobs.features.files import RESULT_KEY, list_writes
 from jobs.models import Attempt, Job
 from jobs.states import MAY_WRITE, OPEN, JobStatus
 from media.storage import StoredObject
-from media.storage.owners import Column, NotExpectedProblem, Owner, register
+from media.storage.owners import Column, NotExpectedProblem, Owner, register_object_owner
 
 
 def register_owners() -> None:
     """To be called once, when Django is ready."""
-    register(Owner("jobs", names_of, expects_result, (Column(_with_object, KT(OUTPUT_KEY)),)))
-    register(Owner("renders", expects=expects_segment))
+    register_object_owner(
+        Owner("jobs", names_of, expects_result, (Column(_with_object, KT(OUTPUT_KEY)),))
+    )
+    register_object_owner(Owner("renders", expects=expects_segment))
 
 
-def written(attempt: Attempt) -> set[str]:
+def list_output_keys(attempt: Attempt) -> set[str]:
     """The keys that the attempt's call may write to."""
-    return {write.key for write in promised(attempt)}
+    return {write.key for write in list_writes(attempt)}
 
 
 def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
     """What current attempts of open jobs may have written, and what outputs refer to."""
     places = [place for one in objects if (place := _place(one.key))]
     current = current_attempts().filter(pk__in={attempt_id for _, attempt_id in places})
-    named = {key for attempt in current for key in written(attempt)}
+    named = {key for attempt in current for key in list_output_keys(attempt)}
     jobs = Job.objects.filter(pk__in={job_id for job_id, _ in places})
     for output in jobs.values_list("output_data", flat=True):
         named.update(value for value in (output or {}).values() if isinstance(value, str))
@@ -60,7 +62,7 @@ def expects_segment(key: str) -> int | None:
 
 def _most(attempts: QuerySet[Attempt], key: str) -> int:
     held = attempts.filter(state__in=MAY_WRITE).select_for_update(of=("self",), no_key=True)
-    if not any(key in written(attempt) for attempt in held):
+    if not any(key in list_output_keys(attempt) for attempt in held):
         raise NotExpectedProblem
     return settings.MAX_UPLOAD_BYTES
 

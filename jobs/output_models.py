@@ -1,6 +1,6 @@
 """What `output_data` of jobs looks like to clients: a model of each feature, by its declaration.
 
-The rows hold the same, with keys of objects where clients have URLs (`jobs.queries.output_of`).
+The rows hold the same, with keys of objects where clients have URLs (`jobs.queries.build_output`).
 """
 
 from functools import cache

@@ -12,7 +12,7 @@ from media.storage import ObjectMissingError, ObjectTooLargeError, object_storag
 logger = logging.getLogger(__name__)
 
 
-def whole(job_type: str, output: dict[str, Any] | None) -> dict[str, Any] | None:
+def load_output(job_type: str, output: dict[str, Any] | None) -> dict[str, Any] | None:
     """A stored output with what was stored apart of it; raises ``STORAGE_ERRORS``.
 
     Older outputs hold all themselves. One whose object is no longer there as it was collected lacks

@@ -7,14 +7,14 @@ from uuid import UUID
 from django.db import transaction
 
 from auteur.personal_data import (
-    Holding,
     Listing,
     NotYetError,
+    PersonalDataSource,
     Steps,
-    pages,
-    register,
-    removal,
-    rows_of,
+    delete_in_batches,
+    iterate_pages,
+    list_rows,
+    register_source,
 )
 from gpu_tasks.runtime.backends.models import LocalCall
 from jobs import lifecycle, outputs, sql
@@ -56,10 +56,10 @@ OWNERS = {
 INTERNAL = {"rank", "wake_at", "start_deadline_at", "deadline_at", "modal_task_id", "attempt_id"}
 
 
-def register_holding() -> None:
+def register_personal_data() -> None:
     """To be called once, when Django is ready."""
-    register(
-        Holding(
+    register_source(
+        PersonalDataSource(
             room="jobs",
             owners=OWNERS,
             close=cancel_open,
@@ -78,7 +78,7 @@ def cancel_open(user_id: UUID) -> Steps:
 
     What is just being delivered is left to come to its end.
     """
-    for page in pages(Job.objects.filter(user_id=user_id, status__in=OPEN).only("pk")):
+    for page in iterate_pages(Job.objects.filter(user_id=user_id, status__in=OPEN).only("pk")):
         for job in page:
             yield _cancel(job.pk)
 
@@ -98,18 +98,18 @@ def _cancel(job_id: UUID) -> bool:
 
 
 def _jobs(user_id: UUID) -> Iterator[dict[str, Any]]:
-    for row in rows_of(Job.objects.filter(user_id=user_id), without=INTERNAL):
-        yield row | {"output_data": outputs.whole(row["type"], row["output_data"])}
+    for row in list_rows(Job.objects.filter(user_id=user_id), without=INTERNAL):
+        yield row | {"output_data": outputs.load_output(row["type"], row["output_data"])}
 
 
 def _events(user_id: UUID) -> Iterator[dict[str, Any]]:
-    for page in pages(UserEvent.objects.filter(user_id=user_id)):
+    for page in iterate_pages(UserEvent.objects.filter(user_id=user_id)):
         for row in page:
-            yield {**log.wire(row)}
+            yield {**log.to_wire(row)}
 
 
 def _webhooks(user_id: UUID) -> Iterator[dict[str, Any]]:
-    return rows_of(WebhookEndpoint.objects.filter(user_id=user_id))
+    return list_rows(WebhookEndpoint.objects.filter(user_id=user_id))
 
 
 def _scrub(user_id: UUID) -> Steps:
@@ -117,20 +117,20 @@ def _scrub(user_id: UUID) -> Steps:
         raise NotYetError
     yield from _empty_jobs(user_id)
     # The outbox first: what is numbered meanwhile is then in the log.
-    yield from removal(Event.objects.filter(user_id=user_id))
-    for page in pages(UserEvent.objects.filter(user_id=user_id).only("pk")):
+    yield from delete_in_batches(Event.objects.filter(user_id=user_id))
+    for page in iterate_pages(UserEvent.objects.filter(user_id=user_id).only("pk")):
         # The oldest first, so that what is left is whole.
         yield UserEvent.objects.filter(pk__in=[row.pk for row in page]).delete()
-    yield from removal(ApiUsage.objects.filter(user_id=user_id))
+    yield from delete_in_batches(ApiUsage.objects.filter(user_id=user_id))
     # The audit then reads the account's books from their beginning.
-    yield from removal(AuditFinding.objects.filter(user_id=user_id))
-    yield from removal(AuditedAccount.objects.filter(user_id=user_id))
+    yield from delete_in_batches(AuditFinding.objects.filter(user_id=user_id))
+    yield from delete_in_batches(AuditedAccount.objects.filter(user_id=user_id))
     yield from _remove_webhooks(user_id)
     yield from _remove_partners(user_id)
 
 
 def _empty_jobs(user_id: UUID) -> Steps:
-    for page in pages(Job.objects.filter(user_id=user_id).only("pk")):
+    for page in iterate_pages(Job.objects.filter(user_id=user_id).only("pk")):
         job_ids = [job.pk for job in page]
         attempts = Attempt.objects.filter(job_id__in=job_ids).values("pk")
         yield LocalCall.objects.filter(attempt_id__in=attempts).delete()
@@ -140,10 +140,10 @@ def _empty_jobs(user_id: UUID) -> Steps:
 
 def _remove_webhooks(user_id: UUID) -> Steps:
     deliveries = WebhookDelivery.objects.filter(endpoint__user_id=user_id)
-    yield from removal(deliveries)
+    yield from delete_in_batches(deliveries)
     with transaction.atomic():
         # Nothing is handed out meanwhile, and nothing later: their log is gone.
-        if cursors.lock(CURSOR) is None:
+        if cursors.lock_cursor(CURSOR) is None:
             raise NotYetError
         deliveries.delete()
         WebhookQueue.objects.filter(user_id=user_id).delete()
@@ -154,11 +154,11 @@ def _remove_partners(user_id: UUID) -> Steps:
     partners = Partner.objects.filter(user_id=user_id)
     yield partners.update(is_active=False)
     requests = PartnerRequest.objects.filter(partner__user_id=user_id).select_related("partner")
-    for page in pages(requests):
+    for page in iterate_pages(requests):
         for request in page:
             storage, key = captions_of(request.partner, request.video_id)
             storage.delete(key)
             yield key
         PartnerRequest.objects.filter(pk__in=[request.pk for request in page]).delete()
-    yield from removal(DeadLetter.objects.filter(partner__user_id=user_id))
+    yield from delete_in_batches(DeadLetter.objects.filter(partner__user_id=user_id))
     yield partners.delete()

@@ -10,8 +10,8 @@ from django.db import transaction
 
 from gpu_tasks.runtime.stages import Stage
 from jobs.durations import Running
-from jobs.queries import history_of
-from jobs.wake_signal import announce
+from jobs.queries import get_history
+from jobs.wake_signal import publish_signal
 
 PROGRESS_CHANNEL = "auteur:progress"
 MESSAGES = {
@@ -26,7 +26,7 @@ MESSAGES = {
 
 
 @dataclass(frozen=True)
-class Told:
+class ProgressReport:
     """What a call has told, as it was stored."""
 
     job_id: UUID
@@ -39,12 +39,12 @@ class Told:
     at: datetime
 
 
-def push_on_commit(told: Told) -> None:
+def push_on_commit(told: ProgressReport) -> None:
     """Tell those who listen when the present transaction commits."""
     transaction.on_commit(partial(_push, told), robust=True)
 
 
-def _push(told: Told) -> None:
+def _push(told: ProgressReport) -> None:
     message = {
         "user_id": str(told.user_id),
         "job_id": str(told.job_id),
@@ -55,10 +55,10 @@ def _push(told: Told) -> None:
         "message": MESSAGES[Stage(told.stage)] if told.stage else None,
         "eta_at": _eta(told).isoformat(timespec="milliseconds"),
     }
-    announce(PROGRESS_CHANNEL, json.dumps(message, separators=(",", ":")))
+    publish_signal(PROGRESS_CHANNEL, json.dumps(message, separators=(",", ":")))
 
 
-def _eta(told: Told) -> datetime:
+def _eta(told: ProgressReport) -> datetime:
     seconds = (told.at - told.started_at).total_seconds()
     running = Running(seconds, told.credits, told.progress, seconds)
-    return told.started_at + timedelta(seconds=history_of(told.type).foresee(running).p50)
+    return told.started_at + timedelta(seconds=get_history(told.type).foresee(running).p50)

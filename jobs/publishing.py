@@ -12,7 +12,7 @@ from django.conf import settings
 from auteur import broker
 from auteur.broker import BROKER_OUTAGES
 from jobs import heartbeat, tasks
-from jobs.features.registry import feature_of, features
+from jobs.features.registry import features, get_feature
 from jobs.states import (
     COMPLETED_QUEUE,
     COMPLETED_STATES,
@@ -47,14 +47,14 @@ class WakeUp:
     def queue(self) -> str:
         if self.state == AttemptState.ERRORED:
             return FAILED_QUEUE
-        return TAKING[self.state].queue or feature_of(self.type).queue
+        return TAKING[self.state].queue or get_feature(self.type).queue
 
     @property
     def ids_per_message(self) -> int:
         """Return how many may share its message: one, if it has failed or a worker died of it."""
         if self.state == AttemptState.ERRORED or self.crash_count > 0:
             return 1
-        if self.state in COMPLETED_STATES and feature_of(self.type).makes_media:
+        if self.state in COMPLETED_STATES and get_feature(self.type).makes_media:
             return min(MAX_READING_IDS, int(settings.MAX_IDS_PER_MESSAGE))
         return int(settings.MAX_IDS_PER_MESSAGE)
 
@@ -74,9 +74,9 @@ def media_queues() -> list[str]:
     return [work.queue for work in WORK]
 
 
-def queues_with_room() -> set[str]:
+def queues_with_capacity() -> set[str]:
     """The queues for short steps in which few messages wait; raises one of ``BROKER_OUTAGES``."""
-    waiting = broker.waiting_in(step_queues())
+    waiting = broker.count_messages(step_queues())
     return {name for name, number in waiting.items() if number < MAX_WAITING_MESSAGES}
 
 

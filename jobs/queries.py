@@ -17,7 +17,7 @@ from gpu_tasks.runtime.errors import policy_of
 from jobs import circuits, outputs, sql, status
 from jobs.capacity import class_limit
 from jobs.durations import History, Run, Running
-from jobs.features.registry import feature_of, features
+from jobs.features.registry import features, get_feature
 from jobs.models import Attempt, Job, UserEvent
 from jobs.states import OPEN, WITHOUT_MACHINE, ShownStatus
 from media import results
@@ -55,7 +55,7 @@ def duration_statistics(feature: str) -> DurationStatistics:
     return DurationStatistics(*(seconds or (None, None)))
 
 
-def history_of(feature: str) -> History:
+def get_history(feature: str) -> History:
     """How the last `RECENT_JOBS` completed jobs of a feature ran, as of a few seconds ago."""
     return _history(feature, time.monotonic() // HISTORY_SECONDS)
 
@@ -64,10 +64,10 @@ def history_of(feature: str) -> History:
 def _history(feature: str, _while: float) -> History:
     rows = sql.run("recent_runs", type=feature, limit=RECENT_JOBS)
     runs = [Run(seconds, price, tuple(tenths)) for seconds, price, tenths in rows]
-    return History(runs, feature_of(feature).expected_seconds)
+    return History(runs, get_feature(feature).expected_seconds)
 
 
-def jobs_of(user_id: UUID) -> QuerySet[Job]:
+def list_jobs(user_id: UUID) -> QuerySet[Job]:
     """The user's jobs with their current attempts.
 
     ``lost_because`` is the error message of the attempt before the current one, if any.
@@ -81,9 +81,9 @@ def jobs_of(user_id: UUID) -> QuerySet[Job]:
     )
 
 
-def job_of(*, user_id: UUID, job_id: UUID) -> Job:
+def get_job(*, user_id: UUID, job_id: UUID) -> Job:
     """The user's job; raises ``NotFoundProblem`` for one that is not theirs."""
-    job = jobs_of(user_id).filter(pk=job_id).first()
+    job = list_jobs(user_id).filter(pk=job_id).first()
     if job is None:
         raise NotFoundProblem(Resource.JOB)
     return job
@@ -96,7 +96,7 @@ def with_retries(jobs: QuerySet[Job]) -> QuerySet[Job]:
     return jobs.annotate(retry_ids=ArraySubquery(newest))
 
 
-def retries_of(job: Job) -> list[UUID]:
+def list_retries(job: Job) -> list[UUID]:
     """The jobs that run it again, the newest first."""
     known: Any = job
     if not hasattr(job, "retry_ids"):
@@ -105,7 +105,7 @@ def retries_of(job: Job) -> list[UUID]:
     return ids
 
 
-def jobs_with_id(text: str) -> set[UUID]:
+def find_jobs(text: str) -> set[UUID]:
     """The jobs that an attempt, a call or a request with this id belongs to; each has an index."""
     attempts = Attempt.objects.filter(call_id=text)
     with suppress(ValueError):
@@ -126,7 +126,7 @@ def given_params(job: Job) -> Any:
     return feature.given(job)
 
 
-def error_of(job: Job) -> dict[str, Any] | None:
+def build_error(job: Job) -> dict[str, Any] | None:
     """As `JobErrorSerializer` has it."""
     if job.error_code is None:
         return None
@@ -169,12 +169,12 @@ def estimated_start(job: Job, position: int | None) -> datetime | None:
     """Return when it may begin from this `queue_position`, if all jobs before it take as long as
     the last ones of its feature did. None while its feature is impaired: nobody knows how long.
     """
-    if job.type in features() and circuits.open_circuits_of(feature_of(job.type)):
+    if job.type in features() and circuits.open_circuits_of(get_feature(job.type)):
         return None
     if position is None:
         return None
     room = max(1, class_limit(job.gpu_class))
-    seconds = history_of(job.type).usual_seconds * position / room
+    seconds = get_history(job.type).usual_seconds * position / room
     return timezone.now() + timedelta(seconds=seconds)
 
 
@@ -182,7 +182,7 @@ def estimated_end(job: Job, *, share: Share) -> datetime | None:
     """When this share of such jobs has ended; None while it does not run, or where too few took
     so long to say. Never in the past.
     """
-    begun = status.started_at(job) if status.shown(job) == ShownStatus.PROCESSING else None
+    begun = status.started_at(job) if status.shown_status(job) == ShownStatus.PROCESSING else None
     if begun is None or job.attempt is None:
         return None
     now = timezone.now()
@@ -192,16 +192,16 @@ def estimated_end(job: Job, *, share: Share) -> datetime | None:
         progress=job.progress,
         told_seconds=((job.attempt.progress_at or now) - begun).total_seconds(),
     )
-    seconds = getattr(history_of(job.type).foresee(running), share)
+    seconds = getattr(get_history(job.type).foresee(running), share)
     return None if seconds is None else begun + timedelta(seconds=seconds)
 
 
-def output_of(job: Job) -> dict[str, Any] | None:
+def build_output(job: Job) -> dict[str, Any] | None:
     """The output with a freshly signed URL for each stored object (``…_key``) and media file.
 
     Raises ``STORAGE_ERRORS`` where some of it lies in an object.
     """
-    whole = outputs.whole(job.type, job.output_data)
+    whole = outputs.load_output(job.type, job.output_data)
     if whole is None:
         return None
     output: dict[str, Any] = {}
@@ -209,7 +209,7 @@ def output_of(job: Job) -> dict[str, Any] | None:
         if name.endswith("_key"):
             output[f"{name.removesuffix('_key')}_url"] = object_storage().presigned_get(value)
         elif name == "media":
-            output[name] = results.downloads(value)
+            output[name] = results.list_downloads(value)
         else:
             output[name] = value
     return output

@@ -66,7 +66,7 @@ mine.j_wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_times
 -- their tables refuse: so nothing is kept without its jobs. A job's rank is one after the user's last
 -- in its GPU class, or that of the class's clock if it is higher (docs/decisions/0009).
 --
--- {claim_key} is `auteur.api.idempotency.claim`, {charge} and {spend} are of `credits.sql`. The last
+-- {claim_key} is `auteur.api.idempotency.claim_cte`, {charge} and {spend} are of `credits.sql`. The last
 -- is there for API keys alone, as is {is_within_caps}.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
@@ -181,7 +181,7 @@ RETURNING id
 -- name: queue_checked
 -- A job that waits for media that has been checked is charged, and enters the queue of its GPU class
 -- with a rank as in `submit`, but above the clock: the job is older than those that are submitted now,
--- and must not come in below the floor of the queue (jobs/floors.py). Nothing is done for a job that
+-- and must not come in below the floor of the queue (jobs/watermarks.py). Nothing is done for a job that
 -- does not wait any more. The caller has locked the job; account, API key and cursor are locked in
 -- this order.
 WITH wanted AS (
@@ -492,7 +492,7 @@ attempt AS (
 SELECT attempt_id, state, type, crash_count FROM due
 
 -- name: first_alive
--- Where each queue begins (jobs/floors.py), sought from the floors on: with the first one alive, or
+-- Where each queue begins (jobs/watermarks.py), sought from the floors on: with the first one alive, or
 -- with what may come next, if that is lower (a new job's rank is the class's clock at least, and it
 -- is made now). And the oldest open transaction, and one of now: a snapshot's own end may be below
 -- who is open.
@@ -1040,7 +1040,7 @@ SELECT user_id, seq, position, type, data, hash, created_at FROM user_events
 WHERE (user_id, seq) > (%(user_id)s, %(seq)s) ORDER BY user_id, seq LIMIT %(limit)s
 
 -- name: events_after
--- As `jobs.events.log.wire` tells them, for readers of everything: made here, they cost a third.
+-- As `jobs.events.log.to_wire` tells them, for readers of everything: made here, they cost a third.
 SELECT position, user_id, job_id, seq, type,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), data,
        encode(hash, 'hex')

@@ -16,7 +16,7 @@ from django.core import signing
 from django.utils import timezone
 
 from auteur.api.problems import Problem
-from jobs.features.base import Feature, plain
+from jobs.features.base import Feature, to_stored_parameters
 from jobs.queries import duration_statistics
 
 LIFETIME = timedelta(minutes=15)
@@ -83,7 +83,7 @@ def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) 
     )
 
 
-def price_of(
+def get_price(
     *, feature: Feature, user_id: UUID, parameters: Mapping[str, Any], quote_id: str | None
 ) -> Price:
     """The lower of the quote and today's price; raises ``InvalidQuoteProblem``."""
@@ -106,5 +106,5 @@ def _price_today(feature: Feature, parameters: Mapping[str, Any]) -> Price:
 
 def _terms(feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) -> str:
     priced = {name: value for name, value in parameters.items() if name != "callback_url"}
-    asked = json.dumps([str(user_id), feature.name, plain(priced)], sort_keys=True)
+    asked = json.dumps([str(user_id), feature.name, to_stored_parameters(priced)], sort_keys=True)
     return hashlib.sha256(asked.encode()).hexdigest()

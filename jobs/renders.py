@@ -24,7 +24,7 @@ PROBLEMS = (
 """What cannot be rendered, or not now."""
 
 
-def timeline_of(
+def take_timeline_snapshot(
     parameters: Mapping[str, Any],
     budget: Budget | None,
     price: Callable[[Mapping[str, Any]], int],
@@ -35,10 +35,10 @@ def timeline_of(
     ``InsufficientCreditsProblem``.
     """
     project: Project = parameters["project_id"]
-    length = timelines.length_of(project)
-    timeline = {"frame_rate": timelines.rate_of(project), "duration_ms": length}
+    length = timelines.get_length(project)
+    timeline = {"frame_rate": timelines.exact_frame_rate(project), "duration_ms": length}
     like = {**parameters, "timeline": timeline}
-    output = timelines.output_of(like)
+    output = timelines.build_output(like)
     limits.refuse_too_large(length, output)
     with_captions = parameters["captions"] != "none"
     if budget is None:  # an estimate, for which nothing is kept

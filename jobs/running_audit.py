@@ -22,8 +22,8 @@ from django.db.models import F
 from psycopg.errors import QueryCanceled
 
 from auteur.api.problems import DATABASE_OUTAGES
-from jobs import figures, ledger_audit, sql
-from jobs.ledger_audit import RULES, START, Account, Finding, Found, as_json
+from jobs import cached_figures, ledger_audit, sql
+from jobs.ledger_audit import RULES, START, Account, AuditFindings, Finding, as_json
 from jobs.models import AuditedAccount, AuditFinding, Job
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ FOUND_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
-class Standing:
+class AuditStatus:
     """What is known to be off, and how much there is."""
 
     checked_at: datetime
@@ -56,9 +56,9 @@ class Standing:
     """Jobs that ended, by type and status."""
 
 
-def latest() -> Standing | None:
+def read_status() -> AuditStatus | None:
     """What the last round left; None before the first."""
-    kept = figures.read(NAME)
+    kept = cached_figures.read_figures(NAME)
     if kept is None:
         return None
     ended = [
@@ -66,12 +66,12 @@ def latest() -> Standing | None:
         for type_, statuses in kept.value["ended"].items()
         for status, count in statuses.items()
     ]
-    return Standing(kept.found_at, kept.value["balance"], kept.value["broken"], ended)
+    return AuditStatus(kept.found_at, kept.value["balance"], kept.value["broken"], ended)
 
 
 def audit_books() -> int:
     """A round, if it is time and nobody else makes it; 1 if it was made."""
-    return figures.renew(NAME, _round, every=EVERY, lost_after=LOST_AFTER)
+    return cached_figures.refresh_figures(NAME, _round, every=EVERY, lost_after=LOST_AFTER)
 
 
 def _round(before: dict[str, Any] | None) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _beginning() -> dict[str, Any]:
 
 @contextmanager
 def _instant(limit: timedelta = TIME_LIMIT) -> Iterator[None]:
-    with transaction.atomic(durable=True), ledger_audit.consistently(limit):
+    with transaction.atomic(durable=True), ledger_audit.consistent_snapshot(limit):
         yield
 
 
@@ -177,7 +177,7 @@ def _off() -> list[UUID]:
 
 def _audit_slice(state: dict[str, Any]) -> None:
     rounds = WHOLE / EVERY
-    left = max(LEAST_ACCOUNTS, int(figures.estimate_rows(get_user_model()) / rounds) + 1)
+    left = max(LEAST_ACCOUNTS, int(cached_figures.estimate_rows(get_user_model()) / rounds) + 1)
     while left > 0:
         page, last = ledger_audit.users_after(
             UUID(state["account"]), min(left, ledger_audit.ACCOUNTS_AT_ONCE)
@@ -185,7 +185,7 @@ def _audit_slice(state: dict[str, Any]) -> None:
         _audit_accounts([Account(user_id) for user_id in page])
         state["account"] = str(last or START)
         left = left - len(page) if last else 0
-    left = max(LEAST_JOBS, int(figures.estimate_rows(Job) / rounds) + 1)
+    left = max(LEAST_JOBS, int(cached_figures.estimate_rows(Job) / rounds) + 1)
     while left > 0:
         page, last = ledger_audit.jobs_after(
             UUID(state["job"]), min(left, ledger_audit.JOBS_AT_ONCE)
@@ -211,7 +211,7 @@ def _audit_accounts(accounts: Sequence[Account], *, with_jobs: bool = False) -> 
 
 
 def _audit_page(accounts: Sequence[Account], *, with_jobs: bool) -> list[UUID]:
-    found = Found(FOUND_AT_ONCE)
+    found = AuditFindings(FOUND_AT_ONCE)
     job_ids: list[UUID] = []
     with _instant(TIME_LIMIT if len(accounts) > 1 else ledger_audit.TIME_LIMIT):
         audited = [each.account for each in ledger_audit.check_accounts(accounts, found)]
@@ -242,7 +242,7 @@ def _audit_page(accounts: Sequence[Account], *, with_jobs: bool) -> list[UUID]:
 def _audit_jobs(job_ids: Sequence[UUID]) -> None:
     for first in range(0, len(job_ids), ledger_audit.JOBS_AT_ONCE):
         page = job_ids[first : first + ledger_audit.JOBS_AT_ONCE]
-        found = Found(FOUND_AT_ONCE)
+        found = AuditFindings(FOUND_AT_ONCE)
         with _going_on(f"{len(page)} jobs from {page[0]} on"):
             with _instant():
                 ledger_audit.check_jobs(page, found)

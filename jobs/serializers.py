@@ -22,13 +22,13 @@ from auteur.api.unknown_fields import RequestSerializer
 from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.stages import Stage
 from jobs import queries
-from jobs.consents import KEPT_OUTPUT
+from jobs.derived_media import KEPT_OUTPUT
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Job
 from jobs.output_models import camel, output_model
 from jobs.states import ShownStatus
-from jobs.status import having, restarted, shown, stage, started_at, waits_for
+from jobs.status import filter_by_status, restarted, shown_status, stage, started_at, waits_for
 from jobs.submission import MAX_BATCH
 
 WAITS_FOR = [("media", "a check of its media")]
@@ -208,7 +208,7 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
     @extend_schema_field(serializers.ChoiceField(choices=ShownStatus.choices))
     def get_status(self, job: Job) -> str:
         """`pending` until it is let in, `queued` until a machine works on it."""
-        return shown(job)
+        return shown_status(job)
 
     @extend_schema_field(serializers.ChoiceField(choices=WAITS_FOR, allow_null=True))
     def get_waits_for(self, job: Job) -> str | None:
@@ -237,11 +237,11 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: Job) -> dict[str, Any] | None:
         """The error, or null."""
-        return queries.error_of(job)
+        return queries.build_error(job)
 
     def get_retries(self, job: Job) -> list[UUID]:
         """The jobs that run it again, the newest first."""
-        return queries.retries_of(job)
+        return queries.list_retries(job)
 
 
 class JobSerializer(ContentSerializer, JobSummarySerializer):
@@ -302,7 +302,7 @@ class JobSerializer(ContentSerializer, JobSummarySerializer):
     @extend_schema_field(MADE)
     def get_output_data(self, job: Job) -> dict[str, Any] | None:
         """The result, as `output_model` has it."""
-        return queries.output_of(job)
+        return queries.build_output(job)
 
     def _position_of(self, job: Job) -> int | None:
         """Return the job's place in the queue, counted once for an answer."""
@@ -377,4 +377,4 @@ class JobFilter(ListFilter):
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         """Those that are asked for; a status is found in several columns."""
         status = self.validated_data.pop("status", None)
-        return super().narrow(rows.filter(having(status)) if status else rows)
+        return super().narrow(rows.filter(filter_by_status(status)) if status else rows)

@@ -22,7 +22,7 @@ _OPEN = Q(status=JobStatus.PROCESSING, attempt__isnull=False, wake_at__isnull=Fa
 """Its conditions hold for all of these jobs, and let PostgreSQL use the index of open jobs."""
 
 
-def having(status: str) -> Q:
+def filter_by_status(status: str) -> Q:
     """Which jobs are shown with this status."""
     if status == ShownStatus.QUEUED:
         return _OPEN & _WAITS
@@ -31,14 +31,14 @@ def having(status: str) -> Q:
     return Q(status=status)
 
 
-def waits(attempt: Attempt) -> bool:
+def waits_for_machine(attempt: Attempt) -> bool:
     """Whether it has not come to a machine yet; the same rule as in `having`."""
     return attempt.started_at is None and attempt.state in WITHOUT_MACHINE
 
 
-def shown(job: Job) -> ShownStatus:
+def shown_status(job: Job) -> ShownStatus:
     """The status for a client."""
-    if job.status == JobStatus.PROCESSING and job.attempt and waits(job.attempt):
+    if job.status == JobStatus.PROCESSING and job.attempt and waits_for_machine(job.attempt):
         return ShownStatus.QUEUED
     return ShownStatus(job.status)
 
@@ -51,7 +51,7 @@ def waits_for(job: Job) -> Literal["media"] | None:
 
 def is_waiting(job: Job) -> bool:
     """Whether it waits, to be admitted or for a machine."""
-    return shown(job) in (ShownStatus.PENDING, ShownStatus.QUEUED)
+    return shown_status(job) in (ShownStatus.PENDING, ShownStatus.QUEUED)
 
 
 def started_at(job: Job) -> datetime | None:
@@ -64,7 +64,9 @@ def started_at(job: Job) -> datetime | None:
 
 def stage(job: Job) -> str | None:
     """What its call says it is doing; None while it does not run."""
-    return job.attempt.stage if job.attempt and shown(job) == ShownStatus.PROCESSING else None
+    return (
+        job.attempt.stage if job.attempt and shown_status(job) == ShownStatus.PROCESSING else None
+    )
 
 
 def restarted(job: Job, reason: str | None) -> str | None:
@@ -72,6 +74,6 @@ def restarted(job: Job, reason: str | None) -> str | None:
     attempt = job.attempt
     if attempt is None:
         return None
-    if shown(job) == ShownStatus.QUEUED and attempt.progress > 0:
+    if shown_status(job) == ShownStatus.QUEUED and attempt.progress > 0:
         return HANDED_BACK
     return f"{reason or BY_STAFF} This is attempt {attempt.number}." if attempt.number > 1 else None

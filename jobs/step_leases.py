@@ -14,7 +14,7 @@ STEP_LEASE = timedelta(seconds=60)
 RENEWED_AFTER_SECONDS = 10.0
 
 
-def renewing(attempt: Attempt) -> Callable[[], None]:
+def build_lease_renewer(attempt: Attempt) -> Callable[[], None]:
     """To be called now and then while a step works on the attempt: its lease is renewed.
 
     One that is another's by now stays so.

@@ -18,13 +18,13 @@ from rest_framework import exceptions
 
 from auteur import ids
 from auteur.api import idempotency
-from auteur.api.idempotency import Key, KeyTakenProblem
+from auteur.api.idempotency import IdempotentRequest, KeyTakenProblem
 from auteur.api.problems import NotFoundProblem, Problem, Resource
 from auteur.database.keys import new_id
 from credits import ledger, spending
-from jobs import quotes, sql, wording
+from jobs import ledger_descriptions, quotes, sql
 from jobs.budget import BatchTooLargeProblem, Budget
-from jobs.features.base import Feature, ValidatedParameters, plain
+from jobs.features.base import Feature, ValidatedParameters, to_stored_parameters
 from jobs.features.parameters import MediaNotReadyProblem, VoiceNotReadyProblem
 from jobs.features.registry import features
 from jobs.models import Job
@@ -179,7 +179,7 @@ class NewJob:
 
     def row(self, place: int) -> dict[str, Any]:
         """Its row of the statement `submit`."""
-        stored = plain(self.parameters)
+        stored = to_stored_parameters(self.parameters)
         return {
             "place": place,
             "id": str(self.id),
@@ -195,8 +195,8 @@ class NewJob:
             "retry_of_id": self.retry_of and str(self.retry_of),
             "callback_url": self.callback_url,
             "max_wait_seconds": self.feature.max_wait.total_seconds(),
-            "description": wording.charged(self.feature.name),
-            "event": {**self.event, **ids.of_request()},
+            "description": ledger_descriptions.describe_charge(self.feature.name),
+            "event": {**self.event, **ids.request_id()},
         }
 
 
@@ -214,10 +214,10 @@ def validate(
     if not feature.is_enabled:
         raise FeatureDisabledProblem(feature)
     if budget is None or not budget.charged:
-        return read_parameters(feature=feature, user_id=user_id, data=data, budget=budget)
+        return parse_parameters(feature=feature, user_id=user_id, data=data, budget=budget)
     unchecked: list[Upload] = []
     try:
-        parameters = read_parameters(
+        parameters = parse_parameters(
             feature=feature, user_id=user_id, data=data, budget=budget, unchecked=unchecked
         )
     except (MediaNotReadyProblem, VoiceNotReadyProblem):
@@ -228,7 +228,7 @@ def validate(
     return parameters
 
 
-def read_parameters(
+def parse_parameters(
     *,
     feature: Feature,
     user_id: UUID,
@@ -258,7 +258,7 @@ def submit(
     user_id: UUID,
     plan: str | None,
     parameters: ValidatedParameters,
-    key: Key | None = None,
+    key: IdempotentRequest | None = None,
     api_key_id: UUID | None = None,
 ) -> Submitted:
     """Charge for a job and store it, once per key.
@@ -278,7 +278,7 @@ def submit_batch(
     user_id: UUID,
     plan: str | None,
     wanted: Sequence[Mapping[str, Any]],
-    key: Key | None = None,
+    key: IdempotentRequest | None = None,
     api_key_id: UUID | None = None,
 ) -> SubmittedBatch:
     """Charge for all the jobs and store them, or for none; ``type`` stands beside the parameters.
@@ -303,7 +303,11 @@ def submit_batch(
 
 
 def retry(
-    *, job: Job, plan: str | None, key: Key | None = None, api_key_id: UUID | None = None
+    *,
+    job: Job,
+    plan: str | None,
+    key: IdempotentRequest | None = None,
+    api_key_id: UUID | None = None,
 ) -> Submitted:
     """Run a failed or cancelled job again, for its user and at today's price.
 
@@ -338,7 +342,7 @@ def resubmit(
     charged: bool,
     by: str,
     reason: str = "",
-    key: Key | None = None,
+    key: IdempotentRequest | None = None,
     api_key_id: UUID | None = None,
 ) -> Submitted:
     """Run an ended job again as a new one, at today's price or on the house.
@@ -396,7 +400,9 @@ def _new_job(
         plan=plan,
         price=quotes.Price(0, feature.price_version)
         if given.waits_for_media
-        else quotes.price_of(feature=feature, user_id=user_id, parameters=given, quote_id=quote_id),
+        else quotes.get_price(
+            feature=feature, user_id=user_id, parameters=given, quote_id=quote_id
+        ),
         parameters=given,
         callback_url=callback_url,
     )
@@ -433,12 +439,12 @@ def _insert(
     user_id: UUID,
     jobs: Sequence[NewJob],
     result: Submitted | SubmittedBatch,
-    key: Key | None,
+    key: IdempotentRequest | None,
     api_key_id: UUID | None,
 ) -> None:
     parameters = {
         "api_key_id": api_key_id,
-        **idempotency.parameters(user_id=user_id, key=key, result=result),
+        **idempotency.claim_parameters(user_id=user_id, key=key, result=result),
     }
     try:
         if any(job.parameters.waits_for_media for job in jobs):
@@ -447,7 +453,7 @@ def _insert(
             held, accepted = _run_submit(jobs, parameters)
     except IntegrityError as exc:
         required = sum(job.price.credits for job in jobs)
-        raise refusal(exc, user_id=user_id, api_key_id=api_key_id, required=required) from exc
+        raise build_problem(exc, user_id=user_id, api_key_id=api_key_id, required=required) from exc
     if not held:
         raise NotFoundProblem(Resource.MEDIA_FILE)
     if not accepted:
@@ -501,7 +507,7 @@ def _insert_with_waiting(
     return held, accepted
 
 
-def refusal(
+def build_problem(
     exc: IntegrityError, *, user_id: UUID, api_key_id: UUID | None, required: int
 ) -> Exception:
     """Return the problem for which the database has refused to charge and store jobs."""
@@ -515,6 +521,6 @@ def refusal(
         return NotFoundProblem(Resource.PROJECT)  # it went away between the check and here
     if isinstance(cause, psycopg.errors.NotNullViolation):
         if api_key_id is not None and ledger.has_account(user_id=user_id):
-            return spending.refusal(api_key_id=api_key_id, required=required)
+            return spending.build_problem(api_key_id=api_key_id, required=required)
         return ledger.NoAccountError()
     return exc

@@ -124,7 +124,7 @@ def forget_dead(exception: BaseException, **signal: Any) -> None:
     if not isinstance(exception, WorkerLostError):
         return
     try:
-        lifecycle.wake_left_by(heartbeat.forget_dead())
+        lifecycle.wake_jobs_of_dead_workers(heartbeat.delete_dead_workers())
     except Error as exc:
         logger.warning("a dead child is not known yet: %s", type(exc).__name__)
     finally:
@@ -134,4 +134,4 @@ def forget_dead(exception: BaseException, **signal: Any) -> None:
 @worker_process_shutdown.connect
 def retire(**signal: Any) -> None:
     """Delete the heartbeat of a child that ends in order."""
-    heartbeat.retire()
+    heartbeat.stop_heartbeat()

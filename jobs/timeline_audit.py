@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from auteur.api.problems import DATABASE_OUTAGES, OUTAGES
-from jobs import figures
+from jobs import cached_figures
 from projects import verification
 from projects.models import Project
 from projects.verification import RULES, START, Report
@@ -29,23 +29,23 @@ MAX_KNOWN = 1_000
 
 
 @dataclass(frozen=True)
-class Standing:
+class TimelineAuditStatus:
     """What the last round left."""
 
     checked_at: datetime
     broken: dict[str, int]
 
 
-def latest() -> Standing | None:
+def read_status() -> TimelineAuditStatus | None:
     """Return what the last round left; None before the first."""
-    kept = figures.read(NAME)
-    return None if kept is None else Standing(kept.found_at, kept.value["broken"])
+    kept = cached_figures.read_figures(NAME)
+    return None if kept is None else TimelineAuditStatus(kept.found_at, kept.value["broken"])
 
 
 def audit_timelines() -> int:
     """Make a round, if it is time and nobody else makes it; return 1 if it was made."""
     try:
-        return figures.renew(NAME, _round, every=EVERY, lost_after=LOST_AFTER)
+        return cached_figures.refresh_figures(NAME, _round, every=EVERY, lost_after=LOST_AFTER)
     except OUTAGES as exc:
         if isinstance(exc, DATABASE_OUTAGES):
             raise
@@ -59,7 +59,7 @@ def _round(before: dict[str, Any] | None) -> dict[str, Any]:
     known = [UUID(name) for _, name in state["findings"] if verification.is_id(name)]
     verification.check_projects(known, report)
     after = UUID(state["after"])
-    remaining = max(MIN_PROJECTS, int(figures.estimate_rows(Project) * (EVERY / WHOLE)) + 1)
+    remaining = max(MIN_PROJECTS, int(cached_figures.estimate_rows(Project) * (EVERY / WHOLE)) + 1)
     while remaining > 0:
         last = verification.check_page(after, report)
         remaining = remaining - verification.PROJECTS_PER_PAGE if last else 0

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from auteur.api.problems import NotFoundProblem, Resource, document
+from auteur.api.problems import NotFoundProblem, Resource, problem_response
 from jobs.features.registry import features
 
 MAX_NAME_LENGTH = 50
@@ -24,4 +24,4 @@ def unknown_feature(request: HttpRequest, name: str) -> HttpResponse:
         detail += f" Did you mean {' or '.join(suggestions)}?"
     detail += " GET /features lists the features."
     resource = Resource.FEATURE.value
-    return document(404, code, detail, resource=resource, suggestions=suggestions)
+    return problem_response(404, code, detail, resource=resource, suggestions=suggestions)

@@ -8,12 +8,12 @@ from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_v
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.answers import answer
+from auteur.api.cached_serializers import serialize
 from auteur.api.filters import FilteredListView
-from auteur.api.idempotency import Key, keyed
-from auteur.api.pagination import cursor
+from auteur.api.idempotency import IdempotentRequest, idempotent_in_statement
+from auteur.api.pagination import cursor_pagination
 from auteur.api.problems import NotFoundProblem, Problem
-from auteur.api.requests import api_key_id, plan_of, user_id
+from auteur.api.requests import api_key_id, plan_name, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
 from auteur.api.views import APIView
@@ -45,8 +45,8 @@ class SubmitView(APIView):
     scopes: ClassVar = {"POST": Scope.JOBS}
     feature: ClassVar[Feature]
 
-    @keyed(serializer=SubmittedSerializer, status=ACCEPTED)
-    def post(self, request: Request, key: Key | None) -> Response:
+    @idempotent_in_statement(serializer=SubmittedSerializer, status=ACCEPTED)
+    def post(self, request: Request, key: IdempotentRequest | None) -> Response:
         """Charge for the job and accept it."""
         parameters = submission.validate(
             feature=self.feature,
@@ -57,12 +57,12 @@ class SubmitView(APIView):
         submitted = submission.submit(
             feature=self.feature,
             user_id=user_id(request),
-            plan=plan_of(request),
+            plan=plan_name(request),
             parameters=parameters,
             key=key,
             api_key_id=api_key_id(request),
         )
-        return Response(answer(SubmittedSerializer, submitted), status=ACCEPTED)
+        return Response(serialize(SubmittedSerializer, submitted), status=ACCEPTED)
 
 
 def submit_view(feature: Feature) -> type[APIView]:
@@ -101,11 +101,11 @@ class EstimateView(APIView):
         parameters = submission.validate(
             feature=self.feature, user_id=user_id(request), data=request.data
         )
-        submission.check_plan(self.feature, plan_of(request))
+        submission.check_plan(self.feature, plan_name(request))
         estimate = quotes.estimate(
             feature=self.feature, user_id=user_id(request), parameters=parameters
         )
-        return Response(answer(EstimateSerializer, estimate))
+        return Response(serialize(EstimateSerializer, estimate))
 
 
 def estimate_view(feature: Feature) -> type[APIView]:
@@ -138,14 +138,14 @@ class BatchView(APIView):
         request=BatchSerializer,
         responses={202: SubmittedBatchSerializer},
     )
-    @keyed(serializer=SubmittedBatchSerializer, status=ACCEPTED)
-    def post(self, request: Request, key: Key | None) -> Response:
+    @idempotent_in_statement(serializer=SubmittedBatchSerializer, status=ACCEPTED)
+    def post(self, request: Request, key: IdempotentRequest | None) -> Response:
         """Charge for the jobs and accept them."""
         body = BatchSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         batch = submission.submit_batch(
             user_id=user_id(request),
-            plan=plan_of(request),
+            plan=plan_name(request),
             wanted=body.validated_data["jobs"],
             key=key,
             api_key_id=api_key_id(request),
@@ -158,7 +158,7 @@ class JobListView(FilteredListView[Job]):
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = JobSummarySerializer
-    pagination_class = cursor("jobs")
+    pagination_class = cursor_pagination("jobs")
     filter_class = JobFilter
     queryset = Job.objects.none()
 
@@ -169,7 +169,7 @@ class JobListView(FilteredListView[Job]):
 
     def rows(self) -> QuerySet[Job]:
         """The user's."""
-        return queries.jobs_of(user_id(self.request))
+        return queries.list_jobs(user_id(self.request))
 
     def get_queryset(self) -> QuerySet[Job]:
         """Those that the query asks for; outputs stay in the database."""
@@ -186,7 +186,7 @@ class JobView(APIView):
     @extend_schema(summary="See one job", responses=JobSerializer)
     def get(self, request: Request, job_id: UUID) -> Response:
         """The job with its output."""
-        job = queries.job_of(user_id=user_id(request), job_id=job_id)
+        job = queries.get_job(user_id=user_id(request), job_id=job_id)
         return Response(JobSerializer(job).data)
 
 
@@ -210,7 +210,7 @@ class CancelView(APIView):
     )
     def post(self, request: Request, job_id: UUID) -> Response:
         """End the job, unless it has ended."""
-        job = queries.job_of(user_id=user_id(request), job_id=job_id)
+        job = queries.get_job(user_id=user_id(request), job_id=job_id)
         given = CancelSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         lifecycle.cancel(
@@ -219,7 +219,7 @@ class CancelView(APIView):
             is_limited=True,
             without_refund=given.validated_data["without_refund"],
         )
-        job = queries.job_of(user_id=job.user_id, job_id=job.pk)
+        job = queries.get_job(user_id=job.user_id, job_id=job.pk)
         return Response(JobSerializer(job, context={"request": request}).data)
 
 
@@ -240,14 +240,14 @@ class RetryView(APIView):
         request=None,
         responses={202: SubmittedSerializer},
     )
-    @keyed(serializer=SubmittedSerializer, status=ACCEPTED)
-    def post(self, request: Request, job_id: UUID, key: Key | None) -> Response:
+    @idempotent_in_statement(serializer=SubmittedSerializer, status=ACCEPTED)
+    def post(self, request: Request, job_id: UUID, key: IdempotentRequest | None) -> Response:
         """Charge for the new job and accept it."""
-        job = queries.job_of(user_id=user_id(request), job_id=job_id)
+        job = queries.get_job(user_id=user_id(request), job_id=job_id)
         submitted = submission.retry(
-            job=job, plan=plan_of(request), key=key, api_key_id=api_key_id(request)
+            job=job, plan=plan_name(request), key=key, api_key_id=api_key_id(request)
         )
-        return Response(answer(SubmittedSerializer, submitted), status=ACCEPTED)
+        return Response(serialize(SubmittedSerializer, submitted), status=ACCEPTED)
 
 
 def _problems(feature: Feature, *of_all: type[Problem]) -> dict[str, tuple[type[Problem], ...]]:

@@ -68,7 +68,7 @@ def _wake(client: redis.Redis) -> None:
         pipeline.execute()
 
 
-def announce(channel: str, message: str) -> None:
+def publish_signal(channel: str, message: str) -> None:
     """Publish to whoever listens at this moment; a message may be lost."""
     _client().tell(lambda client: client.publish(channel, message))
 

@@ -21,7 +21,7 @@ from jobs import lifecycle
 from jobs.errors import CALLS_AWAY, JobError
 from jobs.failpoints import failpoint
 from jobs.features.files import Read, Write
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.heartbeat import current_worker
 from jobs.models import Attempt
 from jobs.states import COLLECT, DISPATCH, FINALIZE, PREPARE, Step
@@ -62,7 +62,7 @@ def prepare(attempt_ids: Sequence[UUID], *, goes_on: bool = False) -> None:
 
 
 def _prepare(attempt: Attempt) -> dict[str, Any]:
-    payload = feature_of(attempt.job.type).prepare(attempt.job, attempt)
+    payload = get_feature(attempt.job.type).prepare(attempt.job, attempt)
     return {"payload": {name: _unsigned(value) for name, value in payload.items()}}
 
 
@@ -92,7 +92,7 @@ def _dispatch(held: Sequence[Attempt]) -> None:
 
 
 def _call(attempt: Attempt) -> dict[str, Any]:
-    feature = feature_of(attempt.job.type)
+    feature = get_feature(attempt.job.type)
     queue = feature.gpu_class.queue
     payload = signed_payload(attempt)
     return {"call": Call(attempt.pk, feature.contract, attempt.engine, queue, payload)}
@@ -125,9 +125,9 @@ def signed_payload(attempt: Attempt) -> Payload:
     It asks for the URLs that it writes to later (`jobs.callbacks.gpu_output`).
     """
     storage = object_storage()
-    contract = feature_of(attempt.job.type).contract
+    contract = get_feature(attempt.job.type).contract
     # A call may wait for its worker: as long as its job may run.
-    expires = int(feature_of(attempt.job.type).run_limit.total_seconds())
+    expires = int(get_feature(attempt.job.type).run_limit.total_seconds())
 
     def signed(value: Any) -> Any:
         if isinstance(value, list):
@@ -167,11 +167,11 @@ def collect(attempt_ids: Sequence[UUID], *, goes_on: bool = False) -> None:
 
 
 def _delivers(attempt: Attempt, done: Mapping[UUID, Mapping[str, Any]]) -> bool:
-    return feature_of(attempt.job.type).delivers(done[attempt.pk]["result"])
+    return get_feature(attempt.job.type).delivers(done[attempt.pk]["result"])
 
 
 def _collect(attempt: Attempt) -> dict[str, Any]:
-    feature = feature_of(attempt.job.type)
+    feature = get_feature(attempt.job.type)
     outcome = Outcome.model_validate(attempt.outcome)
     result = feature.contract.result.model_validate(outcome.result)
     output = feature.collect(attempt, result)
@@ -202,7 +202,7 @@ def _complete(step: Step, worker: str, done: Values) -> None:
 
 
 def _deliver(attempt: Attempt) -> dict[str, Any]:
-    feature_of(attempt.job.type).deliver(attempt.job, attempt.result or {})
+    get_feature(attempt.job.type).deliver(attempt.job, attempt.result or {})
     return {}
 
 

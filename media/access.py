@@ -12,7 +12,7 @@ from media.models import MediaFile, Upload, VoiceClone
 Row = TypeVar("Row", bound=Upload)
 
 
-def media_of(*, user_id: UUID, project_id: UUID | None = None) -> QuerySet[MediaFile]:
+def list_media(*, user_id: UUID, project_id: UUID | None = None) -> QuerySet[MediaFile]:
     """The user's media, or those of one project; none of a project that is being deleted.
 
     Raises ``NotFoundProblem`` for another's project.
@@ -24,7 +24,7 @@ def media_of(*, user_id: UUID, project_id: UUID | None = None) -> QuerySet[Media
     return found.filter(project_id=project_id)
 
 
-def owned_media(
+def get_media(
     *, user_id: UUID, media_id: UUID, project_id: UUID | None = None, lock: bool = False
 ) -> MediaFile:
     """One of the user's media files, in any project that is not being deleted or in the named one.
@@ -40,7 +40,7 @@ def owned_media(
     return _one(found, lock, NotFoundProblem(Resource.MEDIA_FILE, where=where))
 
 
-def owned_voice(*, user_id: UUID, voice_id: UUID, lock: bool = False) -> VoiceClone:
+def get_voice(*, user_id: UUID, voice_id: UUID, lock: bool = False) -> VoiceClone:
     """One of the user's voices; raises ``NotFoundProblem``. ``lock`` as for media."""
     return _one(
         VoiceClone.objects.filter(pk=voice_id, user_id=user_id),

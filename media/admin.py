@@ -18,9 +18,9 @@ from auteur.admin import (
     GREY,
     RED,
     ConfirmedActions,
-    LatelyFilter,
     ReadOnlyAdmin,
     ReasonForm,
+    RecentFilter,
     SelectedFilter,
     StaffAdmin,
     badge,
@@ -133,7 +133,7 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
         "type",
         "status",
         "derivation_status",
-        ("created_at", LatelyFilter),
+        ("created_at", RecentFilter),
         ("user", SelectedFilter),
         ("project", SelectedFilter),
     )
@@ -306,7 +306,7 @@ class VoiceCloneAdmin(StoredObjectAdmin):
 
 
 def _derive_again(request: HttpRequest, media: MediaFile, given: Mapping[str, Any]) -> str:
-    if not states.request([media.pk]):
+    if not states.request_derivation([media.pk]):
         raise NotReadyProblem
     return "Pictures and waveform are made again."
 

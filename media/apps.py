@@ -12,6 +12,6 @@ class MediaConfig(AppConfig):
         from media.provenance import checks
 
         owners.register_all()
-        personal_data.register_holding()
-        encryption.register("media.MediaImport", "url", purpose=limits.PURPOSE)
+        personal_data.register_personal_data()
+        encryption.register_columns("media.MediaImport", "url", purpose=limits.PURPOSE)
         checks.register()

@@ -13,7 +13,7 @@ from auteur.api.problems import UnavailableProblem
 from auteur.leases import Lease, LeaseLostError, Leases
 from gpu_tasks.runtime.errors import InputRefusedError
 from gpu_tasks.runtime.sandbox import SandboxFailedError
-from media.deletion import remove_after_commit
+from media.deletion import delete_objects_after_commit
 from media.kinds import KINDS, Kind, Row
 from media.limits import LEASE
 from media.models import MediaStatus, Upload
@@ -43,7 +43,7 @@ def _fail(kind: Kind[Row], rows: QuerySet[Row]) -> int:
     with transaction.atomic():
         held = list(rows.select_for_update(no_key=True))
         every = kind.model._default_manager.all()
-        return sum(reject(every.filter(pk=row.pk), row, CheckFailedError()) for row in held)
+        return sum(reject_upload(every.filter(pk=row.pk), row, CheckFailedError()) for row in held)
 
 
 CHECKS: dict[Kind[Any], Leases[Any]] = {
@@ -73,7 +73,7 @@ def register_after_check(listener: Callable[[Upload], None]) -> None:
         _after_check.append(listener)
 
 
-def run(kind: Kind[Row], row_id: UUID) -> None:
+def run_check(kind: Kind[Row], row_id: UUID) -> None:
     """Check an upload that waits for it; others are left alone."""
     lease: Lease[Row] | None = CHECKS[kind].claim(row_id)
     row = lease.row.first() if lease else None
@@ -85,7 +85,7 @@ def run(kind: Kind[Row], row_id: UUID) -> None:
     except LeaseLostError:
         logger.info("%s was taken away meanwhile", row_id)
     except InputRefusedError as refusal:
-        reject(lease.row, row, refusal)
+        reject_upload(lease.row, row, refusal)
         _tell_ended(row)
     except (UnavailableProblem, *STORAGE_ERRORS) as exc:
         logger.warning("%s waits for the storage: %s", row_id, type(exc).__name__)
@@ -109,7 +109,7 @@ def _inspect(kind: Kind[Row], row: Row, lease: Lease[Row]) -> dict[str, Any]:
     return kind.inspect(row, storage.probe_source(row.object_key), lease.renew)
 
 
-def reject(rows: QuerySet[Row], row: Row, refusal: InputRefusedError) -> bool:
+def reject_upload(rows: QuerySet[Row], row: Row, refusal: InputRefusedError) -> bool:
     """Refuse what is still among ``rows``, for good, and remove its object; whether it was."""
     with transaction.atomic():
         rejected = rows.update(
@@ -120,5 +120,5 @@ def reject(rows: QuerySet[Row], row: Row, refusal: InputRefusedError) -> bool:
             **row.refused(refusal),
         )
         if rejected:
-            remove_after_commit([row])
+            delete_objects_after_commit([row])
     return rejected == 1

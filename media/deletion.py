@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from auteur.api.problems import Problem
-from media.access import owned_media
+from media.access import get_media
 from media.models import MediaFile, Upload
 from media.storage import STORAGE_ERRORS, object_storage
 
@@ -32,7 +32,7 @@ _finders: defaultdict[type[Upload], list[UsageFinder]] = defaultdict(list)
 class Timelines(Protocol):
     """What the room of the timelines offers."""
 
-    def showing(self, *, user_id: UUID, media_id: UUID) -> list[dict[str, Any]]:
+    def list_showing_projects(self, *, user_id: UUID, media_id: UUID) -> list[dict[str, Any]]:
         """The user's projects that play the media file, each with the clips that do."""
         ...
 
@@ -70,7 +70,7 @@ def register_timelines(timelines: Timelines) -> None:
         _timelines.append(timelines)
 
 
-def usages_of(row: Upload) -> list[str]:
+def list_usages(row: Upload) -> list[str]:
     """What still needs the media file or the voice."""
     return [usage for finder in _finders[type(row)] for usage in finder(row)]
 
@@ -83,19 +83,19 @@ def delete_media(
     With ``force``, clips that show it are no hindrance; open work always is.
     """
     with transaction.atomic():
-        media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=True)
+        media = get_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=True)
         _refuse_if_used(media, force)
-        remove_after_commit([media])
+        delete_objects_after_commit([media])
         media.delete()
         _take_offline(user_id, [media_id])
 
 
 def _refuse_if_used(media: MediaFile, force: bool) -> None:
-    used_by = usages_of(media)
+    used_by = list_usages(media)
     shown_in = [
         project
         for timelines in _timelines
-        for project in timelines.showing(user_id=media.user_id, media_id=media.pk)
+        for project in timelines.list_showing_projects(user_id=media.user_id, media_id=media.pk)
     ]
     if used_by or (shown_in and not force):
         raise MediaInUseProblem(used_by=used_by, shown_in=shown_in)
@@ -111,18 +111,18 @@ def delete_project_media(project_id: UUID) -> int:
     """Delete some media of a project whose jobs have been cancelled; returns how many."""
     latest = MediaFile.objects.filter(project_id=project_id).order_by("-created_at", "-pk")
     some = list(latest.values_list("pk", flat=True)[:MEDIA_AT_ONCE])
-    held = hold(MediaFile.objects.filter(pk__in=some))
-    delete_held(held, leaving=project_id)
-    remove_after_commit(held)
+    held = lock_media(MediaFile.objects.filter(pk__in=some))
+    delete_locked(held, leaving=project_id)
+    delete_objects_after_commit(held)
     return len(some)
 
 
-def hold(rows: QuerySet[MediaFile]) -> list[MediaFile]:
+def lock_media(rows: QuerySet[MediaFile]) -> list[MediaFile]:
     """The media files, locked in the order in which submissions hold theirs."""
     return list(rows.select_for_update().order_by("pk"))
 
 
-def delete_held(held: Sequence[MediaFile], leaving: UUID | None = None) -> None:
+def delete_locked(held: Sequence[MediaFile], leaving: UUID | None = None) -> None:
     """Delete locked rows, and mark the clips that show them; their objects are the caller's."""
     MediaFile.objects.filter(pk__in=[row.pk for row in held]).delete()
     for user_id in {row.user_id for row in held}:
@@ -130,14 +130,14 @@ def delete_held(held: Sequence[MediaFile], leaving: UUID | None = None) -> None:
         _take_offline(user_id, media_ids, leaving=leaving)
 
 
-def remove_after_commit(rows: Sequence[Upload]) -> None:
+def delete_objects_after_commit(rows: Sequence[Upload]) -> None:
     """Remove the objects of rows that are going for good; a storage that fails is logged."""
     keys = [key for row in rows for key in row.object_keys()]
 
     def remove() -> None:
         # Parts first: what a confirm has joined by then is removed, and later it joins nothing.
         abort_uploads(rows)
-        remove_objects(keys)
+        delete_objects(keys)
 
     transaction.on_commit(remove, robust=True)
 
@@ -153,7 +153,7 @@ def abort_uploads(rows: Iterable[Upload]) -> None:
             return
 
 
-def remove_objects(keys: list[str]) -> int:
+def delete_objects(keys: list[str]) -> int:
     """Remove objects in order; returns how many before the storage failed, if it did."""
     storage = object_storage()
     for done, key in enumerate(keys):

@@ -6,14 +6,21 @@ from django.db import transaction
 
 from auteur.api.problems import Problem, field_problem
 from media import parts
-from media.access import check_project, owned_media
+from media.access import check_project, get_media
 from media.content_types import declared_media_type
 from media.deletion import delete_media
 from media.kinds import FILES
 from media.models import MediaFile, MediaImport, MediaStatus
-from media.quota import check_room
+from media.quota import check_quota
 from media.storage import ObjectMissingError, object_storage
-from media.uploads import UploadTarget, begin, confirm, declare, printable, target_of
+from media.uploads import (
+    UploadTarget,
+    begin_upload,
+    build_target,
+    confirm,
+    declare_upload,
+    printable,
+)
 
 
 class UploadOverProblem(Problem):
@@ -39,14 +46,14 @@ def request_upload(
 
     Raises ``NotFoundProblem``, a 400 about the file name, and as ``declare`` and ``begin`` do.
     """
-    media = declare(FILES, user_id=user_id, content_type=content_type, size_bytes=size_bytes)
+    media = declare_upload(FILES, user_id=user_id, content_type=content_type, size_bytes=size_bytes)
     check_project(user_id=user_id, project_id=project_id)
     media.project_id = project_id
     media.name = display_name(filename)
     media.type = declared_media_type(media.mime_type)
     # Signed or not, an object has one address.
     media.r2_url = object_storage().presigned_get(media.r2_key).partition("?")[0]
-    return begin(
+    return begin_upload(
         FILES,
         media,
         plan=plan,
@@ -63,7 +70,7 @@ def resume_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> UploadT
     if is_import(media_id):
         raise UploadOverProblem(UploadOverProblem.fetched)
     try:
-        return target_of(media, parts.stored(media) if media.upload_id else ())
+        return build_target(media, parts.list_stored_parts(media) if media.upload_id else ())
     except ObjectMissingError as exc:  # as after a confirm that did not come to its end
         raise UploadOverProblem(UploadOverProblem.no_parts) from exc
 
@@ -82,7 +89,7 @@ def confirm_upload(
 
     Raises ``NotFoundProblem`` and ``StorageQuotaExceededProblem``, too.
     """
-    media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id)
+    media = get_media(user_id=user_id, media_id=media_id, project_id=project_id)
     if media.status == MediaStatus.UPLOADING and is_import(media_id):
         return media
     return confirm_file(media, plan=plan)
@@ -92,8 +99,8 @@ def confirm_file(media: MediaFile, *, plan: str | None) -> MediaFile:
     """As ``confirm_upload``, whoever has put the file there."""
     return confirm(
         FILES,
-        lambda: owned_media(user_id=media.user_id, media_id=media.pk),
-        lambda size: check_room(user_id=media.user_id, plan=plan, adding=size, without=media.pk),
+        lambda: get_media(user_id=media.user_id, media_id=media.pk),
+        lambda size: check_quota(user_id=media.user_id, plan=plan, adding=size, without=media.pk),
     )
 
 
@@ -105,7 +112,7 @@ def is_import(media_id: UUID) -> bool:
 def _open_upload(
     user_id: UUID, project_id: UUID, media_id: UUID, *, lock: bool = False
 ) -> MediaFile:
-    media = owned_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=lock)
+    media = get_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=lock)
     if media.status != MediaStatus.UPLOADING:
         raise UploadOverProblem
     return media

@@ -74,7 +74,7 @@ def inspect_with(
 
 def inspect(place: str, tick: Callable[[], None] = lambda: None) -> Probe:
     """What kind of media a file is, with its facts; raises as ``inspect_with`` does."""
-    found = Probe(**inspect_with("media.probing:probed", place, limits=PROBING, tick=tick))
+    found = Probe(**inspect_with("media.probing:probe_as_json", place, limits=PROBING, tick=tick))
     if found.type not in MediaType.values:
         raise TooComplexError  # something took the child over
     return found

@@ -87,7 +87,7 @@ def _probe(media: MediaFile, place: str, tick: Callable[[], None]) -> dict[str, 
 
 
 def _listen(voice: VoiceClone, place: str, tick: Callable[[], None]) -> dict[str, Any]:
-    found = inspect_with("media.voices.samples:examined", place, limits=LISTENING, tick=tick)
+    found = inspect_with("media.voices.samples:examine_as_json", place, limits=LISTENING, tick=tick)
     return {
         "sample_duration_ms": found["duration_ms"],
         "speech_duration_ms": found["speech_duration_ms"],

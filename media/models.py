@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
 from auteur.database.keys import NewId, new_id
-from auteur.database.ordering import Lately
+from auteur.database.ordering import TimeAtUtc
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.consents.models import Consent, Removal
 
@@ -224,7 +224,7 @@ class MediaFile(Upload):
                 condition=~Q(status=MediaStatus.REJECTED),
                 name="media_files_counted",
             ),
-            models.Index(Lately("created_at").desc(), name="media_files_lately"),
+            models.Index(TimeAtUtc("created_at").desc(), name="media_files_lately"),
             models.Index(
                 fields=["derive_at"],
                 condition=Q(status=MediaStatus.READY, derive_at__isnull=False),

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from auteur.database import clock
 from media.models import StorageWalk
 from media.storage import LONGEST_WRITE, STORAGE_ERRORS, StoredObject, is_refusal, object_storage
-from media.storage.owners import named, room_of
+from media.storage.owners import find_prefix, list_referenced_keys
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ REMOVALS_A_TURN = 250
 
 
 @dataclass
-class Tally:
+class ObjectCount:
     """So many objects, so many bytes."""
 
     count: int = 0
@@ -49,34 +49,34 @@ def orphans_of(page: Sequence[StoredObject], *, before: datetime) -> list[Stored
     may be somebody's backup.
     """
     old = [one for one in page if one.modified_at < before and is_in_users_room(one.key)]
-    owned = named(old)
+    owned = list_referenced_keys(old)
     return [one for one in old if one.key not in owned]
 
 
 def is_in_users_room(key: str) -> bool:
     """Whether it lies in a room of ours within a user's folder."""
-    return key.startswith("users/") and room_of(key) is not None
+    return key.startswith("users/") and find_prefix(key) is not None
 
 
-def count() -> dict[str, Tally]:
+def count_orphans() -> dict[str, ObjectCount]:
     """How much there is to remove, by room."""
-    found: dict[str, Tally] = {}
+    found: dict[str, ObjectCount] = {}
     before = clock.now() - LONGEST_WRITE
     for page in pages():
         for orphan in orphans_of(page, before=before):
-            tally = found.setdefault(room_of(orphan.key) or "", Tally())
+            tally = found.setdefault(find_prefix(orphan.key) or "", ObjectCount())
             tally.count += 1
             tally.size_bytes += orphan.size_bytes
     return found
 
 
-def remove_all() -> int:
+def delete_all() -> int:
     """Remove all at once, however many requests that takes; returns how many."""
     before = clock.now() - LONGEST_WRITE
     return sum(_remove(orphan) for page in pages() for orphan in orphans_of(page, before=before))
 
 
-def turn() -> int:
+def sweep_orphans() -> int:
     """Walk on a little, if it is time; returns how many objects were removed."""
     StorageWalk.objects.get_or_create(pk=StorageWalk.ONLY)
     walk = StorageWalk.objects.filter(pk=StorageWalk.ONLY)

@@ -11,18 +11,22 @@ from media.kinds import FILES, VOICES, Kind
 from media.models import DerivationStatus, MediaFile, MediaStatus, VoiceClone
 from media.storage import StoredObject
 from media.storage.checking import MAX_TRIAL_BYTES, ROOM
-from media.storage.owners import Column, NotExpectedProblem, Owner, register
+from media.storage.owners import Column, NotExpectedProblem, Owner, register_object_owner
 
 DERIVING = (DerivationStatus.WAITING, DerivationStatus.WORKING)
 
 
 def register_all() -> None:
     """Register the owners of objects in `media.storage.owners`."""
-    register(Owner(FILES.room, names_of_media, partial(expected_of, FILES), MEDIA_COLUMNS))
+    register_object_owner(
+        Owner(FILES.room, names_of_media, partial(expected_of, FILES), MEDIA_COLUMNS)
+    )
     # What a job made is media where it lies.
-    register(Owner("jobs", names_of_media))
-    register(Owner(VOICES.room, names_of_voices, partial(expected_of, VOICES), VOICE_COLUMNS))
-    register(Owner(ROOM, expects=lambda _key: MAX_TRIAL_BYTES))
+    register_object_owner(Owner("jobs", names_of_media))
+    register_object_owner(
+        Owner(VOICES.room, names_of_voices, partial(expected_of, VOICES), VOICE_COLUMNS)
+    )
+    register_object_owner(Owner(ROOM, expects=lambda _key: MAX_TRIAL_BYTES))
 
 
 def names_of_media(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:

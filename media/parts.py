@@ -34,7 +34,7 @@ class PartUpload:
     upload_url: str | None
 
 
-def begin(row: Upload) -> None:
+def begin_parts(row: Upload) -> None:
     """Have a large file come in parts; its row, to be saved, keeps the storage's id of the upload.
 
     Whether the storage really has all bytes is for it to say: clients tell nothing about parts.
@@ -48,22 +48,22 @@ def begin(row: Upload) -> None:
         raise UnavailableProblem from exc
 
 
-def wanted(row: Upload) -> list[Part]:
+def list_expected_parts(row: Upload) -> list[Part]:
     """The parts that the file is announced to have."""
     return parts_of(row.file_size_bytes or 0, row.upload_part_bytes or 1)
 
 
-def stored(row: Upload) -> list[StoredPart]:
+def list_stored_parts(row: Upload) -> list[StoredPart]:
     """What has arrived; raises ``ObjectMissingError`` once the parts are joined, or given up."""
     return object_storage().stored_parts(row.object_key, row.upload_id)
 
 
-def addresses(row: Upload, arrived: Sequence[StoredPart]) -> list[PartUpload]:
+def list_part_urls(row: Upload, arrived: Sequence[StoredPart]) -> list[PartUpload]:
     """All parts, with fresh URLs for those that are missing."""
     sizes = {part.number: part.size_bytes for part in arrived}
     return [
         _address(row, part, received=sizes.get(part.number) == part.size_bytes)
-        for part in wanted(row)
+        for part in list_expected_parts(row)
     ]
 
 
@@ -76,22 +76,24 @@ def _address(row: Upload, part: Part, *, received: bool) -> PartUpload:
     return PartUpload(part.number, part.offset, part.size_bytes, received, url)
 
 
-def join(row: Upload) -> None:
+def join_parts(row: Upload) -> None:
     """Make the object of what the storage has; raises ``UploadIncompleteProblem``.
 
     Nothing happens where an earlier confirm got so far: the object is looked at in any case.
     """
     try:
-        arrived = {part.number: part for part in stored(row)}
+        arrived = {part.number: part for part in list_stored_parts(row)}
         missing = [
             part.number
-            for part in wanted(row)
+            for part in list_expected_parts(row)
             if part.number not in arrived or arrived[part.number].size_bytes != part.size_bytes
         ]
         if missing:
             raise UploadIncompleteProblem(missing_parts=missing)
         object_storage().join_parts(
-            row.object_key, row.upload_id, [arrived[part.number] for part in wanted(row)]
+            row.object_key,
+            row.upload_id,
+            [arrived[part.number] for part in list_expected_parts(row)],
         )
     except ObjectMissingError:
         return

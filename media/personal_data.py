@@ -6,14 +6,14 @@ from typing import Any
 from uuid import UUID
 
 from auteur.personal_data import (
-    Holding,
     Listing,
+    PersonalDataSource,
     Steps,
     StoredFile,
-    pages,
-    register,
-    removal,
-    rows_of,
+    delete_in_batches,
+    iterate_pages,
+    list_rows,
+    register_source,
 )
 from media.consents.models import Consent, Removal
 from media.deletion import delete_media
@@ -27,10 +27,10 @@ INTERNAL = {"upload_id", "check_at", "check_claim", "check_tries"}
 OF_FILES = {*INTERNAL, "r2_url", "derivation_claim", "derivation_tries", "derive_at"}
 
 
-def register_holding() -> None:
+def register_personal_data() -> None:
     """To be called once, when Django is ready."""
-    register(
-        Holding(
+    register_source(
+        PersonalDataSource(
             room="media",
             owners={
                 "media.MediaFile": "user",
@@ -41,9 +41,9 @@ def register_holding() -> None:
             },
             scrub=_scrub,
             listings=(
-                Listing("media", lambda user_id: rows_of(_media(user_id), without=OF_FILES)),
+                Listing("media", lambda user_id: list_rows(_media(user_id), without=OF_FILES)),
                 Listing("imports", _imports),
-                Listing("voices", lambda user_id: rows_of(_voices(user_id), without=INTERNAL)),
+                Listing("voices", lambda user_id: list_rows(_voices(user_id), without=INTERNAL)),
                 Listing("consents", _consents),
             ),
             files=_files,
@@ -61,35 +61,35 @@ def _voices(user_id: UUID) -> Any:
 
 def _imports(user_id: UUID) -> Iterator[dict[str, Any]]:
     rows = MediaImport.objects.filter(user_id=user_id)
-    return rows_of(rows, without=("holder", "due_at", "tries", "validator"))
+    return list_rows(rows, without=("holder", "due_at", "tries", "validator"))
 
 
 def _consents(user_id: UUID) -> Iterator[dict[str, Any]]:
     rows = Consent.objects.filter(user_id=user_id)
-    return rows_of(rows, without=("holder", "due_at", "tries"))
+    return list_rows(rows, without=("holder", "due_at", "tries"))
 
 
 def _files(user_id: UUID) -> Iterator[StoredFile]:
     for folder, rows in (("media", _media(user_id)), ("voices", _voices(user_id))):
-        for page in pages(rows.filter(status=MediaStatus.READY)):
+        for page in iterate_pages(rows.filter(status=MediaStatus.READY)):
             for row in page:
                 path = f"{folder}/{row.pk}/{portable(row.name)}"
                 yield StoredFile(path, row.object_key, row.file_size_bytes or 0)
 
 
 def _scrub(user_id: UUID) -> Steps:
-    for page in pages(_voices(user_id)):
+    for page in iterate_pages(_voices(user_id)):
         for voice in page:
             delete_voice(user_id=user_id, voice_id=voice.pk)
             yield voice
-    for page in pages(_media(user_id)):
+    for page in iterate_pages(_media(user_id)):
         for media in page:
             _abort(media)
             delete_media(user_id=user_id, media_id=media.pk, force=True)
             yield media
     consents = Consent.objects.filter(user_id=user_id)
-    yield from removal(Removal.objects.filter(consent__in=consents))
-    yield from removal(consents)
+    yield from delete_in_batches(Removal.objects.filter(consent__in=consents))
+    yield from delete_in_batches(consents)
     # Results without rows, stretches of renders, and what the storage failed to remove before.
     yield from _remove_objects(f"users/{user_id}/")
 

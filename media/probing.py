@@ -23,12 +23,12 @@ from gpu_tasks.mediakit import heif
 from gpu_tasks.mediakit.decoding import (
     PHOTO,
     crop_of,
+    find_audio_stream,
     first_ticks,
     header_seconds,
     is_too_large,
     open_media,
     packets,
-    sound_of,
 )
 from gpu_tasks.mediakit.headers import read_headers
 from gpu_tasks.mediakit.orientation import Orientation, orientation_of
@@ -121,7 +121,7 @@ Image.MAX_IMAGE_PIXELS = MAX_DECODED_PIXELS
 """Pillow warns of more, and refuses twice as many."""
 
 
-def probed(source: BinaryIO) -> dict[str, Any]:
+def probe_as_json(source: BinaryIO) -> dict[str, Any]:
     """What ``probe`` finds, in plain values: for the sandbox."""
     return asdict(probe(source))
 
@@ -206,7 +206,7 @@ def _refusal_of(source: BinaryIO) -> InputRefusedError:
 
 
 def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
-    video, audio = picture_of(container), _sound(container)
+    video, audio = find_picture_stream(container), _sound(container)
     if video is None and audio is None:
         raise UnsupportedMediaError
     metadata: dict[str, Any] = {"container": container.format.name, "has_audio": audio is not None}
@@ -247,7 +247,7 @@ def _is_still(container: InputContainer) -> bool:
     return name.endswith("_pipe") or name == GIF
 
 
-def picture_of(container: InputContainer) -> VideoStream | None:
+def find_picture_stream(container: InputContainer) -> VideoStream | None:
     """The stream of pictures, if there is one; the cover of a song is none."""
     # The cover of a song is a video stream to FFmpeg, and none to us.
     cover = av.stream.Disposition.attached_pic
@@ -257,7 +257,7 @@ def picture_of(container: InputContainer) -> VideoStream | None:
 
 def _sound(container: InputContainer) -> AudioStream | None:
     real = (one for one in container.streams.audio if _is_real(one, "rate", "channels"))
-    return sound_of(container) or next(real, None)
+    return find_audio_stream(container) or next(real, None)
 
 
 def _is_real(stream: VideoStream | AudioStream, *facts: str) -> bool:

@@ -25,7 +25,7 @@ class StorageQuotaExceededProblem(UploadRefusedProblem):
     default_detail = "Your plan has no storage left for this file. Delete media or change the plan."
 
 
-def limit_of(plan: str | None) -> int | None:
+def get_limit(plan: str | None) -> int | None:
     """The bytes that a plan allows; None is no limit."""
     by_plan: dict[str, int] = settings.STORAGE_QUOTA_BYTES_BY_PLAN
     limit = by_plan.get(plan or "", settings.STORAGE_QUOTA_BYTES)
@@ -37,7 +37,7 @@ def plan_of_user(user_id: UUID) -> str | None:
     return cast(Any, get_user_model()._default_manager.get(pk=user_id)).plan
 
 
-def used_by(user_id: UUID, *, without: UUID | None = None) -> int:
+def count_used_bytes(user_id: UUID, *, without: UUID | None = None) -> int:
     """The bytes of all that the user has brought (but for one row), as they are or may become."""
     return sum(_bytes_of(kind, user_id, without) for kind in KINDS)
 
@@ -61,10 +61,10 @@ def admit_upload(kind: Kind[Any], row: Upload, *, plan: str | None) -> None:
     kind.check_count(row.user_id)
     declared = row.file_size_bytes
     adding = kind.max_unsized_bytes() if declared is None else declared
-    check_room(user_id=row.user_id, plan=plan, adding=adding)
+    check_quota(user_id=row.user_id, plan=plan, adding=adding)
 
 
-def check_room(
+def check_quota(
     *, user_id: UUID, plan: str | None, adding: int, without: UUID | None = None
 ) -> None:
     """Raise ``StorageQuotaExceededProblem`` unless so many bytes more (at least one) have room.
@@ -72,11 +72,11 @@ def check_room(
     Beside all but the row ``without``. Inside a transaction: until it ends, no other upload of the
     user is counted.
     """
-    limit = limit_of(plan)
+    limit = get_limit(plan)
     if limit is None:
         return
     _hold(user_id)
-    used = used_by(user_id, without=without)
+    used = count_used_bytes(user_id, without=without)
     if used + max(1, adding) > limit:
         raise StorageQuotaExceededProblem(used_bytes=used, limit_bytes=limit)
 

@@ -14,7 +14,7 @@ from media.consents import receipts
 from media.content_types import ACCEPTED, declared_media_type
 from media.file_names import portable, portable_stem
 from media.models import MediaFile, MediaStatus
-from media.provenance.credentials import Marked, mark
+from media.provenance.credentials import SignedResult, sign_result
 from media.provenance.statements import Statement
 from media.storage import object_storage
 
@@ -27,7 +27,7 @@ NOT_AS_PROMISED = "The model's result is not a file of the promised kind."
 
 
 @dataclass(frozen=True)
-class Made:
+class WrittenFile:
     """A file that a job's engine has written, to be looked at."""
 
     key: str
@@ -37,8 +37,8 @@ class Made:
     """What its content credentials say."""
 
 
-def inspected(
-    *, job_id: UUID, place: int, made: Made, tick: Callable[[], None] = lambda: None
+def inspect_result(
+    *, job_id: UUID, place: int, made: WrittenFile, tick: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
     """What is in the storage, signed from now on, as plain values; the row will have the id that
     they hold. ``tick`` is called every second or so.
@@ -48,13 +48,15 @@ def inspected(
     """
     object_storage().head(made.key)
     try:
-        marked = mark(made.key, content_type=made.content_type, statement=made.statement, tick=tick)
+        marked = sign_result(
+            made.key, content_type=made.content_type, statement=made.statement, tick=tick
+        )
     except InputRefusedError as exc:
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED) from exc
     return _plain(job_id, place, made, marked)
 
 
-def _plain(job_id: UUID, place: int, made: Made, marked: Marked) -> dict[str, Any]:
+def _plain(job_id: UUID, place: int, made: WrittenFile, marked: SignedResult) -> dict[str, Any]:
     found = marked.probe
     if found.type != declared_media_type(made.content_type):
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED)
@@ -72,7 +74,7 @@ def _plain(job_id: UUID, place: int, made: Made, marked: Marked) -> dict[str, An
 
 
 @transaction.atomic
-def store(
+def store_results(
     *,
     user_id: UUID,
     project_id: UUID | None,
@@ -84,7 +86,7 @@ def store(
     ``origin`` is their lineage (docs/decisions/0011). Raises ``EngineError`` CANCELLED where the
     consent to use something in it has been revoked.
     """
-    if receipts.is_withdrawn([*origin["media_ids"], *origin.get("voice_ids", ())]):
+    if receipts.is_being_removed([*origin["media_ids"], *origin.get("voice_ids", ())]):
         raise EngineError(ErrorCode.CANCELLED, CONSENT_REVOKED)
     if project_id is not None:
         try:
@@ -119,7 +121,7 @@ def name_for_people(title: str, label: str, content_type: str, number: int | Non
     return portable(f"{counted}.{ACCEPTED[content_type]}")
 
 
-def downloads(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def list_downloads(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The files for a client, each with a signed URL for as long as its media is there."""
     existing = MediaFile.objects.in_bulk([UUID(file["id"]) for file in files])
     shown = []

@@ -7,7 +7,7 @@ from django.core.validators import MinValueValidator
 from django.db.models.functions import Lower
 from rest_framework import serializers
 
-from auteur.api.answers import OptionalTextField
+from auteur.api.cached_serializers import OptionalTextField
 from auteur.api.choices import ChoiceField
 from auteur.api.filters import ListFilter
 from auteur.api.secret_fields import SealedSecret, SecretMethodField, SecretURLField

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from auteur.database import clock
-from media.deletion import abort_uploads, remove_objects
+from media.deletion import abort_uploads, delete_objects
 from media.kinds import Kind, Row
 from media.models import MediaStatus
 from media.storage import object_storage
@@ -20,7 +20,7 @@ UNFINISHED_KEPT = timedelta(days=2)
 REMOVED_AT_ONCE = 50
 
 
-def unconfirmed(kind: Kind[Row]) -> QuerySet[Row]:
+def list_unconfirmed(kind: Kind[Row]) -> QuerySet[Row]:
     """What was announced long ago and never confirmed."""
     age = timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + UNCONFIRMED_LIFETIME
     rows = kind.model._default_manager.filter(status=MediaStatus.UPLOADING)
@@ -28,15 +28,15 @@ def unconfirmed(kind: Kind[Row]) -> QuerySet[Row]:
 
 
 @transaction.atomic
-def remove_unconfirmed(kind: Kind[Row]) -> int:
+def delete_unconfirmed(kind: Kind[Row]) -> int:
     """Remove some with their objects; what the storage cannot remove now stays for another round.
 
     The rows are held meanwhile, so that none is confirmed without its object.
     """
-    held = unconfirmed(kind).select_for_update(skip_locked=True).order_by("created_at")
+    held = list_unconfirmed(kind).select_for_update(skip_locked=True).order_by("created_at")
     rows = list(held[:REMOVED_AT_ONCE])
     abort_uploads(rows)
-    gone = rows[: remove_objects([row.object_key for row in rows])]
+    gone = rows[: delete_objects([row.object_key for row in rows])]
     kind.model._default_manager.filter(pk__in=[row.pk for row in gone]).delete()
     return len(gone)
 
@@ -46,7 +46,7 @@ def count_unfinished() -> int:
     return len(object_storage().unfinished(before=clock.now() - UNFINISHED_KEPT))
 
 
-def remove_unfinished() -> int:
+def delete_unfinished() -> int:
     """Remove some that nobody writes to any more."""
     storage = object_storage()
     found = storage.unfinished(before=clock.now() - UNFINISHED_KEPT)

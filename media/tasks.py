@@ -12,8 +12,8 @@ from django.conf import settings
 
 from auteur.leases import Leases
 from media import checking
-from media.consents import walk
-from media.derivation import work
+from media.consents import removal_worker
+from media.derivation import worker
 from media.derivation.states import DERIVATIONS
 from media.imports import states, transfers
 from media.kinds import FILES, VOICES
@@ -22,19 +22,19 @@ from media.kinds import FILES, VOICES
 @shared_task(name="media.check", ignore_result=True, time_limit=checking.HARD_LIMIT_SECONDS)
 def check(media_id: str) -> None:
     """Look at a confirmed upload, if that is still waited for."""
-    checking.run(FILES, UUID(media_id))
+    checking.run_check(FILES, UUID(media_id))
 
 
 @shared_task(name="voices.check", ignore_result=True, time_limit=checking.HARD_LIMIT_SECONDS)
 def check_voice(voice_id: str) -> None:
     """Listen to a confirmed sample, if that is still waited for."""
-    checking.run(VOICES, UUID(voice_id))
+    checking.run_check(VOICES, UUID(voice_id))
 
 
-@shared_task(name="media.derive", ignore_result=True, time_limit=work.HARD_LIMIT_SECONDS)
+@shared_task(name="media.derive", ignore_result=True, time_limit=worker.HARD_LIMIT_SECONDS)
 def derive(media_id: str) -> None:
     """Make thumbnail, sprite strip and peaks, if they are still waited for."""
-    work.run(UUID(media_id))
+    worker.run_derivation(UUID(media_id))
 
 
 @shared_task(name="media.import", ignore_result=True)
@@ -43,21 +43,23 @@ def fetch(media_id: str) -> None:
 
     It has no time limit of Celery's: each transfer has its own.
     """
-    transfers.serve(UUID(media_id))
+    transfers.serve_imports(UUID(media_id))
 
 
-@shared_task(name="consents.follow", ignore_result=True, time_limit=walk.HARD_LIMIT_SECONDS)
+@shared_task(
+    name="consents.follow", ignore_result=True, time_limit=removal_worker.HARD_LIMIT_SECONDS
+)
 def follow(consent_id: str) -> None:
     """Remove what a revoked consent has covered, if that is still waited for."""
-    walk.run(UUID(consent_id))
+    removal_worker.run_removal(UUID(consent_id))
 
 
 @worker_shutting_down.connect
 def release(**signal: Any) -> None:
     """A worker told to stop (a deploy) lets others have its imports at once, and its walks."""
-    transfers.stop()
-    states.release_all_of(os.getpid())
-    walk.release_all_of(os.getpid())
+    transfers.stop_serving()
+    states.release_leases(os.getpid())
+    removal_worker.release_leases(os.getpid())
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Work:
 WORK = [
     Work(checking.CHECKS[FILES], check),
     Work(checking.CHECKS[VOICES], check_voice),
-    Work(walk.REVOCATIONS, follow),
+    Work(removal_worker.REVOCATIONS, follow),
     # Slow servers delay nobody else: a worker for media has processes for them beside its others,
     # each of which takes what is due by itself while it has something under way.
     Work(states.IMPORTS, fetch, lambda: settings.IMPORT_LIMIT),

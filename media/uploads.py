@@ -18,7 +18,7 @@ from django.utils import timezone
 from auteur.api.problems import Problem, field_problem
 from gpu_tasks.runtime.errors import InputRefusedError
 from media import parts
-from media.checking import reject
+from media.checking import reject_upload
 from media.content_types import base_type
 from media.deletion import abort_uploads
 from media.kinds import Kind, Row
@@ -88,7 +88,9 @@ class UploadTarget:
     method: str = "PUT"
 
 
-def declare(kind: Kind[Row], *, user_id: UUID, content_type: str, size_bytes: int | None) -> Row:
+def declare_upload(
+    kind: Kind[Row], *, user_id: UUID, content_type: str, size_bytes: int | None
+) -> Row:
     """The row of a new upload, for ``begin``.
 
     Raises ``UnsupportedMediaTypeProblem``, ``FileTooLargeProblem``.
@@ -108,7 +110,7 @@ def declare(kind: Kind[Row], *, user_id: UUID, content_type: str, size_bytes: in
     return row
 
 
-def begin(
+def begin_upload(
     kind: Kind[Row], row: Row, *, plan: str | None, check: Callable[[], None] = lambda: None
 ) -> UploadTarget:
     """Save a declared row, if the user has room for it, and say where its bytes go.
@@ -116,7 +118,7 @@ def begin(
     Raises ``StorageQuotaExceededProblem``, what the kind's ``check_count`` raises, and what
     ``check`` does, which is called in the transaction.
     """
-    parts.begin(row)
+    parts.begin_parts(row)
     try:
         with transaction.atomic():
             check()
@@ -125,14 +127,14 @@ def begin(
     except Problem:
         abort_uploads([row])
         raise
-    return target_of(row)
+    return build_target(row)
 
 
-def target_of(row: Upload, arrived: Sequence[StoredPart] = ()) -> UploadTarget:
+def build_target(row: Upload, arrived: Sequence[StoredPart] = ()) -> UploadTarget:
     """Fresh URLs for all of it but the parts that have arrived."""
     expires_at = timezone.now() + timedelta(seconds=settings.PRESIGNED_URL_SECONDS)
     if row.upload_id:
-        addresses = parts.addresses(row, arrived)
+        addresses = parts.list_part_urls(row, arrived)
         return UploadTarget(row.pk, None, {}, expires_at, row.upload_part_bytes, addresses)
     # Once: what has been confirmed and paid for by its length is not replaced afterwards.
     upload_url = object_storage().presigned_put(
@@ -180,7 +182,9 @@ def _decide(kind: Kind[Row], row: Row, check_size: Callable[[int], None]) -> Non
                 **row.ENDED,
             )
     except UploadRefusedProblem as refused:
-        if reject(waiting, row, InputRefusedError(refused.default_code, str(refused.detail))):
+        if reject_upload(
+            waiting, row, InputRefusedError(refused.default_code, str(refused.detail))
+        ):
             raise
     except Problem:
         if waiting.exists():
@@ -190,7 +194,7 @@ def _decide(kind: Kind[Row], row: Row, check_size: Callable[[int], None]) -> Non
 def _measure(kind: Kind[Row], row: Row) -> int:
     """Join the parts of an upload; how many bytes it has, if that many are allowed."""
     if row.upload_id:
-        parts.join(row)
+        parts.join_parts(row)
     try:
         size_bytes = object_storage().head(row.object_key).size_bytes
     except ObjectMissingError as exc:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from media.orphans import pages
 from media.storage import LONGEST_WRITE, ObjectMissingError, StoredObject, object_storage
-from media.storage.owners import Column, columns, named, room_of
+from media.storage.owners import Column, find_prefix, list_columns, list_referenced_keys
 from media.sweeping import UNFINISHED_KEPT
 
 RULES = {
@@ -64,7 +64,7 @@ class Report:
         return sum(self.broken.values())
 
 
-def verify(*, limit: int = SHOWN) -> Report:
+def verify_storage(*, limit: int = SHOWN) -> Report:
     """Compare all; takes one listing for each thousand objects, and a look at what differs."""
     report = Report(timezone.now())
     for finding in _findings(report):
@@ -92,9 +92,9 @@ def _findings(report: Report) -> Iterator[Finding]:
 
 
 def _off(page: Sequence[StoredObject], now: datetime) -> Iterator[Finding]:
-    owned = named(page)
+    owned = list_referenced_keys(page)
     for one in page:
-        if room_of(one.key) is None:
+        if find_prefix(one.key) is None:
             yield Finding("unknown_object", one.key, None, one.size_bytes)
         elif one.key in owned:
             yield from _of_another_size(one, owned[one.key])
@@ -124,7 +124,7 @@ def _size_now(key: str) -> int | None:
 
 
 def _named_now(key: str) -> dict[str, int | None]:
-    return named([StoredObject(key=key, modified_at=timezone.now(), size_bytes=0)])
+    return list_referenced_keys([StoredObject(key=key, modified_at=timezone.now(), size_bytes=0)])
 
 
 def required_keys() -> Iterator[str]:
@@ -132,7 +132,7 @@ def required_keys() -> Iterator[str]:
     users = get_user_model()._default_manager.order_by("pk")
     after = UUID(int=0)
     while some := list(users.filter(pk__gt=after).values_list("pk", flat=True)[:USERS_AT_ONCE]):
-        yield from merge(*(_keys_of(column, some) for column in columns()))
+        yield from merge(*(_keys_of(column, some) for column in list_columns()))
         after = some[-1]
 
 

@@ -12,14 +12,14 @@ from rest_framework.response import Response
 
 from auteur.api.filters import FilteredListView
 from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor
-from auteur.api.requests import plan_of, user_id
+from auteur.api.pagination import cursor_pagination
+from auteur.api.requests import plan_name, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
 from auteur.api.views import APIView
 from auteur.api.waiting import WAIT_SECONDS, answer_later
 from media import imports, uploads
-from media.access import media_of, owned_media
+from media.access import get_media, list_media
 from media.deletion import MediaInUseProblem, delete_media
 from media.files import (
     UploadOverProblem,
@@ -29,7 +29,7 @@ from media.files import (
     resume_upload,
 )
 from media.imports.limits import MAX_TRIES
-from media.imports.opening import TooManyImportsProblem
+from media.imports.requests import TooManyImportsProblem
 from media.kinds import FILES, Kind, TooManyUploadsProblem
 from media.models import MediaFile, MediaStatus, Upload
 from media.quota import StorageQuotaExceededProblem
@@ -79,7 +79,7 @@ class UploadUrlView(APIView):
         upload = request_upload(
             user_id=user_id(request),
             project_id=project_id,
-            plan=plan_of(request),
+            plan=plan_name(request),
             **wanted.validated_data,
         )
         return Response(UploadSerializer(upload).data, status=status.HTTP_201_CREATED)
@@ -112,7 +112,7 @@ class ImportView(APIView):
         """Make a media file whose bytes come from elsewhere."""
         wanted = NewImportSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        media = imports.start(
+        media = imports.start_import(
             user_id=user_id(request), project_id=project_id, **wanted.validated_data
         )
         return Response({"media": MediaSerializer(media).data}, status=status.HTTP_202_ACCEPTED)
@@ -172,10 +172,11 @@ class ConfirmView(APIView):
             user_id=user_id(request),
             project_id=project_id,
             media_id=media_id,
-            plan=plan_of(request),
+            plan=plan_name(request),
         )
         return Response(
-            {"media": MediaSerializer(media).data}, status=confirmed(request, FILES, media)
+            {"media": MediaSerializer(media).data},
+            status=confirmation_status(request, FILES, media),
         )
 
 
@@ -187,13 +188,13 @@ class MediaListView(FilteredListView[MediaFile]):
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = MediaSerializer
-    pagination_class = cursor("media")
+    pagination_class = cursor_pagination("media")
     filter_class = MediaFilter
     queryset = MediaFile.objects.none()
 
     def rows(self) -> QuerySet[MediaFile]:
         """The user's, in the project if the address names one."""
-        media = media_of(user_id=user_id(self.request), project_id=self.kwargs.get("project_id"))
+        media = list_media(user_id=user_id(self.request), project_id=self.kwargs.get("project_id"))
         return media.select_related("url_import")
 
 
@@ -213,7 +214,7 @@ class MediaView(APIView):
     @extend_schema(summary="Read a media file", responses=MediaDetailSerializer)
     def get(self, request: Request, media_id: UUID, project_id: UUID | None = None) -> Response:
         """With a URL to download it from."""
-        media = owned_media(user_id=user_id(request), media_id=media_id, project_id=project_id)
+        media = get_media(user_id=user_id(request), media_id=media_id, project_id=project_id)
         return Response(MediaDetailSerializer(media).data)
 
     @extend_schema(
@@ -243,7 +244,7 @@ class ProjectMediaView(MediaView):
     """One media file of a project."""
 
 
-def confirmed(request: Request, kind: Kind[Any], row: Upload) -> int:
+def confirmation_status(request: Request, kind: Kind[Any], row: Upload) -> int:
     """Return the status of an answer about a confirmed upload.
 
     While it is checked, the server may hold the answer back for a moment and ask again.

@@ -8,14 +8,14 @@ from auteur.api.problems import NotFoundProblem, Resource
 from auteur.api.requests import user_id as user_of
 from auteur.database import execute
 from projects.models import Project
-from projects.thumbnails import with_thumbnails
+from projects.project_pictures import with_thumbnails
 
 OWNED = """
 SELECT 1 FROM projects
 WHERE id = %(project_id)s AND user_id = %(user_id)s AND deleted_at IS NULL"""
 
 
-def owned_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Project:
+def get_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Project:
     """The user's project; ``lock`` holds its row until the transaction ends."""
     rows = Project.objects.select_for_update(no_key=True) if lock else Project.objects
     project = with_thumbnails(rows.filter(pk=project_id, user_id=user_id)).first()
@@ -24,7 +24,7 @@ def owned_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Pro
     return project
 
 
-def owned_key(request: Request, project_id: UUID) -> dict[str, UUID]:
+def get_edl_key(request: Request, project_id: UUID) -> dict[str, UUID]:
     """Whose EDL a request is about; raises ``NotFoundProblem`` unless the project is its user's."""
     key = {"project_id": project_id, "user_id": user_of(request)}
     if not execute(OWNED, key):

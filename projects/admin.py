@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from auteur.admin import LatelyFilter, SelectedFilter, StaffAdmin, link, list_link, two_lines
+from auteur.admin import RecentFilter, SelectedFilter, StaffAdmin, link, list_link, two_lines
 from projects import authoring
 from projects.models import Project
 
@@ -17,7 +17,7 @@ class ProjectAdmin(StaffAdmin):
 
     list_display = ("name", "owner", "frame", "created_at", "updated_at")
     list_select_related = ("user",)
-    list_filter = (("created_at", LatelyFilter), ("user", SelectedFilter))
+    list_filter = (("created_at", RecentFilter), ("user", SelectedFilter))
     by_lately = True
     search_fields = ("name", "user__email")
     search_help_text = "Name or email, or the id of a project or a user"

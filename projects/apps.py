@@ -22,4 +22,4 @@ class ProjectsConfig(AppConfig):
         connection.register()
         deletion.register_timelines(offline)
         folders.register_owner()
-        personal_data.register_holding()
+        personal_data.register_personal_data()

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from auteur.api.problems import OUTAGES
 from projects import edl
-from projects.access import owned_project
+from projects.access import get_project
 from projects.models import Project
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def create(*, user_id: UUID, fields: Mapping[str, Any]) -> Project:
     """A new project with a blank EDL; with MongoDB away, the EDL is made on first use."""
     project = Project.objects.create(user_id=user_id, **fields)
     try:
-        edl.create(project)
+        edl.create_document(project)
     except OUTAGES as exc:
         logger.warning("no EDL yet for project %s: %s", project.pk, type(exc).__name__)
     project.refresh_from_db()
@@ -31,7 +31,7 @@ def create(*, user_id: UUID, fields: Mapping[str, Any]) -> Project:
 @transaction.atomic
 def update(*, user_id: UUID, project_id: UUID, fields: Mapping[str, Any]) -> Project:
     """Change the row, and with it the EDL's settings: both or, with MongoDB away, neither."""
-    project = owned_project(user_id=user_id, project_id=project_id, lock=True)
+    project = get_project(user_id=user_id, project_id=project_id, lock=True)
     before = [getattr(project, name) for name in FIELDS_OF_EDL]
     for name, value in fields.items():
         setattr(project, name, value)

@@ -18,7 +18,7 @@ def author_of(request: Request) -> Author:
     return {"type": "user", "id": str(user_id(request))}
 
 
-def told(request: Request, attribution: Attribution) -> dict[str, Any]:
+def describe_author(request: Request, attribution: Attribution) -> dict[str, Any]:
     """Whose edit it was, and by which operations; both are None where nobody has written it down.
 
     Nobody but its user reads a project, so a user's name is that of whoever asks.
@@ -30,9 +30,9 @@ def told(request: Request, attribution: Attribution) -> dict[str, Any]:
     return {"author": {**author, "name": name}, "operations": attribution.operations}
 
 
-def listed(request: Request, stack: Sequence[Attribution]) -> list[dict[str, Any]]:
+def list_edits(request: Request, stack: Sequence[Attribution]) -> list[dict[str, Any]]:
     """The edits of a stack, each with how many steps away it is."""
     return [
-        {"depth": depth, "made_at": cast(datetime, each.made_at), **told(request, each)}
+        {"depth": depth, "made_at": cast(datetime, each.made_at), **describe_author(request, each)}
         for depth, each in enumerate(stack, start=1)
     ]

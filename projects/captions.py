@@ -146,7 +146,7 @@ def language_of(words: Iterable[Spoken], segments: Sequence[Segment]) -> str:
 
 def _found(project_id: UUID, user_id: UUID) -> Document:
     wanted = {"tracks": 1, "transcript": 1, "captions_style": 1}
-    return edl.find(project_id=project_id, user_id=user_id, fields=wanted)
+    return edl.find_document(project_id=project_id, user_id=user_id, fields=wanted)
 
 
 def words_of(document: Document, times: Times | None = None) -> list[Spoken]:

@@ -15,7 +15,7 @@ from auteur.api.scopes import Scope
 from auteur.api.views import APIView
 from media.models import MediaType
 from projects import copying
-from projects.access import owned_key
+from projects.access import get_edl_key
 from projects.edl import EdlTooLargeProblem, TimelineMissingProblem
 from projects.serializers import ProjectFieldsSerializer, ProjectSerializer
 
@@ -89,7 +89,7 @@ class PlaceholdersView(APIView):
     )
     def get(self, request: Request, project_id: UUID) -> Response:
         """The media of its timeline."""
-        found = copying.placeholders_of(**owned_key(request, project_id))
+        found = copying.list_placeholders(**get_edl_key(request, project_id))
         rows = [
             {
                 "media_file_id": each.media_file_id,
@@ -127,7 +127,7 @@ class CopiesView(APIView):
         described.is_valid(raise_exception=True)
         fields = dict(described.validated_data)
         media = fields.pop("media", {})
-        copied = copying.copy(
+        copied = copying.copy_project(
             user_id=user_id(request), project_id=project_id, fields=fields, media=media
         )
         project, filled = copied.project, copied.filled

@@ -10,12 +10,12 @@ from django.db import transaction
 
 from media.models import MediaFile, MediaType
 from projects import edl
-from projects.access import owned_project
+from projects.access import get_project
 from projects.models import Project
-from projects.timeline import filling, rules, sources
+from projects.timeline import media_substitution, rules, sources
+from projects.timeline.clip_diff import diff_clips
 from projects.timeline.content import Content
-from projects.timeline.filling import Filled, Filling, Placeholder
-from projects.timeline.touched import between
+from projects.timeline.media_substitution import Placeholder, Replacement, Substitution
 
 MAX_FILLED = 50
 """Placeholders of one copy."""
@@ -28,42 +28,42 @@ class Copied:
     """The new project, and what became of its clips."""
 
     project: Project
-    filled: Filled
+    filled: Substitution
 
 
-def placeholders_of(
+def list_placeholders(
     *, user_id: UUID, project_id: UUID
 ) -> list[tuple[Placeholder, MediaFile | None]]:
     """The media of a project's timeline in order, with their rows; None where one is gone."""
-    document = edl.find(project_id=project_id, user_id=user_id, fields={"tracks": 1})
-    found = filling.placeholders(document["tracks"])
-    files = sources.files(user_id, found.keys())
+    document = edl.find_document(project_id=project_id, user_id=user_id, fields={"tracks": 1})
+    found = media_substitution.list_placeholders(document["tracks"])
+    files = sources.find_media_files(user_id, found.keys())
     return [(each, files.get(name)) for name, each in found.items()]
 
 
 @transaction.atomic
-def copy(
+def copy_project(
     *, user_id: UUID, project_id: UUID, fields: Mapping[str, Any], media: Mapping[UUID, UUID]
 ) -> Copied:
     """A new project, of what a project is now; ``media`` by the ids in whose places they come.
 
     Raises a 400 that names what cannot be filled.
     """
-    source = owned_project(user_id=user_id, project_id=project_id)
+    source = get_project(user_id=user_id, project_id=project_id)
     wanted = {"tracks": 1, "transcript": 1, "captions_style": 1}
-    document = edl.find(project_id=project_id, user_id=user_id, fields=wanted)
+    document = edl.find_document(project_id=project_id, user_id=user_id, fields=wanted)
     transcript = document["transcript"]
     before = Content(document["tracks"], transcript["segments"], document.get("captions_style"))
-    made = filling.fill(before, _fillings(user_id, before, media))
-    rules.check(before, made.content)
+    made = media_substitution.substitute_media(before, _fillings(user_id, before, media))
+    rules.check_content(before, made.content)
     described = {name: getattr(source, name) for name in TAKEN_OVER} | dict(fields)
     project = Project.objects.create(user_id=user_id, **described)
-    come = between(_BLANK, made.content)
-    with sources.holding_media(
+    come = diff_clips(_BLANK, made.content)
+    with sources.lock_media_of(
         user_id=user_id, before=_BLANK, after=made.content, touched=come
     ) as content:
         said = {**transcript, "segments": content.segments}
-        edl.create(
+        edl.create_document(
             project,
             tracks=content.tracks,
             transcript=said,
@@ -74,13 +74,15 @@ def copy(
     return Copied(project, made)
 
 
-def _fillings(user_id: UUID, content: Content, media: Mapping[UUID, UUID]) -> dict[str, Filling]:
-    shown = filling.placeholders(content.tracks)
-    files = sources.files(user_id, {str(media_id) for media_id in media.values()})
+def _fillings(
+    user_id: UUID, content: Content, media: Mapping[UUID, UUID]
+) -> dict[str, Replacement]:
+    shown = media_substitution.list_placeholders(content.tracks)
+    files = sources.find_media_files(user_id, {str(media_id) for media_id in media.values()})
     pairs = [(str(place), files.get(str(new))) for place, new in media.items()]
-    rules.refuse(_errors(shown, pairs))
+    rules.raise_errors(_errors(shown, pairs))
     return {
-        place: Filling(str(file.pk), None if file.type == MediaType.IMAGE else file.duration_ms)
+        place: Replacement(str(file.pk), None if file.type == MediaType.IMAGE else file.duration_ms)
         for place, file in pairs
         if file is not None
     }

@@ -17,7 +17,7 @@ from auteur.api.problems import DATABASE_OUTAGES
 from media.deletion import delete_project_media
 from media.models import MediaFile
 from projects import edl
-from projects.access import owned_project
+from projects.access import get_project
 from projects.models import Project
 from projects.timeline import session
 
@@ -47,19 +47,19 @@ def register_before_delete(hook: Hook) -> None:
         _before_delete.append(hook)
 
 
-def delete(*, user_id: UUID, project_id: UUID) -> None:
+def delete_project(*, user_id: UUID, project_id: UUID) -> None:
     """Delete the user's project, its media and its EDL; its open jobs are cancelled.
 
     It is deleted once it is marked: what fails after that, an orchestrator does again.
     """
     with transaction.atomic():
-        project = owned_project(user_id=user_id, project_id=project_id, lock=True)
+        project = get_project(user_id=user_id, project_id=project_id, lock=True)
         Project.objects.filter(pk=project_id).update(deleted_at=Now())
     session.KEPT.forget((project_id, user_id))
     _try_to_go_on(project, time.monotonic() + REQUEST_SECONDS)
 
 
-def go_on() -> int:
+def continue_deletions() -> int:
     """Go on with projects that are marked; returns how many are gone.
 
     One that cannot be deleted now keeps none of the others.
@@ -106,7 +106,7 @@ def steps(project: Project) -> Iterator[object]:
             if not tries_left:
                 raise
             yield project
-    edl.delete(project_id=project.pk, user_id=project.user_id)
+    edl.delete_document(project_id=project.pk, user_id=project.user_id)
 
 
 @transaction.atomic

@@ -21,7 +21,7 @@ from django.utils import timezone
 from mongoengine.errors import NotUniqueError
 
 from auteur.api.problems import OUTAGES, NotFoundProblem, Problem, Resource, UnavailableProblem
-from projects.access import owned_project
+from projects.access import get_project
 from projects.connection import collection
 from projects.documents import EditDecisionList
 from projects.models import Project
@@ -87,7 +87,7 @@ Update = dict[str, dict[str, Any]]
 """MongoDB's operators, each with its fields and their arguments."""
 
 
-def create(project: Project, **content: Any) -> None:
+def create_document(project: Project, **content: Any) -> None:
     """Create the project's document, blank but for ``content``, unless there is one."""
     now = timezone.now()
     document = EditDecisionList(
@@ -106,7 +106,7 @@ def create(project: Project, **content: Any) -> None:
         note_version(project.pk, stored["version"])
 
 
-def create_first(project: Project) -> None:
+def create_first_document(project: Project) -> None:
     """Create the blank document of a project that never had one.
 
     Raises ``TimelineMissingProblem`` where it had one: what was lost is not overwritten.
@@ -116,7 +116,7 @@ def create_first(project: Project) -> None:
             return  # somebody else has created it just now
         _report_missing(project.pk)
         raise TimelineMissingProblem
-    create(project)
+    create_document(project)
 
 
 def _report_missing(project_id: UUID) -> None:
@@ -139,10 +139,10 @@ def note_version(project_id: UUID, version: int) -> None:
     Project.objects.filter(behind, pk=project_id).update(edl_version=version)
 
 
-def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
+def read_edl(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
     """The EDL as clients see it: the two stacks by their depths only."""
     wanted = dict.fromkeys([*CONTENT, "undo_stack.bytes", "redo_stack.bytes"], 1)
-    found = find(project_id=project_id, user_id=user_id, fields=wanted)
+    found = find_document(project_id=project_id, user_id=user_id, fields=wanted)
     depths = {
         "undo_depth": len(found.pop("undo_stack")),
         "redo_depth": len(found.pop("redo_stack")),
@@ -152,25 +152,25 @@ def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
 
 def version_of(*, project_id: UUID, user_id: UUID) -> int:
     """The version that `read` would answer, without its document."""
-    return find(project_id=project_id, user_id=user_id, fields={"version": 1})["version"]
+    return find_document(project_id=project_id, user_id=user_id, fields={"version": 1})["version"]
 
 
-def find(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> Document:
+def find_document(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]) -> Document:
     """Return a projection of the document, which is created if the project never had one.
 
     Raises ``TimelineMissingProblem`` and ``NotFoundProblem``.
     """
-    return find_measured(project_id=project_id, user_id=user_id, fields=fields)[0]
+    return find_document_with_size(project_id=project_id, user_id=user_id, fields=fields)[0]
 
 
-def find_measured(
+def find_document_with_size(
     *, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]
 ) -> tuple[Document, int]:
     """Return what `find` does, with its size in bytes of BSON."""
     selector = _of(project_id, user_id)
     result = _find_one(selector, fields)
     if result is None:
-        create_first(owned_project(user_id=user_id, project_id=project_id))
+        create_first_document(get_project(user_id=user_id, project_id=project_id))
         result = _find_one(selector, fields)
     if result is None:
         raise NotFoundProblem(Resource.PROJECT)
@@ -220,7 +220,7 @@ def compare_and_set(
     made = {} if made_at is None else {"updated_at": made_at}
     seen = _of(project_id, user_id, version=expected_version, **made)
     if not _make_version(seen, update, at):
-        raise stale(project_id=project_id, user_id=user_id)
+        raise build_stale_problem(project_id=project_id, user_id=user_id)
     return expected_version + 1
 
 
@@ -232,11 +232,11 @@ def write_settings(project: Project) -> None:
     changes = {f"settings.{name}": value for name, value in _settings_of(project).items()}
     selector = _of(project.pk, project.user_id)
     if not _make_version(selector, {"$set": changes}):
-        create_first(project)
+        create_first_document(project)
         _make_version(selector, {"$set": changes})  # a reader may have created it from the old row
 
 
-def delete(*, project_id: UUID, user_id: UUID) -> None:
+def delete_document(*, project_id: UUID, user_id: UUID) -> None:
     """Remove the document; with MongoDB away it stays behind, out of reach without its row."""
     try:
         collection().delete_one(_of(project_id, user_id))
@@ -244,7 +244,7 @@ def delete(*, project_id: UUID, user_id: UUID) -> None:
         logger.warning("EDL of project %s left behind: %s", project_id, type(exc).__name__)
 
 
-def stale(*, project_id: UUID, user_id: UUID) -> Problem:
+def build_stale_problem(*, project_id: UUID, user_id: UUID) -> Problem:
     """What to raise where a version that was named is not the current one."""
     current = collection().find_one(_of(project_id, user_id), {"version": 1})
     if current is None:

@@ -16,15 +16,15 @@ from auteur.api.preconditions import (
     CONDITIONAL,
     ETAG,
     UNCHANGED,
-    documented,
-    etag,
-    unchanged,
-    versions_of,
+    etag_header,
+    if_match_parameter,
+    not_modified_response,
+    parse_versions,
 )
 from auteur.api.scopes import Scope
 from auteur.api.views import APIView
 from projects import authors, edl
-from projects.access import owned_key
+from projects.access import get_edl_key
 from projects.authors import author_of
 from projects.serializers import (
     EditedSerializer,
@@ -34,7 +34,7 @@ from projects.serializers import (
 )
 from projects.timeline import changes, editing, history, patching, rules
 from projects.timeline.operations import Operation, Operations
-from projects.timeline.session import Edited
+from projects.timeline.session import EditResult
 from projects.timeline.shape import Edl, EdlShape
 
 JSON_PATCH = "application/json-patch+json"
@@ -66,28 +66,28 @@ class EdlView(APIView):
     )
     def get(self, request: Request, project_id: UUID) -> Response:
         """The EDL; ``ETag`` is its version."""
-        key = owned_key(request, project_id)
-        if (answer := unchanged(request, lambda: edl.version_of(**key))) is not None:
+        key = get_edl_key(request, project_id)
+        if (answer := not_modified_response(request, lambda: edl.version_of(**key))) is not None:
             return answer
-        document = edl.read(**key)
-        return Response(document, headers=etag(document["version"]))
+        document = edl.read_edl(**key)
+        return Response(document, headers=etag_header(document["version"]))
 
     @extend_schema(
         summary="Replace a project's EDL",
         description="Tracks, and the transcript if one is given. What else `GET` answers may be "
         "sent back with them and is ignored.",
-        parameters=[documented(required=True), ETAG],
+        parameters=[if_match_parameter(required=True), ETAG],
         request=EdlShape,
         responses=EditedSerializer,
     )
     @idempotent
     def put(self, request: Request, project_id: UUID) -> Response:
-        versions = versions_of(request, required=True)
-        key = owned_key(request, project_id)
+        versions = parse_versions(request, required=True)
+        key = get_edl_key(request, project_id)
         document = shaped(EdlShape, request.data)
         author = author_of(request)
         return response_of(
-            editing.replace(**key, versions=versions, document=document, author=author)
+            editing.replace_edl(**key, versions=versions, document=document, author=author)
         )
 
     @extend_schema(
@@ -96,7 +96,7 @@ class EdlView(APIView):
         "as one version, or none. A JSON Patch counts places in lists: `If-Match` must say in "
         "which version. Named operations know things by their ids: without `If-Match` they are "
         "made on the latest version.",
-        parameters=[documented(required=False), ETAG],
+        parameters=[if_match_parameter(required=False), ETAG],
         request={
             "application/json": Operations,
             JSON_PATCH: JsonPatchOperationSerializer(many=True),
@@ -105,17 +105,17 @@ class EdlView(APIView):
     )
     @idempotent
     def patch(self, request: Request, project_id: UUID) -> Response:
-        key, author = owned_key(request, project_id), author_of(request)
+        key, author = get_edl_key(request, project_id), author_of(request)
         if request.content_type.partition(";")[0].strip().lower() == JSON_PATCH:
-            versions = versions_of(request, required=True)
-            patch = patching.parsed(request.data)
+            versions = parse_versions(request, required=True)
+            patch = patching.parse_patch(request.data)
             return response_of(
-                editing.patch(**key, versions=versions, operations=patch, author=author)
+                editing.patch_edl(**key, versions=versions, operations=patch, author=author)
             )
-        versions = versions_of(request, required=False)
+        versions = parse_versions(request, required=False)
         operations = shaped(Operations, request.data).operations
         return response_of(
-            editing.operate(**key, versions=versions, operations=operations, author=author)
+            editing.apply_operations(**key, versions=versions, operations=operations, author=author)
         )
 
 
@@ -132,13 +132,13 @@ class HistoryView(APIView):
         responses=HistorySerializer,
     )
     def get(self, request: Request, project_id: UUID) -> Response:
-        found = history.read(**owned_key(request, project_id))
+        found = history.read_history(**get_edl_key(request, project_id))
         body = {
             "version": found.version,
-            "undo": authors.listed(request, found.undo),
-            "redo": authors.listed(request, found.redo),
+            "undo": authors.list_edits(request, found.undo),
+            "redo": authors.list_edits(request, found.redo),
         }
-        return Response(body, headers=etag(found.version))
+        return Response(body, headers=etag_header(found.version))
 
 
 class UndoView(APIView):
@@ -150,14 +150,14 @@ class UndoView(APIView):
     @extend_schema(
         summary="Undo the last edit of the EDL",
         description="409 `nothing_to_undo` where there is none.",
-        parameters=[documented(required=False), ETAG],
+        parameters=[if_match_parameter(required=False), ETAG],
         request=None,
         responses=SteppedSerializer,
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
-        versions = versions_of(request, required=False)
-        edited = editing.undo(**owned_key(request, project_id), versions=versions)
+        versions = parse_versions(request, required=False)
+        edited = editing.undo_edit(**get_edl_key(request, project_id), versions=versions)
         return _stepped(request, edited)
 
 
@@ -170,14 +170,14 @@ class RedoView(APIView):
     @extend_schema(
         summary="Redo the edit of the EDL that was undone last",
         description="409 `nothing_to_redo` where there is none: an edit forgets them.",
-        parameters=[documented(required=False), ETAG],
+        parameters=[if_match_parameter(required=False), ETAG],
         request=None,
         responses=SteppedSerializer,
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
-        versions = versions_of(request, required=False)
-        edited = editing.redo(**owned_key(request, project_id), versions=versions)
+        versions = parse_versions(request, required=False)
+        edited = editing.redo_edit(**get_edl_key(request, project_id), versions=versions)
         return _stepped(request, edited)
 
 
@@ -186,10 +186,10 @@ def shaped(shape: type[T], data: Any) -> T:
     try:
         return shape.model_validate(data)
     except ShapeError as exc:
-        rules.refuse_shape(exc, unnamed=Operation.named)
+        rules.raise_shape_errors(exc, unnamed=Operation.named)
 
 
-def response_of(edited: Edited) -> Response:
+def response_of(edited: EditResult) -> Response:
     """What the edit has made, with the new version's ``ETag``."""
     body: dict[str, Any] = {
         "version": edited.version,
@@ -200,12 +200,12 @@ def response_of(edited: Edited) -> Response:
     }
     if edited.removed:
         body["removed"] = [asdict(each) for each in edited.removed]
-    return Response(body, headers=etag(edited.version))
+    return Response(body, headers=etag_header(edited.version))
 
 
-def _stepped(request: Request, edited: Edited) -> Response:
+def _stepped(request: Request, edited: EditResult) -> Response:
     """What undo or redo has made, and whose edit it was about."""
     response = response_of(edited)
     if edited.step is not None:
-        response.data |= authors.told(request, edited.step)
+        response.data |= authors.describe_author(request, edited.step)
     return response

@@ -13,9 +13,9 @@ from rest_framework.request import Request
 from auteur.api.preconditions import ETAG
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
-from auteur.api.throttling import Cost, charge
+from auteur.api.throttling import Cost, charge_points
 from auteur.api.views import APIView
-from projects.access import owned_project
+from projects.access import get_project
 from projects.documents import MAX_TIME_MS
 from projects.rendering import frames
 from projects.transcript_views import AsIs
@@ -62,21 +62,21 @@ class FrameView(APIView):
     )
     def get(self, request: Request, project_id: UUID) -> HttpResponseBase:
         """The picture, or 304 for those who have it."""
-        project = owned_project(user_id=user_id(request), project_id=project_id)
+        project = get_project(user_id=user_id(request), project_id=project_id)
         query = FrameQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         wanted = query.validated_data
-        version = frames.version_with(project, at_ms=wanted["at_ms"])
+        version = frames.get_version_at(project, at_ms=wanted["at_ms"])
         headers = _headers(version, **wanted)
         empty = HttpResponse(headers=headers)
         known = get_conditional_response(request._request, headers["ETag"], response=empty)
         if known is not None and known is not empty:
             return known
-        plan = frames.plan_at(project, **wanted)
+        plan = frames.plan_picture(project, **wanted)
         frame = frames.find_frame(plan)
         if frame is None:
             with frames.reserve(plan) as memory:
-                charge(request, Cost.FRAME - Cost.REQUEST)
+                charge_points(request, Cost.FRAME - Cost.REQUEST)
                 frame = frames.make_frame(plan, memory)
         headers = _headers(frame.version, **wanted)
         return HttpResponse(frame.content, content_type="image/jpeg", headers=headers)

@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auteur.api.idempotency import DOCUMENTED, idempotent
-from auteur.api.preconditions import ETAG, documented, etag, versions_of
+from auteur.api.preconditions import ETAG, etag_header, if_match_parameter, parse_versions
 from auteur.api.problems import PayloadTooLargeProblem, field_problem
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
@@ -22,7 +22,7 @@ from auteur.api.views import APIView
 from auteur.sandbox_queue import QUEUE, FilesBusyProblem
 from gpu_tasks.runtime.memory_budget import Reservation
 from media.file_names import attachment
-from projects.access import owned_key
+from projects.access import get_edl_key
 from projects.authors import author_of
 from projects.edl import TimelineMissingProblem
 from projects.edl_views import response_of
@@ -99,13 +99,13 @@ class ExportView(APIView):
     )
     def get(self, request: Request, project_id: UUID) -> HttpResponse:
         form = _format(request)
-        found = exchange.export(
+        found = exchange.export_timeline(
             project_id=project_id,
             user_id=user_id(request),
             form=form,
             leave_out=_left_out(request),
         )
-        headers = {**etag(found.version), "Content-Disposition": attachment(found.name)}
+        headers = {**etag_header(found.version), "Content-Disposition": attachment(found.name)}
         if found.left_out:
             counts = (f"{kind}={count}" for kind, count in found.left_out.items())
             headers[LEFT_OUT.name] = ", ".join(counts)
@@ -141,7 +141,7 @@ class ImportView(APIView):
         "hold, effects of other editors among it. Only what changes nothing in the film, such as "
         "markers, is left out: docs/interchange.md has a table. The transcript stays. 503 "
         "`files_busy` while others' files are read: nothing has changed, ask again.",
-        parameters=[FORMAT, documented(required=True), ETAG, *DOCUMENTED],
+        parameters=[FORMAT, if_match_parameter(required=True), ETAG, *DOCUMENTED],
         request={"*/*": OpenApiTypes.BINARY},
         responses=EditedSerializer,
     )
@@ -155,10 +155,10 @@ class ImportView(APIView):
         self, request: Request, project_id: UUID, *, memory: Reservation | None
     ) -> Response:
         form = _format(request)
-        versions = versions_of(request, required=True)
-        key = owned_key(request, project_id)
+        versions = parse_versions(request, required=True)
+        key = get_edl_key(request, project_id)
         text = str(request.data or "")
-        edited = exchange.bring_in(
+        edited = exchange.import_timeline(
             **key,
             versions=versions,
             form=form,
@@ -171,7 +171,7 @@ class ImportView(APIView):
 
 def _left_out(request: Request) -> list[str]:
     try:
-        return limits.names_of(request.query_params.get("leave_out", ""))
+        return limits.parse_names(request.query_params.get("leave_out", ""))
     except ValueError as exc:
         raise field_problem("leave_out", "invalid", str(exc)) from exc
 

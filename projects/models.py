@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Lower, Now
 
 from auteur.database.keys import NewId, new_id
-from auteur.database.ordering import Lately
+from auteur.database.ordering import TimeAtUtc
 
 
 class Projects(models.Manager["Project"]):
@@ -59,7 +59,7 @@ class Project(models.Model):
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     thumbnail_r2_key: str | None = None
-    """Of rows `projects.thumbnails.with_thumbnails`."""
+    """Of rows `projects.project_pictures.with_thumbnails`."""
 
     objects = Projects()
     with_deleted = models.Manager["Project"]()
@@ -75,7 +75,7 @@ class Project(models.Model):
                 condition=models.Q(deleted_at__isnull=False),
                 name="projects_to_remove",
             ),
-            models.Index(Lately("created_at").desc(), name="projects_lately"),
+            models.Index(TimeAtUtc("created_at").desc(), name="projects_lately"),
         ]
 
     def __str__(self) -> str:

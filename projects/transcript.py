@@ -20,14 +20,14 @@ from projects.timeline.session import Needs, Session
 TranscriptTooLargeProblem = edl.TranscriptTooLargeProblem
 
 
-def read(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
+def read_transcript(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
     """The transcript with the EDL's ``version``."""
     wanted = {"version": 1, "transcript": 1}
-    found = edl.find(project_id=project_id, user_id=user_id, fields=wanted)
+    found = edl.find_document(project_id=project_id, user_id=user_id, fields=wanted)
     return {"version": found["version"], **found["transcript"]}
 
 
-def merge(
+def merge_transcript(
     *,
     project_id: UUID,
     user_id: UUID,
@@ -46,7 +46,7 @@ def merge(
     """
     new = [_segment(media_file_id, segment, language) for segment in segments]
     deliver = partial(_deliver_once, project_id, user_id, str(media_file_id), str(job_id), new)
-    return editing.on_the_latest(deliver, seconds=math.inf)
+    return editing.retry_on_conflict(deliver, seconds=math.inf)
 
 
 def with_delivery(
@@ -62,7 +62,7 @@ def _deliver_once(
     project_id: UUID, user_id: UUID, media_file_id: str, job_id: str, new: Sequence[Segment]
 ) -> int:
     wanted = {"version": 1, "applied_jobs": 1}
-    found = edl.find(project_id=project_id, user_id=user_id, fields=wanted)
+    found = edl.find_document(project_id=project_id, user_id=user_id, fields=wanted)
     if job_id in found["applied_jobs"]:
         return int(found["version"])
 
@@ -86,7 +86,7 @@ def _beside(media_file_id: str, job_id: str, session: Session, after: Content) -
     transcript: Transcript = {"generated_at": timezone.now(), "segments": after.segments}
     size = len(bson.encode(transcript))
     delivered = [one for one in after.segments if one["media_file_id"] == media_file_id]
-    carried = history.carried(
+    carried = history.carry_over_steps(
         session.stacks,
         segments=session.content.segments,
         transcript_bytes=size,

@@ -17,16 +17,16 @@ from auteur.api.preconditions import (
     CONDITIONAL,
     ETAG,
     UNCHANGED,
-    documented,
-    etag,
-    unchanged,
-    versions_of,
+    etag_header,
+    if_match_parameter,
+    not_modified_response,
+    parse_versions,
 )
 from auteur.api.problems import field_problem
 from auteur.api.scopes import Scope
 from auteur.api.views import APIView
 from projects import captions, edl, transcript
-from projects.access import owned_key
+from projects.access import get_edl_key
 from projects.authors import author_of
 from projects.edl_views import response_of, shaped
 from projects.serializers import CaptionWordsSerializer, EditedSerializer
@@ -56,11 +56,11 @@ class TranscriptView(APIView):
     )
     def get(self, request: Request, project_id: UUID) -> Response:
         """The transcript; ``ETag`` is the EDL's version."""
-        key = owned_key(request, project_id)
-        if (answer := unchanged(request, lambda: edl.version_of(**key))) is not None:
+        key = get_edl_key(request, project_id)
+        if (answer := not_modified_response(request, lambda: edl.version_of(**key))) is not None:
             return answer
-        found = transcript.read(**key)
-        return Response(found, headers=etag(found.pop("version")))
+        found = transcript.read_transcript(**key)
+        return Response(found, headers=etag_header(found.pop("version")))
 
 
 class SegmentView(APIView):
@@ -73,14 +73,14 @@ class SegmentView(APIView):
         summary="Edit a segment of the transcript",
         description="Deleting it, or words of it, cuts out the clips that play them; restoring "
         "brings those back. What is edited is kept beside what was heard.",
-        parameters=[documented(required=False), ETAG],
+        parameters=[if_match_parameter(required=False), ETAG],
         request=SegmentEdit,
         responses=EditedSerializer,
     )
     @idempotent
     def patch(self, request: Request, project_id: UUID, segment_id: str) -> Response:
-        versions = versions_of(request, required=False)
-        key = owned_key(request, project_id)
+        versions = parse_versions(request, required=False)
+        key = get_edl_key(request, project_id)
         wanted = shaped(SegmentEdit, request.data)
         edited = editing.edit_segment(
             **key,
@@ -117,7 +117,7 @@ class CaptionsView(APIView):
     write: Callable[..., str]
 
     def get(self, request: Request, project_id: UUID) -> HttpResponse:
-        key = owned_key(request, project_id)
+        key = get_edl_key(request, project_id)
         body = type(self).write(**key, times=_times(request))
         return HttpResponse(body, content_type=f"{self.content_type}; charset=utf-8")
 

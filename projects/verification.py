@@ -65,7 +65,7 @@ class Report:
             self.findings.append(finding)
 
 
-def verify(*, limit: int = MAX_NAMED) -> Report:
+def verify_timelines(*, limit: int = MAX_NAMED) -> Report:
     """Compare everything, page by page, and note the versions that are there.
 
     Raises the outages of either store.
@@ -223,5 +223,5 @@ def start_empty(project: Project) -> bool:
     selector = {"project_id": str(project.pk)}
     if collection().find_one(selector, {"_id": 1}) is not None:
         return False
-    edl.create(project, version=(project.edl_version or 0) + 1)
+    edl.create_document(project, version=(project.edl_version or 0) + 1)
     return True

@@ -12,24 +12,24 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.answers import answer
+from auteur.api.cached_serializers import serialize
 from auteur.api.filters import FilteredListView
 from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor
-from auteur.api.preconditions import CONDITIONAL, UNCHANGED, etag, unchanged
+from auteur.api.pagination import cursor_pagination
+from auteur.api.preconditions import CONDITIONAL, UNCHANGED, etag_header, not_modified_response
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from auteur.api.views import APIView
 from projects import authoring, deletion, edl
-from projects.access import owned_project
+from projects.access import get_project
 from projects.models import Project
+from projects.project_pictures import with_thumbnails
 from projects.serializers import (
     ProjectDetailSerializer,
     ProjectFieldsSerializer,
     ProjectFilter,
     ProjectSerializer,
 )
-from projects.thumbnails import with_thumbnails
 
 
 class ProjectsView(FilteredListView[Project]):
@@ -37,7 +37,7 @@ class ProjectsView(FilteredListView[Project]):
 
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     serializer_class = ProjectSerializer
-    pagination_class = cursor("projects")
+    pagination_class = cursor_pagination("projects")
     filter_class = ProjectFilter
     queryset = Project.objects.none()
 
@@ -83,14 +83,14 @@ class ProjectView(APIView):
     )
     def get(self, request: Request, project_id: UUID) -> Response:
         """The project."""
-        project = owned_project(user_id=user_id(request), project_id=project_id)
+        project = get_project(user_id=user_id(request), project_id=project_id)
         key = {"project_id": project_id, "user_id": project.user_id}
-        same = unchanged(request, lambda: _version(project, edl.version_of(**key)))
+        same = not_modified_response(request, lambda: _version(project, edl.version_of(**key)))
         if same is not None:
             return same
-        document = edl.read(**key)
-        body = answer(ProjectSerializer, project) | {"edl": document}
-        return Response(body, headers=etag(_version(project, document["version"])))
+        document = edl.read_edl(**key)
+        body = serialize(ProjectSerializer, project) | {"edl": document}
+        return Response(body, headers=etag_header(_version(project, document["version"])))
 
     @extend_schema(
         summary="Update a project",
@@ -118,7 +118,7 @@ class ProjectView(APIView):
     )
     def delete(self, request: Request, project_id: UUID) -> Response:
         """Nothing."""
-        deletion.delete(user_id=user_id(request), project_id=project_id)
+        deletion.delete_project(user_id=user_id(request), project_id=project_id)
         return Response(status=204)
 
     def _update(self, request: Request, project_id: UUID, fields: dict[str, Any]) -> Response:

@@ -22,7 +22,7 @@ from auteur.devstack import ports
 from credits import ledger
 from credits.models import Credits
 from jobs import submission
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Job
 from media.models import MediaFile, MediaStatus, MediaType
 from tests.contract import ContractClient
@@ -112,7 +112,7 @@ def make_key(user: User) -> Callable[..., keys.NewKey]:
     """Make an API key of a user: ``make_key(Scope.READ, caps={"credits_per_day": 5})``."""
 
     def make(*scopes: Scope, owner: User = user, **fields: Any) -> keys.NewKey:
-        return keys.create(user_id=owner.pk, name="Script", scopes=scopes or [*Scope], **fields)
+        return keys.create_key(user_id=owner.pk, name="Script", scopes=scopes or [*Scope], **fields)
 
     return make
 
@@ -152,7 +152,7 @@ def make_job(user: User, make_media: Callable[..., MediaFile]) -> Callable[..., 
 
     def make(owner: User = user, minutes: int = 2) -> Job:
         media = make_media(owner, duration_ms=minutes * 60_000)
-        feature = feature_of("transcription")
+        feature = get_feature("transcription")
         parameters = submission.validate(
             feature=feature, user_id=owner.pk, data={"media_id": str(media.pk)}
         )

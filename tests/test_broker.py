@@ -94,7 +94,7 @@ def test_what_is_away_is_an_outage() -> None:
     Broker.lead_to(AWAY)
     try:
         with pytest.raises(broker.BROKER_OUTAGES):
-            broker.waiting_in([QUEUE])
+            broker.count_messages([QUEUE])
         with pytest.raises(broker.BROKER_OUTAGES):
             broker.ping()
     finally:

@@ -14,7 +14,7 @@ from jobs.webhooks.models import WebhookEndpoint
 
 @pytest.fixture
 def endpoint(user):
-    return endpoints.create(
+    return endpoints.create_endpoint(
         user_id=user.pk, url="https://receiver.example", events=[], description="", enabled=True
     )
 
@@ -72,4 +72,4 @@ def test_every_column_of_bytes_is_registered_or_a_hash():
         for field in model._meta.concrete_fields
         if isinstance(field, models.BinaryField) and not field.name.endswith(("hash", "digest"))
     }
-    assert {(column.model, column.name) for column in encryption.columns()} == found
+    assert {(column.model, column.name) for column in encryption.list_columns()} == found

@@ -61,8 +61,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def dead() -> Iterator[str]:
     """The name of a process that was killed, and whose parent has not asked for it yet."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    name = liveness.name_of(os.getpid(), child.pid)
-    assert not liveness.is_gone(name)
+    name = liveness.build_process_name(os.getpid(), child.pid)
+    assert not liveness.is_process_dead(name)
     child.kill()
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     yield name
@@ -70,19 +70,19 @@ def dead() -> Iterator[str]:
 
 
 def test_only_the_dead_of_this_machine_are_known_to_be_gone(dead: str) -> None:
-    assert liveness.is_gone(dead)
-    assert not liveness.is_gone(liveness.name_of(os.getppid(), os.getpid()))
-    for other in ("", "gone", ELSEWHERE, liveness.name_of("x"), "other" + dead):
-        assert not liveness.is_gone(other)
+    assert liveness.is_process_dead(dead)
+    assert not liveness.is_process_dead(liveness.build_process_name(os.getppid(), os.getpid()))
+    for other in ("", "gone", ELSEWHERE, liveness.build_process_name("x"), "other" + dead):
+        assert not liveness.is_process_dead(other)
 
 
 @pytest.mark.django_db
 def test_a_process_has_one_name_for_steps_and_calls_and_it_tells_the_parent() -> None:
     name = heartbeat.current_worker()
-    heartbeat.retire()
+    heartbeat.stop_heartbeat()
     assert name == liveness.process_name() == local.CALLS.new_holder()
-    assert name.startswith(liveness.name_of(os.getppid(), ""))
-    assert not liveness.is_gone(name)
+    assert name.startswith(liveness.build_process_name(os.getppid(), ""))
+    assert not liveness.is_process_dead(name)
 
 
 def test_a_lease_outlasts_all_that_may_delay_a_sign_of_life() -> None:
@@ -273,8 +273,8 @@ def test_a_step_of_a_killed_process_is_lost_at_once(dispatching: Attempt, dead: 
 def test_the_dead_of_this_machine_are_buried_and_no_others(dead: str) -> None:
     for name in (dead, ELSEWHERE):
         WorkerHeartbeat.objects.create(name=name)
-    assert heartbeat.forget_dead() == [dead]
-    assert heartbeat.living({dead, ELSEWHERE}) == {ELSEWHERE}
+    assert heartbeat.delete_dead_workers() == [dead]
+    assert heartbeat.list_living({dead, ELSEWHERE}) == {ELSEWHERE}
 
 
 @pytest.mark.django_db
@@ -283,15 +283,15 @@ def test_who_was_silent_in_an_outage_of_hours_is_not_forgotten(
 ) -> None:
     beat_at = Now() - 2 * heartbeat.FORGOTTEN_AFTER
     WorkerHeartbeat.objects.create(name=ELSEWHERE, beat_at=beat_at)
-    assert heartbeat.forget_old() == 0
+    assert heartbeat.delete_stale_workers() == 0
     with liveness.watch_database() as watch:
         watch.check()
-        assert heartbeat.forget_old() == 0
-        assert heartbeat.living({ELSEWHERE}) == {ELSEWHERE}
+        assert heartbeat.delete_stale_workers() == 0
+        assert heartbeat.list_living({ELSEWHERE}) == {ELSEWHERE}
         while clock.now < LEASE:
             clock.now += BEAT
             watch.check()
-        assert heartbeat.forget_old() == 1
+        assert heartbeat.delete_stale_workers() == 1
 
 
 @pytest.mark.django_db(transaction=True)

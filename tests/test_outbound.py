@@ -11,7 +11,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from auteur.outbound import (
     MAX_URL_LENGTH,
-    Policy,
+    AddressPolicy,
     RefusedAddressError,
     RefusedURLError,
     checked_url,
@@ -20,7 +20,7 @@ from auteur.outbound import (
 )
 from tests.webhooks.receiver import Receiver
 
-STRICT = Policy(hosts_refused=("api.auteur.example", ".ours.example"))
+STRICT = AddressPolicy(hosts_refused=("api.auteur.example", ".ours.example"))
 PUBLIC = (
     "8.8.8.8",
     "168.63.129.15",
@@ -159,7 +159,7 @@ def test_a_url_as_long_as_it_may_be():
 
 
 def test_what_settings_open_and_close():
-    opened = Policy(
+    opened = AddressPolicy(
         schemes=("http", "https"),
         ports=(range(8000, 9000),),
         networks_allowed=[ipaddress.ip_network("127.0.0.0/8")],
@@ -197,7 +197,7 @@ class Names(AbstractResolver):
         pass
 
 
-async def get(policy: Policy, names: Names, *urls: str) -> list[Any]:
+async def get(policy: AddressPolicy, names: Names, *urls: str) -> list[Any]:
     """The status of each, or what was raised."""
     found: list[Any] = []
     async with aiohttp.ClientSession(
@@ -223,7 +223,7 @@ def test_no_address_that_is_not_public_is_ever_connected_to():
 def test_a_name_that_changes_its_address_is_asked_for_at_each_connection():
     """What passed a moment ago is refused when the name means something else."""
     with Receiver() as receiver:
-        policy = Policy(networks_allowed=[ipaddress.ip_network("127.0.0.1/32")])
+        policy = AddressPolicy(networks_allowed=[ipaddress.ip_network("127.0.0.1/32")])
         names = Names("127.0.0.1", "127.0.0.2", "127.0.0.1")
         url = f"http://rebinding.example:{receiver.port}/"
         assert asyncio.run(get(policy, names, url, url, url)) == [200, RefusedAddressError, 200]

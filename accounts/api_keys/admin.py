@@ -79,7 +79,7 @@ class ApiKeyAdmin(ConfirmedActions, ReadOnlyAdmin):
     @admin.display(description="credits")
     def spent(self, obj: ApiKey) -> str:
         """What it spent, and its caps."""
-        row = spending.of([obj.pk])[obj.pk]
+        row = spending.list_spending([obj.pk])[obj.pk]
         today = row.spent_on(timezone.now())
         per_day, in_all = (
             "no cap" if cap is None else f"cap {cap}"
@@ -104,5 +104,5 @@ class ApiKeyAdmin(ConfirmedActions, ReadOnlyAdmin):
 
 
 def _revoke(request: HttpRequest, key: ApiKey, given: Mapping[str, Any]) -> str:
-    keys.revoke(user_id=key.user_id, key_id=key.pk)
+    keys.revoke_key(user_id=key.user_id, key_id=key.pk)
     return "Revoked."

@@ -66,21 +66,21 @@ class NewKey:
     key: str
 
 
-def keys_of(user_id: UUID) -> QuerySet[ApiKey]:
+def list_keys(user_id: UUID) -> QuerySet[ApiKey]:
     """All of a user's keys."""
     return ApiKey.objects.filter(user_id=user_id)
 
 
-def key_of(*, user_id: UUID, key_id: UUID) -> ApiKey:
+def get_key(*, user_id: UUID, key_id: UUID) -> ApiKey:
     """The user's key; raises ``NotFoundProblem``."""
-    key = keys_of(user_id).filter(pk=key_id).first()
+    key = list_keys(user_id).filter(pk=key_id).first()
     if key is None:
         raise NotFoundProblem(Resource.API_KEY)
     return key
 
 
 @transaction.atomic
-def create(
+def create_key(
     *,
     user_id: UUID,
     name: str,
@@ -93,7 +93,7 @@ def create(
     # Whoever makes another meanwhile waits here.
     User.objects.select_for_update(no_key=True).get(pk=user_id)
     counted = Q(revoked_at=None) | Q(revoked_at__gt=Now() - COUNTED)
-    if keys_of(user_id).filter(counted).count() >= MAX_KEYS:
+    if list_keys(user_id).filter(counted).count() >= MAX_KEYS:
         raise TooManyKeysProblem(max_api_keys=MAX_KEYS)
     prefix = f"{BRAND}{secrets.token_hex(PREFIX_BYTES)}"
     key = f"{prefix}_{secrets.token_hex(SECRET_BYTES)}"
@@ -101,20 +101,20 @@ def create(
         user_id=user_id,
         name=name,
         prefix=prefix,
-        digest=digest_of(key.encode()),
+        digest=hash_key(key.encode()),
         scopes=sorted(set(scopes)),
         allowed_addresses=list(allowed_addresses),
         expires_at=expires_at,
     )
-    spending.begin(api_key_id=row.pk, caps=caps or {})
+    spending.open_caps(api_key_id=row.pk, caps=caps or {})
     row.refresh_from_db()
     return NewKey(row, key)
 
 
 @transaction.atomic
-def change(*, user_id: UUID, key_id: UUID, given: Mapping[str, Any]) -> ApiKey:
+def update_key(*, user_id: UUID, key_id: UUID, given: Mapping[str, Any]) -> ApiKey:
     """Change what is given; raises ``NotFoundProblem``, ``KeyRevokedProblem``."""
-    key = key_of(user_id=user_id, key_id=key_id)
+    key = get_key(user_id=user_id, key_id=key_id)
     if key.revoked_at is not None:
         raise KeyRevokedProblem
     values = dict(given)
@@ -125,26 +125,26 @@ def change(*, user_id: UUID, key_id: UUID, given: Mapping[str, Any]) -> ApiKey:
     return key
 
 
-def revoke(*, user_id: UUID, key_id: UUID) -> None:
+def revoke_key(*, user_id: UUID, key_id: UUID) -> None:
     """The next request that brings the key is refused; raises ``NotFoundProblem``."""
-    key = key_of(user_id=user_id, key_id=key_id)
+    key = get_key(user_id=user_id, key_id=key_id)
     ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now())
 
 
 # --- In a request -----------------------------------------------------------------------------
 
 
-def is_key(bearer: bytes) -> bool:
+def is_api_key(bearer: bytes) -> bool:
     """Whether a bearer wants to be an API key: no token of the provider begins so."""
     return bearer.startswith(BRAND.encode())
 
 
-def digest_of(key: bytes) -> bytes:
+def hash_key(key: bytes) -> bytes:
     """By which a key is found."""
     return hashlib.sha256(key).digest()
 
 
-def verify(digest: bytes, *, address: str) -> tuple[User, KeyAuth]:
+def verify_key(digest: bytes, *, address: str) -> tuple[User, KeyAuth]:
     """Whose key it is and what it may do, if it is good and may come from there.
 
     Raises ``InvalidTokenProblem``, whatever is wrong with the key, and ``AccountInactiveProblem``.
@@ -153,9 +153,9 @@ def verify(digest: bytes, *, address: str) -> tuple[User, KeyAuth]:
     if not rows:
         raise InvalidTokenProblem
     key_id, name, scopes, networks, expires_at, is_to_be_noted, *selected = rows[0]
-    if networks and not is_within(address, networks):
+    if networks and not is_in_networks(address, networks):
         raise InvalidTokenProblem
-    user = bearers.user_of(selected)
+    user = bearers.user_from_row(selected)
     if not user.is_active:
         raise AccountInactiveProblem
     if is_to_be_noted:
@@ -163,7 +163,7 @@ def verify(digest: bytes, *, address: str) -> tuple[User, KeyAuth]:
     return user, KeyAuth(key_id, frozenset(scopes), expires_at, name)
 
 
-def still_good(key_ids: Iterable[UUID], *, scope: Scope) -> set[UUID]:
+def list_valid_keys(key_ids: Iterable[UUID], *, scope: Scope) -> set[UUID]:
     """Those of the keys that may still do this."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
     keys = ApiKey.objects.filter(
@@ -172,7 +172,7 @@ def still_good(key_ids: Iterable[UUID], *, scope: Scope) -> set[UUID]:
     return set(keys.values_list("pk", flat=True))
 
 
-def is_within(address: str, networks: Iterable[str]) -> bool:
+def is_in_networks(address: str, networks: Iterable[str]) -> bool:
     """Whether an address is of one of the networks; IPv4 within IPv6 counts as IPv4."""
     try:
         known = ip_address(address)

@@ -18,7 +18,7 @@ from accounts.api_keys.serializers import (
     NewApiKeySerializer,
 )
 from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor
+from auteur.api.pagination import cursor_pagination
 from auteur.api.requests import user_id
 from auteur.api.views import APIView, ListAPIView
 from credits import spending
@@ -30,7 +30,7 @@ class ApiKeysView(ListAPIView[ApiKey]):
     needs_account = True
     problems: ClassVar = {"POST": (keys.TooManyKeysProblem,)}
     serializer_class = ApiKeySerializer
-    pagination_class = cursor("api_keys")
+    pagination_class = cursor_pagination("api_keys")
     queryset = ApiKey.objects.none()
 
     @extend_schema(summary="List your API keys, newest first", parameters=[ApiKeyQuery])
@@ -52,8 +52,8 @@ class ApiKeysView(ListAPIView[ApiKey]):
         """Make a key."""
         given = NewApiKeySerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        made = keys.create(user_id=user_id(request), **given.validated_data)
-        context = {"key": made.key, "spending": spending.of([made.row.pk])}
+        made = keys.create_key(user_id=user_id(request), **given.validated_data)
+        context = {"key": made.key, "spending": spending.list_spending([made.row.pk])}
         answer = ApiKeyWithSecretSerializer(made.row, context=context).data
         return Response(answer, status=status.HTTP_201_CREATED)
 
@@ -64,7 +64,7 @@ class ApiKeysView(ListAPIView[ApiKey]):
         query = ApiKeyQuery(data=self.request.query_params)
         query.is_valid(raise_exception=True)
         prefix = query.validated_data.get("prefix", "")
-        return keys.keys_of(user_id(self.request)).filter(prefix__startswith=prefix)
+        return keys.list_keys(user_id(self.request)).filter(prefix__startswith=prefix)
 
 
 class ApiKeyView(APIView):
@@ -76,7 +76,7 @@ class ApiKeyView(APIView):
     @extend_schema(summary="See an API key", responses=ApiKeySerializer)
     def get(self, request: Request, key_id: UUID) -> Response:
         """The key, without its secret."""
-        return _answer(keys.key_of(user_id=user_id(request), key_id=key_id))
+        return _answer(keys.get_key(user_id=user_id(request), key_id=key_id))
 
     @extend_schema(
         summary="Change an API key",
@@ -88,7 +88,9 @@ class ApiKeyView(APIView):
         """The key after the change."""
         given = NewApiKeySerializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
-        changed = keys.change(user_id=user_id(request), key_id=key_id, given=given.validated_data)
+        changed = keys.update_key(
+            user_id=user_id(request), key_id=key_id, given=given.validated_data
+        )
         return _answer(changed)
 
     @extend_schema(
@@ -99,7 +101,7 @@ class ApiKeyView(APIView):
     )
     def delete(self, request: Request, key_id: UUID) -> Response:
         """Nothing; the key stays listed."""
-        keys.revoke(user_id=user_id(request), key_id=key_id)
+        keys.revoke_key(user_id=user_id(request), key_id=key_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -108,5 +110,5 @@ def _answer(key: ApiKey) -> Response:
 
 
 def _shown(page: list[ApiKey]) -> Any:
-    context = {"spending": spending.of(key.pk for key in page)}
+    context = {"spending": spending.list_spending(key.pk for key in page)}
     return ApiKeySerializer(page, many=True, context=context).data

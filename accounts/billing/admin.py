@@ -181,7 +181,7 @@ class BillingEventAdmin(ConfirmedActions, ReadOnlyAdmin):
 
 
 def _work_again(request: HttpRequest, obj: BillingEvent, given: Mapping[str, Any]) -> str:
-    if not events.work_again(BillingEvent.objects.filter(pk=obj.pk)):
+    if not events.requeue_events(BillingEvent.objects.filter(pk=obj.pk)):
         raise NotSetAsideProblem
     return f"To be worked on again; it was set aside: {obj.get_reason_display()}."
 

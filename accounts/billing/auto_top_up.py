@@ -12,7 +12,12 @@ from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 from django.db.models.functions import Now
 
 from accounts.billing import client, clock, customers, offers, payments
-from accounts.billing.checkout import NothingBoughtProblem, answered, offer_of, sold_to
+from accounts.billing.checkout import (
+    NothingBoughtProblem,
+    get_offer,
+    payment_metadata,
+    stripe_errors_as_problems,
+)
 from accounts.billing.client import StripeAwayError, StripeRefusedError
 from accounts.billing.errors import SetAsideError
 from accounts.billing.models import (
@@ -21,7 +26,7 @@ from accounts.billing.models import (
     TopUp,
     TopUpState,
 )
-from accounts.billing.objects import PaymentIntent, UnreadableError
+from accounts.billing.stripe_objects import PaymentIntent, UnreadableError
 from accounts.models import User
 from auteur.api.problems import Problem
 from credits.ledger import MAX_OPEN_GRANTS, TooManyGrantsProblem
@@ -66,26 +71,26 @@ class KeyRaisesCapProblem(Problem):
 # --- What a user wants ------------------------------------------------------------------------
 
 
-def wanted(*, user: User) -> AutoTopUp | None:
+def find_auto_top_up(*, user: User) -> AutoTopUp | None:
     """What the user has asked for, if they have."""
     client.check_enabled()
     return AutoTopUp.objects.filter(user=user).first()
 
 
-def want(*, user: User, given: Mapping[str, Any], by_api_key: bool) -> AutoTopUp:
+def set_auto_top_up(*, user: User, given: Mapping[str, Any], by_api_key: bool) -> AutoTopUp:
     """Have a pack bought below ``threshold``, or no more; raises a problem.
 
     Turning it on needs somebody who can be charged, which Stripe is asked. An API key
     (``by_api_key``) may lower the month's cap and never raise it: without a row the cap is zero.
     """
-    offer_of(offers.packs(), "pack", given["pack"])
+    get_offer(offers.list_packs(), "pack", given["pack"])
     if given["enabled"]:
-        with answered():
-            customer = customers.find(user)
+        with stripe_errors_as_problems():
+            customer = customers.find_customer(user)
         if customer is None:
             raise NothingBoughtProblem
-        with answered():
-            payment_method = client.payment_method_of(customer.stripe_id)
+        with stripe_errors_as_problems():
+            payment_method = client.find_payment_method(customer.stripe_id)
         if payment_method is None:
             raise NoPaymentMethodProblem
     with transaction.atomic():
@@ -112,7 +117,7 @@ def _month(now: datetime) -> datetime:
 # --- What the orchestrator does ---------------------------------------------------------------
 
 
-def run() -> int:
+def process_top_ups() -> int:
     """Begin what is wanted, and charge what is open; returns how many there were."""
     try:
         begun = sum(_begin(one) for one in _low().filter(due_at__lte=Now())[:AT_ONCE])
@@ -145,13 +150,13 @@ def _begin(wanted: AutoTopUp) -> int:
     taken = AutoTopUp.objects.filter(pk=wanted.pk, enabled=True, due_at__lte=Now())
     if not taken.update(due_at=Now() + PAUSE):
         return 0
-    offer = offers.packs().get(wanted.pack)
+    offer = offers.list_packs().get(wanted.pack)
     if offer is None:
         return _turn_off(wanted.pk, "not_on_sale")
     try:
-        price = client.price(offer.price)
+        price = client.get_price(offer.price)
         customer = wanted.user.billing_customer
-        payment_method = client.payment_method_of(customer.stripe_id)
+        payment_method = client.find_payment_method(customer.stripe_id)
     except (StripeRefusedError, UnreadableError) as exc:
         logger.warning("a top-up cannot begin: %s", exc)
         return 0
@@ -230,19 +235,20 @@ def _payment_of(top_up: TopUp) -> PaymentIntent | None:
     looked for: nothing where it was never made.
     """
     if top_up.stripe_id is not None:
-        return client.payment(top_up.stripe_id)
+        return client.get_payment(top_up.stripe_id)
     customer_id = top_up.user.billing_customer.stripe_id
     name = {TOP_UP: str(top_up.pk)}
     if _is_old(top_up) or not _wanted().filter(pk=top_up.user_id).exists():
-        return client.payment_named(name, customer_id=customer_id, since=top_up.created_at - HOUR)
+        return client.find_payment(name, customer_id=customer_id, since=top_up.created_at - HOUR)
     asked = {
         "amount": top_up.amount,
         "currency": top_up.currency,
         "customer": customer_id,
         "payment_method": top_up.payment_method,
-        "metadata": sold_to(top_up.user, offers.Offer(top_up.pack, "", top_up.credits)) | name,
+        "metadata": payment_metadata(top_up.user, offers.Offer(top_up.pack, "", top_up.credits))
+        | name,
     }
-    return client.charge(asked, key=f"top-up:{top_up.pk}")
+    return client.charge_payment(asked, key=f"top-up:{top_up.pk}")
 
 
 def _is_old(top_up: TopUp) -> bool:

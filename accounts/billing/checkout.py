@@ -12,8 +12,8 @@ from django.conf import settings
 
 from accounts.billing import client, customers, offers, payments, plans
 from accounts.billing.client import StripeAwayError, StripeRefusedError
-from accounts.billing.objects import UnreadableError
 from accounts.billing.offers import Offer
+from accounts.billing.stripe_objects import UnreadableError
 from accounts.models import User
 from auteur.api.problems import Problem, field_problem
 
@@ -55,12 +55,12 @@ def buy_plan(*, user: User, name: str, key: str | None) -> str:
     With the same ``key`` (of the client's request), the same page. Raises a problem. Stripe is
     asked as well whether there is a plan: our books may have lost it, or not heard of it yet.
     """
-    offer = offer_of(offers.plans(), "plan", name)
+    offer = get_offer(offers.list_plans(), "plan", name)
     current = user.subscription
     if current is not None and current.stripe_subscription_id is not None:
         raise AlreadySubscribedProblem
-    with answered():
-        subscriptions = client.subscriptions_of(customers.of_user(user).stripe_id)
+    with stripe_errors_as_problems():
+        subscriptions = client.list_subscriptions(customers.get_or_create_customer(user).stripe_id)
     if any(row.status in (*plans.PAID, plans.UNPAID) for row in subscriptions):
         raise AlreadySubscribedProblem
     told = {payments.USER: str(user.pk)}
@@ -69,12 +69,12 @@ def buy_plan(*, user: User, name: str, key: str | None) -> str:
 
 def buy_pack(*, user: User, name: str, key: str | None) -> str:
     """The address of a page on which the user buys credits; as `buy_plan`."""
-    offer = offer_of(offers.packs(), "pack", name)
-    told = sold_to(user, offer)
+    offer = get_offer(offers.list_packs(), "pack", name)
+    told = payment_metadata(user, offer)
     return _checkout(user, offer, key, mode="payment", payment_intent_data={"metadata": told})
 
 
-def sold_to(user: User, offer: Offer) -> dict[str, str]:
+def payment_metadata(user: User, offer: Offer) -> dict[str, str]:
     """What a payment for a pack says of itself, for when it is made."""
     return {
         payments.USER: str(user.pk),
@@ -83,21 +83,21 @@ def sold_to(user: User, offer: Offer) -> dict[str, str]:
     }
 
 
-def portal(*, user: User) -> str:
+def create_portal_url(*, user: User) -> str:
     """The address of a page on which the user sees to plan, cards and invoices."""
     client.check_enabled()
-    with answered():
-        customer = customers.find(user)
+    with stripe_errors_as_problems():
+        customer = customers.find_customer(user)
     if customer is None:
         raise NothingBoughtProblem
-    with answered():
+    with stripe_errors_as_problems():
         return client.create_portal(
             customer_id=customer.stripe_id, return_url=settings.BILLING_RETURN_URL
         )
 
 
 @contextmanager
-def answered() -> Iterator[None]:
+def stripe_errors_as_problems() -> Iterator[None]:
     """Raises ``BillingUnavailableProblem`` where Stripe did not do what was asked."""
     try:
         yield
@@ -106,7 +106,7 @@ def answered() -> Iterator[None]:
         raise BillingUnavailableProblem from exc
 
 
-def offer_of(on_sale: dict[str, Offer], field: str, name: str) -> Offer:
+def get_offer(on_sale: dict[str, Offer], field: str, name: str) -> Offer:
     """What is on sale by that name; raises a problem of that field."""
     client.check_enabled()
     if name not in on_sale:
@@ -121,8 +121,8 @@ def _checkout(user: User, offer: Offer, key: str | None, **asked: Any) -> str:
         "success_url": _return_url("success"),
         "cancel_url": _return_url("cancelled"),
     }
-    with answered():
-        asked["customer"] = customers.of_user(user).stripe_id
+    with stripe_errors_as_problems():
+        asked["customer"] = customers.get_or_create_customer(user).stripe_id
         return client.create_checkout(asked, key=_key(user, key))
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from accounts.billing import objects
-from accounts.billing.objects import read
+from accounts.billing import stripe_objects
+from accounts.billing.stripe_objects import parse_object
 from auteur.api.problems import Problem
 from gpu_tasks.runtime.errors import AuteurError
 
@@ -61,7 +61,7 @@ MISSING = "resource_missing"
 """The code of what Stripe does not know."""
 
 
-class _Marked(objects.Created):
+class _Marked(stripe_objects.Created):
     metadata: dict[str, str] = {}
 
 
@@ -112,96 +112,98 @@ def _asked() -> Iterator[Any]:
 # --- What was paid ----------------------------------------------------------------------------
 
 
-def invoice(invoice_id: str) -> objects.Invoice:
+def get_invoice(invoice_id: str) -> stripe_objects.Invoice:
     """An invoice as it stands."""
     with _asked() as v1:
-        return read(objects.Invoice, v1.invoices.retrieve(invoice_id))
+        return parse_object(stripe_objects.Invoice, v1.invoices.retrieve(invoice_id))
 
 
-def lines_of(invoice_id: str) -> list[objects.Line]:
+def list_invoice_lines(invoice_id: str) -> list[stripe_objects.Line]:
     """All lines of an invoice."""
     with _asked() as v1:
         found = v1.invoices.line_items.list(invoice_id, {"limit": MAX_LISTED})
-        return [read(objects.Line, line) for line in found.auto_paging_iter()]
+        return [parse_object(stripe_objects.Line, line) for line in found.auto_paging_iter()]
 
 
-def price(price_id: str) -> objects.Price:
+def get_price(price_id: str) -> stripe_objects.Price:
     """What something costs."""
     with _asked() as v1:
-        return read(objects.Price, v1.prices.retrieve(price_id))
+        return parse_object(stripe_objects.Price, v1.prices.retrieve(price_id))
 
 
-def payments_of(invoice_id: str) -> list[objects.PaymentIntent]:
+def list_payments(invoice_id: str) -> list[stripe_objects.PaymentIntent]:
     """By what an invoice was paid, as far as it was by payment intents."""
     with _asked() as v1:
         asked = {"invoice": invoice_id, "status": "paid", "limit": MAX_LISTED}
         found = v1.invoice_payments.list(asked).data
-        paid = [read(objects.InvoicePayment, one).payment.payment_intent for one in found]
-    return [payment(intent_id) for intent_id in paid if intent_id]
+        paid = [
+            parse_object(stripe_objects.InvoicePayment, one).payment.payment_intent for one in found
+        ]
+    return [get_payment(intent_id) for intent_id in paid if intent_id]
 
 
-def invoice_paid_by(intent_id: str) -> str | None:
+def find_invoice(intent_id: str) -> str | None:
     """The invoice that a payment intent belongs to, if it does."""
     with _asked() as v1:
         paid_by = {"type": "payment_intent", "payment_intent": intent_id}
         found = v1.invoice_payments.list({"payment": paid_by, "limit": 1}).data
-        return read(objects.InvoicePayment, found[0]).invoice if found else None
+        return parse_object(stripe_objects.InvoicePayment, found[0]).invoice if found else None
 
 
-def payment(intent_id: str) -> objects.PaymentIntent:
+def get_payment(intent_id: str) -> stripe_objects.PaymentIntent:
     """A payment intent as it stands, with its last charge."""
     with _asked() as v1:
         found = v1.payment_intents.retrieve(intent_id, {"expand": ["latest_charge"]})
-        return read(objects.PaymentIntent, found)
+        return parse_object(stripe_objects.PaymentIntent, found)
 
 
-def disputes_of(intent_id: str) -> list[objects.Dispute]:
+def list_disputes(intent_id: str) -> list[stripe_objects.Dispute]:
     """All disputes about a payment."""
     with _asked() as v1:
         found = v1.disputes.list({"payment_intent": intent_id, "limit": MAX_LISTED})
-        return [read(objects.Dispute, one) for one in found.data]
+        return [parse_object(stripe_objects.Dispute, one) for one in found.data]
 
 
-def payment_of(kind: str, object_id: str) -> str | None:
+def find_payment_id(kind: str, object_id: str) -> str | None:
     """The payment intent of a charge, refund, dispute or session (``charges``, …)."""
     with _asked() as v1:
         service = v1.checkout.sessions if kind == "sessions" else getattr(v1, kind)
-        return read(objects.OfPayment, service.retrieve(object_id)).payment_intent
+        return parse_object(stripe_objects.OfPayment, service.retrieve(object_id)).payment_intent
 
 
 # --- Who has which plan -----------------------------------------------------------------------
 
 
-def subscriptions_of(customer_id: str) -> list[objects.Subscription]:
+def list_subscriptions(customer_id: str) -> list[stripe_objects.Subscription]:
     """A customer's subscriptions that have not been cancelled."""
     with _asked() as v1:
         found = v1.subscriptions.list({"customer": customer_id, "limit": MAX_LISTED})
-        return [read(objects.Subscription, one) for one in found.data]
+        return [parse_object(stripe_objects.Subscription, one) for one in found.data]
 
 
-def do_not_renew(subscription_id: str) -> None:
+def stop_renewal(subscription_id: str) -> None:
     """Let a subscription end with the period that is paid, and mark that it was us."""
     with _asked() as v1:
         asked = {"cancel_at_period_end": True, "metadata": {NOT_RENEWED: "true"}}
         v1.subscriptions.update(subscription_id, asked)
 
 
-def not_renewed_by_us(customer_id: str) -> list[str]:
+def list_stopped_renewals(customer_id: str) -> list[str]:
     """Those of a customer's subscriptions that ``do_not_renew`` has marked."""
     with _asked() as v1:
         found = v1.subscriptions.list({"customer": customer_id, "limit": MAX_LISTED})
-        marked = [read(_Marked, one) for one in found.data]
+        marked = [parse_object(_Marked, one) for one in found.data]
     return [one.id for one in marked if NOT_RENEWED in one.metadata]
 
 
-def renew(subscription_id: str) -> None:
+def resume_renewal(subscription_id: str) -> None:
     """Take back ``do_not_renew``, with its mark."""
     with _asked() as v1:
         asked = {"cancel_at_period_end": False, "metadata": {NOT_RENEWED: ""}}
         v1.subscriptions.update(subscription_id, asked)
 
 
-def cancel(subscription_id: str) -> None:
+def cancel_subscription(subscription_id: str) -> None:
     """End a subscription now, without a refund."""
     with _asked() as v1:
         v1.subscriptions.cancel(subscription_id)
@@ -213,7 +215,7 @@ def cancel(subscription_id: str) -> None:
 def find_user_id(customer_id: str) -> str | None:
     """Return the user id that we wrote on a customer when we created them, if we did."""
     with _asked() as v1:
-        record = read(objects.CustomerRecord, v1.customers.retrieve(customer_id))
+        record = parse_object(stripe_objects.CustomerRecord, v1.customers.retrieve(customer_id))
     return None if record.deleted else record.metadata.get(USER)
 
 
@@ -224,7 +226,10 @@ def list_customers(*, user_id: str) -> list[str]:
     """
     with _asked() as v1:
         asked = {"query": f"metadata['{USER}']:'{user_id}'", "limit": MAX_LISTED}
-        records = [read(objects.CustomerRecord, row) for row in v1.customers.search(asked).data]
+        records = [
+            parse_object(stripe_objects.CustomerRecord, row)
+            for row in v1.customers.search(asked).data
+        ]
     return [row.id for row in sorted(records, key=lambda row: row.created) if not row.deleted]
 
 
@@ -233,20 +238,20 @@ def create_customer(*, user_id: str, email: str) -> str:
     with _asked() as v1:
         asked = {"email": email, "metadata": {USER: user_id}}
         options = {"idempotency_key": f"customer:{user_id}"}
-        return read(objects.Created, v1.customers.create(asked, options)).id
+        return parse_object(stripe_objects.Created, v1.customers.create(asked, options)).id
 
 
-def payment_method_of(customer_id: str) -> str | None:
+def find_payment_method(customer_id: str) -> str | None:
     """By what a customer pays: what they chose, else what they added last."""
     with _asked() as v1:
-        customer = read(objects.Customer, v1.customers.retrieve(customer_id))
+        customer = parse_object(stripe_objects.Customer, v1.customers.retrieve(customer_id))
         if chosen := customer.invoice_settings.default_payment_method:
             return chosen
         found = v1.customers.payment_methods.list(customer_id, {"limit": 1}).data
-        return read(objects.Created, found[0]).id if found else None
+        return parse_object(stripe_objects.Created, found[0]).id if found else None
 
 
-def charge(asked: dict[str, Any], *, key: str) -> objects.PaymentIntent:
+def charge_payment(asked: dict[str, Any], *, key: str) -> stripe_objects.PaymentIntent:
     """A payment without its customer there, the same one if asked again with the key.
 
     Raises ``StripeRefusedError`` where the bank declines it, or wants the customer to be there.
@@ -261,12 +266,12 @@ def charge(asked: dict[str, Any], *, key: str) -> objects.PaymentIntent:
             "expand": ["latest_charge"],
         }
         made = v1.payment_intents.create(asked, {"idempotency_key": key})
-        return read(objects.PaymentIntent, made)
+        return parse_object(stripe_objects.PaymentIntent, made)
 
 
-def payment_named(
+def find_payment(
     name: dict[str, str], *, customer_id: str, since: datetime
-) -> objects.PaymentIntent | None:
+) -> stripe_objects.PaymentIntent | None:
     """A customer's payment that was made with this metadata, if one was."""
     with _asked() as v1:
         asked = {
@@ -276,7 +281,7 @@ def payment_named(
             "expand": ["data.latest_charge"],
         }
         found = v1.payment_intents.list(asked).auto_paging_iter()
-        payments = (read(objects.PaymentIntent, one) for one in found)
+        payments = (parse_object(stripe_objects.PaymentIntent, one) for one in found)
         return next((one for one in payments if name.items() <= one.metadata.items()), None)
 
 
@@ -284,22 +289,22 @@ def create_checkout(asked: dict[str, Any], *, key: str) -> str:
     """A page on which something is bought; returns its address."""
     with _asked() as v1:
         made = v1.checkout.sessions.create(asked, {"idempotency_key": key})
-        return read(objects.Page, made).url
+        return parse_object(stripe_objects.Page, made).url
 
 
 def create_portal(*, customer_id: str, return_url: str) -> str:
     """A page on which a customer sees to plan, cards and invoices; returns its address."""
     with _asked() as v1:
         asked = {"customer": customer_id, "return_url": return_url}
-        return read(objects.Page, v1.billing_portal.sessions.create(asked)).url
+        return parse_object(stripe_objects.Page, v1.billing_portal.sessions.create(asked)).url
 
 
 # --- What happened ----------------------------------------------------------------------------
 
 
-def events_since(seconds: int, types: list[str]) -> Iterator[objects.Event]:
+def list_events(seconds: int, types: list[str]) -> Iterator[stripe_objects.Event]:
     """Events of these types since then (in seconds since 1970), the newest first."""
     with _asked() as v1:
         asked = {"created": {"gte": seconds}, "types": types, "limit": MAX_LISTED}
         for event in v1.events.list(asked).auto_paging_iter():
-            yield read(objects.Event, event)
+            yield parse_object(stripe_objects.Event, event)

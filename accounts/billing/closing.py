@@ -15,8 +15,8 @@ from django.db import transaction
 from accounts.billing import client
 from accounts.billing.client import BillingDisabledProblem, StripeAwayError, StripeRefusedError
 from accounts.billing.models import AutoTopUp, BillingCustomer
-from accounts.billing.objects import Subscription, UnreadableError
 from accounts.billing.plans import PAID
+from accounts.billing.stripe_objects import Subscription, UnreadableError
 from accounts.models import User
 from auteur.personal_data import NotYetError, Steps
 
@@ -42,17 +42,17 @@ def end_charging(*, user_id: UUID) -> Steps:
         for subscription in _subscriptions(user_id):
             yield subscription
             with _unless_missing():
-                client.cancel(subscription.id)
+                client.cancel_subscription(subscription.id)
 
 
 def resume_charging(*, user_id: UUID) -> Steps:
     """The account is back: renew what ``stop_charging`` let end, and nothing else."""
     with _asking_about(user_id), _unless_missing():
         for customer in BillingCustomer.objects.filter(user_id=user_id):
-            for subscription_id in client.not_renewed_by_us(customer.stripe_id):
+            for subscription_id in client.list_stopped_renewals(customer.stripe_id):
                 yield subscription_id
                 with _unless_missing():
-                    client.renew(subscription_id)
+                    client.resume_renewal(subscription_id)
 
 
 def unpause_top_ups(*, user_id: UUID) -> None:
@@ -75,16 +75,16 @@ def _subscriptions(user_id: UUID) -> list[Subscription]:
     customer = BillingCustomer.objects.filter(user_id=user_id).first()
     if customer is not None:
         with _unless_missing():
-            return client.subscriptions_of(customer.stripe_id)
+            return client.list_subscriptions(customer.stripe_id)
     return []
 
 
 def _stop(subscription: Subscription) -> None:
     """What is not paid is cancelled: nothing is lost by it, and it would be charged for later."""
     if subscription.status not in PAID:
-        client.cancel(subscription.id)
+        client.cancel_subscription(subscription.id)
     elif not _ends_by_itself(subscription):
-        client.do_not_renew(subscription.id)
+        client.stop_renewal(subscription.id)
 
 
 def _ends_by_itself(subscription: Subscription) -> bool:

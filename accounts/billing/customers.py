@@ -17,7 +17,7 @@ from accounts.models import User
 logger = logging.getLogger(__name__)
 
 
-def find(user: User) -> BillingCustomer | None:
+def find_customer(user: User) -> BillingCustomer | None:
     """Return the user's customer; one that only Stripe knows is adopted. Raises Stripe's errors."""
     row = BillingCustomer.objects.filter(user=user).first()
     if row is not None:
@@ -30,14 +30,14 @@ def find(user: User) -> BillingCustomer | None:
     return _store(user, stripe_ids[0])
 
 
-def of_user(user: User) -> BillingCustomer:
+def get_or_create_customer(user: User) -> BillingCustomer:
     """The user's, made at Stripe if need be; raises Stripe's errors."""
-    return find(user) or _store(
+    return find_customer(user) or _store(
         user, client.create_customer(user_id=str(user.pk), email=user.email)
     )
 
 
-def of_stripe_id(stripe_id: str | None) -> BillingCustomer:
+def get_customer(stripe_id: str | None) -> BillingCustomer:
     """Return one of our customers; raises ``SetAsideError`` and Stripe's errors.
 
     One that our books do not know is adopted where they carry the id of an account that has not
@@ -66,7 +66,7 @@ def _store(user: User, stripe_id: str) -> BillingCustomer:
     return row
 
 
-def flag(user_id: UUID, reason: str) -> None:
+def flag_account(user_id: UUID, reason: str) -> None:
     """Let staff look at the account; what it was flagged for first stays."""
     rows = BillingCustomer.objects.filter(user_id=user_id, flagged_at=None)
     rows.update(flagged_at=Now(), flag_reason=reason)

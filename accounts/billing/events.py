@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from accounts.billing import client, objects
+from accounts.billing import client, stripe_objects
 from accounts.billing.client import StripeAwayError, StripeRefusedError
 from accounts.billing.errors import SetAsideError
-from accounts.billing.handling import HANDLERS, handle
+from accounts.billing.event_handlers import HANDLERS, handle_event
 from accounts.billing.models import BillingEvent, EventState, SetAsideReason
-from accounts.billing.objects import UnreadableError
+from accounts.billing.stripe_objects import UnreadableError
 from auteur import liveness
 from auteur.api.problems import OUTAGES
 from auteur.leases import Lease, LeaseLostError, Leases
@@ -34,7 +34,7 @@ KEPT = timedelta(days=90)
 FORGOTTEN_AT_ONCE = 1000
 
 
-def store(found: Iterable[objects.Event], *, is_found: bool = False) -> int:
+def store_events(found: Iterable[stripe_objects.Event], *, is_found: bool = False) -> int:
     """Store events that are new, to be worked on if they matter to us; returns how many were."""
     rows = [_row(event, is_found) for event in found]
     known = {row.stripe_id for row in rows}
@@ -46,7 +46,7 @@ def store(found: Iterable[objects.Event], *, is_found: bool = False) -> int:
     return len(new)
 
 
-def _row(event: objects.Event, is_found: bool) -> BillingEvent:
+def _row(event: stripe_objects.Event, is_found: bool) -> BillingEvent:
     matters = event.type in HANDLERS and bool(event.object_id)
     return BillingEvent(
         stripe_id=event.id,
@@ -88,10 +88,10 @@ LEASES = Leases(
 )
 
 
-def work_off() -> int:
+def process_due_events() -> int:
     """Work on what is due, the oldest first; returns how many events were."""
     LEASES.expire()
-    forget_old()
+    delete_old_events()
     due = BillingEvent.objects.filter(state=EventState.WAITING, holder=None, due_at__lte=Now())
     done = 0
     for event_id in due.order_by("happened_at").values_list("pk", flat=True)[:AT_ONCE]:
@@ -126,7 +126,7 @@ def _work_on(lease: Lease[BillingEvent]) -> bool:
 
 def _handle(lease: Lease[BillingEvent], event: BillingEvent) -> None:
     try:
-        handle(event)
+        handle_event(event)
     except SetAsideError as exc:
         _set_aside(lease.row, exc.reason, exc.detail)
     except TooManyGrantsProblem:
@@ -141,14 +141,14 @@ def _handle(lease: Lease[BillingEvent], event: BillingEvent) -> None:
         lease.finish(state=EventState.DONE)
 
 
-def work_again(rows: QuerySet[BillingEvent]) -> int:
+def requeue_events(rows: QuerySet[BillingEvent]) -> int:
     """Let events that were set aside be worked on again; returns how many were."""
     return rows.filter(state=EventState.SET_ASIDE).update(
         state=EventState.WAITING, reason=None, detail="", tries=0, due_at=Now()
     )
 
 
-def forget_old() -> int:
+def delete_old_events() -> int:
     """Delete events past their time, some at once; returns how many. What was set aside stays."""
     old = BillingEvent.objects.filter(
         state__in=[EventState.DONE, EventState.IGNORED], happened_at__lt=Now() - KEPT

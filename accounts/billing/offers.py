@@ -16,23 +16,23 @@ class Offer:
     credits: int
 
 
-def plans() -> dict[str, Offer]:
+def list_plans() -> dict[str, Offer]:
     """The plans on sale, the smallest first."""
-    return {name: _sold(settings.BILLING_PLANS, name) for name in names_of_plans()}
+    return {name: _sold(settings.BILLING_PLANS, name) for name in list_plan_names()}
 
 
-def packs() -> dict[str, Offer]:
+def list_packs() -> dict[str, Offer]:
     """The packs on sale, the smallest first."""
     sold = [_sold(settings.BILLING_PACKS, name) for name in settings.BILLING_PACKS]
     return {offer.name: offer for offer in sorted(sold, key=lambda offer: offer.credits)}
 
 
-def names_of_plans() -> list[str]:
+def list_plan_names() -> list[str]:
     """Names of the plans that have a price, the smallest first."""
     return [plan for plan in Plan.values if plan in settings.BILLING_PLANS]
 
 
-def plan_of(price: str) -> Offer | None:
+def find_plan(price: str) -> Offer | None:
     """The plan that a price buys or has bought."""
     for name, offers in settings.BILLING_PLANS.items():
         for known, number in offers:

@@ -17,7 +17,7 @@ from django.db import transaction
 from accounts.billing import client, clock, customers, offers
 from accounts.billing.errors import SetAsideError
 from accounts.billing.models import BillingPayment, PaymentKind, SetAsideReason
-from accounts.billing.objects import Dispute, Invoice, Line, PaymentIntent
+from accounts.billing.stripe_objects import Dispute, Invoice, Line, PaymentIntent
 from credits import ledger
 from credits.models import GrantKind
 
@@ -40,7 +40,7 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class Bought:
+class Purchase:
     """What a payment bought, for whom."""
 
     user_id: UUID
@@ -59,26 +59,26 @@ class Bought:
 def settle_invoice(invoice_id: str) -> None:
     """Give what a paid invoice bought, and take back what was refunded of it."""
     asked_at = clock.now()
-    invoice = client.invoice(invoice_id)
+    invoice = client.get_invoice(invoice_id)
     if invoice.status != PAID:
         return
     bought = _known(invoice.id) or _bought_by_invoice(invoice)
-    losses = [_loss_of(payment) for payment in client.payments_of(invoice.id)]
+    losses = [_loss_of(payment) for payment in client.list_payments(invoice.id)]
     loss = Loss(sum(one.amount for one in losses), any(one.is_disputed for one in losses))
     _settle(bought, loss=loss, asked_at=asked_at)
 
 
-def _bought_by_invoice(invoice: Invoice) -> Bought:
-    customer = customers.of_stripe_id(invoice.customer)
+def _bought_by_invoice(invoice: Invoice) -> Purchase:
+    customer = customers.get_customer(invoice.customer)
     _check_currency(invoice.currency, invoice.id)
-    lines = client.lines_of(invoice.id)
+    lines = client.list_invoice_lines(invoice.id)
     number = int(_credits_of(lines) * _paid_share_of(invoice, lines))
     ends = max((line.period.end for line in lines), default=0)
     grace = timedelta(days=settings.BILLING_GRACE_DAYS)
     expires_at = datetime.fromtimestamp(ends, UTC) + grace
     if number and expires_at <= clock.now():
         raise SetAsideError(SetAsideReason.PERIOD_OVER, invoice.id)
-    return Bought(
+    return Purchase(
         user_id=customer.user_id,
         stripe_id=invoice.id,
         kind=PaymentKind.PLAN,
@@ -117,10 +117,10 @@ def _paid_share_of(invoice: Invoice, lines: Iterable[Line]) -> Fraction:
 
 
 def _share(line: Line) -> Fraction:
-    offer = offers.plan_of(line.price) if line.price else None
+    offer = offers.find_plan(line.price) if line.price else None
     if offer is None:
         raise SetAsideError(SetAsideReason.UNKNOWN_PRICE, line.price or "a line without a price")
-    price = client.price(offer.price)
+    price = client.get_price(offer.price)
     _check_currency(price.currency, offer.price)
     unit = price.unit_amount_decimal
     if not unit or unit <= 0:
@@ -134,19 +134,19 @@ def _share(line: Line) -> Fraction:
 def settle_payment(intent_id: str) -> None:
     """Give what a payment bought, and take back what was refunded of it."""
     asked_at = clock.now()
-    payment = client.payment(intent_id)
+    payment = client.get_payment(intent_id)
     if CREDITS in payment.metadata:
         if payment.status == SUCCEEDED:
             bought = _known(payment.id) or _bought_by_payment(payment)
             _settle(bought, loss=_loss_of(payment), asked_at=asked_at)
-    elif invoice_id := client.invoice_paid_by(payment.id):
+    elif invoice_id := client.find_invoice(payment.id):
         settle_invoice(invoice_id)
     elif payment.status == SUCCEEDED:
         raise SetAsideError(SetAsideReason.UNKNOWN_PAYMENT, payment.id)
 
 
-def _bought_by_payment(payment: PaymentIntent) -> Bought:
-    customer = customers.of_stripe_id(payment.customer)
+def _bought_by_payment(payment: PaymentIntent) -> Purchase:
+    customer = customers.get_customer(payment.customer)
     _check_currency(payment.currency, payment.id)
     told = payment.metadata
     if told.get(USER) != str(customer.user_id):
@@ -154,7 +154,7 @@ def _bought_by_payment(payment: PaymentIntent) -> Bought:
     sold = told[CREDITS]
     if not NUMBER.fullmatch(sold) or int(sold) > ledger.MAX_AMOUNT:
         raise SetAsideError(SetAsideReason.UNREADABLE, payment.id)
-    return Bought(
+    return Purchase(
         user_id=customer.user_id,
         stripe_id=payment.id,
         kind=PaymentKind.PACK,
@@ -169,12 +169,12 @@ def _bought_by_payment(payment: PaymentIntent) -> Bought:
 # --- The books --------------------------------------------------------------------------------
 
 
-def _known(stripe_id: str) -> Bought | None:
+def _known(stripe_id: str) -> Purchase | None:
     """What a payment bought that was settled before: prices may have changed since."""
     row = BillingPayment.objects.filter(stripe_id=stripe_id).first()
     if row is None:
         return None
-    return Bought(
+    return Purchase(
         user_id=row.user_id,
         stripe_id=stripe_id,
         kind=PaymentKind(row.kind),
@@ -196,7 +196,7 @@ def _loss_of(payment: PaymentIntent) -> Loss:
     charge = payment.latest_charge
     if charge is None:
         return Loss()
-    disputes = client.disputes_of(payment.id) if charge.disputed else []
+    disputes = client.list_disputes(payment.id) if charge.disputed else []
     held = sum(one.amount for one in disputes if _holds_money(one))
     return Loss(min(charge.amount_refunded + held, payment.amount_received), bool(held))
 
@@ -206,7 +206,7 @@ def _holds_money(dispute: Dispute) -> bool:
 
 
 @transaction.atomic
-def _settle(bought: Bought, *, loss: Loss, asked_at: datetime) -> None:
+def _settle(bought: Purchase, *, loss: Loss, asked_at: datetime) -> None:
     """Write what was bought, once, and let what is withdrawn be what was lost.
 
     Where it was looked at later than now, that stands.
@@ -220,12 +220,12 @@ def _settle(bought: Bought, *, loss: Loss, asked_at: datetime) -> None:
         _withdraw(row)
     row.save(update_fields=["checked_at", "lost", "withdrawn", "taken", "returns"])
     if row.shortfall:
-        customers.flag(row.user_id, "Credits were gone whose payment went back")
+        customers.flag_account(row.user_id, "Credits were gone whose payment went back")
     elif loss.is_disputed:
-        customers.flag(row.user_id, "A payment is disputed")
+        customers.flag_account(row.user_id, "A payment is disputed")
 
 
-def _row_of(bought: Bought) -> BillingPayment:
+def _row_of(bought: Purchase) -> BillingPayment:
     """The payment's row, locked; with its grant, if it is new."""
     row, is_new = BillingPayment.objects.get_or_create(
         stripe_id=bought.stripe_id,
@@ -266,17 +266,19 @@ def _withdraw(row: BillingPayment) -> None:
     The ledger knows what was taken: a refund of a job may have brought back what was owed.
     """
     user_id, sources = row.user_id, _sources(row)
-    kept = ledger.worth_of(user_id=user_id, sources=sources).kept
+    kept = ledger.get_grant_balance(user_id=user_id, sources=sources).kept
     change = row.credits - row.withdrawn - kept
     if change < 0:
         reason = "Payment refunded or disputed"
-        ledger.withdraw(user_id=user_id, sources=sources, amount=-change, reason=reason)
+        ledger.claw_back(user_id=user_id, sources=sources, amount=-change, reason=reason)
     elif change > 0:
         reason = "Payment reinstated"
-        change -= ledger.release(user_id=user_id, sources=sources, amount=change, reason=reason)
+        change -= ledger.forgive_debt(
+            user_id=user_id, sources=sources, amount=change, reason=reason
+        )
         if change:
             _give_back(row, change)
-    worth = ledger.worth_of(user_id=user_id, sources=_sources(row))
+    worth = ledger.get_grant_balance(user_id=user_id, sources=_sources(row))
     row.taken = max(0, min(row.credits - worth.kept - worth.owed, row.withdrawn))
 
 

@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts.billing import client, clock, offers
 from accounts.billing.errors import SetAsideError
 from accounts.billing.models import BillingCustomer, SetAsideReason
-from accounts.billing.objects import Subscription
+from accounts.billing.stripe_objects import Subscription
 from accounts.models import Plan
 from accounts.subscriptions import set_plan
 
@@ -32,7 +32,7 @@ class PaidPlan:
         return Plan.values.index(self.plan), self.ends
 
 
-def sync(customer: BillingCustomer) -> None:
+def sync_plan(customer: BillingCustomer) -> None:
     """Give the customer the plan that they pay for; raises ``SetAsideError`` and Stripe's errors.
 
     Of several subscriptions the best counts. Plans that staff have given are not ended, but give
@@ -41,7 +41,7 @@ def sync(customer: BillingCustomer) -> None:
     asked_at = clock.now()
     paid = [
         subscription
-        for subscription in client.subscriptions_of(customer.stripe_id)
+        for subscription in client.list_subscriptions(customer.stripe_id)
         if subscription.status in (*PAID, UNPAID)
     ]
     known = [plan for plan in map(_paid_plan, paid) if plan is not None]
@@ -78,7 +78,7 @@ def _apply(customer: BillingCustomer, best: PaidPlan | None) -> None:
 def _paid_plan(subscription: Subscription) -> PaidPlan | None:
     """What a subscription gives; None where it is for nothing that we sell."""
     for item in subscription.items.data:
-        offer = offers.plan_of(item.price.id)
+        offer = offers.find_plan(item.price.id)
         if offer is not None:
             starts, ends = _at(item.current_period_start), _at(item.current_period_end)
             ends = _end(subscription, starts, ends)

@@ -42,8 +42,8 @@ class BillingView(APIView):
         client.check_enabled()
         has_portal = BillingCustomer.objects.filter(user_id=user_id(request)).exists()
         answer = {
-            "plans": list(offers.plans().values()),
-            "packs": list(offers.packs().values()),
+            "plans": list(offers.list_plans().values()),
+            "packs": list(offers.list_packs().values()),
             "has_portal": has_portal,
         }
         return Response(BillingSerializer(answer).data)
@@ -90,7 +90,7 @@ class PortalView(APIView):
     @idempotent
     def post(self, request: Request) -> Response:
         """The page on which it is managed."""
-        url = checkout.portal(user=cast(User, request.user))
+        url = checkout.create_portal_url(user=cast(User, request.user))
         return Response(PageSerializer({"url": url}).data, status=status.HTTP_201_CREATED)
 
 
@@ -115,7 +115,7 @@ class AutoTopUpView(APIView):
     )
     def get(self, request: Request) -> Response:
         """What was asked for, and how it stands."""
-        wanted = auto_top_up.wanted(user=cast(User, request.user))
+        wanted = auto_top_up.find_auto_top_up(user=cast(User, request.user))
         if wanted is None:
             raise NotFoundProblem(Resource.AUTO_TOP_UP)
         return _state_of(wanted)
@@ -134,7 +134,7 @@ class AutoTopUpView(APIView):
         given = AutoTopUpSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         user = cast(User, request.user)
-        changed = auto_top_up.want(
+        changed = auto_top_up.set_auto_top_up(
             user=user,
             given=given.validated_data,
             by_api_key=api_key_id(request) is not None,

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from accounts.billing import client, events, objects
+from accounts.billing import client, events, stripe_objects
 from auteur.api import problems
 
 logger = logging.getLogger(__name__)
@@ -29,24 +29,26 @@ def webhook(request: HttpRequest) -> HttpResponse:
         client.check_enabled()
         return _received(request)
     except problems.Problem as exc:
-        return problems.document(exc.status_code, str(exc.get_codes()), str(exc.detail))
+        return problems.problem_response(exc.status_code, str(exc.get_codes()), str(exc.detail))
     except problems.OUTAGES as exc:
         logger.warning("an event is not stored: %s", type(exc).__name__)
-        return problems.document(503, "unavailable", problems.UnavailableProblem.default_detail)
+        return problems.problem_response(
+            503, "unavailable", problems.UnavailableProblem.default_detail
+        )
 
 
 def _received(request: HttpRequest) -> HttpResponse:
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_EVENT_BYTES:
         raise problems.PayloadTooLargeProblem
     if not _is_authentic(request.body, request.headers.get(HEADER, "")):
-        return problems.document(
+        return problems.problem_response(
             HTTPStatus.UNAUTHORIZED, "invalid_signature", "This is not signed by Stripe, just now."
         )
     try:
-        event = objects.Event.model_validate_json(request.body)
+        event = stripe_objects.Event.model_validate_json(request.body)
     except pydantic.ValidationError:
-        return problems.document(400, "invalid", "This is no event that we know.")
-    events.store([event])
+        return problems.problem_response(400, "invalid", "This is no event that we know.")
+    events.store_events([event])
     return JsonResponse({"received": True})
 
 

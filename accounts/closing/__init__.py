@@ -3,6 +3,6 @@
 Why it is so: docs/decisions/0039.
 """
 
-from accounts.closing.asking import close, restore
+from accounts.closing.requests import request_closing, restore_account
 
-__all__ = ["close", "restore"]
+__all__ = ["request_closing", "restore_account"]

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest
 
 from accounts.staff.models import EventKind, StaffEvent
-from auteur.api.requests import address_of
+from auteur.api.requests import client_address
 
 logger = logging.getLogger(__name__)
 
@@ -21,20 +21,20 @@ FAILURES = (
 )
 
 
-def record(
+def record_event(
     kind: EventKind, *, user_id: UUID | Any | None, request: HttpRequest | None = None
 ) -> None:
     """Keep that this happened; without a request, by a command on the machine itself."""
     StaffEvent.objects.create(
         kind=kind,
         user_id=user_id,
-        address=address_in(request) if request else "",
+        address=recorded_address(request) if request else "",
         path=request.path[:MAX_PATH] if request and kind is EventKind.REFUSED else "",
     )
     level = logging.WARNING if kind in FAILURES else logging.INFO
     logger.log(level, "staff %s: user %s", kind.value, user_id or "unknown")
 
 
-def address_in(request: HttpRequest) -> str:
+def recorded_address(request: HttpRequest) -> str:
     """Where a request comes from, as it is kept."""
-    return address_of(request)[:MAX_ADDRESS]
+    return client_address(request)[:MAX_ADDRESS]

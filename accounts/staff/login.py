@@ -13,7 +13,7 @@ from accounts.models import User
 from accounts.staff import events
 from accounts.staff.models import EventKind
 from auteur.api import throttling
-from auteur.api.requests import address_of
+from auteur.api.requests import client_address
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +30,14 @@ class StaffLogin(AdminAuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         """Sign in; a right password is refused too while there have been too many wrong ones."""
-        address = address_of(self.request)  # type: ignore[arg-type]
+        address = client_address(self.request)  # type: ignore[arg-type]
         name = str(self.cleaned_data.get("username", "")).casefold()
         account = f"login:{hashlib.sha256(name.encode()).hexdigest()}"
         known = f"{account}:{address}"
         limits = {f"login:address:{address}": settings.LOGIN_RATE_LIMIT}
         if not throttling.is_remembered(known):
             limits[account] = settings.LOGIN_ACCOUNT_RATE_LIMIT
-        if not all(throttling.failures_left(limit, who) for who, limit in limits.items()):
+        if not all(throttling.has_failures_left(limit, who) for who, limit in limits.items()):
             logger.warning("staff sign-in refused: too many wrong passwords")
             raise ValidationError(
                 "There were too many wrong passwords. Try again later.", code="throttled"
@@ -51,9 +51,9 @@ class StaffLogin(AdminAuthenticationForm):
             raise
         user = cast(User | None, self.get_user())
         if user is not None:  # else something is missing in the form
-            throttling.remember(known, int(KNOWN_FOR.total_seconds()))
+            throttling.remember_key(known, int(KNOWN_FOR.total_seconds()))
             self._record(EventKind.SIGNED_IN, user)
         return cleaned
 
     def _record(self, kind: EventKind, user: User | None) -> None:
-        events.record(kind, user_id=user and user.pk, request=self.request)
+        events.record_event(kind, user_id=user and user.pk, request=self.request)

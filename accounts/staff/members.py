@@ -17,7 +17,7 @@ class NotPossibleError(AuteurError):
 
 
 @transaction.atomic
-def ensure(
+def ensure_staff(
     *, email: str, password: str, reset: bool = False, role: str = SUPERUSER
 ) -> tuple[User, bool]:
     """Make the user with this address staff, and the user if need be; says if the password was set.
@@ -33,7 +33,7 @@ def ensure(
         user.set_password(password)
     user.is_staff, user.is_superuser = True, role == SUPERUSER
     user.save(update_fields=["password", "is_staff", "is_superuser", "updated_at"])
-    groups = {group.name: group for group in roles.ensure()}
+    groups = {group.name: group for group in roles.ensure_roles()}
     user.groups.set([groups[role]] if role in groups else [])
     user.user_permissions.clear()
     return user, password_set

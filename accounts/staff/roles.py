@@ -80,7 +80,7 @@ class MissingPermissionError(AuteurError):
 
 
 @transaction.atomic
-def ensure() -> list[Group]:
+def ensure_roles() -> list[Group]:
     """The groups of the roles, with just these rights; doing it again changes nothing."""
     return [_ensure(name, permissions) for name, permissions in ROLES.items()]
 
@@ -98,6 +98,6 @@ def _ensure(name: str, wanted: frozenset[str]) -> Group:
     return group
 
 
-def may_credit(*, by: User, user: User) -> bool:
+def can_grant_credits(*, by: User, user: User) -> bool:
     """Whether a member of staff may give credits to a user: nobody gives them to themselves."""
     return by.pk != user.pk and by.has_perm("credits.change_credits")

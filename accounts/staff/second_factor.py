@@ -54,7 +54,7 @@ def is_enrolled(user: User) -> bool:
 
 
 @transaction.atomic
-def begin(user: User) -> Authenticator:
+def begin_enrolment(user: User) -> Authenticator:
     """A new secret, in place of one that was begun before; the app in use stays in use.
 
     It is for who asked: another window, which may be somebody else's, gets one of its own.
@@ -67,7 +67,7 @@ def begin(user: User) -> Authenticator:
     )
 
 
-def being_enrolled(user: User, device_id: int | None) -> Authenticator:
+def get_pending_device(user: User, device_id: int | None) -> Authenticator:
     """What `begin` gave; raises ``NotBeingEnrolledError``."""
     found = Authenticator.objects.filter(user=user, confirmed=False, pk=device_id).first()
     if found is None:
@@ -76,7 +76,7 @@ def being_enrolled(user: User, device_id: int | None) -> Authenticator:
 
 
 @transaction.atomic
-def enrol(
+def complete_enrolment(
     request: HttpRequest, *, user: User, device_id: int | None, code: str
 ) -> tuple[Authenticator, list[str]] | None:
     """Use the app from now on, if it makes the right code; the recovery codes, to be shown once.
@@ -85,7 +85,7 @@ def enrol(
     ``NotBeingEnrolledError``.
     """
     _lock(user.pk)
-    device = being_enrolled(user, device_id)
+    device = get_pending_device(user, device_id)
     if not device.verify_token(code):
         return None
     Authenticator.objects.filter(user=user, confirmed=True).delete()
@@ -95,32 +95,32 @@ def enrol(
     recovery = RecoveryCodes(user=user, name="Recovery codes")
     codes = recovery.renew()
     recovery.save()
-    events.record(EventKind.ENROLLED, user_id=user.pk, request=request)
+    events.record_event(EventKind.ENROLLED, user_id=user.pk, request=request)
     return device, codes
 
 
-def codes_left(user: User) -> int:
+def count_recovery_codes(user: User) -> int:
     """How many recovery codes were not used."""
     found = RecoveryCodes.objects.filter(user=user).first()
     return len(found.hashes) if found else 0
 
 
 @transaction.atomic
-def remove(user: User) -> bool:
+def remove_second_factor(user: User) -> bool:
     """Take app and recovery codes away; whether there were any. Sessions need them anew at once."""
     _lock(user.pk)
     removed = [
         model.objects.filter(user=user).delete()[0] for model in (Authenticator, RecoveryCodes)
     ]
     if any(removed):
-        events.record(EventKind.RESET, user_id=user.pk)
+        events.record_event(EventKind.RESET, user_id=user.pk)
     return any(removed)
 
 
 # --- Asking -----------------------------------------------------------------------------------
 
 
-def verify(request: HttpRequest, *, user: User, code: str) -> Device | None:
+def verify_code(request: HttpRequest, *, user: User, code: str) -> Device | None:
     """The device that made the code, which is used up; raises ``TooManyFailuresError``."""
     return _attempt(
         request,
@@ -154,10 +154,10 @@ def _attempt(
     failed: EventKind,
 ) -> Passed:
     _lock(user.pk)
-    if not _may_try(user, events.address_in(request)):
+    if not _may_try(user, events.recorded_address(request)):
         raise TooManyFailuresError
     found = look()
-    events.record(passed if found else failed, user_id=user.pk, request=request)
+    events.record_event(passed if found else failed, user_id=user.pk, request=request)
     return found
 
 

@@ -17,14 +17,14 @@ TOUCH_SECONDS = 60
 """How exactly the time of last use is known: a write for each request would be one too many."""
 
 
-def begin(request: HttpRequest) -> None:
+def mark_verified(request: HttpRequest) -> None:
     """Somebody has just shown who they are."""
     request.session[IDENTITY_AT] = time.time()
     request.session.cycle_key()
     _touch(request)
 
 
-def touch(request: HttpRequest) -> None:
+def refresh_idle_timeout(request: HttpRequest) -> None:
     """Somebody is there."""
     if time.time() - request.session.get(SEEN_AT, 0) >= TOUCH_SECONDS:
         _touch(request)
@@ -43,12 +43,12 @@ def is_complete(request: HttpRequest) -> bool:
     return not settings.STAFF_SECOND_FACTOR and not second_factor.is_enrolled(user)
 
 
-def is_recent(request: HttpRequest) -> bool:
+def is_recently_verified(request: HttpRequest) -> bool:
     """Whether it was shown lately who it is: what money and rights need."""
     shown = request.session.get(IDENTITY_AT, 0)
     return bool(time.time() - shown < settings.STAFF_IDENTITY_MINUTES * 60)
 
 
-def user_of(request: HttpRequest) -> User:
+def get_user(request: HttpRequest) -> User:
     """Who is signed in; not the lazy object, which forms and keys take for another class."""
     return User.objects.get(pk=cast(Any, request.user).pk)

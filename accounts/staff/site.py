@@ -55,11 +55,11 @@ class StaffSite(admin.AdminSite):
 
         def watched(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if self._is_staff(request):
-                sessions.touch(request)
+                sessions.refresh_idle_timeout(request)
             try:
                 return inner(request, *args, **kwargs)
             except PermissionDenied:
-                events.record(EventKind.REFUSED, user_id=request.user.pk, request=request)
+                events.record_event(EventKind.REFUSED, user_id=request.user.pk, request=request)
                 raise
 
         return update_wrapper(watched, inner)
@@ -72,14 +72,14 @@ class StaffSite(admin.AdminSite):
             return HttpResponseRedirect(_with_next("admin:second_factor", _next(request)))
         response = super().login(request, extra_context)
         if request.method == "POST" and isinstance(response, HttpResponseRedirect):
-            sessions.begin(request)
+            sessions.mark_verified(request)
         return response
 
     def logout(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         """As Django's, recorded."""
-        events.record(EventKind.SIGNED_OUT, user_id=request.user.pk, request=request)
+        events.record_event(EventKind.SIGNED_OUT, user_id=request.user.pk, request=request)
         return super().logout(request, extra_context)
 
     def password_change(
@@ -90,7 +90,7 @@ class StaffSite(admin.AdminSite):
 
     def ask_identity(self, request: HttpRequest, *, then: str | None = None) -> HttpResponse | None:
         """Nothing, or the way to the page that asks who it is; ``then`` is where to go after."""
-        if sessions.is_recent(request):
+        if sessions.is_recently_verified(request):
             return None
         messages.info(request, AGAIN)
         return HttpResponseRedirect(_with_next("admin:identity", then or request.get_full_path()))
@@ -114,7 +114,7 @@ class StaffSite(admin.AdminSite):
         if SIGN_OUT in request.POST:
             auth.logout(request)
             return HttpResponseRedirect(reverse("admin:login"))
-        user = sessions.user_of(request)
+        user = sessions.get_user(request)
         if not second_factor.is_enrolled(user):
             return HttpResponseRedirect(_with_next("admin:enrol", _next(request)))
         form = CodeForm(request.POST or None)
@@ -123,9 +123,9 @@ class StaffSite(admin.AdminSite):
         return self._page(request, "admin/second_factor.html", form, title="Second factor")
 
     def _is_verified(self, request: HttpRequest, form: CodeForm) -> bool:
-        user = sessions.user_of(request)
+        user = sessions.get_user(request)
         try:
-            device = second_factor.verify(request, user=user, code=form.cleaned_data["code"])
+            device = second_factor.verify_code(request, user=user, code=form.cleaned_data["code"])
         except second_factor.TooManyFailuresError:
             form.add_error(None, TOO_MANY)
             return False
@@ -140,7 +140,7 @@ class StaffSite(admin.AdminSite):
         """Show a new secret, and use it once the app has made a code of it."""
         if not self._is_staff(request):
             return HttpResponseRedirect(reverse("admin:login"))
-        user = sessions.user_of(request)
+        user = sessions.get_user(request)
         if second_factor.is_enrolled(user):
             if not self.has_permission(request):
                 return HttpResponseRedirect(_with_next("admin:second_factor", _next(request)))
@@ -148,20 +148,22 @@ class StaffSite(admin.AdminSite):
                 return asked
         if request.method == "POST":
             return self._enrol(request)
-        device = second_factor.begin(user)
+        device = second_factor.begin_enrolment(user)
         request.session[sessions.ENROLLING] = device.pk
         return self._enrolling(request, device, CodeForm())
 
     def _enrol(self, request: HttpRequest) -> HttpResponse:
-        user, device_id = sessions.user_of(request), request.session.get(sessions.ENROLLING)
+        user, device_id = sessions.get_user(request), request.session.get(sessions.ENROLLING)
         form = CodeForm(request.POST)
         code = form.cleaned_data["code"] if form.is_valid() else ""
         try:
-            enrolled = second_factor.enrol(request, user=user, device_id=device_id, code=code)
+            enrolled = second_factor.complete_enrolment(
+                request, user=user, device_id=device_id, code=code
+            )
             if enrolled is None:
                 if form.is_valid():
                     form.add_error("code", WRONG)
-                device = second_factor.being_enrolled(user, device_id)
+                device = second_factor.get_pending_device(user, device_id)
                 return self._enrolling(request, device, form)
         except second_factor.NotBeingEnrolledError:
             messages.info(request, "This was begun anew elsewhere. Scan the new code.")
@@ -201,10 +203,10 @@ class StaffSite(admin.AdminSite):
         return self._page(request, "admin/identity.html", form, title="Is it you?")
 
     def _is_confirmed(self, request: HttpRequest, form: IdentityForm) -> bool:
-        user, given = sessions.user_of(request), form.cleaned_data["given"]
+        user, given = sessions.get_user(request), form.cleaned_data["given"]
         try:
             if second_factor.confirm_identity(request, user=user, given=given):
-                sessions.begin(request)
+                sessions.mark_verified(request)
                 return True
         except second_factor.TooManyFailuresError:
             form.add_error(None, TOO_MANY)
@@ -222,7 +224,7 @@ class StaffSite(admin.AdminSite):
 def _verified_by(request: HttpRequest, device: Any) -> None:
     django_otp.login(request, device)
     request.session.pop(sessions.ENROLLING, None)
-    sessions.begin(request)
+    sessions.mark_verified(request)
 
 
 def _next(request: HttpRequest) -> str:

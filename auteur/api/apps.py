@@ -15,9 +15,13 @@ class ApiConfig(AppConfig):
         from auteur import encryption
         from auteur.api import idempotency, personal_data
 
-        personal_data.register_holding()
-        encryption.register("api.IdempotencyKey", "sealed_body", purpose=idempotency.PURPOSE)
+        personal_data.register_personal_data()
+        encryption.register_columns(
+            "api.IdempotencyKey", "sealed_body", purpose=idempotency.PURPOSE
+        )
         if settings.SENTRY_DSN:
             from auteur import reports
 
-            reports.start(dsn=settings.SENTRY_DSN, environment=settings.SENTRY_ENVIRONMENT)
+            reports.start_reporting(
+                dsn=settings.SENTRY_DSN, environment=settings.SENTRY_ENVIRONMENT
+            )

@@ -29,7 +29,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auteur import encryption
-from auteur.api.answers import answer
+from auteur.api.cached_serializers import serialize
 from auteur.api.models import IdempotencyKey
 from auteur.api.problems import Problem
 from auteur.api.requests import user_id
@@ -121,7 +121,7 @@ PROBLEMS = (InvalidIdempotencyKeyProblem, IdempotencyConflictProblem, KeyTakenPr
 """What a request with the header may be answered."""
 
 
-def claim(*, into: str, when: str) -> str:
+def claim_cte(*, into: str, when: str) -> str:
     """A CTE ``into`` that takes the key of `parameters`, if it is new, or was and is forgotten.
 
     It waits for whoever is taking it now, and is empty where the key is taken or there is none.
@@ -130,11 +130,11 @@ def claim(*, into: str, when: str) -> str:
     return _CLAIM.format(into=into, when=when)
 
 
-CLAIM_ALONE = f"WITH {claim(into='key', when='true')} SELECT EXISTS (TABLE key)"
+CLAIM_ALONE = f"WITH {claim_cte(into='key', when='true')} SELECT EXISTS (TABLE key)"
 
 
 @dataclass(frozen=True)
-class Key:
+class IdempotentRequest:
     """A request that its client has named, and how what comes of it will be answered."""
 
     user_id: UUID
@@ -144,9 +144,11 @@ class Key:
     status: int | None = None
 
 
-def parameters(*, user_id: UUID, key: Key | None, result: Any = None) -> dict[str, Any]:
+def claim_parameters(
+    *, user_id: UUID, key: IdempotentRequest | None, result: Any = None
+) -> dict[str, Any]:
     """Of `claim`, with the answer where it is known beforehand."""
-    body = _render(answer(key.serializer, result)) if key and key.serializer else None
+    body = _render(serialize(key.serializer, result)) if key and key.serializer else None
     return {
         "user_id": user_id,
         "key": key and key.key,
@@ -157,7 +159,7 @@ def parameters(*, user_id: UUID, key: Key | None, result: Any = None) -> dict[st
     }
 
 
-def keyed(
+def idempotent_in_statement(
     *, serializer: type[serializers.Serializer[Any]], status: int
 ) -> Callable[[View], Method]:
     """For a view whose domain function takes the key in its own statement (`claim`).
@@ -195,7 +197,7 @@ def idempotent(post: View) -> Method:
     return _describe(method)
 
 
-def forget_old() -> int:
+def delete_expired_keys() -> int:
     """Delete expired keys in batches, for `FORGET_SECONDS` at most. Return how many were deleted.
 
     Deleting must keep up with the fastest submission, or the table grows without end.
@@ -217,7 +219,7 @@ def _key_of(
     *,
     serializer: type[serializers.Serializer[Any]] | None = None,
     status: int | None = None,
-) -> Key | None:
+) -> IdempotentRequest | None:
     key = request.headers.get(HEADER)
     if key is None:
         return None
@@ -226,10 +228,10 @@ def _key_of(
     body = json.dumps(request.data, sort_keys=True, separators=(",", ":"))
     asked = "\n".join((str(request.method), request.get_full_path(), body))
     request_hash = hashlib.sha256(asked.encode()).hexdigest()
-    return Key(user_id(request), key, request_hash, serializer, status)
+    return IdempotentRequest(user_id(request), key, request_hash, serializer, status)
 
 
-def _once(key: Key, work: Callable[[], Response]) -> HttpResponseBase:
+def _once(key: IdempotentRequest, work: Callable[[], Response]) -> HttpResponseBase:
     """Do the work; where that cannot be, perhaps because it has been done, look for its answer.
 
     In this order a new key costs no look-up. What an answer was about may be gone by now, so it
@@ -245,7 +247,7 @@ def _once(key: Key, work: Callable[[], Response]) -> HttpResponseBase:
     return _response(done.status_code, _render(done.data), _headers(done))
 
 
-def _earlier_response(key: Key, *, taken: bool) -> HttpResponse | None:
+def _earlier_response(key: IdempotentRequest, *, taken: bool) -> HttpResponse | None:
     rows = IdempotencyKey.objects.filter(user_id=key.user_id, key=key.key)
     if not taken:  # what was alive a moment ago, when we were refused, is not asked for its age
         rows = rows.filter(created_at__gt=Now() - LIFETIME)
@@ -261,10 +263,10 @@ def _earlier_response(key: Key, *, taken: bool) -> HttpResponse | None:
     return _response(stored.status or 200, body, stored.headers | {REPLAYED: "true"})
 
 
-def _record(key: Key, work: Callable[[], Response]) -> Response:
+def _record(key: IdempotentRequest, work: Callable[[], Response]) -> Response:
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(CLAIM_ALONE, parameters(user_id=key.user_id, key=key))
+            cursor.execute(CLAIM_ALONE, claim_parameters(user_id=key.user_id, key=key))
             (claimed,) = cursor.fetchone()
         if not claimed:
             raise KeyTakenProblem

@@ -106,6 +106,6 @@ class Cursor(CursorPagination):
         }
 
 
-def cursor(list_key: str, **attributes: Any) -> type[Cursor]:
+def cursor_pagination(list_key: str, **attributes: Any) -> type[Cursor]:
     """A cursor pagination whose rows stand under ``list_key``."""
     return type(f"{list_key.title()}Cursor", (Cursor,), {"key": list_key, **attributes})

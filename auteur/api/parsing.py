@@ -47,14 +47,14 @@ class JSONParser(parsers.JSONParser):
     ) -> Any:
         """The value; raises ``ParseError`` with what is wrong."""
         try:
-            return parsed(stream.read().decode())
+            return parse_json(stream.read().decode())
         except UnicodeDecodeError as exc:
             raise ParseError("The request body is not valid UTF-8.") from exc
         except ValueError as exc:
             raise ParseError(f"The request body is not valid JSON: {exc}") from exc
 
 
-def parsed(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """The value of a JSON text; raises ``ValueError`` for what is none, or past a bound."""
     _count(text)
     if not _STORABLE.fullmatch(text):

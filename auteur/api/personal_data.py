@@ -3,13 +3,15 @@
 from uuid import UUID
 
 from auteur.api.models import IdempotencyKey
-from auteur.personal_data import Holding, Steps, register, removal
+from auteur.personal_data import PersonalDataSource, Steps, delete_in_batches, register_source
 
 
-def register_holding() -> None:
+def register_personal_data() -> None:
     """To be called once, when Django is ready."""
-    register(Holding(room="api", owners={"api.IdempotencyKey": "user"}, scrub=_scrub))
+    register_source(
+        PersonalDataSource(room="api", owners={"api.IdempotencyKey": "user"}, scrub=_scrub)
+    )
 
 
 def _scrub(user_id: UUID) -> Steps:
-    return removal(IdempotencyKey.objects.filter(user_id=user_id))
+    return delete_in_batches(IdempotencyKey.objects.filter(user_id=user_id))

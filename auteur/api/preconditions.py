@@ -66,7 +66,7 @@ PROBLEMS = (InvalidIfMatchProblem, PreconditionRequiredProblem)
 """What a request that takes the header may be answered, besides what its view says."""
 
 
-def documented(*, required: bool) -> OpenApiParameter:
+def if_match_parameter(*, required: bool) -> OpenApiParameter:
     """The header as the API's schema describes it."""
     absent = "Required." if required else "Without it, the latest version is changed."
     return OpenApiParameter(
@@ -78,7 +78,7 @@ def documented(*, required: bool) -> OpenApiParameter:
     )
 
 
-def etag(version: int | str) -> dict[str, str]:
+def etag_header(version: int | str) -> dict[str, str]:
     """The version as the header that `If-Match` and `If-None-Match` are compared with.
 
     What changes by itself beside an EDL appends that to the EDL's version: ``7.5f2``.
@@ -86,7 +86,7 @@ def etag(version: int | str) -> dict[str, str]:
     return {"ETag": f'"{version}"'}
 
 
-def unchanged(request: Request, version: Callable[[], int | str]) -> Response | None:
+def not_modified_response(request: Request, version: Callable[[], int | str]) -> Response | None:
     """304 for who names the version as it is; it is asked for only where any is named.
 
     Weak tags count as well, as in `versions_of`.
@@ -94,14 +94,14 @@ def unchanged(request: Request, version: Callable[[], int | str]) -> Response | 
     known = parse_etags(request.headers.get(HEADER_OF_READS, ""))
     if not known:
         return None
-    headers = etag(version())
+    headers = etag_header(version())
     named = {tag.removeprefix("W/") for tag in known}
     return (
         Response(status=NOT_MODIFIED, headers=headers) if named & {"*", headers["ETag"]} else None
     )
 
 
-def versions_of(request: Request, *, required: bool) -> frozenset[int] | None:
+def parse_versions(request: Request, *, required: bool) -> frozenset[int] | None:
     """The versions that the request is for; None for any. A tag of no version of ours is none.
 
     Of a tag of an EDL and more, the EDL's part counts. Weak tags count as well: a proxy that

@@ -42,7 +42,7 @@ OTHERS = {
 """Statuses and meanings of those that no `Problem` of ours is raised for, or not always."""
 
 
-class Described(NamedTuple):
+class ProblemDescription(NamedTuple):
     """What is told of one code."""
 
     code: str
@@ -53,14 +53,14 @@ class Described(NamedTuple):
 
 
 @require_safe
-def problems(request: HttpRequest) -> HttpResponse:
+def problems_page(request: HttpRequest) -> HttpResponse:
     """The page, with a heading for each code."""
     headers = {"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"}
     return HttpResponse(_page(), headers=headers)
 
 
 @cache
-def described() -> list[Described]:
+def list_problems() -> list[ProblemDescription]:
     """All that the API, and what belongs to it, may answer; by code."""
     _ = get_resolver().url_patterns  # by then all views, and what they raise, are loaded
     known: dict[str, list[type[Problem]]] = defaultdict(list)
@@ -71,10 +71,10 @@ def described() -> list[Described]:
 
 @cache
 def _page() -> str:
-    return render_to_string("problems.html", {"problems": described()})
+    return render_to_string("problems.html", {"problems": list_problems()})
 
 
-def _described(code: str, kinds: list[type[Problem]]) -> Described:
+def _described(code: str, kinds: list[type[Problem]]) -> ProblemDescription:
     kinds = sorted(kinds, key=lambda kind: (kind.__module__, kind.__name__))
     cases = [(kind.status_code, _first_paragraph(kind)) for kind in kinds]
     if code in OTHERS:
@@ -84,7 +84,7 @@ def _described(code: str, kinds: list[type[Problem]]) -> Described:
         kind.default_detail for kind in kinds if kind.default_detail != Problem.default_detail
     )
     statuses = sorted({int(status) for status, _ in cases})
-    return Described(code, statuses, " ".join(meanings), " ".join(told))
+    return ProblemDescription(code, statuses, " ".join(meanings), " ".join(told))
 
 
 def _first_paragraph(kind: type[Problem]) -> str:

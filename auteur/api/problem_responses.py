@@ -44,7 +44,7 @@ OF_HEADERS: Mapping[str, tuple[Kind, ...]] = {
 }
 
 
-def listed(view: Any, method: str, operation: Mapping[str, Any]) -> Listed:
+def list_codes(view: Any, method: str, operation: Mapping[str, Any]) -> Listed:
     """The codes that a method of a view can answer, ``operation`` being what OpenAPI says of it."""
     found: Listed = defaultdict(set)
     for status, code in ALWAYS:
@@ -64,7 +64,7 @@ def code_of(kind: Kind) -> str:
     return "invalid" if issubclass(kind, exceptions.ValidationError) else str(kind.default_code)
 
 
-def add_to(operation: dict[str, Any], found: Listed) -> None:
+def add_responses(operation: dict[str, Any], found: Listed) -> None:
     """Put them into an operation of the schema, which may say more of a status itself."""
     for status, codes in sorted(found.items()):
         described = HTTPStatus(status).phrase
@@ -79,7 +79,7 @@ def add_to(operation: dict[str, Any], found: Listed) -> None:
         operation["responses"].setdefault(str(status), answer)
 
 
-def shared(document: dict[str, Any]) -> None:
+def share_responses(document: dict[str, Any]) -> None:
     """Have answers that several operations have in common stand once, named after their codes."""
     responses = document["components"].setdefault("responses", {})
     for path in document["paths"].values():

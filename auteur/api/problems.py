@@ -155,7 +155,7 @@ def field_problem(field: str, code: str, detail: str) -> exceptions.ValidationEr
     return exceptions.ValidationError({field: [exceptions.ErrorDetail(detail, code=code)]})
 
 
-def document(
+def problem_response(
     status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extra: Any
 ) -> JsonResponse:
     """A problem document as a plain Django response."""
@@ -235,14 +235,14 @@ def _flatten(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's 400 for what no view saw."""
-    return document(400, "bad_request", "The request cannot be understood.")
+    return problem_response(400, "bad_request", "The request cannot be understood.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's 403: a page for staff, a document for clients."""
     if is_page(request):
         return defaults.permission_denied(request, exception)
-    return document(403, "permission_denied", "This is not allowed.")
+    return problem_response(403, "permission_denied", "This is not allowed.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -252,12 +252,12 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     detail = NOT_FOUND[Resource.ADDRESS]
     if request.path.endswith("/"):
         detail = f"{detail} Addresses do not end with a slash."
-    return document(404, "not_found", detail, resource=Resource.ADDRESS.value)
+    return problem_response(404, "not_found", detail, resource=Resource.ADDRESS.value)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """A fault of ours: no traceback leaves the house."""
     if is_page(request):
         return defaults.server_error(request)
-    extra: dict[str, Any] = {**ids.of_request()}
-    return document(500, "internal_error", "Something went wrong on our side.", **extra)
+    extra: dict[str, Any] = {**ids.request_id()}
+    return problem_response(500, "internal_error", "Something went wrong on our side.", **extra)

@@ -27,7 +27,7 @@ class RequestId:
         """Answer with the id bound to all that is done meanwhile."""
         given = request.headers.get(HEADER, "")
         request_id = given if GIVEN.fullmatch(given) else _new_id()
-        with ids.bound(request=request_id):
+        with ids.bind_ids(request=request_id):
             response = self.get_response(request)
         response[HEADER] = request_id
         return response

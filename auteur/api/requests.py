@@ -32,12 +32,12 @@ def api_key_id(request: Request) -> UUID | None:
     return request.auth.id if isinstance(request.auth, KeyAuth) else None
 
 
-def address_of(request: Request | HttpRequest) -> str:
+def client_address(request: Request | HttpRequest) -> str:
     """Where a request comes from; behind ``TRUSTED_PROXIES`` proxies, what these say."""
     return str(BaseThrottle().get_ident(cast(Request, request)))
 
 
-def plan_of(request: Request) -> str | None:
+def plan_name(request: Request) -> str | None:
     """The signed-in user's plan, by name: users are of a room above, which has plans."""
     return cast(Any, request.user).plan_at_request
 

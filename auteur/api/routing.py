@@ -22,7 +22,7 @@ def resolve(path: str, urlconf: str) -> ResolverMatch:
     return by_segment.get(path[1:].partition("/")[0], others).resolve(path)
 
 
-def load(urlconf: str) -> None:
+def import_views(urlconf: str) -> None:
     """Have all views imported, which else the first request waits for."""
     _resolvers(urlconf)
 

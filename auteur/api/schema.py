@@ -11,7 +11,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from pydantic.json_schema import GenerateJsonSchema, model_json_schema
 
-from auteur.api.problem_responses import add_to, codes_of, listed, shared
+from auteur.api.problem_responses import add_responses, codes_of, list_codes, share_responses
 from auteur.api.scopes import scope_of
 from auteur.api.throttling import POINT, cost_of
 
@@ -85,7 +85,7 @@ class Schema(AutoSchema):
         if operation is not None:
             scope = scope_of(self.view, self.method)
             operation["x-api-key-scope"] = scope and scope.value
-            add_to(operation, listed(self.view, self.method, operation))
+            add_responses(operation, list_codes(self.view, self.method, operation))
             operation["x-rate-limit-points"] = cost_of(self.view, self.method) / POINT
         return operation
 
@@ -166,7 +166,7 @@ def add_problem_responses(
     for path in result["paths"].values():
         for operation in path.values():
             operation["responses"].setdefault("default", answer)
-    shared(result)
+    share_responses(result)
     return result
 
 

@@ -73,7 +73,7 @@ class WithinScope(BasePermission):
         else:
             return True
         if problem is not None:
-            refuse(request, view, problem)
+            raise_counted(request, view, problem)
         return True
 
     def problems_of(self, view: Any, method: str) -> list[type[Problem]]:
@@ -84,7 +84,7 @@ class WithinScope(BasePermission):
         return [of_key, *([type(of_guest)] if of_guest else [])]
 
 
-def refuse(request: Request, view: Any, problem: Problem) -> NoReturn:
+def raise_counted(request: Request, view: Any, problem: Problem) -> NoReturn:
     """Raise it, once it is counted: REST framework looks at limits only after permissions."""
     view.check_throttles(request)
     raise problem

@@ -24,7 +24,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from auteur.api import waiting
-from auteur.api.requests import address_of
+from auteur.api.requests import client_address
 from auteur.api.windows import Standing, windows
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class RateLimit(BaseThrottle):
         return self._wait
 
 
-def charge(request: Request, cost: int) -> None:
+def charge_points(request: Request, cost: int) -> None:
     """Count more of a request than its view's cost, once it is known to take more.
 
     Raises ``Throttled`` (429) where the user or address has not so much left.
@@ -112,7 +112,7 @@ def _count(request: Request, cost: int) -> Standing:
     points, seconds = _parsed(settings.RATE_LIMIT)
     amount = points * POINT
     user_id = getattr(request.user, "pk", None)
-    who = f"user:{user_id}" if user_id else f"address:{address_of(request)}"
+    who = f"user:{user_id}" if user_id else f"address:{client_address(request)}"
     standing = windows.hit(who, amount=amount, seconds=seconds, cost=int(min(cost, amount)))
     window = (points, seconds, standing.left // POINT, max(1.0, standing.seconds))
     request._request.rate_limit = window  # type: ignore[attr-defined]
@@ -126,7 +126,7 @@ def _parsed(limit: str) -> tuple[int, int]:
     return item.amount, item.get_expiry()
 
 
-def failures_left(limit: str, who: str) -> bool:
+def has_failures_left(limit: str, who: str) -> bool:
     """Whether ``who`` may fail once more within the limit; with Redis away, anybody may."""
     try:
         return _limiter().test(parse(limit), who)
@@ -160,7 +160,7 @@ class Failures:
         windows.hit(self._who, amount=self._amount, seconds=self._seconds)
 
 
-def remember(key: str, seconds: int) -> None:
+def remember_key(key: str, seconds: int) -> None:
     """Keep a key for a while, from now; with Redis away, not at all."""
     try:
         _limiter().storage.clear(key)

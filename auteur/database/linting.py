@@ -32,7 +32,7 @@ FILES = """
 """
 
 
-def new_migrations(loader: MigrationLoader) -> list[Migration]:
+def list_new_migrations(loader: MigrationLoader) -> list[Migration]:
     """Those of our apps that are newer than the baseline."""
     ours = {app.label for app in apps.get_app_configs() if _is_ours(app.path)}
     return [
@@ -46,7 +46,7 @@ def _is_ours(path: str) -> bool:
     return Path(path).is_relative_to(settings.BASE_DIR) and "site-packages" not in path
 
 
-def complaints(loader: MigrationLoader, migrations: Iterable[Migration]) -> str:
+def lint_migrations(loader: MigrationLoader, migrations: Iterable[Migration]) -> str:
     """What Squawk says about them, file by file; nothing if there is nothing to say."""
     with tempfile.TemporaryDirectory(prefix="auteur-migrations-") as folder:
         for migration in migrations:
@@ -80,7 +80,7 @@ def _sql(loader: MigrationLoader, migration: Migration) -> str:
 
 
 @contextmanager
-def nothing_there(alias: str) -> Iterator[None]:
+def empty_schema(alias: str) -> Iterator[None]:
     """Work in a schema of our own, which is dropped at the end."""
     connection = connections[alias]
     drop = f"DROP SCHEMA IF EXISTS {TRIED_IN} CASCADE"
@@ -98,13 +98,13 @@ def nothing_there(alias: str) -> Iterator[None]:
             cursor.execute(drop)
 
 
-def rewrites(executor: MigrationExecutor) -> dict[str, list[str]]:
+def find_rewrites(executor: MigrationExecutor) -> dict[str, list[str]]:
     """Which new migrations write which tables and indexes anew; runs all where nothing is there.
 
     For as long as that takes, nobody reads them. PostgreSQL does it whether there are rows or not,
     and puts them into new files.
     """
-    new = {(each.app_label, each.name) for each in new_migrations(executor.loader)}
+    new = {(each.app_label, each.name) for each in list_new_migrations(executor.loader)}
     found: dict[str, list[str]] = {}
     before: dict[str, tuple[int, int]] = {}
 

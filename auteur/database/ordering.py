@@ -3,7 +3,7 @@
 from django.db.models import DateTimeField, Func
 
 
-class Lately(Func):
+class TimeAtUtc(Func):
     """A time, as an index on it alone has it that no list of one user's rows may use.
 
     An index on the plain column serves each ``ORDER BY created_at``: PostgreSQL then walks through

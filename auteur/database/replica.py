@@ -29,7 +29,7 @@ class Patience:
     until = 0.0
 
 
-def reading() -> str:
+def read_from_replica() -> str:
     """The alias of the database for what may lag by ``MAX_LAG_SECONDS``: ``….using(reading())``."""
     if REPLICA not in connections or time.monotonic() < Patience.until:
         return DEFAULT_DB_ALIAS

@@ -44,7 +44,7 @@ def role_of(user: str) -> str:
     return user.partition(".")[0]
 
 
-def secure(alias: str, *, user: str, password: str) -> bool:
+def secure_tables(alias: str, *, user: str, password: str) -> bool:
     """Close all tables and let the application in; whether its role is another than the owner's.
 
     Raises ``ProgrammingError`` where the role is missing and the owner may not make it.

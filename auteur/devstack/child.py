@@ -10,7 +10,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 from auteur.devstack.process import Process
-from gpu_tasks.runtime.children import dying_with_parent
+from gpu_tasks.runtime.children import die_with_parent
 
 # A process that neither answers nor announces itself counts as ready after this. One that should
 # announce itself gets longer: the log level may swallow its words.
@@ -76,7 +76,7 @@ class Child:
                 env=None if process.environment is None else dict(process.environment),
                 cwd=process.directory,
                 start_new_session=True,
-                preexec_fn=dying_with_parent(process.stop_signal),  # noqa: PLW1509  # one thread
+                preexec_fn=die_with_parent(process.stop_signal),  # noqa: PLW1509  # one thread
                 user=process.uid,
                 group=process.gid,
                 extra_groups=[] if process.uid is not None else None,

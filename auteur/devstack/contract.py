@@ -1,7 +1,7 @@
 """`docs/openapi.json`: what the API promises its clients, written from the code and compared to it.
 
 The code is asked in an environment of its own, so that no setting changes the file. What breaks
-clients of the last release is found by `auteur.devstack.breaking`.
+clients of the last release is found by `auteur.devstack.api_compatibility`.
 """
 
 import difflib
@@ -13,7 +13,7 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 
-from auteur.devstack import breaking, environment, ports, stack
+from auteur.devstack import api_compatibility, environment, ports, stack
 from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
 
@@ -86,9 +86,9 @@ def compared(kept: str, made: str) -> str:
     return f"{first}\n\nThe API is not as docs/openapi.json says. Run `make schema` and commit it."
 
 
-def broken(released: breaking.Schema, made: breaking.Schema) -> str:
+def broken(released: api_compatibility.Schema, made: api_compatibility.Schema) -> str:
     """What is to be told of breaks; empty where there are none."""
-    found = breaking.breaks(released, made)
+    found = api_compatibility.find_breaks(released, made)
     if not found:
         return ""
     lines = "".join(f"  {line}\n" for line in found)

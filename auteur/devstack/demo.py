@@ -22,7 +22,7 @@ from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.screen import Json, Screen
 from auteur.devstack.tour import Tour
 from auteur.devstack.visitor import Visitor, outcome
-from gpu_tasks.runtime.children import dying_with_parent
+from gpu_tasks.runtime.children import die_with_parent
 
 CREDITS = 10
 TOUR_CREDITS = 200
@@ -95,7 +95,7 @@ def a_stack(var: Path, screen: Screen) -> Iterator[Mapping[str, str]]:
         text=True,
         stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C comes to us alone
-        preexec_fn=dying_with_parent(signal.SIGTERM),  # noqa: PLW1509  # one thread
+        preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  # one thread
     ) as stack:
         try:
             _follow_start(stack, screen)

@@ -58,7 +58,7 @@ def made(wanted: list[Json]) -> tuple[Content, Draft]:
     for operation in Operations.model_validate({"operations": wanted}).operations:
         operation.apply(draft)
     after = draft.content()
-    rules.check(before, after)
+    rules.check_content(before, after)
     return after, draft
 
 

@@ -1,6 +1,6 @@
 """Every error by its code, in the words of its class."""
 
-from auteur.api.problem_pages import described
+from auteur.api.problem_pages import list_problems
 from auteur.help.markdown import table
 from gpu_tasks.runtime.errors import POLICIES
 
@@ -36,7 +36,7 @@ A job that fails says why in its `error`: `code` and `message`. Its credits are 
 def page() -> str:
     """Problems, then what jobs fail with."""
     parts = [INTRO, "## Problems\n\n"]
-    for one in described():
+    for one in list_problems():
         statuses = ", ".join(map(str, one.statuses))
         parts.append(f"### {one.code}\n\n**{statuses}** {one.meaning}\n\n")
         if one.told:

@@ -11,7 +11,7 @@ from django.test.utils import override_settings
 from auteur.help import codes, snippets
 from auteur.help.links import ROOT
 from auteur.help.markdown import duration, fenced, shown, table, tabs
-from jobs.catalogue import described
+from jobs.catalogue import describe_feature
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.price_text import price_text
@@ -74,7 +74,7 @@ def _index(known: list[Feature]) -> str:
         )
         for feature in known
     ]
-    common = described(known[0])["parameters"]
+    common = describe_feature(known[0])["parameters"]
     return (
         "# Features\n\n"
         "`POST /jobs/<feature>` starts a [job](../jobs.md), `POST /jobs/<feature>/estimate` says "
@@ -130,7 +130,7 @@ def _parameters(feature: Feature) -> str:
     by_engine = []
     for engine in ENGINES:
         with _running(feature, engine):
-            by_engine.append(described(feature)["parameters"])
+            by_engine.append(describe_feature(feature)["parameters"])
     in_production, in_draft = by_engine
     rows = [
         (f"`{name}`", _needed(one), _limits(one, in_draft[name]), one["description"])

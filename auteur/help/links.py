@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from django.urls import Resolver404, resolve
 
-from auteur.api.problem_pages import described
+from auteur.api.problem_pages import list_problems
 from gpu_tasks.runtime.errors import AuteurError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +87,6 @@ def _check_address(address: str) -> None:
         resolve(leads.path)
     except Resolver404 as exc:
         raise BrokenLinkError(f"{address} is no address of the stack") from exc
-    codes = {"", *(one.code for one in described())}
+    codes = {"", *(one.code for one in list_problems())}
     if leads.path == "/problems" and leads.fragment not in codes:
         raise BrokenLinkError(f"{address}: there is no such problem")

@@ -9,8 +9,8 @@ from channels.security.websocket import WebsocketDenier
 from django.urls import Resolver404, resolve
 
 from auteur.api.problems import UnavailableProblem
-from auteur.live import asking, polling
-from auteur.live.asking import Answer, Asking, refusal
+from auteur.live import api_client, polling
+from auteur.live.api_client import Answer, Asking, refusal
 from auteur.live.hub import Hub
 from auteur.live.limits import THREADS, Seats, connection_limits
 from auteur.live.sockets import JobsConsumer
@@ -42,7 +42,7 @@ class Live:
         self.openings = Asking(OPENINGS, THREADS)
         self.threads = Threads(THREADS, "log")
         self._api = Application(
-            asking.application(URLS),
+            api_client.application(URLS),
             connection_limits(),
             who=address_of,
             limit_of=lambda environ: 0,

@@ -176,7 +176,9 @@ class Hub:
         """Hand out what is new; whether there may be more."""
         if self._position is None:
             self._position = await self._threads.call(log.last_position)
-        found = await self._threads.call(log.tail, position=self._position, limit=EVENTS_AT_ONCE)
+        found = await self._threads.call(
+            log.list_events_of_all, position=self._position, limit=EVENTS_AT_ONCE
+        )
         for position, user_id, job_id, event in found:
             self._position = position
             entry = Entry(job_id, event)
@@ -196,7 +198,7 @@ class Hub:
         self._ended.clear()
         for subscription in [each for those in self._subscriptions.values() for each in those]:
             subscription.reset()
-        await self._threads.call(epochs.report_behind, reader="live", seen=seen, end=end)
+        await self._threads.call(epochs.report_log_behind, reader="live", seen=seen, end=end)
 
     async def _listen(self) -> None:
         while True:
@@ -263,7 +265,7 @@ class Hub:
         if not by_key:
             return
         key_ids = {each.api_key_id for each in by_key if each.api_key_id}
-        good = await self._threads.call(keys.still_good, key_ids=key_ids, scope=Scope.READ)
+        good = await self._threads.call(keys.list_valid_keys, key_ids=key_ids, scope=Scope.READ)
         for subscription in by_key:
             if subscription.api_key_id not in good:
                 subscription.revoke()

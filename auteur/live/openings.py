@@ -52,11 +52,11 @@ class EventsOpening(APIView):
     def get(self, request: Request) -> Response:
         """Where the log stands."""
         after = _after(request)
-        head = log.head_of(user_id(request))
+        head = log.get_head(user_id(request))
         if after is None:
             after = head.seq
         else:
-            log.events_after(user_id=user_id(request), after=after, limit=1)
+            log.list_events(user_id=user_id(request), after=after, limit=1)
         return _answer(request, after=after, head=head.model_dump(mode="json"))
 
 
@@ -69,9 +69,9 @@ class JobOpening(APIView):
     def get(self, request: Request, job_id: UUID) -> Response:
         """Where the log stands; 204 where the client knows the job's end."""
         after = _after(request)
-        job = queries.job_of(user_id=user_id(request), job_id=job_id)
-        head = log.head_of(user_id(request))
-        further = log.events_after(user_id=user_id(request), after=after, limit=1, job_id=job.pk)
+        job = queries.get_job(user_id=user_id(request), job_id=job_id)
+        head = log.get_head(user_id(request))
+        further = log.list_events(user_id=user_id(request), after=after, limit=1, job_id=job.pk)
         if not further and _is_over(job):
             return Response(status=204)
         return _answer(request, after=after, head=head.model_dump(mode="json"))
@@ -103,12 +103,12 @@ handler500 = "auteur.api.problems.server_error"
 
 def open_jobs(user_id: UUID) -> list[dict[str, Any]]:
     """The user's open jobs, as far as they are told."""
-    jobs = queries.jobs_of(user_id).filter(status__in=OPEN).order_by("-created_at", "-pk")
+    jobs = queries.list_jobs(user_id).filter(status__in=OPEN).order_by("-created_at", "-pk")
     return [
         {
             "id": str(job.pk),
             "type": job.type,
-            "status": status.shown(job),
+            "status": status.shown_status(job),
             "progress": job.progress,
         }
         for job in jobs[:MAX_OPEN_JOBS]

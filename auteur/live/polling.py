@@ -18,7 +18,7 @@ from auteur.live.threads import Threads
 from auteur.server.gateway import Environ
 from auteur.server.serving import address_of
 from jobs import queries
-from jobs.events.log import MAX_WAIT_SECONDS, events_after
+from jobs.events.log import MAX_WAIT_SECONDS, list_events
 
 UNANSWERED: tuple[type[Exception], ...] = (Problem, *DATABASE_OUTAGES)
 """What the API has its own answer to."""
@@ -57,9 +57,9 @@ def poll_of(environ: Environ, job_id: UUID | None) -> Poll | None:
 
 def _bearer_of(bearer: str, *, address: str) -> tuple[UUID, UUID | None]:
     """Whose it is, and which key; the API asks again. Raises a ``Problem``."""
-    if not keys.is_key(bearer.encode()):
-        return tokens.verify(bearer).user_id, None
-    user, key = keys.verify(keys.digest_of(bearer.encode()), address=address)
+    if not keys.is_api_key(bearer.encode()):
+        return tokens.verify_token(bearer).user_id, None
+    user, key = keys.verify_key(keys.hash_key(bearer.encode()), address=address)
     return user.pk, key.id
 
 
@@ -100,5 +100,5 @@ def _is_news(entry: Entry, poll: Poll) -> bool:
 def _is_silent(poll: Poll) -> bool:
     """Whether there is nothing to tell yet; raises a ``Problem`` where there never will be."""
     if poll.job_id is not None:
-        queries.job_of(user_id=poll.user_id, job_id=poll.job_id)
-    return not events_after(user_id=poll.user_id, after=poll.after, limit=1, job_id=poll.job_id)
+        queries.get_job(user_id=poll.user_id, job_id=poll.job_id)
+    return not list_events(user_id=poll.user_id, after=poll.after, limit=1, job_id=poll.job_id)

@@ -11,9 +11,9 @@ from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from auteur.api.parsing import parsed
-from auteur.live.asking import Answer, refusal
-from auteur.live.following import Follower, TokenExpiredError, Wish, wish_of
+from auteur.api.parsing import parse_json
+from auteur.live.api_client import Answer, refusal
+from auteur.live.followers import Follower, TokenExpiredError, Wish, wish_of
 from auteur.live.limits import AUTHENTICATION_SECONDS, MESSAGE_BYTES
 from auteur.live.messages import Entry, Progress, compact
 from auteur.server.gateway import Environ, environ_of
@@ -200,7 +200,7 @@ def is_allowed(origin: str | None) -> bool:
 def message_of(text: str | None) -> dict[str, Any]:
     """What a client says; empty where it says nothing that we understand."""
     try:
-        message = parsed(text or "")
+        message = parse_json(text or "")
     except ValueError:
         return {}
     return message if isinstance(message, dict) else {}

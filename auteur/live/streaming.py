@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from auteur.live.asking import Answer
-from auteur.live.following import Follower, TokenExpiredError, wish_of
+from auteur.live.api_client import Answer
+from auteur.live.followers import Follower, TokenExpiredError, wish_of
 from auteur.live.hub import Hub
 from auteur.live.messages import PROGRESS_TYPE, Entry, Progress, compact
 from auteur.live.threads import Threads

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from auteur.api.problems import document
+from auteur.api.problems import problem_response
 from auteur.api.request_ids import HEADER
 from auteur.api.waiting import REPEATED_KEY, WAIT_KEY
 from auteur.logs import logged_path
@@ -190,7 +190,7 @@ class Response:
         if self._status or self.is_lost:
             return
         headers = {"Retry-After": "5"} if status != 500 else None
-        refusal: HttpResponse = document(status, code, detail, headers)
+        refusal: HttpResponse = problem_response(status, code, detail, headers)
         refusal["Content-Length"] = str(len(refusal.content))
         await self._start(status, list(refusal.items()))
         await self._send_part({"body": refusal.content})

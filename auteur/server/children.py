@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.process import BaseProcess
 
-from gpu_tasks.runtime.children import dying_with_parent
+from gpu_tasks.runtime.children import die_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class _Child:
 
     def _start(self) -> None:
         self._started = time.monotonic()
-        die_with_us = dying_with_parent(signal.SIGTERM)
+        die_with_us = die_with_parent(signal.SIGTERM)
         process = _FORK.Process(target=_begin, args=(die_with_us, self._work, self._number))
         process.start()
         self.process, self._is_told = process, False

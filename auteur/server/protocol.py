@@ -6,7 +6,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from auteur.api.problems import document
+from auteur.api.problems import problem_response
 from auteur.server.limits import Budget, Limits
 from gpu_tasks.runtime.errors import AuteurError
 
@@ -124,7 +124,7 @@ class Connection(HttpToolsProtocol):
         self._refuse(HTTPStatus.BAD_REQUEST, "bad_request")
 
     def _refuse(self, status: HTTPStatus, code: str) -> None:
-        body = document(status, code, "The request was not read.").content
+        body = problem_response(status, code, "The request was not read.").content
         head = (
             f"HTTP/1.1 {status} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
             f"content-length: {len(body)}\r\nretry-after: 5\r\nconnection: close\r\n\r\n"

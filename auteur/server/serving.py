@@ -148,7 +148,7 @@ def address_of(environ: Environ) -> str:
     forwarded = environ.get("HTTP_X_FORWARDED_FOR")
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     request = SimpleNamespace(META=environ, headers=CaseInsensitiveMapping(headers))
-    return requests.address_of(cast(Any, request))
+    return requests.client_address(cast(Any, request))
 
 
 def allow_files(connections: int, each: int = FILES_PER_CONNECTION) -> None:

@@ -152,7 +152,13 @@ class _Work:
                 raise
             # What a device does not take (a size, a memory that is full), software does.
             preset = self._compressor.preset(shown.codec, pixels)
-            encode(self._source, plan, encoders.software(shown.codec, preset), self._path, progress)
+            encode(
+                self._source,
+                plan,
+                encoders.find_software_encoder(shown.codec, preset),
+                self._path,
+                progress,
+            )
 
     def _fit(self, size_bytes: int, tried: int = 0) -> CompressionPlan:
         """The best within that size, however often it takes."""

@@ -2,7 +2,7 @@
 
 from gpu_tasks.compression.compressor import Compressor
 from gpu_tasks.compression.contract import Codec
-from gpu_tasks.compression.encoders import Encoder, fastest, software
+from gpu_tasks.compression.encoders import Encoder, fastest, find_software_encoder
 
 
 class DraftEngine(Compressor):
@@ -13,7 +13,7 @@ class DraftEngine(Compressor):
     def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
         """Software."""
         del deep
-        return software(codec, self.preset(codec, pixels))
+        return find_software_encoder(codec, self.preset(codec, pixels))
 
     def preset(self, codec: Codec, pixels: float) -> str:
         """The last of the list."""

@@ -66,7 +66,7 @@ def affordable(codec: Codec, pixels: float) -> str:
     return fastest(codec)
 
 
-def software(codec: Codec, preset: str) -> Encoder:
+def find_software_encoder(codec: Codec, preset: str) -> Encoder:
     """The encoder that every machine has."""
     options = ("-preset", preset, "-crf", "{quality}", *QUIET[codec])
     return Encoder(SOFTWARE[codec], options)
@@ -90,7 +90,7 @@ HARDWARE = {
 
 
 @cache
-def hardware(codec: Codec) -> Encoder | None:
+def find_hardware_encoder(codec: Codec) -> Encoder | None:
     """The first of this machine's hardware encoders that is known and encodes a frame."""
     return next((one for one in HARDWARE[codec] if one.name in _known() and works(one)), None)
 

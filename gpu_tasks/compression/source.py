@@ -10,7 +10,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from gpu_tasks.mediakit import audio, film
-from gpu_tasks.mediakit.decoding import has_alpha, header_seconds, open_media, sound_of
+from gpu_tasks.mediakit.decoding import find_audio_stream, has_alpha, header_seconds, open_media
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 ANY_SIZE = 1_000_000
@@ -112,7 +112,7 @@ def _pictures(container: InputContainer, shown: film.Film) -> Pictures:
 def _sound(container: InputContainer) -> Sound | None:
     if not container.streams.audio:
         return None
-    stream = sound_of(container)
+    stream = find_audio_stream(container)
     if stream is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The sound could not be decoded.")
     return _facts(stream)

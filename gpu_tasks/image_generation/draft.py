@@ -4,7 +4,7 @@ from gpu_tasks.image_generation import png
 from gpu_tasks.image_generation.contract import ImageGenerationPayload, ImageGenerationResult
 from gpu_tasks.mediakit.scenes.scene import Scene
 from gpu_tasks.runtime.engine import Engine, Workspace
-from gpu_tasks.runtime.prompts import cleaned
+from gpu_tasks.runtime.prompts import clean_prompt
 from gpu_tasks.runtime.stages import Stage
 
 
@@ -16,7 +16,7 @@ class DraftEngine(Engine):
     def run(self, payload: ImageGenerationPayload, workspace: Workspace) -> ImageGenerationResult:
         """Write the pictures, each a scene of its own seed."""
         workspace.enter(Stage.GENERATING)
-        prompt = cleaned(payload.prompt)
+        prompt = clean_prompt(payload.prompt)
         understood: list[str] = []
         for index, seed in enumerate(payload.seeds):
             workspace.progress(index / len(payload.results))

@@ -18,7 +18,7 @@ from gpu_tasks.image_generation.contract import (
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime import diffusion
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
-from gpu_tasks.runtime.prompts import cleaned
+from gpu_tasks.runtime.prompts import clean_prompt
 from gpu_tasks.runtime.stages import Stage
 
 STEPS = 8
@@ -54,7 +54,7 @@ class ProductionEngine(Engine):
     @torch.inference_mode()
     def run(self, payload: ImageGenerationPayload, workspace: Workspace) -> ImageGenerationResult:
         """Write the pictures; the prompt is read once for all."""
-        prompt = cleaned(payload.prompt)
+        prompt = clean_prompt(payload.prompt)
         diffusion.check_length(self._pipeline.tokenizer, prompt, MAX_TOKENS - TEMPLATE_TOKENS)
         workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)

@@ -16,9 +16,9 @@ from gpu_tasks.mediakit.decoding import (
     LONGEST_SECONDS,
     TOLERANCE_SECONDS,
     TOO_LONG,
+    find_audio_stream,
     header_seconds,
     packets,
-    sound_of,
     zero_of,
 )
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
@@ -63,7 +63,7 @@ class SoundTrack:
     def __init__(self, container: InputContainer, *, rate: int = RATE) -> None:
         if not container.streams.audio:
             raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
-        stream = sound_of(container)
+        stream = find_audio_stream(container)
         if stream is None:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
         self._container = container

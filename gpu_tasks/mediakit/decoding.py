@@ -160,7 +160,7 @@ def zero_of(container: InputContainer) -> float:
     return (container.start_time or 0) / av.time_base - float(delay_of(container))
 
 
-def sound_of(container: InputContainer) -> AudioStream | None:
+def find_audio_stream(container: InputContainer) -> AudioStream | None:
     """The sound that players play: the first that is marked as default, else FFmpeg's best.
 
     None where there is none whose codec, channels and rate are known.

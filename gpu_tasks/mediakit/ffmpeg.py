@@ -20,7 +20,7 @@ from gpu_tasks.mediakit.decoding import (
     demuxer_of,
 )
 from gpu_tasks.mediakit.sizes import MAX_DECODED_PIXELS
-from gpu_tasks.runtime.children import dying_with_parent
+from gpu_tasks.runtime.children import die_with_parent
 from gpu_tasks.runtime.errors import AuteurError, EngineError, KilledError
 
 PROGRESS_SECONDS = 0.5
@@ -127,7 +127,7 @@ def _running(
             stdin=stdin,
             stdout=stdout,
             stderr=said,
-            preexec_fn=dying_with_parent(signal.SIGKILL),  # noqa: PLW1509 - one thread, then exec
+            preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - one thread, then exec
         )
         try:
             yield process, said

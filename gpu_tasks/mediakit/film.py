@@ -24,12 +24,12 @@ from gpu_tasks.mediakit import audio, ffmpeg
 from gpu_tasks.mediakit.decoding import (
     TOLERANCE_SECONDS,
     TOO_LONG,
+    find_audio_stream,
     has_alpha,
     header_seconds,
     is_too_large,
     open_media,
     shown_size,
-    sound_of,
 )
 from gpu_tasks.mediakit.orientation import orientation_of
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
@@ -197,7 +197,7 @@ def _probe(container: InputContainer, path: Path, max_side: int, rate: Fraction 
         average_rate=_average_rate(stream),
         duration_seconds=_duration_seconds(container, stream),
         longest_seconds=header_seconds(container),
-        has_sound=sound_of(container) is not None,
+        has_sound=find_audio_stream(container) is not None,
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
         stream=stream.index,
         is_turned=not orientation_of(frame).is_upright,
@@ -245,7 +245,7 @@ def _even(side: Fraction) -> int:
 
 def _sound_index(path: Path) -> int | None:
     with open_media(path) as container:
-        stream = sound_of(container)
+        stream = find_audio_stream(container)
         return None if stream is None else stream.index
 
 

@@ -12,12 +12,12 @@ from av.video.stream import VideoStream
 
 from gpu_tasks.mediakit.decoding import (
     STILL,
+    find_audio_stream,
     has_alpha,
     is_bt709,
     is_too_large,
     open_media,
     shown_size,
-    sound_of,
 )
 from gpu_tasks.mediakit.film import HDR_TRANSFERS, is_tiny
 from gpu_tasks.mediakit.seeking import SEEKABLE, entry_into
@@ -84,7 +84,7 @@ def probe(path: Path, name: str) -> SourceInfo:
     try:
         with open_media(path) as container:
             formats = set(container.format.name.split(","))
-            sound = sound_of(container)
+            sound = find_audio_stream(container)
             pictures = _pictures(container, is_still=bool(formats & STILL))
             used = [sound.index] if sound else []
             used += [pictures.stream] if pictures else []

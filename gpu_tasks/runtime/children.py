@@ -9,7 +9,7 @@ from collections.abc import Callable
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def dying_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
+def die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
     """For ``preexec_fn``: have the kernel send ``stop_signal`` when the parent dies (Linux only).
 
     The parent must be the thread that starts the process, and live as long (prctl(2)).

@@ -221,7 +221,7 @@ class Contract:
     """What was declared of the fields that are set."""
 
     def __post_init__(self) -> None:
-        given = overrides.of(self.name, models=self.models, gpus=RENTED)
+        given = overrides.overrides_of(self.name, models=self.models, gpus=RENTED)
         object.__setattr__(self, "defaults", {name: getattr(self, name) for name in given})
         if "gpu" in given:
             given["gpu"] = self._fitting(GpuClass(given["gpu"]), own_models="models" not in given)

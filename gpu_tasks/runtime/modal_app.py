@@ -83,7 +83,7 @@ def _register(contract: Contract) -> modal.Function[Any, Any, Any]:
         max_containers=contract.at_once or rented_limit(contract.gpu),
         enable_memory_snapshot=contract.snapshot,
         volumes={str(MODEL_DIR): volume.with_mount_options(read_only=True)},
-        env={FUNCTION_VARIABLE: contract.name, **OFFLINE, **overrides.handed_on()},
+        env={FUNCTION_VARIABLE: contract.name, **OFFLINE, **overrides.list_variables()},
         _experimental_restrict_output=True,  # CBOR: we unpickle nothing that a container says
     )(_function(contract))
     return registered
@@ -96,7 +96,7 @@ for _contract in contracts().values():
 @app.function(
     image=images[ImageFamily.DIFFUSION],
     secrets=[hub_secret],
-    env={**overrides.handed_on()},
+    env={**overrides.list_variables()},
     volumes={str(MODEL_DIR): volume},
     cpu=4.0,
     memory=DOWNLOAD_MEMORY_MB,
@@ -111,7 +111,7 @@ def download_models() -> list[str]:
 
     wanted = {model: one.dtype for one in contracts().values() for model in one.models.values()}
     for model, dtype in sorted(wanted.items()):
-        name, revision = weights.pinned(model)
+        name, revision = weights.parse_pin(model)
         folder = weights.folder(MODEL_DIR, model)
         if model in weights.BY_BRANCH:
             logger.warning("%s is not pinned: what comes is what its branch has today", model)

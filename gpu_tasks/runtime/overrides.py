@@ -31,7 +31,7 @@ class InvalidOverrideError(AuteurError):
     """A variable says what cannot be; the text names it, and what is allowed."""
 
 
-def pairs(variable: str, given: str) -> dict[str, str]:
+def parse_pairs(variable: str, given: str) -> dict[str, str]:
     """``name=value,name=value`` by name; raises ``InvalidOverrideError``."""
     found: dict[str, str] = {}
     for part in filter(None, map(str.strip, given.split(","))):
@@ -44,12 +44,14 @@ def pairs(variable: str, given: str) -> dict[str, str]:
     return found
 
 
-def handed_on() -> dict[str, str]:
+def list_variables() -> dict[str, str]:
     """The variables that are set, for those who run a function elsewhere."""
     return {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
 
 
-def of(function: str, *, models: Mapping[str, str], gpus: Collection[str]) -> dict[str, Any]:
+def overrides_of(
+    function: str, *, models: Mapping[str, str], gpus: Collection[str]
+) -> dict[str, Any]:
     """What is set of a function, by the fields of its contract.
 
     ``models`` are its own by their roles, ``gpus`` what it may run on. Raises
@@ -89,7 +91,7 @@ def check_names(functions: Collection[str]) -> None:
 
 
 def _pairs(variable: str) -> dict[str, str]:
-    return pairs(variable, os.environ.get(variable, ""))
+    return parse_pairs(variable, os.environ.get(variable, ""))
 
 
 def _known(variable: str, given: str, known: Collection[str], *, whose: str = "names") -> str:

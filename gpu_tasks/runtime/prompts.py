@@ -11,16 +11,16 @@ JOINERS = "\u200c\u200d"
 """Invisible, but part of how words and emoji are spelt."""
 
 
-def readable(prompt: str) -> str:
+def to_readable(prompt: str) -> str:
     """The prompt without control characters, its white space single; empty if nothing is left."""
     kept = "".join(one if _is_readable(one) else " " for one in prompt)
     line = " ".join(kept.split())
     return line if line.strip(JOINERS + " ") else ""
 
 
-def cleaned(prompt: str) -> str:
+def clean_prompt(prompt: str) -> str:
     """The readable prompt; raises ``EngineError`` INPUT_INVALID where it is empty or too long."""
-    line = readable(prompt)
+    line = to_readable(prompt)
     if not line:
         raise EngineError(ErrorCode.INPUT_INVALID, "The prompt is empty.")
     if len(line) > MAX_PROMPT_CHARACTERS:

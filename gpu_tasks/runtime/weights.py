@@ -26,11 +26,11 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
 
 def folder(model_dir: Path, model: str) -> Path:
     """The folder of ``id@revision`` under ``model_dir``; raises ``ValueError`` without a pin."""
-    name, revision = pinned(model)
+    name, revision = parse_pin(model)
     return model_dir / name / revision
 
 
-def pinned(model: str) -> tuple[str, str]:
+def parse_pin(model: str) -> tuple[str, str]:
     """The hub id and the revision of ``id@revision``."""
     name, separator, revision = model.partition("@")
     if not (name and separator and revision):

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpu_tasks.mediakit.audio import Block, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.speech.listening import listen, measure
+from gpu_tasks.mediakit.speech.loudness_pass import listen, measure
 from gpu_tasks.mediakit.speech.utterances import HeardWord, utterances
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode

@@ -2,7 +2,7 @@
 
 from gpu_tasks.mediakit.scenes.scene import Scene
 from gpu_tasks.runtime.engine import Engine, Workspace
-from gpu_tasks.runtime.prompts import cleaned
+from gpu_tasks.runtime.prompts import clean_prompt
 from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.video_generation import writing
 from gpu_tasks.video_generation.contract import (
@@ -23,7 +23,7 @@ class DraftEngine(Engine):
         workspace.progress(0.0)
         size = payload.resolution
         scene = Scene(
-            cleaned(payload.prompt), width=size.width, height=size.height, seed=payload.seed
+            clean_prompt(payload.prompt), width=size.width, height=size.height, seed=payload.seed
         )
         numbers = range(writing.frames_wanted(payload))
         frames = (scene.frame(number / FRAME_RATE) for number in numbers)

@@ -13,7 +13,7 @@ from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime import diffusion
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
-from gpu_tasks.runtime.prompts import cleaned
+from gpu_tasks.runtime.prompts import clean_prompt
 from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.video_generation import writing
 from gpu_tasks.video_generation.contract import (
@@ -64,7 +64,7 @@ class ProductionEngine(Engine):
     @torch.inference_mode()
     def run(self, payload: VideoGenerationPayload, workspace: Workspace) -> VideoGenerationResult:
         """Write the film, cut to its length."""
-        prompt = cleaned(payload.prompt)
+        prompt = clean_prompt(payload.prompt)
         diffusion.check_length(self._pipeline.tokenizer, prompt, MAX_TOKENS)
         workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)

@@ -17,13 +17,13 @@ from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.generation import watched_by
 from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.video_query import replies
-from gpu_tasks.video_query.asking import prompt, transcript
 from gpu_tasks.video_query.contract import (
     CONTRACT,
     Said,
     VideoQueryPayload,
     VideoQueryResult,
 )
+from gpu_tasks.video_query.prompts import prompt, transcript
 from gpu_tasks.video_query.sampling import Still, stills
 
 MAX_SIDE = 512

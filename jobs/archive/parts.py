@@ -15,7 +15,7 @@ from gpu_tasks.runtime.errors import AuteurError
 from jobs.archive.models import ArchivePart
 from jobs.archive.sources import Row, Source
 from media.storage import ARCHIVE, ObjectStorage, StoredObject, object_storage
-from media.storage.owners import Owner, register
+from media.storage.owners import Owner, register_object_owner
 
 if TYPE_CHECKING:
     import pyarrow
@@ -138,7 +138,7 @@ def remove_old() -> int:
 
 def register_owner() -> None:
     """To be called once, when Django is ready."""
-    register(Owner(ARCHIVE, _names_of, is_at_root=True))
+    register_object_owner(Owner(ARCHIVE, _names_of, is_at_root=True))
 
 
 def _names_of(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:

@@ -7,13 +7,13 @@ NUMBERING = "numbering"
 """The reader of the outbox, whose position is the last that was given."""
 
 
-def position_of(reader: str) -> int:
+def get_position(reader: str) -> int:
     """How far it is; asking costs no lock, which would be written to disk."""
     found = EventCursor.objects.filter(name=reader).values_list("position", flat=True).first()
     return found or 0
 
 
-def lock(reader: str) -> int | None:
+def lock_cursor(reader: str) -> int | None:
     """How far it is, nobody else being it until the transaction ends; None: somebody is."""
     locked = sql.run("lock_event_cursor", reader=reader)
     if not locked:
@@ -22,6 +22,6 @@ def lock(reader: str) -> int | None:
     return locked[0][0] if locked else None
 
 
-def move(reader: str, position: int) -> None:
+def move_cursor(reader: str, position: int) -> None:
     """It is so far now; it has its lock."""
     EventCursor.objects.filter(name=reader).update(position=position)

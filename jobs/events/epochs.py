@@ -33,7 +33,7 @@ BEHIND = "log_behind"
 """The row of `KeptFigures` with readers that have seen more than the log holds."""
 
 
-def current() -> int:
+def current_epoch() -> int:
     """Return the number of the present epoch."""
     return EventEpoch.objects.aggregate(number=Max("number"))["number"] or 0
 
@@ -50,11 +50,11 @@ def first_seq(epoch: int) -> int:
 
 def log_end() -> int:
     """Return the last position that was given, whether or not its event is kept."""
-    return cursors.position_of(cursors.NUMBERING)
+    return cursors.get_position(cursors.NUMBERING)
 
 
 @transaction.atomic
-def start(*, seen: Iterable[int] = ()) -> EventEpoch:
+def start_epoch(*, seen: Iterable[int] = ()) -> EventEpoch:
     """Begin a new epoch beyond all positions that are known here or were ``seen`` elsewhere.
 
     Waits for the numberer's lock, so nothing is numbered meanwhile. To do it twice leaves out some
@@ -64,10 +64,10 @@ def start(*, seen: Iterable[int] = ()) -> EventEpoch:
     numbering = EventCursor.objects.select_for_update().get(name=cursors.NUMBERING)
     others = EventCursor.objects.exclude(name=cursors.NUMBERING)
     known = [numbering.position, *others.values_list("position", flat=True), *seen]
-    known += [reader["seen"] for reader in readers_ahead().values()]
+    known += [reader["seen"] for reader in list_readers_ahead().values()]
     number = max(
         (timezone.now() - ZERO) // timedelta(minutes=1),
-        current() + 1,
+        current_epoch() + 1,
         max(known) // SPAN + 1,  # of a clock that was ahead of ours
     )
     epoch = EventEpoch.objects.create(number=number, first_position=number * SPAN + 1)
@@ -79,13 +79,13 @@ def start(*, seen: Iterable[int] = ()) -> EventEpoch:
     return epoch
 
 
-def readers_ahead() -> dict[str, dict[str, int]]:
+def list_readers_ahead() -> dict[str, dict[str, int]]:
     """Return the readers that have seen more than the log holds: ``seen`` and ``end`` of each."""
     row = KeptFigures.objects.filter(name=BEHIND).first()
     return dict(row.value or {}) if row else {}
 
 
-def report_behind(reader: str, *, seen: int, end: int) -> None:
+def report_log_behind(reader: str, *, seen: int, end: int) -> None:
     """Raise the alarm that the log ends before what a reader has seen."""
     logger.error(
         "%s has seen position %d, and the log ends at %d: the database was set back. "

@@ -48,10 +48,10 @@ WAITING = (*PROBLEMS, TooManyConnectionsProblem)
 """The same where one may wait for events."""
 
 
-def head_of(user_id: UUID) -> Head:
+def get_head(user_id: UUID) -> Head:
     """Return how far the user's events go."""
     head = EventHead.objects.filter(user_id=user_id).first()
-    epoch = epochs.current()
+    epoch = epochs.current_epoch()
     if head is None:
         return Head(seq=0, hash=chain.BEFORE_THE_FIRST.hex(), oldest_seq=None, epoch=epoch)
     return Head(
@@ -68,7 +68,7 @@ def oldest_seq(user_id: UUID) -> int | None:
     return kept.values_list("seq", flat=True).first()
 
 
-def events_after(
+def list_events(
     *, user_id: UUID, after: int | None, limit: int = MAX_EVENTS, job_id: UUID | None = None
 ) -> list[Wire]:
     """The user's events after this seq, or of one job; None: from the oldest that is kept.
@@ -83,13 +83,13 @@ def events_after(
     found = list(kept.order_by("seq")[:limit])
     if after is not None:
         _check_after(user_id, after, found)
-    return [wire(row) for row in found]
+    return [to_wire(row) for row in found]
 
 
 def _check_after(user_id: UUID, after: int, page: list[UserEvent]) -> None:
     if page and page[0].seq == after + 1:
         return
-    head = head_of(user_id)
+    head = get_head(user_id)
     begins_at = epochs.first_seq(head.epoch)
     if after > head.seq:
         if after + 1 == begins_at:
@@ -128,7 +128,7 @@ def _check_epoch(user_id: UUID, after: int) -> None:
         raise EventsRemovedProblem(oldest=following.seq)
 
 
-def tail(*, position: int, limit: int) -> list[tuple[int, UUID, UUID, Wire]]:
+def list_events_of_all(*, position: int, limit: int) -> list[tuple[int, UUID, UUID, Wire]]:
     """Events of all users after a position: position, user, job, event."""
     return [
         (
@@ -153,7 +153,7 @@ def first_position() -> int:
     return UserEvent.objects.order_by("position").values_list("position", flat=True).first() or 0
 
 
-def wire(row: UserEvent) -> Wire:
+def to_wire(row: UserEvent) -> Wire:
     """The event as clients get it (`jobs.events.contract`)."""
     values: dict[str, Any] = {
         "seq": row.seq,

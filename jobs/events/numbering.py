@@ -13,14 +13,14 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from gpu_tasks.runtime.errors import AuteurError, policy_of
-from jobs import floors, sql
+from jobs import sql, watermarks
 from jobs.events import chain, cursors, epochs
 from jobs.events.contract import ENDS, AttemptData, EndData, EventError, EventType, JobData
 from jobs.events.log import WAKE_CHANNEL
 from jobs.failpoints import failpoint
 from jobs.models import Event
 from jobs.states import JobStatus
-from jobs.wake_signal import announce
+from jobs.wake_signal import publish_signal
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def number_events() -> int:
 
     An event that cannot be told is set aside: it must not hold back those of others.
     """
-    first = floors.current().event_id
+    first = watermarks.current_watermarks().event_id
     if not Event.objects.filter(pk__gte=first, set_aside_at=None).exists():
         return 0
     try:
@@ -82,27 +82,27 @@ def number_events() -> int:
         logger.exception("an event is set aside")
         return Event.objects.filter(pk=exc.event_id).update(set_aside_at=Now())
     if events:
-        announce(WAKE_CHANNEL, str(events[-1]["position"]))
+        publish_signal(WAKE_CHANNEL, str(events[-1]["position"]))
     return len(events)
 
 
 @transaction.atomic
 def _number_batch(first: int) -> list[dict[str, Any]]:
-    position = cursors.lock(cursors.NUMBERING)
+    position = cursors.lock_cursor(cursors.NUMBERING)
     if position is None:
         return []
     taken = sql.run("take_events", from_id=first, limit=BATCH, span=epochs.SPAN)
     rows = [_Taken(*row) for row in taken]
     if not rows:
         return []
-    floors.note_taken(rows[-1].id)
+    watermarks.note_numbered(rows[-1].id)
     events = _numbered(rows, position)
     sql.run(
         "number_events",
         events=json.dumps(events),
         synchronous_commit=settings.EVENTS_SYNCHRONOUS_COMMIT,
     )
-    cursors.move(cursors.NUMBERING, events[-1]["position"])
+    cursors.move_cursor(cursors.NUMBERING, events[-1]["position"])
     failpoint("before_numbered")
     return events
 

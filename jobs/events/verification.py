@@ -10,7 +10,7 @@ from django.db import transaction
 
 from jobs import sql
 from jobs.events import chain, epochs
-from jobs.ledger_audit import SHOWN_PER_RULE, TIME_LIMIT, consistently
+from jobs.ledger_audit import SHOWN_PER_RULE, TIME_LIMIT, consistent_snapshot
 from jobs.models import Event, EventEpoch, EventHead
 
 ROWS_AT_ONCE = 2000
@@ -48,13 +48,13 @@ class Report:
     """How often each rule is."""
 
 
-def verify(*, limit: int = SHOWN_PER_RULE, time_limit: timedelta = TIME_LIMIT) -> Report:
+def verify_event_log(*, limit: int = SHOWN_PER_RULE, time_limit: timedelta = TIME_LIMIT) -> Report:
     """Check all events as they stand at one instant; must not be called in a transaction.
 
     Of each rule at most ``limit`` findings are named. Whether something is missing before a user's
     first kept event cannot be known any more.
     """
-    with transaction.atomic(durable=True), consistently(time_limit):
+    with transaction.atomic(durable=True), consistent_snapshot(time_limit):
         return check(limit=limit)
 
 

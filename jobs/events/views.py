@@ -15,7 +15,7 @@ from auteur.api.views import APIView
 from jobs import queries
 from jobs.events import log
 from jobs.events.contract import EventPage, Head
-from jobs.events.log import MAX_EVENTS, MAX_SEQ, MAX_WAIT_SECONDS, events_after, head_of
+from jobs.events.log import MAX_EVENTS, MAX_SEQ, MAX_WAIT_SECONDS, get_head, list_events
 
 DEFAULT_EVENTS = 100
 PROBLEMS = (
@@ -83,7 +83,7 @@ class JobEventsView(APIView):
     )
     def get(self, request: Request, job_id: UUID) -> Response:
         """A page of events."""
-        job = queries.job_of(user_id=user_id(request), job_id=job_id)
+        job = queries.get_job(user_id=user_id(request), job_id=job_id)
         return _page(request, job_id=job.pk)
 
 
@@ -96,12 +96,12 @@ class EventHeadView(APIView):
     @extend_schema(summary="See how far your events go, and their hash", responses=Head)
     def get(self, request: Request) -> Response:
         """The last event's number and hash."""
-        return Response(head_of(user_id(request)).model_dump(mode="json"))
+        return Response(get_head(user_id(request)).model_dump(mode="json"))
 
 
 def _page(request: Request, **of: UUID) -> Response:
     query = EventQuery(data=request.query_params)
     query.is_valid(raise_exception=True)
     given = query.validated_data
-    page = events_after(user_id=user_id(request), after=given["after"], limit=given["limit"], **of)
+    page = list_events(user_id=user_id(request), after=given["after"], limit=given["limit"], **of)
     return Response({"events": page})

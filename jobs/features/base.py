@@ -133,7 +133,7 @@ class Feature:
     @property
     def rates(self) -> Mapping[str, int]:
         """The tariff, with the numbers that are set (`FEATURE_PRICES`) in place of its own."""
-        return {**self.tariff, **rates_set(self.name)}
+        return {**self.tariff, **configured_rates(self.name)}
 
     @property
     def least_price(self) -> int:
@@ -237,7 +237,7 @@ class Feature:
         if self.making and (outputs := self.outputs(parameters)):
             title = self.title(parameters, files.sources_of(attempt.job))
             statement = files.statement_of(attempt, self.making, self.most_bytes(parameters))
-            output["media"] = files.inspected(attempt, outputs, title, statement)
+            output["media"] = files.inspect_outputs(attempt, outputs, title, statement)
         return output
 
     def delivers(self, output: Mapping[str, Any]) -> bool:
@@ -247,7 +247,7 @@ class Feature:
     def deliver(self, job: Job, output: dict[str, Any]) -> None:
         """Put the output where it belongs; called again, it does nothing more."""
         if "media" in output:
-            files.store(job, output)
+            files.store_media(job, output)
 
 
 def _file_field(parameter: str) -> str:
@@ -269,7 +269,7 @@ class ValidatedParameters(dict[str, Any]):
         self.waits_for_media = waits_for_media
 
 
-def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def to_stored_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Validated parameters as they are stored: rows by their ids."""
     return {
         name: str(value.pk) if isinstance(value, models.Model) else value
@@ -277,7 +277,7 @@ def plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def rates_set(feature: str) -> dict[str, int]:
+def configured_rates(feature: str) -> dict[str, int]:
     """The numbers of a feature's tariff that `FEATURE_PRICES` holds."""
     own = f"{feature}."
     return {

@@ -6,11 +6,11 @@ from typing import Any, cast
 
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from jobs.models import Attempt, Job
-from jobs.step_leases import renewing
+from jobs.step_leases import build_lease_renewer
 from media import results
 from media.content_types import ACCEPTED
 from media.models import MediaFile, MediaStatus, VoiceClone
-from media.provenance.source_types import Making, known, source_type_of
+from media.provenance.source_types import Making, find_source_type, source_type_of
 from media.provenance.statements import MAX_SOURCES, Source, Statement
 
 RESULT_KEY = "result_key"
@@ -81,7 +81,7 @@ def writes_of(attempt: Attempt, outputs: Sequence[Output]) -> list[Write]:
     ]
 
 
-def promised(attempt: Attempt) -> Iterator[Write]:
+def list_writes(attempt: Attempt) -> Iterator[Write]:
     """What an attempt's call may write, by the payload that `prepare` has stored."""
     for value in (attempt.payload or {}).values():
         for one in value if isinstance(value, list) else [value]:
@@ -95,18 +95,18 @@ def sources_of(job: Job) -> list[MediaFile]:
     return [found[media_id] for media_id in job.media_ids if media_id in found]
 
 
-def inspected(
+def inspect_outputs(
     attempt: Attempt, outputs: Sequence[Output], title: str, statement: Statement
 ) -> list[dict[str, Any]]:
     """The files that the attempt has written, each inspected, signed, and named for people."""
     payload = cast(dict[str, Any], attempt.payload)
     written = payload["results"] if "results" in payload else [payload["result"]]
     return [
-        results.inspected(
+        results.inspect_result(
             job_id=attempt.job_id,
             place=place,
-            tick=renewing(attempt),
-            made=results.Made(
+            tick=build_lease_renewer(attempt),
+            made=results.WrittenFile(
                 key=file["write"]["key"],
                 content_type=one.content_type,
                 name=results.name_for_people(
@@ -146,17 +146,17 @@ def _source(media: MediaFile) -> Source:
         content_type=media.mime_type,
         object_key=media.r2_key,
         size_bytes=media.file_size_bytes or 0,
-        source_type=known(said.get("digital_source_type")),
+        source_type=find_source_type(said.get("digital_source_type")),
     )
 
 
-def store(job: Job, output: Mapping[str, Any]) -> None:
+def store_media(job: Job, output: Mapping[str, Any]) -> None:
     """Make media of the inspected files, with their lineage.
 
-    Raises as `media.results.store` does.
+    Raises as `media.results.store_results` does.
     """
     voice_id = job.parameters.get("voice_id")
-    results.store(
+    results.store_results(
         user_id=job.user_id,
         project_id=job.project_id,
         files=output["media"],

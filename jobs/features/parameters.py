@@ -13,11 +13,11 @@ from rest_framework import serializers
 
 from auteur.api.problems import NotFoundProblem, Problem, Resource
 from auteur.api.unknown_fields import RequestSerializer
-from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS, readable
+from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS, to_readable
 from jobs.webhooks.addresses import CallableURLField
-from media.access import owned_media, owned_voice
-from media.consents.giving import ConsentRequiredProblem, is_given
+from media.access import get_media, get_voice
 from media.consents.models import ConsentKind
+from media.consents.records import ConsentRequiredProblem, has_consent
 from media.models import MediaFile, MediaStatus, MediaType, Upload, VoiceClone
 from projects.models import Project
 
@@ -90,7 +90,7 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         """The media file; 404 if it is not the user's, 422 if it cannot be used."""
         media_id = _Id().to_internal_value(data)
         try:
-            media = owned_media(user_id=self.context["user_id"], media_id=media_id)
+            media = get_media(user_id=self.context["user_id"], media_id=media_id)
         except NotFoundProblem as exc:
             raise NotFoundProblem(Resource.MEDIA_FILE, field=self.field_name) from exc
         if not _wait_for_check(media, self.context):
@@ -114,7 +114,7 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
             no_longer_than(self.longest_ms(), media, field=self.field_name or "")
 
     def _check_consent(self, kind: ConsentKind, media: MediaFile) -> None:
-        if not is_given(kind=kind, media=media):
+        if not has_consent(kind=kind, media=media):
             raise ConsentRequiredProblem(field=self.field_name or "", kind=kind)
 
     def _refuse(self, code: str, detail: str) -> None:
@@ -166,7 +166,7 @@ class VoiceField(serializers.Field[VoiceClone, str, str, Any]):
         """The voice; 404 if it is not the user's, 422 if it cannot be used."""
         voice_id = _Id().to_internal_value(data)
         try:
-            voice = owned_voice(user_id=self.context["user_id"], voice_id=voice_id)
+            voice = get_voice(user_id=self.context["user_id"], voice_id=voice_id)
         except NotFoundProblem as exc:
             raise NotFoundProblem(Resource.VOICE, field=self.field_name) from exc
         if voice.status != MediaStatus.READY and not _wait_for_check(voice, self.context):
@@ -302,7 +302,7 @@ class PromptField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         """The prompt as models get it; 400 where nothing of it can be read."""
-        line = readable(super().to_internal_value(data))
+        line = to_readable(super().to_internal_value(data))
         if not line:
             self.fail("blank")
         return line

@@ -26,7 +26,7 @@ def features() -> Mapping[str, Feature]:
     return found
 
 
-def feature_of(name: str) -> Feature:
+def get_feature(name: str) -> Feature:
     """The feature of a job's ``type``; raises ``KeyError`` for one no longer declared."""
     return features()[name]
 
@@ -36,7 +36,7 @@ def problems_of_features() -> tuple[type[Problem], ...]:
     return tuple(problem for feature in features().values() for problem in feature.problems)
 
 
-def stored_apart() -> dict[str, list[str]]:
+def list_stored_apart() -> dict[str, list[str]]:
     """By type, the names of what its jobs' outputs have in an object alone."""
     return {name: sorted(one.stored_apart) for name, one in features().items() if one.stored_apart}
 

@@ -15,7 +15,7 @@ from jobs.features.base import Feature
 from jobs.features.files import Output, Read, Write
 from jobs.features.parameters import Parameters, ProjectField
 from jobs.models import Attempt, Job
-from jobs.renders import PROBLEMS, timeline_of
+from jobs.renders import PROBLEMS, take_timeline_snapshot
 from media.models import MediaFile
 from media.provenance.source_types import ASSEMBLED
 from projects.models import Project
@@ -51,7 +51,7 @@ class RenderParameters(Parameters):
         """The timeline as it is now is what will be rendered, and charged."""
         attrs = super().validate(attrs)
         attrs.setdefault("resolution", attrs["project_id"].resolution)
-        attrs["timeline"] = timeline_of(attrs, self.context.get("budget"), FEATURE.price)
+        attrs["timeline"] = take_timeline_snapshot(attrs, self.context.get("budget"), FEATURE.price)
         return attrs
 
 
@@ -94,8 +94,8 @@ class _Render(Feature):
         project = Project.objects.filter(pk=parameters["project_id"], user_id=job.user_id).first()
         if project is None:
             raise EngineError(ErrorCode.INPUT_INVALID, "The project has been deleted.")
-        output = timelines.output_of(parameters)
-        needed = timelines.inputs_of(
+        output = timelines.build_output(parameters)
+        needed = timelines.list_inputs(
             project, timeline=parameters["timeline"]["name"], output=output
         )
         return super().prepare(job, attempt) | {

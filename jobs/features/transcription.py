@@ -102,7 +102,7 @@ class _Transcription(Feature):
         if job.project_id is None:
             return
         try:
-            transcript.merge(
+            transcript.merge_transcript(
                 project_id=job.project_id,
                 user_id=job.user_id,
                 media_file_id=job.media_ids[0],

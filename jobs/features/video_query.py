@@ -51,7 +51,9 @@ def _transcript_of(job: Job) -> list[dict[str, Any]] | None:
     if job.project_id is None:
         return None
     try:
-        known = transcript.read(project_id=job.project_id, user_id=job.user_id)["segments"]
+        known = transcript.read_transcript(project_id=job.project_id, user_id=job.user_id)[
+            "segments"
+        ]
     except NotFoundProblem:
         return None  # deleted meanwhile
     said = [

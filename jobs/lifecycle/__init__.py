@@ -30,7 +30,7 @@ from jobs.lifecycle.steps import (
     hand_over,
     mark_errored,
     requeue,
-    wake_left_by,
+    wake_jobs_of_dead_workers,
 )
 
 __all__ = [
@@ -57,6 +57,6 @@ __all__ = [
     "report_progress",
     "requeue",
     "requeue_job",
-    "wake_left_by",
+    "wake_jobs_of_dead_workers",
     "writing_attempt",
 ]

@@ -12,10 +12,10 @@ from django.db import transaction
 from django.db.models import Min
 from django.db.models.functions import Coalesce, Now
 
-from jobs import floors, sql
+from jobs import sql, watermarks
 from jobs.deadlines import OUTAGE_ALLOWANCE, START_GRACE
 from jobs.features.base import Feature
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.lifecycle.locking import (
     JobFinishedProblem,
     JobWaitsForMediaProblem,
@@ -51,7 +51,7 @@ class AttemptCount:
 
 def count_attempts(*, job: Job) -> AttemptCount:
     """Count a locked job's attempts, the present one included."""
-    bound = feature_of(job.type).run_limit + OUTAGE_ALLOWANCE
+    bound = get_feature(job.type).run_limit + OUTAGE_ALLOWANCE
     (row,) = sql.run("count_attempts_of", job_id=job.pk, bound=bound, start_grace=START_GRACE)
     return AttemptCount(*row)
 
@@ -73,7 +73,7 @@ def begin_first_attempts(
     Attempts of the types ``with_room`` are taken by the caller, and due again after ``again``; the
     others are due.
     """
-    limits, floor = settings.MAX_IN_FLIGHT_BY_PLAN, floors.current().of(gpu_class)
+    limits, floor = settings.MAX_IN_FLIGHT_BY_PLAN, watermarks.current_watermarks().of(gpu_class)
     admitted: list[Any] = sql.run(
         "admit",
         features=json.dumps([_admission(feature, with_room) for feature in types]),
@@ -111,7 +111,7 @@ def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
     The run deadline starts anew when the attempt is dispatched; until then the job has its absolute
     bound, or that of its start if nothing has been dispatched yet.
     """
-    feature = feature_of(job.type)
+    feature = get_feature(job.type)
     number = 1
     if job.attempt is not None:
         number = job.attempt.number + 1

@@ -15,7 +15,7 @@ from jobs.deadlines import OUTAGE_ALLOWANCE
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Attempt
-from jobs.progress import Told, push_on_commit
+from jobs.progress import ProgressReport, push_on_commit
 from jobs.states import MAY_RUN, NOT_STARTED, OPEN, AttemptState, JobStatus
 from jobs.wake_signal import wake_on_commit
 
@@ -128,7 +128,7 @@ def report_progress(
         leases=_leases(),
     )
     if told:
-        push_on_commit(Told(*told[0]))
+        push_on_commit(ProgressReport(*told[0]))
     else:
         _reporting_attempt(attempt_id, call_id)
 

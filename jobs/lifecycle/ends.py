@@ -13,10 +13,10 @@ from auteur import ids
 from auteur.api.problems import NotFoundProblem
 from credits import ledger, spending
 from gpu_tasks.runtime.errors import ErrorCode
-from jobs import sql, wording
-from jobs.cancels import CAUSED_BY_USER, count_end
+from jobs import ledger_descriptions, sql
+from jobs.cancels import CAUSED_BY_USER, count_ended_job
 from jobs.errors import JobError
-from jobs.features.registry import features, stored_apart
+from jobs.features.registry import features, list_stored_apart
 from jobs.lifecycle.locking import JobFinishedProblem, end_attempt, is_too_late, lock_job, record
 from jobs.models import Attempt, Job
 from jobs.states import CLAIMED, FINALIZE, OPEN, AttemptState, JobStatus, Step
@@ -66,7 +66,7 @@ def _complete(
         holder=worker,
         partly=partly,
         values=json.dumps(given),
-        stored_apart=json.dumps(stored_apart()),
+        stored_apart=json.dumps(list_stored_apart()),
     )
     transaction.on_commit(lambda: _log_completed(ended))
     return [attempt_id for attempt_id, _ in ended]
@@ -81,8 +81,8 @@ def _refund_unused(completed: Iterable[Attempt]) -> None:
     # Accounts in order, for another worker may be completing jobs of the same users.
     for attempt in sorted(partly, key=lambda each: each.job.user_id):
         job, amount = attempt.job, _unused(attempt)
-        reason = wording.unused(amount, cost=job.credits_cost)
-        _refund(job, amount, wording.refunded(job, JobStatus.COMPLETED, reason))
+        reason = ledger_descriptions.describe_unused(amount, cost=job.credits_cost)
+        _refund(job, amount, ledger_descriptions.describe_refund(job, JobStatus.COMPLETED, reason))
 
 
 def _unused(attempt: Attempt) -> int:
@@ -118,7 +118,7 @@ def fail(
         return False
     if attempt.state in CLAIMED and worker not in (None, attempt.worker):
         return False
-    refunds = count_end(job=job, attempt=attempt, code=error.code)
+    refunds = count_ended_job(job=job, attempt=attempt, code=error.code)
     has_grace = error.code not in CAUSED_BY_USER
     _end(job, JobStatus.FAILED, error, refunds=refunds, has_grace=has_grace)
     return True
@@ -162,7 +162,7 @@ def cancel(
     if is_too_late(job):
         raise JobFinishedProblem
     error = JobError.of(ErrorCode.CANCELLED)
-    refunds = not is_limited or count_end(
+    refunds = not is_limited or count_ended_job(
         job=job, attempt=job.attempt, code=error.code, without_refund=without_refund
     )
     _end(job, JobStatus.CANCELLED, error, refunds=refunds, by=by, reason=reason)
@@ -180,7 +180,7 @@ def _end(
     **event: Any,
 ) -> None:
     amount = job.credits_cost if refunds else 0
-    message = error.message if refunds else wording.kept(error.message)
+    message = error.message if refunds else ledger_descriptions.describe_kept_price(error.message)
     stored_error = {"error_code": error.code, "error_message": message}
     if job.attempt is not None:
         end_attempt(job.attempt, state=status.value, worker=None, **stored_error)
@@ -188,11 +188,11 @@ def _end(
         status=status, credits_refunded=amount > 0, wake_at=None, completed_at=Now(), **stored_error
     )
     if amount > 0:
-        description = wording.refunded(job, status, error.message)
+        description = ledger_descriptions.describe_refund(job, status, error.message)
         _refund(job, amount, description, has_grace=has_grace)
     if job.attempt is None:
         _lower_queue_cursor(job)
-    record(job, status.value, error_code=error.code, **event, **ids.of_request())
+    record(job, status.value, error_code=error.code, **event, **ids.request_id())
     values = (job.pk, job.attempt_id, status.value, error.code)
     transaction.on_commit(lambda: logger.info("job %s, attempt %s: %s, %s", *values))
 
@@ -218,4 +218,6 @@ def _refund(job: Job, amount: int, description: str, *, has_grace: bool = False)
         has_grace=has_grace,
     )
     if job.api_key_id is not None:
-        spending.give_back(api_key_id=job.api_key_id, amount=amount, charged_at=job.created_at)
+        spending.refund_spending(
+            api_key_id=job.api_key_id, amount=amount, charged_at=job.created_at
+        )

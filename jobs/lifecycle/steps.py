@@ -115,7 +115,7 @@ def requeue(
     )
 
 
-def wake_left_by(workers: Collection[str]) -> int:
+def wake_jobs_of_dead_workers(workers: Collection[str]) -> int:
     """Have it looked at now what these dead workers held, and what may have died with them in a
     message: what was published and nobody has claimed. Returns how many jobs that are.
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
 
-from auteur.database.ordering import Lately
+from auteur.database.ordering import TimeAtUtc
 
 WAITS = Q(status="pending", attempt__isnull=True)
 UNSUCCESSFUL = Q(status__in=["failed", "cancelled"])
@@ -33,16 +33,16 @@ INDEXES = [
         name="jobs_of_project",
     ),
     models.Index(fields=["attempt"], condition=Q(attempt__isnull=False), name="jobs_of_attempt"),
-    models.Index(Lately("created_at").desc(), name="jobs_lately"),
+    models.Index(TimeAtUtc("created_at").desc(), name="jobs_lately"),
     models.Index(
         "status",
-        Lately("created_at").desc(),
+        TimeAtUtc("created_at").desc(),
         condition=UNSUCCESSFUL,
         name="jobs_unsuccessful_lately",
     ),
     models.Index(
         "error_code",
-        Lately("created_at").desc(),
+        TimeAtUtc("created_at").desc(),
         condition=Q(error_code__isnull=False),
         name="jobs_in_error_lately",
     ),

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from django.db import transaction
 
 from gpu_tasks.runtime.contract import GpuClass
-from jobs import circuits, floors, lifecycle, sql
+from jobs import circuits, lifecycle, sql, watermarks
 from jobs.capacity import class_limit
 from jobs.circuits import OpenCircuit
 from jobs.features.base import Feature
@@ -49,7 +49,9 @@ def admit(*, with_room: Collection[str]) -> list[tuple[WakeUp, bool]]:
 def _classes_with_waiting_jobs(types: Collection[Feature]) -> list[GpuClass]:
     if not types:
         return []
-    ranks, times = zip(*(floors.current().of(name).waiting_from for name in GpuClass), strict=True)
+    ranks, times = zip(
+        *(watermarks.current_watermarks().of(name).waiting_from for name in GpuClass), strict=True
+    )
     rows = sql.run(
         "classes_with_waiting_jobs",
         classes=list(GpuClass),

@@ -31,7 +31,7 @@ STOP_FORGOTTEN_AFTER = timedelta(hours=1)
 
 def follow() -> int:
     """Poll the calls that are due and stop those that nobody wants; returns how many."""
-    if ids := due.to_poll():
+    if ids := due.claim_polls():
         attempts = Attempt.objects.select_related("job").filter(pk__in=ids)
         # By the database's clock: this machine's may be wrong.
         poll(attempts.annotate(is_lease_over=Q(lease_expires_at__lte=Now())))

@@ -4,9 +4,9 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from jobs import figures
+from jobs import cached_figures
 from media.provenance.certificates import UnusableCertificateError
-from media.provenance.credentials import identity
+from media.provenance.credentials import get_identity
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ LOOK_SECONDS = 60.0
 
 def warn_about_certificate() -> int:
     """Log, once per threshold and day, that the certificate ends soon or cannot sign. Return 0."""
-    figures.renew(NAME, _warn, every=CHECK_EVERY)
+    cached_figures.refresh_figures(NAME, _warn, every=CHECK_EVERY)
     return 0
 
 
@@ -27,7 +27,7 @@ def _warn(previous: Any) -> dict[str, Any] | None:
     now = datetime.now(UTC)
     warning: dict[str, Any] = {"day": now.date().isoformat()}
     try:
-        signer = identity()
+        signer = get_identity()
         if signer is None:
             return None
         signer.check(now)

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from datetime import timedelta
 
-from jobs import figures, sql
+from jobs import cached_figures, sql
 
 NAME = "clock_skew"
 STORE_SECONDS = 60.0
@@ -26,6 +26,6 @@ def store(seconds: float) -> int:
 
 def stored() -> Iterator[tuple[str, float]]:
     """Return each machine's name with its skew in seconds."""
-    figure = figures.read(NAME)
+    figure = cached_figures.read_figures(NAME)
     for host, entry in (figure.value if figure else {}).items():
         yield host, float(entry["seconds"])

@@ -10,10 +10,10 @@ from uuid import UUID
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from jobs import floors, sql
-from jobs.deadlines import DELIVERY_LIMIT, START_GRACE, in_time
+from jobs import sql, watermarks
+from jobs.deadlines import DELIVERY_LIMIT, START_GRACE, is_in_time
 from jobs.features.registry import features
-from jobs.publishing import WakeUp, queues_with_room
+from jobs.publishing import WakeUp, queues_with_capacity
 from jobs.states import COMPLETED_QUEUE, COMPLETED_STATES, FEATURE_STATES, AttemptState
 
 TAKEN_AT_ONCE = 500
@@ -25,30 +25,30 @@ PLAIN_STATES = (*FEATURE_STATES, *COMPLETED_STATES, AttemptState.RUNNING)
 """States in which there is nothing to decide: the attempt is woken, or its call polled."""
 
 
-def types_with_room(room: Collection[str]) -> list[str]:
+def types_with_capacity(room: Collection[str]) -> list[str]:
     """The features whose first steps' queue is one of these."""
     return [feature.name for feature in features().values() if feature.queue in room]
 
 
-def to_wake(room: Collection[str] | None = None) -> list[WakeUp]:
+def claim_wake_ups(room: Collection[str] | None = None) -> list[WakeUp]:
     """Due attempts of the steps whose queues have ``room``; without one it is asked for, which
     raises one of ``BROKER_OUTAGES``.
     """
     if room is None:
-        room = queues_with_room()
-    return take(
+        room = queues_with_capacity()
+    return claim_due(
         states=FEATURE_STATES,
-        types=types_with_room(room),
+        types=types_with_capacity(room),
         states_of_all=COMPLETED_STATES if COMPLETED_QUEUE in room else (),
     )
 
 
-def to_poll() -> list[UUID]:
+def claim_polls() -> list[UUID]:
     """Due attempts whose calls run."""
-    return [due.attempt_id for due in take(states_of_all=[AttemptState.RUNNING])]
+    return [due.attempt_id for due in claim_due(states_of_all=[AttemptState.RUNNING])]
 
 
-def take(
+def claim_due(
     *,
     states: Collection[AttemptState] = (),
     types: Collection[str] = (),
@@ -67,7 +67,7 @@ def take(
         types=list(types),
         states_of_all=list(states_of_all),
         all_types=list(features()),
-        from_wake_at=floors.current().wake_at,
+        from_wake_at=watermarks.current_watermarks().wake_at,
         at_once=TAKEN_AT_ONCE,
         again=AGAIN_AFTER,
         max_again=MAX_AGAIN_AFTER,
@@ -79,8 +79,12 @@ def take(
     ]
 
 
-def to_decide() -> Q:
+def needs_decision() -> Q:
     """Due jobs that no call of `take` finds: there is something to decide about them."""
-    plain = Q(attempt__state__in=PLAIN_STATES, type__in=list(features())) & in_time()
-    due = Q(wake_at__gte=floors.current().wake_at, wake_at__lte=Now(), attempt__isnull=False)
+    plain = Q(attempt__state__in=PLAIN_STATES, type__in=list(features())) & is_in_time()
+    due = Q(
+        wake_at__gte=watermarks.current_watermarks().wake_at,
+        wake_at__lte=Now(),
+        attempt__isnull=False,
+    )
     return due & ~plain

@@ -19,7 +19,7 @@ from auteur import liveness
 from auteur.api import idempotency
 from auteur.api.problems import DATABASE_OUTAGES, OUTAGES
 from auteur.broker import BROKER_OUTAGES
-from jobs import circuits, floors, heartbeat, lifecycle, publishing
+from jobs import circuits, heartbeat, lifecycle, publishing, watermarks
 from jobs.events.numbering import number_events
 from jobs.failpoints import failpoint
 from jobs.models import Job
@@ -29,9 +29,9 @@ from jobs.orchestrator import (
     certificate,
     clock_skew,
     due,
-    further,
     media_waits,
     media_work,
+    periodic,
     repair,
     sweeping,
 )
@@ -77,9 +77,9 @@ def wake() -> int:
     Raises one of ``BROKER_OUTAGES`` where the broker is away. Nothing is admitted then: nobody
     could work on it.
     """
-    room = publishing.queues_with_room()
-    admitted = admission.admit(with_room=due.types_with_room(room))
-    wake_ups = [wake_up for wake_up, taken in admitted if taken] + due.to_wake(room)
+    room = publishing.queues_with_capacity()
+    admitted = admission.admit(with_room=due.types_with_capacity(room))
+    wake_ups = [wake_up for wake_up, taken in admitted if taken] + due.claim_wake_ups(room)
     while not _given_up.empty():
         wake_ups.append(_given_up.get())
     if wake_ups:
@@ -96,10 +96,10 @@ def decide() -> int:
     return found.seen
 
 
-def mourn() -> int:
+def reap_dead_workers() -> int:
     """Have what lay with workers that have died on this machine looked at; returns always 0."""
-    if gone := heartbeat.forget_dead():
-        left = lifecycle.wake_left_by(gone)
+    if gone := heartbeat.delete_dead_workers():
+        left = lifecycle.wake_jobs_of_dead_workers(gone)
         logger.warning("%d workers have died, %d jobs are looked at", len(gone), left)
     return 0
 
@@ -119,12 +119,12 @@ def sweep() -> int:
             raise
         except Exception:
             logger.exception("job %s cannot be given up", job_id)
-    heartbeat.forget_old()
-    idempotency.forget_old()
+    heartbeat.delete_stale_workers()
+    idempotency.delete_expired_keys()
     return 0
 
 
-def tidy() -> int:
+def delete_unused() -> int:
     """Remove what nobody will use; not in `sweep`, for a storage that hangs must delay no job."""
     return sweeping.sweep_all()
 
@@ -147,19 +147,19 @@ def _run_all(stop: threading.Event, watch: liveness.DatabaseWatch) -> None:
     loops = (
         (_until_many(wake), _until_told(wake_signal)),
         (decide, rest(POLL_SECONDS)),
-        (mourn, rest(DEATHS_SECONDS)),
+        (reap_dead_workers, rest(DEATHS_SECONDS)),
         (_until_many(number_events), rest(NUMBER_SECONDS)),
-        (floors.look, rest(FLOOR_SECONDS)),
-        (circuits.watch, rest(CIRCUIT_SECONDS)),
+        (watermarks.raise_watermarks, rest(FLOOR_SECONDS)),
+        (circuits.update_circuits, rest(CIRCUIT_SECONDS)),
         (calls.follow, rest(POLL_SECONDS)),
         (media_work.wake_media, rest(MEDIA_SECONDS)),
         (media_waits.queue_checked_jobs, rest(POLL_SECONDS)),
         (sweep, rest(SWEEP_SECONDS)),
-        (tidy, rest(TIDY_SECONDS)),
+        (delete_unused, rest(TIDY_SECONDS)),
         (watch.check, rest(settings.HEARTBEAT_SECONDS)),
         (store_clock_skew, rest(clock_skew.STORE_SECONDS)),
         (certificate.warn_about_certificate, rest(certificate.LOOK_SECONDS)),
-        *((work, rest(seconds)) for work, seconds in further.WORK),
+        *((work, rest(seconds)) for work, seconds in periodic.WORK),
     )
     threads = [
         threading.Thread(target=_repeat, args=(work, idle, stop), name=work.__name__)

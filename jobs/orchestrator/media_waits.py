@@ -16,11 +16,11 @@ from rest_framework.exceptions import APIException
 from auteur.api.problems import OUTAGES, NotFoundProblem, UnavailableProblem
 from credits import ledger, spending
 from gpu_tasks.runtime.errors import ErrorCode
-from jobs import lifecycle, sql, submission, wording
+from jobs import ledger_descriptions, lifecycle, sql, submission
 from jobs.errors import JobError
 from jobs.failpoints import failpoint
-from jobs.features.base import plain
-from jobs.features.registry import feature_of, features
+from jobs.features.base import to_stored_parameters
+from jobs.features.registry import features, get_feature
 from jobs.models import Job
 from jobs.status import waits_for
 from jobs.wake_signal import wake_on_commit
@@ -94,8 +94,8 @@ def _charge_and_queue(job: Job) -> None:
 
     Raises what a submission is refused with.
     """
-    feature = feature_of(job.type)
-    parameters = submission.read_parameters(
+    feature = get_feature(job.type)
+    parameters = submission.parse_parameters(
         feature=feature, user_id=job.user_id, data=feature.given(job)
     )
     cost = feature.price(parameters)
@@ -107,9 +107,11 @@ def _charge_and_queue(job: Job) -> None:
         "cost": cost,
         "price_version": feature.price_version,
         "derived_params": {
-            name: value for name, value in plain(parameters).items() if name not in parameters.given
+            name: value
+            for name, value in to_stored_parameters(parameters).items()
+            if name not in parameters.given
         },
-        "description": wording.charged(feature.name),
+        "description": ledger_descriptions.describe_charge(feature.name),
     }
     values: dict[str, Any] = {"jobs": json.dumps([row]), "user_id": job.user_id}
     try:
@@ -118,7 +120,7 @@ def _charge_and_queue(job: Job) -> None:
         else:
             sql.run("queue_checked_by_key", api_key_id=job.api_key_id, **values)
     except IntegrityError as exc:
-        raise submission.refusal(
+        raise submission.build_problem(
             exc, user_id=job.user_id, api_key_id=job.api_key_id, required=cost
         ) from exc
 

@@ -18,12 +18,12 @@ def wake_media() -> int:
 def _wake(work: Work) -> int:
     lost = work.leases.expire()
     due = work.leases.take_due(_room(work))
-    leases.wake(work.queue, {row_id: {"queue": work.queue} for row_id in due})
+    leases.wake_rows(work.queue, {row_id: {"queue": work.queue} for row_id in due})
     return lost + len(due)
 
 
 def _room(work: Work) -> int:
-    waiting = broker.waiting_in([work.queue])[work.queue]
+    waiting = broker.count_messages([work.queue])[work.queue]
     at_once = work.at_once()
     if at_once is None:
         return MAX_WAITING - waiting

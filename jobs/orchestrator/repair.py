@@ -13,12 +13,12 @@ from django.db.models.functions import Now
 from auteur import liveness
 from auteur.api.problems import OUTAGES
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
-from jobs import circuits, figures, heartbeat, lifecycle
-from jobs.deadlines import in_time
+from jobs import cached_figures, circuits, heartbeat, lifecycle
+from jobs.deadlines import is_in_time
 from jobs.errors import JobError
-from jobs.features.registry import feature_of, features
+from jobs.features.registry import features, get_feature
 from jobs.models import Attempt, Job
-from jobs.orchestrator.due import AGAIN_AFTER, MAX_AGAIN_AFTER, to_decide
+from jobs.orchestrator.due import AGAIN_AFTER, MAX_AGAIN_AFTER, needs_decision
 from jobs.publishing import WakeUp
 from jobs.states import HAS_OUTCOME, HOLDING, AttemptState
 
@@ -58,25 +58,27 @@ def reconcile() -> Reconciled:
     """Decide about every due job that is not simply to be woken or polled."""
     jobs = list(
         Job.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
-        .filter(to_decide())
+        .filter(needs_decision())
         .order_by("wake_at", "pk")[:DECIDED_AT_ONCE]
     )
     found = Reconciled(seen=len(jobs))
     # Not joined above: those would be as they were before their jobs were locked.
-    within = Case(When(in_time(job="job__", attempt=""), then=Value(True)), default=Value(False))
+    within = Case(When(is_in_time(job="job__", attempt=""), then=Value(True)), default=Value(False))
     # By the database's clock: this machine's may be wrong.
     is_lease_over = Q(lease_expires_at=None) | Q(lease_expires_at__lte=Now())
     attempts = Attempt.objects.annotate(is_in_time=within, is_lease_over=is_lease_over).in_bulk(
         [job.attempt_id for job in jobs]
     )
-    living = heartbeat.living({a.worker for a in attempts.values() if a.worker})
+    living = heartbeat.list_living({a.worker for a in attempts.values() if a.worker})
     # Refunds lock accounts: in the same order in every orchestrator.
     for job in sorted(jobs, key=lambda each: (each.user_id, each.pk)):
         if job.attempt_id is not None:
             job.attempt = attempts[job.attempt_id]
             _try_to_decide(job, job.attempt, living, found)
     if found.undelivered:
-        figures.add_undelivered(found.undelivered)  # the last lock: no account is locked after it
+        cached_figures.add_undelivered(
+            found.undelivered
+        )  # the last lock: no account is locked after it
     return found
 
 
@@ -106,7 +108,7 @@ def _decide(job: Job, attempt: Attempt, living: set[str], found: Reconciled) -> 
     elif is_late:
         _give_up_delivery(attempt, found)
     else:
-        feature_of(job.type)  # raises where it is no longer declared: the job waits for it
+        get_feature(job.type)  # raises where it is no longer declared: the job waits for it
 
 
 def _give_up_delivery(attempt: Attempt, found: Reconciled) -> None:
@@ -142,7 +144,7 @@ def _expire_lost(attempt: Attempt, living: set[str]) -> None:
 
 
 def _retry_or_fail(job: Job, attempt: Attempt, found: Reconciled) -> None:
-    feature = feature_of(job.type)
+    feature = get_feature(job.type)
     error = JobError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
     count = lifecycle.count_attempts(job=job)
     may_retry = (

@@ -65,27 +65,27 @@ def _remove(sweep: Sweep) -> int:
     return removed
 
 
-def old_calls() -> QuerySet[LocalCall]:
+def list_old_calls() -> QuerySet[LocalCall]:
     """Local calls that ended long ago, but for those of current attempts."""
     current = current_attempts().filter(pk=OuterRef("attempt_id"))
     return LocalCall.objects.filter(~Exists(current), finished_at__lte=Now() - CALLS_KEPT)
 
 
 @transaction.atomic
-def remove_old_calls() -> int:
+def delete_old_calls() -> int:
     """Remove some of the `old_calls`, the oldest first; returns how many."""
-    held = old_calls().select_for_update(skip_locked=True).order_by("finished_at")
+    held = list_old_calls().select_for_update(skip_locked=True).order_by("finished_at")
     found = list(held.values_list("pk", flat=True)[:CALLS_AT_ONCE])
     return LocalCall.objects.filter(pk__in=found).delete()[0]
 
 
-def old_events() -> QuerySet[UserEvent]:
+def list_old_events() -> QuerySet[UserEvent]:
     """Events of the numbered log that are no longer kept."""
     kept = timedelta(days=settings.EVENTS_KEPT_DAYS)
     return UserEvent.objects.filter(created_at__lt=Now() - kept)
 
 
-def remove_old_events() -> int:
+def delete_old_events() -> int:
     """Remove some of the `old_events`, the oldest first; returns how many.
 
     Where they are archived, `jobs.archive` does it.
@@ -106,40 +106,44 @@ def remove_old_events() -> int:
 SWEEPS = [
     Sweep(
         "uploads never confirmed",
-        lambda: uploads.unconfirmed(FILES).count(),
-        lambda: uploads.remove_unconfirmed(FILES),
+        lambda: uploads.list_unconfirmed(FILES).count(),
+        lambda: uploads.delete_unconfirmed(FILES),
     ),
     Sweep(
         "voices never confirmed",
-        lambda: uploads.unconfirmed(VOICES).count(),
-        lambda: uploads.remove_unconfirmed(VOICES),
+        lambda: uploads.list_unconfirmed(VOICES).count(),
+        lambda: uploads.delete_unconfirmed(VOICES),
     ),
-    Sweep("half files", uploads.count_unfinished, uploads.remove_unfinished),
-    Sweep("local calls long ended", lambda: old_calls().count(), remove_old_calls),
+    Sweep("half files", uploads.count_unfinished, uploads.delete_unfinished),
+    Sweep("local calls long ended", lambda: list_old_calls().count(), delete_old_calls),
     Sweep("accounts' expired credits", expiry.count_expired, expiry.write_expired),
     *(
         Sweep(f"archived rows of {source.table}", None, partial(walking.turn, source))
         for source in SOURCES
     ),
     Sweep("archives no longer kept", lambda: parts.old().count(), parts.remove_old),
-    Sweep("events no longer kept", lambda: old_events().count(), remove_old_events),
+    Sweep("events no longer kept", lambda: list_old_events().count(), delete_old_events),
     Sweep(
         "webhook deliveries no longer kept",
-        lambda: deliveries.old_deliveries().count(),
-        deliveries.remove_old_deliveries,
+        lambda: deliveries.list_old_deliveries().count(),
+        deliveries.delete_old_deliveries,
     ),
     Sweep(
         "partners' dead letters no longer kept",
-        lambda: dead_letters.old().count(),
-        dead_letters.remove_old,
+        lambda: dead_letters.list_old().count(),
+        dead_letters.delete_old,
     ),
     Sweep("plain tokens of answered partners", None, answers.hash_tokens),
-    Sweep("old segments of renders", lambda: folders.due().count(), folders.sweep),
-    Sweep(ORPHANS, lambda: sum(one.count for one in orphans.count().values()), orphans.turn),
+    Sweep("old segments of renders", lambda: folders.list_due().count(), folders.sweep_folders),
+    Sweep(
+        ORPHANS,
+        lambda: sum(one.count for one in orphans.count_orphans().values()),
+        orphans.sweep_orphans,
+    ),
 ]
 
 
-def register(sweep: Sweep) -> None:
+def register_sweep(sweep: Sweep) -> None:
     """Have a room above's leftovers removed, too; twice counts once."""
     if all(known.name != sweep.name for known in SWEEPS):
         SWEEPS.append(sweep)

@@ -22,7 +22,7 @@ from auteur.admin import (
     two_lines,
 )
 from auteur.encryption import UnreadableSecretError
-from jobs.partners.brokers import transport_of
+from jobs.partners.brokers import get_transport
 from jobs.partners.models import DeadLetter, Partner, PartnerRequest, State
 from jobs.partners.transports.base import TransportError
 from jobs.partners.transports.connections import ConnectionSettingsError, connection_of
@@ -146,7 +146,7 @@ class PartnerAdmin(ConfirmedChanges):
 
 def _problem_of(partner: Partner) -> str | None:
     try:
-        transport = transport_of(partner)
+        transport = get_transport(partner)
         try:
             transport.check()
         finally:

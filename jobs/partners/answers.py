@@ -16,7 +16,7 @@ from gpu_tasks.transcription.contract import RecordingTranscript
 from jobs import outputs, sql
 from jobs.models import Job
 from jobs.partners import failures, messages
-from jobs.partners.brokers import topic_of
+from jobs.partners.brokers import get_topic
 from jobs.partners.models import Kind, Partner, PartnerRequest, State
 from jobs.partners.transports.base import Answer
 from media.models import MediaFile, MediaStatus
@@ -35,11 +35,11 @@ TOKENS_AT_ONCE = 1000
 _started_at = time.monotonic()
 
 
-def answer_of(request: PartnerRequest) -> Answer:
+def build_answer(request: PartnerRequest) -> Answer:
     """The answer to a request whose work is over, the same each time."""
     partner = request.partner
     return Answer(
-        topic=topic_of(partner, request.kind, is_failed=request.error_code is not None),
+        topic=get_topic(partner, request.kind, is_failed=request.error_code is not None),
         key=request.video_id,
         value=_value_of(request),
         id=str(request.pk),
@@ -48,10 +48,10 @@ def answer_of(request: PartnerRequest) -> Answer:
 
 def _value_of(request: PartnerRequest) -> bytes:
     if request.error_code is not None:
-        return messages.written(_failed(request))
+        return messages.dump_message(_failed(request))
     if request.kind == Kind.COMPRESS:
-        return address_of(request).encode()
-    return transcribed(request, Job.objects.get(pk=cast(UUID, request.job_id)))
+        return build_address(request).encode()
+    return build_transcribed(request, Job.objects.get(pk=cast(UUID, request.job_id)))
 
 
 def _failed(request: PartnerRequest) -> messages.Failed:
@@ -66,14 +66,14 @@ def _failed(request: PartnerRequest) -> messages.Failed:
     return messages.Failed(video_id=request.video_id, error=error, credits=missing)
 
 
-def transcribed(request: PartnerRequest, job: Job) -> bytes:
+def build_transcribed(request: PartnerRequest, job: Job) -> bytes:
     """`update_transcribe`, of a job that was completed; raises ``STORAGE_ERRORS``."""
-    output = outputs.whole(job.type, job.output_data) or {}
+    output = outputs.load_output(job.type, job.output_data) or {}
     transcript = RecordingTranscript.model_validate(output["transcript"])
-    return messages.written(messages.Transcribed.of(request.video_id, transcript))
+    return messages.dump_message(messages.Transcribed.of(request.video_id, transcript))
 
 
-def address_of(request: PartnerRequest) -> str:
+def build_address(request: PartnerRequest) -> str:
     """Where the compressed video can be read for as long as it is there."""
     if settings.S3_PUBLIC_BASE_URL and (media := _result(request)):
         return f"{settings.S3_PUBLIC_BASE_URL}/{media.r2_key}"
@@ -137,6 +137,6 @@ def captions_of(partner: Partner, video_id: str) -> tuple[ObjectStorage, str]:
     return storage, "/".join([*folders, "videos", f"{video_id}.json"])
 
 
-def result_of(job: Job) -> UUID:
+def get_result(job: Job) -> UUID:
     """The media that a completed compression has made."""
     return UUID((job.output_data or {})["media"][0]["id"])

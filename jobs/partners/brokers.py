@@ -5,7 +5,7 @@ from jobs.partners.transports import connect
 from jobs.partners.transports.base import Transport
 
 
-def transport_of(partner: Partner) -> Transport:
+def get_transport(partner: Partner) -> Transport:
     """What reads a partner's messages and answers them; it connects when it is first used.
 
     Raises ``UnreadableSecretError`` and ``ConnectionSettingsError``.
@@ -19,7 +19,7 @@ def transport_of(partner: Partner) -> Transport:
     )
 
 
-def kind_of(partner: Partner, topic: str) -> Kind | None:
+def find_kind(partner: Partner, topic: str) -> Kind | None:
     """What messages of a topic ask for."""
     kinds = {
         partner.transcribe_topic: Kind.TRANSCRIBE,
@@ -28,7 +28,7 @@ def kind_of(partner: Partner, topic: str) -> Kind | None:
     return kinds.get(topic)
 
 
-def topic_of(partner: Partner, kind: str, *, is_failed: bool) -> str:
+def get_topic(partner: Partner, kind: str, *, is_failed: bool) -> str:
     """Where an answer goes."""
     topics = {
         (Kind.TRANSCRIBE, False): partner.transcribed_topic,

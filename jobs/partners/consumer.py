@@ -17,7 +17,7 @@ from auteur import liveness
 from auteur.api.problems import DATABASE_OUTAGES
 from auteur.encryption import UnreadableSecretError
 from jobs.partners import intake, steps
-from jobs.partners.brokers import transport_of
+from jobs.partners.brokers import get_transport
 from jobs.partners.models import Partner, PartnerRequest, State
 from jobs.partners.transports.base import MAX_AT_ONCE, Transport, TransportError
 from jobs.partners.transports.connections import ConnectionSettingsError
@@ -97,10 +97,10 @@ class Consumer:
         received = transport.receive(patience, min(room, MAX_AT_ONCE))
         self._backoff = FIRST_BACKOFF_SECONDS
         if received:
-            intake.take(self.partner, transport, received)
+            intake.store_messages(self.partner, transport, received)
 
     def _advance(self) -> None:
-        self._was_busy = bool(steps.advance(self.partner, self.broker()))
+        self._was_busy = bool(steps.advance_requests(self.partner, self.broker()))
 
     def _room(self) -> int:
         requests = PartnerRequest.objects.filter(partner=self.partner, due_at__isnull=False)
@@ -112,7 +112,7 @@ class Consumer:
             return None
         if self._transport is None:
             try:
-                self._transport = transport_of(self.partner)
+                self._transport = get_transport(self.partner)
             except (ConnectionSettingsError, UnreadableSecretError) as exc:
                 raise TransportError(str(exc) or type(exc).__name__, is_outage=False) from exc
         return self._transport
@@ -129,7 +129,7 @@ class Consumer:
 
     def _end(self) -> None:
         try:
-            steps.release_all(self.partner)
+            steps.release_leases(self.partner)
         except DATABASE_OUTAGES as exc:
             logger.warning("nothing given back, leases will end: %s", type(exc).__name__)
         self.disconnect()

@@ -12,7 +12,7 @@ KEPT = timedelta(days=30)
 REMOVED_AT_ONCE = 1000
 
 
-def note(partner: Partner, message: Message, reason: str) -> None:
+def store_dead_letter(partner: Partner, message: Message, reason: str) -> None:
     """That a message is set aside, once however often it comes."""
     letter = DeadLetter(
         partner=partner,
@@ -24,12 +24,12 @@ def note(partner: Partner, message: Message, reason: str) -> None:
     DeadLetter.objects.bulk_create([letter], ignore_conflicts=True)
 
 
-def old() -> QuerySet[DeadLetter]:
+def list_old() -> QuerySet[DeadLetter]:
     """Those that are no longer kept."""
     return DeadLetter.objects.filter(created_at__lt=Now() - KEPT)
 
 
-def remove_old() -> int:
+def delete_old() -> int:
     """Remove some of the `old`, the oldest first; returns how many."""
-    found = list(old().order_by("created_at").values_list("pk", flat=True)[:REMOVED_AT_ONCE])
+    found = list(list_old().order_by("created_at").values_list("pk", flat=True)[:REMOVED_AT_ONCE])
     return DeadLetter.objects.filter(pk__in=found).delete()[0]

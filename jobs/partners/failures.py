@@ -12,7 +12,7 @@ from jobs.models import Job
 from jobs.states import JobStatus
 from jobs.submission import PlanRequiredProblem
 from media.imports import errors
-from media.imports.opening import TooManyImportsProblem
+from media.imports.requests import TooManyImportsProblem
 from media.kinds import TooManyUploadsProblem
 from media.quota import StorageQuotaExceededProblem
 

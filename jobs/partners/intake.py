@@ -12,7 +12,7 @@ from auteur import encryption
 from auteur.outbound import RefusedURLError
 from jobs.failpoints import failpoint
 from jobs.partners import dead_letters, messages
-from jobs.partners.brokers import kind_of
+from jobs.partners.brokers import find_kind
 from jobs.partners.failures import Failure
 from jobs.partners.messages import InvalidMessageError
 from jobs.partners.models import (
@@ -24,7 +24,7 @@ from jobs.partners.models import (
     State,
 )
 from jobs.partners.transports.base import Message, Transport
-from media.imports.addresses import called, policy, shown
+from media.imports.addresses import parse_address, policy, redact_address
 
 logger = logging.getLogger(__name__)
 
@@ -34,19 +34,21 @@ HOST_REFUSED = "The video does not lie on a host that was agreed on."
 
 
 @dataclass
-class Tally:
+class IntakeCounts:
     """What became of messages; those that came again are among none of these."""
 
     taken: int = 0
     set_aside: int = 0
 
 
-def take(partner: Partner, transport: Transport, received: Sequence[Message]) -> Tally:
+def store_messages(
+    partner: Partner, transport: Transport, received: Sequence[Message]
+) -> IntakeCounts:
     """Make rows of messages, in order, and acknowledge each.
 
     Raises ``TransportError`` and the database's errors; whatever was not acknowledged comes again.
     """
-    tally = Tally()
+    tally = IntakeCounts()
     for message in received:
         try:
             tally.taken += store(request_of(partner, message))
@@ -63,10 +65,10 @@ def take(partner: Partner, transport: Transport, received: Sequence[Message]) ->
 
 def request_of(partner: Partner, message: Message) -> PartnerRequest:
     """The row of a message, not yet stored; raises ``InvalidMessageError``."""
-    kind = kind_of(partner, message.topic)
+    kind = find_kind(partner, message.topic)
     if kind is None:
         raise InvalidMessageError(NOT_OURS)
-    asked = messages.read(kind, message.value, max_bytes=partner.max_message_bytes)
+    asked = messages.parse_message(kind, message.value, max_bytes=partner.max_message_bytes)
     request = PartnerRequest(
         partner=partner,
         kind=kind,
@@ -102,14 +104,14 @@ def _is_known(request: PartnerRequest) -> bool:
 def _address(request: PartnerRequest, text: str) -> None:
     """Keep the URL, or note that it is refused, which its sender will hear."""
     try:
-        url = called(text, policy())
+        url = parse_address(text, policy())
         _check_host(request.partner, url)
     except RefusedURLError as exc:
         request.state = State.ANSWERING
         for column, value in Failure(exc.code, str(exc)).columns.items():
             setattr(request, column, value)
         return
-    request.source = shown(url)
+    request.source = redact_address(url)
     request.url = encryption.encrypt(text.encode(), purpose=PURPOSE)
 
 
@@ -126,5 +128,5 @@ def _fits(host: str, agreed: str) -> bool:
 
 def _set_aside(partner: Partner, transport: Transport, message: Message, reason: str) -> None:
     logger.warning("partner %s: a message is set aside: %s", partner, reason)
-    dead_letters.note(partner, message, reason)
+    dead_letters.store_dead_letter(partner, message, reason)
     transport.set_aside(message, reason)

@@ -69,7 +69,7 @@ class Compress(Transcribe):
 MODELS: Mapping[Kind, type[Transcribe]] = {Kind.TRANSCRIBE: Transcribe, Kind.COMPRESS: Compress}
 
 
-def read(kind: Kind, value: bytes, *, max_bytes: int) -> Transcribe:
+def parse_message(kind: Kind, value: bytes, *, max_bytes: int) -> Transcribe:
     """A message of this kind; raises ``InvalidMessageError``."""
     if len(value) > max_bytes:
         raise InvalidMessageError(f"It has {len(value)} bytes; {max_bytes} are read.")
@@ -166,6 +166,6 @@ class Failed(BaseModel):
     credits: CreditsMissing | None = None
 
 
-def written(model: BaseModel) -> bytes:
+def dump_message(model: BaseModel) -> bytes:
     """As it goes out."""
     return model.model_dump_json(exclude_none=True).encode()

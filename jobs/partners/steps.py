@@ -23,7 +23,7 @@ from auteur.leases import Lease, LeaseLostError, Leases
 from jobs import submission
 from jobs.budget import Budget
 from jobs.failpoints import failpoint
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Job
 from jobs.partners import answers, failures
 from jobs.partners.failures import Failure
@@ -81,7 +81,7 @@ REQUESTS = Leases(
 )
 
 
-def due(partner: Partner, *, answering: bool = True) -> QuerySet[PartnerRequest]:
+def list_due(partner: Partner, *, answering: bool = True) -> QuerySet[PartnerRequest]:
     """Requests of a partner that somebody must look at, the longest waiting first."""
     rows = PartnerRequest.objects.filter(partner=partner, holder=None, due_at__lte=Now())
     if not answering:
@@ -91,14 +91,14 @@ def due(partner: Partner, *, answering: bool = True) -> QuerySet[PartnerRequest]
     return rows.filter(is_quiet).order_by("due_at")
 
 
-def advance(partner: Partner, transport: Transport | None) -> int:
+def advance_requests(partner: Partner, transport: Transport | None) -> int:
     """Take each due request one step further; returns how many there were.
 
     Without a transport, answers wait. Raises the database's errors, and ``TransportError`` of an
     outage, after which the broker is best left alone for a while.
     """
     REQUESTS.expire(partner=partner)
-    rows = due(partner, answering=transport is not None)
+    rows = list_due(partner, answering=transport is not None)
     found = list(rows.values_list("pk", flat=True)[:STEPS_AT_ONCE])
     for request_id in found:
         lease = _claim(rows.filter(pk=request_id), request_id)
@@ -115,7 +115,7 @@ def _claim(rows: QuerySet[PartnerRequest], pk: UUID) -> Lease[PartnerRequest] | 
     return lease if rows.order_by().update(**held) else None
 
 
-def release_all(partner: Partner) -> int:
+def release_leases(partner: Partner) -> int:
     """Give back what this process holds."""
     held = REQUESTS.held_rows(partner=partner, holder=liveness.process_name())
     return REQUESTS.release(held, AT_ONCE)
@@ -192,7 +192,7 @@ def _begin_import(step: _Step) -> None:
         step.fail(failures.INTERNAL)
         return
     with transaction.atomic():
-        media = imports.start(user_id=step.user_id, project_id=None, url=url)
+        media = imports.start_import(user_id=step.user_id, project_id=None, url=url)
         failpoint("partner.import_started")
         step.go(FIRST_LOOK, state=State.IMPORTING, url=None, media_id=media.pk)
     failpoint("partner.importing")
@@ -211,7 +211,7 @@ def _begin_work(step: _Step) -> None:
 
 
 def _submit(step: _Step) -> None:
-    feature = feature_of(FEATURES[Kind(step.row.kind)])
+    feature = get_feature(FEATURES[Kind(step.row.kind)])
     given = {"media_id": str(step.row.media_id), **_wanted(step.row)}
     budget = Budget(step.user_id)
     parameters = submission.validate(
@@ -250,12 +250,12 @@ def _end_work(step: _Step, job: Job) -> None:
         token = answers.new_token()
         step.go(
             state=State.ANSWERING,
-            result_id=answers.result_of(job),
+            result_id=answers.get_result(job),
             token=token,
             token_hash=answers.hash_token(token),
         )
         return
-    why = answers.store_captions(row, answers.transcribed(row, job))
+    why = answers.store_captions(row, answers.build_transcribed(row, job))
     failpoint("partner.captions_stored")
     step.go(state=State.ANSWERING, **(why.columns if why else {}))
 
@@ -265,7 +265,7 @@ def _answer(step: _Step) -> None:
     if transport is None:
         step.lease.release(AT_ONCE)
         return
-    answer = answers.answer_of(row)
+    answer = answers.build_answer(row)
     # Somebody began before: did it arrive?
     was_sent = row.answer_tried_at is not None and transport.was_sent(answer, row.answer_mark)
     if not was_sent:

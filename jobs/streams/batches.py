@@ -88,7 +88,7 @@ class Reader:
             raise
 
     def _read(self, position: int, size: int) -> Batch:
-        rows = log.tail(position=position, limit=size)
+        rows = log.list_events_of_all(position=position, limit=size)
         if not rows:
             return Batch(position, position, 0, size, [])
         first, last = rows[0][0], rows[-1][0]

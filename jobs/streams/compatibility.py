@@ -13,13 +13,13 @@ from jobs.streams import schemas
 from jobs.streams.names import STREAMS
 
 
-def complaints(released: Path) -> list[str]:
+def find_incompatibilities(released: Path) -> list[str]:
     """What of the last release's records could not be read any more, and why."""
     found = []
     for stream, written in schemas.read_folder(released).items():
         if stream not in STREAMS:
             found.append(f"{stream}: the stream is gone")
-        elif complaint := _complaint(read=schemas.whole(stream), written=written):
+        elif complaint := _complaint(read=schemas.whole_schema(stream), written=written):
             found.append(f"{stream}: {complaint}")
     return found
 

@@ -52,8 +52,8 @@ def typed(stream: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _parameters(stream: str) -> tuple[_Parameter, ...]:
-    own = schemas.whole(stream)["fields"]
-    shared = {field["name"] for field in schemas.generic()["fields"]}
+    own = schemas.whole_schema(stream)["fields"]
+    shared = {field["name"] for field in schemas.generic_schema()["fields"]}
     return tuple(_parameter(field) for field in own if field["name"] not in shared)
 
 
@@ -69,7 +69,7 @@ def _parameter(field: Mapping[str, Any]) -> _Parameter:
 @cache
 def stored_apart() -> list[str]:
     """What results have in an object of the storage: no record repeats it, of old jobs neither."""
-    return sorted({name for names in registry.stored_apart().values() for name in names})
+    return sorted({name for names in registry.list_stored_apart().values() for name in names})
 
 
 def result(job_id: str, output: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,12 +21,12 @@ def row() -> QuerySet[EventCursor]:
     return EventCursor.objects.filter(name=NAME)
 
 
-def take(holder: str) -> int | None:
+def acquire(holder: str) -> int | None:
     """Hold it, and learn how far it is; None where another process does that may be alive."""
     EventCursor.objects.bulk_create([EventCursor(name=NAME)], ignore_conflicts=True)
     other = row().values_list("holder", flat=True).get()
     free = Q(holder=None) | Q(holder=holder) | Q(held_until__lte=Now())
-    if other and liveness.is_gone(other):
+    if other and liveness.is_process_dead(other):
         free |= Q(holder=other)
     if not row().filter(free).update(holder=holder, held_until=Now() + LEASE):
         return None

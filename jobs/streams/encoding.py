@@ -50,14 +50,14 @@ def encoder() -> Callable[[Record], bytes]:
             headers[record.stream] = header_of(record.stream)
         encoded = BytesIO()
         encoded.write(headers[record.stream])
-        schemaless_writer(encoded, schemas.parsed(record.stream), record.value)
+        schemaless_writer(encoded, schemas.parsed_schema(record.stream), record.value)
         return encoded.getvalue()
 
     return encode
 
 
 def _fingerprint_header(stream: str) -> bytes:
-    return _SINGLE_OBJECT + schemas.fingerprint_of(schemas.whole(stream))
+    return _SINGLE_OBJECT + schemas.fingerprint_of(schemas.whole_schema(stream))
 
 
 def _registered_header(stream: str) -> bytes:
@@ -88,14 +88,14 @@ class _Known:
 def _known() -> Mapping[bytes, _Known]:
     """By fingerprint."""
     released = {
-        schemas.fingerprint_of(schema): _Known(schemas.parse(schema), schemas.parsed(stream))
+        schemas.fingerprint_of(schema): _Known(schemas.parse(schema), schemas.parsed_schema(stream))
         for stream, schema in schemas.read_folder(schemas.RELEASED).items()
         if stream in STREAMS
     }
     ours = {
-        schemas.fingerprint_of(schemas.whole(stream)): _Known(parsed, parsed)
+        schemas.fingerprint_of(schemas.whole_schema(stream)): _Known(parsed, parsed)
         for stream in STREAMS
-        if (parsed := schemas.parsed(stream))
+        if (parsed := schemas.parsed_schema(stream))
     }
     return released | ours
 

@@ -74,7 +74,7 @@ def publisher_lag() -> PublisherLag:
 def _living_holder(held: EventCursor) -> str | None:
     if held.holder is None or not held.is_held:  # type: ignore[attr-defined]  # annotated above
         return None
-    return None if liveness.is_gone(held.holder) else held.holder
+    return None if liveness.is_process_dead(held.holder) else held.holder
 
 
 def outcomes() -> Outcomes:

@@ -138,7 +138,7 @@ class Publisher:
     def _hold(self) -> bool:
         """Whether we publish; renews the lease where nothing else does."""
         if self.position is None:
-            self.position = cursor.take(self.holder)
+            self.position = cursor.acquire(self.holder)
             if self.position is None:
                 return False
             logger.info("streams: publishing from position %d", self.position)
@@ -155,13 +155,13 @@ class Publisher:
         """
         end = epochs.log_end()
         if self._held_position > end:
-            epochs.report_behind("streams", seen=self._held_position, end=end)
+            epochs.report_log_behind("streams", seen=self._held_position, end=end)
             self._move(end)
         position = self._held_position
         known = self._sink.begin()
         if known is not None and known > end:
             if not self._is_ahead:
-                epochs.report_behind("streams", seen=known, end=end)
+                epochs.report_log_behind("streams", seen=known, end=end)
             self._is_ahead = True
             raise LogBehindError(
                 f"The sink has position {known} of the log, which ends at {end}: "

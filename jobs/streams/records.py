@@ -19,7 +19,7 @@ from jobs.streams import contents, names, schemas
 logger = logging.getLogger(__name__)
 
 Row = tuple[int, UUID, UUID, Wire]
-"""Of `jobs.events.log.tail`: position, user, job, event."""
+"""Of `jobs.events.log.list_events_of_all`: position, user, job, event."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 

@@ -59,7 +59,7 @@ class Registry:
         the new one could not read what is there.
         """
         subject = f"{stream}-value"
-        schema = RegisteredSchema(json.dumps(schemas.whole(stream)), "AVRO")
+        schema = RegisteredSchema(json.dumps(schemas.whole_schema(stream)), "AVRO")
         try:
             found = _asked(lambda: self._client.lookup_schema(subject, schema).schema_id)
         except SchemaMissingError as exc:

@@ -6,12 +6,12 @@ from django.conf import settings
 from rest_framework import serializers
 from yarl import URL
 
-from auteur.outbound import MAX_URL_LENGTH, Policy, RefusedURLError, checked_url, own_hosts
+from auteur.outbound import MAX_URL_LENGTH, AddressPolicy, RefusedURLError, checked_url, own_hosts
 
 
-def policy() -> Policy:
+def webhook_policy() -> AddressPolicy:
     """That of webhooks."""
-    return Policy(
+    return AddressPolicy(
         schemes=("https", "http") if settings.WEBHOOK_HTTP else ("https",),
         ports=settings.WEBHOOK_PORTS,
         hosts_refused=own_hosts(),
@@ -35,6 +35,6 @@ class CallableURLField(serializers.CharField):
         """The URL with its name in ASCII; 400 for one that we do not call."""
         text = super().to_internal_value(data)
         try:
-            return checked_url(text, policy())
+            return checked_url(text, webhook_policy())
         except RefusedURLError as exc:
             raise serializers.ValidationError(str(exc), code=exc.code) from exc

@@ -21,7 +21,7 @@ from jobs.events.contract import ENDS, Wire
 from jobs.models import EventCursor, Job
 from jobs.webhooks import verification
 from jobs.webhooks.addresses import origin
-from jobs.webhooks.endpoints import callbacks_of
+from jobs.webhooks.endpoints import get_callbacks_endpoint
 from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from jobs.webhooks.verification import EndpointUnverifiedProblem
 
@@ -54,29 +54,29 @@ class EndpointDisabledProblem(Problem):
     default_detail = "The endpoint is disabled. Enable it first."
 
 
-def hand_out() -> int:
+def fan_out_events() -> int:
     """Create the deliveries of the next events, unless another process does; return how many
     events there were.
 
     Where the log ends before what was handed out, it was set back: go on from its end.
     """
-    seen = cursors.position_of(CURSOR)
+    seen = cursors.get_position(CURSOR)
     if seen >= log.last_position():
         end = epochs.log_end()
         if seen > end:
-            epochs.report_behind(CURSOR, seen=seen, end=end)
+            epochs.report_log_behind(CURSOR, seen=seen, end=end)
             EventCursor.objects.filter(name=CURSOR, position=seen).update(position=end)
         return 0
     with transaction.atomic():
-        position = cursors.lock(CURSOR)
+        position = cursors.lock_cursor(CURSOR)
         if position is None:
             return 0
-        events = log.tail(position=position, limit=EVENTS_AT_ONCE)
+        events = log.list_events_of_all(position=position, limit=EVENTS_AT_ONCE)
         if not events:
             return 0
         rows = [*_for_endpoints(events), *_for_callbacks(events)]
         WebhookDelivery.objects.bulk_create(rows, ignore_conflicts=True)
-        cursors.move(CURSOR, events[-1][0])
+        cursors.move_cursor(CURSOR, events[-1][0])
     return len(events)
 
 
@@ -99,7 +99,7 @@ def _for_callbacks(events: Tail) -> Iterator[WebhookDelivery]:
     ended = {job_id for _, _, job_id, event in events if event["type"] in ENDS}
     called = Job.objects.filter(pk__in=ended, callback_url__isnull=False)
     urls = dict(called.values_list("pk", "callback_url"))
-    named = cache(callbacks_of)
+    named = cache(get_callbacks_endpoint)
     for _, user_id, job_id, event in events:
         if event["type"] in ENDS and (url := urls.get(job_id)):
             yield _delivery(named(user_id), event, job_id, url=url)
@@ -132,12 +132,12 @@ def _callback_queue(endpoint_id: UUID, url: str) -> UUID:
     return uuid.uuid5(endpoint_id, f"callbacks {digest[0] % CALLBACK_QUEUES}")
 
 
-def ping(endpoint: WebhookEndpoint) -> WebhookDelivery:
+def create_ping(endpoint: WebhookEndpoint) -> WebhookDelivery:
     """A delivery of no event, to try the endpoint; raises ``EndpointDisabledProblem``."""
     return _send_alone(endpoint, PING)
 
 
-def challenge(endpoint: WebhookEndpoint) -> WebhookDelivery:
+def create_challenge(endpoint: WebhookEndpoint) -> WebhookDelivery:
     """Send the endpoint a challenge (`jobs.webhooks.verification`).
 
     Raises ``EndpointDisabledProblem``.
@@ -158,14 +158,14 @@ def _send_alone(endpoint: WebhookEndpoint, event_type: str) -> WebhookDelivery:
     return delivery
 
 
-def deliveries_of(endpoint: WebhookEndpoint) -> QuerySet[WebhookDelivery]:
+def list_deliveries(endpoint: WebhookEndpoint) -> QuerySet[WebhookDelivery]:
     """What was and will be sent there."""
     return WebhookDelivery.objects.filter(endpoint=endpoint)
 
 
-def delivery_of(endpoint: WebhookEndpoint, delivery_id: UUID) -> WebhookDelivery:
+def get_delivery(endpoint: WebhookEndpoint, delivery_id: UUID) -> WebhookDelivery:
     """One of the endpoint's; raises ``NotFoundProblem``."""
-    delivery = deliveries_of(endpoint).filter(pk=delivery_id).first()
+    delivery = list_deliveries(endpoint).filter(pk=delivery_id).first()
     if delivery is None:
         raise NotFoundProblem(Resource.WEBHOOK_DELIVERY, where="the log of this endpoint")
     return delivery
@@ -190,7 +190,7 @@ def replay(endpoint: WebhookEndpoint, *, after: int) -> tuple[int, int]:
     last one's seq (or ``after``).
 
     At most ``MAX_REPLAYED`` events are looked at. Raises ``EndpointDisabledProblem``,
-    ``EndpointUnverifiedProblem`` and as `jobs.events.log.events_after`.
+    ``EndpointUnverifiedProblem`` and as `jobs.events.log.list_events`.
     """
     _check_enabled(endpoint)
     if endpoint.verified_at is None:
@@ -211,7 +211,7 @@ def _events_after(user_id: UUID, after: int) -> list[Wire]:
     while len(events) < MAX_REPLAYED:
         last = events[-1]["seq"] if events else after
         limit = min(log.MAX_EVENTS, MAX_REPLAYED - len(events))
-        page = log.events_after(user_id=user_id, after=last, limit=limit)
+        page = log.list_events(user_id=user_id, after=last, limit=limit)
         if not page:
             break
         events += page
@@ -223,11 +223,11 @@ def _check_enabled(endpoint: WebhookEndpoint) -> None:
         raise EndpointDisabledProblem
 
 
-def old_deliveries() -> QuerySet[WebhookDelivery]:
+def list_old_deliveries() -> QuerySet[WebhookDelivery]:
     """Those that are no longer kept."""
     return WebhookDelivery.objects.filter(created_at__lt=Now() - KEPT)
 
 
-def remove_old_deliveries() -> int:
+def delete_old_deliveries() -> int:
     """Remove some of the `old_deliveries`, the oldest first; returns how many."""
     return len(sql.run("remove_old_deliveries", kept=KEPT, limit=REMOVED_AT_ONCE))

@@ -28,17 +28,17 @@ class TooManyEndpointsProblem(Problem):
     default_detail = "You have reached the limit of endpoints. Delete one first."
 
 
-def endpoints_of(user_id: UUID) -> QuerySet[WebhookEndpoint]:
+def list_endpoints(user_id: UUID) -> QuerySet[WebhookEndpoint]:
     """The user's, without what stands for their callbacks."""
     return WebhookEndpoint.objects.filter(user_id=user_id, url__isnull=False)
 
 
-def endpoint_of(*, user_id: UUID, endpoint_id: UUID, callbacks: bool = False) -> WebhookEndpoint:
+def get_endpoint(*, user_id: UUID, endpoint_id: UUID, callbacks: bool = False) -> WebhookEndpoint:
     """The user's endpoint, or with ``callbacks`` also what stands for these.
 
     Raises ``NotFoundProblem``.
     """
-    own = WebhookEndpoint.objects.filter(user_id=user_id) if callbacks else endpoints_of(user_id)
+    own = WebhookEndpoint.objects.filter(user_id=user_id) if callbacks else list_endpoints(user_id)
     endpoint = own.filter(pk=endpoint_id).first()
     if endpoint is None:
         raise NotFoundProblem(Resource.WEBHOOK_ENDPOINT)
@@ -46,13 +46,13 @@ def endpoint_of(*, user_id: UUID, endpoint_id: UUID, callbacks: bool = False) ->
 
 
 @transaction.atomic
-def create(
+def create_endpoint(
     *, user_id: UUID, url: str, events: Sequence[str], description: str, enabled: bool
 ) -> WebhookEndpoint:
     """A new endpoint; raises ``TooManyEndpointsProblem``."""
     # Whoever makes another meanwhile waits here.
     get_user_model().objects.select_for_update(no_key=True).get(pk=user_id)
-    if endpoints_of(user_id).count() >= MAX_ENDPOINTS:
+    if list_endpoints(user_id).count() >= MAX_ENDPOINTS:
         raise TooManyEndpointsProblem(max_endpoints=MAX_ENDPOINTS)
     endpoint = WebhookEndpoint.objects.create(
         user_id=user_id,
@@ -66,7 +66,7 @@ def create(
     return endpoint
 
 
-def change(endpoint: WebhookEndpoint, given: Mapping[str, Any]) -> WebhookEndpoint:
+def update_endpoint(endpoint: WebhookEndpoint, given: Mapping[str, Any]) -> WebhookEndpoint:
     """Change what is given; ``enabled`` forgets why it was not, or that it failed.
 
     Another URL is not verified.
@@ -85,7 +85,7 @@ def change(endpoint: WebhookEndpoint, given: Mapping[str, Any]) -> WebhookEndpoi
     return endpoint
 
 
-def rotate(endpoint: WebhookEndpoint) -> WebhookEndpoint:
+def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """A new secret; the one before it signs as well for ``ROTATION``, an older one no more."""
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
         previous_secret=F("secret"),
@@ -96,7 +96,7 @@ def rotate(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     return endpoint
 
 
-def callbacks_of(user_id: UUID) -> WebhookEndpoint:
+def get_callbacks_endpoint(user_id: UUID) -> WebhookEndpoint:
     """What stands for the user's callbacks, with their secret."""
     endpoint, _ = WebhookEndpoint.objects.get_or_create(
         user_id=user_id, url=None, defaults={"secret": secrets.new_secret()}

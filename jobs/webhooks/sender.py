@@ -17,9 +17,9 @@ from django.db import connection
 from auteur import liveness
 from auteur.api.problems import DATABASE_OUTAGES
 from auteur.outbound import PooledResolver
-from jobs.webhooks import deliveries, leasing, sending
-from jobs.webhooks.addresses import policy
-from jobs.webhooks.leasing import Claimed, Tried
+from jobs.webhooks import claims, deliveries, sending
+from jobs.webhooks.addresses import webhook_policy
+from jobs.webhooks.claims import Claimed, Tried
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ POLL_SECONDS = 0.25
 LOST_SECONDS = 5.0
 """Between looks for what dead processes held."""
 OUTAGE_PAUSE_SECONDS = 1.0
-STOP_SECONDS = leasing.TIME_LIMIT_SECONDS
+STOP_SECONDS = claims.TIME_LIMIT_SECONDS
 """How long what is under way may take after we are told to stop."""
 
 Result = TypeVar("Result")
@@ -68,7 +68,7 @@ class Sender:
 
     def __init__(self) -> None:
         self._holder = liveness.process_name()
-        self._policy = policy()
+        self._policy = webhook_policy()
         self._flights: dict[asyncio.Task[None], _Flight] = {}
         self._slow: set[UUID] = set()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
@@ -130,14 +130,14 @@ class Sender:
 
         def ask() -> tuple[int, list[Claimed]]:
             if tried:
-                leasing.finish(tried, holder=self._holder)
+                claims.finish(tried, holder=self._holder)
             if is_unsure:  # what was claimed when the answer was lost
-                leasing.release_own(self._holder, known=known)
+                claims.release_own(self._holder, known=known)
             self._release_lost()
-            handed_out = deliveries.hand_out()
+            handed_out = deliveries.fan_out_events()
             claimed: list[Claimed] = []
             for is_slow, places in ((False, quick_places), (True, slow_places)):
-                more = leasing.claim(
+                more = claims.claim(
                     holder=self._holder,
                     limit=places,
                     busy=busy,
@@ -154,7 +154,7 @@ class Sender:
     def _release_lost(self) -> None:
         if time.monotonic() >= self._lost_at:
             self._lost_at = time.monotonic() + LOST_SECONDS
-            if lost := leasing.release_lost():
+            if lost := claims.release_lost():
                 logger.warning("%d deliveries of senders that are gone", lost)
 
     def _begin(self, claimed: Claimed) -> None:
@@ -197,8 +197,8 @@ class Sender:
 
         def give_back() -> None:
             if tried:
-                leasing.finish(tried, holder=self._holder)
-            leasing.release_own(self._holder)
+                claims.finish(tried, holder=self._holder)
+            claims.release_own(self._holder)
 
         try:
             await self._in_thread(give_back)

@@ -9,10 +9,16 @@ import aiohttp
 
 from auteur import __version__
 from auteur.encryption import UnreadableSecretError
-from auteur.outbound import Policy, RefusedAddressError, RefusedURLError, checked_url, connector
+from auteur.outbound import (
+    AddressPolicy,
+    RefusedAddressError,
+    RefusedURLError,
+    checked_url,
+    connector,
+)
 from gpu_tasks.runtime.errors import AuteurError
 from jobs.webhooks import secrets, verification
-from jobs.webhooks.leasing import TIME_LIMIT_SECONDS, Claimed, Outcome
+from jobs.webhooks.claims import TIME_LIMIT_SECONDS, Claimed, Outcome
 from jobs.webhooks.models import DeliveryError
 from jobs.webhooks.retrying import asked_wait
 
@@ -28,7 +34,7 @@ SIGNATURE = "webhook-signature"
 
 
 def session(
-    policy: Policy, resolver: aiohttp.abc.AbstractResolver | None = None
+    policy: AddressPolicy, resolver: aiohttp.abc.AbstractResolver | None = None
 ) -> aiohttp.ClientSession:
     """For requests to what the policy allows; to be made and closed in a running loop."""
     return aiohttp.ClientSession(
@@ -42,7 +48,7 @@ def session(
     )
 
 
-async def attempt(http: aiohttp.ClientSession, policy: Policy, claimed: Claimed) -> Outcome:
+async def attempt(http: aiohttp.ClientSession, policy: AddressPolicy, claimed: Claimed) -> Outcome:
     """Send it once; raises nothing."""
     try:
         url = _checked(claimed, policy)
@@ -90,7 +96,7 @@ class UnsendableError(AuteurError):
         self.error = error
 
 
-def _checked(claimed: Claimed, policy: Policy) -> str:
+def _checked(claimed: Claimed, policy: AddressPolicy) -> str:
     if not claimed.has_endpoint or claimed.url is None:
         raise UnsendableError(DeliveryError.ENDPOINT_DELETED)
     if claimed.is_disabled:

@@ -10,14 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor
+from auteur.api.pagination import cursor_pagination
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from auteur.api.views import APIView, ListAPIView
 from jobs.events import log
 from jobs.webhooks import deliveries, endpoints, verification
 from jobs.webhooks.deliveries import MAX_REPLAYED
-from jobs.webhooks.endpoints import MAX_ENDPOINTS, ROTATION, endpoint_of
+from jobs.webhooks.endpoints import MAX_ENDPOINTS, ROTATION, get_endpoint
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from jobs.webhooks.serializers import (
     CallbackSecretSerializer,
@@ -41,7 +41,7 @@ class EndpointsView(ListAPIView[WebhookEndpoint]):
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.JOBS}
     problems: ClassVar = {"POST": (endpoints.TooManyEndpointsProblem,)}
     serializer_class = EndpointSerializer
-    pagination_class = cursor("webhooks")
+    pagination_class = cursor_pagination("webhooks")
     queryset = WebhookEndpoint.objects.none()
 
     @extend_schema(
@@ -56,7 +56,7 @@ class EndpointsView(ListAPIView[WebhookEndpoint]):
         """Make an endpoint."""
         given = NewEndpointSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        endpoint = endpoints.create(user_id=user_id(request), **given.validated_data)
+        endpoint = endpoints.create_endpoint(user_id=user_id(request), **given.validated_data)
         answer = EndpointWithSecretSerializer(endpoint).data
         return Response(answer, status=status.HTTP_201_CREATED)
 
@@ -64,7 +64,7 @@ class EndpointsView(ListAPIView[WebhookEndpoint]):
         """The user's."""
         if getattr(self, "swagger_fake_view", False):
             return self.queryset
-        return endpoints.endpoints_of(user_id(self.request))
+        return endpoints.list_endpoints(user_id(self.request))
 
 
 class EndpointView(APIView):
@@ -75,7 +75,7 @@ class EndpointView(APIView):
     @extend_schema(summary="See an endpoint", responses=EndpointSerializer)
     def get(self, request: Request, endpoint_id: UUID) -> Response:
         """The endpoint, without its secret."""
-        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
+        endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
         return Response(EndpointSerializer(endpoint).data)
 
     @extend_schema(
@@ -87,15 +87,17 @@ class EndpointView(APIView):
     )
     def patch(self, request: Request, endpoint_id: UUID) -> Response:
         """Change what is given."""
-        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
+        endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
         given = NewEndpointSerializer(data=request.data, partial=True)
         given.is_valid(raise_exception=True)
-        return Response(EndpointSerializer(endpoints.change(endpoint, given.validated_data)).data)
+        return Response(
+            EndpointSerializer(endpoints.update_endpoint(endpoint, given.validated_data)).data
+        )
 
     @extend_schema(summary="Delete an endpoint", responses={204: None})
     def delete(self, request: Request, endpoint_id: UUID) -> Response:
         """Forget it; what waits for it is not sent."""
-        endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id).delete()
+        get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id).delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -115,7 +117,7 @@ class RotateView(APIView):
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """A new secret."""
         endpoint = _endpoint_or_callbacks(request, endpoint_id)
-        return Response(EndpointWithSecretSerializer(endpoints.rotate(endpoint)).data)
+        return Response(EndpointWithSecretSerializer(endpoints.rotate_secret(endpoint)).data)
 
 
 class PingView(APIView):
@@ -133,8 +135,8 @@ class PingView(APIView):
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """A delivery of no event."""
-        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
-        return _accepted(_delivery(request, deliveries.ping(endpoint)))
+        endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
+        return _accepted(_delivery(request, deliveries.create_ping(endpoint)))
 
 
 class ChallengeView(APIView):
@@ -155,8 +157,8 @@ class ChallengeView(APIView):
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """A delivery of no event."""
-        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
-        return _accepted(_delivery(request, deliveries.challenge(endpoint)))
+        endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
+        return _accepted(_delivery(request, deliveries.create_challenge(endpoint)))
 
 
 class VerifyView(APIView):
@@ -174,7 +176,7 @@ class VerifyView(APIView):
     )
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """The endpoint, verified."""
-        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
+        endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
         given = ChallengeSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         verified = verification.verify(endpoint, given.validated_data["challenge"])
@@ -192,7 +194,7 @@ class DeliveriesView(ListAPIView[WebhookDelivery]):
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = DeliverySummarySerializer
-    pagination_class = cursor("deliveries")
+    pagination_class = cursor_pagination("deliveries")
     queryset = WebhookDelivery.objects.none()
 
     def get_queryset(self) -> QuerySet[WebhookDelivery]:
@@ -200,7 +202,7 @@ class DeliveriesView(ListAPIView[WebhookDelivery]):
         if getattr(self, "swagger_fake_view", False):
             return self.queryset
         endpoint = _endpoint_or_callbacks(self.request, self.kwargs["endpoint_id"])
-        return deliveries.deliveries_of(endpoint).defer("body", "answer", "request_headers")
+        return deliveries.list_deliveries(endpoint).defer("body", "answer", "request_headers")
 
 
 class DeliveryView(APIView):
@@ -216,7 +218,7 @@ class DeliveryView(APIView):
     def get(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
         """The delivery."""
         endpoint = _endpoint_or_callbacks(request, endpoint_id)
-        return Response(DeliverySerializer(deliveries.delivery_of(endpoint, delivery_id)).data)
+        return Response(DeliverySerializer(deliveries.get_delivery(endpoint, delivery_id)).data)
 
 
 class RedeliverView(APIView):
@@ -237,7 +239,7 @@ class RedeliverView(APIView):
     def post(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
         """The delivery, which waits again."""
         endpoint = _endpoint_or_callbacks(request, endpoint_id)
-        delivery = deliveries.delivery_of(endpoint, delivery_id)
+        delivery = deliveries.get_delivery(endpoint, delivery_id)
         return _accepted(_delivery(request, deliveries.redeliver(endpoint, delivery)))
 
 
@@ -264,7 +266,7 @@ class ReplayView(APIView):
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
         """How much will be sent."""
-        endpoint = endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id)
+        endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
         given = ReplaySerializer(data=request.data)
         given.is_valid(raise_exception=True)
         number, last_seq = deliveries.replay(endpoint, after=given.validated_data["after"])
@@ -284,12 +286,12 @@ class CallbackSecretView(APIView):
     )
     def get(self, request: Request) -> Response:
         """The secret, made when it is first asked for."""
-        endpoint = endpoints.callbacks_of(user_id(request))
+        endpoint = endpoints.get_callbacks_endpoint(user_id(request))
         return Response(CallbackSecretSerializer(endpoint).data)
 
 
 def _endpoint_or_callbacks(request: Request, endpoint_id: UUID) -> WebhookEndpoint:
-    return endpoint_of(user_id=user_id(request), endpoint_id=endpoint_id, callbacks=True)
+    return get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id, callbacks=True)
 
 
 def _delivery(request: Request, delivery: WebhookDelivery) -> Any:

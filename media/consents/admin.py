@@ -23,7 +23,7 @@ from auteur.admin import (
     link,
 )
 from media.consents.models import Consent, ConsentStatus, Removal
-from media.consents.revoking import revoke
+from media.consents.revocation import revoke_consent
 
 COLOURS = {
     ConsentStatus.GIVEN: GREEN,
@@ -116,5 +116,5 @@ class ConsentAdmin(ConfirmedActions):
 
 
 def _revoke(request: HttpRequest, consent: Consent, given: Mapping[str, Any]) -> str:
-    revoke(consent=consent, by=by_staff(request))
+    revoke_consent(consent=consent, by=by_staff(request))
     return "Revoked: what was made is being removed."

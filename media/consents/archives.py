@@ -28,16 +28,16 @@ Withdraw = Callable[[UUID], Iterable[Archive]]
 _withdraw: list[Withdraw] = []
 
 
-def register(withdraw: Withdraw) -> None:
+def register_revocation(withdraw: Withdraw) -> None:
     """Have ``withdraw`` called when a consent is revoked; to be called when Django is ready."""
     _withdraw[:] = [withdraw]
 
 
 @transaction.atomic
-def withdraw_all(consent: Consent) -> None:
+def revoke_exports(consent: Consent) -> None:
     """Take back the archives of the consent's user, and name them: any may hold what it covers."""
     found = [one for withdraw in _withdraw for one in withdraw(consent.user_id)]
-    receipts.name(
+    receipts.list_removals(
         consent,
         (
             Removal(

@@ -21,12 +21,12 @@ SOURCES = (RemovedKind.MEDIA, RemovedKind.VOICE)
 Answer = TypeVar("Answer")
 
 
-def is_withdrawn(source_ids: Collection[UUID]) -> bool:
+def is_being_removed(source_ids: Collection[UUID]) -> bool:
     """Whether any of these media or voices is being taken down, or has been."""
     return Removal.objects.filter(object_id__in=source_ids, kind__in=SOURCES).exists()
 
 
-def name(consent: Consent, removals: Iterable[Removal]) -> None:
+def list_removals(consent: Consent, removals: Iterable[Removal]) -> None:
     """Name these objects, each once."""
     named = {one.key: one for one in removals}
     for one in named.values():
@@ -42,13 +42,13 @@ def name(consent: Consent, removals: Iterable[Removal]) -> None:
 
 def name_rows(consent: Consent, rows: Iterable[Upload]) -> None:
     """Name the objects that media files and voices tell of."""
-    name(consent, (one for row in rows for one in _of_row(row)))
+    list_removals(consent, (one for row in rows for one in _of_row(row)))
 
 
 def name_stored(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
     """Name what lies in these folders, each with the id of its owner; with sizes in bytes."""
     listed = zip(folders.values(), _each(object_storage().objects, folders), strict=True)
-    name(
+    list_removals(
         consent,
         (
             Removal(kind=kind, object_id=owner, key=one.key, size_bytes=one.size_bytes)
@@ -61,7 +61,7 @@ def name_stored(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]
 def name_segments(consent: Consent, keys: Mapping[str, UUID]) -> None:
     """Name those of the segments that are there, each with its job."""
     sizes = zip(keys.items(), _each(_size, keys), strict=True)
-    name(
+    list_removals(
         consent,
         (
             Removal(kind=RemovedKind.SEGMENT, object_id=job_id, key=key, size_bytes=size)

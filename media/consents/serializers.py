@@ -6,10 +6,10 @@ from django.db.models import Count, Q, Sum
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from auteur.api.answers import OptionalTextField
+from auteur.api.cached_serializers import OptionalTextField
 from auteur.api.choices import ChoiceField
 from auteur.api.unknown_fields import RequestSerializer
-from media.consents.giving import MAX_COVERED
+from media.consents.derived_works import get_derived_works
 from media.consents.models import (
     MAX_SUBJECT_LENGTH,
     Consent,
@@ -18,8 +18,8 @@ from media.consents.models import (
     Removal,
     RemovedKind,
 )
+from media.consents.records import MAX_COVERED
 from media.consents.statements import STATEMENTS
-from media.consents.works import works
 
 MAX_STATEMENT_LENGTH = 2000
 STATUSES = [(one, one) for one in ("given", "revoked", "removed")]
@@ -122,7 +122,7 @@ class ConsentDetailSerializer(ConsentSerializer):
         )
     )
     def get_refunds_left(self, consent: Consent) -> int:
-        return works().refunds_left(user_id=consent.user_id)
+        return get_derived_works().refunds_left(user_id=consent.user_id)
 
     @extend_schema_field(ReceiptSerializer(allow_null=True))
     def get_receipt(self, consent: Consent) -> Any:

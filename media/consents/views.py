@@ -10,14 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor
+from auteur.api.pagination import cursor_pagination
 from auteur.api.problems import NotFoundProblem
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from auteur.api.views import APIView, ListAPIView
-from media.consents.giving import MAX_CONSENTS, MAX_COVERED, TooManyConsentsProblem, give
 from media.consents.models import Consent, Removal
-from media.consents.revoking import owned_consent, revoke
+from media.consents.records import MAX_CONSENTS, MAX_COVERED, TooManyConsentsProblem, record_consent
+from media.consents.revocation import get_consent, revoke_consent
 from media.consents.serializers import (
     ConsentDetailSerializer,
     ConsentSerializer,
@@ -33,7 +33,7 @@ class ConsentsView(ListAPIView[Consent]):
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     problems: ClassVar = {"POST": (TooManyConsentsProblem, NotFoundProblem)}
     serializer_class = ConsentSerializer
-    pagination_class = cursor("consents", ordering=("-given_at", "-id"))
+    pagination_class = cursor_pagination("consents", ordering=("-given_at", "-id"))
     queryset = Consent.objects.none()
 
     @extend_schema(
@@ -49,7 +49,7 @@ class ConsentsView(ListAPIView[Consent]):
         """Record what somebody has agreed to."""
         wanted = NewConsentSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
-        consent = give(user_id=user_id(request), **wanted.validated_data)
+        consent = record_consent(user_id=user_id(request), **wanted.validated_data)
         return Response(ConsentSerializer(consent).data, status=status.HTTP_201_CREATED)
 
     def get_queryset(self) -> QuerySet[Consent]:
@@ -65,7 +65,7 @@ class ConsentView(APIView):
     @extend_schema(summary="Read a consent", responses={200: ConsentDetailSerializer})
     def get(self, request: Request, consent_id: UUID) -> Response:
         """With what its receipt adds up to."""
-        consent = owned_consent(user_id=user_id(request), consent_id=consent_id)
+        consent = get_consent(user_id=user_id(request), consent_id=consent_id)
         return Response(ConsentDetailSerializer(consent).data)
 
 
@@ -90,7 +90,9 @@ class RevokeView(APIView):
     )
     def post(self, request: Request, consent_id: UUID) -> Response:
         """Have all that was made under it removed."""
-        consent = revoke(consent=owned_consent(user_id=user_id(request), consent_id=consent_id))
+        consent = revoke_consent(
+            consent=get_consent(user_id=user_id(request), consent_id=consent_id)
+        )
         return Response(ConsentDetailSerializer(consent).data, status=status.HTTP_202_ACCEPTED)
 
 
@@ -105,11 +107,11 @@ class ReceiptView(ListAPIView[Removal]):
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = RemovalSerializer
-    pagination_class = cursor("objects")
+    pagination_class = cursor_pagination("objects")
     queryset = Removal.objects.none()
 
     def get_queryset(self) -> QuerySet[Removal]:
         """Of one of the user's consents; raises ``NotFoundProblem``."""
         consent_id: UUID = self.kwargs["consent_id"]
-        consent = owned_consent(user_id=user_id(self.request), consent_id=consent_id)
+        consent = get_consent(user_id=user_id(self.request), consent_id=consent_id)
         return Removal.objects.filter(consent=consent)

@@ -27,7 +27,7 @@ from gpu_tasks.mediakit.film import KNEE, PEAK_NITS, WHITE_NITS
 from gpu_tasks.mediakit.orientation import orientation_of
 from gpu_tasks.mediakit.seeking import SEEKABLE, enter, entry
 from media.limits import MAX_DECODED_PIXELS
-from media.probing import picture_of
+from media.probing import find_picture_stream
 
 MAX_STEP_SECONDS = 2.0
 """Times closer together are reached by decoding on, others by seeking."""
@@ -78,31 +78,31 @@ def pictures_at(
         found = _by_seeking(container, stream, decoder, seconds, tick, most)
     for frame in found:
         try:
-            yield None if frame is None else upright(cropped(frame, crop), stream, long_side)
+            yield None if frame is None else rotate_upright(cropped(frame, crop), stream, long_side)
         except _DAMAGE:
             yield None
 
 
-def picture_in(container: InputContainer, long_side: int) -> Picture | None:
+def find_picture(container: InputContainer, long_side: int) -> Picture | None:
     """The one of a photo or drawing, None where it does not decode."""
-    found = still_in(container)
+    found = find_still(container)
     if found is None:
         return None
     try:
-        return upright(found.frame, found.stream, long_side)
+        return rotate_upright(found.frame, found.stream, long_side)
     except _DAMAGE:
         return None
 
 
 @dataclass(frozen=True)
-class Shown:
+class DecodedFrame:
     """A frame as it was decoded, cropped."""
 
     frame: av.VideoFrame
     stream: VideoStream
 
 
-def still_in(container: InputContainer) -> Shown | None:
+def find_still(container: InputContainer) -> DecodedFrame | None:
     """The one of a photo or drawing, None where it does not decode."""
     stream = _stream_of(container)
     if stream is None:
@@ -111,13 +111,13 @@ def still_in(container: InputContainer) -> Shown | None:
     try:
         for packet in container.demux(stream):
             for frame in _frames_of(decoder, packet):
-                return Shown(frame, stream)
+                return DecodedFrame(frame, stream)
     except (*_DAMAGE, IndexError):
         pass
     return None
 
 
-def shown_at(container: InputContainer, seconds: float) -> Shown | None:
+def frame_at(container: InputContainer, seconds: float) -> DecodedFrame | None:
     """What a film shows at a time from its start, exactly; at and behind its end its last frame.
 
     None where nothing decodes.
@@ -133,12 +133,14 @@ def shown_at(container: InputContainer, seconds: float) -> Shown | None:
     except _DAMAGE:
         return None
     frame = next(_in_passing(_decoded(container, stream, decoder, lambda: None), [seconds]))
-    return None if frame is None else Shown(cropped(frame, crop_of(container, stream)), stream)
+    return (
+        None if frame is None else DecodedFrame(cropped(frame, crop_of(container, stream)), stream)
+    )
 
 
 def _stream_of(container: InputContainer) -> VideoStream | None:
     """The pictures; None where there are none, or too large ones."""
-    stream = picture_of(container)
+    stream = find_picture_stream(container)
     if stream is None or is_too_large(container, stream):
         return None
     return stream
@@ -225,20 +227,20 @@ def _frames_of(decoder: VideoCodecContext, packet: "av.Packet[VideoStream]") -> 
         return []
 
 
-def upright(frame: av.VideoFrame, stream: VideoStream, long_side: int) -> Picture:
+def rotate_upright(frame: av.VideoFrame, stream: VideoStream, long_side: int) -> Picture:
     """Return a cropped frame as players show it, its longer side at most ``long_side``."""
     aspect = float(stream.sample_aspect_ratio or 1) or 1.0
     width, height = frame.width * aspect, float(frame.height)
     shrink = min(1.0, long_side / max(width, height))
     size = {"width": _even(width * shrink), "height": _even(height * shrink)}
-    picture = converted(frame, **size)
+    picture = convert_frame(frame, **size)
     if is_clear(frame.format):
         clear = picture.astype(np.uint16)
         picture = (clear[..., :3] * clear[..., 3:] // 255).astype(np.uint8)  # over black
     return orientation_of(frame).apply(picture)
 
 
-def converted(frame: av.VideoFrame, *, width: int, height: int, **colours: Any) -> Picture:
+def convert_frame(frame: av.VideoFrame, *, width: int, height: int, **colours: Any) -> Picture:
     """The frame in another size, as it lies: in standard range, with alpha where it has some.
 
     ``colours`` are for PyAV's `reformat`.

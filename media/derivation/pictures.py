@@ -17,7 +17,7 @@ from av.container import InputContainer
 
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.runtime.errors import EngineError
-from media.derivation.frames import Picture, picture_in, pictures_at
+from media.derivation.frames import Picture, find_picture, pictures_at
 from media.derivation.progress import throttled
 from media.limits import PICTURES_SECONDS
 
@@ -84,7 +84,7 @@ def _text(content: bytes | None) -> str | None:
 
 def still(container: InputContainer) -> bytes | None:
     """The thumbnail of a picture; None if it does not decode."""
-    shown = picture_in(container, THUMBNAIL_SIDE)
+    shown = find_picture(container, THUMBNAIL_SIDE)
     return None if shown is None else jpeg(shown)
 
 

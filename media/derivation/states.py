@@ -33,7 +33,7 @@ DERIVATIONS = Leases(
 )
 
 
-def request(media_ids: Collection[UUID]) -> int:
+def request_derivation(media_ids: Collection[UUID]) -> int:
     """Have these made (again), from the first try on; returns of how many.
 
     Not needed for new rows: they are due as soon as they are ready.

@@ -3,6 +3,6 @@
 Why it is so: docs/decisions/0033.
 """
 
-from media.imports.opening import start
+from media.imports.requests import start_import
 
-__all__ = ["start"]
+__all__ = ["start_import"]

@@ -3,14 +3,14 @@
 from django.conf import settings
 from yarl import URL
 
-from auteur.outbound import Policy, RefusedURLError, checked_url, own_hosts
+from auteur.outbound import AddressPolicy, RefusedURLError, checked_url, own_hosts
 from media.imports.errors import refusal
 from media.imports.limits import MAX_URL_LENGTH
 
 
-def policy() -> Policy:
+def policy() -> AddressPolicy:
     """That of imports."""
-    return Policy(
+    return AddressPolicy(
         schemes=("https", "http"),
         ports=settings.IMPORT_PORTS,
         hosts_refused=own_hosts(),
@@ -19,7 +19,7 @@ def policy() -> Policy:
     )
 
 
-def called(text: str, policy: Policy) -> URL:
+def parse_address(text: str, policy: AddressPolicy) -> URL:
     """The URL as it will be called; raises ``RefusedURLError``.
 
     Its path and query are left as they were written, for they may be signed.
@@ -37,11 +37,11 @@ def called(text: str, policy: Policy) -> URL:
     )
 
 
-def redirected(url: URL, location: str, policy: Policy) -> URL:
+def parse_redirection(url: URL, location: str, policy: AddressPolicy) -> URL:
     """Where a redirection leads, if we go there; raises ``InputRefusedError``."""
     try:
         target = url.join(URL(location, encoded=True)).with_fragment(None)
-        found = called(str(target), policy)
+        found = parse_address(str(target), policy)
     except (RefusedURLError, ValueError, IndexError) as exc:
         raise refusal("redirect_refused") from exc
     # What was asked for under seal is not asked for in the open.
@@ -50,6 +50,6 @@ def redirected(url: URL, location: str, policy: Policy) -> URL:
     return found
 
 
-def shown(url: URL) -> str:
+def redact_address(url: URL) -> str:
     """What of a URL may be told: no query."""
     return str(url.with_query(None))

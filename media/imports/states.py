@@ -8,14 +8,14 @@ from django.db.models import QuerySet
 from auteur import liveness
 from auteur.leases import Leases
 from gpu_tasks.runtime.errors import InputRefusedError
-from media.checking import reject
+from media.checking import reject_upload
 from media.imports.errors import refusal
 from media.imports.limits import MAX_TRIES
 from media.limits import LEASE
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 
 
-def refuse(rows: QuerySet[MediaImport], why: InputRefusedError | None = None) -> int:
+def reject_imports(rows: QuerySet[MediaImport], why: InputRefusedError | None = None) -> int:
     """Reject the media of imports, by default for what their last tries failed of.
 
     Returns how many were still among ``rows``.
@@ -31,7 +31,7 @@ def _refuse(row: QuerySet[MediaImport], found: MediaImport, why: InputRefusedErr
     if media is None or not row.update(status=ImportStatus.FAILED, **over):
         return 0
     uploading = MediaFile.objects.filter(pk=media.pk, status=MediaStatus.UPLOADING)
-    reject(uploading, media, why or found.error or refusal("import_failed"))
+    reject_upload(uploading, media, why or found.error or refusal("import_failed"))
     return 1
 
 
@@ -42,14 +42,14 @@ IMPORTS = Leases(
     holder="holder",
     due_at="due_at",
     tries="tries",
-    fail=refuse,
+    fail=reject_imports,
     max_tries=MAX_TRIES,
     duration=LEASE,
     new_holder=liveness.process_name,
 )
 
 
-def release_all_of(parent: int) -> int:
+def release_leases(parent: int) -> int:
     """Let imports of a stopping worker's children wait again, at no cost of a try."""
-    held = IMPORTS.held_rows(holder__startswith=liveness.name_of(parent, ""))
+    held = IMPORTS.held_rows(holder__startswith=liveness.build_process_name(parent, ""))
     return IMPORTS.release(held, timedelta(0))

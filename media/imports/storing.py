@@ -15,11 +15,11 @@ def arrived(media: MediaFile) -> list[StoredPart]:
     if not media.upload_id or media.file_size_bytes is None:
         return []
     try:
-        stored = {part.number: part for part in parts.stored(media)}
+        stored = {part.number: part for part in parts.list_stored_parts(media)}
     except ObjectMissingError:
         return []
     whole = []
-    for wanted in parts.wanted(media):
+    for wanted in parts.list_expected_parts(media):
         part = stored.get(wanted.number)
         if part is None or part.size_bytes != wanted.size_bytes:
             break

@@ -16,9 +16,9 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from auteur import __version__
-from auteur.outbound import Policy, connector
+from auteur.outbound import AddressPolicy, connector
 from media.imports import limits
-from media.imports.addresses import redirected
+from media.imports.addresses import parse_redirection
 from media.imports.errors import FetchFailedError, refusal
 from media.imports.failures import translated
 
@@ -73,7 +73,7 @@ class Transfer:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: AddressPolicy,
         *,
         most: int,
         heard: Callable[[], None] = lambda: None,
@@ -119,7 +119,7 @@ class Transfer:
             response = self._ask(last, headers)
             if response.status not in REDIRECTS:
                 break
-            last = redirected(last, response.headers.get("Location", ""), self._policy)
+            last = parse_redirection(last, response.headers.get("Location", ""), self._policy)
         else:
             raise refusal("too_many_redirects")
         if arrived and response.status in (206, 416) and not _continues(response, arrived):

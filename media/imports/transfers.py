@@ -14,9 +14,9 @@ from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from auteur.api.problems import DATABASE_OUTAGES
-from media.imports import limits, work
+from media.imports import limits, worker
 from media.imports.states import IMPORTS
-from media.imports.work import Slot
+from media.imports.worker import Slot
 from media.models import MediaImport
 
 logger = logging.getLogger(__name__)
@@ -27,12 +27,12 @@ _STOPPING: Final = mmap.mmap(-1, 1)
 """Shared by a worker and the processes that it forks, without a lock: it is set in a signal."""
 
 
-def stop() -> None:
+def stop_serving() -> None:
     """Have the processes of this worker take no further imports."""
     _STOPPING[0] = 1
 
 
-def serve(media_id: UUID) -> None:
+def serve_imports(media_id: UUID) -> None:
     """Fetch this file and whatever else is due meanwhile, until nothing is under way."""
     Transfers().serve(media_id)
 
@@ -41,7 +41,7 @@ class Transfers:
     """Imports under way in this process, each in a thread."""
 
     def __init__(
-        self, size: int = limits.TRANSFERS, run: Callable[[UUID, Slot], None] = work.run
+        self, size: int = limits.TRANSFERS, run: Callable[[UUID, Slot], None] = worker.run_import
     ) -> None:
         self._size, self._run = size, run
         self._slots: dict[Future[None], Slot] = {}

@@ -4,7 +4,7 @@ from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 from django.db.models import Q
 
-from auteur.database.ordering import Lately
+from auteur.database.ordering import TimeAtUtc
 
 
 class Migration(migrations.Migration):
@@ -22,6 +22,6 @@ class Migration(migrations.Migration):
             ),
         ),
         AddIndexConcurrently(
-            "mediafile", models.Index(Lately("created_at").desc(), name="media_files_lately")
+            "mediafile", models.Index(TimeAtUtc("created_at").desc(), name="media_files_lately")
         ),
     ]

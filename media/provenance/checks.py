@@ -6,7 +6,7 @@ from typing import Any
 from django.core import checks
 
 from media.provenance.certificates import UnusableCertificateError
-from media.provenance.credentials import identity
+from media.provenance.credentials import get_identity
 
 
 def register() -> None:
@@ -17,7 +17,7 @@ def register() -> None:
 def certificate(**kwargs: Any) -> list[checks.CheckMessage]:
     """What is wrong with who signs content credentials, or will be."""
     try:
-        found = identity()
+        found = get_identity()
         if found is None:
             return [
                 checks.Warning(

@@ -42,7 +42,7 @@ NOT_MARKED = "The result could not be marked as generated."
 
 
 @dataclass
-class Marked:
+class SignedResult:
     """A result that was looked at: what it is, how large it is now, and what it says of itself."""
 
     probe: Probe
@@ -50,7 +50,7 @@ class Marked:
     credentials: dict[str, Any] = field(default_factory=dict)
 
 
-def identity() -> Identity | None:
+def get_identity() -> Identity | None:
     """Who signs, by the settings, though perhaps not today (``check``); None where nobody does.
 
     Raises ``UnusableCertificateError``.
@@ -62,12 +62,14 @@ def identity() -> Identity | None:
 
 def check_signing() -> None:
     """Raise ``UnusableCertificateError`` if a certificate is set that cannot sign results now."""
-    signer = identity()
+    signer = get_identity()
     if signer is not None:
         signer.check()
 
 
-def mark(key: str, *, content_type: str, statement: Statement, tick: Callable[[], None]) -> Marked:
+def sign_result(
+    key: str, *, content_type: str, statement: Statement, tick: Callable[[], None]
+) -> SignedResult:
     """Look at a result, and put a signed copy in its place; done twice, it is signed anew.
 
     Raises ``InputRefusedError`` for what is no media; ``UnavailableProblem`` where the storage or
@@ -95,14 +97,16 @@ def mark(key: str, *, content_type: str, statement: Statement, tick: Callable[[]
     return marked
 
 
-def _left(key: str, said: dict[str, Any], tick: Callable[[], None]) -> Marked:
+def _left(key: str, said: dict[str, Any], tick: Callable[[], None]) -> SignedResult:
     storage = object_storage()
-    return Marked(inspect(storage.probe_source(key), tick), storage.head(key).size_bytes, said)
+    return SignedResult(
+        inspect(storage.probe_source(key), tick), storage.head(key).size_bytes, said
+    )
 
 
 def _signer() -> Identity | None:
     try:
-        found = identity()
+        found = get_identity()
         if found is not None:
             found.check()
     except UnusableCertificateError as exc:
@@ -120,11 +124,11 @@ def _mark(
     signer: Identity,
     folder: Path,
     tick: Callable[[], None],
-) -> Marked:
+) -> SignedResult:
     taken, named = _ingredients(statement, signer, tick)
     uri = statement.source_type.uri if statement.source_type else None
     found = inspect_with(
-        "media.provenance.marking:look_and_mark",
+        "media.provenance.signing:look_and_mark",
         object_storage().probe_source(key),
         limits=MARKING,
         tick=tick,
@@ -148,20 +152,22 @@ def _mark(
     elif _has_room(folder / SIGNED, statement):
         size_bytes = _replace(key, content_type, folder / SIGNED, tick)
     else:
-        return Marked(probe, object_storage().head(key).size_bytes, {"status": "no_room"})
-    return Marked(probe, size_bytes, {"status": "signed", "certificate": signer.serial_number})
+        return SignedResult(probe, object_storage().head(key).size_bytes, {"status": "no_room"})
+    return SignedResult(
+        probe, size_bytes, {"status": "signed", "certificate": signer.serial_number}
+    )
 
 
 def _has_room(path: Path, statement: Statement) -> bool:
     return statement.most_bytes is None or path.stat().st_size <= statement.most_bytes
 
 
-def _unmarked(key: str, probe: Probe, statement: Statement, failure: str) -> Marked:
+def _unmarked(key: str, probe: Probe, statement: Statement, failure: str) -> SignedResult:
     logger.error("a result cannot be signed: %s", failure)
     if statement.source_type is not None and statement.source_type.is_synthetic:
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_MARKED)
     # A film that nobody generated is not lost for want of a label.
-    return Marked(probe, object_storage().head(key).size_bytes, {"status": "failed"})
+    return SignedResult(probe, object_storage().head(key).size_bytes, {"status": "failed"})
 
 
 def _replace(key: str, content_type: str, path: Path, tick: Callable[[], None]) -> int:
@@ -220,7 +226,7 @@ def _archive(
 
 
 @dataclass(frozen=True)
-class Found:
+class FileCredentials:
     """What a file says of itself, as far as it could be read."""
 
     not_read: str | None = None
@@ -231,14 +237,14 @@ class Found:
     """Whether it holds, and was signed with our certificate of today."""
 
 
-def not_read(content_type: str, size_bytes: int, most_bytes: int) -> Found | None:
+def not_read(content_type: str, size_bytes: int, most_bytes: int) -> FileCredentials | None:
     """Return why a file is not read, by its type and size alone; None where it is."""
     if format_of(content_type) is None:
-        return Found("unsupported_format")
-    return Found("too_large") if size_bytes > most_bytes else None
+        return FileCredentials("unsupported_format")
+    return FileCredentials("too_large") if size_bytes > most_bytes else None
 
 
-def read_back(
+def read_credentials(
     place: str,
     *,
     content_type: str,
@@ -246,7 +252,7 @@ def read_back(
     most_bytes: int,
     limits: Limits = READING_CREDENTIALS,
     memory: Reservation | None = None,
-) -> Found:
+) -> FileCredentials:
     """Return what the credentials of the file at a path or URL say, and whether they hold.
 
     Files above ``most_bytes`` are not read: checking hashes all of it. Raises
@@ -255,7 +261,7 @@ def read_back(
     if refused := not_read(content_type, size_bytes, most_bytes):
         return refused
     try:
-        ours = identity()
+        ours = get_identity()
     except UnusableCertificateError as exc:
         logger.warning("nothing is known as ours: %s", exc)
         ours = None
@@ -269,9 +275,9 @@ def read_back(
             anchors=ours.anchors_pem if ours else "",
         )
     except InputRefusedError:
-        return Found("unreadable")
+        return FileCredentials("unreadable")
     except SandboxFailedError:
         logger.exception("the credentials of a file were not read")
-        return Found("unreadable")
+        return FileCredentials("unreadable")
     is_ours = said is not None and ours is not None and is_by(said, ours.serial_number)
-    return Found(None, said, is_ours)
+    return FileCredentials(None, said, is_ours)

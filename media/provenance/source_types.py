@@ -57,7 +57,7 @@ TRANSCODED = Making(Synthesis.NONE, "c2pa.transcoded")
 ASSEMBLED = Making(Synthesis.NONE)
 
 
-def known(value: object) -> SourceType | None:
+def find_source_type(value: object) -> SourceType | None:
     """The type of a name or URI; None for one that we do not tell ourselves."""
     name = str(value).removeprefix(VOCABULARY)
     return SourceType(name) if name in set(SourceType) else None

@@ -12,10 +12,10 @@ from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
 from auteur.api.views import APIView
 from auteur.sandbox_queue import QUEUE, FilesBusyProblem
-from media.access import owned_media
+from media.access import get_media
 from media.limits import READING_BACK
 from media.models import MediaFile, MediaStatus
-from media.provenance.credentials import Found, not_read, read_back
+from media.provenance.credentials import FileCredentials, not_read, read_credentials
 from media.provenance.serializers import ProvenanceSerializer
 from media.storage import object_storage
 
@@ -39,7 +39,7 @@ class ProvenanceView(APIView):
     )
     def get(self, request: Request, media_id: UUID) -> Response:
         """As the file says now."""
-        media = owned_media(user_id=user_id(request), media_id=media_id)
+        media = get_media(user_id=user_id(request), media_id=media_id)
         return Response(ProvenanceSerializer(provenance_of(media)).data)
 
 
@@ -50,7 +50,7 @@ def provenance_of(media: MediaFile) -> dict[str, Any]:
     ``UnavailableProblem`` and ``FilesBusyProblem``.
     """
     size_bytes = media.file_size_bytes or 0
-    found = Found("unreadable")
+    found = FileCredentials("unreadable")
     if media.status == MediaStatus.READY:
         found = not_read(media.mime_type, size_bytes, MAX_BYTES) or _read(media, size_bytes)
     said = found.said or {}
@@ -65,9 +65,9 @@ def provenance_of(media: MediaFile) -> dict[str, Any]:
     }
 
 
-def _read(media: MediaFile, size_bytes: int) -> Found:
+def _read(media: MediaFile, size_bytes: int) -> FileCredentials:
     with QUEUE.reserve(media.user_id, READING_BACK) as memory:
-        return read_back(
+        return read_credentials(
             object_storage().probe_source(media.r2_key),
             content_type=media.mime_type,
             size_bytes=size_bytes,

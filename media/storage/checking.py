@@ -50,7 +50,7 @@ class Trial:
         return f"{self.prefix}/{name}"
 
 
-def findings(storage: ObjectStorage) -> Iterator[Finding]:
+def check_storage(storage: ObjectStorage) -> Iterator[Finding]:
     """Try all that we need, one after the other; nothing is left behind."""
     trial = Trial(storage, f"users/nobody/{ROOM}/{uuid.uuid4().hex}")
     try:

@@ -54,18 +54,18 @@ class Owner:
 _owners: list[Owner] = []
 
 
-def register(owner: Owner) -> None:
+def register_object_owner(owner: Owner) -> None:
     """Have the owner asked about the objects of its room; twice counts once."""
     if owner not in _owners:
         _owners.append(owner)
 
 
-def columns() -> list[Column]:
+def list_columns() -> list[Column]:
     """All columns that name objects."""
     return [column for owner in _owners for column in owner.columns]
 
 
-def room_of(key: str) -> str | None:
+def find_prefix(key: str) -> str | None:
     """The room that a key lies in; None for what is not ours."""
     is_users = key.startswith("users/")
     user, _, rest = key.removeprefix("users/").partition("/")
@@ -74,11 +74,11 @@ def room_of(key: str) -> str | None:
     return room if user and name and known else None
 
 
-def named(objects: Iterable[StoredObject]) -> dict[str, int | None]:
+def list_referenced_keys(objects: Iterable[StoredObject]) -> dict[str, int | None]:
     """Those of the objects that a row names, by key, with the size that it tells."""
     by_room: dict[str | None, list[StoredObject]] = {}
     for one in objects:
-        by_room.setdefault(room_of(one.key), []).append(one)
+        by_room.setdefault(find_prefix(one.key), []).append(one)
     found: dict[str, int | None] = {}
     for owner in _owners:
         if owner.room in by_room:
@@ -87,7 +87,7 @@ def named(objects: Iterable[StoredObject]) -> dict[str, int | None]:
 
 
 @contextmanager
-def expected(key: str) -> Iterator[int]:
+def lock_expected_upload(key: str) -> Iterator[int]:
     """The most bytes that may be put under the key; until the end, this stays so.
 
     Raises ``NotFoundProblem`` where no row has the key, and ``NotExpectedProblem``.
@@ -97,7 +97,7 @@ def expected(key: str) -> Iterator[int]:
 
 
 def _most(key: str) -> int:
-    room = room_of(key)
+    room = find_prefix(key)
     for owner in _owners:
         if owner.room == room and (most := owner.expects(key)) is not None:
             return most

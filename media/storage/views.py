@@ -14,7 +14,13 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from auteur.api.problems import NotFoundProblem, Problem, Resource, UnavailableProblem, document
+from auteur.api.problems import (
+    NotFoundProblem,
+    Problem,
+    Resource,
+    UnavailableProblem,
+    problem_response,
+)
 from media.content_types import SERVED
 from media.file_names import attachment
 from media.problems import FileTooLargeProblem, SizeMismatchProblem
@@ -25,7 +31,7 @@ from media.storage.filesystem import (
     ObjectExistsError,
     SignedFileSystemStorage,
 )
-from media.storage.owners import expected
+from media.storage.owners import lock_expected_upload
 from media.storage.ranges import ByteRange, NotSatisfiableError, requested_range
 from media.storage.signing import Grant
 
@@ -97,7 +103,7 @@ class SignedObjectView(APIView):
         """Store the body under the key, if a row expects it: before the body, and after it."""
         storage = _storage()
         grant = storage.urls.verify("PUT", key, request.META["QUERY_STRING"])
-        with expected(grant.key) as most:
+        with lock_expected_upload(grant.key) as most:
             length = _checked_length(request, grant, most)
         try:
             _receive(storage, grant, _body(request, length))
@@ -125,7 +131,7 @@ class SignedObjectView(APIView):
             part = requested_range(request.headers.get("Range", ""), info.size_bytes)
         except NotSatisfiableError:
             file.close()
-            return document(
+            return problem_response(
                 416,
                 "range_not_satisfiable",
                 "The range begins after the end of the object.",
@@ -149,7 +155,7 @@ def _storage() -> SignedFileSystemStorage:
 def _receive(storage: SignedFileSystemStorage, grant: Grant, body: Iterator[bytes]) -> None:
     # Held while the object appears: who deletes the row removes the object afterwards.
     def guard() -> AbstractContextManager[int]:
-        return expected(grant.key)
+        return lock_expected_upload(grant.key)
 
     if grant.upload_id is not None and grant.part_number is not None:
         storage.receive_part(grant.upload_id, grant.part_number, body, guard=guard)

@@ -39,12 +39,12 @@ class VoiceSample:
     speech_duration_ms: int
 
 
-def examined(source: BinaryIO) -> dict[str, Any]:
+def examine_as_json(source: BinaryIO) -> dict[str, Any]:
     """What ``examine`` finds, in plain values: for the sandbox."""
-    return asdict(examine(source))
+    return asdict(examine_sample(source))
 
 
-def examine(source: BinaryIO) -> VoiceSample:
+def examine_sample(source: BinaryIO) -> VoiceSample:
     """Look at a whole file and listen to it; raises ``InputRefusedError``, as the checks below."""
     try:
         found = probe(source)

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from rest_framework import serializers
 
-from auteur.api.answers import OptionalTextField
+from auteur.api.cached_serializers import OptionalTextField
 from auteur.api.secret_fields import SecretMethodField, SecretURLField
 from auteur.api.unknown_fields import RequestSerializer
 from media.models import MediaStatus, VoiceClone

@@ -6,14 +6,14 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from auteur.api.problems import Problem
-from media.access import owned_voice
-from media.consents.giving import give_for_voice
+from media.access import get_voice
 from media.consents.models import ConsentKind
+from media.consents.records import record_voice_consent
 from media.consents.statements import STATEMENTS, worded
-from media.deletion import remove_after_commit, usages_of
+from media.deletion import delete_objects_after_commit, list_usages
 from media.kinds import VOICES
 from media.models import VoiceClone
-from media.uploads import UploadTarget, begin, confirm, declare, printable
+from media.uploads import UploadTarget, begin_upload, confirm, declare_upload, printable
 
 CONSENT_STATEMENT = STATEMENTS[ConsentKind.VOICE].text
 CONSENT_VERSION = STATEMENTS[ConsentKind.VOICE].version
@@ -56,18 +56,20 @@ def request_voice(
     """
     if not consent:
         raise ConsentRequiredProblem
-    voice = declare(VOICES, user_id=user_id, content_type=content_type, size_bytes=size_bytes)
+    voice = declare_upload(
+        VOICES, user_id=user_id, content_type=content_type, size_bytes=size_bytes
+    )
     voice.name = printable("name", name)
     voice.filename = printable("filename", filename)
     words = worded(ConsentKind.VOICE, consent_statement)
     voice.consent_statement, voice.consent_version = words.text, words.version
     voice.consented_at = Now()
-    return begin(VOICES, voice, plan=plan, check=lambda: give_for_voice(voice))
+    return begin_upload(VOICES, voice, plan=plan, check=lambda: record_voice_consent(voice))
 
 
 def confirm_voice(*, user_id: UUID, voice_id: UUID) -> VoiceClone:
     """As ``media.uploads.confirm``; raises ``NotFoundProblem``, too."""
-    return confirm(VOICES, lambda: owned_voice(user_id=user_id, voice_id=voice_id))
+    return confirm(VOICES, lambda: get_voice(user_id=user_id, voice_id=voice_id))
 
 
 @transaction.atomic
@@ -77,8 +79,8 @@ def delete_voice(*, user_id: UUID, voice_id: UUID) -> None:
 
     Raises ``NotFoundProblem`` and ``VoiceInUseProblem``.
     """
-    voice = owned_voice(user_id=user_id, voice_id=voice_id, lock=True)
-    if used_by := usages_of(voice):
+    voice = get_voice(user_id=user_id, voice_id=voice_id, lock=True)
+    if used_by := list_usages(voice):
         raise VoiceInUseProblem(used_by=used_by)
-    remove_after_commit([voice])
+    delete_objects_after_commit([voice])
     voice.delete()

@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor
-from auteur.api.requests import plan_of, user_id
+from auteur.api.pagination import cursor_pagination
+from auteur.api.requests import plan_name, user_id
 from auteur.api.scopes import Scope
 from auteur.api.throttling import Cost
 from auteur.api.views import APIView, ListAPIView
@@ -20,7 +20,7 @@ from media import uploads
 from media.kinds import VOICES, TooManyVoicesProblem
 from media.limits import MAX_SPEECH_MS, MIN_SPEECH_MS
 from media.models import VoiceClone
-from media.views import confirmed
+from media.views import confirmation_status
 from media.voices.serializers import (
     ConfirmedVoiceSerializer,
     NewVoiceSerializer,
@@ -51,7 +51,7 @@ class VoicesView(ListAPIView[VoiceClone]):
         "POST": (*uploads.DECLARING, ConsentRequiredProblem, TooManyVoicesProblem)
     }
     serializer_class = VoiceSerializer
-    pagination_class = cursor("voices")
+    pagination_class = cursor_pagination("voices")
     queryset = VoiceClone.objects.none()
 
     @extend_schema(
@@ -68,7 +68,7 @@ class VoicesView(ListAPIView[VoiceClone]):
         wanted = NewVoiceSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         upload = request_voice(
-            user_id=user_id(request), plan=plan_of(request), **wanted.validated_data
+            user_id=user_id(request), plan=plan_name(request), **wanted.validated_data
         )
         return Response(VoiceUploadSerializer(upload).data, status=status.HTTP_201_CREATED)
 
@@ -98,7 +98,8 @@ class ConfirmVoiceView(APIView):
         """Have what was uploaded listened to."""
         voice = confirm_voice(user_id=user_id(request), voice_id=voice_id)
         return Response(
-            {"voice": VoiceSerializer(voice).data}, status=confirmed(request, VOICES, voice)
+            {"voice": VoiceSerializer(voice).data},
+            status=confirmation_status(request, VOICES, voice),
         )
 
 

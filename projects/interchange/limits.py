@@ -77,7 +77,7 @@ def _clip_without(clip: Clip, names: Collection[str], left_out: dict[str, int]) 
     return {**clip, "effects": held}
 
 
-def names_of(text: str) -> list[str]:
+def parse_names(text: str) -> list[str]:
     """What a client wants left out; raises ``ValueError`` for what is no such thing."""
     names = [name.strip() for name in text.split(",")] if text else []
     if len(names) > MAX_LEFT_OUT:

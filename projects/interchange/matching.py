@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from auteur.api.problems import Problem
-from media.access import media_of
+from media.access import list_media
 from media.models import MediaFile, MediaStatus
 from projects.interchange.terms import MAX_NAMED, MediaReference
 from projects.timeline.content import Track, all_clips
@@ -63,7 +63,7 @@ def match(
 
 
 def _ready(user_id: UUID, ids: set[str]) -> dict[str, MediaFile]:
-    rows = media_of(user_id=user_id).filter(pk__in=ids, status=MediaStatus.READY)
+    rows = list_media(user_id=user_id).filter(pk__in=ids, status=MediaStatus.READY)
     return {str(row.pk): row for row in rows.only(*COLUMNS)}
 
 
@@ -89,7 +89,7 @@ def _named(
     user_id: UUID, project_id: UUID, sources: list[MediaReference]
 ) -> dict[str, list[MediaFile]]:
     names = {name for source in sources for name in source.names if "\0" not in name}
-    rows = media_of(user_id=user_id, project_id=project_id).filter(
+    rows = list_media(user_id=user_id, project_id=project_id).filter(
         name__in=names, status=MediaStatus.READY
     )
     found: dict[str, list[MediaFile]] = {}

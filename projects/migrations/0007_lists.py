@@ -3,7 +3,7 @@
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
-from auteur.database.ordering import Lately
+from auteur.database.ordering import TimeAtUtc
 
 
 class Migration(migrations.Migration):
@@ -20,6 +20,6 @@ class Migration(migrations.Migration):
             ),
         ),
         AddIndexConcurrently(
-            "project", models.Index(Lately("created_at").desc(), name="projects_lately")
+            "project", models.Index(TimeAtUtc("created_at").desc(), name="projects_lately")
         ),
     ]

@@ -11,9 +11,9 @@ from django.db.models.functions import Now
 
 from auteur.api.problems import Problem
 from auteur.database import clock
-from media.deletion import remove_objects
+from media.deletion import delete_objects
 from media.storage import StoredObject, object_storage
-from media.storage.owners import Owner, register
+from media.storage.owners import Owner, register_object_owner
 from projects.models import Project, RenderFolder
 
 SEGMENT_MAX_AGE = timedelta(days=14)
@@ -90,14 +90,16 @@ def stored_keys(project: Project) -> set[str]:
     return {one.key for one in found}
 
 
-def due() -> QuerySet[RenderFolder]:
+def list_due() -> QuerySet[RenderFolder]:
     """Folders that have not been looked through for a day."""
     return RenderFolder.objects.filter(sweep_at__lte=Now())
 
 
-def sweep() -> int:
+def sweep_folders() -> int:
     """Remove what is old in some folders, and all in those of deleted projects."""
-    return sum(_sweep_folder(folder) for folder in due().order_by("sweep_at")[:FOLDERS_AT_ONCE])
+    return sum(
+        _sweep_folder(folder) for folder in list_due().order_by("sweep_at")[:FOLDERS_AT_ONCE]
+    )
 
 
 def _sweep_folder(folder: RenderFolder) -> int:
@@ -111,9 +113,9 @@ def _sweep_folder(folder: RenderFolder) -> int:
         if not there
         or one.modified_at < now - (TIMELINE_MAX_AGE if one.key in plans else SEGMENT_MAX_AGE)
     ]
-    removed = remove_objects(old)
+    removed = delete_objects(old)
     # Where somebody has entered it meanwhile, it is not due any more.
-    same = due().filter(pk=folder.pk)
+    same = list_due().filter(pk=folder.pk)
     if removed == len(found):
         same.delete()
     elif removed == len(old):
@@ -123,7 +125,7 @@ def _sweep_folder(folder: RenderFolder) -> int:
 
 def register_owner() -> None:
     """Called once, when Django is ready; who writes segments is for the room above to say."""
-    register(Owner("renders", names_of))
+    register_object_owner(Owner("renders", names_of))
 
 
 def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:

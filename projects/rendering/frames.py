@@ -20,7 +20,7 @@ from gpu_tasks.runtime import sandbox
 from gpu_tasks.runtime.confinement import MIB, Limits
 from gpu_tasks.runtime.errors import InputRefusedError
 from gpu_tasks.runtime.memory_budget import Reservation
-from media.access import media_of
+from media.access import list_media
 from media.inspection import inspect_with
 from media.models import MediaFile, MediaStatus
 from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
@@ -29,11 +29,11 @@ from projects.models import Project
 from projects.rendering.timelines import (
     MAX_CLIPS_NAMED,
     ClipsOfflineProblem,
-    rate_of,
+    exact_frame_rate,
     track_of,
 )
 from projects.timeline.content import Clip, Document, Track, duration_of, end_of
-from projects.timeline.keeping import Keeping
+from projects.timeline.session_cache import SessionCache
 
 logger = logging.getLogger(__name__)
 
@@ -112,18 +112,18 @@ class FramePlan:
         return self.project.pk, self.segment.name
 
 
-KEPT: Final["Keeping[bytes]"] = Keeping()
+KEPT: Final["SessionCache[bytes]"] = SessionCache()
 """By project and the frame's name, which is a hash of all that decides what is seen."""
 
 
-def version_with(project: Project, *, at_ms: int) -> int:
+def get_version_at(project: Project, *, at_ms: int) -> int:
     """The EDL's version, if its film has such a time; raises ``BeyondTimelineProblem``."""
     document = _find(project, {})
     _check_within(at_ms, document["settings"]["duration_ms"])
     return document["version"]
 
 
-def plan_at(project: Project, *, at_ms: int, width: int) -> FramePlan:
+def plan_picture(project: Project, *, at_ms: int, width: int) -> FramePlan:
     """Plan the picture of a time of the timeline, without captions; no wider than the film itself.
 
     Raises ``BeyondTimelineProblem``.
@@ -171,7 +171,7 @@ def size_of(project: Project, width: int) -> tuple[int, int]:
 
 def _find(project: Project, fields: Mapping[str, Any]) -> Document:
     wanted = {"version": 1, "settings.duration_ms": 1, **fields}
-    return edl.find(project_id=project.pk, user_id=project.user_id, fields=wanted)
+    return edl.find_document(project_id=project.pk, user_id=project.user_id, fields=wanted)
 
 
 def _check_within(at_ms: int, duration_ms: int) -> None:
@@ -186,7 +186,7 @@ def _plan(
     seen = [track for track in tracks if track["type"] == "video"]
     names = sorted({clip["media_file_id"] for track in seen for clip in _live(track)})
     places = {name: place for place, name in enumerate(names)}
-    rate = Fraction(rate_of(project))
+    rate = Fraction(exact_frame_rate(project))
     last = max(1, frame_of(duration, rate)) - 1
     plan = plan_frame(
         [track_of(track, places, ()) for track in seen],
@@ -206,7 +206,7 @@ def _sources(
     project: Project, tracks: list[Track], at_ms: int, media_ids: set[str]
 ) -> dict[str, MediaFile]:
     """The user's own media of these ids; raises ``ClipsOfflineProblem``."""
-    rows = media_of(user_id=project.user_id).filter(pk__in=media_ids, status=MediaStatus.READY)
+    rows = list_media(user_id=project.user_id).filter(pk__in=media_ids, status=MediaStatus.READY)
     found = {str(row.pk): row for row in rows.only("pk", "r2_key")}
     gone = media_ids - found.keys()
     if gone:

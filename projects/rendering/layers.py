@@ -18,7 +18,7 @@ from gpu_tasks.mediakit.decoding import STILL, is_bt709, open_media
 from gpu_tasks.mediakit.orientation import orientation_of
 from gpu_tasks.render.contract.frames import box_of
 from gpu_tasks.runtime.errors import EngineError
-from media.derivation.frames import Shown, converted, shown_at, still_in
+from media.derivation.frames import DecodedFrame, convert_frame, find_still, frame_at
 from media.derivation.pictures import jpeg
 
 Canvas = NDArray[np.uint8]
@@ -46,7 +46,7 @@ def under(
         with open_media(source) as container:
             formats = set(container.format.name.split(","))
             is_still = not formats.isdisjoint(STILL)
-            shown = still_in(container) if is_still else shown_at(container, seconds)
+            shown = find_still(container) if is_still else frame_at(container, seconds)
             if shown is None:
                 return None
             seen = _blended(canvas, _placed(shown, width, height), opacity)
@@ -66,7 +66,7 @@ def _text(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _placed(shown: Shown, width: int, height: int) -> Canvas:
+def _placed(shown: DecodedFrame, width: int, height: int) -> Canvas:
     """The frame on a canvas; where there is none of it, nothing."""
     frame = shown.frame
     orientation = orientation_of(frame)
@@ -76,7 +76,7 @@ def _placed(shown: Shown, width: int, height: int) -> Canvas:
     left, top, wide, high = box_of(*(sides[::-1] if swaps_sides else sides), (width, height))
     lying = {"width": high, "height": wide} if swaps_sides else {"width": wide, "height": high}
     colours = {"src_colorspace": Colorspace.ITU709} if is_bt709(frame) else {}
-    picture = orientation.apply(converted(frame, **lying, **colours))
+    picture = orientation.apply(convert_frame(frame, **lying, **colours))
     canvas = np.zeros((height, width, 4), np.uint8)
     place = canvas[top : top + high, left : left + wide]
     if picture.shape[2] == 4:

@@ -25,7 +25,7 @@ from gpu_tasks.render.contract import (
 )
 from gpu_tasks.render.contract.captions import CaptionsStyle
 from gpu_tasks.render.contract.segments import plan_render
-from media.access import media_of
+from media.access import list_media
 from media.models import MediaFile, MediaStatus
 from media.storage import object_storage
 from projects import captions, edl
@@ -104,13 +104,13 @@ class RenderInputs:
     made: list[str]
 
 
-def length_of(project: Project) -> int:
+def get_length(project: Project) -> int:
     """Milliseconds of the timeline; raises ``EmptyTimelineProblem``, ``TimelineTooLongProblem``.
 
     Found without reading the timeline: what a render costs is known before it is looked at.
     """
     wanted = {"settings.duration_ms": 1}
-    found = edl.find(project_id=project.pk, user_id=project.user_id, fields=wanted)
+    found = edl.find_document(project_id=project.pk, user_id=project.user_id, fields=wanted)
     return _possible(found["settings"]["duration_ms"])
 
 
@@ -135,7 +135,7 @@ def take_snapshot(
         version=document["version"],
         duration_ms=timeline.duration_ms,
         is_heard=timeline.is_heard,
-        frame_rate=rate_of(project),
+        frame_rate=exact_frame_rate(project),
         media_ids=sorted(media),
         ignored_effects=sorted(effects - KNOWN.keys()),
     )
@@ -155,7 +155,7 @@ def load(project: Project, name: str) -> Timeline:
     return Timeline.model_validate_json(content)
 
 
-def inputs_of(project: Project, *, timeline: str, output: Output) -> RenderInputs:
+def list_inputs(project: Project, *, timeline: str, output: Output) -> RenderInputs:
     """What a render of the timeline stored under a name reads; raises ``ObjectMissingError``."""
     folders.schedule_sweep(project)
     stored = load(project, timeline)
@@ -174,7 +174,7 @@ def inputs_of(project: Project, *, timeline: str, output: Output) -> RenderInput
     )
 
 
-def output_of(parameters: Mapping[str, Any]) -> Output:
+def build_output(parameters: Mapping[str, Any]) -> Output:
     """What the film is to be like, by a job's stored parameters."""
     width, height = (int(side) for side in parameters["resolution"].split("x"))
     if parameters["proxy"]:
@@ -195,7 +195,7 @@ def _read(project: Project, *, with_captions: bool) -> Document:
     wanted = {"tracks": 1, "version": 1}
     if with_captions:
         wanted |= {"transcript": 1, "captions_style": 1}
-    document = edl.find(project_id=project.pk, user_id=project.user_id, fields=wanted)
+    document = edl.find_document(project_id=project.pk, user_id=project.user_id, fields=wanted)
     _possible(duration_of(document["tracks"]))
     return document
 
@@ -212,7 +212,7 @@ def _media_of(user_id: UUID, tracks: list[EdlTrack]) -> dict[str, MediaFile]:
     """The media that the clips show, all of it."""
     clips = [clip for clip in all_clips(tracks) if not clip["deleted"]]
     ids = {clip["media_file_id"] for clip in clips}
-    rows = media_of(user_id=user_id).filter(pk__in=ids, status=MediaStatus.READY)
+    rows = list_media(user_id=user_id).filter(pk__in=ids, status=MediaStatus.READY)
     found = {str(row.pk): row for row in rows.only("pk", "name", "r2_key", "type", "metadata")}
     offline = [clip["id"] for clip in clips if clip["media_file_id"] not in found]
     if offline:
@@ -321,7 +321,7 @@ def _cues(document: Document) -> list[Cue]:
     ]
 
 
-def rate_of(project: Project) -> str:
+def exact_frame_rate(project: Project) -> str:
     """The exact rate that two decimals mean: 29.97 is 30000/1001."""
     for timebase in NTSC_TIMEBASES:
         if round(timebase * 1000 / 1001, 2) == float(project.frame_rate):

@@ -23,7 +23,7 @@ MAX_TARGETED = 200
 
 
 @dataclass(frozen=True)
-class Difference:
+class ChangeSet:
     """The changes between two contents, forwards and backwards."""
 
     forward: list[Change] = field(default_factory=list)
@@ -31,12 +31,12 @@ class Difference:
     moved: Container[int] = ()
 
 
-def between(before: Content, after: Content, moved: Container[int] = ()) -> Difference:
+def diff_contents(before: Content, after: Content, moved: Container[int] = ()) -> ChangeSet:
     """The changes that make ``after`` of ``before``, and those that take it back.
 
     Clips whose ``id()`` is among the ``moved`` are known to differ in where they begin alone.
     """
-    found = Difference(moved=moved)
+    found = ChangeSet(moved=moved)
     _compare(before.tracks, after.tracks, (TRACKS, TRACKS), found)
     _compare(before.segments, after.segments, (SEGMENTS, SEGMENTS), found)
     if before.captions_style != after.captions_style:
@@ -49,7 +49,7 @@ Paths = tuple[str, str]
 """Where a value lies in the old content and where in the new one."""
 
 
-def _compare(before: Any, after: Any, at: Paths, found: Difference) -> None:
+def _compare(before: Any, after: Any, at: Paths, found: ChangeSet) -> None:
     if isinstance(before, dict) and isinstance(after, dict) and list(before) == list(after):
         _compare_fields(before, after, at, found)
     elif isinstance(before, list) and isinstance(after, list):
@@ -62,7 +62,7 @@ def _compare(before: Any, after: Any, at: Paths, found: Difference) -> None:
         _set_value(found, at, before, after)
 
 
-def _compare_fields(before: Any, after: Any, at: Paths, found: Difference) -> None:
+def _compare_fields(before: Any, after: Any, at: Paths, found: ChangeSet) -> None:
     for key, old, new in zip(after, before.values(), after.values(), strict=True):
         if old is new:
             continue
@@ -74,12 +74,12 @@ def _compare_fields(before: Any, after: Any, at: Paths, found: Difference) -> No
             _compare(old, new, paths, found)
 
 
-def _set_value(found: Difference, at: Paths, before: Any, after: Any) -> None:
+def _set_value(found: ChangeSet, at: Paths, before: Any, after: Any) -> None:
     found.forward.append({"path": at[1], "value": after})
     found.inverse.append({"path": at[0], "value": before})
 
 
-def _compare_others(before: list[Any], after: list[Any], at: Paths, found: Difference) -> None:
+def _compare_others(before: list[Any], after: list[Any], at: Paths, found: ChangeSet) -> None:
     """Elements have come, gone or changed places."""
     old, new = _names(before), _names(after)
     if old is None or new is None or not _in_same_order(old, new):
@@ -109,7 +109,7 @@ def _compare_elements(
     after: list[Any],
     places: Iterable[tuple[int, int]],
     at: Paths,
-    found: Difference,
+    found: ChangeSet,
 ) -> None:
     """What is at each pair of places: before, and after."""
     forward, inverse, moved = found.forward.append, found.inverse.append, found.moved
@@ -146,7 +146,7 @@ def _names(items: list[Any]) -> dict[Any, int] | None:
     return names if len(names) == len(ids) else None
 
 
-def apply(content: Content, changes: Sequence[Change]) -> Content:
+def apply_changes(content: Content, changes: Sequence[Change]) -> Content:
     """The content after the changes; what they do not touch is shared."""
     root: dict[str, Any] = {
         TRACKS: content.tracks,

@@ -11,7 +11,6 @@ from itertools import accumulate
 
 from projects.timeline.content import Clip, EditError, cross_fade_ms, end_of
 from projects.timeline.dividing import Span, new_id
-from projects.timeline.lanes import Closing, Lane, closed, closing_of, free_from
 from projects.timeline.origins import (
     Deletion,
     Faded,
@@ -25,12 +24,13 @@ from projects.timeline.origins import (
     whole,
 )
 from projects.timeline.rules import overlaps_of
+from projects.timeline.track_editor import Closing, TrackEditor, closed, closing_of, free_from
 
 Stretch = tuple[Span, str | None]
 """Of a source, and the segment of the transcript that it is cut out for, if it is for one."""
 
 
-def cut(lane: Lane, key: int, stretches: Sequence[Stretch], *, mode: str) -> None:
+def cut(lane: TrackEditor, key: int, stretches: Sequence[Stretch], *, mode: str) -> None:
     """Delete stretches of a clip, in order; of a deleted one, of what only went with the rest."""
     origin, keys = _around(lane, key)
     run = _run_of(lane, origin, keys, key)
@@ -48,8 +48,8 @@ def cut(lane: Lane, key: int, stretches: Sequence[Stretch], *, mode: str) -> Non
         lane.settle()
 
 
-def bring_back(
-    lane: Lane, key: int, still: Iterable[Span] = (), *, mode: str | None = None
+def restore_clip(
+    lane: TrackEditor, key: int, still: Iterable[Span] = (), *, mode: str | None = None
 ) -> None:
     """Have what was deleted where a clip is marked so play again, but what is ``still`` deleted.
 
@@ -89,7 +89,7 @@ def hides(clip: Clip) -> bool:
     return bool(clip["deleted"] and "in_point_ms" in (clip.get("cut") or {}))
 
 
-def check_room(lane: Lane) -> None:
+def check_free_time(lane: TrackEditor) -> None:
     """Raise ``EditError`` where a clip has come back to a place that was taken."""
     if any(True for _ in overlaps_of(list(lane.finished()["clips"]))):
         raise EditError("mode", "no_room", "Its place is taken: use the mode ripple to make room.")
@@ -111,7 +111,7 @@ def _within(room: Span, spans: Iterable[Span]) -> list[Span]:
     return [(begin, end) for begin, end in found if begin < end]
 
 
-def _around(lane: Lane, key: int) -> tuple[Origin, list[int]]:
+def _around(lane: TrackEditor, key: int) -> tuple[Origin, list[int]]:
     """What a clip was cut from; it and the other parts of that right beside it, in order."""
     clip = lane.uncut(key)
     origin = origin_of(clip) if clip["deleted"] else _cut_from(lane, clip) or whole(clip)
@@ -124,7 +124,7 @@ def _around(lane: Lane, key: int) -> tuple[Origin, list[int]]:
     return origin, [*left[:1], key, *right[:1]]
 
 
-def _cut_from(lane: Lane, clip: Clip) -> Origin | None:
+def _cut_from(lane: TrackEditor, clip: Clip) -> Origin | None:
     """What a clip that plays is a part of, unless its user has split it."""
     live, gone = (
         [*row.ending_at(clip["start_ms"]), *row.beginning_at(end_of(clip))] for row in lane.rows
@@ -135,12 +135,12 @@ def _cut_from(lane: Lane, clip: Clip) -> Origin | None:
     return None
 
 
-def _is_part(lane: Lane, key: int, origin: Origin) -> bool:
+def _is_part(lane: TrackEditor, key: int, origin: Origin) -> bool:
     clip = lane.uncut(key)
     return origin_of(clip) == origin if clip["deleted"] else origin.holds(clip)
 
 
-def _run_of(lane: Lane, origin: Origin, keys: Sequence[int], key: int) -> Run:
+def _run_of(lane: TrackEditor, origin: Origin, keys: Sequence[int], key: int) -> Run:
     """These parts of an origin, one and those beside it, as they are."""
     clips = [lane.clips[key] for key in keys]
     deletions = [
@@ -172,7 +172,7 @@ def _alike(one: Deletion, other: Deletion) -> bool:
 Named = tuple[Laid, int | None, str]
 
 
-def _lay(lane: Lane, run: Run, keys: Sequence[int]) -> list[tuple[Deletion | None, int]]:
+def _lay(lane: TrackEditor, run: Run, keys: Sequence[int]) -> list[tuple[Deletion | None, int]]:
     """Lay a run anew in the place of its parts; what has come of it, with the keys."""
     origin, old = run.origin, {key: lane.uncut(key) for key in keys}
     faded = _faded(lane, origin)
@@ -232,7 +232,7 @@ def _closed(ghost: Clip, closing: Closing) -> Clip:
     return closed(ghost, closing) if ghost["cut"]["mode"] == "ripple" else ghost
 
 
-def _closing(lane: Lane, origin: Origin, span: Span, faded: Faded) -> Closing:
+def _closing(lane: TrackEditor, origin: Origin, span: Span, faded: Faded) -> Closing:
     """What the track is closed by where this has gone: by what nothing else is seen in."""
     start = origin.at(span[0])
     seen_until = _before(lane, origin, seen=True) + origin.clip["start_ms"]
@@ -241,11 +241,11 @@ def _closing(lane: Lane, origin: Origin, span: Span, faded: Faded) -> Closing:
     return (begin - start, end - begin) if end > begin else (0, 0)
 
 
-def _faded(lane: Lane, origin: Origin) -> Faded:
+def _faded(lane: TrackEditor, origin: Origin) -> Faded:
     return Faded(_before(lane, origin), _after(lane, origin))
 
 
-def _before(lane: Lane, origin: Origin, *, seen: bool = False) -> int:
+def _before(lane: TrackEditor, origin: Origin, *, seen: bool = False) -> int:
     """How long its start lies under the clip before: as it was uncut, or what is seen of that.
 
     Of a deleted clip nothing is seen, but the place of one that has left a gap is not closed.
@@ -259,7 +259,7 @@ def _before(lane: Lane, origin: Origin, *, seen: bool = False) -> int:
     return max((end - start for end in ends if start < end <= start + fade), default=0)
 
 
-def _after(lane: Lane, origin: Origin) -> int:
+def _after(lane: TrackEditor, origin: Origin) -> int:
     """How long its end lies under the clip behind, as that was uncut."""
     start, end = origin.clip["start_ms"], end_of(origin.clip)
     starts = [
@@ -270,14 +270,14 @@ def _after(lane: Lane, origin: Origin) -> int:
     return max((end - other for other in starts if other > start), default=0)
 
 
-def _wholes(lane: Lane, begin: int, end: int) -> list[tuple[Clip, Clip]]:
+def _wholes(lane: TrackEditor, begin: int, end: int) -> list[tuple[Clip, Clip]]:
     """What lies over any of this time on the uncut track, each with what it was cut from."""
     keys = [key for row in lane.rows for key in row.over(begin, end)]
     clips = [lane.uncut(key) for key in keys]
     return [(clip, origin_of(clip).clip if clip["deleted"] else clip) for clip in clips]
 
 
-def _close_again(lane: Lane, origin: Origin, after_ms: int) -> None:
+def _close_again(lane: TrackEditor, origin: Origin, after_ms: int) -> None:
     """Close the track anew where the deleted start of the next clip lay under this one."""
     row, end = lane.gone, end_of(origin.clip)
     places = range(bisect_left(row.starts, end - after_ms), bisect_left(row.starts, end))
@@ -293,7 +293,7 @@ def _close_again(lane: Lane, origin: Origin, after_ms: int) -> None:
             lane.lay(key, closed(ghost, closing))
 
 
-def _is_free(lane: Lane, run: Run, keys: Sequence[int]) -> bool:
+def _is_free(lane: TrackEditor, run: Run, keys: Sequence[int]) -> bool:
     """Whether a run can play again beside what plays now."""
     origin = run.origin
     begin, end = (origin.at(moment) for moment in run.span)
@@ -304,7 +304,7 @@ def _is_free(lane: Lane, run: Run, keys: Sequence[int]) -> bool:
     return all(code != "clip_overlap" for _, code, _ in overlaps_of([*parts, *around]))
 
 
-def _bring_elsewhere(lane: Lane, key: int, still: Sequence[Span], mode: str) -> None:
+def _bring_elsewhere(lane: TrackEditor, key: int, still: Sequence[Span], mode: str) -> None:
     """Bring back by another mode than it went, or to a place that is taken.
 
     What it has closed stays closed, and with ``ripple`` room is made for it.
@@ -322,10 +322,10 @@ def _bring_elsewhere(lane: Lane, key: int, still: Sequence[Span], mode: str) -> 
             at = free_from(row.starts, reach, at)
             lane.move(at, ghost["duration_ms"])
         lane.lay(part, {**ghost, "start_ms": at, "cut": {**cut_of(ghost), "mode": "gap"}})
-        bring_back(lane, part)
+        restore_clip(lane, part)
 
 
-def _apart(lane: Lane, key: int, still: Sequence[Span]) -> list[int]:
+def _apart(lane: TrackEditor, key: int, still: Sequence[Span]) -> list[int]:
     """A deletion taken apart: the keys of the parts that are to come back."""
     deletion = deletion_of(lane.clips[key], key)
     if not still:

@@ -9,8 +9,8 @@ from types import MappingProxyType
 from projects.documents import MAX_CHOSEN_WORDS, MAX_CUTS
 from projects.timeline import rules
 from projects.timeline.content import Content, EditError, Segment, Track
-from projects.timeline.lanes import Lane
 from projects.timeline.sources import UNKNOWN_MEDIA
+from projects.timeline.track_editor import TrackEditor
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Draft:
         """The index of the one that is being made."""
         self.named_by: dict[str, int] = {}
         """Which operation was the last to name or make a clip, by the clip's id."""
-        self.lanes = [Lane(track) for track in content.tracks]
+        self.lanes = [TrackEditor(track) for track in content.tracks]
         self.segments = list(content.segments)
         self.captions_style = content.captions_style
         self._edges: dict[str, list[int]] = {}
@@ -61,14 +61,14 @@ class Draft:
             return before
         return Content(tracks, segments, self.captions_style)
 
-    def lane(self, track_id: str) -> Lane:
+    def lane(self, track_id: str) -> TrackEditor:
         """The track; raises ``EditError``."""
         for lane in self.lanes:
             if lane.track["id"] == track_id:
                 return lane
         raise EditError("track_id", "unknown_track", "The EDL has no such track.")
 
-    def find(self, clip_id: str) -> tuple[Lane, int]:
+    def find(self, clip_id: str) -> tuple[TrackEditor, int]:
         """The clip's track, and its key there; raises ``EditError``."""
         self.note(clip_id)
         for lane in self.lanes:

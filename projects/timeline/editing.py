@@ -25,7 +25,15 @@ from projects.timeline.content import Author, Content, EditError
 from projects.timeline.draft import Draft
 from projects.timeline.history import Attribution, Way
 from projects.timeline.operations import Operation
-from projects.timeline.session import UNTOLD, Beside, Edited, Needs, needs_of, read, write
+from projects.timeline.session import (
+    UNTOLD,
+    Beside,
+    EditResult,
+    Needs,
+    needs_of,
+    read_session,
+    write_session,
+)
 from projects.timeline.shape import EdlShape, stored_style
 from projects.timeline.text_edits import SegmentEdit
 
@@ -66,14 +74,14 @@ PROBLEMS = (
 """What any edit may be refused with."""
 
 
-def replace(
+def replace_edl(
     *,
     project_id: UUID,
     user_id: UUID,
     versions: Versions,
     document: EdlShape,
     author: Author | None = None,
-) -> Edited:
+) -> EditResult:
     """Put other tracks in the place of all, and transcript and style of captions if given."""
     transcript = document.transcript
     needs = Needs(tracks=True, transcript=transcript is not None)
@@ -96,14 +104,14 @@ def replace(
     )
 
 
-def operate(
+def apply_operations(
     *,
     project_id: UUID,
     user_id: UUID,
     versions: Versions,
     operations: Sequence[Operation],
     author: Author | None = None,
-) -> Edited:
+) -> EditResult:
     """Make named operations in order, all or none."""
     measured = frozenset().union(*(each.measured() for each in operations))
     lengths = sources.lengths(user_id=user_id, media_ids=measured)
@@ -161,7 +169,7 @@ def edit_segment(
     segment_id: str,
     wanted: SegmentEdit,
     author: Author | None = None,
-) -> Edited:
+) -> EditResult:
     """Change one segment of the transcript, and what plays it; raises ``NotFoundProblem``."""
     try:
         operations = wanted.operations(segment_id)
@@ -210,25 +218,25 @@ def _made(
             operation.apply(draft)
         except EditError as exc:
             detail = _told(operation, exc.detail) if place else exc.detail
-            rules.refuse_one(place.format(index) + exc.field, exc.code, detail)
+            rules.raise_error(place.format(index) + exc.field, exc.code, detail)
     return draft
 
 
-def patch(
+def patch_edl(
     *,
     project_id: UUID,
     user_id: UUID,
     versions: Versions,
     operations: Sequence[patching.Operation],
     author: Author | None = None,
-) -> Edited:
+) -> EditResult:
     """Apply a JSON Patch that `patching.parsed` has let through."""
     return edit(
         project_id=project_id,
         user_id=user_id,
         versions=versions,
         needs=patching.needs_of(operations),
-        change=lambda content: patching.apply(content, operations),
+        change=lambda content: patching.apply_patch(content, operations),
         attribution=Attribution(author, ["patch"]),
     )
 
@@ -242,18 +250,22 @@ def edit(
     change: Callable[[Content], Content],
     way: Way | Beside = "edit",
     attribution: Attribution = UNTOLD,
-) -> Edited:
+) -> EditResult:
     """Make what ``change`` makes of the content, which it does not mutate.
 
     All that changes a timeline or a transcript comes through here.
     """
 
-    def attempt() -> Edited:
+    def attempt() -> EditResult:
         while True:  # a function that named itself would hold the film until it was collected
-            session = read(project_id=project_id, user_id=user_id, needs=needs, versions=versions)
+            session = read_session(
+                project_id=project_id, user_id=user_id, needs=needs, versions=versions
+            )
             _check_version(session.version, versions)
             try:
-                edited = write(session, change(session.content), way=way, attribution=attribution)
+                edited = write_session(
+                    session, change(session.content), way=way, attribution=attribution
+                )
             except APIException:
                 if session.confirmed():
                     raise
@@ -262,20 +274,20 @@ def edit(
                     return edited
             session.forget()  # it was kept, and is old: only a write, which names it, could tell so
 
-    return on_the_latest(attempt, versions)
+    return retry_on_conflict(attempt, versions)
 
 
-def undo(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> Edited:
+def undo_edit(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> EditResult:
     """Take the last edit back."""
-    return on_the_latest(lambda: _step(project_id, user_id, versions, "undo"), versions)
+    return retry_on_conflict(lambda: _step(project_id, user_id, versions, "undo"), versions)
 
 
-def redo(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> Edited:
+def redo_edit(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> EditResult:
     """Make the edit again that was undone last."""
-    return on_the_latest(lambda: _step(project_id, user_id, versions, "redo"), versions)
+    return retry_on_conflict(lambda: _step(project_id, user_id, versions, "redo"), versions)
 
 
-def _step(project_id: UUID, user_id: UUID, versions: Versions, way: Way) -> Edited:
+def _step(project_id: UUID, user_id: UUID, versions: Versions, way: Way) -> EditResult:
     version, step = history.last_step(project_id=project_id, user_id=user_id, way=way)
     _check_version(version, versions)
     if step is None:
@@ -286,7 +298,7 @@ def _step(project_id: UUID, user_id: UUID, versions: Versions, way: Way) -> Edit
         user_id=user_id,
         versions=frozenset([version]),
         needs=needs_of(changes),
-        change=lambda content: changing.apply(content, changes),
+        change=lambda content: changing.apply_changes(content, changes),
         way=way,
         attribution=attribution,
     )
@@ -298,7 +310,7 @@ def _check_version(version: int, versions: Versions) -> None:
         raise edl.StaleEdlProblem(version=version)
 
 
-def on_the_latest(
+def retry_on_conflict(
     attempt: Callable[[], Made],
     versions: Versions = None,
     *,

@@ -19,7 +19,7 @@ from bson.raw_bson import RawBSONDocument
 from django.utils import timezone
 
 from projects.documents import MAX_STACK_BYTES, MAX_TRANSCRIPT_BYTES, MAX_UNDO_DEPTH
-from projects.edl import EdlTooLargeProblem, Update, find
+from projects.edl import EdlTooLargeProblem, Update, find_document
 from projects.timeline import changes as changing
 from projects.timeline.content import (
     Author,
@@ -84,7 +84,7 @@ class History:
     redo: Sequence[Attribution]
 
 
-def recorded(
+def record_step(
     stacks: Stacks, inverse: StepEdit, way: Way, made_at: datetime | None = None
 ) -> tuple[Update, Stacks]:
     """The update that keeps the inverse of what is done, and the stacks after it by their sizes.
@@ -121,16 +121,16 @@ def last_step(*, project_id: UUID, user_id: UUID, way: Way) -> tuple[int, Step |
     """The EDL's version, and the step that undo or redo takes, if there is one."""
     stack = f"{way}_stack"
     wanted = {"version": 1, stack: {"$slice": -1}}
-    found = find(project_id=project_id, user_id=user_id, fields=wanted)
+    found = find_document(project_id=project_id, user_id=user_id, fields=wanted)
     steps = found["undo_stack"] if way == "undo" else found["redo_stack"]
     return found["version"], steps[0] if steps and _is_followed(steps[0]) else None
 
 
-def read(*, project_id: UUID, user_id: UUID) -> History:
+def read_history(*, project_id: UUID, user_id: UUID) -> History:
     """Whose edits can be undone and redone: of each stack ``MAX_UNDO_DEPTH`` at most."""
     told = ("created_at", "edit.kind", "edit.author", "edit.operations")
     wanted = [f"{stack}_stack.{name}" for stack in ("undo", "redo") for name in told]
-    found = find(
+    found = find_document(
         project_id=project_id, user_id=user_id, fields=dict.fromkeys(["version", *wanted], 1)
     )
     return History(
@@ -146,7 +146,7 @@ def _is_followed(step: Step) -> bool:
     return step["edit"].get("kind") == CHANGES
 
 
-def carried(
+def carry_over_steps(
     stacks: Stacks,
     *,
     segments: Segments,
@@ -178,10 +178,10 @@ def _carried(
             break
         others, of_segments = _parted(step["edit"]["changes"])
         if of_segments:
-            without = changing.apply(Content([], without), of_segments).segments
+            without = changing.apply_changes(Content([], without), of_segments).segments
             before, now = now, deliver(without)
             size += growth(before, now)
-            between = changing.between(Content([], before), Content([], now)).forward
+            between = changing.diff_contents(Content([], before), Content([], now)).forward
             step = _with_changes(step, [*others, *between])
         room -= step["bytes"]
         if room < 0 or size > MAX_TRANSCRIPT_BYTES:

@@ -18,7 +18,7 @@ MAX_CLIPS_NAMED = 20
 """Of one project; all are counted."""
 
 
-def showing(*, user_id: UUID, media_id: UUID) -> list[dict[str, Any]]:
+def list_showing_projects(*, user_id: UUID, media_id: UUID) -> list[dict[str, Any]]:
     """The user's projects whose timelines play the media file, and by which clips."""
     found = []
     names = dict(Project.objects.filter(user_id=user_id).values_list("pk", "name"))

@@ -23,14 +23,13 @@ from projects.documents import (
     MAX_PAUSE_MS,
     MIN_PAUSE_MS,
 )
-from projects.timeline import content, speech, tidying
+from projects.timeline import content, speech, transcript_cuts
 from projects.timeline.content import EditError, on_timeline, speed_permille
-from projects.timeline.cutting import bring_back, check_room, cut, mode_of
+from projects.timeline.cutting import check_free_time, cut, mode_of, restore_clip
 from projects.timeline.dividing import halves, new_id, trimmed
 from projects.timeline.draft import Draft
 from projects.timeline.effects import Effect, Effects, EffectType, stored_effects
 from projects.timeline.fillers import Search, plain
-from projects.timeline.lanes import Lane
 from projects.timeline.lists import at_most
 from projects.timeline.shape import (
     CaptionsStyleShape,
@@ -47,6 +46,7 @@ from projects.timeline.shape import (
     WordText,
     stored_style,
 )
+from projects.timeline.track_editor import TrackEditor
 
 
 def _single(value: str) -> str:
@@ -152,7 +152,7 @@ class AddTrack(Operation):
             raise EditError("index", "unknown_track", f"There are {len(draft.lanes)} tracks.")
         track_id = self.track_id or new_id()
         track: content.Track = {"id": track_id, "type": self.type, "name": self.name, "clips": []}
-        draft.lanes.insert(index, Lane(track))
+        draft.lanes.insert(index, TrackEditor(track))
 
 
 class AddClip(Operation):
@@ -295,9 +295,9 @@ class RestoreClip(ClipOperation):
         if not clip["deleted"]:
             return
         draft.count_cuts(1)
-        bring_back(lane, key, mode=self.mode)
+        restore_clip(lane, key, mode=self.mode)
         if mode_of(clip, self.mode) == "gap":
-            check_room(lane)
+            check_free_time(lane)
 
 
 class SetEffect(ClipOperation):
@@ -372,14 +372,14 @@ class RestoreSegment(SegmentOperation):
         speech.restore_segment(draft, segment_id=self.segment_id, mode=self.mode)
 
 
-class Words(SegmentOperation):
+class WordsOperation(SegmentOperation):
     """Some words of a segment, from the first to the last."""
 
     first: WordIndex
     last: WordIndex | None = Field(default=None, description="The first if absent.")
 
     @model_validator(mode="after")
-    def _check(self) -> "Words":
+    def _check(self) -> "WordsOperation":
         if self.last is not None and self.last < self.first:
             raise PydanticCustomError("words", "The last word comes before the first.")
         return self
@@ -389,7 +389,7 @@ class Words(SegmentOperation):
         return range(self.first, (self.first if self.last is None else self.last) + 1)
 
 
-class DeleteWords(Words):
+class DeleteWords(WordsOperation):
     """Delete words, and cut out what plays them."""
 
     op: Literal["delete_words"]
@@ -399,7 +399,7 @@ class DeleteWords(Words):
         speech.delete_words(draft, segment_id=self.segment_id, indexes=self.indexes, mode=self.mode)
 
 
-class RestoreWords(Words):
+class RestoreWords(WordsOperation):
     """Bring deleted words back with their clips, the way they went or by another mode."""
 
     op: Literal["restore_words"]
@@ -440,7 +440,7 @@ class CutFillers(TranscriptOperation):
 
     def apply(self, draft: Draft) -> None:
         search = Search(self.words, self.repeats)
-        tidying.cut_fillers(draft, op=self.op, search=search, mode=self.mode)
+        transcript_cuts.cut_fillers(draft, op=self.op, search=search, mode=self.mode)
 
 
 class CutSilences(TranscriptOperation):
@@ -461,7 +461,7 @@ class CutSilences(TranscriptOperation):
     )
 
     def apply(self, draft: Draft) -> None:
-        tidying.cut_silences(
+        transcript_cuts.cut_silences(
             draft,
             op=self.op,
             threshold_ms=self.threshold_ms,

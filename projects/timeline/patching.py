@@ -16,7 +16,7 @@ from pydantic import ValidationError as ShapeError
 from auteur.api.problems import Problem
 from projects.documents import MAX_CLIPS, MAX_OPERATIONS, MAX_SEGMENTS, MAX_TRACKS
 from projects.timeline.content import Clip, Content, Effect, Segment, Track
-from projects.timeline.rules import TimelineTooLargeProblem, refuse_one, refuse_shape
+from projects.timeline.rules import TimelineTooLargeProblem, raise_error, raise_shape_errors
 from projects.timeline.session import Needs
 from projects.timeline.shape import ClipShape, SegmentShape, TrackShape
 
@@ -58,7 +58,7 @@ PROBLEMS = (InvalidPatchProblem, PatchConflictProblem, PatchTestFailedProblem)
 """What a JSON Patch may be refused with, besides `editing.PROBLEMS`."""
 
 
-def parsed(body: Any) -> list[Operation]:
+def parse_patch(body: Any) -> list[Operation]:
     """The operations, each of known form and about what may be patched; raises problems."""
     if not isinstance(body, list):
         raise InvalidPatchProblem
@@ -98,7 +98,7 @@ def needs_of(patch: Sequence[Operation]) -> Needs:
     return Needs(tracks=tracks, segment_indexes=indexes)
 
 
-def apply(content: Content, patch: Sequence[Operation]) -> Content:
+def apply_patch(content: Content, patch: Sequence[Operation]) -> Content:
     """The content after the patch; raises problems."""
     needs = needs_of(patch)
     copies = [
@@ -170,7 +170,7 @@ def _weight(value: Any) -> int:
 def _tracks(before: list[Track], after: Any) -> list[Track]:
     """The tracks that came out of the patch, those that it left alone being the same objects."""
     if not isinstance(after, list):
-        refuse_one("tracks", "list_type", "This is no list.")
+        raise_error("tracks", "list_type", "This is no list.")
     _check_length(after, MAX_TRACKS, "tracks")
     old = {track["id"]: track for track in before}
     clips = {clip["id"]: clip for track in before for clip in track["clips"]}
@@ -184,7 +184,7 @@ def _track(value: Any, old: dict[str, Track], clips: dict[str, Clip], index: int
     try:
         track = TrackShape.model_validate(header).stored()
     except ShapeError as exc:
-        refuse_shape(exc, "tracks", index)
+        raise_shape_errors(exc, "tracks", index)
     if isinstance(listed, list):
         _check_length(listed, MAX_CLIPS, f"tracks.{index}.clips")
         track["clips"] = [
@@ -204,16 +204,16 @@ def _clip(value: Any, clips: dict[str, Clip], track_id: str, index: int, place: 
         try:
             before = ClipShape.model_validate(value).stored()
         except ShapeError as exc:
-            refuse_shape(exc, "tracks", index, "clips", place)
+            raise_shape_errors(exc, "tracks", index, "clips", place)
     if before["track_id"] != track_id:
         field = f"tracks.{index}.clips.{place}.track_id"
-        refuse_one(field, "clip_track", "A clip names the track that it lies on.")
+        raise_error(field, "clip_track", "A clip names the track that it lies on.")
     return before
 
 
 def _segments(before: list[Segment], after: Any) -> list[Segment]:
     if not isinstance(after, list):
-        refuse_one("transcript.segments", "list_type", "This is no list.")
+        raise_error("transcript.segments", "list_type", "This is no list.")
     _check_length(after, MAX_SEGMENTS, "transcript.segments")
     old = {segment["id"]: segment for segment in before}
     made = [_segment(segment, old, index) for index, segment in enumerate(after)]
@@ -228,12 +228,12 @@ def _segment(value: Any, old: dict[str, Segment], index: int) -> Segment:
     try:
         return SegmentShape.model_validate(value).stored()
     except ShapeError as exc:
-        refuse_shape(exc, "transcript", "segments", index)
+        raise_shape_errors(exc, "transcript", "segments", index)
 
 
 def _check_length(items: list[Any], most: int, field: str) -> None:
     if len(items) > most:
-        refuse_one(field, "too_long", f"There are at most {most} of them.")
+        raise_error(field, "too_long", f"There are at most {most} of them.")
 
 
 def _same(before: Sequence[Any], after: Sequence[Any]) -> bool:

@@ -13,9 +13,9 @@ from rest_framework.settings import api_settings
 from auteur.api.problems import MAX_ERRORS, field_problem
 from projects.documents import MAX_CLIPS, MAX_TIME_MS, MAX_TRACKS, MAX_TRACKS_BYTES
 from projects.edl import EdlTooLargeProblem
+from projects.timeline.clip_diff import ClipDiff, diff_clips
 from projects.timeline.content import Clip, Content, Segment, Track, cross_fade_ms, ends_of
 from projects.timeline.effects import TAGS
-from projects.timeline.touched import Touched, between
 
 Error = tuple[str, str, str]
 UNMEASURED_BYTES = 64 * 1024
@@ -34,7 +34,7 @@ class TimelineTooLargeProblem(EdlTooLargeProblem):
     default_detail = "The timeline would become too large."
 
 
-def refuse(errors: Iterable[Error]) -> None:
+def raise_errors(errors: Iterable[Error]) -> None:
     """Raise one 400 for all of ``errors``: field, code and sentence of each."""
     fields: dict[str, list[ErrorDetail]] = {}
     for _, (field, code, detail) in zip(range(MAX_ERRORS), errors, strict=False):
@@ -43,12 +43,14 @@ def refuse(errors: Iterable[Error]) -> None:
         raise ValidationError(fields)
 
 
-def refuse_one(field: str, code: str, detail: str) -> NoReturn:
+def raise_error(field: str, code: str, detail: str) -> NoReturn:
     """Raise a 400 about one field."""
     raise field_problem(field, code, detail)
 
 
-def refuse_shape(error: ShapeError, *place: str | int, unnamed: Container[object] = ()) -> NoReturn:
+def raise_shape_errors(
+    error: ShapeError, *place: str | int, unnamed: Container[object] = ()
+) -> NoReturn:
     """Raise a 400 that names what is malformed below ``place``.
 
     ``unnamed`` are names that stand in no document, as those of a union's members; effects' are
@@ -60,15 +62,15 @@ def refuse_shape(error: ShapeError, *place: str | int, unnamed: Container[object
         names = (*place, *named)
         field = ".".join(map(str, names)) or api_settings.NON_FIELD_ERRORS_KEY
         errors.append((field, found["type"], found["msg"]))
-    refuse(errors)
+    raise_errors(errors)
     raise error
 
 
-def check(
+def check_content(
     before: Content,
     after: Content,
     *,
-    touched: Touched | None = None,
+    touched: ClipDiff | None = None,
     tracks_bytes: int = MAX_TRACKS_BYTES,
 ) -> int:
     """Raise what is wrong with ``after``, of which all that ``before`` has as well was right.
@@ -76,17 +78,17 @@ def check(
     ``tracks_bytes`` is the size that the tracks had at most; returns what they have at most now.
     """
     if after.tracks is not before.tracks:
-        refuse(chain(_counts(after.tracks), _ids(after.tracks), _overlaps(before, after)))
-        tracks_bytes = _check_bytes(after, touched or between(before, after), tracks_bytes)
+        raise_errors(chain(_counts(after.tracks), _ids(after.tracks), _overlaps(before, after)))
+        tracks_bytes = _check_bytes(after, touched or diff_clips(before, after), tracks_bytes)
     if len(after.segments) != len(before.segments):
-        refuse(_duplicates(after.segments, "transcript.segments"))
+        raise_errors(_duplicates(after.segments, "transcript.segments"))
     return tracks_bytes
 
 
 def check_clips(count: int) -> None:
     """Refuse so many clips, if they are too many."""
     if count > MAX_CLIPS:
-        refuse([TOO_MANY_CLIPS])
+        raise_errors([TOO_MANY_CLIPS])
 
 
 def _counts(tracks: list[Track]) -> Iterator[Error]:
@@ -157,7 +159,7 @@ def _allowed(previous: Clip, clip: Clip) -> int:
     return min(cross_fade_ms(clip), previous["duration_ms"], clip["duration_ms"])
 
 
-def _check_bytes(after: Content, touched: Touched, before_bytes: int) -> int:
+def _check_bytes(after: Content, touched: ClipDiff, before_bytes: int) -> int:
     """Measure the tracks, unless they can hardly have grown, or not to their bound."""
     at_most = before_bytes + touched.bytes_at_most
     if not touched.has_grown or at_most <= MAX_TRACKS_BYTES - UNMEASURED_BYTES:

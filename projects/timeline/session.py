@@ -21,14 +21,14 @@ from projects import edl
 from projects.documents import MAX_TRANSCRIPT_BYTES
 from projects.timeline import changes as changing
 from projects.timeline import history, rules, sources
+from projects.timeline.clip_diff import ClipDiff
+from projects.timeline.clip_diff import diff_clips as touching
 from projects.timeline.content import Change, Content, Document, duration_of
 from projects.timeline.draft import Removed
 from projects.timeline.history import Attribution, Stacks, Way, growth
-from projects.timeline.keeping import Keeping
-from projects.timeline.touched import Touched
-from projects.timeline.touched import between as touching
+from projects.timeline.session_cache import SessionCache
 
-KEPT: Final["Keeping[Session]"] = Keeping()
+KEPT: Final["SessionCache[Session]"] = SessionCache()
 _NOTHING: Final = Content([], [])
 NOTE_SECONDS = 60.0
 """Shortest time between two notes in PostgreSQL of how far one timeline is, by one process."""
@@ -50,7 +50,7 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class Edited:
+class EditResult:
     """An EDL after an edit, and the changes that lead there from the version before.
 
     ``removed`` is what operations tell that look for something themselves, ``step`` whose edit was
@@ -140,7 +140,7 @@ class Session:
         )
 
 
-def read(
+def read_session(
     *,
     project_id: UUID,
     user_id: UUID,
@@ -163,7 +163,7 @@ def read(
         kept.forget()
     session = _completed(_begun(project_id, user_id, needs), needs)
     if session is None:
-        raise edl.stale(project_id=project_id, user_id=user_id)
+        raise edl.build_stale_problem(project_id=project_id, user_id=user_id)
     return session
 
 
@@ -172,7 +172,7 @@ def _begun(project_id: UUID, user_id: UUID, needs: Needs) -> Session:
     fields = ["version", "updated_at", "settings.duration_ms", changing.CAPTIONS_STYLE]
     fields += [f"{stack}_stack{'' if needs.steps else '.bytes'}" for stack in ("undo", "redo")]
     wanted = {**dict.fromkeys(fields, 1), **_lists(needs)}
-    found, size = edl.find_measured(project_id=project_id, user_id=user_id, fields=wanted)
+    found, size = edl.find_document_with_size(project_id=project_id, user_id=user_id, fields=wanted)
     stacks = Stacks(undo=found["undo_stack"], redo=found["redo_stack"])
     duration = found["settings"]["duration_ms"]
     session = Session(
@@ -241,13 +241,13 @@ Beside = Callable[[Session, Content], edl.Update]
 UNTOLD: Final = Attribution()
 
 
-def write(
+def write_session(
     session: Session,
     after: Content,
     *,
     way: Way | Beside = "edit",
     attribution: Attribution = UNTOLD,
-) -> Edited:
+) -> EditResult:
     """Check what has changed and write it as one version.
 
     Raises problems, and ``StaleEdlProblem``.
@@ -259,9 +259,9 @@ def write(
 
 def _write_with_media(
     session: Session, after: Content, way: Way, attribution: Attribution
-) -> Edited:
+) -> EditResult:
     before, touched = session.content, touching(session.content, after)
-    held = sources.holding_media(
+    held = sources.lock_media_of(
         user_id=session.user_id, before=before, after=after, touched=touched
     )
     with held as marked:
@@ -274,26 +274,26 @@ def _write(
     session: Session,
     after: Content,
     way: Way | Beside,
-    touched: Touched,
+    touched: ClipDiff,
     attribution: Attribution,
-) -> Edited:
+) -> EditResult:
     before, stacks = session.content, session.stacks
-    found = changing.between(before, after, touched.moved)
+    found = changing.diff_contents(before, after, touched.moved)
     tracks_bytes = session.tracks_bytes + touched.bytes_at_most
     if way == "edit" and found.forward:  # undone and redone is only what was checked before
-        tracks_bytes = rules.check(
+        tracks_bytes = rules.check_content(
             before, after, touched=touched, tracks_bytes=session.tracks_bytes
         )
-        sources.check(user_id=session.user_id, before=before, after=after, touched=touched)
+        sources.check_sources(user_id=session.user_id, before=before, after=after, touched=touched)
     update, duration = _update(session, after, found.forward)
     if callable(way):
         _join(update, way(session, after))
     elif way != "edit" or found.forward:
         inverse = attribution.inverse(found.inverse)
-        step, stacks = history.recorded(stacks, inverse, way, attribution.made_at)
+        step, stacks = history.record_step(stacks, inverse, way, attribution.made_at)
         _join(update, step)
     if not update:
-        return Edited(session.version, *stacks.depths, duration)
+        return EditResult(session.version, *stacks.depths, duration)
     made_at = edl.now()
     version = edl.compare_and_set(
         **session.key,
@@ -328,7 +328,7 @@ def _write(
             transcript_bytes=written,
             noted_at=noted_at,
         ).keep()
-    return Edited(version, *stacks.depths, duration, made)
+    return EditResult(version, *stacks.depths, duration, made)
 
 
 def _update(session: Session, after: Content, made: Sequence[Change]) -> tuple[edl.Update, int]:

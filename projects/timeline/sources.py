@@ -11,11 +11,11 @@ from uuid import UUID
 from django.db import transaction
 
 from auteur.database import execute
-from media.access import media_of
+from media.access import list_media
 from media.models import MediaFile, MediaStatus, MediaType
+from projects.timeline.clip_diff import ClipDiff, Placed
 from projects.timeline.content import Clip, Content, Track, all_clips, without
-from projects.timeline.rules import Error, refuse
-from projects.timeline.touched import Placed, Touched
+from projects.timeline.rules import Error, raise_errors
 
 TYPES_ON_TRACK = {
     "video": {MediaType.VIDEO, MediaType.IMAGE},
@@ -30,7 +30,7 @@ ORDER BY id FOR SHARE"""
 """Whoever wants to delete the media now waits, and then finds the clips that show it."""
 
 
-def check(*, user_id: UUID, before: Content, after: Content, touched: Touched) -> None:
+def check_sources(*, user_id: UUID, before: Content, after: Content, touched: ClipDiff) -> None:
     """Look at the media of clips that show more than was shown before; raises a 400."""
     gone = _shown((before.tracks[index], clip) for index, _, clip in touched.gone)
     new = _beyond_shown(after, touched.come, gone)
@@ -38,12 +38,12 @@ def check(*, user_id: UUID, before: Content, after: Content, touched: Touched) -
         shown = _shown((track, clip) for track in before.tracks for clip in track["clips"])
         new = _beyond_shown(after, new, shown)
     if new:
-        refuse(_errors(user_id, after, new))
+        raise_errors(_errors(user_id, after, new))
 
 
 @contextmanager
-def holding_media(
-    *, user_id: UUID, before: Content, after: Content, touched: Touched
+def lock_media_of(
+    *, user_id: UUID, before: Content, after: Content, touched: ClipDiff
 ) -> Iterator[Content]:
     """The content with honest marks on the clips that are not as they were before.
 
@@ -114,7 +114,7 @@ def _beyond_shown(
 
 
 def _errors(user_id: UUID, content: Content, clips: list[Placed]) -> Iterator[Error]:
-    found = files(user_id, {clip["media_file_id"] for _, _, clip in clips})
+    found = find_media_files(user_id, {clip["media_file_id"] for _, _, clip in clips})
     for index, at, clip in clips:
         place, kind = f"tracks.{index}.clips.{at}", content.tracks[index]["type"]
         media = found.get(clip["media_file_id"])
@@ -130,16 +130,16 @@ def lengths(*, user_id: UUID, media_ids: Collection[str]) -> dict[str, int | Non
     """How long those of the media last that are the user's and ready, in ms; None: a picture."""
     if not media_ids:
         return {}
-    found = files(user_id, media_ids)
+    found = find_media_files(user_id, media_ids)
     return {
         media_id: None if media.type == MediaType.IMAGE else media.duration_ms
         for media_id, media in found.items()
     }
 
 
-def files(user_id: UUID, media_ids: Collection[str]) -> dict[str, MediaFile]:
+def find_media_files(user_id: UUID, media_ids: Collection[str]) -> dict[str, MediaFile]:
     """Those of the media that are the user's and ready, with type, length and name."""
-    rows = media_of(user_id=user_id).filter(pk__in=media_ids, status=MediaStatus.READY)
+    rows = list_media(user_id=user_id).filter(pk__in=media_ids, status=MediaStatus.READY)
     return {str(media.pk): media for media in rows.only("pk", "type", "duration_ms", "name")}
 
 

@@ -8,11 +8,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 from projects.timeline.content import Clip, EditError, Segment, Word, replaced, without
-from projects.timeline.cutting import asked_of, bring_back, check_room, mode_of
+from projects.timeline.cutting import asked_of, check_free_time, mode_of, restore_clip
 from projects.timeline.dividing import Span
 from projects.timeline.draft import Draft
-from projects.timeline.lanes import Lane
-from projects.timeline.stretches import Stretches, cut_out
+from projects.timeline.source_ranges import SourceRanges, cut_out
+from projects.timeline.track_editor import TrackEditor
 
 
 def edit_word(draft: Draft, *, segment_id: str, index: int, text: str | None) -> None:
@@ -70,7 +70,7 @@ def restore_words(draft: Draft, *, segment_id: str, indexes: range, mode: str | 
 
 def _cut_out(draft: Draft, segment: Segment, spans: Sequence[Span], mode: str) -> None:
     """Cut the spans, which are in order, out of what plays them."""
-    some = Stretches((span, segment["id"]) for span in spans)
+    some = SourceRanges((span, segment["id"]) for span in spans)
     cut_out(draft, {segment["media_file_id"]: some}, mode)
 
 
@@ -87,7 +87,7 @@ def _bring_back(draft: Draft, segment: Segment, mode: str | None) -> None:
 
 
 def _bring_back_on(
-    draft: Draft, lane: Lane, ghosts: list[int], gone: Sequence[Span], mode: str | None
+    draft: Draft, lane: TrackEditor, ghosts: list[int], gone: Sequence[Span], mode: str | None
 ) -> None:
     clips = [(lane.uncut(key), key) for key in ghosts]
     clips.sort(key=lambda each: (each[0]["start_ms"], each[0]["in_point_ms"]))
@@ -95,10 +95,10 @@ def _bring_back_on(
         still = _meeting(asked_of(ghost), gone)
         draft.count_cuts(1 + len(still))
         if key in lane.clips:
-            bring_back(lane, key, still, mode=mode)
+            restore_clip(lane, key, still, mode=mode)
             draft.check_clips()
     if any(mode_of(ghost, mode) == "gap" for ghost, _ in clips):
-        check_room(lane)
+        check_free_time(lane)
 
 
 def _was_cut_for(clip: Clip, segment: Segment) -> bool:

@@ -9,7 +9,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from accounts.models import User
-from auteur.personal_data import holdings
+from auteur.personal_data import list_sources
 from tests.accounts.columns import BOOKS, personal_columns
 
 MARK = "mark7q"
@@ -69,7 +69,7 @@ class Marked:
     def __init__(self, user: User) -> None:
         self.rows: dict[str, models.Model] = {"accounts.User": user}
         self.user = user
-        for holding in holdings():
+        for holding in list_sources():
             for label in holding.owners:
                 if label not in BY_HAND:
                     self.row(label)

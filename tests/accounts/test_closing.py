@@ -14,7 +14,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import closing
-from accounts.closing import work
+from accounts.closing import worker
 from accounts.models import AccountClosing, ClosingStatus, User
 from auteur import personal_data
 from credits import ledger
@@ -32,7 +32,7 @@ ClientOf = Callable[[User], APIClient]
 
 
 def do_what_is_due(user: User) -> None:
-    work.run(AccountClosing.objects.get(user=user).pk)
+    worker.run_closing(AccountClosing.objects.get(user=user).pk)
 
 
 def let_time_come(user: User) -> None:
@@ -126,9 +126,11 @@ class TestRestoring:
         api.delete("/users/me")
 
         def restores(user_id: uuid.UUID) -> Any:
-            yield closing.restore(user=user)
+            yield closing.restore_account(user=user)
 
-        changing_mind = personal_data.Holding("late", {}, scrub=lambda _: (), close=restores)
+        changing_mind = personal_data.PersonalDataSource(
+            "late", {}, scrub=lambda _: (), close=restores
+        )
         monkeypatch.setattr(personal_data, "_holdings", [changing_mind])
         do_what_is_due(user)
         assert User.objects.get(pk=user.pk).closing_at is None
@@ -180,13 +182,13 @@ class TestTheEnd:
     def test_no_try_is_the_last(self, api: APIClient, user: User) -> None:
         api.delete("/users/me")
         row = AccountClosing.objects.get(user=user)
-        for _ in range(work.CLOSINGS.max_tries):
-            assert work.CLOSINGS.claim(row.pk) is not None
-            work.CLOSINGS.requeue(work.CLOSINGS.held_rows(), timedelta(0))
+        for _ in range(worker.CLOSINGS.max_tries):
+            assert worker.CLOSINGS.claim(row.pk) is not None
+            worker.CLOSINGS.requeue(worker.CLOSINGS.held_rows(), timedelta(0))
         row.refresh_from_db()
         assert (row.status, row.tries) == (ClosingStatus.WAITING, 0)
         assert row.due_at is not None
-        assert row.due_at > timezone.now() + work.AGAIN_AFTER / 2
+        assert row.due_at > timezone.now() + worker.AGAIN_AFTER / 2
 
 
 @pytest.mark.django_db(transaction=True)
@@ -195,7 +197,7 @@ def test_two_closings_at_the_same_time_are_one(make_user: Callable[..., User]) -
     ends = []
 
     def close() -> None:
-        ends.append(closing.close(user=user))
+        ends.append(closing.request_closing(user=user))
         connection.close()
 
     threads = [threading.Thread(target=close) for _ in range(4)]

@@ -15,17 +15,17 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
-from accounts.exporting import archive, removal, work
+from accounts.exporting import archive, deletion, worker
 from accounts.exporting.states import EXPORTS
 from accounts.models import AccountExport, ExportStatus, User
 from auteur import personal_data
-from auteur.personal_data import Holding, Listing
+from auteur.personal_data import Listing, PersonalDataSource
 from jobs.models import Job
 from jobs.orchestrator import sweeping
 from media import orphans
-from media.consents.giving import give
 from media.consents.models import Consent, ConsentKind, ConsentStatus
-from media.consents.revoking import revoke
+from media.consents.records import record_consent
+from media.consents.revocation import revoke_consent
 from media.models import MediaFile, VoiceClone
 from media.storage import ObjectMissingError, ObjectStorage, multipart
 from projects import edl
@@ -107,13 +107,13 @@ def test_an_archive_holds_what_is_the_users(
     )
     Project.objects.create(user=make_user(), name="Another's")
     export = begin("media")
-    work.run(export.pk)
+    worker.run_export(export.pk)
 
     found = unpacked(api)
     (profile,) = lines(found, "profile")
     assert (profile["email"], "password" in profile) == (user.email, False)
     (project,) = lines(found, "projects")
-    edited = edl.read(project_id=film.project_id, user_id=user.pk)
+    edited = edl.read_edl(project_id=film.project_id, user_id=user.pk)
     assert (project["name"], project["edl"]["version"]) == ("Holiday", edited["version"])
     assert {media["id"] for media in lines(found, "media")} >= {str(film.pk)}
     assert [voice["consent_statement"] for voice in lines(found, "voices")] == ["Yes"]
@@ -134,7 +134,7 @@ def test_files_are_in_it_for_who_wants_them(
     begin: Callable[..., AccountExport],
 ) -> None:
     export = begin()
-    work.run(export.pk)
+    worker.run_export(export.pk)
     names = unpacked(api).namelist()
     assert not [name for name in names if name.startswith("media/")]
 
@@ -153,12 +153,12 @@ def test_no_more_is_in_memory_than_a_part_and_a_stretch(
         whole(self, key, upload, number, content)
 
     monkeypatch.setattr(type(storage), "write_part", write_part)
-    work.run(begin("media").pk)
+    worker.run_export(begin("media").pk)
     assert sizes[0] == PART_BYTES
     assert len(sizes) == 2
     # A hundred gigabytes come in as many parts as S3 joins, of sixteen megabytes.
     monkeypatch.undo()
-    assert multipart.part_bytes_of(100 * 1000**3, work.MAX_PARTS) == 16 * 1024**2
+    assert multipart.part_bytes_of(100 * 1000**3, worker.MAX_PARTS) == 16 * 1024**2
 
 
 class TestKills:
@@ -185,13 +185,13 @@ class TestKills:
 
         monkeypatch.setattr(type(storage), "read_range", dies)
         with pytest.raises(KilledError):
-            work.run(export.pk)
+            worker.run_export(export.pk)
         half = AccountExport.objects.get(pk=export.pk)
         assert half.upload_id
         assert len(storage.stored_parts(half.object_key, half.upload_id)) == 1
         EXPORTS.requeue(EXPORTS.held_rows(), timedelta(0))
 
-        work.run(export.pk)
+        worker.run_export(export.pk)
         assert unpacked(api).read(f"media/{film.pk}/talk 1 2.wav") == CONTENT
         with pytest.raises(ObjectMissingError):
             storage.stored_parts(half.object_key, half.upload_id)
@@ -208,7 +208,7 @@ class TestKills:
         EXPORTS.claim(export.pk)
         EXPORTS.requeue(EXPORTS.held_rows(), timedelta(0))
         assert api.get("/users/me/export").json()["status"] == "failed"
-        assert (removal.sweep(), removal.sweep()) == (1, 0)
+        assert (deletion.sweep_exports(), deletion.sweep_exports()) == (1, 0)
         with pytest.raises(ObjectMissingError):
             storage.stored_parts(export.object_key, upload_id)
 
@@ -220,7 +220,7 @@ class TestKills:
         begin: Callable[..., AccountExport],
     ) -> None:
         storage.delete(film.r2_key)
-        work.run(begin("media").pk)
+        worker.run_export(begin("media").pk)
         manifest = json.loads(unpacked(api).read("manifest.json"))
         assert manifest["missing"] == [f"media/{film.pk}/talk 1 2.wav"]
 
@@ -241,7 +241,7 @@ class TestOneAtATime:
         django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     ) -> None:
         first = begin()
-        work.run(first.pk)
+        worker.run_export(first.pk)
         assert filesystem_storage.head(first.object_key).size_bytes
         with django_capture_on_commit_callbacks(execute=True):
             second = begin()
@@ -265,9 +265,11 @@ class TestOneAtATime:
                 assert api.delete("/users/me/export").status_code == 204
             yield {"late": True}
 
-        late = Holding("late", {}, scrub=lambda _: (), listings=(Listing("late", takes_back),))
+        late = PersonalDataSource(
+            "late", {}, scrub=lambda _: (), listings=(Listing("late", takes_back),)
+        )
         monkeypatch.setattr(personal_data, "_holdings", [late])
-        work.run(export.pk)
+        worker.run_export(export.pk)
         assert api.get("/users/me/export").status_code == 404
         assert filesystem_storage.objects(f"users/{user.pk}/") == []
         assert filesystem_storage.unfinished(before=timezone.now() + timedelta(hours=1)) == []
@@ -296,17 +298,17 @@ class TestKeeping:
         django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     ) -> None:
         export = begin()
-        work.run(export.pk)
+        worker.run_export(export.pk)
         export.refresh_from_db()
         kept = export.expires_at - export.finished_at
         assert kept == timedelta(days=settings.EXPORT_DAYS)
-        assert removal.sweep() == 0
+        assert deletion.sweep_exports() == 0
         AccountExport.objects.update(expires_at=Now())
         with django_capture_on_commit_callbacks(execute=True):
-            assert removal.sweep() == 1
+            assert deletion.sweep_exports() == 1
         assert not AccountExport.objects.exists()
         assert filesystem_storage.page("", 10) == []
-        assert removal.sweep in [sweep.remove for sweep in sweeping.SWEEPS]
+        assert deletion.sweep_exports in [sweep.remove for sweep in sweeping.SWEEPS]
 
     def test_one_that_never_comes_is_given_up(
         self,
@@ -314,9 +316,9 @@ class TestKeeping:
         django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     ) -> None:
         begin()
-        AccountExport.objects.update(created_at=Now() - removal.LONGEST)
+        AccountExport.objects.update(created_at=Now() - deletion.LONGEST)
         with django_capture_on_commit_callbacks(execute=True):
-            assert removal.sweep() == 1
+            assert deletion.sweep_exports() == 1
 
     def test_the_archive_is_nobodys_once_its_row_is_gone(
         self,
@@ -324,7 +326,7 @@ class TestKeeping:
         begin: Callable[..., AccountExport],
     ) -> None:
         export = begin()
-        work.run(export.pk)
+        worker.run_export(export.pk)
         later = timezone.now() + timedelta(days=3)
         page = filesystem_storage.page("", 10)
         assert orphans.orphans_of(page, before=later) == []
@@ -337,7 +339,9 @@ class TestRevokedConsents:
 
     @pytest.fixture
     def consent(self, user: User, film: MediaFile) -> Consent:
-        return give(user_id=user.pk, kind=ConsentKind.FACE, subject="Ann", media_ids=[film.pk])
+        return record_consent(
+            user_id=user.pk, kind=ConsentKind.FACE, subject="Ann", media_ids=[film.pk]
+        )
 
     @pytest.fixture
     def storage(self, filesystem_storage: ObjectStorage) -> ObjectStorage:  # noqa: F811
@@ -351,7 +355,7 @@ class TestRevokedConsents:
         begin: Callable[..., AccountExport],
     ) -> None:
         export = begin("media")
-        work.run(export.pk)
+        worker.run_export(export.pk)
         size = storage.head(export.object_key).size_bytes
         # Nothing is done after commit: the walk does without.
         assert api.post(f"/consents/{consent.pk}/revoke").status_code == 202
@@ -380,9 +384,11 @@ class TestRevokedConsents:
             api.post(f"/consents/{consent.pk}/revoke")
             yield {"late": True}
 
-        late = Holding("late", {}, scrub=lambda _: (), listings=(Listing("late", revokes),))
+        late = PersonalDataSource(
+            "late", {}, scrub=lambda _: (), listings=(Listing("late", revokes),)
+        )
         monkeypatch.setattr(personal_data, "_holdings", [late])
-        work.run(export.pk)
+        worker.run_export(export.pk)
         assert api.get("/users/me/export").status_code == 404
         assert storage.objects(f"users/{export.user_id}/exports/") == []
         assert storage.unfinished(before=timezone.now() + timedelta(hours=1)) == []
@@ -394,11 +400,11 @@ class TestRevokedConsents:
         consent: Consent,
         begin: Callable[..., AccountExport],
     ) -> None:
-        revoke(consent=consent)
-        work.run(begin("media").pk)
+        revoke_consent(consent=consent)
+        worker.run_export(begin("media").pk)
         follow(consent)
         assert api.get("/users/me/export").status_code == 404
-        work.run(begin("media").pk)
+        worker.run_export(begin("media").pk)
         assert follow(consent).status == ConsentStatus.REMOVED
         assert api.get("/users/me/export").json()["status"] == "ready"
 
@@ -409,7 +415,7 @@ class TestRevokedConsents:
         begin: Callable[..., AccountExport],
     ) -> None:
         export = begin("media")
-        revoke(consent=consent)
+        revoke_consent(consent=consent)
         follow(consent)
         storage.write(export.object_key, CONTENT, "application/zip")
         assert follow(consent).status == ConsentStatus.REMOVED
@@ -417,7 +423,7 @@ class TestRevokedConsents:
 
     def test_others_keep_theirs(self, consent: Consent, make_user: Callable[..., User]) -> None:
         other = AccountExport.objects.create(user=make_user())
-        revoke(consent=consent)
+        revoke_consent(consent=consent)
         assert AccountExport.objects.filter(pk=other.pk).exists()
 
 
@@ -427,6 +433,6 @@ def test_a_storage_that_is_away_costs_no_try(
 ) -> None:
     use_s3("http://127.0.0.1:9")
     export = begin()
-    work.run(export.pk)
+    worker.run_export(export.pk)
     export.refresh_from_db()
     assert (export.status, export.tries) == (ExportStatus.WAITING, 0)

@@ -39,13 +39,13 @@ class Visitor:
 def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tokens whose signatures were looked at."""
     seen: list[str] = []
-    verify = tokens.verify
+    verify = tokens.verify_token
 
     def counted(token: str) -> tokens.Claims:
         seen.append(token)
         return verify(token)
 
-    monkeypatch.setattr(tokens, "verify", counted)
+    monkeypatch.setattr(tokens, "verify_token", counted)
     return seen
 
 

@@ -18,9 +18,9 @@ from django.db.models.functions import Now
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
-from accounts.closing import work
+from accounts.closing import worker
 from accounts.models import AccountClosing, ClosingStatus, User
-from auteur.personal_data import holdings
+from auteur.personal_data import list_sources
 from credits.models import CreditTransaction
 from media import orphans
 from media.storage import object_storage
@@ -55,7 +55,7 @@ def forget(
         assert closed.status_code == 202, closed.content
         User.objects.filter(pk=user.pk).update(closing_at=Now())
         with django_capture_on_commit_callbacks(execute=True):
-            work.run(AccountClosing.objects.get(user=user).pk)
+            worker.run_closing(AccountClosing.objects.get(user=user).pk)
 
     return close
 
@@ -66,7 +66,7 @@ def marked(user: User) -> Marked:
     marked = Marked(user)
     project = marked.rows["projects.Project"]
     assert isinstance(project, Project)
-    edl.create(project)
+    edl.create_document(project)
     mine = {"project_id": str(project.pk)}
     collection().update_one(mine, {"$set": {"tracks": [{"name": MARK}]}})
     for room in ("media", "voices", "jobs", "renders", "exports"):
@@ -117,7 +117,9 @@ def left_in_documents() -> int:
 
 def test_every_table_is_somebodys_or_says_nothing_of_anybody() -> None:
     told = {
-        apps.get_model(label)._meta.db_table for holding in holdings() for label in holding.owners
+        apps.get_model(label)._meta.db_table
+        for holding in list_sources()
+        for label in holding.owners
     }
     assert not told & IMPERSONAL_TABLES
     assert all_tables() == told | IMPERSONAL_TABLES
@@ -150,7 +152,7 @@ def test_others_stay_as_they_are(
 ) -> None:
     other = make_user(balance=5)
     project = Project.objects.create(user=other, name="Theirs")
-    edl.create(project)
+    edl.create_document(project)
     object_storage().write(f"users/{other.pk}/media/x/source", b"theirs", "text/plain")
     entry = LogEntry.objects.create(
         user=other,
@@ -163,7 +165,7 @@ def test_others_stay_as_they_are(
 
     forget(marked.user)
 
-    assert edl.read(project_id=project.pk, user_id=other.pk)["version"] == 1
+    assert edl.read_edl(project_id=project.pk, user_id=other.pk)["version"] == 1
     assert object_storage().read(f"users/{other.pk}/media/x/source", 10) == b"theirs"
     entry.refresh_from_db()
     assert (entry.object_repr, entry.change_message) == ("Theirs", "Changed")
@@ -190,7 +192,7 @@ def test_it_goes_on_where_a_worker_was_killed(
     client_of(User.objects.get(pk=user.pk)).delete("/users/me")
     User.objects.filter(pk=user.pk).update(closing_at=Now())
     closing = AccountClosing.objects.get(user=user)
-    renew: Any = work.Lease.renew
+    renew: Any = worker.Lease.renew
     steps = 0
 
     def dies(lease: Any, **found: Any) -> None:
@@ -200,17 +202,17 @@ def test_it_goes_on_where_a_worker_was_killed(
         if steps in (3, 9, 16, 24):
             raise KilledError
 
-    monkeypatch.setattr(work.Lease, "renew", dies)
+    monkeypatch.setattr(worker.Lease, "renew", dies)
     lives = 0
     while AccountClosing.objects.get(user=user).status != ClosingStatus.DONE:
         lives += 1
         assert lives < 10
         with django_capture_on_commit_callbacks(execute=True):
             try:
-                work.run(closing.pk)
+                worker.run_closing(closing.pk)
             except KilledError:
                 # The lease ends.
-                work.CLOSINGS.requeue(work.CLOSINGS.held_rows(), work.AGAIN_AFTER * 0)
+                worker.CLOSINGS.requeue(worker.CLOSINGS.held_rows(), worker.AGAIN_AFTER * 0)
     assert lives > 3
     assert not any(where_it_is_left(table) for table in all_tables())
     assert left_in_objects() == []

@@ -38,7 +38,7 @@ def test_ended_sessions_go(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         session(MARGIN)
     kept = session(-MARGIN)
-    assert [retention.remove_ended_sessions() for _ in range(3)] == [2, 1, 0]
+    assert [retention.delete_ended_sessions() for _ in range(3)] == [2, 1, 0]
     assert list(Session.objects.values_list("pk", flat=True)) == [kept]
 
 
@@ -52,7 +52,7 @@ class TestApiKeys:
         """One that was used, or not, and ended so long ago."""
 
         def make(ended: timedelta | None, *, is_used: bool, column: str = "revoked_at") -> ApiKey:
-            row = keys.create(
+            row = keys.create_key(
                 user_id=user.pk,
                 name="My laptop",
                 scopes=[Scope.JOBS],
@@ -73,7 +73,7 @@ class TestApiKeys:
         old = key(days + MARGIN, is_used=True, column=column)
         young = key(days - MARGIN, is_used=True, column=column)
         good = key(None, is_used=True)
-        assert (retention.remove_old_keys(), retention.remove_old_keys()) == (1, 0)
+        assert (retention.delete_old_keys(), retention.delete_old_keys()) == (1, 0)
         for row in (old, young, good):
             row.refresh_from_db()
         assert (old.name, old.allowed_addresses) == ("", [])
@@ -83,24 +83,24 @@ class TestApiKeys:
     def test_those_that_were_never_used_go(self, key: Callable[..., ApiKey]) -> None:
         unused = key(timedelta(days=101), is_used=False)
         good = key(None, is_used=False)
-        assert (retention.remove_old_keys(), retention.remove_old_keys()) == (1, 0)
+        assert (retention.delete_old_keys(), retention.delete_old_keys()) == (1, 0)
         assert list(ApiKey.objects.values_list("pk", flat=True)) == [good.pk]
         assert not KeySpending.objects.filter(pk=unused.pk).exists()
 
     def test_nought_is_for_ever(self, key: Callable[..., ApiKey], settings: Any) -> None:
         settings.API_KEYS_KEPT_DAYS = 0
         key(timedelta(days=3000), is_used=True)
-        assert retention.remove_old_keys() == 0
+        assert retention.delete_old_keys() == 0
 
     def test_the_books_still_add_up(
         self, user: User, make_media: Callable[..., Any], api: APIClient
     ) -> None:
-        new = keys.create(user_id=user.pk, name="Spends", scopes=[Scope.JOBS])
+        new = keys.create_key(user_id=user.pk, name="Spends", scopes=[Scope.JOBS])
         client = APIClient(headers={"authorization": f"Bearer {new.key}"})
         body = {"media_id": str(make_media().pk)}
         assert client.post("/jobs/transcription", body, format="json").status_code == 202
         ApiKey.objects.filter(pk=new.row.pk).update(revoked_at=Now() - timedelta(days=101))
-        assert retention.remove_old_keys() == 1
+        assert retention.delete_old_keys() == 1
         assert KeySpending.objects.get(pk=new.row.pk).spent > 0
         assert Job.objects.get().api_key_id == ApiKey.objects.get().pk
         assert ledger_audit.check().total == 0
@@ -120,7 +120,7 @@ class TestAdminLog:
 
     def test_it_is_kept_unless_it_is_set(self, entry: Callable[..., LogEntry]) -> None:
         entry(timedelta(days=4000))
-        assert retention.remove_old_log() == 0
+        assert retention.delete_old_log_entries() == 0
         assert LogEntry.objects.count() == 1
 
     def test_it_goes_after_its_days(
@@ -131,7 +131,7 @@ class TestAdminLog:
         for _ in range(3):
             entry(timedelta(days=400) + MARGIN)
         young = entry(timedelta(days=400) - MARGIN)
-        assert [retention.remove_old_log() for _ in range(3)] == [2, 1, 0]
+        assert [retention.delete_old_log_entries() for _ in range(3)] == [2, 1, 0]
         assert list(LogEntry.objects.all()) == [young]
 
     def test_the_database_itself_removes_nothing_of_a_year(
@@ -155,8 +155,8 @@ class TestAdminLog:
 def test_the_orchestrator_does_it() -> None:
     done = {sweep.remove for sweep in sweeping.SWEEPS}
     removals = (
-        retention.remove_ended_sessions,
-        retention.remove_old_keys,
-        retention.remove_old_log,
+        retention.delete_ended_sessions,
+        retention.delete_old_keys,
+        retention.delete_old_log_entries,
     )
     assert done.issuperset(removals)

@@ -49,7 +49,7 @@ def ended(make_job: MakeJob) -> Callable[[int], Job]:
 
 def turn() -> int:
     RetentionWalk.objects.update(next_at=Now())
-    return retention.turn()
+    return retention.sweep_expired_fields()
 
 
 def kept(job: Job) -> tuple[bool, bool, bool]:
@@ -106,11 +106,11 @@ def test_a_turn_is_a_page_and_the_next_goes_on(
         turn()
         gone.append(sum(kept(job) == (False, False, False) for job in jobs))
     assert gone[-1] == 3
-    assert not retention.turn()  # not before a minute is over
+    assert not retention.sweep_expired_fields()  # not before a minute is over
 
 
 def test_the_orchestrator_does_it() -> None:
-    assert retention.turn in [sweep.remove for sweep in sweeping.SWEEPS]
+    assert retention.sweep_expired_fields in [sweep.remove for sweep in sweeping.SWEEPS]
 
 
 def test_what_is_no_longer_kept_cannot_be_run_again(make_job: MakeJob, api: APIClient) -> None:

@@ -35,7 +35,7 @@ def hs256(header: dict[str, Any], payload: dict[str, Any], secret: bytes) -> str
 def test_a_token_of_the_shared_secret_says_who_it_is() -> None:
     now = int(time.time())
     times = {"iat": now - 5, "exp": now + 60}
-    verified = tokens.verify(signed(sub=str(USER_ID), email="Ann@Example.com", **times))
+    verified = tokens.verify_token(signed(sub=str(USER_ID), email="Ann@Example.com", **times))
     assert verified == tokens.Claims(
         user_id=USER_ID, email="Ann@Example.com", issued_at=now - 5.0, expires_at=now + 60.0
     )
@@ -45,30 +45,32 @@ def test_a_token_of_the_shared_secret_says_who_it_is() -> None:
 def test_a_token_of_a_published_key_says_who_it_is(provider: Provider, algorithm: str) -> None:
     key_id = provider.add_key(algorithm)
     token = provider.sign(key_id, algorithm, sub=str(USER_ID))
-    assert tokens.verify(token).user_id == USER_ID
+    assert tokens.verify_token(token).user_id == USER_ID
 
 
 def test_both_kinds_of_token_are_good_while_a_project_moves_from_one_to_the_other(
     provider: Provider,
 ) -> None:
     key_id = provider.add_key()
-    assert tokens.verify(provider.sign(key_id, sub=str(USER_ID))).user_id == USER_ID
-    assert tokens.verify(signed(sub=str(USER_ID))).user_id == USER_ID
+    assert tokens.verify_token(provider.sign(key_id, sub=str(USER_ID))).user_id == USER_ID
+    assert tokens.verify_token(signed(sub=str(USER_ID))).user_id == USER_ID
 
 
 def test_an_issued_token_is_valid_until_its_lifetime_ends() -> None:
-    token = tokens.issue(user_id=USER_ID, email="ann@example.com", lifetime=timedelta(hours=1))
-    assert tokens.verify(token).user_id == USER_ID
-    assert tokens.verify(token).email == "ann@example.com"
-    ended = tokens.issue(user_id=USER_ID, email="a@b.c", lifetime=timedelta(minutes=-1))
+    token = tokens.issue_token(
+        user_id=USER_ID, email="ann@example.com", lifetime=timedelta(hours=1)
+    )
+    assert tokens.verify_token(token).user_id == USER_ID
+    assert tokens.verify_token(token).email == "ann@example.com"
+    ended = tokens.issue_token(user_id=USER_ID, email="a@b.c", lifetime=timedelta(minutes=-1))
     with pytest.raises(TokenExpiredProblem):
-        tokens.verify(ended)
+        tokens.verify_token(ended)
 
 
 def test_none_can_be_issued_without_the_secret(settings: Any) -> None:
     settings.SUPABASE_JWT_SECRET = ""
     with pytest.raises(tokens.MissingSecretError):
-        tokens.issue(user_id=USER_ID, email="ann@example.com", lifetime=timedelta(hours=1))
+        tokens.issue_token(user_id=USER_ID, email="ann@example.com", lifetime=timedelta(hours=1))
 
 
 @pytest.mark.parametrize("secret", ["another" * 10, ""], ids=["another", "none any more"])
@@ -76,37 +78,37 @@ def test_tokens_of_the_secret_before_are_good_while_it_rotates(settings: Any, se
     before, old = settings.SUPABASE_JWT_SECRET, signed(sub=str(USER_ID))
     expired = signed(exp=int(time.time()) - 60)
     settings.SUPABASE_JWT_SECRET, settings.SUPABASE_JWT_SECRET_FALLBACKS = secret, [before]
-    assert tokens.verify(old).user_id == USER_ID
+    assert tokens.verify_token(old).user_id == USER_ID
     with pytest.raises(TokenExpiredProblem):
-        tokens.verify(expired)
+        tokens.verify_token(expired)
     settings.SUPABASE_JWT_SECRET_FALLBACKS = []
     with pytest.raises(InvalidTokenProblem):
-        tokens.verify(old)
+        tokens.verify_token(old)
 
 
 def test_tokens_are_issued_with_the_first_secret(settings: Any) -> None:
     settings.SUPABASE_JWT_SECRET_FALLBACKS = [settings.SUPABASE_JWT_SECRET]
     settings.SUPABASE_JWT_SECRET = "another" * 10
-    token = tokens.issue(user_id=USER_ID, email="a@b.c", lifetime=timedelta(hours=1))
+    token = tokens.issue_token(user_id=USER_ID, email="a@b.c", lifetime=timedelta(hours=1))
     settings.SUPABASE_JWT_SECRET_FALLBACKS = []
-    assert tokens.verify(token).user_id == USER_ID
+    assert tokens.verify_token(token).user_id == USER_ID
     with pytest.raises(InvalidTokenProblem):
-        tokens.verify(signed(secret="a third" * 10))
+        tokens.verify_token(signed(secret="a third" * 10))
 
 
 def test_the_clocks_may_differ_by_the_leeway_and_no_more() -> None:
     now = int(time.time())
-    assert tokens.verify(signed(exp=now - LEEWAY_SECONDS + 2))
+    assert tokens.verify_token(signed(exp=now - LEEWAY_SECONDS + 2))
     with pytest.raises(TokenExpiredProblem) as expired:
-        tokens.verify(signed(exp=now - LEEWAY_SECONDS))
+        tokens.verify_token(signed(exp=now - LEEWAY_SECONDS))
     assert expired.value.get_codes() == "token_expired"
     for early, too_early in (
         (signed(nbf=now + LEEWAY_SECONDS), signed(nbf=now + LEEWAY_SECONDS + 2)),
         (signed(iat=now + LEEWAY_SECONDS), signed(iat=now + LEEWAY_SECONDS + 2)),
     ):
-        assert tokens.verify(early)
+        assert tokens.verify_token(early)
         with pytest.raises(InvalidTokenProblem):
-            tokens.verify(too_early)
+            tokens.verify_token(too_early)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_a_wrong_claim_makes_a_token_invalid(wrong: dict[str, Any]) -> None:
     payload = {k: v for k, v in (claims() | wrong).items() if v is not None}
     token = hs256({"alg": "HS256", "typ": "JWT"}, payload, _secret())
     with pytest.raises(InvalidTokenProblem) as refused:
-        tokens.verify(token)
+        tokens.verify_token(token)
     assert refused.value.get_codes() == "invalid_token"
 
 
@@ -151,7 +153,7 @@ def _secret() -> bytes:
 
 
 def test_one_audience_among_several_is_enough() -> None:
-    assert tokens.verify(signed(sub=str(USER_ID), aud=["authenticated", "other"]))
+    assert tokens.verify_token(signed(sub=str(USER_ID), aud=["authenticated", "other"]))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +183,7 @@ def test_one_audience_among_several_is_enough() -> None:
 )
 def test_a_token_that_is_not_ours_is_invalid(make: Callable[[], str]) -> None:
     with pytest.raises(InvalidTokenProblem) as refused:
-        tokens.verify(make())
+        tokens.verify_token(make())
     assert refused.value.get_codes() == "invalid_token"
 
 
@@ -192,7 +194,7 @@ def test_a_published_key_does_not_serve_as_the_secret(provider: Provider, algori
     for secret in (pem, pem.strip(), json.dumps(provider.published[0]).encode()):
         for header in ({"alg": "HS256", "kid": key_id}, {"alg": "HS256"}):
             with pytest.raises(InvalidTokenProblem):
-                tokens.verify(hs256(header, claims(), secret))
+                tokens.verify_token(hs256(header, claims(), secret))
 
 
 def test_a_symmetric_key_among_the_published_ones_is_not_used(provider: Provider) -> None:
@@ -203,7 +205,7 @@ def test_a_symmetric_key_among_the_published_ones_is_not_used(provider: Provider
     )
     for header in ({"alg": "HS256", "kid": "oct"}, {"alg": "ES256", "kid": "oct"}):
         with pytest.raises(InvalidTokenProblem):
-            tokens.verify(hs256(header, claims(), leaked))
+            tokens.verify_token(hs256(header, claims(), leaked))
 
 
 def test_a_key_serves_its_own_algorithm_alone(provider: Provider) -> None:
@@ -213,9 +215,9 @@ def test_a_key_serves_its_own_algorithm_alone(provider: Provider) -> None:
             claims(), provider.keys[signer], algorithm=algorithm, headers={"kid": key_id}
         )
         with pytest.raises(InvalidTokenProblem):
-            tokens.verify(token)
+            tokens.verify_token(token)
     with pytest.raises(InvalidTokenProblem):
-        tokens.verify(
+        tokens.verify_token(
             jwt.encode(claims(), provider.keys[rs256], algorithm="PS256", headers={"kid": rs256})
         )
 
@@ -230,7 +232,7 @@ def test_a_token_of_an_unpublished_key_is_invalid(provider: Provider) -> None:
     nameless = jwt.encode(claims(), provider.keys[published], algorithm="ES256")
     for token in (provider.sign(unpublished), forged, nameless):
         with pytest.raises(InvalidTokenProblem):
-            tokens.verify(token)
+            tokens.verify_token(token)
 
 
 def test_without_the_secret_its_tokens_are_invalid(provider: Provider, settings: Any) -> None:
@@ -238,22 +240,22 @@ def test_without_the_secret_its_tokens_are_invalid(provider: Provider, settings:
     settings.SUPABASE_JWT_SECRET = ""
     for token in (good, hs256({"alg": "HS256"}, claims(), b"")):
         with pytest.raises(InvalidTokenProblem):
-            tokens.verify(token)
+            tokens.verify_token(token)
 
 
 def test_without_a_key_set_its_tokens_are_invalid(provider: Provider, settings: Any) -> None:
     token = provider.sign(provider.add_key())
     settings.SUPABASE_JWKS_URL = ""
     with pytest.raises(InvalidTokenProblem):
-        tokens.verify(token)
+        tokens.verify_token(token)
 
 
 def test_with_the_provider_away_known_keys_and_the_secret_still_work(provider: Provider) -> None:
     known = provider.add_key()
-    assert tokens.verify(provider.sign(known))
+    assert tokens.verify_token(provider.sign(known))
     provider.go_away()
-    assert tokens.verify(provider.sign(known))
-    assert tokens.verify(signed())
+    assert tokens.verify_token(provider.sign(known))
+    assert tokens.verify_token(signed())
 
 
 def test_with_the_provider_away_from_the_start_its_tokens_cannot_be_checked(
@@ -262,4 +264,4 @@ def test_with_the_provider_away_from_the_start_its_tokens_cannot_be_checked(
     token = provider.sign(provider.add_key())
     provider.go_away()
     with pytest.raises(UnavailableProblem):
-        tokens.verify(token)
+        tokens.verify_token(token)

@@ -24,8 +24,8 @@ from jobs.states import AttemptState
 from jobs.webhooks import deliveries, endpoints
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from media import imports
-from media.consents.giving import give
 from media.consents.models import Consent, ConsentKind
+from media.consents.records import record_consent
 from media.models import MediaFile, MediaImport, VoiceClone
 from projects.models import Project
 from tests.jobs.walk import bring_to
@@ -177,7 +177,9 @@ def completed(make_job) -> Job:
 
 @pytest.fixture
 def consent(user, media) -> Consent:
-    return give(user_id=user.pk, kind=ConsentKind.FACE, subject=f"Ann {XSS}", media_ids=[media.pk])
+    return record_consent(
+        user_id=user.pk, kind=ConsentKind.FACE, subject=f"Ann {XSS}", media_ids=[media.pk]
+    )
 
 
 @pytest.fixture
@@ -190,9 +192,9 @@ def house(user, project, media, voice, consent, job) -> list[models.Model]:
     grant = CreditGrant.objects.get(user=user)
     colleague = User.objects.create(email="colleague@example.org", is_staff=True)
     wanted = CreditCorrection.objects.create(user=user, amount=10**5, asked_by=colleague)
-    started = imports.start(user_id=user.pk, project_id=project.pk, url=IMPORTED)
+    started = imports.start_import(user_id=user.pk, project_id=project.pk, url=IMPORTED)
     imported = MediaImport.objects.get(pk=started.pk)
-    key = keys.create(user_id=user.pk, name=XSS, scopes=[Scope.READ]).row
+    key = keys.create_key(user_id=user.pk, name=XSS, scopes=[Scope.READ]).row
     money = [account, usage, grant, wanted]
     return [
         *[user, *money, project, media, imported, voice],
@@ -202,7 +204,7 @@ def house(user, project, media, voice, consent, job) -> list[models.Model]:
 
 def add_webhook(user: User) -> tuple[WebhookEndpoint, WebhookDelivery]:
     """An endpoint, and a ping that waits."""
-    endpoint = endpoints.create(
+    endpoint = endpoints.create_endpoint(
         user_id=user.pk, url="https://receiver.example", events=[], description=XSS, enabled=True
     )
-    return endpoint, deliveries.ping(endpoint)
+    return endpoint, deliveries.create_ping(endpoint)

@@ -40,7 +40,7 @@ def two_wrong_passwords(settings):
 @pytest.fixture
 def email(db) -> str:
     """The account of a member of staff."""
-    user, _ = members.ensure(email=f"{uuid.uuid4().hex}@example.com", password=PASSWORD)
+    user, _ = members.ensure_staff(email=f"{uuid.uuid4().hex}@example.com", password=PASSWORD)
     return user.email
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from media.admin import OPEN_SECONDS
-from media.consents.revoking import revoke
+from media.consents.revocation import revoke_consent
 from media.derivation import states
 from media.models import DerivationStatus, MediaFile, MediaStatus, VoiceClone
 from media.storage import object_storage
@@ -205,7 +205,7 @@ class TestConsents:
 
     def test_its_page_shows_what_was_removed(self, root, viewer, consent, media):
         assert 'value="revoke"' in root.page(consent)
-        revoke(consent=consent)
+        revoke_consent(consent=consent)
         page = viewer.page(consent)
         assert media.r2_key in page
         assert 'value="revoke"' not in root.page(consent)

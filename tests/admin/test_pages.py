@@ -18,8 +18,8 @@ from jobs.states import AttemptState
 from jobs.webhooks import secrets
 from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from media import imports
-from media.consents.giving import give
 from media.consents.models import Consent, ConsentKind
+from media.consents.records import record_consent
 from media.models import MediaFile, MediaImport, VoiceClone
 from projects.models import Project
 from tests.admin.conftest import (
@@ -186,11 +186,13 @@ class TestQueries:
             MediaFile.objects.filter(pk__in=job.media_ids).update(project=project)
             key = f"users/{owner.pk}/voices/voice.wav"
             VoiceClone.objects.create(user=owner, name="Voice", sample_r2_key=key)
-            give(user_id=owner.pk, kind=ConsentKind.FACE, subject="Ann", media_ids=job.media_ids)
+            record_consent(
+                user_id=owner.pk, kind=ConsentKind.FACE, subject="Ann", media_ids=job.media_ids
+            )
             add_webhook(owner)
             CreditCorrection.objects.create(user=owner, amount=1, asked_by=root.user)
-            keys.create(user_id=owner.pk, name="Script", scopes=[Scope.READ])
-            imports.start(user_id=owner.pk, project_id=project.pk, url=IMPORTED)
+            keys.create_key(user_id=owner.pk, name="Script", scopes=[Scope.READ])
+            imports.start_import(user_id=owner.pk, project_id=project.pk, url=IMPORTED)
             return owner
 
         return make

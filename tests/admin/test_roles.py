@@ -77,7 +77,7 @@ def browser_as(make_user, browser_of):
     def browser(role):
         user = make_user(is_staff=True, is_superuser=role == SUPERUSER)
         if role in ROLES:
-            user.groups.set([group for group in roles.ensure() if group.name == role])
+            user.groups.set([group for group in roles.ensure_roles() if group.name == role])
         return browser_of(user)
 
     return browser
@@ -228,9 +228,9 @@ def test_nobody_does_anything_to_what_is_their_own(browser_of, make_user, make_j
 
 def test_may_credit_is_asked_for_by_whoever_gives_credits(browser_as, user):
     billing, support = browser_as("billing").user, browser_as("support").user
-    assert roles.may_credit(by=billing, user=user)
-    assert not roles.may_credit(by=billing, user=billing)
-    assert not roles.may_credit(by=support, user=user)
+    assert roles.can_grant_credits(by=billing, user=user)
+    assert not roles.can_grant_credits(by=billing, user=billing)
+    assert not roles.can_grant_credits(by=support, user=user)
 
 
 def test_a_refusal_is_recorded(browser_as):

@@ -30,7 +30,7 @@ def required(settings):
 
 @pytest.fixture
 def colleague(db):
-    user, _ = members.ensure(email=f"{uuid.uuid4().hex}@example.com", password=PASSWORD)
+    user, _ = members.ensure_staff(email=f"{uuid.uuid4().hex}@example.com", password=PASSWORD)
     return user
 
 

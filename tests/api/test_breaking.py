@@ -6,7 +6,7 @@ import json
 import pytest
 
 from auteur.devstack import contract
-from auteur.devstack.breaking import breaks
+from auteur.devstack.api_compatibility import find_breaks
 
 CLIP = {
     "type": "object",
@@ -64,11 +64,11 @@ def changed(*path, to=None):
         del inner[path[-1]]
     else:
         inner[path[-1]] = to
-    return breaks(DOCUMENT, document)
+    return find_breaks(DOCUMENT, document)
 
 
 def test_the_same_breaks_nothing():
-    assert breaks(DOCUMENT, copy.deepcopy(DOCUMENT)) == []
+    assert find_breaks(DOCUMENT, copy.deepcopy(DOCUMENT)) == []
 
 
 @pytest.mark.parametrize("path", [POST, POST[:2]])
@@ -187,7 +187,7 @@ def test_a_component_has_another_name():
     document = json.loads(
         json.dumps(DOCUMENT).replace("/Clip", "/Take").replace('"Clip"', '"Take"')
     )
-    assert breaks(DOCUMENT, document) == []
+    assert find_breaks(DOCUMENT, document) == []
 
 
 def test_breaks_are_refused_with_a_list():
@@ -199,4 +199,4 @@ def test_breaks_are_refused_with_a_list():
 
 def test_what_was_released_is_kept():
     released, now = (json.loads(path.read_text()) for path in (contract.RELEASED, contract.FILE))
-    assert breaks(released, now) == []
+    assert find_breaks(released, now) == []

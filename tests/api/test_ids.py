@@ -10,7 +10,7 @@ from auteur.api.request_ids import HEADER
 from auteur.celery import app
 from auteur.logs import Line, scrubbed
 from jobs.models import Event, Job
-from jobs.queries import jobs_with_id
+from jobs.queries import find_jobs
 from tests.jobs.walk import number_all
 
 GIVEN = "0123456789abcdef"
@@ -43,8 +43,8 @@ class TestRequests:
         job = Job.objects.get(pk=answer.json()["job_id"])
         assert Event.objects.get(job=job, type="requested").data["request_id"] == GIVEN
         number_all()
-        assert jobs_with_id(GIVEN) == {job.pk}
-        assert jobs_with_id(GIVEN.replace("0", "1")) == set()
+        assert find_jobs(GIVEN) == {job.pk}
+        assert find_jobs(GIVEN.replace("0", "1")) == set()
 
     def test_so_does_its_cancel(self, api, make_job):
         job = make_job()
@@ -62,15 +62,15 @@ class TestRequests:
 
 class TestLines:
     def test_name_what_is_bound_and_forget_it_afterwards(self):
-        with ids.bound(request="r1"), ids.bound(job="j1"):
+        with ids.bind_ids(request="r1"), ids.bind_ids(job="j1"):
             assert line().endswith("said [request=r1 job=j1]")
         assert line().endswith("said")
 
     def test_a_task_begins_with_nothing_of_the_one_before(self):
-        with ids.bound(request="r1"):
+        with ids.bind_ids(request="r1"):
             ids.bind_task("t1")
             assert ids.current() == {"task": "t1"}
-            assert ids.of_request() == {}
+            assert ids.request_id() == {}
 
     def test_tracebacks_are_scrubbed(self):
         try:

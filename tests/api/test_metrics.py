@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from auteur import dead_letters, metrics
 from auteur.dead_letters import Defect
 from credits.models import Credits
-from jobs import figures, ledger_audit, lifecycle, running_audit
+from jobs import cached_figures, ledger_audit, lifecycle, running_audit
 from jobs.events import log
 from jobs.events.numbering import number_events
 from jobs.heartbeat import LOST_AFTER
@@ -54,7 +54,7 @@ def scrape() -> dict[str, float]:
 def renewed() -> dict[str, float]:
     """A scrape after an orchestrator has counted and audited, whether or not it is time."""
     KeptFigures.objects.update(next_at=Now())
-    assert (figures.count_standing(), running_audit.audit_books()) == (1, 1)
+    assert (cached_figures.count_jobs_by_status(), running_audit.audit_books()) == (1, 1)
     return scrape()
 
 
@@ -105,13 +105,13 @@ def test_workers_alive(db):
 
 
 def test_clocks_of_orchestrators_and_messages_that_nobody_can_read(db):
-    dead_letters.clear()
+    dead_letters.delete_dead_letters()
     clock_skew.store(-0.25)
-    dead_letters.set_aside(queue="steps", defect=Defect.BAD_BODY, content=b"x")
+    dead_letters.store_dead_letter(queue="steps", defect=Defect.BAD_BODY, content=b"x")
     samples = scrape()
     assert samples[f'auteur_clock_skew_seconds{{host="{socket.gethostname()}"}}'] == -0.25
     assert samples["auteur_dead_letters"] == 1
-    dead_letters.clear()
+    dead_letters.delete_dead_letters()
 
 
 def test_figures_are_kept_for_all(make_job):
@@ -119,7 +119,7 @@ def test_figures_are_kept_for_all(make_job):
     samples = renewed()
     counted = samples["auteur_jobs_counted_timestamp_seconds"]
     make_job()
-    assert figures.count_standing() == 0  # it is not time
+    assert cached_figures.count_jobs_by_status() == 0  # it is not time
     samples = scrape()
     assert samples['auteur_jobs{status="pending",type="transcription"}'] == 1
     assert samples["auteur_jobs_counted_timestamp_seconds"] == counted
@@ -136,7 +136,7 @@ def test_what_the_audit_has_seen(make_job):
     assert samples['auteur_jobs{status="cancelled",type="transcription"}'] == 1
     for rule in ledger_audit.RULES:
         assert samples[f'auteur_ledger_discrepancies{{rule="{rule}"}}'] == 0
-    kept = figures.read(running_audit.NAME)
+    kept = cached_figures.read_figures(running_audit.NAME)
     age = kept.found_at.timestamp()
     assert samples["auteur_books_checked_timestamp_seconds"] == pytest.approx(age)
 
@@ -211,7 +211,7 @@ def test_how_publishing_stands(make_user):
     samples = scrape()
     assert samples["auteur_streams_lag_events"] == 2
     assert samples["auteur_streams_publishers"] == 0
-    assert cursor.take("a publisher") == 0
+    assert cursor.acquire("a publisher") == 0
     cursor.move("a publisher", 0, log.last_position())
     lag = GroupLag("jobs.completed", "readers", lag=3, pending=1)
     streams.store(Standing((Length("jobs.completed", 5),), (lag,)), "a publisher")

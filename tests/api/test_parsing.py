@@ -82,9 +82,9 @@ AT_THE_EDGE = [
 
 @pytest.mark.parametrize(("made", "limit"), AT_THE_EDGE)
 def test_each_bound_at_its_edge(made, limit):
-    parsing.parsed(made(limit))
+    parsing.parse_json(made(limit))
     with pytest.raises(ValueError, match=r"more than|too long"):
-        parsing.parsed(made(limit + 1))
+        parsing.parse_json(made(limit + 1))
 
 
 @pytest.mark.parametrize("digits", ["9" * 4301, "9" * 1_000_000, "9" * 1_000_000 + ".0"])
@@ -94,7 +94,7 @@ def test_numbers_of_thousands_of_digits(api, digits):
 
 
 def test_commas_and_brackets_in_texts_are_no_values():
-    assert len(parsing.parsed('"' + ',[{\\"' * 200_000 + '"')) == 800_000
+    assert len(parsing.parse_json('"' + ',[{\\"' * 200_000 + '"')) == 800_000
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_body_full_of_small_things_costs_little(body):
 
     def work():
         with pytest.raises(ValueError, match=r"It |An "):
-            parsing.parsed(body)
+            parsing.parse_json(body)
 
     assert cost_of(work).is_small
 

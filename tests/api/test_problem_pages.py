@@ -32,16 +32,18 @@ def test_every_code_of_the_api_is_explained(anchors) -> None:
 
 
 def test_every_explanation_says_something() -> None:
-    for each in problem_pages.described():
+    for each in problem_pages.list_problems():
         assert each.meaning, each.code
         assert each.statuses, each.code
         assert all(400 <= status < 600 for status in each.statuses)
 
 
 def test_a_code_of_several_problems_has_one_explanation() -> None:
-    codes = [each.code for each in problem_pages.described()]
+    codes = [each.code for each in problem_pages.list_problems()]
     assert len(codes) == len(set(codes))
-    (found,) = [each for each in problem_pages.described() if each.code == "unsupported_media_type"]
+    (found,) = [
+        each for each in problem_pages.list_problems() if each.code == "unsupported_media_type"
+    ]
     assert problem_pages.OTHERS[found.code][1] in found.meaning
     assert found.meaning != problem_pages.OTHERS[found.code][1]
 

@@ -4,7 +4,7 @@ import pytest
 from rest_framework.views import APIView
 
 from auteur.api import problem_responses
-from auteur.api.pagination import cursor
+from auteur.api.pagination import cursor_pagination
 from auteur.api.problems import CONTENT_TYPE, Problem
 from jobs.lifecycle import JobFinishedProblem
 from tests.contract import ContractClient, codes_of, described
@@ -32,7 +32,7 @@ class Open(APIView):
     permission_classes = ()
     throttle_classes = ()
     problems = {"GET": (JobFinishedProblem,)}
-    pagination_class = cursor("things")
+    pagination_class = cursor_pagination("things")
 
 
 PATH = {"in": "path", "name": "id"}
@@ -40,7 +40,7 @@ KEY = {"in": "header", "name": "Idempotency-Key"}
 
 
 def listed(method="GET", *, view=Open, **operation):
-    codes = problem_responses.listed(view(), method, operation)
+    codes = problem_responses.list_codes(view(), method, operation)
     return {f"{status} {code}" for status in codes for code in codes[status]}
 
 

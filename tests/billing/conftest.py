@@ -80,7 +80,7 @@ def deliver(found: Iterable[Object]) -> None:
 
 def work() -> None:
     """Work on all that is due."""
-    while events.work_off():
+    while events.process_due_events():
         pass
 
 

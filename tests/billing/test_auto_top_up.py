@@ -46,7 +46,7 @@ def run() -> int:
     """As if half a minute had passed since the last look."""
     AutoTopUp.objects.filter(due_at__lte=clock.now() + auto_top_up.PAUSE).update(due_at=clock.now())
     TopUp.objects.filter(state="open").update(due_at=clock.now())
-    return auto_top_up.run()
+    return auto_top_up.process_top_ups()
 
 
 def raiser(error):
@@ -153,7 +153,7 @@ def test_one_of_yesterday_that_was_never_answered_is_over(world, opened):
 def opened(world, wanted, monkeypatch):
     """A top-up that Stripe never heard of: it went away in between."""
     with monkeypatch.context() as patch:
-        patch.setattr(client, "charge", raiser(client.StripeAwayError("away")))
+        patch.setattr(client, "charge_payment", raiser(client.StripeAwayError("away")))
         run()
     assert (TopUp.objects.get().state, intents(world)) == ("open", [])
     return TopUp.objects.get()
@@ -164,7 +164,7 @@ def turn_off(api, buyer):
 
 
 def flag(api, buyer):
-    customers.flag(buyer.pk, "A payment is disputed")
+    customers.flag_account(buyer.pk, "A payment is disputed")
 
 
 def lock_out(api, buyer):
@@ -242,13 +242,13 @@ def credits_come(buyer):
 @pytest.mark.parametrize("change", [credits_come, partial(flag, None)])
 def test_what_changes_meanwhile_is_seen(world, wanted, buyer, monkeypatch, change):
     """While Stripe is asked for the price."""
-    price = client.price
+    price = client.get_price
 
     def slow_price(price_id):
         change(buyer)
         return price(price_id)
 
-    monkeypatch.setattr(client, "price", slow_price)
+    monkeypatch.setattr(client, "get_price", slow_price)
     run()
     assert not TopUp.objects.exists()
 

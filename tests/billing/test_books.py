@@ -289,7 +289,7 @@ class TestRefunds:
     def test_what_staff_took_is_neither_taken_twice_nor_given_back(self, world, payment, buyer):
         deliver(world.events)
         with transaction.atomic():
-            ledger.take_back(
+            ledger.revoke_grant(
                 user_id=buyer.pk,
                 source=f"stripe:{payment['id']}",
                 amount=200,
@@ -434,6 +434,6 @@ def test_what_was_set_aside_is_made_good_once_it_can_be(world, customer, buyer, 
     settings.BILLING_PLANS["starter"].append(("price_new", 70))
     from accounts.billing import events
 
-    events.work_again(BillingEvent.objects.all())
+    events.requeue_events(BillingEvent.objects.all())
     work()
     assert (plan_of(buyer), balance(buyer)) == ("starter", 70)

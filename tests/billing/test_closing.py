@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from accounts import closing
 from accounts.billing import client
 from accounts.billing.models import AutoTopUp, BillingCustomer
-from accounts.closing import asking, work
+from accounts.closing import requests, worker
 from accounts.models import AccountClosing, ClosingStatus, User
 from jobs.states import JobStatus
 from tests.billing.conftest import deliver
@@ -25,11 +25,11 @@ def plan(world, customer):
 
 
 def do_what_is_due(user):
-    work.run(AccountClosing.objects.get(user=user).pk)
+    worker.run_closing(AccountClosing.objects.get(user=user).pk)
 
 
 def close(user):
-    closing.close(user=user)
+    closing.request_closing(user=user)
     do_what_is_due(user)
 
 
@@ -54,7 +54,7 @@ def test_a_paid_plan_is_kept_and_not_renewed(world, plan, buyer):
 
 def test_restored_it_is_as_it_was(world, plan, buyer):
     close(buyer)
-    closing.restore(user=buyer)
+    closing.restore_account(user=buyer)
     do_what_is_due(buyer)
     assert (plan["cancel_at_period_end"], plan["metadata"]) == (False, {})
     assert not AccountClosing.objects.exists()
@@ -65,7 +65,7 @@ def test_what_its_user_had_cancelled_stays_so(world, plan, buyer, how):
     ends = plan["items"]["data"][0]["current_period_end"]
     plan[how] = before = True if how == "cancel_at_period_end" else ends
     close(buyer)
-    closing.restore(user=buyer)
+    closing.restore_account(user=buyer)
     do_what_is_due(buyer)
     assert plan[how] == before
     assert not [one for one in world.asked if one.startswith("POST /v1/subscriptions")]
@@ -80,7 +80,7 @@ def test_what_is_not_paid_is_cancelled_at_once(plan, buyer):
 def test_restoring_does_not_wait_for_stripe(world, plan, buyer):
     close(buyer)
     world.is_away = True
-    assert closing.restore(user=buyer).closing_at is None
+    assert closing.restore_account(user=buyer).closing_at is None
     do_what_is_due(buyer)
     assert AccountClosing.objects.get(user=buyer).status == ClosingStatus.WAITING
     world.is_away = False
@@ -89,13 +89,13 @@ def test_restoring_does_not_wait_for_stripe(world, plan, buyer):
 
 
 def test_who_restores_while_stripe_is_told_is_renewed_after_that(plan, buyer, monkeypatch):
-    real = client.do_not_renew
+    real = client.stop_renewal
 
     def slow(subscription_id):
-        closing.restore(user=buyer)
+        closing.restore_account(user=buyer)
         real(subscription_id)
 
-    monkeypatch.setattr(client, "do_not_renew", slow)
+    monkeypatch.setattr(client, "stop_renewal", slow)
     close(buyer)
     row = AccountClosing.objects.filter(user=buyer, due_at__gt=Now() + timedelta(seconds=50))
     assert row.exists()
@@ -105,18 +105,18 @@ def test_who_restores_while_stripe_is_told_is_renewed_after_that(plan, buyer, mo
 
 def test_closed_again_before_stripe_was_told(plan, buyer):
     close(buyer)
-    closing.restore(user=buyer)
-    closing.close(user=buyer)
+    closing.restore_account(user=buyer)
+    closing.request_closing(user=buyer)
     do_what_is_due(buyer)
     assert plan["cancel_at_period_end"]
-    assert AccountClosing.objects.get(user=buyer).due_at == asking.close(user=buyer)
+    assert AccountClosing.objects.get(user=buyer).due_at == requests.request_closing(user=buyer)
 
 
 def test_automatic_top_ups_pause(plan, buyer):
     AutoTopUp.objects.create(user=buyer, **AUTO)
     close(buyer)
     assert AutoTopUp.objects.get().off_reason == "account_closed"
-    closing.restore(user=buyer)
+    closing.restore_account(user=buyer)
     row = AutoTopUp.objects.get()
     assert (row.enabled, row.off_reason) == (True, None)
 
@@ -124,7 +124,7 @@ def test_automatic_top_ups_pause(plan, buyer):
 def test_top_ups_that_were_off_stay_off(plan, buyer):
     AutoTopUp.objects.create(user=buyer, **AUTO | {"enabled": False})
     close(buyer)
-    closing.restore(user=buyer)
+    closing.restore_account(user=buyer)
     assert not AutoTopUp.objects.get().enabled
 
 
@@ -143,9 +143,9 @@ def test_what_stripe_does_not_know_holds_up_nothing(
     if what == "customer":
         del world.objects[customer]
     else:
-        found = client.subscriptions_of(customer)
+        found = client.list_subscriptions(customer)
         del world.objects[plan["id"]]
-        monkeypatch.setattr(client, "subscriptions_of", lambda _: found)
+        monkeypatch.setattr(client, "list_subscriptions", lambda _: found)
     close(buyer)
     let_time_come(buyer)
     assert AccountClosing.objects.get(user=buyer).status == ClosingStatus.DONE
@@ -154,7 +154,7 @@ def test_what_stripe_does_not_know_holds_up_nothing(
 def test_what_stripe_does_not_know_is_not_renewed(world, plan, buyer, customer):
     close(buyer)
     del world.objects[customer]
-    closing.restore(user=buyer)
+    closing.restore_account(user=buyer)
     do_what_is_due(buyer)
     assert not AccountClosing.objects.exists()
 
@@ -196,8 +196,8 @@ def test_jobs_are_cancelled_before_stripe_is_asked(world, plan, buyer, make_job)
 
 
 def test_restored_at_once_there_is_nothing_to_take_back(buyer, customer):
-    closing.close(user=buyer)
-    closing.restore(user=buyer)
+    closing.request_closing(user=buyer)
+    closing.restore_account(user=buyer)
     do_what_is_due(buyer)
     assert BillingCustomer.objects.get().stripe_id == customer
     assert not AccountClosing.objects.exists()

@@ -54,12 +54,12 @@ def test_the_portal_of_a_lost_customer_opens(world, lost, api):
 def test_of_several_customers_the_oldest_is_adopted(world, lost, buyer):
     world.now += 60
     world.customer(metadata={"user": str(buyer.pk)})
-    assert customers.of_user(buyer).stripe_id == lost
+    assert customers.get_or_create_customer(buyer).stripe_id == lost
 
 
 def test_a_user_with_another_customer_keeps_that_one(world, lost, buyer, customer):
     with pytest.raises(SetAsideError):
-        customers.of_stripe_id(lost)
+        customers.get_customer(lost)
     assert BillingCustomer.objects.get().stripe_id == customer
 
 
@@ -76,10 +76,10 @@ def test_the_customer_of_an_ended_account_is_not_adopted(world, lost, buyer):
 def test_metadata_of_another_program_adopts_nobody(world, db, user_id):
     stripe_id = world.customer(metadata={"user": user_id})["id"]
     with pytest.raises(SetAsideError):
-        customers.of_stripe_id(stripe_id)
+        customers.get_customer(stripe_id)
 
 
 def test_a_deleted_customer_is_not_adopted(world, lost, buyer):
     world.objects[lost] = {"id": lost, "object": "customer", "deleted": True, "metadata": {}}
     with pytest.raises(SetAsideError):
-        customers.of_stripe_id(lost)
+        customers.get_customer(lost)

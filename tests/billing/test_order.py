@@ -201,9 +201,9 @@ class TestSync:
         assert world.asked.count("GET /v1/events") == 2
 
     def test_it_looks_back_from_the_last_event_that_we_know(self, world, customer, buyer):
-        from accounts.billing import sync
+        from accounts.billing import missed_events
 
-        overlap = int(sync.OVERLAP.total_seconds())
+        overlap = int(missed_events.OVERLAP.total_seconds())
         now, payment = world.now, world.pay(customer, 2500, sold(buyer))
         for ago in (overlap + 60, overlap - 60):
             world.now = now - ago
@@ -218,11 +218,11 @@ class TestSync:
     def test_it_is_bounded_and_says_so(self, world, customer, monkeypatch):
         from django.core.management.base import CommandError
 
-        from accounts.billing import sync
+        from accounts.billing import missed_events
 
         for _ in range(3):
             world.tell("invoice.paid", {"id": "in_1", "object": "invoice"})
-        done = sync.sync(most=3)
+        done = missed_events.fetch_missed_events(most=3)
         assert (done.listed, done.is_complete) == (3, False)
         for days in ("0", "31"):
             with pytest.raises(CommandError, match="1 to 30 days"):
@@ -241,7 +241,7 @@ class TestSync:
     def test_the_orchestrator_does_it_and_bears_it_when_stripe_is_away(
         self, world, customer, buyer, caplog
     ):
-        from accounts.billing.work import find_missed_events
+        from accounts.billing.processing import find_missed_events
 
         world.subscribe(customer, PRO)
         world.is_away = True

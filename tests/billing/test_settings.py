@@ -4,7 +4,7 @@ import pytest
 from django.apps import apps
 from django.core.exceptions import ImproperlyConfigured
 
-from jobs.orchestrator import further
+from jobs.orchestrator import periodic
 from tests.settings import read_settings
 
 ON = {
@@ -66,12 +66,12 @@ def test_plans_that_there_are_not_stop_the_start(settings) -> None:
 
 
 def test_the_orchestrator_works_on_it_where_something_is_sold(settings, monkeypatch) -> None:
-    monkeypatch.setattr(further, "WORK", [])
+    monkeypatch.setattr(periodic, "WORK", [])
     settings.BILLING_PLANS = {}
     settings.STRIPE_SECRET_KEY = ""
     apps.get_app_config("accounts").ready()
-    assert further.WORK == []
+    assert periodic.WORK == []
     settings.STRIPE_SECRET_KEY = "sk_test_1"
     apps.get_app_config("accounts").ready()
-    found = [work.__name__ for work, _ in further.WORK]
+    found = [work.__name__ for work, _ in periodic.WORK]
     assert found == ["work_on_billing", "find_missed_events"]

@@ -140,7 +140,7 @@ class TestStripeAway:
                 work()
         event = BillingEvent.objects.get()
         assert (event.state, event.reason) == (EventState.SET_ASIDE, "failed")
-        assert events.work_again(BillingEvent.objects.all()) == 1
+        assert events.requeue_events(BillingEvent.objects.all()) == 1
         work()
         assert balance(buyer) == PRO_CREDITS
 

@@ -16,7 +16,7 @@ from credits.models import CreditGrant, Credits, CreditTransaction, GrantKind
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import ledger_audit, lifecycle, submission
 from jobs.errors import JobError
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Job
 from jobs.states import AttemptState
 from tests.credits.clock import pass_time
@@ -38,7 +38,7 @@ def grant(user: User, amount: int, days: int | None = None, **options: Any) -> i
 
 def take_back(user: User, **options: Any) -> int:
     with transaction.atomic():
-        return ledger.take_back(user_id=user.pk, reason="A mistake", **options)
+        return ledger.revoke_grant(user_id=user.pk, reason="A mistake", **options)
 
 
 def open_grants(user: User) -> list[tuple[int, int]]:
@@ -398,17 +398,17 @@ class TestTakingBack:
         newer = grant(somebody, 6, 3, source="b")
         job = cost(make_job, somebody, 8)
         with transaction.atomic():
-            ledger.withdraw(**named, amount=11, reason="A dispute")
+            ledger.claw_back(**named, amount=11, reason="A dispute")
             assert latest(somebody) == ("adjustment", -8, [(older, -8), (newer, 0)])
-            assert ledger.worth_of(**named) == ledger.Worth(kept=5, owed=3)
-            assert ledger.release(**named, amount=2, reason="Won") == 2
+            assert ledger.get_grant_balance(**named) == ledger.GrantBalance(kept=5, owed=3)
+            assert ledger.forgive_debt(**named, amount=2, reason="Won") == 2
             assert latest(somebody) == ("adjustment", 0, [(newer, 0)])
-            assert ledger.worth_of(**named) == ledger.Worth(kept=7, owed=1)
+            assert ledger.get_grant_balance(**named) == ledger.GrantBalance(kept=7, owed=1)
         lifecycle.cancel(job_id=job.pk, by="user")
         assert open_grants(somebody) == [(newer, 5), (older, 2)]
         with transaction.atomic():
-            assert ledger.release(**named, amount=9, reason="Won") == 0
-            ledger.withdraw(**named, amount=100, reason="A dispute")
+            assert ledger.forgive_debt(**named, amount=9, reason="Won") == 0
+            ledger.claw_back(**named, amount=100, reason="A dispute")
         assert open_grants(somebody) == []
 
     def test_only_ones_own(self, somebody: User, user: User) -> None:
@@ -421,7 +421,7 @@ class TestTakingBack:
     def test_with_an_amount_and_a_reason(self, somebody: User, wrong: dict[str, Any]) -> None:
         number = grant(somebody, 10)
         with pytest.raises(ValueError, match=r"reason|between"), transaction.atomic():
-            ledger.take_back(
+            ledger.revoke_grant(
                 user_id=somebody.pk, grant_id=number, **({"reason": "A mistake"} | wrong)
             )
 
@@ -444,7 +444,9 @@ class TestTime:
             cursor.execute("SET LOCAL session_replication_role = origin")
         start = datetime(2026, 1, 1, tzinfo=UTC)
         told = [
-            balances.read_at(user_id=somebody.pk, at=start + timedelta(minutes=30 * step)).balance
+            balances.read_past_balance(
+                user_id=somebody.pk, at=start + timedelta(minutes=30 * step)
+            ).balance
             for step in range(21)
         ]
         sums = [sum(range(1, hour + 1)) for hour in range(10)]
@@ -452,7 +454,7 @@ class TestTime:
         assert told == expected
 
     def test_of_an_account_without_rows(self, somebody: User) -> None:
-        assert balances.read_at(user_id=somebody.pk, at=timezone.now()).balance == 0
+        assert balances.read_past_balance(user_id=somebody.pk, at=timezone.now()).balance == 0
 
 
 # --- Concurrency -------------------------------------------------------------------------------
@@ -482,7 +484,7 @@ def test_one_source_from_many_sides_gives_once(make_user: Callable[..., User]) -
             return ledger.grant(user_id=user.pk, amount=7, source="stripe:in_2")
 
     assert at_once(*[give] * 8) == [7] * 8
-    assert ledger_audit.verify().total == 0
+    assert ledger_audit.verify_ledger().total == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -490,7 +492,7 @@ def test_all_movements_at_once_add_up(make_user: Callable[..., User]) -> None:
     user = make_user()
     for number in range(8):
         grant(user, 5, 1 + number)
-    feature = feature_of("noop")
+    feature = get_feature("noop")
 
     def spend() -> None:
         for _ in range(5):
@@ -513,4 +515,4 @@ def test_all_movements_at_once_add_up(make_user: Callable[..., User]) -> None:
             expiry.write_expired()
 
     at_once(spend, spend, give, pass_on)
-    assert ledger_audit.verify().findings == ()
+    assert ledger_audit.verify_ledger().findings == ()

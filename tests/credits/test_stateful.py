@@ -132,7 +132,7 @@ class Account(RuleBasedStateMachine):
             return
         grant = list(self.grants.values())[which % len(self.grants)]
         with transaction.atomic():
-            taken = ledger.take_back(
+            taken = ledger.revoke_grant(
                 user_id=self.user.pk, grant_id=grant.id, amount=amount, reason="A mistake"
             )
         wanted = max(grant.given - grant.wanted, grant.left)

@@ -49,7 +49,7 @@ def as_superuser(*statements: str) -> None:
 def application_role(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     """A role that may do what `migrate` lets the application do."""
     with django_db_blocker.unblock():
-        roles.secure("default", user=ROLE, password=PASSWORD)
+        roles.secure_tables("default", user=ROLE, password=PASSWORD)
     yield ROLE
     as_superuser(f"DROP OWNED BY {ROLE}", f"DROP ROLE {ROLE}")
 

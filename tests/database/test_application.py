@@ -37,7 +37,7 @@ def test_jobs_are_submitted_run_and_settled(api, user, make_media) -> None:
     assert shown == {"completed"}
     assert CreditTransaction.objects.filter(type="refund").count() == 1
     assert ledger.balance_of(user_id=user.pk) == 100 - (USES - 1)
-    assert ledger_audit.verify().total == 0
+    assert ledger_audit.verify_ledger().total == 0
 
 
 def test_more_clients_than_sessions_submit_at_once(client_of, user, make_media) -> None:

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError
 from django.db import connection
 
-from auteur.database import migrating
+from auteur.database import migration_session
 
 SSL_REQUEST, PROTOCOL = 80877103, 196608
 # What PgBouncer takes at the start without being told to ignore it.
@@ -49,9 +49,9 @@ def test_a_database_that_does_not_answer_is_not_waited_for_without_end(
     monkeypatch: pytest.MonkeyPatch, transactional_db: None
 ) -> None:
     said: list[Any] = []
-    monkeypatch.setattr(migrating, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(migration_session, "ANSWER_SECONDS", 0.0)
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "PORT", 1)
     with pytest.raises(CommandError, match="did not answer"):
-        migrating.wait_for_answer("default", said.append)
+        migration_session.wait_for_answer("default", said.append)
     monkeypatch.undo()

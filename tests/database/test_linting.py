@@ -29,13 +29,13 @@ def add(
     migration = type("Migration", (migrations.Migration,), own)(name, "jobs")
     loader.graph.add_node(("jobs", name), migration)
     loader.graph.add_dependency(migration, ("jobs", name), leaf)
-    assert migration in linting.new_migrations(loader)
+    assert migration in linting.list_new_migrations(loader)
     return migration
 
 
 def complaints(loader: MigrationLoader, operation: Any, *, atomic: bool = True) -> str:
     """What is said of one more migration of jobs."""
-    return linting.complaints(loader, [add(loader, operation, atomic=atomic)])
+    return linting.lint_migrations(loader, [add(loader, operation, atomic=atomic)])
 
 
 REWRITES = {
@@ -51,7 +51,7 @@ LEAVES_ROWS = (
 
 
 def test_none_there_is_writes_a_table_anew_and_one_that_does_is_found() -> None:
-    with linting.nothing_there("default"):
+    with linting.empty_schema("default"):
         executor = MigrationExecutor(connection)
         expected = {}
         for number, statement in enumerate((*LEAVES_ROWS, *REWRITES)):
@@ -59,15 +59,15 @@ def test_none_there_is_writes_a_table_anew_and_one_that_does_is_found() -> None:
             add(executor.loader, migrations.RunSQL(statement), name=name)
             if statement in REWRITES:
                 expected[f"jobs.{name}"] = REWRITES[statement]
-        found = linting.rewrites(executor)
+        found = linting.find_rewrites(executor)
     assert found.keys() == expected.keys()
     assert all(expected[name] in found[name] for name in expected)
 
 
 def test_those_there_are_are_safe(loader: MigrationLoader) -> None:
-    found = linting.new_migrations(loader)
+    found = linting.list_new_migrations(loader)
     assert {migration.app_label for migration in found} >= {"jobs", "projects"}
-    assert linting.complaints(loader, found) == ""
+    assert linting.lint_migrations(loader, found) == ""
 
 
 @pytest.mark.parametrize(

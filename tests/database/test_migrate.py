@@ -16,7 +16,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 
-from auteur.database import migrating
+from auteur.database import migration_session
 from auteur.devstack.processes import BASE_DIR
 from tests.database.conftest import as_superuser, run, url_of
 from tests.waiting import until
@@ -91,7 +91,7 @@ def test_it_waits_for_others_and_tries_again_for_a_lock(migrated: str, tmp_path:
         owner.execute("INSERT INTO auth_group (name) VALUES ('a'), ('b')")
         with pytest.raises(psycopg.errors.UniqueViolation):
             owner.execute("CREATE UNIQUE INDEX CONCURRENTLY half ON auth_group ((1))")
-        owner.execute("SELECT pg_advisory_lock(%s)", [migrating.ADVISORY_LOCK])
+        owner.execute("SELECT pg_advisory_lock(%s)", [migration_session.ADVISORY_LOCK])
         reader.execute("BEGIN")
         reader.execute("SELECT FROM fair_queue_cursors")
         with log.open("w") as output:
@@ -124,8 +124,8 @@ def test_with_one_role_for_all_it_works_and_says_so() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_its_own_statements_take_their_time_and_its_locks_do_not() -> None:
-    migrating.wait_for_answer("default", print)
-    with migrating.alone("default", print):
+    migration_session.wait_for_answer("default", print)
+    with migration_session.migration_lock("default", print):
         assert run("SHOW statement_timeout") == "0"
         assert run("SHOW lock_timeout") == "2s"
     assert run("SHOW lock_timeout") == "10s"
@@ -135,11 +135,11 @@ def test_its_own_statements_take_their_time_and_its_locks_do_not() -> None:
 def test_an_index_made_beside_the_writers_waits_for_the_old_ones(settings) -> None:
     """Who waits so is in nobody's way; to give up would throw the work away."""
     settings.MIGRATION_LOCK_TIMEOUT_MS = 100
-    migrating.wait_for_answer("default", print)
+    migration_session.wait_for_answer("default", print)
     with closing(psycopg.connect(url_of())) as writer:
         writer.execute("INSERT INTO auth_group (name) VALUES ('old')")
         end = threading.Timer(10 * settings.MIGRATION_LOCK_TIMEOUT_MS / 1000, writer.rollback)
-        with migrating.alone("default", print):
+        with migration_session.migration_lock("default", print):
             with pytest.raises(OperationalError, match="lock timeout"):
                 run("CREATE INDEX in_the_way ON auth_group (name)")
             end.start()

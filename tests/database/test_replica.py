@@ -113,12 +113,12 @@ def shown(statement: str) -> Any:
 
 
 def test_without_one_the_primary_is_read(db: None) -> None:
-    assert replica.reading() == "default"
+    assert replica.read_from_replica() == "default"
 
 
 def test_what_is_committed_is_read_there_and_nothing_can_be_written(lagging, make_user) -> None:
     user = make_user(balance=7)
-    assert replica.reading() == replica.REPLICA
+    assert replica.read_from_replica() == replica.REPLICA
     there = Credits.objects.using(replica.REPLICA).filter(user_id=user.pk)
     assert until(lambda: [row.balance for row in there.all()] == [7], 10)
     with pytest.raises(DatabaseError, match="read-only"):
@@ -149,14 +149,14 @@ def test_an_instant_can_be_kept_there(lagging, make_user) -> None:
 def test_one_that_is_away_is_left_alone_for_a_while_and_said_once(
     lagging, standby: Standby, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert replica.reading() == replica.REPLICA
+    assert replica.read_from_replica() == replica.REPLICA
     with standby.away(), caplog.at_level(logging.WARNING, "auteur.database.replica"):
-        assert [replica.reading() for _ in range(3)] == ["default"] * 3
+        assert [replica.read_from_replica() for _ in range(3)] == ["default"] * 3
         assert costs.summaries() == []
     assert caplog.text.count("does not answer") == 1
-    assert replica.reading() == "default"
+    assert replica.read_from_replica() == "default"
     replica.Patience.until = 0.0  # the while is over
-    assert replica.reading() == replica.REPLICA
+    assert replica.read_from_replica() == replica.REPLICA
 
 
 @pytest.mark.parametrize(("limit", "alias"), [(0.5, "default"), (60.0, replica.REPLICA)])
@@ -168,7 +168,7 @@ def test_one_that_is_too_far_behind_is_not_read(
     try:
         make_user()
         shown("SELECT pg_sleep(0.7)")
-        assert replica.reading() == alias
+        assert replica.read_from_replica() == alias
     finally:
         shown("SELECT pg_wal_replay_resume()")
     assert ("s behind" in caplog.text) is (alias == "default")

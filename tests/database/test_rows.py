@@ -62,7 +62,7 @@ def supabase(db: None) -> None:
 @pytest.fixture
 def secured(supabase: None) -> None:
     """What the end of ``migrate`` makes of it."""
-    roles.secure("default", user="", password="")
+    roles.secure_tables("default", user="", password="")
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_the_service_key_reads_the_same_tables_whole_and_changes_nothing(secured
 def test_no_key_calls_what_runs_with_the_owners_rights(supabase) -> None:
     for role in API_ROLES:
         run(f"GRANT EXECUTE ON FUNCTION scrub_admin_log(integer[]) TO {role}")
-    roles.secure("default", user="", password="")
+    roles.secure_tables("default", user="", password="")
     for role in API_ROLES:
         assert not As(role, None).may("SELECT scrub_admin_log('{}')")
 

@@ -117,7 +117,7 @@ def test_the_scaler_sees_that_and_nothing_else(scaler: str) -> None:
 
 def test_after_a_migration_it_still_may_and_keys_of_supabase_may_not(scaler: str) -> None:
     run("GRANT EXECUTE ON FUNCTION work_waiting() TO PUBLIC")
-    roles.secure("default", user="", password="")
+    roles.secure_tables("default", user="", password="")
     assert may(scaler, "SELECT * FROM work_waiting()")
     run("CREATE ROLE somebody")
     assert not may("somebody", "SELECT * FROM work_waiting()")

@@ -136,5 +136,5 @@ def test_every_answer_is_of_the_schema(
             token = bearer(user.pk, user.email)
             cases = operation.as_strategy(generation_mode=mode)
             made += ask(cases, operation.path, known, token, each, turn * 500 + number)
-            closing.restore(user=user)  # else all that follows is refused
+            closing.restore_account(user=user)  # else all that follows is refused
     assert made >= REQUESTS / 2

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from auteur.api.problem_pages import described
+from auteur.api.problem_pages import list_problems
 from auteur.help import building, codes, decisions, edl, features, links, policy
 from projects.timeline.operations import Operation
 
@@ -30,7 +30,7 @@ def test_every_operation_of_the_edl_has_its_entry_and_its_example(site):
 
 
 def test_every_problem_has_its_entry(site):
-    assert {one.code for one in described()} <= ids(site / "errors" / "index.html")
+    assert {one.code for one in list_problems()} <= ids(site / "errors" / "index.html")
 
 
 def test_every_operation_of_the_api_is_listed(site):

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from jobs import circuits, floors, heartbeat, queries
+from jobs import circuits, heartbeat, queries, watermarks
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +18,13 @@ def no_heartbeat_is_left(db: None, settings: Settings) -> Iterator[None]:
     if connection.in_atomic_block:
         settings.HEARTBEAT_SECONDS = 3600.0
     yield
-    heartbeat.retire()
+    heartbeat.stop_heartbeat()
 
 
 @pytest.fixture(autouse=True)
 def no_floor_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read queues from their beginnings, wherever another test's orchestrator has looked."""
-    monkeypatch.setattr(floors, "_keeper", floors.Keeper())
+    monkeypatch.setattr(watermarks, "_keeper", watermarks.WatermarkKeeper())
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts.models import User
 from gpu_tasks.runtime.contract import GpuClass
 from jobs import lifecycle, queries, submission
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.lifecycle import attempts
 from jobs.models import Attempt, FairQueueCursor, GpuPool, Job
 from jobs.orchestrator import admission
@@ -298,7 +298,7 @@ def test_the_place_in_the_queue_is_that_of_the_turns(submit, make_user):
 def test_who_waits_sees_when_it_may_start_and_who_does_not_sees_nothing(submit, user, room):
     room(2)
     jobs = submit(user, 4)
-    seconds = feature_of("noop").expected_seconds
+    seconds = get_feature("noop").expected_seconds
     for position, job in enumerate(jobs, 1):
         before = timezone.now()
         start = start_of(job)
@@ -339,7 +339,7 @@ def test_every_class_has_its_own_clock(submit, user):
 def test_a_feature_that_runs_few_at_once_leaves_room_to_others(settings, user):
     settings.INFERENCE_ENGINES = {"noop_gpu": "production", "image_generation": "production"}
     settings.INFERENCE_BACKEND = "modal"
-    few = feature_of("image_generation").at_once
+    few = get_feature("image_generation").at_once
     assert few == 10
     picture = {"type": "image_generation", "prompt": "the sea", "width": 256, "height": 256}
     pictures = [picture] * (few + 5)

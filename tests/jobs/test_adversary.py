@@ -20,7 +20,7 @@ from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, submission, tasks, workflow
 from jobs.errors import JobError
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission, calls, loop
 from jobs.states import COLLECT, DISPATCH, PREPARE, AttemptState
@@ -103,7 +103,7 @@ def test_a_claim_waits_for_the_job_before_it_holds_the_attempt(make_job):
 @racing
 def test_media_cannot_be_deleted_under_a_job_that_is_being_submitted(make_media, user):
     media = make_media()
-    feature = feature_of("transcription")
+    feature = get_feature("transcription")
     given = {"media_id": str(media.pk)}
     parameters = submission.validate(feature=feature, user_id=user.pk, data=given)
     with transaction.atomic():
@@ -220,7 +220,7 @@ def test_a_call_past_its_deadline_is_told_to_stop(make_job, settings):
 def test_a_calls_urls_live_as_long_as_its_job_may_run(make_job):
     attempt = bring_to(make_job(), AttemptState.PREPARED)
     workflow.prepare([attempt.pk])
-    feature = feature_of("transcription")
+    feature = get_feature("transcription")
     media = {"read": {"key": "users/x/a.wav", "name": "a.wav"}}
     transcript = {"write": {"key": "users/x/t.json", "content_type": "application/json"}}
     attempt.payload = {"media": media, "language": "en", "speaker_diarization": True}

@@ -66,7 +66,7 @@ def test_an_error_of_a_newer_release_is_shown(make_job):
     job = make_job()
     job.error_code, job.error_message = "GPU_ON_STRIKE", "The GPU is on strike."
     error = {"code": "GPU_ON_STRIKE", "message": "The GPU is on strike.", "retryable": True}
-    assert queries.error_of(job) == error
+    assert queries.build_error(job) == error
 
 
 def test_the_place_in_the_queue_is_counted_once_for_an_answer(api, make_job):

@@ -7,7 +7,7 @@ import pytest
 from auteur.api.models import IdempotencyKey
 from credits import ledger
 from credits.models import CreditTransaction
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Event, Job
 from jobs.submission import MAX_BATCH
 from projects.models import Project
@@ -160,7 +160,7 @@ def test_every_jobs_errors_are_told_by_its_index(api, user, make_user, make_medi
 
 
 def test_a_plan_is_asked_for_job_by_job(api, user, monkeypatch):
-    monkeypatch.setattr(type(feature_of("noop")), "plan", "pro")
+    monkeypatch.setattr(type(get_feature("noop")), "plan", "pro")
     assert errors_of(submit(api, noop())) == [("jobs.0", "plan_required")]
     user.subscriptions.create(plan="pro", status="active")
     assert submit(api, noop()).status_code == 202
@@ -175,7 +175,7 @@ def test_quotes_hold_in_a_batch(api):
 def test_media_that_goes_away_at_the_last_moment(api, user, make_media, monkeypatch):
     """Between the check and the statement: nothing is stored for a job that has no input."""
     media = make_media()
-    feature = type(feature_of("transcription"))
+    feature = type(get_feature("transcription"))
     price = feature.price
 
     def delete_then_price(self, parameters):
@@ -192,7 +192,7 @@ def test_media_that_goes_away_at_the_last_moment(api, user, make_media, monkeypa
 @pytest.mark.django_db(transaction=True)
 def test_a_project_that_goes_away_at_the_last_moment(api, user, make_media, monkeypatch):
     project = Project.objects.create(user=user, name="Film")
-    feature = type(feature_of("transcription"))
+    feature = type(get_feature("transcription"))
     price = feature.price
 
     def delete_then_price(self, parameters):

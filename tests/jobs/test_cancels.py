@@ -9,7 +9,7 @@ from django.db.models import F
 
 from credits import ledger
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
-from jobs import cancels, consents, ledger_audit, lifecycle
+from jobs import cancels, derived_media, ledger_audit, lifecycle
 from jobs.cancels import CAUSED_BY_US, CAUSED_BY_USER, WINDOW, FreeCancelsUsedProblem
 from jobs.errors import JobError
 from jobs.hooks import end_jobs_of_project
@@ -188,7 +188,7 @@ def fail():
 
 
 def revoked(job):
-    consents.stop(job_ids=[job.pk])
+    derived_media.stop(job_ids=[job.pk])
     job.refresh_from_db()
     return job
 

@@ -10,9 +10,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import Plan, Subscription, SubscriptionStatus
 from gpu_tasks.transcription import contract as transcription
-from jobs.catalogue import described
+from jobs.catalogue import describe_feature
 from jobs.catalogue_views import FeatureSerializer
-from jobs.features.registry import feature_of, features
+from jobs.features.registry import features, get_feature
 from jobs.price_text import price_text
 from media.models import MediaFile
 from tests.contract import ContractClient
@@ -34,7 +34,7 @@ def offered(api) -> Any:
 def test_every_declared_feature_is_offered_by_itself(api, offered):
     assert set(offered()) == set(features())
     for name, told in offered().items():
-        feature = feature_of(name)
+        feature = get_feature(name)
         assert api.post(f"{told['path']}/estimate", {}, format="json").status_code != 404
         assert told["title"] == feature.summary
         assert set(told["parameters"]) == set(feature.parameters().fields)
@@ -58,7 +58,7 @@ def test_every_declared_feature_is_offered_by_itself(api, offered):
 @examples(60, 2000)
 @given(name=st.sampled_from(MEASURED), amount=st.integers(1, 20_000_000))
 def test_the_price_that_is_told_is_the_one_that_is_charged(name: str, amount: int):
-    feature, price = feature_of(name), described(feature_of(name))["price"]
+    feature, price = get_feature(name), describe_feature(get_feature(name))["price"]
     values: dict[str, Any] = {
         "ms": MediaFile(duration_ms=amount),
         "characters": "x" * (amount % 5001),
@@ -198,7 +198,7 @@ def test_a_price_is_told_in_words(offered, name, text):
 )
 def test_prices_that_are_set_are_told_in_words(settings, prices, text):
     settings.FEATURE_PRICES = prices
-    assert price_text(feature_of("compression")) == text
+    assert price_text(get_feature("compression")) == text
 
 
 def test_it_is_described():

@@ -14,7 +14,7 @@ from auteur import metrics
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import circuits, lifecycle, submission
 from jobs.errors import JobError
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job, KeptFigures
 from jobs.orchestrator import admission, certificate, repair
 from jobs.states import AttemptState
@@ -34,7 +34,7 @@ def image_job(user: User) -> Callable[[], Job]:
     """A pending job whose result must be signed."""
 
     def make() -> Job:
-        feature = feature_of("image_generation")
+        feature = get_feature("image_generation")
         data = {"prompt": "a lighthouse", "width": 512, "height": 512}
         parameters = submission.validate(feature=feature, user_id=user.pk, data=data)
         submitted = submission.submit(

@@ -49,7 +49,7 @@ def decide(*jobs: Job) -> None:
 
 def watch() -> set[str]:
     """Run a round of the orchestrator's; return the circuits that are open then."""
-    circuits.watch()
+    circuits.update_circuits()
     circuits.forget_cache()
     return set(circuits.open_circuits())
 

@@ -35,9 +35,9 @@ ID = str(uuid.UUID(int=7))
 def letters() -> Iterator[None]:
     """No letters before and afterwards."""
     dead_letters._client.cache_clear()
-    dead_letters.clear()
+    dead_letters.delete_dead_letters()
     yield
-    dead_letters.clear()
+    dead_letters.delete_dead_letters()
 
 
 @pytest.fixture
@@ -114,8 +114,8 @@ def test_a_worker_sets_aside_what_it_cannot_read_and_goes_on(worker: Path) -> No
     client = redis.Redis.from_url(settings.REDIS_URL)
     for element, _ in POISON:
         client.lpush(FAILED_QUEUE, element)
-    until(lambda: dead_letters.count() == len(POISON), 120.0)
-    letters = dead_letters.find_all()
+    until(lambda: dead_letters.count_dead_letters() == len(POISON), 120.0)
+    letters = dead_letters.list_dead_letters()
     assert [letter.defect for letter in reversed(letters)] == [defect for _, defect in POISON]
     assert {letter.queue for letter in letters} == {FAILED_QUEUE}
     assert letters[-1].content == SECRET
@@ -136,22 +136,22 @@ def test_only_the_newest_are_kept_and_they_are_shown(
     monkeypatch.setattr(dead_letters, "MAX_LETTERS", 3)
     for number in range(5):
         content = f"{number}".encode() * (dead_letters.MAX_CONTENT_BYTES + 1)
-        dead_letters.set_aside(queue="steps", defect=Defect.BAD_BODY, content=content)
-    letters = dead_letters.find_all()
+        dead_letters.store_dead_letter(queue="steps", defect=Defect.BAD_BODY, content=content)
+    letters = dead_letters.list_dead_letters()
     assert [letter.content[0] for letter in letters] == ["4", "3", "2"]
     assert {len(letter.content) for letter in letters} == {dead_letters.MAX_CONTENT_BYTES}
     assert [record.levelname for record in caplog.records] == ["ERROR"] * 5
     output = StringIO()
     call_command("dead_letters", "--clear", stdout=output)
     assert "3 messages, deleted" in output.getvalue()
-    assert dead_letters.count() == 0
+    assert dead_letters.count_dead_letters() == 0
 
 
 def test_with_redis_away_a_worker_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
     dead_letters._client.cache_clear()
     try:
-        dead_letters.set_aside(queue="steps", defect=Defect.BAD_BODY, content=b"x")
+        dead_letters.store_dead_letter(queue="steps", defect=Defect.BAD_BODY, content=b"x")
     finally:
         monkeypatch.undo()
         dead_letters._client.cache_clear()

@@ -17,7 +17,7 @@ from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.deadlines import DELIVERY_LIMIT, OUTAGE_ALLOWANCE, START_GRACE
 from jobs.errors import JobError
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job, WorkerHeartbeat
 from jobs.orchestrator import calls, due, repair
 from jobs.states import COLLECT, DISPATCH, PREPARE, AttemptState
@@ -25,7 +25,7 @@ from tests.jobs.walk import OUTCOME, WORKER, bring_to
 
 pytestmark = pytest.mark.django_db
 
-RUN_LIMIT = feature_of("transcription").run_limit
+RUN_LIMIT = get_feature("transcription").run_limit
 HOLDING_A_RESULT = [AttemptState.COLLECTING, AttemptState.FINALIZING]
 WITH_A_RESULT = [AttemptState.REPORTED, AttemptState.COLLECTED, *HOLDING_A_RESULT]
 
@@ -43,8 +43,8 @@ def orchestrate(job: Job) -> Job:
     Job.objects.filter(pk=job.pk, wake_at__isnull=False).update(
         wake_at=timezone.now() - timedelta(seconds=1)
     )
-    due.to_wake()
-    due.to_poll()
+    due.claim_wake_ups()
+    due.claim_polls()
     repair.reconcile()
     return Job.objects.select_related("attempt").get(pk=job.pk)
 
@@ -173,7 +173,7 @@ def test_a_machine_that_is_lost_while_it_runs_the_call_counts(
     for _ in range(repair.MAX_FAIL_MESSAGES + 1):
         job = orchestrate(job)
     assert (job.status, job.error_code) == ("failed", "GPU_UNAVAILABLE")
-    assert Attempt.objects.count() == feature_of("transcription").max_attempts
+    assert Attempt.objects.count() == get_feature("transcription").max_attempts
 
 
 def test_results_that_cannot_be_used_count(make_job: Callable[..., Job]) -> None:

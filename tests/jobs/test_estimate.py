@@ -11,7 +11,7 @@ from credits import ledger
 from credits.models import CreditTransaction
 from jobs import queries, quotes, sql, submission
 from jobs.features.parameters import MAX_QUOTE_LENGTH
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Job
 from jobs.states import JobStatus
 
@@ -38,7 +38,7 @@ def refused(answer):
 
 def quote_with(user, *, credits=1, expires_in=timedelta(minutes=5), **parameters):
     """A quote as it would have been signed at another time, by another tariff."""
-    feature = feature_of("noop")
+    feature = get_feature("noop")
     given = submission.validate(feature=feature, user_id=user.pk, data=parameters)
     terms = quotes._terms(feature, user.pk, given)
     expires_at = int((timezone.now() + expires_in).timestamp())
@@ -95,7 +95,7 @@ class TestEstimate:
         assert estimate(api, TRANSCRIPTION, media_id=str(theirs.pk)).status_code == 404
 
     def test_it_needs_the_plan_that_submission_needs(self, api, user, monkeypatch):
-        monkeypatch.setattr(type(feature_of("noop")), "plan", "pro")
+        monkeypatch.setattr(type(get_feature("noop")), "plan", "pro")
         answer = estimate(api)
         assert (answer.status_code, answer.json()["code"]) == (403, "plan_required")
         user.subscriptions.create(plan="pro", status="active")
@@ -104,10 +104,10 @@ class TestEstimate:
     def test_a_job_keeps_the_version_of_its_price(self, api):
         version = estimate(api).json()["price_version"]
         submit(api)
-        assert Job.objects.get().price_version == version == feature_of("noop").price_version
+        assert Job.objects.get().price_version == version == get_feature("noop").price_version
 
     def test_the_version_changes_with_the_tariff_alone(self, monkeypatch):
-        feature = feature_of("transcription")
+        feature = get_feature("transcription")
         before = feature.price_version
         assert feature.price_version == before
         dearer = {**feature.tariff, "credits": 2}
@@ -115,7 +115,7 @@ class TestEstimate:
         assert feature.price_version != before
 
     def test_the_tariff_is_what_the_price_reckons_with(self, api, make_media, monkeypatch):
-        feature = feature_of("transcription")
+        feature = get_feature("transcription")
         monkeypatch.setattr(type(feature), "tariff", {"credits": 3, "per_started_ms": 60_000})
         media = make_media(duration_ms=120_001)
         assert estimate(api, TRANSCRIPTION, media_id=str(media.pk)).json()["credits"] == 9
@@ -175,7 +175,7 @@ class TestQuote:
     def test_when_prices_fall_they_hold(self, api, user):
         quote_id = quote_with(user, credits=9, price=7)
         assert submit(api, price=7, quote_id=quote_id).json()["credits_cost"] == 7
-        assert Job.objects.get().price_version == feature_of("noop").price_version
+        assert Job.objects.get().price_version == get_feature("noop").price_version
 
     def test_absent_parameters_are_the_same_as_their_defaults(self, api):
         quote_id = estimate(api).json()["quote_id"]

@@ -26,7 +26,7 @@ from gpu_tasks.runtime.engine import contracts
 from jobs import costs, lifecycle, submission, workflow
 from jobs.capacity import class_limit
 from jobs.features.base import MAX_PRICE
-from jobs.features.registry import check_prices, feature_of, features
+from jobs.features.registry import check_prices, features, get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission
 from jobs.states import AttemptState, JobStatus
@@ -49,7 +49,7 @@ def set_contract(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """A feature whose contract was made with these variables, as in a process that has them."""
 
     def make(name: str, **variables: str) -> None:
-        feature = feature_of(name)
+        feature = get_feature(name)
         for variable, value in variables.items():
             monkeypatch.setenv(variable, value)
         made = replace(feature.contract)
@@ -123,7 +123,7 @@ class TestOff:
             submission.FeatureDisabledProblem, match="transcription is currently switched off"
         ):
             submission.resubmit(
-                job=job, feature=feature_of(job.type), plan=None, charged=False, by="staff"
+                job=job, feature=get_feature(job.type), plan=None, charged=False, by="staff"
             )
 
 
@@ -161,7 +161,7 @@ class TestPrices:
         check_prices()
         told = price()
         assert (told["credits"], told["price_version"] == version) == (credits, False)
-        assert feature_of("tts").rates == feature_of("tts").tariff
+        assert get_feature("tts").rates == get_feature("tts").tariff
 
     def test_the_same_numbers_have_the_same_version(self, price, settings):
         before = price()
@@ -240,7 +240,7 @@ class TestAtOnce:
 class TestTime:
     def test_deadlines_leases_and_addresses_follow(self, make_job, set_contract, api):
         set_contract("transcription", FEATURE_TIME_LIMITS="transcription=1200")
-        feature, job = feature_of("transcription"), make_job()
+        feature, job = get_feature("transcription"), make_job()
         before = timezone.now()
         attempt = admit(job)
         workflow.prepare([attempt.pk])
@@ -259,7 +259,7 @@ class TestTime:
         most = overrides.MAX_TIME_LIMIT_SECONDS
         for name in features():
             set_contract(name, FEATURE_TIME_LIMITS=f"{name}={most}")
-            assert feature_of(name).run_limit < LONGEST_WRITE
+            assert get_feature(name).run_limit < LONGEST_WRITE
 
 
 class TestGpu:

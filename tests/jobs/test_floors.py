@@ -8,12 +8,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from jobs import floors
+from jobs import watermarks
 from jobs.events.numbering import number_events
-from jobs.floors import SETTLED_SECONDS, WHOLE_SECONDS, Floors, Keeper
 from jobs.models import Event, Job
 from jobs.orchestrator import admission, due
 from jobs.states import FEATURE_STATES
+from jobs.watermarks import SETTLED_SECONDS, WHOLE_SECONDS, WatermarkKeeper, Watermarks
 from tests.jobs.walk import admit, number_all
 from tests.waiting import until
 
@@ -25,11 +25,11 @@ OTHERS_SECONDS = 240.0
 
 
 @pytest.fixture
-def keeper(monkeypatch: pytest.MonkeyPatch) -> Keeper:
+def keeper(monkeypatch: pytest.MonkeyPatch) -> WatermarkKeeper:
     """Whose floors this process goes by; its times are seconds since it was made."""
-    made = Keeper()
+    made = WatermarkKeeper()
     made._whole_at = 0.0
-    monkeypatch.setattr(floors, "_keeper", made)
+    monkeypatch.setattr(watermarks, "_keeper", made)
     return made
 
 
@@ -41,7 +41,7 @@ def elsewhere() -> Iterator[psycopg.Connection]:
         session.rollback()
 
 
-def settle(keeper: Keeper, at: float) -> None:
+def settle(keeper: WatermarkKeeper, at: float) -> None:
     """Look until all transactions of the look before have ended: those of other tests, too."""
 
     def is_settled() -> bool:
@@ -51,18 +51,18 @@ def settle(keeper: Keeper, at: float) -> None:
     until(is_settled, OTHERS_SECONDS, interval=0.1)
 
 
-def raised(keeper: Keeper) -> Floors:
+def raised(keeper: WatermarkKeeper) -> Watermarks:
     keeper.look(0.0)
     settle(keeper, SETTLED)
-    return floors.current()
+    return watermarks.current_watermarks()
 
 
 def woken() -> int:
-    return len(due.take(states=FEATURE_STATES, types=["transcription"]))
+    return len(due.claim_due(states=FEATURE_STATES, types=["transcription"]))
 
 
 def test_who_never_looks_reads_from_the_beginning() -> None:
-    assert floors.current() == Floors()
+    assert watermarks.current_watermarks() == Watermarks()
 
 
 def test_whatever_waits_is_found_from_the_floors_on(keeper, make_job) -> None:
@@ -87,7 +87,7 @@ def test_where_nothing_waits_the_queues_begin_with_what_comes(keeper, make_job) 
     assert raised(keeper).event_id > 1
     job = make_job()
     admit(job)
-    assert floors.current().wake_at < before + timedelta(hours=1)
+    assert watermarks.current_watermarks().wake_at < before + timedelta(hours=1)
     assert woken() == 1
     assert number_events() == 1
 
@@ -99,7 +99,7 @@ def test_a_look_counts_once_it_has_settled(keeper, make_job, seconds, is_raised)
     make_job()
     keeper.look(0.0)
     settle(keeper, seconds) if is_raised else keeper.look(seconds)
-    assert (floors.current() != Floors()) == is_raised
+    assert (watermarks.current_watermarks() != Watermarks()) == is_raised
 
 
 def test_no_floor_rises_over_what_an_open_transaction_may_write(
@@ -113,11 +113,11 @@ def test_no_floor_rises_over_what_an_open_transaction_may_write(
     )
     keeper.look(0.0)
     keeper.look(SETTLED)
-    assert floors.current() == Floors()
+    assert watermarks.current_watermarks() == Watermarks()
     elsewhere.commit()
     settle(keeper, 2 * SETTLED)
     event = Event.objects.get()
-    assert floors.current().event_id == event.pk
+    assert watermarks.current_watermarks().event_id == event.pk
     assert number_events() == 1
 
 

@@ -13,7 +13,7 @@ from accounts.models import User
 from credits.models import CreditTransaction
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
 from jobs import lifecycle, sql, submission, workflow
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.heartbeat import current_worker
 from jobs.models import Attempt, Job
 from jobs.orchestrator import due, loop
@@ -41,7 +41,7 @@ def noop(user: User) -> MakeJob:
     """A pending job that does nothing, with these parameters."""
 
     def make(**data: Any) -> Job:
-        feature = feature_of("noop")
+        feature = get_feature("noop")
         given = submission.validate(feature=feature, user_id=user.pk, data=data)
         made = submission.submit(feature=feature, user_id=user.pk, plan=None, parameters=given)
         return Job.objects.get(pk=made.job_id)
@@ -209,7 +209,7 @@ def test_what_lay_with_the_dead_is_looked_at_at_once(make_job: MakeJob) -> None:
     bring_to(quiet, AttemptState.REPORTED)
     Attempt.objects.filter(job=sent).update(publish_count=1)
     Job.objects.update(wake_at=timezone.now() + timedelta(seconds=9))
-    assert lifecycle.wake_left_by(["dead"]) == 2
+    assert lifecycle.wake_jobs_of_dead_workers(["dead"]) == 2
     woken = Job.objects.filter(wake_at__lte=timezone.now()).values_list("pk", flat=True)
     assert set(woken) == {theirs.pk, sent.pk}
 

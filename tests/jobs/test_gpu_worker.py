@@ -11,7 +11,7 @@ from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.engine import contracts
 from jobs import submission, workflow
 from jobs.costs import measured
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission
 from jobs.states import AttemptState, JobStatus
@@ -61,7 +61,7 @@ def on_our_gpus(settings, live_server) -> None:
 
 def call(user, **data: object) -> Attempt:
     """A job's attempt, its call run by the worker and reported."""
-    feature = feature_of("noop_gpu")
+    feature = get_feature("noop_gpu")
     parameters = submission.validate(feature=feature, user_id=user.pk, data=data)
     made = submission.submit(feature=feature, user_id=user.pk, plan=None, parameters=parameters)
     assert admission.admit_all() == 1

@@ -17,7 +17,7 @@ from accounts.models import User
 from credits import ledger
 from credits.models import CreditGrant, Credits, CreditTransaction, KeySpending, TransactionType
 from jobs import ledger_audit, lifecycle, submission
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job, RunningCancel
 from jobs.states import AttemptState
 from tests.credits.books import stop_comparing_books
@@ -47,7 +47,7 @@ def house(user, make_user, make_job) -> House:
     lifecycle.expire(job_id=failed.pk)
     failed.refresh_from_db()
     free = submission.resubmit(
-        job=failed, feature=feature_of("transcription"), plan=None, charged=False, by="staff"
+        job=failed, feature=get_feature("transcription"), plan=None, charged=False, by="staff"
     )
     return House(
         user=user,
@@ -501,23 +501,23 @@ def test_a_check_sees_one_instant_and_writes_nothing(user):
         with transaction.atomic():
             ledger.grant(user_id=user.pk, amount=1)
 
-    with transaction.atomic(), ledger_audit.consistently(timedelta(seconds=10)):
+    with transaction.atomic(), ledger_audit.consistent_snapshot(timedelta(seconds=10)):
         before = ledger_audit.check()
         elsewhere(grant)
         assert ledger_audit.check() == before
         with pytest.raises(DatabaseError, match="read-only"), transaction.atomic():
             grant()
-    assert ledger_audit.verify().balance == before.balance + 1
+    assert ledger_audit.verify_ledger().balance == before.balance + 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_check_is_no_part_of_a_transaction_that_sees_less(user):
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
-        ledger_audit.verify()
+        ledger_audit.verify_ledger()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_check_that_takes_too_long_is_broken_off(user):
     with pytest.raises(DatabaseError, match="statement timeout"):
-        with transaction.atomic(), ledger_audit.consistently(timedelta(milliseconds=20)):
+        with transaction.atomic(), ledger_audit.consistent_snapshot(timedelta(milliseconds=20)):
             sql("SELECT pg_sleep(5)")

@@ -15,7 +15,7 @@ from gpu_tasks.runtime.contract import Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Event, Job
 from jobs.states import COLLECT, FINALIZE, OPEN, PREPARE, AttemptState, JobStatus
 from tests.jobs.walk import OUTCOME, RESULT, WORKER, admit, bring_to
@@ -322,7 +322,9 @@ def test_a_call_has_all_its_time_from_when_it_begins(make_job):
     lifecycle.report_progress(attempt_id=attempt.pk, call_id="call-1", progress=0.0)
     attempt.refresh_from_db()
     begun = attempt.lease_expires_at
-    assert begun > soon + timedelta(seconds=feature_of("transcription").contract.time_limit_seconds)
+    assert begun > soon + timedelta(
+        seconds=get_feature("transcription").contract.time_limit_seconds
+    )
     lifecycle.report_progress(attempt_id=attempt.pk, call_id="call-1", progress=0.5)
     lifecycle.report_progress(attempt_id=attempt.pk, call_id="call-1", progress=0.0)
     attempt.refresh_from_db()

@@ -123,7 +123,7 @@ def test_a_quota_is_summed_from_an_index(user: User, make_media: Any) -> None:
         MediaFile.objects.filter(pk=row.pk).update(
             status=status, check_at="2026-01-01T00:00Z" if status == "checking" else None
         )
-    used = quota.used_by(user.pk)
+    used = quota.count_used_bytes(user.pk)
     assert used == 16 + quota.KINDS[0].max_unsized_bytes()
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")

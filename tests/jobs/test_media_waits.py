@@ -17,9 +17,9 @@ from accounts.models import User
 from credits import ledger, spending
 from credits.models import CreditTransaction
 from gpu_tasks.runtime.errors import InputRefusedError
-from jobs import floors, hooks, ledger_audit, lifecycle, queries, submission
+from jobs import hooks, ledger_audit, lifecycle, queries, submission, watermarks
 from jobs.events.numbering import number_events
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Event, GpuPool, Job, UserEvent
 from jobs.orchestrator import admission, loop, media_waits
 from jobs.states import MEDIA_CLASS
@@ -234,7 +234,7 @@ class TestPaying:
         job = Job.objects.get()
         assert (job.status, job.credits_cost) == ("pending", 5)
         assert job.api_key_id is not None
-        assert spending.standing(api_key_id=job.api_key_id).credits_spent == 5
+        assert spending.get_usage(api_key_id=job.api_key_id).credits_spent == 5
 
     def test_a_balance_that_does_not_suffice_fails_the_job(
         self,
@@ -279,10 +279,12 @@ class TestTheEndOfTheCheck:
         self, api: APIClient, media: MediaFile, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         submit(api, media)
-        gpu_class = feature_of("transcription").gpu_class
+        gpu_class = get_feature("transcription").gpu_class
         GpuPool.objects.create(gpu_class=gpu_class, clock=3)
-        floor = floors.ClassFloor(waiting_from=(3, timezone.now()))
-        monkeypatch.setattr(floors._keeper, "floors", floors.Floors(classes={gpu_class: floor}))
+        floor = watermarks.ClassWatermark(waiting_from=(3, timezone.now()))
+        monkeypatch.setattr(
+            watermarks._keeper, "floors", watermarks.Watermarks(classes={gpu_class: floor})
+        )
         end_check(media)
         media_waits.queue_checked_jobs()
         assert admission.admit_all() == 1

@@ -19,7 +19,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from accounts.models import User
-from auteur.broker import waiting_in
+from auteur.broker import count_messages
 from auteur.devstack.processes import BASE_DIR
 from jobs import publishing
 from jobs.management.commands.worker import processes_of
@@ -70,7 +70,7 @@ class TestPublishing:
         for _ in range(2):
             make_media()
         assert (media_work.wake_media(), media_work.wake_media()) == (2, 0)
-        assert waiting_in([DERIVE])[DERIVE] == 2
+        assert count_messages([DERIVE])[DERIVE] == 2
 
     def test_a_full_queue_is_left_alone(self, make_media: Make, broker: Broker) -> None:
         make_media()
@@ -86,7 +86,7 @@ class TestPublishing:
         for _ in range(media_work.MAX_WAITING - 2):
             broker.put(DERIVE)
         assert (media_work.wake_media(), media_work.wake_media()) == (2, 0)
-        assert waiting_in([DERIVE])[DERIVE] == media_work.MAX_WAITING
+        assert count_messages([DERIVE])[DERIVE] == media_work.MAX_WAITING
 
     def test_lost_messages_are_sent_again(self, make_media: Make, broker: Broker) -> None:
         media = make_media()
@@ -113,7 +113,7 @@ class TestPublishing:
         assert media_work.wake_media() == 2
         media.refresh_from_db()
         assert media.derivation_status == DerivationStatus.WAITING
-        assert waiting_in([DERIVE])[DERIVE] == 1
+        assert count_messages([DERIVE])[DERIVE] == 1
 
     def test_who_serves_paid_work_serves_no_media(self) -> None:
         assert publishing.media_queues() == [
@@ -138,7 +138,8 @@ class TestPublishing:
         settings.IMPORT_LIMIT = 2
         with Source() as source:
             media = [
-                imports.start(user_id=user.pk, project_id=None, url=source.url()) for _ in range(4)
+                imports.start_import(user_id=user.pk, project_id=None, url=source.url())
+                for _ in range(4)
             ]
         for row in media[:2]:  # both by this process
             IMPORTS.claim(row.pk)
@@ -162,7 +163,7 @@ class TestPublishing:
         for _ in range(3):
             make_media(status=MediaStatus.CHECKING, check_at=Now())
         assert media_work.wake_media() == 3
-        assert waiting_in(["media.check"])["media.check"] == 3
+        assert count_messages(["media.check"])["media.check"] == 3
 
 
 @pytest.fixture
@@ -262,7 +263,7 @@ def fetching(user: User, stalling: tuple[Source, File]) -> Callable[[], MediaImp
 
     def begin() -> MediaImport:
         file.break_after = len(file.content) - 1
-        media = imports.start(user_id=user.pk, project_id=None, url=source.url())
+        media = imports.start_import(user_id=user.pk, project_id=None, url=source.url())
         row = MediaImport.objects.get(pk=media.pk)
 
         def is_in_the_middle() -> bool:

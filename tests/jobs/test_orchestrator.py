@@ -18,7 +18,7 @@ from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import lifecycle
 from jobs.capacity import class_limit
 from jobs.errors import JobError
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.heartbeat import LOST_AFTER
 from jobs.models import Attempt, Job, WorkerHeartbeat
 from jobs.orchestrator import admission, calls, due, loop, repair
@@ -48,7 +48,7 @@ class Seen:
 
 def look_at(job):
     make_due(job)
-    woken, running = due.to_wake(), due.to_poll()
+    woken, running = due.claim_wake_ups(), due.claim_polls()
     seen = Seen([*woken, *repair.reconcile().given_up], running)
     job.refresh_from_db()
     return seen
@@ -114,7 +114,7 @@ def test_what_is_not_due_is_left_alone(make_job):
     job = make_job()
     bring_to(job, AttemptState.QUEUED)
     look_at(job)
-    assert (due.to_wake(), due.to_poll(), repair.reconcile().seen) == ([], [], 0)
+    assert (due.claim_wake_ups(), due.claim_polls(), repair.reconcile().seen) == ([], [], 0)
 
 
 # --- Lost workers -----------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def test_infrastructure_errors_are_retried_beyond_the_features_limit(make_job, c
 def test_calls_that_begin_although_their_start_is_unanswered_do_not_count(make_job):
     job = make_job()
     bring_to(job, AttemptState.DISPATCHING)
-    for number in range(1, feature_of(job.type).max_attempts + 2):
+    for number in range(1, get_feature(job.type).max_attempts + 2):
         job.refresh_from_db()
         attempt = job.attempt
         Attempt.objects.filter(pk=attempt.pk).update(

@@ -12,7 +12,7 @@ from accounts.models import User
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
 from gpu_tasks.transcription.contract import RecordingTranscript
 from jobs import costs, lifecycle, outputs
-from jobs.features.files import promised
+from jobs.features.files import list_writes
 from jobs.models import Attempt, Job
 from jobs.personal_data import _jobs
 from jobs.states import FINALIZE, AttemptState
@@ -82,7 +82,7 @@ def test_what_a_call_wrote_outside_of_its_job_is_still_found(make_job: MakeJob, 
     }
     attempt = transcribed(job, payload=payload)
     assert attempt.payload == {"made": [write(segment)]}
-    assert [one.key for one in promised(attempt)] == [segment]
+    assert [one.key for one in list_writes(attempt)] == [segment]
 
 
 def test_a_transcript_lies_in_its_object_alone_and_clients_see_no_difference(
@@ -107,7 +107,7 @@ def test_older_outputs_hold_it_themselves(make_job: MakeJob) -> None:
     job = make_job()
     transcribed(job)
     older = {**(job.output_data or {}), "transcript": {"segments": ["older"]}}
-    assert outputs.whole(job.type, older) == older
+    assert outputs.load_output(job.type, older) == older
 
 
 def test_where_the_object_went_the_rest_is_told(make_job: MakeJob) -> None:
@@ -115,7 +115,7 @@ def test_where_the_object_went_the_rest_is_told(make_job: MakeJob) -> None:
     transcribed(job)
     assert job.output_data is not None
     object_storage().delete(job.output_data["result_key"])
-    assert outputs.whole(job.type, job.output_data) == job.output_data
+    assert outputs.load_output(job.type, job.output_data) == job.output_data
 
 
 def test_an_object_is_read_as_far_as_its_bound(
@@ -125,9 +125,9 @@ def test_an_object_is_read_as_far_as_its_bound(
     transcribed(job)
     size = len(json.dumps(TRANSCRIPT))
     monkeypatch.setattr(outputs, "MAX_APART_BYTES", size)
-    assert "transcript" in (outputs.whole(job.type, job.output_data) or {})
+    assert "transcript" in (outputs.load_output(job.type, job.output_data) or {})
     monkeypatch.setattr(outputs, "MAX_APART_BYTES", size - 1)
-    assert "transcript" not in (outputs.whole(job.type, job.output_data) or {})
+    assert "transcript" not in (outputs.load_output(job.type, job.output_data) or {})
 
 
 def test_what_is_no_transcript_any_more_is_not_told(make_job: MakeJob, api: APIClient) -> None:

@@ -8,7 +8,7 @@ from django.db import IntegrityError, connections, transaction
 from credits import ledger
 from credits.models import CreditTransaction
 from jobs import heartbeat, lifecycle, submission, workflow
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState, JobStatus
 from tests.jobs.walk import WORKER, bring_to
@@ -19,7 +19,7 @@ def make_noop(user):
     """A pending job that does nothing, at a price."""
 
     def make(owner=user, **parameters):
-        feature = feature_of("noop")
+        feature = get_feature("noop")
         given = submission.validate(feature=feature, user_id=owner.pk, data=parameters)
         made = submission.submit(feature=feature, user_id=owner.pk, plan=None, parameters=given)
         return Job.objects.get(pk=made.job_id)
@@ -93,7 +93,7 @@ def test_the_feature_says_what_was_used(user, make_noop):
     )
     workflow.collect(ids)
     workflow.finalize(ids)
-    heartbeat.retire()
+    heartbeat.stop_heartbeat()
     assert ledger_of(job) == [("usage", -16), ("refund", 4)]
     assert ledger_of(neighbour) == [("usage", -5)]
     assert ledger.balance_of(user_id=user.pk) == 100 - 12 - 5

@@ -10,7 +10,7 @@ from credits import ledger
 from credits.models import CreditTransaction
 from jobs import lifecycle, queries
 from jobs.features import registry
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Event, Job
 from jobs.states import AttemptState
 from media.models import MediaFile
@@ -56,7 +56,7 @@ def test_it_runs_again_as_a_new_job_that_is_charged(api, user, make_job, ended):
 def test_it_costs_todays_price(api, make_job, monkeypatch):
     job = failed(make_job(minutes=2))
     monkeypatch.setattr(
-        type(feature_of("transcription")), "tariff", {"credits": 7, "per_started_ms": 120_000}
+        type(get_feature("transcription")), "tariff", {"credits": 7, "per_started_ms": 120_000}
     )
     assert retry(api, job).json()["credits_cost"] == 7
 
@@ -152,7 +152,7 @@ def test_its_feature_is_gone(api, make_job):
 
 def test_its_plan_is_gone(api, make_job, monkeypatch):
     job = failed(make_job())
-    monkeypatch.setattr(type(feature_of("transcription")), "plan", "pro")
+    monkeypatch.setattr(type(get_feature("transcription")), "plan", "pro")
     assert retry(api, job).status_code == 403
 
 

@@ -16,7 +16,7 @@ from psycopg.errors import QueryCanceled
 from accounts.models import User
 from credits import ledger
 from credits.models import Credits
-from jobs import figures, ledger_audit, lifecycle, running_audit
+from jobs import cached_figures, ledger_audit, lifecycle, running_audit
 from jobs.events.numbering import number_events
 from jobs.models import AuditedAccount, AuditFinding, Job, KeptFigures
 from jobs.states import AttemptState
@@ -48,7 +48,7 @@ def audit() -> set[str]:
     """A round; the rules that are broken, as far as it knows."""
     KeptFigures.objects.update(next_at=Now())
     assert running_audit.audit_books() == 1
-    standing = running_audit.latest()
+    standing = running_audit.read_status()
     assert standing is not None
     return {rule for rule, number in standing.broken.items() if number}
 
@@ -256,7 +256,7 @@ def test_open_jobs_are_read_in_turns(house: House, monkeypatch: pytest.MonkeyPat
 
 def test_ended_jobs_are_counted_once(house: House, make_job: Callable[..., Job]) -> None:
     def ended() -> dict[str, int]:
-        standing = running_audit.latest()
+        standing = running_audit.read_status()
         assert standing is not None
         return {status: number for _, status, number in standing.ended}
 
@@ -276,7 +276,7 @@ def test_ends_without_a_number_are_not_counted_twice(house: House) -> None:
     audit()  # begins while the ends wait for their numbers
     number_events()
     audit()
-    standing = running_audit.latest()
+    standing = running_audit.read_status()
     assert standing is not None
     counted = sum(number for *_, number in standing.ended)
     assert counted == Job.objects.exclude(completed_at=None).count()
@@ -287,7 +287,7 @@ def test_a_round_that_fails_is_tried_again_when_it_is_time(db: None) -> None:
         raise OSError("away")
 
     with pytest.raises(OSError, match="away"):
-        figures.renew("x", fails, every=timedelta(minutes=5))
+        cached_figures.refresh_figures("x", fails, every=timedelta(minutes=5))
     row = KeptFigures.objects.get(name="x")
     assert row.found_at is None
     with connection.cursor() as cursor:
@@ -297,6 +297,6 @@ def test_a_round_that_fails_is_tried_again_when_it_is_time(db: None) -> None:
 
 def test_whoever_is_lost_is_followed(db: None) -> None:
     KeptFigures.objects.create(name="x", next_at=Now() + timedelta(minutes=1))
-    assert figures.renew("x", lambda before: 1, every=timedelta(minutes=5)) == 0
+    assert cached_figures.refresh_figures("x", lambda before: 1, every=timedelta(minutes=5)) == 0
     KeptFigures.objects.update(next_at=Now())
-    assert figures.renew("x", lambda before: 1, every=timedelta(minutes=5)) == 1
+    assert cached_figures.refresh_figures("x", lambda before: 1, every=timedelta(minutes=5)) == 1

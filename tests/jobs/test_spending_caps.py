@@ -15,7 +15,7 @@ from credits import ledger, spending
 from credits.models import CreditTransaction, KeySpending
 from jobs import ledger_audit, lifecycle, submission
 from jobs.budget import Budget
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState
 from tests.conftest import by_key
@@ -241,7 +241,7 @@ def test_work_before_the_charge_asks_for_the_cap_first(user, make_key):
 def test_giving_back_needs_a_transaction(transactional_db, make_key):
     key = make_key()
     with pytest.raises(RuntimeError, match="transaction"):
-        spending.give_back(api_key_id=key.row.pk, amount=1, charged_at=key.row.created_at)
+        spending.refund_spending(api_key_id=key.row.pk, amount=1, charged_at=key.row.created_at)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -267,14 +267,14 @@ def test_fifty_connections_spend_no_more_than_one_cap(make_user, make_key):
     assert counted(key) == (18, 18)
     assert Job.objects.count() == IdempotencyKey.objects.count() == 6
     assert ledger.balance_of(user_id=user.pk) == 1000 - 18
-    assert ledger_audit.verify().total == 0
+    assert ledger_audit.verify_ledger().total == 0
 
 
 @pytest.mark.django_db(transaction=True)
 def test_refunds_and_submissions_at_once_neither_deadlock_nor_lose_count(make_user, make_key):
     user = make_user(balance=1000)
     made = [make_key(Scope.JOBS, owner=user) for _ in range(2)]
-    feature = feature_of("noop")
+    feature = get_feature("noop")
     failed = []
 
     def run(number):

@@ -32,7 +32,7 @@ from jobs.events import verification
 from jobs.events.contract import ENDS
 from jobs.models import Attempt, Event, Job, UserEvent
 from jobs.states import ENDED, FAILED_QUEUE, OPEN, ShownStatus, moves
-from jobs.status import having, is_waiting, restarted, shown, waits_for
+from jobs.status import filter_by_status, is_waiting, restarted, shown_status, waits_for
 from media.models import MediaStatus
 from tests.jobs.broker import Broker
 from tests.jobs.world import ALIVE, GONE, OUTCOMES, SLOW, World
@@ -114,9 +114,9 @@ class Onlooker:
 
     def look(self, user_id: UUID) -> None:
         """Fail if a job is listed as what it is not, or its progress fell within an attempt."""
-        listed = {name: having(name) for name in ShownStatus.values}
-        for job in queries.jobs_of(user_id).annotate(**{f"in_{k}": v for k, v in listed.items()}):
-            assert [name for name in listed if getattr(job, f"in_{name}")] == [shown(job)]
+        listed = {name: filter_by_status(name) for name in ShownStatus.values}
+        for job in queries.list_jobs(user_id).annotate(**{f"in_{k}": v for k, v in listed.items()}):
+            assert [name for name in listed if getattr(job, f"in_{name}")] == [shown_status(job)]
             is_in_queue = is_waiting(job) and waits_for(job) is None
             assert (queries.queue_position(job) is not None) is is_in_queue
             attempt = job.attempt.number if job.attempt else 1
@@ -407,7 +407,7 @@ def until_stopped(stop: threading.Event, act: Callable[[], None]) -> None:
 
 def watch(witness: Witness) -> None:
     """Look at one instant while all goes on."""
-    with transaction.atomic(), ledger_audit.consistently(timedelta(seconds=10)):
+    with transaction.atomic(), ledger_audit.consistent_snapshot(timedelta(seconds=10)):
         witness.look()
     time.sleep(0.05)
 

@@ -14,7 +14,7 @@ from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.errors import JobError
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import calls, repair
 from jobs.states import AttemptState, ShownStatus
@@ -91,7 +91,7 @@ def test_a_job_runs_from_the_first_word_of_its_call(see: See, dispatched: Attemp
     body = see(dispatched.job)
     assert (body["status"], body["progress"], body["queue_position"]) == ("processing", 0.0, None)
     assert before < datetime.fromisoformat(body["started_at"]) < timezone.now()
-    usual = timedelta(seconds=feature_of("transcription").expected_seconds)
+    usual = timedelta(seconds=get_feature("transcription").expected_seconds)
     assert end_of(body) - datetime.fromisoformat(body["started_at"]) == usual
 
 

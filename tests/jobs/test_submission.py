@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 from credits import ledger
 from credits.models import CreditTransaction
 from jobs import submission
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Event, Job
 from media.models import MediaStatus, MediaType
 from projects.models import Project
@@ -62,7 +62,7 @@ def test_the_media_and_its_project_are_kept_with_the_job(api, user, make_media):
 def dear(monkeypatch):
     """A hundred credits for the first two minutes."""
     tariff = {"credits": 100, "per_started_ms": 120_000}
-    monkeypatch.setattr(type(feature_of("transcription")), "tariff", tariff)
+    monkeypatch.setattr(type(get_feature("transcription")), "tariff", tariff)
 
 
 def test_not_enough_credits(api, user, make_media, dear):
@@ -177,7 +177,7 @@ def test_submission_works_without_redis(api, make_media, settings, monkeypatch):
 
 def test_parameters_of_threads_do_not_mix():
     """Each thread keeps one serializer of a feature: what it read, and for whom, stays with it."""
-    feature, gate = feature_of("tts"), threading.Barrier(8)
+    feature, gate = get_feature("tts"), threading.Barrier(8)
     texts = [f"Text number {number}." for number in range(8)]
 
     def read(text):

@@ -48,9 +48,9 @@ def test_calls_go_once_they_ended_long_ago() -> None:
     old = a_call(uuid.uuid4(), sweeping.CALLS_KEPT)
     young = a_call(uuid.uuid4(), sweeping.CALLS_KEPT - MARGIN)
     waiting = a_call(uuid.uuid4(), None)
-    assert old in sweeping.old_calls()
+    assert old in sweeping.list_old_calls()
 
-    assert (sweeping.remove_old_calls(), sweeping.remove_old_calls()) == (1, 0)
+    assert (sweeping.delete_old_calls(), sweeping.delete_old_calls()) == (1, 0)
     assert calls() == {young.pk, waiting.pk}
 
 
@@ -58,12 +58,12 @@ def test_a_call_that_an_open_job_may_ask_for_stays(make_job: MakeJob) -> None:
     job = make_job()
     attempt = bring_to(job, AttemptState.RUNNING)
     call = a_call(attempt.pk, 2 * sweeping.CALLS_KEPT)
-    assert sweeping.remove_old_calls() == 0
+    assert sweeping.delete_old_calls() == 0
     assert calls() == {call.pk}
 
     lifecycle.cancel(job_id=job.pk, by="user")
 
-    assert sweeping.remove_old_calls() == 1
+    assert sweeping.delete_old_calls() == 1
 
 
 def test_a_round_of_calls_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_a_round_of_calls_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         a_call(uuid.uuid4(), sweeping.CALLS_KEPT)
 
-    assert [sweeping.remove_old_calls() for _ in range(3)] == [2, 1, 0]
+    assert [sweeping.delete_old_calls() for _ in range(3)] == [2, 1, 0]
 
 
 def test_objects_are_kept_longer_than_a_call_can_write() -> None:
@@ -81,7 +81,7 @@ def test_objects_are_kept_longer_than_a_call_can_write() -> None:
 def test_a_round_is_logged_by_counts_only(caplog: pytest.LogCaptureFixture) -> None:
     a_call(uuid.uuid4(), sweeping.CALLS_KEPT)
     with caplog.at_level(logging.INFO, logger="jobs.orchestrator.sweeping"):
-        assert (loop.tidy(), loop.tidy()) == (1, 0)
+        assert (loop.delete_unused(), loop.delete_unused()) == (1, 0)
 
     told = [r.getMessage() for r in caplog.records if r.name == "jobs.orchestrator.sweeping"]
     assert told == ["1 local calls long ended removed"]

@@ -52,10 +52,10 @@ def test_a_queue_with_messages_enough_is_left_alone_until_it_has_room(make_job, 
     ids = queued(make_job, 1)
     for _ in range(publishing.MAX_WAITING_MESSAGES):
         broker.put(TRANSCRIPTION_QUEUE)
-    assert due.to_wake() == []
+    assert due.claim_wake_ups() == []
     assert set(Attempt.objects.values_list("publish_count", flat=True)) == {0}
     assert broker.take(0)
-    assert {wake_up.attempt_id for wake_up in due.to_wake()} == ids
+    assert {wake_up.attempt_id for wake_up in due.claim_wake_ups()} == ids
 
 
 def test_steps_that_wait_for_a_worker_have_few_messages_however_long(make_job, broker):
@@ -76,7 +76,7 @@ def test_a_full_queue_holds_up_no_other(make_job, broker):
     done = bring_to(make_job(), AttemptState.REPORTED)
     for _ in range(publishing.MAX_WAITING_MESSAGES):
         broker.put(TRANSCRIPTION_QUEUE)
-    assert [wake_up.attempt_id for wake_up in due.to_wake()] == [done.pk]
+    assert [wake_up.attempt_id for wake_up in due.claim_wake_ups()] == [done.pk]
 
 
 def test_while_the_broker_is_away_nothing_is_taken_or_put_off(make_job, broker):
@@ -86,7 +86,7 @@ def test_while_the_broker_is_away_nothing_is_taken_or_put_off(make_job, broker):
         loop.wake()
     assert Attempt.objects.get(pk=attempt_id).publish_count == 0
     broker.come_back()
-    assert [wake_up.attempt_id for wake_up in due.to_wake()] == [attempt_id]
+    assert [wake_up.attempt_id for wake_up in due.claim_wake_ups()] == [attempt_id]
 
 
 def test_while_the_broker_is_away_nothing_is_admitted(make_job, broker):

@@ -128,7 +128,7 @@ def test_collect_and_finalize_deliver_into_the_edl(dispatched, project, user):
     assert job.status == "completed"
     assert job.output_data["segments_count"] == 1
     assert job.output_data["engine"] == {"name": "draft", "model": "m"}
-    document = edl.read(project_id=project.pk, user_id=user.pk)
+    document = edl.read_edl(project_id=project.pk, user_id=user.pk)
     [segment] = document["transcript"]["segments"]
     assert (segment["text"], segment["media_file_id"]) == ("Hello world", str(job.media_ids[0]))
     assert [word["word"] for word in segment["words"]] == ["hello", "world"]
@@ -140,9 +140,9 @@ def test_finalize_twice_merges_once(dispatched, project, user):
     report(dispatched)
     workflow.collect([dispatched.pk])
     workflow.finalize([dispatched.pk])
-    version = edl.read(project_id=project.pk, user_id=user.pk)["version"]
+    version = edl.read_edl(project_id=project.pk, user_id=user.pk)["version"]
     workflow.finalize([dispatched.pk])
-    assert edl.read(project_id=project.pk, user_id=user.pk)["version"] == version
+    assert edl.read_edl(project_id=project.pk, user_id=user.pk)["version"] == version
 
 
 def test_a_project_deleted_meanwhile_does_not_lose_the_result(dispatched, project):

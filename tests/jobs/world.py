@@ -27,7 +27,7 @@ from jobs import heartbeat, hooks, lifecycle, submission, tasks
 from jobs.budget import Budget
 from jobs.events.numbering import number_events
 from jobs.features.parameters import MediaNotReadyProblem
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job, WorkerHeartbeat
 from jobs.orchestrator import admission, calls, due, loop, media_waits, repair
 from jobs.states import DELIVERING, DISPATCH, ENDED, HOLDING, OPEN, STEPS, AttemptState
@@ -95,7 +95,7 @@ class World:
         """Submit a job, which ``waits`` for media that is being checked."""
         if self.open_jobs() >= self.most:
             return
-        feature = feature_of("noop")
+        feature = get_feature("noop")
         data: dict[str, Any] = {
             "price": price,
             "used": min(used, price),
@@ -146,7 +146,7 @@ class World:
             return
         try:
             made = submission.resubmit(
-                job=job, feature=feature_of("noop"), plan=job.plan, charged=charged, by="staff"
+                job=job, feature=get_feature("noop"), plan=job.plan, charged=charged, by="staff"
             )
         except (ledger.InsufficientCreditsProblem, MediaNotReadyProblem):
             return
@@ -185,7 +185,7 @@ class World:
         """An orchestrator is killed before it publishes what it took and decided."""
         repair.reconcile()
         with contextlib.suppress(RedisError):
-            due.to_wake()
+            due.claim_wake_ups()
 
     def sweep(self) -> None:
         loop.sweep()

@@ -30,7 +30,7 @@ def end_of_log() -> int:
 
 
 def is_noticed() -> bool:
-    return "live" in epochs.readers_ahead()
+    return "live" in epochs.list_readers_ahead()
 
 
 def test_a_log_that_was_set_back_is_followed_and_told(live: Live, user: User, job: Job) -> None:
@@ -67,7 +67,7 @@ def test_a_client_with_a_lost_number_is_told_when_the_epoch_has_begun(
     say(job, "started")
     lost = 2
     set_back(end)
-    first = epochs.start().first_position
+    first = epochs.start_epoch().first_position
 
     status, problem = live.ask(f"/events?after={lost}&wait=20", user)
     assert (status, problem["code"], problem["oldest"]) == (410, "events_removed", first)
@@ -84,7 +84,7 @@ def test_polls_and_sockets_go_on_in_the_epoch(live: Live, user: User, job: Job) 
     say(job, "requested")
     say(job, "started")
     set_back(end_of_log() - 1)
-    epoch = epochs.start()
+    epoch = epochs.start_epoch()
     pages: list[Any] = []
     waiting = threading.Thread(
         target=lambda: pages.append(live.ask("/events?after=1&wait=20", user))

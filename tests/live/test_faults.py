@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from accounts.models import User
 from auteur.live.limits import UNREAD_SECONDS
-from jobs.events.log import head_of
+from jobs.events.log import get_head
 from jobs.events.numbering import number_events
 from jobs.models import Event, Job
 from tests.chaos.proxy import Mode
@@ -101,7 +101,7 @@ def clients(live: Live, user: User, wanted: int) -> Iterator[list[Client]]:
         client.join(LIMIT_SECONDS)
         numbers = [event["seq"] for event in client.events]
         assert numbers == list(range(1, wanted + 1)), type(client).__name__
-        assert client.events[-1]["hash"] == head_of(user.pk).hash
+        assert client.events[-1]["hash"] == get_head(user.pk).hash
 
 
 def write(user: User, goes_on: threading.Event, seconds: float = 1.5) -> threading.Thread:

@@ -18,8 +18,8 @@ from accounts.api_keys.models import ApiKey
 from accounts.models import User
 from auteur.api.requests import KeyAuth
 from auteur.api.scopes import Scope
-from auteur.live import following
-from auteur.live.following import Follower, TokenExpiredError, Wish
+from auteur.live import followers
+from auteur.live.followers import Follower, TokenExpiredError, Wish
 from auteur.live.hub import Hub, Subscription
 from auteur.live.messages import Entry
 from auteur.live.openings import LONGEST, end_of
@@ -30,7 +30,7 @@ from tests.live.running import WAIT_SECONDS, Live, say
 
 
 def made(user: User, *scopes: Scope, **fields: object) -> keys.NewKey:
-    return keys.create(user_id=user.pk, name="Script", scopes=scopes, **fields)
+    return keys.create_key(user_id=user.pk, name="Script", scopes=scopes, **fields)
 
 
 def bearer(key: keys.NewKey) -> dict[str, str]:
@@ -45,7 +45,7 @@ def test_a_stream_ends_when_its_key_is_revoked(live: Live, user: User, job: Job)
         assert next(stream).event == "job.requested"
         with live.stream("/events", user, **bearer(other)) as another:
             next(another)
-            keys.revoke(user_id=user.pk, key_id=key.row.pk)
+            keys.revoke_key(user_id=user.pk, key_id=key.row.pk)
             assert [one.event for one in stream] == ["token_expired"]
             say(job, "started")
             assert next(another).event == "job.started"
@@ -76,7 +76,7 @@ def test_a_poll_ends_when_its_key_is_revoked(live: Live, user: User) -> None:
         asked = pool.submit(live.ask, "/events?wait=30", user, **bearer(key))
         time.sleep(0.5)
         assert not asked.done()
-        keys.revoke(user_id=user.pk, key_id=key.row.pk)
+        keys.revoke_key(user_id=user.pk, key_id=key.row.pk)
         status, problem = asked.result(WAIT_SECONDS)
     assert (status, problem["code"]) == (401, "invalid_token")
 
@@ -105,7 +105,7 @@ def test_what_stands_in_the_log_is_told_until_the_key_is_revoked(
     page = [
         Entry(uuid.uuid4(), cast(Wire, {"seq": seq, "type": "job.requested"})) for seq in (1, 2)
     ]
-    monkeypatch.setattr(following, "read_page", lambda **_: (2, page))
+    monkeypatch.setattr(followers, "read_page", lambda **_: (2, page))
     hub = HubOfOne()
     told: list[Any] = []
     follower = Follower(cast(Hub, hub), cast(Threads, AtOnce()), Wish(uuid.uuid4(), math.inf, None))

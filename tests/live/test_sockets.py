@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from accounts.models import User
-from jobs.events.log import head_of
+from jobs.events.log import get_head
 from jobs.models import Job, UserEvent
 from tests.live.running import WAIT_SECONDS, Live, make_job, make_user, say, token_of
 
@@ -44,7 +44,7 @@ def test_a_socket_says_hello_with_open_jobs_and_goes_on(live: Live, user: User, 
     make_job(make_user())
     with live.socket() as socket:
         hello = authenticate(socket, user)
-        head = head_of(user.pk).model_dump(mode="json")
+        head = get_head(user.pk).model_dump(mode="json")
         jobs = [{"id": str(job.pk), "type": job.type, "status": "pending", "progress": 0.0}]
         assert hello == {"type": "hello", "head": head, "jobs": jobs}
         say(job, "started")

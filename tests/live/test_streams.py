@@ -5,7 +5,7 @@ import time
 import requests
 
 from accounts.models import User
-from jobs.events.log import head_of
+from jobs.events.log import get_head
 from jobs.models import Job, UserEvent
 from tests.live.running import Live, end, make_job, make_user, say, token_of
 
@@ -19,7 +19,7 @@ def test_a_stream_begins_with_the_head_and_goes_on_from_now(
         assert stream.response.headers["Cache-Control"] == "no-store, no-transform"
         assert stream.response.headers["X-Accel-Buffering"] == "no"
         hello = next(stream)
-        head = head_of(user.pk)
+        head = get_head(user.pk)
         assert (hello.event, hello.id) == ("hello", None)
         assert (hello.data["seq"], hello.data["hash"]) == (1, head.hash)
         say(job, "started")

@@ -240,7 +240,7 @@ def confirm(
         if answer.status_code != 202:
             return answer
         with django_capture_on_commit_callbacks(execute=True):
-            checking.run(FILES, media.pk)
+            checking.run_check(FILES, media.pk)
         return begin_confirm(media)
 
     return request

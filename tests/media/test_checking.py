@@ -114,13 +114,13 @@ def test_with_the_storage_away_a_check_waits_and_no_try_is_lost(
     media = uploaded(samples.video())
     begin_confirm(media)
     use_s3("http://127.0.0.1:9")
-    checking.run(FILES, media.pk)
+    checking.run_check(FILES, media.pk)
     media.refresh_from_db()
     assert (media.status, media.check_tries, media.check_claim) == (MediaStatus.CHECKING, 0, None)
     assert CHECKS.take_due(10) == []
 
     use_s3(s3_server)
-    checking.run(FILES, media.pk)
+    checking.run_check(FILES, media.pk)
     media.refresh_from_db()
     assert (media.status, media.check_at) == (MediaStatus.READY, None)
 
@@ -164,7 +164,7 @@ def test_deleted_while_it_is_checked(
     assert api.delete(f"/media/{media.pk}").status_code == 204
     with pytest.raises(LeaseLostError):
         claim.renew()
-    checking.run(FILES, media.pk)
+    checking.run_check(FILES, media.pk)
     assert not MediaFile.objects.exists()
 
 

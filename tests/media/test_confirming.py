@@ -63,7 +63,7 @@ def test_confirm_answers_what_the_check_has_found(
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(confirm_over_http, http_server, project, media, user)
         until(lambda: MediaFile.objects.filter(pk=media.pk, status=MediaStatus.CHECKING).exists())
-        checking.run(FILES, media.pk)
+        checking.run_check(FILES, media.pk)
         response = answer.result()
     assert response.status_code == status, response.text
     body = response.json()

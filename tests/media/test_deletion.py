@@ -82,7 +82,7 @@ def test_registering_twice_asks_once(
     deletion.register_usage(deletion._finders[MediaFile][-1])
     media = make_media()
     in_use.add(media.pk)
-    assert deletion.usages_of(media) == ["the test"]
+    assert deletion.list_usages(media) == ["the test"]
 
 
 def test_by_another_project_nothing_goes(

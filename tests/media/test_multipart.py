@@ -188,7 +188,7 @@ def test_a_confirm_that_broke_off_is_made_up_for(
 ) -> None:
     for part in begun["parts"]:
         send(part, content)
-    parts.join(media_of(begun))
+    parts.join_parts(media_of(begun))
     told = api.get(path_of(project, begun))
     assert (told.status_code, told.json()["code"]) == (409, "upload_over")
     assert confirm(media_of(begun)).status_code == 200
@@ -260,7 +260,7 @@ def test_uploads_forgotten_in_the_middle_go_with_their_parts(
     send(begun["parts"][0], content)
     media = media_of(begun)
     MediaFile.objects.filter(pk=media.pk).update(created_at=Now() - timedelta(days=2))
-    assert sweeping.remove_unconfirmed(FILES) == 1
+    assert sweeping.delete_unconfirmed(FILES) == 1
     with pytest.raises(ObjectMissingError):
         storage.stored_parts(media.r2_key, media.upload_id)
 

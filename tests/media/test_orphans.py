@@ -164,7 +164,7 @@ def all_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
 def turn() -> int:
     """A turn, though the last was just now."""
     StorageWalk.objects.update(next_at=Now())
-    return orphans.turn()
+    return orphans.sweep_orphans()
 
 
 ALL = [
@@ -201,10 +201,10 @@ def test_what_is_put_when_its_owner_is_gone_is_refused_or_found(
         storage.write(case.key, b"late", KIND)  # as a worker that was cut off
     else:
         assert answer.status_code == 200
-    assert orphans.turn() == 0  # somebody may still be at it
+    assert orphans.sweep_orphans() == 0  # somebody may still be at it
     for module in (orphans, verification):
         monkeypatch.setattr(module, "LONGEST_WRITE", timedelta(seconds=-5))
-    assert verification.verify().broken["object_without_row"] == 1
+    assert verification.verify_storage().broken["object_without_row"] == 1
     assert (turn(), turn()) == (1, 0)
     assert not is_there(case.key)
 
@@ -368,7 +368,7 @@ def test_nothing_that_is_owned_is_ever_removed(
     assert max(removed) <= orphans.REMOVALS_A_TURN
     assert sum(removed) == len(lost)
     assert {one.key for page in orphans.pages() for one in page} == owned
-    found = verification.verify().broken
+    found = verification.verify_storage().broken
     assert (found["object_without_row"], found["unknown_object"]) == (0, 3)
 
 
@@ -401,10 +401,12 @@ def test_a_turn_costs_so_many_requests(
         "before-send.s3", lambda request, **_: asked.append(request.method)
     )
 
-    assert orphans.turn() == 4
+    assert orphans.sweep_orphans() == 4
     assert (asked.count("GET"), asked.count("DELETE")) == (2, 4)
     asked.clear()
-    assert orphans.turn() == 0  # not yet: the minute is not over, for whichever orchestrator
+    assert (
+        orphans.sweep_orphans() == 0
+    )  # not yet: the minute is not over, for whichever orchestrator
     assert asked == []
     assert [turn() for _ in range(4)] == [4, 4, 0, 0]
 

@@ -43,10 +43,10 @@ def announce(api: APIClient, project: Project) -> Callable[[int | None], Any]:
 
 
 def test_limits_by_plan() -> None:
-    assert quota.limit_of(None) == LIMIT
-    assert quota.limit_of("starter") == 3 * LIMIT
-    assert quota.limit_of("pro") is None
-    assert quota.limit_of("a plan of tomorrow") == LIMIT
+    assert quota.get_limit(None) == LIMIT
+    assert quota.get_limit("starter") == 3 * LIMIT
+    assert quota.get_limit("pro") is None
+    assert quota.get_limit("a plan of tomorrow") == LIMIT
 
 
 def test_what_counts(make_media: Make, user: User, make_user: Callable[..., User]) -> None:
@@ -55,7 +55,7 @@ def test_what_counts(make_media: Make, user: User, make_user: Callable[..., User
     make_media(file_size_bytes=None, status=MediaStatus.UPLOADING)
     make_media(file_size_bytes=300, status=MediaStatus.REJECTED)
     make_media(make_user(), file_size_bytes=4000)
-    assert quota.used_by(user.pk) == 3021
+    assert quota.count_used_bytes(user.pk) == 3021
     for number, (size_bytes, status) in enumerate(
         [(5, MediaStatus.UPLOADING), (None, MediaStatus.UPLOADING), (7, MediaStatus.REJECTED)]
     ):
@@ -66,7 +66,7 @@ def test_what_counts(make_media: Make, user: User, make_user: Callable[..., User
             file_size_bytes=size_bytes,
             sample_r2_key=f"users/{user.pk}/voices/{number}/sample.wav",
         )
-    assert quota.used_by(user.pk) == 4026
+    assert quota.count_used_bytes(user.pk) == 4026
 
 
 def test_up_to_the_last_byte(announce: Any, make_media: Make, api: APIClient) -> None:
@@ -183,7 +183,7 @@ def test_results_of_jobs_count_and_are_never_refused(
     make_media: Make, user: User, announce: Any
 ) -> None:
     make_media(file_size_bytes=5 * LIMIT, origin={"job_id": "1"})
-    assert quota.used_by(user.pk) == 5 * LIMIT
+    assert quota.count_used_bytes(user.pk) == 5 * LIMIT
     assert announce(1).status_code == 403
 
 
@@ -217,4 +217,4 @@ def test_of_uploads_at_once_only_those_that_fit_pass(
     for thread in threads:
         thread.join()
     assert sorted(answers) == ["storage_quota_exceeded"] * 4 + ["taken"] * 2
-    assert quota.used_by(project.user_id) == LIMIT
+    assert quota.count_used_bytes(project.user_id) == LIMIT

@@ -44,9 +44,9 @@ def test_uploads_never_confirmed_go_with_their_objects(
     age(old, kept)
     age(never_sent, kept)
     age(young, kept - MARGIN)
-    assert sweeping.unconfirmed(FILES).count() == 2
+    assert sweeping.list_unconfirmed(FILES).count() == 2
 
-    assert (sweeping.remove_unconfirmed(FILES), sweeping.remove_unconfirmed(FILES)) == (2, 0)
+    assert (sweeping.delete_unconfirmed(FILES), sweeping.delete_unconfirmed(FILES)) == (2, 0)
 
     assert list(MediaFile.objects.all()) == [young]
     assert storage.head(young.r2_key)
@@ -66,7 +66,7 @@ def test_what_was_confirmed_or_refused_stays(
     for media in (ready(), refused):
         age(media, 2 * kept)
 
-    assert sweeping.remove_unconfirmed(FILES) == 0
+    assert sweeping.delete_unconfirmed(FILES) == 0
     assert MediaFile.objects.count() == 2
 
 
@@ -80,7 +80,7 @@ def test_a_round_has_an_end(
     for _ in range(3):
         age(uploaded(b"x"), kept)
 
-    assert [sweeping.remove_unconfirmed(FILES) for _ in range(3)] == [2, 1, 0]
+    assert [sweeping.delete_unconfirmed(FILES) for _ in range(3)] == [2, 1, 0]
 
 
 def test_with_the_storage_away_the_rows_wait(
@@ -92,7 +92,7 @@ def test_with_the_storage_away_the_rows_wait(
     age(uploaded(b"x"), kept)
     use_s3("http://127.0.0.1:9")
 
-    assert sweeping.remove_unconfirmed(FILES) == 0
+    assert sweeping.delete_unconfirmed(FILES) == 0
     assert MediaFile.objects.count() == 1
 
 
@@ -104,7 +104,7 @@ def test_what_another_holds_is_left_to_it(
     removed: list[int] = []
 
     def sweep() -> None:
-        removed.append(sweeping.remove_unconfirmed(FILES))
+        removed.append(sweeping.delete_unconfirmed(FILES))
         connections.close_all()
 
     with transaction.atomic():
@@ -123,7 +123,7 @@ def test_a_confirm_in_time_saves_the_upload(
 
     confirm_upload(user_id=media.user_id, project_id=media.project_id, media_id=media.pk, plan=None)
 
-    assert sweeping.remove_unconfirmed(FILES) == 0
+    assert sweeping.delete_unconfirmed(FILES) == 0
     assert filesystem_storage.head(media.r2_key)
 
 
@@ -139,7 +139,7 @@ def test_half_files_go_once_nobody_writes_to_them(
         os.utime(folder / name, (time.time() - seconds,) * 2)
     assert sweeping.count_unfinished() == 1
 
-    assert (sweeping.remove_unfinished(), sweeping.remove_unfinished()) == (1, 0)
+    assert (sweeping.delete_unfinished(), sweeping.delete_unfinished()) == (1, 0)
 
     assert [path.name for path in folder.iterdir()] == ["tmpyoung_1"]
     assert not filesystem_storage.remove_unfinished("tmpold_1")
@@ -147,4 +147,4 @@ def test_half_files_go_once_nobody_writes_to_them(
 
 @pytest.mark.django_db
 def test_s3_has_no_half_files(s3_storage: PresignedS3Storage) -> None:
-    assert (sweeping.count_unfinished(), sweeping.remove_unfinished()) == (0, 0)
+    assert (sweeping.count_unfinished(), sweeping.delete_unfinished()) == (0, 0)

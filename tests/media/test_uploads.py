@@ -445,7 +445,7 @@ def test_eight_confirm_at_once_and_one_check_is_made(
 
     def check() -> None:
         start.wait()
-        checking.run(FILES, media.pk)
+        checking.run_check(FILES, media.pk)
         connection.close()
 
     for work in (confirm, check):

@@ -91,7 +91,7 @@ def test_what_is_off_is_named(
 
 def test_what_is_just_being_written_is_not_off(storage: ObjectStorage) -> None:
     storage.write("users/1/jobs/2/3/result-0.mp4", b"abc", "video/mp4")
-    assert verification.verify().total == 0
+    assert verification.verify_storage().total == 0
 
 
 def test_an_object_costs_no_query_of_its_own(kept: Callable[..., MediaFile], user: User) -> None:
@@ -99,9 +99,9 @@ def test_an_object_costs_no_query_of_its_own(kept: Callable[..., MediaFile], use
     with CaptureQueriesContext(
         connection,
     ) as few:
-        verification.verify()
+        verification.verify_storage()
     for _ in range(10):
         kept(user)
     with CaptureQueriesContext(connection) as many:
-        verification.verify()
+        verification.verify_storage()
     assert len(many) == len(few)

@@ -13,7 +13,7 @@ from modal_proto import api_pb2
 from gpu_tasks.runtime import overrides
 from gpu_tasks.runtime.contract import Contract, GpuClass, rented_limit
 from gpu_tasks.runtime.engine import contracts
-from gpu_tasks.runtime.weights import BY_BRANCH, pinned
+from gpu_tasks.runtime.weights import BY_BRANCH, parse_pin
 from tests.modal_peer.book import Book
 from tests.modal_peer.serving import serving
 
@@ -38,8 +38,8 @@ def differences(book: Book) -> Iterator[str]:
     for name in sorted(set(contracts()) ^ (set(book.deployed) - OTHERS)):
         yield f"{name}: {'not deployed' if name in contracts() else 'without a contract'}"
     for name in book.deployed:
-        if (handed_on := _handed_on(book.deployed[name], book)) != overrides.handed_on():
-            yield f"{name}: what is set is {handed_on!r}, not {overrides.handed_on()!r}"
+        if (handed_on := _handed_on(book.deployed[name], book)) != overrides.list_variables():
+            yield f"{name}: what is set is {handed_on!r}, not {overrides.list_variables()!r}"
     for name, contract in contracts().items():
         if name in book.deployed:
             function = book.deployed[name]
@@ -72,7 +72,7 @@ def _compared(
     commands = " ".join(_commands(book, function.image_id))
     yield "image", True, lock in commands
     for model in set(contract.models.values()) - BY_BRANCH:
-        yield f"revision of {model}", 40, len(pinned(model)[1])
+        yield f"revision of {model}", 40, len(parse_pin(model)[1])
 
 
 def _handed_on(function: api_pb2.Function, book: Book) -> dict[str, str]:
@@ -100,7 +100,7 @@ def main() -> int:
     if not found:
         names = ", ".join(sorted(contracts()))
         print(f"The Modal app has what the contracts say: {names}.")  # noqa: T201
-        for name, value in overrides.handed_on().items():
+        for name, value in overrides.list_variables().items():
             print(f"Set beside them: {name}={value}")  # noqa: T201
     return 1 if found else 0
 

@@ -22,7 +22,7 @@ from jobs.partners.consumer import Consumer
 from jobs.partners.models import Partner, PartnerRequest, State
 from jobs.states import FINALIZE, AttemptState
 from media import checking, results
-from media.imports import work
+from media.imports import worker
 from media.kinds import FILES
 from media.models import MediaFile, MediaImport, MediaStatus
 from media.provenance.source_types import TRANSCODED
@@ -158,9 +158,9 @@ def workers(
 def work_on() -> None:
     """A turn of all workers."""
     for waiting in MediaImport.objects.filter(holder=None, due_at__isnull=False):
-        work.run(waiting.pk)
+        worker.run_import(waiting.pk)
     for media in MediaFile.objects.filter(status=MediaStatus.CHECKING):
-        checking.run(FILES, media.pk)
+        checking.run_check(FILES, media.pk)
     for job in Job.objects.filter(status="pending"):
         end(job)
 
@@ -182,10 +182,10 @@ def _compressed(job: Job) -> dict[str, Any]:
     key = f"users/{job.user_id}/jobs/{job.pk}/{uuid.uuid4()}/result-0.mp4"
     object_storage().write(key, samples.video(), "video/mp4")
     said = Statement(TRANSCODED, None, "draft", "ffmpeg")
-    made = results.Made(key=key, content_type="video/mp4", name="film.mp4", statement=said)
-    found = results.inspected(job_id=job.pk, place=0, made=made)
+    made = results.WrittenFile(key=key, content_type="video/mp4", name="film.mp4", statement=said)
+    found = results.inspect_result(job_id=job.pk, place=0, made=made)
     origin = {"media_ids": [str(media_id) for media_id in job.media_ids]}
-    results.store(user_id=job.user_id, project_id=None, files=[found], origin=origin)
+    results.store_results(user_id=job.user_id, project_id=None, files=[found], origin=origin)
     return {"media": [found]}
 
 

@@ -56,7 +56,7 @@ def dead() -> str:
     if not child:
         os._exit(0)
     os.waitpid(child, 0)
-    return liveness.name_of(os.getpid(), "dead", child)
+    return liveness.build_process_name(os.getpid(), "dead", child)
 
 
 def bury(consumer: Consumer, dead: str) -> None:
@@ -133,8 +133,8 @@ def test_who_was_only_slow_changes_nothing_of_what_another_has_done(
     consumer.round()
     workers()
     hurry()
-    (row,) = steps.due(partner)
-    slow = steps._claim(steps.due(partner), row.pk)
+    (row,) = steps.list_due(partner)
+    slow = steps._claim(steps.list_due(partner), row.pk)
     assert slow is not None
     PartnerRequest.objects.update(due_at="2000-01-01T00:00:00Z")
     consumer.round()

@@ -16,7 +16,7 @@ GOOD: dict[str, Any] = {"video_id": "v1", "video_url": "https://cdn.example/film
 
 def read(value: Any, kind: Kind = Kind.TRANSCRIBE, limit: int = LIMIT) -> messages.Transcribe:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return messages.read(kind, raw, max_bytes=limit)
+    return messages.parse_message(kind, raw, max_bytes=limit)
 
 
 def reason(value: Any, **given: Any) -> str:
@@ -117,7 +117,7 @@ def test_what_is_no_target_is_refused(target):
 
 
 def test_a_transcript_goes_out_in_seconds_and_with_its_own_language():
-    made = messages.written(messages.Transcribed.of("v1", TRANSCRIPT))
+    made = messages.dump_message(messages.Transcribed.of("v1", TRANSCRIPT))
     assert json.loads(made) == {
         "video_id": "v1",
         "transcription": {

@@ -298,7 +298,7 @@ def test_the_reason_is_kept_for_a_month(platform: Platform, consumer: Consumer):
     consumer.round()
     first = DeadLetter.objects.order_by("created_at").values("pk")[:1]
     DeadLetter.objects.filter(pk__in=first).update(created_at=Now() - dead_letters.KEPT)
-    assert dead_letters.remove_old() == 1
+    assert dead_letters.delete_old() == 1
     assert DeadLetter.objects.get().size_bytes == len(b"fresh")
 
 

@@ -274,7 +274,7 @@ def test_others_are_not_told_whether_it_changed(
 
 
 def test_the_answers_are_shaped_as_the_schema_says(api: APIClient, project: Project) -> None:
-    transcript.merge(
+    transcript.merge_transcript(
         project_id=project.pk,
         user_id=project.user_id,
         media_file_id=uuid.uuid4(),

@@ -89,7 +89,7 @@ def made(answer: Any) -> Project:
 
 
 def of(project: Project) -> dict[str, Any]:
-    return edl.read(project_id=project.pk, user_id=project.user_id)
+    return edl.read_edl(project_id=project.pk, user_id=project.user_id)
 
 
 def test_a_copy_has_all_of_it_and_a_history_of_its_own(

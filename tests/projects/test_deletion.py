@@ -84,7 +84,7 @@ def test_another_project_stays(
 def test_open_work_is_ended_first_outside_the_transaction(
     project: Project, hook_calls: list[tuple[uuid.UUID, bool, bool]]
 ) -> None:
-    deletion.delete(user_id=project.user_id, project_id=project.pk)
+    deletion.delete_project(user_id=project.user_id, project_id=project.pk)
 
     assert hook_calls == [(project.pk, True, False)]
 
@@ -95,7 +95,7 @@ def test_no_work_of_another_user_is_ended(
     hook_calls: list[tuple[uuid.UUID, bool, bool]],
 ) -> None:
     with pytest.raises(NotFoundProblem):
-        deletion.delete(user_id=make_user().pk, project_id=project.pk)
+        deletion.delete_project(user_id=make_user().pk, project_id=project.pk)
 
     assert hook_calls == []
 
@@ -106,7 +106,7 @@ def test_media_that_come_in_between_go_too(
     project: Project, hook_calls: list[tuple[uuid.UUID, bool, bool]], moment: str
 ) -> None:
     with just_before(moment, lambda: len(hook_calls) == 1 and in_thread(add_media, project)):
-        deletion.delete(user_id=project.user_id, project_id=project.pk)
+        deletion.delete_project(user_id=project.user_id, project_id=project.pk)
 
     assert len(hook_calls) == 2
     assert not Project.objects.filter(pk=project.pk).exists()
@@ -162,12 +162,12 @@ def test_what_a_request_has_no_time_for_is_gone_on_with(
     assert api.get("/projects").json()["projects"] == []
     assert api.delete(f"/projects/{project.pk}").status_code == 404
     assert Project.with_deleted.filter(pk=project.pk).exists()
-    assert deletion.go_on() == 0  # its request may not have ended
+    assert deletion.continue_deletions() == 0  # its request may not have ended
     Project.with_deleted.update(deleted_at=Now() - deletion.LEFT_AFTER)
     monkeypatch.setattr(deletion, "TURN_SECONDS", 0.0)
-    assert deletion.go_on() == 0
+    assert deletion.continue_deletions() == 0
     monkeypatch.setattr(deletion, "TURN_SECONDS", 60.0)
-    assert deletion.go_on() == 1
+    assert deletion.continue_deletions() == 1
     assert not Project.with_deleted.exists()
     assert not MediaFile.objects.exists()
     job.refresh_from_db()
@@ -190,7 +190,7 @@ def test_jobs_leave_some_at_a_time(project: Project, monkeypatch: pytest.MonkeyP
     for _ in range(5):
         make_job_of(project)
     with CaptureQueriesContext(connection) as captured:
-        deletion.delete(user_id=project.user_id, project_id=project.pk)
+        deletion.delete_project(user_id=project.user_id, project_id=project.pk)
     leaving = [each for each in captured if "SET project_id = NULL" in each["sql"]]
     assert len(leaving) == 4
     assert Job.objects.filter(project__isnull=True, status="cancelled").count() == 5

@@ -28,8 +28,8 @@ Stored = Callable[[Project], dict[str, Any]]
 
 def edit(project: Project, version: int, inverse: dict[str, Any], duration_ms: int = 0) -> int:
     key = {"project_id": project.pk, "user_id": project.user_id}
-    found = edl.find(**key, fields={"undo_stack.bytes": 1})
-    update, _ = history.recorded(history.Stacks(found["undo_stack"], []), inverse, "edit")
+    found = edl.find_document(**key, fields={"undo_stack.bytes": 1})
+    update, _ = history.record_step(history.Stacks(found["undo_stack"], []), inverse, "edit")
     update["$set"]["settings.duration_ms"] = duration_ms
     return edl.compare_and_set(**key, expected_version=version, update=update)
 
@@ -66,7 +66,7 @@ def test_a_blank_document_has_the_shape_of_the_founding_schema(
 def test_reading_shows_depths_instead_of_stacks(project: Project) -> None:
     edit(project, 1, {"kind": "a"})
 
-    document = edl.read(project_id=project.pk, user_id=project.user_id)
+    document = edl.read_edl(project_id=project.pk, user_id=project.user_id)
 
     assert set(document) == {*edl.CONTENT, "undo_depth", "redo_depth"}
     assert (document["undo_depth"], document["redo_depth"]) == (1, 0)
@@ -84,7 +84,7 @@ def test_a_missing_document_is_made_on_first_use(
 ) -> None:
     never_had_a_timeline(project, edls)
 
-    document = edl.read(project_id=project.pk, user_id=project.user_id)
+    document = edl.read_edl(project_id=project.pk, user_id=project.user_id)
 
     project.refresh_from_db()
     assert document["version"] == 1
@@ -97,7 +97,7 @@ def test_another_users_document_is_neither_read_nor_made(
     stranger = make_user()
 
     with pytest.raises(NotFoundProblem):
-        edl.read(project_id=project.pk, user_id=stranger.pk)
+        edl.read_edl(project_id=project.pk, user_id=stranger.pk)
 
     assert edls.count_documents({"project_id": str(project.pk)}) == 1
 
@@ -114,7 +114,7 @@ def test_another_users_document_is_not_changed_or_deleted(
             expected_version=1,
             update={"$set": {"tracks": []}},
         )
-    edl.delete(project_id=project.pk, user_id=stranger.pk)
+    edl.delete_document(project_id=project.pk, user_id=stranger.pk)
 
     assert stored(project)["version"] == 1
 
@@ -166,7 +166,7 @@ def test_the_undo_stack_forgets_its_oldest_step_past_its_bytes(
     edit(project, 1, inverse_of(half))
     edit(project, 2, inverse_of(MAX_STACK_BYTES - half + excess))
 
-    document = edl.read(project_id=project.pk, user_id=project.user_id)
+    document = edl.read_edl(project_id=project.pk, user_id=project.user_id)
     assert document["undo_depth"] == depth
 
 
@@ -210,4 +210,4 @@ def test_new_settings_make_a_missing_document(
 
 def test_a_project_without_a_row_has_no_document(user: User) -> None:
     with pytest.raises(NotFoundProblem):
-        edl.read(project_id=uuid.uuid4(), user_id=user.pk)
+        edl.read_edl(project_id=uuid.uuid4(), user_id=user.pk)

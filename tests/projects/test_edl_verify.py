@@ -83,11 +83,11 @@ def test_each_disagreement_is_found_once(
     monkeypatch.setattr(
         verification, "check_page", lambda after, report: pages(after, report, size=size)
     )
-    assert verification.verify().total == 0
+    assert verification.verify_timelines().total == 0
     broken = projects[3]
     break_it(broken, edls)
 
-    report = verification.verify()
+    report = verification.verify_timelines()
 
     assert [(each.rule, each.project_id) for each in report.findings] == [(rule, str(broken.pk))]
     assert report.total == report.broken[rule] == 1
@@ -102,7 +102,7 @@ def test_what_comes_and_goes_is_no_finding(projects: list[Project], edls: Edls, 
     lose(blank, edls)
     Project.objects.filter(pk=young.pk).delete()
 
-    assert verification.verify().findings == []
+    assert verification.verify_timelines().findings == []
 
 
 def test_versions_that_are_seen_are_noted(projects: list[Project], edls: Edls) -> None:
@@ -110,7 +110,7 @@ def test_versions_that_are_seen_are_noted(projects: list[Project], edls: Edls) -
     Project.objects.update(edl_id=None, edl_version=None)
     edls.update_one({"project_id": str(projects[0].pk)}, {"$set": {"version": 9}})
 
-    verification.verify()
+    verification.verify_timelines()
 
     assert all(project.had_timeline for project in Project.objects.all())
     assert Project.objects.get(pk=projects[0].pk).edl_version == 9
@@ -119,7 +119,7 @@ def test_versions_that_are_seen_are_noted(projects: list[Project], edls: Edls) -
 def test_findings_beyond_the_limit_are_counted(projects: list[Project], edls: Edls) -> None:
     edls.delete_many({})
 
-    report = verification.verify(limit=2)
+    report = verification.verify_timelines(limit=2)
 
     assert (report.total, len(report.findings)) == (7, 2)
 
@@ -191,7 +191,7 @@ class TestRunningAudit:
     def test_it_finds_what_is_off_and_when_it_is_mended(
         self, projects: list[Project], edls: Edls, caplog: pytest.LogCaptureFixture
     ) -> None:
-        assert timeline_audit.latest() is None
+        assert timeline_audit.read_status() is None
         assert self.audit() == 1
         document = edls.find_one({"project_id": str(projects[0].pk)})
         assert document is not None
@@ -219,7 +219,7 @@ class TestRunningAudit:
         found = []
         for _ in range(4):
             self.audit()
-            standing = timeline_audit.latest()
+            standing = timeline_audit.read_status()
             assert standing is not None
             found.append(standing.broken["timeline_missing"])
         assert (found[0], found[-1]) == (0, 1)
@@ -228,7 +228,7 @@ class TestRunningAudit:
     def test_it_waits_for_mongodb(self, caplog: pytest.LogCaptureFixture) -> None:
         assert self.audit() == 0
         assert "timelines cannot be audited" in caplog.text
-        assert timeline_audit.latest() is None
+        assert timeline_audit.read_status() is None
 
 
 def test_a_report_names_no_more_than_it_is_told() -> None:

@@ -109,7 +109,7 @@ def test_a_render_is_refused_and_costs_nothing(
 
 def test_a_transcript_waits_for_its_timeline(lost: Project, edls: Edls) -> None:
     with pytest.raises(edl.TimelineMissingProblem):
-        transcript.merge(
+        transcript.merge_transcript(
             project_id=lost.pk,
             user_id=lost.user_id,
             media_file_id=uuid.uuid4(),

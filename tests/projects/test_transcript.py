@@ -61,7 +61,7 @@ def merge(
     job: uuid.UUID | None = None,
     language: str | None = None,
 ) -> int:
-    return transcript.merge(
+    return transcript.merge_transcript(
         project_id=project.pk,
         user_id=project.user_id,
         media_file_id=media,
@@ -120,12 +120,12 @@ def test_only_the_same_medias_segments_are_replaced_in_their_place(
 def test_a_merge_is_no_step_and_forgets_none(project: Project, stored: Stored) -> None:
     key = {"project_id": project.pk, "user_id": project.user_id}
     for name in ("Picture", "Sound"):
-        editing.operate(
+        editing.apply_operations(
             **key,
             versions=None,
             operations=parsed({"op": "add_track", "type": "video", "name": name}),
         )
-    editing.undo(**key)
+    editing.undo_edit(**key)
     before = stored(project)
 
     merge(project, uuid.uuid4(), said("a1"))
@@ -134,9 +134,9 @@ def test_a_merge_is_no_step_and_forgets_none(project: Project, stored: Stored) -
     assert after["version"] == before["version"] + 1
     assert after["undo_stack"] == before["undo_stack"]
     assert after["redo_stack"] == before["redo_stack"]
-    editing.redo(**key)
-    editing.undo(**key)
-    editing.undo(**key)
+    editing.redo_edit(**key)
+    editing.undo_edit(**key)
+    editing.undo_edit(**key)
     assert texts_of(stored(project)) == ["a1"]
 
 
@@ -148,7 +148,7 @@ def test_steps_of_before_deliveries_were_none_end_what_can_be_undone(
     edls.update_one({"project_id": str(project.pk)}, {"$set": {"undo_stack": [step]}})
 
     with pytest.raises(editing.NothingToUndoProblem):
-        editing.undo(**key)
+        editing.undo_edit(**key)
     merge(project, uuid.uuid4(), said("a1"))
 
     assert stored(project)["undo_stack"] == []
@@ -209,7 +209,7 @@ def test_a_missing_document_is_made_once_by_many_threads(
 def test_a_project_that_is_gone_takes_no_transcript(
     project: Project, edls: Collection[dict[str, Any]]
 ) -> None:
-    edl.delete(project_id=project.pk, user_id=project.user_id)
+    edl.delete_document(project_id=project.pk, user_id=project.user_id)
     Project.objects.filter(pk=project.pk).delete()
 
     with pytest.raises(NotFoundProblem):
@@ -263,22 +263,22 @@ def test_what_has_no_room_beside_a_delivery_can_no_longer_be_undone(
     emptied: list[patching.Operation] = [
         {"op": "replace", "path": "/transcript/segments", "value": []}
     ]
-    editing.patch(**key, versions=None, operations=emptied)
-    editing.operate(
+    editing.patch_edl(**key, versions=None, operations=emptied)
+    editing.apply_operations(
         **key, versions=None, operations=parsed({"op": "add_track", "type": "video", "name": "P"})
     )
 
     merge(project, uuid.uuid4(), words_30_000)
 
     assert len(stored(project)["undo_stack"]) == 1
-    editing.undo(**key)
+    editing.undo_edit(**key)
     document = stored(project)
     assert document["tracks"] == []
     assert len(document["transcript"]["segments"]) == 300
     assert document["transcript_bytes"] == len(bson.encode(document["transcript"]))
     assert len(bson.encode(document)) < 16 * 1024**2
     with pytest.raises(editing.NothingToUndoProblem):
-        editing.undo(**key)
+        editing.undo_edit(**key)
 
 
 def test_the_language_is_kept_with_what_was_said_in_it(
@@ -301,7 +301,7 @@ def test_the_language_is_kept_with_what_was_said_in_it(
 def test_reading_gives_the_transcript_with_its_version(project: Project) -> None:
     merge(project, uuid.uuid4(), said("a1"))
 
-    found = transcript.read(project_id=project.pk, user_id=project.user_id)
+    found = transcript.read_transcript(project_id=project.pk, user_id=project.user_id)
 
     assert set(found) == {"version", "generated_at", "segments"}
     assert found["version"] == 2

@@ -267,7 +267,7 @@ def test_shares_are_no_more_than_the_whole_and_never_nothing(processes: int) -> 
 def test_cores_are_those_of_the_container(tmp_path: Path, said: str, found: int | None) -> None:
     (file := tmp_path / "cpu.max").write_text(said)
     here = len(os.sched_getaffinity(0))
-    assert cores.available(file) == (here if found is None else min(found, here))
+    assert cores.count_cores(file) == (here if found is None else min(found, here))
 
 
 def test_cores_are_those_that_it_may_run_on() -> None:

@@ -28,7 +28,7 @@ def test_a_record_comes_back_with_its_defaults() -> None:
 def test_apaches_reader_understands_what_follows_the_fingerprint() -> None:
     record = failed()
     encoded = encoder()(record)
-    schema = parse(json.dumps(schemas.whole("jobs.failed")))
+    schema = parse(json.dumps(schemas.whole_schema("jobs.failed")))
     assert encoded[:10] == MARK + schema.fingerprint("CRC-64-AVRO")
     read = DatumReader(schema).read(BinaryDecoder(BytesIO(encoded[10:])))
     assert read.items() >= record.value.items()
@@ -89,7 +89,7 @@ def test_the_largest_record_is_read_and_one_byte_more_is_not() -> None:
 def beginnings() -> Iterator[bytes]:
     yield b""
     for stream in ("jobs.failed", "jobs.completed", "jobs.compression", "analytics.events"):
-        yield MARK + schemas.fingerprint_of(schemas.whole(stream))
+        yield MARK + schemas.fingerprint_of(schemas.whole_schema(stream))
 
 
 @given(st.sampled_from(list(beginnings())), st.binary(max_size=200))

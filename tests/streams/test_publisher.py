@@ -170,7 +170,7 @@ class TestOneOfSeveral:
     def test_a_dead_ones_ends_at_once(self, make_publisher, job, read):
         ended = subprocess.Popen(["true"])
         ended.wait()
-        rounds(make_publisher(holder=liveness.name_of("streams", ended.pid)))
+        rounds(make_publisher(holder=liveness.build_process_name("streams", ended.pid)))
         say(job, "requested")
         rounds(make_publisher(holder="the second"))
         assert seqs(read) == [1]
@@ -358,7 +358,7 @@ class TestALogThatWasSetBack:
     def test_nothing_is_published_until_the_epoch_begins(self, ahead, publisher, read, caplog):
         rounds(publisher)
         assert seqs(read) == [1, 2, 3]
-        assert epochs.readers_ahead()["streams"] == {"seen": 3, "end": 1}
+        assert epochs.list_readers_ahead()["streams"] == {"seen": 3, "end": 1}
         assert "run `manage.py events_new_epoch`" in caplog.text
 
         call_command("events_new_epoch")
@@ -366,21 +366,21 @@ class TestALogThatWasSetBack:
         rounds(publisher)
 
         assert seqs(read) == [1, 2, 3, 2, log.last_position()]
-        assert epochs.readers_ahead() == {}
+        assert epochs.list_readers_ahead() == {}
 
     def test_a_cursor_beyond_the_log_goes_back_to_its_end(self, publisher, read, job):
         say(job, "requested")
         EventCursor.objects.create(name=cursor.NAME, position=9)
         rounds(publisher)
         assert position() == 1
-        assert epochs.readers_ahead() == {"streams": {"seen": 9, "end": 1}}
+        assert epochs.list_readers_ahead() == {"streams": {"seen": 9, "end": 1}}
         say(job, "started")
         rounds(publisher)
         assert seqs(read) == [1, 2]
 
     def test_the_epoch_begins_beyond_what_the_sink_has(self, publisher, store, job):
         say(job, "requested")
-        seen = 7 * epochs.start().first_position
+        seen = 7 * epochs.start_epoch().first_position
         store.set(POSITION, seen)
 
         call_command("events_new_epoch")

@@ -18,7 +18,7 @@ from jobs.errors import JobError
 from jobs.events import log
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Job
 from jobs.states import AttemptState
 from jobs.streams import contents, schemas
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.django_db
 def rows_of(job: Job) -> list[Row]:
     """Its events, as the publisher reads them."""
     number_all()
-    return [row for row in log.tail(position=0, limit=1000) if row[2] == job.pk]
+    return [row for row in log.list_events_of_all(position=0, limit=1000) if row[2] == job.pk]
 
 
 def told(job: Job) -> dict[str, dict[str, Any]]:
@@ -144,7 +144,7 @@ class TestReading:
         for job in jobs:
             bring_to(job, AttemptState.COMPLETED)
         number_all()
-        rows = log.tail(position=0, limit=1000)
+        rows = log.list_events_of_all(position=0, limit=1000)
         with CaptureQueriesContext(connection) as queries:
             records = records_of(rows)
         assert len(records) == 2 * 3 * 3
@@ -211,8 +211,8 @@ def of_older_release(job: Job, **values: Any) -> dict[str, dict[str, Any]]:
 class TestParameters:
     @pytest.mark.parametrize("slug", FEATURES)
     def test_a_stream_has_each_parameter_of_its_feature(self, slug: str) -> None:
-        feature = feature_of(slug.replace("-", "_"))
-        fields = {one["name"]: one for one in schemas.whole(f"jobs.{slug}")["fields"]}
+        feature = get_feature(slug.replace("-", "_"))
+        fields = {one["name"]: one for one in schemas.whole_schema(f"jobs.{slug}")["fields"]}
         for name, parameter in declared(feature).items():
             if isinstance(parameter, MediaField):
                 assert fields[f"{name.removesuffix('_id')}_url"]["type"] == "string"
@@ -343,5 +343,5 @@ def message(**values: Any) -> bytes:
 
 def test_every_stream_but_progress_can_be_told_apart_from_doubles() -> None:
     for stream in STREAMS:
-        names = {field["name"] for field in schemas.whole(stream)["fields"]}
+        names = {field["name"] for field in schemas.whole_schema(stream)["fields"]}
         assert "seq" in names or stream == "jobs.progress"

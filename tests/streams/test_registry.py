@@ -35,7 +35,7 @@ def registry() -> Iterator[Registry]:
 
 def schema_of_failed(**changes: object) -> str:
     """As it is registered; with ``changes`` as another would be."""
-    return json.dumps(schemas.whole("jobs.failed") | changes)
+    return json.dumps(schemas.whole_schema("jobs.failed") | changes)
 
 
 class TestWriting:
@@ -76,7 +76,7 @@ class TestWriting:
         assert encode(failed())[:5] == b"\x00\x00\x00\x00\x01"
 
     def test_a_schema_that_breaks_readers_is_not_registered(self, registry: Registry) -> None:
-        broken = [*schemas.whole("jobs.failed")["fields"]]
+        broken = [*schemas.whole_schema("jobs.failed")["fields"]]
         broken[0] = broken[0] | {"type": "long"}
         registry.add(SUBJECT, schema_of_failed(fields=broken))
         with pytest.raises(RegistryError, match=r"incompatible \(HTTP 409\)"):
@@ -135,7 +135,7 @@ class TestReading:
             decode(b"\x00\x00\x00\x00\x01rest")
 
     def test_a_newer_schema_of_ours(self, registry: Registry) -> None:
-        fields = [*schemas.whole("jobs.failed")["fields"]]
+        fields = [*schemas.whole_schema("jobs.failed")["fields"]]
         fields.append({"name": "hint", "type": "string", "default": ""})
         registry.add(SUBJECT, schema_of_failed(fields=fields))
         with pytest.raises(UnreadableRecordError, match=r"JobFailed \(1\), is newer than this"):

@@ -60,7 +60,7 @@ class TestSchemas:
     @pytest.mark.parametrize("stream", FOUNDING)
     def test_founding_fields_stand_as_they_were(self, stream: str) -> None:
         founding = json.loads((schemas.RELEASED / f"{stream}.avsc").read_text())
-        today = schemas.whole(stream)
+        today = schemas.whole_schema(stream)
         assert {name: today[name] for name in ("namespace", "type", "name")} == {
             name: founding[name] for name in ("namespace", "type", "name")
         }
@@ -70,8 +70,8 @@ class TestSchemas:
 
     @pytest.mark.parametrize("stream", sorted(STREAMS))
     def test_each_is_one_for_apaches_avro_with_the_same_fingerprint(self, stream: str) -> None:
-        parsed = avro.schema.parse(json.dumps(schemas.whole(stream)))
-        fingerprint = schemas.fingerprint_of(schemas.whole(stream))
+        parsed = avro.schema.parse(json.dumps(schemas.whole_schema(stream)))
+        fingerprint = schemas.fingerprint_of(schemas.whole_schema(stream))
         assert parsed.fingerprint("CRC-64-AVRO") == fingerprint
 
     @pytest.mark.parametrize("stream", sorted(STREAMS))
@@ -80,7 +80,9 @@ class TestSchemas:
         released = schemas.read_folder(schemas.RELEASED).get(stream)
         if released is not None:
             known = {field["name"] for field in released["fields"]}
-            added = [one for one in schemas.whole(stream)["fields"] if one["name"] not in known]
+            added = [
+                one for one in schemas.whole_schema(stream)["fields"] if one["name"] not in known
+            ]
             assert added
             assert all("default" in field for field in added)
 
@@ -88,7 +90,7 @@ class TestSchemas:
         call_command("export_schemas", str(tmp_path / "new"), stdout=StringIO())
         written = schemas.read_folder(tmp_path / "new")
         assert set(written) == set(STREAMS)
-        assert written["jobs.completed"] == schemas.whole("jobs.completed")
+        assert written["jobs.completed"] == schemas.whole_schema("jobs.completed")
         avro.schema.parse((tmp_path / "new" / "jobs.failed.avsc").read_text())
 
 
@@ -135,7 +137,7 @@ class TestCompatibility:
         fields = {field["name"]: field for field in released["fields"]}
         change(fields)
         path.write_text(json.dumps(released | {"fields": list(fields.values())}))
-        found = compatibility.complaints(tmp_path)
+        found = compatibility.find_incompatibilities(tmp_path)
         assert [line[: len(why)] for line in found] == [why] if why else found == []
 
     def test_a_stream_that_is_gone_is_named(self, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 from accounts.models import User
 from jobs.events.numbering import number_events
 from jobs.models import Event, Job
-from jobs.webhooks import deliveries, endpoints, leasing, sending, verification
-from jobs.webhooks.addresses import policy
+from jobs.webhooks import claims, deliveries, endpoints, sending, verification
+from jobs.webhooks.addresses import webhook_policy
 from jobs.webhooks.models import WebhookEndpoint
 from tests.webhooks.receiver import Receiver
 
@@ -29,7 +29,7 @@ def make_endpoint(user: User, receiver: Receiver) -> Callable[..., WebhookEndpoi
         owner: User = user, url: str | None = None, verified: bool = True, **given: Any
     ) -> WebhookEndpoint:
         wanted: dict[str, Any] = {"events": [], "description": "", "enabled": True, **given}
-        endpoint = endpoints.create(user_id=owner.pk, url=url or receiver.url(), **wanted)
+        endpoint = endpoints.create_endpoint(user_id=owner.pk, url=url or receiver.url(), **wanted)
         if verified:
             verification.mark_verified(endpoint_id=endpoint.pk, url=endpoint.url or "")
             endpoint.refresh_from_db()
@@ -58,19 +58,19 @@ def happen(db: None) -> Callable[..., None]:
 
 
 def hand_out_all() -> None:
-    deliveries.hand_out()  # as above
-    while deliveries.hand_out():
+    deliveries.fan_out_events()  # as above
+    while deliveries.fan_out_events():
         pass
 
 
 def deliver(limit: int = 100) -> int:
     """What is due now, once; returns how many."""
-    claimed = leasing.claim(holder=HOLDER, limit=limit)
-    leasing.finish(asyncio.run(_send(claimed)), holder=HOLDER)
+    claimed = claims.claim(holder=HOLDER, limit=limit)
+    claims.finish(asyncio.run(_send(claimed)), holder=HOLDER)
     return len(claimed)
 
 
-async def _send(claimed: list[leasing.Claimed]) -> list[leasing.Tried]:
-    async with sending.session(policy()) as http:
-        tries = [sending.attempt(http, policy(), one) for one in claimed]
+async def _send(claimed: list[claims.Claimed]) -> list[claims.Tried]:
+    async with sending.session(webhook_policy()) as http:
+        tries = [sending.attempt(http, webhook_policy(), one) for one in claimed]
         return list(zip(claimed, await asyncio.gather(*tries), strict=True))

@@ -17,7 +17,7 @@ from auteur import encryption, liveness
 from jobs import sql
 from jobs.events import epochs, log
 from jobs.models import EventCursor, UserEvent
-from jobs.webhooks import deliveries, endpoints, leasing, retrying, secrets, sending
+from jobs.webhooks import claims, deliveries, endpoints, retrying, secrets, sending
 from jobs.webhooks.models import (
     DeliveryState,
     WebhookDelivery,
@@ -56,7 +56,7 @@ class TestEvents:
         happen(make_job(), "started")
         assert deliver() == 2
         sent = sorted((one.event for one in receiver.received), key=lambda event: event["seq"])
-        assert sent == log.events_after(user_id=user.pk, after=0)
+        assert sent == log.list_events(user_id=user.pk, after=0)
         for one in receiver.received:
             Webhook(secrets.shown(endpoint.secret)).verify(one.body, one.headers)
             assert one.headers["content-type"] == "application/json"
@@ -99,7 +99,7 @@ class TestEvents:
         before = {one.headers["webhook-id"]: one.event["seq"] for one in receiver.received}
         assert sorted(before.values()) == [1, 2]
         set_back(1)
-        epoch = epochs.start()
+        epoch = epochs.start_epoch()
         receiver.received.clear()
 
         happen(job, "requeued")
@@ -115,7 +115,7 @@ class TestEvents:
         happen(make_job())
         EventCursor.objects.filter(name=deliveries.CURSOR).update(position=9)
         hand_out_all()
-        assert epochs.readers_ahead() == {"webhooks": {"seen": 9, "end": 1}}
+        assert epochs.list_readers_ahead() == {"webhooks": {"seen": 9, "end": 1}}
         happen(make_job())
         assert deliver() == 2
 
@@ -317,7 +317,7 @@ class TestDisabling:
 class TestSecrets:
     def test_both_sign_while_one_is_rotated(self, endpoint, receiver, make_job, happen):
         before = secrets.shown(endpoint.secret)
-        after = secrets.shown(endpoints.rotate(endpoint).secret)
+        after = secrets.shown(endpoints.rotate_secret(endpoint).secret)
         happen(make_job())
         deliver()
         [one] = receiver.received
@@ -359,30 +359,30 @@ class TestLeases:
         self, endpoint, receiver, make_job, happen
     ):
         happen(make_job())
-        [first] = leasing.claim(holder="a", limit=10)
-        assert leasing.claim(holder="b", limit=10) == []
+        [first] = claims.claim(holder="a", limit=10)
+        assert claims.claim(holder="b", limit=10) == []
         due_now()
-        [second] = leasing.claim(holder="b", limit=10)
+        [second] = claims.claim(holder="b", limit=10)
         assert (first.id, first.tries, second.tries) == (second.id, 1, 2)
-        assert leasing.finish([(first, leasing.Outcome(None))], holder="a") == 0
+        assert claims.finish([(first, claims.Outcome(None))], holder="a") == 0
         assert only().holder == "b"
-        assert leasing.finish([(second, leasing.Outcome(None, 200))], holder="b") == 1
+        assert claims.finish([(second, claims.Outcome(None, 200))], holder="b") == 1
         assert only().state == "succeeded"
 
     def test_what_is_given_back_was_no_try(self, endpoint, make_job, happen):
         happen(make_job())
-        leasing.claim(holder="a", limit=10)
-        assert leasing.release_own("b") == 0
-        assert leasing.release_own("a") == 1
+        claims.claim(holder="a", limit=10)
+        assert claims.release_own("b") == 0
+        assert claims.release_own("a") == 1
         assert (only().holder, only().tries) == (None, 0)
-        assert leasing.claim(holder="b", limit=10)
+        assert claims.claim(holder="b", limit=10)
 
     def test_what_a_dead_process_held_is_due_at_once(self, endpoint, make_job, happen):
         happen(make_job())
-        leasing.claim(holder=liveness.name_of(2**22 + 1), limit=10)
-        assert leasing.release_lost() == 1
-        leasing.claim(holder=liveness.process_name(), limit=10)
-        assert leasing.release_lost() == 0
+        claims.claim(holder=liveness.build_process_name(2**22 + 1), limit=10)
+        assert claims.release_lost() == 1
+        claims.claim(holder=liveness.process_name(), limit=10)
+        assert claims.release_lost() == 0
 
 
 class TestFairness:
@@ -393,21 +393,21 @@ class TestFairness:
         busy, quiet = make_endpoint(), make_endpoint(other)
         happen(make_job(), *["started"] * 20)
         happen(make_job(other))
-        claimed = leasing.claim(holder=HOLDER, limit=100)
+        claimed = claims.claim(holder=HOLDER, limit=100)
         lanes = [one.lane for one in claimed]
-        assert (lanes.count(busy.pk), lanes.count(quiet.pk)) == (leasing.LANE_AT_ONCE, 1)
-        leasing.release_own(HOLDER)
-        assert {one.lane for one in leasing.claim(holder=HOLDER, limit=2)} == {busy.pk, quiet.pk}
-        leasing.release_own(HOLDER)
-        places = {busy.pk: leasing.LANE_AT_ONCE - 1}
-        claimed = leasing.claim(holder=HOLDER, limit=100, busy=places)
+        assert (lanes.count(busy.pk), lanes.count(quiet.pk)) == (claims.LANE_AT_ONCE, 1)
+        claims.release_own(HOLDER)
+        assert {one.lane for one in claims.claim(holder=HOLDER, limit=2)} == {busy.pk, quiet.pk}
+        claims.release_own(HOLDER)
+        places = {busy.pk: claims.LANE_AT_ONCE - 1}
+        claimed = claims.claim(holder=HOLDER, limit=100, busy=places)
         assert [one.lane for one in claimed].count(busy.pk) == 1
 
     def test_slow_lanes_are_claimed_apart(self, make_endpoint, make_job, happen):
         slow, quick = make_endpoint(), make_endpoint()
         happen(make_job())
         for is_slow, lane in ((True, slow.pk), (False, quick.pk)):
-            claimed = leasing.claim(holder=HOLDER, limit=9, slow=[slow.pk], is_slow=is_slow)
+            claimed = claims.claim(holder=HOLDER, limit=9, slow=[slow.pk], is_slow=is_slow)
             assert [one.lane for one in claimed] == [lane]
 
     def test_users_come_before_queues(self, make_endpoint, make_user, make_job, happen, user):
@@ -416,20 +416,20 @@ class TestFairness:
         happen(make_job(), *["started"] * 6)
         quiet = make_endpoint(other)
         happen(make_job(other))
-        assert {one.owner_id for one in leasing.claim(holder=HOLDER, limit=2)} == {
+        assert {one.owner_id for one in claims.claim(holder=HOLDER, limit=2)} == {
             user.pk,
             other.pk,
         }
-        leasing.release_own(HOLDER)
-        under_way = {user.pk: leasing.OWNER_AT_ONCE - 1}
-        claimed = leasing.claim(holder=HOLDER, limit=100, busy_owners=under_way)
+        claims.release_own(HOLDER)
+        under_way = {user.pk: claims.OWNER_AT_ONCE - 1}
+        claimed = claims.claim(holder=HOLDER, limit=100, busy_owners=under_way)
         assert Counter(one.owner_id for one in claimed) == {user.pk: 1, other.pk: 1}
-        leasing.release_own(HOLDER)
-        claimed = leasing.claim(holder=HOLDER, limit=100)
+        claims.release_own(HOLDER)
+        claimed = claims.claim(holder=HOLDER, limit=100)
         lanes = Counter(one.lane for one in claimed)
         assert lanes.pop(quiet.pk) == 1
         assert lanes.keys() == {one.pk for one in many}
-        assert (lanes.total(), max(lanes.values())) == (leasing.OWNER_AT_ONCE, 4)
+        assert (lanes.total(), max(lanes.values())) == (claims.OWNER_AT_ONCE, 4)
 
     def test_a_queue_without_a_place_waits_in_front_of_those_that_had_one(
         self, make_endpoint, make_user, make_job, happen
@@ -439,7 +439,7 @@ class TestFairness:
             owner = make_user(balance=100)
             queues.append(make_endpoint(owner).pk)
             happen(make_job(owner), *["started"] * 4)
-        claimed = [leasing.claim(holder=HOLDER, limit=1)[0].lane for _ in range(3)]
+        claimed = [claims.claim(holder=HOLDER, limit=1)[0].lane for _ in range(3)]
         assert sorted(claimed) == sorted(queues)
 
     def test_a_queue_is_read_when_its_next_delivery_is_due(self, endpoint, make_job, happen):
@@ -449,12 +449,12 @@ class TestFairness:
         assert deliver() == 1
         assert WebhookQueue.objects.get().next_due_at > timezone.now()
         WebhookQueue.objects.update(next_due_at=timezone.now())  # as when the lease has ended
-        assert leasing.claim(holder=HOLDER, limit=9) == []
+        assert claims.claim(holder=HOLDER, limit=9) == []
         assert WebhookQueue.objects.get().next_due_at == later
         WebhookDelivery.objects.filter(seq=2).update(due_at=Now())
         assert deliver() == 1
         WebhookQueue.objects.update(next_due_at=timezone.now())
-        assert leasing.claim(holder=HOLDER, limit=9) == []
+        assert claims.claim(holder=HOLDER, limit=9) == []
         assert not WebhookQueue.objects.exists()
 
     def test_queues_that_are_not_due_are_not_read(self, endpoint, make_job, happen):
@@ -470,7 +470,7 @@ class TestFairness:
         assert WebhookQueue.objects.count() == 3000
         happen(make_job())
         before = rows_read()
-        assert [one.lane for one in leasing.claim(holder=HOLDER, limit=100)] == [endpoint.pk]
+        assert [one.lane for one in claims.claim(holder=HOLDER, limit=100)] == [endpoint.pk]
         assert rows_read() - before < 50
 
     @pytest.mark.django_db(transaction=True)
@@ -487,11 +487,11 @@ class TestFairness:
             wait_for_lock()
             WebhookQueue.objects.filter(pk=queue_id).delete()  # nothing waits in it, as far as seen
         writer.join()
-        assert len(leasing.claim(holder=HOLDER, limit=9)) == 1
+        assert len(claims.claim(holder=HOLDER, limit=9)) == 1
 
 
 def _ping_and_close(endpoint: WebhookEndpoint) -> None:
-    deliveries.ping(endpoint)
+    deliveries.create_ping(endpoint)
     connections.close_all()
 
 
@@ -527,8 +527,8 @@ def test_deliveries_are_kept_for_a_while(endpoint, make_job, happen):
     old, young = WebhookDelivery.objects.order_by("seq")
     for delivery, age in ((old, deliveries.KEPT), (young, deliveries.KEPT - DAY)):
         WebhookDelivery.objects.filter(pk=delivery.pk).update(created_at=Now() - age)
-    assert deliveries.old_deliveries().count() == 1
-    assert deliveries.remove_old_deliveries() == 1
+    assert deliveries.list_old_deliveries().count() == 1
+    assert deliveries.delete_old_deliveries() == 1
     assert only().pk == young.pk
 
 

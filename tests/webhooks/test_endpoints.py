@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from jobs.webhooks import deliveries, endpoints, leasing, secrets
+from jobs.webhooks import claims, deliveries, endpoints, secrets
 from jobs.webhooks.models import MAX_DESCRIPTION_LENGTH, WebhookDelivery, WebhookEndpoint
 from tests.webhooks.conftest import HOLDER, deliver
 from tests.webhooks.receiver import answering
@@ -190,10 +190,10 @@ class TestDeliveries:
         happen(make_job())
         delivery = WebhookDelivery.objects.get()
         path = f"/webhooks/{endpoint.pk}/deliveries/{delivery.pk}/redeliver"
-        leasing.claim(holder=HOLDER, limit=1)
+        claims.claim(holder=HOLDER, limit=1)
         refused = post(api, path)
         assert (refused.status_code, refused.json()["code"]) == (409, "delivery_under_way")
-        leasing.release_own(HOLDER)
+        claims.release_own(HOLDER)
         deliver()
         again = post(api, path)
         assert (again.status_code, again.json()["state"]) == (202, "waiting")
@@ -316,5 +316,5 @@ class TestVerification:
     def test_every_event_is_sent_before_it(self, make_endpoint, make_job, happen):
         unverified, verified = make_endpoint(verified=False), make_endpoint()
         happen(make_job(), "started", "requeued")
-        assert deliveries.deliveries_of(unverified).count() == 3
-        assert deliveries.deliveries_of(verified).count() == 3
+        assert deliveries.list_deliveries(unverified).count() == 3
+        assert deliveries.list_deliveries(verified).count() == 3

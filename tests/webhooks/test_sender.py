@@ -17,7 +17,7 @@ from auteur import liveness
 from auteur.devstack.processes import BASE_DIR
 from jobs.events.numbering import number_events
 from jobs.models import Event, UserEvent
-from jobs.webhooks import deliveries, leasing, sender
+from jobs.webhooks import claims, deliveries, sender
 from jobs.webhooks.models import WebhookDelivery
 from tests.waiting import until
 from tests.webhooks.receiver import answering, hanging
@@ -97,7 +97,7 @@ def test_what_was_claimed_when_the_answer_was_lost_is_sent_after_the_outage(
 ):
     make_endpoint()
     happen(make_job())
-    assert leasing.claim(holder=liveness.process_name(), limit=10)  # the sender knows of none
+    assert claims.claim(holder=liveness.process_name(), limit=10)  # the sender knows of none
     happen(make_job())
     with connection.cursor() as cursor:
         own = cursor.connection.info.backend_pid
@@ -135,7 +135,7 @@ def test_several_hand_out_each_event_once(make_endpoint, make_job, monkeypatch):
     def hand_out(_: int) -> int:
         together.wait()
         try:
-            return sum(deliveries.hand_out() for _ in range(60))
+            return sum(deliveries.fan_out_events() for _ in range(60))
         finally:
             connection.close()
 
@@ -172,6 +172,6 @@ def test_who_hangs_delays_nobody_else(
     monkeypatch.setattr(sender, "STOP_SECONDS", 0.1)
     asyncio.run(asyncio.wait_for(run(), 20))
     hung = [one for one in receiver.received if one.path == "/hangs"]
-    assert len(hung) == leasing.LANE_AT_ONCE
+    assert len(hung) == claims.LANE_AT_ONCE
     states = WebhookDelivery.objects.values_list("state", "holder", "tries")
     assert sorted(states) == [("succeeded", None, 1)] * 10 + [("waiting", None, 0)] * 21

@@ -39,7 +39,7 @@ class Command(BaseCommand):
         password = given or secrets.token_urlsafe(GENERATED_BYTES)
         try:
             validate_password(password)
-            user, password_set = members.ensure(
+            user, password_set = members.ensure_staff(
                 email=email, password=password, reset=reset, role=role
             )
         except ValidationError as exc:

@@ -31,7 +31,7 @@ class Command(BaseCommand):
             raise CommandError("SUPABASE_JWT_SECRET is not set: there is nothing to sign with.")
         user = _user_of(email)
         lifetime = timedelta(hours=hours)
-        self.stdout.write(tokens.issue(user_id=user.pk, email=user.email, lifetime=lifetime))
+        self.stdout.write(tokens.issue_token(user_id=user.pk, email=user.email, lifetime=lifetime))
 
 
 def _user_of(email: str) -> User:

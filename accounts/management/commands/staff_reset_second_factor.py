@@ -22,7 +22,7 @@ class Command(BaseCommand):
         user = User.objects.filter(email=email.strip().lower(), is_staff=True).first()
         if user is None:
             raise CommandError("There is no member of staff with this address.")
-        if second_factor.remove(user):
+        if second_factor.remove_second_factor(user):
             self.stdout.write(f"{user.email} has no second factor any more.")
         else:
             self.stdout.write(f"{user.email} had no second factor.")

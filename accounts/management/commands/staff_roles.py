@@ -12,7 +12,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            groups = roles.ensure()
+            groups = roles.ensure_roles()
         except roles.MissingPermissionError as exc:
             raise CommandError(str(exc)) from exc
         for group in groups:

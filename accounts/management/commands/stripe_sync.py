@@ -6,13 +6,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.billing import sync
+from accounts.billing import missed_events
 from accounts.billing.client import (
     BillingDisabledProblem,
     StripeAwayError,
     StripeRefusedError,
 )
-from accounts.billing.objects import UnreadableError
+from accounts.billing.stripe_objects import UnreadableError
 
 
 class Command(BaseCommand):
@@ -22,14 +22,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--days",
             type=int,
-            help=f"how far to look back, at most {sync.LISTED_DAYS}; by default to "
-            f"{sync.OVERLAP.days} days before the last event that we know",
+            help=f"how far to look back, at most {missed_events.LISTED_DAYS}; by default to "
+            f"{missed_events.OVERLAP.days} days before the last event that we know",
         )
         parser.add_argument("--json", action="store_true", dest="as_json")
 
     def handle(self, *, days: int | None, as_json: bool, **options: Any) -> None:
         try:
-            done = sync.sync(days=days)
+            done = missed_events.fetch_missed_events(days=days)
         except ValueError as exc:
             raise CommandError(f"--days: {exc}.") from exc
         except BillingDisabledProblem as exc:
@@ -50,4 +50,6 @@ class Command(BaseCommand):
                 f"{done.found} were missed."
             )
         if not done.is_complete:
-            raise CommandError(f"There are more than {sync.MAX_LISTED}: ask for fewer days.")
+            raise CommandError(
+                f"There are more than {missed_events.MAX_LISTED}: ask for fewer days."
+            )

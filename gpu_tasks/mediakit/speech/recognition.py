@@ -11,7 +11,7 @@ from pocketsphinx import Decoder
 
 from gpu_tasks.mediakit.audio import RATE, Samples, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.speech.listening import listen, measure
+from gpu_tasks.mediakit.speech.loudness_pass import listen, measure
 from gpu_tasks.mediakit.speech.speakers import Voice, voice
 from gpu_tasks.mediakit.speech.utterances import HeardWord, utterances
 

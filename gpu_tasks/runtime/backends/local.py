@@ -118,7 +118,7 @@ def _uncounted(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
     Messages of other calls may hide a loss, so who has waited long is told of again as well; a
     message too many finds its call taken.
     """
-    messages = broker.waiting_in([queue])[queue]
+    messages = broker.count_messages([queue])[queue]
     rows = sorted(waiting, key=lambda row: row.created_at)
     missing = max(0, len(rows) - messages)
     if messages >= MAX_MESSAGES:
@@ -176,7 +176,7 @@ def _row(call: Call) -> LocalCall:
 
 def publish_all(rows: Sequence[LocalCall]) -> None:
     """Wake workers for waiting calls, by messages that have the calls' ids."""
-    leases.wake(RUN_CALL, {row.pk: _options(row) for row in rows})
+    leases.wake_rows(RUN_CALL, {row.pk: _options(row) for row in rows})
 
 
 def _options(row: LocalCall) -> dict[str, object]:
@@ -197,7 +197,7 @@ def run(call_id: UUID) -> bool:
     row = lease.row.first() if lease else None
     if lease is None or row is None:
         return True
-    with ids.bound(call=call_id, attempt=row.attempt_id):
+    with ids.bind_ids(call=call_id, attempt=row.attempt_id):
         return _run(row, lease)
 
 
@@ -331,11 +331,11 @@ def _model_dir() -> Path | None:
 
 def expire_killed() -> None:
     """Let go of the calls of this machine's processes that are dead, without a lease's wait."""
-    CALLS.expire(worker__startswith=liveness.name_of(""))
+    CALLS.expire(worker__startswith=liveness.build_process_name(""))
 
 
 def release_all_of(parent: int) -> None:
     """Let the calls of a stopping worker's children wait again, at no cost of an attempt."""
-    rows = list(CALLS.held_rows(worker__startswith=liveness.name_of(parent, "")))
+    rows = list(CALLS.held_rows(worker__startswith=liveness.build_process_name(parent, "")))
     CALLS.release(CALLS.held_rows(pk__in=[row.pk for row in rows]), timedelta(0))
     publish_all(rows)

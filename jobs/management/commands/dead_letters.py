@@ -21,9 +21,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, clear: bool, **options: Any) -> None:
         try:
-            letters = dead_letters.find_all()
+            letters = dead_letters.list_dead_letters()
             if clear:
-                dead_letters.clear()
+                dead_letters.delete_dead_letters()
         except redis.RedisError as exc:
             raise CommandError(f"Redis (REDIS_URL) does not answer: {type(exc).__name__}") from exc
         for letter in letters:

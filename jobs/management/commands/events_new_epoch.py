@@ -18,7 +18,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        epoch = epochs.start(seen=self._seen_by_the_sink())
+        epoch = epochs.start_epoch(seen=self._seen_by_the_sink())
         self.stdout.write(
             f"Epoch {epoch.number} begins: events are numbered from {epoch.first_position} on."
         )

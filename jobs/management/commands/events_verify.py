@@ -30,7 +30,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, json: bool, limit: int, **options: Any) -> None:
-        report = verification.verify(limit=limit)
+        report = verification.verify_event_log(limit=limit)
         self.stdout.write(as_json(report) if json else as_text(report))
         if report.findings:
             sys.exit(1)

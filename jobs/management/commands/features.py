@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from jobs.features.base import Feature, rates_set
+from jobs.features.base import Feature, configured_rates
 from jobs.features.registry import features
 
 
@@ -57,7 +57,7 @@ def _defaults(feature: Feature) -> dict[str, Any]:
     if models := declared.get("models"):
         set_here = feature.contract.models
         declared["models"] = {r: model for r, model in models.items() if model != set_here[r]}
-    if names := rates_set(feature.name):
+    if names := configured_rates(feature.name):
         declared["tariff"] = {name: feature.tariff.get(name, 0) for name in names}
     return declared
 

@@ -28,7 +28,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, json: bool, limit: int, **options: Any) -> None:
-        report = ledger_audit.verify(limit=limit)
+        report = ledger_audit.verify_ledger(limit=limit)
         self.stdout.write(as_json(report) if json else as_text(report))
         if report.total:
             sys.exit(1)

@@ -16,6 +16,6 @@ class Command(BaseCommand):
         parser.add_argument("--released", type=Path, default=schemas.RELEASED, metavar="FOLDER")
 
     def handle(self, *, released: Path, **options: Any) -> None:
-        if complaints := compatibility.complaints(released):
+        if complaints := compatibility.find_incompatibilities(released):
             raise CommandError("\n".join(complaints))
         self.stdout.write("Every schema reads what the last release wrote.")

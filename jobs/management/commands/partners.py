@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count, Q, QuerySet
 
 from auteur.encryption import UnreadableSecretError
-from jobs.partners.brokers import transport_of
+from jobs.partners.brokers import get_transport
 from jobs.partners.models import DeadLetter, Partner
 from jobs.partners.transports.base import TransportError
 from jobs.partners.transports.connections import ConnectionSettingsError
@@ -86,7 +86,7 @@ def _check(partners: QuerySet[Partner], **options: Any) -> list[dict[str, Any]]:
 
 def _checked(partner: Partner) -> dict[str, Any]:
     try:
-        transport = transport_of(partner)
+        transport = get_transport(partner)
         try:
             transport.check()
         finally:
@@ -117,7 +117,7 @@ def _send_again(partners: QuerySet[Partner], count: int, **options: Any) -> list
 
 def _sent_again(partner: Partner, count: int) -> dict[str, Any]:
     try:
-        transport = transport_of(partner)
+        transport = get_transport(partner)
         try:
             return {"sent": transport.send_again(min(count, MAX_LETTERS))}
         finally:

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from jobs.partners.answers import answer_of
-from jobs.partners.brokers import transport_of
+from jobs.partners.answers import build_answer
+from jobs.partners.brokers import get_transport
 from jobs.partners.models import Kind, Partner, PartnerRequest, State
 from jobs.partners.transports.base import Answer, Transport, TransportError
 from jobs.partners.transports.connections import ConnectionSettingsError
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             raise CommandError(f"There is no partner {options['partner']!r}.")
         video_id = options["video_id"] or f"test-{uuid.uuid4().hex[:12]}"
         try:
-            transport = transport_of(partner)
+            transport = get_transport(partner)
             try:
                 told = _round(transport, partner, video_id, options)
             finally:
@@ -56,7 +56,7 @@ def _round(
     value = json.dumps({"video_id": video_id, "video_url": options["url"]}).encode()
     transport.send(Answer(topics[kind], video_id, value, str(uuid.uuid4())))
     request = _answered(partner, kind, video_id, until=began + options["timeout"])
-    answer = answer_of(request)
+    answer = build_answer(request)
     return {
         "video_id": video_id,
         "seconds": round(time.monotonic() - began, 1),

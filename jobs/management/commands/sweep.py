@@ -22,11 +22,11 @@ class Command(BaseCommand):
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         counts = {sweep.name: _count(sweep) for sweep in sweeping.SWEEPS}
-        without_rows = orphans.count()
+        without_rows = orphans.count_orphans()
         if not dry_run:
             while sweeping.sweep_all():
                 pass
-            orphans.remove_all()
+            orphans.delete_all()
         for sweep in sweeping.SWEEPS:
             self._report(sweep.name, counts[sweep.name], None if dry_run else _count(sweep))
             if sweep.name == sweeping.ORPHANS:

@@ -25,7 +25,7 @@ def job_types() -> frozenset[str]:
 
 
 @cache
-def whole(stream: str) -> Schema:
+def whole_schema(stream: str) -> Schema:
     """The schema of a stream's records as JSON, which needs no other file."""
     schema = _read(STREAMS[stream].schema)
     for field in schema["fields"]:
@@ -34,12 +34,12 @@ def whole(stream: str) -> Schema:
 
 
 @cache
-def parsed(stream: str) -> Schema:
+def parsed_schema(stream: str) -> Schema:
     """The schema of a stream's records, as fastavro reads and writes by it."""
-    return parse(whole(stream))
+    return parse(whole_schema(stream))
 
 
-def generic() -> Schema:
+def generic_schema() -> Schema:
     """What every feature's stream says; and all of it, where the feature has no schema file."""
     return _read(GENERIC)
 
@@ -58,7 +58,7 @@ def export(folder: Path) -> None:
     """Write each stream's schema whole, for readers and for the next release to be compared to."""
     folder.mkdir(parents=True, exist_ok=True)
     for stream in STREAMS:
-        text = json.dumps(whole(stream), indent=2, ensure_ascii=False)
+        text = json.dumps(whole_schema(stream), indent=2, ensure_ascii=False)
         (folder / f"{stream}.avsc").write_text(text + "\n")
 
 

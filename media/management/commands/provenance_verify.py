@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from media.content_types import ACCEPTED
 from media.provenance.certificates import UnusableCertificateError
-from media.provenance.credentials import Found, read_back
+from media.provenance.credentials import FileCredentials, read_credentials
 
 TYPES = {extension: kind for kind, extension in reversed(ACCEPTED.items())} | {"jpeg": "image/jpeg"}
 
@@ -35,12 +35,12 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def _read(file: Path) -> Found:
+def _read(file: Path) -> FileCredentials:
     if not file.is_file():
         raise CommandError(f"{file} is no file.")
     size_bytes = file.stat().st_size
     try:
-        found = read_back(
+        found = read_credentials(
             str(file.resolve()),
             content_type=TYPES.get(file.suffix.lower().removeprefix("."), ""),
             size_bytes=size_bytes,
@@ -53,12 +53,12 @@ def _read(file: Path) -> Found:
     return found
 
 
-def as_json(found: Found) -> str:
+def as_json(found: FileCredentials) -> str:
     said = found.said or {"validation_state": None, "problems": [], "manifest": None}
     return json.dumps({**said, "is_ours": found.is_ours})
 
 
-def as_text(found: Found) -> str:
+def as_text(found: FileCredentials) -> str:
     if found.said is None:
         return "No content credentials."
     lines = [f"{found.said['validation_state']}{', signed by us' if found.is_ours else ''}"]

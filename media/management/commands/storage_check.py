@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from media.storage import object_storage
-from media.storage.checking import findings
+from media.storage.checking import check_storage
 
 
 class Command(BaseCommand):
@@ -17,7 +17,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         missing = []
-        for finding in findings(object_storage()):
+        for finding in check_storage(object_storage()):
             word = "ok" if finding.is_good else "NO"
             self.stdout.write(f"{word}  {finding.name:<26}{finding.detail}")
             if not finding.is_good:

@@ -29,7 +29,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, json: bool, limit: int, **options: Any) -> None:
-        report = verification.verify(limit=limit)
+        report = verification.verify_storage(limit=limit)
         self.stdout.write(as_json(report) if json else as_text(report))
         if report.total:
             sys.exit(1)

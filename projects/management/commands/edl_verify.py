@@ -53,14 +53,14 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         if advance or remove_without_project:
-            report = verification.verify(limit=MAX_MENDED)
+            report = verification.verify_timelines(limit=MAX_MENDED)
             if advance:
                 count = verification.advance_versions(report)
                 self.stdout.write(f"{count} timelines were numbered beyond what clients have seen.")
             if remove_without_project:
                 count = verification.remove_without_project(report)
                 self.stdout.write(f"{count} timelines without a project were removed.")
-        report = verification.verify(limit=limit)
+        report = verification.verify_timelines(limit=limit)
         self.stdout.write(as_json(report) if json else as_text(report))
         if report.total:
             sys.exit(1)

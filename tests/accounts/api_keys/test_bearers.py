@@ -115,13 +115,13 @@ def test_its_use_is_noted_once_a_minute(make_key):
 @pytest.mark.django_db(transaction=True)
 def test_of_many_at_once_one_notes_it(make_key):
     key = make_key()
-    digest = keys.digest_of(key.key.encode())
+    digest = keys.hash_key(key.key.encode())
     gate, seen = threading.Barrier(8), []
 
     def use():
         connection.ensure_connection()
         gate.wait()
-        keys.verify(digest, address="203.0.113.7")
+        keys.verify_key(digest, address="203.0.113.7")
         seen.append(ApiKey.objects.get().last_used_at)
         connections.close_all()
 
@@ -147,7 +147,7 @@ def test_revoked_in_mid_upload_nothing_is_confirmed_or_resumed(api, user, make_k
     program, uploads = by_key(key), f"/projects/{project.pk}/media"
     wanted = {"filename": "a.wav", "content_type": "audio/wav", "size_bytes": 3}
     upload = program.post(f"{uploads}/upload-url", wanted, format="json").json()
-    keys.revoke(user_id=user.pk, key_id=key.row.pk)
+    keys.revoke_key(user_id=user.pk, key_id=key.row.pk)
     url = upload["upload_url"].partition("//")[2].partition("/")[2]
     put = APIClient().generic("PUT", f"/{url}", b"abc", "audio/wav")
     assert put.status_code == 200  # until the URL's 15 minutes are over

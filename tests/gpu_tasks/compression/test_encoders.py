@@ -10,8 +10,8 @@ from gpu_tasks.compression.encoders import (
     Encoder,
     affordable,
     fastest,
-    hardware,
-    software,
+    find_hardware_encoder,
+    find_software_encoder,
     works,
 )
 from gpu_tasks.mediakit import ffmpeg
@@ -33,7 +33,7 @@ def test_longer_films_get_faster_presets_down_to_the_fastest(codec: Codec):
     [(codec, one.name) for codec, presets in PRESETS.items() for one in (presets[0], presets[-1])],
 )
 def test_software_works_everywhere(codec: Codec, preset: str):
-    assert works(software(codec, preset))
+    assert works(find_software_encoder(codec, preset))
 
 
 @pytest.mark.parametrize("codec", Codec)
@@ -59,6 +59,6 @@ def test_what_ffmpeg_does_not_know_does_not_work():
 
 @pytest.mark.parametrize("codec", Codec)
 def test_hardware_that_is_chosen_works(codec: Codec):
-    chosen = hardware(codec)
+    chosen = find_hardware_encoder(codec)
     assert chosen in (None, *HARDWARE[codec])
     assert chosen is None or works(chosen)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tasks.compression.contract import Codec
-from gpu_tasks.compression.encoders import SOFTWARE, hardware
+from gpu_tasks.compression.encoders import SOFTWARE, find_hardware_encoder
 from gpu_tasks.compression.production import ProductionEngine
 from gpu_tasks.runtime.engine import Engine, load
 from tests.gpu_tasks.compression.calls import compress
@@ -41,7 +41,9 @@ def test_deep_pictures_are_left_to_software(codec: Codec):
 @pytest.mark.parametrize("codec", Codec)
 def test_hardware_is_used_where_it_works(codec: Codec):
     chosen = ProductionEngine().encoder(codec, 1e6, deep=False)
-    assert chosen.name == (hardware(codec).name if hardware(codec) else SOFTWARE[codec])
+    assert chosen.name == (
+        find_hardware_encoder(codec).name if find_hardware_encoder(codec) else SOFTWARE[codec]
+    )
 
 
 def test_it_says_what_it_uses(production: Engine):

@@ -9,7 +9,7 @@ import pytest
 from gpu_tasks.compression import source
 from gpu_tasks.mediakit import ffmpeg, film
 from gpu_tasks.mediakit.decoding import open_media
-from media.derivation.frames import picture_in, pictures_at
+from media.derivation.frames import find_picture, pictures_at
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 HALF = "format=rgba,geq=r='p(X,Y)':g='p(X,Y)':b='p(X,Y)':a='if(lt(X,48),0,255)'"
@@ -65,7 +65,7 @@ def test_elsewhere_it_is_over_black(clear: Path):
     assert halves(next(film.probe(clear).frames())) == ["black", "red"]
     with open_media(clear) as container:
         if clear.suffix in {".png", ".webp"}:
-            shown = picture_in(container, 96)
+            shown = find_picture(container, 96)
         else:
             *_, shown = pictures_at(container, [0.0, 0.5], 96)
     assert shown is not None

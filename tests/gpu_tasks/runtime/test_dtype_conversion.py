@@ -61,7 +61,7 @@ def test_what_is_stored_is_what_would_have_been_cast(tiny: ModuleType, model: st
     from gpu_tasks.runtime import dtype_conversion
 
     where = published(tmp_path, tiny, model)
-    parts = weights.HALVED[weights.pinned(model)[0]]
+    parts = weights.HALVED[weights.parse_pin(model)[0]]
     wanted = {part: loaded(where, part, DTYPE).state_dict() for part in parts}
     before = files(where)
     dtype_conversion.store(where, parts, DTYPE)

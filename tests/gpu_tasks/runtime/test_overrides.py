@@ -43,7 +43,7 @@ def test_without_settings_a_contract_is_what_it_declares():
     contract = declared()
     assert contract.defaults == {}
     assert (contract.gpu, contract.time_limit_seconds, contract.at_once) == ("A10G", 600, None)
-    assert overrides.handed_on() == {}
+    assert overrides.list_variables() == {}
 
 
 def test_what_is_set_stands_in_its_place_and_the_default_beside_it(monkeypatch):
@@ -65,7 +65,7 @@ def test_what_is_set_stands_in_its_place_and_the_default_beside_it(monkeypatch):
         "time_limit_seconds": 600,
     }
     assert declared(name="others").defaults == {}
-    assert overrides.handed_on() == given
+    assert overrides.list_variables() == given
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_classes_of_gpus_have_limits_of_their_own(monkeypatch, limit):
     assert rented_limit(GpuClass.L4) == limit
     assert rented_limit(GpuClass.T4) == CLASS_LIMITS[GpuClass.T4]
     assert rented_limit(GpuClass.CPU) is None
-    assert overrides.handed_on() == {}
+    assert overrides.list_variables() == {}
 
 
 @pytest.mark.parametrize("given", ["L4=0", "L4=10001", "L4=many", "CPU=5", "V100=1", "L4"])

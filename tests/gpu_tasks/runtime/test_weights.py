@@ -22,7 +22,7 @@ def test_a_model_without_a_revision_is_refused(model: str):
 @pytest.mark.parametrize("name", contracts())
 def test_contracts_pin_commits_and_not_branches(name: str):
     for model in set(contracts()[name].models.values()) - weights.BY_BRANCH:
-        _, revision = weights.pinned(model)
+        _, revision = weights.parse_pin(model)
         assert len(revision) == 40
         assert int(revision, 16)
 
@@ -30,7 +30,7 @@ def test_contracts_pin_commits_and_not_branches(name: str):
 def test_what_is_known_of_models_is_of_those_in_use():
     used = {model for one in contracts().values() for model in one.models.values()}
     assert used >= weights.BY_BRANCH
-    assert {weights.pinned(model)[0] for model in used} >= {*weights.HALVED, *weights.UNUSED}
+    assert {weights.parse_pin(model)[0] for model in used} >= {*weights.HALVED, *weights.UNUSED}
 
 
 @pytest.mark.parametrize(

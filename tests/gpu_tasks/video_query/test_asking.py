@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from gpu_tasks.video_query.asking import (
+from gpu_tasks.video_query.contract import MAX_EVIDENCE, Said
+from gpu_tasks.video_query.prompts import (
     MAX_PIECES,
     PARTLY_SAID,
     PICTURE,
@@ -14,7 +15,6 @@ from gpu_tasks.video_query.asking import (
     prompt,
     transcript,
 )
-from gpu_tasks.video_query.contract import MAX_EVIDENCE, Said
 from gpu_tasks.video_query.sampling import Still
 
 

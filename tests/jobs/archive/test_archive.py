@@ -23,7 +23,7 @@ from jobs.orchestrator import sweeping
 from jobs.states import AttemptState
 from media import orphans
 from media.storage import ARCHIVE, LONGEST_WRITE, InvalidKey, object_storage
-from media.storage.owners import expected, named, room_of
+from media.storage.owners import find_prefix, list_referenced_keys, lock_expected_upload
 from tests.jobs.walk import bring_to, number_all
 
 pytestmark = pytest.mark.django_db
@@ -132,10 +132,10 @@ class TestEvents:
 
     @pytest.mark.usefixtures("events")
     def test_nothing_else_removes_them(self, settings: Any) -> None:
-        assert sweeping.remove_old_events() == 0
+        assert sweeping.delete_old_events() == 0
         settings.ARCHIVE = "none"
         assert turn() == 0
-        assert sweeping.remove_old_events() == 3
+        assert sweeping.delete_old_events() == 3
         assert not ArchivePart.objects.exists()
 
     def test_a_part_is_of_one_month(self, events: list[UserEvent]) -> None:
@@ -337,7 +337,7 @@ class TestLateness:
                 turn()
         settings.ARCHIVE = "none"
         UserEvent.objects.update(created_at=day_that_is_over(31))
-        assert sweeping.remove_old_events() == 4
+        assert sweeping.delete_old_events() == 4
         settings.ARCHIVE = "storage"
         assert turn() == 0
         walk = ArchiveWalk.objects.get(table="user_events")
@@ -447,7 +447,7 @@ class TestObjects:
         found = object_storage().objects(f"{ARCHIVE}/")
         later = datetime.now(UTC) + 2 * LONGEST_WRITE
         assert orphans.orphans_of(found, before=later) == []
-        assert named(found) == {found[0].key: found[0].size_bytes}
+        assert list_referenced_keys(found) == {found[0].key: found[0].size_bytes}
         ArchivePart.objects.all().delete()
         object_storage().write(f"{ARCHIVE}/backups/of-others.sql", b"abc", "text/plain")
         found = object_storage().objects(f"{ARCHIVE}/")
@@ -455,9 +455,9 @@ class TestObjects:
         assert events
 
     def test_a_folder_of_that_name_is_no_users(self) -> None:
-        assert room_of(f"users/{uuid.uuid4()}/{ARCHIVE}/x") is None
-        assert room_of(f"{ARCHIVE}/user_events/x") == ARCHIVE
-        assert room_of("media/user_events/x") is None
+        assert find_prefix(f"users/{uuid.uuid4()}/{ARCHIVE}/x") is None
+        assert find_prefix(f"{ARCHIVE}/user_events/x") == ARCHIVE
+        assert find_prefix("media/user_events/x") is None
 
     def test_no_url_of_them_is_signed_and_none_is_taken(self, events: list[UserEvent]) -> None:
         turn()
@@ -470,7 +470,7 @@ class TestObjects:
         ):
             with pytest.raises(InvalidKey):
                 sign()
-        with pytest.raises(Exception, match="Not found"), expected(key):
+        with pytest.raises(Exception, match="Not found"), lock_expected_upload(key):
             pass
         assert events
 

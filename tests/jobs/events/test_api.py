@@ -120,9 +120,9 @@ def test_the_edges_of_bounds_are_within(api: APIClient) -> None:
 def test_old_events_go_and_their_reader_hears_of_it(api: APIClient) -> None:
     old = UserEvent.objects.filter(seq__lte=2)
     old.update(created_at=Now() - KEPT + MARGIN)
-    assert sweeping.remove_old_events() == 0
+    assert sweeping.delete_old_events() == 0
     old.update(created_at=Now() - KEPT - MARGIN)
-    assert (sweeping.remove_old_events(), sweeping.remove_old_events()) == (2, 0)
+    assert (sweeping.delete_old_events(), sweeping.delete_old_events()) == (2, 0)
 
     problem = get(api, "/events", 410, after=1)
     assert (problem["code"], problem["oldest"]) == ("events_removed", 3)
@@ -136,11 +136,11 @@ def test_old_events_go_and_their_reader_hears_of_it(api: APIClient) -> None:
 def test_none_goes_before_an_older_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left is whole; and what was passed is not lost sight of."""
     UserEvent.objects.exclude(seq=2).update(created_at=Now() - KEPT - MARGIN)
-    assert (sweeping.remove_old_events(), sweeping.remove_old_events()) == (1, 0)
+    assert (sweeping.delete_old_events(), sweeping.delete_old_events()) == (1, 0)
     assert list(UserEvent.objects.values_list("seq", flat=True).order_by("seq")) == [2, 3]
     monkeypatch.setattr(sweeping, "EVENTS_AT_ONCE", 1)
     UserEvent.objects.update(created_at=Now() - KEPT - MARGIN)
-    assert [sweeping.remove_old_events() for _ in range(3)] == [1, 1, 0]
+    assert [sweeping.delete_old_events() for _ in range(3)] == [1, 1, 0]
 
 
 @pytest.mark.usefixtures("jobs")
@@ -149,7 +149,7 @@ def test_numbers_go_on_after_all_events_are_gone(
 ) -> None:
     head = get(api, "/events/head")
     UserEvent.objects.update(created_at=Now() - KEPT - MARGIN)
-    assert sweeping.remove_old_events() == 3
+    assert sweeping.delete_old_events() == 3
     assert get(api, "/events", 410, after=1)["oldest"] is None
     make_job()
     number_all()

@@ -51,10 +51,10 @@ def seqs(page: dict[str, Any]) -> list[int]:
 
 
 def test_numbers_go_on_beyond_all_that_may_be_known(job: Job, user: User) -> None:
-    first = epochs.start().first_position
+    first = epochs.start_epoch().first_position
     say(job, "started", "requeued")
 
-    events = log.events_after(user_id=user.pk, after=None)
+    events = log.list_events(user_id=user.pk, after=None)
     assert [event["seq"] for event in events] == [1, 2, first, first + 1]
     assert log.last_position() == first + 1
     assert verification.check().findings == []
@@ -63,7 +63,7 @@ def test_numbers_go_on_beyond_all_that_may_be_known(job: Job, user: User) -> Non
 def test_who_knows_a_lost_event_is_told_to_read_again(job: Job, api: APIClient) -> None:
     """Before and after the first event of the epoch, and from there on nothing is missed."""
     assert get(api, "/events", 400, after=3)["code"] == "future_event"
-    epoch = epochs.start()
+    epoch = epochs.start_epoch()
     first = epoch.first_position
     assert get(api, "/events/head")["epoch"] == epoch.number
     for _ in range(2):
@@ -77,7 +77,7 @@ def test_who_knows_a_lost_event_is_told_to_read_again(job: Job, api: APIClient) 
 
 
 def test_who_knows_no_lost_event_goes_on(job: Job, api: APIClient) -> None:
-    first = epochs.start().first_position
+    first = epochs.start_epoch().first_position
     assert seqs(get(api, "/events", after=2)) == []
     say(job, "started")
     assert seqs(get(api, "/events", after=2)) == [first]
@@ -87,7 +87,7 @@ def test_who_knows_no_lost_event_goes_on(job: Job, api: APIClient) -> None:
 
 def test_who_lost_everything_begins_in_the_epoch(job: Job, api: APIClient, user: User) -> None:
     set_back(0)
-    first = epochs.start().first_position
+    first = epochs.start_epoch().first_position
     assert seqs(get(api, "/events", after=0)) == []
     assert get(api, "/events", 410, after=2)["oldest"] == first
     say(job, "started")
@@ -100,7 +100,7 @@ def test_who_lost_everything_begins_in_the_epoch(job: Job, api: APIClient, user:
 def test_a_user_of_a_later_epoch_misses_nothing(
     job: Job, make_user: Callable[..., User], client_of: Callable[[User], APIClient]
 ) -> None:
-    first = epochs.start().first_position
+    first = epochs.start_epoch().first_position
     other = make_user()
     say(make_plain_job(other), "requested", "started")
     api = client_of(other)
@@ -110,12 +110,12 @@ def test_a_user_of_a_later_epoch_misses_nothing(
 
 
 def test_starting_twice_does_no_harm(job: Job, user: User) -> None:
-    first, second = epochs.start(), epochs.start()
+    first, second = epochs.start_epoch(), epochs.start_epoch()
     assert second.number > first.number
     say(job, "started")
-    third = epochs.start()
+    third = epochs.start_epoch()
     say(job, "requeued")
-    events = log.events_after(user_id=user.pk, after=2)
+    events = log.list_events(user_id=user.pk, after=2)
     assert [event["seq"] for event in events] == [second.first_position, third.first_position]
     assert verification.check().findings == []
 
@@ -124,12 +124,12 @@ def test_an_epoch_that_a_second_restore_has_lost_does_not_begin_again(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its row is gone; the clock goes on."""
-    lost = epochs.start().number
+    lost = epochs.start_epoch().number
     say(job, "started")
     set_back(1)
     assert not EventEpoch.objects.exists()
     a_minute_passes(monkeypatch)
-    assert epochs.start().number > lost
+    assert epochs.start_epoch().number > lost
 
 
 def a_minute_passes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,18 +137,18 @@ def a_minute_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_positions_that_were_seen_elsewhere_are_left_out(job: Job) -> None:
-    seen = epochs.first_seq(epochs.start().number + 1000)
-    assert epochs.start(seen=[seen]).first_position == seen + SPAN
-    epochs.report_behind("live", seen=seen + 5 * SPAN, end=2)
-    assert epochs.start().first_position == seen + 6 * SPAN
+    seen = epochs.first_seq(epochs.start_epoch().number + 1000)
+    assert epochs.start_epoch(seen=[seen]).first_position == seen + SPAN
+    epochs.report_log_behind("live", seen=seen + 5 * SPAN, end=2)
+    assert epochs.start_epoch().first_position == seen + 6 * SPAN
 
 
 def test_readers_that_have_read_all_wait_for_the_epoch(job: Job) -> None:
     EventCursor.objects.create(name="done", position=2)
     EventCursor.objects.create(name="late", position=1)
-    first = epochs.start().first_position
-    assert cursors.position_of("done") == first - 1
-    assert cursors.position_of("late") == 1
+    first = epochs.start_epoch().first_position
+    assert cursors.get_position("done") == first - 1
+    assert cursors.get_position("late") == 1
 
 
 SPOILT = [
@@ -161,7 +161,7 @@ SPOILT = [
 
 @pytest.mark.parametrize("statement", SPOILT)
 def test_a_gap_that_no_epoch_explains_is_found(job: Job, statement: str) -> None:
-    epochs.start()
+    epochs.start_epoch()
     say(job, "started")
     with connection.cursor() as cursor:
         cursor.execute(statement)
@@ -185,7 +185,7 @@ def test_whatever_is_lost_no_number_names_two_events_and_no_client_misses_one(
         for job in chance.sample(jobs, chance.randrange(1, 4)):
             say(job, *["requeued"] * chance.randrange(1, 4))
         for job in jobs:
-            for event in log.events_after(user_id=job.user_id, after=None):
+            for event in log.list_events(user_id=job.user_id, after=None):
                 hash_ = given.setdefault((job.user_id, event["seq"]), event["hash"])
                 assert hash_ == event["hash"], "one number names two events"
                 known[job.user_id].add(event["seq"])
@@ -196,10 +196,10 @@ def test_whatever_is_lost_no_number_names_two_events_and_no_client_misses_one(
             ]
             set_back(chance.choice(positions))
             a_minute_passes(monkeypatch)
-            epochs.start()
+            epochs.start_epoch()
         assert verification.check().findings == []
         for job in jobs:
-            kept = log.events_after(user_id=job.user_id, after=None)
+            kept = log.list_events(user_id=job.user_id, after=None)
             for after in known[job.user_id]:
                 check_client(job.user_id, after, kept)
 
@@ -209,22 +209,22 @@ def check_client(user_id: UUID, after: int, kept: list[Wire]) -> None:
     is_kept = after == 0 or after in [event["seq"] for event in kept]
     following = [event for event in kept if event["seq"] > after]
     if is_kept:
-        assert log.events_after(user_id=user_id, after=after) == following
+        assert log.list_events(user_id=user_id, after=after) == following
     else:
         with pytest.raises(log.EventsRemovedProblem) as removed:
-            log.events_after(user_id=user_id, after=after)
-        rest = log.events_after(user_id=user_id, after=removed.value.extra["oldest"] - 1)
+            log.list_events(user_id=user_id, after=after)
+        rest = log.list_events(user_id=user_id, after=removed.value.extra["oldest"] - 1)
         assert rest == following
 
 
 def test_the_example_verifies_across_epochs(
     job: Job, user: User, api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = epochs.start().first_position
+    first = epochs.start_epoch().first_position
     say(job, "started")
     monkeypatch.setattr(verify_events, "get", lambda base, token, path: get(api, path))
     seq, known = verify_events.follow("", "")
-    assert (seq, known) == (first, log.head_of(user.pk).hash)
+    assert (seq, known) == (first, log.get_head(user.pk).hash)
 
 
 def test_events_are_numbered_as_safely_as_the_setting_says(job: Job, settings: Any) -> None:
@@ -248,16 +248,16 @@ def test_the_alarm_is_seen_in_the_figures_until_the_epoch_begins(
         }
 
     assert samples() == {"auteur_events_epoch": 0}
-    epochs.report_behind("live", seen=7, end=2)
-    epochs.report_behind("streams", seen=3, end=2)
-    epochs.report_behind("live", seen=6, end=2)
+    epochs.report_log_behind("live", seen=7, end=2)
+    epochs.report_log_behind("streams", seen=3, end=2)
+    epochs.report_log_behind("live", seen=6, end=2)
     assert samples() == {
         "auteur_events_epoch": 0,
         "auteur_log_behind_eventslive": 5,
         "auteur_log_behind_eventsstreams": 1,
     }
     assert "run `manage.py events_new_epoch`" in caplog.text
-    epoch = epochs.start()
+    epoch = epochs.start_epoch()
     assert samples() == {"auteur_events_epoch": epoch.number}
 
 
@@ -281,10 +281,10 @@ def test_it_waits_for_who_numbers_just_now(job: Job) -> None:
             with connection.cursor() as ours:
                 ours.execute("SET lock_timeout = '200ms'")
                 with pytest.raises(OperationalError, match="lock timeout"):
-                    epochs.start()
+                    epochs.start_epoch()
                 ours.execute("RESET lock_timeout")
     finally:
         other.rollback()
         other.close()
     assert not EventEpoch.objects.exists()
-    assert epochs.start().number > 0
+    assert epochs.start_epoch().number > 0

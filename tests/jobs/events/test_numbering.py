@@ -27,7 +27,7 @@ MakeJob = Callable[..., Job]
 
 def numbered(user: User) -> list[contract.Wire]:
     number_all()
-    return log.events_after(user_id=user.pk, after=None)
+    return log.list_events(user_id=user.pk, after=None)
 
 
 @pytest.mark.django_db
@@ -111,7 +111,7 @@ class TestOrder:
         for event, previous in ((first, "0" * 64), (second, first["hash"])):
             told = {name: event[name] for name in ("seq", "type", "timestamp", "data")}
             assert chain.next_hash(bytes.fromhex(previous), **told).hex() == event["hash"]
-        head = log.head_of(user.pk)
+        head = log.get_head(user.pk)
         assert (head.seq, head.hash, head.oldest_seq) == (2, second["hash"], 1)
 
     def test_each_user_has_numbers_of_their_own(
@@ -122,7 +122,11 @@ class TestOrder:
             make_job(owner)
         assert [event["seq"] for event in numbered(user)] == [1, 2]
         assert [event["seq"] for event in numbered(other)] == [1]
-        assert [position for position, *_ in log.tail(position=0, limit=9)] == [1, 2, 3]
+        assert [position for position, *_ in log.list_events_of_all(position=0, limit=9)] == [
+            1,
+            2,
+            3,
+        ]
 
     def test_a_batch_goes_on_where_the_last_one_ended(self, user: User, make_job: MakeJob) -> None:
         job = make_job()
@@ -131,7 +135,7 @@ class TestOrder:
             for _ in range(BATCH)
         )
         assert [number_events() for _ in range(3)] == [BATCH, 1, 0]
-        assert log.head_of(user.pk).seq == BATCH + 1
+        assert log.get_head(user.pk).seq == BATCH + 1
         assert not any(verification.check().broken.values())
 
 
@@ -254,7 +258,7 @@ class TestDelayedCommits:
             with threads(*(writer(chance.randrange(1000)) for _ in range(6))):
                 pass
             over.set()
-        report = verification.verify()
+        report = verification.verify_event_log()
         assert (report.events, report.waiting) == (6 + 6 * rounds, 0)
         assert not report.findings
         positions = list(UserEvent.objects.order_by("position").values_list("position", flat=True))

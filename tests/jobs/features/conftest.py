@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from gpu_tasks.runtime.backends import local
 from jobs import workflow
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission
 from media.models import MediaFile, MediaStatus
@@ -77,7 +77,7 @@ def run_job(api: APIClient, signed_urls: None) -> Callable[..., dict[str, Any]]:
         assert answer.status_code == ACCEPTED, answer.json()
         finish(UUID(answer.json()["job_id"]))
         shown: dict[str, Any] = api.get(f"/jobs/{answer.json()['job_id']}").json()
-        feature = feature_of(shown["type"])
+        feature = get_feature(shown["type"])
         assert set(shown["input_params"]) == {*parameters, *feature.parameters.stored_as_given}
         return shown
 

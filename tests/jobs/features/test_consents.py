@@ -21,10 +21,10 @@ from jobs.models import Attempt, Job
 from jobs.orchestrator import admission, repair
 from jobs.states import FINALIZE, AttemptState, JobStatus
 from media import verification
-from media.consents import walk
-from media.consents.giving import give
+from media.consents import removal_worker
 from media.consents.models import Consent, ConsentKind, ConsentStatus, Removal, RemovedKind
-from media.consents.revoking import revoke
+from media.consents.records import record_consent
+from media.consents.revocation import revoke_consent
 from media.models import MediaFile
 from media.storage import object_storage
 from tests.gpu_tasks.films import make_film
@@ -41,7 +41,9 @@ def film(bring: Callable[..., MediaFile], tmp_path: Path) -> MediaFile:
 
 @pytest.fixture
 def consent(user: User, film: MediaFile) -> Consent:
-    return give(user_id=user.pk, kind=ConsentKind.FACE, subject="Ann", media_ids=[film.pk])
+    return record_consent(
+        user_id=user.pk, kind=ConsentKind.FACE, subject="Ann", media_ids=[film.pk]
+    )
 
 
 def submit(api: APIClient, film: MediaFile) -> UUID:
@@ -66,7 +68,7 @@ def collected(job_id: UUID) -> Attempt:
 
 def follow(consent: Consent) -> Consent:
     Consent.objects.filter(pk=consent.pk, due_at__isnull=False).update(due_at=Now())
-    walk.run(consent.pk)
+    removal_worker.run_removal(consent.pk)
     return Consent.objects.get(pk=consent.pk)
 
 
@@ -75,7 +77,7 @@ def nothing_is_left(user: User) -> None:
     assert not MediaFile.objects.exists()
     assert not Removal.objects.filter(removed_at=None).exists()
     assert ledger_audit.check().total == 0
-    assert verification.verify().total == 0
+    assert verification.verify_storage().total == 0
 
 
 def test_a_delivery_that_was_faster_is_waited_for(
@@ -90,7 +92,7 @@ def test_a_delivery_that_was_faster_is_waited_for(
         try:
             with transaction.atomic():
                 job = Job.objects.get(pk=attempt.job_id)
-                files.store(job, attempt.result or {})
+                files.store_media(job, attempt.result or {})
                 stored.set()
                 assert go.wait(30)
             lifecycle.complete(attempt_ids=[attempt.pk], worker=WORKER)
@@ -100,7 +102,7 @@ def test_a_delivery_that_was_faster_is_waited_for(
     with ThreadPoolExecutor(1) as threads:
         delivering = threads.submit(deliver)
         assert stored.wait(30)
-        revoke(consent=consent)
+        revoke_consent(consent=consent)
         waiting = follow(consent)
         assert (waiting.status, waiting.finished_at) == (ConsentStatus.REVOKED, None)
         go.set()
@@ -120,7 +122,7 @@ def test_a_delivery_that_comes_later_is_refused_and_refunded(
     api: APIClient, user: User, film: MediaFile, consent: Consent
 ) -> None:
     attempt = collected(submit(api, film))
-    revoke(consent=consent)
+    revoke_consent(consent=consent)
     workflow.finalize([attempt.pk])
     assert MediaFile.objects.count() == 1  # the film, which is not usable any more
     attempt.refresh_from_db()
@@ -156,7 +158,7 @@ def test_submissions_at_the_same_time_are_refused_or_stopped(
     with ThreadPoolExecutor(4) as threads:
         asked = [threads.submit(ask) for _ in range(4)]
         together.wait(30)
-        revoke(consent=consent)
+        revoke_consent(consent=consent)
         answers = [one.result(30) for one in asked]
     assert set(answers) <= {202, 404, 422}
     follow(consent)
@@ -171,7 +173,7 @@ def test_what_its_user_has_deleted_goes_with_what_its_job_has_found_out(
 ) -> None:
     finish(submit(api, film))
     MediaFile.objects.filter(origin__isnull=False).delete()  # its object has been left behind
-    revoke(consent=consent)
+    revoke_consent(consent=consent)
     follow(consent)
     nothing_is_left(user)
     told = api.get(f"/jobs/{Job.objects.get().pk}").json()["output_data"]
@@ -194,7 +196,7 @@ def test_segments_that_another_open_render_reads_stay(
     Attempt.objects.filter(job_id=affected).update(payload={"made": [write(shared), write(own)]})
     read = {"read": {"key": shared, "name": "shared.stretch"}}
     Attempt.objects.filter(job=other).update(payload={"ready": [read]})
-    revoke(consent=consent)
+    revoke_consent(consent=consent)
     follow(consent)
     assert [one.key for one in object_storage().objects(f"{folder}/")] == [shared]
     assert Removal.objects.get(kind=RemovedKind.SEGMENT).key == own

@@ -365,10 +365,10 @@ def test_old_stretches_are_swept_and_made_again(
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
     first = run_job("render", project_id=str(project.pk))["output_data"]
-    assert folders.sweep() == 0
+    assert folders.sweep_folders() == 0
     _age(project, folders.SEGMENT_MAX_AGE + timedelta(hours=1))
-    assert folders.due().count() == 1
-    assert folders.sweep() == first["stretches"] + 1
+    assert folders.list_due().count() == 1
+    assert folders.sweep_folders() == first["stretches"] + 1
     assert not RenderFolder.objects.exists()
     again = run_job("render", project_id=str(project.pk))["output_data"]
     assert again["stretches_made"] == first["stretches"]
@@ -380,8 +380,10 @@ def test_young_stretches_stay(
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
     run_job("render", project_id=str(project.pk))
     _age(project, folders.SEGMENT_MAX_AGE - timedelta(hours=1))
-    assert folders.sweep() == 1  # the timeline that they were made of, which nobody needs any more
-    assert folders.due().count() == 0
+    assert (
+        folders.sweep_folders() == 1
+    )  # the timeline that they were made of, which nobody needs any more
+    assert folders.list_due().count() == 0
     assert run_job("render", project_id=str(project.pk))["output_data"]["stretches_made"] == 0
 
 
@@ -394,7 +396,7 @@ def test_a_deleted_project_leaves_no_stretches(
     assert object_storage().objects(folder)
     assert api.delete(f"/projects/{project.pk}").status_code == 204
     RenderFolder.objects.update(sweep_at=timezone.now())
-    assert folders.sweep() > 0
+    assert folders.sweep_folders() > 0
     assert object_storage().objects(folder) == []
     assert not RenderFolder.objects.exists()
 
@@ -426,7 +428,7 @@ def test_a_style_of_captions_has_the_segments_with_words_made_again(
     media = bring(film, "video/mp4")
     edit(api, project, [two_clips(media)])
     words = [{"word": "Hello", "start_ms": 7000, "end_ms": 7500, "confidence": 1.0}]
-    transcript.merge(
+    transcript.merge_transcript(
         project_id=project.pk,
         user_id=project.user_id,
         media_file_id=media.pk,

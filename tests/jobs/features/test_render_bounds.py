@@ -155,12 +155,12 @@ def test_swept_timelines_make_room(
     assert refused(api, project.pk)[0] == 202
     assert len(stored(project)) == 1
     RenderFolder.objects.update(sweep_at=timezone.now(), plans=7)
-    assert folders.sweep() == 0
+    assert folders.sweep_folders() == 0
     assert RenderFolder.objects.get().plans == 1
     RenderFolder.objects.update(sweep_at=timezone.now())
     monkeypatch.setattr(folders, "TIMELINE_MAX_AGE", timedelta(0))
 
-    assert folders.sweep() == 1
+    assert folders.sweep_folders() == 1
     assert not RenderFolder.objects.exists()
 
 

@@ -14,12 +14,12 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from gpu_tasks.runtime.errors import EngineError
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED, check_stock_voice
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Job
-from media.consents import walk
-from media.consents.giving import give
+from media.consents import removal_worker
 from media.consents.models import ConsentKind
-from media.consents.revoking import revoke
+from media.consents.records import record_consent
+from media.consents.revocation import revoke_consent
 from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
 from media.storage import object_storage
 from projects.models import Project
@@ -76,9 +76,11 @@ def test_a_voice_of_ones_own_for_as_long_as_it_may_be_used(
     assert job["output_data"]["duration_ms"] < 1500
     made = MediaFile.objects.get()
     assert made.origin["voice_ids"] == [str(voice.pk)]
-    consent = give(user_id=voice.user_id, kind=ConsentKind.VOICE, subject="Ann", voice_id=voice.pk)
-    revoke(consent=consent)
-    walk.run(consent.pk)
+    consent = record_consent(
+        user_id=voice.user_id, kind=ConsentKind.VOICE, subject="Ann", voice_id=voice.pk
+    )
+    revoke_consent(consent=consent)
+    removal_worker.run_removal(consent.pk)
     assert not MediaFile.objects.exists()
     assert not VoiceClone.objects.exists()
     assert object_storage().objects(f"users/{voice.user_id}/") == []
@@ -108,7 +110,7 @@ def test_another_users_voice(
     ("characters", "credits_"), [(1, 2), (500, 2), (501, 4), (MAX_CHARACTERS, 20)]
 )
 def test_the_price(characters: int, credits_: int):
-    assert feature_of("tts").price({"text": "a" * characters}) == credits_
+    assert get_feature("tts").price({"text": "a" * characters}) == credits_
 
 
 def test_the_longest_text_and_one_past_it(api: APIClient):
@@ -178,5 +180,5 @@ def test_the_lowest_and_the_highest_speed(api: APIClient, speed: float):
 
 
 def test_a_result_is_named_after_what_can_be_read():
-    named = feature_of("tts").title({"text": "A\x07 bell\u200b.\tTwo"}, [])
+    named = get_feature("tts").title({"text": "A\x07 bell\u200b.\tTwo"}, [])
     assert named == "A bell. Two"

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from gpu_tasks.video_query import contract
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from media.models import MediaFile, MediaType
 from projects import transcript
@@ -41,7 +41,7 @@ def submit(api, media: MediaFile, question: str = "How long is it?"):
 
 def heard(film: MediaFile, media_id: str, text: str) -> None:
     segment = {"speaker": "Speaker 1", "start_ms": 1000, "end_ms": 2000, "text": text, "words": []}
-    transcript.merge(
+    transcript.merge_transcript(
         project_id=film.project_id,
         user_id=film.user_id,
         media_file_id=media_id,
@@ -79,7 +79,7 @@ def test_the_projects_transcript_is_asked_for_what_is_said(run_job, film):
 
 def test_without_a_transcript_the_call_is_told_of_none(api, film):
     job = Job.objects.get(pk=submit(api, film).json()["job_id"])
-    feature = feature_of("video_query")
+    feature = get_feature("video_query")
     attempt = Attempt(job=job, number=1)
     assert feature.prepare(job, attempt)["segments"] is None
     heard(film, film.pk, "x" * (contract.MAX_SEGMENT_TEXT + 1))

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from auteur.api.problems import NotFoundProblem, Problem
-from jobs.features.base import plain
+from jobs.features.base import to_stored_parameters
 from jobs.features.parameters import Parameters, VoiceField, VoiceNotReadyProblem
 from media.models import MediaStatus, VoiceClone
 
@@ -40,7 +40,7 @@ def validated(user: Any, voice_id: Any) -> dict[str, Any]:
 def test_a_ready_voice_of_the_user(user):
     voice = make_voice(user)
     assert validated(user, str(voice.pk)) == {"voice_id": voice}
-    assert plain({"voice_id": voice}) == {"voice_id": str(voice.pk)}
+    assert to_stored_parameters({"voice_id": voice}) == {"voice_id": str(voice.pk)}
 
 
 def test_another_users_voice_is_not_there(user, make_user):

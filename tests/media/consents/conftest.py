@@ -10,9 +10,9 @@ from django.db.models.functions import Now
 from pytest_django import Settings
 
 from accounts.models import User
-from media.consents import walk
-from media.consents.giving import give
+from media.consents import removal_worker
 from media.consents.models import Consent, ConsentKind, ConsentStatus
+from media.consents.records import record_consent
 from media.models import MediaFile
 from media.storage import ObjectStorage, object_storage
 
@@ -53,7 +53,7 @@ def consent_for(user: User) -> Callable[..., Consent]:
     """Ann agrees to the use of her face in some media of ``user``."""
 
     def record(*media: MediaFile) -> Consent:
-        return give(
+        return record_consent(
             user_id=user.pk,
             kind=ConsentKind.FACE,
             subject="Ann",
@@ -66,6 +66,6 @@ def consent_for(user: User) -> Callable[..., Consent]:
 def follow(consent: Consent) -> Consent:
     """One turn of the walk, as soon as it is due."""
     Consent.objects.filter(pk=consent.pk, status=ConsentStatus.REVOKED).update(due_at=Now())
-    assert consent.pk in walk.REVOCATIONS.take_due(10)
-    walk.run(consent.pk)
+    assert consent.pk in removal_worker.REVOCATIONS.take_due(10)
+    removal_worker.run_removal(consent.pk)
     return Consent.objects.get(pk=consent.pk)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from jobs import submission
-from jobs.features.registry import feature_of
+from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState, JobStatus
 from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
@@ -200,7 +200,7 @@ class Lineage:
         )
 
     def _open_job(self, node: Node, state: AttemptState | None) -> None:
-        feature = feature_of("transcription")
+        feature = get_feature("transcription")
         parameters = submission.validate(
             feature=feature, user_id=self.user.pk, data={"media_id": str(node.id)}
         )

@@ -10,9 +10,9 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from media.consents import giving
-from media.consents.giving import MAX_COVERED, MAX_STEPS, is_given
+from media.consents import records
 from media.consents.models import MAX_SUBJECT_LENGTH, Consent, ConsentKind
+from media.consents.records import MAX_COVERED, MAX_STEPS, has_consent
 from media.consents.statements import STATEMENTS
 from media.models import MediaFile, MediaStatus, MediaType, VoiceClone
 from media.storage import ObjectStorage
@@ -90,7 +90,7 @@ def test_limits_at_their_edges(
     assert post(api, media_ids=[media] * (MAX_COVERED + 1)).status_code == 400
     assert post(api, media_ids=[media], subject=longest + "a").status_code == 400
     assert post(api, media_ids=[media], statement="a" * 2001).status_code == 400
-    monkeypatch.setattr(giving, "MAX_CONSENTS", 2)
+    monkeypatch.setattr(records, "MAX_CONSENTS", 2)
     assert post(api, media_ids=[media]).status_code == 201
     answer = post(api, media_ids=[media])
     assert (answer.status_code, answer.json()["code"]) == (409, "too_many_consents")
@@ -193,10 +193,10 @@ class TestWhereItIsRequired:
         film, other = make_media(), make_media()
         first = make_media(origin={"media_ids": [str(other.pk), str(film.pk)]})
         second = make_media(origin={"media_ids": [str(first.pk)]})
-        assert not is_given(kind=ConsentKind.FACE, media=second)
+        assert not has_consent(kind=ConsentKind.FACE, media=second)
         consent_for(film)
-        assert is_given(kind=ConsentKind.FACE, media=second)
-        assert not is_given(kind=ConsentKind.FACE, media=other)
+        assert has_consent(kind=ConsentKind.FACE, media=second)
+        assert not has_consent(kind=ConsentKind.FACE, media=other)
 
     def test_so_many_steps_back_a_consent_is_looked_for(
         self, make_media: Make, consent_for: Any
@@ -205,9 +205,9 @@ class TestWhereItIsRequired:
         consent_for(last)
         for _ in range(MAX_STEPS - 1):
             last = make_media(origin={"media_ids": [str(last.pk)]})
-        assert is_given(kind=ConsentKind.FACE, media=last)
+        assert has_consent(kind=ConsentKind.FACE, media=last)
         last = make_media(origin={"media_ids": [str(last.pk)]})
-        assert not is_given(kind=ConsentKind.FACE, media=last)
+        assert not has_consent(kind=ConsentKind.FACE, media=last)
 
     def test_the_catalogue_tells(self, api: APIClient, settings: Settings) -> None:
         settings.FACE_CONSENT_REQUIRED = True

@@ -17,10 +17,10 @@ from credits.models import CreditTransaction
 from jobs import ledger_audit, lifecycle
 from jobs.models import Attempt, Job
 from jobs.states import DELIVERING, FINALIZE, OPEN, AttemptState, JobStatus
-from media.consents import walk
-from media.consents.giving import give
+from media.consents import removal_worker
 from media.consents.models import Consent, ConsentKind, ConsentStatus, Removal
-from media.consents.revoking import revoke
+from media.consents.records import record_consent
+from media.consents.revocation import revoke_consent
 from media.models import MediaFile, VoiceClone
 from media.storage import ObjectStorage
 from tests.jobs.walk import RESULT, WORKER
@@ -75,12 +75,12 @@ def all_of_it_goes(objects: ObjectStorage, user: User, seed: int, kills: list[in
     going, staying = lineage.keys_of(ids)
 
     with dying_after(chance.choice([1, 3, 1000])):
-        revoke(consent=consent)
-    revoke(consent=consent)  # its client asks again
+        revoke_consent(consent=consent)
+    revoke_consent(consent=consent)  # its client asks again
     for kill in kills:
         take_the_lease_of_the_dead(consent)
         with dying_after(kill):
-            walk.run(consent.pk)
+            removal_worker.run_removal(consent.pk)
     finish(consent)
 
     stored = {one.key for one in objects.objects(f"users/{user.pk}/")}
@@ -97,7 +97,7 @@ def all_of_it_goes(objects: ObjectStorage, user: User, seed: int, kills: list[in
 
 def some_consent(lineage: Lineage, chance: random.Random, first: list[Any]) -> Consent:
     if chance.random() < 0.2:
-        return give(
+        return record_consent(
             user_id=lineage.user.pk,
             kind=ConsentKind.VOICE,
             subject="Ann",
@@ -105,12 +105,14 @@ def some_consent(lineage: Lineage, chance: random.Random, first: list[Any]) -> C
         )
     there = [one for one in first if not lineage.nodes[one].is_deleted]
     covered = chance.choices(there, k=2)
-    return give(user_id=lineage.user.pk, kind=ConsentKind.FACE, subject="Ann", media_ids=covered)
+    return record_consent(
+        user_id=lineage.user.pk, kind=ConsentKind.FACE, subject="Ann", media_ids=covered
+    )
 
 
 def take_the_lease_of_the_dead(consent: Consent) -> None:
     Consent.objects.filter(pk=consent.pk, due_at__isnull=False).update(due_at=Now())
-    walk.REVOCATIONS.expire()
+    removal_worker.REVOCATIONS.expire()
     Consent.objects.filter(pk=consent.pk, due_at__isnull=False).update(due_at=Now())
 
 
@@ -118,7 +120,7 @@ def finish(consent: Consent) -> None:
     """Turns until it is over, with workers that deliver what was being delivered."""
     for _ in range(MAX_TURNS):
         take_the_lease_of_the_dead(consent)
-        walk.run(consent.pk)
+        removal_worker.run_removal(consent.pk)
         delivering = Attempt.objects.filter(state__in=DELIVERING, job__status__in=OPEN)
         for attempt in delivering[:2]:
             if attempt.state == AttemptState.COLLECTED:

@@ -9,9 +9,9 @@ from django.db import connection
 
 from auteur.leases import Lease
 from media import tasks
-from media.consents import receipts, walk
+from media.consents import receipts, removal_worker
 from media.consents.models import Consent, ConsentStatus, Removal
-from media.consents.revoking import revoke
+from media.consents.revocation import revoke_consent
 from media.models import MediaFile
 from media.storage import ObjectStorage
 from tests.media.consents.conftest import CONTENT, follow
@@ -19,7 +19,7 @@ from tests.media.consents.conftest import CONTENT, follow
 pytestmark = pytest.mark.django_db
 
 Make = Callable[..., Any]
-FILES = 3 * walk.AT_ONCE
+FILES = 3 * removal_worker.AT_ONCE
 
 
 class KilledError(BaseException):
@@ -32,7 +32,7 @@ def revoked(stored: Make, consent_for: Make, objects: ObjectStorage) -> Consent:
     media: list[MediaFile] = [stored() for _ in range(FILES)]
     for one in media:
         objects.write(f"users/{one.user_id}/media/{one.pk}/late.jpg", CONTENT, "image/jpeg")
-    consent: Consent = revoke(consent=consent_for(*media))
+    consent: Consent = revoke_consent(consent=consent_for(*media))
     return consent
 
 
@@ -77,7 +77,7 @@ def test_who_dies_while_naming_has_removed_what_was_named(
         nonlocal listed
         with counting:
             listed += 1
-            if listed > 2 * walk.AT_ONCE:
+            if listed > 2 * removal_worker.AT_ONCE:
                 raise KilledError
         return whole(self, prefix)
 
@@ -86,10 +86,12 @@ def test_who_dies_while_naming_has_removed_what_was_named(
         with pytest.raises(KilledError):
             follow(revoked)
     # Two thirds of the files, with their pictures.
-    assert Removal.objects.exclude(removed_at=None).count() == 4 * walk.AT_ONCE
-    assert len(objects.page("", 100)) == 2 * walk.AT_ONCE
+    assert Removal.objects.exclude(removed_at=None).count() == 4 * removal_worker.AT_ONCE
+    assert len(objects.page("", 100)) == 2 * removal_worker.AT_ONCE
 
-    walk.REVOCATIONS.requeue(walk.REVOCATIONS.held_rows(), walk.FAULT_PAUSE)
+    removal_worker.REVOCATIONS.requeue(
+        removal_worker.REVOCATIONS.held_rows(), removal_worker.FAULT_PAUSE
+    )
     assert follow(revoked).finished_at is not None
     assert objects.page("", 10) == []
     assert follow(revoked).status == ConsentStatus.REMOVED

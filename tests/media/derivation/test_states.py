@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from auteur import leases, liveness
 from auteur.leases import Lease, LeaseLostError
-from media.derivation.states import DERIVATIONS, request
+from media.derivation.states import DERIVATIONS, request_derivation
 from media.models import DerivationStatus, MediaFile, MediaStatus
 
 Make = Callable[..., MediaFile]
@@ -161,7 +161,7 @@ def test_asking_again_starts_anew(make_media: Make) -> None:
     old = claimed(working)
     MediaFile.objects.filter(pk=uploading.pk).update(status=MediaStatus.UPLOADING)
     asked = [done.pk, failed.pk, working.pk, uploading.pk, uuid.uuid4()]
-    assert request(asked) == 3
+    assert request_derivation(asked) == 3
     assert set(DERIVATIONS.take_due(10)) == {done.pk, failed.pk, working.pk}
     assert status(done) == (DerivationStatus.WAITING, 0)
     with pytest.raises(LeaseLostError):

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 from auteur.leases import Lease
 from gpu_tasks.runtime import sandbox
 from media import deletion, limits
-from media.derivation import work
+from media.derivation import worker
 from media.derivation.states import DERIVATIONS
 from media.models import DerivationStatus, MediaFile, MediaType
 from media.storage import ObjectMissingError, ObjectStorage
@@ -60,7 +60,7 @@ def test_a_film_with_sound_gets_all(
 
 def test_a_sound_gets_peaks(storage: ObjectStorage, kept: Kept) -> None:
     media = kept(samples.wav(), "wav", type=MediaType.AUDIO, duration_ms=1000)
-    work.run(media.pk)
+    worker.run_derivation(media.pk)
     media = again(media)
     assert media.derivation_status == DerivationStatus.DONE
     assert (media.thumbnail_r2_key, media.sprite_r2_key, media.sprite) == (None, None, None)
@@ -77,7 +77,7 @@ def test_a_picture_gets_a_thumbnail(
     storage: ObjectStorage, kept: Kept, suffix: str, make: Callable[[], bytes]
 ) -> None:
     media = kept(make(), suffix, type=MediaType.IMAGE, duration_ms=None)
-    work.run(media.pk)
+    worker.run_derivation(media.pk)
     media = again(media)
     assert media.derivation_status == DerivationStatus.DONE
     assert decoded(storage.read(media.thumbnail_r2_key, 10_000)).shape == (48, 64, 3)
@@ -86,7 +86,7 @@ def test_a_picture_gets_a_thumbnail(
 
 def test_a_silent_film_gets_pictures(kept: Kept) -> None:
     media = kept(film([halves(40, 220)] * 5), duration_ms=None, metadata={"has_audio": False})
-    work.run(media.pk)
+    worker.run_derivation(media.pk)
     media = again(media)
     assert (bool(media.thumbnail_r2_key), media.peaks_r2_key) == (True, None)
 
@@ -94,7 +94,7 @@ def test_a_silent_film_gets_pictures(kept: Kept) -> None:
 def test_of_what_decodes_in_part_that_part_is_kept(kept: Kept) -> None:
     content = film([halves(40, 220)] * 20, sound=tone(2.0))
     media = kept(with_spoilt_pictures(content))
-    work.run(media.pk)
+    worker.run_derivation(media.pk)
     media = again(media)
     assert media.derivation_status == DerivationStatus.DONE
     assert (media.thumbnail_r2_key, bool(media.peaks_r2_key)) == (None, True)
@@ -102,7 +102,7 @@ def test_of_what_decodes_in_part_that_part_is_kept(kept: Kept) -> None:
 
 def test_what_does_not_decode_is_given_up_and_stays_usable(kept: Kept, api: APIClient) -> None:
     media = kept(samples.undecodable_video(), duration_ms=400)
-    work.run(media.pk)
+    worker.run_derivation(media.pk)
     told = api.get(f"/media/{media.pk}").json()
     assert (told["status"], told["derivatives"]["status"]) == ("ready", "failed")
     assert told["download_url"]
@@ -111,16 +111,16 @@ def test_what_does_not_decode_is_given_up_and_stays_usable(kept: Kept, api: APIC
 
 def test_an_object_that_is_gone_is_given_up(storage: ObjectStorage, talk: MediaFile) -> None:
     storage.delete(talk.r2_key)
-    work.run(talk.pk)
+    worker.run_derivation(talk.pk)
     assert again(talk).derivation_status == DerivationStatus.FAILED
 
 
 def test_a_message_that_comes_twice_does_nothing_more(
     storage: ObjectStorage, talk: MediaFile
 ) -> None:
-    work.run(talk.pk)
+    worker.run_derivation(talk.pk)
     storage.delete(again(talk).thumbnail_r2_key)
-    work.run(talk.pk)
+    worker.run_derivation(talk.pk)
     with pytest.raises(ObjectMissingError):
         storage.head(again(talk).thumbnail_r2_key)
 
@@ -131,7 +131,7 @@ def test_with_the_storage_away_it_waits_and_no_try_is_lost(
     use_s3: Callable[..., PresignedS3Storage],
 ) -> None:
     use_s3("http://127.0.0.1:9")
-    work.run(talk.pk)
+    worker.run_derivation(talk.pk)
     media = again(talk)
     assert (media.derivation_status, media.derivation_tries) == (DerivationStatus.WAITING, 0)
     assert not DERIVATIONS.take_due(10)
@@ -139,17 +139,17 @@ def test_with_the_storage_away_it_waits_and_no_try_is_lost(
 
 
 def test_the_limits_of_time_fit_together(settings: Any) -> None:
-    assert 2 * limits.PART_SECONDS < work.HARD_LIMIT_SECONDS < settings.PRESIGNED_URL_SECONDS
+    assert 2 * limits.PART_SECONDS < worker.HARD_LIMIT_SECONDS < settings.PRESIGNED_URL_SECONDS
     assert DERIVATIONS.duration.total_seconds() > sandbox.TICK_SECONDS * 10
-    assert derive.time_limit == work.HARD_LIMIT_SECONDS
+    assert derive.time_limit == worker.HARD_LIMIT_SECONDS
     assert not derive.acks_late
 
 
 def test_a_part_that_takes_too_long_is_left_out(
     talk: MediaFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "DECODING", replace(work.DECODING, wall_seconds=0.0))
-    work.run(talk.pk)
+    monkeypatch.setattr(worker, "DECODING", replace(worker.DECODING, wall_seconds=0.0))
+    worker.run_derivation(talk.pk)
     assert again(talk).derivation_status == DerivationStatus.FAILED
 
 
@@ -164,7 +164,7 @@ def test_of_a_very_long_or_large_film_pictures_alone_are_made(
     talk: MediaFile, changes: dict[str, int], api: APIClient
 ) -> None:
     MediaFile.objects.filter(pk=talk.pk).update(**changes)
-    work.run(talk.pk)
+    worker.run_derivation(talk.pk)
     answer = api.get(f"/media/{talk.pk}").json()
     assert (answer["status"], answer["derivatives"]["status"]) == ("ready", "done")
     assert answer["thumbnail_url"]
@@ -181,7 +181,7 @@ def test_progress_is_told_on_the_way(talk: MediaFile, monkeypatch: pytest.Monkey
         told.append(again(talk).derivation_progress)
 
     monkeypatch.setattr(Lease, "renew", listen)
-    work.run(talk.pk)
+    worker.run_derivation(talk.pk)
     assert told == sorted(told)
     assert told[0] < 0.5 <= told[-1] <= 1.0
 
@@ -191,7 +191,7 @@ def test_deleting_removes_what_was_made(
     talk: MediaFile,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
-    work.run(talk.pk)
+    worker.run_derivation(talk.pk)
     keys = again(talk).derived_keys().values()
     assert all(storage.head(key).size_bytes for key in keys)
     with django_capture_on_commit_callbacks(execute=True):
@@ -207,16 +207,16 @@ def test_media_deleted_meanwhile_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
 ) -> None:
-    derived = work.derive
+    derived = worker.derive
 
-    def derive_and_lose(*args: Any) -> work.Derived:
+    def derive_and_lose(*args: Any) -> worker.Derived:
         made = derived(*args)
         with django_capture_on_commit_callbacks(execute=True):
             deletion.delete_media(user_id=talk.user_id, media_id=talk.pk)
         return made
 
-    monkeypatch.setattr(work, "derive", derive_and_lose)
-    work.run(talk.pk)
+    monkeypatch.setattr(worker, "derive", derive_and_lose)
+    worker.run_derivation(talk.pk)
     for key in talk.derived_keys().values():
         with pytest.raises(ObjectMissingError):
             storage.head(key)
@@ -231,7 +231,7 @@ def test_of_many_workers_one_does_it(filesystem_storage: ObjectStorage, make_med
 
     def run() -> None:
         start.wait()
-        work.run(media.pk)
+        worker.run_derivation(media.pk)
         connection.close()
 
     threads = [threading.Thread(target=run) for _ in range(4)]

@@ -8,7 +8,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
 from media import checking
-from media.imports import work
+from media.imports import worker
 from media.imports.limits import PART_BYTES
 from media.kinds import FILES
 from media.models import MediaFile
@@ -58,8 +58,8 @@ def fetch(
 
     def once(media: MediaFile) -> MediaFile:
         with django_capture_on_commit_callbacks(execute=True):
-            work.run(media.pk)
-            checking.run(FILES, media.pk)
+            worker.run_import(media.pk)
+            checking.run_check(FILES, media.pk)
         return MediaFile.objects.select_related("url_import").get(pk=media.pk)
 
     return once

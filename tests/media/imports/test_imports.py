@@ -316,7 +316,7 @@ def test_from_python_without_a_project(
     filesystem_storage: Any, source: Source, fetch: Fetch, user: User
 ) -> None:
     source.serves("/film.mp4", File(samples.video()))
-    media = imports.start(user_id=user.pk, project_id=None, url=source.url())
+    media = imports.start_import(user_id=user.pk, project_id=None, url=source.url())
     media = fetch(media)
     assert (media.status, media.project_id) == (MediaStatus.READY, None)
 

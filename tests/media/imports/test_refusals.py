@@ -10,10 +10,10 @@ import pytest
 from rest_framework.test import APIClient
 from yarl import URL
 
-from auteur.outbound import Policy
+from auteur.outbound import AddressPolicy
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.imports import limits
-from media.imports.addresses import policy, redirected
+from media.imports.addresses import parse_redirection, policy
 from media.imports.transfer import Transfer
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 from media.storage.filesystem import INCOMING, PARTS, SignedFileSystemStorage
@@ -164,7 +164,7 @@ def test_the_last_redirection_and_one_more(
 def test_a_name_that_means_another_address_when_it_is_asked_for_again(source: Source) -> None:
     port = URL(source.url()).port
     source.serves("/a", plain(302, location=f"http://rebinding.example:{port}/b"))
-    allowed = Policy(
+    allowed = AddressPolicy(
         schemes=("http",),
         ports=[range(1, 65536)],
         networks_allowed=[ip_network("127.0.0.1/32")],
@@ -178,12 +178,12 @@ def test_a_name_that_means_another_address_when_it_is_asked_for_again(source: So
 
 
 def test_nothing_leads_from_https_into_the_open() -> None:
-    strict = Policy(schemes=("https", "http"), ports=[range(80, 81), range(443, 444)])
+    strict = AddressPolicy(schemes=("https", "http"), ports=[range(80, 81), range(443, 444)])
     url = URL("https://example.com/a")
-    assert str(redirected(url, "b?c#d", strict)) == "https://example.com/b?c"
+    assert str(parse_redirection(url, "b?c#d", strict)) == "https://example.com/b?c"
     with pytest.raises(InputRefusedError):
-        redirected(url, "http://example.com/a", strict)
-    assert redirected(URL("http://example.com/"), "https://example.com/", strict)
+        parse_redirection(url, "http://example.com/a", strict)
+    assert parse_redirection(URL("http://example.com/"), "https://example.com/", strict)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ from django.db import connection
 
 from accounts.models import User
 from media import imports
-from media.imports import limits, transfers, work
+from media.imports import limits, transfers, worker
 from media.imports.states import IMPORTS
 from media.imports.transfers import Transfers, slot_to_end
-from media.imports.work import Slot
+from media.imports.worker import Slot
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 from tests.media import samples
 from tests.media.imports.source import File, Source
@@ -92,7 +92,7 @@ def is_fetching(*media: MediaFile) -> bool:
 
 
 def start(user: User, url: str) -> MediaFile:
-    return imports.start(user_id=user.pk, project_id=None, url=url)
+    return imports.start_import(user_id=user.pk, project_id=None, url=url)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -159,7 +159,7 @@ class TestWaiting:
         slow = start(make_user(), source.serves("/slow.mp4", trickle))
         with serving(2, slow, trickle):
             until(lambda: is_fetching(slow), WAIT_SECONDS)
-            transfers.stop()
+            transfers.stop_serving()
             film = start(make_user(), source.serves("/film.mp4", File(samples.video())))
         assert row_of(film).tries == 0
 
@@ -171,7 +171,7 @@ def test_who_is_displaced_too_often_is_told_so(
     media = importing(source.serves("/film.mp4", File(samples.video(), etag="")))
     for number in range(1, limits.MAX_TRIES + 1):
         assert row_of(media).tries == number - 1
-        work.run(media.pk, Slot(is_displaced=True))
+        worker.run_import(media.pk, Slot(is_displaced=True))
     media.refresh_from_db()
     assert (media.status, media.metadata["rejected"]) == (MediaStatus.REJECTED, "displaced")
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from media.provenance import certificates, credentials
-from media.provenance.credentials import Found, Marked
+from media.provenance.credentials import FileCredentials, SignedResult
 from media.provenance.source_types import GENERATED, Making, SourceType
 from media.provenance.statements import Source, Statement
 from media.storage import ObjectStorage, object_storage
@@ -51,18 +51,20 @@ def stored(filesystem_storage: ObjectStorage) -> Callable[[bytes, str], str]:
     return store
 
 
-def mark(key: str, content_type: str, said: Statement) -> Marked:
+def mark(key: str, content_type: str, said: Statement) -> SignedResult:
     """Sign it in its place."""
-    return credentials.mark(key, content_type=content_type, statement=said, tick=lambda: None)
+    return credentials.sign_result(
+        key, content_type=content_type, statement=said, tick=lambda: None
+    )
 
 
 def content_of(key: str) -> bytes:
     return object_storage().read(key, 10_000_000)
 
 
-def read(key: str, content_type: str, most_bytes: int = 10_000_000) -> Found:
+def read(key: str, content_type: str, most_bytes: int = 10_000_000) -> FileCredentials:
     """What an object says of itself."""
-    return credentials.read_back(
+    return credentials.read_credentials(
         object_storage().probe_source(key),
         content_type=content_type,
         size_bytes=object_storage().head(key).size_bytes,

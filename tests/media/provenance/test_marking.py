@@ -17,7 +17,7 @@ from media.provenance.source_types import (
     ASSEMBLED,
     TRANSCODED,
     SourceType,
-    known,
+    find_source_type,
 )
 from media.storage import object_storage
 from tests.media import samples
@@ -54,7 +54,7 @@ def test_a_result_says_that_it_is_generated_and_by_what(stored, content_type: st
     assert manifest["generator"].startswith("Auteur ")
     [created] = manifest["actions"]
     assert created["action"] == "c2pa.created"
-    assert known(created["digital_source_type"]) is TRAINED
+    assert find_source_type(created["digital_source_type"]) is TRAINED
     assert created["software_agent"] == MODEL.replace("@", " ")
     assert (TRAINED.uri.encode() in content_of(key)) is True
     assert (b"Iptc4xmpExt:DigitalSourceType" in content_of(key)) == (content_type in WITH_XMP)

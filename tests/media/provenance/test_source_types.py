@@ -10,7 +10,7 @@ from media.provenance.source_types import (
     TRANSCODED,
     Making,
     SourceType,
-    known,
+    find_source_type,
     source_type_of,
 )
 
@@ -49,5 +49,5 @@ def test_what_is_generated_stays_so_through_any_lineage(
 
 
 def test_types_are_known_by_name_and_address():
-    assert known(TRAINED.value) is known(TRAINED.uri) is TRAINED
-    assert known("digitalCapture") is known(None) is None
+    assert find_source_type(TRAINED.value) is find_source_type(TRAINED.uri) is TRAINED
+    assert find_source_type("digitalCapture") is find_source_type(None) is None

@@ -77,7 +77,7 @@ def confirm_voice(
         if answer.status_code != 202:
             return answer
         with django_capture_on_commit_callbacks(execute=True):
-            checking.run(VOICES, voice.pk)
+            checking.run_check(VOICES, voice.pk)
         return begin_confirm_voice(voice)
 
     return request

@@ -35,7 +35,7 @@ def examine(content: bytes) -> VoiceSample:
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.seek(0)
-        return samples.examine(file)
+        return samples.examine_sample(file)
 
 
 def refusal(content: bytes) -> str:

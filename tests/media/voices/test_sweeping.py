@@ -35,9 +35,9 @@ def test_voices_never_confirmed_go_with_their_samples(
     age(old, kept)
     age(young, kept - MARGIN)
     age(ready, 2 * kept)
-    assert sweeping.unconfirmed(VOICES).count() == 1
+    assert sweeping.list_unconfirmed(VOICES).count() == 1
 
-    assert (sweeping.remove_unconfirmed(VOICES), sweeping.remove_unconfirmed(VOICES)) == (1, 0)
+    assert (sweeping.delete_unconfirmed(VOICES), sweeping.delete_unconfirmed(VOICES)) == (1, 0)
 
     assert set(VoiceClone.objects.all()) == {young, ready}
     assert storage.head(young.sample_r2_key)
@@ -53,7 +53,7 @@ def test_with_the_storage_away_the_rows_wait(
 ) -> None:
     age(bring(b"x"), kept)
     use_s3("http://127.0.0.1:9")
-    assert sweeping.remove_unconfirmed(VOICES) == 0
+    assert sweeping.delete_unconfirmed(VOICES) == 0
     assert VoiceClone.objects.count() == 1
 
 

@@ -325,7 +325,7 @@ def test_many_confirm_at_once(
     voice = bring(content)
     answers = at_once(lambda: uploads.confirm_voice(user_id=voice.user_id, voice_id=voice.pk))
     assert answers == ["done"] * 4
-    at_once(lambda: checking.run(VOICES, voice.pk))
+    at_once(lambda: checking.run_check(VOICES, voice.pk))
     voice.refresh_from_db()
     assert (voice.status, voice.check_tries) == (outcome, 1)
 

@@ -66,7 +66,7 @@ def imported(text: str, form: str, rate: float, rows: dict[str, MediaFile]) -> l
     ids = conversion.Ids()
     placed = [conversion.convert_track(each, matched, rate=rate, ids=ids) for each in tracks]
     told = [each.stored() for each in EdlShape.model_validate({"tracks": placed}).tracks]
-    rules.check(Content([], []), Content(told, []))
+    rules.check_content(Content([], []), Content(told, []))
     return told
 
 

@@ -54,12 +54,12 @@ def add(media: MediaFile, start: int, **more: Any) -> dict[str, Any]:
 
 def speak(project: Project, media: MediaFile) -> str:
     """Have the media transcribed; the segment's id."""
-    transcript.merge(
+    transcript.merge_transcript(
         project_id=project.pk,
         user_id=project.user_id,
         media_file_id=media.pk,
         job_id=uuid.uuid4(),
         segments=[segment("", 0, "one two three")],
     )
-    found = transcript.read(project_id=project.pk, user_id=project.user_id)
+    found = transcript.read_transcript(project_id=project.pk, user_id=project.user_id)
     return str(found["segments"][0]["id"])

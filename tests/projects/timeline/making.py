@@ -82,7 +82,7 @@ def after(before: Content, *wanted: dict[str, Any]) -> Content:
     for operation in parsed(*wanted):
         operation.apply(draft)
     result = draft.content()
-    rules.check(before, result)
+    rules.check_content(before, result)
     return result
 
 

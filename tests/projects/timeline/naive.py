@@ -1,6 +1,6 @@
 """Tracks the plain way: each operation on a draft of its own, every place worked out each time.
 
-What `projects.timeline.lanes` keeps right from edit to edit must be what this finds.
+What `projects.timeline.track_editor` keeps right from edit to edit must be what this finds.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 from projects.timeline.content import Clip, Content, Track, end_of
 from projects.timeline.draft import Draft
-from projects.timeline.lanes import Row, closed, closing_of
+from projects.timeline.track_editor import ClipIndex, closed, closing_of
 
 Closing = tuple[int, int, int, int, int, int]
 """Where in the film, and had nothing been closed; how much; in point; key; lead."""
@@ -81,18 +81,18 @@ class PlainLane:
         return at
 
     @property
-    def rows(self) -> tuple[Row, Row]:
+    def rows(self) -> tuple[ClipIndex, ClipIndex]:
         rows: tuple[list[Any], list[Any]] = ([], [])
         for key, at in self.at.items():
             rows[self.clips[key]["deleted"]].append((at, key, self.clips[key]["duration_ms"]))
-        return Row(rows[0]), Row(rows[1])
+        return ClipIndex(rows[0]), ClipIndex(rows[1])
 
     @property
-    def playing(self) -> Row:
+    def playing(self) -> ClipIndex:
         return self.rows[0]
 
     @property
-    def gone(self) -> Row:
+    def gone(self) -> ClipIndex:
         return self.rows[1]
 
     @property

@@ -181,7 +181,7 @@ def test_what_undo_does_not_follow_is_not_listed(
 def test_as_many_are_listed_as_are_kept(api: APIClient, project: Project, film: MediaFile) -> None:
     put(api, project, {"tracks": tracks(film, 0)})
     for start in range(1, documents.MAX_UNDO_DEPTH):  # more than a minute allows by HTTP
-        editing.operate(
+        editing.apply_operations(
             project_id=project.pk,
             user_id=project.user_id,
             versions=None,
@@ -205,7 +205,7 @@ def test_who_made_a_step_counts_among_its_bytes(
     assert set(step["edit"]) == {"kind", "changes", "author", "operations"}
     assert step["bytes"] == len(bson.encode(step["edit"]))
     edit = history.Attribution(step["edit"]["author"], ["add_track"]).inverse([])
-    _, stacks = history.recorded(history.Stacks([], []), edit, "edit")
+    _, stacks = history.record_step(history.Stacks([], []), edit, "edit")
     assert stacks.undo[0]["bytes"] == len(bson.encode(edit))
 
 

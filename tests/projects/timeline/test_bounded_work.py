@@ -160,7 +160,7 @@ def test_a_costly_edit_is_not_tried_again_and_again(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(editing, "MAX_TRYING_SECONDS", 0)
     with pytest.raises(edl.StaleEdlProblem):
-        editing.on_the_latest(attempt)
+        editing.retry_on_conflict(attempt)
 
     assert len(tries) == 2
 

@@ -177,9 +177,9 @@ def test_effects_fill_the_timeline_up_to_its_bytes() -> None:
     fits = [clip(f"c{n:04}", n, 0, 1, effects=effects) for n in range(count)]
     before = content(track())
 
-    rules.check(before, content(track(*fits)))
+    rules.check_content(before, content(track(*fits)))
     more = [clip(f"d{n:04}", 5000 + n, 0, 1, effects=effects) for n in range(3)]
-    refused("timeline_too_large", lambda: rules.check(before, content(track(*fits, *more))))
+    refused("timeline_too_large", lambda: rules.check_content(before, content(track(*fits, *more))))
 
 
 EDGES = [

@@ -136,7 +136,9 @@ class Editor:
         media = self.media[a % 2]
         texts = SAID[: b % 5]
         said = [segment("", 100 + 900 * place, text) for place, text in enumerate(texts)]
-        transcript.merge(**self.key, media_file_id=media.pk, job_id=uuid.uuid4(), segments=said)
+        transcript.merge_transcript(
+            **self.key, media_file_id=media.pk, job_id=uuid.uuid4(), segments=said
+        )
         new = [each for each in self.state()[1] if each["media_file_id"] == str(media.pk)]
         assert tuple(each["text"] for each in new) == texts
         self.promised.delivered(str(media.pk), new)
@@ -144,17 +146,17 @@ class Editor:
     def undo(self, *_: int) -> None:
         if not self.promised.past:
             with pytest.raises(editing.NothingToUndoProblem):
-                editing.undo(**self.key)
+                editing.undo_edit(**self.key)
             return
-        editing.undo(**self.key)
+        editing.undo_edit(**self.key)
         self.promised.undone()
 
     def redo(self, *_: int) -> None:
         if not self.promised.future:
             with pytest.raises(editing.NothingToRedoProblem):
-                editing.redo(**self.key)
+                editing.redo_edit(**self.key)
             return
-        editing.redo(**self.key)
+        editing.redo_edit(**self.key)
         self.promised.redone()
 
     def edit(self, kind: str, a: int, b: int, c: int, d: int) -> None:
@@ -165,13 +167,13 @@ class Editor:
                 by_hand = segment(str(uuid.uuid4()), 50, "by hand", media=str(self.media[1].pk))
                 self.replace(tracks, {"segments": [*segments[: a % 3], by_hand]})
             elif kind in WRITTEN:
-                patch = patching.parsed(patch_of(kind, a % len(segments), b % len(segments)))
+                patch = patching.parse_patch(patch_of(kind, a % len(segments), b % len(segments)))
                 versions = frozenset({self.stored()["version"]})
-                editing.patch(**self.key, versions=versions, operations=patch)
+                editing.patch_edl(**self.key, versions=versions, operations=patch)
             else:
                 now, media = Content(tracks, segments, style), str(self.media[a % 2].pk)
                 some = parsed(walk.operation(now, media, (kind, a, b, c, d)))
-                editing.operate(**self.key, versions=None, operations=some)
+                editing.apply_operations(**self.key, versions=None, operations=some)
         except (ValueError, ZeroDivisionError, APIException):
             return
         self.promised.edited(self.state())
@@ -180,7 +182,7 @@ class Editor:
         """`PUT`."""
         body = {"tracks": tracks} | ({"transcript": told} if told else {})
         document = EdlShape.model_validate(body)
-        editing.replace(**self.key, versions=None, document=document)
+        editing.replace_edl(**self.key, versions=None, document=document)
 
 
 def patch_of(kind: str, place: int, other: int) -> list[dict[str, Any]]:

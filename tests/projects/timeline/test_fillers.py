@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from media.models import MediaFile
 from projects import documents
 from projects.models import Project
-from projects.timeline import changes, stretches
+from projects.timeline import changes, source_ranges
 from projects.timeline.content import Content
 from projects.timeline.draft import Draft, Removed
 from projects.timeline.fillers import Search
@@ -193,7 +193,7 @@ def test_the_list_of_fillers_is_bounded(words: list[Any], code: str | None) -> N
 
 
 def test_one_operation_finds_as_many_cuts_as_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stretches, "MAX_FOUND_CUTS", 4)
+    monkeypatch.setattr(source_ranges, "MAX_FOUND_CUTS", 4)
     two_tracks = [track(clip(name, 0, 0, 9000), name=name) for name in ("a", "b")]
 
     assert after(content(*two_tracks, segments=[said("um so um we")]), OP)
@@ -224,7 +224,7 @@ def test_a_second_time_nothing_is_found_and_undo_brings_all_back(
 
     assert after(made, {**OP, "mode": mode}) is made
     assert removed(made).count == 0
-    assert same(changes.apply(made, changes.between(before, made).inverse), before)
+    assert same(changes.apply_changes(made, changes.diff_contents(before, made).inverse), before)
 
 
 @pytest.mark.property

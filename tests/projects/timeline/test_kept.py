@@ -18,8 +18,8 @@ from accounts.models import User
 from media.models import MediaFile
 from projects import edl
 from projects.models import Project
-from projects.timeline import keeping, session
-from projects.timeline.keeping import Keeping
+from projects.timeline import session, session_cache
+from projects.timeline.session_cache import SessionCache
 from tests.projects.timeline.asking import (
     add,
     errors,
@@ -39,9 +39,9 @@ MOVE: Json = {"op": "move_clip", "clip_id": "c0", "start_ms": 20_000}
 
 
 @pytest.fixture(autouse=True)
-def kept(monkeypatch: pytest.MonkeyPatch) -> "Keeping[session.Session]":
+def kept(monkeypatch: pytest.MonkeyPatch) -> "SessionCache[session.Session]":
     """What this process keeps: nothing yet."""
-    fresh: Keeping[session.Session] = Keeping()
+    fresh: SessionCache[session.Session] = SessionCache()
     monkeypatch.setattr(session, "KEPT", fresh)
     return fresh
 
@@ -49,7 +49,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> "Keeping[session.Session]":
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     """Another process, as a block."""
-    other: Keeping[session.Session] = Keeping()
+    other: SessionCache[session.Session] = SessionCache()
 
     @contextmanager
     def block() -> Iterator[None]:
@@ -231,7 +231,7 @@ def test_nobody_else_comes_to_what_is_kept(
     api: APIClient,
     project: Project,
     begun: str,
-    kept: "Keeping[session.Session]",
+    kept: "SessionCache[session.Session]",
     client_of: Callable[[User], APIClient],
     make_user: Callable[..., User],
 ) -> None:
@@ -256,7 +256,7 @@ def test_a_deleted_project_is_gone_though_it_is_kept(
     api: APIClient,
     project: Project,
     begun: str,
-    kept: "Keeping[session.Session]",
+    kept: "SessionCache[session.Session]",
     edls: Collection[Json],
     elsewhere: Callable[[], Any],
 ) -> None:
@@ -282,8 +282,8 @@ A, B, C = ((uuid.UUID(int=number), uuid.UUID(int=9)) for number in range(3))
 
 
 def test_as_many_bytes_are_kept_as_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "MAX_KEPT_BYTES", 100)
-    some: Keeping[str] = Keeping()
+    monkeypatch.setattr(session_cache, "MAX_KEPT_BYTES", 100)
+    some: SessionCache[str] = SessionCache()
 
     some.put(A, "a", 60)
     some.put(B, "b", 40)
@@ -296,19 +296,19 @@ def test_as_many_bytes_are_kept_as_the_bound(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_nobody_edits_goes_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    some: Keeping[str] = Keeping()
+    some: SessionCache[str] = SessionCache()
     some.put(A, "a", 1)
     some.put(B, "b", 1)
     assert some.get(A) == "a"
 
-    monkeypatch.setattr(keeping, "MAX_KEPT_SECONDS", 0)
+    monkeypatch.setattr(session_cache, "MAX_KEPT_SECONDS", 0)
     some.put(C, "c", 1)
 
     assert (some.get(A), some.get(B), some.get(C), some.size_bytes) == (None, None, "c", 1)
 
 
 def test_what_is_forgotten_is_gone() -> None:
-    some: Keeping[str] = Keeping()
+    some: SessionCache[str] = SessionCache()
     some.put(A, "a", 1)
 
     some.forget(A)

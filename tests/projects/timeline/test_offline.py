@@ -12,10 +12,10 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from jobs.models import Job
 from media import deletion
-from media.consents import walk
-from media.consents.giving import give
+from media.consents import removal_worker
 from media.consents.models import ConsentKind
-from media.consents.revoking import revoke
+from media.consents.records import record_consent
+from media.consents.revocation import revoke_consent
 from media.models import MediaFile, MediaType
 from projects import authoring, edl
 from projects import deletion as project_deletion
@@ -33,7 +33,7 @@ Stored = Callable[[Project], dict[str, Any]]
 
 def marks(project: Project) -> dict[str, bool]:
     """Every clip by its id, and whether it is marked."""
-    found = edl.read(project_id=project.pk, user_id=project.user_id)
+    found = edl.read_edl(project_id=project.pk, user_id=project.user_id)
     return {
         clip["id"]: clip.get("offline", False)
         for track in found["tracks"]
@@ -110,10 +110,12 @@ def test_a_revoked_consent_marks_clips_of_what_was_made_of_it(
     other = make_media(type=MediaType.VIDEO)
     put(api, project, {"tracks": tracks(film, 0, 5000)})
     operate(api, project, add(other, 20_000, clip_id="other"))
-    consent = give(user_id=film.user_id, kind=ConsentKind.FACE, subject="Ann", media_ids=[film.pk])
+    consent = record_consent(
+        user_id=film.user_id, kind=ConsentKind.FACE, subject="Ann", media_ids=[film.pk]
+    )
 
-    revoke(consent=consent)
-    walk.run(consent.pk)
+    revoke_consent(consent=consent)
+    removal_worker.run_removal(consent.pk)
 
     assert marks(project) == {"c0": True, "c5000": True, "other": False}
     assert (
@@ -249,7 +251,7 @@ def test_a_projects_media_go_from_the_timelines_of_others(
     MediaFile.objects.filter(pk=film.pk).update(project=other)
     put(api, project, {"tracks": tracks(film, 0)})
 
-    project_deletion.delete(user_id=user.pk, project_id=other.pk)
+    project_deletion.delete_project(user_id=user.pk, project_id=other.pk)
 
     assert marks(project) == {"c0": True}
 
@@ -306,7 +308,7 @@ def test_a_clip_that_comes_while_its_media_is_deleted(
         added.append(
             in_thread(
                 threads,
-                lambda: editing.operate(
+                lambda: editing.apply_operations(
                     project_id=project.pk,
                     user_id=project.user_id,
                     versions=None,

@@ -65,14 +65,14 @@ def test_whatever_a_patch_says(patch: list[dict[str, Any]]) -> None:
     untouched = bson.encode({"tracks": before.tracks, "segments": before.segments})
     status, after = 200, before
     try:
-        after = patching.apply(before, patching.parsed(patch))
-        rules.check(before, after)
+        after = patching.apply_patch(before, patching.parse_patch(patch))
+        rules.check_content(before, after)
     except APIException as exc:
         status, after = exc.status_code, before
-    found = changes.between(before, after)
+    found = changes.diff_contents(before, after)
 
     assert status in {200, 400, 409, 413}
-    assert changes.apply(after, found.inverse) == before
+    assert changes.apply_changes(after, found.inverse) == before
     assert bson.encode({"changes": found.forward, "inverse": found.inverse})
     assert bson.encode({"tracks": before.tracks, "segments": before.segments}) == untouched
 
@@ -81,12 +81,12 @@ def test_what_a_patch_leaves_alone_is_the_same_object() -> None:
     before = first()
     patch = [{"op": "replace", "path": "/tracks/0/clips/0/start_ms", "value": 1}]
 
-    after = patching.apply(before, patch)
+    after = patching.apply_patch(before, patch)
 
     assert after.segments is before.segments
     assert after.tracks[1] is before.tracks[1]
     assert after.tracks[0]["clips"][1] is before.tracks[0]["clips"][1]
-    assert changes.between(before, after).forward == [
+    assert changes.diff_contents(before, after).forward == [
         {"path": "tracks.0.clips.0.start_ms", "value": 1}
     ]
 
@@ -113,10 +113,10 @@ def test_a_segment_that_was_not_read_stays_as_it_is() -> None:
     partly = Content(before.tracks, [{"id": "s1"}, before.segments[1], {"id": "s3"}])
     patch = [{"op": "replace", "path": "/transcript/segments/1/speaker", "value": "Ann"}]
 
-    after = patching.apply(partly, patch)
+    after = patching.apply_patch(partly, patch)
 
     assert after.segments[0] is partly.segments[0]
-    assert changes.between(partly, after).forward == [
+    assert changes.diff_contents(partly, after).forward == [
         {"path": "transcript.segments.1.speaker", "value": "Ann"}
     ]
 
@@ -124,8 +124,8 @@ def test_a_segment_that_was_not_read_stays_as_it_is() -> None:
 def test_a_patch_has_so_many_operations_at_most() -> None:
     one = {"op": "test", "path": "/tracks/0/id", "value": "v"}
 
-    assert len(patching.parsed([one] * MAX_OPERATIONS)) == MAX_OPERATIONS
-    refused("invalid_patch", lambda: patching.parsed([one] * (MAX_OPERATIONS + 1)))
+    assert len(patching.parse_patch([one] * MAX_OPERATIONS)) == MAX_OPERATIONS
+    refused("invalid_patch", lambda: patching.parse_patch([one] * (MAX_OPERATIONS + 1)))
 
 
 def test_the_changes_are_a_json_patch() -> None:
@@ -134,10 +134,10 @@ def test_the_changes_are_a_json_patch() -> None:
         {"op": "remove", "path": "/tracks/0/clips/0"},
         {"op": "replace", "path": "/transcript/segments/2/words/0/word", "value": "9"},
     ]
-    after = patching.apply(before, patch)
+    after = patching.apply_patch(before, patch)
     document = {"tracks": before.tracks, "transcript": {"segments": before.segments}}
 
-    told = changes.as_json_patch(changes.between(before, after).forward)
+    told = changes.as_json_patch(changes.diff_contents(before, after).forward)
 
     assert jsonpatch.apply_patch(document, told) == {
         "tracks": after.tracks,

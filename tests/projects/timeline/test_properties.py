@@ -17,7 +17,7 @@ from projects.models import Project
 from projects.timeline import changes, editing, operations, rules, session
 from projects.timeline.content import Content, EditError, all_clips
 from projects.timeline.draft import Draft
-from projects.timeline.keeping import Keeping
+from projects.timeline.session_cache import SessionCache
 from projects.timeline.shape import TrackShape
 from tests.projects.timeline import naive, walk
 from tests.projects.timeline.films import films
@@ -55,7 +55,7 @@ def tried(before: Content, step: walk.Step) -> Content:
         draft = Draft(before)
         operation.apply(draft)
         after = draft.content()
-        rules.check(before, after)
+        rules.check_content(before, after)
     except (EditError, ValueError, APIException):
         return before
     return after
@@ -64,7 +64,7 @@ def tried(before: Content, step: walk.Step) -> Content:
 @PURE
 @given(films())
 def test_random_films_are_allowed(film: Content) -> None:
-    rules.check(Content([], []), film)
+    rules.check_content(Content([], []), film)
     for each in film.tracks:
         TrackShape.model_validate(each)
 
@@ -76,10 +76,10 @@ def test_each_edit_is_told_by_changes_that_lead_there_and_back(steps: list[walk.
     for step in steps:
         after = tried(now, step)
 
-        found = changes.between(now, after)
+        found = changes.diff_contents(now, after)
 
-        assert same(changes.apply(now, found.forward), after)
-        assert same(changes.apply(after, found.inverse), now)
+        assert same(changes.apply_changes(now, found.forward), after)
+        assert same(changes.apply_changes(after, found.inverse), now)
         now = after
 
 
@@ -210,7 +210,7 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
 
     _begin(project, recording)
     history = [kept()]
-    processes: list[Keeping[session.Session]] = [Keeping(), Keeping()]
+    processes: list[SessionCache[session.Session]] = [SessionCache(), SessionCache()]
     for step in steps:
         monkeypatch.setattr(session, "KEPT", processes[step[1] % 2])
         document = stored()
@@ -219,7 +219,7 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
         try:
             parsed = operations.Operations.model_validate({"operations": [wanted]}).operations
             named = frozenset([document["version"]]) if step[2] % 2 else None
-            edited = editing.operate(**key, versions=named, operations=parsed)
+            edited = editing.apply_operations(**key, versions=named, operations=parsed)
         except (ValueError, APIException):
             assert stored() == document
             continue
@@ -231,19 +231,19 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
         assert edited.undo_depth == len(stored()["undo_stack"]) == len(history) - 1
 
     for before in reversed(history[:-1]):
-        editing.undo(**key)
+        editing.undo_edit(**key)
         assert kept() == before
         check_stored(stored())
         check_kept(session.KEPT.get((project.pk, user.pk)), stored())
     with pytest.raises(editing.NothingToUndoProblem):
-        editing.undo(**key)
+        editing.undo_edit(**key)
     for after in history[1:]:
-        editing.redo(**key)
+        editing.redo_edit(**key)
         assert kept() == after
         check_stored(stored())
         check_kept(session.KEPT.get((project.pk, user.pk)), stored())
     with pytest.raises(editing.NothingToRedoProblem):
-        editing.redo(**key)
+        editing.redo_edit(**key)
 
 
 def check_kept(kept: session.Session | None, document: dict[str, Any]) -> None:
@@ -270,7 +270,7 @@ def check_kept(kept: session.Session | None, document: dict[str, Any]) -> None:
 def _begin(project: Project, recording: MediaFile) -> None:
     """Have the recording transcribed."""
     said = [segment("", 200, "one two three"), segment("", 2500, "four five six seven")]
-    transcript.merge(
+    transcript.merge_transcript(
         project_id=project.pk,
         user_id=project.user_id,
         media_file_id=recording.pk,

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from media.models import MediaFile
 from projects import documents
 from projects.models import Project
-from projects.timeline import changes, stretches
+from projects.timeline import changes, source_ranges
 from projects.timeline.content import Content
 from projects.timeline.draft import Draft, Removed
 from tests.projects.timeline.asking import errors, operate, put, tracks, url
@@ -162,7 +162,7 @@ def test_what_is_asked_for_is_bounded(field: str, least: int, most: int) -> None
 
 
 def test_one_operation_finds_as_many_cuts_as_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stretches, "MAX_FOUND_CUTS", 2)
+    monkeypatch.setattr(source_ranges, "MAX_FOUND_CUTS", 2)
     times = [(1000 * n, 1000 * n + 100) for n in range(4)]
 
     assert after(film(said(*times[:3])), OP)
@@ -190,7 +190,7 @@ def test_a_second_time_nothing_is_found_and_undo_brings_all_back(
 
     assert after(made, asked) is made
     assert removed(made, **asked).count == 0
-    assert same(changes.apply(made, changes.between(before, made).inverse), before)
+    assert same(changes.apply_changes(made, changes.diff_contents(before, made).inverse), before)
 
 
 @pytest.mark.property

@@ -59,8 +59,8 @@ def stored(edls: Collection[dict[str, Any]], key: dict[str, uuid.UUID]) -> dict[
 
 
 def test_only_what_an_operation_needs_is_read(key: dict[str, uuid.UUID]) -> None:
-    of_clips = session.read(**key, needs=session.Needs(tracks=True))
-    of_words = session.read(**key, needs=session.Needs(segment_ids=frozenset({"s7", "s9"})))
+    of_clips = session.read_session(**key, needs=session.Needs(tracks=True))
+    of_words = session.read_session(**key, needs=session.Needs(segment_ids=frozenset({"s7", "s9"})))
 
     assert of_clips.content.segments == []
     assert of_words.content.tracks == []
@@ -79,7 +79,7 @@ def test_the_film_is_edited_within_its_bounds(
 ) -> None:
     for number in range(30):
         wanted = {"op": "delete_words", "segment_id": f"s{number}", "first": 3, "last": 4}
-        editing.operate(**key, versions=None, operations=parsed(wanted))
+        editing.apply_operations(**key, versions=None, operations=parsed(wanted))
 
     document = stored(edls, key)
     check_stored(document)

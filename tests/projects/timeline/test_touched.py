@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from projects import documents
-from projects.timeline import changes, rules, touched
+from projects.timeline import changes, clip_diff, rules
 from projects.timeline.content import Content, all_clips
 from tests.projects.timeline import walk
 from tests.projects.timeline.films import films
@@ -54,7 +54,7 @@ def test_every_clip_is_among_the_touched_or_the_same(film: Content, steps: list[
     for step in steps:
         after = tried(after, step)
 
-    found = touched.between(before, after)
+    found = clip_diff.diff_clips(before, after)
 
     old, new = (list(all_clips(each.tracks)) for each in (before, after))
     kept = {id(one) for one in old} & {id(one) for one in new}
@@ -71,7 +71,10 @@ def test_every_clip_is_among_the_touched_or_the_same(film: Content, steps: list[
     headers = 512 * len(after.tracks)
     grown = rules.bytes_of(after.tracks) - rules.bytes_of(before.tracks)
     assert grown <= found.bytes_at_most + headers
-    plain, told = changes.between(before, after), changes.between(before, after, found.moved)
+    plain, told = (
+        changes.diff_contents(before, after),
+        changes.diff_contents(before, after, found.moved),
+    )
     assert (told.forward, told.inverse) == (plain.forward, plain.inverse)
 
 
@@ -86,17 +89,17 @@ def test_tracks_are_measured_near_their_bound_alone(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(rules, "bytes_of", counting)
     new: Any = clip("new", 9000, 0, 100, effects=[])
     before, after = content(track()), content(track(new))
-    added = len(bson.encode({**new, "track_id": "v"})) + touched.PLACE_BYTES
+    added = len(bson.encode({**new, "track_id": "v"})) + clip_diff.PLACE_BYTES
     edge = documents.MAX_TRACKS_BYTES - rules.UNMEASURED_BYTES - added
 
-    assert rules.check(before, after, tracks_bytes=edge) == edge + added
+    assert rules.check_content(before, after, tracks_bytes=edge) == edge + added
     assert measured == []
-    assert rules.check(before, after, tracks_bytes=edge + 1) == bytes_of(after.tracks)
+    assert rules.check_content(before, after, tracks_bytes=edge + 1) == bytes_of(after.tracks)
     assert len(measured) == 1
     monkeypatch.setattr(rules, "MAX_TRACKS_BYTES", bytes_of(after.tracks))
-    rules.check(before, after)
+    rules.check_content(before, after)
     monkeypatch.setattr(rules, "MAX_TRACKS_BYTES", bytes_of(after.tracks) - 1)
-    refused("timeline_too_large", lambda: rules.check(before, after))
+    refused("timeline_too_large", lambda: rules.check_content(before, after))
 
 
 def test_headers_of_tracks_fit_what_is_not_measured() -> None:

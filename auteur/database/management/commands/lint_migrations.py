@@ -15,11 +15,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         loader = MigrationLoader(connection, replace_migrations=False)
-        found = linting.new_migrations(loader)
-        if complaints := linting.complaints(loader, found):
+        found = linting.list_new_migrations(loader)
+        if complaints := linting.lint_migrations(loader, found):
             raise CommandError(complaints)
-        with linting.nothing_there(connection.alias):
-            rewritten = linting.rewrites(MigrationExecutor(connection))
+        with linting.empty_schema(connection.alias):
+            rewritten = linting.find_rewrites(MigrationExecutor(connection))
         if rewritten:
             raise CommandError(f"Written anew, while nobody can read them: {rewritten}")
         self.stdout.write(f"{len(found)} new migrations are safe.")

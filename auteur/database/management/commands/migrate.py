@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
-from auteur.database import migrating, roles
+from auteur.database import migration_session, roles
 
 
 class Command(migrate.Command):
@@ -21,19 +21,21 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         alias = options["database"]
         say = self.stdout.write if options["verbosity"] else _nothing
-        with migrating.as_owner(alias) as application:
-            migrating.wait_for_answer(alias, say)
-            with migrating.alone(alias, say):
-                migrating.with_retries(lambda: self._run(application, say, *args, **options), say)
+        with migration_session.as_owner(alias) as application:
+            migration_session.wait_for_answer(alias, say)
+            with migration_session.migration_lock(alias, say):
+                migration_session.with_retries(
+                    lambda: self._run(application, say, *args, **options), say
+                )
 
     def _run(
-        self, application: dict[str, Any], say: migrating.Say, *args: Any, **options: Any
+        self, application: dict[str, Any], say: migration_session.Say, *args: Any, **options: Any
     ) -> None:
-        migrating.drop_half_made_indexes(options["database"])
+        migration_session.drop_half_made_indexes(options["database"])
         super().handle(*args, **options)
         if options["plan"] or options["check_unapplied"]:
             return
-        is_apart = roles.secure(
+        is_apart = roles.secure_tables(
             options["database"], user=application["USER"], password=application["PASSWORD"]
         )
         if not is_apart:

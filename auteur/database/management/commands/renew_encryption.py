@@ -14,7 +14,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        done = encryption.renew()
+        done = encryption.reencrypt()
         self.stdout.write(f"{done.renewed} values are encrypted anew.")
         if done.unreadable:
             raise CommandError(

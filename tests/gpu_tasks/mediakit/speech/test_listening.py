@@ -6,7 +6,7 @@ import pytest
 
 from gpu_tasks.mediakit.audio import RATE, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.speech.listening import listen
+from gpu_tasks.mediakit.speech.loudness_pass import listen
 from gpu_tasks.runtime.errors import StoppedError
 from tests.gpu_tasks.recordings import tone, write_sound
 

@@ -1,0 +1,138 @@
+"""Around the migrations: the owner's connection, a database that answers, one migrator at a time.
+
+Nothing waits for ever: neither this command for a lock, nor the application for this command.
+"""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.core.management import CommandError
+from django.db import OperationalError, connections
+from psycopg import errors
+
+from auteur.database.pooling import is_pooled
+
+ANSWER_SECONDS = 60.0  # until the database must have answered
+OTHER_MIGRATOR_SECONDS = 600.0  # until another migrator must have ended
+POLL_SECONDS = 1.0
+# Whoever waits for a lock on a table makes all wait that come after: give up soon, try again
+# (`MIGRATION_LOCK_TIMEOUT_MS`). What is made CONCURRENTLY waits for old transactions to end, in
+# nobody's way, and to give it up throws away its work.
+CONCURRENT_LOCK_TIMEOUT_MS = 600_000
+LOCK_TRIES = 8
+FIRST_BACKOFF_SECONDS = 1.0
+LAST_BACKOFF_SECONDS = 30.0
+CONCURRENT = re.compile(r"\s*(CREATE (UNIQUE )?|DROP )INDEX CONCURRENTLY\b")
+ADVISORY_LOCK = 0x41757465  # "Aute"
+HALF_MADE_INDEXES = """
+    SELECT indexrelid::regclass::text FROM pg_index
+    JOIN pg_class AS tables ON tables.oid = indrelid
+    WHERE NOT indisvalid AND relname = ANY(%s) AND relnamespace = current_schema()::regnamespace
+"""
+
+Say = Callable[[str], object]
+
+
+@contextmanager
+def as_owner(alias: str) -> Iterator[dict[str, Any]]:
+    """Use ``MIGRATION_DATABASE_URL``, where there is one; gives the application's settings."""
+    connection = connections[alias]
+    before = dict(connection.settings_dict)
+    connection.close()
+    connection.settings_dict.update(settings.MIGRATION_DATABASE)
+    try:
+        yield before
+    finally:
+        connection.close()
+        connection.settings_dict.update(before)
+
+
+def wait_for_answer(alias: str, say: Say) -> None:
+    """Return when the database lets us in; raises ``CommandError`` when it has not for long."""
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while True:
+        try:
+            return connections[alias].ensure_connection()
+        except OperationalError as exc:
+            if time.monotonic() > deadline:
+                raise CommandError(f"The database did not answer: {exc}") from exc
+            say(f"Waiting for the database: {exc}")
+        time.sleep(POLL_SECONDS)
+
+
+@contextmanager
+def migration_lock(alias: str, say: Say) -> Iterator[None]:
+    """Hold, in a session of the server, what a second migrator waits for; set its timeouts."""
+    connection = connections[alias]
+    if is_pooled(connection.connection) and not settings.MIGRATION_DATABASE:
+        raise CommandError(
+            "DATABASE_URL goes through a pooler, and migrations need a session of their own: "
+            "set MIGRATION_DATABASE_URL to the database itself, or to a pooler by session."
+        )
+    deadline = time.monotonic() + OTHER_MIGRATOR_SECONDS
+    while not _value(alias, "SELECT pg_try_advisory_lock(%s)", ADVISORY_LOCK):
+        say("Waiting for another migrator.")
+        if time.monotonic() > deadline:
+            raise CommandError("Another migrator has not ended.")
+        time.sleep(POLL_SECONDS)
+    try:
+        _set(alias, "statement_timeout", 0)
+        _set(alias, "lock_timeout", settings.MIGRATION_LOCK_TIMEOUT_MS)
+        with connection.execute_wrapper(_patient_where_in_nobodys_way):
+            yield
+    finally:
+        connection.close()  # and with the session, its lock
+
+
+def _set(alias: str, name: str, milliseconds: int) -> None:
+    _value(alias, "SELECT set_config(%s, %s, false)", name, str(milliseconds))
+
+
+def _patient_where_in_nobodys_way(
+    execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    if not CONCURRENT.match(str(sql)):
+        return execute(sql, params, many, context)
+    alias = context["connection"].alias
+    _set(alias, "lock_timeout", CONCURRENT_LOCK_TIMEOUT_MS)
+    try:
+        return execute(sql, params, many, context)
+    finally:
+        _set(alias, "lock_timeout", settings.MIGRATION_LOCK_TIMEOUT_MS)
+
+
+def _value(alias: str, query: str, *values: Any) -> Any:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchone()[0]
+
+
+def drop_half_made_indexes(alias: str) -> None:
+    """What a ``CREATE INDEX CONCURRENTLY`` leaves that was given up would stop its next try."""
+    tables = connections[alias].introspection.django_table_names(only_existing=True)
+    with connections[alias].cursor() as cursor:
+        cursor.execute(HALF_MADE_INDEXES, [tables])
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
+
+
+def with_retries(migrate: Callable[[], None], say: Say) -> None:
+    """Migrate; what could not get its lock is tried again, less and less often.
+
+    What was done before it stays done. Raises the last ``OperationalError``.
+    """
+    backoff = FIRST_BACKOFF_SECONDS
+    for left in range(LOCK_TRIES - 1, 0, -1):
+        try:
+            return migrate()
+        except OperationalError as exc:
+            if not isinstance(exc.__cause__, errors.LockNotAvailable):
+                raise
+            say(f"A migration waits for a lock: again in {backoff:.0f} s, {left} times at most.")
+        time.sleep(backoff)
+        backoff = min(2 * backoff, LAST_BACKOFF_SECONDS)
+    return migrate()

@@ -1,0 +1,145 @@
+"""What one client is told: first what stands in the log, then what happens, each event once."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from auteur.api.problems import DATABASE_OUTAGES
+from auteur.live.hub import Hub, Subscription
+from auteur.live.messages import Entry, Progress, entry_of
+from auteur.live.threads import Threads
+from gpu_tasks.runtime.errors import AuteurError
+from jobs.events import log
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 15.0
+"""Of silence; then there is a sign that the connection lives."""
+PAGE = 500
+"""Events of the log that are read by one statement."""
+OUTAGE_PAUSE_SECONDS = 1.0
+
+
+class TokenExpiredError(AuteurError):
+    """The token or key by which the client came is over, or its user is no longer active."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a client may follow, and from where."""
+
+    user_id: UUID
+    expires_at: float
+    """When its token or key ends, in Unix seconds."""
+    after: int | None
+    """The last event that it knows; None: it knows none, and wants all that are kept."""
+    job_id: UUID | None = None
+    """One job alone, until its end."""
+    api_key_id: UUID | None = None
+    """By which it came, if it did: revoked, it ends what it opened."""
+
+
+def wish_of(opening: Mapping[str, Any], job_id: UUID | None = None) -> Wish:
+    """What the answer to an opening allows (`auteur.live.openings`)."""
+    key_id = opening["api_key_id"]
+    return Wish(
+        UUID(opening["user_id"]),
+        opening["expires_at"],
+        opening["after"],
+        job_id,
+        UUID(key_id) if key_id else None,
+    )
+
+
+class Follower:
+    """Reads for one client."""
+
+    def __init__(self, hub: Hub, threads: Threads, wish: Wish) -> None:
+        self._hub = hub
+        self._threads = threads
+        self._wish = wish
+        self._known = wish.after
+
+    async def follow(self) -> AsyncGenerator[Entry | Progress | None, None]:
+        """Events in order, progress between them; None is a heartbeat.
+
+        It ends with the job, or when this process stops. Raises ``TokenExpiredError`` and
+        ``EventsRemovedProblem``.
+        """
+        wish = self._wish
+        with self._hub.subscription(wish.user_id, wish.api_key_id) as subscription:
+            while not subscription.is_closed:
+                self._check_token(subscription)
+                async for entry in self._read_log(subscription):
+                    yield entry
+                    if self._is_over(entry):
+                        return
+                async for item in self._listen(subscription):
+                    yield item
+                    if self._is_over(item):
+                        return
+
+    async def _read_log(self, subscription: Subscription) -> AsyncIterator[Entry]:
+        """What is in the log beyond what the client knows."""
+        while True:
+            head, page = await self._page(subscription)
+            for entry in page:
+                self._check_token(subscription)
+                self._known = entry.seq
+                if entry.is_end:
+                    self._hub.note_end(entry.job_id)
+                yield entry
+            if len(page) < PAGE:
+                self._known = max(self._known or 0, head)
+                return
+
+    async def _page(self, subscription: Subscription) -> tuple[int, list[Entry]]:
+        while True:
+            wish = self._wish
+            self._check_token(subscription)
+            try:
+                return await self._threads.call(
+                    read_page, user_id=wish.user_id, after=self._known, job_id=wish.job_id
+                )
+            except log.FutureEventProblem as exc:  # it was there, and a restore has lost it
+                raise log.EventsRemovedProblem(oldest=exc.extra["last"] + 1) from exc
+            except DATABASE_OUTAGES as exc:
+                logger.warning("a client waits for the log: %s", type(exc).__name__)
+                await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
+
+    async def _listen(self, subscription: Subscription) -> AsyncIterator[Entry | Progress | None]:
+        """Yield what the hub tells; end where a number is missing, or the log was set back."""
+        while not subscription.is_closed:
+            left = self._wish.expires_at - time.time()
+            item = await subscription.next(min(HEARTBEAT_SECONDS, max(left, 0.0)))
+            self._check_token(subscription)
+            if subscription.is_reset:
+                subscription.is_reset = False
+                return
+            if isinstance(item, Entry):
+                known = self._known or 0
+                if item.seq <= known:
+                    continue
+                if item.seq > known + 1:
+                    return
+                self._known = item.seq
+            if self._wish.job_id in (None, getattr(item, "job_id", self._wish.job_id)):
+                yield item
+
+    def _check_token(self, subscription: Subscription) -> None:
+        if subscription.is_revoked or time.time() >= self._wish.expires_at:
+            raise TokenExpiredError
+
+    def _is_over(self, item: Entry | Progress | None) -> bool:
+        return self._wish.job_id is not None and isinstance(item, Entry) and item.is_end
+
+
+def read_page(*, user_id: UUID, after: int | None, job_id: UUID | None) -> tuple[int, list[Entry]]:
+    """How far the user's log went before the reading, and the next events."""
+    head = log.get_head(user_id).seq
+    found = log.list_events(user_id=user_id, after=after, limit=PAGE, job_id=job_id)
+    return head, [entry_of(event) for event in found]

@@ -1,0 +1,103 @@
+"""What one process finds for all others now and then, and keeps in a row (decision 47).
+
+So a scrape of `/metrics` reads a row, however many jobs there are and whoever else scrapes.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import DatabaseError, connection
+from django.db.models import Model
+from django.db.models.functions import Now
+
+from jobs import sql
+from jobs.models import KeptFigures
+from jobs.states import JobStatus
+from jobs.streams import figures as streams
+
+STANDING = "standing"
+UNDELIVERED = "undelivered"
+STANDING_EVERY = timedelta(seconds=10)
+LOST_AFTER = timedelta(minutes=1)
+"""Whoever has not kept what it looks for by then is taken for lost."""
+
+
+@dataclass(frozen=True)
+class CachedFigures:
+    """What was found, and when."""
+
+    value: Any
+    found_at: datetime
+
+
+def read_figures(name: str) -> CachedFigures | None:
+    """What was kept last."""
+    row = KeptFigures.objects.filter(name=name).first()
+    return CachedFigures(row.value, row.found_at) if row and row.found_at else None
+
+
+def refresh_figures(
+    name: str, find: Callable[[Any], Any], *, every: timedelta, lost_after: timedelta = LOST_AFTER
+) -> int:
+    """Find it anew from what was found before, if it is time and nobody else does; 1 if it was."""
+    KeptFigures.objects.get_or_create(name=name)
+    row = KeptFigures.objects.filter(name=name)
+    if not row.filter(next_at__lte=Now()).update(next_at=Now() + lost_after):
+        return 0
+    try:
+        value = find(row.get().value)
+    except Exception:
+        with suppress(DatabaseError):  # where the database is away, that is known already
+            row.update(next_at=Now() + every)
+        raise
+    row.update(value=value, found_at=Now(), next_at=Now() + every)
+    return 1
+
+
+def estimate_rows(model: type[Model]) -> int:
+    """Return about how many rows there are, by the statistics of PostgreSQL."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT reltuples FROM pg_class WHERE oid = %s::regclass", [model._meta.db_table]
+        )
+        return int(cursor.fetchone()[0])
+
+
+def add_undelivered(count: int) -> None:
+    """Add results that could not be delivered to their count, which never falls.
+
+    It locks one row for all orchestrators: call it after everything else of a transaction.
+    """
+    sql.run("add_undelivered", figure=UNDELIVERED, count=count)
+
+
+def count_undelivered() -> int:
+    """Return how many results could not be delivered so far."""
+    figure = read_figures(UNDELIVERED)
+    return int(figure.value["count"]) if figure else 0
+
+
+def count_jobs_by_status() -> int:
+    """How jobs stand, counted every ``STANDING_EVERY`` by one orchestrator."""
+    return refresh_figures(STANDING, _standing, every=STANDING_EVERY)
+
+
+def _standing(_before: Any) -> dict[str, Any]:
+    open_ones = sql.run("count_open")
+    ends = streams.outcomes()
+    return {
+        "jobs": [row[:3] for row in open_ones],
+        "oldest_pending": [
+            (type_, first) for type_, status, _, first in open_ones if status == JobStatus.PENDING
+        ],
+        "attempts": sql.run("count_attempts"),
+        "ends": [ends.completed, ends.failed, ends.cancelled],
+        "latency": [
+            (None if math.isinf(seconds) else seconds, count) for seconds, count in ends.latency
+        ],
+        "latency_sum_seconds": ends.latency_sum_seconds,
+    }

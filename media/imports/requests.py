@@ -1,0 +1,86 @@
+"""An import begins: its media file is there at once, and waits for its bytes."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+from yarl import URL
+
+from auteur import encryption
+from auteur.api.problems import Problem, field_problem
+from auteur.outbound import RefusedURLError
+from media.access import check_project
+from media.content_types import declared_media_type
+from media.files import display_name
+from media.imports import contents
+from media.imports.addresses import parse_address, policy, redact_address
+from media.imports.limits import PURPOSE
+from media.kinds import FILES
+from media.models import MediaFile, MediaImport
+from media.quota import admit_upload, plan_of_user
+from media.storage import object_storage
+
+
+class TooManyImportsProblem(Problem):
+    """One must be over before another begins."""
+
+    status_code = 409
+    default_code = "too_many_imports"
+    default_detail = "You have reached the limit of open imports. Wait or delete one."
+
+
+def start_import(
+    *, user_id: UUID, project_id: UUID | None, url: str, filename: str | None = None
+) -> MediaFile:
+    """Have the file at the URL fetched into the user's project, or into none.
+
+    Raises ``NotFoundProblem``, a 400 about the URL or the file name, ``TooManyImportsProblem``, and
+    as ``admit_upload``.
+    """
+    address = _checked(url)
+    media = _media_of(user_id, project_id, address, filename)
+    with transaction.atomic():
+        if project_id is not None:
+            check_project(user_id=user_id, project_id=project_id, lock=True)
+        # The user is held from here on, so nobody counts at the same time.
+        admit_upload(FILES, media, plan=plan_of_user(user_id))
+        _check_count(user_id)
+        media.save(force_insert=True)
+        MediaImport.objects.create(
+            media=media,
+            user_id=user_id,
+            source=redact_address(address),
+            url=encryption.encrypt(url.encode(), purpose=PURPOSE),
+            due_at=Now(),
+        )
+    return MediaFile.objects.select_related("url_import").get(pk=media.pk)
+
+
+def _checked(url: str) -> URL:
+    try:
+        return parse_address(url, policy())
+    except RefusedURLError as exc:
+        raise field_problem("url", exc.code, str(exc)) from exc
+
+
+def _media_of(
+    user_id: UUID, project_id: UUID | None, address: URL, filename: str | None
+) -> MediaFile:
+    name = display_name(filename) if filename else contents.name_in(address)
+    # Of what type it is, the server will tell.
+    media = MediaFile(
+        user_id=user_id,
+        project_id=project_id,
+        name=name,
+        type=declared_media_type(contents.type_by_name(name) or ""),
+    )
+    media.r2_key = f"users/{user_id}/{FILES.room}/{media.pk}/{FILES.object_name}"
+    media.r2_url = object_storage().presigned_get(media.r2_key).partition("?")[0]
+    return media
+
+
+def _check_count(user_id: UUID) -> None:
+    imports = MediaImport.objects.filter(user_id=user_id, due_at__isnull=False)
+    if imports.count() >= settings.MAX_OPEN_IMPORTS:
+        raise TooManyImportsProblem(max_open_imports=settings.MAX_OPEN_IMPORTS)
