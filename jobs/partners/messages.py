@@ -1,4 +1,4 @@
-"""What partners send and get, in the shapes of the founding document (docs/partners.md)."""
+"""The messages that partners send and receive (docs/partners.md)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ class _Read(BaseModel):
 
 
 class Metadata(_Read):
-    """What the founding document sends along; checked, and kept nowhere."""
+    """Details of the video that a partner sends along. They are validated and not stored."""
 
     title: str | None = Field(default=None, max_length=MAX_METADATA_LENGTH)
     courseId: str | None = Field(default=None, max_length=MAX_METADATA_LENGTH)  # noqa: N815

@@ -1,4 +1,4 @@
-"""Which streams there are, and what the founding documents say of each."""
+"""The streams and their settings: partitions, retention and schema (docs/streams.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

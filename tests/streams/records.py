@@ -6,8 +6,8 @@ from typing import Any
 
 from jobs.streams.records import Record
 
-FOUNDING = ("jobs.requested", "jobs.transcription", "jobs.completed", "jobs.failed")
-"""Streams whose schemas the founding documents give."""
+WITH_PUBLISHED_SCHEMA = ("jobs.requested", "jobs.transcription", "jobs.completed", "jobs.failed")
+"""Streams whose schemas were published first; later versions may only widen them."""
 FEATURES = (
     "transcription",
     "tts",

@@ -21,7 +21,7 @@ from tests.contract import described
 SAMPLES = Path(auteur.devstack.__file__).parent / "samples"
 ENGINES_PAGE = Path(auteur.devstack.__file__).parents[2] / "docs" / "engines.md"
 MAX_LINES = 120
-FOUNDING = {
+REQUIRED = {
     "transcription",
     "tts",
     "lip_sync",
@@ -46,8 +46,8 @@ def schema() -> Any:
 every = pytest.mark.parametrize("feature", OURS, ids=lambda feature: feature.name)
 
 
-def test_none_of_the_founding_features_is_missing():
-    assert {feature.name for feature in OURS} >= FOUNDING
+def test_no_required_feature_is_missing():
+    assert {feature.name for feature in OURS} >= REQUIRED
 
 
 @every
