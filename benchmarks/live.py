@@ -44,7 +44,7 @@ users = [User(id=uuid.uuid4(), email=f"{{uuid.uuid4()}}@example.com") for _ in r
 User.objects.bulk_create(users)
 for user in users:
     lifetime = datetime.timedelta(hours=1)
-    print(user.pk, tokens.issue(user_id=user.pk, email=user.email, lifetime=lifetime))
+    print(user.pk, tokens.issue_token(user_id=user.pk, email=user.email, lifetime=lifetime))
 """
 MAKE_JOBS = """
 INSERT INTO jobs (user_id, type, gpu_class, status, credits_cost, price_version, media_ids,

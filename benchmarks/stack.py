@@ -113,7 +113,7 @@ for number in range({users}):
     with transaction.atomic():
         ledger.grant(user_id=user.pk, amount={credits})
     lifetime = datetime.timedelta(hours=1)
-    print(user.pk, tokens.issue(user_id=user.pk, email=user.email, lifetime=lifetime))
+    print(user.pk, tokens.issue_token(user_id=user.pk, email=user.email, lifetime=lifetime))
 """
 
 

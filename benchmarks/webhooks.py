@@ -32,7 +32,7 @@ from accounts.models import User
 from jobs.webhooks import endpoints
 for number in range({count}):
     user = User.objects.create(email=f"{{uuid.uuid4()}}@example.com")
-    endpoints.create(
+    endpoints.create_endpoint(
         user_id=user.pk, url=f"{url}/{{number}}", events=[], description="", enabled=True
     )
     print(user.pk)

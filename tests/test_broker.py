@@ -21,11 +21,11 @@ SEND_AND_COUNT = """
 from celery import current_app
 from auteur import broker
 broker.ping()
-assert broker.waiting_in(["asked.never", "asked.elsewhere"]) == {
+assert broker.count_messages(["asked.never", "asked.elsewhere"]) == {
     "asked.never": 0, "asked.elsewhere": 0
 }
 current_app.send_task("nobody.knows", queue="asked.elsewhere")
-print(broker.waiting_in(["asked.never", "asked.elsewhere"]))
+print(broker.count_messages(["asked.never", "asked.elsewhere"]))
 """
 
 

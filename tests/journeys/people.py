@@ -16,7 +16,7 @@ for _ in range({count}):
         with transaction.atomic():
             ledger.open_account(user_id=user.pk)
             ledger.grant(user_id=user.pk, amount={credits})
-    print(tokens.issue(user_id=user.pk, email=email, lifetime=timedelta(hours=24)))
+    print(tokens.issue_token(user_id=user.pk, email=email, lifetime=timedelta(hours=24)))
 """
 
 

@@ -187,16 +187,16 @@ def seconds_to_fail(act):
 def send():
     current_app.send_task("nobody.knows", queue="asked.once")
 
-assert broker.waiting_in(QUEUES) == {{"asked.never": 0, "asked.once": 0}}
+assert broker.count_messages(QUEUES) == {{"asked.never": 0, "asked.once": 0}}
 send()
-assert broker.waiting_in(QUEUES) == {{"asked.never": 0, "asked.once": 1}}
+assert broker.count_messages(QUEUES) == {{"asked.never": 0, "asked.once": 1}}
 os.kill({pid}, signal.SIGSTOP)
 try:
-    print(seconds_to_fail(lambda: broker.waiting_in(QUEUES)))
+    print(seconds_to_fail(lambda: broker.count_messages(QUEUES)))
 finally:
     os.kill({pid}, signal.SIGCONT)
 send()
-assert broker.waiting_in(QUEUES)["asked.once"] >= 2
+assert broker.count_messages(QUEUES)["asked.once"] >= 2
 """
 
 
