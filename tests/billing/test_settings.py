@@ -74,4 +74,4 @@ def test_the_orchestrator_works_on_it_where_something_is_sold(settings, monkeypa
     settings.STRIPE_SECRET_KEY = "sk_test_1"
     apps.get_app_config("accounts").ready()
     found = [work.__name__ for work, _ in periodic.WORK]
-    assert found == ["work_on_billing", "find_missed_events"]
+    assert found == ["process_billing", "find_missed_events"]

@@ -131,7 +131,7 @@ class TestStripeAway:
             raise RuntimeError
 
         with monkeypatch.context() as patched:
-            patched.setitem(events.handle.__globals__["HANDLERS"], "invoice.paid", fail)
+            patched.setitem(events.handle_event.__globals__["HANDLERS"], "invoice.paid", fail)
             deliver([json.loads(body)])
             for _ in range(events.MAX_TRIES):
                 BillingEvent.objects.filter(state=EventState.WAITING).update(
@@ -151,7 +151,7 @@ def test_what_a_dead_process_held_is_worked_on_again(world, body, buyer):
     assert events.LEASES.claim(event.pk) is not None
     work()
     assert balance(buyer) == 0
-    dead = events.liveness.name_of(1, "dead", 2**22 + 1)
+    dead = events.liveness.build_process_name(1, "dead", 2**22 + 1)
     BillingEvent.objects.update(holder=dead)
     work()
     assert balance(buyer) == PRO_CREDITS

@@ -15,7 +15,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.xdist_group("stack")
 
 GIVEN = 10
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 def test_what_is_paid_is_had_once_and_what_is_taken_back_goes(
