@@ -28,8 +28,8 @@ def checked_json(text: str) -> Any:
     """Return the one timeline of a JSON text, without its markers.
 
     Markers change nothing in the film, and newer programs write them in a newer schema. Raises
-    ``ValueError`` if the text is nested too deeply, refers to parts of itself, or has equal members:
-    Python's parser takes the last of them, OpenTimelineIO's the first.
+    ``ValueError`` if the text is nested too deeply, refers to parts of itself, or has equal
+    members: Python's parser takes the last of them, OpenTimelineIO's the first.
     """
     try:
         timeline = json.loads(text, object_pairs_hook=_check_object)
@@ -88,7 +88,7 @@ class _XmlCheck:
         self._clips = 0
 
     def run(self, text: str) -> None:
-        """Parse the whole text; raise ``ValueError`` for what is not allowed and for expat's errors."""
+        """Parse the whole text; raise ``ValueError`` if it is no XML or not allowed."""
         parser = expat.ParserCreate("utf-8")
         parser.StartDoctypeDeclHandler = self._on_doctype
         parser.EntityDeclHandler = self._on_entity

@@ -39,11 +39,11 @@ def check(document: Document, form: str) -> None:
     rate = exact_rate(document["settings"]["frame_rate"])
     tracks = document["tracks"]
     items = [
-        *_check_rate(rate),
-        *(unsupported for track in tracks for unsupported in _check_clips(track, rate)),
+        *_list_rate_items(rate),
+        *(unsupported for track in tracks for unsupported in _list_clip_items(track, rate)),
     ]
     if form == "cmx3600":
-        items += _check_events(tracks)
+        items += _list_event_items(tracks)
     if items:
         effect_types = {
             effect["type"] for clip in _iterate_live_clips(tracks) for effect in clip["effects"]
@@ -96,12 +96,12 @@ def parse_names(text: str) -> list[str]:
     return names
 
 
-def _check_rate(rate: float) -> Iterator[Item]:
+def _list_rate_items(rate: float) -> Iterator[Item]:
     if not has_timecode(rate):
         yield item("frame_rate", f"There is no timecode of {rate:g} frames a second.")
 
 
-def _check_clips(track: Track, rate: float) -> Iterator[Item]:
+def _list_clip_items(track: Track, rate: float) -> Iterator[Item]:
     for placed in placed_clips(track["clips"], rate):
         clip = placed.clip
         location = {"track_id": track["id"], "clip_id": clip["id"]}
@@ -122,7 +122,7 @@ def playing(tracks: list[Track]) -> list[Track]:
     return [track for track in tracks if any(_iterate_live_clips([track]))]
 
 
-def _check_events(tracks: list[Track]) -> Iterator[Item]:
+def _list_event_items(tracks: list[Track]) -> Iterator[Item]:
     """Yield what CMX 3600 cannot hold: it has one video track and times within a day.
 
     A reader takes the hour of the first event for the beginning of the film.

@@ -39,8 +39,8 @@ def match(
     """Match sources by id with the user's ready media and the timeline's media, else by name.
 
     An id in metadata does not count if the address names another file: another program has changed
-    the address. For a source with an id, only the name in the address counts. Names are those of the
-    project's files. Raises ``UnmatchedMediaProblem`` with the names that match no file, or several.
+    the address. For a source with an id, only the name in the address counts. Names are those of
+    the project's files. Raises ``UnmatchedMediaProblem`` with names that match no file, or several.
     """
     references = list(dict.fromkeys(sources))
     reference_ids = {source.media_id for source in references if source.media_id}
