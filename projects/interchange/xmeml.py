@@ -272,7 +272,7 @@ class _SequenceReader:
         )
 
     def _check_length(self, clip: Shown, name: str) -> None:
-        """Refuse a clip that is longer or shorter than its source: it would play at another speed."""
+        """Refuse a clip of another length than its source: it would play at another speed."""
         rate = _read_rate(clip.element, self._rate)
         timeline_seconds = (clip.end - clip.start) / self._rate
         source_seconds = (
@@ -324,7 +324,7 @@ def _build_clip(element: Element, before: Beside | None, after: Beside | None) -
 
 
 def _fades_in_from_nothing(head: Shown | None, start: int, is_black: bool) -> bool:
-    """Return True if a transition at ``start`` comes from no clip, or from one that only touches."""
+    """Return True if no clip comes before a transition at ``start``, or black follows it there."""
     return head is None or head.end < start or (is_black and head.end == start)
 
 
