@@ -254,18 +254,13 @@ def _match_words_to_clips(
     """Yield which clips play which words of one media, in a single pass in the order of time."""
     upcoming = sorted(enumerate(clips), key=lambda entry: entry[1]["in_point_ms"], reverse=True)
     current: list[tuple[int, Clip]] = []
-    for middle, word_index in sorted(
-        (_get_middle(words[word_index]), word_index) for word_index in word_indexes
-    ):
+    middles = [(words[index].start_ms + words[index].end_ms) // 2 for index in word_indexes]
+    for middle, word_index in sorted(zip(middles, word_indexes, strict=True)):
         while upcoming and upcoming[-1][1]["in_point_ms"] <= middle:
             current.append(upcoming.pop())
         current = [entry for entry in current if middle < entry[1]["out_point_ms"]]
         for clip_index, clip in current:
             yield word_index, clip_index, clip
-
-
-def _get_middle(word: Spoken) -> int:
-    return (word.start_ms + word.end_ms) // 2
 
 
 def _move_word(word: Spoken, clip: Clip) -> Spoken:

@@ -32,7 +32,9 @@ def read(text: str, form: str, frame_rate: float) -> dict[str, Any]:
         raise
     except Exception as exc:  # Bad files can make the parsers raise anything.
         detail = f"This is no {form} file that we can read: {exc}"
-        raise InputRefusedError(UNREADABLE, _printable(detail)[:MAX_DETAIL_LENGTH]) from exc
+        # The detail may quote lone surrogates of the file, which UTF-8 cannot encode.
+        detail = detail.encode(errors="replace").decode()[:MAX_DETAIL_LENGTH]
+        raise InputRefusedError(UNREADABLE, detail) from exc
 
 
 def _read_tracks(text: str, form: str, frame_rate: float) -> dict[str, Any]:
@@ -118,7 +120,3 @@ READERS: dict[str, Callable[[str, float], Reading]] = {
     "fcp_xml": _read_fcp_xml,
     "cmx3600": _read_cmx,
 }
-
-
-def _printable(text: str) -> str:
-    return text.encode(errors="replace").decode()

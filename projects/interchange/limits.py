@@ -109,12 +109,8 @@ def _list_clip_items(track: Track, rate: float) -> Iterator[Item]:
             if effect["type"] not in HELD:
                 detail = f"It holds no effect `{effect['type']}`."
                 yield item("effect", detail, **location, effect=effect["type"])
-        if _count_frames(clip, rate) < 1:
+        if frame_of(end_of(clip), rate) <= frame_of(clip["start_ms"], rate):
             yield item("short_clip", "The clip is shorter than a frame.", **location)
-
-
-def _count_frames(clip: Clip, rate: float) -> int:
-    return frame_of(end_of(clip), rate) - frame_of(clip["start_ms"], rate)
 
 
 def playing(tracks: list[Track]) -> list[Track]:

@@ -27,7 +27,9 @@ def fcp_xml(film: Film) -> str:
     project = SubElement(root, "project")
     _add_values(project, name=printable(film.name))
     sequence = SubElement(SubElement(project, "children"), "sequence", id="sequence-1")
-    _add_values(sequence, name=printable(film.name), duration=_count_frames(film))
+    _add_values(
+        sequence, name=printable(film.name), duration=frame_of(duration_of(film.tracks), film.rate)
+    )
     _add_rate(sequence, film)
     _add_timecode(sequence, film, film.timecode, 0)
     media = SubElement(sequence, "media")
@@ -127,10 +129,6 @@ def _add_timecode(parent: Element, film: Film, clock: Timecode, start: int) -> N
     _add_rate(element, film)
     display = "DF" if clock.drop else "NDF"
     _add_values(element, string=clock.text(start), frame=start, displayformat=display)
-
-
-def _count_frames(film: Film) -> int:
-    return frame_of(duration_of(film.tracks), film.rate)
 
 
 def cmx3600(film: Film) -> str:
