@@ -30,6 +30,6 @@ STATEMENTS: Mapping[ConsentKind, Statement] = {
 }
 
 
-def worded(kind: ConsentKind, shown: str) -> Statement:
+def worded(kind: ConsentKind, client_text: str) -> Statement:
     """Return the statement to record: the client's text if it is not empty, else ours."""
-    return Statement(shown, "") if shown else STATEMENTS[kind]
+    return Statement(client_text, "") if client_text else STATEMENTS[kind]

@@ -1,4 +1,4 @@
-"""The endpoints about voices."""
+"""Serve the endpoints for voices."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -65,15 +65,15 @@ class VoicesView(ListAPIView[VoiceClone]):
     @idempotent
     def post(self, request: Request) -> Response:
         """Make a voice that waits for its sample."""
-        wanted = NewVoiceSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        serializer = NewVoiceSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         upload = request_voice(
-            user_id=user_id(request), plan=plan_name(request), **wanted.validated_data
+            user_id=user_id(request), plan=plan_name(request), **serializer.validated_data
         )
         return Response(VoiceUploadSerializer(upload).data, status=status.HTTP_201_CREATED)
 
     def get_queryset(self) -> QuerySet[VoiceClone]:
-        """The user's."""
+        """Return the user's voices."""
         return VoiceClone.objects.filter(user_id=user_id(self.request))
 
 
