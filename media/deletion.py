@@ -30,7 +30,7 @@ _finders: defaultdict[type[Upload], list[UsageFinder]] = defaultdict(list)
 
 
 class Timelines(Protocol):
-    """What the app of the timelines implements."""
+    """The interface that the app of the timelines implements."""
 
     def list_showing_projects(self, *, user_id: UUID, media_id: UUID) -> list[dict[str, Any]]:
         """Return the user's projects that show the media file, with the clips that show it."""

@@ -73,7 +73,7 @@ class UploadUrlView(APIView):
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
-        """Make a media file that waits for its bytes."""
+        """Create a media file that waits for its bytes."""
         serializer = NewUploadSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         upload = request_upload(
@@ -109,7 +109,7 @@ class ImportView(APIView):
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
-        """Make a media file whose bytes come from elsewhere."""
+        """Create a media file that is fetched from a URL."""
         serializer = NewImportSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         media = imports.start_import(
@@ -134,7 +134,7 @@ class UploadView(APIView):
         responses=UploadSerializer,
     )
     def get(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
-        """As the storage knows it."""
+        """Return the parts that the storage has, and new URLs for the others."""
         upload = resume_upload(user_id=user_id(request), project_id=project_id, media_id=media_id)
         return Response(UploadSerializer(upload).data)
 
@@ -144,7 +144,7 @@ class UploadView(APIView):
         responses={204: None},
     )
     def delete(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
-        """Unless it is over."""
+        """Abort the upload, unless it is over."""
         abort_upload(user_id=user_id(request), project_id=project_id, media_id=media_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -167,7 +167,7 @@ class ConfirmView(APIView):
         responses={200: ConfirmedMediaSerializer, 202: ConfirmedMediaSerializer},
     )
     def post(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
-        """Have what was uploaded checked."""
+        """Request the check of the upload."""
         media = confirm_upload(
             user_id=user_id(request),
             project_id=project_id,
@@ -224,7 +224,7 @@ class MediaView(APIView):
         responses={204: None},
     )
     def delete(self, request: Request, media_id: UUID, project_id: UUID | None = None) -> Response:
-        """For good, unless an open job or a timeline uses it."""
+        """Delete the media file permanently, unless an open job or a timeline uses it."""
         serializer = DeletionSerializer(data=request.query_params)
         serializer.is_valid(raise_exception=True)
         delete_media(

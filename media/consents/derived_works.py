@@ -28,7 +28,7 @@ class LeftoverObjects:
 
 
 class DerivedWorks(Protocol):
-    """What the jobs app implements."""
+    """The interface that the jobs app implements."""
 
     def find_derived_works(self, *, user_id: UUID, sources: Collection[UUID]) -> DerivedMedia:
         """Return what was made of the user's media and voices with these ids."""

@@ -15,7 +15,7 @@ MAX_SUBJECT_LENGTH = 255
 
 
 class ConsentKind(models.TextChoices):
-    """What of a person is used."""
+    """The feature of a person that a consent covers."""
 
     VOICE = "voice", "Voice"
     FACE = "face", "Face"

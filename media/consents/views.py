@@ -46,7 +46,7 @@ class ConsentsView(ListAPIView[Consent]):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Record what somebody has agreed to."""
+        """Record a consent."""
         serializer = NewConsentSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         consent = record_consent(user_id=user_id(request), **serializer.validated_data)
@@ -89,7 +89,7 @@ class RevokeView(APIView):
         responses={202: ConsentDetailSerializer},
     )
     def post(self, request: Request, consent_id: UUID) -> Response:
-        """Have all that was made under it removed."""
+        """Revoke the consent, and start the removal of what was made under it."""
         consent = revoke_consent(
             consent=get_consent(user_id=user_id(request), consent_id=consent_id)
         )

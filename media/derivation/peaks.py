@@ -83,12 +83,12 @@ class _Pairs:
         first, last = block.start // self._size, (block.start + samples.size - 1) // self._size
         starts = np.maximum(np.arange(first, last + 1) * self._size - block.start, 0)
         extremes = self._extremes[first : last + 1]
-        least, greatest = (
+        minima, maxima = (
             (extreme.reduceat(samples, starts) >> 8).astype(np.int8)
             for extreme in (np.minimum, np.maximum)
         )
-        np.minimum(extremes[:, 0], least, out=extremes[:, 0])
-        np.maximum(extremes[:, 1], greatest, out=extremes[:, 1])
+        np.minimum(extremes[:, 0], minima, out=extremes[:, 0])
+        np.maximum(extremes[:, 1], maxima, out=extremes[:, 1])
         self.length = max(self.length, last + 1)
 
     def list_values(self) -> list[int]:

@@ -8,7 +8,7 @@ MAX_URL_LENGTH = 8000
 """Signed URLs are long. Many servers limit a request line to 8190 bytes."""
 MAX_REDIRECTS = 5
 HEAD_SECONDS = 30.0
-"""From the name's resolution to the end of the response headers, for each redirection."""
+"""The time to resolve the name and receive the response headers, for each redirection."""
 IDLE_SECONDS = 30.0
 """The longest pause between two received bytes."""
 PACE_SECONDS, PACE_BYTES = 60.0, 1024**2
@@ -29,7 +29,7 @@ PATIENCE = timedelta(seconds=30)
 SHARED_PACE_SECONDS, SHARED_PACE_BYTES = 30.0, 256 * 1024
 """of a user with several, or the slowest below so many bytes a second after so many seconds."""
 LONGEST = timedelta(hours=12)
-"""From the request to the end. Unconfirmed uploads are swept after a day."""
+"""The longest time from the request to the end. Unconfirmed uploads are swept after a day."""
 RETRY_AFTER = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600))
 """The backoff after each try that failed because of the source."""
 MAX_TRIES = len(RETRY_AFTER) + 1

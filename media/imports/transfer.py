@@ -56,7 +56,7 @@ class Answer:
     url: URL
     """The URL after all redirections."""
     offset: int
-    """Where in the file the response body begins."""
+    """The position in the file at which the response body begins."""
     size_bytes: int | None
     """The size of the whole file, if known."""
     content_type: str

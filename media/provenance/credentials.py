@@ -153,7 +153,7 @@ def _sign_in_sandbox(
         return _handle_signing_failure(key, probe, statement, str(report["failure"]))
     if report["is_marked"]:  # An earlier try has signed it.
         size_bytes = object_storage().head(key).size_bytes
-    elif _has_room(folder / SIGNED, statement):
+    elif _is_within_limit(folder / SIGNED, statement):
         size_bytes = _replace_object(key, content_type, folder / SIGNED, tick)
     else:
         return SignedResult(probe, object_storage().head(key).size_bytes, {"status": "no_room"})
@@ -162,7 +162,7 @@ def _sign_in_sandbox(
     )
 
 
-def _has_room(path: Path, statement: Statement) -> bool:
+def _is_within_limit(path: Path, statement: Statement) -> bool:
     return statement.most_bytes is None or path.stat().st_size <= statement.most_bytes
 
 

@@ -27,7 +27,7 @@ class ProvenanceView(APIView):
     """Where one media file comes from, by its own account."""
 
     scopes: ClassVar = {"GET": Scope.READ}
-    costs: ClassVar = {"GET": Cost.UPLOAD}  # the whole file is read
+    costs: ClassVar = {"GET": Cost.UPLOAD}  # The whole file is read.
     problems: ClassVar = {"GET": (FilesBusyProblem,)}
 
     @extend_schema(
@@ -38,7 +38,7 @@ class ProvenanceView(APIView):
         responses=ProvenanceSerializer,
     )
     def get(self, request: Request, media_id: UUID) -> Response:
-        """As the file says now."""
+        """Read and verify the credentials of the file."""
         media = get_media(user_id=user_id(request), media_id=media_id)
         return Response(ProvenanceSerializer(provenance_of(media)).data)
 

@@ -74,10 +74,10 @@ class AnyAccept(BaseContentNegotiation):
     """Objects have the type they have, whatever the client would prefer."""
 
     def select_parser(self, request: Request, parsers: Any) -> None:
-        """Bodies are streamed, not parsed."""
+        """Select no parser, because bodies are streamed."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
-        """JSON, for problem documents."""
+        """Select JSON, for problem documents."""
         return renderers[0], renderers[0].media_type
 
 
@@ -100,7 +100,7 @@ class SignedObjectView(APIView):
 
     @extend_schema(exclude=True)
     def put(self, request: Request, key: str) -> HttpResponse:
-        """Store the body under the key, if a row expects it: before the body, and after it."""
+        """Store the body, if a row expects the key both before and after the body was received."""
         storage = _get_storage()
         grant = storage.urls.verify("PUT", key, request.META["QUERY_STRING"])
         with lock_expected_upload(grant.key) as max_bytes:
@@ -119,7 +119,7 @@ class SignedObjectView(APIView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request, key: str) -> HttpResponseBase:
-        """The object, or the range of it that was asked for; HEAD tells the headers alone."""
+        """Send the object or the requested range; for HEAD, send only the headers."""
         storage = _get_storage()
         grant = storage.urls.verify("GET", key, request.META["QUERY_STRING"])
         try:
