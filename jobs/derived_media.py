@@ -44,7 +44,7 @@ def refunds_left(*, user_id: UUID) -> int:
 
 
 def forget(*, job_ids: Collection[UUID]) -> LeftoverObjects:
-    """Erase ended jobs' outputs except the ids of their media; the caller deletes the objects."""
+    """Erase ended jobs' outputs except `KEPT_OUTPUT`; the caller deletes their objects."""
     with transaction.atomic():
         locked = Job.objects.select_for_update(no_key=True).filter(pk__in=job_ids).order_by("pk")
         users = dict(locked.values_list("pk", "user_id"))

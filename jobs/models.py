@@ -399,7 +399,7 @@ class Event(models.Model):
         db_table = "job_events"
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(OneOf("type", [each.removeprefix("job.") for each in EventType])),
+                condition=Q(OneOf("type", [event.removeprefix("job.") for event in EventType])),
                 name="job_events_of_a_type",
             ),
         ]

@@ -4,7 +4,7 @@ import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -162,7 +162,9 @@ def collect(attempt_ids: Sequence[UUID], *, goes_on: bool = False) -> None:
     ids_without_delivery = {
         attempt.pk
         for attempt in attempts
-        if goes_on and attempt.pk in values and not _has_delivery(attempt, values)
+        if goes_on
+        and attempt.pk in values
+        and not get_feature(attempt.job.type).delivers(values[attempt.pk]["result"])
     }
     if ids_without_delivery:
         _complete_jobs(COLLECT, worker, {pk: values[pk] for pk in ids_without_delivery})
@@ -170,10 +172,6 @@ def collect(attempt_ids: Sequence[UUID], *, goes_on: bool = False) -> None:
     attempts = _finish_step(COLLECT, worker, attempts, values, FINALIZE if goes_on else None)
     failpoint("after_commit_collect")
     _finalize_attempts(worker, attempts)
-
-
-def _has_delivery(attempt: Attempt, values: Mapping[UUID, Mapping[str, Any]]) -> bool:
-    return get_feature(attempt.job.type).delivers(values[attempt.pk]["result"])
 
 
 def _collect_result(attempt: Attempt) -> dict[str, Any]:

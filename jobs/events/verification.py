@@ -121,17 +121,17 @@ class _LogReader:
 
 
 def _check_row(
-    row: _LogRow, before: _LogRow | None, epoch_starts: Mapping[int, int]
+    row: _LogRow, previous_row: _LogRow | None, epoch_starts: Mapping[int, int]
 ) -> Iterator[Finding]:
     """Check a row against the row before it; the mapping has the first position of each epoch."""
-    if before is None and row.seq > 1:
+    if previous_row is None and row.seq > 1:
         return  # The event before it is no longer stored.
-    seq = before.seq if before else 0
-    previous = bytes(before.hash) if before else chain.BEFORE_THE_FIRST
-    if row.seq != seq + 1 and not _is_epoch_start(row, before, epoch_starts):
+    seq = previous_row.seq if previous_row else 0
+    previous = bytes(previous_row.hash) if previous_row else chain.BEFORE_THE_FIRST
+    if row.seq != seq + 1 and not _is_epoch_start(row, previous_row, epoch_starts):
         yield Finding("seq_has_no_gaps", row.user_id, row.seq, str(seq + 1), str(row.seq))
-    if before and row.position <= before.position:
-        expected = f"more than {before.position}"
+    if previous_row and row.position <= previous_row.position:
+        expected = f"more than {previous_row.position}"
         yield Finding("position_rises", row.user_id, row.seq, expected, str(row.position))
     expected_hash = chain.next_hash(
         previous,
@@ -145,11 +145,13 @@ def _check_row(
         yield Finding("hash_chains", row.user_id, row.seq, expected_hash.hex(), actual_hash)
 
 
-def _is_epoch_start(row: _LogRow, before: _LogRow | None, epoch_starts: Mapping[int, int]) -> bool:
+def _is_epoch_start(
+    row: _LogRow, previous_row: _LogRow | None, epoch_starts: Mapping[int, int]
+) -> bool:
     epoch = epochs.epoch_of(row.seq)
-    if before is None or epoch not in epoch_starts or row.seq != epochs.first_seq(epoch):
+    if previous_row is None or epoch not in epoch_starts or row.seq != epochs.first_seq(epoch):
         return False
-    return before.position < epoch_starts[epoch] <= row.position
+    return previous_row.position < epoch_starts[epoch] <= row.position
 
 
 def _check_head(last: _LogRow, head: EventHead | None) -> Iterator[Finding]:

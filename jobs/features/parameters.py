@@ -95,8 +95,12 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
             raise NotFoundProblem(Resource.MEDIA_FILE, field=self.field_name) from exc
         if not _wait_for_check(media, self.context):
             self._check_content(media)
-        if self.consent and settings.FACE_CONSENT_REQUIRED:
-            self._check_consent(self.consent, media)
+        if (
+            self.consent
+            and settings.FACE_CONSENT_REQUIRED
+            and not has_consent(kind=self.consent, media=media)
+        ):
+            raise ConsentRequiredProblem(field=self.field_name or "", kind=self.consent)
         return media
 
     def to_representation(self, value: MediaFile) -> str:
@@ -112,10 +116,6 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
             self._refuse("no_sound", "The file has no sound.")
         if self.longest_ms is not None:
             no_longer_than(self.longest_ms(), media, field=self.field_name or "")
-
-    def _check_consent(self, kind: ConsentKind, media: MediaFile) -> None:
-        if not has_consent(kind=kind, media=media):
-            raise ConsentRequiredProblem(field=self.field_name or "", kind=kind)
 
     def _refuse(self, code: str, detail: str) -> None:
         raise MediaNotUsableProblem(field=self.field_name or "", code=code, detail=detail)
