@@ -82,10 +82,10 @@ def count_ended_job(
 
 def refunds_left(*, user_id: UUID) -> int:
     """Return how many started jobs of a user would still be refunded, if they ended now."""
-    refunded = RunningCancel.objects.filter(
+    refunds = RunningCancel.objects.filter(
         user_id=user_id, refunded=True, created_at__gt=Now() - WINDOW
     )
-    return max(0, settings.MAX_FREE_CANCELS - refunded.count())
+    return max(0, settings.MAX_FREE_CANCELS - refunds.count())
 
 
 def list_alerted_users() -> QuerySet[RunningCancel, UUID]:

@@ -129,12 +129,12 @@ def update_circuits() -> int:
     """Close circuits whose probe has succeeded, and open those that lose most jobs; return 0."""
     for name, seconds in sql.run("close_circuits", early_stages=list(EARLY_STAGES)):
         logger.warning("circuit %s closes after %d s: its probe has succeeded", name, seconds)
-    for name, lost, error_code in sql.run("lost_jobs", window=WINDOW, least=MIN_LOST):
-        completed = _count_completed(name)
-        if lost > completed and _open_circuit(name, error_code):
+    for name, lost_count, error_code in sql.run("lost_jobs", window=WINDOW, least=MIN_LOST):
+        completed_count = _count_completed(name)
+        if lost_count > completed_count and _open_circuit(name, error_code):
             logger.warning(
                 "circuit %s opens: %d jobs lost an attempt (%s) and %d were completed in %s",
-                *(name, lost, error_code, completed, WINDOW),
+                *(name, lost_count, error_code, completed_count, WINDOW),
             )
     return 0
 
@@ -148,9 +148,9 @@ def _count_completed(name: str) -> int:
 def _open_circuit(name: str, error_code: str) -> bool:
     """Open a closed circuit; return False if another orchestrator has opened it."""
     Circuit.objects.get_or_create(name=name)
-    closed = Circuit.objects.filter(name=name, opened_at=None)
+    closed_circuit = Circuit.objects.filter(name=name, opened_at=None)
     return bool(
-        closed.update(
+        closed_circuit.update(
             opened_at=Now(),
             error_code=error_code,
             next_probe_at=Now() + PROBE_PAUSE,

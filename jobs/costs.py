@@ -121,11 +121,11 @@ def summaries() -> list[Summary]:
 
 
 def _summarize_feature(feature: str, alias: str) -> list[Summary]:
-    completed = Job.objects.using(alias).filter(type=feature, status=JobStatus.COMPLETED)
-    latest = completed.order_by("-created_at")[:JOBS_PER_FEATURE].values("pk")
+    completed_jobs = Job.objects.using(alias).filter(type=feature, status=JobStatus.COMPLETED)
+    latest_ids = completed_jobs.order_by("-created_at")[:JOBS_PER_FEATURE].values("pk")
     is_cold = Case(When(load_seconds__gt=0, then=Value(1.0)), default=Value(0.0))
     rows = (
-        measured(Attempt.objects.using(alias).filter(job__in=latest))
+        measured(Attempt.objects.using(alias).filter(job__in=latest_ids))
         .values("gpu_class")
         .annotate(
             jobs=Count("job", distinct=True),

@@ -37,9 +37,9 @@ def costs_page(request: HttpRequest) -> HttpResponse:
 
 
 def _render_page(request: HttpRequest, status: HTTPStatus, **context: Any) -> HttpResponse:
-    everywhere = admin.site.each_context(request)
+    base_context = admin.site.each_context(request)
     context |= {"title": "Times and costs", "opts": Job._meta}
-    return TemplateResponse(request, "admin/job_costs.html", everywhere | context, status=status)
+    return TemplateResponse(request, "admin/job_costs.html", base_context | context, status=status)
 
 
 def _build_row(summary: Summary) -> tuple[str, ...]:

@@ -89,9 +89,9 @@ class History:
             estimates, fallback = self._estimate_by_pace(job), job.told_seconds / job.progress
         else:
             estimates, fallback = self._estimate_by_price(job), self.expected_seconds
-        possible = [seconds for seconds in estimates if seconds > job.seconds]
-        p50 = quantile(possible, 0.5) or max(job.seconds, fallback)
-        return Foreseen(p50, quantile(possible, 0.9))
+        later_ends = [seconds for seconds in estimates if seconds > job.seconds]
+        p50 = quantile(later_ends, 0.5) or max(job.seconds, fallback)
+        return Foreseen(p50, quantile(later_ends, 0.9))
 
     def _estimate_by_price(self, job: Running) -> Iterable[float]:
         """Yield what each run would have taken at this job's price."""
@@ -115,9 +115,9 @@ def quantile(values: Iterable[float], share: float) -> float | None:
 
     Return None if there are too few values: 90 % needs nine.
     """
-    ordered = sorted(values)
-    index = share * (len(ordered) + 1) - 1
-    if not 0 <= index <= len(ordered) - 1:
+    sorted_values = sorted(values)
+    index = share * (len(sorted_values) + 1) - 1
+    if not 0 <= index <= len(sorted_values) - 1:
         return None
-    low = ordered[math.floor(index)]
-    return low + (index % 1) * (ordered[math.ceil(index)] - low)
+    low = sorted_values[math.floor(index)]
+    return low + (index % 1) * (sorted_values[math.ceil(index)] - low)

@@ -119,8 +119,8 @@ class Account:
     def read(cls, *columns: Any) -> "Account":
         """Build an account from a row of a statement, which has JSON as text."""
         user_id, seq, balance, remaining, last_grant, spent = columns
-        parsed = [None if text is None else json.loads(text) for text in (remaining, spent)]
-        return cls(user_id, seq, balance, parsed[0], last_grant, parsed[1])
+        json_values = [None if text is None else json.loads(text) for text in (remaining, spent)]
+        return cls(user_id, seq, balance, json_values[0], last_grant, json_values[1])
 
 
 @dataclass
@@ -196,9 +196,9 @@ def check(*, limit: int = SHOWN_PER_RULE, instant: Instant = nullcontext) -> Rep
     while after is not None:
         with instant():
             page, after = users_after(after)
-            for audited in check_accounts([Account(user_id) for user_id in page], results):
-                unread_key_ids.difference_update(map(UUID, audited.account.spent or ()))
-                transactions += audited.rows
+            for audited_account in check_accounts([Account(user_id) for user_id in page], results):
+                unread_key_ids.difference_update(map(UUID, audited_account.account.spent or ()))
+                transactions += audited_account.rows
     after = START
     while after is not None:
         with instant():

@@ -51,10 +51,10 @@ def verify(request: HttpRequest) -> HttpResponse:
 
 
 def _render_page(request: HttpRequest, status: HTTPStatus, **context: Any) -> HttpResponse:
-    everywhere = admin.site.each_context(request)
+    base_context = admin.site.each_context(request)
     context |= {"title": "Verify the ledger", "opts": Credits._meta}
     return TemplateResponse(
-        request, "admin/verify_ledger.html", everywhere | context, status=status
+        request, "admin/verify_ledger.html", base_context | context, status=status
     )
 
 

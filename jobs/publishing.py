@@ -76,8 +76,8 @@ def media_queues() -> list[str]:
 
 def queues_with_capacity() -> set[str]:
     """Return the step queues with few messages; raise one of ``BROKER_OUTAGES``."""
-    waiting = broker.count_messages(step_queues())
-    return {name for name, number in waiting.items() if number < MAX_WAITING_MESSAGES}
+    message_counts = broker.count_messages(step_queues())
+    return {name for name, count in message_counts.items() if count < MAX_WAITING_MESSAGES}
 
 
 def publish(wake_ups: Collection[WakeUp]) -> int:
@@ -93,7 +93,7 @@ def publish(wake_ups: Collection[WakeUp]) -> int:
         batches[key].append(str(wake_up.attempt_id))
     children = heartbeat.count_living() if len(wake_ups) > LEAST_SHARED_IDS else 1
     ids_per_child = max(LEAST_SHARED_IDS, math.ceil(len(wake_ups) / max(1, children)))
-    sent = 0
+    message_count = 0
     for (queue, state, limit), ids in batches.items():
         size = min(limit, ids_per_child)
         for start in range(0, len(ids), size):
@@ -101,9 +101,9 @@ def publish(wake_ups: Collection[WakeUp]) -> int:
                 _send_chain(state, ids[start : start + size], queue)
             except BROKER_OUTAGES as exc:
                 logger.warning("broker away, wake-ups will be sent again: %s", type(exc).__name__)
-                return sent
-            sent += 1
-    return sent
+                return message_count
+            message_count += 1
+    return message_count
 
 
 def _send_chain(state: AttemptState, ids: Sequence[str], queue: str) -> None:

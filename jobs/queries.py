@@ -92,16 +92,16 @@ def get_job(*, user_id: UUID, job_id: UUID) -> Job:
 def with_retries(jobs: QuerySet[Job]) -> QuerySet[Job]:
     """Annotate the jobs with ``retry_ids``, the ids of their retries, newest first."""
     retries = Job.objects.filter(retry_of=OuterRef("pk"), user=OuterRef("user_id"))
-    newest = retries.order_by("-created_at", "-pk").values("pk")[:MAX_RETRIES_SHOWN]
-    return jobs.annotate(retry_ids=ArraySubquery(newest))
+    newest_ids = retries.order_by("-created_at", "-pk").values("pk")[:MAX_RETRIES_SHOWN]
+    return jobs.annotate(retry_ids=ArraySubquery(newest_ids))
 
 
 def list_retries(job: Job) -> list[UUID]:
     """Return the ids of the job's retries, newest first."""
-    annotated: Any = job
+    job_with_retries: Any = job
     if not hasattr(job, "retry_ids"):
-        annotated = with_retries(Job.objects.filter(pk=job.pk).only("pk")).get()
-    ids: list[UUID] = annotated.retry_ids
+        job_with_retries = with_retries(Job.objects.filter(pk=job.pk).only("pk")).get()
+    ids: list[UUID] = job_with_retries.retry_ids
     return ids
 
 

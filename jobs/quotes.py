@@ -70,7 +70,7 @@ def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) 
     price = _compute_price(feature, parameters)
     expires_at = timezone.now().replace(microsecond=0) + LIFETIME
     terms = _hash_terms(feature, user_id, parameters)
-    recent = duration_statistics(feature.name)
+    durations = duration_statistics(feature.name)
     return Estimate(
         credits=price.credits,
         price_version=price.version,
@@ -78,8 +78,8 @@ def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) 
             [terms, price.credits, price.version, int(expires_at.timestamp())]
         ),
         expires_at=expires_at,
-        seconds_p50=recent.p50,
-        seconds_p90=recent.p90,
+        seconds_p50=durations.p50,
+        seconds_p90=durations.p90,
     )
 
 
@@ -87,17 +87,17 @@ def get_price(
     *, feature: Feature, user_id: UUID, parameters: Mapping[str, Any], quote_id: str | None
 ) -> Price:
     """Return the lower of the quote and today's price; raise ``InvalidQuoteProblem``."""
-    today = _compute_price(feature, parameters)
+    current_price = _compute_price(feature, parameters)
     if quote_id is None:
-        return today
+        return current_price
     try:
-        terms, promised, version, expires_at = _SIGNER.unsign_object(quote_id)
+        terms, quoted_credits, version, expires_at = _SIGNER.unsign_object(quote_id)
     except (signing.BadSignature, ValueError) as exc:
         raise InvalidQuoteProblem from exc
     is_expired = datetime.fromtimestamp(expires_at, UTC) <= timezone.now()
     if is_expired or terms != _hash_terms(feature, user_id, parameters):
         raise InvalidQuoteProblem
-    return min(today, Price(promised, version), key=lambda price: price.credits)
+    return min(current_price, Price(quoted_credits, version), key=lambda price: price.credits)
 
 
 def _compute_price(feature: Feature, parameters: Mapping[str, Any]) -> Price:

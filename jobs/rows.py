@@ -32,8 +32,8 @@ def attempts(rows: Iterable[Sequence[Any]]) -> list[Attempt]:
             json.loads(value) if is_json and value is not None else value
             for value, is_json in zip(row, _JSON, strict=True)
         ]
-        split = len(_JOB_NAMES)
-        attempt = Attempt.from_db(DEFAULT_DB_ALIAS, _ATTEMPT_NAMES, values[split:])
-        attempt.job = Job.from_db(DEFAULT_DB_ALIAS, _JOB_NAMES, values[:split])
+        job_width = len(_JOB_NAMES)
+        attempt = Attempt.from_db(DEFAULT_DB_ALIAS, _ATTEMPT_NAMES, values[job_width:])
+        attempt.job = Job.from_db(DEFAULT_DB_ALIAS, _JOB_NAMES, values[:job_width])
         attempts_with_jobs.append(attempt)
     return attempts_with_jobs

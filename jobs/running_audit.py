@@ -60,12 +60,14 @@ def read_status() -> AuditStatus | None:
     figures = cached_figures.read_figures(NAME)
     if figures is None:
         return None
-    ended = [
+    end_counts = [
         (type_, status, count)
         for type_, statuses in figures.value["ended"].items()
         for status, count in statuses.items()
     ]
-    return AuditStatus(figures.found_at, figures.value["balance"], figures.value["broken"], ended)
+    return AuditStatus(
+        figures.found_at, figures.value["balance"], figures.value["broken"], end_counts
+    )
 
 
 def audit_books() -> int:
@@ -92,10 +94,10 @@ def _build_initial_state() -> dict[str, Any]:
     """Count the ended jobs once; later rounds count them by the event log."""
     with _instant(ledger_audit.TIME_LIMIT):
         ((position, counts),) = sql.run("count_ended")
-    ended: dict[str, dict[str, int]] = {}
+    end_counts: dict[str, dict[str, int]] = {}
     for entry in json.loads(counts):
-        ended.setdefault(entry["type"], {})[entry["status"]] = entry["count"]
-    return {"position": position, "ended": ended, "account": str(START), "job": str(START)}
+        end_counts.setdefault(entry["type"], {})[entry["status"]] = entry["count"]
+    return {"position": position, "ended": end_counts, "account": str(START), "job": str(START)}
 
 
 @contextmanager

@@ -141,8 +141,8 @@ class JobOfBatchSerializer(serializers.Serializer[Any]):
         return {"type": TypeField()}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        checked: dict[str, Any] = super().to_internal_value(data)
-        return {**data, **checked}
+        values: dict[str, Any] = super().to_internal_value(data)
+        return {**data, **values}
 
 
 @extend_schema_field(
@@ -164,8 +164,8 @@ class JobsOfBatchField(serializers.ListField):
         # Too many jobs are refused before any is validated.
         if isinstance(data, list):
             self.run_validators(data)
-        checked: list[Any] = super().to_internal_value(data)
-        return checked
+        jobs: list[Any] = super().to_internal_value(data)
+        return jobs
 
 
 class BatchSerializer(RequestSerializer):

@@ -180,7 +180,7 @@ class NewJob:
 
     def row(self, index: int) -> dict[str, Any]:
         """Return the job's row of the statement `submit`."""
-        stored = to_stored_parameters(self.parameters)
+        stored_parameters = to_stored_parameters(self.parameters)
         return {
             "place": index,
             "id": str(self.id),
@@ -192,10 +192,14 @@ class NewJob:
             "cost": self.price.credits,
             "price_version": self.price.version,
             "input_params": {
-                name: value for name, value in stored.items() if name in self.parameters.given
+                name: value
+                for name, value in stored_parameters.items()
+                if name in self.parameters.given
             },
             "derived_params": {
-                name: value for name, value in stored.items() if name not in self.parameters.given
+                name: value
+                for name, value in stored_parameters.items()
+                if name not in self.parameters.given
             },
             "retry_of_id": self.retry_of and str(self.retry_of),
             "callback_url": self.callback_url,

@@ -219,9 +219,9 @@ def _run_each(
     values = {}
     if attempts:
         failpoint(f"after_claim_{step.name}")
-    started = time.monotonic()
+    started_at = time.monotonic()
     for index, attempt in enumerate(attempts):
-        if time.monotonic() - started > BATCH_SECONDS:
+        if time.monotonic() - started_at > BATCH_SECONDS:
             _requeue_attempts(step, [later.pk for later in attempts[index:]], timedelta(0))
             break
         try:

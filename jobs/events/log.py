@@ -116,7 +116,7 @@ def _check_epoch(user_id: UUID, after: int) -> None:
     if following is None or following.seq == after + 1:
         return
     if after == 0:
-        is_known = bytes(following.hash) == chain.next_hash(
+        is_on_record = bytes(following.hash) == chain.next_hash(
             chain.BEFORE_THE_FIRST,
             seq=following.seq,
             type=following.type,
@@ -124,8 +124,8 @@ def _check_epoch(user_id: UUID, after: int) -> None:
             data=following.data,
         )
     else:
-        is_known = events.filter(seq=after).exists()
-    if not is_known:
+        is_on_record = events.filter(seq=after).exists()
+    if not is_on_record:
         raise EventsRemovedProblem(oldest=following.seq)
 
 

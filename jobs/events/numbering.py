@@ -112,8 +112,8 @@ def _build_numbered_events(rows: Iterable[_OutboxRow], position: int) -> list[di
     events: list[dict[str, Any]] = []
     for row in rows:
         position += 1
-        stored = (row.head_seq, bytes(row.head_hash or chain.BEFORE_THE_FIRST))
-        seq, previous = heads.get(row.user_id, stored)
+        stored_head = (row.head_seq, bytes(row.head_hash or chain.BEFORE_THE_FIRST))
+        seq, previous = heads.get(row.user_id, stored_head)
         event: dict[str, Any] = {
             "seq": seq + 1,
             "type": f"job.{row.type}",

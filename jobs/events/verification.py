@@ -67,8 +67,8 @@ def check(*, limit: int = SHOWN_PER_RULE) -> Report:
         broken[finding.rule] += 1
         if broken[finding.rule] <= limit:
             findings.append(finding)
-    ((waiting,),) = sql.run("count_waiting_events")
-    return Report(reader.events, reader.users, waiting, findings, broken)
+    ((waiting_count,),) = sql.run("count_waiting_events")
+    return Report(reader.events, reader.users, waiting_count, findings, broken)
 
 
 @dataclass(frozen=True)

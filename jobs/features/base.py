@@ -143,8 +143,8 @@ class Feature:
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         _, per = self.unit
-        rates, started = self.rates, per_started(self.amount(parameters), per)
-        return min(MAX_PRICE, rates.get("base", 0) + started * rates["credits"])
+        rates, started_units = self.rates, per_started(self.amount(parameters), per)
+        return min(MAX_PRICE, rates.get("base", 0) + started_units * rates["credits"])
 
     def amount(self, parameters: Mapping[str, Any]) -> int:
         """Return what the tariff counts: milliseconds of a file, characters, or a number."""

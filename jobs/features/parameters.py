@@ -239,8 +239,8 @@ class Parameters(RequestSerializer):
         try:
             serializer.initial_data, serializer._context = data, context
             serializer.is_valid(raise_exception=True)
-            validated: dict[str, Any] = serializer.validated_data
-            return validated
+            parameters: dict[str, Any] = serializer.validated_data
+            return parameters
         finally:
             for attribute in ("initial_data", "_context", "_validated_data", "_errors"):
                 serializer.__dict__.pop(attribute, None)

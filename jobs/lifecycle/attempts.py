@@ -77,7 +77,7 @@ def begin_first_attempts(
         settings.MAX_IN_FLIGHT_BY_PLAN,
         watermarks.current_watermarks().of(gpu_class),
     )
-    admitted: list[Any] = sql.run(
+    rows: list[Any] = sql.run(
         "admit",
         features=json.dumps([_build_feature_row(feature, with_room) for feature in types]),
         gpu_class=gpu_class,
@@ -94,7 +94,7 @@ def begin_first_attempts(
         from_user=uuid4(),
         again=again,
     )
-    return admitted
+    return rows
 
 
 def _build_feature_row(feature: Feature, with_room: Collection[str]) -> dict[str, Any]:

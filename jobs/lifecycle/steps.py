@@ -126,10 +126,10 @@ def wake_jobs_of_dead_workers(workers: Collection[str]) -> int:
     Return how many jobs were woken. The orchestrator decides later whether a worker is lost, and
     what happens to its jobs.
     """
-    woken = sql.run("wake_left", workers=list(workers), takes=list(TAKING))
-    if woken:
+    job_rows = sql.run("wake_left", workers=list(workers), takes=list(TAKING))
+    if job_rows:
         wake_on_commit()
-    return len(woken)
+    return len(job_rows)
 
 
 def mark_errored(

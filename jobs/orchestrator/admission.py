@@ -38,15 +38,15 @@ def admit(*, with_room: Collection[str]) -> list[tuple[WakeUp, bool]]:
         name: circuits.open_circuits_of(feature) for name, feature in features().items()
     }
     types = [feature for name, feature in features().items() if not open_circuits[name]]
-    admitted = [
+    admissions = [
         admission
         for gpu_class in _list_classes_with_waiting_jobs(types)
         for admission in _admit_class(gpu_class, types, with_room)
     ]
     for name, feature_circuits in open_circuits.items():
         if feature_circuits and all(circuit.is_probe_due for circuit in feature_circuits):
-            admitted += _admit_probe(features()[name], feature_circuits, with_room)
-    return admitted
+            admissions += _admit_probe(features()[name], feature_circuits, with_room)
+    return admissions
 
 
 def _list_classes_with_waiting_jobs(types: Collection[Feature]) -> list[GpuClass]:
@@ -73,10 +73,10 @@ def _admit_probe(
     classes = _list_classes_with_waiting_jobs([feature])
     if not classes or not circuits.claim_probe(feature_circuits):
         return []
-    admitted = _admit_class(classes[0], [feature], with_room, at_once=1)
-    for wake_up, _ in admitted:
+    admissions = _admit_class(classes[0], [feature], with_room, at_once=1)
+    for wake_up, _ in admissions:
         circuits.set_probe(feature_circuits, wake_up.attempt_id)
-    return admitted
+    return admissions
 
 
 @transaction.atomic
@@ -88,7 +88,7 @@ def _admit_class(
 ) -> list[tuple[WakeUp, bool]]:
     while not sql.run("lock_pool", gpu_class=gpu_class):
         GpuPool.objects.get_or_create(gpu_class=gpu_class)
-    admitted = lifecycle.begin_first_attempts(
+    rows = lifecycle.begin_first_attempts(
         gpu_class=gpu_class,
         types=types,
         limit=class_limit(gpu_class),
@@ -96,6 +96,4 @@ def _admit_class(
         with_room=with_room,
         again=AGAIN_AFTER,
     )
-    return [
-        (WakeUp(pk, AttemptState.QUEUED, name), is_claimed) for pk, name, is_claimed in admitted
-    ]
+    return [(WakeUp(pk, AttemptState.QUEUED, name), is_claimed) for pk, name, is_claimed in rows]

@@ -144,21 +144,21 @@ def _stop_calls(backend: str, attempts: Sequence[Attempt]) -> int:
 
     The others are tried again, with a growing pause, and are given up in the end.
     """
-    stopped: set[str] = set()
+    stopped_call_ids: set[str] = set()
     try:
-        stopped = backend_of(backend).stop([attempt.call_id or "" for attempt in attempts])
+        stopped_call_ids = backend_of(backend).stop([attempt.call_id or "" for attempt in attempts])
     except CALLS_AWAY as exc:
         logger.warning("%d calls not stopped yet: %s", len(attempts), type(exc).__name__)
-    stopped_ids = [attempt.pk for attempt in attempts if attempt.call_id in stopped]
-    remaining_ids = [attempt.pk for attempt in attempts if attempt.call_id not in stopped]
-    postponed = sql.run(
+    stopped_ids = [attempt.pk for attempt in attempts if attempt.call_id in stopped_call_ids]
+    remaining_ids = [attempt.pk for attempt in attempts if attempt.call_id not in stopped_call_ids]
+    rows = sql.run(
         "postpone_stops",
         attempt_ids=remaining_ids,
         shortest=STOP_AGAIN_AFTER,
         longest=MAX_STOP_AGAIN_AFTER,
         given_up_after=STOP_GIVEN_UP_AFTER,
     )
-    for attempt_id, is_given_up in postponed:
+    for attempt_id, is_given_up in rows:
         if is_given_up:
             logger.error("the call of attempt %s on %s cannot be stopped", attempt_id, backend)
     return Attempt.objects.filter(pk__in=stopped_ids).update(stopped_at=Now())

@@ -80,8 +80,8 @@ def wake() -> int:
     because no worker could get the work.
     """
     queues = publishing.queues_with_capacity()
-    admitted = admission.admit(with_room=due.types_with_capacity(queues))
-    wake_ups = [wake_up for wake_up, is_claimed in admitted if is_claimed] + due.claim_wake_ups(
+    admissions = admission.admit(with_room=due.types_with_capacity(queues))
+    wake_ups = [wake_up for wake_up, is_claimed in admissions if is_claimed] + due.claim_wake_ups(
         queues
     )
     while not _given_up.empty():
@@ -89,7 +89,7 @@ def wake() -> int:
     if wake_ups:
         failpoint("before_publish")
         publishing.publish(wake_ups)
-    return len(admitted) + len(wake_ups)
+    return len(admissions) + len(wake_ups)
 
 
 def decide() -> int:
@@ -110,8 +110,8 @@ def reap_dead_workers() -> int:
 
 def late_jobs() -> QuerySet[Job, UUID]:
     """Return pending jobs that were not started in time, by the index `jobs_pending_deadlines`."""
-    late = Job.objects.filter(status=JobStatus.PENDING, attempt=None, start_deadline_at__lte=Now())
-    return late.order_by("start_deadline_at").values_list("pk", flat=True)[: due.TAKEN_AT_ONCE]
+    jobs = Job.objects.filter(status=JobStatus.PENDING, attempt=None, start_deadline_at__lte=Now())
+    return jobs.order_by("start_deadline_at").values_list("pk", flat=True)[: due.TAKEN_AT_ONCE]
 
 
 def sweep() -> int:

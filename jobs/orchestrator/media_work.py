@@ -16,17 +16,17 @@ def wake_media() -> int:
 
 
 def _wake_queue(work: Work) -> int:
-    lost = work.leases.expire()
-    due = work.leases.take_due(_count_free_capacity(work))
-    leases.wake_rows(work.queue, {row_id: {"queue": work.queue} for row_id in due})
-    return lost + len(due)
+    lost_count = work.leases.expire()
+    row_ids = work.leases.take_due(_count_free_capacity(work))
+    leases.wake_rows(work.queue, {row_id: {"queue": work.queue} for row_id in row_ids})
+    return lost_count + len(row_ids)
 
 
 def _count_free_capacity(work: Work) -> int:
-    waiting = broker.count_messages([work.queue])[work.queue]
+    message_count = broker.count_messages([work.queue])[work.queue]
     at_once = work.at_once()
     if at_once is None:
-        return MAX_WAITING - waiting
+        return MAX_WAITING - message_count
     # Either each claim has its own holder, or one process holds several rows (imports).
     holders = work.leases.held_rows().values(work.leases.holder).distinct().count()
-    return min(MAX_WAITING, at_once - holders) - waiting
+    return min(MAX_WAITING, at_once - holders) - message_count

@@ -73,24 +73,26 @@ def reconcile() -> Reconciled:
     attempts = Attempt.objects.annotate(
         is_in_time=is_in_time_case, is_lease_over=is_lease_over
     ).in_bulk([job.attempt_id for job in jobs])
-    living = heartbeat.list_living({a.worker for a in attempts.values() if a.worker})
+    living_workers = heartbeat.list_living({a.worker for a in attempts.values() if a.worker})
     # Refunds lock accounts, so every orchestrator handles them in the same order.
     for job in sorted(jobs, key=lambda job: (job.user_id, job.pk)):
         if job.attempt_id is not None:
             job.attempt = attempts[job.attempt_id]
-            _try_to_decide_job(job, job.attempt, living, result)
+            _try_to_decide_job(job, job.attempt, living_workers, result)
     if result.undelivered:
         # This is the last lock: no account is locked after it.
         cached_figures.add_undelivered(result.undelivered)
     return result
 
 
-def _try_to_decide_job(job: Job, attempt: Attempt, living: set[str], result: Reconciled) -> None:
+def _try_to_decide_job(
+    job: Job, attempt: Attempt, living_workers: set[str], result: Reconciled
+) -> None:
     """Decide about one job; log an unexpected error, which must not stop all others."""
     attempt.job = job
     try:
         with transaction.atomic():
-            _decide_job(job, attempt, living, result)
+            _decide_job(job, attempt, living_workers, result)
     except OUTAGES:
         raise
     except Exception:
@@ -98,7 +100,7 @@ def _try_to_decide_job(job: Job, attempt: Attempt, living: set[str], result: Rec
         Job.objects.filter(pk=job.pk).update(wake_at=Now() + MAX_AGAIN_AFTER)
 
 
-def _decide_job(job: Job, attempt: Attempt, living: set[str], result: Reconciled) -> None:
+def _decide_job(job: Job, attempt: Attempt, living_workers: set[str], result: Reconciled) -> None:
     is_late = not attempt.is_in_time  # type: ignore[attr-defined]  # annotated by `reconcile`
     has_outcome = attempt.state in HAS_OUTCOME
     if attempt.state == AttemptState.ERRORED and job.type in features():
@@ -107,7 +109,7 @@ def _decide_job(job: Job, attempt: Attempt, living: set[str], result: Reconciled
     elif is_late and not has_outcome:
         lifecycle.expire(job_id=job.pk)
     elif attempt.state in HOLDING:
-        _expire_lost_claim(attempt, living)
+        _expire_lost_claim(attempt, living_workers)
     elif is_late:
         _give_up_delivery(attempt, result)
     else:
@@ -127,9 +129,9 @@ def _give_up_delivery(attempt: Attempt, result: Reconciled) -> None:
         result.undelivered += 1
 
 
-def _expire_lost_claim(attempt: Attempt, living: set[str]) -> None:
+def _expire_lost_claim(attempt: Attempt, living_workers: set[str]) -> None:
     """Release the attempt of a dead worker, or of one that exceeds its lease."""
-    is_alive = attempt.worker in living
+    is_alive = attempt.worker in living_workers
     is_lease_over = attempt.is_lease_over  # type: ignore[attr-defined]  # annotated by `reconcile`
     if is_alive and not (is_lease_over and liveness.can_expire_leases()):
         Job.objects.filter(pk=attempt.job_id).update(wake_at=Now() + CLAIM_RECHECK)

@@ -53,16 +53,16 @@ def sweep_all() -> int:
 
 def _run_sweep(sweep: Sweep) -> int:
     try:
-        removed = sweep.remove()
+        count = sweep.remove()
     except DATABASE_OUTAGES:
         raise
     except Exception:
         # An error with one kind must not keep the others from being removed.
         logger.exception("%s cannot be removed", sweep.name)
         return 0
-    if removed:
-        logger.info("%d %s removed", removed, sweep.name)
-    return removed
+    if count:
+        logger.info("%d %s removed", count, sweep.name)
+    return count
 
 
 def list_old_calls() -> QuerySet[LocalCall]:
@@ -94,13 +94,13 @@ def delete_old_events() -> int:
         return 0
     retention = timedelta(days=settings.EVENTS_KEPT_DAYS)
     walk, _ = ArchiveWalk.objects.get_or_create(table=UserEvent._meta.db_table)
-    removed = sql.run(
+    rows = sql.run(
         "remove_old_events", after=int(walk.after or 0), limit=EVENTS_AT_ONCE, kept=retention
     )
-    if removed:
-        last_position = max(position for (position,) in removed)
+    if rows:
+        last_position = max(position for (position,) in rows)
         ArchiveWalk.objects.filter(pk=walk.pk).update(after=str(last_position))
-    return len(removed)
+    return len(rows)
 
 
 SWEEPS = [

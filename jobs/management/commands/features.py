@@ -53,15 +53,15 @@ def described(feature: Feature) -> dict[str, Any]:
 
 
 def _build_defaults(feature: Feature) -> dict[str, Any]:
-    declared: dict[str, Any] = dict(feature.contract.defaults)
-    if models := declared.get("models"):
+    defaults: dict[str, Any] = dict(feature.contract.defaults)
+    if models := defaults.get("models"):
         models_in_use = feature.contract.models
-        declared["models"] = {
+        defaults["models"] = {
             role: model for role, model in models.items() if model != models_in_use[role]
         }
     if names := configured_rates(feature.name):
-        declared["tariff"] = {name: feature.tariff.get(name, 0) for name in names}
-    return declared
+        defaults["tariff"] = {name: feature.tariff.get(name, 0) for name in names}
+    return defaults
 
 
 def _iterate_parts(row: Mapping[str, Any]) -> Iterator[str]:
@@ -72,10 +72,10 @@ def _iterate_parts(row: Mapping[str, Any]) -> Iterator[str]:
     )
     limit = f"{row['time_limit_seconds']} s{_format_default(defaults, 'time_limit_seconds')}"
     yield f"{row['slug']:<22} {row['engine']} on {row['backend']}, {gpu}, {limit}"
-    declared = defaults.get("tariff", {})
+    tariff_defaults = defaults.get("tariff", {})
     yield (
         ", ".join(
-            f"{name} {value}{_format_default(declared, name)}"
+            f"{name} {value}{_format_default(tariff_defaults, name)}"
             for name, value in row["tariff"].items()
         )
         or "free"
@@ -88,5 +88,5 @@ def _iterate_parts(row: Mapping[str, Any]) -> Iterator[str]:
         yield "switched off"
 
 
-def _format_default(declared: Mapping[str, Any], name: str) -> str:
-    return f" (default {declared[name] or 'none'})" if name in declared else ""
+def _format_default(defaults: Mapping[str, Any], name: str) -> str:
+    return f" (default {defaults[name] or 'none'})" if name in defaults else ""

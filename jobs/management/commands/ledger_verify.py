@@ -46,8 +46,8 @@ def as_text(report: ledger_audit.Report) -> str:
         f"expected {finding.expected}, found {finding.found}"
         for finding in report.findings
     ]
-    if hidden := report.total - len(report.findings):
-        lines.append(f"… and {hidden} more (--limit names more of them)")
+    if hidden_count := report.total - len(report.findings):
+        lines.append(f"… and {hidden_count} more (--limit names more of them)")
     lines.append(
         f"Checked {report.accounts} accounts ({report.balance} credits), "
         f"{report.transactions} ledger rows and {report.jobs} jobs "
