@@ -74,10 +74,10 @@ class Consumer:
                 self.round()
             except DATABASE_OUTAGES as exc:
                 logger.warning("partners wait for the database: %s", type(exc).__name__)
-                self._pause()
+                self._pause_after_error()
             except Exception:
                 logger.exception("a round of partner %s failed", self.partner)
-                self._pause()
+                self._pause_after_error()
         self._shut_down()
 
     def round(self) -> None:
@@ -122,7 +122,7 @@ class Consumer:
         self._broker_at = time.monotonic() + self._backoff
         self._backoff = min(2 * self._backoff, LAST_BACKOFF_SECONDS)
 
-    def _pause(self) -> None:
+    def _pause_after_error(self) -> None:
         with suppress(Exception):
             connection.close()
         self._stop.wait(DATABASE_PAUSE_SECONDS)

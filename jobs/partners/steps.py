@@ -58,7 +58,7 @@ AWAY: tuple[type[Exception], ...] = (*OUTAGES, *STORAGE_ERRORS)
 FEATURES = {Kind.TRANSCRIBE: "transcription", Kind.COMPRESS: "compression"}
 
 
-def _fail(rows: QuerySet[PartnerRequest]) -> int:
+def _fail_requests(rows: QuerySet[PartnerRequest]) -> int:
     """Fail requests: answer with an internal error. Answers themselves are retried, but later."""
     reset_columns = {"holder": None, "tries": 0}
     due_at = Now() + UNSENDABLE_PAUSE
@@ -75,7 +75,7 @@ REQUESTS = Leases(
     holder="holder",
     due_at="due_at",
     tries="tries",
-    fail=_fail,
+    fail=_fail_requests,
     max_tries=MAX_TRIES,
     new_holder=liveness.process_name,
 )
@@ -101,14 +101,14 @@ def advance_requests(partner: Partner, transport: Transport | None) -> int:
     rows = list_due(partner, answering=transport is not None)
     request_ids = list(rows.values_list("pk", flat=True)[:STEPS_AT_ONCE])
     for request_id in request_ids:
-        lease = _claim(rows.filter(pk=request_id), request_id)
+        lease = _claim_request(rows.filter(pk=request_id), request_id)
         row = lease.row.select_related("partner__user").first() if lease else None
         if lease is not None and row is not None:
             _run_step(_Step(lease, row, transport))
     return len(request_ids)
 
 
-def _claim(rows: QuerySet[PartnerRequest], pk: UUID) -> Lease[PartnerRequest] | None:
+def _claim_request(rows: QuerySet[PartnerRequest], pk: UUID) -> Lease[PartnerRequest] | None:
     """Claim a request that is still due. `Leases.claim` would also claim an answered one."""
     lease = Lease(REQUESTS, pk, liveness.process_name())
     columns = {"holder": lease.holder, "due_at": Now() + REQUESTS.duration, "tries": F("tries") + 1}

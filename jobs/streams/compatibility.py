@@ -14,10 +14,10 @@ from jobs.streams import schemas
 from jobs.streams.names import STREAMS
 
 
-def find_incompatibilities(released: Path) -> list[str]:
+def find_incompatibilities(released_folder: Path) -> list[str]:
     """Return a message for each stream of the last release that can no longer be read."""
     messages = []
-    for stream, writer_schema in schemas.read_folder(released).items():
+    for stream, writer_schema in schemas.read_folder(released_folder).items():
         if stream not in STREAMS:
             messages.append(f"{stream}: the stream is gone")
         elif difference := _describe_incompatibility(

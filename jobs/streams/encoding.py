@@ -89,19 +89,21 @@ class _SchemaPair:
 @cache
 def _load_known_schemas() -> Mapping[bytes, _SchemaPair]:
     """Return the schemas of this release and the last one, by fingerprint."""
-    released = {
+    released_schemas = {
         schemas.fingerprint_of(schema): _SchemaPair(
             schemas.parse(schema), schemas.parsed_schema(stream)
         )
         for stream, schema in schemas.read_folder(schemas.RELEASED).items()
         if stream in STREAMS
     }
-    current = {
-        schemas.fingerprint_of(schemas.whole_schema(stream)): _SchemaPair(parsed, parsed)
+    current_schemas = {
+        schemas.fingerprint_of(schemas.whole_schema(stream)): _SchemaPair(
+            parsed_schema, parsed_schema
+        )
         for stream in STREAMS
-        if (parsed := schemas.parsed_schema(stream))
+        if (parsed_schema := schemas.parsed_schema(stream))
     }
-    return released | current
+    return released_schemas | current_schemas
 
 
 def decode(encoded: bytes) -> dict[str, Any]:

@@ -70,8 +70,8 @@ class Publisher:
         """Publish until told to stop, through outages of the sink and of our stores."""
         self.inbox.start()
         while not self._stop.is_set():
-            self._rest(self.attempt(self.publish))
-        self.attempt(self._release)
+            self._wait_for_next_round(self.attempt(self.publish))
+        self.attempt(self._release_cursor)
         self.close()
         connection.close()
 
@@ -102,7 +102,7 @@ class Publisher:
         self._outage.ends()
         return seconds
 
-    def _rest(self, seconds: float) -> None:
+    def _wait_for_next_round(self, seconds: float) -> None:
         if self._has_begun:
             self.inbox.wait(seconds)
             self._stop.wait(ROUND_SECONDS if seconds else 0)
@@ -202,7 +202,7 @@ class Publisher:
         self.position = position
         self._renew_at = time.monotonic() + RENEW_SECONDS
 
-    def _release(self) -> float:
+    def _release_cursor(self) -> float:
         cursor.release(self.holder)
         return 0.0
 
@@ -215,14 +215,14 @@ class Outage:
         self._logged_reason = ""
         self._seconds = FIRST_BACKOFF_SECONDS
 
-    def goes_on(self, why: str, *, is_passing: bool = True) -> float:
+    def goes_on(self, message: str, *, is_passing: bool = True) -> float:
         """Record a failed try. Return how long to wait before the next, with backoff and jitter."""
         if self._since is None:
             self._since = time.monotonic()
-        reason = why.partition(" (")[0]  # The text in brackets differs from try to try.
+        reason = message.partition(" (")[0]  # The text in brackets differs from try to try.
         if not self._logged_reason or not (is_passing or reason == self._logged_reason):
             level = logging.WARNING if is_passing else logging.ERROR
-            logger.log(level, "streams wait: %s", why)
+            logger.log(level, "streams wait: %s", message)
             self._logged_reason = reason
         max_seconds, self._seconds = self._seconds, min(LAST_BACKOFF_SECONDS, 2 * self._seconds)
         return max_seconds * random.uniform(0.5, 1.0)  # noqa: S311 - no secret

@@ -73,7 +73,7 @@ class CountUsage:
         """Answer the request, then count it."""
         response = self.get_response(request)
         if (use := _find_use(request, response)) is not None:
-            _count({use: 1})
+            _add_counts({use: 1})
         return response
 
 
@@ -92,7 +92,7 @@ def _build_path(route: str) -> str:
     return "/" + _PARAMETER.sub(r"{\1}", route)
 
 
-def _count(counts: dict[Use, int]) -> None:
+def _add_counts(counts: dict[Use, int]) -> None:
     with _lock:
         for use, requests in counts.items():
             if use in _counts or len(_counts) < MAX_COUNTERS:
@@ -114,7 +114,7 @@ def flush() -> None:
         ((row_count,),) = sql.run("add_usage", rows=json.dumps(rows), most=MAX_ROWS)
     except Error as exc:
         logger.warning("usage is not stored yet: %s", type(exc).__name__)
-        _count(counts)
+        _add_counts(counts)
         return
     if not row_count:
         logger.warning("usage is not stored: %d rows wait for a sink", MAX_ROWS)

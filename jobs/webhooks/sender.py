@@ -163,13 +163,13 @@ class Sender:
 
     def _start_sending(self, delivery: Claimed) -> None:
         http = self._sessions[delivery.lane in self._slow]
-        task = asyncio.create_task(self._send(http, delivery))
+        task = asyncio.create_task(self._send_delivery(http, delivery))
         self._in_flight[task] = _InFlightRequest(
             delivery.id, delivery.lane, delivery.owner_id, time.monotonic()
         )
         task.add_done_callback(self._on_delivered)
 
-    async def _send(self, http: aiohttp.ClientSession, delivery: Claimed) -> None:
+    async def _send_delivery(self, http: aiohttp.ClientSession, delivery: Claimed) -> None:
         outcome = await sending.attempt(http, self._policy, delivery)
         self._outcomes.append((delivery, outcome))
 

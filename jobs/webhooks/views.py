@@ -61,7 +61,7 @@ class EndpointsView(ListAPIView[WebhookEndpoint]):
         return Response(answer, status=status.HTTP_201_CREATED)
 
     def get_queryset(self) -> QuerySet[WebhookEndpoint]:
-        """The user's."""
+        """Return the user's endpoints."""
         if getattr(self, "swagger_fake_view", False):
             return self.queryset
         return endpoints.list_endpoints(user_id(self.request))

@@ -74,12 +74,12 @@ class KafkaTransport:
         """Implement `Transport.check`."""
         try:
             reader = self._get_reader()
-            missing = [topic for topic in self._topics if not reader.partitions(topic)]
+            missing_topics = [topic for topic in self._topics if not reader.partitions(topic)]
         except TransportError:
             self._disconnect()
             raise
-        if missing:
-            text = f"Kafka has no topics {', '.join(missing)}: make them"
+        if missing_topics:
+            text = f"Kafka has no topics {', '.join(missing_topics)}: make them"
             raise TransportError(text, is_outage=False)
 
     def receive(self, seconds: float, limit: int) -> Sequence[Message]:

@@ -295,12 +295,12 @@ def _build_sent_key(answer: Answer) -> str:
 
 def _classify_error(exc: exceptions.RedisError) -> TransportError:
     # The command before the cause is left out, because it has a message in it.
-    why = str(exc).rpartition(" caused error: ")[2]
+    reason = str(exc).rpartition(" caused error: ")[2]
     for kind, text in REFUSALS.items():
         if isinstance(exc, kind):
-            return TransportError(f"{text}: {why}", is_outage=False)
-    if "CERTIFICATE_VERIFY_FAILED" in why:
-        return TransportError(f"{TLS_FAILS}: {why}", is_outage=False)
-    if isinstance(exc, AWAY) or NO_GROUP in why:  # A missing group is created again.
-        return TransportError(f"Redis is away: {why}", is_outage=True)
-    return TransportError(f"Redis refuses: {why}", is_outage=False)
+            return TransportError(f"{text}: {reason}", is_outage=False)
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return TransportError(f"{TLS_FAILS}: {reason}", is_outage=False)
+    if isinstance(exc, AWAY) or NO_GROUP in reason:  # A missing group is created again.
+        return TransportError(f"Redis is away: {reason}", is_outage=True)
+    return TransportError(f"Redis refuses: {reason}", is_outage=False)

@@ -21,7 +21,7 @@ QUEUE_KBYTES = 64 * 1024
 OVERHEAD_BYTES = 64 * 1024
 """The size of a record's key, headers and lengths in a request, at most."""
 
-Delivered = Callable[[KafkaError | None, Message], None]
+DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
 
 class KafkaSink:
@@ -74,7 +74,7 @@ class KafkaSink:
             raise self._failures.meaning(*errors)
         self._failures.clear()
 
-    def _produce_with_flush(self, record: Encoded, on_delivery: Delivered) -> None:
+    def _produce_with_flush(self, record: Encoded, on_delivery: DeliveryCallback) -> None:
         try:
             self._produce_record(record, on_delivery)
         except BufferError:  # The client's queue is full.
@@ -83,7 +83,7 @@ class KafkaSink:
                 raise SinkAwayError("Kafka is away: what waits is not taken") from None
             self._produce_record(record, on_delivery)
 
-    def _produce_record(self, record: Encoded, on_delivery: Delivered) -> None:
+    def _produce_record(self, record: Encoded, on_delivery: DeliveryCallback) -> None:
         self._producer.produce(
             record.stream,
             key=record.key,

@@ -39,14 +39,14 @@ class KafkaAdmin:
         """Implement `StreamAdmin.create`."""
         streams_by_name = {stream.name: stream for stream in streams}
         existing_partitions = self._count_partitions()
-        missing = [
+        new_topics = [
             NewTopic(name, stream.partitions, BROKERS_OWN, config=_build_config(stream))
             for name, stream in streams_by_name.items()
             if name not in existing_partitions
         ]
         with self._failures.answering(self._client):
-            if missing:
-                for future in self._client.create_topics(missing).values():
+            if new_topics:
+                for future in self._client.create_topics(new_topics).values():
                     self._wait_for_result(future)
             configs = self._describe_configs(
                 [name for name in streams_by_name if name in existing_partitions]
@@ -55,7 +55,7 @@ class KafkaAdmin:
             Made(
                 name,
                 name not in existing_partitions,
-                _differences(stream, existing_partitions.get(name), configs.get(name)),
+                _list_differences(stream, existing_partitions.get(name), configs.get(name)),
             )
             for name, stream in streams_by_name.items()
         ]
@@ -89,14 +89,14 @@ class KafkaAdmin:
         except SinkError as exc:
             return [Check("connection", problem=str(exc))]
         streams_by_name = {stream.name: stream for stream in streams}
-        missing = [name for name in streams_by_name if name not in existing_partitions]
-        problem = f"Missing: {', '.join(missing)}. Run `manage.py streams create`."
+        missing_names = [name for name in streams_by_name if name not in existing_partitions]
+        problem = f"Missing: {', '.join(missing_names)}. Run `manage.py streams create`."
         return [
             Check("connection", "answers, and takes the credentials"),
             Check(
                 "streams",
-                f"{len(streams_by_name) - len(missing)} of {len(streams_by_name)}",
-                problem if missing else "",
+                f"{len(streams_by_name) - len(missing_names)} of {len(streams_by_name)}",
+                problem if missing_names else "",
             ),
         ]
 
@@ -169,7 +169,7 @@ def _build_config(stream: Stream) -> dict[str, str]:
     }
 
 
-def _differences(
+def _list_differences(
     stream: Stream, partitions: int | None, config: Mapping[str, Any] | None
 ) -> tuple[str, ...]:
     """Return how an existing topic differs from the topic that would be created."""

@@ -68,13 +68,13 @@ def answering() -> Iterator[None]:
         yield
     except exceptions.RedisError as exc:
         # The command before the cause is left out, because it has a record in it.
-        why = str(exc).rpartition(" caused error: ")[2]
+        reason = str(exc).rpartition(" caused error: ")[2]
         for kind, text in REFUSALS.items():
             if isinstance(exc, kind):
-                raise SinkRefusedError(f"{text}: {why}") from exc
+                raise SinkRefusedError(f"{text}: {reason}") from exc
         if isinstance(exc, AWAY):
-            raise SinkAwayError(f"Redis is away: {why}") from exc
-        raise SinkRefusedError(f"Redis refuses: {why}") from exc
+            raise SinkAwayError(f"Redis is away: {reason}") from exc
+        raise SinkRefusedError(f"Redis refuses: {reason}") from exc
 
 
 def key_of(stream: str) -> str:
