@@ -1,4 +1,4 @@
-"""What `/billing` takes and answers."""
+"""The request and response bodies of `/billing`."""
 
 from typing import Any
 
