@@ -1,4 +1,4 @@
-"""What the endpoints about API keys take and answer."""
+"""The request and response bodies of `/api-keys`."""
 
 from datetime import datetime
 from ipaddress import IPv6Network, ip_network
@@ -38,7 +38,7 @@ class NetworkField(serializers.CharField):
         return str(network)
 
 
-def _cap(help_text: str) -> serializers.IntegerField:
+def _cap_field(help_text: str) -> serializers.IntegerField:
     return serializers.IntegerField(
         min_value=0, max_value=MAX_AMOUNT, required=False, allow_null=True, help_text=help_text
     )
@@ -66,8 +66,8 @@ class NewApiKeySerializer(RequestSerializer):
         max_length=MAX_NETWORKS,
         help_text="Addresses and networks that may use the key. Empty: any.",
     )
-    credits_per_day = _cap("How many credits it may spend in a UTC day. null: no cap.")
-    credits_in_all = _cap("How many credits it may spend in total. null: no cap.")
+    credits_per_day = _cap_field("How many credits it may spend in a UTC day. null: no cap.")
+    credits_in_all = _cap_field("How many credits it may spend in total. null: no cap.")
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
         """In time to come."""
@@ -77,8 +77,8 @@ class NewApiKeySerializer(RequestSerializer):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Caps apart from what the key is."""
-        given = {name: attrs.pop(name) for name in CAPS if name in attrs}
-        return attrs | {"caps": given}
+        caps = {name: attrs.pop(name) for name in CAPS if name in attrs}
+        return attrs | {"caps": caps}
 
 
 class ApiKeyQuery(serializers.Serializer[Any]):
@@ -119,21 +119,21 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
 
     def get_credits_per_day(self, key: Any) -> int | None:
         """The cap; null: none."""
-        return self._spending(key).credits_per_day
+        return self._get_spending(key).credits_per_day
 
     def get_credits_in_all(self, key: Any) -> int | None:
         """The cap; null: none."""
-        return self._spending(key).credits_in_all
+        return self._get_spending(key).credits_in_all
 
     def get_credits_spent_today(self, key: Any) -> int:
         """Since midnight UTC, less what was refunded of it."""
-        return self._spending(key).spent_on(timezone.now())
+        return self._get_spending(key).spent_on(timezone.now())
 
     def get_credits_spent(self, key: Any) -> int:
         """In all, less what was refunded."""
-        return self._spending(key).spent
+        return self._get_spending(key).spent
 
-    def _spending(self, key: ApiKey) -> Any:
+    def _get_spending(self, key: ApiKey) -> Any:
         return self.context["spending"][key.pk]
 
 
@@ -150,5 +150,5 @@ class ApiKeyWithSecretSerializer(ApiKeySerializer):
         """Send it as `Authorization: Bearer …`. It is not shown again: not even where this answer
         is repeated, for an `Idempotency-Key`, where it is null.
         """
-        told: str | None = self.context["key"]
-        return told
+        secret: str | None = self.context["key"]
+        return secret

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def find_customer(user: User) -> BillingCustomer | None:
-    """Return the user's customer or None; store one that only Stripe has. Raises Stripe's errors."""
+    """Return the user's customer or None; raises Stripe's errors. Stores one only Stripe has."""
     row = BillingCustomer.objects.filter(user=user).first()
     if row is not None:
         return row

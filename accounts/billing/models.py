@@ -234,7 +234,7 @@ class TopUpState(models.TextChoices):
 
 
 class TopUp(models.Model):
-    """An automatic purchase of a pack; the row is stored before the charge, which carries its id."""
+    """An automatic purchase of a pack; the row is stored first, and the charge carries its id."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     user = models.ForeignKey(

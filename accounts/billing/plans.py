@@ -77,11 +77,8 @@ def _find_paid_plan(subscription: Subscription) -> PaidPlan | None:
     for item in subscription.items.data:
         offer = offers.find_plan(item.price.id)
         if offer is not None:
-            starts, ends = (
-                _to_datetime(item.current_period_start),
-                _to_datetime(item.current_period_end),
-            )
-            ends = _compute_end(subscription, starts, ends)
+            starts = _to_datetime(item.current_period_start)
+            ends = _compute_end(subscription, starts, _to_datetime(item.current_period_end))
             return PaidPlan(Plan(offer.name), subscription.id, starts, ends)
     return None
 
