@@ -1,4 +1,4 @@
-"""The endpoints about the user who asks."""
+"""The endpoints about the user who sends the request."""
 
 from typing import Any, ClassVar, cast
 
@@ -61,10 +61,12 @@ class ProfileView(APIView):
     )
     def patch(self, request: Request) -> Response:
         """Change name or picture, and answer the new profile."""
-        changes = ProfileChangesSerializer(data=request.data)
-        changes.is_valid(raise_exception=True)
-        changed = profile.update_profile(user=cast(User, request.user), **changes.validated_data)
-        return Response(ProfileSerializer(changed).data)
+        serializer = ProfileChangesSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        new_profile = profile.update_profile(
+            user=cast(User, request.user), **serializer.validated_data
+        )
+        return Response(ProfileSerializer(new_profile).data)
 
     @extend_schema(
         summary="Close your account",
@@ -124,10 +126,10 @@ class ExportView(APIView):
     @idempotent
     def post(self, request: Request) -> Response:
         """Have it made."""
-        wanted = NewExportSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        made = requests.create_export(user=cast(User, request.user), **wanted.validated_data)
-        return Response(_told(made), status=202)
+        serializer = NewExportSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        export = requests.create_export(user=cast(User, request.user), **serializer.validated_data)
+        return Response(_serialize_export(export), status=202)
 
     @extend_schema(
         summary="Read how far your export is",
@@ -137,7 +139,7 @@ class ExportView(APIView):
     )
     def get(self, request: Request) -> Response:
         """How far it is, and where it lies."""
-        return Response(_told(requests.get_export(user=cast(User, request.user))))
+        return Response(_serialize_export(requests.get_export(user=cast(User, request.user))))
 
     @extend_schema(summary="Delete your export", responses={204: None})
     def delete(self, request: Request) -> Response:
@@ -146,8 +148,8 @@ class ExportView(APIView):
         return Response(status=204)
 
 
-def _told(export: AccountExport) -> Any:
-    told = {
+def _serialize_export(export: AccountExport) -> Any:
+    values = {
         "id": export.pk,
         "status": export.status,
         "progress": export.progress,
@@ -157,4 +159,4 @@ def _told(export: AccountExport) -> Any:
         "expires_at": export.expires_at,
         "download_url": requests.download_url(export),
     }
-    return ExportSerializer(told).data
+    return ExportSerializer(values).data

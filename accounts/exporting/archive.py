@@ -19,9 +19,9 @@ from media.storage import ObjectMissingError, object_storage
 READ_BYTES = 8 * 1024**2
 """The size of the pieces in which a file is read."""
 HEARD_ROWS = 100
-"""How many rows are written between two calls of ``heard``; each may be read from the storage."""
+"""How many rows are written between two progress calls; each row may be read from the storage."""
 
-Heard = Callable[[int], object]
+OnProgress = Callable[[int], object]
 """Called with the number of file bytes added since the last call; it may raise to stop the work."""
 
 
@@ -49,8 +49,8 @@ class _Sink:
 class Archive:
     """A zip archive in the making; `close` completes it, `give_up` abandons it."""
 
-    def __init__(self, writer: PartWriter, heard: Heard) -> None:
-        self._writer, self._heard = writer, heard
+    def __init__(self, writer: PartWriter, on_progress: OnProgress) -> None:
+        self._writer, self._on_progress = writer, on_progress
         self._sink = _Sink(writer)
         self._zip = zipfile.ZipFile(cast(IO[bytes], self._sink), "w", allowZip64=True)
         self.counts: dict[str, int] = {}
@@ -63,9 +63,9 @@ class Archive:
             for count, row in enumerate(rows, 1):
                 member.write(_encode_json(row) + b"\n")
                 if count % HEARD_ROWS == 0:
-                    self._heard(0)
+                    self._on_progress(0)
         self.counts[name] = count
-        self._heard(0)
+        self._on_progress(0)
 
     def add_file(self, file: StoredFile) -> None:
         """Add a stored object uncompressed; if it no longer exists, list it as missing.
@@ -82,7 +82,7 @@ class Archive:
             for offset in range(0, size, READ_BYTES):
                 content = storage.read_range(file.key, offset, READ_BYTES)
                 member.write(content)
-                self._heard(len(content))
+                self._on_progress(len(content))
 
     def close(self, **properties: Any) -> None:
         """Add a manifest with the properties, row counts and missing files, and end the zip."""
