@@ -1,4 +1,4 @@
-"""`manage.py stripe_sync`: find events of Stripe's that the webhook has missed."""
+"""`manage.py stripe_sync`: store the events that the Stripe webhook has missed."""
 
 import json
 from argparse import ArgumentParser
