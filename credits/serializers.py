@@ -1,4 +1,4 @@
-"""What the credits endpoints read and answer."""
+"""The request and response bodies of the credits endpoints."""
 
 from datetime import datetime
 from typing import Any, ClassVar
