@@ -286,7 +286,7 @@ class CreditTransaction(models.Model):
 
 
 class KeySpending(models.Model):
-    """What an API key has spent, and its caps, which the statement that submits jobs enforces.
+    """The spending of an API key, and its caps, which the statement that submits jobs enforces.
 
     The key's table belongs to an app above this one, so there is no foreign key. Only
     `credits.spending` and the statements of `credits.sql` write it.

@@ -25,7 +25,7 @@ class NetworkField(serializers.CharField):
         super().__init__(max_length=64, **options)
 
     def to_internal_value(self, data: Any) -> str:
-        """Such as `203.0.113.0/24`; 400 for what is none."""
+        """Return the network as text, such as `203.0.113.0/24`; raises ``ValidationError``."""
         try:
             network = ip_network(super().to_internal_value(data))
         except ValueError as exc:
@@ -70,13 +70,13 @@ class NewApiKeySerializer(RequestSerializer):
     credits_in_all = _cap_field("How many credits it may spend in total. null: no cap.")
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
-        """In time to come."""
+        """Return the expiry; raises ``ValidationError`` for a time in the past."""
         if value is not None and value <= timezone.now():
             raise serializers.ValidationError("This is in the past.", code="in_the_past")
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Caps apart from what the key is."""
+        """Return the attributes, with the caps moved into ``caps``."""
         caps = {name: attrs.pop(name) for name in CAPS if name in attrs}
         return attrs | {"caps": caps}
 

@@ -58,7 +58,7 @@ class ApiKeysView(ListAPIView[ApiKey]):
         return Response(answer, status=status.HTTP_201_CREATED)
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        """The user's."""
+        """Return the user's keys whose prefix begins as requested."""
         if getattr(self, "swagger_fake_view", False):
             return self.queryset
         query = ApiKeyQuery(data=self.request.query_params)

@@ -97,10 +97,10 @@ def set_auto_top_up(*, user: User, values: Mapping[str, Any], by_api_key: bool) 
         row = AutoTopUp.objects.select_for_update(no_key=True).filter(user=user).first()
         if by_api_key and values["monthly_cap"] > (row.monthly_cap if row else 0):
             raise KeyRaisesCapProblem(monthly_cap=row.monthly_cap if row else None)
-        row, _ = AutoTopUp.objects.update_or_create(
+        changed_row, _ = AutoTopUp.objects.update_or_create(
             user=user, defaults={**values, "off_reason": None, "due_at": clock.now()}
         )
-    return row
+    return changed_row
 
 
 def charged_this_month(user_id: UUID) -> int:

@@ -129,7 +129,7 @@ class BillingEvent(models.Model):
 
 
 class PaymentKind(models.TextChoices):
-    """What a payment buys: a period of a plan, or a pack."""
+    """The kind of a payment: for a period of a plan, or for a pack."""
 
     PLAN = "plan", "Plan"
     PACK = "pack", "Pack"

@@ -21,16 +21,16 @@ def mark_verified(request: HttpRequest) -> None:
     """Store that the user has just proved their identity, under a new session key."""
     request.session[IDENTITY_AT] = time.time()
     request.session.cycle_key()
-    _set_expiry(request)
+    _set_idle_timeout(request)
 
 
 def refresh_idle_timeout(request: HttpRequest) -> None:
     """Refresh the session's idle timeout."""
     if time.time() - request.session.get(SEEN_AT, 0) >= TOUCH_SECONDS:
-        _set_expiry(request)
+        _set_idle_timeout(request)
 
 
-def _set_expiry(request: HttpRequest) -> None:
+def _set_idle_timeout(request: HttpRequest) -> None:
     request.session[SEEN_AT] = time.time()
     request.session.set_expiry(settings.STAFF_IDLE_MINUTES * 60)
 
