@@ -38,7 +38,7 @@ class VerifyView(APIView):
         responses=VerifiedTokenSerializer,
     )
     def post(self, request: Request) -> Response:
-        """Say whose token it is; a bad one has been refused before."""
+        """Return the token's user; the authentication has already refused invalid tokens."""
         return Response({"valid": True, "user_id": str(request.user.pk)})
 
 
@@ -78,7 +78,7 @@ class ProfileView(APIView):
         responses={202: ClosingSerializer},
     )
     def delete(self, request: Request) -> Response:
-        """Close it, once however often it is asked for."""
+        """Close the account; a repetition changes nothing."""
         closing_at = closing.request_closing(user=cast(User, request.user))
         return Response(ClosingSerializer({"closing_at": closing_at}).data, status=202)
 
@@ -99,7 +99,7 @@ class RestoreView(APIView):
         responses=ProfileSerializer,
     )
     def post(self, request: Request) -> Response:
-        """The profile, which has no `closing_at` any more."""
+        """Restore the account and return its profile, without `closing_at`."""
         user = closing.restore_account(user=cast(User, request.user))
         return Response(ProfileSerializer(profile.read_profile(user=user)).data)
 
@@ -125,7 +125,7 @@ class ExportView(APIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Have it made."""
+        """Create an export."""
         serializer = NewExportSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         export = requests.create_export(user=cast(User, request.user), **serializer.validated_data)
@@ -138,7 +138,7 @@ class ExportView(APIView):
         responses=ExportSerializer,
     )
     def get(self, request: Request) -> Response:
-        """How far it is, and where it lies."""
+        """Return the export's state, and its URL once it is ready."""
         return Response(_serialize_export(requests.get_export(user=cast(User, request.user))))
 
     @extend_schema(summary="Delete your export", responses={204: None})

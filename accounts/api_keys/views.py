@@ -49,7 +49,7 @@ class ApiKeysView(ListAPIView[ApiKey]):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Make a key."""
+        """Create a key."""
         serializer = NewApiKeySerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         new_key = keys.create_key(user_id=user_id(request), **serializer.validated_data)
@@ -85,7 +85,7 @@ class ApiKeyView(APIView):
         responses=ApiKeySerializer,
     )
     def patch(self, request: Request, key_id: UUID) -> Response:
-        """The key after the change."""
+        """Change the key and return it."""
         serializer = NewApiKeySerializer(data=request.data, partial=True)
         serializer.is_valid(raise_exception=True)
         key = keys.update_key(
@@ -100,7 +100,7 @@ class ApiKeyView(APIView):
         responses={204: None},
     )
     def delete(self, request: Request, key_id: UUID) -> Response:
-        """Nothing; the key stays listed."""
+        """Revoke the key, which stays listed."""
         keys.revoke_key(user_id=user_id(request), key_id=key_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 

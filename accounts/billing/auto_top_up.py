@@ -234,8 +234,8 @@ def _settle_payment(payment: PaymentIntent, *, user_id: UUID) -> None:
     except (SetAsideError, TooManyGrantsProblem) as exc:
         # Staff see the reason, because the payment's event is set aside as well.
         logger.warning("top-up %s is paid and not given: %s", payment.id, type(exc).__name__)
-        is_set_aside = isinstance(exc, SetAsideError)
-        _turn_off(user_id, exc.reason if is_set_aside else SetAsideReason.TOO_MANY_GRANTS)
+        reason = exc.reason if isinstance(exc, SetAsideError) else SetAsideReason.TOO_MANY_GRANTS
+        _turn_off(user_id, reason)
 
 
 def _charge_or_find_payment(top_up: TopUp) -> PaymentIntent | None:

@@ -38,7 +38,7 @@ class BillingView(APIView):
         responses=BillingSerializer,
     )
     def get(self, request: Request) -> Response:
-        """Plans and packs."""
+        """Return the plans and packs on sale."""
         client.check_enabled()
         has_portal = BillingCustomer.objects.filter(user_id=user_id(request)).exists()
         answer = {
@@ -64,7 +64,7 @@ class CheckoutView(APIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """The page on which it is bought."""
+        """Return the URL of the page on which it is bought."""
         serializer = CheckoutSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         user, key = cast(User, request.user), request.headers.get(idempotency.HEADER)
@@ -89,7 +89,7 @@ class PortalView(APIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """The page on which it is managed."""
+        """Return the URL of the portal."""
         url = checkout.create_portal_url(user=cast(User, request.user))
         return Response(PageSerializer({"url": url}).data, status=status.HTTP_201_CREATED)
 
@@ -114,7 +114,7 @@ class AutoTopUpView(APIView):
         responses=AutoTopUpStateSerializer,
     )
     def get(self, request: Request) -> Response:
-        """What was asked for, and how it stands."""
+        """Return the settings and state of the automatic top-up."""
         row = auto_top_up.find_auto_top_up(user=cast(User, request.user))
         if row is None:
             raise NotFoundProblem(Resource.AUTO_TOP_UP)
@@ -130,7 +130,7 @@ class AutoTopUpView(APIView):
         responses=AutoTopUpStateSerializer,
     )
     def put(self, request: Request) -> Response:
-        """Change all of it."""
+        """Replace the settings of the automatic top-up."""
         serializer = AutoTopUpSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         row = auto_top_up.set_auto_top_up(
