@@ -148,7 +148,7 @@ class Reporter:
             self._report.result()
 
     def outcome(self, outcome: Outcome) -> None:
-        """Report the outcome, after all progress. If nobody accepts it, the poller will fetch it."""
+        """Report the outcome, after all progress; if that fails, the poller fetches it."""
         self._sender.submit(self._send_outcome, outcome).result()
 
     def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:

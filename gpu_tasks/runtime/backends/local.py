@@ -77,10 +77,10 @@ class LocalBackend:
         return {row.attempt_id: str(row.pk) for row in rows}
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
-        """Return the status of each call; publish waiting calls again if their messages are lost."""
+        """Return the status of each call; publish waiting calls again if messages are lost."""
         CALLS.expire(pk__in=call_ids)
         rows = {str(row.pk): row for row in LocalCall.objects.filter(pk__in=call_ids)}
-        unpublished = _list_unpublished(
+        unpublished = _list_without_message(
             [row for row in rows.values() if row.state == LocalCallState.QUEUED]
         )
         if unpublished:
@@ -99,9 +99,9 @@ class LocalBackend:
         return set(call_ids)
 
 
-def _list_unpublished(waiting: Sequence[LocalCall]) -> list[LocalCall]:
+def _list_without_message(waiting: Sequence[LocalCall]) -> list[LocalCall]:
     """Return the calls that no message announces, as far as that can be known."""
-    list_in_queue = _uncounted if settings.BROKER_IS_AMQP else _list_unlisted
+    list_in_queue = _list_missing_in_rabbitmq if settings.BROKER_IS_AMQP else _list_missing_in_redis
     queues = {row.queue for row in waiting}
     try:
         return [
@@ -114,13 +114,13 @@ def _list_unpublished(waiting: Sequence[LocalCall]) -> list[LocalCall]:
         return []
 
 
-def _list_unlisted(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
+def _list_missing_in_redis(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
     """Return the calls whose messages are not in a queue of Redis."""
-    call_ids = _calls_in(queue)
+    call_ids = _list_calls_in_redis(queue)
     return [row for row in waiting if str(row.pk) not in call_ids]
 
 
-def _uncounted(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
+def _list_missing_in_rabbitmq(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
     """Return as many calls as a queue has too few messages, the oldest first.
 
     RabbitMQ only counts its messages. Messages of other calls may hide a loss, so calls that have
@@ -139,7 +139,7 @@ def _uncounted(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
     return [*rows[:missing], *late.order_by("created_at")]
 
 
-def _calls_in(queue: str) -> set[str]:
+def _list_calls_in_redis(queue: str) -> set[str]:
     """Return the ids of the calls that have messages in a queue of Redis."""
     with current_app.pool.acquire(block=True) as connection:
         # The stub types this pool's connections as producers.
@@ -207,24 +207,24 @@ def run(call_id: UUID) -> bool:
     if lease is None or row is None:
         return True
     with ids.bind_ids(call=call_id, attempt=row.attempt_id):
-        return _run(row, lease)
+        return _run_claimed(row, lease)
 
 
-def _run(row: LocalCall, lease: Lease[LocalCall]) -> bool:
+def _run_claimed(row: LocalCall, lease: Lease[LocalCall]) -> bool:
     payload = contracts()[row.function].payload.model_validate(row.payload)
     # A worker of ours knows the secret, so the call's row need not hold the key.
     key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=payload.attempt_id)
     reporter = Reporter(payload=payload, call_id=str(row.pk), key=key)
     outcome = None
     try:
-        with _renew_in_background(lease) as lost:
+        with _renew_in_background(lease) as lease_lost:
 
             def progress(share: float, stage: Stage) -> None:
-                if lost.is_set():
+                if lease_lost.is_set():
                     raise StoppedError
                 reporter.progress(share, stage)
 
-            # It no longer waits; and who is not wanted any more need not load anything.
+            # The call no longer waits. If it is no longer wanted, it need not load anything.
             progress(0.0, Stage.LOADING)
             outcome = _run_call(row, payload, progress, reporter.place_for)
             _store_through_outages(lease, outcome)
@@ -239,14 +239,14 @@ def _run(row: LocalCall, lease: Lease[LocalCall]) -> bool:
 @contextmanager
 def _renew_in_background(lease: Lease[LocalCall]) -> Iterator[threading.Event]:
     """Renew the lease in a thread while the context lasts; the event is set if it is lost."""
-    ended, lost = threading.Event(), threading.Event()
+    stopping, lease_lost = threading.Event(), threading.Event()
 
     def renew() -> None:
-        while not (lost.is_set() or ended.wait(settings.HEARTBEAT_SECONDS)):
+        while not (lease_lost.is_set() or stopping.wait(settings.HEARTBEAT_SECONDS)):
             try:
                 lease.renew()
             except LeaseLostError:
-                lost.set()
+                lease_lost.set()
             except Error as exc:
                 logger.warning("lease not renewed: %s", type(exc).__name__)
                 connection.close()
@@ -255,9 +255,9 @@ def _renew_in_background(lease: Lease[LocalCall]) -> Iterator[threading.Event]:
     thread = threading.Thread(target=renew, daemon=True)
     thread.start()
     try:
-        yield lost
+        yield lease_lost
     finally:
-        ended.set()
+        stopping.set()
         thread.join()
 
 

@@ -97,12 +97,12 @@ class ModalBackend:
         return stopped
 
     async def _spawn(self, calls: Sequence[Call], sent: set[UUID]) -> Ends[UUID, str]:
-        """Start the calls; ``sent`` receives the attempts whose start was requested, even in vain."""
+        """Start the calls; ``sent`` receives the attempts whose start was requested."""
         by_attempt = {call.attempt_id: call for call in calls}
         deadline = time.monotonic() + BATCH_SECONDS
 
         names = {call.contract.name for call in calls}
-        functions = await self._with_client(names, self._get_function, deadline)
+        functions = await self._run_with_client(names, self._get_function, deadline)
 
         async def spawn(attempt_id: UUID) -> str:
             call = by_attempt[attempt_id]
@@ -129,7 +129,7 @@ class ModalBackend:
             except modal.exception.Error as exc:
                 return status_of_error(call_id, exc)
 
-        return await self._with_client(call_ids, poll, deadline)
+        return await self._run_with_client(call_ids, poll, deadline)
 
     async def _stop(self, call_ids: Collection[str]) -> Ends[str, None]:
         deadline = time.monotonic() + BATCH_SECONDS
@@ -140,15 +140,18 @@ class ModalBackend:
             except modal.exception.NotFoundError:
                 logger.info("call %s is not known any more", call_id)
 
-        return await self._with_client(call_ids, stop, deadline)
+        return await self._run_with_client(call_ids, stop, deadline)
 
-    async def _with_client(
+    async def _run_with_client(
         self,
         keys: Collection[str],
         work: Callable[[modal.Client, str], Awaitable[Value]],
         deadline: float,
     ) -> Ends[str, Value]:
-        """Run ``work`` with the client for each key; without a client, return the error for each key."""
+        """Run ``work`` with the client for each key.
+
+        If there is no client, every key gets the error.
+        """
         (client,) = (await _run_for_each([""], lambda _: self._get_client(), deadline)).values()
         if isinstance(client, BaseException):
             return dict.fromkeys(keys, client)
@@ -224,7 +227,7 @@ async def _run_for_each(
     ends: Ends[Key, Value] = {}
     remaining_keys = iter(keys)
 
-    async def worker() -> None:
+    async def work_on_keys() -> None:
         for key in remaining_keys:
             ends[key] = asyncio.CancelledError("not answered in time")
             try:

@@ -24,7 +24,7 @@ MAX_RESULT_DEPTH = 32
 
 
 class NotPlainError(AuteurError):
-    """A result that is not CBOR, is stored elsewhere, is too large, or holds more than plain values."""
+    """A result that is not CBOR, is too large, is stored elsewhere, or is no plain value."""
 
 
 async def _fetch_outputs(client: _Client, call_id: str) -> api_pb2.FunctionGetOutputsResponse:

@@ -51,7 +51,7 @@ LOST = CallStatus(CallState.LOST)
 
 
 def status_of_value(call_id: str, value: Any) -> CallStatus:
-    """Return the status of a call that returned a value, which is accepted only as an ``Outcome``."""
+    """Return the status of a call that returned a value, which must be an ``Outcome``."""
     try:
         return CallStatus(CallState.DONE, Outcome.model_validate(value))
     except (ValidationError, TypeError, RecursionError) as exc:  # from another version
@@ -60,7 +60,10 @@ def status_of_value(call_id: str, value: Any) -> CallStatus:
 
 
 def status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
-    """Return the status of a call that Modal does not know; reraise errors that say nothing about it."""
+    """Return `LOST` for a call that Modal does not know.
+
+    Errors that say nothing about the call are raised again.
+    """
     if isinstance(exc, modal_errors.NotFoundError):
         logger.info("call %s is lost: %s", call_id, type(exc).__name__)
         return LOST
@@ -85,7 +88,10 @@ def status_of_outputs(call_id: str, outputs: api_pb2.FunctionGetOutputsResponse)
 
 
 def _get_failure_status(call_id: str, result: api_pb2.GenericResult) -> CallStatus:
-    """Return the status by code and text. The exception itself is not read, because it is pickled."""
+    """Return the status by code and text of the failure.
+
+    The exception that comes with it is not read, because it is pickled.
+    """
     code = CODES.get(result.status)
     if code in (None, ErrorCode.MODEL_ERROR) and OUT_OF_MEMORY.search(result.exception):
         code = ErrorCode.GPU_OOM
