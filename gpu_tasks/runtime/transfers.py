@@ -68,7 +68,7 @@ class Patience:
     def __init__(
         self, *, seconds: float, ends_at: float, report_progress: Callable[[], None]
     ) -> None:
-        """``ends_at`` (monotonic) bounds the wait whatever happens."""
+        """Wait at most ``seconds`` without progress, and never beyond ``ends_at`` (monotonic)."""
         self._seconds = seconds
         self._ends_at = ends_at
         self._report_progress = report_progress
