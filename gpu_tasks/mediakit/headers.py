@@ -123,7 +123,7 @@ def _read_boxes(file: BinaryIO, begin: int, end: int) -> Iterator[_Box]:
         begin += size
 
 
-def _find_boxes(file: BinaryIO, boxes: list[_Box], path: str) -> list[_Box]:
+def _list_boxes_at(file: BinaryIO, boxes: list[_Box], path: str) -> list[_Box]:
     """Return the boxes at a path below the given ones, for example ``trak/mdia``."""
     for kind in path.encode().split(b"/"):
         boxes = [
@@ -141,27 +141,27 @@ def _read_content(file: BinaryIO, box: _Box, length: int) -> bytes:
 
 
 def _read_mp4(file: BinaryIO) -> Headers:
-    movies = _find_boxes(file, [_Box(b"", 0, file.seek(0, 2))], "moov")[:1]
-    tracks = _find_boxes(file, movies, "trak")[:MAX_TRACKS]
+    movies = _list_boxes_at(file, [_Box(b"", 0, file.seek(0, 2))], "moov")[:1]
+    tracks = _list_boxes_at(file, movies, "trak")[:MAX_TRACKS]
     is_protected, crops, starts_empty = False, [], []
     for track in tracks:
-        handlers = _find_boxes(file, [track], "mdia/hdlr")
+        handlers = _list_boxes_at(file, [track], "mdia/hdlr")
         kind = _read_content(file, handlers[0], 12)[8:12] if handlers else b""
         if kind not in (b"vide", b"soun"):
             continue
         entries = [
             entry
-            for table in _find_boxes(file, [track], "mdia/minf/stbl/stsd")
+            for table in _list_boxes_at(file, [track], "mdia/minf/stbl/stsd")
             for entry in islice(_read_boxes(file, table.begin + 8, table.end), MAX_CHILDREN)
         ]
         is_protected = is_protected or any(entry.kind in PROTECTED_ENTRIES for entry in entries)
         if kind == b"vide":
             entries = [_Box(b"", entry.begin + SAMPLE_HEADER_BYTES, entry.end) for entry in entries]
-            is_protected = is_protected or bool(_find_boxes(file, entries[:1], "sinf"))
+            is_protected = is_protected or bool(_list_boxes_at(file, entries[:1], "sinf"))
             crops.append(_read_aperture(file, track, entries))
-        edit_lists = _find_boxes(file, [track], "edts/elst")
+        edit_lists = _list_boxes_at(file, [track], "edts/elst")
         starts_empty.append(any(_begins_empty(file, edit_list) for edit_list in edit_lists))
-    seconds = [_read_duration(file, header) for header in _find_boxes(file, movies, "mvhd")[:1]]
+    seconds = [_read_duration(file, header) for header in _list_boxes_at(file, movies, "mvhd")[:1]]
     return Headers(
         is_protected,
         bool(starts_empty) and all(starts_empty),
@@ -189,7 +189,7 @@ def _begins_empty(file: BinaryIO, edits: _Box) -> bool:
 
 def _read_aperture(file: BinaryIO, track: _Box, entries: list[_Box]) -> Crop:
     """Return the crop of a track's clean aperture (ISO/IEC 14496-12, 12.1.4)."""
-    apertures = _find_boxes(file, entries[:1], "clap")
+    apertures = _list_boxes_at(file, entries[:1], "clap")
     if not apertures:
         return Crop()
     file.seek(entries[0].begin - SAMPLE_HEADER_BYTES + 24)
@@ -244,7 +244,7 @@ def _read_elements(file: BinaryIO, begin: int, end: int) -> Iterator[_Element]:
         begin = element_end
 
 
-def _find_elements(file: BinaryIO, parents: list[_Element], element_id: int) -> list[_Element]:
+def _list_elements(file: BinaryIO, parents: list[_Element], element_id: int) -> list[_Element]:
     return [
         child
         for parent in parents
@@ -260,16 +260,16 @@ def _read_number(file: BinaryIO, element: _Element) -> int:
 
 def _read_matroska(file: BinaryIO) -> Headers:
     size = file.seek(0, 2)
-    segments = _find_elements(file, [_Element(0, 0, size)], SEGMENT)
-    tracks = _find_elements(file, _find_elements(file, segments, TRACKS)[:1], TRACK)[:MAX_TRACKS]
-    encodings = _find_elements(file, _find_elements(file, tracks, ENCODINGS), ENCODING)
+    segments = _list_elements(file, [_Element(0, 0, size)], SEGMENT)
+    tracks = _list_elements(file, _list_elements(file, segments, TRACKS)[:1], TRACK)[:MAX_TRACKS]
+    encodings = _list_elements(file, _list_elements(file, tracks, ENCODINGS), ENCODING)
     crops = []
     for track in tracks:
-        kinds = _find_elements(file, [track], TRACK_TYPE)
+        kinds = _list_elements(file, [track], TRACK_TYPE)
         if kinds and _read_number(file, kinds[0]) == MATROSKA_VIDEO:
             elements = [
                 child
-                for picture in _find_elements(file, [track], VIDEO)
+                for picture in _list_elements(file, [track], VIDEO)
                 for child in islice(_read_elements(file, picture.begin, picture.end), MAX_CHILDREN)
             ]
             sides = {
@@ -278,4 +278,4 @@ def _read_matroska(file: BinaryIO) -> Headers:
                 if element.id in CROPS
             }
             crops.append(Crop(**sides))
-    return Headers(bool(_find_elements(file, encodings, ENCRYPTION)), crops=crops)
+    return Headers(bool(_list_elements(file, encodings, ENCRYPTION)), crops=crops)

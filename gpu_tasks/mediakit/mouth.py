@@ -28,7 +28,7 @@ JAW_SHARE = 0.6
 ROUNDNESS = 0.75
 """Exponent of the opening's outline: 0.5 is an ellipse, 1 a parabola."""
 CHEEK, BELOW_CHIN = 1.3, 0.6
-"""Distances beside the mouth's middle and below the chin from which nothing moves, in mouth widths."""
+"""Where movement ends, beside the mouth's middle and below the chin, in mouth widths."""
 EDGE = 0.03
 """Width of the transition from a lip to the darkness, in mouth widths."""
 DARK = np.array([0.4, 0.17, 0.15])

@@ -65,7 +65,7 @@ class Patch:
         return self._middle + self._along * offset
 
     def edge(self, line: Pixels) -> Array:
-        """Return ``v`` of the line through some pixels, at each ``u``; it is level beyond its ends."""
+        """Return ``v`` of the line through some pixels, at each ``u``; level beyond its ends."""
         along, down = self.of(line)
         order = np.argsort(along)
         return np.interp(self.u, along[order], down[order])
