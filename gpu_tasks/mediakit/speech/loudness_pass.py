@@ -21,7 +21,7 @@ def measure(media: Path, report: Callable[[float], None]) -> Meter:
 
 
 def listen(track: SoundTrack, gain: float, report: Callable[[float], None]) -> Iterator[Block]:
-    """Yield the amplified blocks, with a report for each, so that long silences can be cancelled."""
+    """Yield the amplified blocks; report each, so that long silences can be cancelled."""
     for block in louder(track.blocks(), gain):
         report(block.share)
         yield block

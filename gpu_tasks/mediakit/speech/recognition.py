@@ -85,9 +85,10 @@ class Recogniser:
     def words(
         self, samples: Samples, tick: Callable[[], None], *, start_ms: int = 0
     ) -> list[HeardWord]:
-        """Recognise the words of an utterance that begins at ``start_ms``; ``tick`` may raise to stop.
+        """Recognise the words of an utterance that begins at ``start_ms``.
 
-        The last word may end a little after the samples, because the last frame is padded.
+        ``tick`` may raise to stop. The last word may end a little after the samples, because the
+        last frame is padded.
         """
         mean = self._measure_cepstral_mean(samples[:MEASURED_SAMPLES])
         self._decoder.reinit_feat()  # forgets the noise of the utterance before

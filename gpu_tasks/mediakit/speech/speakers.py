@@ -61,19 +61,19 @@ def voice(samples: Samples) -> Voice:
 
 def labels(voices: Sequence[Voice]) -> list[str]:
     """Return ``Speaker 1``, ``Speaker 2`` … for each voice, numbered by first appearance."""
-    assigned = _assign_centres(voices, _find_centres(voices))
+    assigned = _assign_centres(voices, _compute_centres(voices))
     numbers: dict[int, int] = {}
     return [f"Speaker {numbers.setdefault(index, len(numbers) + 1)}" for index in assigned]
 
 
-def _find_centres(voices: Sequence[Voice]) -> Floats:
+def _compute_centres(voices: Sequence[Voice]) -> Floats:
     """Return the centre of each speaker's points: leaders in order, then refined by k-means."""
     clear = [v for v in voices if v.voiced_seconds >= MIN_VOICED_SECONDS]
     if not clear:
         return np.zeros((1, CEPSTRAL_SPREAD.size + 1))
     points = np.stack([v.point for v in clear])
     weights = np.array([v.voiced_seconds for v in clear])
-    centres = _find_leaders(points)
+    centres = _choose_leaders(points)
     for _ in range(ROUNDS):
         centres = _merge_centres(*_compute_means(points, weights, centres))
     centres, seconds = _compute_means(points, weights, centres)
@@ -81,7 +81,7 @@ def _find_centres(voices: Sequence[Voice]) -> Floats:
     return centres[is_lasting]
 
 
-def _find_leaders(points: Floats) -> Floats:
+def _choose_leaders(points: Floats) -> Floats:
     leaders = points[:1]
     for point in points[1:]:
         is_far = _measure_distances(point, leaders).min() > SAME_VOICE

@@ -94,14 +94,14 @@ class _Cutter:
             self._is_speaking = False
             yield self._cut_utterance(len(self._frames) - PAUSE_FRAMES + MARGIN_FRAMES, share)
         elif len(self._frames) >= MAX_FRAMES:
-            yield self._cut_utterance(self._find_quietest_frame(), share)
+            yield self._cut_utterance(self._get_quietest_index(), share)
 
     def _detect_onset(self) -> None:
         self._is_speaking = sum(self._voiced[-MARGIN_FRAMES:]) >= ONSET_FRAMES
         if not self._is_speaking:
             del self._frames[: -2 * MARGIN_FRAMES], self._voiced[: -2 * MARGIN_FRAMES]
 
-    def _find_quietest_frame(self) -> int:
+    def _get_quietest_index(self) -> int:
         tail = np.stack(self._frames[-CUT_WITHIN_FRAMES:]).astype(np.float64)
         return len(self._frames) - CUT_WITHIN_FRAMES + int(np.argmin((tail**2).sum(axis=1)))
 
