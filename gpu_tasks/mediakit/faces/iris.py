@@ -74,9 +74,8 @@ def iris(frame: Frame, points: Points) -> tuple[Eye, Eye]:
     """Return the person's right eye and left eye, from the landmarks of the mesh."""
     right, left = points[list(RIGHT_EYE), :2], points[list(LEFT_EYE), :2]
     # The network is trained on left eyes, so the right eye is mirrored.
-    return _measure_eye(frame, right, is_mirrored=True), _measure_eye(
-        frame, left, is_mirrored=False
-    )
+    right_eye = _measure_eye(frame, right, is_mirrored=True)
+    return right_eye, _measure_eye(frame, left, is_mirrored=False)
 
 
 def _measure_eye(frame: Frame, rim: Points, *, is_mirrored: bool) -> Eye:
@@ -100,8 +99,7 @@ def _measure_eye(frame: Frame, rim: Points, *, is_mirrored: bool) -> Eye:
 
 def _refine_iris(frame: Frame, eye: Eye) -> Eye:
     disc = Disc(eye.iris[0], eye.radius)
-    refined_disc = refined(frame, eye.lids, eye.width, disc)
-    edge = (eye.iris - disc.centre) * (
-        refined_disc.radius / max(disc.radius, 1e-6)
-    ) + refined_disc.centre
-    return replace(eye, iris=np.asarray(edge, np.float32), contrast=refined_disc.contrast)
+    result = refined(frame, eye.lids, eye.width, disc)
+    scale = result.radius / max(disc.radius, 1e-6)
+    edge = (eye.iris - disc.centre) * scale + result.centre
+    return replace(eye, iris=np.asarray(edge, np.float32), contrast=result.contrast)

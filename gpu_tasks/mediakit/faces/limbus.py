@@ -104,10 +104,8 @@ def _get_best_disc(
 
 def _measure_contrast(dark: Map, opening: Map, radius: float) -> Map:
     """Return how much darker a disc around each pixel is than its ring, between the lids."""
-    disc, disc_and_ring = (
-        _draw_disc(radius, radius * RING),
-        _draw_disc(radius * RING, radius * RING),
-    )
+    disc = _draw_disc(radius, radius * RING)
+    disc_and_ring = _draw_disc(radius * RING, radius * RING)
     inner, outer = _convolve(dark, disc), _convolve(dark, disc_and_ring)
     inner_visible, outer_visible = _convolve(opening, disc), _convolve(opening, disc_and_ring)
     ring_visible = outer_visible - inner_visible

@@ -27,13 +27,13 @@ class NotPlainError(AuteurError):
     """A result that is not CBOR, is too large, is stored elsewhere, or is no plain value."""
 
 
-async def _fetch_outputs(client: _Client, call_id: str) -> api_pb2.FunctionGetOutputsResponse:
+async def _outputs_of(client: _Client, call_id: str) -> api_pb2.FunctionGetOutputsResponse:
     """Return the outputs of a call so far, without waiting."""
     call = _Invocation(client._stub, call_id, client)
     return await call.pop_function_call_outputs(timeout=0)
 
 
-outputs_of = synchronize_api(_fetch_outputs)
+outputs_of = synchronize_api(_outputs_of)
 """Await it as ``outputs_of.aio(client, call_id)``; it raises the client's errors."""
 
 
