@@ -151,12 +151,12 @@ class Timeline:
             self._expected = seconds
             self._position = max(self._position, round(seconds * self._rate))
         self._expected = (self._expected or 0.0) + frame.samples / frame.sample_rate
-        return parts + self._convert(frame)
+        return parts + self._convert_frame(frame)
 
     def flush(self) -> list[tuple[int, Samples]]:
         """Return the samples that the converter holds back, or nothing if it has failed."""
         try:
-            return self._convert(None)
+            return self._convert_frame(None)
         except _DAMAGE:
             return []
         finally:
@@ -167,7 +167,7 @@ class Timeline:
             return False
         return self._expected is None or seconds > self._expected + JITTER_SECONDS
 
-    def _convert(self, frame: AudioFrame | None) -> list[tuple[int, Samples]]:
+    def _convert_frame(self, frame: AudioFrame | None) -> list[tuple[int, Samples]]:
         parts = []
         for converted in self._resampler.resample(frame) if self._resampler else []:
             samples = converted.to_ndarray().reshape(-1).astype(np.int16, copy=False)

@@ -246,7 +246,7 @@ def _round_to_even(side: Fraction) -> int:
     return max(MIN_SIDE, int(side) // 2 * 2)
 
 
-def _sound_index(path: Path) -> int | None:
+def _find_sound_index(path: Path) -> int | None:
     with open_media(path) as container:
         stream = find_audio_stream(container)
         return None if stream is None else stream.index
@@ -270,7 +270,7 @@ class FilmWriter:
     ) -> None:
         self._shape = (height, width, 3)
         self._sound = sound
-        self._sound_index = None if sound is None else _sound_index(sound)
+        self._sound_index = None if sound is None else _find_sound_index(sound)
         arguments: list[str | Path] = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
         arguments += ["-s", f"{width}x{height}", "-r", str(frame_rate), "-i", "pipe:0"]
         if sound is not None and self._sound_index is not None:

@@ -201,10 +201,8 @@ def _read_aperture(file: BinaryIO, track: _Box, entries: list[_Box]) -> Crop:
         numerator / denominator
         for numerator, denominator in zip(values[::2], values[1::2], strict=True)
     )
-    left, top = (
-        round((width - shown_width) / 2 + offset_x),
-        round((height - shown_height) / 2 + offset_y),
-    )
+    left = round((width - shown_width) / 2 + offset_x)
+    top = round((height - shown_height) / 2 + offset_y)
     crop = Crop(left, top, width - left - round(shown_width), height - top - round(shown_height))
     is_within = (
         min(crop.left, crop.top, crop.right, crop.bottom) >= 0

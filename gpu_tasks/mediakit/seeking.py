@@ -51,11 +51,9 @@ def entry(
         if _meets_key_frame(container, stream, begin, until, by):
             return begin
         is_earliest = begin == earliest
-        begin, until, step = (
-            earliest - 1 if is_earliest else max(earliest, begin - step),
-            begin,
-            2 * step,
-        )
+        until = begin
+        begin = earliest - 1 if is_earliest else max(earliest, begin - step)
+        step *= 2
     return None
 
 

@@ -169,11 +169,8 @@ def run(
         keep=lambda name, index: tell([name, index]),
         enter=tell,
     )
-    return (
-        _load_engine(function, engine, model_dir)
-        .run(valid_payload, workspace)
-        .model_dump(mode="json")
-    )
+    loaded_engine = _load_engine(function, engine, model_dir)
+    return loaded_engine.run(valid_payload, workspace).model_dump(mode="json")
 
 
 def _load_engine(function: str, engine: str, model_dir: str | None) -> Engine:

@@ -48,13 +48,13 @@ class Channel:
 
     def read(self, offset: int, length: int) -> bytes:
         """Read a part of the source; bytes past its end are missing."""
-        return self._request({"read": [offset, length]})
+        return self._send_request({"read": [offset, length]})
 
     def ask(self, question: Any) -> bytes:
         """Return the parent's answer to a question."""
-        return self._request({"ask": question})
+        return self._send_request({"ask": question})
 
-    def _request(self, message: dict[str, Any]) -> bytes:
+    def _send_request(self, message: dict[str, Any]) -> bytes:
         self.send(json.dumps(message).encode())
         size = int.from_bytes(self._from_parent.read(8), "big")
         return self._from_parent.read(size)
