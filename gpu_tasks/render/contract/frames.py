@@ -117,8 +117,8 @@ def _spans_in_frames(spans: Iterable[Span], rate: Fraction) -> Iterator[Span]:
 def _join_divided(track: Track, rate: Fraction) -> Iterator[FrameClip]:
     """Yield clips in frames, merging the parts of a divided clip.
 
-    Parts that cannot be merged, because their gain or fades differ, are played in step, also if a part
-    too short for a frame is between them.
+    Parts that cannot be merged, because their gain or fades differ, are played in step, also if a
+    part too short for a frame is between them.
     """
     previous: FrameClip | None = None
     previous_clip: Clip | None = None

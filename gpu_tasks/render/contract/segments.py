@@ -208,9 +208,9 @@ def _find_edges(
 ) -> dict[int, bool]:
     """Return the frames where a cut is possible, and whether it is preferred there.
 
-    A preferred cut is made as soon as the segment is long enough. The choice depends only on the clip
-    that begins or ends there, or on the time within a long clip, never on earlier clips: so some time
-    after a change, the cuts are the same as before.
+    A preferred cut is made as soon as the segment is long enough. The choice depends only on the
+    clip that begins or ends there, or on the time within a long clip, never on earlier clips: so
+    some time after a change, the cuts are the same as before.
     """
     edges: dict[int, bool] = {}
     grid = PICTURES.most_seconds * round(rate) // 2
