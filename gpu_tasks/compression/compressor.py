@@ -81,7 +81,7 @@ class _Compression:
         self._workspace = workspace
         self._compressor = compressor
         self._path = workspace.output("result")
-        self._done = 0.0
+        self._share = 0.0
 
     def to_quality(self, target: str, codec: Codec | None) -> CompressionPlan | None:
         codecs = () if codec is None else (codec,)
@@ -138,8 +138,8 @@ class _Compression:
         """
 
         def report(share: float) -> None:
-            self._done = max(self._done, begin + (end - begin) * share)
-            self._workspace.progress(self._done)
+            self._share = max(self._share, begin + (end - begin) * share)
+            self._workspace.progress(self._share)
 
         return report
 

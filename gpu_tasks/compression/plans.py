@@ -184,10 +184,10 @@ def for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
 
 def unreachable(least_bytes: float) -> EngineError:
     """Return the error for a size that is too small; it names a possible one."""
-    least = f"{least_bytes / 1e6:.2f} MB" if least_bytes >= 1e5 else f"{least_bytes / 1e3:.0f} kB"
+    size = f"{least_bytes / 1e6:.2f} MB" if least_bytes >= 1e5 else f"{least_bytes / 1e3:.0f} kB"
     return EngineError(
         ErrorCode.INPUT_INVALID,
-        f"The file cannot be made as small as that: the least is about {least}.",
+        f"The file cannot be made as small as that: the least is about {size}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures written as PNG."""
+"""Write pictures as PNG."""
 
 from pathlib import Path
 

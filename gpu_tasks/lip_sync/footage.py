@@ -107,7 +107,7 @@ def read(workspace: Workspace) -> Footage:
     no face.
     """
     workspace.enter(Stage.READING)
-    sound = _recording(workspace.input("audio"))
+    sound = _read_recording(workspace.input("audio"))
     film = probe(workspace.input("video"))
     film = replace(film, frame_rate=rate_of(film.frame_rate))
     frames = max(1, round(sound.size * film.frame_rate / RATE))
@@ -129,7 +129,7 @@ def rate_of(frame_rate: Fraction) -> Fraction:
     return frame_rate
 
 
-def _recording(path: Path) -> Samples:
+def _read_recording(path: Path) -> Samples:
     """Read all samples; gaps are silence.
 
     Quiet sound is amplified, because lips move as they do in loud speech.

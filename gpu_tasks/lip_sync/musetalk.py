@@ -23,7 +23,7 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime.engine import Host
 
 SIDE = 256
-"""Of the faces that the network sees, in pixels."""
+"""The side of the network's pictures, in pixels."""
 VERSION = "musetalkV15"
 """The folder of the 1.5 weights in their repository."""
 HEARD_RATE = 50
@@ -76,12 +76,11 @@ class MuseTalk:
         pixels = pixels.to(self._vae.device, self._vae.dtype) / 127.5 - 1
         blank = pixels.clone()
         blank[:, :, SIDE // 2 :] = -1
-        """The side of the network's pictures, in pixels."""
-        latents = torch.cat([self._encode(blank), self._encode(pixels)], dim=1)
+        latents = torch.cat([self._encode_pixels(blank), self._encode_pixels(pixels)], dim=1)
         latents_out = self._unet(
             latents,
             torch.tensor([TIMESTEP], device=latents.device),
-            encoder_hidden_states=_placed(windows.to(latents.device, torch.float32)).to(
+            encoder_hidden_states=_add_positions(windows.to(latents.device, torch.float32)).to(
                 latents.dtype
             ),
         ).sample
@@ -89,8 +88,8 @@ class MuseTalk:
         pictures = ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return [np.asarray(picture) for picture in pictures.permute(0, 2, 3, 1).cpu().numpy()]
 
-    def _encode(self, pixels: Tensor) -> Tensor:
-        # The mode, not a sample: the same film gives the same result.
+    def _encode_pixels(self, pixels: Tensor) -> Tensor:
+        # The mode, not a sample, so that the same film gives the same result.
         return self._vae.encode(pixels).latent_dist.mode() * self._vae.config.scaling_factor
 
 
@@ -107,7 +106,7 @@ def around(states: Tensor, frames: Sequence[int], frame_rate: Fraction) -> Tenso
     return torch.stack(windows).flatten(1, 2)
 
 
-def _placed(windows: Tensor) -> Tensor:
+def _add_positions(windows: Tensor) -> Tensor:
     """Add sines and cosines of the positions (Vaswani et al. 2017, section 3.5)."""
     positions, channels = windows.shape[1:]
     half = torch.arange(0, channels, 2, dtype=torch.float32, device=windows.device)

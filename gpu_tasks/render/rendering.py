@@ -62,7 +62,7 @@ class Shares:
     def __init__(self, weights: Mapping[str, float], report: Progress) -> None:
         self._weights = weights
         self._total = sum(weights.values()) or 1.0
-        self._done = dict.fromkeys(weights, 0.0)
+        self._shares = dict.fromkeys(weights, 0.0)
         self._report = report
         self._lock = threading.Lock()
         self._stopped = False
@@ -74,8 +74,8 @@ class Shares:
             with self._lock:
                 if self._stopped:
                     raise StoppedError
-                self._done[name] = max(self._done[name], share)
-                total_done = sum(self._weights[key] * part for key, part in self._done.items())
+                self._shares[name] = max(self._shares[name], share)
+                total_done = sum(self._weights[key] * part for key, part in self._shares.items())
                 try:
                     self._report(min(1.0, total_done / self._total) * (1 - JOINING_SHARE))
                 except BaseException:

@@ -52,7 +52,7 @@ class _Hook:
 
     def __init__(self, tick: Callable[[float], None]) -> None:
         self._tick = tick
-        self._done = 0.0
+        self._share = 0.0
 
     def __call__(
         self,
@@ -65,5 +65,5 @@ class _Hook:
     ) -> None:
         if step_name in self.STEPS and total and completed is not None:
             share = (self.STEPS.index(step_name) + min(1.0, completed / total)) / len(self.STEPS)
-            self._done = max(self._done, share)
-        self._tick(self._done)
+            self._share = max(self._share, share)
+        self._tick(self._share)

@@ -112,7 +112,7 @@ class Whisper:
         self, chunks: Sequence[Chunk], language: str, tick: Callable[[], None]
     ) -> list[Reading]:
         """Return the first reading of each chunk that is not doubtful, or else the last."""
-        encoded = self._encode(chunks)
+        encoded = self._encode_chunks(chunks)
         readings: dict[int, Reading] = {}
         for temperature in TEMPERATURES:
             pending = [
@@ -122,7 +122,7 @@ class Whisper:
             ]
             if not pending:
                 break
-            tokens = self._generate(encoded[pending], language, temperature, tick)
+            tokens = self._generate_tokens(encoded[pending], language, temperature, tick)
             for index, row in zip(pending, tokens, strict=True):
                 tick()
                 positions = -(-chunks[index].samples.size // SAMPLES_PER_POSITION)
@@ -131,7 +131,7 @@ class Whisper:
                 )
         return [readings[index] for index in range(len(chunks))]
 
-    def _encode(self, chunks: Sequence[Chunk]) -> Any:
+    def _encode_chunks(self, chunks: Sequence[Chunk]) -> Any:
         features = self._processor.feature_extractor(
             [chunk.samples.astype(np.float32) / 32768 for chunk in chunks],
             sampling_rate=RATE,
@@ -139,7 +139,7 @@ class Whisper:
         ).input_features
         return self._model.get_encoder()(features.to(self._device, self._dtype)).last_hidden_state
 
-    def _generate(
+    def _generate_tokens(
         self, encoded: Any, language: str, temperature: float, tick: Callable[[], None]
     ) -> list[list[int]]:
         """Return the tokens of each row's text, without special tokens."""

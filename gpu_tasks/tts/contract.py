@@ -26,7 +26,7 @@ MODELS = {
 MAX_CHARACTERS = 5_000
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
 SAMPLE_RATE = 24_000
-"""Of the result: mono, 16 bits."""
+"""The result is mono, with 16 bits."""
 
 
 def readable(written: str) -> str:

@@ -78,7 +78,7 @@ class ProductionEngine(Engine):
     def run(self, payload: TtsPayload, workspace: Workspace) -> TtsResult:
         """Write the WAV file."""
         text = cleaned(payload.text)
-        sample = self._sample(payload, workspace)
+        sample = self._load_sample(payload, workspace)
         workspace.enter(Stage.GENERATING)
         workspace.progress(LISTENING_SHARE)
         plan = planning.plan_speech(sample.reference, text, payload.speed)
@@ -117,20 +117,20 @@ class ProductionEngine(Engine):
             for index, (part, length) in enumerate(zip(plan.parts, plan.lengths, strict=True))
         ]
 
-    def _sample(self, payload: TtsPayload, workspace: Workspace) -> Sample:
+    def _load_sample(self, payload: TtsPayload, workspace: Workspace) -> Sample:
         if payload.voice is None:
             with as_file(files("f5_tts").joinpath(STOCK_VOICE)) as path:
-                return _sample(speech_of(path, SAMPLE_RATE), planning.STOCK.text)
+                return _build_sample(speech_of(path, SAMPLE_RATE), planning.STOCK.text)
         speech = speech_of(workspace.input("voice"), SAMPLE_RATE)
         workspace.enter(Stage.READING)
         workspace.progress(0.0)
         text = self._listener.text_of(resampled(speech, SAMPLE_RATE, RATE))
         if not any(map(str.isalnum, text)):
             raise EngineError(ErrorCode.INPUT_INVALID, NO_SPEECH)
-        return _sample(speech, text)
+        return _build_sample(speech, text)
 
 
-def _sample(speech: Samples, text: str) -> Sample:
+def _build_sample(speech: Samples, text: str) -> Sample:
     wave = sound.joined([sound.from_pcm(speech), sound.pause(TAIL_SECONDS)])
     loudness = float(np.sqrt((wave**2).mean()))
     louder = wave * np.float32(max(1.0, SPEECH_RMS / max(loudness, 1e-6)))

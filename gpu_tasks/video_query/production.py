@@ -80,7 +80,7 @@ class ProductionEngine(Engine):
         source = film.probe(workspace.input("video"), max_side=MAX_SIDE)
         samples = stills(source, workspace.progress_within(0.0, LOOKING_SHARE))
         seconds = source.duration_seconds or len(samples)
-        inputs = self._inputs(samples, seconds, payload.segments or (), payload.question)
+        inputs = self._build_inputs(samples, seconds, payload.segments or (), payload.question)
         workspace.enter(Stage.GENERATING)
         reply = self._generate_reply(inputs, workspace.progress_within(LOOKING_SHARE, 1.0))
         answer, evidence = replies.read(reply, round(seconds * 1000))
@@ -116,7 +116,7 @@ class ProductionEngine(Engine):
         reply: str = self._tokenizer.decode(output[0, prompt_length:], skip_special_tokens=True)
         return reply
 
-    def _inputs(
+    def _build_inputs(
         self, samples: Sequence[Still], seconds: float, segments: Sequence[Said], question: str
     ) -> dict[str, Any]:
         """Return the prompt's tokens and pictures; the transcript gets the tokens that remain."""
@@ -124,9 +124,9 @@ class ProductionEngine(Engine):
         merge_area = self._pictures.merge_size**2
         parts = [int(grid.prod()) // merge_area for grid in pictures["image_grid_thw"]]
         [used] = self._count_tokens([prompt(samples, parts, seconds, "", question)])
-        said = transcript(segments, MAX_PROMPT_TOKENS - used, self._count_tokens)
+        lines = transcript(segments, MAX_PROMPT_TOKENS - used, self._count_tokens)
         tokens = self._tokenizer(
-            prompt(samples, parts, seconds, said, question), return_tensors="pt"
+            prompt(samples, parts, seconds, lines, question), return_tensors="pt"
         )
         ids = tokens["input_ids"]
         inputs = {

@@ -33,7 +33,7 @@ def _get_reader() -> RapidOCR:
     return RapidOCR(
         params={
             "Global.log_level": "critical",
-            "Global.use_cls": False,  # text upside down is not looked for
+            "Global.use_cls": False,  # upside-down text is not searched
             "Global.text_score": SURE,
             "Det.limit_type": "max",
             "Det.limit_side_len": SIDE,
@@ -43,7 +43,7 @@ def _get_reader() -> RapidOCR:
 
 def read(frame: Frame) -> Reading:
     """Return the lines of a picture from top to bottom."""
-    output = cast(RapidOCROutput, _get_reader()(frame[..., ::-1]))  # it takes BGR
+    output = cast(RapidOCROutput, _get_reader()(frame[..., ::-1]))  # RapidOCR expects BGR
     texts = (" ".join(text.split())[:MAX_SEGMENT_TEXT] for text in output.txts or ())
     return tuple(text for text in texts if len(_normalize(text)) >= LEAST_LETTERS)[:MAX_LINES]
 
