@@ -33,8 +33,8 @@ WEIGHTS = (
 def loudness(sound: Floats) -> float:
     """Return the integrated loudness in LUFS of a stereo sound of 0.4 s or more."""
     size = sound.shape[1]
-    weighted = np.fft.irfft(np.fft.rfft(sound) * _frequency_weights(size), size)
-    power = np.concatenate([[0.0], np.cumsum((weighted**2).sum(axis=0))])
+    weighted_sound = np.fft.irfft(np.fft.rfft(sound) * _frequency_weights(size), size)
+    power = np.concatenate([[0.0], np.cumsum((weighted_sound**2).sum(axis=0))])
     starts = np.arange(0, size - BLOCK + 1, STEP)
     blocks = (power[starts + BLOCK] - power[starts]) / BLOCK
     blocks = blocks[_lufs(blocks) > SILENCE_LUFS]

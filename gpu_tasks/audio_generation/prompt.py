@@ -51,20 +51,22 @@ def understood(prompt: str) -> dict[str, float]:
     ``no drums`` excludes the drums. The result is empty if nothing is understood.
     """
     gains: dict[str, float] = {}
-    excluded: set[str] = set()
+    excluded_layers: set[str] = set()
     gain_db, is_negated = 0.0, False
     for word in _TOKENS.findall(prompt.lower()):
         layers = _list_meanings(VOCABULARY, word) or _list_meanings(
             VOCABULARY, _ENDING.sub("", word)
         )
         if is_negated:
-            excluded.update(layers)
+            excluded_layers.update(layers)
         else:
             gains |= {layer: gain_db or gains.get(layer, 0.0) for layer in layers}
         gain_db = 0.0 if layers else next(iter(_list_meanings(EMPHASES, word)), gain_db)
         is_negated = word in NEGATIONS or (is_negated and not layers)
-    included = [(layer, gain_db) for layer, gain_db in gains.items() if layer not in excluded]
-    return dict(included[:MAX_LAYERS])
+    included_layers = [
+        (layer, gain_db) for layer, gain_db in gains.items() if layer not in excluded_layers
+    ]
+    return dict(included_layers[:MAX_LAYERS])
 
 
 def _list_meanings(table: dict[T, str], word: str) -> list[T]:

@@ -48,8 +48,8 @@ def slow(rng: Random, samples: int, every_seconds: float, low: float, high: floa
     position = np.arange(samples) / (every_seconds * RATE)
     points = rng.uniform(low, high, int(position[-1]) + 2)
     index = position.astype(np.int64)
-    eased = (1 - np.cos(np.pi * (position - index))) / 2
-    curve: Floats = points[index] * (1 - eased) + points[index + 1] * eased
+    blend = (1 - np.cos(np.pi * (position - index))) / 2
+    curve: Floats = points[index] * (1 - blend) + points[index + 1] * blend
     return curve
 
 

@@ -46,5 +46,5 @@ class ProductionEngine(Engine):
             [frame for frame, _ in changed_frames],
             [points for _, points in changed_frames],
         )
-        restored = iter(self._restorer.restore(pictures, points, region=REGION, share=SHARE))
-        return [item.frame if item.points is None else next(restored) for item in frames]
+        restored_frames = iter(self._restorer.restore(pictures, points, region=REGION, share=SHARE))
+        return [item.frame if item.points is None else next(restored_frames) for item in frames]

@@ -79,26 +79,26 @@ def move_iris(frame: Frame, opening: Opening, shift: NDArray[np.floating]) -> No
     region = frame[top:bottom, left:right]
     scale = int(np.clip(np.ceil(WORKING_WIDTH / opening.width), 1, MAX_ENLARGEMENT))
     height, width = region.shape[:2]
-    enlarged = cv2.resize(
+    enlarged_region = cv2.resize(
         region, (width * scale, height * scale), interpolation=cv2.INTER_CUBIC
     ).astype(np.float32)
     # The centre of pixel 0 is half an enlarged pixel away from that of enlarged pixel 0.
     scaled_opening = _scale_opening(opening, np.array([left, top]), scale)
-    depth = depths(scaled_opening.lids, enlarged.shape) / scaled_opening.width
-    eyeball = _complete_eyeball(enlarged, depth > CLEAR, scaled_opening)
+    depth = depths(scaled_opening.lids, enlarged_region.shape) / scaled_opening.width
+    eyeball = _complete_eyeball(enlarged_region, depth > CLEAR, scaled_opening)
     scaled_shift = np.asarray(shift, np.float32) * scale
-    weights = _motion_weights(scaled_opening, scaled_shift, enlarged.shape)
-    shifted = _shift_eyeball(eyeball, scaled_shift, weights)
+    weights = _motion_weights(scaled_opening, scaled_shift, enlarged_region.shape)
+    shifted_eyeball = _shift_eyeball(eyeball, scaled_shift, weights)
     # Pixels that hardly move keep their values: filled-in pixels are worse than visible ones.
     blend = _smoothstep(
         weights * float(np.linalg.norm(scaled_shift)) / (NOTABLE * scaled_opening.width)
     )
     share = (_feather_mask(depth > INSET, scaled_opening) * blend)[..., None]
-    blended = shifted * share + enlarged * (1 - share)
-    reduced = cv2.resize(blended, (width, height), interpolation=cv2.INTER_AREA)
+    result = shifted_eyeball * share + enlarged_region * (1 - share)
+    reduced_result = cv2.resize(result, (width, height), interpolation=cv2.INTER_AREA)
     # Pixels beyond the edge keep their exact values.
     is_changed = cv2.resize(share, (width, height), interpolation=cv2.INTER_AREA)[..., None] > 1e-3
-    region[:] = np.where(is_changed, reduced.round().clip(0, 255), region).astype(np.uint8)
+    region[:] = np.where(is_changed, reduced_result.round().clip(0, 255), region).astype(np.uint8)
 
 
 def _find_bounds(frame: Frame, opening: Opening) -> tuple[int, int, int, int]:
@@ -171,8 +171,8 @@ def _motion_weights(opening: Opening, shift: NDArray[np.float32], shape: tuple[i
 def _shift_eyeball(eyeball: Field, shift: NDArray[np.float32], weights: Field) -> Field:
     ys, xs = np.indices(weights.shape, np.float32)
     map_x, map_y = xs - shift[0] * weights, ys - shift[1] * weights
-    shifted = cv2.remap(eyeball, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(shifted, np.float32)
+    result = cv2.remap(eyeball, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(result, np.float32)
 
 
 def _smoothstep(share: Field) -> Field:

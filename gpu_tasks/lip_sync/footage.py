@@ -68,8 +68,13 @@ class Footage:
             raise OSError(f"{path} cannot be read back")
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
-    def write(self, frames: Iterable[Frame], workspace: Workspace, begun: float) -> LipSyncResult:
-        """Write the result with the recording as its sound; ``begun`` is the share done before."""
+    def write(
+        self, frames: Iterable[Frame], workspace: Workspace, share_before: float
+    ) -> LipSyncResult:
+        """Write the result with the recording as its sound.
+
+        ``share_before`` is the share of the work done before.
+        """
         workspace.enter(Stage.GENERATING)
         with FilmWriter(
             workspace.output("result"),
@@ -78,7 +83,7 @@ class Footage:
             frame_rate=self.film.frame_rate,
             sound=workspace.input("audio"),
         ) as writer:
-            writer.write_all(frames, self.frames, workspace.progress_within(begun, 1.0))
+            writer.write_all(frames, self.frames, workspace.progress_within(share_before, 1.0))
         return LipSyncResult(
             duration_ms=round(self.frames * 1000 / self.film.frame_rate),
             width=self.film.width,

@@ -54,11 +54,13 @@ class ProductionEngine(Engine):
         """Write the film; frames without a face stay unchanged."""
         restorer = self._restorer() if payload.enhance_face else None
         scene = footage.read(workspace)
-        share = READ_SHARE + HEARD_SHARE
+        share_before = READ_SHARE + HEARD_SHARE
         sound_states = self._musetalk.hear(
-            scene.sound, workspace.progress_within(READ_SHARE, share)
+            scene.sound, workspace.progress_within(READ_SHARE, share_before)
         )
-        return scene.write(self._speak_frames(scene, sound_states, restorer), workspace, share)
+        return scene.write(
+            self._speak_frames(scene, sound_states, restorer), workspace, share_before
+        )
 
     def _speak_frames(
         self, scene: Footage, sound_states: Any, restorer: FaceRestorer | None
@@ -70,9 +72,10 @@ class ProductionEngine(Engine):
             new_frames = self._repaint_faces(scene, frames, boxes, sound_states)
             if restorer is not None and new_frames:
                 faces = [points for _, points in boxes.values()]
-                new_frames = dict(
-                    zip(new_frames, _enhance_faces(restorer, new_frames, faces), strict=True)
+                enhanced_frames = restorer.restore(
+                    list(new_frames.values()), faces, region=LOWER_FACE, share=ENHANCED_SHARE
                 )
+                new_frames = dict(zip(new_frames, enhanced_frames, strict=True))
             yield from (frames | new_frames).values()
 
     def _repaint_faces(
@@ -92,12 +95,6 @@ class ProductionEngine(Engine):
             index: box.paste(frames[index], picture, points)
             for (index, (box, points)), picture in zip(boxes.items(), pictures, strict=True)
         }
-
-
-def _enhance_faces(
-    restorer: FaceRestorer, frames: dict[int, Frame], faces: list[Points]
-) -> list[Frame]:
-    return restorer.restore(list(frames.values()), faces, region=LOWER_FACE, share=ENHANCED_SHARE)
 
 
 def _find_boxes(scene: Footage, frames: dict[int, Frame]) -> dict[int, tuple[Box, Points]]:

@@ -33,14 +33,14 @@ Curve = NDArray[np.float64]
 def openings(sound: Samples, *, frames: int, frame_rate: Fraction) -> Curve:
     """Return the mouth's opening for ``sound`` in each frame: from 0, closed, to 1, fully open."""
     loudness = _measure_loudness(sound, frames, frame_rate)
-    audible = loudness > FLOOR_DB
-    if not audible.any():
+    is_audible = loudness > FLOOR_DB
+    if not is_audible.any():
         return np.zeros(frames)
-    full_loudness = np.percentile(loudness[audible], FULL_PERCENTILE)
+    full_loudness = np.percentile(loudness[is_audible], FULL_PERCENTILE)
     share = np.clip((loudness - full_loudness + RANGE_DB) / RANGE_DB, 0, 1) ** OPENING_EXPONENT
     sigma = SMOOTH_SECONDS * float(frame_rate)
-    unsmoothed = np.where(audible, share, 0.0)[None]
-    smooth = cv2.GaussianBlur(unsmoothed, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    raw_curve = np.where(is_audible, share, 0.0)[None]
+    smooth = cv2.GaussianBlur(raw_curve, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(smooth[0], float)
 
 

@@ -19,8 +19,8 @@ the eyes. Beyond them, the picture looks flat.
 
 def fitted(source: Pixels, target: Pixels) -> tuple[complex, complex]:
     """Return the similarity ``turn * z + way`` that brings pixels z nearest to others."""
-    centred = source - source.mean()
-    turn = np.vdot(centred, target - target.mean()) / np.vdot(centred, centred)
+    offsets = source - source.mean()
+    turn = np.vdot(offsets, target - target.mean()) / np.vdot(offsets, offsets)
     return complex(turn), complex(target.mean() - turn * source.mean())
 
 

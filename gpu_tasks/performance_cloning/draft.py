@@ -65,8 +65,8 @@ class DraftEngine(Engine):
             workspace,
             film,
             size=(width, height),
-            seen=[moment is not None for moment in moments],
-            begun=WATCH_SHARE,
+            has_face=[moment is not None for moment in moments],
+            share_before=WATCH_SHARE,
         )
 
 

@@ -108,13 +108,13 @@ def write(
     film: Film,
     *,
     size: tuple[int, int],
-    seen: list[bool],
-    begun: float,
+    has_face: list[bool],
+    share_before: float,
 ) -> PerformanceCloningResult:
     """Write the result of this width and height, with the driving film's sound.
 
-    ``seen`` tells for each frame of the driving film whether it shows the face; ``begun`` is the
-    share of the work done before.
+    ``has_face`` tells for each frame of the driving film whether it shows the face;
+    ``share_before`` is the share of the work done before.
     """
     workspace.enter(Stage.GENERATING)
     width, height = size
@@ -125,12 +125,12 @@ def write(
         frame_rate=film.frame_rate,
         sound=film.path if film.has_sound else None,
     ) as writer:
-        writer.write_all(frames, len(seen), workspace.progress_within(begun, 1.0))
+        writer.write_all(frames, len(has_face), workspace.progress_within(share_before, 1.0))
     return PerformanceCloningResult(
-        duration_ms=round(len(seen) * 1000 / film.frame_rate),
+        duration_ms=round(len(has_face) * 1000 / film.frame_rate),
         width=width,
         height=height,
         frame_rate=float(film.frame_rate),
-        frames=len(seen),
-        frames_with_face=sum(seen),
+        frames=len(has_face),
+        frames_with_face=sum(has_face),
     )

@@ -42,7 +42,7 @@ class _Performance:
 
     faces: list[Frame] = field(default_factory=list)
     people: list[Keypoints] = field(default_factory=list)
-    seen: list[bool] = field(default_factory=list)
+    has_face: list[bool] = field(default_factory=list)
 
 
 class ProductionEngine(Engine):
@@ -68,7 +68,7 @@ class ProductionEngine(Engine):
         film = driving_film(workspace.input("driving"))
         performance = self._track_performance(film, workspace.progress_within(0.0, WATCH_SHARE))
         painted_share = WATCH_SHARE + PAINT_SHARE
-        size = self._wan.size_for(source_portrait.picture, len(performance.seen))
+        size = self._wan.size_for(source_portrait.picture, len(performance.has_face))
         frames = self._wan.paint(
             _resize(source_portrait.picture, size),
             self._draw_figures(source_portrait, performance, size),
@@ -76,7 +76,14 @@ class ProductionEngine(Engine):
             seed=payload.seed,
             progress=workspace.progress_within(WATCH_SHARE, painted_share),
         )
-        return write(frames, workspace, film, size=size, seen=performance.seen, begun=painted_share)
+        return write(
+            frames,
+            workspace,
+            film,
+            size=size,
+            has_face=performance.has_face,
+            share_before=painted_share,
+        )
 
     def _track_performance(self, film: Film, progress: Callable[[float], None]) -> _Performance:
         performance = _Performance()
@@ -84,7 +91,7 @@ class ProductionEngine(Engine):
         latest: tuple[Frame, Points] | None = None
         missing_count = 0
         for frame, points in watch(film, progress):
-            performance.seen.append(points is not None)
+            performance.has_face.append(points is not None)
             if points is not None:
                 latest = (frame, points)
             if latest is None:

@@ -113,9 +113,9 @@ def _blend_color(picture: Picture, mask: Mask, color: str) -> Picture:
     *paint, opacity = _parse_color(color)
     above = mask[..., None].astype(np.float32) * (opacity / 255)
     below = picture[..., 3:] * (1 - above / 255)
-    covered = above + below
+    coverage = above + below
     mixed = np.array(paint, np.float32) * above + picture[..., :3] * below
-    return np.dstack([mixed / np.maximum(covered, 1e-6), covered])
+    return np.dstack([mixed / np.maximum(coverage, 1e-6), coverage])
 
 
 def _parse_color(value: str) -> tuple[int, int, int, int]:

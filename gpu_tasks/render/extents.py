@@ -21,7 +21,7 @@ OWN_LENGTHS = "mov"
 class Extent:
     """Where a stream ends, in seconds from the container's start."""
 
-    promised: float | None
+    header_end: float | None
     """According to the header; None if it does not say."""
     readable_end: float
     """As far as the file can be read."""
@@ -31,16 +31,16 @@ class Extent:
     @property
     def is_whole(self) -> bool:
         """Return True if no more is missing than players tolerate."""
-        if self.promised is None:
+        if self.header_end is None:
             return True
-        tolerance = min(TOLERANCE_SECONDS, (1 - LEAST_DECODED) * self.promised)
-        return self.promised - self.readable_end <= tolerance
+        tolerance = min(TOLERANCE_SECONDS, (1 - LEAST_DECODED) * self.header_end)
+        return self.header_end - self.readable_end <= tolerance
 
     def lacks(self, begin: float, end: float) -> bool:
         """Return True if too little is readable of what the header promises between two times."""
-        if self.promised is None or self.is_whole:
+        if self.header_end is None or self.is_whole:
             return False
-        end = min(end, self.promised)
+        end = min(end, self.header_end)
         return begin < end and self.readable_end - begin < LEAST_DECODED * (end - begin)
 
 
@@ -56,15 +56,15 @@ def extent_of(container: InputContainer, stream: Stream) -> Extent:
     """Return the extent of a stream; the beginning of a complete file is not read."""
     starts_at = zero_of(container)
     header = header_seconds(container)
-    promised = None if header is None else float(header)
+    header_end = None if header is None else float(header)
     has_own = bool(OWN_LENGTHS in container.format.name and stream.duration and stream.time_base)
-    if promised is not None and has_own and stream.duration and stream.time_base:
+    if header_end is not None and has_own and stream.duration and stream.time_base:
         end = (stream.start_time or 0) + stream.duration
         # FFmpeg may count an empty edit twice.
-        promised = min(promised, float(end * stream.time_base) - starts_at)
-    if promised is None and stream.type != "video":
+        header_end = min(header_end, float(end * stream.time_base) - starts_at)
+    if header_end is None and stream.type != "video":
         return Extent(None, 0.0, 0.0)
-    begins = [0.0] if promised is None else [max(0.0, promised - TAIL_SECONDS), 0.0]
+    begins = [0.0] if header_end is None else [max(0.0, header_end - TAIL_SECONDS), 0.0]
     for begin in begins:
         stream_ends = _read_stream_ends(container, starts_at, begin)
         stream_end = stream_ends.get(stream.index, _StreamEnd(0.0, 0.0))
@@ -73,7 +73,7 @@ def extent_of(container: InputContainer, stream: Stream) -> Extent:
             if has_own
             else max((last.end for last in stream_ends.values()), default=0.0)
         )
-        extent = Extent(promised, readable_end, stream_end.last_at)
+        extent = Extent(header_end, readable_end, stream_end.last_at)
         # Sound may end early. The last picture is held, so its time must be known.
         if extent.is_whole and (stream.index in stream_ends or stream.type != "video"):
             break

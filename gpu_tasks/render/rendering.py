@@ -179,9 +179,9 @@ class Rendering:
         for track in self.timeline.tracks:
             for clip in track.clips:
                 info = self.infos[clip.source]
-                audible = list(self.timeline.heard(track, clip))
+                audible_spans = list(self.timeline.heard(track, clip))
                 shows = track.shows and has_pictures
-                if info is not None and info.lacks(clip, shows=shows, heard=audible):
+                if info is not None and info.lacks(clip, shows=shows, heard=audible_spans):
                     raise torn(self.timeline.sources[clip.source].name)
 
     def _render_missing(self) -> Path | None:
@@ -255,7 +255,7 @@ class Rendering:
         """Return INPUT_INVALID with the names of undecodable sources; MODEL_ERROR if all decode."""
         is_shown = segment.name in self.picture_names
         inputs = (pictures if is_shown else sound).inputs(segment, self.infos, self.output)
-        undecodable = {
+        undecodable_names = {
             self.timeline.sources[index].name
             for index, arguments in inputs
             if not _can_decode(arguments)
@@ -265,8 +265,8 @@ class Rendering:
         logger.error(
             "a segment could not be made: %s", message.replace(str(self.workspace.root), "")
         )
-        if undecodable:
-            return unreadable(", ".join(sorted(undecodable)))
+        if undecodable_names:
+            return unreadable(", ".join(sorted(undecodable_names)))
         return EngineError(ErrorCode.MODEL_ERROR)
 
     def _segment_path(self, segment: RenderSegment) -> Path:
@@ -305,8 +305,8 @@ class Rendering:
 
 def segments_at_once(segments: int, cores: int, output: Output) -> int:
     """Return as many segments as keep the cores busy and fit into memory."""
-    fitting = PIXELS_AT_ONCE // (output.width * output.height)
-    return max(1, min(segments, max(LEAST_AT_ONCE, cores // THREADS), fitting))
+    max_segments = PIXELS_AT_ONCE // (output.width * output.height)
+    return max(1, min(segments, max(LEAST_AT_ONCE, cores // THREADS), max_segments))
 
 
 def moving(progress: Progress, still_seconds: float) -> Progress:

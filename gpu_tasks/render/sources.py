@@ -1,6 +1,6 @@
 """Read the properties of a source that rendering depends on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -91,7 +91,11 @@ def probe(path: Path, name: str) -> SourceInfo:
             pictures = _probe_pictures(container, is_still=bool(formats & STILL))
             stream_indices = [sound.index] if sound else []
             stream_indices += [pictures.stream] if pictures else []
-            extents = _read_extents(container, stream_indices) if formats & SEEKABLE else {}
+            extents = {
+                index: extent_of(container, container.streams[index])
+                for index in stream_indices
+                if formats & SEEKABLE
+            }
             if pictures and pictures.stream in extents:
                 pictures = replace(pictures, last_at=extents[pictures.stream].last_at)
             return SourceInfo(
@@ -109,10 +113,6 @@ def probe(path: Path, name: str) -> SourceInfo:
         raise
     except (av.error.FFmpegError, ValueError) as exc:
         raise unreadable(name) from exc
-
-
-def _read_extents(container: InputContainer, streams: Iterable[int]) -> dict[int, Extent]:
-    return {index: extent_of(container, container.streams[index]) for index in streams}
 
 
 def unreadable(name: str) -> EngineError:

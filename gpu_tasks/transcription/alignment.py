@@ -52,8 +52,8 @@ def _path_costs(costs: Matrix) -> NDArray[np.float32]:
         first, last = max(1, diagonal - width), min(height, diagonal - 1)
         rows, rows_above = slice(first, last + 1), slice(first - 1, last)
         both, up = sums[diagonal - 2, rows_above], sums[diagonal - 1, rows_above]
-        cheaper = np.where(both == up, np.inf, np.minimum(both, up))
+        previous_costs = np.where(both == up, np.inf, np.minimum(both, up))
         sums[diagonal, rows] = (
-            np.minimum(cheaper, sums[diagonal - 1, rows]) + diagonals[diagonal, rows]
+            np.minimum(previous_costs, sums[diagonal - 1, rows]) + diagonals[diagonal, rows]
         )
     return sums

@@ -28,29 +28,29 @@ class Chunk:
 
 def chunks(utterances: Iterable[Utterance]) -> Iterator[Chunk]:
     """Yield all utterances in order of time, as many in a chunk as fit."""
-    waiting: list[Utterance] = []
+    pending: list[Utterance] = []
     for utterance in utterances:
-        if waiting and not _fits(waiting, utterance):
-            yield _join_utterances(waiting)
-            waiting = []
-        waiting.append(utterance)
-    if waiting:
-        yield _join_utterances(waiting)
+        if pending and not _fits(pending, utterance):
+            yield _join_utterances(pending)
+            pending = []
+        pending.append(utterance)
+    if pending:
+        yield _join_utterances(pending)
 
 
-def _fits(waiting: list[Utterance], utterance: Utterance) -> bool:
-    pause = utterance.start - _end_of(waiting[-1])
-    return pause <= MAX_PAUSE_SAMPLES and _end_of(utterance) - waiting[0].start <= CHUNK_SAMPLES
+def _fits(pending: list[Utterance], utterance: Utterance) -> bool:
+    pause = utterance.start - _end_of(pending[-1])
+    return pause <= MAX_PAUSE_SAMPLES and _end_of(utterance) - pending[0].start <= CHUNK_SAMPLES
 
 
 def _end_of(utterance: Utterance) -> int:
     return utterance.start + utterance.samples.size
 
 
-def _join_utterances(waiting: list[Utterance]) -> Chunk:
-    start = waiting[0].start
-    spans = tuple((utterance.start - start, _end_of(utterance) - start) for utterance in waiting)
+def _join_utterances(pending: list[Utterance]) -> Chunk:
+    start = pending[0].start
+    spans = tuple((utterance.start - start, _end_of(utterance) - start) for utterance in pending)
     samples = np.zeros(spans[-1][1], np.int16)
-    for utterance, (begins, ends) in zip(waiting, spans, strict=True):
+    for utterance, (begins, ends) in zip(pending, spans, strict=True):
         samples[begins:ends] = utterance.samples
-    return Chunk(start, samples, spans, waiting[-1].share)
+    return Chunk(start, samples, spans, pending[-1].share)

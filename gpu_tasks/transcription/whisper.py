@@ -112,7 +112,7 @@ class Whisper:
         self, chunks: Sequence[Chunk], language: str, tick: Callable[[], None]
     ) -> list[Reading]:
         """Return the first reading of each chunk that is not doubtful, or else the last."""
-        encoded = self._encode_chunks(chunks)
+        encoder_states = self._encode_chunks(chunks)
         readings: dict[int, Reading] = {}
         for temperature in TEMPERATURES:
             pending = [
@@ -122,12 +122,12 @@ class Whisper:
             ]
             if not pending:
                 break
-            tokens = self._generate_tokens(encoded[pending], language, temperature, tick)
+            tokens = self._generate_tokens(encoder_states[pending], language, temperature, tick)
             for index, row in zip(pending, tokens, strict=True):
                 tick()
                 positions = -(-chunks[index].samples.size // SAMPLES_PER_POSITION)
                 readings[index] = self._read_back(
-                    encoded[index : index + 1], language, row, positions
+                    encoder_states[index : index + 1], language, row, positions
                 )
         return [readings[index] for index in range(len(chunks))]
 
@@ -140,11 +140,11 @@ class Whisper:
         return self._model.get_encoder()(features.to(self._device, self._dtype)).last_hidden_state
 
     def _generate_tokens(
-        self, encoded: Any, language: str, temperature: float, tick: Callable[[], None]
+        self, encoder_states: Any, language: str, temperature: float, tick: Callable[[], None]
     ) -> list[list[int]]:
         """Return the tokens of each row's text, without special tokens."""
         rows = self._model.generate(
-            encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
+            encoder_outputs=BaseModelOutput(last_hidden_state=encoder_states),
             language=language,
             task="transcribe",
             return_timestamps=False,
@@ -156,7 +156,9 @@ class Whisper:
         end = self._tokenizer.eos_token_id  # all tokens from it on are special
         return [[token for token in row if token < end] for row in rows.tolist()]
 
-    def _read_back(self, encoded: Any, language: str, tokens: list[int], positions: int) -> Reading:
+    def _read_back(
+        self, encoder_states: Any, language: str, tokens: list[int], positions: int
+    ) -> Reading:
         """Read a known text in one pass, for its times and likelihoods."""
         prompt = self._prompt_tokens(language)
         row = torch.tensor([[*prompt, *tokens]], device=self._device)
@@ -164,7 +166,7 @@ class Whisper:
         self._model.set_attn_implementation("eager")
         try:
             output = self._model(
-                encoder_outputs=BaseModelOutput(last_hidden_state=encoded),
+                encoder_outputs=BaseModelOutput(last_hidden_state=encoder_states),
                 decoder_input_ids=row,
                 output_attentions=True,
                 use_cache=False,

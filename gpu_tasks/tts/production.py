@@ -134,6 +134,6 @@ def _build_sample(speech: Samples, text: str) -> Sample:
     wave = sound.joined([sound.from_pcm(speech), sound.pause(TAIL_SECONDS)])
     loudness = float(np.sqrt((wave**2).mean()))
     louder = wave * np.float32(max(1.0, SPEECH_RMS / max(loudness, 1e-6)))
-    ended = text if text.endswith((".", "!", "?", "。", "！", "？")) else f"{text}."
-    reference = Reference(frames=wave.size // planning.HOP, text=ended)
+    full_text = text if text.endswith((".", "!", "?", "。", "！", "？")) else f"{text}."
+    reference = Reference(frames=wave.size // planning.HOP, text=full_text)
     return Sample(sound=torch.from_numpy(louder)[None], reference=reference)

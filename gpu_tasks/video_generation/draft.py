@@ -27,4 +27,6 @@ class DraftEngine(Engine):
         )
         numbers = range(writing.frames_wanted(payload))
         frames = (scene.frame(number / FRAME_RATE) for number in numbers)
-        return writing.write(payload, workspace, frames, begun=0.0, understood=scene.understood)
+        return writing.write(
+            payload, workspace, frames, share_before=0.0, understood=scene.understood
+        )

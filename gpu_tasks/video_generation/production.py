@@ -69,7 +69,7 @@ class ProductionEngine(Engine):
         workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
         frames = self._generate_frames(prompt, payload, workspace)
-        return writing.write(payload, workspace, frames, begun=DENOISED_SHARE, understood=[])
+        return writing.write(payload, workspace, frames, share_before=DENOISED_SHARE, understood=[])
 
     def _generate_frames(
         self, prompt: str, payload: VideoGenerationPayload, workspace: Workspace

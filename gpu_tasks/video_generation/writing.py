@@ -23,10 +23,13 @@ def write(
     workspace: Workspace,
     frames: Iterable[Frame],
     *,
-    begun: float,
+    share_before: float,
     understood: list[str],
 ) -> VideoGenerationResult:
-    """Write as many frames as the film has; ``begun`` is the share of the work done before."""
+    """Write as many frames as the film has.
+
+    ``share_before`` is the share of the work done before.
+    """
     size = payload.resolution
     count = frames_wanted(payload)
     with FilmWriter(
@@ -35,7 +38,7 @@ def write(
         height=size.height,
         frame_rate=Fraction(FRAME_RATE),
     ) as film:
-        film.write_all(islice(frames, count), count, workspace.progress_within(begun, 1.0))
+        film.write_all(islice(frames, count), count, workspace.progress_within(share_before, 1.0))
     return VideoGenerationResult(
         duration_ms=payload.duration_sec * 1000,
         width=size.width,

@@ -71,17 +71,17 @@ def understand(text: str) -> Question:
     Search words are the quoted ones; else those that are neither common nor name a topic.
     """
     question = text.lower()
-    quoted = " ".join(double or single for double, single in _QUOTED.findall(question))
-    unmatched = _QUOTED.sub(" ", question)
+    quoted_text = " ".join(double or single for double, single in _QUOTED.findall(question))
+    remaining_text = _QUOTED.sub(" ", question)
     topics = []
     for topic, (pattern, _) in RULES.items():
-        unmatched, count = re.subn(rf"\b(?:{pattern})\b", " ", unmatched)
+        remaining_text, count = re.subn(rf"\b(?:{pattern})\b", " ", remaining_text)
         if count:
             topics.append(topic)
     keywords = [
-        word for word in _WORD.findall(unmatched) if re.split("['’]", word)[0] not in _COMMON
+        word for word in _WORD.findall(remaining_text) if re.split("['’]", word)[0] not in _COMMON
     ]
-    search_words = _WORD.findall(quoted) or keywords if topics else ()
+    search_words = _WORD.findall(quoted_text) or keywords if topics else ()
     return Question(tuple(topics), tuple(dict.fromkeys(search_words)))
 
 

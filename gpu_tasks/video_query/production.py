@@ -123,8 +123,8 @@ class ProductionEngine(Engine):
         pictures = self._pictures(images=[still.frame for still in samples], return_tensors="pt")
         merge_area = self._pictures.merge_size**2
         parts = [int(grid.prod()) // merge_area for grid in pictures["image_grid_thw"]]
-        [used] = self._count_tokens([prompt(samples, parts, seconds, "", question)])
-        lines = transcript(segments, MAX_PROMPT_TOKENS - used, self._count_tokens)
+        [used_tokens] = self._count_tokens([prompt(samples, parts, seconds, "", question)])
+        lines = transcript(segments, MAX_PROMPT_TOKENS - used_tokens, self._count_tokens)
         tokens = self._tokenizer(
             prompt(samples, parts, seconds, lines, question), return_tensors="pt"
         )

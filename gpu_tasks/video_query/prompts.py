@@ -65,12 +65,12 @@ def _select_lines(lines: Sequence[str], costs: Sequence[int], limit: int) -> lis
     A line is selected if the tokens used before it exceed its proportional share by at most half
     its own.
     """
-    selected, used, total = [], 0, sum(costs)
+    selected_lines, used_tokens, total = [], 0, sum(costs)
     for line, cost, offset in zip(lines, costs, accumulate(costs, initial=0), strict=False):
-        if used <= limit * offset / total + cost / 2 and used + cost <= limit:
-            selected.append(line)
-            used += cost
-    return selected
+        if used_tokens <= limit * offset / total + cost / 2 and used_tokens + cost <= limit:
+            selected_lines.append(line)
+            used_tokens += cost
+    return selected_lines
 
 
 def _format_time(seconds: float) -> str:

@@ -61,8 +61,8 @@ def box_of(width: Fraction, height: Fraction, canvas: tuple[int, int]) -> Box:
     scale = min(canvas[0] / width, canvas[1] / height)
     # A picture that misses the canvas by less than two pixels fills it.
     box_width, box_height = (
-        side if abs(side - scaled) < 2 else max(2, int(scaled) // 2 * 2)
-        for side, scaled in ((canvas[0], width * scale), (canvas[1], height * scale))
+        side if abs(side - scaled_side) < 2 else max(2, int(scaled_side) // 2 * 2)
+        for side, scaled_side in ((canvas[0], width * scale), (canvas[1], height * scale))
     )
     return (
         (canvas[0] - box_width) // 4 * 2,
@@ -163,11 +163,11 @@ def _to_frames(clip: Clip, rate: Fraction) -> FrameClip:
 
 
 def _continues(before: Clip, after: Clip) -> bool:
-    played_ms = Fraction((before.end_ms - before.start_ms) * before.speed_permille, 1000)
+    source_ms = Fraction((before.end_ms - before.start_ms) * before.speed_permille, 1000)
     return (
         (before.source, before.speed_permille) == (after.source, after.speed_permille)
         and 0 <= after.start_ms - before.end_ms <= JOINT_MS
-        and abs(before.in_ms + played_ms - after.in_ms)
+        and abs(before.in_ms + source_ms - after.in_ms)
         <= JOINT_MS * max(Fraction(1), _speed_of(before))
     )
 

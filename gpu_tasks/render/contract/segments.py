@@ -229,7 +229,7 @@ def _drop_edges_in_sped_clips(
     edges: Mapping[int, bool], tracks: list[list[FrameClip]]
 ) -> dict[int, bool]:
     """Drop the edges inside clips of another speed, whose sound depends on where it began."""
-    spans = sorted((c.first, c.end) for clips in tracks for c in clips if c.speed != 1)
+    spans = sorted((clip.first, clip.end) for clips in tracks for clip in clips if clip.speed != 1)
     starts = [first for first, _ in spans]
     reach = [0]
     for _, end in spans:
@@ -256,16 +256,16 @@ def _choose_cuts(
     cuts = [0]
     while (begin := cuts[-1]) < frames:
         # The first clip beyond the limit begins a new segment.
-        playing = bisect_right(starts, begin) - bisect_right(ends, begin)
-        too_many = bisect_right(starts, begin) + max(1, bounds.most_pieces - playing)
-        limit = min(begin + max_frames, frames, *starts[too_many : too_many + 1])
+        playing_count = bisect_right(starts, begin) - bisect_right(ends, begin)
+        overflow_index = bisect_right(starts, begin) + max(1, bounds.most_pieces - playing_count)
+        limit = min(begin + max_frames, frames, *starts[overflow_index : overflow_index + 1])
         candidates = positions[bisect_right(positions, begin) : bisect_right(positions, limit)]
         late_candidates = [frame for frame in candidates if frame >= begin + min_frames]
         cut = next((frame for frame in late_candidates if edges[frame]), None)
         if cut is None:
             cut = (
                 limit
-                if limit in (frames, *starts[too_many:][:1])
+                if limit in (frames, *starts[overflow_index:][:1])
                 else max(late_candidates, default=limit)
             )
         cuts.append(cut)
