@@ -128,7 +128,7 @@ class TestRepeated:
             path = f"/projects/{user.pk}/edl/import?format={query}"
             request = rf.post(path, "{}", content_type="application/json", headers={HEADER: "k"})
             force_authenticate(request, user=user)
-            return idempotency._key_of(APIView().initialize_request(request)).request_hash
+            return idempotency._parse_key(APIView().initialize_request(request)).request_hash
 
         assert hash_of("otio") == hash_of("otio") != hash_of("fcpxml")
 
