@@ -69,14 +69,14 @@ def test_stores_are_asked_once_a_second_however_many_ask(anyone, stores, monkeyp
         assert all(pool.map(ask, range(8)))
     assert [anyone.get("/health/ready").status_code for _ in range(20)] == [200] * 20
     assert len(checks) == 1
-    stores._until = 0.0
+    stores._fresh_until = 0.0
     anyone.get("/health/ready")
     assert len(checks) == 2
 
 
 def test_who_asks_while_another_checks_is_told_what_was_found(anyone, stores):
     found = stores.check()
-    with stores._checking:
+    with stores._lock:
         assert stores.check() == found
 
 
