@@ -43,7 +43,7 @@ EMPTY = "-"
 MAX_JSON_CHARS = 50_000
 """How much a page shows of one JSON value. Transcripts of long recordings are megabytes."""
 MAX_REASON_CHARS = 500
-MOST_COUNTED = 10_000
+MAX_COUNTED = 10_000
 """The most rows of a list. Longer lists can be narrowed, but not sorted by columns."""
 MAX_SELECTED = 200
 """The most objects of one action. Their ids travel through the confirming page."""
@@ -164,7 +164,7 @@ class RecentFilter(admin.DateFieldListFilter):
 
 
 def _count_up_to_limit(rows: QuerySet[Any]) -> int:
-    return int(rows.order_by().values("pk")[: MOST_COUNTED + 1].count())
+    return int(rows.order_by().values("pk")[: MAX_COUNTED + 1].count())
 
 
 class BoundedPaginator(Paginator):
@@ -174,8 +174,8 @@ class BoundedPaginator(Paginator):
     def count(self) -> int:
         rows = self.object_list
         number = _count_up_to_limit(rows) if isinstance(rows, QuerySet) else len(rows)
-        self.has_more = number > MOST_COUNTED
-        return min(number, MOST_COUNTED)
+        self.has_more = number > MAX_COUNTED
+        return min(number, MAX_COUNTED)
 
 
 def search_error(term: str) -> str | None:
@@ -195,11 +195,11 @@ class StaffChangeList(ChangeList):
         if error := search_error(self.query):
             messages.error(request, error)
         if getattr(self.paginator, "has_more", False):
-            self.title = f"{self.title} (the first of more than {MOST_COUNTED:,})"
+            self.title = f"{self.title} (the first of more than {MAX_COUNTED:,})"
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Return the requested order, unless the list is too long to be sorted."""
-        if ORDER_VAR in self.params and _count_up_to_limit(queryset) > MOST_COUNTED:
+        if ORDER_VAR in self.params and _count_up_to_limit(queryset) > MAX_COUNTED:
             del self.params[ORDER_VAR]
         return super().get_ordering(request, queryset)
 

@@ -15,7 +15,7 @@ BROKER_OUTAGES: tuple[type[Exception], ...] = (BrokerError, AMQPError, redis.Red
 """Errors that a broker raises while it is away."""
 TIMEOUT_SECONDS = 2.0
 """The time limit of each answer of Redis. For RabbitMQ see ``celeryconfig.py``."""
-AN_EXCHANGE = "amq.direct"  # Every RabbitMQ has this exchange.
+BUILT_IN_EXCHANGE = "amq.direct"  # Every RabbitMQ has this exchange.
 
 
 def count_messages(queues: Collection[str]) -> dict[str, int]:
@@ -30,7 +30,7 @@ def ping() -> None:
     """Check that the broker answers. Raise one of ``BROKER_OUTAGES`` if not."""
     if settings.BROKER_IS_AMQP:
         with _open_connection() as connection:
-            connection.default_channel.exchange_declare(AN_EXCHANGE, "direct", passive=True)
+            connection.default_channel.exchange_declare(BUILT_IN_EXCHANGE, "direct", passive=True)
     else:
         _get_client().ping()
 

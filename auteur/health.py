@@ -20,7 +20,7 @@ from media.storage import object_storage
 TIMEOUT_SECONDS = 2.0
 FRESH_SECONDS = 1.0
 """How long the result of a check is repeated."""
-UNANSWERED: tuple[type[Exception], ...] = (*OUTAGES, *BROKER_OUTAGES, OSError)
+OUTAGE_ERRORS: tuple[type[Exception], ...] = (*OUTAGES, *BROKER_OUTAGES, OSError)
 
 
 @require_safe
@@ -85,7 +85,7 @@ def _check_all() -> dict[str, bool]:
 def _has_answer(check: Callable[[], object]) -> bool:
     try:
         check()
-    except UNANSWERED:
+    except OUTAGE_ERRORS:
         return False
     return True
 

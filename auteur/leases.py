@@ -32,7 +32,7 @@ OUTAGE_PAUSE = timedelta(seconds=30)
 # Users alternate: the first row of each user, then the second of each. Rows that workers hold
 # count, so a user with a thousand files delays nobody. Of rows with the same rank, the user served
 # longest ago comes first.
-TAKE = """
+SELECT_DUE = """
 WITH held AS (
     SELECT user_id, count(*) AS number FROM {table}
     WHERE {held} AND {due_at} IS NOT NULL GROUP BY user_id
@@ -96,7 +96,7 @@ class Leases(Generic[Row]):
         if limit <= 0:
             return []
         # PostgreSQL uses a partial index only if the statement has literals.
-        statement = TAKE.format(
+        statement = SELECT_DUE.format(
             table=self.model._meta.db_table,
             waiting=" AND ".join(
                 f"task.{column} IS NULL" if value is None else f"task.{column} = {_literal(value)}"

@@ -14,7 +14,7 @@ from django.db.models import BinaryField, Model, QuerySet
 
 from gpu_tasks.runtime.errors import AuteurError
 
-AT_ONCE = 500
+BATCH_ROWS = 500
 """Rows that are read, blanked or deleted together."""
 
 Row = TypeVar("Row", bound=Model)
@@ -79,7 +79,7 @@ def list_sources() -> tuple[PersonalDataSource, ...]:
     return tuple(_sources)
 
 
-def iterate_pages(rows: QuerySet[Row], size: int = AT_ONCE) -> Iterator[list[Row]]:
+def iterate_pages(rows: QuerySet[Row], size: int = BATCH_ROWS) -> Iterator[list[Row]]:
     """Yield the rows in pages, ordered by key, without an open cursor."""
     rows = rows.order_by("pk")
     page = list(rows[:size])
@@ -103,5 +103,5 @@ def list_rows(rows: QuerySet[Any], *, without: Iterable[str] = ()) -> Iterator[d
 
 def delete_in_batches(rows: QuerySet[Any]) -> Iterator[int]:
     """Delete these rows in batches. Yield the number deleted of each."""
-    while ids := list(rows.order_by().values_list("pk", flat=True)[:AT_ONCE]):
+    while ids := list(rows.order_by().values_list("pk", flat=True)[:BATCH_ROWS]):
         yield rows.model._base_manager.filter(pk__in=ids).delete()[0]

@@ -97,7 +97,7 @@ class DevelopmentSignInView(APIView):
 
     @extend_schema(exclude=True)
     def post(self, request: Request) -> Response:
-        """The token."""
+        """Return the token."""
         if not settings.DEVELOPMENT_SIGN_IN:
             raise NotFoundProblem(Resource.ADDRESS)
         serializer = _SignIn(data=request.data)

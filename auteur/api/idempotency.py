@@ -41,11 +41,11 @@ REPLAYED = "Idempotency-Replayed"
 LIFETIME = timedelta(hours=24)
 """How long a response is repeated. After that the key counts as a new one."""
 MAX_LENGTH = 255
-FORGET_AT_ONCE = 1000
+MAX_DELETED_ROWS = 1000
 """How many rows one statement of `delete_expired_keys` deletes. It is its own transaction."""
 PURPOSE = "idempotency"
 """The purpose under which responses with secrets are encrypted."""
-FORGET_SECONDS = 2.0
+MAX_DELETION_SECONDS = 2.0
 """The time after which `delete_expired_keys` leaves the remaining rows to its next call."""
 
 _CLAIM = """
@@ -63,7 +63,7 @@ _CLAIM = """
     RETURNING id
 )"""
 
-FORGET = """
+DELETE_EXPIRED = """
 DELETE FROM idempotency_keys WHERE id IN (
     SELECT id FROM idempotency_keys WHERE created_at <= now() - %(key_lifetime)s
     ORDER BY created_at LIMIT %(at_once)s FOR UPDATE SKIP LOCKED
@@ -199,19 +199,19 @@ def idempotent(post: View) -> Method:
 
 
 def delete_expired_keys() -> int:
-    """Delete expired keys in batches, for `FORGET_SECONDS` at most. Return how many were deleted.
+    """Delete expired keys in batches, for `MAX_DELETION_SECONDS` at most. Return the number.
 
     Deletion must keep up with the fastest submission, or the table grows without limit.
     """
-    values: dict[str, Any] = {"key_lifetime": LIFETIME, "at_once": FORGET_AT_ONCE}
-    deadline = time.monotonic() + FORGET_SECONDS
+    values: dict[str, Any] = {"key_lifetime": LIFETIME, "at_once": MAX_DELETED_ROWS}
+    deadline = time.monotonic() + MAX_DELETION_SECONDS
     total = 0
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(FORGET, values)
+            cursor.execute(DELETE_EXPIRED, values)
             deleted = cursor.rowcount
         total += deleted
-        if deleted < FORGET_AT_ONCE or time.monotonic() >= deadline:
+        if deleted < MAX_DELETED_ROWS or time.monotonic() >= deadline:
             return total
 
 

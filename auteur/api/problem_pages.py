@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from auteur.api.problems import Problem
 
 MAX_AGE_SECONDS = 3600
-OTHERS = {
+OTHER_CODES = {
     "bad_request": (400, "The request is malformed."),
     "invalid": (
         400,
@@ -48,7 +48,7 @@ class ProblemDescription(NamedTuple):
     code: str
     statuses: list[int]
     meaning: str
-    told: str
+    details: str
     """The default details of the code's classes, for codes whose documents say no more."""
 
 
@@ -66,7 +66,7 @@ def list_problems() -> list[ProblemDescription]:
     kinds_by_code: dict[str, list[type[Problem]]] = defaultdict(list)
     for kind in _list_subclasses(Problem):
         kinds_by_code[str(kind.default_code)].append(kind)
-    return [_describe(code, kinds_by_code[code]) for code in sorted({*kinds_by_code, *OTHERS})]
+    return [_describe(code, kinds_by_code[code]) for code in sorted({*kinds_by_code, *OTHER_CODES})]
 
 
 @cache
@@ -77,8 +77,8 @@ def _render_page() -> str:
 def _describe(code: str, kinds: list[type[Problem]]) -> ProblemDescription:
     kinds = sorted(kinds, key=lambda kind: (kind.__module__, kind.__name__))
     cases = [(kind.status_code, _get_first_paragraph(kind)) for kind in kinds]
-    if code in OTHERS:
-        cases.append(OTHERS[code])
+    if code in OTHER_CODES:
+        cases.append(OTHER_CODES[code])
     meanings = dict.fromkeys(meaning for _, meaning in cases)
     details = dict.fromkeys(
         kind.default_detail for kind in kinds if kind.default_detail != Problem.default_detail

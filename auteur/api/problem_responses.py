@@ -24,7 +24,7 @@ Kind = type[exceptions.APIException]
 Listed = dict[int, set[str]]
 """Codes by status."""
 
-ALWAYS: tuple[tuple[int, str], ...] = (
+COMMON_CODES: tuple[tuple[int, str], ...] = (
     (400, "bad_request"),
     (400, "invalid"),
     (406, "not_acceptable"),
@@ -32,13 +32,13 @@ ALWAYS: tuple[tuple[int, str], ...] = (
 )
 """Codes of every operation: any request can be malformed, have an unknown parameter, accept no
 format that we send, or meet a bug."""
-OF_BODIES: tuple[Kind, ...] = (
+BODY_PROBLEMS: tuple[Kind, ...] = (
     exceptions.ParseError,
     PayloadTooLargeProblem,
     exceptions.UnsupportedMediaType,
 )
 WITH_BODIES = frozenset({"POST", "PUT", "PATCH"})
-OF_HEADERS: Mapping[str, tuple[Kind, ...]] = {
+HEADER_PROBLEMS: Mapping[str, tuple[Kind, ...]] = {
     idempotency.HEADER: idempotency.PROBLEMS,
     preconditions.HEADER: preconditions.PROBLEMS,
 }
@@ -50,7 +50,7 @@ def list_codes(view: Any, method: str, operation: Mapping[str, Any]) -> Listed:
     ``operation`` is the method's OpenAPI description.
     """
     codes: Listed = defaultdict(set)
-    for status, code in ALWAYS:
+    for status, code in COMMON_CODES:
         codes[status].add(code)
     kinds: list[Kind] = [
         UnavailableProblem,
@@ -122,6 +122,6 @@ def _list_operation_problems(method: str, operation: Mapping[str, Any]) -> Itera
     if "path" in locations:
         yield NotFoundProblem
     if method in WITH_BODIES:
-        yield from OF_BODIES
+        yield from BODY_PROBLEMS
     for parameter in operation.get("parameters", ()):
-        yield from OF_HEADERS.get(parameter["name"], ())
+        yield from HEADER_PROBLEMS.get(parameter["name"], ())

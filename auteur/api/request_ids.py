@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponseBase
 from auteur import ids
 
 HEADER = "X-Request-ID"
-GIVEN = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
+CALLER_ID = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
 """The format of ids that callers may set: long enough to be unique, and safe in a log."""
 
 
@@ -26,7 +26,7 @@ class RequestId:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response; bind the id to the logs and events of the request meanwhile."""
         caller_id = request.headers.get(HEADER, "")
-        request_id = caller_id if GIVEN.fullmatch(caller_id) else _create_id()
+        request_id = caller_id if CALLER_ID.fullmatch(caller_id) else _create_id()
         with ids.bind_ids(request=request_id):
             response = self.get_response(request)
         response[HEADER] = request_id

@@ -33,7 +33,7 @@ SHARE = 0.5
 """This share of what remained at the last synchronisation is spent before the next."""
 MAX_WINDOWS = 20_000
 """Most windows of one process. The least recently used are dropped and read anew from Redis."""
-AT_ONCE = 500
+MAX_SCRIPT_WINDOWS = 500
 """Windows that one script synchronises. Redis does nothing else meanwhile."""
 _SETTLE = """
 local totals = {}
@@ -138,9 +138,9 @@ class Windows:
         self._thread: threading.Thread | None = None
         self._away_until = 0.0
 
-    def hit(self, who: str, *, amount: int, seconds: int, cost: int = 1) -> Standing:
+    def hit(self, client: str, *, amount: int, seconds: int, cost: int = 1) -> Standing:
         """Count a cost, unless ``who`` would spend more than ``amount`` within ``seconds``."""
-        window = self._get_window(who, amount, seconds, cost)
+        window = self._get_window(client, amount, seconds, cost)
         with self._lock:
             now = time.monotonic()
             allowed = window.spent(now) + cost <= amount
@@ -148,9 +148,9 @@ class Windows:
                 self._add(window, cost)
             return window.standing(now, allowed=allowed)
 
-    def look(self, who: str, *, amount: int, seconds: int) -> Standing:
+    def look(self, client: str, *, amount: int, seconds: int) -> Standing:
         """Return the standing of ``who``, without counting anything."""
-        window = self._get_window(who, amount, seconds, 1)
+        window = self._get_window(client, amount, seconds, 1)
         with self._lock:
             now = time.monotonic()
             return window.standing(now, allowed=window.spent(now) < amount)
@@ -159,12 +159,15 @@ class Windows:
         """Synchronise all windows with new counts. Return False if Redis is away."""
         with self._lock:
             due = list(self._unsettled.values())
-        parts = (due[first : first + AT_ONCE] for first in range(0, len(due), AT_ONCE))
+        parts = (
+            due[first : first + MAX_SCRIPT_WINDOWS]
+            for first in range(0, len(due), MAX_SCRIPT_WINDOWS)
+        )
         return all(self._settle(part) for part in parts)
 
-    def _get_window(self, who: str, amount: int, seconds: int, cost: int) -> _Window:
+    def _get_window(self, client: str, amount: int, seconds: int, cost: int) -> _Window:
         """Return the window, synchronised first if counting ``cost`` requires it."""
-        key = f"{who}:{amount}:{seconds}"
+        key = f"{client}:{amount}:{seconds}"
         with self._lock:
             window = self._windows.get(key)
             if window is None:

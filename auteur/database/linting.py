@@ -24,7 +24,7 @@ BASELINE = {
     "media": "0010",
     "projects": "0002",
 }
-TRIED_IN = "auteur_migrations_tried"
+TRIAL_SCHEMA = "auteur_migrations_tried"
 """The schema of the trial run."""
 FILES = """
     SELECT relname, oid, pg_relation_filenode(oid) FROM pg_class
@@ -83,13 +83,13 @@ def _build_sql(loader: MigrationLoader, migration: Migration) -> str:
 def empty_schema(alias: str) -> Iterator[None]:
     """Run the block in an empty schema, which is dropped at the end."""
     connection = connections[alias]
-    drop = f"DROP SCHEMA IF EXISTS {TRIED_IN} CASCADE"
+    drop = f"DROP SCHEMA IF EXISTS {TRIAL_SCHEMA} CASCADE"
     with connection.cursor() as cursor:
         cursor.execute("SHOW search_path")
         (search_path,) = cursor.fetchone()
         cursor.execute(drop)
-        cursor.execute(f"CREATE SCHEMA {TRIED_IN}")
-        cursor.execute(f"SET search_path TO {TRIED_IN}")
+        cursor.execute(f"CREATE SCHEMA {TRIAL_SCHEMA}")
+        cursor.execute(f"SET search_path TO {TRIAL_SCHEMA}")
     try:
         yield
     finally:

@@ -29,7 +29,7 @@ FIRST_BACKOFF_SECONDS = 1.0
 LAST_BACKOFF_SECONDS = 30.0
 CONCURRENT = re.compile(r"\s*(CREATE (UNIQUE )?|DROP )INDEX CONCURRENTLY\b")
 ADVISORY_LOCK = 0x41757465  # "Aute"
-HALF_MADE_INDEXES = """
+INVALID_INDEXES = """
     SELECT indexrelid::regclass::text FROM pg_index
     JOIN pg_class AS tables ON tables.oid = indrelid
     WHERE NOT indisvalid AND relname = ANY(%s) AND relnamespace = current_schema()::regnamespace
@@ -119,7 +119,7 @@ def drop_half_made_indexes(alias: str) -> None:
     """
     tables = connections[alias].introspection.django_table_names(only_existing=True)
     with connections[alias].cursor() as cursor:
-        cursor.execute(HALF_MADE_INDEXES, [tables])
+        cursor.execute(INVALID_INDEXES, [tables])
         for (name,) in cursor.fetchall():
             cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
 

@@ -113,16 +113,16 @@ def _revoke_access(alias: str, tables: Sequence[str]) -> None:
     )
     enable = sql.SQL("ALTER TABLE {} ENABLE ROW LEVEL SECURITY")
     revoke = sql.SQL("REVOKE ALL ON {} FROM {}")
-    everyone = sql.SQL(", ").join([sql.SQL("PUBLIC"), *map(sql.Identifier, existing)])
+    grantees = sql.SQL(", ").join([sql.SQL("PUBLIC"), *map(sql.Identifier, existing)])
     readable = _list_tables_with_policy(alias, tables, READ_POLICY)
     _execute_all(
         alias,
         [
             *(enable.format(sql.Identifier(table)) for table in open_tables),
-            revoke.format(_join_identifiers(tables), everyone),
+            revoke.format(_join_identifiers(tables), grantees),
             *_build_grants("SELECT", readable, [role for role in READERS if role in existing]),
             *(
-                sql.SQL("REVOKE ALL ON FUNCTION {} FROM {}").format(function, everyone)
+                sql.SQL("REVOKE ALL ON FUNCTION {} FROM {}").format(function, grantees)
                 for function in _list_functions(alias)
             ),
         ],

@@ -29,7 +29,7 @@ TOUR_CREDITS = 200
 """Granted at the start, so that no feature of a tour waits for a grant."""
 SAMPLES = Path(__file__).parent / "samples"
 SPOKEN = SAMPLES / "interview.txt"
-LEAST_RIGHT = 0.8  # The share of words; PocketSphinx recognizes more of our clear voices.
+MIN_MATCHING = 0.8  # The share of words; PocketSphinx recognizes more of our clear voices.
 RECORDING = SAMPLES / "interview.mp4"
 UNDECODABLE = SAMPLES / "broken.mp4"
 READY_LINE = "The stack is ready."
@@ -199,7 +199,7 @@ class Demo:
         matches = SequenceMatcher(None, spoken, recognized, autojunk=False).get_matching_blocks()
         matching = sum(match.size for match in matches)
         self._screen.check(
-            matching >= LEAST_RIGHT * len(spoken), f"{matching} of {len(spoken)} words as spoken"
+            matching >= MIN_MATCHING * len(spoken), f"{matching} of {len(spoken)} words as spoken"
         )
 
     def _check_completion(self, job: Json) -> bool:

@@ -17,7 +17,7 @@ from auteur.devstack.tour import Tour
 FOLDER = BASE_DIR / "docs" / "examples" / "features"
 PUBLIC = "https://storage.example.com"
 """The origin that replaces this machine's address in recorded URLs."""
-SAID = 3
+MAX_ITEMS = 3
 """How many items of an output's list are recorded. The page states this."""
 SIGNED = re.compile(r"https?://[^/]+/\S+")
 
@@ -47,7 +47,7 @@ def _shorten(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _shorten(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_shorten(inner) for inner in value[:SAID]]
+        return [_shorten(inner) for inner in value[:MAX_ITEMS]]
     if isinstance(value, str) and SIGNED.fullmatch(value):
         return PUBLIC + urlsplit(value).path
     return value

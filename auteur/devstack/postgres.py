@@ -31,7 +31,7 @@ PRIVATE = ("log_min_error_statement=panic", "log_error_verbosity=terse")
 # These options are like those in docker-compose.yml, whose image has lz4 and whose container has
 # less memory. Full-page images are most of the write-ahead log, and fewer when checkpoints are
 # farther apart. Autovacuum visits queues soon (decision 46).
-KEPT = (
+DURABLE = (
     "shared_buffers=256MB",
     "wal_compression=pglz",
     "max_wal_size=4GB",
@@ -62,7 +62,7 @@ def process(*, data: Path, port: int, password: str, throwaway: bool = False) ->
         _create_cluster(binaries, data, password, account)
     _allow_traversal(data, account)
     _clear_stale_lock(data)
-    options = [f"max_connections={MAX_CONNECTIONS}", *(THROWAWAY if throwaway else KEPT)]
+    options = [f"max_connections={MAX_CONNECTIONS}", *(THROWAWAY if throwaway else DURABLE)]
     return Process(
         name="postgres",
         command=(

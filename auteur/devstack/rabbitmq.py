@@ -72,7 +72,8 @@ def processes(data: Path, port: int, password: str) -> list[Process]:
         "HOME": str(data),  # of the cookie
         "ERL_EPMD_PORT": str(mapper),
         "ERL_EPMD_ADDRESS": HOST,
-        "RABBITMQ_ALLOW_INPUT": "1",  # This avoids a shell in between; `-noinput` undoes the rest.
+        # This avoids a shell in between. `-noinput` in ERLANG_OPTIONS disables input again.
+        "RABBITMQ_ALLOW_INPUT": "1",
         "RABBITMQ_CONF_ENV_FILE": os.devnull,
         "RABBITMQ_CONFIG_FILE": str(data / "rabbitmq.conf"),
         "RABBITMQ_DIST_PORT": str(distribution),

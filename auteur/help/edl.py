@@ -18,7 +18,7 @@ INTRO = """# Operations of the EDL
 
 What `PATCH /projects/:id/edl` takes in `operations`, one or many, made in order, all or none: see
 [editing](editing.md). The examples are made on this timeline of two clips, whose film says
-*{said}*; each begins anew, and what comes of it is what the code makes.
+*{transcript}*; each begins anew, and what comes of it is what the code makes.
 
 """
 
@@ -32,8 +32,8 @@ class NoExampleError(AuteurError):
 def page() -> str:
     """Return the page of all operations, in the order of their declarations."""
     before = start()
-    said = " … ".join(segment["text"] for segment in before.segments)
-    parts = [INTRO.format(said=said), _build_clip_table(before)]
+    transcript = " … ".join(segment["text"] for segment in before.segments)
+    parts = [INTRO.format(transcript=transcript), _build_clip_table(before)]
     parts += [_describe_operation(name, kind) for name, kind in Operation.named.items()]
     return "".join(parts)
 

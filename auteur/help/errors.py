@@ -39,8 +39,8 @@ def page() -> str:
     for problem in list_problems():
         statuses = ", ".join(map(str, problem.statuses))
         parts.append(f"### {problem.code}\n\n**{statuses}** {problem.meaning}\n\n")
-        if problem.told:
-            parts.append(f"> {problem.told}\n\n")
+        if problem.details:
+            parts.append(f"> {problem.details}\n\n")
     parts.append(OF_JOBS)
     rows = [
         (

@@ -27,7 +27,7 @@ BOUNDS = {
     "min_length": "{} characters or more",
     "max_length": "up to {} characters",
 }
-STARTED = (1, 2, 5)
+EXAMPLE_UNITS = (1, 2, 5)
 """The numbers of tariff units for which the price table has rows."""
 UNITS = {"sec": "s", "count": ""}
 
@@ -199,7 +199,14 @@ def _build_price(feature: Feature, recorded: Json) -> str:
     if not feature.measured:
         return "It is free.\n\n"
     unit, per = feature.unit
-    amounts = sorted({per * STARTED[0], per * STARTED[0] + 1, per * STARTED[1], per * STARTED[2]})
+    amounts = sorted(
+        {
+            per * EXAMPLE_UNITS[0],
+            per * EXAMPLE_UNITS[0] + 1,
+            per * EXAMPLE_UNITS[1],
+            per * EXAMPLE_UNITS[2],
+        }
+    )
     rows = [(_format_amount(unit, amount), price_of(feature, amount)) for amount in amounts]
     job = recorded["job"]
     return (

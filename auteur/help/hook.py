@@ -9,7 +9,7 @@ from mkdocs.structure.pages import Page
 
 from auteur.help import decisions, edl, errors, features, links, operations, policy
 
-TAKEN_IN = {
+OUTSIDE_PAGES = {
     "project/readme.md": "README.md",
     "project/contributing.md": "CONTRIBUTING.md",
     "project/changelog.md": "CHANGELOG.md",
@@ -46,7 +46,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         **features.pages(),
         **{
             site_path: links.ROOT.joinpath(source).read_text()
-            for site_path, source in TAKEN_IN.items()
+            for site_path, source in OUTSIDE_PAGES.items()
         },
         "decisions/index.md": decisions.index(),
         "edl-operations.md": edl.page(),
@@ -60,12 +60,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Set the page's search weight, and rewrite its links. A broken link ends the build."""
-    source = TAKEN_IN.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    source = OUTSIDE_PAGES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     for prefix, boost in SEARCH_BOOSTS.items():
         if page.file.src_uri.startswith(prefix):
             page.meta["search"] = {"boost": boost}
     try:
-        return links.of_site(markdown, source, page.file.src_uri, TAKEN_IN)
+        return links.of_site(markdown, source, page.file.src_uri, OUTSIDE_PAGES)
     except links.BrokenLinkError as exc:
         raise PluginError(f"{source}: {exc}") from exc
 

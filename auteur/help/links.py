@@ -23,14 +23,14 @@ class BrokenLinkError(AuteurError):
     """A link to a page or file that does not exist."""
 
 
-def of_site(markdown: str, source: str, place: str, taken_in: Mapping[str, str]) -> str:
+def of_site(markdown: str, source: str, page_path: str, outside_pages: Mapping[str, str]) -> str:
     """Return the Markdown of a page with its links and pictures rewritten for the site.
 
-    ``source`` is the path of the page in the repository, ``place`` its path on the site.
-    ``taken_in`` maps paths on the site to those of pages outside of `docs/`. Raise
+    ``source`` is the path of the page in the repository, ``page_path`` its path on the site.
+    ``outside_pages`` maps paths on the site to those of pages outside of `docs/`. Raise
     ``BrokenLinkError``.
     """
-    site_paths = {path: site_path for site_path, path in taken_in.items()}
+    site_paths = {path: site_path for site_path, path in outside_pages.items()}
 
     def rewrite(link: re.Match[str]) -> str:
         text, url = link["text"], urlsplit(link["to"])
@@ -45,7 +45,7 @@ def of_site(markdown: str, source: str, place: str, taken_in: Mapping[str, str])
                 raise BrokenLinkError(f"The picture {link['to']} is not in docs/")
             return text
         site_path = site_paths.get(target, target.removeprefix(DOCS))
-        path = os.path.relpath(site_path, Path(place).parent)
+        path = os.path.relpath(site_path, Path(page_path).parent)
         anchor = f"#{url.fragment}" if url.fragment else ""
         return f"{link['image']}[{text}]({path}{anchor})"
 

@@ -207,11 +207,11 @@ class Hub:
 
     async def _restart_at(self, end: int) -> None:
         """Follow a log that was set back from its end on, and reset all subscriptions."""
-        seen, self._position = self._position or 0, end
+        position, self._position = self._position or 0, end
         self._ended.clear()
         for subscription in self._list_subscriptions():
             subscription.reset()
-        await self._threads.call(epochs.report_log_behind, reader="live", seen=seen, end=end)
+        await self._threads.call(epochs.report_log_behind, reader="live", seen=position, end=end)
 
     async def _listen_to_redis(self) -> None:
         while True:

@@ -50,7 +50,7 @@ class EventsOpening(APIView):
     costs: ClassVar = {"GET": Cost.REQUEST}
 
     def get(self, request: Request) -> Response:
-        """Where the log stands."""
+        """Return the state of the log."""
         after = _parse_after(request)
         head = log.get_head(user_id(request))
         if after is None:
@@ -67,7 +67,7 @@ class JobOpening(APIView):
     costs: ClassVar = {"GET": Cost.REQUEST}
 
     def get(self, request: Request, job_id: UUID) -> Response:
-        """Where the log stands; 204 where the client knows the job's end."""
+        """Return the state of the log, or 204 if the client has the job's last event."""
         after = _parse_after(request)
         job = queries.get_job(user_id=user_id(request), job_id=job_id)
         head = log.get_head(user_id(request))
@@ -84,7 +84,7 @@ class SocketOpening(APIView):
     costs: ClassVar = {"GET": Cost.REQUEST}
 
     def get(self, request: Request) -> Response:
-        """Where the log stands, and the jobs at that time or a little later."""
+        """Return the state of the log, and the open jobs at that time or a little later."""
         answer = EventsOpening().get(request)
         answer.data["jobs"] = open_jobs(user_id(request))
         return answer

@@ -20,9 +20,9 @@ from auteur.server.serving import address_of
 from jobs import queries
 from jobs.events.log import MAX_WAIT_SECONDS, list_events
 
-UNANSWERED: tuple[type[Exception], ...] = (Problem, *DATABASE_OUTAGES)
+API_ERRORS: tuple[type[Exception], ...] = (Problem, *DATABASE_OUTAGES)
 """Errors that the API answers itself."""
-NOT_ASKED_WELL: tuple[type[Exception], ...] = (ValueError, *UNANSWERED)
+POLL_ERRORS: tuple[type[Exception], ...] = (ValueError, *API_ERRORS)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def poll_of(environ: Environ, job_id: UUID | None) -> Poll | None:
         if scheme.lower() != "bearer" or not 0 < seconds <= MAX_WAIT_SECONDS:
             return None
         user_id, api_key_id = _verify_bearer(token.strip(), address=address_of(environ))
-    except NOT_ASKED_WELL:
+    except POLL_ERRORS:
         return None
     return Poll(user_id, after, job_id, seconds, api_key_id)
 
@@ -85,7 +85,7 @@ async def _wait_for_event(poll: Poll, hub: Hub, threads: Threads) -> None:
         try:
             if not await threads.call(_has_no_event, poll=poll):
                 return
-        except UNANSWERED:
+        except API_ERRORS:
             return
         deadline = asyncio.get_running_loop().time() + poll.seconds
         while (remaining := deadline - asyncio.get_running_loop().time()) > 0:

@@ -169,16 +169,16 @@ class JobsConsumer(AsyncWebsocketConsumer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _take_seat(self, budget: Budget, who: str) -> bool:
-        if budget.take(who):
-            self._seat = budget, who
+    def _take_seat(self, budget: Budget, owner: str) -> bool:
+        if budget.take(owner):
+            self._seat = budget, owner
             return True
         return False
 
     def _release_seat(self) -> None:
         if self._seat is not None:
-            budget, who = self._seat
-            budget.release(who)
+            budget, owner = self._seat
+            budget.release(owner)
             self._seat = None
 
 

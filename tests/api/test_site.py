@@ -100,7 +100,7 @@ def test_the_description_is_made_once_and_is_what_it_would_be(anyone, path, acce
         throttle_classes=[], **({} if path == "/schema" else {"url_self": "/docs"})
     )
     made = plain(RequestFactory().get(path, headers={"Accept": accept})).render()
-    monkeypatch.setattr(schema_views._RenderedOnce, "_cache", {})
+    monkeypatch.setattr(schema_views._CachedView, "_cache", {})
     anyone.cookies["csrftoken"] = "c" * 32
     poison = {"lang": "de", "version": "poison", **({"script": ""} if "script" in path else {})}
     anyone.get(path.partition("?")[0], poison, headers={"Accept": accept})

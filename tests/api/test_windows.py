@@ -219,7 +219,7 @@ def test_no_more_windows_are_kept_than_so_many(
 
 
 def test_many_are_settled_at_once_and_one_more(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "AT_ONCE", 3)
+    monkeypatch.setattr(windows, "MAX_SCRIPT_WINDOWS", 3)
     asked: list[int] = []
     really = windows._run_script
 
