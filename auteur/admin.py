@@ -168,7 +168,7 @@ def _count_up_to_limit(rows: QuerySet[Any]) -> int:
 
 
 class BoundedPaginator(Paginator):
-    """A paginator that counts at most ``MOST_COUNTED`` rows and has no pages beyond them."""
+    """A paginator that counts at most ``MAX_COUNTED`` rows and has no pages beyond them."""
 
     @cached_property
     def count(self) -> int:

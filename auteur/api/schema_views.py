@@ -20,7 +20,7 @@ class _CachedView(APIView):
 
     throttle_classes = ()
     _cache: ClassVar[dict[tuple[object, ...], tuple[bytes, dict[str, str]]]] = {}
-    _making: ClassVar[threading.Lock] = threading.Lock()
+    _lock: ClassVar[threading.Lock] = threading.Lock()
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
