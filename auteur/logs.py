@@ -16,8 +16,8 @@ _SECRETS = (
     (_SHARED, _ROUTE),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "[token]"),
     (re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;]+", re.IGNORECASE), r"\1 [token]"),
-    (re.compile(r"(\w+://)[^\s/@\"']*@"), r"\1[login]@"),  # user and password of a URL
-    (re.compile(r"\?[^\s\"'<>]*=[^\s\"'<>]*"), "?[query]"),  # signatures stand in queries
+    (re.compile(r"(\w+://)[^\s/@\"']*@"), r"\1[login]@"),  # A URL's user and password are secrets.
+    (re.compile(r"\?[^\s\"'<>]*=[^\s\"'<>]*"), "?[query]"),  # Queries contain signatures.
     (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), "[email]"),
     (re.compile(r"(Key \([^)]*\)=)\([^)]*\)"), r"\1(…)"),  # PostgreSQL's DETAIL quotes the row
     (re.compile(r"(Failing row contains )\(.*\)"), r"\1(…)"),

@@ -29,7 +29,7 @@ MAX_NAMED_LENGTH = 50
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STORABLE = re.compile(
     r"(?:[^\\]++"
-    r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair is one character
+    r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # A pair is one character.
     r"|\\(?!u(?:0000|[dD][89a-fA-F])).)*+",
     re.DOTALL,
 )
@@ -38,7 +38,7 @@ _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 class JSONParser(parsers.JSONParser):
-    """`application/json`, in UTF-8 whatever the header says."""
+    """A parser of `application/json`, in UTF-8 whatever the header says."""
 
     def parse(
         self,

@@ -134,7 +134,8 @@ class PydanticModels(PydanticExtension):
             mode="serialization",
         )
         kind = ResolvedComponent.SCHEMA
-        schema["title"] = self.get_name(auto_schema, direction)  # generators name classes by titles
+        # Client generators name classes by the title.
+        schema["title"] = self.get_name(auto_schema, direction)
         for name, part in schema.pop("$defs", {}).items():
             component = ResolvedComponent(
                 name=name, type=kind, object=name, schema=part | {"title": name}

@@ -46,7 +46,7 @@ class RequestSerializer(serializers.Serializer[Any]):
 
 
 class RequestSchema(OpenApiSerializerExtension):
-    """Describe the bodies of requests in OpenAPI as closed to further fields."""
+    """An extension that describes the bodies of requests in OpenAPI as closed to other fields."""
 
     target_class = RequestSerializer
     match_subclasses = True

@@ -29,7 +29,7 @@ _documented: dict[tuple[type, str], Documented | None] = {}
 
 
 class _Strict:
-    """Refuses query parameters that the operation does not document, and bodies where it has none.
+    """A mixin that refuses undocumented query parameters, and bodies if the operation has none.
 
     Unknown fields of a documented body are refused by its serializer (`RequestSerializer`).
     """

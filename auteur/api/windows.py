@@ -80,7 +80,7 @@ class _Window:
     unsettled: int = 0
     """The count of this process since the last synchronisation."""
     left: int = field(init=False)
-    """What remained at the last synchronisation."""
+    """The remaining amount at the last synchronisation."""
     settled_at: float = 0.0
 
     def __post_init__(self) -> None:

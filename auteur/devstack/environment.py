@@ -25,8 +25,8 @@ SECRETS = (
     "REDIS_PASSWORD",
     "RABBITMQ_PASSWORD",
 )
-POSTGRES_USER = "auteur"  # owns the tables
-POSTGRES_APPLICATION_USER = "auteur_app"  # made by `migrate`
+POSTGRES_USER = "auteur"  # This role owns the tables.
+POSTGRES_APPLICATION_USER = "auteur_app"  # `migrate` creates this role.
 POSTGRES_DATABASE = "auteur"
 RABBITMQ_USER = "auteur"
 BROKERS = ("redis", "amqp")

@@ -69,7 +69,7 @@ def processes(data: Path, port: int, password: str) -> list[Process]:
     mapper, distribution = free_ports(2)
     variables = {
         "PATH": server.path,
-        "HOME": str(data),  # of the cookie
+        "HOME": str(data),  # Erlang stores the cookie here.
         "ERL_EPMD_PORT": str(mapper),
         "ERL_EPMD_ADDRESS": HOST,
         # This avoids a shell in between. `-noinput` in ERLANG_OPTIONS disables input again.

@@ -27,7 +27,7 @@ from auteur.devstack.process import Process
 from auteur.devstack.processes import BASE_DIR
 
 ANSWER_SECONDS = 2.0
-REDIS_DATABASES = 64  # tests take one for each of their workers
+REDIS_DATABASES = 64  # Each test worker uses one.
 OP_MSG = 2013  # https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
 MESSAGE_HEADER = struct.Struct("<iiii")
 BODY_SECTION = struct.pack("<IB", 0, 0)

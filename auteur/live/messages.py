@@ -45,7 +45,7 @@ class Progress:
     user_id: UUID
     job_id: UUID
     text: str
-    """As JSON."""
+    """The progress as JSON."""
 
 
 def entry_of(event: Wire) -> Entry:
