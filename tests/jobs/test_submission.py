@@ -165,8 +165,8 @@ def test_submission_works_without_redis(api, make_media, settings, monkeypatch):
     from jobs import wake_signal
 
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-        throttling._get_limiter.cache_clear()
-        wake_signal._get_client.cache_clear()
+    throttling._get_limiter.cache_clear()
+    wake_signal._get_client.cache_clear()
     try:
         assert submit(api, make_media()).status_code == 202
         assert Job.objects.count() == 1
