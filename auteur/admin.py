@@ -146,15 +146,15 @@ class SelectedFilter(admin.FieldListFilter):
 
 
 class RecentFilter(admin.DateFieldListFilter):
-    """A filter by time that uses the index of `Lately`."""
+    """A filter by time that uses the index of `TimeAtUtc`."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         rows = super().queryset(request, queryset)
         lower_bounds = self.used_parameters.get(self.lookup_kwarg_since)
         if rows is None or not lower_bounds:
             return queryset if rows is None else rows
-        is_list = isinstance(lower_bounds, list)
-        since = self.field.to_python(lower_bounds[-1] if is_list else lower_bounds)
+        lower_bound = lower_bounds[-1] if isinstance(lower_bounds, list) else lower_bounds
+        since = self.field.to_python(lower_bound)
         return rows.filter(
             GreaterThanOrEqual(TimeAtUtc(self.field_path), TimeAtUtc(Value(since, self.field)))
         )
