@@ -38,7 +38,7 @@ from gpu_tasks.runtime.sources import source_of
 from media import limits
 
 try:
-    sandbox.run("media.probing:probed", {}, limits=limits.PROBING, source=source_of(sys.argv[1]))
+    sandbox.run("media.probing:probe_as_json", {}, limits=limits.PROBING, source=source_of(sys.argv[1]))
     outcome = "answered"
 except Exception as exc:
     outcome = repr(exc)
