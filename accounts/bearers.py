@@ -12,7 +12,7 @@ from auteur.database import columns, execute_first, instance
 
 SELECTED = f"""{columns(User, "users")},
        (SELECT plan FROM subscriptions WHERE user_id = users.id AND {IN_FORCE})"""  # noqa: S608
-"""Of ``users``, what `user_of` takes."""
+"""Of ``users``, what `user_from_row` takes."""
 _BY_ID = f"SELECT {SELECTED} FROM users WHERE id = %(user_id)s"  # noqa: S608
 
 

@@ -76,7 +76,7 @@ def list_ended_sessions() -> QuerySet[Session]:
 
 
 def delete_ended_sessions() -> int:
-    """Remove some of the `ended_sessions`; returns how many."""
+    """Remove some of the `list_ended_sessions`; returns how many."""
     found = (
         list_ended_sessions().order_by("expire_date").values_list("pk", flat=True)[:ROWS_AT_ONCE]
     )
@@ -95,7 +95,7 @@ def list_old_keys() -> QuerySet[ApiKey]:
 
 @transaction.atomic
 def delete_old_keys() -> int:
-    """Empty some of the `old_keys`, and remove those that nobody ever used; returns how many.
+    """Empty some of the `list_old_keys`, and remove those that nobody ever used; returns how many.
 
     What was spent by them stays: the ledger audit compares it.
     """
@@ -118,7 +118,7 @@ def list_old_log_entries() -> QuerySet[LogEntry]:
 
 
 def delete_old_log_entries() -> int:
-    """Have the database remove some of the `old_log`; returns how many.
+    """Have the database remove some of the `list_old_log_entries`; returns how many.
 
     The application may not remove any itself (decision 42), nor have younger rows removed than of a
     year.

@@ -146,7 +146,7 @@ class SelectedFilter(admin.FieldListFilter):
 
 
 class RecentFilter(admin.DateFieldListFilter):
-    """By time, with the index of `Lately`."""
+    """By time, with the index of `TimeAtUtc`."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         found = super().queryset(request, queryset)
@@ -216,7 +216,7 @@ class StaffAdmin(admin.ModelAdmin):
     content_fields: ClassVar[tuple[str, ...]] = ()
     """What clients typed and made: for those with a permission for it."""
     by_lately: ClassVar[bool] = False
-    """Whether the whole list is read by its index of `Lately`; a client's rows have their own."""
+    """True if the whole list has an index of `TimeAtUtc`; lists of one client have their own."""
     list_per_page = 50
     paginator = BoundedPaginator
     show_full_result_count = False  # a second count of the whole table, at each look

@@ -1,7 +1,7 @@
 """Secrets of users that we must be able to read again, encrypted in the database.
 
 The keys are derived from ``SECRET_KEY`` and its fallbacks, one for each purpose. The first of them
-encrypts; before a fallback goes, `renew` encrypts anew what it still had to read.
+encrypts; before a fallback goes, `reencrypt` encrypts anew what it still had to read.
 """
 
 import base64
@@ -18,7 +18,7 @@ from django.conf import settings
 from gpu_tasks.runtime.errors import AuteurError
 
 PAGE = 500
-"""Rows that `renew` holds at once."""
+"""Rows that `reencrypt` holds at once."""
 
 
 class UnreadableSecretError(AuteurError):

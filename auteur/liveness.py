@@ -40,7 +40,7 @@ LATE_SECONDS = settings.HEARTBEAT_SECONDS + settings.DATABASE_CONNECT_SECONDS
 
 
 def build_process_name(*parts: object) -> str:
-    """A name for a process; the last part is its number, by which `is_gone` knows it."""
+    """A name for a process; the last part is its number, by which `is_process_dead` knows it."""
     return ":".join([_machine(), *map(str, parts)])
 
 

@@ -105,7 +105,8 @@ def _moved_alone(by: UUID) -> int:
 def approve_correction(*, correction_id: UUID, by: UUID) -> str:
     """Do what a colleague asked for; says what was done. In the caller's transaction.
 
-    Raises ``OwnRequestProblem``, ``OwnAccountProblem``, ``DecidedProblem``, and as `ask` does.
+    Raises ``OwnRequestProblem``, ``OwnAccountProblem``, ``DecidedProblem``, and what
+    `request_correction` raises.
     """
     wanted = _undecided(correction_id)
     if by == wanted.asked_by_id:

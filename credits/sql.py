@@ -36,8 +36,8 @@ def charge_ctes(*, account: str, usage: str, charges: str, user_id: str, when: s
 def spending_cte(*, spending: str, account: str, charges: str, api_key_id: str) -> str:
     """A CTE, named ``spending``, that counts the charges to an API key, if its caps allow it.
 
-    ``account`` and ``charges`` name the CTEs of `charge`, ``api_key_id`` is an expression. It has
-    no row where there is no key, nothing was charged, or a cap forbids it.
+    ``account`` and ``charges`` name the CTEs of `charge_ctes`, ``api_key_id`` is an expression. The
+    CTE has no row where there is no key, nothing was charged, or a cap forbids it.
     """
     return STATEMENTS["spend"].format(
         spending=spending, account=account, charges=charges, api_key_id=api_key_id

@@ -1,8 +1,8 @@
 """Circuits: where our infrastructure lost most recent work, one probe at a time is let through.
 
 There is a circuit for each feature and for each backend, a row in `circuits` that all orchestrators
-share (docs/decisions/0059). It opens by `watch`, and closes there when a probe succeeds. Admission
-and retries ask `open_circuits`; what an open circuit stops goes on by `claim_probe` only.
+share (docs/decisions/0059). `update_circuits` opens it, and closes it when a probe succeeds.
+Admission and retries ask `open_circuits`; `claim_probe` lets one attempt through an open circuit.
 
 The circuit `certificate` is no row: it is open in each process whose certificate of content
 credentials cannot sign, for all features that make media, and lets no probe through.

@@ -3,7 +3,7 @@
 Most rules are kept by constraints and triggers as well: what is checked here is that nobody and
 nothing got around them. Their conditions are the statements `audit_…` of `jobs.queries.sql`.
 
-`verify` reads everything; `jobs.running_audit` what has moved, all the time.
+`verify_ledger` reads everything; `jobs.running_audit` what has moved, all the time.
 """
 
 import json

@@ -32,7 +32,7 @@ def filter_by_status(status: str) -> Q:
 
 
 def waits_for_machine(attempt: Attempt) -> bool:
-    """Whether it has not come to a machine yet; the same rule as in `having`."""
+    """Whether it has not come to a machine yet; the same rule as in `filter_by_status`."""
     return attempt.started_at is None and attempt.state in WITHOUT_MACHINE
 
 

@@ -55,7 +55,7 @@ def _bytes_of(kind: Kind[Any], user_id: UUID, without: UUID | None) -> int:
 def admit_upload(kind: Kind[Any], row: Upload, *, plan: str | None) -> None:
     """Raise what the kind's ``check_count`` does, or ``StorageQuotaExceededProblem``.
 
-    Inside a transaction, as ``check_room``.
+    Inside a transaction, as ``check_quota``.
     """
     _hold(row.user_id)
     kind.check_count(row.user_id)

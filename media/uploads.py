@@ -91,7 +91,7 @@ class UploadTarget:
 def declare_upload(
     kind: Kind[Row], *, user_id: UUID, content_type: str, size_bytes: int | None
 ) -> Row:
-    """The row of a new upload, for ``begin``.
+    """The row of a new upload, for ``begin_upload``.
 
     Raises ``UnsupportedMediaTypeProblem``, ``FileTooLargeProblem``.
     """

@@ -151,7 +151,7 @@ def read_edl(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
 
 
 def version_of(*, project_id: UUID, user_id: UUID) -> int:
-    """The version that `read` would answer, without its document."""
+    """The version that `read_edl` would answer, without its document."""
     return find_document(project_id=project_id, user_id=user_id, fields={"version": 1})["version"]
 
 
@@ -166,7 +166,7 @@ def find_document(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any])
 def find_document_with_size(
     *, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]
 ) -> tuple[Document, int]:
-    """Return what `find` does, with its size in bytes of BSON."""
+    """Return what `find_document` does, with its size in bytes of BSON."""
     selector = _of(project_id, user_id)
     result = _find_one(selector, fields)
     if result is None:
@@ -185,7 +185,7 @@ def find_version(
     made_at: datetime,
     fields: Mapping[str, Any],
 ) -> tuple[Document, int] | None:
-    """As `find_measured`, if this is the current version still."""
+    """As `find_document_with_size`, if this is the current version still."""
     return _find_one(_of(project_id, user_id, version=version, updated_at=made_at), fields)
 
 

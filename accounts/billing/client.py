@@ -189,7 +189,7 @@ def stop_renewal(subscription_id: str) -> None:
 
 
 def list_stopped_renewals(customer_id: str) -> list[str]:
-    """Those of a customer's subscriptions that ``do_not_renew`` has marked."""
+    """Those of a customer's subscriptions that ``stop_renewal`` has marked."""
     with _asked() as v1:
         found = v1.subscriptions.list({"customer": customer_id, "limit": MAX_LISTED})
         marked = [parse_object(_Marked, one) for one in found.data]
@@ -197,7 +197,7 @@ def list_stopped_renewals(customer_id: str) -> list[str]:
 
 
 def resume_renewal(subscription_id: str) -> None:
-    """Take back ``do_not_renew``, with its mark."""
+    """Take back ``stop_renewal``, with its mark."""
     with _asked() as v1:
         asked = {"cancel_at_period_end": False, "metadata": {NOT_RENEWED: ""}}
         v1.subscriptions.update(subscription_id, asked)

@@ -20,7 +20,7 @@ def process_billing() -> int:
 
 
 def find_missed_events() -> int:
-    """Store what the webhook missed, for `work_on_billing`; returns 0, for it can wait."""
+    """Store what the webhook missed, for `process_billing`; returns 0, for it can wait."""
     try:
         done = missed_events.fetch_missed_events()
     except (StripeAwayError, StripeRefusedError, UnreadableError) as exc:

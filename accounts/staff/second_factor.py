@@ -68,7 +68,7 @@ def begin_enrolment(user: User) -> Authenticator:
 
 
 def get_pending_device(user: User, device_id: int | None) -> Authenticator:
-    """What `begin` gave; raises ``NotBeingEnrolledError``."""
+    """What `begin_enrolment` gave; raises ``NotBeingEnrolledError``."""
     found = Authenticator.objects.filter(user=user, confirmed=False, pk=device_id).first()
     if found is None:
         raise NotBeingEnrolledError

@@ -42,11 +42,11 @@ LIFETIME = timedelta(hours=24)
 """How long an answer is given again; after that the key is a new one."""
 MAX_LENGTH = 255
 FORGET_AT_ONCE = 1000
-"""Rows of one statement of `forget_old`, which is its own transaction."""
+"""Rows of one statement of `delete_expired_keys`, which is its own transaction."""
 PURPOSE = "idempotency"
 """Of the encryption of answers with secrets."""
 FORGET_SECONDS = 2.0
-"""After which `forget_old` leaves the rest to its next call."""
+"""After which `delete_expired_keys` leaves the rest to its next call."""
 
 _CLAIM = """
 {into} AS (
@@ -122,7 +122,7 @@ PROBLEMS = (InvalidIdempotencyKeyProblem, IdempotencyConflictProblem, KeyTakenPr
 
 
 def claim_cte(*, into: str, when: str) -> str:
-    """A CTE ``into`` that takes the key of `parameters`, if it is new, or was and is forgotten.
+    """Return a CTE ``into`` that takes the key of `claim_parameters`, if it is new or has expired.
 
     It waits for whoever is taking it now, and is empty where the key is taken or there is none.
     ``when`` is what must hold before it is tried.
@@ -147,7 +147,7 @@ class IdempotentRequest:
 def claim_parameters(
     *, user_id: UUID, key: IdempotentRequest | None, result: Any = None
 ) -> dict[str, Any]:
-    """Of `claim`, with the answer where it is known beforehand."""
+    """Of `claim_cte`, with the answer where it is known beforehand."""
     body = _render(serialize(key.serializer, result)) if key and key.serializer else None
     return {
         "user_id": user_id,
@@ -162,7 +162,7 @@ def claim_parameters(
 def idempotent_in_statement(
     *, serializer: type[serializers.Serializer[Any]], status: int
 ) -> Callable[[View], Method]:
-    """For a view whose domain function takes the key in its own statement (`claim`).
+    """For a view whose domain function takes the key in its own statement (`claim_cte`).
 
     The view gets a ``key`` (None without the header), and answers ``answer(result)``, ``status``.
     """

@@ -41,7 +41,7 @@ CONDITIONAL = (
         description="The version, in quotes.",
     ),
 )
-"""The headers of a read by `unchanged`."""
+"""The headers of a read by `not_modified_response`."""
 UNCHANGED = {NOT_MODIFIED: OpenApiResponse(description="Not modified.")}
 
 
@@ -89,7 +89,7 @@ def etag_header(version: int | str) -> dict[str, str]:
 def not_modified_response(request: Request, version: Callable[[], int | str]) -> Response | None:
     """304 for who names the version as it is; it is asked for only where any is named.
 
-    Weak tags count as well, as in `versions_of`.
+    Weak tags count as well, as in `parse_versions`.
     """
     known = parse_etags(request.headers.get(HEADER_OF_READS, ""))
     if not known:

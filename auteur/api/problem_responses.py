@@ -92,7 +92,7 @@ def share_responses(document: dict[str, Any]) -> None:
 
 
 def codes_of(answer: Mapping[str, Any]) -> list[str]:
-    """The codes that an answer of `add_to` lists; none of any other."""
+    """The codes that an answer of `add_responses` lists; none of any other."""
     schema = answer.get("content", {}).get(CONTENT_TYPE, {}).get("schema", {})
     if "allOf" not in schema:
         return []

@@ -1,7 +1,7 @@
 """Who may do what with the tables: their owner, the application, and Supabase's own API.
 
-``migrate`` calls `secure` at its end, as the owner; doing it again changes nothing. Our tables are
-those of Django's models: a schema may hold somebody else's as well.
+``migrate`` calls `secure_tables` at its end, as the owner; calling it again changes nothing. It
+treats the tables of Django's models only: the schema may hold others.
 """
 
 import logging

@@ -80,7 +80,7 @@ def claim_due(
 
 
 def needs_decision() -> Q:
-    """Due jobs that no call of `take` finds: there is something to decide about them."""
+    """Due jobs that no call of `claim_due` finds: there is something to decide about them."""
     plain = Q(attempt__state__in=PLAIN_STATES, type__in=list(features())) & is_in_time()
     due = Q(
         wake_at__gte=watermarks.current_watermarks().wake_at,

@@ -73,7 +73,7 @@ def list_old_calls() -> QuerySet[LocalCall]:
 
 @transaction.atomic
 def delete_old_calls() -> int:
-    """Remove some of the `old_calls`, the oldest first; returns how many."""
+    """Remove some of the `list_old_calls`, the oldest first; returns how many."""
     held = list_old_calls().select_for_update(skip_locked=True).order_by("finished_at")
     found = list(held.values_list("pk", flat=True)[:CALLS_AT_ONCE])
     return LocalCall.objects.filter(pk__in=found).delete()[0]
@@ -86,7 +86,7 @@ def list_old_events() -> QuerySet[UserEvent]:
 
 
 def delete_old_events() -> int:
-    """Remove some of the `old_events`, the oldest first; returns how many.
+    """Remove some of the `list_old_events`, the oldest first; returns how many.
 
     Where they are archived, `jobs.archive` does it.
     """

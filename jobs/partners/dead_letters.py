@@ -30,6 +30,6 @@ def list_old() -> QuerySet[DeadLetter]:
 
 
 def delete_old() -> int:
-    """Remove some of the `old`, the oldest first; returns how many."""
+    """Remove some of the `list_old`, the oldest first; returns how many."""
     found = list(list_old().order_by("created_at").values_list("pk", flat=True)[:REMOVED_AT_ONCE])
     return DeadLetter.objects.filter(pk__in=found).delete()[0]

@@ -229,5 +229,5 @@ def list_old_deliveries() -> QuerySet[WebhookDelivery]:
 
 
 def delete_old_deliveries() -> int:
-    """Remove some of the `old_deliveries`, the oldest first; returns how many."""
+    """Remove some of the `list_old_deliveries`, the oldest first; returns how many."""
     return len(sql.run("remove_old_deliveries", kept=KEPT, limit=REMOVED_AT_ONCE))

@@ -40,7 +40,7 @@ class VoiceSample:
 
 
 def examine_as_json(source: BinaryIO) -> dict[str, Any]:
-    """What ``examine`` finds, in plain values: for the sandbox."""
+    """What ``examine_sample`` finds, in plain values: for the sandbox."""
     return asdict(examine_sample(source))
 
 

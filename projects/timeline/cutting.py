@@ -54,7 +54,7 @@ def restore_clip(
     """Have what was deleted where a clip is marked so play again, but what is ``still`` deleted.
 
     It comes back as it went or by ``mode``. Unless by ``ripple`` it may come to a place that is
-    taken: see ``check_room``.
+    taken: see ``check_free_time``.
     """
     deletion = deletion_of(lane.clips[key], key)
     origin, keys = _around(lane, key)

@@ -230,7 +230,7 @@ def patch_edl(
     operations: Sequence[patching.Operation],
     author: Author | None = None,
 ) -> EditResult:
-    """Apply a JSON Patch that `patching.parsed` has let through."""
+    """Apply a JSON Patch that `patching.parse_patch` has let through."""
     return edit(
         project_id=project_id,
         user_id=user_id,

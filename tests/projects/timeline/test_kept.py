@@ -1,6 +1,6 @@
 """What a process keeps of timelines: an edit reads nothing twice, and nobody edits an old version.
 
-Another process is another `Keeping`.
+Another process is another `SessionCache`.
 """
 
 import uuid
