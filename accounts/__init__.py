@@ -1,1 +1,1 @@
-"""Who you are: users, plans, tokens and the profile."""
+"""Users, plans, tokens, API keys, billing, staff, closings and exports."""

@@ -1,4 +1,4 @@
-"""Users: clients come by token and are read here; staff get their passwords and rights here."""
+"""The admin page of users, where staff read clients and superusers manage staff."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -42,7 +42,7 @@ from auteur.admin import (
 from credits import corrections, ledger
 from credits.models import CreditCorrection, Credits, GrantKind
 
-__all__ = [  # Django looks here for pages
+__all__ = [  # Django imports only this module, so the pages of the subpackages are listed here.
     "ApiKeyAdmin",
     "AutoTopUpAdmin",
     "BillingCustomerAdmin",
@@ -56,18 +56,18 @@ __all__ = [  # Django looks here for pages
 
 NO_PLAN = "none"
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
-"""What only superusers change, and not on themselves."""
+"""The fields that only superusers may change, and not on their own user."""
 
 
 class FutureField(forms.DateTimeField):
-    """A time to come, or none."""
+    """A form field for a time in the future, which may be empty."""
 
     def __init__(self, help_text: str) -> None:
         widget = forms.DateTimeInput(attrs={"type": "datetime-local"})
         super().__init__(required=False, widget=widget, help_text=help_text)
 
     def clean(self, value: Any) -> Any:
-        """What is over cannot be meant."""
+        """Return the time; raises ``ValidationError`` for a time in the past."""
         time = super().clean(value)
         if time is not None and time <= timezone.now():
             raise forms.ValidationError("This is in the past.")
@@ -75,7 +75,7 @@ class FutureField(forms.DateTimeField):
 
 
 class GrantForm(ReasonForm):
-    """How much, of which kind, until when, why, and what the client reads."""
+    """The form for granting credits."""
 
     amount = forms.IntegerField(min_value=1, max_value=ledger.MAX_AMOUNT)
     kind = forms.ChoiceField(choices=GrantKind.choices, initial=GrantKind.PROMO)
@@ -90,7 +90,7 @@ class GrantForm(ReasonForm):
 
 
 class PlanForm(ReasonForm):
-    """Which plan, until when, and why."""
+    """The form for setting a plan."""
 
     plan = forms.ChoiceField(choices=[*Plan.choices, (NO_PLAN, "No plan")])
     period_end = FutureField("UTC; without it, the plan does not end. The plan in force ends now.")
@@ -98,7 +98,7 @@ class PlanForm(ReasonForm):
 
 
 class PlanFilter(admin.SimpleListFilter):
-    """By the plan in force."""
+    """A list filter by the plan in force."""
 
     title = "plan"
     parameter_name = "plan"
@@ -116,7 +116,7 @@ class PlanFilter(admin.SimpleListFilter):
 
 
 class SubscriptionInline(PartInline):
-    """The user's plans, past and present."""
+    """The user's past and present plans."""
 
     model = Subscription
     ordering = ("-created_at",)
@@ -133,7 +133,7 @@ class SubscriptionInline(PartInline):
 
 @admin.register(User)
 class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
-    """A user with balance, plan and links to what is theirs."""
+    """The page of users, with balance, plan and links to their objects."""
 
     form = forms.ModelForm
     list_display = (
@@ -200,22 +200,28 @@ class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        """With the plan in force, in the same query."""
+        """Return the users, annotated with their plan in force."""
         in_force = Subscription.objects.in_force().filter(user=OuterRef("pk"))
         return super().get_queryset(request).annotate(current_plan=in_force.values("plan")[:1])
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """Only superusers give rights, nobody takes their own away; the forgotten stay so."""
+        """Return the fields that this member of staff may not change on this user.
+
+        Only superusers grant rights, nobody changes their own, and erased users stay inactive.
+        """
         fields = list(super().get_readonly_fields(request, obj))
-        oneself = obj is not None and obj.pk == request.user.pk
-        if oneself or not _is_superuser(request):
+        is_own_user = obj is not None and obj.pk == request.user.pk
+        if is_own_user or not _is_superuser(request):
             fields += RIGHTS
-        if oneself or _is_forgotten(obj):
+        if is_own_user or _is_erased(obj):
             fields.append("is_active")
         return fields
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Staff are changed by superusers only: whoever sets their password could become them."""
+        """Return True if the user may be changed; only superusers may change staff.
+
+        Otherwise, staff could take over another account by setting its password.
+        """
         if obj is not None and obj.is_staff and not _is_superuser(request):
             return False
         return super().has_change_permission(request, obj)
@@ -223,7 +229,7 @@ class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
-        """Set a member of staff's password; clients have none."""
+        """Set the password of a member of staff; clients have none."""
         user = self.get_object(request, unquote(id))
         if user is not None and not user.is_staff:
             raise PermissionDenied
@@ -237,39 +243,39 @@ class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
 
     @admin.display(description="balance", ordering="credits__balance")
     def balance(self, obj: User) -> str:
-        account = _account(obj)
+        account = _find_account(obj)
         return link("credits.Credits", account.pk, account.balance) if account else EMPTY
 
     # A user's page
 
     @admin.display(description="password")
     def password_link(self, obj: User) -> str:
-        """Where a member of staff's password is set."""
+        """Return a link to the page that sets a password of staff."""
         if not obj.is_staff:
             return "Clients sign in by token."
         url = reverse("admin:auth_user_password_change", args=(obj.pk,))
         return format_html('<a href="{}">Set a new password</a>', url)
 
     def transactions(self, obj: User) -> str:
-        return _theirs("credits.CreditTransaction", "Credit transactions", obj)
+        return _link_to_list("credits.CreditTransaction", "Credit transactions", obj)
 
     def jobs(self, obj: User) -> str:
-        return _theirs("jobs.Job", "Jobs", obj)
+        return _link_to_list("jobs.Job", "Jobs", obj)
 
     def projects(self, obj: User) -> str:
-        return _theirs("projects.Project", "Projects", obj)
+        return _link_to_list("projects.Project", "Projects", obj)
 
     def media_files(self, obj: User) -> str:
-        return _theirs("media.MediaFile", "Media files", obj)
+        return _link_to_list("media.MediaFile", "Media files", obj)
 
     def voice_clones(self, obj: User) -> str:
-        return _theirs("media.VoiceClone", "Voice clones", obj)
+        return _link_to_list("media.VoiceClone", "Voice clones", obj)
 
     def api_keys(self, obj: User) -> str:
-        return _theirs("accounts.ApiKey", "API keys", obj)
+        return _link_to_list("accounts.ApiKey", "API keys", obj)
 
     def billing(self, obj: User) -> str:
-        return _theirs("accounts.BillingPayment", "Payments", obj)
+        return _link_to_list("accounts.BillingPayment", "Payments", obj)
 
     # Actions
 
@@ -280,7 +286,7 @@ class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
         return request.user.has_perm("accounts.change_subscription")
 
     def summary(self, obj: Any) -> str:
-        account = _account(obj)
+        account = _find_account(obj)
         balance = account.balance if account else 0
         return f"balance {balance} · plan: {self.plan_in_force(obj)}"
 
@@ -291,7 +297,7 @@ class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
             queryset,
             action="grant_credits",
             form_class=GrantForm,
-            perform=_grant,
+            perform=_grant_credits,
             moves_money=True,
         )
 
@@ -307,31 +313,31 @@ class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
         )
 
 
-def _grant(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:
+def _grant_credits(request: HttpRequest, user: User, values: Mapping[str, Any]) -> str:
     if not can_grant_credits(by=cast(User, request.user), user=user):
         raise OwnObjectProblem
-    wanted = CreditCorrection(user=user, asked_by_id=staff_id(request), **given)
-    return corrections.request_correction(wanted)
+    correction = CreditCorrection(user=user, asked_by_id=staff_id(request), **values)
+    return corrections.request_correction(correction)
 
 
-def _change_plan(request: HttpRequest, user: User, given: Mapping[str, Any]) -> str:
-    plan = None if given["plan"] == NO_PLAN else Plan(given["plan"])
-    set_plan(user_id=user.pk, plan=plan, period_end=given["period_end"] if plan else None)
+def _change_plan(request: HttpRequest, user: User, values: Mapping[str, Any]) -> str:
+    plan = None if values["plan"] == NO_PLAN else Plan(values["plan"])
+    set_plan(user_id=user.pk, plan=plan, period_end=values["period_end"] if plan else None)
     if plan is None:
         return "No plan any more."
-    end = given["period_end"]
+    end = values["period_end"]
     return f"Plan {plan.label} until {end:%Y-%m-%d %H:%M} UTC." if end else f"Plan {plan.label}."
 
 
-def _account(user: User) -> Credits | None:
+def _find_account(user: User) -> Credits | None:
     return getattr(user, "credits", None)
 
 
-def _theirs(model: str, text: str, user: User) -> str:
+def _link_to_list(model: str, text: str, user: User) -> str:
     return list_link(model, text, user__id__exact=user.pk)
 
 
-def _is_forgotten(user: User | None) -> bool:
+def _is_erased(user: User | None) -> bool:
     if user is None or user.is_active or user.closing_at is None:
         return False
     return user.closing_at <= timezone.now()

@@ -1,4 +1,4 @@
-"""Registers the app with Django, and with the rooms below it."""
+"""The app's registration with Django and with the apps below it."""
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -11,7 +11,7 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """Say what we hold, encrypt, work on and sweep; refuse plans that there are not."""
+        """Register personal data, encrypted columns, work and sweeps; raise for unknown plans."""
         from accounts import personal_data, retention, tasks
         from accounts.exporting import deletion
         from accounts.staff.models import PURPOSE
@@ -35,7 +35,7 @@ def _register_billing() -> None:
             f"BILLING_PLANS names {', '.join(unknown)}: use {', '.join(Plan.values)}."
         )
     if settings.STRIPE_SECRET_KEY:
-        import stripe  # noqa: F401 - now, rather than in somebody's request
+        import stripe  # noqa: F401 - imported now, so that no request waits for it
 
         from accounts.billing import processing
         from jobs.orchestrator import periodic

@@ -1,4 +1,4 @@
-"""Who sends a request: the bearer of a Supabase access token, or of an API key."""
+"""Authentication of requests by a Supabase access token or an API key."""
 
 import hashlib
 import threading
@@ -19,28 +19,29 @@ from auteur.api.throttling import Failures
 
 SCHEME = "Bearer"
 GOOD_TOKENS = 10_000
-"""So many are known to have been good."""
+"""How many recently verified bearers are remembered."""
 KEPT_SECONDS = 60.0
-"""How long a token is believed before its signature is looked at again: so much later a key of the
-provider's that was withdrawn stops working. What the token says of its own end holds all the time.
+"""How long a verified token is trusted before its signature is checked again. A key that the
+provider has withdrawn works for so much longer. The token's own expiry is always checked.
 """
 
-Known = tuple[User, tokens.Claims | KeyAuth]
-"""The user, and what they came by."""
+Identity = tuple[User, tokens.Claims | KeyAuth]
+"""A user, with the claims of their token or the permissions of their key."""
 
 
 class TokenAuthentication(BaseAuthentication):
-    """``Authorization: Bearer <token or key>``; another scheme, or none, is an anonymous request.
+    """The authentication by ``Authorization: Bearer <token or key>``.
 
-    An address from which too much failed is refused before anything is verified, but for bearers
-    that were good here before: others behind the same address go on. A view with ``is_public``
-    needs no token: a request without one is no failure there.
+    Another scheme, or none, is an anonymous request. An address with too many failures is refused
+    before anything is verified, except for bearers that this process has verified before, so that
+    other users behind the same address are not affected. A view with ``is_public`` needs no token:
+    there, a request without one does not count as a failure.
     """
 
     problems: ClassVar = (*tokens.PROBLEMS, *signup.PROBLEMS)
 
-    def authenticate(self, request: Request) -> Known | None:
-        """The user and what they came by; raises ``Throttled`` (429)."""
+    def authenticate(self, request: Request) -> Identity | None:
+        """Return the user with their claims or key, or None; raises ``Throttled`` (429)."""
         scheme, _, bearer = get_authorization_header(request).partition(b" ")
         address = client_address(request)
         if scheme.lower() != SCHEME.lower().encode():
@@ -50,17 +51,17 @@ class TokenAuthentication(BaseAuthentication):
             failures.check()
             failures.count()
             return None
-        known = _verify(bearer.strip(), address)
-        if isinstance(known, tokens.Claims):
-            return signup.get_or_create_user(known), known
-        return known
+        verified = _verify_bearer(bearer.strip(), address)
+        if isinstance(verified, tokens.Claims):
+            return signup.get_or_create_user(verified), verified
+        return verified
 
     def authenticate_header(self, request: Request) -> str:
         return SCHEME
 
 
 class TokenScheme(OpenApiAuthenticationExtension):
-    """Tells the API's description about the bearer, so that its pages have an Authorize button."""
+    """The security scheme of the API schema, which gives the docs pages an Authorize button."""
 
     target_class = "accounts.authentication.TokenAuthentication"
     name = "accessToken"
@@ -72,69 +73,69 @@ class TokenScheme(OpenApiAuthenticationExtension):
         return scheme
 
 
-class _Good(NamedTuple):
-    """What a token said when it was verified, in ``time.monotonic``; of a key, nothing."""
+class _VerifiedBearer(NamedTuple):
+    """A verified bearer: a token's claims (None for a key) and when, in ``time.monotonic``."""
 
     claims: tokens.Claims | None
     verified_at: float
 
 
-class _GoodTokens:
-    """The bearers that were good most recently in this process, by their digests."""
+class _VerifiedBearers:
+    """A cache of the bearers that this process has verified most recently, by their digests."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._known: OrderedDict[bytes, _Good] = OrderedDict()
+        self._entries: OrderedDict[bytes, _VerifiedBearer] = OrderedDict()
         self._lock = threading.Lock()
 
     def __contains__(self, digest: bytes) -> bool:
-        return digest in self._known
+        return digest in self._entries
 
     def claims(self, digest: bytes) -> tokens.Claims | None:
-        """What the token says, if it was verified a short while ago and has not expired."""
-        good = self._known.get(digest)
-        if good is None or good.claims is None:
+        """Return a token's claims, if it was verified recently and has not expired, or None."""
+        entry = self._entries.get(digest)
+        if entry is None or entry.claims is None:
             return None
-        if time.monotonic() - good.verified_at >= KEPT_SECONDS:
+        if time.monotonic() - entry.verified_at >= KEPT_SECONDS:
             return None
-        return None if tokens.has_expired(good.claims) else good.claims
+        return None if tokens.has_expired(entry.claims) else entry.claims
 
     def remember(self, digest: bytes, claims: tokens.Claims | None = None) -> None:
         with self._lock:
-            self._known[digest] = _Good(claims, time.monotonic())
-            self._known.move_to_end(digest)
-            if len(self._known) > self._size:
-                self._known.popitem(last=False)
+            self._entries[digest] = _VerifiedBearer(claims, time.monotonic())
+            self._entries.move_to_end(digest)
+            if len(self._entries) > self._size:
+                self._entries.popitem(last=False)
 
     def forget(self, digest: bytes) -> None:
         with self._lock:
-            self._known.pop(digest, None)
+            self._entries.pop(digest, None)
 
 
-_good = _GoodTokens(GOOD_TOKENS)
+_verified_bearers = _VerifiedBearers(GOOD_TOKENS)
 
 
-def _verify(bearer: bytes, address: str) -> tokens.Claims | Known:
+def _verify_bearer(bearer: bytes, address: str) -> tokens.Claims | Identity:
     digest = hashlib.sha256(bearer).digest()
-    if (claims := _good.claims(digest)) is not None:
+    if (claims := _verified_bearers.claims(digest)) is not None:
         return claims
     failures = Failures(address)
-    if digest not in _good:
+    if digest not in _verified_bearers:
         failures.check()
     try:
         if keys.is_api_key(bearer):
-            known: tokens.Claims | Known = keys.verify_key(digest, address=address)
+            verified: tokens.Claims | Identity = keys.verify_key(digest, address=address)
         else:
-            known = tokens.verify_token(_text(bearer))
+            verified = tokens.verify_token(_decode_ascii(bearer))
     except tokens.InvalidTokenProblem:
-        _good.forget(digest)
+        _verified_bearers.forget(digest)
         failures.count()
         raise
-    _good.remember(digest, known if isinstance(known, tokens.Claims) else None)
-    return known
+    _verified_bearers.remember(digest, verified if isinstance(verified, tokens.Claims) else None)
+    return verified
 
 
-def _text(bearer: bytes) -> str:
+def _decode_ascii(bearer: bytes) -> str:
     try:
         return bearer.decode("ascii")
     except UnicodeDecodeError as exc:

@@ -1,6 +1,6 @@
-"""Whose request it is, as it stands in the database: read anew for each request, by one statement.
+"""Reading the user of a request, with their plan, by one statement per request.
 
-So a closed account, another plan and a revoked key count at once.
+Nothing is cached. So a closed account, a changed plan and a revoked key take effect immediately.
 """
 
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from auteur.database import columns, execute_first, instance
 
 SELECTED = f"""{columns(User, "users")},
        (SELECT plan FROM subscriptions WHERE user_id = users.id AND {IN_FORCE})"""  # noqa: S608
-"""Of ``users``, what `user_from_row` takes."""
+"""The columns of ``users`` that `user_from_row` takes."""
 _BY_ID = f"SELECT {SELECTED} FROM users WHERE id = %(user_id)s"  # noqa: S608
 
 
-def user_from_row(selected: Sequence[Any]) -> User:
-    """The user with the plan that is in force."""
-    *row, plan = selected
-    user = instance(User, row)
+def user_from_row(row: Sequence[Any]) -> User:
+    """Return the user of a row of `SELECTED`, with the plan in force."""
+    *columns_of_user, plan = row
+    user = instance(User, columns_of_user)
     user.plan_at_request = plan
     return user
 
 
 def find_user(user_id: UUID) -> User | None:
-    """The user of that id, if there is one."""
+    """Return the user with this id, or None."""
     rows = execute_first(_BY_ID, {"user_id": user_id})
     return user_from_row(rows[0]) if rows else None

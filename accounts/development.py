@@ -1,4 +1,4 @@
-"""Signing in on one's own machine: an address is enough. `settings.py` refuses it elsewhere."""
+"""Sign-in by email address alone, for development; `settings.py` refuses it elsewhere."""
 
 import uuid
 from datetime import timedelta
@@ -11,11 +11,11 @@ from credits import ledger
 
 LIFETIME = timedelta(hours=12)
 CREDITS = 100
-"""What a new user has to try things with, beside ``SIGNUP_CREDITS``."""
+"""The credits of a new user in development, in addition to ``SIGNUP_CREDITS``."""
 
 
 def sign_in(email: str) -> str:
-    """An access token of the user with this address, who is made if need be.
+    """Return an access token of the user with this address, who is created if there is none.
 
     Raises ``EmailRequiredProblem`` and ``AccountInactiveProblem``.
     """

@@ -1,4 +1,4 @@
-"""The identity provider's public keys: cached, refetched on rotation, kept while it is away."""
+"""A cache of the identity provider's public keys, which survives rotations and outages."""
 
 import logging
 import threading
@@ -12,23 +12,24 @@ from auteur.api.problems import UnavailableProblem
 logger = logging.getLogger(__name__)
 
 FETCH_TIMEOUT_SECONDS = 3
-"""How long the provider may take to answer; meanwhile only unknown keys wait."""
+"""How long the provider may take to answer; only requests with unknown keys wait for it."""
 
 FRESH_SECONDS = 10 * 60
 """Age after which the set is fetched again, so that a withdrawn key stops working."""
 
 STALE_SECONDS = 60 * 60
-"""Age up to which known keys are trusted while the provider is away."""
+"""Age up to which cached keys are trusted while the provider does not answer."""
 
 REFETCH_COOLDOWN_SECONDS = 10
-"""Least time between two fetches, good or failed: made-up key ids cannot hammer the provider."""
+"""Least time between two fetches, so that invented key ids cannot overload the provider."""
 
 
 class KeySet:
-    """The keys at one address, by their id; safe to share between threads.
+    """The keys of one URL by their id; safe to share between threads.
 
-    PyJWKClient's own cache forgets every key when it expires while the provider is away, and makes
-    requests with known keys wait for a fetch on behalf of an unknown one: only its fetch is used.
+    Only the fetch of PyJWKClient is used. Its own cache drops all keys if it expires during an
+    outage of the provider, and makes requests with cached keys wait for the fetch of an unknown
+    one.
     """
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,28 +40,28 @@ class KeySet:
         self._fetched_at = self._tried_at = float("-inf")
 
     def key(self, key_id: str) -> PyJWK | None:
-        """The key of this id, ``None`` if the provider has none.
+        """Return the key with this id, or None if the provider has none.
 
-        Raises ``UnavailableProblem`` if the provider is away and the key is unknown or trusted no
-        longer.
+        Raises ``UnavailableProblem`` if the provider does not answer and the key is not cached, or
+        too old.
         """
-        known = self._keys.get(key_id)
-        if known is None:
+        key = self._keys.get(key_id)
+        if key is None:
             with self._fetching:
-                return self._fetch_unknown(key_id)
+                return self._fetch_unknown_key(key_id)
         if self._age() > FRESH_SECONDS and self._fetching.acquire(blocking=False):
             try:
-                self._fetch_unless_cooling()
+                self._fetch_unless_cooling_down()
             finally:
                 self._fetching.release()
-            known = self._keys.get(key_id)
+            key = self._keys.get(key_id)
         if self._age() > STALE_SECONDS:
             raise UnavailableProblem
-        return known
+        return key
 
-    def _fetch_unknown(self, key_id: str) -> PyJWK | None:
-        if key_id not in self._keys:  # else another thread fetched it while this one waited
-            self._fetch_unless_cooling()
+    def _fetch_unknown_key(self, key_id: str) -> PyJWK | None:
+        if key_id not in self._keys:  # Another thread may have fetched it while this one waited.
+            self._fetch_unless_cooling_down()
             if self._tried_at > self._fetched_at:
                 raise UnavailableProblem
         return self._keys.get(key_id)
@@ -68,20 +69,20 @@ class KeySet:
     def _age(self) -> float:
         return self._clock() - self._fetched_at
 
-    def _fetch_unless_cooling(self) -> None:
+    def _fetch_unless_cooling_down(self) -> None:
         if self._clock() - self._tried_at < REFETCH_COOLDOWN_SECONDS:
             return
         self._tried_at = self._clock()
         try:
-            self._keys = _by_id(self._client.fetch_data())
+            self._keys = _parse_key_set(self._client.fetch_data())
         except (PyJWTError, OSError, ValueError) as exc:
             logger.warning("the token keys could not be fetched: %s", type(exc).__name__)
         else:
             self._fetched_at = self._tried_at
 
 
-def _by_id(document: dict[str, object]) -> dict[str, PyJWK]:
-    if document.get("keys") == []:  # right where tokens are signed with the shared secret alone
+def _parse_key_set(document: dict[str, object]) -> dict[str, PyJWK]:
+    if document.get("keys") == []:  # Valid if only the shared secret signs tokens.
         return {}
     return {
         key.key_id: key

@@ -1,4 +1,4 @@
-"""Users and their plans. Each rule names what enforces it."""
+"""The tables of users, plans, closings and exports. Each rule names what enforces it."""
 
 import uuid
 from typing import ClassVar
@@ -21,7 +21,7 @@ from accounts.billing.models import (
 from accounts.staff.models import Authenticator, RecoveryCodes, StaffEvent
 from auteur.database import execute
 
-__all__ = [  # Django looks here for models
+__all__ = [  # Django imports only this module, so the models of the subpackages are listed here.
     "ApiKey",
     "Authenticator",
     "AutoTopUp",
@@ -38,9 +38,9 @@ __all__ = [  # Django looks here for models
 ]
 
 
-# What leads to second factors is django-otp's, which has no types.
+# The reverse relation to second factors comes from django-otp, which has no types.
 class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-missing]
-    """A person; ``id`` is the token's ``sub``. Anonymised on request, never deleted."""
+    """A user; ``id`` is the token's ``sub``. Users are anonymised on request, never deleted."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
     email = models.CharField(max_length=255, unique=True)
@@ -61,7 +61,7 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     objects = BaseUserManager["User"]()
 
     plan_at_request: str | None = None
-    """In force when the request began that this user sends (`accounts.bearers`); not stored."""
+    """The plan in force when this user's request began (`accounts.bearers`); not stored."""
 
     class Meta:
         db_table = "users"
@@ -80,25 +80,25 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
 
     @property
     def subscription(self) -> "Subscription | None":
-        """The subscription in force now; asks the database each time."""
+        """Return the subscription in force now, or None; queries the database each time."""
         return self.subscriptions.in_force().first()
 
     @property
     def plan(self) -> str | None:
-        """The plan in force now, if there is one; asks the database each time."""
+        """Return the plan in force now, or None; queries the database each time."""
         rows = execute(PLAN, {"user_id": self.pk})
         return str(rows[0][0]) if rows else None
 
 
 class Plan(models.TextChoices):
-    """What a subscription pays for."""
+    """A plan that users subscribe to."""
 
     STARTER = "starter", "Starter"
     PRO = "pro", "Pro"
 
 
 class SubscriptionStatus(models.TextChoices):
-    """Whether the plan is in force."""
+    """The state of a subscription."""
 
     ACTIVE = "active", "Active"
     CANCELLED = "cancelled", "Cancelled"
@@ -108,19 +108,19 @@ class SubscriptionStatus(models.TextChoices):
 IN_FORCE = f"""status = '{SubscriptionStatus.ACTIVE.value}'
     AND (current_period_end IS NULL OR current_period_end > statement_timestamp())"""
 PLAN = f"SELECT plan FROM subscriptions WHERE user_id = %(user_id)s AND {IN_FORCE}"  # noqa: S608
-"""Prepared by the server, for each submission asks."""
+"""The query of a user's plan. The server prepares it, because each submission runs it."""
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
-    """Subscriptions by whether they count."""
+    """A query set of subscriptions."""
 
     def in_force(self) -> "SubscriptionQuerySet":
-        """Those that are active and whose period, if it has an end, has not ended."""
+        """Return the active subscriptions whose period has not ended."""
         return self.filter(RawSQL(IN_FORCE, (), models.BooleanField()))  # noqa: S611
 
 
 class Subscription(models.Model):
-    """A plan over a period; at most one is active per user (unique index)."""
+    """A user's plan over a period; at most one per user is active (unique index)."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID())
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="subscriptions")
@@ -156,7 +156,7 @@ class Subscription(models.Model):
 
 
 class ClosingStatus(models.TextChoices):
-    """How far the end of an account is."""
+    """How far a closing has come."""
 
     WAITING = "waiting", "Waiting"
     WORKING = "working", "Working"
@@ -164,10 +164,10 @@ class ClosingStatus(models.TextChoices):
 
 
 class AccountClosing(models.Model):
-    """The work on an account that its user has closed; its row stays as a record of that.
+    """The closing of an account by its user; the row stays as a record.
 
-    First what is going on is ended, then, at the user's ``closing_at``, the person is forgotten.
-    ``holder``, ``due_at`` and ``tries`` are those of `auteur.leases`.
+    First the account's activity is stopped; then, at the user's ``closing_at``, it is erased.
+    ``holder``, ``due_at`` and ``tries`` belong to `auteur.leases`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -203,7 +203,7 @@ class AccountClosing(models.Model):
 
 
 class ExportStatus(models.TextChoices):
-    """How far an export is."""
+    """How far an export has come."""
 
     WAITING = "waiting", "Waiting"
     WORKING = "working", "Working"
@@ -215,9 +215,9 @@ OPEN_EXPORTS = (ExportStatus.WAITING, ExportStatus.WORKING)
 
 
 class AccountExport(models.Model):
-    """One archive of all that is a user's; one per user, which the next replaces.
+    """An archive of all data of an account; each user has one, which the next replaces.
 
-    ``holder``, ``due_at`` and ``tries`` are those of `auteur.leases`.
+    ``holder``, ``due_at`` and ``tries`` belong to `auteur.leases`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -260,17 +260,17 @@ class AccountExport(models.Model):
 
     @property
     def object_key(self) -> str:
-        """Where the archive lies."""
+        """Return the storage key of the archive."""
         return f"users/{self.user_id}/exports/{self.pk}/export.zip"
 
     @property
     def is_open(self) -> bool:
-        """Whether it is still waited for."""
+        """Return True if the export waits for a worker or is being made."""
         return self.status in OPEN_EXPORTS
 
 
 class RetentionWalk(models.Model):
-    """How far the walk through a table has come that empties columns that are no longer kept."""
+    """The position of the scan that empties expired columns of one table."""
 
     name = models.CharField(max_length=50, primary_key=True)
     after = models.UUIDField(default=uuid.UUID(int=0), help_text="The last row looked at.")

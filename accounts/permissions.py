@@ -1,4 +1,4 @@
-"""Who may ask for what, beyond being signed in."""
+"""The permission that restricts closed accounts."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ from auteur.api.scopes import raise_counted
 
 
 class IsOpenAccount(BasePermission):
-    """Whoever has closed their account reads, deletes, takes it along or restores it: no more.
+    """The permission that lets closed accounts only read, delete, export and restore.
 
-    A view that is for them as well says so by ``for_closed_accounts``.
+    A view with ``for_closed_accounts`` allows them all methods.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Raises ``AccountClosingProblem`` instead of False."""
+        """Return True, or raise ``AccountClosingProblem``."""
         closing_at = getattr(request.user, "closing_at", None)
         if closing_at is not None and not _is_for_closed_accounts(str(request.method), view):
             raise_counted(request, view, AccountClosingProblem(closing_at=closing_at.isoformat()))
         return True
 
     def problems_of(self, view: Any, method: str) -> list[type[Problem]]:
-        """What may be raised, for the API's schema."""
+        """Return the problems that a view's method may raise, for the API schema."""
         return [] if _is_for_closed_accounts(method, view) else [AccountClosingProblem]
 
 

@@ -1,4 +1,4 @@
-"""What accounts hold of a person: who they are, their plans, and what staff wrote of them."""
+"""The personal data of the accounts app: users, plans, keys, payments and admin log entries."""
 
 from typing import Any
 from uuid import UUID
@@ -38,7 +38,7 @@ SECRET = {"password", "is_superuser", "is_staff", "is_active"}
 
 
 def register_personal_data() -> None:
-    """To be called once, when Django is ready."""
+    """Register the app's personal data; called once, when Django is ready."""
     register_source(
         PersonalDataSource(
             room="accounts",
@@ -59,8 +59,8 @@ def register_personal_data() -> None:
                 "admin.LogEntry": None,
                 "sessions.Session": None,
             },
-            scrub=_scrub,
-            close=_close,
+            scrub=_erase,
+            close=_stop_or_end_charging,
             listings=(
                 Listing(
                     "profile",
@@ -83,20 +83,20 @@ def register_personal_data() -> None:
 
 
 def anonymous_email(user_id: UUID) -> str:
-    """What stands in the place of an address: nobody's, and always the same for the user."""
+    """Return the address that replaces an erased user's; it is always the same for a user."""
     return f"{user_id}@deleted.invalid"
 
 
-def _close(user_id: UUID) -> Steps:
-    is_over = User.objects.filter(pk=user_id, closing_at__lte=Now()).exists()
-    return (end_charging if is_over else stop_charging)(user_id=user_id)
+def _stop_or_end_charging(user_id: UUID) -> Steps:
+    has_ended = User.objects.filter(pk=user_id, closing_at__lte=Now()).exists()
+    return (end_charging if has_ended else stop_charging)(user_id=user_id)
 
 
-def _scrub(user_id: UUID) -> Steps:
+def _erase(user_id: UUID) -> Steps:
     yield set_plan(user_id=user_id, plan=None)
     yield Subscription.objects.filter(user_id=user_id).update(stripe_subscription_id=None)
     user = User.objects.get(pk=user_id)
-    _scrub_user(user)
+    _erase_user(user)
     yield user
     for export in AccountExport.objects.filter(user_id=user_id):
         exports.delete_export(export)
@@ -107,11 +107,11 @@ def _scrub(user_id: UUID) -> Steps:
     for rows in (Authenticator, RecoveryCodes, AutoTopUp):
         yield from delete_in_batches(rows._default_manager.filter(user_id=user_id))
     yield TopUp.objects.filter(user_id=user_id).update(payment_method="")
-    yield from _scrub_log(user_id)
-    yield from _remove_sessions(user_id)
+    yield from _erase_log_entries(user_id)
+    yield from _delete_sessions(user_id)
 
 
-def _scrub_user(user: User) -> None:
+def _erase_user(user: User) -> None:
     user.email = anonymous_email(user.pk)
     user.name = user.avatar_url = ""
     user.last_login = None
@@ -122,36 +122,40 @@ def _scrub_user(user: User) -> None:
     user.save()
 
 
-def _scrub_log(user_id: UUID) -> Steps:
-    """What staff wrote about what is the user's; and about what is deleted, whosever it was.
+def _erase_log_entries(user_id: UUID) -> Steps:
+    """Erase the names in log entries about the user's rows, and about deleted rows of any user.
 
-    Names of deleted rows would stay for ever, for nobody knows any more whose they were.
+    The owner of a deleted row is unknown, so its name could never be erased otherwise.
     """
     for page in iterate_pages(LogEntry.objects.exclude(object_repr="", change_message="")):
-        ids = [entry.pk for entry in page if _is_theirs_or_gone(entry, user_id)]
+        ids = [entry.pk for entry in page if _is_of_user_or_deleted(entry, user_id)]
         yield execute("SELECT scrub_admin_log(%(entries)s)", {"entries": ids})
 
 
-def _is_theirs_or_gone(entry: LogEntry, user_id: UUID) -> bool:
+def _is_of_user_or_deleted(entry: LogEntry, user_id: UUID) -> bool:
     model = entry.content_type.model_class() if entry.content_type else None
-    owner = _owners().get(model)
+    owner = _list_owner_fields().get(model)
     if model is None or owner is None:
         return False
     rows = model._default_manager.filter(pk=entry.object_id)
     return not rows.exclude(**{owner: user_id}).exists()
 
 
-def _owners() -> dict[Any, str]:
+def _list_owner_fields() -> dict[Any, str]:
     return {
         apps.get_model(label): owner
-        for holding in list_sources()
-        for label, owner in holding.owners.items()
+        for source in list_sources()
+        for label, owner in source.owners.items()
         if owner is not None
     }
 
 
-def _remove_sessions(user_id: UUID) -> Steps:
-    """Staff alone have any, so they are few."""
+def _delete_sessions(user_id: UUID) -> Steps:
+    """Delete the user's sessions. All sessions are read: only staff have any, so they are few."""
     for page in iterate_pages(Session.objects.all()):
-        theirs = [one.pk for one in page if one.get_decoded().get("_auth_user_id") == str(user_id)]
-        yield Session.objects.filter(pk__in=theirs).delete()
+        keys = [
+            session.pk
+            for session in page
+            if session.get_decoded().get("_auth_user_id") == str(user_id)
+        ]
+        yield Session.objects.filter(pk__in=keys).delete()

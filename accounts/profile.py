@@ -1,4 +1,4 @@
-"""The profile that users read and change."""
+"""Reading and changing a user's profile."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,14 +13,14 @@ from media import quota
 
 @dataclass(frozen=True)
 class Balance:
-    """The user's credits, as a profile shows them."""
+    """The credit balance in a profile."""
 
     balance: int
 
 
 @dataclass(frozen=True)
 class Storage:
-    """How much of the room for media is taken; without a limit where the plan has none."""
+    """The used storage in a profile, and its quota, which is None if the plan has none."""
 
     used_bytes: int
     limit_bytes: int | None
@@ -28,7 +28,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Profile:
-    """A user with plan and balance; what is not set is ``None``."""
+    """The profile of a user, with plan, balance and storage; unset values are ``None``."""
 
     id: UUID
     email: str
@@ -38,11 +38,11 @@ class Profile:
     credits: Balance
     storage: Storage
     closing_at: datetime | None
-    """When the account ends, as its user asked for."""
+    """When the account ends, if its user has closed it."""
 
 
 def read_profile(*, user: User) -> Profile:
-    """The profile as it stands."""
+    """Return the user's current profile."""
     subscription = user.subscription
     return Profile(
         id=user.pk,
@@ -62,9 +62,9 @@ def read_profile(*, user: User) -> Profile:
 def update_profile(
     *, user: User, name: str | None = None, avatar_url: str | None = None
 ) -> Profile:
-    """Change what is given; an empty string takes it away."""
-    given = {"name": name, "avatar_url": avatar_url}
-    changes = {field: value for field, value in given.items() if value is not None}
+    """Change the values that are not None, and return the profile. An empty string clears one."""
+    values = {"name": name, "avatar_url": avatar_url}
+    changes = {field: value for field, value in values.items() if value is not None}
     if changes:
         User.objects.filter(pk=user.pk, is_active=True).update(**changes, updated_at=Now())
         user.refresh_from_db()

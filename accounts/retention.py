@@ -1,9 +1,8 @@
-"""Prompts, payloads and outcomes go from jobs after the days that the settings name; so does what
-staff and programs leave.
+"""Retention: emptying old fields of jobs, and deleting old sessions, API keys and log entries.
 
-Both tables are walked through in the order of their keys, a page a minute of all orchestrators
-together, and from the start again: no index has to be kept for it, and a million rows are looked
-at in nine hours.
+Prompts, payloads and outcomes are emptied by a scan of `jobs` and `attempts` in key order, one page
+per minute of all orchestrators together, which starts again at the end. So it needs no index, and
+scans a million rows in nine hours.
 """
 
 from datetime import timedelta
@@ -26,112 +25,110 @@ from jobs.orchestrator import sweeping
 ROWS_A_TURN = 2000
 TURN = timedelta(minutes=1)
 ROWS_AT_ONCE = 500
-"""Sessions, keys and entries that are removed in a round."""
+"""How many sessions, keys or log entries one round deletes at most."""
 START = UUID(int=0)
 
 
-def _days(number: int) -> timedelta | None:
-    """None is for ever."""
-    return timedelta(days=number) if number else None
+def _to_period(days: int) -> timedelta | None:
+    """Return a retention period; None, for 0 days, keeps the fields forever."""
+    return timedelta(days=days) if days else None
 
 
-def _of_jobs() -> dict[str, Any]:
-    return {"prompts": _days(settings.RETENTION_PROMPTS_DAYS)}
+def _list_job_periods() -> dict[str, Any]:
+    return {"prompts": _to_period(settings.RETENTION_PROMPTS_DAYS)}
 
 
-def _of_attempts() -> dict[str, Any]:
+def _list_attempt_periods() -> dict[str, Any]:
     return {
-        "payloads": _days(settings.RETENTION_PAYLOADS_DAYS),
-        "outcomes": _days(settings.RETENTION_OUTCOMES_DAYS),
+        "payloads": _to_period(settings.RETENTION_PAYLOADS_DAYS),
+        "outcomes": _to_period(settings.RETENTION_OUTCOMES_DAYS),
     }
 
 
-WALKS = {"retain_jobs": _of_jobs, "retain_attempts": _of_attempts}
-"""By statement, how long it keeps what."""
+WALKS = {"retain_jobs": _list_job_periods, "retain_attempts": _list_attempt_periods}
+"""The retention periods by statement."""
 
 
 def sweep_expired_fields() -> int:
-    """A page of each table, if it is time; returns how many rows were emptied."""
-    return sum(_walk(statement, kept()) for statement, kept in WALKS.items())
+    """Empty expired fields in the next page of each table; return how many rows were emptied."""
+    return sum(_sweep_page(statement, list_periods()) for statement, list_periods in WALKS.items())
 
 
-def _walk(statement: str, kept: dict[str, Any]) -> int:
-    if not any(kept.values()):
+def _sweep_page(statement: str, periods: dict[str, Any]) -> int:
+    if not any(periods.values()):
         return 0
     RetentionWalk.objects.get_or_create(name=statement)
     walk = RetentionWalk.objects.filter(name=statement)
     if not walk.filter(next_at__lte=Now()).update(next_at=Now() + TURN):
         return 0
-    ((last, emptied),) = sql.run(statement, after=walk.get().after, limit=ROWS_A_TURN, **kept)
+    ((last, emptied),) = sql.run(statement, after=walk.get().after, limit=ROWS_A_TURN, **periods)
     walk.update(after=last or START)
     return int(emptied)
 
 
-# --- What staff and programs leave ------------------------------------------------------------
+# --- Sessions, API keys and log entries -------------------------------------------------------
 
 
 def list_ended_sessions() -> QuerySet[Session]:
-    """Of staff."""
+    """Return the ended sessions; only staff have sessions."""
     return Session.objects.filter(expire_date__lt=Now())
 
 
 def delete_ended_sessions() -> int:
-    """Remove some of the `list_ended_sessions`; returns how many."""
-    found = (
-        list_ended_sessions().order_by("expire_date").values_list("pk", flat=True)[:ROWS_AT_ONCE]
-    )
-    return Session.objects.filter(pk__in=list(found)).delete()[0]
+    """Delete one batch of ended sessions; return how many."""
+    keys = list_ended_sessions().order_by("expire_date").values_list("pk", flat=True)[:ROWS_AT_ONCE]
+    return Session.objects.filter(pk__in=list(keys)).delete()[0]
 
 
 def list_old_keys() -> QuerySet[ApiKey]:
-    """API keys that ended long ago, of which more is kept than jobs need that name them."""
+    """Return the API keys that ended before their retention and are not emptied yet."""
     if not settings.API_KEYS_KEPT_DAYS:
         return ApiKey.objects.none()
-    then = Now() - timedelta(days=settings.API_KEYS_KEPT_DAYS)
-    ended = Q(revoked_at__lt=then) | Q(expires_at__lt=then)
-    emptied = Q(name="", allowed_addresses=[], last_used_at__isnull=False)
-    return ApiKey.objects.filter(ended).exclude(emptied)
+    limit = Now() - timedelta(days=settings.API_KEYS_KEPT_DAYS)
+    has_ended = Q(revoked_at__lt=limit) | Q(expires_at__lt=limit)
+    is_emptied = Q(name="", allowed_addresses=[], last_used_at__isnull=False)
+    return ApiKey.objects.filter(has_ended).exclude(is_emptied)
 
 
 @transaction.atomic
 def delete_old_keys() -> int:
-    """Empty some of the `list_old_keys`, and remove those that nobody ever used; returns how many.
+    """Empty one batch of old keys, and delete those that were never used; return how many.
 
-    What was spent by them stays: the ledger audit compares it.
+    Their spending stays, because the ledger audit compares it.
     """
-    held = list_old_keys().select_for_update(skip_locked=True).order_by("pk")
-    found = list(held.values_list("pk", flat=True)[:ROWS_AT_ONCE])
-    keys = ApiKey.objects.filter(pk__in=found)
-    unused = list(keys.filter(last_used_at=None).values_list("pk", flat=True))
-    keys.filter(pk__in=unused).delete()
-    spending.delete_spending(api_key_ids=unused)
+    locked_keys = list_old_keys().select_for_update(skip_locked=True).order_by("pk")
+    key_ids = list(locked_keys.values_list("pk", flat=True)[:ROWS_AT_ONCE])
+    keys = ApiKey.objects.filter(pk__in=key_ids)
+    unused_ids = list(keys.filter(last_used_at=None).values_list("pk", flat=True))
+    keys.filter(pk__in=unused_ids).delete()
+    spending.delete_spending(api_key_ids=unused_ids)
     keys.update(name="", allowed_addresses=[])
-    return len(found)
+    return len(key_ids)
 
 
 def list_old_log_entries() -> QuerySet[LogEntry]:
-    """Of the admin's history, what is no longer kept."""
+    """Return the entries of the admin's history that are older than their retention."""
     if not settings.ADMIN_LOG_KEPT_DAYS:
         return LogEntry.objects.none()
-    kept = timedelta(days=settings.ADMIN_LOG_KEPT_DAYS)
-    return LogEntry.objects.filter(action_time__lt=Now() - kept)
+    period = timedelta(days=settings.ADMIN_LOG_KEPT_DAYS)
+    return LogEntry.objects.filter(action_time__lt=Now() - period)
 
 
 def delete_old_log_entries() -> int:
-    """Have the database remove some of the `list_old_log_entries`; returns how many.
+    """Delete one batch of old log entries; return how many.
 
-    The application may not remove any itself (decision 42), nor have younger rows removed than of a
-    year.
+    A database function deletes them, and none younger than a year, because the application has no
+    right to delete entries (decision 42).
     """
-    found = len(list_old_log_entries().values_list("pk", flat=True)[:ROWS_AT_ONCE])
-    if found:
+    number = len(list_old_log_entries().values_list("pk", flat=True)[:ROWS_AT_ONCE])
+    if number:
         values = {"days": settings.ADMIN_LOG_KEPT_DAYS, "limit": ROWS_AT_ONCE}
         execute("SELECT remove_old_admin_log(%(days)s::int, %(limit)s::int)", values)
-    return found
+    return number
 
 
 def register_sweep() -> None:
-    """To be called once, when Django is ready."""
+    """Register the sweeps of this module; called once, when Django is ready."""
     for sweep in (
         sweeping.Sweep("prompts, payloads and outcomes no longer kept", None, sweep_expired_fields),
         sweeping.Sweep(

@@ -1,4 +1,4 @@
-"""What the accounts endpoints read and write."""
+"""The request and response bodies of the accounts endpoints."""
 
 from django.core.validators import URLValidator
 from rest_framework import serializers

@@ -1,4 +1,4 @@
-"""How a token's bearer becomes a user: made with a credit account by the first valid token."""
+"""Sign-up: the first valid token of a person creates their user and credit account."""
 
 from pathlib import Path
 from uuid import UUID
@@ -17,9 +17,9 @@ from credits import ledger
 _STATEMENTS = statements(Path(__file__).with_name("queries.sql"))
 
 MAX_EMAIL_CHARS = 255
-"""As much as ``users.email`` holds."""
+"""The length of ``users.email``."""
 GUESTS = "@guest.invalid"
-"""The end of what stands for a guest's address: no mail ever goes there (RFC 2606)."""
+"""The domain of guests' placeholder addresses, which cannot receive mail (RFC 2606)."""
 
 
 class EmailRequiredProblem(Problem):
@@ -61,17 +61,17 @@ PROBLEMS = (
     AccountInactiveProblem,
     AccountDeletedProblem,
 )
-"""What the bearer of a valid token may be refused with."""
+"""The problems with which a valid token can be refused."""
 
 
 def get_or_create_user(claims: Claims) -> User:
-    """The active user that a valid token names, made or brought up to date if need be.
+    """Return the active user that a valid token names, created or updated if necessary.
 
-    One indexed query and no write, but for a first token or a changed address. Raises
+    Costs one indexed query and no write, except for a first token or a changed address. Raises
     ``EmailRequiredProblem``, ``EmailInUseProblem``, ``AccountInactiveProblem`` and
     ``AccountDeletedProblem``.
     """
-    email = _address_of(claims)
+    email = _get_email(claims)
     user = find_user(claims.user_id)
     if user is None:
         user = sign_up(user_id=claims.user_id, email=email)
@@ -83,50 +83,50 @@ def get_or_create_user(claims: Claims) -> User:
 
 
 def clean_email(email: str | None) -> str:
-    """The address in the form in which all are kept and compared.
+    """Return the address in the form in which all addresses are stored and compared.
 
-    Raises ``EmailRequiredProblem``, also for one that would be taken for a guest's.
+    Raises ``EmailRequiredProblem``, also for an address with the domain of guests.
     """
-    cleaned = (email or "").strip().lower()
-    if "@" not in cleaned or len(cleaned) > MAX_EMAIL_CHARS or not cleaned.isprintable():
+    address = (email or "").strip().lower()
+    if "@" not in address or len(address) > MAX_EMAIL_CHARS or not address.isprintable():
         raise EmailRequiredProblem
-    if cleaned.endswith(GUESTS):
+    if address.endswith(GUESTS):
         raise EmailRequiredProblem
-    return cleaned
+    return address
 
 
-def _address_of(claims: Claims) -> str:
+def _get_email(claims: Claims) -> str:
     return f"{claims.user_id}{GUESTS}" if claims.is_anonymous else clean_email(claims.email)
 
 
 def sign_up(*, user_id: UUID, email: str) -> User:
     """Create the user, the credit account and the welcome credits, once.
 
-    Of concurrent calls with one id, one creates the user and the others return it: the database
-    holds their inserts until the first has committed. Raises ``EmailInUseProblem``.
+    Of concurrent calls with one id, one creates the user and the others return it, because the
+    database blocks their inserts until the first has committed. Raises ``EmailInUseProblem``.
     """
     values = {"id": user_id, "email": email, "password": make_password(None)}
     with transaction.atomic():
         if execute(_STATEMENTS["insert_user"], values):
             ledger.open_account(user_id=user_id)
             if not email.endswith(GUESTS):
-                _welcome(user_id)
+                _grant_welcome_credits(user_id)
     user = User.objects.filter(pk=user_id).first()
     if user is None:
         raise EmailInUseProblem
     return user
 
 
-def _welcome(user_id: UUID) -> None:
-    """Not for guests: anybody can be as many of them as they like."""
+def _grant_welcome_credits(user_id: UUID) -> None:
+    """Grant the welcome credits. Guests get none, because one person can be many guests."""
     if settings.SIGNUP_CREDITS > 0:
         ledger.grant(user_id=user_id, amount=settings.SIGNUP_CREDITS, description="Welcome")
 
 
 def _is_later(claims: Claims, user: User) -> bool:
-    """Whether the token is newer than the row: an old one must not bring back an old address.
+    """Return True if the token is newer than the row, so that its address counts.
 
-    Nor make a guest again of somebody who has signed in.
+    An old token must not restore an old address, nor turn a signed-in user back into a guest.
     """
     if claims.is_anonymous:
         return False
@@ -138,9 +138,9 @@ def _change_email(*, user: User, email: str) -> None:
     try:
         with transaction.atomic():
             is_changed = bool(execute(_STATEMENTS["change_email"], values))
-            if is_changed and user.email.endswith(GUESTS):  # they have signed in
-                _welcome(user.pk)
-    except IntegrityError as exc:  # another took the address at the same moment
+            if is_changed and user.email.endswith(GUESTS):  # The guest has signed in.
+                _grant_welcome_credits(user.pk)
+    except IntegrityError as exc:  # A concurrent request took the address.
         raise EmailInUseProblem from exc
     if not is_changed and User.objects.filter(email=email).exclude(pk=user.pk).exists():
         raise EmailInUseProblem

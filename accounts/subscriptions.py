@@ -1,4 +1,4 @@
-"""Changing the plan of a user."""
+"""Changing a user's plan."""
 
 from datetime import datetime
 from uuid import UUID
@@ -19,10 +19,11 @@ def set_plan(
     period_end: datetime | None = None,
     stripe_subscription_id: str | None = None,
 ) -> Subscription | None:
-    """End the user's plan and begin another; ``None`` only ends it. Without end if none is given.
+    """End the user's plan and begin another; ``None`` only ends it.
 
-    The same plan of the same subscription at Stripe goes on, with its new period. Raises
-    ``User.DoesNotExist``. The user's row is locked, so that concurrent changes take turns.
+    Without ``period_end``, the plan does not end. The same plan of the same subscription at Stripe
+    continues with its new period. The user's row is locked, which serializes concurrent changes.
+    Raises ``User.DoesNotExist``.
     """
     User.objects.select_for_update(no_key=True).get(pk=user_id)
     period = {
@@ -30,15 +31,15 @@ def set_plan(
         "current_period_end": period_end,
     }
     if plan is not None and stripe_subscription_id is not None:
-        same = Subscription.objects.filter(
+        current = Subscription.objects.filter(
             user_id=user_id,
             status=SubscriptionStatus.ACTIVE,
             plan=plan,
             stripe_subscription_id=stripe_subscription_id,
         )
-        if same.update(**period, updated_at=Now()):
-            return same.get()
-    _end_active(user_id)
+        if current.update(**period, updated_at=Now()):
+            return current.get()
+    _end_active_subscription(user_id)
     if plan is None:
         return None
     return Subscription.objects.create(
@@ -50,7 +51,7 @@ def set_plan(
     )
 
 
-def _end_active(user_id: UUID) -> None:
+def _end_active_subscription(user_id: UUID) -> None:
     active = Subscription.objects.filter(user_id=user_id, status=SubscriptionStatus.ACTIVE)
     lapsed = active.filter(current_period_end__lte=Now())
     lapsed.update(status=SubscriptionStatus.EXPIRED, updated_at=Now())

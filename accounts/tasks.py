@@ -1,4 +1,4 @@
-"""The work on accounts, as tasks of the worker for media; all there is to know is in the rows."""
+"""The Celery tasks of closings and exports, which media workers run; the rows hold the state."""
 
 import os
 from datetime import timedelta
@@ -19,13 +19,13 @@ from media.tasks import register_work as register_with_media
 
 @shared_task(name="accounts.close", ignore_result=True, time_limit=closing.HARD_LIMIT_SECONDS)
 def close(closing_id: str) -> None:
-    """Do what is due for a closed account, if that is still wanted."""
+    """Process a closing, if it is still due."""
     closing.run_closing(UUID(closing_id))
 
 
 @shared_task(name="accounts.export", ignore_result=True, time_limit=exporting.HARD_LIMIT_SECONDS)
 def export(export_id: str) -> None:
-    """Make an archive, if that is still waited for."""
+    """Make an export, if it is still due."""
     exporting.run_export(UUID(export_id))
 
 
@@ -36,16 +36,16 @@ WORK = (
 
 
 def register_work() -> None:
-    """To be called once, when Django is ready."""
+    """Register this work with the media workers; called once, when Django is ready."""
     for work in WORK:
         register_with_media(work)
 
 
 @worker_shutting_down.connect
 def release(**signal: Any) -> None:
-    """A worker told to stop (a deploy) lets others have its work at once."""
+    """Release the leases of a stopping worker, so that others can claim its work immediately."""
     for work in WORK:
-        held = work.leases.held_rows(
+        rows = work.leases.held_rows(
             holder__startswith=liveness.build_process_name(os.getpid(), "")
         )
-        work.leases.release(held, timedelta(0))
+        work.leases.release(rows, timedelta(0))

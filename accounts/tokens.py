@@ -1,7 +1,7 @@
-"""Supabase access tokens: what makes one valid, and a way to make one for development.
+"""Verifying Supabase access tokens, and issuing them for development.
 
-A token is checked with the key of its own kind or not at all: HS256 with the shared secret,
-ES256 and RS256 with a public key of that algorithm from the provider's key set (RFC 8725, 3.1).
+A token is only checked with a key of its own algorithm: HS256 with the shared secret, ES256 and
+RS256 with a public key of that algorithm from the provider's key set (RFC 8725, 3.1).
 """
 
 import time
@@ -24,7 +24,7 @@ SHARED_SECRET_ALGORITHM = "HS256"  # noqa: S105 (the name of an algorithm)
 PUBLIC_KEY_ALGORITHMS = ("ES256", "RS256")
 REQUIRED_CLAIMS = ("exp", "iss", "aud", "sub", "role")
 ROLE = "authenticated"
-"""Of a person who is signed in. Supabase's keys ``anon`` and ``service_role`` are nobody's."""
+"""The role of a signed-in person. Supabase's keys ``anon`` and ``service_role`` have no user."""
 
 LEEWAY_SECONDS = 10
 """How far the provider's clock and ours may differ."""
@@ -47,42 +47,42 @@ class TokenExpiredProblem(InvalidTokenProblem):
 
 
 PROBLEMS = (InvalidTokenProblem, TokenExpiredProblem)
-"""What a bearer may be refused with."""
+"""The problems with which a bearer can be refused."""
 
 
 class MissingSecretError(AuteurError):
-    """There is no ``SUPABASE_JWT_SECRET``, so no token can be made here."""
+    """``SUPABASE_JWT_SECRET`` is not set, so no token can be issued."""
 
 
 @dataclass(frozen=True)
 class Claims:
-    """What a valid token says; ``email`` as it stands there, times in Unix seconds."""
+    """The claims of a valid token; ``email`` is not normalized, times are Unix seconds."""
 
     user_id: UUID
     email: str | None
     issued_at: float
     expires_at: float
     is_anonymous: bool = False
-    """A guest, who has not signed in with anything that is theirs."""
+    """True for a guest, a user of Supabase's anonymous sign-in."""
 
 
 def verify_token(token: str) -> Claims:
-    """Check a token's signature and claims.
+    """Check a token's signature and claims, and return the claims.
 
     Raises ``TokenExpiredProblem`` or ``InvalidTokenProblem`` (401), and ``UnavailableProblem``
-    (503) if its key is not known here and the provider is away.
+    (503) if its key is not cached and the provider does not answer.
     """
     try:
-        payload = _decoded(token, jwt.get_unverified_header(token))
+        payload = _decode_token(token, jwt.get_unverified_header(token))
     except jwt.ExpiredSignatureError as exc:
         raise TokenExpiredProblem from exc
     except (jwt.PyJWTError, UnicodeError) as exc:
         raise InvalidTokenProblem from exc
-    return _claims(payload)
+    return _parse_claims(payload)
 
 
 def has_expired(claims: Claims) -> bool:
-    """Whether a token that was valid is so no longer, by what it says itself."""
+    """Return True if the expiry of a verified token has passed."""
     return claims.expires_at <= time.time() - LEEWAY_SECONDS
 
 
@@ -103,16 +103,16 @@ def issue_token(*, user_id: UUID, email: str, lifetime: timedelta) -> str:
     return jwt.encode(payload, settings.SUPABASE_JWT_SECRET, algorithm=SHARED_SECRET_ALGORITHM)
 
 
-def _decoded(token: str, header: dict[str, Any]) -> dict[str, Any]:
-    """What it says, by the key that signed it: while a secret rotates there are several."""
-    *others, last = _keys_for(header)
-    for key in others:
+def _decode_token(token: str, header: dict[str, Any]) -> dict[str, Any]:
+    """Return the payload, verified with the key that signed it; during a rotation try several."""
+    *earlier_keys, last_key = _list_keys(header)
+    for key in earlier_keys:
         with suppress(jwt.InvalidSignatureError):
-            return _decoded_with(key, token, header["alg"])
-    return _decoded_with(last, token, header["alg"])
+            return _decode_with_key(key, token, header["alg"])
+    return _decode_with_key(last_key, token, header["alg"])
 
 
-def _decoded_with(key: str | jwt.PyJWK, token: str, algorithm: str) -> dict[str, Any]:
+def _decode_with_key(key: str | jwt.PyJWK, token: str, algorithm: str) -> dict[str, Any]:
     return jwt.decode(
         token,
         key,
@@ -124,15 +124,15 @@ def _decoded_with(key: str | jwt.PyJWK, token: str, algorithm: str) -> dict[str,
     )
 
 
-def _shared_secrets() -> list[str]:
-    known = (settings.SUPABASE_JWT_SECRET, *settings.SUPABASE_JWT_SECRET_FALLBACKS)
-    return [secret for secret in known if secret]
+def _list_shared_secrets() -> list[str]:
+    secrets = (settings.SUPABASE_JWT_SECRET, *settings.SUPABASE_JWT_SECRET_FALLBACKS)
+    return [secret for secret in secrets if secret]
 
 
-def _keys_for(header: dict[str, Any]) -> Sequence[str | jwt.PyJWK]:
-    """At least one."""
+def _list_keys(header: dict[str, Any]) -> Sequence[str | jwt.PyJWK]:
+    """Return at least one key for a token's header; raises ``InvalidTokenProblem``."""
     algorithm = header.get("alg")
-    if algorithm == SHARED_SECRET_ALGORITHM and (secrets := _shared_secrets()):
+    if algorithm == SHARED_SECRET_ALGORITHM and (secrets := _list_shared_secrets()):
         return secrets
     if algorithm in PUBLIC_KEY_ALGORITHMS and settings.SUPABASE_JWKS_URL and header.get("kid"):
         key = _key_set(settings.SUPABASE_JWKS_URL).key(header["kid"])
@@ -146,7 +146,7 @@ def _key_set(url: str) -> KeySet:
     return KeySet(url)
 
 
-def _claims(payload: dict[str, Any]) -> Claims:
+def _parse_claims(payload: dict[str, Any]) -> Claims:
     if payload["role"] != ROLE:
         raise InvalidTokenProblem
     subject = payload["sub"]
@@ -154,7 +154,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
         user_id = UUID(subject)
     except ValueError as exc:
         raise InvalidTokenProblem from exc
-    if str(user_id) != subject.lower():  # UUID() also reads braces, URNs and missing hyphens
+    if str(user_id) != subject.lower():  # UUID() also accepts braces, URNs and missing hyphens.
         raise InvalidTokenProblem
     email = payload.get("email")
     return Claims(

@@ -1,4 +1,4 @@
-"""Addresses of the accounts endpoints."""
+"""The URLs of the accounts endpoints."""
 
 from django.urls import include, path
 

@@ -1,4 +1,4 @@
-"""The endpoints about the user who asks."""
+"""The endpoints about the user who sends the request."""
 
 from typing import Any, ClassVar, cast
 
@@ -38,7 +38,7 @@ class VerifyView(APIView):
         responses=VerifiedTokenSerializer,
     )
     def post(self, request: Request) -> Response:
-        """Say whose token it is; a bad one has been refused before."""
+        """Return the token's user; the authentication has already refused invalid tokens."""
         return Response({"valid": True, "user_id": str(request.user.pk)})
 
 
@@ -61,10 +61,12 @@ class ProfileView(APIView):
     )
     def patch(self, request: Request) -> Response:
         """Change name or picture, and answer the new profile."""
-        changes = ProfileChangesSerializer(data=request.data)
-        changes.is_valid(raise_exception=True)
-        changed = profile.update_profile(user=cast(User, request.user), **changes.validated_data)
-        return Response(ProfileSerializer(changed).data)
+        serializer = ProfileChangesSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        new_profile = profile.update_profile(
+            user=cast(User, request.user), **serializer.validated_data
+        )
+        return Response(ProfileSerializer(new_profile).data)
 
     @extend_schema(
         summary="Close your account",
@@ -76,7 +78,7 @@ class ProfileView(APIView):
         responses={202: ClosingSerializer},
     )
     def delete(self, request: Request) -> Response:
-        """Close it, once however often it is asked for."""
+        """Close the account; a repetition changes nothing."""
         closing_at = closing.request_closing(user=cast(User, request.user))
         return Response(ClosingSerializer({"closing_at": closing_at}).data, status=202)
 
@@ -97,7 +99,7 @@ class RestoreView(APIView):
         responses=ProfileSerializer,
     )
     def post(self, request: Request) -> Response:
-        """The profile, which has no `closing_at` any more."""
+        """Restore the account and return its profile, without `closing_at`."""
         user = closing.restore_account(user=cast(User, request.user))
         return Response(ProfileSerializer(profile.read_profile(user=user)).data)
 
@@ -123,11 +125,11 @@ class ExportView(APIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Have it made."""
-        wanted = NewExportSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        made = requests.create_export(user=cast(User, request.user), **wanted.validated_data)
-        return Response(_told(made), status=202)
+        """Create an export."""
+        serializer = NewExportSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        export = requests.create_export(user=cast(User, request.user), **serializer.validated_data)
+        return Response(_serialize_export(export), status=202)
 
     @extend_schema(
         summary="Read how far your export is",
@@ -136,8 +138,8 @@ class ExportView(APIView):
         responses=ExportSerializer,
     )
     def get(self, request: Request) -> Response:
-        """How far it is, and where it lies."""
-        return Response(_told(requests.get_export(user=cast(User, request.user))))
+        """Return the export's state, and its URL once it is ready."""
+        return Response(_serialize_export(requests.get_export(user=cast(User, request.user))))
 
     @extend_schema(summary="Delete your export", responses={204: None})
     def delete(self, request: Request) -> Response:
@@ -146,8 +148,8 @@ class ExportView(APIView):
         return Response(status=204)
 
 
-def _told(export: AccountExport) -> Any:
-    told = {
+def _serialize_export(export: AccountExport) -> Any:
+    values = {
         "id": export.pk,
         "status": export.status,
         "progress": export.progress,
@@ -157,4 +159,4 @@ def _told(export: AccountExport) -> Any:
         "expires_at": export.expires_at,
         "download_url": requests.download_url(export),
     }
-    return ExportSerializer(told).data
+    return ExportSerializer(values).data

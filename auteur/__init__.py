@@ -1,4 +1,4 @@
-"""The Django project: settings, addresses and entry points of every process."""
+"""The Django project: settings, URLs and entry points of every process."""
 
 from auteur.celery import app as celery_app
 

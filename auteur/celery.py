@@ -1,4 +1,4 @@
-"""The Celery application; its options live in ``celeryconfig.py``, its tasks in the apps."""
+"""The Celery application. Its options are in ``celeryconfig.py``, its tasks in the apps."""
 
 import os
 from typing import Any
@@ -13,26 +13,26 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auteur.settings")
 
 MAX_PAUSE_SECONDS = 2
 CONSUMER_TIMEOUT_MS = 24 * 3600 * 1000
-"""RabbitMQ takes a worker that has not acknowledged a message for dead after half an hour, unless
-told otherwise (since 3.12, for each consumer); a call may take longer than that."""
+"""By default RabbitMQ closes the channel of a consumer that has not acknowledged a message for half
+an hour (since 3.12 the limit can be set for each consumer). A call may take longer."""
 
 
 class PromptConnection(Connection):
-    """Tries to come back every two seconds: kombu's pauses grow to thirty, for which all waits."""
+    """A connection that reconnects every two seconds. kombu's pauses grow to thirty seconds."""
 
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Any:
-        """As kombu's, with shorter pauses."""
+        """Connect as kombu does, with shorter pauses."""
         return super().ensure_connection(*args, **{"interval_max": MAX_PAUSE_SECONDS} | kwargs)
 
 
 class CarefulProducer(Producer):
-    """Keeps no connection that has failed.
+    """A producer that drops a connection that has failed.
 
-    A confirmation that comes after its time-out would be taken for that of the next message.
+    A late confirmation would otherwise be mistaken for that of the next message.
     """
 
     def publish(self, *args: Any, **kwargs: Any) -> Any:
-        """As kombu's."""
+        """Publish as kombu does. Drop the connection if that fails."""
         try:
             return super().publish(*args, **kwargs)
         except (OSError, AMQPError, OperationalError):
@@ -42,10 +42,10 @@ class CarefulProducer(Producer):
 
 
 class Queues(amqp.Queues):
-    """Queues by name, made when they are first asked for."""
+    """Queues by name, created when they are first used."""
 
     def new_missing(self, name: str) -> Queue:
-        """As Celery's; a message may be worked on for longer than RabbitMQ would wait."""
+        """Create a queue as Celery does, with ``CONSUMER_TIMEOUT_MS``."""
         queue = super().new_missing(name)
         if queue.queue_arguments:
             queue.consumer_arguments = {"x-consumer-timeout": CONSUMER_TIMEOUT_MS}
@@ -53,12 +53,12 @@ class Queues(amqp.Queues):
 
 
 class PromptAMQP(amqp.AMQP):
-    """Celery's ways to the broker, by such connections and queues."""
+    """Celery's AMQP layer with our connections, producers and queues."""
 
     Connection = PromptConnection
     Producer = CarefulProducer
     queues_cls = Queues
-    argsrepr_maxsize = 4096  # what Flower searches: all ids of the largest message
+    argsrepr_maxsize = 4096  # Flower searches this text; it holds all ids of the largest message.
 
 
 app = Celery("auteur", amqp=PromptAMQP)

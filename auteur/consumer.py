@@ -1,8 +1,9 @@
-"""The part of a worker that reads messages: those that it cannot read are set aside.
+"""The worker's consumer, which stores unreadable messages as dead letters.
 
 Celery drops a message of an unknown task, and ends the worker at one whose body or headers it does
 not expect. kombu raises at an element of a Redis queue that is not JSON, before any of its hooks.
-So redis-py's hook is used: a callback for answers to BRPOP, which sees each element before kombu.
+So this module uses redis-py's hook: a callback for answers to BRPOP, which sees each element before
+kombu.
 """
 
 import logging
@@ -22,7 +23,10 @@ logger = logging.getLogger(__name__)
 
 
 class ReadableElements(bootsteps.StartStopStep):
-    """Read a Redis queue's elements only if they are Celery's messages; started per connection."""
+    """A worker step that skips a Redis queue's elements that are no Celery messages.
+
+    It starts for each connection.
+    """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -31,11 +35,11 @@ class ReadableElements(bootsteps.StartStopStep):
         if parent.connection.transport.driver_type == "redis":
             channel = parent.task_consumer.channel
             parse = channel.client.response_callbacks.get("BRPOP")
-            channel.client.set_response_callback("BRPOP", _readable(channel, parse))
+            channel.client.set_response_callback("BRPOP", _build_callback(channel, parse))
 
 
-def _readable(channel: Any, parse: Callable[..., Any] | None) -> Callable[..., Any]:
-    """Return a callback for BRPOP's answers that answers "nothing" for an unreadable element."""
+def _build_callback(channel: Any, parse: Callable[..., Any] | None) -> Callable[..., Any]:
+    """Return a callback for BRPOP's answers that returns None for an unreadable element."""
 
     def read(response: Any, **options: Any) -> Any:
         answer = parse(response, **options) if parse else response
@@ -44,7 +48,7 @@ def _readable(channel: Any, parse: Callable[..., Any] | None) -> Callable[..., A
         queue, element = answer
         try:
             channel.Message(loads(bytes_to_str(element)), channel=channel)
-        except Exception:  # noqa: BLE001 - whatever it is, kombu would raise it as well
+        except Exception:  # noqa: BLE001 - kombu would raise the same error
             name = bytes_to_str(queue).rsplit(channel.sep, 1)[0]
             content = element if isinstance(element, bytes) else str(element).encode()
             dead_letters.store_dead_letter(queue=name, defect=Defect.NOT_A_MESSAGE, content=content)
@@ -55,18 +59,18 @@ def _readable(channel: Any, parse: Callable[..., Any] | None) -> Callable[..., A
 
 
 class Consumer(consumer.Consumer):
-    """Celery's, which sets unreadable messages aside, and knows no tasks with a countdown.
+    """A Celery consumer that stores unreadable messages and has no delayed delivery.
 
-    With RabbitMQ, the latter would be 28 queues.
+    With RabbitMQ, delayed delivery (tasks with a countdown) would need 28 queues.
     """
 
-    # Of Celery's, which the stub lacks.
+    # Celery's class has these attributes, but its stub does not.
     connection_errors: tuple[type[Exception], ...]
     channel_errors: tuple[type[Exception], ...]
     strategies: Mapping[str, Any]
 
     class Blueprint(consumer.Consumer.Blueprint):  # type: ignore[valid-type,misc]  # says the stub
-        """The steps in which it starts."""
+        """The steps by which the consumer starts."""
 
         default_steps = [
             *(
@@ -78,7 +82,7 @@ class Consumer(consumer.Consumer):
         ]
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
-        """Return what takes each message: Celery's own, for those that can be read."""
+        """Return the handler of messages: Celery's own for those that can be read."""
         handle = super().create_task_handler(*args, **kwargs)
         outages = (*self.connection_errors, *self.channel_errors)
 
@@ -95,7 +99,7 @@ class Consumer(consumer.Consumer):
             if defect is not None:
                 queue = str((message.delivery_info or {}).get("routing_key", ""))
                 dead_letters.store_dead_letter(
-                    queue=queue, defect=defect, content=_content(message)
+                    queue=queue, defect=defect, content=_dump_message(message)
                 )
                 if not message.acknowledged:
                     message.reject_log_error(logger, outages)
@@ -104,26 +108,26 @@ class Consumer(consumer.Consumer):
 
 
 def find_defect(message: Any, tasks: Collection[str]) -> Defect | None:
-    """Return why a message cannot be a task of ours; None where it can."""
+    """Return why a message cannot be one of our tasks, or None if it can."""
     headers = message.headers
     name = headers.get("task") if isinstance(headers, Mapping) else None
     if not isinstance(name, str) or name not in tasks:
         return Defect.UNKNOWN_TASK
     try:
-        arguments, named, embedded = message.payload
+        arguments, keyword_arguments, embedded = message.payload
         is_valid = (
             isinstance(headers.get("id"), str)
-            and named == {}
+            and keyword_arguments == {}
             and isinstance(embedded, Mapping)
             and _are_ids(arguments)
         )
-    except Exception:  # noqa: BLE001 - whatever its decoding raises
+    except Exception:  # noqa: BLE001 - decoding can raise anything
         is_valid = False
     return None if is_valid else Defect.BAD_BODY
 
 
 def _are_ids(arguments: Any) -> bool:
-    """Return whether these are a task's arguments: one id, or one list of ids (docs, Habits)."""
+    """Return True for arguments of our tasks: one id, or one list of ids (docs, Habits)."""
     if not isinstance(arguments, list) or len(arguments) != 1:
         return False
     ids = arguments[0] if isinstance(arguments[0], list) else arguments
@@ -137,6 +141,6 @@ def _is_id(value: Any) -> bool:
         return False
 
 
-def _content(message: Any) -> bytes:
+def _dump_message(message: Any) -> bytes:
     body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
     return f"{message.headers}\n".encode() + body

@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""The number of CPU cores that this process may use."""
 
 import os
 from pathlib import Path
@@ -7,14 +7,14 @@ CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
 
 def count_cores(cpu_max: Path = CPU_MAX) -> int:
-    """Those it may run on, or fewer where its container gets less time than they have; at least 1.
+    """Return the cores in the affinity mask, or fewer if the container's quota is smaller.
 
-    A container's share is microseconds for each period of so many: `150000 100000` is one and a
-    half, for which two are counted.
+    The result is at least 1. A container's quota is microseconds of CPU time for each period:
+    `150000 100000` is one and a half cores, counted as two.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
         quota, period = map(int, cpu_max.read_text().split())
-    except (OSError, ValueError):  # no such file, or `max` for no limit
+    except (OSError, ValueError):  # The file is missing, or says `max` for no limit.
         return cores or 1
     return max(1, min(cores or 1, -(-quota // period)))

@@ -1,7 +1,8 @@
-"""Messages that no worker of ours can read: set aside in a bounded list, to be looked at.
+"""Store messages that no worker can read, in a bounded list for staff.
 
-A message only wakes a worker (docs/decisions/0002), so none of them is needed: what stands in
-Postgres is sent again. The list is in the Redis of `REDIS_URL`, whichever the broker is.
+A message only wakes a worker (docs/decisions/0002), so none of them is needed: the orchestrator
+publishes again from the rows in PostgreSQL. The list is in the Redis of `REDIS_URL`, whichever
+broker is used.
 """
 
 import hashlib
@@ -19,28 +20,28 @@ logger = logging.getLogger(__name__)
 
 KEY = "auteur:dead-letters"
 MAX_LETTERS = 100
-"""The newest are kept."""
+"""The list keeps the newest letters."""
 MAX_CONTENT_BYTES = 4096
 KEPT_FOR = timedelta(days=14)
-"""Since the last one."""
+"""How long the list lives after its last letter."""
 TIMEOUT_SECONDS = 1.0
 
 
 class Defect(StrEnum):
-    """Why a message cannot be read."""
+    """A reason why a message cannot be read."""
 
     NOT_A_MESSAGE = "not_a_message"
     """An element of a Redis queue that is no JSON, or not Celery's envelope."""
     UNKNOWN_TASK = "unknown_task"
     BAD_BODY = "bad_body"
-    """Its arguments are not those of a task of ours: ids."""
+    """Its arguments are not ids, as those of our tasks are."""
     REFUSED = "refused"
     """Celery cannot handle it."""
 
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One message, with the beginning of what it contained."""
+    """One unreadable message, with the beginning of its content."""
 
     at: datetime
     queue: str
@@ -50,7 +51,7 @@ class DeadLetter:
 
 
 def store_dead_letter(*, queue: str, defect: Defect, content: bytes) -> None:
-    """Keep a message that cannot be read, and log that, without its content. Raise nothing."""
+    """Store an unreadable message, and log it without its content. Raise nothing."""
     digest = hashlib.sha256(content).hexdigest()[:12]
     logger.error(
         "a message of the queue %s cannot be read (%s, %d bytes, SHA-256 %s) and is set aside; "
@@ -63,7 +64,7 @@ def store_dead_letter(*, queue: str, defect: Defect, content: bytes) -> None:
     text = content[:MAX_CONTENT_BYTES].decode(errors="replace")
     letter = DeadLetter(datetime.now(UTC), queue, defect, text, len(content))
     try:
-        with _client().pipeline() as pipeline:
+        with _get_client().pipeline() as pipeline:
             pipeline.lpush(KEY, json.dumps(asdict(letter), default=str))
             pipeline.ltrim(KEY, 0, MAX_LETTERS - 1)
             pipeline.expire(KEY, KEPT_FOR)
@@ -73,24 +74,24 @@ def store_dead_letter(*, queue: str, defect: Defect, content: bytes) -> None:
 
 
 def list_dead_letters() -> list[DeadLetter]:
-    """Return the letters that are kept, the newest first; raise ``redis.RedisError``."""
-    return [_parse(element) for element in _client().lrange(KEY, 0, -1)]
+    """Return the stored letters, newest first. Raise ``redis.RedisError`` if Redis is away."""
+    return [_parse_letter(element) for element in _get_client().lrange(KEY, 0, -1)]
 
 
 def count_dead_letters() -> int:
-    """Return how many letters are kept; raise ``redis.RedisError``."""
-    return int(_client().llen(KEY))
+    """Return how many letters are stored. Raise ``redis.RedisError`` if Redis is away."""
+    return int(_get_client().llen(KEY))
 
 
 def delete_dead_letters() -> int:
-    """Delete all letters; return how many there were."""
-    with _client().pipeline() as pipeline:
+    """Delete all letters. Return how many there were."""
+    with _get_client().pipeline() as pipeline:
         pipeline.llen(KEY)
         pipeline.delete(KEY)
         return int(pipeline.execute()[0])
 
 
-def _parse(element: bytes | str) -> DeadLetter:
+def _parse_letter(element: bytes | str) -> DeadLetter:
     fields = json.loads(element)
     return DeadLetter(
         at=datetime.fromisoformat(fields["at"]),
@@ -102,7 +103,7 @@ def _parse(element: bytes | str) -> DeadLetter:
 
 
 @cache
-def _client() -> redis.Redis:
+def _get_client() -> redis.Redis:
     return redis.Redis.from_url(
         settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
     )

@@ -1,7 +1,7 @@
-"""Secrets of users that we must be able to read again, encrypted in the database.
+"""Encrypt users' secrets that we must be able to read again, in the database.
 
-The keys are derived from ``SECRET_KEY`` and its fallbacks, one for each purpose. The first of them
-encrypts; before a fallback goes, `reencrypt` encrypts anew what it still had to read.
+The keys are derived from ``SECRET_KEY`` and its fallbacks, one for each purpose. The first key
+encrypts. Before a fallback is removed, `reencrypt` encrypts again what depends on it.
 """
 
 import base64
@@ -18,16 +18,16 @@ from django.conf import settings
 from gpu_tasks.runtime.errors import AuteurError
 
 PAGE = 500
-"""Rows that `reencrypt` holds at once."""
+"""Rows that `reencrypt` reads at once."""
 
 
 class UnreadableSecretError(AuteurError):
-    """It was encrypted with a key that we do not have any more."""
+    """The secret was encrypted with a key that we no longer have."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """Where encrypted values are: ``model`` is like ``jobs.WebhookEndpoint``."""
+    """A column of encrypted values. ``model`` is a label such as ``jobs.WebhookEndpoint``."""
 
     model: str
     name: str
@@ -36,7 +36,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ReencryptionCounts:
-    """How many values were encrypted anew, and how many none of our keys can read."""
+    """How many values were encrypted again, and how many none of our keys can read."""
 
     renewed: int
     unreadable: int
@@ -46,42 +46,42 @@ _columns: set[Column] = set()
 
 
 def encrypt(secret: bytes, *, purpose: str) -> bytes:
-    """To be stored, in a column that is registered; longer by about a half."""
-    return _fernet(purpose).encrypt(secret)
+    """Return the encrypted secret, about half as long again, for a registered column."""
+    return _get_keys(purpose).encrypt(secret)
 
 
 def decrypt(stored: bytes | memoryview, *, purpose: str) -> bytes:
-    """What `encrypt` was given; raises ``UnreadableSecretError``."""
+    """Return the secret. Raise ``UnreadableSecretError`` if no key of ours can read it."""
     try:
-        return _fernet(purpose).decrypt(bytes(stored))
+        return _get_keys(purpose).decrypt(bytes(stored))
     except InvalidToken as exc:
         raise UnreadableSecretError from exc
 
 
 def register_columns(model: str, *names: str, purpose: str) -> None:
-    """Say which columns of a model hold encrypted values; when Django is ready."""
+    """Register columns with encrypted values. Called when Django is ready."""
     _columns.update(Column(model, name, purpose) for name in names)
 
 
 def list_columns() -> list[Column]:
-    """All that are registered."""
+    """Return all registered columns."""
     return sorted(_columns, key=lambda column: (column.model, column.name))
 
 
 def reencrypt() -> ReencryptionCounts:
-    """Encrypt with the first key what another has encrypted, in all registered columns.
+    """Encrypt with the first key what another key has encrypted, in all registered columns.
 
-    Beside a running application: what is written meanwhile stays.
+    This is safe while the application runs: values written meanwhile are kept.
     """
     outcomes = [
-        _renewed(column, pk, bytes(stored))
+        _reencrypt_value(column, pk, bytes(stored))
         for column in list_columns()
-        for pk, stored in _values(column)
+        for pk, stored in _iterate_values(column)
     ]
     return ReencryptionCounts(renewed=outcomes.count(True), unreadable=outcomes.count(None))
 
 
-def _values(column: Column) -> Iterator[tuple[Any, bytes]]:
+def _iterate_values(column: Column) -> Iterator[tuple[Any, bytes]]:
     query = apps.get_model(column.model)._base_manager.filter(**{f"{column.name}__isnull": False})
     query = query.order_by("pk").values_list("pk", column.name)
     page = list(query[:PAGE])
@@ -90,16 +90,16 @@ def _values(column: Column) -> Iterator[tuple[Any, bytes]]:
         page = list(query.filter(pk__gt=page[-1][0])[:PAGE])
 
 
-def _renewed(column: Column, pk: Any, stored: bytes) -> bool | None:
-    """Whether it had to be; ``None`` where it cannot."""
-    if _is_readable(_first(column.purpose), stored):
+def _reencrypt_value(column: Column, pk: Any, stored: bytes) -> bool | None:
+    """Return True if the value was encrypted again, None if no key can read it."""
+    if _is_readable(_get_first_key(column.purpose), stored):
         return False
     try:
-        anew = _fernet(column.purpose).rotate(stored)
+        reencrypted = _get_keys(column.purpose).rotate(stored)
     except InvalidToken:
         return None
     rows = apps.get_model(column.model)._base_manager.filter(pk=pk, **{column.name: stored})
-    return bool(rows.update(**{column.name: anew}))
+    return bool(rows.update(**{column.name: reencrypted}))
 
 
 def _is_readable(key: Fernet, stored: bytes) -> bool:
@@ -110,16 +110,16 @@ def _is_readable(key: Fernet, stored: bytes) -> bool:
     return True
 
 
-def _first(purpose: str) -> Fernet:
-    return Fernet(_derived(settings.SECRET_KEY, purpose))
+def _get_first_key(purpose: str) -> Fernet:
+    return Fernet(_derive_key(settings.SECRET_KEY, purpose))
 
 
-def _fernet(purpose: str) -> MultiFernet:
-    older = [Fernet(_derived(key, purpose)) for key in settings.SECRET_KEY_FALLBACKS]
-    return MultiFernet([_first(purpose), *older])
+def _get_keys(purpose: str) -> MultiFernet:
+    older = [Fernet(_derive_key(key, purpose)) for key in settings.SECRET_KEY_FALLBACKS]
+    return MultiFernet([_get_first_key(purpose), *older])
 
 
-def _derived(key: str, purpose: str) -> bytes:
-    # The secret key is long and random: a keyed hash is derivation enough.
+def _derive_key(key: str, purpose: str) -> bytes:
+    # The secret key is long and random, so a keyed hash suffices to derive a key from it.
     digest = hmac.digest(key.encode(), f"auteur.encryption:{purpose}".encode(), hashlib.sha256)
     return base64.urlsafe_b64encode(digest)

@@ -1,4 +1,4 @@
-"""`/health`: whether the process answers, and whether its stores do."""
+"""`/health`: whether the process and its stores answer."""
 
 import threading
 import time
@@ -19,48 +19,51 @@ from media.storage import object_storage
 
 TIMEOUT_SECONDS = 2.0
 FRESH_SECONDS = 1.0
-"""How long what was found is told again."""
-UNANSWERED: tuple[type[Exception], ...] = (*OUTAGES, *BROKER_OUTAGES, OSError)
+"""How long the result of a check is repeated."""
+OUTAGE_ERRORS: tuple[type[Exception], ...] = (*OUTAGES, *BROKER_OUTAGES, OSError)
 
 
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
-    """The process answers."""
+    """Return 200, because the process answers."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Each store, asked at most every second; 503 unless all but Redis and the broker answer.
+    """Return the state of each store: 503 unless all but Redis and the broker answer.
 
-    Those may be away: each process counts rate limits alone and jobs are taken, so it only shows.
+    Each store is checked once a second at most. While Redis is away, each process counts rate
+    limits alone; while the broker is away, jobs are accepted. So their outages are shown and
+    nothing more.
     """
-    found = stores.check()
-    is_ready = all(found[name] for name in ("postgres", "mongodb", "storage"))
+    is_up = stores.check()
+    # The service works without Redis and the broker.
+    is_ready = all(is_up[name] for name in ("postgres", "mongodb", "storage"))
     body = {"status": "ok" if is_ready else "unavailable"}
-    shown = {name: "ok" if answered else "away" for name, answered in found.items()}
-    return JsonResponse(body | {"stores": shown}, status=200 if is_ready else 503)
+    states = {name: "ok" if answers else "away" for name, answers in is_up.items()}
+    return JsonResponse(body | {"stores": states}, status=200 if is_ready else 503)
 
 
 class Stores:
-    """What was found last, and one check at a time, however many ask."""
+    """The last result of the checks, which run once at a time however many requests come."""
 
     def __init__(self) -> None:
-        self._found: dict[str, bool] = {}
-        self._until = 0.0
-        self._checking = threading.Lock()
+        self._result: dict[str, bool] = {}
+        self._fresh_until = 0.0
+        self._lock = threading.Lock()
 
     def check(self) -> dict[str, bool]:
-        """Which stores answer; while somebody checks, what was found before."""
-        if not self._checking.acquire(blocking=not self._found):
-            return self._found
+        """Return which stores answer. During another thread's check, return the last result."""
+        if not self._lock.acquire(blocking=not self._result):
+            return self._result
         try:
-            if time.monotonic() >= self._until:
-                self._found = _check_all()
-                self._until = time.monotonic() + FRESH_SECONDS
-            return self._found
+            if time.monotonic() >= self._fresh_until:
+                self._result = _check_all()
+                self._fresh_until = time.monotonic() + FRESH_SECONDS
+            return self._result
         finally:
-            self._checking.release()
+            self._lock.release()
 
 
 stores = Stores()
@@ -68,41 +71,41 @@ stores = Stores()
 
 def _check_all() -> dict[str, bool]:
     checks: dict[str, Callable[[], object]] = {
-        "postgres": _postgres,
-        "mongodb": _mongodb,
-        "storage": _storage,
-        "redis": _redis,
+        "postgres": _check_postgres,
+        "mongodb": _check_mongodb,
+        "storage": _check_storage,
+        "redis": _check_redis,
     }
     if settings.BROKER_URL != settings.REDIS_URL:
         checks["rabbitmq" if settings.BROKER_IS_AMQP else "broker"] = broker.ping
     with ThreadPoolExecutor(len(checks)) as pool:
-        return dict(zip(checks, pool.map(_answers, checks.values()), strict=True))
+        return dict(zip(checks, pool.map(_has_answer, checks.values()), strict=True))
 
 
-def _answers(check: Callable[[], object]) -> bool:
+def _has_answer(check: Callable[[], object]) -> bool:
     try:
         check()
-    except UNANSWERED:
+    except OUTAGE_ERRORS:
         return False
     return True
 
 
-def _postgres() -> None:
+def _check_postgres() -> None:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     finally:
-        connection.close()  # this thread's own
+        connection.close()  # Each thread has its own connection.
 
 
-def _mongodb() -> None:
+def _check_mongodb() -> None:
     timeout = int(TIMEOUT_SECONDS * 1000)
     client: pymongo.MongoClient[dict[str, object]]
     with pymongo.MongoClient(settings.MONGODB_URI, serverSelectionTimeoutMS=timeout) as client:
         client.admin.command("ping")
 
 
-def _redis() -> None:
+def _check_redis() -> None:
     with redis.Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=TIMEOUT_SECONDS,
@@ -111,5 +114,5 @@ def _redis() -> None:
         client.ping()
 
 
-def _storage() -> None:
+def _check_storage() -> None:
     object_storage().check()

@@ -1,7 +1,7 @@
-"""Which ids the present work carries: of the request, the Celery task, the job it is about.
+"""The ids of the current work: of its request, Celery task, call, attempt and job.
 
-They are bound where the work begins and follow it within its thread; every line of the log and
-every report of a fault names them (docs/decisions/0023).
+They are bound where the work begins and follow it within its thread. Log lines and fault reports
+contain them (docs/decisions/0023).
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _bound: ContextVar[dict[str, str]] = ContextVar("ids", default={})  # noqa: B039
 
 @contextmanager
 def bind_ids(**ids: object) -> Iterator[None]:
-    """Name these ids in all that is logged inside, beside those that are named already."""
+    """Add these ids to all log lines inside, besides those that are already bound."""
     token = _bound.set(_bound.get() | {name: str(value) for name, value in ids.items()})
     try:
         yield
@@ -22,16 +22,16 @@ def bind_ids(**ids: object) -> Iterator[None]:
 
 
 def current() -> dict[str, str]:
-    """The ids by name: ``request``, ``task``, ``call``, ``attempt``, ``job``."""
+    """Return the ids by name: ``request``, ``task``, ``call``, ``attempt``, ``job``."""
     return _bound.get()
 
 
 def bind_task(task_id: str) -> None:
-    """Begin a Celery task: nothing that the one before it carried is left."""
+    """Bind the id of a Celery task, and drop all ids of the task before it."""
     _bound.set({"task": task_id})
 
 
 def request_id() -> dict[str, str]:
-    """``{"request_id": …}`` where a request is answered, for events that it gives rise to."""
+    """Return ``{"request_id": …}`` for events of the current request, or an empty dict."""
     request_id = _bound.get().get("request")
     return {"request_id": request_id} if request_id else {}

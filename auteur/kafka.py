@@ -1,4 +1,4 @@
-"""What Kafka's clients are told, and what their errors mean: for streams and for partners."""
+"""Options of Kafka's clients and the meaning of their errors, for streams and partners."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
@@ -12,50 +12,54 @@ Raised = TypeVar("Raised", bound=Exception)
 
 
 class Failures(ABC, Generic[Raised]):
-    """The errors of a client: what it was told of a call is often only that it took too long."""
+    """The errors of a client.
+
+    A failed call often says only that it timed out; the error that the client reported in between
+    says more.
+    """
 
     refusals: ClassVar[Collection[int]]
-    """Codes of errors that do not pass by themselves; all others are outages."""
+    """Codes of errors that do not pass by themselves. All others are outages."""
 
     def __init__(self) -> None:
         self.last: KafkaError | None = None
 
     def note(self, error: KafkaError) -> None:
-        """To be told by the client; one that says what to change stays until `clear`."""
+        """Store an error that the client reports. A refusal stays until `clear`."""
         if self.last is None or self.last.code() not in self.refusals:
             self.last = error
 
     def clear(self) -> None:
-        """It works again."""
+        """Forget the last error, because the client works again."""
         self.last = None
 
     def meaning(self, error: KafkaError | None = None) -> Raised:
-        """Of an error, or of what happened meanwhile where that says more."""
-        known = [one for one in (error, self.last) if one is not None]
-        for one in known:
-            if one.code() in self.refusals:
-                return self.refused(one)
-        return self.away(f"Kafka is away: {known[-1].str() if known else 'no answer in time'}")
+        """Return the exception for an error, or for the last reported one if that says more."""
+        errors = [candidate for candidate in (error, self.last) if candidate is not None]
+        for candidate in errors:
+            if candidate.code() in self.refusals:
+                return self.refused(candidate)
+        return self.away(f"Kafka is away: {errors[-1].str() if errors else 'no answer in time'}")
 
     @abstractmethod
     def refused(self, error: KafkaError) -> Raised:
-        """What is raised for one of ``refusals``."""
+        """Return the exception for one of ``refusals``."""
 
     @abstractmethod
     def away(self, why: str) -> Raised:
-        """What is raised for an outage."""
+        """Return the exception for an outage."""
 
     @contextmanager
     def answering(self, client: Producer | Consumer | AdminClient | None = None) -> Iterator[None]:
-        """Raise what Kafka's client raises as what it means.
+        """Convert exceptions of Kafka's client to ours.
 
-        A consumer that is given here reads nothing meanwhile.
+        A consumer that is passed here reads nothing meanwhile.
         """
         try:
             yield
         except KafkaException as exc:
             if client is not None:
-                client.poll(0)  # it tells what happened only when it is asked
+                client.poll(0)  # The client reports errors only when it is polled.
             raise self.meaning(exc.args[0]) from exc
 
 
@@ -71,29 +75,30 @@ def configuration(
     login: tuple[str, str, str] | None,
     **more: Any,
 ) -> dict[str, Any]:
-    """For a client whose errors are noted there; ``more`` by librdkafka's names, _ for a dot.
+    """Return the options of a client whose errors ``failures`` notes.
 
-    Times are in milliseconds; ``ca`` is librdkafka's option for certificates of one's own, or none;
-    ``login`` is mechanism, user and password.
+    Times are in milliseconds. ``ca`` is librdkafka's option for certificates of one's own, or
+    empty. ``login`` is mechanism, user and password. ``more`` are options of librdkafka with _ for
+    a dot.
     """
     protocol = "SSL" if tls else "PLAINTEXT"
-    chosen: dict[str, Any] = {
+    options: dict[str, Any] = {
         "bootstrap.servers": ",".join(brokers),
         "client.id": client_id,
         "socket.connection.setup.timeout.ms": connection_timeout,
         "socket.timeout.ms": request_timeout,
         "reconnect.backoff.max.ms": 2000,
         "error_cb": failures.note,
-        "log_level": 0,  # an outage is one line, and it is ours
+        "log_level": 0,  # We log an outage ourselves, in one line.
     }
     if login is not None:
         protocol = f"SASL_{protocol}"
         mechanism, user, password = login
-        chosen["sasl.mechanism"] = mechanism.upper()
-        chosen |= {"sasl.username": user, "sasl.password": password}
+        options["sasl.mechanism"] = mechanism.upper()
+        options |= {"sasl.username": user, "sasl.password": password}
     if ca:
-        chosen |= ca
+        options |= ca
     elif tls:
-        chosen["ssl.ca.location"] = "probe"  # the system's
-    chosen["security.protocol"] = protocol
-    return chosen | {name.replace("_", "."): value for name, value in more.items()}
+        options["ssl.ca.location"] = "probe"  # Use the system's certificates.
+    options["security.protocol"] = protocol
+    return options | {name.replace("_", "."): value for name, value in more.items()}

@@ -1,7 +1,7 @@
 """Rows that wait for a worker, and the leases under which workers hold them.
 
-Postgres says who holds a row and until when, and each change is one guarded UPDATE; a message only
-wakes a worker, and may be lost or come twice (docs/decisions/0015).
+PostgreSQL records who holds a row and until when, and each change is one guarded UPDATE. A message
+only wakes a worker, and may be lost or arrive twice (docs/decisions/0015).
 """
 
 import logging
@@ -26,79 +26,80 @@ logger = logging.getLogger(__name__)
 
 MAX_TRIES = 3
 SENT_AGAIN_AFTER = timedelta(seconds=60)
-"""A message by which nobody has claimed its row until then is taken for lost."""
+"""A message counts as lost if no worker has claimed its row by then."""
 OUTAGE_PAUSE = timedelta(seconds=30)
 
-# One of each user's, then the next of each, what workers hold of theirs counted in: whoever brings
-# a thousand files delays nobody. Of equal ones, whose user was served longest ago.
-TAKE = """
+# Users alternate: the first row of each user, then the second of each. Rows that workers hold
+# count, so a user with a thousand files delays nobody. Of rows with the same rank, the user served
+# longest ago comes first.
+SELECT_DUE = """
 WITH held AS (
     SELECT user_id, count(*) AS number FROM {table}
     WHERE {held} AND {due_at} IS NOT NULL GROUP BY user_id
 ), due AS (
-    SELECT one.id, row_number() OVER (PARTITION BY one.user_id ORDER BY one.{due_at}, one.id)
-        + coalesce(held.number, 0) AS turn
-    FROM {table} AS one LEFT JOIN held ON held.user_id = one.user_id
-    WHERE {waiting} AND one.{due_at} <= statement_timestamp()
-), taken AS (
-    SELECT one.id, due.turn FROM {table} AS one JOIN due ON due.id = one.id
-    WHERE {waiting} AND one.{due_at} <= statement_timestamp()
-    ORDER BY due.turn, array_position(%(served)s::uuid[], one.user_id) NULLS FIRST,
-        one.{due_at}, one.id
-    LIMIT %(limit)s FOR NO KEY UPDATE OF one SKIP LOCKED
+    SELECT task.id, row_number() OVER (PARTITION BY task.user_id ORDER BY task.{due_at}, task.id)
+        + coalesce(held.number, 0) AS fair_rank
+    FROM {table} AS task LEFT JOIN held ON held.user_id = task.user_id
+    WHERE {waiting} AND task.{due_at} <= statement_timestamp()
+), selected AS (
+    SELECT task.id, due.fair_rank FROM {table} AS task JOIN due ON due.id = task.id
+    WHERE {waiting} AND task.{due_at} <= statement_timestamp()
+    ORDER BY due.fair_rank, array_position(%(served)s::uuid[], task.user_id) NULLS FIRST,
+        task.{due_at}, task.id
+    LIMIT %(limit)s FOR NO KEY UPDATE OF task SKIP LOCKED
 )
 UPDATE {table} SET {due_at} = statement_timestamp() + %(again)s
-FROM taken WHERE {table}.id = taken.id
+FROM selected WHERE {table}.id = selected.id
 RETURNING {table}.id, {table}.user_id"""
 SERVED_USERS = 1000
-"""Users of whom is remembered that they were served, by each process that sends messages."""
+"""How many recently served users each process that sends messages remembers."""
 
 Row = TypeVar("Row", bound=Model)
 
 
 class LeaseLostError(AuteurError):
-    """The row is gone, or another's: drop the work."""
+    """The row is gone, or another worker holds it. Drop the work."""
 
 
 @dataclass(frozen=True)
 class Leases(Generic[Row]):
-    """How the rows of a model wait and are held, by the names of its columns."""
+    """The columns by which the rows of a model wait and are held, and the operations on them."""
 
     model: type[Row]
     waiting: Mapping[str, Any]
-    """What a row says while it waits, its empty ``holder`` included."""
+    """Column values of a waiting row, its empty ``holder`` included."""
     held: Mapping[str, Any]
-    """What it says while it is held."""
+    """Column values of a held row."""
     holder: str
     due_at: str
-    """When somebody must look again: to send a message, or whether the holder is lost."""
+    """The column with the time of the next look: to send a message, or to check the holder."""
     fail: Callable[[QuerySet[Row]], int]
-    """Ends rows of which no further try is made; returns how many."""
+    """Ends rows that get no further try. Returns how many."""
     tries: str | None = None
-    """How often a row was claimed; without this column one try is all."""
+    """The column that counts claims. Without it, a row gets one try."""
     max_tries: int = MAX_TRIES
     duration: timedelta = timedelta(seconds=settings.WORKER_LEASE_SECONDS)
     new_holder: Callable[[], object] = uuid.uuid4
     served: dict[UUID, None] = field(default_factory=dict, compare=False)
-    """Users whose rows this process has taken, the latest last."""
+    """Users whose rows this process has selected, the latest last."""
 
     def held_rows(self, **conditions: Any) -> QuerySet[Row]:
-        held = {**self.held, f"{self.due_at}__isnull": False, **conditions}
-        nobody = {self.holder: self.waiting[self.holder]}
-        return self.model._default_manager.filter(**held).exclude(**nobody)
+        filters = {**self.held, f"{self.due_at}__isnull": False, **conditions}
+        unclaimed = {self.holder: self.waiting[self.holder]}
+        return self.model._default_manager.filter(**filters).exclude(**unclaimed)
 
     def take_due(self, limit: int) -> list[UUID]:
-        """Waiting rows whose message is to be sent, users (``user_id``) in turn.
+        """Return ids of waiting rows whose message must be sent now, alternating between users.
 
-        They come back unless somebody claims them.
+        Rows that nobody claims are returned again after ``SENT_AGAIN_AFTER``.
         """
         if limit <= 0:
             return []
-        # Literals: a partial index needs them.
-        statement = TAKE.format(
+        # PostgreSQL uses a partial index only if the statement has literals.
+        statement = SELECT_DUE.format(
             table=self.model._meta.db_table,
             waiting=" AND ".join(
-                f"one.{column} IS NULL" if value is None else f"one.{column} = {_literal(value)}"
+                f"task.{column} IS NULL" if value is None else f"task.{column} = {_literal(value)}"
                 for column, value in self.waiting.items()
             ),
             held=" AND ".join(
@@ -116,50 +117,60 @@ class Leases(Generic[Row]):
             del self.served[next(iter(self.served))]
         return [row_id for row_id, _ in rows]
 
-    def claim(self, row_id: UUID, **found: Any) -> "Lease[Row] | None":
-        """Hold a waiting row; None where there is nothing to do."""
+    def claim(self, row_id: UUID, **values: Any) -> "Lease[Row] | None":
+        """Claim a waiting row. Return None if it is gone or does not wait."""
         lease = Lease(self, row_id, self.new_holder())
-        found |= {self.holder: lease.holder, self.due_at: Now() + self.duration, **self._tried(1)}
+        values |= {
+            self.holder: lease.holder,
+            self.due_at: Now() + self.duration,
+            **self._build_tries_update(1),
+        }
         waiting = self.model._default_manager.filter(pk=row_id, **self.waiting)
-        return lease if waiting.update(**self.held, **found) else None
+        return lease if waiting.update(**self.held, **values) else None
 
     def expire(self, **conditions: Any) -> int:
-        """Take rows from holders that are dead, or silent for a lease; return how many.
+        """Requeue rows whose holder is dead, or silent for a lease. Return how many.
 
-        Silence counts only where this process watches the database (`liveness.watch_database`).
+        Silence counts only if this process watches the database (`liveness.watch_database`).
         """
-        held = self.held_rows(**conditions)
-        holders = list(held.values_list(self.holder, flat=True).distinct())
+        held_rows = self.held_rows(**conditions)
+        holders = list(held_rows.values_list(self.holder, flat=True).distinct())
         if not holders:
             return 0
         lost = Q(
-            **{f"{self.holder}__in": [one for one in holders if liveness.is_process_dead(str(one))]}
+            **{
+                f"{self.holder}__in": [
+                    holder for holder in holders if liveness.is_process_dead(str(holder))
+                ]
+            }
         )
         if liveness.can_expire_leases():
             lost |= Q(**{f"{self.due_at}__lte": Now()})
-        return self.requeue(held.filter(lost), timedelta(0))
+        return self.requeue(held_rows.filter(lost), timedelta(0))
 
     def requeue(self, rows: QuerySet[Row], after: timedelta) -> int:
-        """Let held rows wait for another try, or fail if they have had all; returns how many."""
+        """Let held rows wait for another try, or fail those without one. Return how many."""
         if self.tries is None:
             return self.fail(rows)
-        over = Q(**{f"{self.tries}__gte": self.max_tries})
-        return self.fail(rows.filter(over)) + rows.exclude(over).update(**self._waiting(after))
+        is_exhausted = Q(**{f"{self.tries}__gte": self.max_tries})
+        return self.fail(rows.filter(is_exhausted)) + rows.exclude(is_exhausted).update(
+            **self._build_waiting_values(after)
+        )
 
     def release(self, rows: QuerySet[Row], after: timedelta) -> int:
-        """Let held rows wait as if they had not been claimed: this was no try; returns how many."""
-        return rows.update(**self._waiting(after), **self._tried(-1))
+        """Let held rows wait again without counting this as a try. Return how many."""
+        return rows.update(**self._build_waiting_values(after), **self._build_tries_update(-1))
 
-    def _waiting(self, after: timedelta) -> dict[str, Any]:
+    def _build_waiting_values(self, after: timedelta) -> dict[str, Any]:
         return {**self.waiting, self.due_at: Now() + after}
 
-    def _tried(self, times: int) -> dict[str, Any]:
+    def _build_tries_update(self, times: int) -> dict[str, Any]:
         return {self.tries: F(self.tries) + times} if self.tries else {}
 
 
 @dataclass(frozen=True)
 class Lease(Generic[Row]):
-    """The right to work on a row, as long as it names the holder."""
+    """The right to work on a row, as long as the row names the holder."""
 
     leases: Leases[Row]
     row_id: UUID
@@ -167,28 +178,28 @@ class Lease(Generic[Row]):
 
     @property
     def row(self) -> QuerySet[Row]:
-        """The row, if it is still ours."""
+        """Return the row, or an empty query set if this lease no longer holds it."""
         return self.leases.held_rows(pk=self.row_id, **{self.leases.holder: self.holder})
 
-    def renew(self, **found: Any) -> None:
-        """Go on holding it, and note how far it is; raises ``LeaseLostError``."""
-        self._update({self.leases.due_at: Now() + self.leases.duration} | found)
+    def renew(self, **values: Any) -> None:
+        """Extend the lease and write ``values``. Raise ``LeaseLostError`` if it is lost."""
+        self._update({self.leases.due_at: Now() + self.leases.duration} | values)
 
-    def finish(self, **found: Any) -> None:
-        """End it with what was found; raises ``LeaseLostError``."""
-        nobody = self.leases.waiting[self.leases.holder]
-        self._update({self.leases.due_at: None, self.leases.holder: nobody} | found)
+    def finish(self, **values: Any) -> None:
+        """End the lease and write ``values``. Raise ``LeaseLostError`` if it is lost."""
+        unclaimed = self.leases.waiting[self.leases.holder]
+        self._update({self.leases.due_at: None, self.leases.holder: unclaimed} | values)
 
     def fail(self) -> None:
-        """Nothing can be made of it."""
+        """Fail the row for good."""
         self.leases.fail(self.row)
 
     def requeue(self, after: timedelta = OUTAGE_PAUSE) -> None:
-        """This try came to nothing, another may not."""
+        """Let the row wait for another try, or fail it if this was the last."""
         self.leases.requeue(self.row, after)
 
     def release(self, after: timedelta = OUTAGE_PAUSE) -> None:
-        """An outage of ours is no try."""
+        """Let the row wait again after an outage of ours, which counts as no try."""
         self.leases.release(self.row, after)
 
     def _update(self, values: Mapping[str, Any]) -> None:
@@ -197,18 +208,15 @@ class Lease(Generic[Row]):
 
 
 def _literal(value: object) -> str:
-    """Return a constant of ours as SQL."""
+    """Return a constant of the code as SQL."""
     return "NULL" if value is None else f"'{value}'"
 
 
 def wake_rows(task: str, messages: Mapping[UUID, Mapping[str, Any]]) -> None:
-    """Send a worker a message for each of these rows, with options of Celery's.
-
-    Losing some is harmless: rows that nobody claims are sent again.
-    """
+    """Send a worker a message for each row, with Celery options. Lost messages are sent again."""
     try:
         for row_id, options in messages.items():
             current_app.send_task(task, [str(row_id)], **options)
     except BROKER_OUTAGES as exc:
-        # It has kept us waiting for seconds: not once more for each message.
+        # The broker has cost seconds already. Trying each other message would cost as much again.
         logger.warning("messages of %s are not sent: %s", task, type(exc).__name__)

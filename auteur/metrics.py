@@ -1,9 +1,9 @@
-"""`/metrics` for Prometheus: how the queue stands and whether the books add up.
+"""`/metrics` for Prometheus: the state of the queue and of the ledger.
 
-All figures are the database's, so any process may be asked and no process keeps counters. Figures
-that need many rows are computed by one orchestrator for all (`jobs.cached_figures`,
-`jobs.running_audit`): a scrape reads the stored ones, and
-``auteur_…_timestamp_seconds`` says how old they are.
+All figures come from the database, so any process can serve them and no process keeps counters.
+Figures that need many rows are computed by one orchestrator for all (`jobs.cached_figures`,
+`jobs.running_audit`). A scrape reads the stored ones, and ``auteur_…_timestamp_seconds`` gives
+their age.
 
 It is served at a port of its own (`auteur.server`), which must not be public.
 """
@@ -53,15 +53,15 @@ Row = tuple[Sequence[str], float]
 
 
 def application(environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
-    """`GET /metrics` in WSGI, in Prometheus' text format; 503 while PostgreSQL is away."""
+    """Answer `GET /metrics` over WSGI in Prometheus' text format; 503 while PostgreSQL is away."""
     close_old_connections()
-    status, content_type, body = _response(environ["REQUEST_METHOD"], environ["PATH_INFO"])
+    status, content_type, body = _build_response(environ["REQUEST_METHOD"], environ["PATH_INFO"])
     headers = [("Content-Type", content_type), ("Content-Length", str(len(body)))]
     start_response(f"{status} {status.phrase}", headers)
     return [body]
 
 
-def _response(method: str, path: str) -> tuple[HTTPStatus, str, bytes]:
+def _build_response(method: str, path: str) -> tuple[HTTPStatus, str, bytes]:
     if path != "/metrics":
         return HTTPStatus.NOT_FOUND, "text/plain", b""
     if method not in {"GET", "HEAD"}:
@@ -77,182 +77,188 @@ def _response(method: str, path: str) -> tuple[HTTPStatus, str, bytes]:
 
 
 class Gauges(Collector):
-    """Everything that a scrape shows."""
+    """A collector of all figures of a scrape."""
 
     def collect(self) -> Iterable[Metric]:
-        standing = cached_figures.read_figures(cached_figures.STANDING)
+        counts = cached_figures.read_figures(cached_figures.STANDING)
         books = running_audit.read_status()
-        yield from _jobs(standing.value if standing else {}, books)
-        yield from _repair()
-        yield from _dead_letters()
-        yield _family(
+        yield from _collect_jobs(counts.value if counts else {}, books)
+        yield from _collect_due_jobs()
+        yield from _collect_dead_letters()
+        yield _build_family(
             "clock_skew_seconds",
             "How far the clock of an orchestrator's machine is ahead of PostgreSQL's.",
             ("host",),
             [((host,), seconds) for host, seconds in clock_skew.stored()],
         )
-        yield _family(
+        yield _build_family(
             "circuit_open",
             "1 while most jobs of a feature or backend are lost to an outage, and few are tried.",
             ("circuit",),
-            _circuits(),
+            _list_circuits(),
         )
-        yield from _certificate()
+        yield from _collect_certificate()
         yield CounterMetricFamily(
             "auteur_undelivered_results",
             "Results that could not be delivered within three days; their jobs were refunded.",
             value=cached_figures.count_undelivered(),
         )
-        if standing is not None:
-            yield from _recent_ends(standing.value)
-            yield _gauge(
+        if counts is not None:
+            yield from _collect_recent_ends(counts.value)
+            yield _build_gauge(
                 "jobs_counted_timestamp_seconds",
                 "When open jobs, attempts and recent ends were last counted.",
-                standing.found_at.timestamp(),
+                counts.found_at.timestamp(),
             )
         if settings.STREAMS_SINK != sinks.OFF:
-            yield from _streams()
+            yield from _collect_streams()
         if books is not None:
-            yield from _books(books)
-        yield from _log()
+            yield from _collect_ledger(books)
+        yield from _collect_event_log()
         timelines = timeline_audit.read_status()
         if timelines is not None:
-            yield from _timelines(timelines)
+            yield from _collect_timelines(timelines)
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing beforehand: to be registered asks no database."""
+        """Return nothing, so that registering the collector queries no database."""
         return []
 
 
-def _jobs(standing: dict[str, Any], books: running_audit.AuditStatus | None) -> Iterator[Metric]:
+def _collect_jobs(
+    counts: dict[str, Any], books: running_audit.AuditStatus | None
+) -> Iterator[Metric]:
     ended = books.ended if books else ()
-    yield _family(
+    yield _build_family(
         "jobs",
         "Jobs; ended ones as of the last audit.",
         ("type", "status"),
-        [((type_, status), n) for type_, status, n in (*standing.get("jobs", ()), *ended)],
+        [((type_, status), n) for type_, status, n in (*counts.get("jobs", ()), *ended)],
     )
-    yield _family(
+    yield _build_family(
         "oldest_pending_seconds",
         "Age of the oldest job that no worker has begun.",
         ("type",),
         [
             ((name,), max(0.0, time.time() - since))
-            for name, since in standing.get("oldest_pending", ())
+            for name, since in counts.get("oldest_pending", ())
         ],
     )
-    yield _family(
+    yield _build_family(
         "attempts",
         "Present attempts of open jobs.",
         ("gpu_class", "state"),
-        [((gpu_class, state), n) for gpu_class, state, n in standing.get("attempts", ())],
+        [((gpu_class, state), n) for gpu_class, state, n in counts.get("attempts", ())],
     )
 
 
-def _repair() -> Iterator[Metric]:
+def _collect_due_jobs() -> Iterator[Metric]:
     due = Job.objects.filter(wake_at__lte=Now(), attempt__isnull=False)
     overdue = due.aggregate(jobs=Count("pk"), since=Min("wake_at"))
-    alive = WorkerHeartbeat.objects.filter(beat_at__gt=Now() - LOST_AFTER)
-    yield _gauge("due_jobs", "Admitted jobs that wait for an orchestrator.", overdue["jobs"])
-    yield _gauge(
+    live_workers = WorkerHeartbeat.objects.filter(beat_at__gt=Now() - LOST_AFTER)
+    yield _build_gauge("due_jobs", "Admitted jobs that wait for an orchestrator.", overdue["jobs"])
+    yield _build_gauge(
         "due_lag_seconds",
         "How long the first of them has waited; pending ones wait for a place, not for this.",
         _seconds_since(overdue["since"]),
     )
-    yield _gauge("workers_alive", "Worker children with a fresh heartbeat.", alive.count())
+    yield _build_gauge(
+        "workers_alive", "Worker children with a fresh heartbeat.", live_workers.count()
+    )
 
 
-def _circuits() -> Iterator[Row]:
+def _list_circuits() -> Iterator[Row]:
     for circuit in Circuit.objects.order_by("name"):
         yield (circuit.name,), circuit.opened_at is not None
     if settings.C2PA_CERTIFICATE_PATH:
         yield (circuits.CERTIFICATE,), circuits.CERTIFICATE in circuits.open_circuits()
 
 
-def _certificate() -> Iterator[Metric]:
-    """Yield nothing where nobody signs, or the certificate cannot be read."""
+def _collect_certificate() -> Iterator[Metric]:
+    """Yield nothing if no certificate is set, or it cannot be read."""
     with suppress(UnusableCertificateError):
         if signer := get_identity():
-            yield _gauge(
+            yield _build_gauge(
                 "certificate_expiry_timestamp_seconds",
                 "When the certificate that signs content credentials ends.",
                 signer.ends_at.timestamp(),
             )
 
 
-def _dead_letters() -> Iterator[Metric]:
-    """Yield nothing while Redis is away: they are the one figure that it has."""
+def _collect_dead_letters() -> Iterator[Metric]:
+    """Yield nothing while Redis is away, the only store of this figure."""
     with suppress(RedisError):
         count = dead_letters.count_dead_letters()
-        yield _gauge("dead_letters", "Messages kept that no worker could read.", count)
+        yield _build_gauge("dead_letters", "Messages kept that no worker could read.", count)
 
 
-def _recent_ends(standing: dict[str, Any]) -> Iterator[Metric]:
+def _collect_recent_ends(counts: dict[str, Any]) -> Iterator[Metric]:
     statuses = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
-    yield _family(
+    yield _build_family(
         "recent_ends",
         "How jobs ended of which the last events of the log tell.",
         ("status",),
-        [((status,), n) for status, n in zip(statuses, standing["ends"], strict=True)],
+        [((status,), n) for status, n in zip(statuses, counts["ends"], strict=True)],
     )
     yield GaugeHistogramMetricFamily(
         "auteur_recent_latency_seconds",
         "How long those of them took that completed, since they were requested.",
-        buckets=[
-            ("+Inf" if bound is None else f"{bound:g}", n) for bound, n in standing["latency"]
-        ],
-        gsum_value=standing["latency_sum_seconds"],
+        buckets=[("+Inf" if bound is None else f"{bound:g}", n) for bound, n in counts["latency"]],
+        gsum_value=counts["latency_sum_seconds"],
     )
 
 
-def _streams() -> Iterator[Metric]:
+def _collect_streams() -> Iterator[Metric]:
     lag = streams.publisher_lag()
-    yield _gauge("log_position", "The last position of the numbered log.", lag.log_position)
-    yield _gauge("streams_position", "How far of it is published.", lag.position)
-    yield _gauge("streams_lag_events", "Events that are not published yet.", lag.events)
-    yield _gauge("streams_lag_seconds", "Since the first of them happened.", lag.seconds)
-    yield _gauge("streams_publishers", "Processes that publish: one, or none.", bool(lag.holder))
-    standing = streams.stored(STALE)
-    if standing is None:
+    yield _build_gauge("log_position", "The last position of the numbered log.", lag.log_position)
+    yield _build_gauge("streams_position", "How far of it is published.", lag.position)
+    yield _build_gauge("streams_lag_events", "Events that are not published yet.", lag.events)
+    yield _build_gauge("streams_lag_seconds", "Since the first of them happened.", lag.seconds)
+    yield _build_gauge(
+        "streams_publishers", "Processes that publish: one, or none.", bool(lag.holder)
+    )
+    snapshot = streams.stored(STALE)
+    if snapshot is None:
         return
-    yield _family(
+    yield _build_family(
         "stream_records",
         "What a stream holds, as its publisher last saw it.",
         ("stream",),
-        [((each.stream,), each.records) for each in standing.lengths],
+        [((length.stream,), length.records) for length in snapshot.lengths],
     )
-    yield _family(
+    yield _build_family(
         "stream_group_lag",
         "Records of a stream that a consumer group has not been given, as last seen.",
         ("stream", "group"),
-        [((each.stream, each.group), each.lag) for each in standing.groups],
+        [((group.stream, group.group), group.lag) for group in snapshot.groups],
     )
-    yield _family(
+    yield _build_family(
         "stream_group_pending",
         "Records that it was given and has not acknowledged, as last seen.",
         ("stream", "group"),
-        [((each.stream, each.group), each.pending) for each in standing.groups],
+        [((group.stream, group.group), group.pending) for group in snapshot.groups],
     )
 
 
-def _books(report: running_audit.AuditStatus) -> Iterator[Metric]:
-    yield _family(
+def _collect_ledger(report: running_audit.AuditStatus) -> Iterator[Metric]:
+    yield _build_family(
         "ledger_discrepancies",
         "What is off in the books, as of the last audit; `ledger_verify` tells more.",
         ("rule",),
         [((name,), number) for name, number in report.broken.items()],
     )
-    yield _gauge("credits_balance", "The sum of all balances.", report.balance)
-    yield _gauge(
+    yield _build_gauge("credits_balance", "The sum of all balances.", report.balance)
+    yield _build_gauge(
         "books_checked_timestamp_seconds",
         "When the books were last audited.",
         report.checked_at.timestamp(),
     )
 
 
-def _log() -> Iterator[Metric]:
-    yield _gauge("events_epoch", "The present epoch of the numbered log.", epochs.current_epoch())
-    yield _family(
+def _collect_event_log() -> Iterator[Metric]:
+    yield _build_gauge(
+        "events_epoch", "The present epoch of the numbered log.", epochs.current_epoch()
+    )
+    yield _build_family(
         "log_behind_events",
         "By how many positions a reader is ahead of the log, which was set back.",
         ("reader",),
@@ -260,28 +266,28 @@ def _log() -> Iterator[Metric]:
     )
 
 
-def _timelines(standing: timeline_audit.TimelineAuditStatus) -> Iterator[Metric]:
-    yield _family(
+def _collect_timelines(status: timeline_audit.TimelineAuditStatus) -> Iterator[Metric]:
+    yield _build_family(
         "timeline_discrepancies",
         "Timelines that are off, as far as was audited; `edl_verify` tells more.",
         ("rule",),
-        [((name,), number) for name, number in standing.broken.items()],
+        [((name,), number) for name, number in status.broken.items()],
     )
-    yield _gauge(
+    yield _build_gauge(
         "timelines_checked_timestamp_seconds",
         "When timelines were last audited.",
-        standing.checked_at.timestamp(),
+        status.checked_at.timestamp(),
     )
 
 
-def _family(name: str, meaning: str, labels: Iterable[str], rows: Iterable[Row]) -> Metric:
+def _build_family(name: str, meaning: str, labels: Iterable[str], rows: Iterable[Row]) -> Metric:
     family = GaugeMetricFamily(f"auteur_{name}", meaning, labels=list(labels))
     for values, number in rows:
         family.add_metric(values, number)
     return family
 
 
-def _gauge(name: str, meaning: str, number: float) -> Metric:
+def _build_gauge(name: str, meaning: str, number: float) -> Metric:
     return GaugeMetricFamily(f"auteur_{name}", meaning, value=number)
 
 

@@ -1,7 +1,8 @@
-"""What each room holds of a person: in which tables, what they are given of it, and how it goes.
+"""A registry of the personal data of each package: its tables, its export and its erasure.
 
-The rooms register when Django is ready. Closing an account (docs/decisions/0039) and exporting it
-ask all of them, in the order of ``INSTALLED_APPS``; docs/privacy.md is the same for people.
+The packages register when Django is ready. Closing an account (docs/decisions/0039) and exporting
+it call all of them, in the order of ``INSTALLED_APPS``. docs/privacy.md describes the same for
+people.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,21 +14,21 @@ from django.db.models import BinaryField, Model, QuerySet
 
 from gpu_tasks.runtime.errors import AuteurError
 
-AT_ONCE = 500
-"""Rows that are read, emptied or removed together."""
+BATCH_ROWS = 500
+"""Rows that are read, blanked or deleted together."""
 
 Row = TypeVar("Row", bound=Model)
 Steps = Iterable[object]
-"""Work in bounded steps: whoever goes through them renews a lease after each."""
+"""Work in bounded steps. The caller renews a lease after each."""
 
 
 class NotYetError(AuteurError):
-    """Something of theirs is still under way, and will be over soon: try again."""
+    """Some of the user's work is still running and will end soon. Try again."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """One file of an export, ``<name>.jsonl``: an object of JSON in each line."""
+    """One file of an export, ``<name>.jsonl``, with a JSON object in each line."""
 
     name: str
     rows: Callable[[UUID], Iterable[Mapping[str, Any]]]
@@ -35,52 +36,51 @@ class Listing:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """An object that an export holds if it is wanted; ``path`` is its place there."""
+    """A stored object that an export may include. ``path`` is its path in the archive."""
 
     path: str
     key: str
     size_bytes: int
 
 
-def _nothing(user_id: UUID) -> tuple[()]:
+def _return_nothing(user_id: UUID) -> tuple[()]:
     return ()
 
 
 @dataclass(frozen=True)
 class PersonalDataSource:
-    """What one room holds.
+    """The personal data of one package.
 
-    ``close`` ends what a user has going, when they ask for the end of their account, and again
-    before ``scrub``, which leaves nothing of the person. Both are done again after a crash, from
-    the start.
+    ``close`` ends a user's running work: when they close their account, and again before ``scrub``,
+    which erases all data of the person. Both are repeated from the start after a crash.
     """
 
     room: str
     owners: Mapping[str, str | None]
-    """Each table of the room by its model's label, with the look-up that leads to its user's id;
-    None where there is no such way."""
+    """The lookup that leads to the user's id, for each table of the package by its model's label.
+    None if there is no such lookup."""
     scrub: Callable[[UUID], Steps]
-    close: Callable[[UUID], Steps] = _nothing
+    close: Callable[[UUID], Steps] = _return_nothing
     listings: tuple[Listing, ...] = ()
-    files: Callable[[UUID], Iterable[StoredFile]] = _nothing
+    files: Callable[[UUID], Iterable[StoredFile]] = _return_nothing
 
 
-_holdings: list[PersonalDataSource] = []
+_sources: list[PersonalDataSource] = []
 
 
-def register_source(holding: PersonalDataSource) -> None:
-    """Have the room asked; twice counts once."""
-    if all(known.room != holding.room for known in _holdings):
-        _holdings.append(holding)
+def register_source(source: PersonalDataSource) -> None:
+    """Register a package's source. Ignore a second registration."""
+    if all(registered.room != source.room for registered in _sources):
+        _sources.append(source)
 
 
 def list_sources() -> tuple[PersonalDataSource, ...]:
-    """Those of all rooms."""
-    return tuple(_holdings)
+    """Return the sources of all packages."""
+    return tuple(_sources)
 
 
-def iterate_pages(rows: QuerySet[Row], size: int = AT_ONCE) -> Iterator[list[Row]]:
-    """All of them in the order of their keys, some at a time; no cursor is held meanwhile."""
+def iterate_pages(rows: QuerySet[Row], size: int = BATCH_ROWS) -> Iterator[list[Row]]:
+    """Yield the rows in pages, ordered by key, without an open cursor."""
     rows = rows.order_by("pk")
     page = list(rows[:size])
     while page:
@@ -89,12 +89,12 @@ def iterate_pages(rows: QuerySet[Row], size: int = AT_ONCE) -> Iterator[list[Row
 
 
 def list_rows(rows: QuerySet[Any], *, without: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
-    """All columns of these rows but the ones named, and binary ones: these are secrets."""
-    left_out = set(without)
+    """Yield all columns of these rows but those in ``without``, and binary ones (secrets)."""
+    excluded = set(without)
     names = [
         field.attname
         for field in rows.model._meta.concrete_fields
-        if not isinstance(field, BinaryField) and field.attname not in left_out
+        if not isinstance(field, BinaryField) and field.attname not in excluded
     ]
     for page in iterate_pages(rows):
         for row in page:
@@ -102,6 +102,6 @@ def list_rows(rows: QuerySet[Any], *, without: Iterable[str] = ()) -> Iterator[d
 
 
 def delete_in_batches(rows: QuerySet[Any]) -> Iterator[int]:
-    """Delete these rows, some in each step."""
-    while found := list(rows.order_by().values_list("pk", flat=True)[:AT_ONCE]):
-        yield rows.model._base_manager.filter(pk__in=found).delete()[0]
+    """Delete these rows in batches. Yield the number deleted of each."""
+    while ids := list(rows.order_by().values_list("pk", flat=True)[:BATCH_ROWS]):
+        yield rows.model._base_manager.filter(pk__in=ids).delete()[0]

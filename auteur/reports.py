@@ -1,4 +1,4 @@
-"""Reports of faults to Sentry, if ``SENTRY_DSN`` is set: scrubbed, with the ids of the work."""
+"""Report faults to Sentry if ``SENTRY_DSN`` is set: scrubbed, with the ids of the work."""
 
 from typing import Any, cast
 
@@ -12,12 +12,12 @@ from auteur.logs import scrubbed
 
 
 def start_reporting(*, dsn: str, environment: str, **options: Any) -> None:
-    """Report what is logged as an error or raised past us; ``options`` are sentry-sdk's.
+    """Report logged errors and unhandled exceptions. ``options`` are those of sentry-sdk.
 
-    No body, header, cookie, query, variable of a frame, command line or breadcrumb leaves; texts
-    are scrubbed as those of the log are.
+    No body, header, cookie, query, variable of a frame, command line or breadcrumb is sent. Texts
+    are scrubbed as in the log.
     """
-    ignore_logger("django.security.DisallowedHost")  # scanners' noise
+    ignore_logger("django.security.DisallowedHost")  # Scanners cause these.
     sentry_sdk.init(
         dsn=dsn,
         environment=environment,
@@ -26,28 +26,28 @@ def start_reporting(*, dsn: str, environment: str, **options: Any) -> None:
         include_local_variables=False,
         max_breadcrumbs=0,
         disabled_integrations=[ArgvIntegration()],
-        before_send=_before_send,
+        before_send=_prepare_event,
         **options,
     )
 
 
-def _before_send(event: Event, hint: Hint) -> Event:
+def _prepare_event(event: Event, hint: Hint) -> Event:
     request = event.pop("request", None) or {}
     for name in ("user", "breadcrumbs", "extra"):
         event.pop(name, None)  # type: ignore[misc]
-    clean = cast("Event", _scrub(event))
-    clean["request"] = {
+    scrubbed_event = cast("Event", _scrub_value(event))
+    scrubbed_event["request"] = {
         name: scrubbed(str(request[name])) for name in ("method", "url") if name in request
     }
-    clean["tags"] = {**(clean.get("tags") or {}), **ids.current()}
-    return clean
+    scrubbed_event["tags"] = {**(scrubbed_event.get("tags") or {}), **ids.current()}
+    return scrubbed_event
 
 
-def _scrub(value: Any) -> Any:
+def _scrub_value(value: Any) -> Any:
     if isinstance(value, str):
         return scrubbed(value)
     if isinstance(value, dict):
-        return {name: _scrub(inner) for name, inner in value.items()}
+        return {name: _scrub_value(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_scrub(inner) for inner in value]
+        return [_scrub_value(inner) for inner in value]
     return value

@@ -1,6 +1,6 @@
-"""Who may have a sandboxed child next in a process of the API: users take turns for its memory.
+"""Decide which user may start the next sandboxed child in a process of the API.
 
-Children that read files for a request share one budget of the container
+Children that read files for a request share one memory budget of the container
 (`gpu_tasks.runtime.memory_budget`). A request waits a moment for its share, then ends with 503.
 """
 
@@ -23,11 +23,11 @@ from gpu_tasks.runtime.memory_budget import POLL_SECONDS, MemoryBusyError, Reser
 
 MAX_WAIT_SECONDS = 2.0
 MAX_RUNNING = max(1, settings.API_SERVER["threads"] // 4)
-"""Children of one process, of as many users."""
+"""The most children of one process, each of another user."""
 MAX_WAITING = max(1, settings.API_SERVER["threads"] // 2)
-"""Requests of one process that wait, each in a thread; the other threads answer requests."""
+"""The most waiting requests of one process. Each occupies a thread; the others answer requests."""
 MAX_REMEMBERED = 1000
-"""Users whose last child is remembered."""
+"""The most users whose last child is remembered."""
 
 
 class FilesBusyProblem(Problem):
@@ -48,7 +48,7 @@ class _Ticket:
 
 
 class SandboxQueue:
-    """Gives memory to the waiting user who was served longest ago, one child each at a time."""
+    """A queue that gives memory to the waiting user served longest ago, one child per user."""
 
     def __init__(self, *, running: int, waiting: int, seconds: float) -> None:
         self._max_running, self._max_waiting, self._seconds = running, waiting, seconds
@@ -65,50 +65,50 @@ class SandboxQueue:
         limits: Limits,
         problem: type[FilesBusyProblem] = FilesBusyProblem,
     ) -> Iterator[Reservation | None]:
-        """Hold memory for the user's children, one after another, while the context lasts.
+        """Reserve memory for the user's children, one after another, while the context lasts.
 
-        None where this process has no budget. Raises ``problem`` after a while, and at once where
-        another request of the user waits or where only users wait that go first.
+        Yield None if this process has no budget. Raise ``problem`` after the maximum wait, and at
+        once if another request of the user waits or the queue is full of users who go first.
         """
         ticket = _Ticket(user_id, next(self._numbers), limits, problem)
         with self._changed:
-            self._enter(ticket)
+            self._enqueue(ticket)
             try:
-                reservation = self._wait(ticket)
+                reservation = self._wait_for_memory(ticket)
             finally:
                 if ticket in self._waiting:
                     self._waiting.remove(ticket)
                 self._changed.notify_all()
             self._running.add(user_id)
-            self._note(user_id)
+            self._note_served(user_id)
         try:
             yield reservation
-        except MemoryBusyError as exc:  # it has grown, and others have the memory
+        except MemoryBusyError as exc:  # The child needs more, and other children have the memory.
             raise problem from exc
         finally:
             if reservation is not None:
                 reservation.release()
             with self._changed:
                 self._running.discard(user_id)
-                self._note(user_id)
+                self._note_served(user_id)
                 self._changed.notify_all()
 
-    def _enter(self, ticket: _Ticket) -> None:
+    def _enqueue(self, ticket: _Ticket) -> None:
         if any(other.user_id == ticket.user_id for other in self._waiting):
             raise ticket.problem
         if len(self._waiting) >= self._max_waiting:
-            last = max(self._waiting, key=self._rank)
-            if self._rank(last) < self._rank(ticket):
+            last = max(self._waiting, key=self._get_rank)
+            if self._get_rank(last) < self._get_rank(ticket):
                 raise ticket.problem
             self._waiting.remove(last)
             self._changed.notify_all()
         self._waiting.append(ticket)
 
-    def _rank(self, ticket: _Ticket) -> tuple[float, int]:
+    def _get_rank(self, ticket: _Ticket) -> tuple[float, int]:
         return self._served_at.get(ticket.user_id, 0.0), ticket.number
 
-    def _wait(self, ticket: _Ticket) -> Reservation | None:
-        until = time.monotonic() + self._seconds
+    def _wait_for_memory(self, ticket: _Ticket) -> Reservation | None:
+        deadline = time.monotonic() + self._seconds
         while ticket in self._waiting:
             is_next = self._is_next(ticket)
             if is_next:
@@ -117,20 +117,20 @@ class SandboxQueue:
                     return None
                 if reservation := budget.try_reserve(ticket.limits):
                     return reservation
-            remaining = until - time.monotonic()
+            remaining = deadline - time.monotonic()
             if remaining <= 0:
                 break
-            # Other processes release memory without telling.
+            # Other processes release memory without notifying this one.
             self._changed.wait(min(remaining, POLL_SECONDS) if is_next else remaining)
         raise ticket.problem
 
     def _is_next(self, ticket: _Ticket) -> bool:
         if len(self._running) >= self._max_running:
             return False
-        able = [other for other in self._waiting if other.user_id not in self._running]
-        return bool(able) and min(able, key=self._rank) is ticket
+        candidates = [other for other in self._waiting if other.user_id not in self._running]
+        return bool(candidates) and min(candidates, key=self._get_rank) is ticket
 
-    def _note(self, user_id: UUID) -> None:
+    def _note_served(self, user_id: UUID) -> None:
         self._served_at[user_id] = time.monotonic()
         self._served_at.move_to_end(user_id)
         if len(self._served_at) > MAX_REMEMBERED:

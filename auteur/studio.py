@@ -1,6 +1,7 @@
 """The studio at `/studio`, the start address `/`, and the icon of both.
 
-What is built from ``clients/studio`` is served as static files; decision 53 says how and why.
+The files built from ``clients/studio`` are served as static files; decision 53 explains how and
+why.
 """
 
 from functools import cache
@@ -26,15 +27,15 @@ from auteur.api.views import APIView
 from media.storage import object_storage
 
 START_TYPES = ("application/json", "text/html")
-"""What `/` answers in; the first where a request has no preference, as those of programs."""
+"""The types of `/`. The first is for requests without a preference, as those of programs are."""
 ICON_SECONDS = 86_400
 PROBE = "studio/origin"
-"""A key of no object: a URL of it shows where the storage is."""
+"""The key of no object. A URL of it contains the storage's origin."""
 
 
 @require_safe
 def start(request: HttpRequest) -> HttpResponse:
-    """Redirect browsers to the studio; tell programs where the API's documents are."""
+    """Redirect browsers to the studio. Send programs the addresses of the API's documents."""
     response: HttpResponse
     if request.get_preferred_type(START_TYPES) == "text/html":
         response = HttpResponseRedirect("/studio")
@@ -50,12 +51,12 @@ def start(request: HttpRequest) -> HttpResponse:
 def icon(request: HttpRequest) -> HttpResponse:
     """Return the icon that browsers show beside an address."""
     headers = {"Cache-Control": f"public, max-age={ICON_SECONDS}"}
-    return HttpResponse(_icon(), content_type="image/svg+xml", headers=headers)
+    return HttpResponse(_render_icon(), content_type="image/svg+xml", headers=headers)
 
 
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
-    """The page as it was built, or how to build it."""
+    """Return the built page, or a page that explains how to build it."""
     index = settings.STUDIO_DIR / "index.html"
     if index.is_file():
         response = HttpResponse(index.read_bytes())
@@ -68,9 +69,9 @@ def page(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def config(request: HttpRequest) -> JsonResponse:
-    """Where events are, and how one signs in here; nothing secret."""
+    """Return the address of events and the ways to sign in. Nothing in it is secret."""
     has_supabase = bool(settings.SUPABASE_ANON_KEY)
-    told = {
+    options = {
         "live_url": settings.LIVE_URL,
         "supabase": {
             "auth_url": settings.SUPABASE_JWT_ISSUER,
@@ -80,7 +81,7 @@ def config(request: HttpRequest) -> JsonResponse:
         else None,
         "development_sign_in": settings.DEVELOPMENT_SIGN_IN,
     }
-    return JsonResponse(told, headers={"Cache-Control": "no-cache"})
+    return JsonResponse(options, headers={"Cache-Control": "no-cache"})
 
 
 class _SignIn(RequestSerializer):
@@ -96,20 +97,22 @@ class DevelopmentSignInView(APIView):
 
     @extend_schema(exclude=True)
     def post(self, request: Request) -> Response:
-        """The token."""
+        """Return the token."""
         if not settings.DEVELOPMENT_SIGN_IN:
             raise NotFoundProblem(Resource.ADDRESS)
-        given = _SignIn(data=request.data)
-        given.is_valid(raise_exception=True)
-        return Response({"access_token": development.sign_in(given.validated_data["email"])})
+        serializer = _SignIn(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        return Response({"access_token": development.sign_in(serializer.validated_data["email"])})
 
 
 def policy() -> str:
-    """The page's Content Security Policy: nothing but what it works with, and nothing inline."""
-    files = " ".join(dict.fromkeys(("'self'", _origin(settings.PUBLIC_URL), _storage_origin())))
-    asked = [files, _origin(settings.LIVE_URL)]
+    """Return the page's Content Security Policy, which allows only what the page uses."""
+    files = " ".join(
+        dict.fromkeys(("'self'", _get_origin(settings.PUBLIC_URL), _get_storage_origin()))
+    )
+    connect_sources = [files, _get_origin(settings.LIVE_URL)]
     if settings.SUPABASE_ANON_KEY:
-        asked.append(_origin(settings.SUPABASE_JWT_ISSUER))
+        connect_sources.append(_get_origin(settings.SUPABASE_JWT_ISSUER))
     return "; ".join(
         (
             "default-src 'none'",
@@ -118,7 +121,7 @@ def policy() -> str:
             "font-src 'self'",
             f"img-src {files} data: blob:",
             f"media-src {files} blob:",
-            f"connect-src {' '.join(asked)}",
+            f"connect-src {' '.join(connect_sources)}",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",
@@ -127,16 +130,16 @@ def policy() -> str:
 
 
 @cache
-def _icon() -> str:
+def _render_icon() -> str:
     return render_to_string("studio/icon.svg")
 
 
 @cache
-def _storage_origin() -> str:
-    return _origin(object_storage().presigned_get(PROBE))
+def _get_storage_origin() -> str:
+    return _get_origin(object_storage().presigned_get(PROBE))
 
 
-def _origin(url: str) -> str:
+def _get_origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 

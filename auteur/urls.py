@@ -1,4 +1,4 @@
-"""All addresses; each app lists its own."""
+"""All URL patterns. Each app lists its own."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path

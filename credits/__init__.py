@@ -1,1 +1,1 @@
-"""What you have: balances and the append-only ledger."""
+"""Credits: balances, grants and the append-only ledger."""

@@ -1,4 +1,4 @@
-"""Balances, grants and the ledger, to be read: money moves through `credits.ledger` alone."""
+"""Admin pages of balances, grants, the ledger and corrections, all read-only except by actions."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -31,13 +31,13 @@ LATEST = 20
 
 
 def signed_amount(row: CreditTransaction) -> str:
-    """What was added or taken, in green or red."""
+    """Return the amount with its sign, in green if it was added and in red if it was taken."""
     return badge(f"{row.amount:+d}", GREEN if row.amount > 0 else RED)
 
 
 @admin.register(Credits)
 class CreditsAdmin(ReadOnlyAdmin):
-    """An account with its latest movements."""
+    """The page of accounts, with their latest transactions."""
 
     list_display = ("account", "balance", "seq", "updated_at")
     list_select_related = ("user",)
@@ -71,7 +71,7 @@ class CreditsAdmin(ReadOnlyAdmin):
         cells = format_html_join(
             "",
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            [_cells(row) for row in rows],
+            [_build_cells(row) for row in rows],
         )
         return format_html(
             "<table><thead><tr><th>When (UTC)</th><th>Type</th><th>Amount</th><th>Balance</th>"
@@ -80,7 +80,7 @@ class CreditsAdmin(ReadOnlyAdmin):
         )
 
 
-def _cells(row: CreditTransaction) -> tuple[Any, ...]:
+def _build_cells(row: CreditTransaction) -> tuple[Any, ...]:
     when = link("credits.CreditTransaction", row.pk, f"{row.created_at:%Y-%m-%d %H:%M:%S}")
     kind = row.get_type_display()
     return (
@@ -95,7 +95,7 @@ def _cells(row: CreditTransaction) -> tuple[Any, ...]:
 
 @admin.register(CreditTransaction)
 class CreditTransactionAdmin(ReadOnlyAdmin):
-    """The ledger."""
+    """The page of the ledger."""
 
     list_display = (
         "created_at",
@@ -138,7 +138,7 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="job")
     def short_job_link(self, obj: CreditTransaction) -> str:
-        """A link to the job, with enough of its id to tell jobs apart on a page."""
+        """Return a link to the job, with enough of its id to tell jobs apart on a page."""
         return link("jobs.Job", obj.job_id, str(obj.job_id)[-8:])
 
     @admin.display(description="job")
@@ -147,7 +147,7 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
 
 
 class TakeBackForm(ReasonForm):
-    """How much of a grant, why, and what the client reads."""
+    """The form for revoking a grant or a part of it."""
 
     amount = forms.IntegerField(
         min_value=1,
@@ -163,7 +163,7 @@ class TakeBackForm(ReasonForm):
 
 
 class CorrectingAdmin(ConfirmedActions, ReadOnlyAdmin):
-    """Actions of those who may move credits."""
+    """A page with actions for staff who may move credits."""
 
     def has_correct_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("credits.change_credits")
@@ -175,7 +175,7 @@ class CorrectingAdmin(ConfirmedActions, ReadOnlyAdmin):
 
 @admin.register(CreditGrant)
 class CreditGrantAdmin(CorrectingAdmin):
-    """What was given, and can be taken back."""
+    """The page of grants, with an action to revoke them."""
 
     list_display = ("created_at", "owner", "kind", "amount", "expires_at", "source", "description")
     list_display_links = ("created_at",)
@@ -200,9 +200,9 @@ class CreditGrantAdmin(CorrectingAdmin):
     )
 
     def remaining(self, obj: CreditGrant) -> str:
-        """What can be spent of it now."""
+        """Return how many credits of the grant can be spent now."""
         open_grants = balances.read_balance(user_id=obj.user_id).grants
-        return str(sum(one.remaining for one in open_grants if one.id == obj.pk))
+        return str(sum(grant.remaining for grant in open_grants if grant.id == obj.pk))
 
     def summary(self, obj: CreditGrant) -> str:
         return f"{obj.user}, {self.remaining(obj)} remaining"
@@ -216,14 +216,14 @@ class CreditGrantAdmin(CorrectingAdmin):
             queryset,
             action="take_back",
             form_class=TakeBackForm,
-            perform=_take_back,
+            perform=_request_revocation,
             moves_money=True,
         )
 
 
 @admin.register(CreditCorrection)
 class CreditCorrectionAdmin(CorrectingAdmin):
-    """What waits for a second member of staff, and what has been decided."""
+    """The page of corrections, with actions to approve and reject them."""
 
     list_display = (
         "asked_at",
@@ -274,7 +274,7 @@ class CreditCorrectionAdmin(CorrectingAdmin):
             queryset,
             action="approve",
             form_class=ReasonForm,
-            perform=_approve,
+            perform=_approve_correction,
             moves_money=True,
         )
 
@@ -283,19 +283,24 @@ class CreditCorrectionAdmin(CorrectingAdmin):
         self, request: HttpRequest, queryset: QuerySet[CreditCorrection]
     ) -> HttpResponse | None:
         return self.confirm(
-            request, queryset, action="refuse", form_class=ReasonForm, perform=_refuse
+            request, queryset, action="refuse", form_class=ReasonForm, perform=_reject_correction
         )
 
 
-def _take_back(request: HttpRequest, grant: CreditGrant, given: Mapping[str, Any]) -> str:
-    asked_by = staff_id(request)
-    wanted = CreditCorrection(user_id=grant.user_id, grant=grant, asked_by_id=asked_by, **given)
-    return corrections.request_correction(wanted)
+def _request_revocation(request: HttpRequest, grant: CreditGrant, values: Mapping[str, Any]) -> str:
+    correction = CreditCorrection(
+        user_id=grant.user_id, grant=grant, asked_by_id=staff_id(request), **values
+    )
+    return corrections.request_correction(correction)
 
 
-def _approve(request: HttpRequest, wanted: CreditCorrection, given: Mapping[str, Any]) -> str:
-    return corrections.approve_correction(correction_id=wanted.pk, by=staff_id(request))
+def _approve_correction(
+    request: HttpRequest, correction: CreditCorrection, values: Mapping[str, Any]
+) -> str:
+    return corrections.approve_correction(correction_id=correction.pk, by=staff_id(request))
 
 
-def _refuse(request: HttpRequest, wanted: CreditCorrection, given: Mapping[str, Any]) -> str:
-    return corrections.reject_correction(correction_id=wanted.pk, by=staff_id(request))
+def _reject_correction(
+    request: HttpRequest, correction: CreditCorrection, values: Mapping[str, Any]
+) -> str:
+    return corrections.reject_correction(correction_id=correction.pk, by=staff_id(request))

@@ -1,4 +1,4 @@
-"""Registers the app with Django."""
+"""The app's registration with Django."""
 
 from django.apps import AppConfig
 
@@ -9,7 +9,7 @@ class CreditsConfig(AppConfig):
     name = "credits"
 
     def ready(self) -> None:
-        """Say what we hold of people."""
+        """Register the app's personal data."""
         from credits import personal_data
 
         personal_data.register_personal_data()

@@ -1,4 +1,4 @@
-"""What users see of their credits: the balance, and what of it expires when."""
+"""Reading balances as users see them, with the open grants and a key's caps."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -7,12 +7,12 @@ from uuid import UUID
 from credits import ledger, spending, sql
 
 GRANTS_SHOWN = 100
-"""Of an account, those that burn first; the balance is of all."""
+"""How many open grants are shown, those that burn first. The balance includes all."""
 
 
 @dataclass(frozen=True)
 class OpenGrant:
-    """A grant of which something can be spent."""
+    """A grant with credits that can be spent."""
 
     id: int
     kind: str
@@ -26,24 +26,24 @@ class OpenGrant:
 
 @dataclass(frozen=True)
 class KeyBalance(spending.KeyUsage):
-    """What an API key may spend: ``available`` is the balance, or what its caps leave of it."""
+    """The usage of an API key; ``available`` is the balance, limited by the key's caps."""
 
     available: int
 
 
 @dataclass(frozen=True)
 class Balance:
-    """Credits that can be spent now, and the grants that they are of in the order of burning."""
+    """A user's spendable credits, and their open grants in the order of burning."""
 
     balance: int
     grants: list[OpenGrant]
     key: KeyBalance | None
-    """Where a key asks."""
+    """The balance of the requesting API key, or None if a person asks."""
 
 
 @dataclass(frozen=True)
 class PastBalance:
-    """The balance as it was."""
+    """A user's balance at a past time."""
 
     balance: int
     at: datetime
@@ -51,18 +51,18 @@ class PastBalance:
 
 
 def read_balance(*, user_id: UUID, api_key_id: UUID | None = None) -> Balance:
-    """The balance as it stands, and what the key may spend of it."""
+    """Return the current balance, and what the API key may spend of it."""
     grants = [OpenGrant(*row) for row in sql.run("open_grants", user_id=user_id)]
     balance = sum(grant.remaining for grant in grants)
-    key = None if api_key_id is None else _of_key(api_key_id, balance)
+    key = None if api_key_id is None else _get_key_balance(api_key_id, balance)
     return Balance(balance, grants[:GRANTS_SHOWN], key)
 
 
-def _of_key(api_key_id: UUID, balance: int) -> KeyBalance:
-    standing = spending.get_usage(api_key_id=api_key_id)
-    return KeyBalance(**asdict(standing), available=standing.left_of(balance))
+def _get_key_balance(api_key_id: UUID, balance: int) -> KeyBalance:
+    usage = spending.get_usage(api_key_id=api_key_id)
+    return KeyBalance(**asdict(usage), available=usage.left_of(balance))
 
 
 def read_past_balance(*, user_id: UUID, at: datetime) -> PastBalance:
-    """The balance of a past time; raises `credits.ledger.NoAccountError`."""
+    """Return the balance at a past time; raises `credits.ledger.NoAccountError`."""
     return PastBalance(ledger.balance_at(user_id=user_id, at=at), at)

@@ -1,8 +1,8 @@
-"""What staff do to balances: they give, and take back what was wrong; much of it, only by two.
+"""Corrections of balances by staff: granting and revoking credits, above a limit with approval.
 
-Up to ``TWO_EYES_CREDITS`` in a day are moved by one alone; what is above that is written down, and
-done once a colleague approves. Nobody moves credits of their own, nor approves what they asked for
-themselves (checks keep that, too).
+A member of staff moves up to ``TWO_EYES_CREDITS`` per day alone. A correction above that is stored,
+and executed once a colleague approves it. Nobody moves credits of their own account or approves
+their own request; database checks enforce this, too.
 """
 
 from collections import Counter
@@ -67,34 +67,38 @@ class InvalidGrantProblem(Problem):
     default_code = "invalid_grant"
 
 
-def request_correction(wanted: CreditCorrection) -> str:
-    """Do what a member of staff wants, or write it down for a colleague; says what was done.
+def request_correction(correction: CreditCorrection) -> str:
+    """Execute a correction, or store it for approval; return a message that says which.
 
-    Raises ``OwnAccountProblem``, and what `credits.ledger` raises. In the caller's transaction.
+    Raises ``OwnAccountProblem`` and the errors of `credits.ledger`. Needs the caller's transaction.
     """
-    if wanted.user_id == wanted.asked_by_id:
+    if correction.user_id == correction.asked_by_id:
         raise OwnAccountProblem
-    if _moved_alone(wanted.asked_by_id) + wanted.amount <= settings.TWO_EYES_CREDITS:
-        return _do(wanted)
-    wanted.save(force_insert=True)
-    return f"{wanted}: it waits for a colleague who approves."
+    moved_credits = _count_credits_moved_alone(correction.asked_by_id)
+    if moved_credits + correction.amount <= settings.TWO_EYES_CREDITS:
+        return _execute_correction(correction)
+    correction.save(force_insert=True)
+    return f"{correction}: it waits for a colleague who approves."
 
 
-def _moved_alone(by: UUID) -> int:
-    """What they gave and took within a day without a colleague; nobody else counts meanwhile."""
+def _count_credits_moved_alone(by: UUID) -> int:
+    """Return how many credits a member of staff moved within a day without approval.
+
+    Locks their user row, so that their concurrent corrections are counted one after another.
+    """
     get_user_model().objects.select_for_update(no_key=True).get(pk=by)
     since = Now() - DAY
     grants = CreditGrant.objects.filter(by=by, created_at__gte=since)
-    taken = CreditTransaction.objects.filter(
+    revocations = CreditTransaction.objects.filter(
         type=TransactionType.ADJUSTMENT,
         created_at__gte=since,
         parts__contains=[{"by": str(by)}],
     )
     approved = CreditCorrection.objects.filter(asked_by=by, is_approved=True, decided_at__gte=since)
-    # By the grant that is taken back of; what was given is under None, as in corrections.
+    # The keys are the revoked grants. Granted credits are under None, as in corrections.
     moved: Counter[int | None] = Counter()
     moved[None] = grants.aggregate(total=Sum("amount"))["total"] or 0
-    for parts in taken.values_list("parts", flat=True):
+    for parts in revocations.values_list("parts", flat=True):
         for part in parts or ():
             moved[part["grant_id"]] += part["wanted"]
     for grant_id, amount in approved.values_list("grant_id", "amount"):
@@ -103,65 +107,68 @@ def _moved_alone(by: UUID) -> int:
 
 
 def approve_correction(*, correction_id: UUID, by: UUID) -> str:
-    """Do what a colleague asked for; says what was done. In the caller's transaction.
+    """Approve and execute a colleague's correction; return a message that says what was done.
 
-    Raises ``OwnRequestProblem``, ``OwnAccountProblem``, ``DecidedProblem``, and what
-    `request_correction` raises.
+    Raises ``OwnRequestProblem``, ``OwnAccountProblem``, ``DecidedProblem``, and the errors of
+    `request_correction`. Needs the caller's transaction.
     """
-    wanted = _undecided(correction_id)
-    if by == wanted.asked_by_id:
+    correction = _lock_undecided_correction(correction_id)
+    if by == correction.asked_by_id:
         raise OwnRequestProblem
-    if by == wanted.user_id:
+    if by == correction.user_id:
         raise OwnAccountProblem
-    _decide(wanted, by=by, is_approved=True)
-    return _do(wanted)
+    _store_decision(correction, by=by, is_approved=True)
+    return _execute_correction(correction)
 
 
 def reject_correction(*, correction_id: UUID, by: UUID) -> str:
-    """Leave it undone, whoever asked; raises ``DecidedProblem``. In the caller's transaction."""
-    wanted = _undecided(correction_id)
-    _decide(wanted, by=by, is_approved=False)
-    return f"{wanted}: refused."
+    """Reject a correction, also one's own; return a message that says so.
+
+    Raises ``DecidedProblem``. Needs the caller's transaction.
+    """
+    correction = _lock_undecided_correction(correction_id)
+    _store_decision(correction, by=by, is_approved=False)
+    return f"{correction}: refused."
 
 
-def _undecided(correction_id: UUID) -> CreditCorrection:
+def _lock_undecided_correction(correction_id: UUID) -> CreditCorrection:
     rows = CreditCorrection.objects.select_for_update(no_key=True)
-    wanted = rows.filter(pk=correction_id).first()
-    if wanted is None:
+    correction = rows.filter(pk=correction_id).first()
+    if correction is None:
         raise NotFoundProblem(Resource.CORRECTION)
-    if wanted.decided_at is not None:
+    if correction.decided_at is not None:
         raise DecidedProblem
-    return wanted
+    return correction
 
 
-def _decide(wanted: CreditCorrection, *, by: UUID, is_approved: bool) -> None:
-    CreditCorrection.objects.filter(pk=wanted.pk).update(
+def _store_decision(correction: CreditCorrection, *, by: UUID, is_approved: bool) -> None:
+    CreditCorrection.objects.filter(pk=correction.pk).update(
         decided_by=by, decided_at=Now(), is_approved=is_approved
     )
 
 
-def _do(wanted: CreditCorrection) -> str:
-    if wanted.grant_id is not None:
-        taken = ledger.revoke_grant(
-            user_id=wanted.user_id,
-            grant_id=wanted.grant_id,
-            amount=wanted.amount,
-            reason=wanted.description,
-            by=wanted.asked_by_id,
+def _execute_correction(correction: CreditCorrection) -> str:
+    if correction.grant_id is not None:
+        revoked_amount = ledger.revoke_grant(
+            user_id=correction.user_id,
+            grant_id=correction.grant_id,
+            amount=correction.amount,
+            reason=correction.description,
+            by=correction.asked_by_id,
         )
-        return f"Took {taken} of {wanted.amount} back."
-    ledger.open_account(user_id=wanted.user_id)
+        return f"Took {revoked_amount} of {correction.amount} back."
+    ledger.open_account(user_id=correction.user_id)
     try:
         balance = ledger.grant(
-            user_id=wanted.user_id,
-            amount=wanted.amount,
-            kind=GrantKind(wanted.kind),
-            expires_at=wanted.expires_at,
-            description=wanted.description,
-            by=wanted.asked_by_id,
+            user_id=correction.user_id,
+            amount=correction.amount,
+            kind=GrantKind(correction.kind),
+            expires_at=correction.expires_at,
+            description=correction.description,
+            by=correction.asked_by_id,
         )
     except ledger.InvalidGrantError as exc:
         raise InvalidGrantProblem(f"{exc}.") from exc
     except DataError as exc:
         raise BalanceOutOfRangeProblem from exc
-    return f"Granted {wanted.amount}; the balance is {balance}."
+    return f"Granted {correction.amount}; the balance is {balance}."

@@ -1,6 +1,6 @@
-"""What nobody spent in time: its ledger row is written here, a few accounts at a time.
+"""Writing the ledger rows of expired credits, in batches of accounts.
 
-It cannot be spent from its moment on, whether or not the row is there (`credits.queries.sql`).
+Expired credits cannot be spent, whether or not their row is written (`credits/queries.sql`).
 """
 
 from credits import sql
@@ -11,18 +11,18 @@ DESCRIPTION = "Expired"
 
 
 def write_expired() -> int:
-    """Write what has expired, of some accounts, those that wait longest first; returns how many."""
-    written = sql.run(
+    """Write the expiry of one batch of accounts, the oldest first; return how many accounts."""
+    accounts = sql.run(
         "expire",
         limit=ACCOUNTS_AT_ONCE,
         type=TransactionType.EXPIRY.value,
         description=DESCRIPTION,
         job_id=None,
     )
-    return len(written)
+    return len(accounts)
 
 
 def count_expired() -> int:
-    """How many accounts wait for it."""
+    """Return how many accounts have expired credits without a ledger row."""
     ((number,),) = sql.run("count_expired")
     return int(number)

@@ -1,13 +1,14 @@
 """The ledger: each movement of credits is one statement, inside the caller's transaction.
 
-What a job costs is taken by the statement that submits it, of which `credits.sql.charge_ctes` is a
-part. All others lock the account first: their statement then sees all earlier changes of it.
+A job's price is charged by the statement that submits the job, which contains
+`credits.sql.charge_ctes`. All other movements lock the account first, so that their statement sees
+all earlier changes of it.
 
 Invariants, and what enforces them: the balance is the sum of the rows and of what remains of open
 grants (check, on the account's row) and never negative (check); ``seq`` counts an account's rows
 without gaps and ``balance_after`` chains along it (the credits row is updated, and so locked,
 before its ledger row is written); one usage and one refund per job (unique indexes); a refund is at
-most the usage (trigger); a source gives once (unique).
+most the usage (trigger); one grant per source (unique).
 """
 
 from collections.abc import Sequence
@@ -32,10 +33,10 @@ from credits.models import (
 from gpu_tasks.runtime.errors import AuteurError
 
 MAX_AMOUNT = 10_000_000
-"""Most credits in one movement, so that balances stay far from the column's range."""
+"""The most credits in one movement, so that balances stay far from the column's range."""
 MAX_PRIORITY = 1000
 MAX_OPEN_GRANTS = 100
-"""Of an account, beyond which none is given; refunds always find a place."""
+"""How many open grants an account may have. Grants by refunds are not limited."""
 BALANCE_CHECK = "credits_balance_not_negative"
 TYPES = {
     GrantKind.PURCHASE: TransactionType.PURCHASE,
@@ -44,7 +45,7 @@ TYPES = {
     GrantKind.ADJUSTMENT: TransactionType.ADJUSTMENT,
     GrantKind.REFUND: TransactionType.ADJUSTMENT,
 }
-"""What the ledger calls a grant of each kind; its own refunds are those of jobs."""
+"""The transaction type by the kind of the grant. The type ``REFUND`` is for jobs only."""
 COLLECTED = "Refunded credits of a grant that had been taken back"
 LATE_REFUND = "Refunds of credits that had expired"
 
@@ -77,7 +78,7 @@ class NoGrantProblem(Problem):
 
 
 class InvalidGrantError(AuteurError, ValueError):
-    """What was to be given cannot be; ``field`` says which of its values is wrong."""
+    """A value of a grant is invalid; ``field`` names it."""
 
     def __init__(self, field: str, message: str) -> None:
         self.field = field
@@ -90,32 +91,32 @@ class NoAccountError(AuteurError):
 
 @dataclass(frozen=True)
 class GrantBalance:
-    """What withdrawals have left of grants, and how much of these is still owed."""
+    """The credits that revocations have left of grants, and the debt that they still owe."""
 
     kept: int
     owed: int
 
 
 def open_account(*, user_id: UUID) -> None:
-    """Make the user's credits row, once."""
+    """Create the user's credits row, unless it exists."""
     Credits.objects.get_or_create(user_id=user_id)
 
 
 def balance_of(*, user_id: UUID) -> int:
-    """What can be spent now; raises ``NoAccountError``.
+    """Return the spendable credits; raises ``NoAccountError``.
 
-    That is the balance, without what has expired and waits for its ledger row.
+    These are the balance without expired credits whose ledger row is not written yet.
     """
-    return _only(sql.run("spendable", user_id=user_id))
+    return _get_number(sql.run("spendable", user_id=user_id))
 
 
 def balance_at(*, user_id: UUID, at: datetime) -> int:
-    """The balance as the ledger has it for a past time; raises ``NoAccountError``."""
-    return _only(sql.run("balance_at", user_id=user_id, at=at))
+    """Return the balance at a past time, from the ledger; raises ``NoAccountError``."""
+    return _get_number(sql.run("balance_at", user_id=user_id, at=at))
 
 
 def has_account(*, user_id: UUID) -> bool:
-    """Whether the user has a credits row."""
+    """Return True if the user has a credits row."""
     return Credits.objects.filter(user_id=user_id).exists()
 
 
@@ -130,18 +131,18 @@ def grant(
     description: str = "",
     by: UUID | None = None,
 ) -> int:
-    """Give credits; returns the balance, which is the same if the ``source`` has given before.
+    """Grant credits and return the balance, which is unchanged if the ``source`` has a grant.
 
-    Lower priorities burn first, then what expires first, then what is older. ``by``: the member of
-    staff who gives. Raises ``InvalidGrantError`` and ``TooManyGrantsProblem``.
+    Lower priorities burn first, then what expires first, then what is older. ``by`` is the member
+    of staff who grants. Raises ``InvalidGrantError`` and ``TooManyGrantsProblem``.
     """
-    _check(amount=amount, priority=priority, expires_at=expires_at)
-    balance, open_grants = _lock(user_id)
+    _check_grant(amount=amount, priority=priority, expires_at=expires_at)
+    balance, open_grants = _lock_account(user_id)
     if source is not None and CreditGrant.objects.filter(source=source).exists():
         return balance
     if open_grants >= MAX_OPEN_GRANTS:
         raise TooManyGrantsProblem
-    moved = _move(
+    movement = _run_movement(
         "grant",
         user_id=user_id,
         type=TYPES[kind],
@@ -153,7 +154,7 @@ def grant(
         description=description,
         by=by,
     )
-    return moved[1] if moved else balance
+    return movement[1] if movement else balance
 
 
 def refund(
@@ -164,14 +165,14 @@ def refund(
     description: str = "",
     has_grace: bool = False,
 ) -> int:
-    """Return what a job drew to the grants it came from; returns the balance.
+    """Refund a job's credits to the grants they came from, and return the balance.
 
-    Credits keep the expiry of their grant: what has expired meanwhile cannot be spent. With
-    ``has_grace``, because we failed, it can be for `REFUND_GRACE_DAYS` more, but not a second time
-    (docs/decisions/0060). The database refuses a second refund.
+    Credits keep the expiry of their grant, so that expired ones cannot be spent. With
+    ``has_grace``, for failures of ours, they can be spent for `REFUND_GRACE_DAYS` more, but not a
+    second time (docs/decisions/0060). The database refuses a second refund.
     """
-    _lock(user_id)
-    moved = _move(
+    _lock_account(user_id)
+    movement = _run_movement(
         "refund",
         user_id=user_id,
         type=TransactionType.REFUND,
@@ -181,8 +182,11 @@ def refund(
         grace=timedelta(days=settings.REFUND_GRACE_DAYS) if has_grace else None,
         late=LATE_REFUND,
     )
-    owed = _move("collect", user_id=user_id, type=TransactionType.ADJUSTMENT, description=COLLECTED)
-    return (owed or moved or (0, 0))[1]
+    # Credits of a revoked grant that come back pay its debt.
+    collection = _run_movement(
+        "collect", user_id=user_id, type=TransactionType.ADJUSTMENT, description=COLLECTED
+    )
+    return (collection or movement or (0, 0))[1]
 
 
 def revoke_grant(
@@ -194,48 +198,49 @@ def revoke_grant(
     amount: int | None = None,
     by: UUID | None = None,
 ) -> int:
-    """Take a grant back, all or so much of it; returns what was taken: at most what remains.
+    """Revoke a grant, or ``amount`` of it; return the revoked credits, at most what remains.
 
-    The rest is owed: when a refund brings it back, it is taken. The user reads the ``reason``.
-    ``by``: the member of staff who takes, kept with the row. Raises ``NoGrantProblem``.
+    The difference is a debt, which is collected when a refund returns credits of the grant. The
+    user reads the ``reason``. ``by`` is the member of staff who revokes, stored with the row.
+    Raises ``NoGrantProblem``.
     """
     if not reason.strip():
         raise ValueError("what is taken back needs a reason")
     if amount is not None and not 0 < amount <= MAX_AMOUNT:
         raise ValueError(f"between 1 and {MAX_AMOUNT} credits are taken back")
-    _lock(user_id)
-    named = {"source": source} if grant_id is None else {"pk": grant_id}
-    found = CreditGrant.objects.filter(user_id=user_id, **named).first()
-    if found is None or named == {"source": None}:
+    _lock_account(user_id)
+    condition = {"source": source} if grant_id is None else {"pk": grant_id}
+    row = CreditGrant.objects.filter(user_id=user_id, **condition).first()
+    if row is None or condition == {"source": None}:
         raise NoGrantProblem
-    moved = _move(
+    movement = _run_movement(
         "take_back",
         user_id=user_id,
         type=TransactionType.ADJUSTMENT,
-        grant_ids=[found.pk],
+        grant_ids=[row.pk],
         amount=amount,
         description=reason,
         by=by,
     )
-    return -moved[0] if moved else 0
+    return -movement[0] if movement else 0
 
 
 def get_grant_balance(*, user_id: UUID, sources: Sequence[str]) -> GrantBalance:
-    """What is left of the grants of these sources, whatever was spent or staff took of them."""
-    _lock(user_id)
+    """Return what revocations have left of the grants of these sources, spent or not."""
+    _lock_account(user_id)
     return GrantBalance(
-        *sql.run("worth", user_id=user_id, grant_ids=_grants_of(user_id, sources))[0]
+        *sql.run("worth", user_id=user_id, grant_ids=_list_grant_ids(user_id, sources))[0]
     )
 
 
 def claw_back(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str) -> None:
-    """Take so much of grants back: what remains of the newest first; the rest is owed."""
-    _lock(user_id)
-    _move(
+    """Claw back ``amount`` from grants, the newest first; what they cannot pay becomes a debt."""
+    _lock_account(user_id)
+    _run_movement(
         "take_back",
         user_id=user_id,
         type=TransactionType.ADJUSTMENT,
-        grant_ids=_grants_of(user_id, sources),
+        grant_ids=_list_grant_ids(user_id, sources),
         amount=amount,
         description=reason,
         by=None,
@@ -243,20 +248,22 @@ def claw_back(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str
 
 
 def forgive_debt(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str) -> int:
-    """Let go of what withdrawals still owe; returns how much that was: at most so much."""
-    _lock(user_id)
-    values = {"user_id": user_id, "grant_ids": _grants_of(user_id, sources)}
-    owed = GrantBalance(*sql.run("worth", **values)[0]).owed
-    _move("release", type=TransactionType.ADJUSTMENT, amount=amount, description=reason, **values)
-    return min(owed, amount)
+    """Forgive at most ``amount`` of the debt of grants; return how much was forgiven."""
+    _lock_account(user_id)
+    values = {"user_id": user_id, "grant_ids": _list_grant_ids(user_id, sources)}
+    debt = GrantBalance(*sql.run("worth", **values)[0]).owed
+    _run_movement(
+        "release", type=TransactionType.ADJUSTMENT, amount=amount, description=reason, **values
+    )
+    return min(debt, amount)
 
 
-def _grants_of(user_id: UUID, sources: Sequence[str]) -> list[int]:
-    found = CreditGrant.objects.filter(user_id=user_id, source__in=sources)
-    return list(found.values_list("pk", flat=True))
+def _list_grant_ids(user_id: UUID, sources: Sequence[str]) -> list[int]:
+    grants = CreditGrant.objects.filter(user_id=user_id, source__in=sources)
+    return list(grants.values_list("pk", flat=True))
 
 
-def _check(*, amount: int, priority: int | None, expires_at: datetime | None) -> None:
+def _check_grant(*, amount: int, priority: int | None, expires_at: datetime | None) -> None:
     if not 0 < amount <= MAX_AMOUNT:
         raise InvalidGrantError("amount", f"a grant is between 1 and {MAX_AMOUNT} credits")
     if priority is not None and not 0 <= priority <= MAX_PRIORITY:
@@ -265,8 +272,8 @@ def _check(*, amount: int, priority: int | None, expires_at: datetime | None) ->
         raise InvalidGrantError("expires_at", "a grant expires in the future")
 
 
-def _lock(user_id: UUID) -> tuple[int, int]:
-    """The account's balance and how many grants it has open, until the transaction ends."""
+def _lock_account(user_id: UUID) -> tuple[int, int]:
+    """Lock the account until the transaction ends; return its balance and number of open grants."""
     if not connection.in_atomic_block:
         raise RuntimeError("a ledger movement needs its caller's transaction")
     rows = sql.run("lock", user_id=user_id)
@@ -275,13 +282,15 @@ def _lock(user_id: UUID) -> tuple[int, int]:
     return rows[0][0], rows[0][1]
 
 
-def _move(statement: str, *, type: TransactionType, **values: Any) -> tuple[int, int] | None:
-    """What was moved, and the balance; None where nothing was."""
+def _run_movement(
+    statement: str, *, type: TransactionType, **values: Any
+) -> tuple[int, int] | None:
+    """Return the moved amount and the balance, or None if nothing was moved."""
     rows = sql.run(statement, **{"job_id": None, "type": type.value, **values})
     return (rows[0][0], rows[0][1]) if rows else None
 
 
-def _only(rows: list[tuple[Any, ...]]) -> int:
+def _get_number(rows: list[tuple[Any, ...]]) -> int:
     if not rows:
         raise NoAccountError
     return int(rows[0][0])

@@ -1,6 +1,6 @@
-"""Balances, the grants that they are made of, and the ledger (docs/decisions/0036).
+"""The tables of balances, grants, corrections, the ledger and keys' spending.
 
-The database enforces the rules by checks, indexes and triggers.
+The database enforces the rules by checks, indexes and triggers (docs/decisions/0036).
 """
 
 from datetime import UTC, datetime
@@ -16,11 +16,11 @@ from auteur.database.conditions import OneOf
 from auteur.database.keys import NewId, new_id
 
 DEFAULT_PRIORITY = 100
-"""Of grants of all kinds: so what expires first burns first."""
+"""The priority of grants of all kinds, so that the grant that expires first burns first."""
 
 
 class GrantKind(models.TextChoices):
-    """Why credits were given."""
+    """Why credits were granted."""
 
     PURCHASE = "purchase", "Purchase"
     SUBSCRIPTION = "subscription", "Subscription"
@@ -30,11 +30,12 @@ class GrantKind(models.TextChoices):
 
 
 class Credits(models.Model):
-    """One user's balance; written by `credits.ledger` alone, never below zero (check).
+    """A user's account: the balance, never below zero (check), and the open grants.
 
-    The open grants lie on the row, in the order in which they burn, and make the balance (check):
-    a movement locks and writes this row and no other. A trigger keeps them: it draws what the
-    balance loses, or moves the ``wanted_parts``, which are gone when the row is stored.
+    Only `credits.ledger` writes it. The grants are on the row in the order in which they burn, and
+    their sum is the balance (check). So a movement locks and writes only this row. A trigger
+    maintains the grants: it draws what the balance loses, or moves the ``wanted_parts``, which it
+    clears before the row is stored.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, db_default=NewId())
@@ -79,9 +80,9 @@ class Credits(models.Model):
 
 
 class CreditGrant(models.Model):
-    """Credits that were given at once, as they were then; never updated or deleted (trigger).
+    """A grant of credits, as it was given; never updated or deleted (trigger).
 
-    What remains of it lies on the account's row while there is any.
+    What remains of it is on the account's row.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -125,9 +126,9 @@ class CreditGrant(models.Model):
 
 
 class CreditCorrection(models.Model):
-    """What a member of staff wants to give or take back, and a colleague has to approve.
+    """A grant or revocation that a member of staff requests and a colleague has to approve.
 
-    Nobody approves what they asked for, nor moves credits of their own (checks).
+    Nobody approves their own request or moves credits of their own account (checks).
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -208,7 +209,7 @@ GIVEN_OR_TAKEN = (
 
 
 class CreditTransaction(models.Model):
-    """One ledger row; never updated or deleted (trigger).
+    """A row of the ledger; never updated or deleted (trigger).
 
     ``seq`` counts an account's rows without gaps, so that ``balance_after`` can be checked in
     order. A job has at most one usage and one refund row (index), and its refund is at most its
@@ -246,13 +247,13 @@ class CreditTransaction(models.Model):
         db_table = "credit_transactions"
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["user", "seq"], name="credit_transactions_seq"),
-            # Rows of jobs are usages and refunds (the next check): one of each.
+            # The rows of a job are one usage and one refund (by the next check).
             models.UniqueConstraint(
                 fields=["job", "type"],
                 condition=Q(job__isnull=False),
                 name="credit_transactions_once_per_job",
             ),
-            # Each submission parses it anew: so it is short.
+            # This check is short, because each submission parses it again.
             models.CheckConstraint(
                 condition=Q(job__isnull=True, type=TransactionType.EXPIRY, amount__lt=0)
                 | Q(job__isnull=True) & Q(OneOf("type", GIVEN_OR_TAKEN))
@@ -271,7 +272,7 @@ class CreditTransaction(models.Model):
                 condition=Q(type=TransactionType.ADJUSTMENT),
                 name="credit_adjustments_of_user",
             ),
-            # For lists of all users' rows, which staff read.
+            # For the admin's list of all users' rows.
             models.Index(fields=["-created_at", "-seq"], name="credit_transactions_lately"),
             models.Index(
                 fields=["type", "-created_at"],
@@ -285,10 +286,10 @@ class CreditTransaction(models.Model):
 
 
 class KeySpending(models.Model):
-    """What an API key has spent, and may: its caps are held by the statement that submits jobs.
+    """The spending of an API key, and its caps, which the statement that submits jobs enforces.
 
-    The key is of a room above, and so a key by name. Written by `credits.spending` and by the
-    statements of `credits.sql` alone.
+    The key's table belongs to an app above this one, so there is no foreign key. Only
+    `credits.spending` and the statements of `credits.sql` write it.
     """
 
     api_key_id = models.UUIDField(primary_key=True)
@@ -316,5 +317,5 @@ class KeySpending(models.Model):
         return f"{self.spent} credits"
 
     def spent_on(self, now: datetime) -> int:
-        """Of the day of that time."""
+        """Return what was spent on the UTC day of ``now``."""
         return self.spent_today if self.day >= now.astimezone(UTC).date() else 0

@@ -1,4 +1,4 @@
-"""What the ledger holds of a person. It stays when they go: it is the books."""
+"""The personal data of the ledger, which is kept when an account is erased."""
 
 from uuid import UUID
 
@@ -7,7 +7,7 @@ from credits.models import CreditGrant, CreditTransaction
 
 
 def register_personal_data() -> None:
-    """To be called once, when Django is ready."""
+    """Register the app's personal data; called once, when Django is ready."""
     register_source(
         PersonalDataSource(
             room="credits",
@@ -18,7 +18,7 @@ def register_personal_data() -> None:
                 "credits.CreditTransaction": "user",
                 "credits.KeySpending": None,
             },
-            scrub=_scrub,
+            scrub=_erase_nothing,
             listings=(
                 Listing(
                     "grants",
@@ -33,5 +33,5 @@ def register_personal_data() -> None:
     )
 
 
-def _scrub(user_id: UUID) -> Steps:
+def _erase_nothing(user_id: UUID) -> Steps:
     return ()

@@ -1,4 +1,4 @@
-"""What the credits endpoints read and answer."""
+"""The request and response bodies of the credits endpoints."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ class BalanceQuerySerializer(serializers.Serializer[Any]):
     )
 
     def validate_at(self, at: datetime) -> datetime:
-        """Nobody knows the balance of a time to come."""
+        """Return the time; raises ``ValidationError`` for a time in the future."""
         if at > timezone.now():
             raise serializers.ValidationError("This is in the future.", code="future_time")
         return at

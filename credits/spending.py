@@ -1,8 +1,8 @@
-"""What API keys spend, and their caps: per day of UTC, and in all.
+"""The spending of API keys, and their caps per UTC day and in total.
 
-The statement that submits jobs enforces a cap (`credits.sql.spending_cte`), under the lock of the
-user's account: however many connections ask at once, no more is spent. What is refunded may be
-spent again: of the cap in all always, of a day's on the same day.
+The statement that submits jobs enforces the caps (`credits.sql.spending_cte`) under the lock of the
+user's account, so that concurrent requests cannot exceed them. Refunded credits can be spent again:
+within the total cap always, within the daily cap on the same day.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -19,7 +19,7 @@ from credits.models import KeySpending
 
 CAPS = ("credits_per_day", "credits_in_all")
 Caps = Mapping[str, int | None]
-"""By name; what is left out stays, None is no cap."""
+"""Caps by name. A missing name leaves the cap unchanged, None removes it."""
 
 
 class SpendingCapReachedProblem(Problem):
@@ -32,7 +32,7 @@ class SpendingCapReachedProblem(Problem):
 
 @dataclass(frozen=True)
 class KeyUsage:
-    """An API key's caps, where there are any, and what it has spent of them."""
+    """An API key's caps, None without one, and what it has spent."""
 
     credits_per_day: int | None
     credits_spent_today: int
@@ -42,7 +42,7 @@ class KeyUsage:
 
     @classmethod
     def of(cls, row: KeySpending) -> "KeyUsage":
-        """As the key stands now."""
+        """Return the current usage of a key's row."""
         now = timezone.now()
         tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
         return cls(
@@ -54,15 +54,15 @@ class KeyUsage:
         )
 
     def allows(self, required: int) -> bool:
-        """Whether the caps leave so much."""
-        return all(required <= left for left in self._left())
+        """Return True if the caps allow spending so much."""
+        return all(required <= remaining for remaining in self._list_remaining())
 
     def left_of(self, balance: int) -> int:
-        """How much of the balance the key may spend now."""
-        return max(0, min([balance, *self._left()]))
+        """Return how much of the balance the key may spend now."""
+        return max(0, min([balance, *self._list_remaining()]))
 
-    def _left(self) -> list[int]:
-        """Of each cap; below zero where it was lowered since."""
+    def _list_remaining(self) -> list[int]:
+        """Return the remainder of each cap, below zero for a cap that was lowered since."""
         caps = (
             (self.credits_per_day, self.credits_spent_today),
             (self.credits_in_all, self.credits_spent),
@@ -71,56 +71,59 @@ class KeyUsage:
 
 
 def open_caps(*, api_key_id: UUID, caps: Caps) -> None:
-    """Count from now on what a new key spends."""
+    """Create the spending row of a new key."""
     today = timezone.now().astimezone(UTC).date()
     KeySpending.objects.create(api_key_id=api_key_id, day=today, **caps)
 
 
 def delete_spending(*, api_key_ids: Collection[UUID]) -> None:
-    """Count no longer what keys spend that are gone; of what was spent the record stays."""
+    """Delete the spending of deleted keys; rows with spent credits stay as a record."""
     KeySpending.objects.filter(pk__in=api_key_ids, spent=0, spent_today=0).delete()
 
 
 def set_caps(*, api_key_id: UUID, caps: Caps) -> None:
-    """Change caps; one below what is spent already stops the key."""
+    """Change caps; a cap below what is already spent stops the key."""
     if caps:
         KeySpending.objects.filter(pk=api_key_id).update(**caps)
 
 
 def list_spending(api_key_ids: Iterable[UUID]) -> dict[UUID, KeySpending]:
-    """What keys have spent, and may."""
+    """Return the spending rows of keys, by key id."""
     return KeySpending.objects.in_bulk(list(api_key_ids))
 
 
 def refund_spending(*, api_key_id: UUID, amount: int, charged_at: datetime) -> None:
-    """What was refunded of a charge does not count; after the account's row, in its transaction."""
+    """Subtract a refunded charge from the key's spending.
+
+    Call it in the transaction that refunds the account, after the account's row is locked.
+    """
     if not connection.in_atomic_block:
         raise RuntimeError("what is given back needs its caller's transaction")
     sql.run("give_back", api_key_id=api_key_id, amount=amount, charged_at=charged_at)
 
 
 def get_usage(*, api_key_id: UUID) -> KeyUsage:
-    """What the key may spend, and has spent."""
+    """Return a key's current usage and caps."""
     return KeyUsage.of(KeySpending.objects.get(pk=api_key_id))
 
 
 def check_caps(*, api_key_id: UUID, required: int) -> None:
-    """Raise ``SpendingCapReachedProblem`` where the caps forbid it now; nothing is counted."""
-    now = get_usage(api_key_id=api_key_id)
-    if not now.allows(required):
-        raise _refusal(now, required)
+    """Raise ``SpendingCapReachedProblem`` if the caps forbid it now; count nothing."""
+    usage = get_usage(api_key_id=api_key_id)
+    if not usage.allows(required):
+        raise _build_problem(usage, required)
 
 
 def build_problem(*, api_key_id: UUID, required: int) -> SpendingCapReachedProblem:
-    """The problem, with the caps, and what is spent of them."""
-    return _refusal(get_usage(api_key_id=api_key_id), required)
+    """Return the problem, with the key's caps and spending."""
+    return _build_problem(get_usage(api_key_id=api_key_id), required)
 
 
-def _refusal(now: KeyUsage, required: int) -> SpendingCapReachedProblem:
-    ends_at = now.day_ends_at.isoformat().replace("+00:00", "Z")
+def _build_problem(usage: KeyUsage, required: int) -> SpendingCapReachedProblem:
+    ends_at = usage.day_ends_at.isoformat().replace("+00:00", "Z")
     caps = (
-        ("daily cap", now.credits_per_day, now.credits_spent_today),
-        ("total cap", now.credits_in_all, now.credits_spent),
+        ("daily cap", usage.credits_per_day, usage.credits_spent_today),
+        ("total cap", usage.credits_in_all, usage.credits_spent),
     )
     exceeded = [
         f"{max(0, cap - spent):,} left of its {name} of {cap:,}"
@@ -131,5 +134,5 @@ def _refusal(now: KeyUsage, required: int) -> SpendingCapReachedProblem:
     return SpendingCapReachedProblem(
         detail if exceeded else None,
         required=required,
-        **asdict(now) | {"day_ends_at": ends_at},
+        **asdict(usage) | {"day_ends_at": ends_at},
     )

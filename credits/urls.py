@@ -1,4 +1,4 @@
-"""Addresses of the credits endpoints."""
+"""The URLs of the credits endpoints."""
 
 from django.urls import path
 

@@ -34,17 +34,21 @@ class BalanceView(APIView):
     def get(self, request: Request) -> Response:
         """Credits that can be spent now and what of them expires when, or those of a past time."""
         if "at" not in request.query_params:
-            now = balances.read_balance(user_id=user_id(request), api_key_id=api_key_id(request))
-            return Response(serialize(BalanceSerializer, now))
-        # As a plain dictionary: of a form, an empty value would count as none.
+            balance = balances.read_balance(
+                user_id=user_id(request), api_key_id=api_key_id(request)
+            )
+            return Response(serialize(BalanceSerializer, balance))
+        # A plain dictionary, because a serializer treats an empty value of a QueryDict as missing.
         query = BalanceQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        found = balances.read_past_balance(user_id=user_id(request), at=query.validated_data["at"])
-        return Response(serialize(BalanceSerializer, found))
+        past_balance = balances.read_past_balance(
+            user_id=user_id(request), at=query.validated_data["at"]
+        )
+        return Response(serialize(BalanceSerializer, past_balance))
 
 
 class TransactionsCursor(Cursor):
-    """Newest first, by the account's own count: times cannot order a hot account."""
+    """The cursor of transactions, newest first by ``seq``, because times of a busy account tie."""
 
     key = "transactions"
     ordering = "-seq"

@@ -1,4 +1,4 @@
-"""Jobs: staff read everything, edit nothing, and may cancel, requeue and run again."""
+"""Show jobs in the admin: staff edit nothing, and may cancel, requeue and run jobs again."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, cast
@@ -52,7 +52,7 @@ CHARGED, ON_THE_HOUSE = "charged", "house"
 
 
 class RunAgainForm(ReasonForm):
-    """Why, and who pays."""
+    """The form for the reason of a new run, and for who pays."""
 
     price = forms.ChoiceField(
         choices=[(CHARGED, "Charge the client the same again"), (ON_THE_HOUSE, "On the house")],
@@ -62,7 +62,7 @@ class RunAgainForm(ReasonForm):
 
 
 class FeatureFilter(admin.SimpleListFilter):
-    """By type. The choices come from the registry: the table is too large to be asked for them."""
+    """A filter by type. Its choices come from the registry, because the table is too large."""
 
     title = "type"
     parameter_name = "type"
@@ -73,24 +73,24 @@ class FeatureFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
         if not self.value():
             return queryset
-        # Each half has its index.
+        # Each of the two conditions has its own index.
         return queryset.filter(
             Q(type=self.value(), status__in=ENDED) | Q(type=self.value(), status__in=OPEN)
         )
 
 
 class StatusFilter(admin.ChoicesFieldListFilter):
-    """By status. What is being worked on is found among what is to be looked at again."""
+    """A filter by status. Jobs in processing are found among those with a ``wake_at``."""
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
-        found = cast(QuerySet[Job], super().queryset(request, queryset))
+        jobs = cast(QuerySet[Job], super().queryset(request, queryset))
         if JobStatus.PROCESSING in str(self.used_parameters.get(self.lookup_kwarg)):
-            return found.filter(attempt__isnull=False, wake_at__isnull=False)
-        return found
+            return jobs.filter(attempt__isnull=False, wake_at__isnull=False)
+        return jobs
 
 
 class AlertFilter(admin.SimpleListFilter):
-    """By users so many of whose begun jobs have ended without a result that staff were told."""
+    """A filter by users about whom staff were alerted (`jobs.cancels`)."""
 
     title = "begun jobs without a result"
     parameter_name = "alert"
@@ -106,7 +106,7 @@ class AlertFilter(admin.SimpleListFilter):
 
 @admin.register(Job)
 class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
-    """A job with all that belongs to it."""
+    """A job with everything that belongs to it."""
 
     list_display = (
         "short_id",
@@ -185,10 +185,10 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        """Without the columns that can be large, which a job's own page loads later."""
-        own = ("input_params", "derived_params", "output_data")
-        of_attempts = (f"attempt__{name}" for name in ("payload", "outcome", "result"))
-        jobs = super().get_queryset(request).defer(*own, *of_attempts)
+        """Return the jobs without large columns, which a job's own page loads later."""
+        job_columns = ("input_params", "derived_params", "output_data")
+        attempt_columns = (f"attempt__{name}" for name in ("payload", "outcome", "result"))
+        jobs = super().get_queryset(request).defer(*job_columns, *attempt_columns)
         return with_gpu_cost(jobs)
 
     def get_search_results(
@@ -242,7 +242,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="took")
     def took(self, obj: Job) -> str:
-        """From its first claim to its end, or to now."""
+        """Return the time from its first claim to its end, or to now."""
         if obj.started_at is None:
             return EMPTY
         seconds = ((obj.completed_at or timezone.now()) - obj.started_at).total_seconds()
@@ -250,7 +250,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="GPU")
     def gpu_and_its_cost(self, obj: Any) -> str:
-        """Which class, and what its seconds cost for all attempts together, in US dollars."""
+        """Return its GPU class, and the cost in US dollars of all attempts together."""
         return two_lines(obj.gpu_class, dollars(obj.gpu_cost))
 
     # A job's page
@@ -265,7 +265,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="media")
     def media_links(self, obj: Job) -> str:
-        """Links to the media that it reads, as far as they are still there."""
+        """Return links to the media that it reads, unless they are deleted."""
         names = dict(MediaFile.objects.filter(pk__in=obj.media_ids).values_list("pk", "name"))
         links = [
             (link("media.MediaFile", pk, names[pk]) if pk in names else f"{pk} (deleted)",)
@@ -299,7 +299,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     # Actions
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Nobody edits a job's columns, so the permission to change it means this."""
+        """Return True for the change permission; no columns of a job are editable."""
         return request.user.has_perm("jobs.change_job")
 
     def summary(self, obj: Job) -> str:
@@ -311,13 +311,13 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     @admin.action(description="Cancel and refund", permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         return self.confirm(
-            request, queryset, action="cancel", form_class=ReasonForm, perform=_cancel
+            request, queryset, action="cancel", form_class=ReasonForm, perform=_cancel_job
         )
 
     @admin.action(description="Requeue with a new attempt", permissions=["operate"])
     def requeue(self, request: HttpRequest, queryset: QuerySet[Job]) -> HttpResponse | None:
         return self.confirm(
-            request, queryset, action="requeue", form_class=ReasonForm, perform=_requeue
+            request, queryset, action="requeue", form_class=ReasonForm, perform=_requeue_job
         )
 
     @admin.action(description="Run again as a new job", permissions=["operate"])
@@ -327,42 +327,42 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
             queryset,
             action="run_again",
             form_class=RunAgainForm,
-            perform=self._run_again,
+            perform=self._run_job_again,
             moves_money=True,
         )
 
-    def _run_again(self, request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:
+    def _run_job_again(self, request: HttpRequest, job: Job, form_data: Mapping[str, Any]) -> str:
         submitted = submission.resubmit(
             job=job,
-            feature=_feature(job),
+            feature=_get_feature_of(job),
             plan=job.plan,
-            charged=given["price"] == CHARGED,
+            charged=form_data["price"] == CHARGED,
             by=by_staff(request),
-            reason=given["reason"],
+            reason=form_data["reason"],
         )
         cost = submitted.credits_cost
         price = f"at a price of {cost}" if cost else "on the house"
-        again = Job.objects.only("type").get(pk=submitted.job_id)
+        new_job = Job.objects.only("type").get(pk=submitted.job_id)
         self.log_addition(
-            request, again, f"Runs job {job.pk} again, {price}. Reason: {given['reason']}"
+            request, new_job, f"Runs job {job.pk} again, {price}. Reason: {form_data['reason']}"
         )
         return f"Run again as job {submitted.job_id}, {price}."
 
 
-def _cancel(request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:
-    ended = lifecycle.cancel(job_id=job.pk, by=by_staff(request), reason=given["reason"])
-    if ended.credits_refunded:
-        return f"Cancelled, {ended.credits_cost} credits refunded."
+def _cancel_job(request: HttpRequest, job: Job, form_data: Mapping[str, Any]) -> str:
+    job_after = lifecycle.cancel(job_id=job.pk, by=by_staff(request), reason=form_data["reason"])
+    if job_after.credits_refunded:
+        return f"Cancelled, {job_after.credits_cost} credits refunded."
     return "Cancelled."
 
 
-def _requeue(request: HttpRequest, job: Job, given: Mapping[str, Any]) -> str:
-    _feature(job)
-    attempt = lifecycle.requeue_job(job_id=job.pk, by=by_staff(request), reason=given["reason"])
+def _requeue_job(request: HttpRequest, job: Job, form_data: Mapping[str, Any]) -> str:
+    _get_feature_of(job)
+    attempt = lifecycle.requeue_job(job_id=job.pk, by=by_staff(request), reason=form_data["reason"])
     return f"Requeued with attempt {attempt.number}."
 
 
-def _feature(job: Job) -> Feature:
+def _get_feature_of(job: Job) -> Feature:
     feature = features().get(job.type)
     if feature is None:
         raise submission.FeatureGoneProblem

@@ -1,4 +1,4 @@
-"""Registers the app with Django, and with the rooms below it."""
+"""Register the app with Django, and with the layers below it."""
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -10,20 +10,20 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
-        """Register hooks and checks; refuse to start with prices that mean nothing."""
+        """Register hooks and checks; refuse to start with meaningless prices."""
         from jobs import checks, hooks, personal_data
 
         hooks.register()
-        _register_encrypted()
+        _register_encrypted_columns()
         personal_data.register_personal_data()
         checks.register()
-        if settings.FEATURE_PRICES:  # else who needs no feature need not import them all
+        if settings.FEATURE_PRICES:  # Otherwise the features need not all be imported.
             from jobs.features.registry import check_prices
 
             check_prices()
 
 
-def _register_encrypted() -> None:
+def _register_encrypted_columns() -> None:
     from auteur import encryption
     from jobs.partners.models import PURPOSE
     from jobs.webhooks import secrets

@@ -1,7 +1,7 @@
-"""What a request that submits jobs may spend before it is charged: its user's credits, and work.
+"""Limit what a request that submits jobs may use before it is charged: credits, and work.
 
-Most features do little before their job is charged. Those that do more ask here first, so that
-nobody gets work for free, or much of it by one request.
+Most features do little before their job is charged. Features that do more check the budget first,
+so that nobody gets work for free, or much of it by one request.
 """
 
 from collections.abc import Callable, Hashable
@@ -13,9 +13,9 @@ from auteur.api.problems import Problem
 from credits import ledger, spending
 
 MAX_WORK = 80_000
-"""In words of a transcript; the longest timeline with the longest transcript is just as much."""
+"""In words of a transcript. The longest timeline with the longest transcript has as many."""
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 class BatchTooLargeProblem(Problem):
@@ -28,21 +28,21 @@ class BatchTooLargeProblem(Problem):
 
 @dataclass
 class Budget:
-    """Of one request, for all its jobs."""
+    """The budget of one request, for all its jobs."""
 
     user_id: UUID
     charged: bool = True
     api_key_id: UUID | None = None
-    """By which it comes."""
+    """The API key of the request, if any."""
     credits: int = 0
-    """What the jobs so far cost."""
+    """The price of the jobs so far."""
     work: int = 0
-    found: dict[Hashable, Any] = field(default_factory=dict)
+    results: dict[Hashable, Any] = field(default_factory=dict)
 
     def need(self, credits: int) -> None:
-        """Raise ``InsufficientCreditsProblem`` unless the balance covers this, too.
+        """Raise ``InsufficientCreditsProblem`` unless the balance covers these credits, too.
 
-        Or ``SpendingCapReachedProblem``, where the API key may not spend it.
+        Raises ``SpendingCapReachedProblem`` if the API key may not spend them.
         """
         if self.charged and credits:
             required = self.credits + credits
@@ -53,14 +53,14 @@ class Budget:
                 spending.check_caps(api_key_id=self.api_key_id, required=required)
 
     def add(self, work: int) -> None:
-        """Count work that is about to be done; raises ``BatchTooLargeProblem``."""
+        """Count work before it is done; raise ``BatchTooLargeProblem`` if it is too much."""
         self.work += work
         if self.work > MAX_WORK:
             raise BatchTooLargeProblem
 
-    def once(self, name: Hashable, find: Callable[[], Found]) -> Found:
-        """What ``find`` returned the first time."""
-        if name not in self.found:
-            self.found[name] = find()
-        found: Found = self.found[name]
-        return found
+    def once(self, name: Hashable, find: Callable[[], Value]) -> Value:
+        """Return the result of ``find``, which is called once for each name."""
+        if name not in self.results:
+            self.results[name] = find()
+        value: Value = self.results[name]
+        return value

@@ -1,6 +1,6 @@
-"""What one process finds for all others now and then, and keeps in a row (decision 47).
+"""Compute figures in one process now and then, and store them in a row for all (decision 47).
 
-So a scrape of `/metrics` reads a row, however many jobs there are and whoever else scrapes.
+So a scrape of `/metrics` reads a row, however many jobs and scrapers there are.
 """
 
 import math
@@ -23,19 +23,19 @@ STANDING = "standing"
 UNDELIVERED = "undelivered"
 STANDING_EVERY = timedelta(seconds=10)
 LOST_AFTER = timedelta(minutes=1)
-"""Whoever has not kept what it looks for by then is taken for lost."""
+"""Time after which a process that has not stored its figures counts as lost."""
 
 
 @dataclass(frozen=True)
 class CachedFigures:
-    """What was found, and when."""
+    """Stored figures, and when they were computed."""
 
     value: Any
     found_at: datetime
 
 
 def read_figures(name: str) -> CachedFigures | None:
-    """What was kept last."""
+    """Return the figures that were stored last, or None."""
     row = KeptFigures.objects.filter(name=name).first()
     return CachedFigures(row.value, row.found_at) if row and row.found_at else None
 
@@ -43,7 +43,10 @@ def read_figures(name: str) -> CachedFigures | None:
 def refresh_figures(
     name: str, find: Callable[[Any], Any], *, every: timedelta, lost_after: timedelta = LOST_AFTER
 ) -> int:
-    """Find it anew from what was found before, if it is time and nobody else does; 1 if it was."""
+    """Compute the figures from the previous value, if they are due; return 1 if they were.
+
+    Only one process computes them at a time.
+    """
     KeptFigures.objects.get_or_create(name=name)
     row = KeptFigures.objects.filter(name=name)
     if not row.filter(next_at__lte=Now()).update(next_at=Now() + lost_after):
@@ -51,7 +54,7 @@ def refresh_figures(
     try:
         value = find(row.get().value)
     except Exception:
-        with suppress(DatabaseError):  # where the database is away, that is known already
+        with suppress(DatabaseError):  # The first error is raised, and is the one to report.
             row.update(next_at=Now() + every)
         raise
     row.update(value=value, found_at=Now(), next_at=Now() + every)
@@ -82,17 +85,17 @@ def count_undelivered() -> int:
 
 
 def count_jobs_by_status() -> int:
-    """How jobs stand, counted every ``STANDING_EVERY`` by one orchestrator."""
-    return refresh_figures(STANDING, _standing, every=STANDING_EVERY)
+    """Count the jobs by status every ``STANDING_EVERY``, in one orchestrator."""
+    return refresh_figures(STANDING, _compute_standing, every=STANDING_EVERY)
 
 
-def _standing(_before: Any) -> dict[str, Any]:
-    open_ones = sql.run("count_open")
+def _compute_standing(_previous: Any) -> dict[str, Any]:
+    open_rows = sql.run("count_open")
     ends = streams.outcomes()
     return {
-        "jobs": [row[:3] for row in open_ones],
+        "jobs": [row[:3] for row in open_rows],
         "oldest_pending": [
-            (type_, first) for type_, status, _, first in open_ones if status == JobStatus.PENDING
+            (type_, first) for type_, status, _, first in open_rows if status == JobStatus.PENDING
         ],
         "attempts": sql.run("count_attempts"),
         "ends": [ends.completed, ends.failed, ends.cancelled],

@@ -1,4 +1,4 @@
-"""Callbacks of GPU functions: accepted if signed with their attempt's key, just now."""
+"""Accept callbacks of GPU functions, if they were just now signed with their attempt's key."""
 
 import time
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from jobs.features.registry import get_feature
 from media.storage import object_storage
 
 URL_SECONDS = 300
-"""A grant is used at once: it only has to outlive a slow connection's beginning."""
+"""A grant is used at once. It only has to outlive the setup of a slow connection."""
 
 Message = TypeVar("Message", Callback, OutputRequest)
 
@@ -45,24 +45,24 @@ class NotPromisedProblem(problems.Problem):
 @csrf_exempt
 @require_POST
 def gpu_callback(request: HttpRequest) -> HttpResponse:
-    """`POST /internal/gpu-callback`: 200, 401 unsigned, 404 unknown, 409 no longer wanted.
+    """Accept `POST /internal/gpu-callback`: 200, 401 unsigned, 404 unknown, 409 superseded.
 
-    A plain view: at hundreds of reports a second, DRF's share would be felt.
+    This is a plain view, because the overhead of DRF matters at hundreds of reports a second.
     """
-    return _handle(request, Callback, _report)
+    return _handle_message(request, Callback, _store_report)
 
 
 @csrf_exempt
 @require_POST
 def gpu_output(request: HttpRequest) -> HttpResponse:
-    """`POST /internal/gpu-callback/outputs`: where to put an output; 413 and 422 for a refusal."""
-    return _handle(request, OutputRequest, _grant)
+    """Return a URL for an output: `POST /internal/gpu-callback/outputs`; 413, 422 if refused."""
+    return _handle_message(request, OutputRequest, _grant_output)
 
 
-def _handle(
+def _handle_message(
     request: HttpRequest, contract: type[Message], act: Callable[[Message], dict[str, Any]]
 ) -> HttpResponse:
-    attempt_id = _signed_by(request)
+    attempt_id = _authenticate_attempt(request)
     if attempt_id is None:
         return problems.problem_response(
             401, "invalid_signature", "The callback is not signed by us."
@@ -85,13 +85,13 @@ def _handle(
         )
 
 
-def _signed_by(request: HttpRequest) -> UUID | None:
-    """The attempt whose key signed the body; nothing of that is read before."""
+def _authenticate_attempt(request: HttpRequest) -> UUID | None:
+    """Return the attempt whose key signed the body, which is not parsed before."""
     try:
         attempt_id = UUID(request.headers.get(ATTEMPT_HEADER, ""))
     except ValueError:
         return None
-    known = any(
+    is_signed = any(
         is_authentic(
             key=attempt_key(secret=secret, attempt_id=attempt_id),
             timestamp=request.headers.get(TIMESTAMP_HEADER, ""),
@@ -101,10 +101,10 @@ def _signed_by(request: HttpRequest) -> UUID | None:
         )
         for secret in (settings.GPU_CALLBACK_SECRET, *settings.GPU_CALLBACK_SECRET_FALLBACKS)
     )
-    return attempt_id if known else None
+    return attempt_id if is_signed else None
 
 
-def _report(callback: Callback) -> dict[str, Any]:
+def _store_report(callback: Callback) -> dict[str, Any]:
     if callback.outcome is not None:
         lifecycle.report_outcome(
             attempt_id=callback.attempt_id, call_id=callback.call_id, outcome=callback.outcome
@@ -119,10 +119,10 @@ def _report(callback: Callback) -> dict[str, Any]:
     return {}
 
 
-def _grant(request: OutputRequest) -> dict[str, Any]:
-    """A URL for one output, of just this size and type, to be written once.
+def _grant_output(request: OutputRequest) -> dict[str, Any]:
+    """Return a URL for one output, of exactly this size and type, to be written once.
 
-    Asking again gives another URL for the same place. Raises ``NotFoundProblem`` and
+    Another request gets another URL for the same object. Raises ``NotFoundProblem`` and
     ``SupersededProblem`` for an attempt that is not (or no longer) current, ``NotPromisedProblem``,
     and ``PayloadTooLargeProblem``.
     """

@@ -1,9 +1,9 @@
-"""Begun jobs that end without a result: a few a day are refunded, whatever ended them.
+"""Limit the refunds of started jobs that end without a result to a few a day.
 
-A call that has begun costs GPU time, whether its user cancels it, revokes the consent for its
-input, deletes its project, or brought an input that breaks at the last frame. Without a limit GPU
-time would be free for whoever ends each job just before its result. What our own machines and
-stores fail at is always refunded and never counts (docs/decisions/0060).
+A call that has started costs GPU time, whether its user cancels it, revokes the consent for its
+input, deletes its project, or brought an input that breaks at the last frame. Without a limit, a
+user could get GPU time for free by ending each job just before its result. Failures of our own
+machines and stores are always refunded and never count (docs/decisions/0060).
 """
 
 import logging
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW = timedelta(hours=24)
 STAFF_ALERT = 100
-"""Ends of a user's begun jobs within `WINDOW`, refunded or not, at which staff are told."""
+"""Ends of a user's started jobs within `WINDOW`, refunded or not, at which staff are alerted."""
 CAUSED_BY_US = frozenset(
     {
         ErrorCode.DEADLINE_EXCEEDED,
@@ -32,8 +32,8 @@ CAUSED_BY_US = frozenset(
     }
 )
 CAUSED_BY_USER = frozenset({ErrorCode.CANCELLED, ErrorCode.INPUT_INVALID})
-"""Ends that keep the price beyond the limit. Between the two are errors whose cause we cannot tell,
-such as ``MODEL_ERROR``: they count, and are refunded."""
+"""Errors that are not refunded beyond the limit. Errors in neither set have an unknown cause, such
+as ``MODEL_ERROR``: they count, and are refunded."""
 
 
 class FreeCancelsUsedProblem(Problem):
@@ -50,13 +50,13 @@ class FreeCancelsUsedProblem(Problem):
 def count_ended_job(
     *, job: Job, attempt: Attempt | None, code: ErrorCode, without_refund: bool = True
 ) -> bool:
-    """Count the end of this locked job, if its work has begun. Return whether it is refunded.
+    """Count the end of this locked job, if its work has started. Return True if it is refunded.
 
-    Raises ``FreeCancelsUsedProblem`` where it is not, unless ``without_refund`` agrees to that.
+    Raises ``FreeCancelsUsedProblem`` if it is not refunded, unless ``without_refund`` is set.
     """
-    if job.credits_cost == 0 or code in CAUSED_BY_US or not _has_begun(attempt):
+    if job.credits_cost == 0 or code in CAUSED_BY_US or not _has_started(attempt):
         return True
-    # A user's ends come one after the other; accounts are locked after jobs, as always.
+    # The lock serializes the ends of a user's jobs. Accounts are always locked after jobs.
     Credits.objects.select_for_update(no_key=True).get(user_id=job.user_id)
     limit = settings.MAX_FREE_CANCELS
     ends = RunningCancel.objects.filter(user_id=job.user_id, created_at__gt=Now() - WINDOW)
@@ -81,22 +81,25 @@ def count_ended_job(
 
 
 def refunds_left(*, user_id: UUID) -> int:
-    """Return how many begun jobs of a user would still be refunded, if they were ended now."""
-    refunded = RunningCancel.objects.filter(
+    """Return how many started jobs of a user would still be refunded, if they ended now."""
+    refunds = RunningCancel.objects.filter(
         user_id=user_id, refunded=True, created_at__gt=Now() - WINDOW
     )
-    return max(0, settings.MAX_FREE_CANCELS - refunded.count())
+    return max(0, settings.MAX_FREE_CANCELS - refunds.count())
 
 
 def list_alerted_users() -> QuerySet[RunningCancel, UUID]:
-    """Return the ids of the users of whom staff were told within `WINDOW`."""
+    """Return the ids of the users about whom staff were alerted within `WINDOW`."""
     ends = RunningCancel.objects.filter(created_at__gt=Now() - WINDOW)
-    counted = ends.values("user_id").annotate(ends=Count("pk")).filter(ends__gte=STAFF_ALERT)
-    return counted.values_list("user_id", flat=True)
+    users = ends.values("user_id").annotate(ends=Count("pk")).filter(ends__gte=STAFF_ALERT)
+    return users.values_list("user_id", flat=True)
 
 
-def _has_begun(attempt: Attempt | None) -> bool:
-    """Whether the call may have cost GPU time. Those of earlier attempts failed, at our cost."""
+def _has_started(attempt: Attempt | None) -> bool:
+    """Return True if the call may have cost GPU time.
+
+    Calls of earlier attempts failed, at our cost.
+    """
     if attempt is None:
         return False
     return attempt.dispatched_at is not None or attempt.state == AttemptState.DISPATCHING

@@ -1,4 +1,4 @@
-"""How many calls may run at once."""
+"""Compute how many calls may run at once."""
 
 from django.conf import settings
 
@@ -11,11 +11,11 @@ DEFAULT_LOCAL_LIMIT = 1
 
 
 def class_limit(gpu_class: str) -> int:
-    """Of a GPU class: what our own workers can run, if any feature of the class uses them, else the
-    limit of rented GPUs (``GPU_LIMITS``).
+    """Return how many calls of a GPU class may run at once; 0 for an unknown class.
 
-    With the latter, a feature could fill the queue of our workers by the limit of another one that
-    runs on rented GPUs. An unknown class has a limit of 0.
+    This is the number that our own workers can run, if any feature of the class uses them, else the
+    limit of rented GPUs (``GPU_LIMITS``). With the limit of rented GPUs, a feature on our workers
+    could fill their queue by the limit of another feature.
     """
     if gpu_class == GpuClass.CPU:
         return int(settings.CPU_LIMIT)

@@ -1,6 +1,6 @@
-"""What is offered, as clients see it: each feature with its price, plan, limits and parameters.
+"""Describe the features for clients: each with its price, plan, limits and parameters.
 
-All of it follows from the declarations and the settings.
+The catalogue follows from the declarations and the settings.
 """
 
 import sys
@@ -35,7 +35,7 @@ BOUNDS = ("min_value", "max_value", "min_length", "max_length")
 def build_catalogue(*, plan: str | None = None, is_signed_in: bool = False) -> dict[str, Any]:
     """Return every declared feature, and the content types that files of each type may have.
 
-    ``plan`` is that of the signed-in user: features of another plan are locked for them.
+    ``plan`` is the plan of the signed-in user: features of another plan are locked for them.
     """
     types: dict[str, list[str]] = {media_type.value: [] for media_type in MediaType}
     for content_type in ACCEPTED:
@@ -43,7 +43,7 @@ def build_catalogue(*, plan: str | None = None, is_signed_in: bool = False) -> d
     return {
         "features": [
             describe_feature(feature, is_locked=is_signed_in and feature.plan not in (None, plan))
-            | _impairment(feature)
+            | _build_impairment(feature)
             for _, feature in sorted(features().items())
         ],
         "content_types": types,
@@ -51,9 +51,10 @@ def build_catalogue(*, plan: str | None = None, is_signed_in: bool = False) -> d
 
 
 def describe_feature(feature: Feature, *, is_locked: bool = False) -> dict[str, Any]:
-    """Return what a feature declares; ``price`` has nulls where no parameter's amount sets it.
+    """Return what a feature declares; ``price`` has nulls if no parameter's amount sets it.
 
-    Needs no database: the docs are built from it. ``is_locked``: the user's plan lacks it.
+    Needs no database, because the docs are built from it. ``is_locked`` means that the user's plan
+    lacks the feature.
     """
     return {
         "type": feature.name,
@@ -66,24 +67,24 @@ def describe_feature(feature: Feature, *, is_locked: bool = False) -> dict[str, 
         "engine": feature.engine,
         "is_draft": feature.engine == "draft",
         "plan": feature.plan,
-        "price": _price(feature),
-        "limits": _limits(feature),
-        "parameters": dict(_parameters(feature)),
+        "price": _build_price(feature),
+        "limits": _build_limits(feature),
+        "parameters": dict(_iterate_parameters(feature)),
     }
 
 
-def _impairment(feature: Feature) -> dict[str, Any]:
+def _build_impairment(feature: Feature) -> dict[str, Any]:
     """Return since when an outage stops a feature, and when it is tried next."""
-    stopped_by = circuits.open_circuits_of(feature)
-    probe_times = [c.next_probe_at for c in stopped_by if c.next_probe_at is not None]
-    has_next_try = len(probe_times) == len(stopped_by)
+    open_circuits = circuits.open_circuits_of(feature)
+    probe_times = [c.next_probe_at for c in open_circuits if c.next_probe_at is not None]
+    has_next_try = len(probe_times) == len(open_circuits)
     return {
-        "impaired_since": min((circuit.opened_at for circuit in stopped_by), default=None),
+        "impaired_since": min((circuit.opened_at for circuit in open_circuits), default=None),
         "next_try_at": max(probe_times, default=None) if has_next_try else None,
     }
 
 
-def _price(feature: Feature) -> dict[str, Any]:
+def _build_price(feature: Feature) -> dict[str, Any]:
     price: dict[str, Any] = dict.fromkeys(("credits", "per", "unit", "of", "base", "minimum"))
     if feature.measured:
         price["unit"], price["per"] = feature.unit
@@ -93,14 +94,14 @@ def _price(feature: Feature) -> dict[str, Any]:
     return {**price, "text": price_text(feature), "price_version": feature.price_version}
 
 
-def _limits(feature: Feature) -> dict[str, Any]:
-    of_class = class_limit(feature.gpu_class)
+def _build_limits(feature: Feature) -> dict[str, Any]:
+    gpu_class_limit = class_limit(feature.gpu_class)
     return {
         "run_seconds": feature.contract.time_limit_seconds,
         "wait_seconds": int(feature.max_wait.total_seconds()),
         "run_ms": feature.contract.time_limit_seconds * 1000,
         "wait_ms": int(feature.max_wait.total_seconds()) * 1000,
-        "in_flight": min(feature.at_once or of_class, of_class),
+        "in_flight": min(feature.at_once or gpu_class_limit, gpu_class_limit),
         "in_flight_per_user": settings.MAX_IN_FLIGHT or None,
         "in_flight_per_user_by_plan": settings.MAX_IN_FLIGHT_BY_PLAN,
         "input_bytes": settings.MAX_UPLOAD_BYTES,
@@ -109,9 +110,9 @@ def _limits(feature: Feature) -> dict[str, Any]:
     }
 
 
-def _parameters(feature: Feature) -> Iterator[tuple[str, dict[str, Any]]]:
+def _iterate_parameters(feature: Feature) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, field in feature.parameters().fields.items():
-        kind = next((kind for known, kind in KINDS if isinstance(field, known)), "string")
+        kind = next((kind for class_, kind in KINDS if isinstance(field, class_)), "string")
         entry = {
             "type": kind,
             "required": field.required,
@@ -120,7 +121,7 @@ def _parameters(feature: Feature) -> Iterator[tuple[str, dict[str, Any]]]:
         if field.default is not empty:
             entry["default"] = field.default
         entry |= {
-            bound: most for bound in BOUNDS if (most := getattr(field, bound, None)) is not None
+            bound: limit for bound in BOUNDS if (limit := getattr(field, bound, None)) is not None
         }
         if isinstance(field, serializers.ChoiceField):
             entry["choices"] = list(field.choices)

@@ -1,4 +1,4 @@
-"""`/features`: what is offered here, for whoever builds an editor on it."""
+"""Serve `/features`: what is offered here, for developers of editors."""
 
 import hashlib
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from jobs.catalogue import build_catalogue
 from media.consents.models import ConsentKind
 
 CACHE_SECONDS = 60
-"""Settings and prices change with a deploy."""
+"""How long responses may be cached. Settings and prices change with a deployment."""
 
 
 class PriceSerializer(serializers.Serializer[Any]):
@@ -86,7 +86,7 @@ class ParameterSerializer(serializers.Serializer[Any]):
     )
 
     def get_fields(self) -> dict[str, Any]:
-        """With those whose names are attributes of every serializer."""
+        """Add the fields whose names are attributes of every serializer."""
         default = serializers.JSONField(required=False)
         return super().get_fields() | {"required": serializers.BooleanField(), "default": default}
 
@@ -160,13 +160,16 @@ class FeaturesView(APIView):
         """The catalogue, or 304 for those who have it."""
         is_signed_in = request.user is not None
         plan = plan_name(request) if is_signed_in else None
-        offered = build_catalogue(plan=plan, is_signed_in=is_signed_in)
-        digest = hashlib.sha256(JSONRenderer().render(offered)).hexdigest()[:32]
+        catalogue = build_catalogue(plan=plan, is_signed_in=is_signed_in)
+        digest = hashlib.sha256(JSONRenderer().render(catalogue)).hexdigest()[:32]
         visibility = "private" if is_signed_in else "public"
         headers = {
             "ETag": f'"{digest}"',
             "Cache-Control": f"{visibility}, max-age={CACHE_SECONDS}",
             "Vary": "Authorization",
         }
-        whole = Response(offered, headers=headers)
-        return get_conditional_response(request._request, headers["ETag"], response=whole) or whole
+        response = Response(catalogue, headers=headers)
+        return (
+            get_conditional_response(request._request, headers["ETag"], response=response)
+            or response
+        )

@@ -1,4 +1,4 @@
-"""What must be installed before any process of ours starts."""
+"""Check that the dependencies of draft engines are installed before any process starts."""
 
 import shutil
 from importlib.util import find_spec
@@ -12,33 +12,35 @@ from jobs.features.registry import features
 
 
 def register() -> None:
-    """Have Django's commands check this first, `migrate` above all."""
+    """Have Django's commands run this check first, above all `migrate`."""
     checks.register(draft_engines)
 
 
 def draft_engines(**kwargs: Any) -> list[checks.CheckMessage]:
-    """An error for each draft engine that is set and cannot run here."""
+    """Return an error for each draft engine that is configured and cannot run here."""
     return [
         checks.Error(
-            f"The draft engine of {feature.name} is asked for and lacks {', '.join(lacking)}.",
+            f"The draft engine of {feature.name} is asked for and lacks {', '.join(names)}.",
             hint="Install requirements/drafts.txt (the image: --build-arg ENGINES=drafts), "
             "or set INFERENCE_ENGINE=production.",
             id="jobs.E001",
         )
         for feature in features().values()
-        if (lacking := missing(feature))
+        if (names := missing(feature))
     ]
 
 
 def missing(feature: Feature) -> list[str]:
-    """What the feature's draft engine lacks, if it is set and runs on our own workers."""
+    """Return what the feature's draft engine lacks, if it is configured and runs on our workers."""
     is_ours = feature.backend == LOCAL and feature.engine == "draft"
     needs = feature.contract.draft_needs if is_ours else ()
     return [
-        " or ".join(names) for need in needs if not any(map(_is_here, names := need.split("|")))
+        " or ".join(names)
+        for need in needs
+        if not any(map(_is_installed, names := need.split("|")))
     ]
 
 
-def _is_here(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     program = name.removeprefix("bin/")
     return bool(find_spec(name) if program == name else shutil.which(program))

@@ -1,8 +1,8 @@
-"""Circuits: where our infrastructure lost most recent work, one probe at a time is let through.
+"""Open circuits where our infrastructure lost most recent work, and let single probes through.
 
 There is a circuit for each feature and for each backend, a row in `circuits` that all orchestrators
 share (docs/decisions/0059). `update_circuits` opens it, and closes it when a probe succeeds.
-Admission and retries ask `open_circuits`; `claim_probe` lets one attempt through an open circuit.
+Admission and retries read `open_circuits`; an attempt passes an open circuit by `claim_probe` only.
 
 The circuit `certificate` is no row: it is open in each process whose certificate of content
 credentials cannot sign, for all features that make media, and lets no probe through.
@@ -30,19 +30,19 @@ from media.provenance.credentials import check_signing
 logger = logging.getLogger(__name__)
 
 WINDOW = timedelta(minutes=10)
-"""How long ends of attempts are counted."""
+"""Age up to which ends of attempts are counted."""
 MIN_LOST = 5
-"""Jobs that must have lost an attempt in the window; and more of them than were completed."""
+"""Jobs that must have lost an attempt in the window. They must outnumber the completed ones."""
 MAX_COMPLETED = 500
-"""Completed jobs of a feature that are looked at."""
+"""Completed jobs of a feature that are counted at most."""
 PROBE_PAUSE = timedelta(seconds=30)
-"""From the opening to the first probe; doubled for each further probe."""
+"""Time from the opening to the first probe; doubled for each further probe."""
 MAX_PROBE_PAUSE = timedelta(minutes=5)
 CERTIFICATE = "certificate"
 CACHE_SECONDS = 1.0
-"""How long a process goes by what it has read."""
+"""How long a process uses what it has read."""
 EARLY_STAGES = (Stage.LOADING, Stage.FETCHING)
-"""A probe that is past these has a machine and its inputs: it has succeeded."""
+"""A probe that is past these stages has a machine and its inputs: it has succeeded."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class OpenCircuit:
     opened_at: datetime
     error_code: str
     next_probe_at: datetime | None
-    """None where no probe could succeed."""
+    """None if no probe can succeed."""
 
     @property
     def is_probe_due(self) -> bool:
@@ -78,15 +78,15 @@ def open_circuits() -> dict[str, OpenCircuit]:
     try:
         check_signing()
     except UnusableCertificateError as exc:
-        known = previous.get(CERTIFICATE)
-        opened_at = exc.since or (known.opened_at if known else timezone.now())
+        circuit = previous.get(CERTIFICATE)
+        opened_at = exc.since or (circuit.opened_at if circuit else timezone.now())
         circuits[CERTIFICATE] = OpenCircuit(CERTIFICATE, opened_at, ErrorCode.STORAGE_ERROR, None)
     _cache = (time.monotonic(), circuits)
     return circuits
 
 
 def forget_cache() -> None:
-    """Read the circuits anew at the next question."""
+    """Read the circuits anew at the next call of `open_circuits`."""
     global _cache  # noqa: PLW0603
     _cache = (-CACHE_SECONDS, {})
 
@@ -106,7 +106,7 @@ def open_circuits_of(feature: Feature) -> list[OpenCircuit]:
 def claim_probe(circuits: Collection[OpenCircuit]) -> bool:
     """Return True if the caller may start one attempt through all these open circuits now.
 
-    The next probe is due after a pause that doubles, and not while this one goes on.
+    The next probe is due after a pause that doubles, and not while this probe runs.
     """
     if any(circuit.next_probe_at is None for circuit in circuits):
         return False
@@ -129,12 +129,12 @@ def update_circuits() -> int:
     """Close circuits whose probe has succeeded, and open those that lose most jobs; return 0."""
     for name, seconds in sql.run("close_circuits", early_stages=list(EARLY_STAGES)):
         logger.warning("circuit %s closes after %d s: its probe has succeeded", name, seconds)
-    for name, lost, error_code in sql.run("lost_jobs", window=WINDOW, least=MIN_LOST):
-        completed = _count_completed(name)
-        if lost > completed and _open(name, error_code):
+    for name, lost_count, error_code in sql.run("lost_jobs", window=WINDOW, least=MIN_LOST):
+        completed_count = _count_completed(name)
+        if lost_count > completed_count and _open_circuit(name, error_code):
             logger.warning(
                 "circuit %s opens: %d jobs lost an attempt (%s) and %d were completed in %s",
-                *(name, lost, error_code, completed, WINDOW),
+                *(name, lost_count, error_code, completed_count, WINDOW),
             )
     return 0
 
@@ -145,12 +145,12 @@ def _count_completed(name: str) -> int:
     return int(count)
 
 
-def _open(name: str, error_code: str) -> bool:
-    """Open a closed circuit; return False if another orchestrator has."""
+def _open_circuit(name: str, error_code: str) -> bool:
+    """Open a closed circuit; return False if another orchestrator has opened it."""
     Circuit.objects.get_or_create(name=name)
-    closed = Circuit.objects.filter(name=name, opened_at=None)
+    closed_circuit = Circuit.objects.filter(name=name, opened_at=None)
     return bool(
-        closed.update(
+        closed_circuit.update(
             opened_at=Now(),
             error_code=error_code,
             next_probe_at=Now() + PROBE_PAUSE,

@@ -1,4 +1,4 @@
-"""The admin's page of circuits: what is impaired, since when, and which attempt is the probe."""
+"""Show circuits in the admin: what is impaired, since when, and which attempt is the probe."""
 
 from django.contrib import admin
 

@@ -1,4 +1,4 @@
-"""How long attempts took and what their GPUs cost, computed from their times and outcomes.
+"""Compute how long attempts took and what their GPUs cost, from their times and outcomes.
 
 All times are seconds, all costs US dollars. A call that never reported (it was lost, or stopped)
 has neither a run time nor a cost here, whatever the owner of its GPU charges for it.
@@ -35,18 +35,18 @@ from jobs.models import Attempt, Job
 from jobs.states import JobStatus
 
 JOBS_PER_FEATURE = 1000
-"""The latest completed ones, of which a summary is made."""
+"""The latest completed jobs of a feature, from which its summary is computed."""
 
 
 class Seconds(Func):
-    """The length of an interval."""
+    """The length of an interval in seconds, as an SQL expression."""
 
     template = "EXTRACT(EPOCH FROM %(expressions)s)::float8"
     output_field = FloatField()
 
 
 class Median(Aggregate):
-    """The middle of the values that there are."""
+    """The median, as an SQL aggregate."""
 
     function = "percentile_cont"
     template = "%(function)s(0.5) WITHIN GROUP (ORDER BY %(expressions)s)"
@@ -54,22 +54,22 @@ class Median(Aggregate):
 
 
 def price_of(gpu_class: GpuClass) -> float:
-    """For one second of such a GPU."""
+    """Return the price of one second of such a GPU."""
     return float(settings.GPU_PRICES.get(gpu_class, USD_PER_SECOND[gpu_class]))
 
 
 def measured(attempts: QuerySet[Attempt]) -> QuerySet[Attempt]:
-    """The attempts with what they took, where it is known.
+    """Annotate the attempts with their times and cost, if known.
 
     ``queue_seconds`` from admission until the call was started; ``start_seconds`` until its engine
     was ready, of which ``load_seconds`` for loading it; ``run_seconds``; and ``gpu_cost``.
     """
     price = Case(
-        *(When(gpu_class=each, then=Value(price_of(each))) for each in GpuClass),
+        *(When(gpu_class=name, then=Value(price_of(name))) for name in GpuClass),
         default=Value(0.0),
         output_field=FloatField(),
     )
-    # The function's clock may be behind ours.
+    # The clock of the function's machine may be behind ours.
     wait = Greatest(Seconds(F("call_started_at") - F("dispatched_at")), Value(0.0))
     return attempts.annotate(
         call_started_at=Cast(KT("outcome__started_at"), DateTimeField()),
@@ -89,7 +89,7 @@ def measured(attempts: QuerySet[Attempt]) -> QuerySet[Attempt]:
 
 
 def with_gpu_cost(jobs: QuerySet[Job]) -> QuerySet[Job]:
-    """The jobs with ``gpu_cost``: that of all their attempts together."""
+    """Annotate the jobs with ``gpu_cost``, the cost of all their attempts together."""
     attempts = measured(Attempt.objects.filter(job=OuterRef("pk"))).order_by()
     total = attempts.values("job").annotate(total=Sum("gpu_cost")).values("total")
     return jobs.annotate(gpu_cost=Subquery(total))
@@ -97,8 +97,10 @@ def with_gpu_cost(jobs: QuerySet[Job]) -> QuerySet[Job]:
 
 @dataclass(frozen=True)
 class Summary:
-    """A feature on a GPU class: medians of its calls, the share of them that loaded their engine,
-    and what a completed job cost, with all its attempts.
+    """The times and costs of a feature on a GPU class.
+
+    It has medians of the calls, the share of calls that loaded their engine, and the cost of a
+    completed job with all its attempts.
     """
 
     feature: str
@@ -113,17 +115,17 @@ class Summary:
 
 
 def summaries() -> list[Summary]:
-    """Each feature on each GPU class that its latest completed jobs were tried on; may lag."""
+    """Return a summary of each feature on each GPU class of its latest jobs; may lag."""
     alias = read_from_replica()
-    return [summary for name in sorted(features()) for summary in _summaries_of(name, alias)]
+    return [summary for name in sorted(features()) for summary in _summarize_feature(name, alias)]
 
 
-def _summaries_of(feature: str, alias: str) -> list[Summary]:
-    completed = Job.objects.using(alias).filter(type=feature, status=JobStatus.COMPLETED)
-    latest = completed.order_by("-created_at")[:JOBS_PER_FEATURE].values("pk")
+def _summarize_feature(feature: str, alias: str) -> list[Summary]:
+    completed_jobs = Job.objects.using(alias).filter(type=feature, status=JobStatus.COMPLETED)
+    latest_ids = completed_jobs.order_by("-created_at")[:JOBS_PER_FEATURE].values("pk")
     is_cold = Case(When(load_seconds__gt=0, then=Value(1.0)), default=Value(0.0))
     rows = (
-        measured(Attempt.objects.using(alias).filter(job__in=latest))
+        measured(Attempt.objects.using(alias).filter(job__in=latest_ids))
         .values("gpu_class")
         .annotate(
             jobs=Count("job", distinct=True),

@@ -1,4 +1,4 @@
-"""The admin's page of times and costs by feature."""
+"""Show times and costs by feature in the admin."""
 
 from http import HTTPStatus
 from typing import Any
@@ -20,14 +20,14 @@ from jobs.parts_admin import dollars, seconds
 
 @require_safe
 def costs_page(request: HttpRequest) -> HttpResponse:
-    """What each feature's latest jobs took and cost; 503 where that takes too long."""
+    """Show the times and costs of each feature's latest jobs; 503 if that takes too long."""
     if not request.user.has_perm("jobs.view_job"):
         raise PermissionDenied
     try:
-        rows = [_row(summary) for summary in costs.summaries()]
+        rows = [_build_row(summary) for summary in costs.summaries()]
     except OperationalError:
-        return _page(request, HTTPStatus.SERVICE_UNAVAILABLE)
-    return _page(
+        return _render_page(request, HTTPStatus.SERVICE_UNAVAILABLE)
+    return _render_page(
         request,
         HTTPStatus.OK,
         rows=rows,
@@ -36,13 +36,13 @@ def costs_page(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _page(request: HttpRequest, status: HTTPStatus, **context: Any) -> HttpResponse:
-    everywhere = admin.site.each_context(request)
+def _render_page(request: HttpRequest, status: HTTPStatus, **context: Any) -> HttpResponse:
+    base_context = admin.site.each_context(request)
     context |= {"title": "Times and costs", "opts": Job._meta}
-    return TemplateResponse(request, "admin/job_costs.html", everywhere | context, status=status)
+    return TemplateResponse(request, "admin/job_costs.html", base_context | context, status=status)
 
 
-def _row(summary: Summary) -> tuple[str, ...]:
+def _build_row(summary: Summary) -> tuple[str, ...]:
     cold = summary.cold_share
     return (
         list_link("jobs.Job", summary.feature, type=summary.feature),

@@ -1,4 +1,4 @@
-"""How long a job may take: until its call is dispatched, to run, and to be delivered."""
+"""Define how long a job may take: to be dispatched, to run, and to be delivered."""
 
 from datetime import timedelta
 
@@ -8,15 +8,15 @@ from django.db.models.functions import Now
 from jobs.states import HAS_OUTCOME
 
 START_GRACE = timedelta(minutes=30)
-"""What an admitted job gets beyond its ``start_deadline_at`` until its first call is dispatched."""
+"""Time of an admitted job beyond its ``start_deadline_at`` until its first call is dispatched."""
 OUTAGE_ALLOWANCE = timedelta(hours=24)
-"""The most by which lost attempts may extend the time that a job has from its first dispatch."""
+"""The longest time by which lost attempts may extend the run deadline of a job."""
 DELIVERY_LIMIT = timedelta(days=3)
-"""From the report of a call until its result must be delivered; the run deadline ends with it."""
+"""Time from the report of a call until its result must be delivered, without a run deadline."""
 
 
 def is_in_time(*, job: str = "", attempt: str = "attempt__") -> Q:
-    """Match rows whose attempt is within the deadline of its state.
+    """Return the filter for rows whose attempt is within the deadline of its state.
 
     ``job`` and ``attempt`` are the prefixes of the columns of each. The statement `take_due` has
     the same condition.

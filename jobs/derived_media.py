@@ -1,4 +1,4 @@
-"""What jobs have made of media and voices, for consents that are revoked (`media.consents`)."""
+"""Find and remove what jobs have made from media and voices, for revoked consents."""
 
 from collections.abc import Collection
 from contextlib import suppress
@@ -15,12 +15,12 @@ from media.consents.derived_works import DerivedMedia, LeftoverObjects
 BY = "consent"
 REASON = "consent revoked"
 KEPT_OUTPUT = ["engine", "media"]
-"""What an output still says: how it was made, and the ids of the media that it was."""
+"""The keys that stay in an output: how it was made, and the ids of its media."""
 
 
 def find_derived_works(*, user_id: UUID, sources: Collection[UUID]) -> DerivedMedia:
-    """As `media.consents.derived_works.DerivedWorks` has it: one look at one instant."""
-    rows = sql.run("made_from", user_id=user_id, sources=[str(one) for one in sources])
+    """Implement `media.consents.derived_works.DerivedWorks`, as of one instant."""
+    rows = sql.run("made_from", user_id=user_id, sources=[str(media_id) for media_id in sources])
     jobs = {job_id: is_open for _, job_id, is_open in rows if job_id is not None}
     return DerivedMedia(
         media_ids=frozenset(UUID(media_id) for media_id, _, _ in rows if media_id is not None),
@@ -30,7 +30,7 @@ def find_derived_works(*, user_id: UUID, sources: Collection[UUID]) -> DerivedMe
 
 
 def stop(*, job_ids: Collection[UUID]) -> None:
-    """Cancel them; what has begun is refunded within the limit of `jobs.cancels`."""
+    """Cancel the jobs; started ones are refunded within the limit of `jobs.cancels`."""
     for job_id in job_ids:
         with suppress(lifecycle.JobFinishedProblem):
             lifecycle.cancel(
@@ -39,40 +39,42 @@ def stop(*, job_ids: Collection[UUID]) -> None:
 
 
 def refunds_left(*, user_id: UUID) -> int:
-    """As `media.consents.derived_works.DerivedWorks` has it."""
+    """Implement `media.consents.derived_works.DerivedWorks`."""
     return cancels.refunds_left(user_id=user_id)
 
 
 def forget(*, job_ids: Collection[UUID]) -> LeftoverObjects:
-    """Leave of ended jobs' outputs what names their media; their objects are the caller's."""
+    """Erase ended jobs' outputs except `KEPT_OUTPUT`; the caller deletes their objects."""
     with transaction.atomic():
-        held = Job.objects.select_for_update(no_key=True).filter(pk__in=job_ids).order_by("pk")
-        users = dict(held.values_list("pk", "user_id"))
+        locked = Job.objects.select_for_update(no_key=True).filter(pk__in=job_ids).order_by("pk")
+        users = dict(locked.values_list("pk", "user_id"))
         sql.run("forget_outputs", job_ids=list(users), kept=KEPT_OUTPUT)
     folders = {f"users/{user_id}/jobs/{pk}/": pk for pk, user_id in users.items()}
-    return LeftoverObjects(folders=folders, segments=_segments(users))
+    return LeftoverObjects(folders=folders, segments=_list_unneeded_segments(users))
 
 
-def _segments(users: dict[UUID, UUID]) -> dict[str, UUID]:
-    """What these jobs have written elsewhere, but for what others of their users read just now."""
-    written = {
+def _list_unneeded_segments(users: dict[UUID, UUID]) -> dict[str, UUID]:
+    """List objects elsewhere that only these jobs wrote and no current attempt reads."""
+    job_by_key = {
         write.key: attempt.job_id
         for attempt in Attempt.objects.filter(job_id__in=users).defer("outcome", "result")
         for write in list_writes(attempt)
         if f"/jobs/{attempt.job_id}/" not in write.key
     }
-    if not written:
+    if not job_by_key:
         return {}
-    reading = current_attempts().filter(job__user_id__in=set(users.values()))
-    needed = {key for attempt in reading for key in _read(attempt)}
-    return {key: job_id for key, job_id in written.items() if key not in needed}
+    readers = current_attempts().filter(job__user_id__in=set(users.values()))
+    needed_keys = {key for attempt in readers for key in _list_read_keys(attempt)}
+    return {key: job_id for key, job_id in job_by_key.items() if key not in needed_keys}
 
 
-def _read(attempt: Attempt) -> set[str]:
-    """The keys that a call reads, by its payload."""
+def _list_read_keys(attempt: Attempt) -> set[str]:
+    """Return the keys that a call reads, by its payload."""
     values = [
-        one
+        item
         for value in (attempt.payload or {}).values()
-        for one in (value if isinstance(value, list) else [value])
+        for item in (value if isinstance(value, list) else [value])
     ]
-    return {one["read"]["key"] for one in values if isinstance(one, dict) and set(one) == {"read"}}
+    return {
+        item["read"]["key"] for item in values if isinstance(item, dict) and set(item) == {"read"}
+    }

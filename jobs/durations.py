@@ -1,4 +1,4 @@
-"""How long jobs take: what the last ones took, and when one that runs may end."""
+"""Estimate how long jobs take, and when a running one may end, from the latest runs."""
 
 import math
 import statistics
@@ -7,95 +7,95 @@ from dataclasses import dataclass
 from functools import cached_property
 
 OWN_PACE_FROM = 0.1
-"""The progress from which on a job's own pace says more than its price."""
+"""The progress from which a job's own pace predicts its end better than its price."""
 LEAST_SECONDS = 0.001
 LONGEST_SECONDS = 7 * 86400.0
-"""Beyond any time limit: what is guessed from times of other machines stays a time."""
+"""An upper bound beyond any time limit, so that an estimate stays a valid time."""
 MANY = 9
-"""Runs from which on their prices say something."""
+"""Number of runs from which their prices are significant."""
 BEYOND_CHANCE = 3.0
-"""Standard errors by which prices and seconds must go together before prices count."""
+"""Standard errors by which prices and seconds must correlate before prices count."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a completed job went, since a machine had begun with its last attempt."""
+    """One completed job, timed from when a machine began with its last attempt."""
 
     seconds: float
     credits: int
     tenths: tuple[float, ...] = ()
-    """Seconds until each tenth of its progress was done, as far as it told."""
+    """Seconds until each tenth of its progress was done, as far as it was reported."""
 
     def seconds_at(self, progress: float) -> float:
-        """When it had done so much; between what it told, it went on evenly."""
+        """Return when the run had this progress, interpolated between its reports."""
         marks = (0.0, *self.tenths, self.seconds)
-        place = min(int(progress * 10), len(self.tenths))
-        begin, end = place / 10, (place + 1) / 10 if place < len(self.tenths) else 1.0
+        index = min(int(progress * 10), len(self.tenths))
+        begin, end = index / 10, (index + 1) / 10 if index < len(self.tenths) else 1.0
         share = (progress - begin) / (end - begin)
-        return marks[place] + share * (marks[place + 1] - marks[place])
+        return marks[index] + share * (marks[index + 1] - marks[index])
 
 
 @dataclass(frozen=True)
 class Running:
-    """What is known of a job that runs."""
+    """A running job, as far as its end depends on it."""
 
     seconds: float
-    """Since a machine began."""
+    """Seconds since a machine began."""
     credits: int
     progress: float
     told_seconds: float
-    """Since a machine began until it told this progress."""
+    """Seconds from when a machine began until the job reported this progress."""
 
 
 @dataclass(frozen=True)
 class Foreseen:
-    """Seconds since a machine began by which half, and nine in ten, of such jobs end."""
+    """The seconds since a machine began by which 50 % and 90 % of such jobs end."""
 
     p50: float
     p90: float | None
-    """None where too few took so long to say."""
+    """None if too few runs took so long."""
 
 
 @dataclass(frozen=True)
 class History:
-    """The last completed jobs of a feature, and what it takes by its declaration."""
+    """The last completed jobs of a feature, and the expected time of its declaration."""
 
     runs: Sequence[Run]
     expected_seconds: float
 
     @cached_property
-    def _line(self) -> tuple[float, float]:
-        """What a run of no price takes, and what each credit adds; (1, 0) if it may be chance."""
+    def _regression_line(self) -> tuple[float, float]:
+        """Return the seconds at no price, and per credit; (1, 0) if it may be chance."""
         if len(self.runs) < MANY:
             return 1.0, 0.0
         prices, seconds = zip(*((run.credits, run.seconds) for run in self.runs), strict=True)
         try:
-            likeness = statistics.correlation(prices, seconds)
-        except statistics.StatisticsError:  # all of one price, or as long
+            correlation = statistics.correlation(prices, seconds)
+        except statistics.StatisticsError:  # All have the same price, or the same length.
             return 1.0, 0.0
-        if likeness < BEYOND_CHANCE / math.sqrt(len(self.runs)):
+        if correlation < BEYOND_CHANCE / math.sqrt(len(self.runs)):
             return 1.0, 0.0
         slope, start = statistics.linear_regression(prices, seconds)
         return (start, slope) if start > 0 else (0.0, 1.0)
 
     @cached_property
     def usual_seconds(self) -> float:
-        """The median run."""
+        """Return the median length of a run."""
         return quantile([run.seconds for run in self.runs], 0.5) or self.expected_seconds
 
     def foresee(self, job: Running) -> Foreseen:
-        """When such a job ends, given that it still runs: what is possible is later than now."""
+        """Return when such a job ends; because it still runs, only later times are possible."""
         if job.progress >= OWN_PACE_FROM and job.told_seconds > 0:
-            guesses, unknown = self._by_pace(job), job.told_seconds / job.progress
+            estimates, fallback = self._estimate_by_pace(job), job.told_seconds / job.progress
         else:
-            guesses, unknown = self._by_price(job), self.expected_seconds
-        possible = [seconds for seconds in guesses if seconds > job.seconds]
-        p50 = quantile(possible, 0.5) or max(job.seconds, unknown)
-        return Foreseen(p50, quantile(possible, 0.9))
+            estimates, fallback = self._estimate_by_price(job), self.expected_seconds
+        later_ends = [seconds for seconds in estimates if seconds > job.seconds]
+        p50 = quantile(later_ends, 0.5) or max(job.seconds, fallback)
+        return Foreseen(p50, quantile(later_ends, 0.9))
 
-    def _by_price(self, job: Running) -> Iterable[float]:
-        """What each run would have taken at this job's price."""
-        start, slope = self._line
+    def _estimate_by_price(self, job: Running) -> Iterable[float]:
+        """Yield what each run would have taken at this job's price."""
+        start, slope = self._regression_line
         for run in self.runs:
             yield (
                 run.seconds
@@ -103,21 +103,21 @@ class History:
                 / (start + slope * max(1, run.credits))
             )
 
-    def _by_pace(self, job: Running) -> Iterable[float]:
-        """What this job takes, if it stands where each run stood at the same progress."""
+    def _estimate_by_pace(self, job: Running) -> Iterable[float]:
+        """Yield what this job takes if it follows each run from the same progress."""
         for run in self.runs:
-            if run.tenths and (then := run.seconds_at(job.progress)) >= LEAST_SECONDS:
-                yield min(LONGEST_SECONDS, job.told_seconds * run.seconds / then)
+            if run.tenths and (elapsed := run.seconds_at(job.progress)) >= LEAST_SECONDS:
+                yield min(LONGEST_SECONDS, job.told_seconds * run.seconds / elapsed)
 
 
 def quantile(values: Iterable[float], share: float) -> float | None:
-    """What the next value of this kind stays below with that probability.
+    """Return the value that the next value stays below with this probability.
 
-    None where there are too few to say: 90 % takes nine values.
+    Return None if there are too few values: 90 % needs nine.
     """
-    ordered = sorted(values)
-    place = share * (len(ordered) + 1) - 1
-    if not 0 <= place <= len(ordered) - 1:
+    sorted_values = sorted(values)
+    index = share * (len(sorted_values) + 1) - 1
+    if not 0 <= index <= len(sorted_values) - 1:
         return None
-    low = ordered[math.floor(place)]
-    return low + (place % 1) * (ordered[math.ceil(place)] - low)
+    low = sorted_values[math.floor(index)]
+    return low + (index % 1) * (sorted_values[math.ceil(index)] - low)

@@ -1,4 +1,4 @@
-"""Why a job failed, as a code and a sentence for its user."""
+"""Describe why a job failed, as a code and a sentence for its user."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from gpu_tasks.runtime.errors import POLICIES, AuteurError, EngineError, ErrorCo
 from media.storage import ObjectMissingError
 
 CALLS_AWAY: tuple[type[Exception], ...] = (BackendUnavailableError, *OUTAGES)
-"""What a backend raises when it, or a store that it needs, is away."""
+"""The errors of a backend if it, or a store that it needs, does not answer."""
 
 
 class JobFailedError(AuteurError):
-    """Raised on the queue `jobs.failed`; carries the attempt's stored error."""
+    """The error of a given-up attempt, raised on the queue `jobs.failed`."""
 
     def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(code, message)  # both, for Celery rebuilds it from them
+        super().__init__(code, message)  # Celery rebuilds the error from both.
         self.code = code
         self.message = message
 
@@ -31,12 +31,12 @@ class JobError:
 
     @classmethod
     def of(cls, code: ErrorCode) -> "JobError":
-        """The code with its own sentence."""
+        """Return the code with its default sentence."""
         return cls(code=code, message=POLICIES[code].message)
 
     @classmethod
     def from_exception(cls, exc: BaseException) -> "JobError":
-        """The error for the user; unknown exceptions show nothing of our insides."""
+        """Return the error for the user; an unknown exception reveals no internals."""
         if isinstance(exc, JobFailedError | EngineError):
             return cls(code=exc.code, message=exc.message)
         if isinstance(exc, ObjectMissingError):

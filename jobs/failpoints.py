@@ -1,9 +1,9 @@
-"""Named points at which the chaos suite (`make chaos`) lets a process die, or makes it slow.
+"""Define points at which the chaos suite (`make chaos`) kills or delays a process.
 
-``AUTEUR_FAILPOINTS`` names a folder. A process that comes to a point for which a file lies there
-takes the file away and kills itself with SIGKILL; if the file holds a number, the process waits for
-so many seconds instead. One file works once. Without the variable, as everywhere but in that suite,
-a point does nothing.
+``AUTEUR_FAILPOINTS`` names a folder. A process that comes to a point whose file exists there
+removes the file and kills itself with SIGKILL; if the file holds a number, the process waits for
+that many seconds instead. Each file works once. Without the variable, which only that suite sets, a
+point does nothing.
 """
 
 import os

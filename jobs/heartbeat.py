@@ -1,4 +1,4 @@
-"""A sign of life of each worker child: a row renewed by a thread while the process lives."""
+"""Renew the heartbeat of each worker child: a row that a thread renews while the process lives."""
 
 import logging
 import os
@@ -21,25 +21,25 @@ FORGOTTEN_AFTER = timedelta(hours=1)
 
 
 class _Heart:
-    """Beats in a thread of its own, on a connection of its own."""
+    """A heartbeat in a thread of its own, on a connection of its own."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat_until_stopped, daemon=True)
-        _beat(name)
+        self._thread = threading.Thread(target=self._renew_until_stopped, daemon=True)
+        _renew_heartbeat(name)
         self._thread.start()
 
     def stop(self) -> None:
-        """Beat no more, and delete the row."""
+        """Stop the heartbeat and delete its row."""
         self._stop.set()
         self._thread.join()
         WorkerHeartbeat.objects.filter(name=self.name).delete()
 
-    def _beat_until_stopped(self) -> None:
+    def _renew_until_stopped(self) -> None:
         while not self._stop.wait(settings.HEARTBEAT_SECONDS):
             try:
-                _beat(self.name)
+                _renew_heartbeat(self.name)
             except Error as exc:
                 logger.warning("heartbeat not written: %s", type(exc).__name__)
                 connection.close()
@@ -47,11 +47,11 @@ class _Heart:
 
 
 _hearts: dict[int, _Heart] = {}
-"""By process id: a forked child is another worker."""
+"""Hearts by process id, because a forked child is another worker."""
 
 
 def current_worker() -> str:
-    """This process's name; its first use starts the heartbeat."""
+    """Return this process's name; the first call starts the heartbeat."""
     pid = os.getpid()
     if pid not in _hearts:
         _hearts[pid] = _Heart(liveness.process_name())
@@ -66,7 +66,7 @@ def stop_heartbeat() -> None:
 
 
 def list_living(names: Collection[str]) -> set[str]:
-    """Return the workers that are not lost: retired, dead, or silent for too long."""
+    """Return the workers that live, without those that retired, died or were silent too long."""
     rows = WorkerHeartbeat.objects.filter(name__in=names)
     if liveness.can_expire_leases():
         rows = rows.filter(beat_at__gt=Now() - LOST_AFTER)
@@ -76,28 +76,28 @@ def list_living(names: Collection[str]) -> set[str]:
 
 
 def count_living() -> int:
-    """Return how many workers have shown a sign of life lately."""
+    """Return how many workers have renewed their heartbeat lately."""
     return WorkerHeartbeat.objects.filter(beat_at__gt=Now() - LOST_AFTER).count()
 
 
 def delete_dead_workers() -> list[str]:
-    """Delete the rows of processes that died on this machine; returns their names."""
+    """Delete the rows of processes that died on this machine, and return their names."""
     rows = WorkerHeartbeat.objects.filter(name__startswith=liveness.build_process_name(""))
-    gone = [name for name in rows.values_list("name", flat=True) if liveness.is_process_dead(name)]
-    if gone:
-        WorkerHeartbeat.objects.filter(name__in=gone).delete()
-    return gone
+    dead = [name for name in rows.values_list("name", flat=True) if liveness.is_process_dead(name)]
+    if dead:
+        WorkerHeartbeat.objects.filter(name__in=dead).delete()
+    return dead
 
 
 def delete_stale_workers() -> int:
-    """Delete the rows of workers not seen for long; return how many.
+    """Delete the rows of workers that have been silent for long; return how many.
 
-    None after an outage: those that live have not had time to write again.
+    After an outage nothing is deleted, because living workers have not had time to write again.
     """
     if not liveness.can_expire_leases():
         return 0
     return WorkerHeartbeat.objects.filter(beat_at__lt=Now() - FORGOTTEN_AFTER).delete()[0]
 
 
-def _beat(name: str) -> None:
+def _renew_heartbeat(name: str) -> None:
     sql.run("beat", worker=name)

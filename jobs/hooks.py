@@ -1,4 +1,4 @@
-"""What the rooms below ask jobs about, without importing them."""
+"""Register jobs with lower layers, which call them without importing them."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -26,13 +26,13 @@ from projects import deletion as project_deletion
 from projects.models import Project
 
 JOBS_AT_ONCE = 500
-"""That leave a project in one statement."""
+"""Jobs that are detached from a project in one statement."""
 REST_SECONDS = 2.0
-"""Between looks whether it is time for figures, or for a round of the audit."""
+"""Between checks whether figures, or a round of the audit, are due."""
 
 
 def register() -> None:
-    """To be called once, when Django is ready."""
+    """Register all hooks; called once, when Django is ready."""
     media_deletion.register_usage(queries.open_jobs_reading)
     media_deletion.register_usage(queries.open_jobs_speaking_with, VoiceClone)
     objects.register_owners()
@@ -49,12 +49,15 @@ def register() -> None:
 
 
 def wake_jobs_waiting_for(upload: Upload) -> None:
-    """Have an orchestrator look at the jobs that wait for this upload, whose check has ended."""
+    """Wake the jobs that wait for this upload, whose check has ended."""
     sql.run("wake_waiting_for_media", user_id=upload.user_id, upload_id=upload.pk)
 
 
 def end_jobs_of_project(project: Project) -> Iterator[object]:
-    """Cancel a project's open jobs, unless their results are being delivered; none stays in it."""
+    """Cancel a project's open jobs and detach all its jobs from it.
+
+    Jobs whose results are being delivered are not cancelled.
+    """
     jobs = Job.objects.filter(user_id=project.user_id, project_id=project.pk, status__in=OPEN)
     for page in iterate_pages(jobs.only("pk")):
         for job in page:
@@ -67,5 +70,5 @@ def end_jobs_of_project(project: Project) -> Iterator[object]:
                     without_refund=True,
                 )
             yield job
-    while left := sql.run("leave_project", project_id=project.pk, limit=JOBS_AT_ONCE):
-        yield left
+    while detached_rows := sql.run("leave_project", project_id=project.pk, limit=JOBS_AT_ONCE):
+        yield detached_rows

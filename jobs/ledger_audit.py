@@ -1,9 +1,9 @@
-"""The ledger audit: whether every credit and every job add up, a page at a time.
+"""Audit the ledger: check, page by page, that every credit and every job add up.
 
-Most rules are kept by constraints and triggers as well: what is checked here is that nobody and
-nothing got around them. Their conditions are the statements `audit_…` of `jobs.queries.sql`.
+Constraints and triggers enforce most rules as well; the audit checks that nothing got around them.
+The conditions are the statements `audit_…` of `jobs.queries.sql`.
 
-`verify_ledger` reads everything; `jobs.running_audit` what has moved, all the time.
+`verify_ledger` reads everything; `jobs.running_audit` continuously reads recent changes.
 """
 
 import json
@@ -23,12 +23,12 @@ from jobs import sql
 from jobs.models import Job
 
 SHOWN_PER_RULE = 100
-"""Findings that a report names of each rule; all are counted."""
+"""Findings that a report lists for each rule; all are counted."""
 TIME_LIMIT = timedelta(minutes=30)
-"""For one statement of a check that nobody waits for."""
+"""Time limit of one statement, for a check without a waiting user."""
 ACCOUNTS_AT_ONCE = 500
 ROWS_AT_ONCE = 50_000
-"""Ledger rows of the accounts of one page, but for an account that has more by itself."""
+"""Ledger rows of the accounts of one page, unless a single account has more."""
 JOBS_AT_ONCE = 2_000
 OF_ACCOUNTS = ("audit_accounts", "audit_ledger_rows", "audit_grants")
 OF_JOBS = ("audit_jobs", "audit_attempts")
@@ -66,16 +66,16 @@ RULES: Mapping[str, str] = {
     "an open job.",
     "key_spending_is_the_sum": "An API key has spent what its jobs cost, less what came back.",
 }
-"""What must hold, by the name under which the statements find what does not."""
+"""The rules by the name under which the statements report violations."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is off."""
+    """One violation of a rule."""
 
     rule: str
     user_id: UUID | None
-    """None of an API key that nobody's job names."""
+    """None for an API key that no job names."""
     job_id: UUID | None
     expected: str
     found: str
@@ -83,7 +83,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What was checked, and what is off."""
+    """The result of an audit: what was checked, and which rules are broken."""
 
     checked_at: datetime
     accounts: int
@@ -92,40 +92,40 @@ class Report:
     balance: int
     """The sum over all accounts."""
     broken: Mapping[str, int]
-    """Findings of each rule; every rule is named."""
+    """Number of findings of each rule; every rule is listed."""
     findings: tuple[Finding, ...]
     """At most ``limit`` of each rule."""
 
     @property
     def total(self) -> int:
-        """How many findings there are, named or not."""
+        """Return how many findings there are, listed or not."""
         return sum(self.broken.values())
 
 
 @dataclass(frozen=True)
 class Account:
-    """How far an account was audited before, or (with nulls) that it was not."""
+    """How far an account was audited before; nulls mean that it never was."""
 
     user_id: UUID
     seq: int | None = None
     balance: int | None = None
     remaining: Mapping[str, int] | None = None
-    """Of each open grant, by its id."""
+    """Remaining credits of each open grant, by its id."""
     last_grant: int | None = None
     spent: Mapping[str, int] | None = None
-    """By each API key, by its id."""
+    """Credits spent by each API key, by its id."""
 
     @classmethod
     def read(cls, *columns: Any) -> "Account":
-        """From a row of a statement, which has JSON as text."""
+        """Build an account from a row of a statement, which has JSON as text."""
         user_id, seq, balance, remaining, last_grant, spent = columns
-        parsed = [None if text is None else json.loads(text) for text in (remaining, spent)]
-        return cls(user_id, seq, balance, parsed[0], last_grant, parsed[1])
+        json_values = [None if text is None else json.loads(text) for text in (remaining, spent)]
+        return cls(user_id, seq, balance, json_values[0], last_grant, json_values[1])
 
 
 @dataclass
 class AuditFindings:
-    """What audits have found so far: all is counted, ``limit`` of each rule named."""
+    """The findings of audits so far: all are counted, ``limit`` of each rule are listed."""
 
     limit: int
     broken: Counter[str] = field(default_factory=Counter)
@@ -133,23 +133,23 @@ class AuditFindings:
 
     @property
     def all_named(self) -> bool:
-        """Whether there is nothing off that is only counted."""
+        """Return True if every finding is listed, and none is only counted."""
         return self.broken.total() == len(self.findings)
 
     def ask(self, audit: str, **values: Any) -> None:
-        """Run one of the statements, and add what it finds."""
+        """Run one of the statements, and add its findings."""
         rows = sql.run(audit, limit=self.limit, **values)
-        named = Counter(finding.rule for finding in self.findings)
+        listed = Counter(finding.rule for finding in self.findings)
         for *columns, _ in rows:
             finding = Finding(*columns)
-            if named[finding.rule] < self.limit:
+            if listed[finding.rule] < self.limit:
                 self.findings.append(finding)
-                named[finding.rule] += 1
+                listed[finding.rule] += 1
         self.broken.update({rule: total for rule, *_, total in rows})
 
 
 Instant = Callable[[], AbstractContextManager[Any]]
-"""What each page is read in."""
+"""The transaction in which a page is read."""
 
 
 def verify_ledger(
@@ -158,9 +158,9 @@ def verify_ledger(
     time_limit: timedelta = TIME_LIMIT,
     within: timedelta | None = None,
 ) -> Report:
-    """Check everything, each page as it stands at one instant; not to be called in a transaction.
+    """Check everything, each page as of one instant; must not be called in a transaction.
 
-    ``time_limit`` is for a statement, ``within`` for all: raises ``TimeoutError``.
+    ``time_limit`` bounds one statement, ``within`` the whole; raises ``TimeoutError``.
     """
     end = None if within is None else time.monotonic() + within.total_seconds()
 
@@ -176,7 +176,7 @@ def verify_ledger(
 
 @contextmanager
 def consistent_snapshot(time_limit: timedelta) -> Iterator[None]:
-    """Make the transaction, which has asked nothing yet, see one instant and write nothing."""
+    """Make the transaction, which has run no query yet, read-only and as of one instant."""
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         milliseconds = str(int(time_limit / timedelta(milliseconds=1)))
@@ -185,75 +185,78 @@ def consistent_snapshot(time_limit: timedelta) -> Iterator[None]:
 
 
 def check(*, limit: int = SHOWN_PER_RULE, instant: Instant = nullcontext) -> Report:
-    """Check everything, each page in an ``instant``, or all in the present transaction."""
-    found = AuditFindings(limit)
+    """Check everything, each page in an ``instant``, or all in the current transaction."""
+    results = AuditFindings(limit)
     transactions = jobs = 0
     with instant():
         ((checked_at, accounts, balance),) = sql.run("audit_totals")
-        # Not those that begin to spend later: their users may have been read by then.
-        unknown = {key_id for (key_id,) in sql.run("keys_that_spent")}
+        # Keys that begin to spend later are left out: their users may have been read by then.
+        unread_key_ids = {key_id for (key_id,) in sql.run("keys_that_spent")}
     after: UUID | None = START
     while after is not None:
         with instant():
             page, after = users_after(after)
-            for audited in check_accounts([Account(user_id) for user_id in page], found):
-                unknown.difference_update(map(UUID, audited.account.spent or ()))
-                transactions += audited.rows
+            for audited_account in check_accounts([Account(user_id) for user_id in page], results):
+                unread_key_ids.difference_update(map(UUID, audited_account.account.spent or ()))
+                transactions += audited_account.rows
     after = START
     while after is not None:
         with instant():
             job_ids, after = jobs_after(after)
-            check_jobs(job_ids, found)
+            check_jobs(job_ids, results)
             jobs += len(job_ids)
     with instant():
-        found.ask("audit_other_keys", key_ids=list(unknown))
+        results.ask("audit_other_keys", key_ids=list(unread_key_ids))
     return Report(
         checked_at=checked_at,
         accounts=accounts,
         transactions=transactions,
         jobs=jobs,
         balance=int(balance),
-        broken=dict.fromkeys(RULES, 0) | found.broken,
-        findings=tuple(found.findings),
+        broken=dict.fromkeys(RULES, 0) | results.broken,
+        findings=tuple(results.findings),
     )
 
 
 @dataclass(frozen=True)
 class Audited:
-    """An account as it now stands, with how many ledger rows were read."""
+    """An account as it is now, with how many ledger rows were read."""
 
     account: Account
     rows: int
 
 
-def check_accounts(accounts: Sequence[Account], found: AuditFindings) -> list[Audited]:
-    """Audit accounts from where they were audited before; in one transaction that sees one instant.
+def check_accounts(accounts: Sequence[Account], results: AuditFindings) -> list[Audited]:
+    """Audit accounts from where they were audited before.
 
-    Whoever has no account, has no ``seq`` afterwards.
+    The caller's transaction sees one instant. A user without an account has no ``seq`` afterwards.
     """
     since = as_json(accounts)
     for audit in OF_ACCOUNTS:
-        found.ask(audit, since=since)
-    audited = [Audited(Account.read(*row[:-1]), row[-1]) for row in sql.run("audited", since=since)]
-    found.ask("audit_keys", audited=as_json([each.account for each in audited]))
-    return audited
+        results.ask(audit, since=since)
+    audited_accounts = [
+        Audited(Account.read(*row[:-1]), row[-1]) for row in sql.run("audited", since=since)
+    ]
+    results.ask("audit_keys", audited=as_json([entry.account for entry in audited_accounts]))
+    return audited_accounts
 
 
 def as_json(accounts: Sequence[Account]) -> str:
-    """As statements take them."""
+    """Return the accounts as the statements take them."""
     return json.dumps([asdict(account) for account in accounts], default=str)
 
 
-def check_jobs(job_ids: Sequence[UUID], found: AuditFindings) -> None:
+def check_jobs(job_ids: Sequence[UUID], results: AuditFindings) -> None:
     """Audit jobs and their attempts."""
     for audit in OF_JOBS:
-        found.ask(audit, job_ids=list(job_ids))
+        results.ask(audit, job_ids=list(job_ids))
 
 
 def users_after(after: UUID, most: int = ACCOUNTS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
-    """The next users by their ids, with or without an account, and the last of them.
+    """Return the next users by their ids, with or without an account, and the last of them.
 
-    None where none follow. They have ``ROWS_AT_ONCE`` ledger rows at most, or there is only one.
+    The last is None if none follow. They have ``ROWS_AT_ONCE`` ledger rows at most, or there is
+    only one user.
     """
     users = get_user_model()._default_manager.filter(pk__gt=after).order_by("pk")
     page: list[UUID] = []
@@ -267,7 +270,7 @@ def users_after(after: UUID, most: int = ACCOUNTS_AT_ONCE) -> tuple[list[UUID], 
 
 
 def jobs_after(after: UUID, most: int = JOBS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
-    """The next jobs by their ids, and the last of them; None where none follow."""
+    """Return the next jobs by their ids, and the last of them, or None if none follow."""
     following = Job.objects.filter(pk__gt=after).order_by("pk")
     page = list(following.values_list("pk", flat=True)[:most])
     return page, page[-1] if page else None

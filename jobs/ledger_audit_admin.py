@@ -1,4 +1,4 @@
-"""The admin's page of the ledger audit: each rule in green or red, and what is off, by account."""
+"""Show the ledger audit in the admin: each rule in green or red, and the findings by account."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -21,13 +21,13 @@ from jobs import ledger_audit
 
 PERMISSIONS = ("credits.view_credits", "credits.view_credittransaction")
 TIME_LIMIT = timedelta(seconds=20)
-"""In all, since a browser waits; the command `ledger_verify` takes its time."""
+"""Time limit of the whole audit, because a browser waits. `ledger_verify` takes longer."""
 SHOWN_PER_RULE = 50
 
 
 @require_safe
 def verify(request: HttpRequest) -> HttpResponse:
-    """Check the ledger now and show what was found; 503 where that takes too long."""
+    """Check the ledger now and show the findings; 503 if that takes too long."""
     if not request.user.has_perms(PERMISSIONS):
         raise PermissionDenied
     try:
@@ -35,40 +35,41 @@ def verify(request: HttpRequest) -> HttpResponse:
             limit=SHOWN_PER_RULE, time_limit=TIME_LIMIT, within=TIME_LIMIT
         )
     except (OperationalError, TimeoutError):
-        return _page(request, HTTPStatus.SERVICE_UNAVAILABLE)
-    return _page(
+        return _render_page(request, HTTPStatus.SERVICE_UNAVAILABLE)
+    return _render_page(
         request,
         HTTPStatus.OK,
         report=report,
-        verdict=_verdict(report.total),
+        verdict=_build_verdict(report.total),
         rules=[
-            (rule, meaning, _verdict(report.broken[rule]))
+            (rule, meaning, _build_verdict(report.broken[rule]))
             for rule, meaning in ledger_audit.RULES.items()
         ],
-        accounts=_by_account(report.findings),
+        accounts=_group_by_account(report.findings),
         hidden=report.total - len(report.findings),
     )
 
 
-def _page(request: HttpRequest, status: HTTPStatus, **context: Any) -> HttpResponse:
-    everywhere = admin.site.each_context(request)
+def _render_page(request: HttpRequest, status: HTTPStatus, **context: Any) -> HttpResponse:
+    base_context = admin.site.each_context(request)
     context |= {"title": "Verify the ledger", "opts": Credits._meta}
     return TemplateResponse(
-        request, "admin/verify_ledger.html", everywhere | context, status=status
+        request, "admin/verify_ledger.html", base_context | context, status=status
     )
 
 
-def _verdict(number: int) -> str:
+def _build_verdict(number: int) -> str:
     return badge(f"{number} off", RED) if number else badge("in order", GREEN)
 
 
-def _by_account(
+def _group_by_account(
     findings: Iterable[ledger_audit.Finding],
 ) -> list[tuple[str, list[tuple[Any, str]]]]:
-    """Each account that has findings, and those with links to their jobs."""
-    whose = attrgetter("user_id")
+    """Return each account with findings, and these with links to their jobs."""
+    get_user_id = attrgetter("user_id")
     groups = [
-        (user_id, list(group)) for user_id, group in groupby(sorted(findings, key=whose), whose)
+        (user_id, list(group))
+        for user_id, group in groupby(sorted(findings, key=get_user_id), get_user_id)
     ]
     users = get_user_model().objects.in_bulk([user_id for user_id, _ in groups])
     return [

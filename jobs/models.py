@@ -1,8 +1,8 @@
-"""Jobs, their attempts and events.
+"""Store jobs, their attempts and events.
 
 ``Job.status`` and ``Attempt.state`` are written in `jobs.lifecycle` and nowhere else. The database
-enforces: an open job always has a ``wake_at`` and an ended one never (check), an
-ended job never changes status again (trigger), attempt numbers are unique per job (index).
+enforces three rules: an open job always has a ``wake_at`` and an ended one never (check), an ended
+job never changes its status (trigger), and attempt numbers are unique per job (index).
 """
 
 from datetime import timedelta
@@ -208,7 +208,7 @@ class Job(models.Model):
             models.CheckConstraint(
                 condition=Q(progress__gte=0, progress__lte=1), name="jobs_progress_is_a_share"
             ),
-            # Each statement that writes jobs parses these anew: so they are short.
+            # Each statement that writes jobs parses these anew, so they are short.
             models.CheckConstraint(
                 condition=Q(wake_at__isnull=False, completed_at=None) & Q(OneOf("status", OPEN))
                 | Q(wake_at=None, completed_at__isnull=False) & Q(OneOf("status", ENDED)),
@@ -231,12 +231,12 @@ class Job(models.Model):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """All of them: given and derived. Jobs of before ``derived_params`` hold all as given."""
+        """Return all parameters: given and derived. Old jobs store them all as given."""
         return {**(self.derived_params or {}), **(self.input_params or {})}
 
 
 class Attempt(models.Model):
-    """One try at a job's inference."""
+    """One try at a job."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     job = models.ForeignKey(Job, on_delete=models.PROTECT, db_index=False, related_name="attempts")
@@ -287,8 +287,8 @@ class Attempt(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     waited = timedelta(0)
-    """From its creation, or its report, to its claim, by PostgreSQL's clock; no column, set by
-    `lifecycle.claim`."""
+    """Time from its creation, or its report, to its claim, by PostgreSQL's clock. It is no column;
+    `lifecycle.claim` sets it."""
 
     class Meta:
         db_table = "job_attempts"
@@ -298,7 +298,7 @@ class Attempt(models.Model):
                 condition=Q(stop_requested_at__isnull=False, stopped_at__isnull=True),
                 name="attempts_to_stop",
             ),
-            # No state in the condition: a change of it is none of any index.
+            # The condition has no state, so that a new state updates no index.
             models.Index(
                 fields=["gpu_class", "created_at"],
                 condition=Q(finished_at=None),
@@ -333,7 +333,7 @@ class Attempt(models.Model):
 
 
 class GpuPool(models.Model):
-    """One row per GPU class, locked while its free places are counted and given out."""
+    """A GPU class, whose row is locked while its free capacity is counted and used."""
 
     gpu_class = models.CharField(max_length=20, primary_key=True)
     clock = models.BigIntegerField(
@@ -348,7 +348,7 @@ class GpuPool(models.Model):
 
 
 class FairQueueCursor(models.Model):
-    """How far a user's jobs reach in the fair queue of a GPU class: the rank of their last one."""
+    """The rank of a user's last job in the fair queue of a GPU class."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, db_index=False, related_name="+"
@@ -369,10 +369,10 @@ class FairQueueCursor(models.Model):
 
 
 class Event(models.Model):
-    """What happened to a job, written in the same transaction, until it is numbered.
+    """An event of a job, written in the same transaction, until it is numbered.
 
-    The outbox of the numbered log (docs/decisions/0028). No foreign keys: they would lock two rows
-    for each event, of tables that lose none.
+    This is the outbox of the event log (docs/decisions/0028). It has no foreign keys: they would
+    lock two rows for each event, in tables whose rows are not deleted.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -399,7 +399,7 @@ class Event(models.Model):
         db_table = "job_events"
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(OneOf("type", [each.removeprefix("job.") for each in EventType])),
+                condition=Q(OneOf("type", [event.removeprefix("job.") for event in EventType])),
                 name="job_events_of_a_type",
             ),
         ]
@@ -409,7 +409,7 @@ class Event(models.Model):
 
 
 class UserEvent(models.Model):
-    """A row of the numbered log: gapless and hash-chained per user (docs/decisions/0028)."""
+    """A row of the event log: gapless and hash-chained per user (docs/decisions/0028)."""
 
     position = models.BigIntegerField(
         primary_key=True, help_text="Ascending over all users, in the order of commits."
@@ -454,7 +454,7 @@ class UserEvent(models.Model):
 
 
 class EventHead(models.Model):
-    """The last event of a user; it stays when the events are removed."""
+    """The head of a user's event log; it stays when the events are deleted."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -474,10 +474,10 @@ class EventHead(models.Model):
 
 
 class EventEpoch(models.Model):
-    """A part of the numbered log that began after a restore (docs/decisions/0061).
+    """A part of the event log that began after a restore (docs/decisions/0061).
 
-    The log begins in epoch 0, which has no row. Numbers of a later epoch are above all that were
-    given before, also above those that the restore has lost.
+    The log begins in epoch 0, which has no row. Numbers of a later epoch are above all earlier
+    numbers, including those that the restore has lost.
     """
 
     number = models.BigIntegerField(
@@ -494,9 +494,9 @@ class EventEpoch(models.Model):
 
 
 class EventCursor(models.Model):
-    """How far a reader of the whole log is; whoever holds the row's lock is that reader.
+    """The position of a reader of the whole log; the process that locks the row is that reader.
 
-    A reader that has to wait for others holds no lock but a lease: it is named in the row.
+    A reader that has to wait for other services holds no lock but a lease: it is named in the row.
     """
 
     name = models.CharField(max_length=50, primary_key=True)
@@ -518,7 +518,7 @@ class EventCursor(models.Model):
 
 
 class Circuit(models.Model):
-    """Whether a feature or a backend loses most of its work (docs/decisions/0059)."""
+    """The circuit of a feature or a backend, open while most work is lost (docs/decisions/0059)."""
 
     name = models.CharField(
         max_length=120, primary_key=True, help_text="feature:tts, backend:modal."
@@ -544,7 +544,7 @@ class Circuit(models.Model):
 
 
 class KeptFigures(models.Model):
-    """What one process finds for all others now and then: how jobs stand, what the audit saw."""
+    """Figures that one process computes for all now and then: jobs by status, audit results."""
 
     name = models.CharField(max_length=50, primary_key=True)
     value = models.JSONField(null=True, help_text="As found last; null before the first time.")
@@ -559,7 +559,7 @@ class KeptFigures(models.Model):
 
 
 class AuditedAccount(models.Model):
-    """Up to where an account's ledger rows are known to add up, and what they came to."""
+    """An audited account: the last ledger row that was read, and the totals after it."""
 
     user_id = models.UUIDField(primary_key=True)
     seq = models.BigIntegerField(help_text="The last row that was read.")
@@ -576,7 +576,7 @@ class AuditedAccount(models.Model):
 
 
 class AuditFinding(models.Model):
-    """What the running audit saw to be off, until it sees the same account or job in order."""
+    """A finding of the running audit, stored until the account or job is in order again."""
 
     id = models.BigAutoField(primary_key=True)
     subject_id = models.UUIDField(db_index=True, help_text="The account's user, or the job.")
@@ -594,7 +594,7 @@ class AuditFinding(models.Model):
 
 
 class RunningCancel(models.Model):
-    """The end of a begun job without a result, which its user may have brought about.
+    """The end of a started job without a result, which its user may have caused.
 
     A few a day are refunded (`jobs.cancels`).
     """
@@ -617,7 +617,7 @@ class RunningCancel(models.Model):
 
 
 class WorkerHeartbeat(models.Model):
-    """One row per living worker child; unseen for `heartbeat.LOST_AFTER` means lost."""
+    """The heartbeat of a worker child; after `heartbeat.LOST_AFTER` without renewal it is lost."""
 
     name = models.CharField(max_length=255, primary_key=True)
     beat_at = models.DateTimeField(db_default=Now())

@@ -1,6 +1,6 @@
-"""What `output_data` of jobs looks like to clients: a model of each feature, by its declaration.
+"""Build the models of `output_data` for clients: one for each feature, by its declaration.
 
-The rows hold the same, with keys of objects where clients have URLs (`jobs.queries.build_output`).
+The rows hold the same, with keys of objects instead of URLs (`jobs.queries.build_output`).
 """
 
 from functools import cache
@@ -30,20 +30,20 @@ class ResultMedia(PlainModel):
 
 @cache
 def output_model(feature: Feature) -> type[BaseModel]:
-    """The feature's own output with the engine that did the work, and the media that it made."""
-    more: dict[str, Any] = {
+    """Return the model of the feature's output, with its engine and its media."""
+    fields: dict[str, Any] = {
         "engine": (
             EngineInfo | None,
             Field(description="What did the work; null of jobs of before it was told."),
         )
     }
     if type(feature).outputs is not Feature.outputs:
-        more["media"] = (list[ResultMedia], Field(description="What was made, ready to be used."))
-    own = feature.output or feature.contract.result
+        fields["media"] = (list[ResultMedia], Field(description="What was made, ready to be used."))
+    base = feature.output or feature.contract.result
     name = f"{camel(feature)}Output"
-    return create_model(name, __base__=own, __doc__=own.__doc__, **more)
+    return create_model(name, __base__=base, __doc__=base.__doc__, **fields)
 
 
 def camel(feature: Feature) -> str:
-    """The feature's name as classes and components have it: `LipSync`."""
+    """Return the feature's name as in classes and components: `LipSync`."""
     return feature.name.title().replace("_", "")

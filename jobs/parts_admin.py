@@ -1,4 +1,4 @@
-"""What a job's page in the admin shows beside the job: attempts, events, credits."""
+"""Show a job's attempts, events and credits on its page in the admin."""
 
 from typing import Any
 
@@ -38,22 +38,22 @@ TIMES = (
 
 
 def coloured(value: str, text: str) -> str:
-    """A job's status or an attempt's state in its colour."""
+    """Return a job's status or an attempt's state in its colour."""
     return badge(text, HUES[COLOURS[value]])
 
 
 def seconds(number: float | None) -> str:
-    """A time to be read."""
+    """Return a readable time."""
     return EMPTY if number is None else f"{number:,.1f} s"
 
 
 def dollars(number: float | None) -> str:
-    """A cost to be read: GPU seconds are fractions of a cent."""
+    """Return a readable cost: GPU seconds are fractions of a cent."""
     return EMPTY if number is None else f"${number:,.4f}"
 
 
 class AttemptInline(PartInline):
-    """Every try at the job."""
+    """The attempts of the job."""
 
     model = Attempt
     fk_name = "job"
@@ -72,7 +72,7 @@ class AttemptInline(PartInline):
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
-        """What each took, without the columns that can be large."""
+        """Return the attempts with their times, without large columns."""
         return measured(super().get_queryset(request)).defer("payload", "outcome", "result")
 
     @admin.display(description="state")
@@ -85,7 +85,7 @@ class AttemptInline(PartInline):
 
     @admin.display(description="took")
     def took(self, obj: Any) -> str:
-        """In our queues, until its engine was ready, and for the call itself."""
+        """Return the time in our queues, until its engine was ready, and of the call itself."""
         start = seconds(obj.start_seconds)
         if obj.load_seconds:
             start += f" (loading {seconds(obj.load_seconds)})"
@@ -98,7 +98,7 @@ class AttemptInline(PartInline):
 
     @admin.display(description="GPU cost")
     def cost(self, obj: Any) -> str:
-        """In US dollars."""
+        """Return the cost in US dollars."""
         return dollars(obj.gpu_cost)
 
     def error(self, obj: Attempt) -> str:
@@ -112,7 +112,7 @@ class AttemptInline(PartInline):
 
 
 class EventInline(PartInline):
-    """What happened to the job, as far as its events are numbered and kept."""
+    """The job's events that are numbered and still stored."""
 
     model = UserEvent
     fk_name = "job"
@@ -125,12 +125,12 @@ class EventInline(PartInline):
         return f"{obj.created_at:%Y-%m-%d %H:%M:%S}"
 
     def details(self, obj: UserEvent) -> str:
-        shown = {"error": obj.data.get("error") and obj.data["error"]["code"], **obj.internal}
-        return ", ".join(f"{name}: {value}" for name, value in shown.items() if value) or EMPTY
+        values = {"error": obj.data.get("error") and obj.data["error"]["code"], **obj.internal}
+        return ", ".join(f"{name}: {value}" for name, value in values.items() if value) or EMPTY
 
 
 class TransactionInline(ReadOnlyInline):
-    """What the job cost and what came back; for those who may see the ledger."""
+    """The job's charge and refunds, for staff who may see the ledger."""
 
     model = CreditTransaction
     fk_name = "job"

@@ -1,4 +1,4 @@
-"""What jobs hold of a person: what they asked for and got, its log, webhooks, partners."""
+"""List and erase personal data of jobs: parameters and outputs, logs, webhooks, partners."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -57,33 +57,33 @@ INTERNAL = {"rank", "wake_at", "start_deadline_at", "deadline_at", "modal_task_i
 
 
 def register_personal_data() -> None:
-    """To be called once, when Django is ready."""
+    """Register the source; called once, when Django is ready."""
     register_source(
         PersonalDataSource(
             room="jobs",
             owners=OWNERS,
             close=cancel_open,
-            scrub=_scrub,
+            scrub=_erase,
             listings=(
-                Listing("jobs", _jobs),
-                Listing("events", _events),
-                Listing("webhooks", _webhooks),
+                Listing("jobs", _list_jobs),
+                Listing("events", _list_events),
+                Listing("webhooks", _list_webhooks),
             ),
         )
     )
 
 
 def cancel_open(user_id: UUID) -> Steps:
-    """Cancel the user's open jobs, refunded as far as their own cancels are.
+    """Cancel the user's open jobs, with the refunds that the user's own cancels would get.
 
-    What is just being delivered is left to come to its end.
+    Jobs whose results are being delivered come to their end.
     """
     for page in iterate_pages(Job.objects.filter(user_id=user_id, status__in=OPEN).only("pk")):
         for job in page:
-            yield _cancel(job.pk)
+            yield _cancel_job(job.pk)
 
 
-def _cancel(job_id: UUID) -> bool:
+def _cancel_job(job_id: UUID) -> bool:
     try:
         lifecycle.cancel(
             job_id=job_id,
@@ -97,32 +97,32 @@ def _cancel(job_id: UUID) -> bool:
     return True
 
 
-def _jobs(user_id: UUID) -> Iterator[dict[str, Any]]:
+def _list_jobs(user_id: UUID) -> Iterator[dict[str, Any]]:
     for row in list_rows(Job.objects.filter(user_id=user_id), without=INTERNAL):
         yield row | {"output_data": outputs.load_output(row["type"], row["output_data"])}
 
 
-def _events(user_id: UUID) -> Iterator[dict[str, Any]]:
+def _list_events(user_id: UUID) -> Iterator[dict[str, Any]]:
     for page in iterate_pages(UserEvent.objects.filter(user_id=user_id)):
         for row in page:
             yield {**log.to_wire(row)}
 
 
-def _webhooks(user_id: UUID) -> Iterator[dict[str, Any]]:
+def _list_webhooks(user_id: UUID) -> Iterator[dict[str, Any]]:
     return list_rows(WebhookEndpoint.objects.filter(user_id=user_id))
 
 
-def _scrub(user_id: UUID) -> Steps:
+def _erase(user_id: UUID) -> Steps:
     if Job.objects.filter(user_id=user_id, status__in=OPEN).exists():
         raise NotYetError
     yield from _empty_jobs(user_id)
-    # The outbox first: what is numbered meanwhile is then in the log.
+    # The outbox comes first: events numbered meanwhile are then in the log.
     yield from delete_in_batches(Event.objects.filter(user_id=user_id))
     for page in iterate_pages(UserEvent.objects.filter(user_id=user_id).only("pk")):
-        # The oldest first, so that what is left is whole.
+        # The oldest are deleted first, so that the remaining log has no gaps.
         yield UserEvent.objects.filter(pk__in=[row.pk for row in page]).delete()
     yield from delete_in_batches(ApiUsage.objects.filter(user_id=user_id))
-    # The audit then reads the account's books from their beginning.
+    # Without these rows, the audit reads the account's ledger rows from the beginning.
     yield from delete_in_batches(AuditFinding.objects.filter(user_id=user_id))
     yield from delete_in_batches(AuditedAccount.objects.filter(user_id=user_id))
     yield from _remove_webhooks(user_id)
@@ -142,7 +142,7 @@ def _remove_webhooks(user_id: UUID) -> Steps:
     deliveries = WebhookDelivery.objects.filter(endpoint__user_id=user_id)
     yield from delete_in_batches(deliveries)
     with transaction.atomic():
-        # Nothing is handed out meanwhile, and nothing later: their log is gone.
+        # The lock stops the fan-out. Nothing is fanned out later, because the log is deleted.
         if cursors.lock_cursor(CURSOR) is None:
             raise NotYetError
         deliveries.delete()

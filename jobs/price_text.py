@@ -1,9 +1,9 @@
-"""A feature's price as a short text, such as "1 credit per 5 minutes"."""
+"""Write a feature's price as a short text, such as "1 credit per 5 minutes"."""
 
 from jobs.features.base import Feature
 
 MS = {"ms": 1, "sec": 1000}
-"""How many milliseconds the units of time have."""
+"""Milliseconds of each unit of time."""
 TIMES = ((3_600_000, "hour"), (60_000, "minute"), (1000, "second"), (1, "millisecond"))
 
 
@@ -14,12 +14,12 @@ def price_text(feature: Feature) -> str:
     rates = feature.rates
     base, rate = rates.get("base", 0), rates["credits"]
     if not rate:
-        return _credits(base) if base else "free"
-    text = f"{_credits(rate)} per {_unit(*feature.unit)}"
-    return f"{_credits(base)} plus {text}" if base else text
+        return _format_credits(base) if base else "free"
+    text = f"{_format_credits(rate)} per {_format_unit(*feature.unit)}"
+    return f"{_format_credits(base)} plus {text}" if base else text
 
 
-def _unit(unit: str, per: int) -> str:
+def _format_unit(unit: str, per: int) -> str:
     if unit in MS:
         milliseconds = per * MS[unit]
         size, word = next((size, word) for size, word in TIMES if milliseconds % size == 0)
@@ -29,5 +29,5 @@ def _unit(unit: str, per: int) -> str:
     return word if per == 1 else f"{per:,} {word}s"
 
 
-def _credits(number: int) -> str:
+def _format_credits(number: int) -> str:
     return f"{number:,} credit{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""What running jobs tell, pushed to whoever listens: the newest counts, and any may be lost."""
+"""Push the progress of running jobs to listeners: only the newest counts, and any may be lost."""
 
 import json
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ MESSAGES = {
 
 @dataclass(frozen=True)
 class ProgressReport:
-    """What a call has told, as it was stored."""
+    """A call's progress, as it was stored."""
 
     job_id: UUID
     user_id: UUID
@@ -39,26 +39,26 @@ class ProgressReport:
     at: datetime
 
 
-def push_on_commit(told: ProgressReport) -> None:
-    """Tell those who listen when the present transaction commits."""
-    transaction.on_commit(partial(_push, told), robust=True)
+def push_on_commit(report: ProgressReport) -> None:
+    """Push the report to listeners when the current transaction commits."""
+    transaction.on_commit(partial(_push_report, report), robust=True)
 
 
-def _push(told: ProgressReport) -> None:
+def _push_report(report: ProgressReport) -> None:
     message = {
-        "user_id": str(told.user_id),
-        "job_id": str(told.job_id),
-        "type": told.type,
-        "progress": int(100 * told.progress),
-        "progress_fraction": round(told.progress, 4),
-        "stage": told.stage,
-        "message": MESSAGES[Stage(told.stage)] if told.stage else None,
-        "eta_at": _eta(told).isoformat(timespec="milliseconds"),
+        "user_id": str(report.user_id),
+        "job_id": str(report.job_id),
+        "type": report.type,
+        "progress": int(100 * report.progress),
+        "progress_fraction": round(report.progress, 4),
+        "stage": report.stage,
+        "message": MESSAGES[Stage(report.stage)] if report.stage else None,
+        "eta_at": _estimate_end(report).isoformat(timespec="milliseconds"),
     }
     publish_signal(PROGRESS_CHANNEL, json.dumps(message, separators=(",", ":")))
 
 
-def _eta(told: ProgressReport) -> datetime:
-    seconds = (told.at - told.started_at).total_seconds()
-    running = Running(seconds, told.credits, told.progress, seconds)
-    return told.started_at + timedelta(seconds=get_history(told.type).foresee(running).p50)
+def _estimate_end(report: ProgressReport) -> datetime:
+    seconds = (report.at - report.started_at).total_seconds()
+    running = Running(seconds, report.credits, report.progress, seconds)
+    return report.started_at + timedelta(seconds=get_history(report.type).foresee(running).p50)

@@ -1,4 +1,4 @@
-"""Publishing wake-ups: which chain goes to which queue."""
+"""Publish wake-ups: choose the queue and the chain of each."""
 
 import logging
 import math
@@ -26,17 +26,17 @@ from media.tasks import WORK
 logger = logging.getLogger(__name__)
 
 MAX_READING_IDS = 4
-"""Ids of a message for steps that inspect and sign files: seconds each, one after the other."""
+"""Ids of a message for steps that inspect and sign files, which take seconds each."""
 LEAST_SHARED_IDS = 10
-"""Ids of a message before ids are shared among idle workers: some ids cost a worker milliseconds, a
-further message costs its statements, commits and a turn of the broker."""
+"""Ids of a message before ids are shared among idle workers. A few ids cost a worker milliseconds;
+a further message costs statements, commits and a round trip to the broker."""
 MAX_WAITING_MESSAGES = 2
-"""Nothing is sent to a queue with so many: what is due waits in Postgres, to share messages."""
+"""Nothing is sent to a queue with so many. Due attempts wait in PostgreSQL, to share messages."""
 
 
 @dataclass(frozen=True)
 class WakeUp:
-    """One attempt to be woken in a state, of a job of this type."""
+    """One attempt that is to be woken in a state, of a job of this type."""
 
     attempt_id: UUID
     state: AttemptState
@@ -51,7 +51,7 @@ class WakeUp:
 
     @property
     def ids_per_message(self) -> int:
-        """Return how many may share its message: one, if it has failed or a worker died of it."""
+        """Return how many may share its message: one, if it failed or a worker died of it."""
         if self.state == AttemptState.ERRORED or self.crash_count > 0:
             return 1
         if self.state in COMPLETED_STATES and get_feature(self.type).makes_media:
@@ -60,56 +60,58 @@ class WakeUp:
 
 
 def step_queues() -> list[str]:
-    """Every queue that a worker for short steps serves."""
+    """Return every queue that a worker for short steps serves."""
     return [*(feature.queue for feature in features().values()), COMPLETED_QUEUE, FAILED_QUEUE]
 
 
 def cpu_queues() -> list[str]:
-    """Every queue that a CPU worker serves."""
+    """Return every queue that a CPU worker serves."""
     return ["gpu.cpu"]
 
 
 def media_queues() -> list[str]:
-    """Every queue that a worker for media serves."""
+    """Return every queue that a worker for media serves."""
     return [work.queue for work in WORK]
 
 
 def queues_with_capacity() -> set[str]:
-    """The queues for short steps in which few messages wait; raises one of ``BROKER_OUTAGES``."""
-    waiting = broker.count_messages(step_queues())
-    return {name for name, number in waiting.items() if number < MAX_WAITING_MESSAGES}
+    """Return the step queues with few messages; raise one of ``BROKER_OUTAGES``."""
+    message_counts = broker.count_messages(step_queues())
+    return {name for name, count in message_counts.items() if count < MAX_WAITING_MESSAGES}
 
 
 def publish(wake_ups: Collection[WakeUp]) -> int:
     """Send the wake-ups, and return how many messages were sent.
 
-    More than `LEAST_SHARED_IDS` ids are shared among the worker children that live: fewer messages
-    would leave children idle while others work through many ids. Stops where the broker is away: by
-    their ``wake_at`` the jobs are due again.
+    More than `LEAST_SHARED_IDS` ids are shared among the living worker children: with fewer
+    messages, children would be idle while others work through many ids. Stops if the broker does
+    not answer; by their ``wake_at`` the jobs are due again.
     """
     batches: dict[tuple[str, AttemptState, int], list[str]] = defaultdict(list)
     for wake_up in wake_ups:
         key = (wake_up.queue, wake_up.state, wake_up.ids_per_message)
         batches[key].append(str(wake_up.attempt_id))
     children = heartbeat.count_living() if len(wake_ups) > LEAST_SHARED_IDS else 1
-    share = max(LEAST_SHARED_IDS, math.ceil(len(wake_ups) / max(1, children)))
-    sent = 0
+    ids_per_child = max(LEAST_SHARED_IDS, math.ceil(len(wake_ups) / max(1, children)))
+    message_count = 0
     for (queue, state, limit), ids in batches.items():
-        size = min(limit, share)
+        size = min(limit, ids_per_child)
         for start in range(0, len(ids), size):
             try:
-                _send(state, ids[start : start + size], queue)
+                _send_chain(state, ids[start : start + size], queue)
             except BROKER_OUTAGES as exc:
                 logger.warning("broker away, wake-ups will be sent again: %s", type(exc).__name__)
-                return sent
-            sent += 1
-    return sent
+                return message_count
+            message_count += 1
+    return message_count
 
 
-def _send(state: AttemptState, ids: Sequence[str], queue: str) -> None:
-    """Send a chain of the state's steps: the message that ``chain(…).apply_async()`` sends, without
-    the copies and ids that it makes of each step before.
+def _send_chain(state: AttemptState, ids: Sequence[str], queue: str) -> None:
+    """Send a chain of the state's steps.
+
+    The message is the same as that of ``chain(…).apply_async()``, without its copies of each
+    earlier step.
     """
-    first, *rest = [getattr(tasks, step.name) for step in chain_of(state)] or [tasks.fail]
-    following = [task.si(ids).set(queue=queue) for task in reversed(rest)]
-    first.apply_async((ids,), queue=queue, chain=following or None)
+    first, *later_tasks = [getattr(tasks, step.name) for step in chain_of(state)] or [tasks.fail]
+    chain = [task.si(ids).set(queue=queue) for task in reversed(later_tasks)]
+    first.apply_async((ids,), queue=queue, chain=chain or None)

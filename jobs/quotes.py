@@ -1,7 +1,7 @@
-"""Estimates: what a job would cost and how long it may take; and quotes, which bind.
+"""Estimate the price and duration of a job, and issue quotes, which bind.
 
 A quote is a signed value and no row. It names user, feature, parameters and price, so it holds for
-nobody and nothing else, until it expires.
+no other user and no other job, until it expires.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class InvalidQuoteProblem(Problem):
 
 @dataclass(frozen=True)
 class Price:
-    """What a job costs, and by which tariff."""
+    """A price, and the version of its tariff."""
 
     credits: int
     version: str
@@ -45,7 +45,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A price that holds until it expires, and how long recent jobs took from request to result."""
+    """A price that holds until it expires, with the durations of recent jobs."""
 
     credits: int
     price_version: str
@@ -56,21 +56,21 @@ class Estimate:
 
     @property
     def duration_p50_ms(self) -> int | None:
-        """Half of them took no longer."""
+        """Return the duration that half of the recent jobs did not exceed."""
         return None if self.seconds_p50 is None else round(self.seconds_p50 * 1000)
 
     @property
     def duration_p90_ms(self) -> int | None:
-        """Nine in ten of them took no longer."""
+        """Return the duration that 90 % of the recent jobs did not exceed."""
         return None if self.seconds_p90 is None else round(self.seconds_p90 * 1000)
 
 
 def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) -> Estimate:
     """Price validated parameters without charging anything; writes no row."""
-    price = _price_today(feature, parameters)
+    price = _compute_price(feature, parameters)
     expires_at = timezone.now().replace(microsecond=0) + LIFETIME
-    terms = _terms(feature, user_id, parameters)
-    recent = duration_statistics(feature.name)
+    terms = _hash_terms(feature, user_id, parameters)
+    durations = duration_statistics(feature.name)
     return Estimate(
         credits=price.credits,
         price_version=price.version,
@@ -78,33 +78,35 @@ def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) 
             [terms, price.credits, price.version, int(expires_at.timestamp())]
         ),
         expires_at=expires_at,
-        seconds_p50=recent.p50,
-        seconds_p90=recent.p90,
+        seconds_p50=durations.p50,
+        seconds_p90=durations.p90,
     )
 
 
 def get_price(
     *, feature: Feature, user_id: UUID, parameters: Mapping[str, Any], quote_id: str | None
 ) -> Price:
-    """The lower of the quote and today's price; raises ``InvalidQuoteProblem``."""
-    today = _price_today(feature, parameters)
+    """Return the lower of the quote and today's price; raise ``InvalidQuoteProblem``."""
+    current_price = _compute_price(feature, parameters)
     if quote_id is None:
-        return today
+        return current_price
     try:
-        terms, promised, version, expires_at = _SIGNER.unsign_object(quote_id)
+        terms, quoted_credits, version, expires_at = _SIGNER.unsign_object(quote_id)
     except (signing.BadSignature, ValueError) as exc:
         raise InvalidQuoteProblem from exc
-    expired = datetime.fromtimestamp(expires_at, UTC) <= timezone.now()
-    if expired or terms != _terms(feature, user_id, parameters):
+    is_expired = datetime.fromtimestamp(expires_at, UTC) <= timezone.now()
+    if is_expired or terms != _hash_terms(feature, user_id, parameters):
         raise InvalidQuoteProblem
-    return min(today, Price(promised, version), key=lambda price: price.credits)
+    return min(current_price, Price(quoted_credits, version), key=lambda price: price.credits)
 
 
-def _price_today(feature: Feature, parameters: Mapping[str, Any]) -> Price:
+def _compute_price(feature: Feature, parameters: Mapping[str, Any]) -> Price:
     return Price(feature.price(parameters), feature.price_version)
 
 
-def _terms(feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) -> str:
-    priced = {name: value for name, value in parameters.items() if name != "callback_url"}
-    asked = json.dumps([str(user_id), feature.name, to_stored_parameters(priced)], sort_keys=True)
-    return hashlib.sha256(asked.encode()).hexdigest()
+def _hash_terms(feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) -> str:
+    price_parameters = {name: value for name, value in parameters.items() if name != "callback_url"}
+    terms = json.dumps(
+        [str(user_id), feature.name, to_stored_parameters(price_parameters)], sort_keys=True
+    )
+    return hashlib.sha256(terms.encode()).hexdigest()

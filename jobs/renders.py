@@ -1,4 +1,4 @@
-"""What is rendered: refused before it is paid for, and paid for before it is looked at and kept."""
+"""Take snapshots of timelines for renders: refuse impossible ones first, then check the credits."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -21,7 +21,7 @@ PROBLEMS = (
     folders.TooManyRendersProblem,
     folders.StoredTimelineTooLargeProblem,
 )
-"""What cannot be rendered, or not now."""
+"""The errors of a timeline that cannot be rendered, or not now."""
 
 
 def take_timeline_snapshot(
@@ -29,29 +29,29 @@ def take_timeline_snapshot(
     budget: Budget | None,
     price: Callable[[Mapping[str, Any]], int],
 ) -> dict[str, Any]:
-    """The project's timeline as it is now, as a job's parameters tell it; kept if it is submitted.
+    """Return the project's current timeline for a job's parameters; store it if it is submitted.
 
-    ``price`` tells the credits for parameters. Raises what cannot be rendered, and
+    ``price`` computes the credits for parameters. Raises `PROBLEMS` and
     ``InsufficientCreditsProblem``.
     """
     project: Project = parameters["project_id"]
     length = timelines.get_length(project)
     timeline = {"frame_rate": timelines.exact_frame_rate(project), "duration_ms": length}
-    like = {**parameters, "timeline": timeline}
-    output = timelines.build_output(like)
+    render_parameters = {**parameters, "timeline": timeline}
+    output = timelines.build_output(render_parameters)
     limits.refuse_too_large(length, output)
     with_captions = parameters["captions"] != "none"
-    if budget is None:  # an estimate, for which nothing is kept
-        told, _ = timelines.take_snapshot(project, with_captions=with_captions)
-        limits.refuse_impossible(told, output)
-        return asdict(told)
-    # What was quoted may be less than today's price.
-    budget.need(1 if "quote_id" in parameters else price(like))
-    told, content = budget.once(
+    if budget is None:  # An estimate stores nothing.
+        snapshot, _ = timelines.take_snapshot(project, with_captions=with_captions)
+        limits.refuse_impossible(snapshot, output)
+        return asdict(snapshot)
+    # A quote may be lower than today's price.
+    budget.need(1 if "quote_id" in parameters else price(render_parameters))
+    snapshot, content = budget.once(
         (project.pk, with_captions),
         lambda: timelines.take_snapshot(project, with_captions=with_captions, count=budget.add),
     )
-    limits.refuse_impossible(told, output)
-    name = told.name
+    limits.refuse_impossible(snapshot, output)
+    name = snapshot.name
     budget.once((project.pk, name), lambda: folders.store_timeline(project, name, content))
-    return asdict(told)
+    return asdict(snapshot)

@@ -1,4 +1,4 @@
-"""Attempts with their jobs as our own statements return them."""
+"""Convert rows of our own statements to attempts with their jobs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,13 @@ from django.db import DEFAULT_DB_ALIAS, models
 from jobs.models import Attempt, Job
 
 _FIELDS = {"j": Job._meta.concrete_fields, "a": Attempt._meta.concrete_fields}
-_COLUMNS = [(alias, str(field.column)) for alias, each in _FIELDS.items() for field in each]
-_JSON = [isinstance(field, models.JSONField) for each in _FIELDS.values() for field in each]
-_JOB_NAMES, _ATTEMPT_NAMES = ([field.attname for field in each] for each in _FIELDS.values())
+_COLUMNS = [(alias, str(field.column)) for alias, fields in _FIELDS.items() for field in fields]
+_JSON = [isinstance(field, models.JSONField) for fields in _FIELDS.values() for field in fields]
+_JOB_NAMES, _ATTEMPT_NAMES = ([field.attname for field in fields] for fields in _FIELDS.values())
 
 
 def claimed() -> dict[str, str]:
-    """Marks for statements: all columns of the job `j` and its attempt `a`, and their names."""
+    """Return marks for statements: the columns of the job `j` and attempt `a`, and their names."""
     return {
         "claimed_columns": ", ".join(
             f"{alias}.{name} AS {alias}_{name}" for alias, name in _COLUMNS
@@ -25,15 +25,15 @@ def claimed() -> dict[str, str]:
 
 
 def attempts(rows: Iterable[Sequence[Any]]) -> list[Attempt]:
-    """The attempts of such rows, each with its job."""
-    found = []
+    """Return the attempts of such rows, each with its job."""
+    attempts_with_jobs = []
     for row in rows:
         values = [
             json.loads(value) if is_json and value is not None else value
             for value, is_json in zip(row, _JSON, strict=True)
         ]
-        split = len(_JOB_NAMES)
-        attempt = Attempt.from_db(DEFAULT_DB_ALIAS, _ATTEMPT_NAMES, values[split:])
-        attempt.job = Job.from_db(DEFAULT_DB_ALIAS, _JOB_NAMES, values[:split])
-        found.append(attempt)
-    return found
+        job_width = len(_JOB_NAMES)
+        attempt = Attempt.from_db(DEFAULT_DB_ALIAS, _ATTEMPT_NAMES, values[job_width:])
+        attempt.job = Job.from_db(DEFAULT_DB_ALIAS, _JOB_NAMES, values[:job_width])
+        attempts_with_jobs.append(attempt)
+    return attempts_with_jobs

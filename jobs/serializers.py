@@ -1,4 +1,4 @@
-"""Jobs as clients see them."""
+"""Serialize jobs for clients."""
 
 from copy import deepcopy
 from datetime import datetime
@@ -32,7 +32,7 @@ from jobs.status import filter_by_status, restarted, shown_status, stage, starte
 from jobs.submission import MAX_BATCH
 
 WAITS_FOR = [("media", "a check of its media")]
-STAGES = [(one.value, one.value) for one in Stage]
+STAGES = [(member.value, member.value) for member in Stage]
 
 
 class TypeField(ChoiceField):
@@ -42,17 +42,17 @@ class TypeField(ChoiceField):
         super().__init__(choices=sorted(features()), **options)
 
 
-def _of_batch(feature: Feature) -> type[serializers.Serializer[Any]]:
+def _build_batch_serializer(feature: Feature) -> type[serializers.Serializer[Any]]:
     fields = {"type": serializers.ChoiceField(choices=[feature.name])}
     return type(f"{camel(feature)}OfBatchSerializer", (feature.parameters,), fields)
 
 
-GIVEN = {
+GIVEN_PARAMS_SCHEMA = {
     "type": ["object", "null"],
     "description": "The parameters that were given; what was left out is as the feature's schema "
     "says. Null where they are no longer kept.",
 }
-MADE = {
+OUTPUT_SCHEMA = {
     "type": ["object", "null"],
     "description": "The result; URLs in it live 15 minutes. Null while there is none, and where it "
     "is no longer kept. Where a consent was revoked, only `engine` and `media` stay of it.",
@@ -141,14 +141,16 @@ class JobOfBatchSerializer(serializers.Serializer[Any]):
         return {"type": TypeField()}
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
-        checked: dict[str, Any] = super().to_internal_value(data)
-        return {**data, **checked}
+        values: dict[str, Any] = super().to_internal_value(data)
+        return {**data, **values}
 
 
 @extend_schema_field(
     PolymorphicProxySerializer(
         component_name="JobOfBatch",
-        serializers={name: _of_batch(feature) for name, feature in features().items()},
+        serializers={
+            name: _build_batch_serializer(feature) for name, feature in features().items()
+        },
         resource_type_field_name="type",
         many=True,
     )
@@ -159,11 +161,11 @@ class JobsOfBatchField(serializers.ListField):
     child = JobOfBatchSerializer()
 
     def to_internal_value(self, data: Any) -> list[Any]:
-        # Too many are refused before any is looked at.
+        # Too many jobs are refused before any is validated.
         if isinstance(data, list):
             self.run_validators(data)
-        checked: list[Any] = super().to_internal_value(data)
-        return checked
+        jobs: list[Any] = super().to_internal_value(data)
+        return jobs
 
 
 class BatchSerializer(RequestSerializer):
@@ -277,11 +279,11 @@ class JobSerializer(ContentSerializer, JobSummarySerializer):
         """Its place among those that wait for such a machine, about so where hundreds do; null once
         it has one, and while it waits for its media.
         """
-        return self._position_of(job)
+        return self._get_queue_position(job)
 
     def get_estimated_start_at(self, job: Job) -> datetime | None:
         """When it may be begun, by what the last jobs took; null once it has been."""
-        return queries.estimated_start(job, self._position_of(job))
+        return queries.estimated_start(job, self._get_queue_position(job))
 
     def get_estimated_end_at(self, job: Job) -> datetime | None:
         """When it is done as likely as not, by its progress and what such jobs took.
@@ -294,34 +296,32 @@ class JobSerializer(ContentSerializer, JobSummarySerializer):
         """When nine in ten of such jobs are done; null also where too few took so long to say."""
         return queries.estimated_end(job, share="p90")
 
-    @extend_schema_field(GIVEN)
+    @extend_schema_field(GIVEN_PARAMS_SCHEMA)
     def get_input_params(self, job: Job) -> Any:
         """The parameters that were given."""
         return queries.given_params(job) or None
 
-    @extend_schema_field(MADE)
+    @extend_schema_field(OUTPUT_SCHEMA)
     def get_output_data(self, job: Job) -> dict[str, Any] | None:
         """The result, as `output_model` has it."""
         return queries.build_output(job)
 
-    def _position_of(self, job: Job) -> int | None:
-        """Return the job's place in the queue, counted once for an answer."""
+    def _get_queue_position(self, job: Job) -> int | None:
+        """Return the job's place in the queue, computed once per response."""
         if job.pk not in self._positions:
             self._positions[job.pk] = queries.queue_position(job)
         return self._positions[job.pk]
 
 
 class JobsByType(OpenApiSerializerExtension):
-    """Describes a job as one of several kinds, by its `type`: each has its feature's parameters
-    and output.
-    """
+    """The schema of a job: a union by its `type`, with each feature's parameters and output."""
 
     target_class = JobSerializer
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
         common = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
         kinds = {
-            name: self._kind(auto_schema, direction, feature, deepcopy(common))
+            name: self._register_component(auto_schema, direction, feature, deepcopy(common))
             for name, feature in features().items()
         }
         return {
@@ -329,20 +329,20 @@ class JobsByType(OpenApiSerializerExtension):
             "discriminator": {"propertyName": "type", "mapping": kinds},
         }
 
-    def _kind(
+    def _register_component(
         self, auto_schema: Any, direction: Any, feature: Feature, schema: dict[str, Any]
     ) -> str:
-        """The component of a feature's jobs; its reference."""
+        """Register the component of a feature's jobs, and return its reference."""
         output = auto_schema.resolve_serializer(output_model(feature), direction)
         required = output.schema.get("required", ())
         output.schema["required"] = [name for name in required if name in KEPT_OUTPUT]
-        given = auto_schema.resolve_serializer(feature.parameters, "request")
-        own = {"input_params": given.ref, "output_data": output.ref}
+        parameters = auto_schema.resolve_serializer(feature.parameters, "request")
+        refs = {"input_params": parameters.ref, "output_data": output.ref}
         schema["properties"]["type"] = {"type": "string", "const": feature.name}
-        for name, ref in own.items():
-            told = schema["properties"][name]
+        for name, ref in refs.items():
+            property_schema = schema["properties"][name]
             choices = {"anyOf": [ref, {"type": "null"}]}
-            schema["properties"][name] = choices | {"description": told["description"]}
+            schema["properties"][name] = choices | {"description": property_schema["description"]}
         kind = ResolvedComponent(
             name=f"{camel(feature)}Job",
             type=ResolvedComponent.SCHEMA,
@@ -375,6 +375,6 @@ class JobFilter(ListFilter):
         return fields
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Those that are asked for; a status is found in several columns."""
+        """Return the matching rows; a status is found in several columns."""
         status = self.validated_data.pop("status", None)
         return super().narrow(rows.filter(filter_by_status(status)) if status else rows)

@@ -1,4 +1,4 @@
-"""The statements of `jobs.queries.sql` by name, with the marks in them filled in once."""
+"""Load the statements of `jobs.queries.sql` by name, with their marks filled in once."""
 
 from pathlib import Path
 from typing import Any
@@ -45,5 +45,5 @@ STATEMENTS = {
 
 
 def run(name: str, **values: Any) -> list[tuple[Any, ...]]:
-    """The rows of a statement; raises Django's database errors."""
+    """Run a statement and return its rows; raise Django's database errors."""
     return execute(STATEMENTS[name], values)

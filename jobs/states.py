@@ -1,7 +1,8 @@
-"""What the states of jobs and attempts mean: the tables that everything else is derived from.
+"""Define the states of jobs and attempts: the tables from which everything else is derived.
 
-`docs/states.md` draws them. Names of states are typed here and nowhere else: Python takes them from
-the enumerations, SQL as literals from `literals`, for a partial index is not used for parameters.
+`docs/states.md` draws them. Names of states are written here and nowhere else: Python takes them
+from the enumerations, SQL as literals from `literals`, because a partial index is not used for
+parameters.
 """
 
 from collections.abc import Collection, Mapping
@@ -61,16 +62,16 @@ FAILED_QUEUE = "jobs.failed"
 
 @dataclass(frozen=True)
 class Step:
-    """A worker claims an attempt in `takes`, works while it is in `holds`, and leaves it."""
+    """A step: a worker claims an attempt in `takes`, works in `holds`, and leaves to `leaves`."""
 
     name: str
     takes: AttemptState
     holds: AttemptState
     leaves: AttemptState
     queue: str | None
-    """Where it is woken; None: on the queue of the job's feature."""
+    """The queue of its wake-ups; None means the queue of the job's feature."""
     repeatable: bool
-    """Done twice, it does no harm: after a crash the same attempt goes on."""
+    """True if doing it twice does no harm: after a crash the same attempt continues."""
 
 
 _A = AttemptState
@@ -84,16 +85,16 @@ STEPS = (PREPARE, DISPATCH, COLLECT, FINALIZE)
 
 @dataclass(frozen=True)
 class State:
-    """What is so of an attempt in a state, besides what its steps say."""
+    """The properties of an attempt's state, besides those that follow from its steps."""
 
     in_pool: bool = False
-    """It fills a place of its GPU class."""
+    """It occupies capacity of its GPU class."""
     may_run: bool = False
     """Its call may run: it can report, and is stopped when the attempt ends."""
     may_write: bool = False
-    """Objects that its call puts are expected."""
+    """Its call may write objects."""
     cancellable: bool = False
-    """A cancel, a requeue or a deadline may end it; else its result is being delivered."""
+    """A cancel, a requeue or a deadline may end it. Otherwise its result is being delivered."""
     colour: Colour = "blue"
 
 
@@ -107,56 +108,58 @@ STATES: Mapping[AttemptState, State] = {
     _A.COLLECTING: State(),
     _A.COLLECTED: State(),
     _A.FINALIZING: State(),
-    # An error is stored, and the orchestrator has yet to decide: it may be tried again. Nothing
-    # runs, and it may wait here for the end of an outage, so it occupies no place.
+    # An error is stored, and the orchestrator has yet to decide whether to retry. Nothing runs, and
+    # the attempt may wait here for the end of an outage, so it occupies no capacity.
     _A.ERRORED: State(cancellable=True, colour="red"),
     _A.COMPLETED: State(colour="green"),
     _A.FAILED: State(colour="red"),
     _A.CANCELLED: State(colour="brown"),
 }
 
-# --- What follows from the tables -------------------------------------------------------------
+# --- Derived from the tables ------------------------------------------------------------------
 
 CLAIMED = tuple(step.holds for step in STEPS)
-IN_POOL = tuple(state for state, its in STATES.items() if its.in_pool)
-MAY_RUN = tuple(state for state, its in STATES.items() if its.may_run)
-MAY_WRITE = tuple(state for state, its in STATES.items() if its.may_write)
+IN_POOL = tuple(state for state, traits in STATES.items() if traits.in_pool)
+MAY_RUN = tuple(state for state, traits in STATES.items() if traits.may_run)
+MAY_WRITE = tuple(state for state, traits in STATES.items() if traits.may_write)
 DELIVERING = tuple(
-    state for state, its in STATES.items() if not its.cancellable and state.value not in ENDED
+    state for state, traits in STATES.items() if not traits.cancellable and state.value not in ENDED
 )
 HAS_OUTCOME = (_A.REPORTED, *DELIVERING)
 """The call has succeeded: the run deadline is over, the delivery deadline runs."""
 NOT_STARTED = tuple(state for state in IN_POOL if state not in MAY_RUN)
-"""No call has been started for the attempt: nothing may report for it."""
+"""No call has been started for the attempt, so no call may report for it."""
 WITHOUT_MACHINE = (*IN_POOL, _A.ERRORED)
 """Before its call has started, an attempt in these states is shown as waiting for a machine."""
 
 TAKING = {step.takes: step for step in STEPS}
 HOLDING = {step.holds: step for step in STEPS}
 FEATURE_STATES = tuple(step.takes for step in STEPS if step.queue is None)
-"""Woken on the feature's own queue."""
+"""States that are woken on the feature's own queue."""
 COMPLETED_STATES = tuple(step.takes for step in STEPS if step.queue == COMPLETED_QUEUE)
 
 
 def chain_of(state: AttemptState) -> tuple[Step, ...]:
-    """The steps that an attempt which waits in a state is woken for, one after the other."""
+    """Return the steps for which an attempt in this state is woken, in order."""
     step = TAKING.get(state)
     return (step, *chain_of(step.leaves)) if step else ()
 
 
 def moves() -> set[tuple[AttemptState, AttemptState]]:
-    """Every move of an attempt from a state to another."""
-    found = {(a, b) for a in MAY_RUN for b in (_A.REPORTED, _A.ERRORED)}
+    """Return every transition of an attempt, as (state, next state)."""
+    transitions = {(state, target) for state in MAY_RUN for target in (_A.REPORTED, _A.ERRORED)}
     for step in STEPS:
-        # It is done, put back after an outage, marked as errored, or failed by its own task.
-        after = (step.leaves, step.takes, _A.ERRORED, _A.FAILED)
-        found |= {(step.takes, step.holds), *((step.holds, state) for state in after)}
-        # Who has done it goes on with the next one, or to the end where nothing is to be delivered.
-        found |= {(step.holds, later.holds) for later in chain_of(step.leaves)}
-    found.add((COLLECT.holds, _A.COMPLETED))
-    found.add((FINALIZE.takes, _A.FAILED))  # it was not delivered in time
+        # A step is done, requeued after an outage, marked as errored, or failed by its own task.
+        targets = (step.leaves, step.takes, _A.ERRORED, _A.FAILED)
+        transitions |= {(step.takes, step.holds), *((step.holds, state) for state in targets)}
+        # The worker continues with the next step, or with the end if nothing is to be delivered.
+        transitions |= {(step.holds, next_step.holds) for next_step in chain_of(step.leaves)}
+    transitions.add((COLLECT.holds, _A.COMPLETED))
+    transitions.add((FINALIZE.takes, _A.FAILED))  # It was not delivered in time.
     ends = (_A.FAILED, _A.CANCELLED)
-    return found | {(a, b) for a, its in STATES.items() if its.cancellable for b in ends}
+    return transitions | {
+        (state, target) for state, traits in STATES.items() if traits.cancellable for target in ends
+    }
 
 
 class ShownStatus(TextChoices):
@@ -171,15 +174,15 @@ class ShownStatus(TextChoices):
 
 
 COLOURS: Mapping[str, Colour] = {
-    **{state.value: its.colour for state, its in STATES.items()},
+    **{state.value: traits.colour for state, traits in STATES.items()},
     JobStatus.PENDING.value: "grey",
     JobStatus.PROCESSING.value: "blue",
 }
-"""Of attempts' states and jobs' statuses; the ends of both are the same."""
+"""Colours of attempts' states and jobs' statuses; the ends of both are the same."""
 
 
 def literals() -> dict[str, str]:
-    """Each state, and each set of states that SQL asks for, by name, as SQL writes it."""
+    """Return each state, and each set of states that SQL uses, by name, as an SQL literal."""
     sets: dict[str, Collection[AttemptState | JobStatus]] = {
         "OPEN": OPEN,
         "ENDED": ENDED,
@@ -188,6 +191,8 @@ def literals() -> dict[str, str]:
         "HAS_OUTCOME": HAS_OUTCOME,
         "MAY_RUN": MAY_RUN,
     }
-    every = {state.name: f"'{state.value}'" for state in (*AttemptState, *JobStatus)}
-    every["MEDIA_CLASS"] = f"'{MEDIA_CLASS}'"
-    return every | {name: f"({', '.join(every[one.name] for one in sets[name])})" for name in sets}
+    values = {state.name: f"'{state.value}'" for state in (*AttemptState, *JobStatus)}
+    values["MEDIA_CLASS"] = f"'{MEDIA_CLASS}'"
+    return values | {
+        name: f"({', '.join(values[state.name] for state in sets[name])})" for name in sets
+    }

@@ -1,4 +1,4 @@
-"""A job's status as clients see it: it is `queued` until a machine works on it.
+"""Compute a job's status as clients see it: `queued` until a machine works on it.
 
 The stored status is `processing` from the first claim on, when no call runs yet. Lists of jobs are
 filtered by the shown status, too.
@@ -19,11 +19,11 @@ HANDED_BACK = "Its worker was stopped; another takes it over."
 _WAITS = Q(attempt__started_at__isnull=True, attempt__state__in=WITHOUT_MACHINE)
 _RUNS = Q(attempt__started_at__isnull=False) | ~Q(attempt__state__in=WITHOUT_MACHINE)
 _OPEN = Q(status=JobStatus.PROCESSING, attempt__isnull=False, wake_at__isnull=False)
-"""Its conditions hold for all of these jobs, and let PostgreSQL use the index of open jobs."""
+"""These conditions hold for all open jobs, and let PostgreSQL use their index."""
 
 
 def filter_by_status(status: str) -> Q:
-    """Which jobs are shown with this status."""
+    """Return the filter for jobs that are shown with this status."""
     if status == ShownStatus.QUEUED:
         return _OPEN & _WAITS
     if status == ShownStatus.PROCESSING:
@@ -32,45 +32,45 @@ def filter_by_status(status: str) -> Q:
 
 
 def waits_for_machine(attempt: Attempt) -> bool:
-    """Whether it has not come to a machine yet; the same rule as in `filter_by_status`."""
+    """Return True if the attempt is not on a machine yet; as in `filter_by_status`."""
     return attempt.started_at is None and attempt.state in WITHOUT_MACHINE
 
 
 def shown_status(job: Job) -> ShownStatus:
-    """The status for a client."""
+    """Return the status for a client."""
     if job.status == JobStatus.PROCESSING and job.attempt and waits_for_machine(job.attempt):
         return ShownStatus.QUEUED
     return ShownStatus(job.status)
 
 
 def waits_for(job: Job) -> Literal["media"] | None:
-    """Return what a pending job waits for besides its turn: its media, while that is checked."""
+    """Return what a pending job waits for before its turn: its media, while that is checked."""
     is_unpriced = job.status == JobStatus.PENDING and job.gpu_class == MEDIA_CLASS
     return "media" if is_unpriced else None
 
 
 def is_waiting(job: Job) -> bool:
-    """Whether it waits, to be admitted or for a machine."""
+    """Return True if the job waits, to be admitted or for a machine."""
     return shown_status(job) in (ShownStatus.PENDING, ShownStatus.QUEUED)
 
 
 def started_at(job: Job) -> datetime | None:
-    """When the current attempt came to its machine."""
+    """Return when the current attempt came to its machine, or None."""
     if is_waiting(job):
         return None
-    begun = job.attempt.started_at if job.attempt else None
-    return begun or job.started_at
+    attempt_started_at = job.attempt.started_at if job.attempt else None
+    return attempt_started_at or job.started_at
 
 
 def stage(job: Job) -> str | None:
-    """What its call says it is doing; None while it does not run."""
+    """Return the stage that its call has reported; None while it does not run."""
     return (
         job.attempt.stage if job.attempt and shown_status(job) == ShownStatus.PROCESSING else None
     )
 
 
 def restarted(job: Job, reason: str | None) -> str | None:
-    """Why the work begins again, in a sentence; ``reason`` is why the attempt before it ended."""
+    """Return why the work begins again; ``reason`` is why the previous attempt ended."""
     attempt = job.attempt
     if attempt is None:
         return None

@@ -1,4 +1,4 @@
-"""How long a worker may hold an attempt for a step, and how one that takes longer goes on."""
+"""Define how long a worker may hold an attempt for a step, and renew that lease."""
 
 import time
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from jobs.models import Attempt
 from jobs.states import CLAIMED
 
 STEP_LEASE = timedelta(seconds=60)
-"""Longest that a worker may hold an attempt for a step without saying so."""
+"""Longest time that a worker may hold an attempt for a step without renewing the lease."""
 RENEWED_AFTER_SECONDS = 10.0
 
 
 def build_lease_renewer(attempt: Attempt) -> Callable[[], None]:
-    """To be called now and then while a step works on the attempt: its lease is renewed.
+    """Return a function that renews the attempt's lease, called often while a step works on it.
 
-    One that is another's by now stays so.
+    It does not renew the lease of an attempt that another worker has claimed since.
     """
     renewed_at = time.monotonic()
 
@@ -26,7 +26,7 @@ def build_lease_renewer(attempt: Attempt) -> Callable[[], None]:
         if time.monotonic() - renewed_at < RENEWED_AFTER_SECONDS:
             return
         renewed_at = time.monotonic()
-        held = Attempt.objects.filter(pk=attempt.pk, worker=attempt.worker, state__in=CLAIMED)
-        held.update(lease_expires_at=Now() + STEP_LEASE)
+        claims = Attempt.objects.filter(pk=attempt.pk, worker=attempt.worker, state__in=CLAIMED)
+        claims.update(lease_expires_at=Now() + STEP_LEASE)
 
     return renew

@@ -1,6 +1,7 @@
-"""Submission: idempotency key, credits, jobs and usage rows in one statement, without the broker.
+"""Submit jobs: idempotency key, credits, jobs and usage rows in one statement, without the broker.
 
-The statement is its own transaction: one round trip, and whenever we die, all is done or nothing.
+The statement is its own transaction: one round trip, and after a crash either all is done or
+nothing.
 """
 
 import json
@@ -36,11 +37,11 @@ from projects.models import Project
 logger = logging.getLogger(__name__)
 
 MAX_BATCH = 100
-"""Jobs submitted at once."""
+"""Jobs of one batch at most."""
 MAX_WAITING_FOR_MEDIA = 100
-"""Jobs of one user that wait for media to be checked."""
+"""Jobs of one user that may wait for media to be checked."""
 DISABLED_RETRY_SECONDS = 600
-"""When to ask again for a feature that is switched off: nobody knows how long it will be."""
+"""The ``Retry-After`` of a feature that is switched off; the real duration is unknown."""
 
 
 class PlanRequiredProblem(Problem):
@@ -114,9 +115,9 @@ WHOLE = (
     FeatureDisabledProblem,
     TooManyWaitingJobsProblem,
 )
-"""What is wrong with a batch as a whole, not with one of its jobs."""
+"""The errors of a batch as a whole, not of one of its jobs."""
 PRICING = (FeatureDisabledProblem, PlanRequiredProblem, NotFoundProblem)
-"""What asking a price may be refused with, besides what the feature says of its parameters."""
+"""The errors of an estimate, besides those of the feature's parameters."""
 PROBLEMS = (
     *PRICING,
     ledger.InsufficientCreditsProblem,
@@ -124,7 +125,7 @@ PROBLEMS = (
     quotes.InvalidQuoteProblem,
     TooManyWaitingJobsProblem,
 )
-"""What submitting may be refused with, likewise."""
+"""The errors of a submission, besides those of the feature's parameters."""
 RETRYING = (
     exceptions.ValidationError,
     JobCompletedProblem,
@@ -132,7 +133,7 @@ RETRYING = (
     FeatureGoneProblem,
     InputGoneProblem,
 )
-"""What running a job again may be refused with, besides."""
+"""The further errors of a retry."""
 
 
 @dataclass(frozen=True)
@@ -174,14 +175,14 @@ class NewJob:
 
     @property
     def gpu_class(self) -> str:
-        """The class whose queue it enters."""
+        """Return the GPU class whose queue the job enters."""
         return MEDIA_CLASS if self.parameters.waits_for_media else self.feature.gpu_class.value
 
-    def row(self, place: int) -> dict[str, Any]:
-        """Its row of the statement `submit`."""
-        stored = to_stored_parameters(self.parameters)
+    def row(self, index: int) -> dict[str, Any]:
+        """Return the job's row of the statement `submit`."""
+        stored_parameters = to_stored_parameters(self.parameters)
         return {
-            "place": place,
+            "place": index,
             "id": str(self.id),
             "type": self.feature.name,
             "project_id": self.project_id and str(self.project_id),
@@ -190,8 +191,16 @@ class NewJob:
             "plan": self.plan,
             "cost": self.price.credits,
             "price_version": self.price.version,
-            "input_params": {n: v for n, v in stored.items() if n in self.parameters.given},
-            "derived_params": {n: v for n, v in stored.items() if n not in self.parameters.given},
+            "input_params": {
+                name: value
+                for name, value in stored_parameters.items()
+                if name in self.parameters.given
+            },
+            "derived_params": {
+                name: value
+                for name, value in stored_parameters.items()
+                if name not in self.parameters.given
+            },
             "retry_of_id": self.retry_of and str(self.retry_of),
             "callback_url": self.callback_url,
             "max_wait_seconds": self.feature.max_wait.total_seconds(),
@@ -203,13 +212,12 @@ class NewJob:
 def validate(
     *, feature: Feature, user_id: UUID, data: Any, budget: Budget | None = None
 ) -> ValidatedParameters:
-    """Check a feature's parameters and look up media and projects; raises problems.
+    """Check a feature's parameters and look up media and projects; raise problems.
 
-    The first of them is ``FeatureDisabledProblem``: all that submits or estimates begins here.
-
-    Without a ``budget`` nothing will be submitted, and nothing is stored. With one whose jobs are
-    charged, media that is still being checked is taken (`jobs.orchestrator.media_waits`) if the
-    least price can be paid.
+    The first problem is ``FeatureDisabledProblem``: every submission and estimate starts here.
+    Without a ``budget`` nothing will be submitted, and nothing is stored. With a budget whose jobs
+    are charged, media that is still being checked is accepted (`jobs.orchestrator.media_waits`) if
+    the least price can be paid.
     """
     if not feature.is_enabled:
         raise FeatureDisabledProblem(feature)
@@ -221,7 +229,7 @@ def validate(
             feature=feature, user_id=user_id, data=data, budget=budget, unchecked=unchecked
         )
     except (MediaNotReadyProblem, VoiceNotReadyProblem):
-        budget.need(feature.least_price)  # who cannot pay hears that first
+        budget.need(feature.least_price)  # Missing credits are reported first.
         raise
     if unchecked:
         budget.need(feature.price(parameters))
@@ -238,16 +246,16 @@ def parse_parameters(
 ) -> ValidatedParameters:
     """Check parameters as `validate` does, even if the feature is switched off.
 
-    With a list ``unchecked``, uploads that are being checked are taken, and added to it.
+    With a list ``unchecked``, uploads that are being checked are accepted, and added to it.
     """
     context = {"user_id": user_id, "budget": budget, "unchecked": unchecked}
     values = feature.parameters.read(data, context=context)
-    given = {*data, *feature.parameters.stored_as_given}
-    return ValidatedParameters(values, given=given, waits_for_media=bool(unchecked))
+    names = {*data, *feature.parameters.stored_as_given}
+    return ValidatedParameters(values, given=names, waits_for_media=bool(unchecked))
 
 
 def check_plan(feature: Feature, plan: str | None) -> None:
-    """Raise ``PlanRequiredProblem`` where the feature needs another plan."""
+    """Raise ``PlanRequiredProblem`` if the feature needs another plan."""
     if feature.plan is not None and plan != feature.plan:
         raise PlanRequiredProblem
 
@@ -263,13 +271,13 @@ def submit(
 ) -> Submitted:
     """Charge for a job and store it, once per key.
 
-    One that waits for media is charged later (`jobs.orchestrator.media_waits`). Raises
+    A job that waits for media is charged later (`jobs.orchestrator.media_waits`). Raises
     ``InsufficientCreditsProblem``, ``PlanRequiredProblem``, ``InvalidQuoteProblem``,
-    ``TooManyWaitingJobsProblem``; ``SpendingCapReachedProblem`` where an API key asks;
+    ``TooManyWaitingJobsProblem``; ``SpendingCapReachedProblem`` for an API key;
     ``KeyTakenProblem``, after which nothing was done.
     """
-    job = _new_job(feature=feature, user_id=user_id, plan=plan, parameters=parameters)
-    _insert(user_id=user_id, jobs=[job], result=job.submitted, key=key, api_key_id=api_key_id)
+    job = _build_job(feature=feature, user_id=user_id, plan=plan, parameters=parameters)
+    _insert_jobs(user_id=user_id, jobs=[job], result=job.submitted, key=key, api_key_id=api_key_id)
     return job.submitted
 
 
@@ -281,7 +289,7 @@ def submit_batch(
     key: IdempotentRequest | None = None,
     api_key_id: UUID | None = None,
 ) -> SubmittedBatch:
-    """Charge for all the jobs and store them, or for none; ``type`` stands beside the parameters.
+    """Charge for all the jobs and store them, or none; ``type`` is one of the parameters' keys.
 
     Raises as `submit` does, and a ``ValidationError`` that holds every job's errors by its index.
     """
@@ -290,15 +298,15 @@ def submit_batch(
     budget = Budget(user_id, api_key_id=api_key_id)
     for index, data in enumerate(wanted):
         try:
-            jobs.append(_new_job_of_batch(plan=plan, data=data, budget=budget))
+            jobs.append(_build_job_of_batch(plan=plan, data=data, budget=budget))
         except WHOLE:
-            raise  # without looking at the others
+            raise  # The other jobs are not checked.
         except exceptions.APIException as exc:
-            errors[str(index)] = _by_field(exc)
+            errors[str(index)] = _group_by_field(exc)
     if errors:
         raise exceptions.ValidationError({"jobs": errors})
     batch = SubmittedBatch([job.submitted for job in jobs])
-    _insert(user_id=user_id, jobs=jobs, result=batch, key=key, api_key_id=api_key_id)
+    _insert_jobs(user_id=user_id, jobs=jobs, result=batch, key=key, api_key_id=api_key_id)
     return batch
 
 
@@ -347,8 +355,8 @@ def resubmit(
 ) -> Submitted:
     """Run an ended job again as a new one, at today's price or on the house.
 
-    Raises ``JobOpenProblem``, ``InputGoneProblem`` where its parameters are no longer kept, and
-    what `validate` raises where its media can no longer be used.
+    Raises ``JobOpenProblem``, ``InputGoneProblem`` if its parameters are no longer stored, and the
+    errors of `validate` if its media can no longer be used.
     """
     if job.status in OPEN:
         raise JobOpenProblem
@@ -358,9 +366,9 @@ def resubmit(
     parameters = validate(
         feature=feature, user_id=job.user_id, data=feature.given(job), budget=budget
     )
-    again = NewJob(
+    new_job = NewJob(
         feature=feature,
-        project_id=_still_there(job.project_id),
+        project_id=_find_project_id(job.project_id),
         media_ids=feature.media_ids(parameters),
         plan=plan,
         price=quotes.Price(
@@ -372,46 +380,53 @@ def resubmit(
         callback_url=job.callback_url,
         event={"by": by, "reason": reason},
     )
-    _insert(
-        user_id=job.user_id, jobs=[again], result=again.submitted, key=key, api_key_id=api_key_id
+    _insert_jobs(
+        user_id=job.user_id,
+        jobs=[new_job],
+        result=new_job.submitted,
+        key=key,
+        api_key_id=api_key_id,
     )
-    return again.submitted
+    return new_job.submitted
 
 
-def _still_there(project_id: UUID | None) -> UUID | None:
-    """A project, unless it is gone or about to be."""
+def _find_project_id(project_id: UUID | None) -> UUID | None:
+    """Return the project's id, or None if it is deleted or about to be."""
     return project_id if project_id and Project.objects.filter(pk=project_id).exists() else None
 
 
-def _new_job(
+def _build_job(
     *, feature: Feature, user_id: UUID, plan: str | None, parameters: ValidatedParameters
 ) -> NewJob:
     check_plan(feature, plan)
-    given = ValidatedParameters(
+    job_parameters = ValidatedParameters(
         parameters, parameters.given, waits_for_media=parameters.waits_for_media
     )
-    quote_id, callback_url = given.pop("quote_id", None), given.pop("callback_url", None)
-    if given.waits_for_media and quote_id is not None:
-        raise quotes.InvalidQuoteProblem  # nothing was estimated for what is being checked
+    quote_id, callback_url = (
+        job_parameters.pop("quote_id", None),
+        job_parameters.pop("callback_url", None),
+    )
+    if job_parameters.waits_for_media and quote_id is not None:
+        raise quotes.InvalidQuoteProblem  # No estimate exists for media that is being checked.
     return NewJob(
         feature=feature,
-        project_id=feature.project_id(given),
-        media_ids=feature.media_ids(given),
+        project_id=feature.project_id(job_parameters),
+        media_ids=feature.media_ids(job_parameters),
         plan=plan,
         price=quotes.Price(0, feature.price_version)
-        if given.waits_for_media
+        if job_parameters.waits_for_media
         else quotes.get_price(
-            feature=feature, user_id=user_id, parameters=given, quote_id=quote_id
+            feature=feature, user_id=user_id, parameters=job_parameters, quote_id=quote_id
         ),
-        parameters=given,
+        parameters=job_parameters,
         callback_url=callback_url,
     )
 
 
-def _new_job_of_batch(*, plan: str | None, data: Mapping[str, Any], budget: Budget) -> NewJob:
+def _build_job_of_batch(*, plan: str | None, data: Mapping[str, Any], budget: Budget) -> NewJob:
     parameters = dict(data)
     feature = features()[parameters.pop("type")]
-    job = _new_job(
+    job = _build_job(
         feature=feature,
         user_id=budget.user_id,
         plan=plan,
@@ -419,13 +434,13 @@ def _new_job_of_batch(*, plan: str | None, data: Mapping[str, Any], budget: Budg
             feature=feature, user_id=budget.user_id, data=parameters, budget=budget
         ),
     )
-    waits = job.parameters.waits_for_media
-    budget.credits += feature.price(job.parameters) if waits else job.price.credits
+    has_no_price = job.parameters.waits_for_media
+    budget.credits += feature.price(job.parameters) if has_no_price else job.price.credits
     return job
 
 
-def _by_field(exc: exceptions.APIException) -> Any:
-    """A problem in the form of a validation error's detail."""
+def _group_by_field(exc: exceptions.APIException) -> Any:
+    """Return a problem in the form of a validation error's detail."""
     if isinstance(exc, exceptions.ValidationError) or not isinstance(exc, Problem):
         return exc.detail
     errors = exc.extra.get("errors")
@@ -434,7 +449,7 @@ def _by_field(exc: exceptions.APIException) -> Any:
     return {e["field"]: [exceptions.ErrorDetail(e["detail"], code=e["code"])] for e in errors}
 
 
-def _insert(
+def _insert_jobs(
     *,
     user_id: UUID,
     jobs: Sequence[NewJob],
@@ -448,15 +463,15 @@ def _insert(
     }
     try:
         if any(job.parameters.waits_for_media for job in jobs):
-            held, accepted = _insert_with_waiting(jobs, user_id, parameters)
+            has_media, is_accepted = _insert_with_waiting_jobs(jobs, user_id, parameters)
         else:
-            held, accepted = _run_submit(jobs, parameters)
+            has_media, is_accepted = _run_submit(jobs, parameters)
     except IntegrityError as exc:
         required = sum(job.price.credits for job in jobs)
         raise build_problem(exc, user_id=user_id, api_key_id=api_key_id, required=required) from exc
-    if not held:
+    if not has_media:
         raise NotFoundProblem(Resource.MEDIA_FILE)
-    if not accepted:
+    if not is_accepted:
         raise KeyTakenProblem
     for job in jobs:
         logger.info("job %s requested: %s", job.id, job.feature.name)
@@ -464,47 +479,47 @@ def _insert(
 
 
 def _run_submit(jobs: Sequence[NewJob], parameters: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Charge and store jobs; return whether all their media is there, and whether it was done."""
+    """Charge and store jobs; return whether all their media exists, and whether it was done."""
     media_ids = {media_id for job in jobs for media_id in job.media_ids}
-    ((held, accepted),) = sql.run(
+    ((has_media, is_accepted),) = sql.run(
         "submit" if parameters["api_key_id"] is None else "submit_by_key",
-        jobs=json.dumps([job.row(place) for place, job in enumerate(jobs)]),
+        jobs=json.dumps([job.row(index) for index, job in enumerate(jobs)]),
         media_ids=list(media_ids),
         media_count=len(media_ids),
         **parameters,
     )
-    return held, accepted
+    return has_media, is_accepted
 
 
 @transaction.atomic
-def _insert_with_waiting(
+def _insert_with_waiting_jobs(
     jobs: Sequence[NewJob], user_id: UUID, parameters: Mapping[str, Any]
 ) -> tuple[bool, bool]:
-    """As `_run_submit`, where some of the jobs wait for media.
+    """Insert jobs as `_run_submit` does, if some of them wait for media.
 
-    Raises ``TooManyWaitingJobsProblem``. The user's row is locked, so that their jobs are counted
-    one request after the other.
+    Raises ``TooManyWaitingJobsProblem``. The user's row is locked, so that their requests count
+    jobs one after the other.
     """
-    waiting = [job for job in jobs if job.parameters.waits_for_media]
+    waiting_jobs = [job for job in jobs if job.parameters.waits_for_media]
     get_user_model()._default_manager.select_for_update(no_key=True).get(pk=user_id)
-    before = Job.objects.filter(
+    earlier_jobs = Job.objects.filter(
         user_id=user_id, status=JobStatus.PENDING, attempt=None, gpu_class=MEDIA_CLASS
     )
-    if before.count() + len(waiting) > MAX_WAITING_FOR_MEDIA:
+    if earlier_jobs.count() + len(waiting_jobs) > MAX_WAITING_FOR_MEDIA:
         raise TooManyWaitingJobsProblem
     media_ids = {media_id for job in jobs for media_id in job.media_ids}
     if len(sql.run("hold_media", media_ids=list(media_ids))) < len(media_ids):
         return False, False
-    ready = [job for job in jobs if not job.parameters.waits_for_media]
-    held, accepted = _run_submit(ready, parameters)
-    if accepted:
+    ready_jobs = [job for job in jobs if not job.parameters.waits_for_media]
+    has_media, is_accepted = _run_submit(ready_jobs, parameters)
+    if is_accepted:
         sql.run(
             "submit_waiting",
-            jobs=json.dumps([job.row(place) for place, job in enumerate(waiting)]),
+            jobs=json.dumps([job.row(index) for index, job in enumerate(waiting_jobs)]),
             user_id=user_id,
             api_key_id=parameters["api_key_id"],
         )
-    return held, accepted
+    return has_media, is_accepted
 
 
 def build_problem(
@@ -518,7 +533,7 @@ def build_problem(
         balance = ledger.balance_of(user_id=user_id)
         return ledger.InsufficientCreditsProblem(balance=balance, required=required)
     if isinstance(cause, psycopg.errors.ForeignKeyViolation):
-        return NotFoundProblem(Resource.PROJECT)  # it went away between the check and here
+        return NotFoundProblem(Resource.PROJECT)  # It was deleted after the check.
     if isinstance(cause, psycopg.errors.NotNullViolation):
         if api_key_id is not None and ledger.has_account(user_id=user_id):
             return spending.build_problem(api_key_id=api_key_id, required=required)

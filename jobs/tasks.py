@@ -1,4 +1,4 @@
-"""The Celery tasks. They carry attempt ids; what they do is in `jobs.workflow`."""
+"""Define the Celery tasks, which carry attempt ids; the work itself is in `jobs.workflow`."""
 
 import logging
 from collections.abc import Sequence
@@ -32,19 +32,19 @@ class JobTask(Task):
     abstract = True
     ignore_result = True
     ends: ClassVar[Sequence[str]] = ()
-    """States in which an attempt is this task's to end."""
+    """States in which this task may end an attempt."""
 
     def on_failure(
         self, exc: Exception, task_id: str, args: Sequence[Any], kwargs: Any, einfo: Any
     ) -> None:
-        """Fail the message's jobs; but after an outage of ours release them."""
+        """Fail the message's jobs; after an outage of ours, release them instead."""
         if isinstance(exc, OUTAGES):
             logger.warning("%s waits for a store: %s", self.name, type(exc).__name__)
             for state in self.ends:
                 if step := HOLDING.get(AttemptState(state)):
-                    workflow.release(step, _valid_ids(args))
+                    workflow.release(step, _list_valid_ids(args))
             return
-        for attempt_id in _valid_ids(args):
+        for attempt_id in _list_valid_ids(args):
             lifecycle.fail(
                 attempt_id=attempt_id,
                 error=JobError.from_exception(exc),
@@ -53,11 +53,11 @@ class JobTask(Task):
             )
 
 
-def _ids(attempt_ids: Sequence[str]) -> list[UUID]:
+def _parse_ids(attempt_ids: Sequence[str]) -> list[UUID]:
     return [UUID(attempt_id) for attempt_id in attempt_ids]
 
 
-def _valid_ids(args: Sequence[Any]) -> list[UUID]:
+def _list_valid_ids(args: Sequence[Any]) -> list[UUID]:
     """Return the ids among a message's arguments; ``on_failure`` must not raise for the others."""
     ids = []
     for value in args[0] if args and isinstance(args[0], list | tuple) else ():
@@ -66,42 +66,45 @@ def _valid_ids(args: Sequence[Any]) -> list[UUID]:
     return ids
 
 
-def _takes_next(task: Any) -> bool:
-    """Whether a chain goes on after this step: it does so here, and no further message is sent."""
-    goes_on = bool(task.request.chain)
+def _take_over_chain(task: Any) -> bool:
+    """Return True if a chain continues after this step, and remove it from the message.
+
+    This worker does the next step itself, and no further message is sent.
+    """
+    has_next = bool(task.request.chain)
     task.request.chain = None
-    return goes_on
+    return has_next
 
 
 @shared_task(base=JobTask, name="jobs.prepare", ends=(PREPARE.holds, DISPATCH.holds))
 def prepare(attempt_ids: Sequence[str]) -> None:
-    """Step 1: check inputs, build payloads; in a chain, step 2 as well."""
-    workflow.prepare(_ids(attempt_ids), goes_on=_takes_next(prepare))
+    """Do step 1: check inputs, build payloads; in a chain, do step 2 as well."""
+    workflow.prepare(_parse_ids(attempt_ids), goes_on=_take_over_chain(prepare))
 
 
 @shared_task(base=JobTask, name="jobs.dispatch", ends=(DISPATCH.holds,))
 def dispatch(attempt_ids: Sequence[str]) -> None:
-    """Step 2: start the calls."""
-    workflow.dispatch(_ids(attempt_ids))
+    """Do step 2: start the calls."""
+    workflow.dispatch(_parse_ids(attempt_ids))
 
 
 @shared_task(base=JobTask, name="jobs.collect", ends=(COLLECT.holds, FINALIZE.holds))
 def collect(attempt_ids: Sequence[str]) -> None:
-    """Step 3: check the results; in a chain, step 4 as well."""
-    workflow.collect(_ids(attempt_ids), goes_on=_takes_next(collect))
+    """Do step 3: check the results; in a chain, do step 4 as well."""
+    workflow.collect(_parse_ids(attempt_ids), goes_on=_take_over_chain(collect))
 
 
 @shared_task(base=JobTask, name="jobs.finalize", ends=(FINALIZE.holds,))
 def finalize(attempt_ids: Sequence[str]) -> None:
-    """Step 4: deliver and complete."""
-    workflow.finalize(_ids(attempt_ids))
+    """Do step 4: deliver and complete."""
+    workflow.finalize(_parse_ids(attempt_ids))
 
 
 @shared_task(
     base=JobTask,
     name="jobs.fail",
     ends=(AttemptState.ERRORED,),
-    throws=(JobFailedError,),  # expected: a line in the log, no traceback
+    throws=(JobFailedError,),  # Expected: log a line without a traceback.
 )
 def fail(attempt_ids: Sequence[str]) -> None:
     """Raise the stored error of one attempt that is given up; `on_failure` ends its job."""
@@ -112,7 +115,7 @@ def fail(attempt_ids: Sequence[str]) -> None:
 
 @task_prerun.connect
 def begin(task: Task, **signal: Any) -> None:
-    """As before a request: bind new ids, and close a connection that broke or is too old."""
+    """Bind new ids, and close a connection that broke or is too old, as before a request."""
     if not task.request.is_eager:
         ids.bind_task(str(task.request.id))
         close_old_connections()
@@ -120,7 +123,7 @@ def begin(task: Task, **signal: Any) -> None:
 
 @task_failure.connect
 def forget_dead(exception: BaseException, **signal: Any) -> None:
-    """When the pool has lost a child: what it held need not wait for the end of its lease."""
+    """Wake the jobs of a lost pool child, so that they need not wait for the end of its lease."""
     if not isinstance(exception, WorkerLostError):
         return
     try:
@@ -128,7 +131,7 @@ def forget_dead(exception: BaseException, **signal: Any) -> None:
     except Error as exc:
         logger.warning("a dead child is not known yet: %s", type(exc).__name__)
     finally:
-        connection.close()  # else the next child is forked with it
+        connection.close()  # Otherwise the next child is forked with it.
 
 
 @worker_process_shutdown.connect

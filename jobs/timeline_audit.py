@@ -1,7 +1,7 @@
-"""The running audit of timelines: a slice of all projects in each round, all within a day.
+"""Audit timelines continuously: a slice of all projects in each round, all within a day.
 
-One orchestrator makes a round every few minutes, as with `jobs.running_audit`. What was wrong
-before is looked at again in each round.
+One orchestrator makes a round every few minutes, as in `jobs.running_audit`. Each round checks
+earlier findings again.
 """
 
 import logging
@@ -23,29 +23,31 @@ EVERY = timedelta(minutes=5)
 WHOLE = timedelta(days=1)
 LOST_AFTER = timedelta(minutes=30)
 MIN_PROJECTS = 1_000
-"""Of one round, however few there are."""
+"""The smallest number of projects of a round."""
 MAX_KNOWN = 1_000
-"""Findings of each rule that are kept from one round to the next."""
+"""Stored findings of each rule, from one round to the next."""
 
 
 @dataclass(frozen=True)
 class TimelineAuditStatus:
-    """What the last round left."""
+    """The result of the last round."""
 
     checked_at: datetime
     broken: dict[str, int]
 
 
 def read_status() -> TimelineAuditStatus | None:
-    """Return what the last round left; None before the first."""
-    kept = cached_figures.read_figures(NAME)
-    return None if kept is None else TimelineAuditStatus(kept.found_at, kept.value["broken"])
+    """Return the result of the last round; None before the first."""
+    figures = cached_figures.read_figures(NAME)
+    return (
+        None if figures is None else TimelineAuditStatus(figures.found_at, figures.value["broken"])
+    )
 
 
 def audit_timelines() -> int:
-    """Make a round, if it is time and nobody else makes it; return 1 if it was made."""
+    """Make a round, if it is due and no other process makes it; return 1 if it was made."""
     try:
-        return cached_figures.refresh_figures(NAME, _round, every=EVERY, lost_after=LOST_AFTER)
+        return cached_figures.refresh_figures(NAME, _make_round, every=EVERY, lost_after=LOST_AFTER)
     except OUTAGES as exc:
         if isinstance(exc, DATABASE_OUTAGES):
             raise
@@ -53,11 +55,11 @@ def audit_timelines() -> int:
         return 0
 
 
-def _round(before: dict[str, Any] | None) -> dict[str, Any]:
-    state = before or {"after": str(START), "findings": []}
+def _make_round(previous: dict[str, Any] | None) -> dict[str, Any]:
+    state = previous or {"after": str(START), "findings": []}
     report = Report(limit=MAX_KNOWN)
-    known = [UUID(name) for _, name in state["findings"] if verification.is_id(name)]
-    verification.check_projects(known, report)
+    project_ids = [UUID(name) for _, name in state["findings"] if verification.is_id(name)]
+    verification.check_projects(project_ids, report)
     after = UUID(state["after"])
     remaining = max(MIN_PROJECTS, int(cached_figures.estimate_rows(Project) * (EVERY / WHOLE)) + 1)
     while remaining > 0:

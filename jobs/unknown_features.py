@@ -1,4 +1,4 @@
-"""The 404 of an address below `/jobs` that is no feature's, with the names of similar features."""
+"""Answer 404 for an unknown path below `/jobs`, with the names of similar features."""
 
 from difflib import get_close_matches
 
@@ -9,12 +9,12 @@ from auteur.api.problems import NotFoundProblem, Resource, problem_response
 from jobs.features.registry import features
 
 MAX_NAME_LENGTH = 50
-"""What is longer is not compared with the names of features, nor repeated."""
+"""A longer name is neither compared with the names of features nor repeated."""
 
 
 @csrf_exempt
 def unknown_feature(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer 404 with the features whose names are near, as ``suggestions``."""
+    """Return 404 with the features of similar names, as ``suggestions``."""
     code, suggestions = NotFoundProblem.default_code, list[str]()
     detail = "Not found: this is neither a feature nor the id of a job."
     if len(name) <= MAX_NAME_LENGTH:

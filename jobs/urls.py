@@ -1,4 +1,4 @@
-"""Addresses of `/jobs`; the features' own follow from their declarations."""
+"""Route `/jobs`; the paths of features follow from their declarations."""
 
 from django.urls import include, path
 

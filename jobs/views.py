@@ -1,4 +1,4 @@
-"""`/jobs`: two endpoints per declared feature, and what became of the jobs."""
+"""Serve `/jobs`: two endpoints per declared feature, and the jobs themselves."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -66,24 +66,24 @@ class SubmitView(APIView):
 
 
 def submit_view(feature: Feature) -> type[APIView]:
-    """The endpoint of one feature, with its own schema."""
+    """Return the endpoint of one feature, with its own schema."""
     view = type(
         f"Submit{camel(feature)}View",
         (SubmitView,),
-        {"feature": feature, "problems": _problems(feature, *submission.PROBLEMS)},
+        {"feature": feature, "problems": _list_problems(feature, *submission.PROBLEMS)},
     )
-    described = extend_schema(
+    schema = extend_schema(
         operation_id=f"jobs_{feature.name}_submit",
         summary=feature.summary,
         request=feature.parameters,
         responses={202: SubmittedSerializer},
         examples=[OpenApiExample(feature.slug, documented(feature), request_only=True)],
     )
-    return extend_schema_view(post=described)(view)
+    return extend_schema_view(post=schema)(view)
 
 
 def documented(feature: Feature) -> dict[str, Any]:
-    """A feature's example with ids where files and projects are meant."""
+    """Return a feature's example with ids for files and projects."""
     return {
         name: EXAMPLE_ID if name.endswith("_id") else value
         for name, value in feature.example.items()
@@ -109,19 +109,19 @@ class EstimateView(APIView):
 
 
 def estimate_view(feature: Feature) -> type[APIView]:
-    """The estimates of one feature, with their own schema."""
+    """Return the endpoint for estimates of one feature, with its own schema."""
     view = type(
         f"Estimate{camel(feature)}View",
         (EstimateView,),
-        {"feature": feature, "problems": _problems(feature, *submission.PRICING)},
+        {"feature": feature, "problems": _list_problems(feature, *submission.PRICING)},
     )
-    described = extend_schema(
+    schema = extend_schema(
         operation_id=f"jobs_{feature.name}_estimate",
         summary=f"Ask the price: {feature.summary[0].lower()}{feature.summary[1:]}",
         request=feature.parameters,
         responses=EstimateSerializer,
     )
-    return extend_schema_view(post=described)(view)
+    return extend_schema_view(post=schema)(view)
 
 
 class BatchView(APIView):
@@ -168,11 +168,11 @@ class JobListView(FilteredListView[Job]):
         return super().get(request, *args, **kwargs)
 
     def rows(self) -> QuerySet[Job]:
-        """The user's."""
+        """Return the user's jobs."""
         return queries.list_jobs(user_id(self.request))
 
     def get_queryset(self) -> QuerySet[Job]:
-        """Those that the query asks for; outputs stay in the database."""
+        """Return the jobs that match the query, without their outputs."""
         jobs = queries.with_retries(super().get_queryset())
         return jobs.defer("output_data", "input_params", "derived_params")
 
@@ -211,13 +211,13 @@ class CancelView(APIView):
     def post(self, request: Request, job_id: UUID) -> Response:
         """End the job, unless it has ended."""
         job = queries.get_job(user_id=user_id(request), job_id=job_id)
-        given = CancelSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        body = CancelSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
         lifecycle.cancel(
             job_id=job.pk,
             by="user",
             is_limited=True,
-            without_refund=given.validated_data["without_refund"],
+            without_refund=body.validated_data["without_refund"],
         )
         job = queries.get_job(user_id=job.user_id, job_id=job.pk)
         return Response(JobSerializer(job, context={"request": request}).data)
@@ -250,5 +250,7 @@ class RetryView(APIView):
         return Response(serialize(SubmittedSerializer, submitted), status=ACCEPTED)
 
 
-def _problems(feature: Feature, *of_all: type[Problem]) -> dict[str, tuple[type[Problem], ...]]:
-    return {"POST": (*feature.problems, *of_all)}
+def _list_problems(
+    feature: Feature, *common: type[Problem]
+) -> dict[str, tuple[type[Problem], ...]]:
+    return {"POST": (*feature.problems, *common)}

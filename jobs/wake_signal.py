@@ -1,4 +1,4 @@
-"""What Redis tells at once, best effort: everybody who waits looks by themselves as well."""
+"""Send signals through Redis, best effort: every waiting process also polls."""
 
 import logging
 import time
@@ -14,16 +14,16 @@ logger = logging.getLogger(__name__)
 KEY = "auteur:wake"
 TIMEOUT_SECONDS = 0.1
 SIGNAL_EVERY_SECONDS = 0.01
-"""Shortest time between two signals of a process: after one, the orchestrator soon looks again."""
+"""Shortest time between two signals of a process. After one, the orchestrator soon looks again."""
 
 AWAY_SECONDS = 1.0
-"""After a failure, how long nothing more is tried."""
+"""Pause after a failure without further tries."""
 
 _last_signal = 0.0
 
 
 class _Client:
-    """Redis, left alone for a while after it has failed."""
+    """A Redis client that pauses after a failure."""
 
     def __init__(self) -> None:
         self._redis = redis.Redis.from_url(
@@ -33,23 +33,23 @@ class _Client:
         )
         self._away_until = 0.0
 
-    def tell(self, what: Callable[[redis.Redis], object]) -> None:
+    def send(self, command: Callable[[redis.Redis], object]) -> None:
         if time.monotonic() < self._away_until:
             return
         try:
-            what(self._redis)
+            command(self._redis)
         except redis.RedisError as exc:
             self._away_until = time.monotonic() + AWAY_SECONDS
             logger.warning("Redis was not told: %s", type(exc).__name__)
 
 
 @cache
-def _client() -> _Client:
+def _get_client() -> _Client:
     return _Client()
 
 
 def wake_on_commit() -> None:
-    """Wake an orchestrator when the present transaction commits; a signal may be lost."""
+    """Wake an orchestrator when the current transaction commits; a signal may be lost."""
     transaction.on_commit(_send_signal)
 
 
@@ -58,10 +58,10 @@ def _send_signal() -> None:
     if time.monotonic() - _last_signal < SIGNAL_EVERY_SECONDS:
         return
     _last_signal = time.monotonic()
-    _client().tell(_wake)
+    _get_client().send(_push_wake_up)
 
 
-def _wake(client: redis.Redis) -> None:
+def _push_wake_up(client: redis.Redis) -> None:
     with client.pipeline(transaction=False) as pipeline:
         pipeline.lpush(KEY, 1)
         pipeline.ltrim(KEY, 0, 0)
@@ -69,16 +69,16 @@ def _wake(client: redis.Redis) -> None:
 
 
 def publish_signal(channel: str, message: str) -> None:
-    """Publish to whoever listens at this moment; a message may be lost."""
-    _client().tell(lambda client: client.publish(channel, message))
+    """Publish to the current listeners; a message may be lost."""
+    _get_client().send(lambda client: client.publish(channel, message))
 
 
 class WakeSignal:
-    """Waits for the signal, in the orchestrator."""
+    """The receiver of wake signals in the orchestrator."""
 
     def __init__(self) -> None:
         self._redis = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2.0)
 
     def wait(self, seconds: float) -> bool:
-        """Whether a signal came within ``seconds``; raises ``redis.RedisError``."""
+        """Return True if a signal came within ``seconds``; raise ``redis.RedisError``."""
         return self._redis.blpop([KEY], timeout=seconds) is not None

@@ -1,10 +1,10 @@
-"""From where queues are read: below, nothing is alive (docs/decisions/0046).
+"""Keep watermarks of queues: below them, no row is unfinished (docs/decisions/0046).
 
-What has left a queue stays in its index while anybody holds a snapshot that may see it, and who
-reads the queue from its beginning reads all of that. So the orchestrator remembers, and tells the
-statements, where the first one alive was. It looks again all the time, and now and then from the
-very beginning, for what came in below: written by a statement that had waited for long, or by a
-clock that was set back. Any other process reads from the beginning.
+Rows that have left a queue stay in its index while any snapshot may see them, and a reader that
+starts at the beginning of the queue reads all of them. So the orchestrator remembers the first
+unfinished row, and passes it to the statements. It updates the watermarks all the time, and now and
+then from the very beginning, for rows that came in below: written by a statement that had waited
+for long, or by a clock that was set back. Any other process reads from the beginning.
 """
 
 import json
@@ -17,16 +17,16 @@ from jobs import sql
 from jobs.features.registry import features
 
 SETTLED_SECONDS = 5.0
-"""What is written before a look, and committed after it, may come in below what the look found. So
-the floors are those of a look so long ago, of which all transactions have ended."""
+"""Rows that are written before a look, and committed after it, may be below its watermarks. So the
+watermarks are those of a look at least so long ago, whose transactions have all ended."""
 WHOLE_SECONDS = 20.0
-"""Between looks from the beginning."""
+"""Pause between looks from the beginning."""
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class ClassWatermark:
-    """Of a GPU class: rank and age of jobs that wait, and since when attempts are unfinished."""
+    """The watermarks of a GPU class: rank and time of waiting jobs, and time of open attempts."""
 
     waiting_from: tuple[int, datetime] = (-1, LONG_AGO)
     attempts_from: datetime = LONG_AGO
@@ -34,18 +34,18 @@ class ClassWatermark:
 
 @dataclass(frozen=True)
 class Watermarks:
-    """Of all queues; without values, their beginnings."""
+    """The watermarks of all queues; by default, their beginnings."""
 
     wake_at: datetime = LONG_AGO
     event_id: int = 0
     classes: Mapping[str, ClassWatermark] = field(default_factory=dict)
 
     def of(self, gpu_class: str) -> ClassWatermark:
-        """Of one class, known or not."""
+        """Return the watermark of one GPU class, known or not."""
         return self.classes.get(gpu_class, ClassWatermark())
 
     def lower_of(self, other: "Watermarks") -> "Watermarks":
-        """Both hold: each floor is the lower one."""
+        """Return the lower of both watermarks, for each queue."""
         return Watermarks(
             min(self.wake_at, other.wake_at),
             min(self.event_id, other.event_id),
@@ -61,7 +61,7 @@ class Watermarks:
 
 @dataclass(frozen=True)
 class Look:
-    """The first ones alive; all transactions of that time are older than ``next_transaction``."""
+    """One reading of the first unfinished rows, with the transactions of that time."""
 
     first: Watermarks
     oldest_transaction: int
@@ -70,43 +70,43 @@ class Look:
 
 
 class WatermarkKeeper:
-    """Raises the floors of a process, and lowers them where something alive is below."""
+    """The watermarks of a process: raised by each look, lowered if unfinished rows are below."""
 
     def __init__(self) -> None:
         self.floors = Watermarks()
         self.next_event_id = 0
-        """After those that this process has taken out of the outbox."""
+        """The id after the events that this process has numbered."""
         self._earlier: Look | None = None
         self._whole_at = time.monotonic()
 
     def look(self, now: float) -> None:
-        """To be called every second or so, with the time of `time.monotonic`."""
-        is_whole = now - self._whole_at > WHOLE_SECONDS
-        found = self._first_from(Watermarks() if is_whole else self.floors, now)
-        if is_whole:
+        """Update the watermarks; called every second or so, with the time of `time.monotonic`."""
+        is_from_start = now - self._whole_at > WHOLE_SECONDS
+        current = self._read_first_unfinished(Watermarks() if is_from_start else self.floors, now)
+        if is_from_start:
             self._whole_at = now
-            self.floors = self.floors.lower_of(found.first)
+            self.floors = self.floors.lower_of(current.first)
         earlier = self._earlier
         if earlier is None:
-            self._earlier = found
+            self._earlier = current
         elif (
             now - earlier.at > SETTLED_SECONDS
-            and found.oldest_transaction >= earlier.next_transaction
+            and current.oldest_transaction >= earlier.next_transaction
         ):
-            # What the earlier one did not see yet, this one has found.
-            self.floors = earlier.first.lower_of(found.first)
-            self._earlier = found
+            # The current look has found the rows that the earlier one could not see yet.
+            self.floors = earlier.first.lower_of(current.first)
+            self._earlier = current
 
-    def _first_from(self, floors: Watermarks, now: float) -> Look:
-        """What is alive from the floors on."""
+    def _read_first_unfinished(self, floors: Watermarks, now: float) -> Look:
+        """Read the first unfinished rows from these watermarks on."""
         classes = [
             {
                 "gpu_class": name,
-                "rank": one.waiting_from[0],
-                "created_at": one.waiting_from[1].isoformat(),
-                "attempts_from": one.attempts_from.isoformat(),
+                "rank": watermark.waiting_from[0],
+                "created_at": watermark.waiting_from[1].isoformat(),
+                "attempts_from": watermark.attempts_from.isoformat(),
             }
-            for name, one in floors.classes.items()
+            for name, watermark in floors.classes.items()
         ]
         rows = sql.run(
             "first_alive",
@@ -116,29 +116,31 @@ class WatermarkKeeper:
             next_event_id=max(floors.event_id, self.next_event_id),
             classes=json.dumps(classes),
         )
-        oldest, following, wake_at, event_id, *_ = rows[0]
+        oldest_transaction, next_transaction, wake_at, event_id, *_ = rows[0]
         by_class = {
             name: ClassWatermark((rank, created_at), attempts_from)
             for _, _, _, _, name, rank, created_at, attempts_from in rows
             if name is not None
         }
-        return Look(Watermarks(wake_at, event_id, by_class), oldest, following, now)
+        return Look(
+            Watermarks(wake_at, event_id, by_class), oldest_transaction, next_transaction, now
+        )
 
 
 _keeper = WatermarkKeeper()
 
 
 def current_watermarks() -> Watermarks:
-    """The floors of this process."""
+    """Return the watermarks of this process."""
     return _keeper.floors
 
 
 def note_numbered(event_id: int) -> None:
-    """This event and those before it that could be seen have left the outbox."""
+    """Note that this event, and the visible ones before it, have left the outbox."""
     _keeper.next_event_id = max(_keeper.next_event_id, event_id + 1)
 
 
 def raise_watermarks() -> int:
-    """A round of the orchestrator's."""
+    """Update the watermarks, as one round of the orchestrator; return 0, always."""
     _keeper.look(time.monotonic())
     return 0

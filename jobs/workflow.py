@@ -1,10 +1,10 @@
-"""What each step does, for many attempts at once; the error of one does not affect the others."""
+"""Do the steps for many attempts at once; the error of one does not affect the others."""
 
 import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -30,45 +30,45 @@ from media.storage import is_refusal, object_storage
 logger = logging.getLogger(__name__)
 
 Values = dict[UUID, dict[str, Any]]
-"""What a step has made of each attempt."""
+"""The values that a step has computed, by attempt."""
 
 AWAY: tuple[type[Exception], ...] = (UnavailableProblem, *OUTAGES)
 
 OUTAGE_PAUSE = timedelta(seconds=5)
-"""How long an attempt waits after a store was away, at first."""
+"""The first pause of an attempt after an outage of a store."""
 MAX_OUTAGE_PAUSE = timedelta(minutes=5)
-"""How long it waits at most between two tries of the same step."""
+"""The longest pause between two tries of the same step."""
 START_PATIENCE = timedelta(minutes=1)
-"""From the creation of an attempt: so long it is offered to a backend that takes no calls. Then it
-is a lost attempt, which the circuits see."""
+"""Time from the creation of an attempt for which it is offered to a backend that accepts no calls.
+Then it is a lost attempt, which the circuits count."""
 BATCH_SECONDS = 20.0
-"""After this, the rest of a batch is requeued, before its leases end."""
+"""Time after which the remaining attempts of a batch are requeued, before their leases end."""
 RELEASE_TRIES = 30
 RELEASE_PAUSE_SECONDS = 1.0
-"""Before each try to release claims after an outage."""
+"""Pause before each try to release claims after an outage."""
 
 
 def prepare(attempt_ids: Sequence[UUID], *, goes_on: bool = False) -> None:
-    """Check that the inputs still exist, and store what the calls will get.
+    """Check that the inputs still exist, and store the payloads of the calls.
 
-    Who ``goes_on`` starts them, too (docs/decisions/0045).
+    With ``goes_on``, start the calls, too (docs/decisions/0045).
     """
     worker = current_worker()
-    held = lifecycle.claim(step=PREPARE, attempt_ids=attempt_ids, worker=worker)
-    done = _run_each(PREPARE, held, _prepare)
-    held = _finish(PREPARE, worker, held, done, DISPATCH if goes_on else None)
+    attempts = lifecycle.claim(step=PREPARE, attempt_ids=attempt_ids, worker=worker)
+    values = _run_each(PREPARE, attempts, _prepare_attempt)
+    attempts = _finish_step(PREPARE, worker, attempts, values, DISPATCH if goes_on else None)
     failpoint("after_commit_prepare")
-    _dispatch(held)
+    _dispatch_attempts(attempts)
 
 
-def _prepare(attempt: Attempt) -> dict[str, Any]:
+def _prepare_attempt(attempt: Attempt) -> dict[str, Any]:
     payload = get_feature(attempt.job.type).prepare(attempt.job, attempt)
-    return {"payload": {name: _unsigned(value) for name, value in payload.items()}}
+    return {"payload": {name: _to_storable(value) for name, value in payload.items()}}
 
 
-def _unsigned(value: Any) -> Any:
+def _to_storable(value: Any) -> Any:
     if isinstance(value, list | tuple):
-        return [_unsigned(one) for one in value]
+        return [_to_storable(item) for item in value]
     if isinstance(value, Read):
         return {"read": {"key": value.key, "name": value.name}}
     if isinstance(value, Write):
@@ -77,61 +77,63 @@ def _unsigned(value: Any) -> Any:
 
 
 def dispatch(attempt_ids: Sequence[UUID]) -> None:
-    """Start the calls and store their ids; nothing waits for a call."""
-    _dispatch(lifecycle.claim(step=DISPATCH, attempt_ids=attempt_ids, worker=current_worker()))
+    """Start the calls and store their ids, without waiting for any call."""
+    _dispatch_attempts(
+        lifecycle.claim(step=DISPATCH, attempt_ids=attempt_ids, worker=current_worker())
+    )
 
 
-def _dispatch(held: Sequence[Attempt]) -> None:
-    calls = _run_each(DISPATCH, held, _call)
+def _dispatch_attempts(attempts: Sequence[Attempt]) -> None:
+    calls = _run_each(DISPATCH, attempts, _build_call)
     by_backend: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in held:
+    for attempt in attempts:
         if attempt.pk in calls:
             by_backend[attempt.backend].append(attempt)
     for name, group in by_backend.items():
-        _spawn(name, group, [calls[attempt.pk]["call"] for attempt in group])
+        _start_calls(name, group, [calls[attempt.pk]["call"] for attempt in group])
 
 
-def _call(attempt: Attempt) -> dict[str, Any]:
+def _build_call(attempt: Attempt) -> dict[str, Any]:
     feature = get_feature(attempt.job.type)
     queue = feature.gpu_class.queue
     payload = signed_payload(attempt)
     return {"call": Call(attempt.pk, feature.contract, attempt.engine, queue, payload)}
 
 
-def _spawn(backend: str, attempts: Sequence[Attempt], calls: Sequence[Call]) -> None:
+def _start_calls(backend: str, attempts: Sequence[Attempt], calls: Sequence[Call]) -> None:
     try:
-        started = backend_of(backend).spawn(calls)
+        call_ids = backend_of(backend).spawn(calls)
     except CALLS_AWAY as exc:
-        # None was started: the same attempts are offered again, for a while.
+        # No call was started, so the same attempts are offered again for a while.
         logger.warning("%d calls wait: %s", len(calls), type(exc).__name__)
         for attempt in attempts:
             if attempt.waited < START_PATIENCE:
-                _requeue(DISPATCH, [attempt.pk], outage_pause(attempt))
+                _requeue_attempts(DISPATCH, [attempt.pk], outage_pause(attempt))
             else:
-                _mark_errored(DISPATCH, attempt.pk, EngineError(ErrorCode.GPU_UNAVAILABLE))
+                _mark_attempt_errored(DISPATCH, attempt.pk, EngineError(ErrorCode.GPU_UNAVAILABLE))
         return
     failpoint("after_spawn")
-    lifecycle.record_started_calls(call_ids=started)
+    lifecycle.record_started_calls(call_ids=call_ids)
     for attempt in attempts:
-        if attempt.pk not in started:
-            # Refused, or started without an answer: another attempt gets another id, and a call
-            # that reports for this one is told to stop.
-            _mark_errored(DISPATCH, attempt.pk, EngineError(ErrorCode.GPU_UNAVAILABLE))
+        if attempt.pk not in call_ids:
+            # The call was refused, or started without a response. A new attempt gets another id,
+            # and a call that reports for this one must stop.
+            _mark_attempt_errored(DISPATCH, attempt.pk, EngineError(ErrorCode.GPU_UNAVAILABLE))
 
 
 def signed_payload(attempt: Attempt) -> Payload:
-    """The call's payload with freshly signed URLs of what it reads, checked against the contract.
+    """Return the call's payload with fresh signed URLs of its inputs, checked against the contract.
 
-    It asks for the URLs that it writes to later (`jobs.callbacks.gpu_output`).
+    The call requests the URLs of its outputs later (`jobs.callbacks.gpu_output`).
     """
     storage = object_storage()
     contract = get_feature(attempt.job.type).contract
-    # A call may wait for its worker: as long as its job may run.
+    # A call may wait for its worker for as long as its job may run.
     expires = int(get_feature(attempt.job.type).run_limit.total_seconds())
 
-    def signed(value: Any) -> Any:
+    def sign(value: Any) -> Any:
         if isinstance(value, list):
-            return [signed(one) for one in value]
+            return [sign(item) for item in value]
         if isinstance(value, dict) and set(value) == {"read"}:
             read = Read(**value["read"])
             return InputFile(url=storage.presigned_get(read.key, expires=expires), name=read.name)
@@ -139,7 +141,7 @@ def signed_payload(attempt: Attempt) -> Payload:
             return OutputFile(**value["write"])
         return value
 
-    fields = {name: signed(value) for name, value in (attempt.payload or {}).items()}
+    fields = {name: sign(value) for name, value in (attempt.payload or {}).items()}
     return contract.payload(
         job_id=attempt.job_id,
         attempt_id=attempt.pk,
@@ -151,26 +153,28 @@ def signed_payload(attempt: Attempt) -> Payload:
 def collect(attempt_ids: Sequence[UUID], *, goes_on: bool = False) -> None:
     """Check the reported results; from this claim on it is too late to cancel.
 
-    Who ``goes_on`` delivers them, too, and completes the jobs; those that have nothing to deliver
-    are completed at once.
+    With ``goes_on``, deliver them, too, and complete the jobs. Jobs without anything to deliver are
+    completed at once.
     """
     worker = current_worker()
-    held = lifecycle.claim(step=COLLECT, attempt_ids=attempt_ids, worker=worker)
-    done = _run_each(COLLECT, held, _collect)
-    plain = {one.pk for one in held if goes_on and one.pk in done and not _delivers(one, done)}
-    if plain:
-        _complete(COLLECT, worker, {pk: done[pk] for pk in plain})
-        done = {pk: values for pk, values in done.items() if pk not in plain}
-    held = _finish(COLLECT, worker, held, done, FINALIZE if goes_on else None)
+    attempts = lifecycle.claim(step=COLLECT, attempt_ids=attempt_ids, worker=worker)
+    values = _run_each(COLLECT, attempts, _collect_result)
+    ids_without_delivery = {
+        attempt.pk
+        for attempt in attempts
+        if goes_on
+        and attempt.pk in values
+        and not get_feature(attempt.job.type).delivers(values[attempt.pk]["result"])
+    }
+    if ids_without_delivery:
+        _complete_jobs(COLLECT, worker, {pk: values[pk] for pk in ids_without_delivery})
+        values = {pk: fields for pk, fields in values.items() if pk not in ids_without_delivery}
+    attempts = _finish_step(COLLECT, worker, attempts, values, FINALIZE if goes_on else None)
     failpoint("after_commit_collect")
-    _finalize(worker, held)
+    _finalize_attempts(worker, attempts)
 
 
-def _delivers(attempt: Attempt, done: Mapping[UUID, Mapping[str, Any]]) -> bool:
-    return get_feature(attempt.job.type).delivers(done[attempt.pk]["result"])
-
-
-def _collect(attempt: Attempt) -> dict[str, Any]:
+def _collect_result(attempt: Attempt) -> dict[str, Any]:
     feature = get_feature(attempt.job.type)
     outcome = Outcome.model_validate(attempt.outcome)
     result = feature.contract.result.model_validate(outcome.result)
@@ -182,26 +186,28 @@ def _collect(attempt: Attempt) -> dict[str, Any]:
 def finalize(attempt_ids: Sequence[UUID]) -> None:
     """Deliver the results, then complete the jobs."""
     worker = current_worker()
-    _finalize(worker, lifecycle.claim(step=FINALIZE, attempt_ids=attempt_ids, worker=worker))
+    _finalize_attempts(
+        worker, lifecycle.claim(step=FINALIZE, attempt_ids=attempt_ids, worker=worker)
+    )
 
 
-def _finalize(worker: str, held: Sequence[Attempt]) -> None:
-    if held:
-        _complete(FINALIZE, worker, _run_each(FINALIZE, held, _deliver))
+def _finalize_attempts(worker: str, attempts: Sequence[Attempt]) -> None:
+    if attempts:
+        _complete_jobs(FINALIZE, worker, _run_each(FINALIZE, attempts, _deliver_result))
 
 
-def _complete(step: Step, worker: str, done: Values) -> None:
+def _complete_jobs(step: Step, worker: str, values_by_id: Values) -> None:
     failpoint("before_complete")
-    _each_storable(
+    _store_values(
         step,
-        done,
+        values_by_id,
         lambda values: lifecycle.complete(
             attempt_ids=list(values), worker=worker, step=step, values=values
         ),
     )
 
 
-def _deliver(attempt: Attempt) -> dict[str, Any]:
+def _deliver_result(attempt: Attempt) -> dict[str, Any]:
     get_feature(attempt.job.type).deliver(attempt.job, attempt.result or {})
     return {}
 
@@ -209,29 +215,29 @@ def _deliver(attempt: Attempt) -> dict[str, Any]:
 def _run_each(
     step: Step, attempts: Sequence[Attempt], work: Callable[[Attempt], dict[str, Any]]
 ) -> dict[UUID, dict[str, Any]]:
-    """The values of those that succeed; each of the others is requeued or marked as errored."""
-    done = {}
+    """Return the values of the attempts that succeed; requeue or mark the others as errored."""
+    values = {}
     if attempts:
         failpoint(f"after_claim_{step.name}")
-    started = time.monotonic()
-    for place, attempt in enumerate(attempts):
-        if time.monotonic() - started > BATCH_SECONDS:
-            _requeue(step, [late.pk for late in attempts[place:]], timedelta(0))
+    started_at = time.monotonic()
+    for index, attempt in enumerate(attempts):
+        if time.monotonic() - started_at > BATCH_SECONDS:
+            _requeue_attempts(step, [later.pk for later in attempts[index:]], timedelta(0))
             break
         try:
-            done[attempt.pk] = work(attempt)
+            values[attempt.pk] = work(attempt)
         except AWAY as exc:
             logger.warning("%s of %s waits: %s", step.name, attempt.pk, type(exc).__name__)
             if is_refusal(exc) and attempt.outcome is None:
-                _mark_errored(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR))
+                _mark_attempt_errored(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR))
             else:
-                # A result that is there is never computed again because a store refuses it.
-                _requeue(step, [attempt.pk], outage_pause(attempt))
+                # An existing result is not computed again just because a store refuses it.
+                _requeue_attempts(step, [attempt.pk], outage_pause(attempt))
         except Exception as exc:
             if not isinstance(exc, EngineError):
                 logger.exception("%s of %s failed", step.name, attempt.pk)
-            _mark_errored(step, attempt.pk, exc)
-    return done
+            _mark_attempt_errored(step, attempt.pk, exc)
+    return values
 
 
 def outage_pause(attempt: Attempt) -> timedelta:
@@ -244,7 +250,7 @@ def outage_pause(attempt: Attempt) -> timedelta:
 
 
 def release(step: Step, attempt_ids: Sequence[UUID]) -> None:
-    """After an outage: release what this child holds, since nobody takes it from a living worker.
+    """Release this child's claims after an outage, because no one takes them from a living worker.
 
     If the store stays away for longer than the tries, the leases end.
     """
@@ -252,16 +258,16 @@ def release(step: Step, attempt_ids: Sequence[UUID]) -> None:
         time.sleep(RELEASE_PAUSE_SECONDS)
         try:
             if step.repeatable:
-                _requeue(step, attempt_ids, timedelta(0))
-            else:  # calls may have been started
+                _requeue_attempts(step, attempt_ids, timedelta(0))
+            else:  # Calls may have been started.
                 for attempt_id in attempt_ids:
-                    _mark_errored(step, attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
+                    _mark_attempt_errored(step, attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
             break
         except OUTAGES:
             connection.close()
 
 
-def _requeue(step: Step, attempt_ids: Sequence[UUID], after: timedelta) -> None:
+def _requeue_attempts(step: Step, attempt_ids: Sequence[UUID], after: timedelta) -> None:
     lifecycle.requeue(
         step=step,
         attempt_ids=attempt_ids,
@@ -271,7 +277,7 @@ def _requeue(step: Step, attempt_ids: Sequence[UUID], after: timedelta) -> None:
     )
 
 
-def _mark_errored(step: Step, attempt_id: UUID, exc: Exception) -> None:
+def _mark_attempt_errored(step: Step, attempt_id: UUID, exc: Exception) -> None:
     lifecycle.mark_errored(
         attempt_id=attempt_id,
         error=JobError.from_exception(exc),
@@ -280,38 +286,38 @@ def _mark_errored(step: Step, attempt_id: UUID, exc: Exception) -> None:
     )
 
 
-def _finish(
-    step: Step, worker: str, held: Sequence[Attempt], done: Values, to: Step | None
+def _finish_step(
+    step: Step, worker: str, attempts: Sequence[Attempt], values_by_id: Values, to: Step | None
 ) -> list[Attempt]:
-    """Finish the step; or hand over ``to`` the next one: with those this worker goes on."""
+    """Finish the step, or hand over ``to`` the next one; return the attempts to continue with."""
     if to is None:
-        _each_storable(
+        _store_values(
             step,
-            done,
+            values_by_id,
             lambda values: lifecycle.finish(step=step, worker=worker, values=values),
         )
         return []
-    handed: list[Attempt] = []
-    _each_storable(
+    next_attempts: list[Attempt] = []
+    _store_values(
         step,
-        done,
-        lambda values: handed.extend(
-            lifecycle.hand_over(step=step, to=to, worker=worker, attempts=held, values=values)
+        values_by_id,
+        lambda values: next_attempts.extend(
+            lifecycle.hand_over(step=step, to=to, worker=worker, attempts=attempts, values=values)
         ),
     )
-    return handed
+    return next_attempts
 
 
-def _each_storable(step: Step, done: Values, store: Callable[[Values], object]) -> None:
-    """Store all at once; where the database refuses a value, one by one."""
-    if not done:
+def _store_values(step: Step, values_by_id: Values, store: Callable[[Values], object]) -> None:
+    """Store all values at once; if the database refuses one, store them one by one."""
+    if not values_by_id:
         return
     try:
-        store(done)
+        store(values_by_id)
     except DataError:
-        for attempt_id, values in done.items():
+        for attempt_id, values in values_by_id.items():
             try:
                 store({attempt_id: values})
             except DataError as exc:
                 logger.warning("%s of %s made what cannot be stored", step.name, attempt_id)
-                _mark_errored(step, attempt_id, exc)
+                _mark_attempt_errored(step, attempt_id, exc)

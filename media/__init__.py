@@ -1,1 +1,1 @@
-"""What you bring: media files, uploads, object storage and probing."""
+"""Store and check what users upload: media files, voices, imports and their objects."""

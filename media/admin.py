@@ -1,4 +1,4 @@
-"""Media files and voice samples: staff read them, may mend a name, and may look inside."""
+"""Show media files, imports and voices to staff, who may rename and open them."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -41,10 +41,10 @@ from media.models import (
 )
 from media.storage import object_storage
 
-__all__ = ["ConsentAdmin"]  # Django looks here for pages
+__all__ = ["ConsentAdmin"]  # Django's autodiscovery imports this module only.
 
 OPEN_SECONDS = 5 * 60
-"""How long the signed URL lives that staff are sent to."""
+"""The life of the signed URL that staff are redirected to."""
 COLOURS = {
     MediaStatus.UPLOADING: GREY,
     MediaStatus.CHECKING: BLUE,
@@ -76,14 +76,14 @@ class NotReadyProblem(Problem):
 
 
 class StoredObjectAdmin(StaffAdmin):
-    """Rows with an object in storage, opened through a URL that is signed when it is asked for."""
+    """The admin of rows with an object, which staff open through a newly signed URL."""
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(self.open_view)
-        return [path("<uuid:pk>/open/", view, name=self._open_name()), *super().get_urls()]
+        return [path("<uuid:pk>/open/", view, name=self._get_open_url_name()), *super().get_urls()]
 
     def open_view(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        """Send staff to the object, and record that they looked."""
+        """Redirect staff to the object, and log that they opened it."""
         obj = self.get_object(request, str(pk))
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
@@ -93,14 +93,14 @@ class StoredObjectAdmin(StaffAdmin):
         url = object_storage().presigned_get(obj.object_key, expires=OPEN_SECONDS)
         return HttpResponseRedirect(url)
 
-    def _open_name(self) -> str:
+    def _get_open_url_name(self) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}_open"
 
     @admin.display(description="file")
     def open_link(self, obj: Any) -> str:
         if obj.status != MediaStatus.READY:
             return EMPTY
-        url = reverse(f"admin:{self._open_name()}", args=(obj.pk,))
+        url = reverse(f"admin:{self._get_open_url_name()}", args=(obj.pk,))
         return format_html('<a href="{}" target="_blank" rel="noopener">Open</a>', url)
 
     @admin.display(description="status", ordering="status")
@@ -114,7 +114,7 @@ class StoredObjectAdmin(StaffAdmin):
 
 @admin.register(MediaFile)
 class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
-    """A media file; only its name can be changed, and its pictures and waveform made again."""
+    """The admin of media files: staff may rename them and make their derivatives again."""
 
     actions = ("derive_again",)
     list_display = (
@@ -167,17 +167,17 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
 
     @admin.display(description="derivatives", ordering="derivation_status")
     def derivation(self, obj: MediaFile) -> str:
-        """How far pictures and waveform are, once the file is ready."""
+        """Show the state of the derivatives, once the file is ready."""
         if obj.status != MediaStatus.READY:
             return EMPTY
         colour = DERIVATION_COLOURS[DerivationStatus(obj.derivation_status)]
-        shown = badge(obj.get_derivation_status_display(), colour)
+        status_badge = badge(obj.get_derivation_status_display(), colour)
         if obj.derivation_status != DerivationStatus.WORKING:
-            return shown
-        return two_lines(shown, f"{obj.derivation_progress:.0%}")
+            return status_badge
+        return two_lines(status_badge, f"{obj.derivation_progress:.0%}")
 
     def applies(self, action: str, obj: MediaFile) -> bool:
-        """Of what is not ready, nothing can be made."""
+        """Return True if the file is ready: others have no derivatives."""
         return obj.status == MediaStatus.READY
 
     @admin.action(
@@ -187,9 +187,13 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
     def derive_again(
         self, request: HttpRequest, queryset: QuerySet[MediaFile]
     ) -> HttpResponse | None:
-        """From the first try on."""
+        """Request the derivatives again, with a new count of tries."""
         return self.confirm(
-            request, queryset, action="derive_again", form_class=ReasonForm, perform=_derive_again
+            request,
+            queryset,
+            action="derive_again",
+            form_class=ReasonForm,
+            perform=_request_derivation,
         )
 
     @admin.display(description="type", ordering="type")
@@ -205,7 +209,7 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
         return EMPTY if obj.file_size_bytes is None else filesizeformat(obj.file_size_bytes)
 
     def duration(self, obj: MediaFile) -> str:
-        return _seconds(obj.duration_ms)
+        return _format_seconds(obj.duration_ms)
 
     @admin.display(description="project", ordering="project__name")
     def project_link(self, obj: MediaFile) -> str:
@@ -218,7 +222,7 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
 
 @admin.register(MediaImport)
 class MediaImportAdmin(ReadOnlyAdmin):
-    """Where files are fetched from; the URL itself is on no page."""
+    """The admin of imports. No page shows the URL itself."""
 
     list_display = ("source", "state", "extent", "owner", "tries", "error_code", "created_at")
     list_select_related = ("user", "media")
@@ -241,7 +245,7 @@ class MediaImportAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[MediaImport]:
-        """Without URLs."""
+        """Return the imports without their encrypted URLs."""
         return super().get_queryset(request).defer("url")
 
     @admin.display(description="status", ordering="status")
@@ -250,10 +254,10 @@ class MediaImportAdmin(ReadOnlyAdmin):
 
     @admin.display(description="received", ordering="received_bytes")
     def extent(self, obj: MediaImport) -> str:
-        """How much has come, and of how much."""
+        """Show how much was received, and the size of the file."""
         size = obj.media.file_size_bytes
-        whole = EMPTY if size is None else f"of {filesizeformat(size)}"
-        return two_lines(filesizeformat(obj.received_bytes), whole)
+        total = EMPTY if size is None else f"of {filesizeformat(size)}"
+        return two_lines(filesizeformat(obj.received_bytes), total)
 
     @admin.display(description="user", ordering="user__email")
     def owner(self, obj: MediaImport) -> str:
@@ -266,7 +270,7 @@ class MediaImportAdmin(ReadOnlyAdmin):
 
 @admin.register(VoiceClone)
 class VoiceCloneAdmin(StoredObjectAdmin):
-    """A voice sample; only its name can be changed."""
+    """The admin of voices: staff may rename them."""
 
     list_display = ("name", "state", "duration", "owner", "consented_at", "created_at", "open_link")
     list_select_related = ("user",)
@@ -297,19 +301,19 @@ class VoiceCloneAdmin(StoredObjectAdmin):
 
     @admin.display(description="duration", ordering="sample_duration_ms")
     def duration(self, obj: VoiceClone) -> str:
-        return _seconds(obj.sample_duration_ms)
+        return _format_seconds(obj.sample_duration_ms)
 
     @admin.display(description="speech")
     def speech(self, obj: VoiceClone) -> str:
-        """The seconds of speech in it."""
-        return _seconds(obj.speech_duration_ms)
+        """Show the duration of speech in the sample."""
+        return _format_seconds(obj.speech_duration_ms)
 
 
-def _derive_again(request: HttpRequest, media: MediaFile, given: Mapping[str, Any]) -> str:
+def _request_derivation(request: HttpRequest, media: MediaFile, values: Mapping[str, Any]) -> str:
     if not states.request_derivation([media.pk]):
         raise NotReadyProblem
     return "Pictures and waveform are made again."
 
 
-def _seconds(milliseconds: int | None) -> str:
+def _format_seconds(milliseconds: int | None) -> str:
     return EMPTY if milliseconds is None else f"{milliseconds / 1000:.1f} s"

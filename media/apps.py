@@ -5,7 +5,7 @@ class MediaConfig(AppConfig):
     name = "media"
 
     def ready(self) -> None:
-        """Say which objects our rows own, what is encrypted and what we hold of people."""
+        """Register the owned objects, encrypted columns, personal data and checks of this app."""
         from auteur import encryption
         from media import owners, personal_data
         from media.imports import limits

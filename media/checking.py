@@ -1,4 +1,4 @@
-"""Uploads that have been confirmed are looked at, once, and become ready or are rejected."""
+"""Check confirmed uploads once; each becomes ready or is rejected."""
 
 import logging
 from collections.abc import Callable
@@ -22,28 +22,31 @@ from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
 logger = logging.getLogger(__name__)
 
 HARD_LIMIT_SECONDS = 300
-"""Whatever hangs longer is killed with its process."""
+"""A task that runs longer is killed with its process."""
 
 
 class CheckFailedError(InputRefusedError):
-    """Every try was lost: a file that does so to workers is not taken."""
+    """Raised if every try failed: a file that crashes workers is rejected."""
 
     code = "check_failed"
     detail = "The file could not be checked: upload it again, or in another format."
 
 
 class UploadLostError(InputRefusedError):
-    """The object went after it was confirmed."""
+    """Raised if the object disappeared after its confirmation."""
 
     code = "upload_missing"
     detail = "The uploaded file is gone: upload it again."
 
 
-def _fail(kind: Kind[Row], rows: QuerySet[Row]) -> int:
+def _reject_unchecked(kind: Kind[Row], rows: QuerySet[Row]) -> int:
     with transaction.atomic():
-        held = list(rows.select_for_update(no_key=True))
-        every = kind.model._default_manager.all()
-        return sum(reject_upload(every.filter(pk=row.pk), row, CheckFailedError()) for row in held)
+        locked_rows = list(rows.select_for_update(no_key=True))
+        all_rows = kind.model._default_manager.all()
+        return sum(
+            reject_upload(all_rows.filter(pk=row.pk), row, CheckFailedError())
+            for row in locked_rows
+        )
 
 
 CHECKS: dict[Kind[Any], Leases[Any]] = {
@@ -54,7 +57,7 @@ CHECKS: dict[Kind[Any], Leases[Any]] = {
         holder="check_claim",
         due_at="check_at",
         tries="check_tries",
-        fail=partial(_fail, kind),
+        fail=partial(_reject_unchecked, kind),
         duration=LEASE,
     )
     for kind in KINDS
@@ -65,28 +68,28 @@ _after_check: list[Callable[[Upload], None]] = []
 
 
 def register_after_check(listener: Callable[[Upload], None]) -> None:
-    """Have ``listener`` called with each upload whose check has just ended, best effort.
+    """Register a function that is called, best effort, with each upload after its check.
 
-    The rooms above register in their ``AppConfig.ready``; registering twice counts once.
+    Apps call this in their ``AppConfig.ready``; a second call has no effect.
     """
     if listener not in _after_check:
         _after_check.append(listener)
 
 
 def run_check(kind: Kind[Row], row_id: UUID) -> None:
-    """Check an upload that waits for it; others are left alone."""
+    """Check an upload if it is waiting; otherwise do nothing."""
     lease: Lease[Row] | None = CHECKS[kind].claim(row_id)
     row = lease.row.first() if lease else None
     if lease is None or row is None:
         return
     try:
-        lease.finish(status=MediaStatus.READY, **_inspect(kind, row, lease))
-        _tell_ended(row)
+        lease.finish(status=MediaStatus.READY, **_inspect_object(kind, row, lease))
+        _notify_listeners(row)
     except LeaseLostError:
         logger.info("%s was taken away meanwhile", row_id)
-    except InputRefusedError as refusal:
-        reject_upload(lease.row, row, refusal)
-        _tell_ended(row)
+    except InputRefusedError as exc:
+        reject_upload(lease.row, row, exc)
+        _notify_listeners(row)
     except (UnavailableProblem, *STORAGE_ERRORS) as exc:
         logger.warning("%s waits for the storage: %s", row_id, type(exc).__name__)
         lease.release()
@@ -95,12 +98,12 @@ def run_check(kind: Kind[Row], row_id: UUID) -> None:
         lease.requeue()
 
 
-def _tell_ended(row: Upload) -> None:
+def _notify_listeners(row: Upload) -> None:
     for listener in _after_check:
         listener(row)
 
 
-def _inspect(kind: Kind[Row], row: Row, lease: Lease[Row]) -> dict[str, Any]:
+def _inspect_object(kind: Kind[Row], row: Row, lease: Lease[Row]) -> dict[str, Any]:
     storage = object_storage()
     try:
         storage.head(row.object_key)
@@ -110,15 +113,15 @@ def _inspect(kind: Kind[Row], row: Row, lease: Lease[Row]) -> dict[str, Any]:
 
 
 def reject_upload(rows: QuerySet[Row], row: Row, refusal: InputRefusedError) -> bool:
-    """Refuse what is still among ``rows``, for good, and remove its object; whether it was."""
+    """Reject an upload if it is still in ``rows``, and delete its object; return if it was."""
     with transaction.atomic():
-        rejected = rows.update(
+        rejected_count = rows.update(
             status=MediaStatus.REJECTED,
             check_at=None,
             check_claim=None,
             **row.ENDED,
             **row.refused(refusal),
         )
-        if rejected:
+        if rejected_count:
             delete_objects_after_commit([row])
-    return rejected == 1
+    return rejected_count == 1

@@ -1,4 +1,4 @@
-"""Content types: what is taken from clients, and what is served under its own name."""
+"""List the content types that are accepted from clients and that are served unchanged."""
 
 from media.models import MediaType
 
@@ -48,18 +48,18 @@ ACCEPTED: dict[str, str] = {
     "image/heif": "heic",
     "image/avif": "avif",
 }
-"""Content types that clients may upload, and the extension that their objects get."""
+"""Content types that clients may upload, and the extensions of their objects."""
 
 SERVED = frozenset(ACCEPTED) | {"application/json", "text/vtt", "application/x-subrip"}
-"""Content types that a browser may be told; all others go out as plain bytes. No SVG, no HTML."""
+"""Content types that are sent to browsers. All others, as SVG and HTML, are sent as bytes."""
 
 
 def base_type(content_type: str) -> str:
-    """The type without parameters: ``video/webm;codecs=vp9`` is ``video/webm``."""
+    """Return the type without parameters: ``video/webm`` for ``video/webm;codecs=vp9``."""
     return content_type.partition(";")[0].strip().lower()
 
 
 def declared_media_type(content_type: str) -> MediaType:
-    """What a file of an accepted content type says that it is."""
+    """Return the media type that an accepted content type declares."""
     main = content_type.partition("/")[0]
     return MediaType(main) if main in MediaType.values else MediaType.VIDEO

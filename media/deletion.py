@@ -1,4 +1,4 @@
-"""Deleting media: the row first, its objects after commit, and nothing that is in use.
+"""Delete media that is not in use: the row first, and its objects after commit.
 
 With ``force``, media that timelines show is deleted too: their clips are marked as offline while
 the row is locked. Adding a clip locks the same row, so no clip of deleted media stays unmarked.
@@ -21,25 +21,25 @@ from media.storage import STORAGE_ERRORS, object_storage
 logger = logging.getLogger(__name__)
 
 MEDIA_AT_ONCE = 100
-"""Of a project that is being deleted, in one transaction: their objects go one by one."""
+"""Media of a deleted project per transaction. Their objects are deleted one by one."""
 
 UsageFinder = Callable[[Any], Iterable[str]]
-"""Answers what needs a media file or a voice, each in words fit for its owner."""
+"""Returns the open work that uses a media file or a voice, in words for its owner."""
 
 _finders: defaultdict[type[Upload], list[UsageFinder]] = defaultdict(list)
 
 
 class Timelines(Protocol):
-    """What the room of the timelines offers."""
+    """The interface that the app of the timelines implements."""
 
     def list_showing_projects(self, *, user_id: UUID, media_id: UUID) -> list[dict[str, Any]]:
-        """The user's projects that play the media file, each with the clips that do."""
+        """Return the user's projects that show the media file, with the clips that show it."""
         ...
 
     def take_offline(
         self, *, user_id: UUID, media_ids: Collection[UUID], leaving: UUID | None = None
     ) -> None:
-        """Mark the clips of media that is being deleted, but for a project that goes itself."""
+        """Mark the clips of deleted media offline, except in the deleted project ``leaving``."""
         ...
 
 
@@ -55,9 +55,9 @@ class MediaInUseProblem(Problem):
 
 
 def register_usage(finder: UsageFinder, model: type[Upload] = MediaFile) -> UsageFinder:
-    """Have ``finder`` asked, with its row, before a media file (or a voice) is deleted.
+    """Register a function that is called with the row before a media file or voice is deleted.
 
-    The rooms above register in their ``AppConfig.ready``; registering twice counts once.
+    Apps call this in their ``AppConfig.ready``; a second call has no effect.
     """
     if finder not in _finders[model]:
         _finders[model].append(finder)
@@ -65,13 +65,13 @@ def register_usage(finder: UsageFinder, model: type[Upload] = MediaFile) -> Usag
 
 
 def register_timelines(timelines: Timelines) -> None:
-    """Have ``timelines`` asked before media is deleted, and told when it is."""
+    """Register timelines that are queried before and updated after media is deleted."""
     if timelines not in _timelines:
         _timelines.append(timelines)
 
 
 def list_usages(row: Upload) -> list[str]:
-    """What still needs the media file or the voice."""
+    """Return descriptions of the open work that uses the media file or the voice."""
     return [usage for finder in _finders[type(row)] for usage in finder(row)]
 
 
@@ -80,17 +80,17 @@ def delete_media(
 ) -> None:
     """Delete one of the user's media files; raises ``NotFoundProblem`` and ``MediaInUseProblem``.
 
-    With ``force``, clips that show it are no hindrance; open work always is.
+    With ``force``, it is deleted although clips show it; open work always prevents the deletion.
     """
     with transaction.atomic():
         media = get_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=True)
-        _refuse_if_used(media, force)
+        _check_unused(media, force)
         delete_objects_after_commit([media])
         media.delete()
-        _take_offline(user_id, [media_id])
+        _mark_clips_offline(user_id, [media_id])
 
 
-def _refuse_if_used(media: MediaFile, force: bool) -> None:
+def _check_unused(media: MediaFile, force: bool) -> None:
     used_by = list_usages(media)
     shown_in = [
         project
@@ -101,49 +101,51 @@ def _refuse_if_used(media: MediaFile, force: bool) -> None:
         raise MediaInUseProblem(used_by=used_by, shown_in=shown_in)
 
 
-def _take_offline(user_id: UUID, media_ids: Collection[UUID], leaving: UUID | None = None) -> None:
+def _mark_clips_offline(
+    user_id: UUID, media_ids: Collection[UUID], leaving: UUID | None = None
+) -> None:
     for timelines in _timelines:
         timelines.take_offline(user_id=user_id, media_ids=media_ids, leaving=leaving)
 
 
 @transaction.atomic
 def delete_project_media(project_id: UUID) -> int:
-    """Delete some media of a project whose jobs have been cancelled; returns how many."""
-    latest = MediaFile.objects.filter(project_id=project_id).order_by("-created_at", "-pk")
-    some = list(latest.values_list("pk", flat=True)[:MEDIA_AT_ONCE])
-    held = lock_media(MediaFile.objects.filter(pk__in=some))
-    delete_locked(held, leaving=project_id)
-    delete_objects_after_commit(held)
-    return len(some)
+    """Delete a batch of media of a project whose jobs were cancelled, and return how many."""
+    newest = MediaFile.objects.filter(project_id=project_id).order_by("-created_at", "-pk")
+    media_ids = list(newest.values_list("pk", flat=True)[:MEDIA_AT_ONCE])
+    rows = lock_media(MediaFile.objects.filter(pk__in=media_ids))
+    delete_locked(rows, leaving=project_id)
+    delete_objects_after_commit(rows)
+    return len(media_ids)
 
 
 def lock_media(rows: QuerySet[MediaFile]) -> list[MediaFile]:
-    """The media files, locked in the order in which submissions hold theirs."""
+    """Lock and return the media files, in the order in which submissions lock theirs."""
     return list(rows.select_for_update().order_by("pk"))
 
 
-def delete_locked(held: Sequence[MediaFile], leaving: UUID | None = None) -> None:
-    """Delete locked rows, and mark the clips that show them; their objects are the caller's."""
-    MediaFile.objects.filter(pk__in=[row.pk for row in held]).delete()
-    for user_id in {row.user_id for row in held}:
-        media_ids = [row.pk for row in held if row.user_id == user_id]
-        _take_offline(user_id, media_ids, leaving=leaving)
+def delete_locked(rows: Sequence[MediaFile], leaving: UUID | None = None) -> None:
+    """Delete locked rows and mark their clips offline; the caller deletes the objects."""
+    MediaFile.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    for user_id in {row.user_id for row in rows}:
+        media_ids = [row.pk for row in rows if row.user_id == user_id]
+        _mark_clips_offline(user_id, media_ids, leaving=leaving)
 
 
 def delete_objects_after_commit(rows: Sequence[Upload]) -> None:
-    """Remove the objects of rows that are going for good; a storage that fails is logged."""
+    """Delete the objects of deleted rows after commit; storage failures are logged."""
     keys = [key for row in rows for key in row.object_keys()]
 
-    def remove() -> None:
-        # Parts first: what a confirm has joined by then is removed, and later it joins nothing.
+    def delete_parts_and_objects() -> None:
+        # Abort the parts first: then no confirm can join them after the object was deleted.
         abort_uploads(rows)
         delete_objects(keys)
 
-    transaction.on_commit(remove, robust=True)
+    transaction.on_commit(delete_parts_and_objects, robust=True)
 
 
 def abort_uploads(rows: Iterable[Upload]) -> None:
-    """Remove the parts of uploads that are over; what the storage keeps now is swept later."""
+    """Delete the parts of uploads that are over; parts that remain are swept later."""
     for row in rows:
         try:
             if row.upload_id:
@@ -154,13 +156,15 @@ def abort_uploads(rows: Iterable[Upload]) -> None:
 
 
 def delete_objects(keys: list[str]) -> int:
-    """Remove objects in order; returns how many before the storage failed, if it did."""
+    """Delete objects in order, and return how many before the storage failed."""
     storage = object_storage()
-    for done, key in enumerate(keys):
+    for deleted_count, key in enumerate(keys):
         try:
             storage.delete(key)
         except STORAGE_ERRORS as exc:
-            # One that is away stays away: the request does not wait for each key's timeout.
-            logger.warning("%d objects left behind: %s", len(keys) - done, type(exc).__name__)
-            return done
+            # Stop at the first failure: the request must not wait for a timeout for each key.
+            logger.warning(
+                "%d objects left behind: %s", len(keys) - deleted_count, type(exc).__name__
+            )
+            return deleted_count
     return len(keys)

@@ -1,4 +1,4 @@
-"""Uploads of media files into projects (`media.uploads`)."""
+"""Upload media files into projects (`media.uploads`)."""
 
 from uuid import UUID
 
@@ -42,16 +42,17 @@ def request_upload(
     content_type: str,
     size_bytes: int | None = None,
 ) -> UploadTarget:
-    """Make the row and the URLs of one upload into the user's project.
+    """Create the row and the URLs of one upload into the user's project.
 
-    Raises ``NotFoundProblem``, a 400 about the file name, and as ``declare`` and ``begin`` do.
+    Raises ``NotFoundProblem``, a 400 about the file name, and what ``declare_upload`` and
+    ``begin_upload`` raise.
     """
     media = declare_upload(FILES, user_id=user_id, content_type=content_type, size_bytes=size_bytes)
     check_project(user_id=user_id, project_id=project_id)
     media.project_id = project_id
     media.name = display_name(filename)
     media.type = declared_media_type(media.mime_type)
-    # Signed or not, an object has one address.
+    # Store the URL without the signature, which expires.
     media.r2_url = object_storage().presigned_get(media.r2_key).partition("?")[0]
     return begin_upload(
         FILES,
@@ -62,32 +63,33 @@ def request_upload(
 
 
 def resume_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> UploadTarget:
-    """Fresh URLs for what is still to be sent.
+    """Return new URLs for the bytes that are still to be sent.
 
     Raises ``NotFoundProblem`` and ``UploadOverProblem``.
     """
-    media = _open_upload(user_id, project_id, media_id)
+    media = _get_open_upload(user_id, project_id, media_id)
     if is_import(media_id):
         raise UploadOverProblem(UploadOverProblem.fetched)
     try:
         return build_target(media, parts.list_stored_parts(media) if media.upload_id else ())
-    except ObjectMissingError as exc:  # as after a confirm that did not come to its end
+    except ObjectMissingError as exc:  # For example after an interrupted confirm.
         raise UploadOverProblem(UploadOverProblem.no_parts) from exc
 
 
 @transaction.atomic
 def abort_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> None:
-    """Give an upload up, row and bytes; raises ``NotFoundProblem`` and ``UploadOverProblem``."""
-    _open_upload(user_id, project_id, media_id, lock=True)
+    """Abort an upload and delete its row; raises ``NotFoundProblem``, ``UploadOverProblem``."""
+    _get_open_upload(user_id, project_id, media_id, lock=True)
     delete_media(user_id=user_id, media_id=media_id)
 
 
 def confirm_upload(
     *, user_id: UUID, project_id: UUID, media_id: UUID, plan: str | None
 ) -> MediaFile:
-    """As ``media.uploads.confirm``; an import, whose worker confirms it, is left alone till then.
+    """Confirm an upload like ``media.uploads.confirm``; an open import is returned unchanged.
 
-    Raises ``NotFoundProblem`` and ``StorageQuotaExceededProblem``, too.
+    The worker of an import confirms it. Also raises ``NotFoundProblem`` and
+    ``StorageQuotaExceededProblem``.
     """
     media = get_media(user_id=user_id, media_id=media_id, project_id=project_id)
     if media.status == MediaStatus.UPLOADING and is_import(media_id):
@@ -96,7 +98,7 @@ def confirm_upload(
 
 
 def confirm_file(media: MediaFile, *, plan: str | None) -> MediaFile:
-    """As ``confirm_upload``, whoever has put the file there."""
+    """Confirm a media file like ``confirm_upload``, also for imports."""
     return confirm(
         FILES,
         lambda: get_media(user_id=media.user_id, media_id=media.pk),
@@ -105,11 +107,11 @@ def confirm_file(media: MediaFile, *, plan: str | None) -> MediaFile:
 
 
 def is_import(media_id: UUID) -> bool:
-    """Whether we ourselves fetch, or have fetched, the file."""
+    """Return True if the media file is or was imported by URL."""
     return MediaImport.objects.filter(pk=media_id).exists()
 
 
-def _open_upload(
+def _get_open_upload(
     user_id: UUID, project_id: UUID, media_id: UUID, *, lock: bool = False
 ) -> MediaFile:
     media = get_media(user_id=user_id, media_id=media_id, project_id=project_id, lock=lock)
@@ -119,8 +121,8 @@ def _open_upload(
 
 
 def display_name(filename: str) -> str:
-    """The name that a user gave, without folders; raises a 400 about ``filename``."""
-    # Some clients send a whole path, in the manner of their system.
+    """Return the user's file name without folders; raises a 400 about ``filename``."""
+    # Some clients send a full path, with the separators of their system.
     name = filename.replace("\\", "/").rpartition("/")[2].strip()
     if name in {"", ".", ".."}:
         raise field_problem("filename", "invalid", "A file name is needed.")

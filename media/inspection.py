@@ -1,4 +1,4 @@
-"""Untrusted files are read in a sandboxed process, which returns facts about them or a refusal."""
+"""Read untrusted files in a sandboxed process, which returns their properties or a refusal."""
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -18,7 +18,7 @@ from media.probes import Probe
 
 
 class TooComplexError(InputRefusedError):
-    """It took more than a limit."""
+    """Raised if reading the file exceeded a limit of the sandbox."""
 
     code = "media_too_complex"
     detail = "Reading the file takes more than it should: save it in another format."
@@ -26,7 +26,7 @@ class TooComplexError(InputRefusedError):
 
 def inspect_with(
     function: str,
-    place: str,
+    path_or_url: str,
     *,
     limits: Limits,
     tick: Callable[[], None] = lambda: None,
@@ -36,21 +36,21 @@ def inspect_with(
     memory: Reservation | None = None,
     **arguments: Any,
 ) -> Any:
-    """Return what a function finds in the file at a path or URL; ``tick`` may end it by raising.
+    """Run a function in the sandbox on the file at a path or URL, and return its result.
 
-    The other arguments are those of ``sandbox.run``.
+    ``tick`` can end it by raising. The other arguments are those of ``sandbox.run``.
 
-    Raises ``InputRefusedError``, of which ``TooComplexError`` is one; ``UnavailableProblem`` where
-    the storage did not answer or others have the memory, which says nothing about the file (but
-    ``MemoryBusyError`` to who has reserved some); ``SandboxFailedError``.
+    Raises ``InputRefusedError``, including ``TooComplexError``; ``UnavailableProblem`` if the
+    storage did not answer or the memory is in use, which says nothing about the file (with
+    ``memory``, ``MemoryBusyError`` instead); ``SandboxFailedError``.
     """
     is_reserved = memory is not None
     try:
         with ExitStack() as stack:
-            # A source that is opened before its memory is free may time out.
+            # Reserve the memory first: a source that is opened before may time out meanwhile.
             if memory is None:
                 memory = stack.enter_context(memory_budget.reserved(limits, tick))
-            source = stack.enter_context(closing(source_of(place)))
+            source = stack.enter_context(closing(source_of(path_or_url)))
             return sandbox.run(
                 function,
                 arguments,
@@ -72,9 +72,11 @@ def inspect_with(
         raise TooComplexError from exc
 
 
-def inspect(place: str, tick: Callable[[], None] = lambda: None) -> Probe:
-    """What kind of media a file is, with its facts; raises as ``inspect_with`` does."""
-    found = Probe(**inspect_with("media.probing:probe_as_json", place, limits=PROBING, tick=tick))
-    if found.type not in MediaType.values:
-        raise TooComplexError  # something took the child over
-    return found
+def inspect(path_or_url: str, tick: Callable[[], None] = lambda: None) -> Probe:
+    """Return the media type and properties of a file; raises what ``inspect_with`` raises."""
+    facts = Probe(
+        **inspect_with("media.probing:probe_as_json", path_or_url, limits=PROBING, tick=tick)
+    )
+    if facts.type not in MediaType.values:
+        raise TooComplexError  # The file has taken over the child process.
+    return facts

@@ -1,4 +1,4 @@
-"""The two kinds of upload, files and voices, and in what they differ."""
+"""Define how the two kinds of uploads, files and voices, differ."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -20,23 +20,24 @@ Row = TypeVar("Row", bound=Upload)
 
 @dataclass(frozen=True, eq=False)
 class Kind(Generic[Row]):
-    """One kind of uploads; `media.uploads` is what happens to all of them."""
+    """One kind of upload; `media.uploads` is the flow of all kinds."""
 
     model: type[Row]
     room: str
-    """Its objects lie at ``users/<user>/<room>/<id>/<object_name>.<extension>``."""
+    """Objects have the key ``users/<user>/<room>/<id>/<object_name>.<extension>``."""
     object_name: str
     content_types: Mapping[str, str]
-    """What is taken, and the extension that its object gets."""
+    """Accepted content types, and the extensions of their objects."""
     max_bytes: Callable[[], int]
     max_unsized_bytes: Callable[[], int]
-    """Of one whose size was not told."""
+    """The limit for uploads without a declared size."""
     check_count: Callable[[UUID], None]
-    """Raises a ``Problem`` where the user has as many as one user may have."""
+    """Raises a ``Problem`` if the user has reached the limit of this kind."""
     inspect: Callable[[Row, str, Callable[[], None]], dict[str, Any]]
-    """What is stored of a good one, found at a path or URL; raises as ``inspect_with``.
+    """Returns the columns to store for a valid upload at a path or URL.
 
-    The callable is heard meanwhile, and may end it by raising.
+    Raises what ``inspect_with`` raises. The callable is called meanwhile, and can end the
+    inspection by raising.
     """
 
     def find_checked(self, row_ids: Collection[UUID]) -> set[UUID]:
@@ -77,20 +78,24 @@ def _check_voices(user_id: UUID) -> None:
         raise TooManyVoicesProblem(max_voices=settings.MAX_VOICES)
 
 
-def _probe(media: MediaFile, place: str, tick: Callable[[], None]) -> dict[str, Any]:
-    found = inspect(place, tick=tick)
-    # A film without pictures is a sound; but a picture is never a film.
-    if (found.type == MediaType.IMAGE) != (media.type == MediaType.IMAGE):
-        detail = f"The file was announced as {media.type} and is {found.type}."
+def _inspect_file(media: MediaFile, path_or_url: str, tick: Callable[[], None]) -> dict[str, Any]:
+    facts = inspect(path_or_url, tick=tick)
+    # A video without pictures is accepted as a sound, but a picture must be declared as one.
+    if (facts.type == MediaType.IMAGE) != (media.type == MediaType.IMAGE):
+        detail = f"The file was announced as {media.type} and is {facts.type}."
         raise UnsupportedMediaError(detail=detail)
-    return {**vars(found), "derive_at": Now()}
+    return {**vars(facts), "derive_at": Now()}
 
 
-def _listen(voice: VoiceClone, place: str, tick: Callable[[], None]) -> dict[str, Any]:
-    found = inspect_with("media.voices.samples:examine_as_json", place, limits=LISTENING, tick=tick)
+def _inspect_sample(
+    voice: VoiceClone, path_or_url: str, tick: Callable[[], None]
+) -> dict[str, Any]:
+    facts = inspect_with(
+        "media.voices.samples:examine_as_json", path_or_url, limits=LISTENING, tick=tick
+    )
     return {
-        "sample_duration_ms": found["duration_ms"],
-        "speech_duration_ms": found["speech_duration_ms"],
+        "sample_duration_ms": facts["duration_ms"],
+        "speech_duration_ms": facts["speech_duration_ms"],
     }
 
 
@@ -102,7 +107,7 @@ FILES = Kind(
     max_bytes=lambda: settings.MAX_UPLOAD_BYTES,
     max_unsized_bytes=lambda: settings.MAX_UNSIZED_UPLOAD_BYTES,
     check_count=_check_open_files,
-    inspect=_probe,
+    inspect=_inspect_file,
 )
 VOICES = Kind(
     VoiceClone,
@@ -114,6 +119,6 @@ VOICES = Kind(
     max_bytes=lambda: settings.MAX_VOICE_SAMPLE_BYTES,
     max_unsized_bytes=lambda: settings.MAX_VOICE_SAMPLE_BYTES,
     check_count=_check_voices,
-    inspect=_listen,
+    inspect=_inspect_sample,
 )
 KINDS: tuple[Kind[Any], ...] = (FILES, VOICES)

@@ -1,4 +1,4 @@
-"""What looking at one untrusted file may take (docs/security.md, "Hostile media")."""
+"""Define the limits of inspecting an untrusted file (docs/security.md, "Hostile media")."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -6,24 +6,24 @@ from datetime import timedelta
 from gpu_tasks.runtime.confinement import MIB, Limits
 
 MEMORY_BYTES = 512 * MIB
-"""A frame of `MAX_FRAME_PIXELS`, and what it takes to get there."""
+"""Enough to decode a frame of `MAX_FRAME_PIXELS`."""
 MAX_SCAN_SECONDS = 20.0
-"""Of reading on to learn how long a file lasts."""
+"""The longest scan of a file to measure its duration."""
 PART_SECONDS = 90
-"""Pictures and sound may take so long each: together less than the source's signed URL lives."""
+"""The limit for pictures, and for sound. Their sum is less than the life of a signed URL."""
 PICTURES_SECONDS = 45
-"""Of processor; a film that takes longer has a thumbnail and no sprite strip."""
+"""Processor time. A film that takes longer has a thumbnail but no sprite strip."""
 MAX_DECODED_PIXELS = 12_000_000_000
-"""Of a film, as many as 200 s of 1080p at 30 frames a second have: of a larger one fewer frames are
-decoded, from key frames on."""
+"""The pixels of 200 s of 1080p at 30 frames a second. Of a larger film, fewer frames are decoded,
+after key frames."""
 MIN_SPEECH_MS = 3_000
 MAX_SPEECH_MS = 30_000
 """The length of speech in a voice sample, without pauses."""
 MAX_PEAKS_BYTES = 2 * 1024 * MIB
 MAX_PEAKS_MS = 4 * 60 * 60 * 1000
-"""A larger or longer file has no waveform: all of it would be read and decoded."""
+"""A larger or longer file has no waveform, because the whole file would be decoded."""
 LEASE = timedelta(seconds=60)
-"""Of whoever looks: longer than one read from the storage may take, and renewed meanwhile."""
+"""The lease of a worker: longer than one read from the storage, and renewed between reads."""
 
 PROBING = Limits(
     memory_bytes=MEMORY_BYTES,
@@ -33,7 +33,7 @@ PROBING = Limits(
     answer_bytes=256 * 1024,
 )
 HASHING_BYTES = 1024 * MIB
-"""The library hashes two stretches of up to 256 MiB at once; WAV it holds twice."""
+"""The library hashes two ranges of up to 256 MiB at once, and holds WAV files twice."""
 MARKING = Limits(
     memory_bytes=HASHING_BYTES,
     cpu_seconds=120,
@@ -41,7 +41,7 @@ MARKING = Limits(
     file_bytes=3 * 1024 * MIB,
     answer_bytes=256 * 1024,
 )
-"""A result is read, copied twice and hashed, whatever its size."""
+"""For results of any size: each is read, copied twice and hashed."""
 READING_CREDENTIALS = Limits(
     memory_bytes=HASHING_BYTES,
     cpu_seconds=30,
@@ -50,7 +50,7 @@ READING_CREDENTIALS = Limits(
     answer_bytes=2 * MIB,
 )
 READING_BACK = replace(READING_CREDENTIALS, memory_bytes=256 * MIB)
-"""Of a file of 100 MiB, in a request: WAV, of which the library holds most, takes 190 MB."""
+"""For a file of 100 MiB in a request. WAV needs the most memory, 190 MB."""
 LISTENING = Limits(
     memory_bytes=MEMORY_BYTES,
     cpu_seconds=60,

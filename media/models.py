@@ -1,4 +1,4 @@
-"""Media files, their imports, and voice samples: rows here, bytes in object storage."""
+"""Store media files, imports and voices as rows; their bytes are in the object storage."""
 
 import uuid
 from typing import Any, ClassVar
@@ -13,11 +13,11 @@ from auteur.database.ordering import TimeAtUtc
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.consents.models import Consent, Removal
 
-__all__ = ["Consent", "Removal"]  # Django looks here for models
+__all__ = ["Consent", "Removal"]  # Django's autodiscovery imports this module only.
 
 
 class MediaType(models.TextChoices):
-    """What a file holds."""
+    """The kind of content of a file."""
 
     VIDEO = "video", "Video"
     AUDIO = "audio", "Audio"
@@ -25,8 +25,9 @@ class MediaType(models.TextChoices):
 
 
 class MediaStatus(models.TextChoices):
-    """`uploading` until confirmed, `checking` until looked at; then `ready`, or `rejected` with its
-    object removed.
+    """The state of an upload: `uploading` until confirmed, then `checking` until the check ends.
+
+    Then it is `ready`, or `rejected` and its object is deleted.
     """
 
     UPLOADING = "uploading", "Uploading"
@@ -36,7 +37,7 @@ class MediaStatus(models.TextChoices):
 
 
 class DerivationStatus(models.TextChoices):
-    """How far a file's pictures and waveform are; `failed` harms nothing but them."""
+    """The state of a file's derivatives; the file is usable in all of them."""
 
     WAITING = "waiting", "Waiting"
     WORKING = "working", "Working"
@@ -45,12 +46,12 @@ class DerivationStatus(models.TextChoices):
 
 
 class Upload(models.Model):
-    """What users bring: how far it is (`media.uploads`), and where its object lies."""
+    """The base of media files and voices: the state of the upload, and its object."""
 
     KEY: ClassVar[str]
     """The column with the object's key."""
     ENDED: ClassVar[dict[str, Any]] = {}
-    """What else is written once nothing more is sent."""
+    """The columns to reset when the upload is over, with their values."""
 
     user_id: uuid.UUID
     id = models.UUIDField(primary_key=True, default=new_id, db_default=NewId())
@@ -91,26 +92,28 @@ class Upload(models.Model):
         return str(getattr(self, self.KEY))
 
     def object_keys(self) -> list[str]:
-        """Of all objects that go with the row."""
+        """Return the keys of all objects that are deleted with the row."""
         return [self.object_key]
 
     @property
     def refusal(self) -> InputRefusedError | None:
-        """Why it was rejected, if it was."""
+        """The reason of the rejection, or None."""
         return (
-            InputRefusedError(*self._rejection()) if self.status == MediaStatus.REJECTED else None
+            InputRefusedError(*self._read_rejection())
+            if self.status == MediaStatus.REJECTED
+            else None
         )
 
-    def _rejection(self) -> tuple[str | None, str | None]:
+    def _read_rejection(self) -> tuple[str | None, str | None]:
         raise NotImplementedError
 
     @staticmethod
     def refused(refusal: InputRefusedError) -> dict[str, Any]:
-        """The columns that say why it is rejected, with their values."""
+        """Return the columns that state the reason of a rejection, with their values."""
         raise NotImplementedError
 
 
-def _indexes(table: str) -> list[models.Index]:
+def _build_indexes(table: str) -> list[models.Index]:
     return [
         models.Index(fields=["user", "-created_at", "-id"], name=f"{table}_of_user"),
         models.Index(
@@ -126,7 +129,7 @@ def _indexes(table: str) -> list[models.Index]:
     ]
 
 
-def _constraints(table: str) -> list[models.BaseConstraint]:
+def _build_constraints(table: str) -> list[models.BaseConstraint]:
     return [
         models.CheckConstraint(
             condition=Q(status__in=MediaStatus.values), name=f"{table}_status_known"
@@ -140,7 +143,7 @@ def _constraints(table: str) -> list[models.BaseConstraint]:
 
 
 class MediaFile(Upload):
-    """One file of a user, in a project or (results without one) on its own."""
+    """A media file of a user, in a project or, for some results, in none."""
 
     KEY = "r2_key"
     ENDED: ClassVar = {"upload_id": "", "upload_part_bytes": None}
@@ -198,7 +201,7 @@ class MediaFile(Upload):
         db_table = "media_files"
         verbose_name = "media file"
         indexes: ClassVar = [
-            *_indexes("media_files"),
+            *_build_indexes("media_files"),
             models.Index(
                 fields=["project", "-created_at", "-id"],
                 condition=Q(project__isnull=False),
@@ -232,7 +235,7 @@ class MediaFile(Upload):
             ),
         ]
         constraints: ClassVar = [
-            *_constraints("media_files"),
+            *_build_constraints("media_files"),
             models.CheckConstraint(
                 condition=Q(type__in=MediaType.values), name="media_files_type_known"
             ),
@@ -250,7 +253,7 @@ class MediaFile(Upload):
         ]
 
     def derived_keys(self) -> dict[str, str]:
-        """By column, where its derivatives lie once there are any."""
+        """Return the keys of the derivatives by column, whether they exist or not."""
         folder = f"users/{self.user_id}/media/{self.pk}"
         return {
             "thumbnail_r2_key": f"{folder}/thumbnail.jpg",
@@ -259,13 +262,13 @@ class MediaFile(Upload):
         }
 
     def object_keys(self) -> list[str]:
-        """The file's, and those of its derivatives."""
+        """Return the keys of the file and of its derivatives."""
         stored = {getattr(self, column) for column in self.derived_keys()} - {None, ""}
-        # Whoever works on it may have written what the row does not tell yet.
-        tried = self.derived_keys().values() if self.derivation_tries else ()
-        return [self.object_key, *sorted(stored.union(tried))]
+        # A worker may have written derivatives that the row does not name yet.
+        attempted = self.derived_keys().values() if self.derivation_tries else ()
+        return [self.object_key, *sorted(stored.union(attempted))]
 
-    def _rejection(self) -> tuple[str | None, str | None]:
+    def _read_rejection(self) -> tuple[str | None, str | None]:
         return self.metadata.get("rejected"), self.metadata.get("detail")
 
     @staticmethod
@@ -274,7 +277,7 @@ class MediaFile(Upload):
 
 
 class ImportStatus(models.TextChoices):
-    """How far the fetching is; whether the file is taken, its media says."""
+    """The state of the transfer; the media's status states if the file was accepted."""
 
     WAITING = "waiting", "Waiting"
     FETCHING = "fetching", "Fetching"
@@ -286,7 +289,7 @@ OPEN_IMPORTS = (ImportStatus.WAITING, ImportStatus.FETCHING)
 
 
 class MediaImport(models.Model):
-    """Where a media file comes from, and how much of it has come."""
+    """The import of a media file by URL, and its progress."""
 
     media = models.OneToOneField(
         MediaFile,
@@ -338,19 +341,19 @@ class MediaImport(models.Model):
 
     @property
     def is_open(self) -> bool:
-        """Whether the file is still waited for."""
+        """True until the import has succeeded or failed."""
         return self.status in OPEN_IMPORTS
 
     @property
     def error(self) -> InputRefusedError | None:
-        """Why the last try failed, while there will be another."""
+        """The reason why the last try failed, if there will be another."""
         if self.error_code is None or not self.is_open:
             return None
         return InputRefusedError(self.error_code, self.error_detail)
 
     @property
     def progress(self) -> float | None:
-        """The share that has come; None where the server does not tell how much there is."""
+        """The received share, 0 to 1; None if the size of the file is unknown."""
         size = self.media.file_size_bytes
         if self.status == ImportStatus.DONE:
             return 1.0
@@ -360,7 +363,7 @@ class MediaImport(models.Model):
 
 
 class StorageWalk(models.Model):
-    """How far the walk through the storage has come that looks for objects without rows."""
+    """The single row with the position of the walk that deletes orphans."""
 
     ONLY = 1
 
@@ -381,11 +384,11 @@ class StorageWalk(models.Model):
 
 
 class VoiceClone(Upload):
-    """A voice sample that speech is generated after, with the consent of whose voice it is."""
+    """A voice: a sample to generate speech with, and the consent of its speaker."""
 
     KEY = "sample_r2_key"
 
-    # Samples are small: none comes in parts.
+    # Samples are small, so none is uploaded in parts.
     upload_id = None  # type: ignore[assignment]
     upload_part_bytes = None
     user = models.ForeignKey(
@@ -415,9 +418,9 @@ class VoiceClone(Upload):
 
     class Meta:
         db_table = "voice_clones"
-        indexes: ClassVar = _indexes("voice_clones")
+        indexes: ClassVar = _build_indexes("voice_clones")
         constraints: ClassVar = [
-            *_constraints("voice_clones"),
+            *_build_constraints("voice_clones"),
             models.CheckConstraint(
                 condition=~Q(status=MediaStatus.READY)
                 | (Q(consented_at__isnull=False) & ~Q(consent_statement="")),
@@ -425,7 +428,7 @@ class VoiceClone(Upload):
             ),
         ]
 
-    def _rejection(self) -> tuple[str | None, str | None]:
+    def _read_rejection(self) -> tuple[str | None, str | None]:
         return self.rejection, self.rejection_detail
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Which objects media files and voices name, and which of them wait for bytes."""
+"""Register media files and voices as owners of objects (`media.storage.owners`)."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,11 +17,11 @@ DERIVING = (DerivationStatus.WAITING, DerivationStatus.WORKING)
 
 
 def register_all() -> None:
-    """Register the owners of objects in `media.storage.owners`."""
+    """Register the owners of this app's objects."""
     register_object_owner(
         Owner(FILES.room, names_of_media, partial(expected_of, FILES), MEDIA_COLUMNS)
     )
-    # What a job made is media where it lies.
+    # A job's results become media without being moved.
     register_object_owner(Owner("jobs", names_of_media))
     register_object_owner(
         Owner(VOICES.room, names_of_voices, partial(expected_of, VOICES), VOICE_COLUMNS)
@@ -30,30 +30,30 @@ def register_all() -> None:
 
 
 def names_of_media(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
-    """The files of media, and what is derived, or may just be being derived, of them."""
-    named = Q(r2_key__in=[one.key for one in objects]) | Q(pk__in=_ids(objects))
-    found: dict[str, int | None] = {}
-    for media in MediaFile.objects.filter(named).exclude(status=MediaStatus.REJECTED):
+    """Return the files of media and their derivatives, including those that are being made."""
+    is_named = Q(r2_key__in=[stored.key for stored in objects]) | Q(pk__in=_parse_ids(objects))
+    sizes: dict[str, int | None] = {}
+    for media in MediaFile.objects.filter(is_named).exclude(status=MediaStatus.REJECTED):
         derived = media.derived_keys()
-        stored = {getattr(media, column) for column in derived} - {None, ""}
+        keys = {getattr(media, column) for column in derived} - {None, ""}
         if media.derivation_status in DERIVING:
-            stored.update(derived.values())
-        found.update(dict.fromkeys(stored))
-        found[media.r2_key] = media.file_size_bytes if _ready(media) else None
-    return found
+            keys.update(derived.values())
+        sizes.update(dict.fromkeys(keys))
+        sizes[media.r2_key] = media.file_size_bytes if _is_ready(media) else None
+    return sizes
 
 
 def names_of_voices(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
-    """The samples of voices."""
-    rows = VoiceClone.objects.filter(sample_r2_key__in=[one.key for one in objects])
+    """Return the samples of voices."""
+    rows = VoiceClone.objects.filter(sample_r2_key__in=[stored.key for stored in objects])
     return {
-        voice.sample_r2_key: voice.file_size_bytes if _ready(voice) else None
+        voice.sample_r2_key: voice.file_size_bytes if _is_ready(voice) else None
         for voice in rows.exclude(status=MediaStatus.REJECTED)
     }
 
 
 def expected_of(kind: Kind[Any], key: str) -> int | None:
-    """What an upload was announced with, or the most that one without a size may have."""
+    """Return the declared size of an upload, or the limit of one without a declared size."""
     rows = kind.model._default_manager.filter(**{kind.model.KEY: key})
     row = rows.select_for_update(no_key=True).first()
     if row is None:
@@ -63,30 +63,30 @@ def expected_of(kind: Kind[Any], key: str) -> int | None:
     return kind.max_unsized_bytes() if row.file_size_bytes is None else int(row.file_size_bytes)
 
 
-def _ready(row: MediaFile | VoiceClone) -> bool:
+def _is_ready(row: MediaFile | VoiceClone) -> bool:
     return row.status == MediaStatus.READY
 
 
-def _ids(objects: Sequence[StoredObject]) -> set[UUID]:
-    """The ids in keys such as ``users/1/media/<id>/thumbnail.jpg``."""
+def _parse_ids(objects: Sequence[StoredObject]) -> set[UUID]:
+    """Return the ids in keys such as ``users/1/media/<id>/thumbnail.jpg``."""
     ids = set()
-    for one in objects:
+    for stored in objects:
         try:
-            ids.add(UUID(one.key.split("/")[3]))
+            ids.add(UUID(stored.key.split("/")[3]))
         except ValueError:
             continue
     return ids
 
 
-def _ready_media() -> QuerySet[MediaFile]:
+def _filter_ready_media() -> QuerySet[MediaFile]:
     return MediaFile.objects.filter(status=MediaStatus.READY)
 
 
 MEDIA_COLUMNS = (
-    Column(_ready_media, "r2_key"),
-    Column(_ready_media, "thumbnail_r2_key"),
-    Column(_ready_media, "sprite_r2_key"),
-    Column(_ready_media, "peaks_r2_key"),
+    Column(_filter_ready_media, "r2_key"),
+    Column(_filter_ready_media, "thumbnail_r2_key"),
+    Column(_filter_ready_media, "sprite_r2_key"),
+    Column(_filter_ready_media, "peaks_r2_key"),
 )
 VOICE_COLUMNS = (
     Column(lambda: VoiceClone.objects.filter(status=MediaStatus.READY), "sample_r2_key"),

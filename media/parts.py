@@ -1,4 +1,4 @@
-"""The parts of a large upload: their addresses, what has arrived, and joining them."""
+"""Handle the parts of a large upload: sign their URLs, list stored ones and join them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class UploadIncompleteProblem(Problem):
 
 @dataclass(frozen=True)
 class PartUpload:
-    """Where the client sends one part, unless it has arrived."""
+    """One part of an upload, with the URL to send it to unless it was received."""
 
     part_number: int
     offset: int
@@ -35,9 +35,9 @@ class PartUpload:
 
 
 def begin_parts(row: Upload) -> None:
-    """Have a large file come in parts; its row, to be saved, keeps the storage's id of the upload.
+    """Begin an upload in parts if the file is large, and set the upload's id on the unsaved row.
 
-    Whether the storage really has all bytes is for it to say: clients tell nothing about parts.
+    Clients report nothing about parts: only the storage's own listing counts.
     """
     if (row.file_size_bytes or 0) <= MULTIPART_BYTES:
         return
@@ -49,25 +49,25 @@ def begin_parts(row: Upload) -> None:
 
 
 def list_expected_parts(row: Upload) -> list[Part]:
-    """The parts that the file is announced to have."""
+    """Return the parts of the declared file size."""
     return parts_of(row.file_size_bytes or 0, row.upload_part_bytes or 1)
 
 
 def list_stored_parts(row: Upload) -> list[StoredPart]:
-    """What has arrived; raises ``ObjectMissingError`` once the parts are joined, or given up."""
+    """Return the stored parts; ``ObjectMissingError`` after the parts were joined or aborted."""
     return object_storage().stored_parts(row.object_key, row.upload_id)
 
 
 def list_part_urls(row: Upload, arrived: Sequence[StoredPart]) -> list[PartUpload]:
-    """All parts, with fresh URLs for those that are missing."""
+    """Return all parts, with new URLs for the missing ones."""
     sizes = {part.number: part.size_bytes for part in arrived}
     return [
-        _address(row, part, received=sizes.get(part.number) == part.size_bytes)
+        _build_part_upload(row, part, received=sizes.get(part.number) == part.size_bytes)
         for part in list_expected_parts(row)
     ]
 
 
-def _address(row: Upload, part: Part, *, received: bool) -> PartUpload:
+def _build_part_upload(row: Upload, part: Part, *, received: bool) -> PartUpload:
     url = None
     if not received:
         url = object_storage().presigned_part(
@@ -77,9 +77,9 @@ def _address(row: Upload, part: Part, *, received: bool) -> PartUpload:
 
 
 def join_parts(row: Upload) -> None:
-    """Make the object of what the storage has; raises ``UploadIncompleteProblem``.
+    """Join the stored parts to the object; raises ``UploadIncompleteProblem``.
 
-    Nothing happens where an earlier confirm got so far: the object is looked at in any case.
+    Does nothing if an earlier confirm has joined them: the caller checks the object in any case.
     """
     try:
         arrived = {part.number: part for part in list_stored_parts(row)}

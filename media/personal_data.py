@@ -1,4 +1,4 @@
-"""What media hold of a person: files, voices with their consent, and all of their objects."""
+"""Register media, voices, consents and their objects as personal data."""
 
 from collections.abc import Iterator
 from itertools import takewhile
@@ -28,7 +28,7 @@ OF_FILES = {*INTERNAL, "r2_url", "derivation_claim", "derivation_tries", "derive
 
 
 def register_personal_data() -> None:
-    """To be called once, when Django is ready."""
+    """Register the source; call this once, when Django is ready."""
     register_source(
         PersonalDataSource(
             room="media",
@@ -39,63 +39,67 @@ def register_personal_data() -> None:
                 "media.Consent": "user",
                 "media.Removal": "consent__user",
             },
-            scrub=_scrub,
+            scrub=_erase,
             listings=(
-                Listing("media", lambda user_id: list_rows(_media(user_id), without=OF_FILES)),
-                Listing("imports", _imports),
-                Listing("voices", lambda user_id: list_rows(_voices(user_id), without=INTERNAL)),
-                Listing("consents", _consents),
+                Listing(
+                    "media", lambda user_id: list_rows(_filter_media(user_id), without=OF_FILES)
+                ),
+                Listing("imports", _list_imports),
+                Listing(
+                    "voices", lambda user_id: list_rows(_filter_voices(user_id), without=INTERNAL)
+                ),
+                Listing("consents", _list_consents),
             ),
-            files=_files,
+            files=_iterate_files,
         )
     )
 
 
-def _media(user_id: UUID) -> Any:
+def _filter_media(user_id: UUID) -> Any:
     return MediaFile.objects.filter(user_id=user_id)
 
 
-def _voices(user_id: UUID) -> Any:
+def _filter_voices(user_id: UUID) -> Any:
     return VoiceClone.objects.filter(user_id=user_id)
 
 
-def _imports(user_id: UUID) -> Iterator[dict[str, Any]]:
+def _list_imports(user_id: UUID) -> Iterator[dict[str, Any]]:
     rows = MediaImport.objects.filter(user_id=user_id)
     return list_rows(rows, without=("holder", "due_at", "tries", "validator"))
 
 
-def _consents(user_id: UUID) -> Iterator[dict[str, Any]]:
+def _list_consents(user_id: UUID) -> Iterator[dict[str, Any]]:
     rows = Consent.objects.filter(user_id=user_id)
     return list_rows(rows, without=("holder", "due_at", "tries"))
 
 
-def _files(user_id: UUID) -> Iterator[StoredFile]:
-    for folder, rows in (("media", _media(user_id)), ("voices", _voices(user_id))):
+def _iterate_files(user_id: UUID) -> Iterator[StoredFile]:
+    for folder, rows in (("media", _filter_media(user_id)), ("voices", _filter_voices(user_id))):
         for page in iterate_pages(rows.filter(status=MediaStatus.READY)):
             for row in page:
                 path = f"{folder}/{row.pk}/{portable(row.name)}"
                 yield StoredFile(path, row.object_key, row.file_size_bytes or 0)
 
 
-def _scrub(user_id: UUID) -> Steps:
-    for page in iterate_pages(_voices(user_id)):
+def _erase(user_id: UUID) -> Steps:
+    for page in iterate_pages(_filter_voices(user_id)):
         for voice in page:
             delete_voice(user_id=user_id, voice_id=voice.pk)
             yield voice
-    for page in iterate_pages(_media(user_id)):
+    for page in iterate_pages(_filter_media(user_id)):
         for media in page:
-            _abort(media)
+            _abort_parts(media)
             delete_media(user_id=user_id, media_id=media.pk, force=True)
             yield media
     consents = Consent.objects.filter(user_id=user_id)
     yield from delete_in_batches(Removal.objects.filter(consent__in=consents))
     yield from delete_in_batches(consents)
-    # Results without rows, stretches of renders, and what the storage failed to remove before.
+    # Results without rows, render segments, and objects that earlier deletions left behind.
     yield from _remove_objects(f"users/{user_id}/")
 
 
-def _abort(row: Upload) -> None:
-    """Remove the parts that have come; raises where the storage is away, as deleting would not."""
+def _abort_parts(row: Upload) -> None:
+    """Delete the stored parts; unlike deleting the media, this raises in a storage outage."""
     if row.upload_id:
         object_storage().abort_parts(row.object_key, row.upload_id)
 
@@ -104,7 +108,9 @@ def _remove_objects(folder: str) -> Steps:
     storage = object_storage()
     while True:
         page = storage.page(folder, LISTED_AT_ONCE)
-        keys = [one.key for one in takewhile(lambda one: one.key.startswith(folder), page)]
+        keys = [
+            stored.key for stored in takewhile(lambda stored: stored.key.startswith(folder), page)
+        ]
         if not keys:
             return
         for key in keys:

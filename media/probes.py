@@ -1,6 +1,6 @@
-"""What a check finds in a media file, and why it refuses one.
+"""Define the result of probing a media file, and the reasons to reject one.
 
-Apart from `media.probing`, which decodes: only a sandbox imports that.
+This module is separate from `media.probing`, which decodes and is imported only in a sandbox.
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ VIDEO, AUDIO, IMAGE = "video", "audio", "image"
 
 
 class UnsupportedMediaError(InputRefusedError):
-    """No container of ours, or one without sound and picture."""
+    """Raised for an unknown container, or one without sound and picture."""
 
     code = "unsupported_media"
     detail = "The file is not a video, a sound or a picture that we can read."
 
 
 class MediaTooLongError(InputRefusedError):
-    """Longer than anything here is made for."""
+    """Raised for media longer than the limit."""
 
     code = "media_too_long"
     detail = "The file lasts longer than 12 hours."
 
 
 class PictureTooLargeError(InputRefusedError):
-    """More pixels than any feature decodes."""
+    """Raised for pictures with more pixels than any feature decodes."""
 
     code = "picture_too_large"
     detail = (
@@ -37,28 +37,28 @@ class PictureTooLargeError(InputRefusedError):
 
 
 class AnimatedPictureError(InputRefusedError):
-    """An animated PNG or WebP: of these, FFmpeg reads none, or the first picture alone."""
+    """Raised for an animated PNG or WebP: FFmpeg reads only their first picture, or none."""
 
     code = "animated_picture"
     detail = "Animated pictures are not taken: upload a still picture, or a film (MP4, WebM)."
 
 
 class PictureDamagedError(InputRefusedError):
-    """Part of a picture's data is missing, or cannot be decoded."""
+    """Raised if part of a picture's data is missing or cannot be decoded."""
 
     code = "picture_damaged"
     detail = "The picture is damaged or incomplete: upload the whole file, or save it anew."
 
 
 class ProtectedMediaError(InputRefusedError):
-    """Pictures or sound are encrypted."""
+    """Raised if pictures or sound are encrypted."""
 
     code = "media_protected"
     detail = "The file is protected against copying (encrypted): upload it without protection."
 
 
 class TimestampsRestartError(InputRefusedError):
-    """The clock of a recording jumps back, as where files were joined end to end."""
+    """Raised if the clock of a recording jumps back, as in files that were concatenated."""
 
     code = "timestamps_restart"
     detail = (
@@ -68,7 +68,7 @@ class TimestampsRestartError(InputRefusedError):
 
 
 class DurationUnknownError(InputRefusedError):
-    """The container does not say how long it lasts, and reading on took too long."""
+    """Raised if the container states no duration, and measuring it took too long."""
 
     code = "duration_unknown"
     detail = "The file does not say how long it lasts: save it in another format."
@@ -76,7 +76,7 @@ class DurationUnknownError(InputRefusedError):
 
 @dataclass(frozen=True)
 class Probe:
-    """What was found; ``duration_ms`` is None for pictures alone."""
+    """The properties of a media file; ``duration_ms`` is None for still pictures."""
 
     type: str
     """`VIDEO`, `AUDIO` or `IMAGE`."""

@@ -1,6 +1,6 @@
-"""What a file is, read from its container; nothing is decoded but a video's first frame.
+"""Probe a media file from its container, decoding only the first frame of a video.
 
-Only for the sandbox (`media.inspection`): it takes what FFmpeg takes to open a file.
+Only for use in the sandbox (`media.inspection`), because FFmpeg opens an untrusted file.
 """
 
 import re
@@ -53,14 +53,14 @@ from media.probes import (
 MAX_DURATION_MS = 12 * 60 * 60 * 1000
 
 MAX_TIMED_PACKETS = 240
-"""Frames whose times are compared."""
+"""Frames whose times are compared to detect a variable frame rate."""
 MIN_GAPS = 4
 MAX_JITTER = 0.2
-"""Of a frame's length: what screens and clocks make of a constant rate."""
+"""The share of a frame's duration by which frames of a constant rate may differ."""
 
 TIMECODE = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d[:;]\d\d", re.ASCII)
 MAX_TAGGED_STREAMS = 32
-"""Streams in which a timecode is looked for."""
+"""Streams that are searched for a timecode."""
 
 PRIMARIES = {
     1: "bt709",
@@ -93,13 +93,13 @@ UNNAMED_LAYOUTS = {"0 channels": None, "1 channels": "mono", "2 channels": "ster
 GIF = "gif"
 PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8")
 RESTARTING = frozenset({"mpegts", "mpeg"})
-"""Formats of broadcasts and discs: their clocks may start again."""
+"""Formats of broadcasts and discs, whose clocks may restart."""
 MAX_STEP_SECONDS = 1
-"""Between two packets of a stream; more is a jump."""
+"""The largest step between two packets of a stream. A larger one is a jump."""
 STEADY_PACKETS = 10
-"""Without a jump, before and behind a step back: then the clock has started again."""
+"""Packets without a jump, before and after a step back, that prove a restart of the clock."""
 PICTURES = ("JPEG", "PNG", "WEBP")
-"""Pillow's names of what it may say something of that FFmpeg does not."""
+"""Pillow's names of the formats that it checks, because FFmpeg reports less about them."""
 FOREIGN_BEGINNINGS = (
     b"PK\x03\x04",
     b"PK\x05\x06",
@@ -114,22 +114,22 @@ FOREIGN_BEGINNINGS = (
     b"{\\rtf",
     b"\xd0\xcf\x11\xe0",
 )
-"""Of archives, documents and programs. FFmpeg would find a film that lies in one as it is."""
+"""The first bytes of archives, documents and programs, in which FFmpeg could find a film."""
 MAX_BEGINNING = max(map(len, FOREIGN_BEGINNINGS))
 
 Image.MAX_IMAGE_PIXELS = MAX_DECODED_PIXELS
-"""Pillow warns of more, and refuses twice as many."""
+"""Pillow warns above this number of pixels, and refuses twice as many."""
 
 
 def probe_as_json(source: BinaryIO) -> dict[str, Any]:
-    """What ``probe`` finds, in plain values: for the sandbox."""
+    """Return the result of ``probe`` in plain values, for the sandbox."""
     return asdict(probe(source))
 
 
 def probe(source: str | BinaryIO, *, max_scan_seconds: float = MAX_SCAN_SECONDS) -> Probe:
-    """Read the container at a path, or of an open file.
+    """Probe the container at a path or in an open file.
 
-    Raises ``InputRefusedError``, as the classes above.
+    Raises the subclasses of ``InputRefusedError`` in `media.probes`.
     """
     if isinstance(source, str):
         with Path(source).open("rb") as file:
@@ -144,16 +144,16 @@ def probe(source: str | BinaryIO, *, max_scan_seconds: float = MAX_SCAN_SECONDS)
         if heif.format_of(beginning) is not None:
             return _probe_heif(source)
         with open_media(source) as container:
-            found = _probe(container, max_scan_seconds)
+            result = _probe_container(container, max_scan_seconds)
     except (EngineError, av.FFmpegError, UnsupportedMediaError) as exc:
-        raise _refusal_of(source) from exc
-    if found.metadata["container"] == GIF:
+        raise _find_refusal(source) from exc
+    if result.metadata["container"] == GIF:
         _check_gif(source)
-    return found
+    return result
 
 
 def _check_gif(source: BinaryIO) -> None:
-    """Raise ``PictureDamagedError`` where the first picture ends early: FFmpeg does not tell."""
+    """Raise ``PictureDamagedError`` if the first picture ends early, which FFmpeg accepts."""
     source.seek(0)
     try:
         with Image.open(source, formats=["GIF"]) as picture:
@@ -163,7 +163,7 @@ def _check_gif(source: BinaryIO) -> None:
 
 
 def _probe_heif(source: BinaryIO) -> Probe:
-    """Read a HEIC or AVIF picture: its size before it is decoded."""
+    """Probe a HEIC or AVIF picture, checking its size before it is decoded."""
     try:
         header = heif.read_header(source)
         if header.is_sequence:
@@ -173,21 +173,21 @@ def _probe_heif(source: BinaryIO) -> Probe:
             detail += f"{heif.MAX_PIXELS[header.format] // 1_000_000} million pixels."
             raise PictureTooLargeError(detail=detail)
         with open_media(source) as container:
-            probe = _probe(container, MAX_SCAN_SECONDS)
+            probe = _probe_container(container, MAX_SCAN_SECONDS)
     except EngineError as exc:
         raise PictureDamagedError from exc
-    facts = {
+    header_metadata = {
         "container": header.format,
         "video_codec": header.codec,
         "width": header.width,
         "height": header.height,
         "bit_depth": header.bit_depth,
     }
-    return replace(probe, metadata=probe.metadata | facts)
+    return replace(probe, metadata=probe.metadata | header_metadata)
 
 
-def _refusal_of(source: BinaryIO) -> InputRefusedError:
-    """Why a file cannot be read: FFmpeg does not tell what is wrong with a picture."""
+def _find_refusal(source: BinaryIO) -> InputRefusedError:
+    """Return why a file cannot be read; FFmpeg does not state what is wrong with a picture."""
     source.seek(0)
     beginning = source.read(12)
     is_picture = beginning.startswith(PICTURE_STARTS) or beginning[8:] == b"WEBP"
@@ -205,37 +205,37 @@ def _refusal_of(source: BinaryIO) -> InputRefusedError:
     return PictureTooLargeError() if width * height > MAX_FRAME_PIXELS else PictureDamagedError()
 
 
-def _probe(container: InputContainer, max_scan_seconds: float) -> Probe:
-    video, audio = find_picture_stream(container), _sound(container)
+def _probe_container(container: InputContainer, max_scan_seconds: float) -> Probe:
+    video, audio = find_picture_stream(container), _find_sound_stream(container)
     if video is None and audio is None:
         raise UnsupportedMediaError
     metadata: dict[str, Any] = {"container": container.format.name, "has_audio": audio is not None}
     if audio is not None:
-        metadata |= _sound_facts(audio)
+        metadata |= _build_sound_metadata(audio)
     if video is not None:
         if is_too_large(container, video):
             raise PictureTooLargeError
-        metadata |= _picture_facts(container, video)
+        metadata |= _build_picture_metadata(container, video)
         if _is_still(container):
             return Probe(
-                IMAGE, None, metadata | _orientation_facts(_decode_still(container, video))
+                IMAGE, None, metadata | _build_orientation_metadata(_decode_still(container, video))
             )
-        metadata |= _motion_facts(container, video)
-    if timecode := _start_timecode(container, video):
+        metadata |= _build_motion_metadata(container, video)
+    if timecode := _find_start_timecode(container, video):
         metadata["start_timecode"] = timecode
     return Probe(
         type=AUDIO if video is None else VIDEO,
-        duration_ms=_duration_ms(container, max_scan_seconds),
+        duration_ms=_measure_duration_ms(container, max_scan_seconds),
         metadata=metadata,
     )
 
 
-def _start_timecode(container: InputContainer, video: VideoStream | None) -> str | None:
-    """Return the timecode of the first frame, as the camera has counted; `;` is drop-frame."""
-    of_video = [video.metadata] if video is not None else []
-    of_streams = (stream.metadata for stream in islice(container.streams, MAX_TAGGED_STREAMS))
-    for metadata in (*of_video, container.metadata, *of_streams):
-        # Matroska writes names in capitals.
+def _find_start_timecode(container: InputContainer, video: VideoStream | None) -> str | None:
+    """Return the camera's timecode of the first frame, with `;` for drop-frame."""
+    video_metadata = [video.metadata] if video is not None else []
+    stream_metadata = (stream.metadata for stream in islice(container.streams, MAX_TAGGED_STREAMS))
+    for metadata in (*video_metadata, container.metadata, *stream_metadata):
+        # Matroska writes the names of tags in capitals.
         tags = {name.lower(): text for name, text in metadata.items()}
         if TIMECODE.fullmatch(text := tags.get("timecode", "")):
             return text
@@ -248,27 +248,27 @@ def _is_still(container: InputContainer) -> bool:
 
 
 def find_picture_stream(container: InputContainer) -> VideoStream | None:
-    """The stream of pictures, if there is one; the cover of a song is none."""
-    # The cover of a song is a video stream to FFmpeg, and none to us.
+    """Return the stream of pictures, or None; the cover of a song does not count."""
+    # FFmpeg reports the cover of a song as a video stream.
     cover = av.stream.Disposition.attached_pic
     streams = (stream for stream in container.streams.video if not stream.disposition & cover)
-    return next((one for one in streams if _is_real(one, "width", "height")), None)
+    return next((stream for stream in streams if _is_real(stream, "width", "height")), None)
 
 
-def _sound(container: InputContainer) -> AudioStream | None:
-    real = (one for one in container.streams.audio if _is_real(one, "rate", "channels"))
-    return find_audio_stream(container) or next(real, None)
+def _find_sound_stream(container: InputContainer) -> AudioStream | None:
+    streams = (stream for stream in container.streams.audio if _is_real(stream, "rate", "channels"))
+    return find_audio_stream(container) or next(streams, None)
 
 
-def _is_real(stream: VideoStream | AudioStream, *facts: str) -> bool:
-    # FFmpeg guesses at headerless formats by the file's name, so a stream without facts counts only
-    # if its container lists frames: then it is in order, even if it does not decode.
+def _is_real(stream: VideoStream | AudioStream, *properties: str) -> bool:
+    # FFmpeg guesses headerless formats from the file's name. So a stream without these properties
+    # counts only if its container lists frames: then it is valid, even if it does not decode.
     if stream.codec_context is None:
-        return False  # an unknown codec
-    return stream.frames > 0 or all(getattr(stream, fact) for fact in facts)
+        return False  # FFmpeg does not know the codec.
+    return stream.frames > 0 or all(getattr(stream, name) for name in properties)
 
 
-def _sound_facts(audio: AudioStream) -> dict[str, Any]:
+def _build_sound_metadata(audio: AudioStream) -> dict[str, Any]:
     return {
         "audio_codec": audio.codec_context.codec.canonical_name,
         "audio_channels": audio.channels or None,
@@ -277,55 +277,56 @@ def _sound_facts(audio: AudioStream) -> dict[str, Any]:
     }
 
 
-def _picture_facts(container: InputContainer, video: VideoStream) -> dict[str, Any]:
+def _build_picture_metadata(container: InputContainer, video: VideoStream) -> dict[str, Any]:
     crop = crop_of(container, video)
     return {
         "video_codec": video.codec_context.codec.canonical_name,
         "width": video.width - crop.left - crop.right or None,
         "height": video.height - crop.top - crop.bottom or None,
-        "bit_depth": _bit_depth(video),
+        "bit_depth": _find_bit_depth(video),
         "color_primaries": PRIMARIES.get(int(video.codec_context.color_primaries or 0)),
         "color_transfer": TRANSFERS.get(int(video.codec_context.color_trc or 0)),
         "hdr": TRANSFERS.get(int(video.codec_context.color_trc or 0)) in HDR_TRANSFERS,
     }
 
 
-def _bit_depth(video: VideoStream) -> int | None:
-    """Bits of one component; None where the container does not tell how pixels are stored."""
+def _find_bit_depth(video: VideoStream) -> int | None:
+    """Return the bits of a component; None if the container does not state the pixel format."""
     layout = video.codec_context.format
     return layout.components[0].bits if layout is not None and layout.components else None
 
 
-def _motion_facts(container: InputContainer, video: VideoStream) -> dict[str, Any]:
+def _build_motion_metadata(container: InputContainer, video: VideoStream) -> dict[str, Any]:
     rate = video.average_rate or video.guessed_rate
-    first = _first_frames(container, video)
+    first = _read_first_frames(container, video)
     return {
         "frame_rate": round(float(rate), 3) if rate else None,
-        **_orientation_facts(first.orientation),
+        **_build_orientation_metadata(first.orientation),
         "variable_frame_rate": _is_variable(first, video.time_base),
     }
 
 
 @dataclass
 class _FirstFrames:
-    """What a film's first packets tell."""
+    """The properties of a film's first packets."""
 
     times: list[int] = field(default_factory=list)
-    """When they are shown, in ticks, in the order in which they are stored."""
-    whole_until: int | None = None
-    """No frame that is shown before this is missing, in ticks."""
+    """The presentation times of the frames in ticks, in the order of storage."""
+    complete_until: int | None = None
+    """The time in ticks before which no frame is missing."""
     orientation: Orientation = field(default_factory=Orientation)
-    """How players turn the frames that are stored."""
+    """The orientation in which players show the frames."""
 
 
-def _orientation_facts(orientation: Orientation) -> dict[str, Any]:
+def _build_orientation_metadata(orientation: Orientation) -> dict[str, Any]:
     return {"rotation": orientation.rotation, "mirrored": orientation.is_mirrored}
 
 
 def _decode_still(container: InputContainer, video: VideoStream) -> Orientation:
-    """Decode a picture as a whole; raises ``PictureDamagedError`` where its data ends early."""
+    """Decode a picture completely; raises ``PictureDamagedError`` if its data ends early."""
     if container.format.name == PHOTO:
-        # Other decoders report missing data by themselves, or forgive a missing checksum.
+        # Only JPEG needs this: other decoders report missing data anyway, or tolerate a missing
+        # checksum, as they should.
         video.codec_context.options = {**video.codec_context.options, "err_detect": "explode"}
     try:
         for packet in container.demux(video):
@@ -336,25 +337,25 @@ def _decode_still(container: InputContainer, video: VideoStream) -> Orientation:
     raise PictureDamagedError
 
 
-def _first_frames(container: InputContainer, video: VideoStream) -> _FirstFrames:
-    """Read on, once, and decode until there is a frame: what has been read does not come again."""
-    found = _FirstFrames()
-    is_turn_known = False
+def _read_first_frames(container: InputContainer, video: VideoStream) -> _FirstFrames:
+    """Read the first packets and decode the first frame, in one pass over the container."""
+    first = _FirstFrames()
+    is_orientation_known = False
     try:
         for packet in islice(container.demux(video), MAX_TIMED_PACKETS):
             if packet.pts is not None:
-                found.times.append(packet.pts)
+                first.times.append(packet.pts)
             # No frame is shown before it is decoded.
-            found.whole_until = packet.dts if packet.dts is not None else found.whole_until
-            if not is_turn_known and (orientation := _orientation(packet)) is not None:
-                found.orientation, is_turn_known = orientation, True
+            first.complete_until = packet.dts if packet.dts is not None else first.complete_until
+            if not is_orientation_known and (orientation := _find_orientation(packet)) is not None:
+                first.orientation, is_orientation_known = orientation, True
     except (av.FFmpegError, IndexError):
-        pass  # damage is for its job to find out
-    return found
+        pass  # A job that decodes the file reports the damage.
+    return first
 
 
-def _orientation(packet: "Packet[VideoStream]") -> Orientation | None:
-    """Return that of the frame that the packet completes, if it does; none if it is damaged."""
+def _find_orientation(packet: "Packet[VideoStream]") -> Orientation | None:
+    """Return the orientation of the frame that the packet completes, or None if there is none."""
     try:
         frame = next(iter(packet.decode()), None)
     except av.FFmpegError:
@@ -363,9 +364,9 @@ def _orientation(packet: "Packet[VideoStream]") -> Orientation | None:
 
 
 def _is_variable(first: _FirstFrames, tick: Fraction | None) -> bool | None:
-    """Whether the frames are unequally long; None where there are too few to tell."""
-    # Where reading ended, or a cut without coding, frames lack that are shown between others.
-    end = first.whole_until
+    """Return True if the frame rate varies; None if there are too few frames to tell."""
+    # At the end of reading, and after a cut without encoding, frames between others are missing.
+    end = first.complete_until
     times = sorted(time for time in first.times if end is None or time <= end)
     gaps = [b - a for a, b in pairwise(times)]
     if tick is None or len(gaps) < MIN_GAPS:
@@ -374,9 +375,9 @@ def _is_variable(first: _FirstFrames, tick: Fraction | None) -> bool | None:
     return max(gaps) - min(gaps) > max(2, MAX_JITTER * sum(gaps) / len(gaps))
 
 
-def _duration_ms(container: InputContainer, max_scan_seconds: float) -> int:
-    # What a browser records has no duration in its header, nor has an MP3 that it can be told by.
-    duration = header_seconds(container) or _scanned_duration(container, max_scan_seconds)
+def _measure_duration_ms(container: InputContainer, max_scan_seconds: float) -> int:
+    # The headers of browsers' recordings and of some MP3 files contain no duration.
+    duration = header_seconds(container) or _scan_duration(container, max_scan_seconds)
     if duration <= 0:
         raise UnsupportedMediaError
     duration_ms = round(duration * 1000)
@@ -388,9 +389,9 @@ def _duration_ms(container: InputContainer, max_scan_seconds: float) -> int:
 
 
 def _check_clock(container: InputContainer, max_scan_seconds: float) -> None:
-    """Read on for a while; raises ``TimestampsRestartError``.
+    """Raise ``TimestampsRestartError`` if a clock restarts within a limited scan.
 
-    Single times that are damaged do not count: the clock runs on both sides of the step back.
+    Single damaged timestamps do not count: the clock must run on both sides of the step back.
     """
     give_up_at = time.monotonic() + max_scan_seconds
     clocks: dict[int, _Clock] = {}
@@ -398,7 +399,7 @@ def _check_clock(container: InputContainer, max_scan_seconds: float) -> None:
     for packet in packets(container, list(container.streams)):
         if packet.dts is not None and packet.time_base is not None:
             clock = clocks.setdefault(packet.stream_index, _Clock())
-            clock.read(float(packet.dts * packet.time_base))
+            clock.update(float(packet.dts * packet.time_base))
             if clock.has_restarted:
                 raise TimestampsRestartError
         if time.monotonic() > give_up_at:
@@ -407,15 +408,15 @@ def _check_clock(container: InputContainer, max_scan_seconds: float) -> None:
 
 @dataclass
 class _Clock:
-    """The times of one stream, as they follow each other."""
+    """The clock of one stream, updated with the time of each packet."""
 
     at: float | None = None
     steady: int = 0
-    """So many packets have followed each other in time."""
+    """The number of consecutive packets without a jump."""
     is_behind: bool = False
-    """The last step was one back, and before it the clock ran."""
+    """True if the last jump went back, and the clock was steady before it."""
 
-    def read(self, at: float) -> None:
+    def update(self, at: float) -> None:
         step = 0.0 if self.at is None else at - self.at
         if abs(step) <= MAX_STEP_SECONDS:
             self.steady += 1
@@ -429,8 +430,8 @@ class _Clock:
         return self.is_behind and self.steady >= STEADY_PACKETS
 
 
-def _scanned_duration(container: InputContainer, max_scan_seconds: float) -> Fraction:
-    """To the end of the last packet, in seconds.
+def _scan_duration(container: InputContainer, max_scan_seconds: float) -> Fraction:
+    """Return the end of the last packet in seconds, by reading all packets.
 
     Raises ``DurationUnknownError`` if it takes long.
     """

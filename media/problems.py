@@ -1,4 +1,4 @@
-"""Problems that more than one part of `media` raises."""
+"""Define the problems that more than one module of `media` raises."""
 
 from auteur.api.problems import Problem
 

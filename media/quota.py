@@ -1,8 +1,8 @@
-"""How many bytes a user may store, by plan; safe against simultaneous uploads.
+"""Enforce how many bytes a user may store, by plan; safe against simultaneous uploads.
 
 Media files (also results of jobs) and voice samples count with their sizes; an upload of undeclared
-size counts with the most that it may have. What we derive from them (pictures, waveforms,
-transcripts, segments of renders) does not count: its size is bounded by that of its source.
+size counts with its limit. Data derived from them (pictures, waveforms, transcripts, render
+segments) does not count, because the size of the source bounds it.
 """
 
 from typing import Any, cast
@@ -26,38 +26,38 @@ class StorageQuotaExceededProblem(UploadRefusedProblem):
 
 
 def get_limit(plan: str | None) -> int | None:
-    """The bytes that a plan allows; None is no limit."""
+    """Return the bytes that a plan allows, or None for no limit."""
     by_plan: dict[str, int] = settings.STORAGE_QUOTA_BYTES_BY_PLAN
     limit = by_plan.get(plan or "", settings.STORAGE_QUOTA_BYTES)
     return limit or None
 
 
 def plan_of_user(user_id: UUID) -> str | None:
-    """The user's plan in force, by name: users are of a room above, which has plans."""
+    """Return the name of the user's current plan, which the model of the app above defines."""
     return cast(Any, get_user_model()._default_manager.get(pk=user_id)).plan
 
 
 def count_used_bytes(user_id: UUID, *, without: UUID | None = None) -> int:
-    """The bytes of all that the user has brought (but for one row), as they are or may become."""
-    return sum(_bytes_of(kind, user_id, without) for kind in KINDS)
+    """Return the bytes of the user's media and voices, with unfinished uploads, but one row."""
+    return sum(_count_bytes(kind, user_id, without) for kind in KINDS)
 
 
-def _bytes_of(kind: Kind[Any], user_id: UUID, without: UUID | None) -> int:
-    # Of files from the index `media_files_counted` alone: a page of it for a hundred of them.
+def _count_bytes(kind: Kind[Any], user_id: UUID, without: UUID | None) -> int:
+    # For media files, this reads only the index `media_files_counted`.
     rows = kind.model._default_manager.filter(user_id=user_id).exclude(pk=without)
     open_ended = Q(file_size_bytes=None) & ~Q(status=MediaStatus.READY)
-    found = rows.exclude(status=MediaStatus.REJECTED).aggregate(
+    totals = rows.exclude(status=MediaStatus.REJECTED).aggregate(
         declared=Sum("file_size_bytes", default=0), unsized=Count("pk", filter=open_ended)
     )
-    return int(found["declared"]) + int(found["unsized"]) * kind.max_unsized_bytes()
+    return int(totals["declared"]) + int(totals["unsized"]) * kind.max_unsized_bytes()
 
 
 def admit_upload(kind: Kind[Any], row: Upload, *, plan: str | None) -> None:
-    """Raise what the kind's ``check_count`` does, or ``StorageQuotaExceededProblem``.
+    """Raise what the kind's ``check_count`` raises, or ``StorageQuotaExceededProblem``.
 
-    Inside a transaction, as ``check_quota``.
+    Must run inside a transaction, like ``check_quota``.
     """
-    _hold(row.user_id)
+    _lock_user(row.user_id)
     kind.check_count(row.user_id)
     declared = row.file_size_bytes
     adding = kind.max_unsized_bytes() if declared is None else declared
@@ -67,19 +67,19 @@ def admit_upload(kind: Kind[Any], row: Upload, *, plan: str | None) -> None:
 def check_quota(
     *, user_id: UUID, plan: str | None, adding: int, without: UUID | None = None
 ) -> None:
-    """Raise ``StorageQuotaExceededProblem`` unless so many bytes more (at least one) have room.
+    """Raise ``StorageQuotaExceededProblem`` if ``adding`` bytes (at least one) exceed the quota.
 
-    Beside all but the row ``without``. Inside a transaction: until it ends, no other upload of the
-    user is counted.
+    The row ``without`` does not count. Must run inside a transaction: until it ends, no other
+    upload of the user is counted.
     """
     limit = get_limit(plan)
     if limit is None:
         return
-    _hold(user_id)
+    _lock_user(user_id)
     used = count_used_bytes(user_id, without=without)
     if used + max(1, adding) > limit:
         raise StorageQuotaExceededProblem(used_bytes=used, limit_bytes=limit)
 
 
-def _hold(user_id: UUID) -> None:
+def _lock_user(user_id: UUID) -> None:
     get_user_model()._default_manager.select_for_update(no_key=True).get(pk=user_id)

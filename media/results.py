@@ -1,4 +1,4 @@
-"""Results of jobs become media files: inspected like uploads, stored as rows exactly once."""
+"""Make media files of jobs' results: inspected like uploads, and stored exactly once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,57 +19,59 @@ from media.provenance.statements import Statement
 from media.storage import object_storage
 
 MAX_STEM_LENGTH, MAX_STEM_BYTES = 80, 200
-"""Of a title; the rest of a name is short."""
-KEPT_APART = ("object_key", "credentials")
-"""Of an inspected file, what is no column of its row by that name."""
+"""Limits of the title in a file name. The rest of the name is short."""
+NON_COLUMN_KEYS = ("object_key", "credentials")
+"""Keys of an inspected file that are not columns of its row."""
 CONSENT_REVOKED = "The consent to use what this job worked on has been revoked."
 NOT_AS_PROMISED = "The model's result is not a file of the promised kind."
 
 
 @dataclass(frozen=True)
 class WrittenFile:
-    """A file that a job's engine has written, to be looked at."""
+    """A file that a job's engine has written, and that is not inspected yet."""
 
     key: str
     content_type: str
     name: str
     statement: Statement
-    """What its content credentials say."""
+    """The statement for its content credentials."""
 
 
 def inspect_result(
     *, job_id: UUID, place: int, made: WrittenFile, tick: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
-    """What is in the storage, signed from now on, as plain values; the row will have the id that
-    they hold. ``tick`` is called every second or so.
+    """Inspect and sign a stored result; return its properties as plain values.
 
-    Raises ``ObjectMissingError``; ``EngineError`` MODEL_ERROR for what is not of the promised type;
-    and as ``provenance.credentials.mark`` does.
+    The values contain the id of the later row. ``tick`` is called about every second. Raises
+    ``ObjectMissingError``; ``EngineError`` MODEL_ERROR for a file of another type than promised;
+    and what ``sign_result`` raises.
     """
     object_storage().head(made.key)
     try:
-        marked = sign_result(
+        signed = sign_result(
             made.key, content_type=made.content_type, statement=made.statement, tick=tick
         )
     except InputRefusedError as exc:
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED) from exc
-    return _plain(job_id, place, made, marked)
+    return _build_values(job_id, place, made, signed)
 
 
-def _plain(job_id: UUID, place: int, made: WrittenFile, marked: SignedResult) -> dict[str, Any]:
-    found = marked.probe
-    if found.type != declared_media_type(made.content_type):
+def _build_values(
+    job_id: UUID, place: int, written: WrittenFile, signed: SignedResult
+) -> dict[str, Any]:
+    probe = signed.probe
+    if probe.type != declared_media_type(written.content_type):
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED)
     return {
         "id": str(uuid5(job_id, str(place))),
-        "name": made.name,
-        "type": found.type,
-        "mime_type": made.content_type,
-        "duration_ms": found.duration_ms,
-        "file_size_bytes": marked.size_bytes,
-        "metadata": found.metadata,
-        "object_key": made.key,
-        "credentials": marked.credentials,
+        "name": written.name,
+        "type": probe.type,
+        "mime_type": written.content_type,
+        "duration_ms": probe.duration_ms,
+        "file_size_bytes": signed.size_bytes,
+        "metadata": probe.metadata,
+        "object_key": written.key,
+        "credentials": signed.credentials,
     }
 
 
@@ -81,10 +83,10 @@ def store_results(
     files: Sequence[Mapping[str, Any]],
     origin: Mapping[str, Any],
 ) -> None:
-    """Make rows of inspected files, once however often called; without the project if it is gone.
+    """Create the rows of inspected files idempotently, without the project if it was deleted.
 
-    ``origin`` is their lineage (docs/decisions/0011). Raises ``EngineError`` CANCELLED where the
-    consent to use something in it has been revoked.
+    ``origin`` is their lineage (docs/decisions/0011). Raises ``EngineError`` CANCELLED if the
+    consent to use something in it was revoked.
     """
     if receipts.is_being_removed([*origin["media_ids"], *origin.get("voice_ids", ())]):
         raise EngineError(ErrorCode.CANCELLED, CONSENT_REVOKED)
@@ -93,15 +95,15 @@ def store_results(
             check_project(user_id=user_id, project_id=project_id, lock=True)
         except NotFoundProblem:
             project_id = None
-    rows = [_row(user_id, project_id, file, origin) for file in files]
+    rows = [_build_row(user_id, project_id, file, origin) for file in files]
     MediaFile.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _row(
+def _build_row(
     user_id: UUID, project_id: UUID | None, file: Mapping[str, Any], origin: Mapping[str, Any]
 ) -> MediaFile:
     key = file["object_key"]
-    facts = {name: value for name, value in file.items() if name not in KEPT_APART}
+    columns = {name: value for name, value in file.items() if name not in NON_COLUMN_KEYS}
     return MediaFile(
         user_id=user_id,
         project_id=project_id,
@@ -109,27 +111,27 @@ def _row(
         r2_key=key,
         r2_url=object_storage().presigned_get(key).partition("?")[0],
         origin={**origin, "credentials": file.get("credentials")},
-        **facts,
+        **columns,
     )
 
 
 def name_for_people(title: str, label: str, content_type: str, number: int | None = None) -> str:
-    """`interview, lip sync.mp4`, from the title of what it was made from."""
+    """Build a file name such as `interview, lip sync.mp4` from the title of the source."""
     stem = portable_stem(" ".join(title.split())[:MAX_STEM_LENGTH], MAX_STEM_BYTES)
     parts = ", ".join(part for part in (stem, label) if part)
-    counted = f"{parts} {number}" if number is not None else parts
-    return portable(f"{counted}.{ACCEPTED[content_type]}")
+    numbered = f"{parts} {number}" if number is not None else parts
+    return portable(f"{numbered}.{ACCEPTED[content_type]}")
 
 
 def list_downloads(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The files for a client, each with a signed URL for as long as its media is there."""
+    """Return the files for a client, with a signed URL of each whose media exists."""
     existing = MediaFile.objects.in_bulk([UUID(file["id"]) for file in files])
-    shown = []
+    downloads = []
     for file in files:
         media = existing.get(UUID(file["id"]))
-        entry = {name: value for name, value in file.items() if name not in KEPT_APART}
+        entry = {name: value for name, value in file.items() if name not in NON_COLUMN_KEYS}
         entry["download_url"] = media and object_storage().presigned_get(
             media.r2_key, filename=media.name
         )
-        shown.append(entry)
-    return shown
+        downloads.append(entry)
+    return downloads

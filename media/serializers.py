@@ -1,4 +1,4 @@
-"""What the media endpoints take and answer."""
+"""Parse the requests and build the responses of the endpoints for media."""
 
 from typing import Any, ClassVar
 
@@ -199,11 +199,11 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
         read_only_fields = fields
 
     def get_fields(self) -> dict[str, Any]:
-        """With `import`, which Python does not take for a name."""
-        fetched = ImportSerializer(
+        """Add `import`, which cannot be declared because it is a Python keyword."""
+        import_field = ImportSerializer(
             source="url_import", read_only=True, allow_null=True, help_text="Of one by URL."
         )
-        return {**super().get_fields(), "import": fetched}
+        return {**super().get_fields(), "import": import_field}
 
 
 class MediaFilter(ListFilter):

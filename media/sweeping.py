@@ -1,4 +1,4 @@
-"""Removes uploads that were never finished: their rows, objects, partial files and parts."""
+"""Delete uploads that were never finished: their rows, objects, partial files and parts."""
 
 from datetime import timedelta
 
@@ -14,14 +14,14 @@ from media.models import MediaStatus
 from media.storage import object_storage
 
 UNCONFIRMED_LIFETIME = timedelta(days=1)
-"""After the URL has expired."""
+"""How long an unconfirmed upload is kept after its URL has expired."""
 UNFINISHED_KEPT = timedelta(days=2)
-"""Since a half file was last written to, or an upload in parts began: longer than its row."""
+"""How long partial files and uploads in parts are kept: longer than the rows of uploads."""
 REMOVED_AT_ONCE = 50
 
 
 def list_unconfirmed(kind: Kind[Row]) -> QuerySet[Row]:
-    """What was announced long ago and never confirmed."""
+    """Return the uploads that were declared long ago and never confirmed."""
     age = timedelta(seconds=settings.PRESIGNED_URL_SECONDS) + UNCONFIRMED_LIFETIME
     rows = kind.model._default_manager.filter(status=MediaStatus.UPLOADING)
     return rows.filter(created_at__lte=Now() - age)
@@ -29,25 +29,26 @@ def list_unconfirmed(kind: Kind[Row]) -> QuerySet[Row]:
 
 @transaction.atomic
 def delete_unconfirmed(kind: Kind[Row]) -> int:
-    """Remove some with their objects; what the storage cannot remove now stays for another round.
+    """Delete a batch of unconfirmed uploads with their objects, and return how many were deleted.
 
-    The rows are held meanwhile, so that none is confirmed without its object.
+    Rows whose objects the storage cannot delete now remain for the next sweep. The rows are locked
+    meanwhile, so that none is confirmed without its object.
     """
-    held = list_unconfirmed(kind).select_for_update(skip_locked=True).order_by("created_at")
-    rows = list(held[:REMOVED_AT_ONCE])
+    locked = list_unconfirmed(kind).select_for_update(skip_locked=True).order_by("created_at")
+    rows = list(locked[:REMOVED_AT_ONCE])
     abort_uploads(rows)
-    gone = rows[: delete_objects([row.object_key for row in rows])]
-    kind.model._default_manager.filter(pk__in=[row.pk for row in gone]).delete()
-    return len(gone)
+    deletable = rows[: delete_objects([row.object_key for row in rows])]
+    kind.model._default_manager.filter(pk__in=[row.pk for row in deletable]).delete()
+    return len(deletable)
 
 
 def count_unfinished() -> int:
-    """How many half files and uploads in parts lie in the storage for long."""
+    """Return the number of old partial files and uploads in parts in the storage."""
     return len(object_storage().unfinished(before=clock.now() - UNFINISHED_KEPT))
 
 
 def delete_unfinished() -> int:
-    """Remove some that nobody writes to any more."""
+    """Delete a batch of old partial files and uploads in parts, and return how many."""
     storage = object_storage()
-    found = storage.unfinished(before=clock.now() - UNFINISHED_KEPT)
-    return sum(storage.remove_unfinished(name) for name in found[:REMOVED_AT_ONCE])
+    names = storage.unfinished(before=clock.now() - UNFINISHED_KEPT)
+    return sum(storage.remove_unfinished(name) for name in names[:REMOVED_AT_ONCE])

@@ -1,4 +1,4 @@
-"""The Celery tasks of the room: wake-ups for one row each."""
+"""Define the Celery tasks of this app. Each message is a wake-up for one row."""
 
 import os
 from collections.abc import Callable
@@ -21,27 +21,27 @@ from media.kinds import FILES, VOICES
 
 @shared_task(name="media.check", ignore_result=True, time_limit=checking.HARD_LIMIT_SECONDS)
 def check(media_id: str) -> None:
-    """Look at a confirmed upload, if that is still waited for."""
+    """Check a confirmed upload, if it is still waiting."""
     checking.run_check(FILES, UUID(media_id))
 
 
 @shared_task(name="voices.check", ignore_result=True, time_limit=checking.HARD_LIMIT_SECONDS)
 def check_voice(voice_id: str) -> None:
-    """Listen to a confirmed sample, if that is still waited for."""
+    """Check a confirmed voice sample, if it is still waiting."""
     checking.run_check(VOICES, UUID(voice_id))
 
 
 @shared_task(name="media.derive", ignore_result=True, time_limit=worker.HARD_LIMIT_SECONDS)
 def derive(media_id: str) -> None:
-    """Make thumbnail, sprite strip and peaks, if they are still waited for."""
+    """Make the derivatives of a media file, if it is still waiting."""
     worker.run_derivation(UUID(media_id))
 
 
 @shared_task(name="media.import", ignore_result=True)
 def fetch(media_id: str) -> None:
-    """Fetch the file of an import, if that is still waited for, and others that are due meanwhile.
+    """Fetch the file of an import, if it is still waiting, and others that become due.
 
-    It has no time limit of Celery's: each transfer has its own.
+    The task has no time limit, because each transfer has one.
     """
     transfers.serve_imports(UUID(media_id))
 
@@ -50,13 +50,13 @@ def fetch(media_id: str) -> None:
     name="consents.follow", ignore_result=True, time_limit=removal_worker.HARD_LIMIT_SECONDS
 )
 def follow(consent_id: str) -> None:
-    """Remove what a revoked consent has covered, if that is still waited for."""
+    """Remove what a revoked consent covers, if that is not done yet."""
     removal_worker.run_removal(UUID(consent_id))
 
 
 @worker_shutting_down.connect
 def release(**signal: Any) -> None:
-    """A worker told to stop (a deploy) lets others have its imports at once, and its walks."""
+    """Release the leases of a stopping worker, so that others continue at once."""
     transfers.stop_serving()
     states.release_leases(os.getpid())
     removal_worker.release_leases(os.getpid())
@@ -64,12 +64,12 @@ def release(**signal: Any) -> None:
 
 @dataclass(frozen=True)
 class Work:
-    """Rows that wait, and the task that works on one."""
+    """A kind of waiting rows, and the task that processes one."""
 
     leases: Leases[Any]
     task: Task
     at_once: Callable[[], int | None] = lambda: None
-    """How many holders there may be at once, if not as many as there are workers."""
+    """Returns the limit of concurrent holders, or None for as many as there are workers."""
 
     @property
     def queue(self) -> str:
@@ -80,16 +80,16 @@ WORK = [
     Work(checking.CHECKS[FILES], check),
     Work(checking.CHECKS[VOICES], check_voice),
     Work(removal_worker.REVOCATIONS, follow),
-    # Slow servers delay nobody else: a worker for media has processes for them beside its others,
-    # each of which takes what is due by itself while it has something under way.
+    # Slow servers must not delay other work: a media worker has extra processes for imports. Each
+    # takes due imports by itself while it has a transfer running.
     Work(states.IMPORTS, fetch, lambda: settings.IMPORT_LIMIT),
-    # Somebody waits for a check: derivatives leave a process free for them.
+    # Users wait for checks, so derivatives leave a process free for them.
     Work(DERIVATIONS, derive, lambda: settings.DERIVE_LIMIT),
 ]
-"""What somebody waits for comes first; then what the rooms above register."""
+"""Work that users wait for comes first, then work that other apps register."""
 
 
 def register_work(work: Work) -> None:
-    """Have a worker for media do this, too; twice counts once."""
-    if all(known.queue != work.queue for known in WORK):
+    """Register work for the media workers; a second call with the queue has no effect."""
+    if all(registered.queue != work.queue for registered in WORK):
         WORK.append(work)

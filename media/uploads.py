@@ -1,6 +1,6 @@
-"""One flow for all that users upload: declared, put, confirmed, inspected; accepted or rejected.
+"""Run the flow of all uploads: declared, sent, confirmed, checked, and accepted or rejected.
 
-What differs between files and voices stands in `media.kinds`; the inspection in `media.checking`.
+`media.kinds` defines how files and voices differ, and `media.checking` runs the check.
 """
 
 import unicodedata
@@ -70,14 +70,14 @@ CONFIRMING = (
     SizeMismatchProblem,
     StorageQuotaExceededProblem,
 )
-"""What confirming an upload may be refused with."""
+"""The problems of confirming an upload."""
 DECLARING = (FileTooLargeProblem, UnsupportedMediaTypeProblem, StorageQuotaExceededProblem)
-"""What asking for one may be refused with, besides how many there are."""
+"""The problems of declaring an upload, except for limits of number."""
 
 
 @dataclass(frozen=True)
 class UploadTarget:
-    """Where and how the client sends the bytes."""
+    """The URLs and headers with which the client sends the bytes."""
 
     id: UUID
     upload_url: str | None
@@ -91,9 +91,9 @@ class UploadTarget:
 def declare_upload(
     kind: Kind[Row], *, user_id: UUID, content_type: str, size_bytes: int | None
 ) -> Row:
-    """The row of a new upload, for ``begin_upload``.
+    """Return the unsaved row of a new upload, for ``begin_upload``.
 
-    Raises ``UnsupportedMediaTypeProblem``, ``FileTooLargeProblem``.
+    Raises ``UnsupportedMediaTypeProblem`` and ``FileTooLargeProblem``.
     """
     mime_type = base_type(content_type)
     if mime_type not in kind.content_types:
@@ -113,10 +113,10 @@ def declare_upload(
 def begin_upload(
     kind: Kind[Row], row: Row, *, plan: str | None, check: Callable[[], None] = lambda: None
 ) -> UploadTarget:
-    """Save a declared row, if the user has room for it, and say where its bytes go.
+    """Save a declared row within the user's quota, and return where to send its bytes.
 
-    Raises ``StorageQuotaExceededProblem``, what the kind's ``check_count`` raises, and what
-    ``check`` does, which is called in the transaction.
+    Raises ``StorageQuotaExceededProblem``, and what the kind's ``check_count`` and ``check`` raise;
+    ``check`` is called in the transaction.
     """
     parts.begin_parts(row)
     try:
@@ -131,12 +131,12 @@ def begin_upload(
 
 
 def build_target(row: Upload, arrived: Sequence[StoredPart] = ()) -> UploadTarget:
-    """Fresh URLs for all of it but the parts that have arrived."""
+    """Return new URLs for an upload, except for the parts that have arrived."""
     expires_at = timezone.now() + timedelta(seconds=settings.PRESIGNED_URL_SECONDS)
     if row.upload_id:
         addresses = parts.list_part_urls(row, arrived)
         return UploadTarget(row.pk, None, {}, expires_at, row.upload_part_bytes, addresses)
-    # Once: what has been confirmed and paid for by its length is not replaced afterwards.
+    # The URL works once, so that the object cannot be replaced after its confirmation.
     upload_url = object_storage().presigned_put(
         row.object_key, content_type=row.mime_type, size_bytes=row.file_size_bytes, once=True
     )
@@ -147,31 +147,30 @@ def build_target(row: Upload, arrived: Sequence[StoredPart] = ()) -> UploadTarge
 def confirm(
     kind: Kind[Row], find: Callable[[], Row], check_size: Callable[[int], None] = lambda size: None
 ) -> Row:
-    """Have what was uploaded checked; confirming again answers how far that is.
+    """Join the parts of an upload and request its check; return the row in its current state.
 
-    Parts are joined first. ``find`` reads the row; ``check_size`` is called in the transaction that
-    takes the upload. Raises what they raise; ``UploadMissingProblem`` and
-    ``UploadIncompleteProblem`` while there is something to send; ``UploadRefusedProblem`` with its
-    kinds where the size alone forbids it, after which the row is rejected for good and its object
-    removed; ``UploadRejectedProblem`` from then on.
+    ``find`` reads the row; ``check_size`` is called in the transaction that accepts the upload.
+    Raises what they raise; ``UploadMissingProblem`` and ``UploadIncompleteProblem`` while bytes are
+    missing; a subclass of ``UploadRefusedProblem`` if the size is not allowed, after which the row
+    is rejected permanently and its object deleted; ``UploadRejectedProblem`` from then on.
     """
     row = find()
     if row.status == MediaStatus.UPLOADING:
-        _decide(kind, row, check_size)
+        _request_check(kind, row, check_size)
         row = find()
     if refusal := row.refusal:
         raise UploadRejectedProblem(refusal.detail, reason=refusal.code)
     return row
 
 
-def _decide(kind: Kind[Row], row: Row, check_size: Callable[[int], None]) -> None:
-    """Have it checked, or reject it; without a word where another confirm was faster."""
-    # Every outcome is written through this filter, so the first confirm wins.
+def _request_check(kind: Kind[Row], row: Row, check_size: Callable[[int], None]) -> None:
+    """Request the check of an upload or reject it; do nothing if another confirm was faster."""
+    # Every outcome is written with this filter, so the first confirm wins.
     waiting: QuerySet[Row] = kind.model._default_manager.filter(
         pk=row.pk, status=MediaStatus.UPLOADING
     )
     try:
-        size_bytes = _measure(kind, row)
+        size_bytes = _join_and_measure(kind, row)
         with transaction.atomic():
             check_size(size_bytes)
             waiting.update(
@@ -181,18 +180,16 @@ def _decide(kind: Kind[Row], row: Row, check_size: Callable[[int], None]) -> Non
                 check_tries=0,
                 **row.ENDED,
             )
-    except UploadRefusedProblem as refused:
-        if reject_upload(
-            waiting, row, InputRefusedError(refused.default_code, str(refused.detail))
-        ):
+    except UploadRefusedProblem as exc:
+        if reject_upload(waiting, row, InputRefusedError(exc.default_code, str(exc.detail))):
             raise
     except Problem:
         if waiting.exists():
             raise
 
 
-def _measure(kind: Kind[Row], row: Row) -> int:
-    """Join the parts of an upload; how many bytes it has, if that many are allowed."""
+def _join_and_measure(kind: Kind[Row], row: Row) -> int:
+    """Join the parts of an upload; return its size in bytes if that is allowed."""
     if row.upload_id:
         parts.join_parts(row)
     try:
@@ -202,8 +199,8 @@ def _measure(kind: Kind[Row], row: Row) -> int:
     declared = row.file_size_bytes
     if size_bytes == 0:
         raise EmptyFileProblem
-    most = kind.max_unsized_bytes() if declared is None else declared
-    if size_bytes > min(kind.max_bytes(), most):
+    max_bytes = kind.max_unsized_bytes() if declared is None else declared
+    if size_bytes > min(kind.max_bytes(), max_bytes):
         raise FileTooLargeProblem
     if declared is not None and size_bytes < declared:
         raise SizeMismatchProblem
@@ -211,7 +208,7 @@ def _measure(kind: Kind[Row], row: Row) -> int:
 
 
 def printable(field: str, text: str) -> str:
-    """The text of a field, unless it has control characters: then a 400 about the field."""
+    """Return the text of a field, or raise a 400 about it if it has control characters."""
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise field_problem(field, "invalid", "Control characters are not allowed.")
     return text

@@ -1,4 +1,4 @@
-"""Addresses of the media endpoints and of the file-system storage."""
+"""Route the URLs of the media endpoints and of the file-system storage."""
 
 from django.urls import path
 

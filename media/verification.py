@@ -1,7 +1,7 @@
-"""Compares rows with the storage: every object must have its row, and every row its object.
+"""Compare rows with the storage: every object must have its row, and every row its object.
 
-Both are read in the order of their keys, a page at a time, so neither is ever in memory whole. Each
-difference is read again before it is reported, since both change meanwhile.
+Both are read in key order, one page at a time, so neither is ever completely in memory. Each
+difference is read again before it is reported, because both change meanwhile.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,14 +29,14 @@ RULES = {
     "half_upload": "what was half written and left alone",
 }
 SHOWN = 100
-"""Findings that are named; all are counted."""
+"""Findings that are listed by default. All are counted."""
 USERS_AT_ONCE = 100
 ROWS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is off; sizes in bytes, as far as they are known."""
+    """One difference; sizes are in bytes, None if unknown."""
 
     rule: str
     key: str
@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What was compared, and what is off."""
+    """The result of a comparison."""
 
     checked_at: datetime
     objects: int = 0
@@ -65,86 +65,86 @@ class Report:
 
 
 def verify_storage(*, limit: int = SHOWN) -> Report:
-    """Compare all; takes one listing for each thousand objects, and a look at what differs."""
+    """Compare all rows and objects, with one request per 1000 objects and per difference."""
     report = Report(timezone.now())
-    for finding in _findings(report):
+    for finding in _iterate_findings(report):
         report.add(finding, limit)
     return report
 
 
-def _findings(report: Report) -> Iterator[Finding]:
-    """Objects and rows side by side: both come in the order of their keys."""
-    wanted = required_keys()
-    row = next(wanted, None)
+def _iterate_findings(report: Report) -> Iterator[Finding]:
+    """Yield the differences by merging objects and rows, which are both in key order."""
+    required = required_keys()
+    row = next(required, None)
     for page in pages():
         report.objects += len(page)
-        report.size_bytes += sum(one.size_bytes for one in page)
-        yield from _off(page, report.checked_at)
-        keys = {one.key for one in page}
+        report.size_bytes += sum(stored.size_bytes for stored in page)
+        yield from _check_objects(page, report.checked_at)
+        keys = {stored.key for stored in page}
         while row is not None and row <= page[-1].key:
-            yield from () if row in keys else _lost(row)
-            row = next(wanted, None)
+            yield from () if row in keys else _check_missing(row)
+            row = next(required, None)
     while row is not None:
-        yield from _lost(row)
-        row = next(wanted, None)
+        yield from _check_missing(row)
+        row = next(required, None)
     for name in object_storage().unfinished(before=report.checked_at - UNFINISHED_KEPT):
         yield Finding("half_upload", name)
 
 
-def _off(page: Sequence[StoredObject], now: datetime) -> Iterator[Finding]:
-    owned = list_referenced_keys(page)
-    for one in page:
-        if find_prefix(one.key) is None:
-            yield Finding("unknown_object", one.key, None, one.size_bytes)
-        elif one.key in owned:
-            yield from _of_another_size(one, owned[one.key])
-        elif one.modified_at < now - LONGEST_WRITE and _size_now(one.key) is not None:
-            yield Finding("object_without_row", one.key, None, one.size_bytes)
+def _check_objects(page: Sequence[StoredObject], now: datetime) -> Iterator[Finding]:
+    sizes = list_referenced_keys(page)
+    for stored in page:
+        if find_prefix(stored.key) is None:
+            yield Finding("unknown_object", stored.key, None, stored.size_bytes)
+        elif stored.key in sizes:
+            yield from _check_size(stored, sizes[stored.key])
+        elif stored.modified_at < now - LONGEST_WRITE and _find_size(stored.key) is not None:
+            yield Finding("object_without_row", stored.key, None, stored.size_bytes)
 
 
-def _of_another_size(one: StoredObject, size: int | None) -> Iterator[Finding]:
-    if size is None or size == one.size_bytes:
+def _check_size(stored: StoredObject, size: int | None) -> Iterator[Finding]:
+    if size is None or size == stored.size_bytes:
         return
-    found, expected = _size_now(one.key), _named_now(one.key).get(one.key)
+    found, expected = _find_size(stored.key), _list_current_sizes(stored.key).get(stored.key)
     if None not in (found, expected) and found != expected:
-        yield Finding("size_differs", one.key, expected, found)
+        yield Finding("size_differs", stored.key, expected, found)
 
 
-def _lost(key: str) -> Iterator[Finding]:
-    # The object first: a row goes before its object does.
-    if _size_now(key) is None and key in (names := _named_now(key)):
-        yield Finding("row_without_object", key, names[key])
+def _check_missing(key: str) -> Iterator[Finding]:
+    # Read the object first: a row is deleted before its object.
+    if _find_size(key) is None and key in (sizes := _list_current_sizes(key)):
+        yield Finding("row_without_object", key, sizes[key])
 
 
-def _size_now(key: str) -> int | None:
+def _find_size(key: str) -> int | None:
     try:
         return object_storage().head(key).size_bytes
     except ObjectMissingError:
         return None
 
 
-def _named_now(key: str) -> dict[str, int | None]:
+def _list_current_sizes(key: str) -> dict[str, int | None]:
     return list_referenced_keys([StoredObject(key=key, modified_at=timezone.now(), size_bytes=0)])
 
 
 def required_keys() -> Iterator[str]:
-    """The keys of all objects that must be there, in their order: users' ids sort as their keys."""
+    """Yield the keys of all objects that must exist, in key order, which is users' id order."""
     users = get_user_model()._default_manager.order_by("pk")
     after = UUID(int=0)
-    while some := list(users.filter(pk__gt=after).values_list("pk", flat=True)[:USERS_AT_ONCE]):
-        yield from merge(*(_keys_of(column, some) for column in list_columns()))
-        after = some[-1]
+    while user_ids := list(users.filter(pk__gt=after).values_list("pk", flat=True)[:USERS_AT_ONCE]):
+        yield from merge(*(_iterate_keys(column, user_ids) for column in list_columns()))
+        after = user_ids[-1]
 
 
-def _keys_of(column: Column, users: Sequence[UUID]) -> Iterator[str]:
+def _iterate_keys(column: Column, user_ids: Sequence[UUID]) -> Iterator[str]:
     expression: Any = F(column.key) if isinstance(column.key, str) else column.key
-    # By bytes, as storages sort, whatever the database's own order is.
-    rows = column.rows().filter(user_id__in=users).annotate(object_key=Collate(expression, "C"))
+    # Storages sort keys by bytes, and the database's own collation may differ.
+    rows = column.rows().filter(user_id__in=user_ids).annotate(object_key=Collate(expression, "C"))
     after = ""
-    while some := list(
+    while keys := list(
         rows.filter(object_key__gt=after)
         .order_by("object_key")
         .values_list("object_key", flat=True)[:ROWS_AT_ONCE]
     ):
-        yield from some
-        after = some[-1]
+        yield from keys
+        after = keys[-1]

@@ -1,4 +1,4 @@
-"""The endpoints about media files."""
+"""Serve the endpoints for media files."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -73,14 +73,14 @@ class UploadUrlView(APIView):
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
-        """Make a media file that waits for its bytes."""
-        wanted = NewUploadSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        """Create a media file that waits for its bytes."""
+        serializer = NewUploadSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         upload = request_upload(
             user_id=user_id(request),
             project_id=project_id,
             plan=plan_name(request),
-            **wanted.validated_data,
+            **serializer.validated_data,
         )
         return Response(UploadSerializer(upload).data, status=status.HTTP_201_CREATED)
 
@@ -109,11 +109,11 @@ class ImportView(APIView):
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
-        """Make a media file whose bytes come from elsewhere."""
-        wanted = NewImportSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        """Create a media file that is fetched from a URL."""
+        serializer = NewImportSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         media = imports.start_import(
-            user_id=user_id(request), project_id=project_id, **wanted.validated_data
+            user_id=user_id(request), project_id=project_id, **serializer.validated_data
         )
         return Response({"media": MediaSerializer(media).data}, status=status.HTTP_202_ACCEPTED)
 
@@ -134,7 +134,7 @@ class UploadView(APIView):
         responses=UploadSerializer,
     )
     def get(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
-        """As the storage knows it."""
+        """Return the parts that the storage has, and new URLs for the others."""
         upload = resume_upload(user_id=user_id(request), project_id=project_id, media_id=media_id)
         return Response(UploadSerializer(upload).data)
 
@@ -144,7 +144,7 @@ class UploadView(APIView):
         responses={204: None},
     )
     def delete(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
-        """Unless it is over."""
+        """Abort the upload, unless it is over."""
         abort_upload(user_id=user_id(request), project_id=project_id, media_id=media_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -167,7 +167,7 @@ class ConfirmView(APIView):
         responses={200: ConfirmedMediaSerializer, 202: ConfirmedMediaSerializer},
     )
     def post(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
-        """Have what was uploaded checked."""
+        """Request the check of the upload."""
         media = confirm_upload(
             user_id=user_id(request),
             project_id=project_id,
@@ -193,7 +193,7 @@ class MediaListView(FilteredListView[MediaFile]):
     queryset = MediaFile.objects.none()
 
     def rows(self) -> QuerySet[MediaFile]:
-        """The user's, in the project if the address names one."""
+        """Return the user's media, or those in the project of the URL."""
         media = list_media(user_id=user_id(self.request), project_id=self.kwargs.get("project_id"))
         return media.select_related("url_import")
 
@@ -224,14 +224,14 @@ class MediaView(APIView):
         responses={204: None},
     )
     def delete(self, request: Request, media_id: UUID, project_id: UUID | None = None) -> Response:
-        """For good, unless an open job or a timeline uses it."""
-        wanted = DeletionSerializer(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
+        """Delete the media file permanently, unless an open job or a timeline uses it."""
+        serializer = DeletionSerializer(data=request.query_params)
+        serializer.is_valid(raise_exception=True)
         delete_media(
             user_id=user_id(request),
             media_id=media_id,
             project_id=project_id,
-            force=wanted.validated_data["force"],
+            force=serializer.validated_data["force"],
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -245,9 +245,9 @@ class ProjectMediaView(MediaView):
 
 
 def confirmation_status(request: Request, kind: Kind[Any], row: Upload) -> int:
-    """Return the status of an answer about a confirmed upload.
+    """Return the HTTP status of the response about a confirmed upload.
 
-    While it is checked, the server may hold the answer back for a moment and ask again.
+    During the check, the server may delay the response for a moment and look again.
     """
     if row.status == MediaStatus.READY:
         return status.HTTP_200_OK

@@ -1,4 +1,4 @@
-"""Whose project it is: what is another user's does not exist."""
+"""Check who owns a project: another user's project does not exist for a caller."""
 
 from uuid import UUID
 
@@ -16,7 +16,10 @@ WHERE id = %(project_id)s AND user_id = %(user_id)s AND deleted_at IS NULL"""
 
 
 def get_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Project:
-    """The user's project; ``lock`` holds its row until the transaction ends."""
+    """Return the user's project; raise ``NotFoundProblem`` if there is none.
+
+    ``lock`` locks its row until the transaction ends.
+    """
     rows = Project.objects.select_for_update(no_key=True) if lock else Project.objects
     project = with_thumbnails(rows.filter(pk=project_id, user_id=user_id)).first()
     if project is None:
@@ -25,7 +28,7 @@ def get_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Proje
 
 
 def get_edl_key(request: Request, project_id: UUID) -> dict[str, UUID]:
-    """Whose EDL a request is about; raises ``NotFoundProblem`` unless the project is its user's."""
+    """Return the key of the EDL; raise ``NotFoundProblem`` if the project is not the user's."""
     key = {"project_id": project_id, "user_id": user_of(request)}
     if not execute(OWNED, key):
         raise NotFoundProblem(Resource.PROJECT)

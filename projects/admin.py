@@ -1,4 +1,4 @@
-"""Projects: staff read them, and may mend a name."""
+"""Show projects in the admin, where staff may change a name."""
 
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from projects.models import Project
 
 @admin.register(Project)
 class ProjectAdmin(StaffAdmin):
-    """A project with links to what belongs to it."""
+    """The admin page of a project, with links to its media and jobs."""
 
     list_display = ("name", "owner", "frame", "created_at", "updated_at")
     list_select_related = ("user",)
@@ -45,7 +45,7 @@ class ProjectAdmin(StaffAdmin):
 
     @admin.display(description="frame", ordering="resolution")
     def frame(self, obj: Project) -> str:
-        """Resolution and frame rate."""
+        """Return resolution and frame rate."""
         return two_lines(obj.resolution, f"{obj.frame_rate:g} fps")
 
     def media_files(self, obj: Project) -> str:
@@ -55,6 +55,6 @@ class ProjectAdmin(StaffAdmin):
         return list_link("jobs.Job", "Jobs", project__id__exact=obj.pk)
 
     def save_model(self, request: HttpRequest, obj: Project, form: ModelForm, change: bool) -> None:
-        """Change it as its owner would."""
+        """Update the project through the same function as its owner."""
         fields = {name: form.cleaned_data[name] for name in form.changed_data}
         authoring.update(user_id=obj.user_id, project_id=obj.pk, fields=fields)

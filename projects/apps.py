@@ -1,4 +1,4 @@
-"""Registers the app with Django, the EDL store with MongoEngine, and timelines with media."""
+"""Register the app with Django, the EDL store with MongoEngine, and timelines with media."""
 
 from django.apps import AppConfig
 
@@ -11,8 +11,9 @@ class ProjectsConfig(AppConfig):
     name = "projects"
 
     def ready(self) -> None:
-        """Say where MongoDB is (nothing connects before the first use), what shows media, and
-        what we hold of people.
+        """Register MongoDB, the timelines that show media, owners of objects, and personal data.
+
+        Nothing connects to MongoDB before its first use.
         """
         from media import deletion
         from projects import personal_data

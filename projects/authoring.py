@@ -1,4 +1,4 @@
-"""Projects are made and described here; their timelines change in `projects.edl`."""
+"""Create and update the rows of projects; `projects.edl` changes their timelines."""
 
 import logging
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ FIELDS_OF_EDL = ("resolution", "frame_rate")
 
 
 def create(*, user_id: UUID, fields: Mapping[str, Any]) -> Project:
-    """A new project with a blank EDL; with MongoDB away, the EDL is made on first use."""
+    """Create a project with a blank EDL; in an outage of MongoDB, its first use creates the EDL."""
     project = Project.objects.create(user_id=user_id, **fields)
     try:
         edl.create_document(project)
@@ -30,7 +30,7 @@ def create(*, user_id: UUID, fields: Mapping[str, Any]) -> Project:
 
 @transaction.atomic
 def update(*, user_id: UUID, project_id: UUID, fields: Mapping[str, Any]) -> Project:
-    """Change the row, and with it the EDL's settings: both or, with MongoDB away, neither."""
+    """Update the row and the EDL's settings: both or, in an outage of MongoDB, neither."""
     project = get_project(user_id=user_id, project_id=project_id, lock=True)
     before = [getattr(project, name) for name in FIELDS_OF_EDL]
     for name, value in fields.items():

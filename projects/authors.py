@@ -1,4 +1,4 @@
-"""Who makes an edit, a user or one of their API keys: as it is kept, and as clients see it."""
+"""Describe the author of an edit, a user or one of their API keys, in stored and public form."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,16 +12,16 @@ from projects.timeline.history import Attribution
 
 
 def author_of(request: Request) -> Author:
-    """Whoever sends the request."""
+    """Return the author of the edits that a request makes."""
     if isinstance(request.auth, KeyAuth):
         return {"type": "api_key", "id": str(request.auth.id), "name": request.auth.name}
     return {"type": "user", "id": str(user_id(request))}
 
 
 def describe_author(request: Request, attribution: Attribution) -> dict[str, Any]:
-    """Whose edit it was, and by which operations; both are None where nobody has written it down.
+    """Return author and operations of an edit; both are None if they were not recorded.
 
-    Nobody but its user reads a project, so a user's name is that of whoever asks.
+    Only its user reads a project, so the name of a user is that of the caller.
     """
     author = attribution.author
     if author is None:
@@ -31,8 +31,12 @@ def describe_author(request: Request, attribution: Attribution) -> dict[str, Any
 
 
 def list_edits(request: Request, stack: Sequence[Attribution]) -> list[dict[str, Any]]:
-    """The edits of a stack, each with how many steps away it is."""
+    """Return the edits of a stack, each with its depth, counted from 1."""
     return [
-        {"depth": depth, "made_at": cast(datetime, each.made_at), **describe_author(request, each)}
-        for depth, each in enumerate(stack, start=1)
+        {
+            "depth": depth,
+            "made_at": cast(datetime, attribution.made_at),
+            **describe_author(request, attribution),
+        }
+        for depth, attribution in enumerate(stack, start=1)
     ]

@@ -1,8 +1,8 @@
-"""Captions and plain text of what is said, as it has been edited.
+"""Write captions and plain text of the edited transcript.
 
-Deleted words and segments are left out, edited ones shown as they read now. With ``timeline`` the
-times are those of the finished film: what no clip plays is left out. With ``source`` they are the
-media's own.
+Deleted words and segments are left out; edited ones have their new text. With ``timeline`` the
+times are those of the finished film, and words that no clip plays are left out. With ``source``
+they are the media's own.
 """
 
 import html
@@ -35,15 +35,15 @@ Item = TypeVar("Item")
 
 MAX_CUE_MS = 6_000
 MAX_PAUSE_MS = 1_500
-"""Times that television subtitles keep to."""
+"""The limits of television subtitles."""
 
 MAX_SPOKEN = 60_000
-"""Words in one answer: somewhat more than a transcript holds, about six hours of speech."""
+"""Words in one answer: slightly more than a transcript can hold, about six hours of speech."""
 MAX_SPOKEN_CHARACTERS = 2 * 1024**2
-"""Of all these words, each with its speaker's name."""
+"""Of all words in one answer, each with its speaker's name."""
 
 UNDETERMINED, MULTIPLE = "und", "mul"
-"""Codes of ISO 639-2 for what is no one language that we know."""
+"""Codes of ISO 639-2 for an unknown language, and for several languages."""
 
 
 class TooMuchSpokenProblem(Problem):
@@ -58,7 +58,7 @@ class TooMuchSpokenProblem(Problem):
 
 
 class Spoken(NamedTuple):
-    """One word as it is shown."""
+    """One word with its edited text, speaker and time."""
 
     segment: int
     speaker: str
@@ -69,7 +69,7 @@ class Spoken(NamedTuple):
 
 @dataclass(frozen=True)
 class Cue:
-    """Words that are shown together."""
+    """Words that are shown together as one caption."""
 
     words: tuple[Spoken, ...]
     end_ms: int
@@ -84,50 +84,50 @@ class Cue:
 
 
 def srt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
-    """SubRip."""
-    document = _found(project_id, user_id)
+    """Return the captions as SubRip."""
+    document = _find_document(project_id, user_id)
     cues = styled_cues(document, times)
     width = style_of(document).max_line_length
-    several = _several(cue.words[0] for cue in cues)
+    has_several = _has_several_speakers(cue.words[0] for cue in cues)
     blocks = (
-        f"{number}\n{_clock(cue.start_ms, ',')} --> {_clock(cue.end_ms, ',')}\n"
-        f"{_lines(_label(cue.words[0], several) + cue.text, width)}\n"
+        f"{number}\n{_format_time(cue.start_ms, ',')} --> {_format_time(cue.end_ms, ',')}\n"
+        f"{_wrap_lines(_format_label(cue.words[0], has_several) + cue.text, width)}\n"
         for number, cue in enumerate(cues, start=1)
     )
     return "\n".join(blocks)
 
 
 def vtt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
-    """WebVTT, with a voice span for the speaker and a time for each word."""
-    cues = styled_cues(_found(project_id, user_id), times)
+    """Return the captions as WebVTT, with voice spans for speakers and a time for each word."""
+    cues = styled_cues(_find_document(project_id, user_id), times)
     blocks = (
-        f"{_clock(cue.start_ms, '.')} --> {_clock(cue.end_ms, '.')}\n"
-        f"<v {_escaped(cue.words[0].speaker)}>{' '.join(_stamped(cue))}</v>\n"
+        f"{_format_time(cue.start_ms, '.')} --> {_format_time(cue.end_ms, '.')}\n"
+        f"<v {_escape(cue.words[0].speaker)}>{' '.join(_format_timed_words(cue))}</v>\n"
         for cue in cues
     )
     return "\n".join(["WEBVTT\n", *blocks])
 
 
 def text(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
-    """Plain text: a paragraph for each turn of a speaker, who is named where there are several."""
-    words = words_of(_found(project_id, user_id), times)
-    several = _several(words)
+    """Return plain text, a paragraph for each turn; speakers are named if there are several."""
+    words = words_of(_find_document(project_id, user_id), times)
+    has_several = _has_several_speakers(words)
     turns = [list(turn) for _, turn in groupby(words, key=lambda word: word.speaker)]
     return "\n\n".join(
-        _label(turn[0], several) + " ".join(word.text for word in turn) for turn in turns
+        _format_label(turn[0], has_several) + " ".join(word.text for word in turn) for turn in turns
     ) + ("\n" if turns else "")
 
 
 def words_json(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
-    """The words with their seconds, and nothing of segments: what players of others' read.
+    """Return the words with their times in seconds, as JSON for other players.
 
-    ``language`` is theirs if all have one and the same.
+    ``language`` is that of all words, or a code of ISO 639-2 (`language_of`).
     """
-    found = _found(project_id, user_id)
-    words = words_of(found, times)
+    document = _find_document(project_id, user_id)
+    words = words_of(document, times)
     body = {
         "duration": max((word.end_ms for word in words), default=0) / 1000,
-        "language": language_of(words, found["transcript"]["segments"]),
+        "language": language_of(words, document["transcript"]["segments"]),
         "words": [
             {"text": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000}
             for word in words
@@ -137,57 +137,57 @@ def words_json(*, project_id: UUID, user_id: UUID, times: Times | None = None) -
 
 
 def language_of(words: Iterable[Spoken], segments: Sequence[Segment]) -> str:
-    """The language of the words: ``mul`` where they have several, ``und`` where any has none."""
-    languages = {segments[place].get("language") for place in {word.segment for word in words}}
+    """Return the language of the words: ``mul`` for several, ``und`` if any has none."""
+    languages = {segments[index].get("language") for index in {word.segment for word in words}}
     if None in languages or not languages:
         return UNDETERMINED
     return str(languages.pop()) if len(languages) == 1 else MULTIPLE
 
 
-def _found(project_id: UUID, user_id: UUID) -> Document:
-    wanted = {"tracks": 1, "transcript": 1, "captions_style": 1}
-    return edl.find_document(project_id=project_id, user_id=user_id, fields=wanted)
+def _find_document(project_id: UUID, user_id: UUID) -> Document:
+    fields = {"tracks": 1, "transcript": 1, "captions_style": 1}
+    return edl.find_document(project_id=project_id, user_id=user_id, fields=fields)
 
 
 def words_of(document: Document, times: Times | None = None) -> list[Spoken]:
-    """The words of an EDL in the order in which they are heard.
+    """Return the words of an EDL in the order of time.
 
-    ``times`` is ``timeline`` where any clip is on it, if nobody says otherwise.
+    ``times`` defaults to ``timeline`` if there is any clip, else to ``source``.
     """
-    clips = [clip for track in document["tracks"] for clip in _playing(track)]
+    clips = [clip for track in document["tracks"] for clip in _iterate_live_clips(track)]
     segments = document["transcript"]["segments"]
     if times is None:
         times = "timeline" if clips else "source"
-    every = (word for index, each in enumerate(segments) for word in shown(index, each))
-    words = list(_bounded(every, lambda word: word))
-    return words if times == "source" else _played(words, segments, clips)
+    all_words = (word for index, segment in enumerate(segments) for word in shown(index, segment))
+    words = list(_check_size(all_words, lambda word: word))
+    return words if times == "source" else _list_played_words(words, segments, clips)
 
 
-def _playing(track: Track) -> Iterator[Clip]:
-    """Its clips; where one has only been divided, a word is shown as long as it is heard."""
+def _iterate_live_clips(track: Track) -> Iterator[Clip]:
+    """Yield the clips of a track; parts of a divided clip are joined, so that words stay whole."""
     live = [clip for clip in track["clips"] if not clip["deleted"]]
     return undivided(sorted(live, key=itemgetter("start_ms")))
 
 
-def _bounded(items: Iterable[Item], word_of: Callable[[Item], Spoken]) -> Iterator[Item]:
-    """The same; raises ``TooMuchSpokenProblem`` at the first that is too much."""
+def _check_size(items: Iterable[Item], word_of: Callable[[Item], Spoken]) -> Iterator[Item]:
+    """Yield the same items; raise ``TooMuchSpokenProblem`` at the first beyond the limits."""
     characters = 0
-    for count, each in enumerate(items, start=1):
-        word = word_of(each)
+    for count, item in enumerate(items, start=1):
+        word = word_of(item)
         characters += len(word.text) + len(word.speaker)
         if count > MAX_SPOKEN or characters > MAX_SPOKEN_CHARACTERS:
             raise TooMuchSpokenProblem
-        yield each
+        yield item
 
 
 def shown(index: int, segment: Segment) -> list[Spoken]:
-    """The words of a segment as they read now; times are the source media's."""
+    """Return the edited words of a segment, with the times of the source media."""
     if segment["deleted"]:
         return []
     heard = [word for word in segment["words"] if not word.get("deleted")]
     if segment["edited_text"] is not None or not segment["words"]:
-        return _spread(index, segment, heard)
-    words = [(_clean(word.get("edited_word", word["word"])), word) for word in heard]
+        return _distribute_text(index, segment, heard)
+    words = [(_normalize_spaces(word.get("edited_word", word["word"])), word) for word in heard]
     return [
         Spoken(index, segment["speaker"], text, word["start_ms"], word["end_ms"])
         for text, word in words
@@ -195,10 +195,10 @@ def shown(index: int, segment: Segment) -> list[Spoken]:
     ]
 
 
-def _spread(index: int, segment: Segment, heard: list[Word]) -> list[Spoken]:
-    """Edited text in the time of what is left: word by word if there are as many, else evenly."""
-    edited = segment["edited_text"]
-    tokens = (segment["text"] if edited is None else edited).split()
+def _distribute_text(index: int, segment: Segment, heard: list[Word]) -> list[Spoken]:
+    """Distribute edited text: over the remaining words if their number is equal, else evenly."""
+    edited_text = segment["edited_text"]
+    tokens = (segment["text"] if edited_text is None else edited_text).split()
     if not tokens or (segment["words"] and not heard):
         return []
     if len(tokens) == len(heard):
@@ -214,66 +214,73 @@ def _spread(index: int, segment: Segment, heard: list[Word]) -> list[Spoken]:
     ]
 
 
-def _played(words: list[Spoken], segments: list[Segment], clips: list[Clip]) -> list[Spoken]:
-    """The words that clips play, once where several tracks play them together."""
-    said: dict[str, list[int]] = {}
-    for place, word in enumerate(words):
-        said.setdefault(segments[word.segment]["media_file_id"], []).append(place)
-    playing: dict[str, dict[tuple[int, ...], Clip]] = {}
+def _list_played_words(
+    words: list[Spoken], segments: list[Segment], clips: list[Clip]
+) -> list[Spoken]:
+    """Return the words that clips play, once if several tracks play them at the same time."""
+    indexes_by_media: dict[str, list[int]] = {}
+    for word_index, word in enumerate(words):
+        indexes_by_media.setdefault(segments[word.segment]["media_file_id"], []).append(word_index)
+    clips_by_media: dict[str, dict[tuple[int, ...], Clip]] = {}
     for clip in clips:
-        playing.setdefault(clip["media_file_id"], {}).setdefault(_timing(clip), clip)
+        clips_by_media.setdefault(clip["media_file_id"], {}).setdefault(
+            _build_timing_key(clip), clip
+        )
     pairs = (
         pair
-        for media_id, places in said.items()
-        for pair in _pairs(words, places, list(playing.get(media_id, {}).values()))
+        for media_id, word_indexes in indexes_by_media.items()
+        for pair in _match_words_to_clips(
+            words, word_indexes, list(clips_by_media.get(media_id, {}).values())
+        )
     )
-    counted = list(_bounded(pairs, lambda pair: words[pair[0]]))
-    moved = [(_moved(words[place], clip), place, index) for place, index, clip in counted]
-    moved.sort(key=lambda each: (each[0].start_ms, each[0].segment, each[1], each[2]))
-    return list(dict.fromkeys(word for word, _, _ in moved))
+    matches = list(_check_size(pairs, lambda pair: words[pair[0]]))
+    moved_words = [
+        (_move_word(words[word_index], clip), word_index, clip_index)
+        for word_index, clip_index, clip in matches
+    ]
+    moved_words.sort(key=lambda move: (move[0].start_ms, move[0].segment, move[1], move[2]))
+    return list(dict.fromkeys(word for word, _, _ in moved_words))
 
 
-def _timing(clip: Clip) -> tuple[int, ...]:
-    """What decides when it plays which words of its media."""
-    at = (clip["start_ms"], clip["in_point_ms"], clip["out_point_ms"])
-    return (*at, speed_permille(clip["effects"]))
+def _build_timing_key(clip: Clip) -> tuple[int, ...]:
+    """Return the properties that decide when a clip plays which words of its media."""
+    times = (clip["start_ms"], clip["in_point_ms"], clip["out_point_ms"])
+    return (*times, speed_permille(clip["effects"]))
 
 
-def _pairs(
-    words: list[Spoken], places: list[int], clips: list[Clip]
+def _match_words_to_clips(
+    words: list[Spoken], word_indexes: list[int], clips: list[Clip]
 ) -> Iterator[tuple[int, int, Clip]]:
-    """Which of one media's words which of its clips play, found in one pass along its time."""
-    coming = sorted(enumerate(clips), key=lambda numbered: numbered[1]["in_point_ms"], reverse=True)
-    now: list[tuple[int, Clip]] = []
-    for middle, place in sorted((_middle(words[place]), place) for place in places):
-        while coming and coming[-1][1]["in_point_ms"] <= middle:
-            now.append(coming.pop())
-        now = [numbered for numbered in now if middle < numbered[1]["out_point_ms"]]
-        for index, clip in now:
-            yield place, index, clip
+    """Yield which clips play which words of one media, in a single pass in the order of time."""
+    upcoming = sorted(enumerate(clips), key=lambda entry: entry[1]["in_point_ms"], reverse=True)
+    current: list[tuple[int, Clip]] = []
+    middles = [(words[index].start_ms + words[index].end_ms) // 2 for index in word_indexes]
+    for middle, word_index in sorted(zip(middles, word_indexes, strict=True)):
+        while upcoming and upcoming[-1][1]["in_point_ms"] <= middle:
+            current.append(upcoming.pop())
+        current = [entry for entry in current if middle < entry[1]["out_point_ms"]]
+        for clip_index, clip in current:
+            yield word_index, clip_index, clip
 
 
-def _middle(word: Spoken) -> int:
-    return (word.start_ms + word.end_ms) // 2
-
-
-def _moved(word: Spoken, clip: Clip) -> Spoken:
-    """The word at the time at which the clip plays it."""
+def _move_word(word: Spoken, clip: Clip) -> Spoken:
+    """Return the word at the time at which the clip plays it."""
     permille = speed_permille(clip["effects"])
     start, end = (
         clip["start_ms"]
         + on_timeline(
-            min(max(at, clip["in_point_ms"]), clip["out_point_ms"]) - clip["in_point_ms"], permille
+            min(max(time_ms, clip["in_point_ms"]), clip["out_point_ms"]) - clip["in_point_ms"],
+            permille,
         )
-        for at in (word.start_ms, word.end_ms)
+        for time_ms in (word.start_ms, word.end_ms)
     )
     return Spoken(word.segment, word.speaker, word.text, start, end)
 
 
 def style_of(document: Document) -> CaptionsStyle:
     """Return the captions' style of an EDL, or the default."""
-    stored = document.get("captions_style")
-    return DEFAULT if stored is None else CaptionsStyle.model_validate(stored)
+    style = document.get("captions_style")
+    return DEFAULT if style is None else CaptionsStyle.model_validate(style)
 
 
 def styled_cues(document: Document, times: Times | None) -> list[Cue]:
@@ -285,7 +292,7 @@ def styled_cues(document: Document, times: Times | None) -> list[Cue]:
 
 
 def cues_of(words: Iterable[Spoken], *, lines: int, line_length: int) -> list[Cue]:
-    """Words gathered to what fits some lines and a few seconds, one speaker at a time."""
+    """Return cues of words that fit the lines and a few seconds, each of one speaker."""
     runs: list[list[Spoken]] = []
     for word in words:
         if not runs or not _fits(runs[-1], word, lines, line_length):
@@ -307,49 +314,49 @@ def _fits(run: list[Spoken], word: Spoken, lines: int, line_length: int) -> bool
 
 
 def _count_lines(words: Iterable[Spoken], line_length: int) -> int:
-    """How many lines they take, each as full as words can make it."""
-    lines, filled = 0, line_length
+    """Return how many lines the words take, if each line is filled as far as possible."""
+    lines, line_fill = 0, line_length
     for word in words:
-        filled += 1 + len(word.text)
-        if filled > line_length:
-            lines, filled = lines + 1, len(word.text)
+        line_fill += 1 + len(word.text)
+        if line_fill > line_length:
+            lines, line_fill = lines + 1, len(word.text)
     return lines
 
 
-def _stamped(cue: Cue) -> Iterator[str]:
-    """The cue's words, each after the first with its time where that is a later one."""
+def _format_timed_words(cue: Cue) -> Iterator[str]:
+    """Yield the words of a cue, with a time before each word that begins later."""
     last = cue.start_ms
     for word in cue.words:
         stamp = ""
         if last < word.start_ms < cue.end_ms:
             last = word.start_ms
-            stamp = f"<{_clock(last, '.')}>"
-        yield stamp + _escaped(word.text)
+            stamp = f"<{_format_time(last, '.')}>"
+        yield stamp + _escape(word.text)
 
 
-def _several(words: Iterable[Spoken]) -> bool:
+def _has_several_speakers(words: Iterable[Spoken]) -> bool:
     return len({word.speaker for word in words}) > 1
 
 
-def _label(word: Spoken, several: bool) -> str:
-    return f"{_clean(word.speaker)}: " if several else ""
+def _format_label(word: Spoken, has_several: bool) -> str:
+    return f"{_normalize_spaces(word.speaker)}: " if has_several else ""
 
 
-def _lines(words: str, width: int) -> str:
-    """Wrap words to lines; an arrow would be taken for a time."""
+def _wrap_lines(words: str, width: int) -> str:
+    """Wrap words to lines; replace arrows, which mark times in SubRip."""
     return "\n".join(wrap(words.replace("-->", "->"), width, break_long_words=False))
 
 
-def _escaped(words: str) -> str:
-    return html.escape(_clean(words), quote=False)
+def _escape(words: str) -> str:
+    return html.escape(_normalize_spaces(words), quote=False)
 
 
-def _clean(words: str) -> str:
+def _normalize_spaces(words: str) -> str:
     return " ".join(words.split())
 
 
-def _clock(milliseconds: int, point: str) -> str:
-    seconds, rest = divmod(milliseconds, 1000)
+def _format_time(milliseconds: int, point: str) -> str:
+    seconds, remainder = divmod(milliseconds, 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{rest:03}"
+    return f"{hours:02}:{minutes:02}:{seconds:02}{point}{remainder:03}"

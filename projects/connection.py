@@ -1,4 +1,4 @@
-"""The way to MongoDB: made on first use, in each process for itself, so that we start without."""
+"""Connect to MongoDB on the first use in each process, so that processes start without it."""
 
 import threading
 from typing import Any
@@ -15,7 +15,7 @@ _indexed = threading.Event()
 
 
 def register() -> None:
-    """Take the address from the settings (again); an open connection is closed."""
+    """Register the address from the settings, and close an open connection."""
     mongoengine.disconnect(ALIAS)
     _indexed.clear()
     mongoengine.register_connection(
@@ -32,8 +32,8 @@ def register() -> None:
 
 
 def collection() -> Collection[dict[str, Any]]:
-    """The EDL documents; raises pymongo's ``ConnectionFailure`` where the server is away."""
-    with _lock:  # two first uses at once would make two clients
+    """Return the EDL documents; raise pymongo's ``ConnectionFailure`` in an outage."""
+    with _lock:  # Two concurrent first uses would create two clients.
         documents: Collection[dict[str, Any]] = EditDecisionList._get_collection()
     if not _indexed.is_set():
         EditDecisionList.ensure_indexes()
@@ -41,7 +41,7 @@ def collection() -> Collection[dict[str, Any]]:
     return documents
 
 
-def edls(**which: Any) -> QuerySet:
-    """Those of the EDL documents; raises as `collection`."""
+def edls(**selector: Any) -> QuerySet:
+    """Return the EDL documents that match a selector; raise like `collection`."""
     collection()
-    return EditDecisionList.objects(**which)
+    return EditDecisionList.objects(**selector)

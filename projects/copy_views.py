@@ -53,7 +53,7 @@ class CopyFieldsSerializer(ProjectFieldsSerializer):
     )
 
     def validate_media(self, value: dict[str, UUID]) -> dict[UUID, UUID]:
-        """The same by ids."""
+        """Return the ids of files by the ids of placeholders."""
         if len(value) > copying.MAX_FILLED:
             raise serializers.ValidationError(
                 f"At most {copying.MAX_FILLED} placeholders are filled.", "too_many"
@@ -89,17 +89,17 @@ class PlaceholdersView(APIView):
     )
     def get(self, request: Request, project_id: UUID) -> Response:
         """The media of its timeline."""
-        found = copying.list_placeholders(**get_edl_key(request, project_id))
+        placeholders = copying.list_placeholders(**get_edl_key(request, project_id))
         rows = [
             {
-                "media_file_id": each.media_file_id,
+                "media_file_id": placeholder.media_file_id,
                 "name": file and file.name,
                 "type": file and file.type,
-                "track_types": sorted(each.track_types),
-                "clip_count": each.clip_count,
-                "duration_ms": each.duration_ms,
+                "track_types": sorted(placeholder.track_types),
+                "clip_count": placeholder.clip_count,
+                "duration_ms": placeholder.duration_ms,
             }
-            for each, file in found
+            for placeholder, file in placeholders
         ]
         return Response(PlaceholdersSerializer({"placeholders": rows}).data)
 
@@ -123,18 +123,18 @@ class CopiesView(APIView):
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
         """The new project."""
-        described = CopyFieldsSerializer(data=request.data)
-        described.is_valid(raise_exception=True)
-        fields = dict(described.validated_data)
+        serializer = CopyFieldsSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        fields = dict(serializer.validated_data)
         media = fields.pop("media", {})
-        copied = copying.copy_project(
+        copy = copying.copy_project(
             user_id=user_id(request), project_id=project_id, fields=fields, media=media
         )
-        project, filled = copied.project, copied.filled
+        project, substitution = copy.project, copy.substitution
         body = ProjectSerializer(project).data | {
-            "filled_clips": filled.filled,
-            "shortened_clips": filled.shortened,
-            "left_out_clips": filled.left_out,
+            "filled_clips": substitution.filled,
+            "shortened_clips": substitution.shortened,
+            "left_out_clips": substitution.left_out,
         }
         location = {"Location": reverse("project", args=[project.pk])}
         return Response(body, status=201, headers=location)

@@ -1,7 +1,7 @@
-"""A project goes with all that is in it: first its open work, then media, row and EDL.
+"""Delete projects with their contents: first open work, then media, row and EDL.
 
-It is nobody's as soon as it is marked. What is in it goes a page at a time: what a request has no
-time for, an orchestrator goes on with (docs/decisions/0047).
+A project is out of reach as soon as it is marked. Its contents are deleted a page at a time; an
+orchestrator continues what a request has no time for (docs/decisions/0047).
 """
 
 import logging
@@ -24,13 +24,13 @@ from projects.timeline import session
 logger = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 5.0
-"""How long a request goes on, but for one step."""
+"""How long a request deletes contents, except for the step in progress."""
 TURN_SECONDS = 20.0
-"""How long an orchestrator does, in one round of its sweeping."""
+"""How long an orchestrator deletes contents in one round of its sweeps."""
 PROJECTS_AT_ONCE = 1000
-"""Looked at in one such round."""
+"""Projects of one such round."""
 LEFT_AFTER = timedelta(minutes=1)
-"""Since a project was marked: its request has ended by then."""
+"""After this time since a project was marked, its request has ended."""
 
 TRIES = 10
 
@@ -39,9 +39,9 @@ _before_delete: list[Hook] = []
 
 
 def register_before_delete(hook: Hook) -> None:
-    """Have ``hook(project)`` end what a room above has in it, step by step, before it is deleted.
+    """Register a hook with which an upper layer ends its work in a project before the deletion.
 
-    It runs in transactions of its own, and again where the deletion is tried again.
+    ``hook(project)`` runs step by step in its own transactions, and again in each new try.
     """
     if hook not in _before_delete:
         _before_delete.append(hook)
@@ -50,33 +50,34 @@ def register_before_delete(hook: Hook) -> None:
 def delete_project(*, user_id: UUID, project_id: UUID) -> None:
     """Delete the user's project, its media and its EDL; its open jobs are cancelled.
 
-    It is deleted once it is marked: what fails after that, an orchestrator does again.
+    It counts as deleted once it is marked: an orchestrator repeats what fails after that.
     """
     with transaction.atomic():
         project = get_project(user_id=user_id, project_id=project_id, lock=True)
         Project.objects.filter(pk=project_id).update(deleted_at=Now())
     session.KEPT.forget((project_id, user_id))
-    _try_to_go_on(project, time.monotonic() + REQUEST_SECONDS)
+    _try_to_continue(project, time.monotonic() + REQUEST_SECONDS)
 
 
 def continue_deletions() -> int:
-    """Go on with projects that are marked; returns how many are gone.
+    """Continue with projects that are marked; return how many were deleted.
 
-    One that cannot be deleted now keeps none of the others.
+    A project that cannot be deleted does not block the others.
     """
     end = time.monotonic() + TURN_SECONDS
-    left = Project.with_deleted.filter(deleted_at__lte=Now() - LEFT_AFTER).order_by("deleted_at")
-    gone = 0
-    for project in left[:PROJECTS_AT_ONCE]:
+    pending = Project.with_deleted.filter(deleted_at__lte=Now() - LEFT_AFTER).order_by("deleted_at")
+    deleted_count = 0
+    for project in pending[:PROJECTS_AT_ONCE]:
         if time.monotonic() >= end:
             break
-        gone += _try_to_go_on(project, end)
-    return gone
+        deleted_count += _try_to_continue(project, end)
+    return deleted_count
 
 
-def _try_to_go_on(project: Project, end: float) -> bool:
+def _try_to_continue(project: Project, end: float) -> bool:
+    """Return True if the project is deleted before ``end``."""
     try:
-        return _go_on_with(project, end)
+        return all(time.monotonic() < end for _ in steps(project))
     except DATABASE_OUTAGES:
         raise
     except Exception:
@@ -84,26 +85,21 @@ def _try_to_go_on(project: Project, end: float) -> bool:
         return False
 
 
-def _go_on_with(project: Project, end: float) -> bool:
-    """Whether it is gone by then."""
-    return all(time.monotonic() < end for _ in steps(project))
-
-
 def steps(project: Project) -> Iterator[object]:
-    """What is left to do of a project that is marked, a short transaction at a time.
+    """Delete the contents of a marked project; yield after each short transaction.
 
-    Raises ``IntegrityError`` where each time something comes in between.
+    Raises ``IntegrityError`` if concurrent writes interfere with every try.
     """
-    for tries_left in reversed(range(TRIES)):
+    for remaining_tries in reversed(range(TRIES)):
         for hook in _before_delete:
             yield from hook(project)
-        while removed := delete_project_media(project_id=project.pk):
-            yield removed
+        while deleted_count := delete_project_media(project_id=project.pk):
+            yield deleted_count
         try:
             _delete_row(project.pk)
             break
-        except IntegrityError:  # something came in between
-            if not tries_left:
+        except IntegrityError:  # A concurrent write has added something to the project.
+            if not remaining_tries:
                 raise
             yield project
     edl.delete_document(project_id=project.pk, user_id=project.user_id)
@@ -111,6 +107,6 @@ def steps(project: Project) -> Iterator[object]:
 
 @transaction.atomic
 def _delete_row(project_id: UUID) -> None:
-    _, deleted = Project.with_deleted.filter(pk=project_id).delete()
-    if deleted.get(MediaFile._meta.label):
+    _, deleted_counts = Project.with_deleted.filter(pk=project_id).delete()
+    if deleted_counts.get(MediaFile._meta.label):
         raise IntegrityError("Media came in after the project's were deleted with their objects.")

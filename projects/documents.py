@@ -1,11 +1,11 @@
-"""The edit decision list (EDL) as MongoDB holds it: one document a project, its bounds and indexes.
+"""Define the edit decision list (EDL) in MongoDB: one document per project, bounds and indexes.
 
-What tracks and transcripts look like stands in `projects.timeline.shape`. Reads and atomic updates
-work on the document's collection with plain values: building 20,000 words as objects takes most of
-a second. All ids of rows are plain strings here.
+`projects.timeline.shape` defines tracks and transcripts. Reads and atomic updates use the
+collection with plain values, because building 20,000 words as objects takes most of a second. All
+ids of rows are plain strings here.
 
-MongoDB refuses documents over 16 MiB, so every part that can grow has a bound of its own; together
-they leave a quarter of a megabyte for everything else.
+MongoDB refuses documents over 16 MiB, so every part that can grow has its own bound; together the
+bounds leave a quarter of a megabyte for everything else.
 """
 
 from typing import Any, ClassVar
@@ -27,17 +27,15 @@ ALIAS = "edl"
 MAX_TRANSCRIPT_BYTES = 4 * 1024**2
 """About 45,000 words, five hours of speech."""
 MAX_STACK_BYTES = 5 * 1024**2
-"""Of each of the two stacks; more than any one part, so that every edit can be undone."""
+"""Of each stack; larger than any other part, so that every edit can be undone."""
 MAX_UNDO_DEPTH = 100
 MAX_APPLIED_JOBS = 500
 MAX_TRACKS_BYTES = 7 * 1024**2 // 4
-"""2,000 clips with ids of UUIDs take a third of it, or half if all are deleted; what is left is for
-effects.
-"""
+"""2,000 clips with UUIDs take a third of it, or half if all are deleted; effects take the rest."""
 MAX_TRACKS = bounds.MAX_TRACKS
 MAX_CLIPS = bounds.MAX_CLIPS
 MAX_EFFECTS = 16
-"""Of one clip, each of another type."""
+"""Of one clip, each of a different type."""
 MAX_EFFECT_BYTES = 1024
 MAX_TIME_MS = 100 * 3600 * 1000
 MIN_CLIP_MS = 1
@@ -47,35 +45,33 @@ MAX_SPEAKER_LENGTH = 200
 MAX_WORD_LENGTH = 200
 MAX_SEGMENT_TEXT_LENGTH = 20_000
 MAX_SEGMENTS = 20_000
-"""The bytes of a transcript have room for no more, however short they are."""
+"""The bytes of a transcript cannot hold more, however short the segments are."""
 MAX_SEGMENT_WORDS = 10_000
-"""Of one segment: as many as its text can have."""
+"""Of one segment: as many as its text can hold."""
 MAX_OPERATIONS = 500
-"""In one request, JSON Patch or named."""
+"""In one request, of a JSON Patch or named."""
 MAX_CUTS = 2 * MAX_CLIPS
-"""How often the operations of one request cut a clip, or bring one back, together."""
+"""How often all operations of one request together may cut or restore a clip."""
 MAX_FOUND_CUTS = MAX_CLIPS // 2
-"""That one operation finds itself, on all tracks together: each in the midst of a clip leaves two
-clips more.
-"""
+"""Cuts that one operation may find on all tracks; each within a clip adds two clips."""
 MAX_FILLERS = 100
 MAX_FILLER_LENGTH = 40
 MIN_PAUSE_MS, MAX_PAUSE_MS = 50, 60_000
-"""What can be asked for as too long a pause; what is left on each side of it is no longer."""
+"""The lengths of pauses that can be cut, and the longest remainder on each side of a cut."""
 MAX_CHOSEN_WORDS = 100_000
-"""How many words they look at together: twice as many as a transcript has."""
+"""Words that all operations of a request may examine: twice as many as a transcript has."""
 
 
-def _blank_transcript() -> dict[str, Any]:
+def _build_blank_transcript() -> dict[str, Any]:
     return {"generated_at": None, "segments": []}
 
 
 class EditDecisionList(Document):
     """One project's timeline, transcript and edit history.
 
-    ``settings`` are what the project's row says, and how long the timeline is; no
-    ``captions_style`` is the default. The stacks hold
-    ``{"edit", "bytes", "created_at"}``: the edits that take the document back, and forth again.
+    ``settings`` copies the project's row and adds the duration of the timeline; None as
+    ``captions_style`` is the default style. The stacks hold the edits that undo and redo, as
+    ``{"edit", "bytes", "created_at"}``.
     """
 
     project_id = StringField(required=True)
@@ -85,9 +81,9 @@ class EditDecisionList(Document):
     updated_at = DateTimeField(required=True)
     settings = DictField(required=True)
     tracks = ListField(DictField())
-    transcript = DictField(required=True, default=_blank_transcript)
+    transcript = DictField(required=True, default=_build_blank_transcript)
     captions_style = DictField(default=None)
-    transcript_bytes = IntField(required=True, default=len(bson.encode(_blank_transcript())))
+    transcript_bytes = IntField(required=True, default=len(bson.encode(_build_blank_transcript())))
     undo_stack = ListField(DictField())
     redo_stack = ListField(DictField())
     applied_jobs = ListField(StringField())
@@ -95,7 +91,7 @@ class EditDecisionList(Document):
     meta: ClassVar = {
         "db_alias": ALIAS,
         "collection": "edit_decision_lists",
-        "auto_create_index": False,  # `connection` makes them, when the server is there
+        "auto_create_index": False,  # `projects.connection` creates the indexes on first use.
         "indexes": [
             {"fields": ["project_id"], "unique": True},
             {"fields": ["project_id", "user_id"]},

@@ -1,7 +1,7 @@
-"""The EDL document of a project: made, read, and changed by compare-and-set on its version.
+"""Create and read the EDL document of a project, and update it by compare-and-set on its version.
 
-Every query names the project and the user. An edit names the version it saw, raises it by one and
-leaves its inverse on the undo stack; the update and its history are one atomic write.
+Every query names the project and the user. An edit names the version it has read, increments it and
+pushes its inverse to the undo stack; the update and its history are one atomic write.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from projects.timeline.content import Document, duration_of
 logger = logging.getLogger(__name__)
 
 REPORT_SECONDS = 600.0
-"""Between two reports by one process that a timeline is missing."""
+"""Between two reports of one process that the same timeline is missing."""
 MAX_REPORTED = 1000
 """Missing timelines that a process remembers to have reported."""
 _reported: dict[UUID, float] = {}
@@ -80,47 +80,50 @@ class TimelineMissingProblem(UnavailableProblem):
         "The project's timeline cannot be found. Nothing was overwritten. "
         "Tell our support the id of the project."
     )
-    headers: ClassVar[dict[str, str]] = {}  # to ask again does not help
+    headers: ClassVar[dict[str, str]] = {}  # A retry does not help, so there is no `Retry-After`.
 
 
 Update = dict[str, dict[str, Any]]
-"""MongoDB's operators, each with its fields and their arguments."""
+"""Operators of MongoDB, each with its fields and their arguments."""
 
 
 def create_document(project: Project, **content: Any) -> None:
-    """Create the project's document, blank but for ``content``, unless there is one."""
+    """Create the project's document, blank except for ``content``, unless there is one."""
     now = timezone.now()
     document = EditDecisionList(
         project_id=str(project.pk),
         user_id=str(project.user_id),
         created_at=now,
         updated_at=now,
-        settings={**_settings_of(project), "duration_ms": duration_of(content.get("tracks", ()))},
+        settings={**_get_settings(project), "duration_ms": duration_of(content.get("tracks", ()))},
         **content,
     )
     with contextlib.suppress(NotUniqueError):
         document.save(force_insert=True)
-    stored = collection().find_one(_of(project.pk, project.user_id), {"version": 1})
-    if stored is not None:
-        Project.objects.filter(pk=project.pk).update(edl_id=str(stored["_id"]))
-        note_version(project.pk, stored["version"])
+    row = collection().find_one(_build_selector(project.pk, project.user_id), {"version": 1})
+    if row is not None:
+        Project.objects.filter(pk=project.pk).update(edl_id=str(row["_id"]))
+        note_version(project.pk, row["version"])
 
 
 def create_first_document(project: Project) -> None:
     """Create the blank document of a project that never had one.
 
-    Raises ``TimelineMissingProblem`` where it had one: what was lost is not overwritten.
+    Raises ``TimelineMissingProblem`` if it had one: a lost document is not overwritten.
     """
     if project.had_timeline:
-        if collection().find_one(_of(project.pk, project.user_id), {"_id": 1}) is not None:
-            return  # somebody else has created it just now
+        if (
+            collection().find_one(_build_selector(project.pk, project.user_id), {"_id": 1})
+            is not None
+        ):
+            return  # A concurrent request has created it.
         _report_missing(project.pk)
         raise TimelineMissingProblem
     create_document(project)
 
 
 def _report_missing(project_id: UUID) -> None:
-    """Log the loss, but not each time that a client or a job that waits for it asks."""
+    """Log the loss, but not for every request of a client or job that waits for the timeline."""
     now_seconds = time.monotonic()
     if now_seconds - _reported.get(project_id, -math.inf) < REPORT_SECONDS:
         return
@@ -135,23 +138,23 @@ def _report_missing(project_id: UUID) -> None:
 
 def note_version(project_id: UUID, version: int) -> None:
     """Note in PostgreSQL that the document has reached this version."""
-    behind = Q(edl_version=None) | Q(edl_version__lt=version)
-    Project.objects.filter(behind, pk=project_id).update(edl_version=version)
+    is_behind = Q(edl_version=None) | Q(edl_version__lt=version)
+    Project.objects.filter(is_behind, pk=project_id).update(edl_version=version)
 
 
 def read_edl(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
-    """The EDL as clients see it: the two stacks by their depths only."""
-    wanted = dict.fromkeys([*CONTENT, "undo_stack.bytes", "redo_stack.bytes"], 1)
-    found = find_document(project_id=project_id, user_id=user_id, fields=wanted)
+    """Return the EDL in its public form, with only the depths of the two stacks."""
+    fields = dict.fromkeys([*CONTENT, "undo_stack.bytes", "redo_stack.bytes"], 1)
+    document = find_document(project_id=project_id, user_id=user_id, fields=fields)
     depths = {
-        "undo_depth": len(found.pop("undo_stack")),
-        "redo_depth": len(found.pop("redo_stack")),
+        "undo_depth": len(document.pop("undo_stack")),
+        "redo_depth": len(document.pop("redo_stack")),
     }
-    return {"captions_style": None, **found, **depths}
+    return {"captions_style": None, **document, **depths}
 
 
 def version_of(*, project_id: UUID, user_id: UUID) -> int:
-    """The version that `read_edl` would answer, without its document."""
+    """Return the version that `read_edl` would return, without reading the document."""
     return find_document(project_id=project_id, user_id=user_id, fields={"version": 1})["version"]
 
 
@@ -166,8 +169,8 @@ def find_document(*, project_id: UUID, user_id: UUID, fields: Mapping[str, Any])
 def find_document_with_size(
     *, project_id: UUID, user_id: UUID, fields: Mapping[str, Any]
 ) -> tuple[Document, int]:
-    """Return what `find_document` does, with its size in bytes of BSON."""
-    selector = _of(project_id, user_id)
+    """Return the same as `find_document`, with its size in bytes of BSON."""
+    selector = _build_selector(project_id, user_id)
     result = _find_one(selector, fields)
     if result is None:
         create_first_document(get_project(user_id=user_id, project_id=project_id))
@@ -185,19 +188,23 @@ def find_version(
     made_at: datetime,
     fields: Mapping[str, Any],
 ) -> tuple[Document, int] | None:
-    """As `find_document_with_size`, if this is the current version still."""
-    return _find_one(_of(project_id, user_id, version=version, updated_at=made_at), fields)
+    """Return the same as `find_document_with_size` if the version is still current, else None."""
+    return _find_one(
+        _build_selector(project_id, user_id, version=version, updated_at=made_at), fields
+    )
 
 
-def _find_one(which: Mapping[str, Any], fields: Mapping[str, Any]) -> tuple[Document, int] | None:
+def _find_one(
+    selector: Mapping[str, Any], fields: Mapping[str, Any]
+) -> tuple[Document, int] | None:
     edls = collection()
     options: Any = edls.codec_options
-    raw: Any = edls.with_options(_RAW).find_one(which, {**fields, "_id": 0})
+    raw: Any = edls.with_options(_RAW).find_one(selector, {**fields, "_id": 0})
     return raw and (cast(Document, bson.decode(raw.raw, options)), len(raw.raw))
 
 
 def now() -> datetime:
-    """To the millisecond, as MongoDB keeps times."""
+    """Return the current time, truncated to milliseconds as MongoDB stores it."""
     moment = timezone.now()
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
@@ -211,60 +218,60 @@ def compare_and_set(
     update: Update,
     at: datetime | None = None,
 ) -> int:
-    """Make the next version by an update; raises ``StaleEdlProblem`` with the current version.
+    """Create the next version with an update; raise ``StaleEdlProblem`` with the current version.
 
-    The update brings its own history: a user's edit its inverse. ``made_at`` is when the expected
-    version was made: after a restored backup, another one may have its number. ``at`` is when the
-    new one is, or now.
+    The update includes its history: a user's edit pushes its inverse. ``made_at`` is the time of
+    the expected version, because after a restore another version may have its number. ``at`` is the
+    time of the new version, by default now.
     """
-    made = {} if made_at is None else {"updated_at": made_at}
-    seen = _of(project_id, user_id, version=expected_version, **made)
-    if not _make_version(seen, update, at):
+    time_condition = {} if made_at is None else {"updated_at": made_at}
+    selector = _build_selector(project_id, user_id, version=expected_version, **time_condition)
+    if not _make_version(selector, update, at):
         raise build_stale_problem(project_id=project_id, user_id=user_id)
     return expected_version + 1
 
 
 def write_settings(project: Project) -> None:
-    """Copy resolution and frame rate from the row: a new version, but nothing to undo.
+    """Copy resolution and frame rate from the row, as a new version that cannot be undone.
 
     Raises ``TimelineMissingProblem``.
     """
-    changes = {f"settings.{name}": value for name, value in _settings_of(project).items()}
-    selector = _of(project.pk, project.user_id)
+    changes = {f"settings.{name}": value for name, value in _get_settings(project).items()}
+    selector = _build_selector(project.pk, project.user_id)
     if not _make_version(selector, {"$set": changes}):
         create_first_document(project)
-        _make_version(selector, {"$set": changes})  # a reader may have created it from the old row
+        _make_version(selector, {"$set": changes})  # A reader may have created it from the old row.
 
 
 def delete_document(*, project_id: UUID, user_id: UUID) -> None:
-    """Remove the document; with MongoDB away it stays behind, out of reach without its row."""
+    """Delete the document; in an outage of MongoDB it remains, out of reach without its row."""
     try:
-        collection().delete_one(_of(project_id, user_id))
+        collection().delete_one(_build_selector(project_id, user_id))
     except OUTAGES as exc:
         logger.warning("EDL of project %s left behind: %s", project_id, type(exc).__name__)
 
 
 def build_stale_problem(*, project_id: UUID, user_id: UUID) -> Problem:
-    """What to raise where a version that was named is not the current one."""
-    current = collection().find_one(_of(project_id, user_id), {"version": 1})
+    """Return the problem to raise if the expected version is not the current version."""
+    current = collection().find_one(_build_selector(project_id, user_id), {"version": 1})
     if current is None:
         return NotFoundProblem(Resource.PROJECT)
     return StaleEdlProblem(version=current["version"])
 
 
-def _of(project_id: UUID, user_id: UUID, **which: Any) -> dict[str, Any]:
-    return {"project_id": str(project_id), "user_id": str(user_id), **which}
+def _build_selector(project_id: UUID, user_id: UUID, **conditions: Any) -> dict[str, Any]:
+    return {"project_id": str(project_id), "user_id": str(user_id), **conditions}
 
 
-def _make_version(which: Mapping[str, Any], update: Update, at: datetime | None = None) -> bool:
-    """One atomic update; whether there was anything to update."""
+def _make_version(selector: Mapping[str, Any], update: Update, at: datetime | None = None) -> bool:
+    """Update the selected document atomically; return False if there is none."""
     change = {operator: dict(fields) for operator, fields in update.items()}
     change.setdefault("$set", {})["updated_at"] = now() if at is None else at
     change.setdefault("$inc", {})["version"] = 1
-    return bool(collection().update_one(which, change).matched_count)
+    return bool(collection().update_one(selector, change).matched_count)
 
 
-def _settings_of(project: Project) -> dict[str, Any]:
+def _get_settings(project: Project) -> dict[str, Any]:
     width, height = project.resolution.split("x")
     return {
         "resolution": {"width": int(width), "height": int(height)},

@@ -132,13 +132,13 @@ class HistoryView(APIView):
         responses=HistorySerializer,
     )
     def get(self, request: Request, project_id: UUID) -> Response:
-        found = history.read_history(**get_edl_key(request, project_id))
+        edit_history = history.read_history(**get_edl_key(request, project_id))
         body = {
-            "version": found.version,
-            "undo": authors.list_edits(request, found.undo),
-            "redo": authors.list_edits(request, found.redo),
+            "version": edit_history.version,
+            "undo": authors.list_edits(request, edit_history.undo),
+            "redo": authors.list_edits(request, edit_history.redo),
         }
-        return Response(body, headers=etag_header(found.version))
+        return Response(body, headers=etag_header(edit_history.version))
 
 
 class UndoView(APIView):
@@ -157,8 +157,8 @@ class UndoView(APIView):
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
         versions = parse_versions(request, required=False)
-        edited = editing.undo_edit(**get_edl_key(request, project_id), versions=versions)
-        return _stepped(request, edited)
+        result = editing.undo_edit(**get_edl_key(request, project_id), versions=versions)
+        return _build_step_response(request, result)
 
 
 class RedoView(APIView):
@@ -177,35 +177,35 @@ class RedoView(APIView):
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
         versions = parse_versions(request, required=False)
-        edited = editing.redo_edit(**get_edl_key(request, project_id), versions=versions)
-        return _stepped(request, edited)
+        result = editing.redo_edit(**get_edl_key(request, project_id), versions=versions)
+        return _build_step_response(request, result)
 
 
 def shaped(shape: type[T], data: Any) -> T:
-    """The body as a value of this shape; raises a 400 that names what is malformed."""
+    """Return the body as a value of this shape; raise a 400 problem that names malformed parts."""
     try:
         return shape.model_validate(data)
     except ShapeError as exc:
         rules.raise_shape_errors(exc, unnamed=Operation.named)
 
 
-def response_of(edited: EditResult) -> Response:
-    """What the edit has made, with the new version's ``ETag``."""
+def response_of(result: EditResult) -> Response:
+    """Return the result of an edit, with the new version's ``ETag``."""
     body: dict[str, Any] = {
-        "version": edited.version,
-        "duration_ms": edited.duration_ms,
-        "undo_depth": edited.undo_depth,
-        "redo_depth": edited.redo_depth,
-        "patch": changes.as_json_patch(edited.changes),
+        "version": result.version,
+        "duration_ms": result.duration_ms,
+        "undo_depth": result.undo_depth,
+        "redo_depth": result.redo_depth,
+        "patch": changes.as_json_patch(result.changes),
     }
-    if edited.removed:
-        body["removed"] = [asdict(each) for each in edited.removed]
-    return Response(body, headers=etag_header(edited.version))
+    if result.removed:
+        body["removed"] = [asdict(removal) for removal in result.removed]
+    return Response(body, headers=etag_header(result.version))
 
 
-def _stepped(request: Request, edited: EditResult) -> Response:
-    """What undo or redo has made, and whose edit it was about."""
-    response = response_of(edited)
-    if edited.step is not None:
-        response.data |= authors.describe_author(request, edited.step)
+def _build_step_response(request: Request, result: EditResult) -> Response:
+    """Return the result of an undo or redo, and the author of the edit that it concerned."""
+    response = response_of(result)
+    if result.step is not None:
+        response.data |= authors.describe_author(request, result.step)
     return response

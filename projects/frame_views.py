@@ -65,23 +65,25 @@ class FrameView(APIView):
         project = get_project(user_id=user_id(request), project_id=project_id)
         query = FrameQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
-        wanted = query.validated_data
-        version = frames.get_version_at(project, at_ms=wanted["at_ms"])
-        headers = _headers(version, **wanted)
+        parameters = query.validated_data
+        version = frames.get_version_at(project, at_ms=parameters["at_ms"])
+        headers = _build_headers(version, **parameters)
         empty = HttpResponse(headers=headers)
-        known = get_conditional_response(request._request, headers["ETag"], response=empty)
-        if known is not None and known is not empty:
-            return known
-        plan = frames.plan_picture(project, **wanted)
+        conditional_response = get_conditional_response(
+            request._request, headers["ETag"], response=empty
+        )
+        if conditional_response is not None and conditional_response is not empty:
+            return conditional_response
+        plan = frames.plan_picture(project, **parameters)
         frame = frames.find_frame(plan)
         if frame is None:
             with frames.reserve(plan) as memory:
                 charge_points(request, Cost.FRAME - Cost.REQUEST)
                 frame = frames.make_frame(plan, memory)
-        headers = _headers(frame.version, **wanted)
+        headers = _build_headers(frame.version, **parameters)
         return HttpResponse(frame.content, content_type="image/jpeg", headers=headers)
 
 
-def _headers(version: int, *, at_ms: int, width: int) -> dict[str, str]:
-    # The address says no version: who has a picture asks whether it is still that.
+def _build_headers(version: int, *, at_ms: int, width: int) -> dict[str, str]:
+    # The URL names no version, so clients revalidate a picture that they have.
     return {"ETag": f'"{version}-{at_ms}-{width}"', "Cache-Control": "private, no-cache"}

@@ -98,18 +98,18 @@ class ExportView(APIView):
         },
     )
     def get(self, request: Request, project_id: UUID) -> HttpResponse:
-        form = _format(request)
-        found = exchange.export_timeline(
+        form = _get_format(request)
+        file = exchange.export_timeline(
             project_id=project_id,
             user_id=user_id(request),
             form=form,
-            leave_out=_left_out(request),
+            leave_out=_parse_left_out(request),
         )
-        headers = {**etag_header(found.version), "Content-Disposition": attachment(found.name)}
-        if found.left_out:
-            counts = (f"{kind}={count}" for kind, count in found.left_out.items())
+        headers = {**etag_header(file.version), "Content-Disposition": attachment(file.name)}
+        if file.left_out:
+            counts = (f"{kind}={count}" for kind, count in file.left_out.items())
             headers[LEFT_OUT.name] = ", ".join(counts)
-        return HttpResponse(found.text, content_type=form.content_type, headers=headers)
+        return HttpResponse(file.text, content_type=form.content_type, headers=headers)
 
 
 class ImportView(APIView):
@@ -130,7 +130,7 @@ class ImportView(APIView):
 
     @staticmethod
     def body_limit(method: str, query: str, **kwargs: object) -> int:
-        """What the server reads for it: a whole file, where other requests have less."""
+        """Return how many bytes of the body the server reads: a whole file."""
         return MAX_INTERCHANGE_BYTES
 
     @extend_schema(
@@ -146,7 +146,7 @@ class ImportView(APIView):
         responses=EditedSerializer,
     )
     def post(self, request: Request, project_id: UUID) -> HttpResponseBase:
-        # Who waits for memory has not read its body yet: that takes several times its size.
+        # Reserve memory before the body is read, because reading it takes several times its size.
         with QUEUE.reserve(user_id(request), LIMITS) as memory:
             return self._replace(request, project_id, memory=memory)
 
@@ -154,11 +154,11 @@ class ImportView(APIView):
     def _replace(
         self, request: Request, project_id: UUID, *, memory: Reservation | None
     ) -> Response:
-        form = _format(request)
+        form = _get_format(request)
         versions = parse_versions(request, required=True)
         key = get_edl_key(request, project_id)
         text = str(request.data or "")
-        edited = exchange.import_timeline(
+        result = exchange.import_timeline(
             **key,
             versions=versions,
             form=form,
@@ -166,18 +166,18 @@ class ImportView(APIView):
             author=author_of(request),
             memory=memory,
         )
-        return response_of(edited)
+        return response_of(result)
 
 
-def _left_out(request: Request) -> list[str]:
+def _parse_left_out(request: Request) -> list[str]:
     try:
         return limits.parse_names(request.query_params.get("leave_out", ""))
     except ValueError as exc:
         raise field_problem("leave_out", "invalid", str(exc)) from exc
 
 
-def _format(request: Request) -> Format:
-    found = FORMATS.get(request.query_params.get("format", ""))
-    if found is None:
+def _get_format(request: Request) -> Format:
+    form = FORMATS.get(request.query_params.get("format", ""))
+    if form is None:
         raise field_problem("format", "invalid_choice", f"It is one of {', '.join(FORMATS)}.")
-    return found
+    return form

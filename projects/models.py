@@ -1,4 +1,4 @@
-"""A project's row; its timeline lies in MongoDB (`projects.edl`)."""
+"""Define the rows of projects; their timelines are in MongoDB (`projects.edl`)."""
 
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -12,14 +12,14 @@ from auteur.database.ordering import TimeAtUtc
 
 
 class Projects(models.Manager["Project"]):
-    """Those that are not being deleted."""
+    """The projects that are not being deleted."""
 
     def get_queryset(self) -> models.QuerySet["Project"]:
         return super().get_queryset().filter(deleted_at=None)
 
 
 class ChangedAtField(models.DateTimeField):
-    """The time of the last save by the database's clock, as `created_at` is."""
+    """The time of the last save by the database's clock, like `created_at`."""
 
     def deconstruct(self) -> Any:
         name, _, args, options = super().deconstruct()
@@ -30,9 +30,10 @@ class ChangedAtField(models.DateTimeField):
 
 
 class Project(models.Model):
-    """What a user edits; ``resolution`` and ``frame_rate`` are the truth for the EDL's settings.
+    """A user's project; its ``resolution`` and ``frame_rate`` are copied to the EDL's settings.
 
-    One that is being deleted is nobody's any more; its row goes last (`projects.deletion`).
+    A project that is being deleted has no owner for callers; its row is deleted last
+    (`projects.deletion`).
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, db_default=NewId())
@@ -59,7 +60,7 @@ class Project(models.Model):
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     thumbnail_r2_key: str | None = None
-    """Of rows `projects.project_pictures.with_thumbnails`."""
+    """Set in the rows of `projects.project_pictures.with_thumbnails`."""
 
     objects = Projects()
     with_deleted = models.Manager["Project"]()
@@ -88,9 +89,9 @@ class Project(models.Model):
 
 
 class RenderFolder(models.Model):
-    """Where renders of a project keep what they have in common, until it is swept.
+    """The folder of timelines and segments that a project's renders share, until it is swept.
 
-    The project is named and not referred to: what it leaves behind must still be found.
+    There is no foreign key to the project, because its objects must be found after its deletion.
     """
 
     project_id = models.UUIDField(primary_key=True)

@@ -1,4 +1,4 @@
-"""What projects hold of a person: names, timelines and transcripts."""
+"""List and erase the personal data in projects: names, timelines and transcripts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,34 +21,34 @@ from projects.models import Project, RenderFolder
 
 
 def register_personal_data() -> None:
-    """To be called once, when Django is ready."""
+    """Register the personal data of projects; called once, when Django is ready."""
     register_source(
         PersonalDataSource(
             room="projects",
             owners={"projects.Project": "user", "projects.RenderFolder": "user_id"},
-            scrub=_scrub,
-            listings=(Listing("projects", _with_edls),),
+            scrub=_erase,
+            listings=(Listing("projects", _iterate_projects_with_edls),),
         )
     )
 
 
-def _with_edls(user_id: UUID) -> Iterator[dict[str, Any]]:
+def _iterate_projects_with_edls(user_id: UUID) -> Iterator[dict[str, Any]]:
     for row in list_rows(Project.objects.filter(user_id=user_id)):
         try:
             document = edl.read_edl(project_id=row["id"], user_id=user_id)
         except edl.TimelineMissingProblem:
-            document = None  # staff are told by `edl_verify`; all else is exported
+            document = None  # Export the rest; `edl_verify` reports the loss to staff.
         yield {**row, "edl": document}
 
 
-def _scrub(user_id: UUID) -> Steps:
-    mine = Project.with_deleted.filter(user_id=user_id)
-    yield mine.filter(deleted_at=None).update(deleted_at=Now())
-    for page in iterate_pages(mine):
+def _erase(user_id: UUID) -> Steps:
+    projects = Project.with_deleted.filter(user_id=user_id)
+    yield projects.filter(deleted_at=None).update(deleted_at=Now())
+    for page in iterate_pages(projects):
         for project in page:
             yield from deletion.steps(project)
             yield project
-    # Those of projects that were deleted while MongoDB was away.
+    # Delete the EDLs of projects that were deleted during an outage of MongoDB.
     yield edls(user_id=str(user_id)).delete()
-    # What lies in them goes with all other objects.
+    # The objects in the folders are deleted with all other objects of the user.
     yield from delete_in_batches(RenderFolder.objects.filter(user_id=user_id))

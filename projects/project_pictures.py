@@ -1,4 +1,4 @@
-"""A project's picture: the thumbnail of the first film or picture that was brought into it."""
+"""Select a project's picture: the thumbnail of the first film or picture added to it."""
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
@@ -15,5 +15,5 @@ FIRST = (
 
 
 def with_thumbnails(rows: QuerySet[Project]) -> QuerySet[Project]:
-    """The same projects, each with the ``thumbnail_r2_key`` of its picture, or None."""
+    """Return the projects, each with the ``thumbnail_r2_key`` of its picture, or None."""
     return rows.annotate(thumbnail_r2_key=Subquery(FIRST))  # type: ignore[no-redef]

@@ -1,6 +1,6 @@
-"""What the project endpoints take and answer.
+"""Define the requests and responses of the project endpoints.
 
-EDLs and transcripts are answered as they are stored: `projects.timeline.shape` describes them.
+EDLs and transcripts are returned in their stored form, which `projects.timeline.shape` describes.
 """
 
 import re
@@ -42,7 +42,7 @@ class ResolutionField(serializers.CharField):
     }
 
     def to_internal_value(self, data: Any) -> str:
-        """The same string, if its two numbers can be a video's."""
+        """Return the same string if a video can have this width and height."""
         value: str = super().to_internal_value(data)
         match = RESOLUTION.fullmatch(value)
         sides = [int(side) for side in match.groups()] if match else []
@@ -117,7 +117,7 @@ class JsonPatchOperationSerializer(serializers.Serializer[Any]):
     value = serializers.JSONField(required=False)
 
     def get_fields(self) -> dict[str, Any]:
-        """With `from`, which is no name for an attribute."""
+        """Return the fields with `from`, which cannot be the name of an attribute."""
         return super().get_fields() | {"from": serializers.CharField(required=False)}
 
 

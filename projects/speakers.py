@@ -1,4 +1,4 @@
-"""Names of speakers: nobody in one recording is taken for somebody in another."""
+"""Name speakers, so that speakers of different recordings never share a name."""
 
 import re
 from collections import Counter
@@ -12,16 +12,16 @@ Segments = Sequence[Segment]
 
 
 def named(segments: Segments, before: Segments, media_file_id: str) -> list[Segment]:
-    """A medium's new segments, with speakers that differ from those of other media ``before``.
+    """Return a medium's new segments, with speakers distinct from those of other media ``before``.
 
-    Who has been heard in the medium before keeps their name, which may be the user's: they are
-    recognised by when they speak. Others are numbered on from all that are there, as they begin
-    to speak.
+    A speaker of the medium's earlier segments keeps their name, which the user may have given: the
+    overlap in time identifies them. Others get the next free numbers, in the order in which they
+    begin to speak.
     """
-    own = [one for one in before if one["media_file_id"] == media_file_id]
-    names = _earlier_names(segments, own)
-    numbers = (NUMBERED.fullmatch(one["speaker"]) for one in before)
-    highest = max((int(found[1]) for found in numbers if found), default=0)
+    earlier_segments = [segment for segment in before if segment["media_file_id"] == media_file_id]
+    names = _match_earlier_names(segments, earlier_segments)
+    numbers = (NUMBERED.fullmatch(segment["speaker"]) for segment in before)
+    highest = max((int(match[1]) for match in numbers if match), default=0)
     new = (f"Speaker {number}" for number in count(highest + 1))
     for segment in segments:
         if segment["speaker"] not in names:
@@ -29,28 +29,32 @@ def named(segments: Segments, before: Segments, media_file_id: str) -> list[Segm
     return [{**segment, "speaker": names[segment["speaker"]]} for segment in segments]
 
 
-def _earlier_names(segments: Segments, own: Segments) -> dict[str, str]:
-    """The old names of those who speak at the same times, the longest first, each given once."""
-    together: Counter[tuple[str, str]] = Counter()
-    for one, other, length_ms in _overlaps(segments, own):
-        together[one["speaker"], other["speaker"]] += length_ms
+def _match_earlier_names(segments: Segments, earlier_segments: Segments) -> dict[str, str]:
+    """Return earlier names of speakers by overlap, the longest first, each name used once."""
+    common_ms: Counter[tuple[str, str]] = Counter()
+    for segment, earlier_segment, length_ms in _iterate_overlaps(segments, earlier_segments):
+        common_ms[segment["speaker"], earlier_segment["speaker"]] += length_ms
     names: dict[str, str] = {}
-    for (label, name), _ in together.most_common():
+    for (label, name), _ in common_ms.most_common():
         if label not in names and name not in names.values():
             names[label] = name
     return names
 
 
-def _overlaps(segments: Segments, own: Segments) -> Iterator[tuple[Segment, Segment, int]]:
-    """Pairs that have a time in common, walked along their ends."""
-    ones, others = (sorted(each, key=lambda one: one["end_ms"]) for each in (segments, own))
-    place = at = 0
-    while place < len(ones) and at < len(others):
-        one, other = ones[place], others[at]
-        length = min(one["end_ms"], other["end_ms"]) - max(one["start_ms"], other["start_ms"])
+def _iterate_overlaps(
+    segments: Segments, earlier_segments: Segments
+) -> Iterator[tuple[Segment, Segment, int]]:
+    """Yield pairs of segments that overlap, with the milliseconds, in one pass along their ends."""
+    new_segments, old_segments = (
+        sorted(side, key=lambda segment: segment["end_ms"]) for side in (segments, earlier_segments)
+    )
+    new_index = old_index = 0
+    while new_index < len(new_segments) and old_index < len(old_segments):
+        new, old = new_segments[new_index], old_segments[old_index]
+        length = min(new["end_ms"], old["end_ms"]) - max(new["start_ms"], old["start_ms"])
         if length > 0:
-            yield one, other, length
-        if one["end_ms"] <= other["end_ms"]:
-            place += 1
+            yield new, old, length
+        if new["end_ms"] <= old["end_ms"]:
+            new_index += 1
         else:
-            at += 1
+            old_index += 1

@@ -1,4 +1,4 @@
-"""What is said in a project's media: merged in from transcription jobs, one media at a time."""
+"""Read a project's transcript, and merge results of transcription jobs, one media at a time."""
 
 import math
 import uuid
@@ -21,10 +21,10 @@ TranscriptTooLargeProblem = edl.TranscriptTooLargeProblem
 
 
 def read_transcript(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
-    """The transcript with the EDL's ``version``."""
-    wanted = {"version": 1, "transcript": 1}
-    found = edl.find_document(project_id=project_id, user_id=user_id, fields=wanted)
-    return {"version": found["version"], **found["transcript"]}
+    """Return the transcript with the EDL's ``version``."""
+    fields = {"version": 1, "transcript": 1}
+    document = edl.find_document(project_id=project_id, user_id=user_id, fields=fields)
+    return {"version": document["version"], **document["transcript"]}
 
 
 def merge_transcript(
@@ -36,15 +36,15 @@ def merge_transcript(
     segments: Sequence[Mapping[str, Any]],
     language: str | None = None,
 ) -> int:
-    """Put a job's segments in the place of the media's old ones; return the EDL's version.
+    """Replace the media's segments by those of a job; return the EDL's version.
 
-    Made once per job however often this is called, and no step that a user could undo: it stays
-    whatever is undone and redone, which is why the steps are carried over. ``segments`` are shaped
-    as `gpu_tasks.transcription.contract.Segment`; times are the source media's, and each keeps the
-    ``language`` (ISO 639). Raises ``NotFoundProblem`` if the project is gone,
-    ``TranscriptTooLargeProblem``, and ``StaleEdlProblem`` only where others write without a pause.
+    This is idempotent per job. It is no step that a user can undo: the delivery stays after every
+    undo and redo, so the steps in the stacks are adapted to it. ``segments`` have the shape of
+    `gpu_tasks.transcription.contract.Segment`, with times of the source media; each keeps the
+    ``language`` (ISO 639). Raises ``NotFoundProblem`` if the project is deleted,
+    ``TranscriptTooLargeProblem``, and ``StaleEdlProblem`` only if others write without a pause.
     """
-    new = [_segment(media_file_id, segment, language) for segment in segments]
+    new = [_build_segment(media_file_id, segment, language) for segment in segments]
     deliver = partial(_deliver_once, project_id, user_id, str(media_file_id), str(job_id), new)
     return editing.retry_on_conflict(deliver, seconds=math.inf)
 
@@ -52,75 +52,86 @@ def merge_transcript(
 def with_delivery(
     segments: Sequence[Segment], media_file_id: str, delivered: Sequence[Segment]
 ) -> list[Segment]:
-    """The segments with what was delivered of a media in the place of all that is there of it."""
-    index = _place(segments, media_file_id)
-    others = [segment for segment in segments if segment["media_file_id"] != media_file_id]
-    return [*others[:index], *delivered, *others[index:]]
+    """Return the segments, with those of one media replaced by the delivered segments."""
+    index = _find_index(segments, media_file_id)
+    other_segments = [segment for segment in segments if segment["media_file_id"] != media_file_id]
+    return [*other_segments[:index], *delivered, *other_segments[index:]]
 
 
 def _deliver_once(
     project_id: UUID, user_id: UUID, media_file_id: str, job_id: str, new: Sequence[Segment]
 ) -> int:
-    wanted = {"version": 1, "applied_jobs": 1}
-    found = edl.find_document(project_id=project_id, user_id=user_id, fields=wanted)
-    if job_id in found["applied_jobs"]:
-        return int(found["version"])
+    fields = {"version": 1, "applied_jobs": 1}
+    document = edl.find_document(project_id=project_id, user_id=user_id, fields=fields)
+    if job_id in document["applied_jobs"]:
+        return int(document["version"])
 
     def change(content: Content) -> Content:
-        named = speakers.named(new, content.segments, media_file_id)
-        return replace(content, segments=with_delivery(content.segments, media_file_id, named))
+        named_segments = speakers.named(new, content.segments, media_file_id)
+        return replace(
+            content, segments=with_delivery(content.segments, media_file_id, named_segments)
+        )
 
-    edited = editing.edit(
+    result = editing.edit(
         project_id=project_id,
         user_id=user_id,
-        versions=frozenset([found["version"]]),
+        versions=frozenset([document["version"]]),
         needs=Needs(transcript=True, steps=True),
         change=change,
-        way=partial(_beside, media_file_id, job_id),
+        way=partial(_build_extra_update, media_file_id, job_id),
     )
-    return edited.version
+    return result.version
 
 
-def _beside(media_file_id: str, job_id: str, session: Session, after: Content) -> edl.Update:
-    """What is written with a delivery: when it came, that it came, and steps that fit it."""
+def _build_extra_update(
+    media_file_id: str, job_id: str, session: Session, after: Content
+) -> edl.Update:
+    """Return the update that accompanies a delivery: its time, its job and the adapted steps."""
     transcript: Transcript = {"generated_at": timezone.now(), "segments": after.segments}
     size = len(bson.encode(transcript))
-    delivered = [one for one in after.segments if one["media_file_id"] == media_file_id]
-    carried = history.carry_over_steps(
+    delivered = [segment for segment in after.segments if segment["media_file_id"] == media_file_id]
+    stack_updates = history.carry_over_steps(
         session.stacks,
         segments=session.content.segments,
         transcript_bytes=size,
         deliver=partial(with_delivery, media_file_id=media_file_id, delivered=delivered),
     )
-    dated = {"transcript.generated_at": transcript["generated_at"], "transcript_bytes": size}
+    transcript_updates = {
+        "transcript.generated_at": transcript["generated_at"],
+        "transcript_bytes": size,
+    }
     return {
-        "$set": {**dated, **carried},
+        "$set": {**transcript_updates, **stack_updates},
         "$push": {"applied_jobs": {"$each": [job_id], "$slice": -MAX_APPLIED_JOBS}},
     }
 
 
-def _place(segments: Sequence[Segment], media_file_id: str) -> int:
-    """Where the media's segments begin; at the end if it has none."""
-    places = (i for i, one in enumerate(segments) if one["media_file_id"] == media_file_id)
-    return next(places, len(segments))
+def _find_index(segments: Sequence[Segment], media_file_id: str) -> int:
+    """Return the index of the media's first segment, or of the end if it has none."""
+    indexes = (
+        index for index, segment in enumerate(segments) if segment["media_file_id"] == media_file_id
+    )
+    return next(indexes, len(segments))
 
 
-def _segment(media_file_id: UUID, segment: Mapping[str, Any], language: str | None) -> Segment:
-    made: Segment = {
+def _build_segment(
+    media_file_id: UUID, segment: Mapping[str, Any], language: str | None
+) -> Segment:
+    new_segment: Segment = {
         "id": str(uuid.uuid4()),
         "media_file_id": str(media_file_id),
         "speaker": segment["speaker"],
         "start_ms": segment["start_ms"],
         "end_ms": segment["end_ms"],
         "text": segment["text"],
-        "words": [_word(word) for word in segment["words"]],
+        "words": [_build_word(word) for word in segment["words"]],
         "deleted": False,
         "edited_text": None,
     }
-    return made if language is None else {**made, "language": language}
+    return new_segment if language is None else {**new_segment, "language": language}
 
 
-def _word(word: Mapping[str, Any]) -> Word:
+def _build_word(word: Mapping[str, Any]) -> Word:
     return {
         "word": word["word"],
         "start_ms": word["start_ms"],

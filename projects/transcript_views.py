@@ -59,8 +59,8 @@ class TranscriptView(APIView):
         key = get_edl_key(request, project_id)
         if (answer := not_modified_response(request, lambda: edl.version_of(**key))) is not None:
             return answer
-        found = transcript.read_transcript(**key)
-        return Response(found, headers=etag_header(found.pop("version")))
+        document = transcript.read_transcript(**key)
+        return Response(document, headers=etag_header(document.pop("version")))
 
 
 class SegmentView(APIView):
@@ -81,15 +81,15 @@ class SegmentView(APIView):
     def patch(self, request: Request, project_id: UUID, segment_id: str) -> Response:
         versions = parse_versions(request, required=False)
         key = get_edl_key(request, project_id)
-        wanted = shaped(SegmentEdit, request.data)
-        edited = editing.edit_segment(
+        segment_edit = shaped(SegmentEdit, request.data)
+        result = editing.edit_segment(
             **key,
             versions=versions,
             segment_id=segment_id,
-            wanted=wanted,
+            wanted=segment_edit,
             author=author_of(request),
         )
-        return response_of(edited)
+        return response_of(result)
 
 
 class AsIs(BaseContentNegotiation):
@@ -118,7 +118,7 @@ class CaptionsView(APIView):
 
     def get(self, request: Request, project_id: UUID) -> HttpResponse:
         key = get_edl_key(request, project_id)
-        body = type(self).write(**key, times=_times(request))
+        body = type(self).write(**key, times=_parse_times(request))
         return HttpResponse(body, content_type=f"{self.content_type}; charset=utf-8")
 
 
@@ -182,7 +182,7 @@ class JsonView(CaptionsView):
     write = captions.words_json
 
 
-def _times(request: Request) -> captions.Times | None:
+def _parse_times(request: Request) -> captions.Times | None:
     times = request.query_params.get("times")
     if times not in (None, "timeline", "source"):
         raise field_problem("times", "invalid_choice", "It is `timeline` or `source`.")

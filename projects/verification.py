@@ -16,11 +16,11 @@ from projects.models import Project
 
 PROJECTS_PER_PAGE = 500
 DOCUMENTS_PER_READ = 2_000
-"""Of one range of ids; a range that has more is halved."""
+"""Of one range of ids; a range with more documents is halved."""
 MAX_NAMED = 100
-"""Findings of each rule that a report names; all are counted."""
+"""Findings of each rule that a report names; all findings are counted."""
 SETTLED_AFTER = timedelta(hours=1)
-"""A younger document may be of a project that is not committed yet."""
+"""A younger document may belong to a project that is not committed yet."""
 START: Final = UUID(int=0)
 END: Final = UUID(int=2**128 - 1)
 RULES: Final[Mapping[str, str]] = {
@@ -44,7 +44,7 @@ class Finding:
 
 @dataclass
 class Report:
-    """What was compared, and what is wrong; of each rule some findings are named."""
+    """The result of a comparison: counts, and some findings of each rule by name."""
 
     checked_at: datetime = field(default_factory=timezone.now)
     projects: int = 0
@@ -55,20 +55,20 @@ class Report:
 
     @property
     def total(self) -> int:
-        """How many findings there are, named or not."""
+        """Return how many findings there are, named or not."""
         return sum(self.broken.values())
 
     def add(self, finding: Finding) -> None:
-        """Count a finding, and name it if there are not too many of its rule."""
+        """Count a finding, and name it unless its rule has reached the limit."""
         self.broken[finding.rule] += 1
         if self.broken[finding.rule] <= self.limit:
             self.findings.append(finding)
 
 
 def verify_timelines(*, limit: int = MAX_NAMED) -> Report:
-    """Compare everything, page by page, and note the versions that are there.
+    """Compare all projects, page by page, and note the versions of their documents.
 
-    Raises the outages of either store.
+    Raises the outage errors of either store.
     """
     report = Report(limit=limit)
     after: UUID | None = START
@@ -80,29 +80,29 @@ def verify_timelines(*, limit: int = MAX_NAMED) -> Report:
 def check_page(after: UUID, report: Report, *, size: int = PROJECTS_PER_PAGE) -> UUID | None:
     """Compare the projects with the next ids, and all documents in this range of ids.
 
-    Returns the id after which to go on; None at the end.
+    Returns the id after which the next page begins, or None at the end.
     """
     rows = list(Project.with_deleted.filter(pk__gt=after).order_by("pk")[:size])
     last = rows[-1].pk if len(rows) == size else None
     documents = {
-        str(document["project_id"]): document for document in _in_range(after, last or END)
+        str(document["project_id"]): document for document in _iterate_documents(after, last or END)
     }
     _compare(rows, documents, report)
     return last
 
 
 def check_projects(project_ids: Collection[UUID], report: Report) -> None:
-    """Compare these projects, and the documents with their ids."""
+    """Compare the given projects and the documents with their ids."""
     rows = list(Project.with_deleted.filter(pk__in=project_ids))
     selector = {"project_id": {"$in": [str(project_id) for project_id in project_ids]}}
     documents = collection().find(selector, _FIELDS)
     _compare(rows, {str(document["project_id"]): document for document in documents}, report)
 
 
-def _in_range(after: UUID, last: UUID) -> Iterator[Mapping[str, Any]]:
-    """Return the documents of ids above ``after``, up to ``last``; halve what is too much.
+def _iterate_documents(after: UUID, last: UUID) -> Iterator[Mapping[str, Any]]:
+    """Yield the documents with ids above ``after``, up to ``last``; halve ranges that are too full.
 
-    So no order is asked for, and no read is larger than the bound.
+    This needs no order in MongoDB, and no read exceeds the bound.
     """
     selector = {"project_id": {"$gt": str(after), "$lte": str(last)}}
     documents = list(collection().find(selector, _FIELDS).limit(DOCUMENTS_PER_READ + 1))
@@ -110,8 +110,8 @@ def _in_range(after: UUID, last: UUID) -> Iterator[Mapping[str, Any]]:
         yield from documents
         return
     middle = UUID(int=(after.int + last.int) // 2)
-    yield from _in_range(after, middle)
-    yield from _in_range(middle, last)
+    yield from _iterate_documents(after, middle)
+    yield from _iterate_documents(middle, last)
 
 
 def _compare(
@@ -123,66 +123,68 @@ def _compare(
     ahead: list[Project] = []
     for project in rows:
         document = documents.get(str(project.pk))
-        finding = _disagreement(project, document)
+        finding = _find_disagreement(project, document)
         if finding is not None:
             suspects[project.pk] = finding
         elif document is not None and document["version"] != project.edl_version:
             project.edl_id, project.edl_version = str(document["_id"]), document["version"]
             ahead.append(project)
-    _note(ahead)
-    # A project is marked as deleted before its document goes: what is not marked now has lost it.
-    living = Project.objects.filter(pk__in=suspects).values_list("pk", flat=True)
-    for project_id in living:
+    _note_versions(ahead)
+    # A project is marked as deleted before its document is: an unmarked project has lost it.
+    unmarked_ids = Project.objects.filter(pk__in=suspects).values_list("pk", flat=True)
+    for project_id in unmarked_ids:
         report.add(suspects[project_id])
-    for finding in _without_project({str(project.pk) for project in rows}, documents):
+    for finding in _find_orphans({str(project.pk) for project in rows}, documents):
         report.add(finding)
 
 
-def _disagreement(project: Project, document: Mapping[str, Any] | None) -> Finding | None:
-    name, known = str(project.pk), project.edl_version or 0
+def _find_disagreement(project: Project, document: Mapping[str, Any] | None) -> Finding | None:
+    name, noted_version = str(project.pk), project.edl_version or 0
     if document is None:
         if not project.had_timeline:
             return None
-        return Finding("timeline_missing", name, f"version {known or 1} or later", "none")
+        return Finding("timeline_missing", name, f"version {noted_version or 1} or later", "none")
     if document["user_id"] != str(project.user_id):
         owner = document["user_id"]
         return Finding("timeline_of_another_user", name, str(project.user_id), owner)
-    if document["version"] < known:
-        return Finding("version_went_back", name, str(known), str(document["version"]))
+    if document["version"] < noted_version:
+        return Finding("version_went_back", name, str(noted_version), str(document["version"]))
     return None
 
 
-def _note(projects: Iterable[Project]) -> None:
-    """Note the documents' ids and versions, but of what an edit has noted meanwhile the later."""
+def _note_versions(projects: Iterable[Project]) -> None:
+    """Note the documents' ids and versions, unless an edit has noted a later version meanwhile."""
     for project in projects:
-        behind = Q(edl_version=None) | Q(edl_version__lt=project.edl_version) | Q(edl_id=None)
-        Project.objects.filter(behind, pk=project.pk).update(
+        is_behind = Q(edl_version=None) | Q(edl_version__lt=project.edl_version) | Q(edl_id=None)
+        Project.objects.filter(is_behind, pk=project.pk).update(
             edl_id=project.edl_id, edl_version=project.edl_version
         )
 
 
-def _without_project(
-    known: Collection[str], documents: Mapping[str, Mapping[str, Any]]
+def _find_orphans(
+    known_ids: Collection[str], documents: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Finding]:
-    """Find documents whose project has no row, not even one that is being deleted."""
-    settled = timezone.now() - SETTLED_AFTER
+    """Yield findings for documents whose project has no row, not even one being deleted."""
+    created_before = timezone.now() - SETTLED_AFTER
     suspects = [
         document
         for project_id, document in documents.items()
-        if project_id not in known and document["created_at"] < settled
+        if project_id not in known_ids and document["created_at"] < created_before
     ]
     ids = [UUID(name) for name in (document["project_id"] for document in suspects) if is_id(name)]
-    living = {
+    existing_ids = {
         str(pk) for pk in Project.with_deleted.filter(pk__in=ids).values_list("pk", flat=True)
     }
     for document in suspects:
-        if document["project_id"] not in living:
-            found = f"version {document['version']} of user {document['user_id']}"
-            yield Finding("timeline_without_project", document["project_id"], "a project", found)
+        if document["project_id"] not in existing_ids:
+            description = f"version {document['version']} of user {document['user_id']}"
+            yield Finding(
+                "timeline_without_project", document["project_id"], "a project", description
+            )
 
 
 def is_id(text: str) -> bool:
-    """Return True if this is an id as rows have it."""
+    """Return True if the text is an id in the form that rows have."""
     try:
         return str(uuid.UUID(text)) == text
     except ValueError:
@@ -190,35 +192,43 @@ def is_id(text: str) -> bool:
 
 
 def advance_versions(report: Report) -> int:
-    """Number the timelines that went back beyond the versions that clients have seen.
+    """Raise the versions of timelines that went back above those that clients have seen.
 
-    Their content stays as it is. Returns how many were numbered anew.
+    Their content does not change. Returns how many versions were raised.
     """
-    advanced = 0
+    advanced_count = 0
     for finding in report.findings:
         if finding.rule != "version_went_back":
             continue
         selector = {"project_id": finding.project_id, "version": int(finding.found)}
         change = {"$set": {"version": int(finding.expected) + 1, "updated_at": edl.now()}}
-        advanced += collection().update_one(selector, change).modified_count
-    return advanced
+        advanced_count += collection().update_one(selector, change).modified_count
+    return advanced_count
 
 
 def remove_without_project(report: Report) -> int:
-    """Remove the documents of a report whose projects have no row; returns how many."""
-    names = [each.project_id for each in report.findings if each.rule == "timeline_without_project"]
+    """Delete the documents of a report whose projects have no row; return how many."""
+    names = [
+        finding.project_id
+        for finding in report.findings
+        if finding.rule == "timeline_without_project"
+    ]
     ids = [UUID(name) for name in names if is_id(name)]
-    living = {
+    existing_ids = {
         str(pk) for pk in Project.with_deleted.filter(pk__in=ids).values_list("pk", flat=True)
     }
-    gone = [name for name in names if name not in living]
-    return collection().delete_many({"project_id": {"$in": gone}}).deleted_count if gone else 0
+    orphan_ids = [name for name in names if name not in existing_ids]
+    return (
+        collection().delete_many({"project_id": {"$in": orphan_ids}}).deleted_count
+        if orphan_ids
+        else 0
+    )
 
 
 def start_empty(project: Project) -> bool:
-    """Give a project whose timeline is lost an empty one; return False where there is one.
+    """Create an empty timeline for a project that has lost its own; return False if it has one.
 
-    Its version is beyond those that clients have seen.
+    The new version is above those that clients have seen.
     """
     selector = {"project_id": str(project.pk)}
     if collection().find_one(selector, {"_id": 1}) is not None:

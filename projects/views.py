@@ -42,7 +42,7 @@ class ProjectsView(FilteredListView[Project]):
     queryset = Project.objects.none()
 
     def rows(self) -> QuerySet[Project]:
-        """The user's own."""
+        """Return the user's own projects."""
         return with_thumbnails(Project.objects.filter(user_id=user_id(self.request)))
 
     @extend_schema(summary="List your projects, newest first", parameters=[ProjectFilter])
@@ -58,7 +58,7 @@ class ProjectsView(FilteredListView[Project]):
     @idempotent
     def post(self, request: Request) -> Response:
         """The new project; its EDL is blank."""
-        project = authoring.create(user_id=user_id(request), fields=_fields_of(request))
+        project = authoring.create(user_id=user_id(request), fields=_validate_fields(request))
         location = {"Location": reverse("project", args=[project.pk])}
         return Response(ProjectSerializer(project).data, status=201, headers=location)
 
@@ -85,12 +85,14 @@ class ProjectView(APIView):
         """The project."""
         project = get_project(user_id=user_id(request), project_id=project_id)
         key = {"project_id": project_id, "user_id": project.user_id}
-        same = not_modified_response(request, lambda: _version(project, edl.version_of(**key)))
-        if same is not None:
-            return same
+        not_modified = not_modified_response(
+            request, lambda: _build_version(project, edl.version_of(**key))
+        )
+        if not_modified is not None:
+            return not_modified
         document = edl.read_edl(**key)
         body = serialize(ProjectSerializer, project) | {"edl": document}
-        return Response(body, headers=etag_header(_version(project, document["version"])))
+        return Response(body, headers=etag_header(_build_version(project, document["version"])))
 
     @extend_schema(
         summary="Update a project",
@@ -99,7 +101,7 @@ class ProjectView(APIView):
     )
     def put(self, request: Request, project_id: UUID) -> Response:
         """The project after the change; what is optional and absent keeps its value."""
-        return self._update(request, project_id, _fields_of(request))
+        return self._update(request, project_id, _validate_fields(request))
 
     @extend_schema(
         summary="Update parts of a project",
@@ -108,7 +110,7 @@ class ProjectView(APIView):
     )
     def patch(self, request: Request, project_id: UUID) -> Response:
         """The project after the change."""
-        return self._update(request, project_id, _fields_of(request, partial=True))
+        return self._update(request, project_id, _validate_fields(request, partial=True))
 
     @extend_schema(
         summary="Delete a project, its media and its EDL; open jobs are cancelled",
@@ -126,15 +128,15 @@ class ProjectView(APIView):
         return Response(ProjectSerializer(project).data)
 
 
-def _version(project: Project, edl_version: int) -> str:
-    """Of all that is answered; the picture's URL is signed anew before it expires."""
-    made_of = [str(project.updated_at)]
+def _build_version(project: Project, edl_version: int) -> str:
+    """Return a version of the whole response; it changes before the picture's URL expires."""
+    parts = [str(project.updated_at)]
     if project.thumbnail_r2_key:
-        made_of += [project.thumbnail_r2_key, str(time() // (settings.PRESIGNED_URL_SECONDS / 2))]
-    return f"{edl_version}.{crc32(' '.join(made_of).encode()):08x}"
+        parts += [project.thumbnail_r2_key, str(time() // (settings.PRESIGNED_URL_SECONDS / 2))]
+    return f"{edl_version}.{crc32(' '.join(parts).encode()):08x}"
 
 
-def _fields_of(request: Request, *, partial: bool = False) -> dict[str, Any]:
+def _validate_fields(request: Request, *, partial: bool = False) -> dict[str, Any]:
     serializer = ProjectFieldsSerializer(data=request.data, partial=partial)
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)

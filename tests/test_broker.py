@@ -73,13 +73,13 @@ def test_health_tells_of_both_and_one_away_takes_no_other_along(
     ours = settings.REDIS_URL
     try:
         settings.BROKER_URL = other
-        broker._client.cache_clear()
+        broker._get_client.cache_clear()
         assert found() == (True, True)
         settings.BROKER_URL = AWAY
-        broker._client.cache_clear()
+        broker._get_client.cache_clear()
         assert found() == (True, False)
         settings.BROKER_URL, settings.REDIS_URL = other, AWAY
-        broker._client.cache_clear()
+        broker._get_client.cache_clear()
         assert found() == (False, True)
     finally:
         Broker.lead_to(ours)

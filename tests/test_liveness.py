@@ -300,7 +300,7 @@ def test_a_heartbeat_is_one_round_trip(
 ) -> None:
     for _ in range(2):
         with django_assert_num_queries(1):
-            heartbeat._beat(ELSEWHERE)
+            heartbeat._renew_heartbeat(ELSEWHERE)
     row = WorkerHeartbeat.objects.get()
     assert row.name == ELSEWHERE
     assert WorkerHeartbeat.objects.filter(beat_at__gt=Now() - timedelta(minutes=1)).exists()

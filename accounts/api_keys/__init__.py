@@ -1,1 +1,1 @@
-"""API keys: bearers that a user gives to programs, with scopes and caps (docs/decisions/0037)."""
+"""API keys: bearers for a user's own programs, with scopes and caps (docs/decisions/0037)."""

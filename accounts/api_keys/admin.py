@@ -1,4 +1,4 @@
-"""API keys: staff read them and may revoke one; there is no secret to show."""
+"""The admin page of API keys, with an action to revoke them; it never shows a secret."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -27,7 +27,7 @@ from credits import spending
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ConfirmedActions, ReadOnlyAdmin):
-    """A user's key."""
+    """The page of API keys."""
 
     list_display = ("named", "owner", "may", "state", "last_used_at", "created_at")
     list_select_related = ("user",)
@@ -53,7 +53,7 @@ class ApiKeyAdmin(ConfirmedActions, ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiKey]:
-        """Without digests."""
+        """Return the keys without their digests."""
         return super().get_queryset(request).defer("digest")
 
     @admin.display(description="key", ordering="name")
@@ -78,7 +78,7 @@ class ApiKeyAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="credits")
     def spent(self, obj: ApiKey) -> str:
-        """What it spent, and its caps."""
+        """Return what the key has spent, and its caps."""
         row = spending.list_spending([obj.pk])[obj.pk]
         today = row.spent_on(timezone.now())
         per_day, in_all = (
@@ -99,10 +99,10 @@ class ApiKeyAdmin(ConfirmedActions, ReadOnlyAdmin):
     @admin.action(description="Revoke", permissions=["revoke"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse | None:
         return self.confirm(
-            request, queryset, action="revoke", form_class=ReasonForm, perform=_revoke
+            request, queryset, action="revoke", form_class=ReasonForm, perform=_revoke_key
         )
 
 
-def _revoke(request: HttpRequest, key: ApiKey, given: Mapping[str, Any]) -> str:
+def _revoke_key(request: HttpRequest, key: ApiKey, values: Mapping[str, Any]) -> str:
     keys.revoke_key(user_id=key.user_id, key_id=key.pk)
     return "Revoked."

@@ -1,7 +1,8 @@
-"""API keys: made, changed, revoked, and recognised in a request.
+"""Creating, changing, revoking and verifying API keys.
 
-A key is 256 random bits after a prefix that may be shown. Of such a secret a plain SHA-256 tells
-nothing, and finds its row by one look into an index: nothing that is slow or keyed would add to it.
+A key is a prefix that may be shown, followed by 256 random bits. A plain SHA-256 of so many random
+bits cannot be reversed, and finds its row by one index lookup. A slow or keyed hash would not be
+safer.
 """
 
 import hashlib
@@ -30,14 +31,14 @@ from auteur.database import execute, execute_first, statements
 from credits import spending
 
 BRAND = "auteur_"
-"""With this begins every key, so that scanners for secrets find one in the wrong place."""
+"""The start of every key, by which secret scanners recognise a leaked one."""
 PREFIX_BYTES = 4
 SECRET_BYTES = 32
 MAX_KEYS = 100
-"""Of one user, with those that were revoked within ``COUNTED``."""
+"""The most keys of a user, including those revoked within ``COUNTED``."""
 COUNTED = timedelta(days=30)
 NOTED_FOR = timedelta(minutes=1)
-"""A use is written down no more often."""
+"""The shortest time between two updates of a key's ``last_used_at``."""
 
 _STATEMENTS = statements(Path(__file__).with_name("queries.sql"), user=bearers.SELECTED)
 
@@ -60,19 +61,19 @@ class KeyRevokedProblem(Problem):
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key, when its secret is told."""
+    """A new key with its secret, which only the response to its creation contains."""
 
     row: ApiKey
     key: str
 
 
 def list_keys(user_id: UUID) -> QuerySet[ApiKey]:
-    """All of a user's keys."""
+    """Return all keys of a user."""
     return ApiKey.objects.filter(user_id=user_id)
 
 
 def get_key(*, user_id: UUID, key_id: UUID) -> ApiKey:
-    """The user's key; raises ``NotFoundProblem``."""
+    """Return a key of the user; raises ``NotFoundProblem``."""
     key = list_keys(user_id).filter(pk=key_id).first()
     if key is None:
         raise NotFoundProblem(Resource.API_KEY)
@@ -89,11 +90,11 @@ def create_key(
     expires_at: datetime | None = None,
     caps: Mapping[str, int | None] | None = None,
 ) -> NewKey:
-    """A new key; raises ``TooManyKeysProblem``."""
-    # Whoever makes another meanwhile waits here.
+    """Create a key; raises ``TooManyKeysProblem``."""
+    # The lock makes concurrent creations wait, so that the count below is exact.
     User.objects.select_for_update(no_key=True).get(pk=user_id)
-    counted = Q(revoked_at=None) | Q(revoked_at__gt=Now() - COUNTED)
-    if list_keys(user_id).filter(counted).count() >= MAX_KEYS:
+    counts = Q(revoked_at=None) | Q(revoked_at__gt=Now() - COUNTED)
+    if list_keys(user_id).filter(counts).count() >= MAX_KEYS:
         raise TooManyKeysProblem(max_api_keys=MAX_KEYS)
     prefix = f"{BRAND}{secrets.token_hex(PREFIX_BYTES)}"
     key = f"{prefix}_{secrets.token_hex(SECRET_BYTES)}"
@@ -112,12 +113,12 @@ def create_key(
 
 
 @transaction.atomic
-def update_key(*, user_id: UUID, key_id: UUID, given: Mapping[str, Any]) -> ApiKey:
-    """Change what is given; raises ``NotFoundProblem``, ``KeyRevokedProblem``."""
+def update_key(*, user_id: UUID, key_id: UUID, changes: Mapping[str, Any]) -> ApiKey:
+    """Change fields and caps of a key; raises ``NotFoundProblem`` and ``KeyRevokedProblem``."""
     key = get_key(user_id=user_id, key_id=key_id)
     if key.revoked_at is not None:
         raise KeyRevokedProblem
-    values = dict(given)
+    values = dict(changes)
     spending.set_caps(api_key_id=key.pk, caps=values.pop("caps", {}))
     if values:
         ApiKey.objects.filter(pk=key.pk).update(**values)
@@ -126,7 +127,7 @@ def update_key(*, user_id: UUID, key_id: UUID, given: Mapping[str, Any]) -> ApiK
 
 
 def revoke_key(*, user_id: UUID, key_id: UUID) -> None:
-    """The next request that brings the key is refused; raises ``NotFoundProblem``."""
+    """Revoke a key, effective with its next request; raises ``NotFoundProblem``."""
     key = get_key(user_id=user_id, key_id=key_id)
     ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=Now())
 
@@ -135,36 +136,36 @@ def revoke_key(*, user_id: UUID, key_id: UUID) -> None:
 
 
 def is_api_key(bearer: bytes) -> bool:
-    """Whether a bearer wants to be an API key: no token of the provider begins so."""
+    """Return True if a bearer has the form of an API key, which no access token has."""
     return bearer.startswith(BRAND.encode())
 
 
 def hash_key(key: bytes) -> bytes:
-    """By which a key is found."""
+    """Return the digest by which a key's row is found."""
     return hashlib.sha256(key).digest()
 
 
 def verify_key(digest: bytes, *, address: str) -> tuple[User, KeyAuth]:
-    """Whose key it is and what it may do, if it is good and may come from there.
+    """Return the user of a valid key and its permissions, if ``address`` may use it.
 
     Raises ``InvalidTokenProblem``, whatever is wrong with the key, and ``AccountInactiveProblem``.
     """
     rows = execute_first(_STATEMENTS["find"], {"digest": digest, "noted_for": NOTED_FOR})
     if not rows:
         raise InvalidTokenProblem
-    key_id, name, scopes, networks, expires_at, is_to_be_noted, *selected = rows[0]
+    key_id, name, scopes, networks, expires_at, needs_use_update, *user_row = rows[0]
     if networks and not is_in_networks(address, networks):
         raise InvalidTokenProblem
-    user = bearers.user_from_row(selected)
+    user = bearers.user_from_row(user_row)
     if not user.is_active:
         raise AccountInactiveProblem
-    if is_to_be_noted:
+    if needs_use_update:
         execute(_STATEMENTS["note_use"], {"id": key_id, "noted_for": NOTED_FOR})
     return user, KeyAuth(key_id, frozenset(scopes), expires_at, name)
 
 
 def list_valid_keys(key_ids: Iterable[UUID], *, scope: Scope) -> set[UUID]:
-    """Those of the keys that may still do this."""
+    """Return the ids of the keys that are still valid and have the scope."""
     unexpired = Q(expires_at=None) | Q(expires_at__gt=Now())
     keys = ApiKey.objects.filter(
         unexpired, pk__in=list(key_ids), revoked_at=None, scopes__contains=[scope]
@@ -173,11 +174,11 @@ def list_valid_keys(key_ids: Iterable[UUID], *, scope: Scope) -> set[UUID]:
 
 
 def is_in_networks(address: str, networks: Iterable[str]) -> bool:
-    """Whether an address is of one of the networks; IPv4 within IPv6 counts as IPv4."""
+    """Return True if one of the networks contains the address; IPv4-mapped IPv6 counts as IPv4."""
     try:
-        known = ip_address(address)
+        ip = ip_address(address)
     except ValueError:
         return False
-    if isinstance(known, IPv6Address) and known.ipv4_mapped is not None:
-        known = known.ipv4_mapped
-    return any(known in ip_network(network) for network in networks)
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return any(ip in ip_network(network) for network in networks)

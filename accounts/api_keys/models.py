@@ -1,4 +1,4 @@
-"""API keys. The secret itself is nowhere: a key is found by its digest (unique index)."""
+"""The table of API keys, which stores a digest of each key and never its secret."""
 
 import uuid
 from typing import ClassVar
@@ -15,11 +15,11 @@ SCOPES = [(scope.value, scope.value) for scope in Scope]
 MAX_NAME_LENGTH = 100
 PREFIX_LENGTH = 15
 NETWORK_LENGTH = 43
-"""Of the longest IPv6 network."""
+"""The length of the longest IPv6 network."""
 
 
 class ApiKey(models.Model):
-    """A key; once used never deleted: jobs name theirs. Its spending is in `credits.spending`."""
+    """An API key. A used key is never deleted, because jobs refer to it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     user = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""What the endpoints about API keys take and answer."""
+"""The request and response bodies of `/api-keys`."""
 
 from datetime import datetime
 from ipaddress import IPv6Network, ip_network
@@ -25,7 +25,7 @@ class NetworkField(serializers.CharField):
         super().__init__(max_length=64, **options)
 
     def to_internal_value(self, data: Any) -> str:
-        """Such as `203.0.113.0/24`; 400 for what is none."""
+        """Return the network as text, such as `203.0.113.0/24`; raises ``ValidationError``."""
         try:
             network = ip_network(super().to_internal_value(data))
         except ValueError as exc:
@@ -38,7 +38,7 @@ class NetworkField(serializers.CharField):
         return str(network)
 
 
-def _cap(help_text: str) -> serializers.IntegerField:
+def _cap_field(help_text: str) -> serializers.IntegerField:
     return serializers.IntegerField(
         min_value=0, max_value=MAX_AMOUNT, required=False, allow_null=True, help_text=help_text
     )
@@ -66,19 +66,19 @@ class NewApiKeySerializer(RequestSerializer):
         max_length=MAX_NETWORKS,
         help_text="Addresses and networks that may use the key. Empty: any.",
     )
-    credits_per_day = _cap("How many credits it may spend in a UTC day. null: no cap.")
-    credits_in_all = _cap("How many credits it may spend in total. null: no cap.")
+    credits_per_day = _cap_field("How many credits it may spend in a UTC day. null: no cap.")
+    credits_in_all = _cap_field("How many credits it may spend in total. null: no cap.")
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
-        """In time to come."""
+        """Return the expiry; raises ``ValidationError`` for a time in the past."""
         if value is not None and value <= timezone.now():
             raise serializers.ValidationError("This is in the past.", code="in_the_past")
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Caps apart from what the key is."""
-        given = {name: attrs.pop(name) for name in CAPS if name in attrs}
-        return attrs | {"caps": given}
+        """Return the attributes, with the caps moved into ``caps``."""
+        caps = {name: attrs.pop(name) for name in CAPS if name in attrs}
+        return attrs | {"caps": caps}
 
 
 class ApiKeyQuery(serializers.Serializer[Any]):
@@ -119,21 +119,21 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
 
     def get_credits_per_day(self, key: Any) -> int | None:
         """The cap; null: none."""
-        return self._spending(key).credits_per_day
+        return self._get_spending(key).credits_per_day
 
     def get_credits_in_all(self, key: Any) -> int | None:
         """The cap; null: none."""
-        return self._spending(key).credits_in_all
+        return self._get_spending(key).credits_in_all
 
     def get_credits_spent_today(self, key: Any) -> int:
         """Since midnight UTC, less what was refunded of it."""
-        return self._spending(key).spent_on(timezone.now())
+        return self._get_spending(key).spent_on(timezone.now())
 
     def get_credits_spent(self, key: Any) -> int:
         """In all, less what was refunded."""
-        return self._spending(key).spent
+        return self._get_spending(key).spent
 
-    def _spending(self, key: ApiKey) -> Any:
+    def _get_spending(self, key: ApiKey) -> Any:
         return self.context["spending"][key.pk]
 
 
@@ -150,5 +150,5 @@ class ApiKeyWithSecretSerializer(ApiKeySerializer):
         """Send it as `Authorization: Bearer …`. It is not shown again: not even where this answer
         is repeated, for an `Idempotency-Key`, where it is null.
         """
-        told: str | None = self.context["key"]
-        return told
+        secret: str | None = self.context["key"]
+        return secret

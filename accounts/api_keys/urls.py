@@ -1,4 +1,4 @@
-"""Addresses of `/api-keys`."""
+"""The URLs of `/api-keys`."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""`/api-keys`. No key may ask here: who has one cannot make another, nor widen it."""
+"""`/api-keys`. It refuses API keys: a key can neither create another key nor widen itself."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -37,7 +37,7 @@ class ApiKeysView(ListAPIView[ApiKey]):
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """A page of keys, revoked ones among them."""
         page: Any = self.paginate_queryset(self.get_queryset())
-        return self.get_paginated_response(_shown(page))
+        return self.get_paginated_response(_serialize_keys(page))
 
     @extend_schema(
         summary="Make an API key",
@@ -49,16 +49,16 @@ class ApiKeysView(ListAPIView[ApiKey]):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Make a key."""
-        given = NewApiKeySerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        made = keys.create_key(user_id=user_id(request), **given.validated_data)
-        context = {"key": made.key, "spending": spending.list_spending([made.row.pk])}
-        answer = ApiKeyWithSecretSerializer(made.row, context=context).data
+        """Create a key."""
+        serializer = NewApiKeySerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        new_key = keys.create_key(user_id=user_id(request), **serializer.validated_data)
+        context = {"key": new_key.key, "spending": spending.list_spending([new_key.row.pk])}
+        answer = ApiKeyWithSecretSerializer(new_key.row, context=context).data
         return Response(answer, status=status.HTTP_201_CREATED)
 
     def get_queryset(self) -> QuerySet[ApiKey]:
-        """The user's."""
+        """Return the user's keys whose prefix begins as requested."""
         if getattr(self, "swagger_fake_view", False):
             return self.queryset
         query = ApiKeyQuery(data=self.request.query_params)
@@ -76,7 +76,7 @@ class ApiKeyView(APIView):
     @extend_schema(summary="See an API key", responses=ApiKeySerializer)
     def get(self, request: Request, key_id: UUID) -> Response:
         """The key, without its secret."""
-        return _answer(keys.get_key(user_id=user_id(request), key_id=key_id))
+        return _build_response(keys.get_key(user_id=user_id(request), key_id=key_id))
 
     @extend_schema(
         summary="Change an API key",
@@ -85,13 +85,13 @@ class ApiKeyView(APIView):
         responses=ApiKeySerializer,
     )
     def patch(self, request: Request, key_id: UUID) -> Response:
-        """The key after the change."""
-        given = NewApiKeySerializer(data=request.data, partial=True)
-        given.is_valid(raise_exception=True)
-        changed = keys.update_key(
-            user_id=user_id(request), key_id=key_id, given=given.validated_data
+        """Change the key and return it."""
+        serializer = NewApiKeySerializer(data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
+        key = keys.update_key(
+            user_id=user_id(request), key_id=key_id, changes=serializer.validated_data
         )
-        return _answer(changed)
+        return _build_response(key)
 
     @extend_schema(
         summary="Revoke an API key",
@@ -100,15 +100,15 @@ class ApiKeyView(APIView):
         responses={204: None},
     )
     def delete(self, request: Request, key_id: UUID) -> Response:
-        """Nothing; the key stays listed."""
+        """Revoke the key, which stays listed."""
         keys.revoke_key(user_id=user_id(request), key_id=key_id)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def _answer(key: ApiKey) -> Response:
-    return Response(_shown([key])[0])
+def _build_response(key: ApiKey) -> Response:
+    return Response(_serialize_keys([key])[0])
 
 
-def _shown(page: list[ApiKey]) -> Any:
+def _serialize_keys(page: list[ApiKey]) -> Any:
     context = {"spending": spending.list_spending(key.pk for key in page)}
     return ApiKeySerializer(page, many=True, context=context).data

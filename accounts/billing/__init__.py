@@ -1,1 +1,1 @@
-"""What Stripe sells for us: plans and packs of credits (docs/billing.md, docs/decisions/0038)."""
+"""Sale of plans and packs of credits through Stripe (docs/billing.md, docs/decisions/0038)."""

@@ -1,4 +1,4 @@
-"""Customers, events and payments of Stripe's: staff read them, and have events worked on again."""
+"""Admin pages for Stripe's customers, events and payments, with actions to requeue and unflag."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -58,13 +58,13 @@ class NotFlaggedProblem(Problem):
 
 
 def money(amount: int, currency: str) -> str:
-    """An amount as Stripe counts it: in the smallest unit, of which we do not guess the size."""
+    """Return an amount as text, in the smallest unit of its currency, as Stripe counts it."""
     return f"{amount} {currency.upper()} (smallest unit)"
 
 
 @admin.register(BillingCustomer)
 class BillingCustomerAdmin(ConfirmedActions, ReadOnlyAdmin):
-    """Whose customer at Stripe is whose."""
+    """The page of customers at Stripe and their users."""
 
     list_display = ("stripe_id", "owner", "flag", "created_at")
     list_select_related = ("user",)
@@ -114,16 +114,16 @@ class BillingCustomerAdmin(ConfirmedActions, ReadOnlyAdmin):
         )
 
 
-def _clear_flag(request: HttpRequest, obj: BillingCustomer, given: Mapping[str, Any]) -> str:
-    flagged = BillingCustomer.objects.filter(pk=obj.pk, flagged_at__isnull=False)
-    if not flagged.update(flagged_at=None, flag_reason=None):
+def _clear_flag(request: HttpRequest, obj: BillingCustomer, values: Mapping[str, Any]) -> str:
+    flagged_rows = BillingCustomer.objects.filter(pk=obj.pk, flagged_at__isnull=False)
+    if not flagged_rows.update(flagged_at=None, flag_reason=None):
         raise NotFlaggedProblem
     return f"No longer flagged: {obj.flag_reason}."
 
 
 @admin.register(BillingEvent)
 class BillingEventAdmin(ConfirmedActions, ReadOnlyAdmin):
-    """What Stripe told us, and what became of it."""
+    """The page of events from Stripe and their processing."""
 
     list_display = ("type", "stripe_id", "object_id", "coloured_state", "tries", "happened_at")
     list_filter = ("state", "reason", "is_found", "type", "happened_at")
@@ -155,15 +155,15 @@ class BillingEventAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="customer")
     def customer(self, obj: BillingEvent) -> str:
-        known = BillingCustomer.objects.filter(stripe_id=obj.customer_id).first()
-        if known is None:
+        customer = BillingCustomer.objects.filter(stripe_id=obj.customer_id).first()
+        if customer is None:
             return obj.customer_id or EMPTY
-        return link("accounts.BillingCustomer", known.pk, known)
+        return link("accounts.BillingCustomer", customer.pk, customer)
 
     def owner_id(self, obj: BillingEvent) -> Any:
-        """Of whoever is the customer."""
-        known = BillingCustomer.objects.filter(stripe_id=obj.customer_id)
-        return known.values_list("user_id", flat=True).first()
+        """Return the id of the customer's user, or None."""
+        customers = BillingCustomer.objects.filter(stripe_id=obj.customer_id)
+        return customers.values_list("user_id", flat=True).first()
 
     def applies(self, action: str, obj: BillingEvent) -> bool:
         return obj.state == EventState.SET_ASIDE
@@ -176,11 +176,11 @@ class BillingEventAdmin(ConfirmedActions, ReadOnlyAdmin):
         self, request: HttpRequest, queryset: QuerySet[BillingEvent]
     ) -> HttpResponse | None:
         return self.confirm(
-            request, queryset, action="work_again", form_class=ReasonForm, perform=_work_again
+            request, queryset, action="work_again", form_class=ReasonForm, perform=_requeue_event
         )
 
 
-def _work_again(request: HttpRequest, obj: BillingEvent, given: Mapping[str, Any]) -> str:
+def _requeue_event(request: HttpRequest, obj: BillingEvent, values: Mapping[str, Any]) -> str:
     if not events.requeue_events(BillingEvent.objects.filter(pk=obj.pk)):
         raise NotSetAsideProblem
     return f"To be worked on again; it was set aside: {obj.get_reason_display()}."
@@ -188,7 +188,7 @@ def _work_again(request: HttpRequest, obj: BillingEvent, given: Mapping[str, Any
 
 @admin.register(BillingPayment)
 class BillingPaymentAdmin(ReadOnlyAdmin):
-    """What payments bought, and what was taken back."""
+    """The page of payments, with the credits that they bought and lost."""
 
     list_display = ("stripe_id", "owner", "kind", "credits", "paid", "withdrawn", "shortfall")
     list_select_related = ("user",)
@@ -232,7 +232,7 @@ class BillingPaymentAdmin(ReadOnlyAdmin):
 
 @admin.register(AutoTopUp)
 class AutoTopUpAdmin(ReadOnlyAdmin):
-    """Who has packs bought automatically."""
+    """The page of automatic top-up settings."""
 
     list_display = ("owner", "pack", "threshold", "monthly_cap", "enabled", "off_reason")
     list_select_related = ("user",)
@@ -254,7 +254,7 @@ class AutoTopUpAdmin(ReadOnlyAdmin):
 
 @admin.register(TopUp)
 class TopUpAdmin(ReadOnlyAdmin):
-    """What was bought automatically, or declined."""
+    """The page of automatic top-ups."""
 
     list_display = ("created_at", "owner", "pack", "credits", "charged", "state", "error_code")
     list_select_related = ("user",)

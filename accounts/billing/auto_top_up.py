@@ -1,4 +1,4 @@
-"""A pack that is bought when credits run low, as long as its user wants that and can pay."""
+"""Automatic top-ups: packs bought when a user's credits fall below their threshold."""
 
 import logging
 from collections.abc import Mapping
@@ -34,13 +34,13 @@ from credits.ledger import MAX_OPEN_GRANTS, TooManyGrantsProblem
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 20
-"""Of one round, to be begun and to be charged."""
+"""How many top-ups one round creates at most, and how many it charges."""
 PAUSE = timedelta(seconds=30)
-"""Between looks at one that is open, and before a user's next."""
+"""The pause before an open top-up is checked again, and before a user's next top-up."""
 HOUR = timedelta(hours=1)
-"""More than Stripe's clock and ours are apart."""
+"""An upper bound of the difference between Stripe's clock and ours."""
 LONGEST = timedelta(hours=23)
-"""For a day Stripe knows by its key what was asked already."""
+"""How long a charge may be repeated: Stripe forgets an idempotency key after a day."""
 MAX_CAP = 10**9
 MAX_THRESHOLD = 10_000_000
 TOP_UP = "auteur_top_up"
@@ -68,23 +68,23 @@ class KeyRaisesCapProblem(Problem):
     )
 
 
-# --- What a user wants ------------------------------------------------------------------------
+# --- Settings of a user -----------------------------------------------------------------------
 
 
 def find_auto_top_up(*, user: User) -> AutoTopUp | None:
-    """What the user has asked for, if they have."""
+    """Return the user's automatic top-up, or None if they never set one."""
     client.check_enabled()
     return AutoTopUp.objects.filter(user=user).first()
 
 
-def set_auto_top_up(*, user: User, given: Mapping[str, Any], by_api_key: bool) -> AutoTopUp:
-    """Have a pack bought below ``threshold``, or no more; raises a problem.
+def set_auto_top_up(*, user: User, values: Mapping[str, Any], by_api_key: bool) -> AutoTopUp:
+    """Turn the automatic purchase of a pack below ``threshold`` on or off; raises a problem.
 
-    Turning it on needs somebody who can be charged, which Stripe is asked. An API key
-    (``by_api_key``) may lower the month's cap and never raise it: without a row the cap is zero.
+    Turning it on requires a payment method at Stripe. An API key (``by_api_key``) may lower the
+    monthly cap and never raise it: without a row the cap is zero.
     """
-    get_offer(offers.list_packs(), "pack", given["pack"])
-    if given["enabled"]:
+    get_offer(offers.list_packs(), "pack", values["pack"])
+    if values["enabled"]:
         with stripe_errors_as_problems():
             customer = customers.find_customer(user)
         if customer is None:
@@ -95,39 +95,42 @@ def set_auto_top_up(*, user: User, given: Mapping[str, Any], by_api_key: bool) -
             raise NoPaymentMethodProblem
     with transaction.atomic():
         row = AutoTopUp.objects.select_for_update(no_key=True).filter(user=user).first()
-        if by_api_key and given["monthly_cap"] > (row.monthly_cap if row else 0):
+        if by_api_key and values["monthly_cap"] > (row.monthly_cap if row else 0):
             raise KeyRaisesCapProblem(monthly_cap=row.monthly_cap if row else None)
-        changed, _ = AutoTopUp.objects.update_or_create(
-            user=user, defaults={**given, "off_reason": None, "due_at": clock.now()}
+        changed_row, _ = AutoTopUp.objects.update_or_create(
+            user=user, defaults={**values, "off_reason": None, "due_at": clock.now()}
         )
-    return changed
+    return changed_row
 
 
 def charged_this_month(user_id: UUID) -> int:
-    """Money that was, or is being, charged automatically in this calendar month (UTC)."""
-    counted = TopUp.objects.filter(user_id=user_id, created_at__gte=_month(clock.now()))
-    found = counted.exclude(state=TopUpState.FAILED).aggregate(total=Sum("amount"))
-    return int(found["total"] or 0)
+    """Return the amount of this calendar month's (UTC) top-ups, without those that failed."""
+    top_ups = TopUp.objects.filter(user_id=user_id, created_at__gte=_month_start(clock.now()))
+    sums = top_ups.exclude(state=TopUpState.FAILED).aggregate(total=Sum("amount"))
+    return int(sums["total"] or 0)
 
 
-def _month(now: datetime) -> datetime:
+def _month_start(now: datetime) -> datetime:
     return datetime(now.year, now.month, 1, tzinfo=UTC)
 
 
-# --- What the orchestrator does ---------------------------------------------------------------
+# --- Processing by the orchestrator -----------------------------------------------------------
 
 
 def process_top_ups() -> int:
-    """Begin what is wanted, and charge what is open; returns how many there were."""
+    """Create due top-ups and charge open ones; return how many rows changed."""
     try:
-        begun = sum(_begin(one) for one in _low().filter(due_at__lte=Now())[:AT_ONCE])
-        return begun + sum(_go_on(one) for one in _due()[:AT_ONCE])
+        created = sum(
+            _start_top_up(auto_top_up)
+            for auto_top_up in _list_below_threshold().filter(due_at__lte=Now())[:AT_ONCE]
+        )
+        return created + sum(_process_top_up(top_up) for top_up in _list_open_top_ups()[:AT_ONCE])
     except StripeAwayError:
-        return 0  # none of the others would be answered either
+        return 0  # Stripe would not answer the next request either.
 
 
-def _wanted() -> QuerySet[AutoTopUp]:
-    """Whose users may be charged."""
+def _list_chargeable() -> QuerySet[AutoTopUp]:
+    """Return the automatic top-ups whose users may be charged."""
     return AutoTopUp.objects.filter(
         enabled=True,
         user__is_active=True,
@@ -136,111 +139,119 @@ def _wanted() -> QuerySet[AutoTopUp]:
     ).select_related("user__billing_customer")
 
 
-def _low() -> QuerySet[AutoTopUp]:
-    """Whose users should be charged: they have few credits, none coming, and room for more."""
-    is_open = TopUp.objects.filter(user=OuterRef("user"), state=TopUpState.OPEN)
-    return _wanted().filter(
-        ~Exists(is_open),
+def _list_below_threshold() -> QuerySet[AutoTopUp]:
+    """Return the automatic top-ups whose users need credits.
+
+    Their balance is below the threshold, they have no open top-up, and another grant fits into
+    their account.
+    """
+    open_top_ups = TopUp.objects.filter(user=OuterRef("user"), state=TopUpState.OPEN)
+    return _list_chargeable().filter(
+        ~Exists(open_top_ups),
         user__credits__balance__lt=F("threshold"),
         user__credits__grant_ids__len__lt=MAX_OPEN_GRANTS,
     )
 
 
-def _begin(wanted: AutoTopUp) -> int:
-    taken = AutoTopUp.objects.filter(pk=wanted.pk, enabled=True, due_at__lte=Now())
-    if not taken.update(due_at=Now() + PAUSE):
+def _start_top_up(auto_top_up: AutoTopUp) -> int:
+    due_rows = AutoTopUp.objects.filter(pk=auto_top_up.pk, enabled=True, due_at__lte=Now())
+    if not due_rows.update(due_at=Now() + PAUSE):
         return 0
-    offer = offers.list_packs().get(wanted.pack)
+    offer = offers.list_packs().get(auto_top_up.pack)
     if offer is None:
-        return _turn_off(wanted.pk, "not_on_sale")
+        return _turn_off(auto_top_up.pk, "not_on_sale")
     try:
         price = client.get_price(offer.price)
-        customer = wanted.user.billing_customer
+        customer = auto_top_up.user.billing_customer
         payment_method = client.find_payment_method(customer.stripe_id)
     except (StripeRefusedError, UnreadableError) as exc:
         logger.warning("a top-up cannot begin: %s", exc)
         return 0
     amount = int(price.unit_amount_decimal or 0)
     if price.currency != settings.BILLING_CURRENCY or amount < 1:
-        return _turn_off(wanted.pk, "not_on_sale")
+        return _turn_off(auto_top_up.pk, "not_on_sale")
     if payment_method is None:
-        return _turn_off(wanted.pk, "no_payment_method")
-    made = TopUp(
-        user_id=wanted.pk,
+        return _turn_off(auto_top_up.pk, "no_payment_method")
+    top_up = TopUp(
+        user_id=auto_top_up.pk,
         pack=offer.name,
         credits=offer.credits,
         amount=amount,
         currency=price.currency,
         payment_method=payment_method,
     )
-    return _open(made)
+    return _store_top_up(top_up)
 
 
 @transaction.atomic
-def _open(made: TopUp) -> int:
-    """Store it, if it is still wanted and needed, the only one, and within the month's cap."""
-    row = AutoTopUp.objects.select_for_update(no_key=True).get(pk=made.user_id)
-    if not _low().filter(pk=row.pk).exists():
+def _store_top_up(top_up: TopUp) -> int:
+    """Store a top-up, if its user still needs it and the monthly cap allows it.
+
+    Over the cap, the user's next top-up waits for the next month.
+    """
+    row = AutoTopUp.objects.select_for_update(no_key=True).get(pk=top_up.user_id)
+    if not _list_below_threshold().filter(pk=row.pk).exists():
         return 0
-    if charged_this_month(row.pk) + made.amount > row.monthly_cap:
-        row.due_at = _month(_month(clock.now()) + timedelta(days=31))
+    if charged_this_month(row.pk) + top_up.amount > row.monthly_cap:
+        row.due_at = _month_start(_month_start(clock.now()) + timedelta(days=31))
         row.save(update_fields=["due_at"])
         return 0
-    made.save(force_insert=True)
+    top_up.save(force_insert=True)
     return 1
 
 
-def _due() -> QuerySet[TopUp]:
-    due = TopUp.objects.filter(state=TopUpState.OPEN, due_at__lte=Now())
-    return due.order_by("due_at").select_related("user__billing_customer")
+def _list_open_top_ups() -> QuerySet[TopUp]:
+    top_ups = TopUp.objects.filter(state=TopUpState.OPEN, due_at__lte=Now())
+    return top_ups.order_by("due_at").select_related("user__billing_customer")
 
 
-def _go_on(top_up: TopUp) -> int:
-    taken = TopUp.objects.filter(pk=top_up.pk, state=TopUpState.OPEN, due_at__lte=Now())
-    if not taken.update(due_at=Now() + PAUSE):
+def _process_top_up(top_up: TopUp) -> int:
+    due_rows = TopUp.objects.filter(pk=top_up.pk, state=TopUpState.OPEN, due_at__lte=Now())
+    if not due_rows.update(due_at=Now() + PAUSE):
         return 0
     try:
-        payment = _payment_of(top_up)
+        payment = _charge_or_find_payment(top_up)
     except StripeRefusedError as exc:
-        return _fail(top_up, exc.code)
+        return _fail_top_up(top_up, exc.code)
     except (StripeAwayError, UnreadableError) as exc:
         if top_up.stripe_id is None and _is_old(top_up):
-            return _fail(top_up, "unanswered")
+            return _fail_top_up(top_up, "unanswered")
         raise StripeAwayError(str(exc)) from exc
     if payment is None:
-        return _end(top_up, state=TopUpState.FAILED, error_code="not_charged")
+        return _close_top_up(top_up, state=TopUpState.FAILED, error_code="not_charged")
     if payment.status == payments.SUCCEEDED:
-        _settle(payment, user_id=top_up.user_id)
-        return _end(top_up, state=TopUpState.SUCCEEDED, stripe_id=payment.id)
+        _settle_payment(payment, user_id=top_up.user_id)
+        return _close_top_up(top_up, state=TopUpState.SUCCEEDED, stripe_id=payment.id)
     if payment.status != "processing":
-        return _fail(top_up, payment.status)
+        return _fail_top_up(top_up, payment.status)
     return TopUp.objects.filter(pk=top_up.pk).update(stripe_id=payment.id)
 
 
-def _settle(payment: PaymentIntent, *, user_id: UUID) -> None:
-    """Give what was paid for; where that cannot be, no more is bought."""
+def _settle_payment(payment: PaymentIntent, *, user_id: UUID) -> None:
+    """Grant the paid credits; if that is impossible, turn the automatic top-up off."""
     try:
         payments.settle_payment(payment.id)
     except (SetAsideError, TooManyGrantsProblem) as exc:
-        # Its event is set aside for the same reason, where staff see it.
+        # Staff see the reason, because the payment's event is set aside as well.
         logger.warning("top-up %s is paid and not given: %s", payment.id, type(exc).__name__)
-        full = SetAsideReason.TOO_MANY_GRANTS
-        _turn_off(user_id, exc.reason if isinstance(exc, SetAsideError) else full)
+        reason = exc.reason if isinstance(exc, SetAsideError) else SetAsideReason.TOO_MANY_GRANTS
+        _turn_off(user_id, reason)
 
 
-def _payment_of(top_up: TopUp) -> PaymentIntent | None:
-    """The payment as it stands; asked for anew, it is the same one.
+def _charge_or_find_payment(top_up: TopUp) -> PaymentIntent | None:
+    """Return the top-up's payment in its current state; charge it if there is none yet.
 
-    Without its id, one that is no longer wanted, or that Stripe's key may have forgotten, is only
-    looked for: nothing where it was never made.
+    A repeated charge returns the same payment, by its idempotency key. If the key may have
+    expired, or the user may no longer be charged, only search for the payment and return None if
+    it was never made.
     """
     if top_up.stripe_id is not None:
         return client.get_payment(top_up.stripe_id)
     customer_id = top_up.user.billing_customer.stripe_id
     name = {TOP_UP: str(top_up.pk)}
-    if _is_old(top_up) or not _wanted().filter(pk=top_up.user_id).exists():
+    if _is_old(top_up) or not _list_chargeable().filter(pk=top_up.user_id).exists():
         return client.find_payment(name, customer_id=customer_id, since=top_up.created_at - HOUR)
-    asked = {
+    params = {
         "amount": top_up.amount,
         "currency": top_up.currency,
         "customer": customer_id,
@@ -248,23 +259,23 @@ def _payment_of(top_up: TopUp) -> PaymentIntent | None:
         "metadata": payment_metadata(top_up.user, offers.Offer(top_up.pack, "", top_up.credits))
         | name,
     }
-    return client.charge_payment(asked, key=f"top-up:{top_up.pk}")
+    return client.charge_payment(params, key=f"top-up:{top_up.pk}")
 
 
 def _is_old(top_up: TopUp) -> bool:
     return top_up.created_at < clock.now() - LONGEST
 
 
-def _fail(top_up: TopUp, code: str) -> int:
-    """A decline turns it off: the next would be declined as well."""
+def _fail_top_up(top_up: TopUp, code: str) -> int:
+    """Fail the top-up, and turn automatic top-ups off: the next would be declined as well."""
     with transaction.atomic():
-        failed = _end(top_up, state=TopUpState.FAILED, error_code=code)
-        return failed and _turn_off(top_up.user_id, code)
+        closed = _close_top_up(top_up, state=TopUpState.FAILED, error_code=code)
+        return closed and _turn_off(top_up.user_id, code)
 
 
-def _end(top_up: TopUp, **found: Any) -> int:
-    still_open = TopUp.objects.filter(pk=top_up.pk, state=TopUpState.OPEN)
-    return still_open.update(due_at=None, **found)
+def _close_top_up(top_up: TopUp, **values: Any) -> int:
+    open_rows = TopUp.objects.filter(pk=top_up.pk, state=TopUpState.OPEN)
+    return open_rows.update(due_at=None, **values)
 
 
 def _turn_off(user_id: UUID, reason: str) -> int:

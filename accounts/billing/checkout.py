@@ -1,4 +1,4 @@
-"""Pages of Stripe's on which somebody buys, or sees to what they have bought."""
+"""Stripe's pages on which users buy plans and packs, and manage what they have bought."""
 
 import hashlib
 import logging
@@ -46,14 +46,14 @@ class NothingBoughtProblem(Problem):
 
 
 PROBLEMS = (client.BillingDisabledProblem, BillingUnavailableProblem)
-"""What anything asked of Stripe may be answered."""
+"""The problems that every request which needs Stripe can answer."""
 
 
 def buy_plan(*, user: User, name: str, key: str | None) -> str:
-    """The address of a page on which the user subscribes.
+    """Return the URL of a page on which the user subscribes; raises a problem.
 
-    With the same ``key`` (of the client's request), the same page. Raises a problem. Stripe is
-    asked as well whether there is a plan: our books may have lost it, or not heard of it yet.
+    The same ``key`` (of the client's request) gives the same page. Besides our own row, Stripe's
+    subscriptions are checked, because our row may be lost or not yet written.
     """
     offer = get_offer(offers.list_plans(), "plan", name)
     current = user.subscription
@@ -63,19 +63,23 @@ def buy_plan(*, user: User, name: str, key: str | None) -> str:
         subscriptions = client.list_subscriptions(customers.get_or_create_customer(user).stripe_id)
     if any(row.status in (*plans.PAID, plans.UNPAID) for row in subscriptions):
         raise AlreadySubscribedProblem
-    told = {payments.USER: str(user.pk)}
-    return _checkout(user, offer, key, mode="subscription", subscription_data={"metadata": told})
+    metadata = {payments.USER: str(user.pk)}
+    return _create_checkout(
+        user, offer, key, mode="subscription", subscription_data={"metadata": metadata}
+    )
 
 
 def buy_pack(*, user: User, name: str, key: str | None) -> str:
-    """The address of a page on which the user buys credits; as `buy_plan`."""
+    """Return the URL of a page on which the user buys a pack; ``key`` as for `buy_plan`."""
     offer = get_offer(offers.list_packs(), "pack", name)
-    told = payment_metadata(user, offer)
-    return _checkout(user, offer, key, mode="payment", payment_intent_data={"metadata": told})
+    metadata = payment_metadata(user, offer)
+    return _create_checkout(
+        user, offer, key, mode="payment", payment_intent_data={"metadata": metadata}
+    )
 
 
 def payment_metadata(user: User, offer: Offer) -> dict[str, str]:
-    """What a payment for a pack says of itself, for when it is made."""
+    """Return the metadata from which `payments.settle_payment` later knows what was sold."""
     return {
         payments.USER: str(user.pk),
         payments.PACK: offer.name,
@@ -84,7 +88,7 @@ def payment_metadata(user: User, offer: Offer) -> dict[str, str]:
 
 
 def create_portal_url(*, user: User) -> str:
-    """The address of a page on which the user sees to plan, cards and invoices."""
+    """Return the URL of a page on which the user manages plan, cards and invoices."""
     client.check_enabled()
     with stripe_errors_as_problems():
         customer = customers.find_customer(user)
@@ -98,7 +102,7 @@ def create_portal_url(*, user: User) -> str:
 
 @contextmanager
 def stripe_errors_as_problems() -> Iterator[None]:
-    """Raises ``BillingUnavailableProblem`` where Stripe did not do what was asked."""
+    """Raise ``BillingUnavailableProblem`` if Stripe does not answer or rejects a request."""
     try:
         yield
     except (StripeAwayError, StripeRefusedError, UnreadableError) as exc:
@@ -107,32 +111,32 @@ def stripe_errors_as_problems() -> Iterator[None]:
 
 
 def get_offer(on_sale: dict[str, Offer], field: str, name: str) -> Offer:
-    """What is on sale by that name; raises a problem of that field."""
+    """Return the offer of that name; raises a problem about ``field`` if it is not on sale."""
     client.check_enabled()
     if name not in on_sale:
-        known = ", ".join(on_sale) or "none"
-        raise field_problem(field, "not_on_sale", f"This is not on sale; there is: {known}.")
+        names = ", ".join(on_sale) or "none"
+        raise field_problem(field, "not_on_sale", f"This is not on sale; there is: {names}.")
     return on_sale[name]
 
 
-def _checkout(user: User, offer: Offer, key: str | None, **asked: Any) -> str:
-    asked |= {
+def _create_checkout(user: User, offer: Offer, key: str | None, **params: Any) -> str:
+    params |= {
         "line_items": [{"price": offer.price, "quantity": 1}],
-        "success_url": _return_url("success"),
-        "cancel_url": _return_url("cancelled"),
+        "success_url": _build_return_url("success"),
+        "cancel_url": _build_return_url("cancelled"),
     }
     with stripe_errors_as_problems():
-        asked["customer"] = customers.get_or_create_customer(user).stripe_id
-        return client.create_checkout(asked, key=_key(user, key))
+        params["customer"] = customers.get_or_create_customer(user).stripe_id
+        return client.create_checkout(params, key=_build_stripe_key(user, key))
 
 
-def _key(user: User, key: str | None) -> str:
-    """For Stripe, of whom and of what they call their request: keys of two users are not one."""
+def _build_stripe_key(user: User, key: str | None) -> str:
+    """Return Stripe's idempotency key; equal keys of two users give two keys at Stripe."""
     name = f"{user.pk}:{key}" if key else uuid.uuid4().hex
     return f"checkout:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
-def _return_url(outcome: str) -> str:
+def _build_return_url(outcome: str) -> str:
     parts = urlsplit(settings.BILLING_RETURN_URL)
     query = "&".join(part for part in (parts.query, urlencode({"checkout": outcome})) if part)
     return parts._replace(query=query).geturl()

@@ -1,4 +1,4 @@
-"""The time by Postgres: who asked Stripe later is known whichever machine asked."""
+"""The clock of Postgres, which orders requests to Stripe from all machines."""
 
 from datetime import datetime
 
@@ -6,6 +6,6 @@ from auteur.database import execute
 
 
 def now() -> datetime:
-    """The time of this statement."""
-    ((found,),) = execute("SELECT statement_timestamp()", {})
-    return found
+    """Return the time of this statement."""
+    ((timestamp,),) = execute("SELECT statement_timestamp()", {})
+    return timestamp

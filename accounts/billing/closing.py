@@ -1,8 +1,8 @@
-"""Whoever closes their account is charged no more, and goes on as before if they come back.
+"""Stopping the charges of an account that is closed, and resuming them if it is restored.
 
-Until the account ends, a subscription that is paid ends with its period, and bears a mark at Stripe
-that it is for us to renew; automatic top-ups pause. Each step may be done again. All but
-``unpause_top_ups`` raise ``NotYetError``, with a line in the log, where Stripe does not answer.
+While the account can be restored, a paid subscription ends with its period and carries a mark at
+Stripe by which we renew it, and automatic top-ups pause. Each step can be repeated. All functions
+but ``unpause_top_ups`` log and raise ``NotYetError`` if Stripe does not answer.
 """
 
 import logging
@@ -26,77 +26,80 @@ CLOSED = "account_closed"
 
 
 def stop_charging(*, user_id: UUID) -> Steps:
-    """The account is closed, and may come back: what is paid is kept, and not renewed."""
+    """Stop renewals and top-ups of an account that is closed but can be restored."""
     yield _pause_top_ups(user_id)
-    with _asking_about(user_id, can_wait=True):
-        for subscription in _subscriptions(user_id):
-            yield subscription  # a lease is renewed right before Stripe is told
-            with _unless_missing():
-                _stop(subscription)
+    with _stripe_errors_as_not_yet(user_id, can_wait=True):
+        for subscription in _list_subscriptions(user_id):
+            yield subscription  # The caller renews its lease right before the request to Stripe.
+            with _ignore_missing():
+                _stop_subscription(subscription)
 
 
 def end_charging(*, user_id: UUID) -> Steps:
-    """The account is over: cancel all that is subscribed to."""
+    """Cancel all subscriptions of an account that ends."""
     yield _pause_top_ups(user_id)
-    with _asking_about(user_id):
-        for subscription in _subscriptions(user_id):
+    with _stripe_errors_as_not_yet(user_id):
+        for subscription in _list_subscriptions(user_id):
             yield subscription
-            with _unless_missing():
+            with _ignore_missing():
                 client.cancel_subscription(subscription.id)
 
 
 def resume_charging(*, user_id: UUID) -> Steps:
-    """The account is back: renew what ``stop_charging`` let end, and nothing else."""
-    with _asking_about(user_id), _unless_missing():
+    """Resume the renewals that `stop_charging` stopped, and no others."""
+    with _stripe_errors_as_not_yet(user_id), _ignore_missing():
         for customer in BillingCustomer.objects.filter(user_id=user_id):
             for subscription_id in client.list_stopped_renewals(customer.stripe_id):
                 yield subscription_id
-                with _unless_missing():
+                with _ignore_missing():
                     client.resume_renewal(subscription_id)
 
 
 def unpause_top_ups(*, user_id: UUID) -> None:
-    """Turn on again what closing turned off; in the transaction that restores the account."""
-    paused = AutoTopUp.objects.filter(user_id=user_id, enabled=False, off_reason=CLOSED)
-    paused.update(enabled=True, off_reason=None)
+    """Turn paused top-ups on again, in the transaction that restores the account."""
+    paused_rows = AutoTopUp.objects.filter(user_id=user_id, enabled=False, off_reason=CLOSED)
+    paused_rows.update(enabled=True, off_reason=None)
 
 
 @transaction.atomic
 def _pause_top_ups(user_id: UUID) -> int:
-    """Unless the account has been restored meanwhile, which locks the user as well."""
-    closed = User.objects.select_for_update(no_key=True).filter(pk=user_id)
-    if not closed.exclude(closing_at=None):
+    """Turn top-ups off, unless the account was restored meanwhile, which also locks the user."""
+    locked_users = User.objects.select_for_update(no_key=True).filter(pk=user_id)
+    if not locked_users.exclude(closing_at=None):
         return 0
     rows = AutoTopUp.objects.filter(user_id=user_id, enabled=True)
     return rows.update(enabled=False, off_reason=CLOSED)
 
 
-def _subscriptions(user_id: UUID) -> list[Subscription]:
+def _list_subscriptions(user_id: UUID) -> list[Subscription]:
     customer = BillingCustomer.objects.filter(user_id=user_id).first()
     if customer is not None:
-        with _unless_missing():
+        with _ignore_missing():
             return client.list_subscriptions(customer.stripe_id)
     return []
 
 
-def _stop(subscription: Subscription) -> None:
-    """What is not paid is cancelled: nothing is lost by it, and it would be charged for later."""
+def _stop_subscription(subscription: Subscription) -> None:
+    """Stop the renewal of a paid subscription, and cancel an unpaid one.
+
+    An unpaid subscription has nothing to lose, and would be charged for later.
+    """
     if subscription.status not in PAID:
         client.cancel_subscription(subscription.id)
-    elif not _ends_by_itself(subscription):
+    elif not _is_ending(subscription):
         client.stop_renewal(subscription.id)
 
 
-def _ends_by_itself(subscription: Subscription) -> bool:
-    """Whether its user has cancelled it already, so that it is not for us to renew."""
-    period_ends = max((one.current_period_end for one in subscription.items.data), default=0)
-    ends = subscription.cancel_at
-    return subscription.cancel_at_period_end or (ends is not None and ends <= period_ends)
+def _is_ending(subscription: Subscription) -> bool:
+    """Return True if its user has cancelled it already, so that we must not renew it."""
+    period_end = max((item.current_period_end for item in subscription.items.data), default=0)
+    cancel_at = subscription.cancel_at
+    return subscription.cancel_at_period_end or (cancel_at is not None and cancel_at <= period_end)
 
 
 @contextmanager
-def _unless_missing() -> Iterator[None]:
-    """What Stripe does not know is charged to nobody."""
+def _ignore_missing() -> Iterator[None]:
+    """Ignore Stripe's error for an object that it does not know, which it cannot charge for."""
     try:
         yield
     except StripeRefusedError as exc:
@@ -105,7 +108,7 @@ def _unless_missing() -> Iterator[None]:
 
 
 @contextmanager
-def _asking_about(user_id: UUID, *, can_wait: bool = False) -> Iterator[None]:
+def _stripe_errors_as_not_yet(user_id: UUID, *, can_wait: bool = False) -> Iterator[None]:
     try:
         yield
     except BillingDisabledProblem:

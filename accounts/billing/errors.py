@@ -1,11 +1,11 @@
-"""Why an event is set aside: staff decide, and money is not guessed."""
+"""The error that sets an event aside, so that staff decide and no amount is guessed."""
 
 from accounts.billing.models import SetAsideReason
 from gpu_tasks.runtime.errors import AuteurError
 
 
 class SetAsideError(AuteurError):
-    """Nothing can be made of this; ``detail`` names what it is about, by an id of Stripe's."""
+    """An event that we cannot process; ``detail`` has the Stripe id of the object concerned."""
 
     def __init__(self, reason: SetAsideReason, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}")

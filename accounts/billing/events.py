@@ -1,4 +1,4 @@
-"""Events of Stripe's: stored before anything is done, each once, and then worked on."""
+"""Stripe's events: each is stored once, and then processed under a lease."""
 
 import logging
 from collections.abc import Iterable
@@ -21,33 +21,36 @@ from credits.ledger import TooManyGrantsProblem
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 20
-"""Events of one round."""
+"""The most events of one round."""
 MAX_TRIES = 8
 RETRY_PAUSE = timedelta(minutes=1)
-"""After an error of ours."""
+"""The pause after an error of ours."""
 AWAY_PAUSE = timedelta(seconds=30)
-"""After Stripe gave no answer; that is no try."""
+"""The pause after Stripe did not answer; this does not count as a try."""
 LEASE = timedelta(minutes=3)
-"""Longer than all that is asked about one event takes."""
+"""Longer than all requests for one event take."""
 KEPT = timedelta(days=90)
-"""Events of which nothing is left to do; Stripe itself sends and lists them for 30 days."""
+"""The retention of finished and ignored events. Stripe sends and lists events for 30 days."""
 FORGOTTEN_AT_ONCE = 1000
 
 
-def store_events(found: Iterable[stripe_objects.Event], *, is_found: bool = False) -> int:
-    """Store events that are new, to be worked on if they matter to us; returns how many were."""
-    rows = [_row(event, is_found) for event in found]
-    known = {row.stripe_id for row in rows}
-    earlier = set(
-        BillingEvent.objects.filter(stripe_id__in=known).values_list("stripe_id", flat=True)
+def store_events(stripe_events: Iterable[stripe_objects.Event], *, is_found: bool = False) -> int:
+    """Store the events that are new; return how many they are.
+
+    Events without a handler are stored as ignored.
+    """
+    rows = [_build_row(event, is_found) for event in stripe_events]
+    stripe_ids = {row.stripe_id for row in rows}
+    stored_ids = set(
+        BillingEvent.objects.filter(stripe_id__in=stripe_ids).values_list("stripe_id", flat=True)
     )
-    new = [row for row in rows if row.stripe_id not in earlier]
-    BillingEvent.objects.bulk_create(new, ignore_conflicts=True)
-    return len(new)
+    new_rows = [row for row in rows if row.stripe_id not in stored_ids]
+    BillingEvent.objects.bulk_create(new_rows, ignore_conflicts=True)
+    return len(new_rows)
 
 
-def _row(event: stripe_objects.Event, is_found: bool) -> BillingEvent:
-    matters = event.type in HANDLERS and bool(event.object_id)
+def _build_row(event: stripe_objects.Event, is_found: bool) -> BillingEvent:
+    has_handler = event.type in HANDLERS and bool(event.object_id)
     return BillingEvent(
         stripe_id=event.id,
         type=event.type,
@@ -58,7 +61,7 @@ def _row(event: stripe_objects.Event, is_found: bool) -> BillingEvent:
         happened_at=datetime.fromtimestamp(event.created, UTC),
         **(
             {"state": EventState.WAITING, "due_at": Now()}
-            if matters
+            if has_handler
             else {"state": EventState.IGNORED, "due_at": None}
         ),
     )
@@ -89,28 +92,30 @@ LEASES = Leases(
 
 
 def process_due_events() -> int:
-    """Work on what is due, the oldest first; returns how many events were."""
+    """Process due events, the oldest first; return how many, or 0 if Stripe does not answer."""
     LEASES.expire()
     delete_old_events()
-    due = BillingEvent.objects.filter(state=EventState.WAITING, holder=None, due_at__lte=Now())
-    done = 0
-    for event_id in due.order_by("happened_at").values_list("pk", flat=True)[:AT_ONCE]:
+    due_events = BillingEvent.objects.filter(
+        state=EventState.WAITING, holder=None, due_at__lte=Now()
+    )
+    number = 0
+    for event_id in due_events.order_by("happened_at").values_list("pk", flat=True)[:AT_ONCE]:
         lease = LEASES.claim(event_id)
         if lease is None:
             continue
-        if not _work_on(lease):
-            return 0  # none of the others would be answered either
-        done += 1
-    return done
+        if not _process_event(lease):
+            return 0  # Stripe would not answer the next request either.
+        number += 1
+    return number
 
 
-def _work_on(lease: Lease[BillingEvent]) -> bool:
-    """Do what there is to do; whether Stripe answered."""
+def _process_event(lease: Lease[BillingEvent]) -> bool:
+    """Handle the event of a lease; return False if Stripe did not answer."""
     event = lease.row.first()
     if event is None:
         return True
     try:
-        _handle(lease, event)
+        _handle_or_set_aside(lease, event)
     except StripeAwayError:
         lease.release(AWAY_PAUSE)
         return False
@@ -124,7 +129,7 @@ def _work_on(lease: Lease[BillingEvent]) -> bool:
     return True
 
 
-def _handle(lease: Lease[BillingEvent], event: BillingEvent) -> None:
+def _handle_or_set_aside(lease: Lease[BillingEvent], event: BillingEvent) -> None:
     try:
         handle_event(event)
     except SetAsideError as exc:
@@ -142,14 +147,14 @@ def _handle(lease: Lease[BillingEvent], event: BillingEvent) -> None:
 
 
 def requeue_events(rows: QuerySet[BillingEvent]) -> int:
-    """Let events that were set aside be worked on again; returns how many were."""
+    """Queue events that were set aside again; return how many."""
     return rows.filter(state=EventState.SET_ASIDE).update(
         state=EventState.WAITING, reason=None, detail="", tries=0, due_at=Now()
     )
 
 
 def delete_old_events() -> int:
-    """Delete events past their time, some at once; returns how many. What was set aside stays."""
+    """Delete one batch of events past their retention; return how many. Set-aside ones stay."""
     old = BillingEvent.objects.filter(
         state__in=[EventState.DONE, EventState.IGNORED], happened_at__lt=Now() - KEPT
     )

@@ -1,4 +1,4 @@
-"""Events that the webhook missed: Stripe lists what happened for thirty days."""
+"""Fetching of events that the webhook missed, from Stripe's list of the last 30 days."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,39 +12,39 @@ from accounts.billing.event_handlers import HANDLERS
 from accounts.billing.models import BillingEvent
 
 LISTED_DAYS = 30
-"""For which Stripe lists events."""
+"""For how many days Stripe lists events."""
 OVERLAP = timedelta(days=3)
-"""Before the last event that we know: for so long Stripe tries to deliver one that we missed."""
+"""How long before the last stored event a run begins: Stripe retries a delivery for 3 days."""
 AT_ONCE = 500
 MAX_LISTED = 100_000
-"""Events of one run."""
+"""The most events that one run examines."""
 
 
 @dataclass(frozen=True)
 class Synced:
-    """What a run has found; it is not complete where there were more than it looks at."""
+    """The result of a run; it is incomplete if Stripe had more events than a run examines."""
 
     since: datetime
     listed: int
-    found: int
+    missed: int
     is_complete: bool
 
 
 def fetch_missed_events(*, days: int | None = None, most: int = MAX_LISTED) -> Synced:
-    """Store what we have missed since the last event that we know, or in so many days.
+    """Store the missed events of the last ``days``, or since shortly before the last stored event.
 
     Raises ``ValueError`` for days that Stripe does not list, and the errors of `client`.
     """
-    since = _since(days)
-    listed = found = 0
+    since = _find_start(days)
+    listed = missed = 0
     newest_first = client.list_events(int(since.timestamp()), sorted(HANDLERS))
-    for batch in _batches(islice(newest_first, most)):
+    for batch in _split_into_batches(islice(newest_first, most)):
         listed += len(batch)
-        found += events.store_events(batch, is_found=True)
-    return Synced(since, listed, found, listed < most)
+        missed += events.store_events(batch, is_found=True)
+    return Synced(since, listed, missed, listed < most)
 
 
-def _since(days: int | None) -> datetime:
+def _find_start(days: int | None) -> datetime:
     if days is not None and not 1 <= days <= LISTED_DAYS:
         raise ValueError(f"Stripe lists events of 1 to {LISTED_DAYS} days")
     now = clock.now()
@@ -55,6 +55,8 @@ def _since(days: int | None) -> datetime:
     return max(earliest, min(now, last) - OVERLAP)
 
 
-def _batches(found: Iterator[stripe_objects.Event]) -> Iterator[list[stripe_objects.Event]]:
-    while batch := list(islice(found, AT_ONCE)):
+def _split_into_batches(
+    stripe_events: Iterator[stripe_objects.Event],
+) -> Iterator[list[stripe_objects.Event]]:
+    while batch := list(islice(stripe_events, AT_ONCE)):
         yield batch

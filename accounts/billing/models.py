@@ -1,6 +1,6 @@
-"""What we know of Stripe: whose customer is whose, what we were told, and what was paid for.
+"""The tables of billing: customers, events, payments and automatic top-ups.
 
-Nothing of cards, names or addresses is stored: that stays at Stripe.
+No card data, names or addresses are stored; these stay at Stripe.
 """
 
 import uuid
@@ -12,11 +12,11 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 MAX_ID_LENGTH = 255
-"""Of Stripe's ids."""
+"""The longest id of Stripe that we accept."""
 
 
 class BillingCustomer(models.Model):
-    """A user as Stripe knows them, since they first bought or tried to."""
+    """The customer at Stripe of a user, created with their first attempt to buy."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -49,7 +49,7 @@ class BillingCustomer(models.Model):
 
 
 class EventState(models.TextChoices):
-    """What has become of an event."""
+    """How far the processing of an event has come."""
 
     WAITING = "waiting", "Waiting"
     DONE = "done", "Done"
@@ -58,7 +58,7 @@ class EventState(models.TextChoices):
 
 
 class SetAsideReason(models.TextChoices):
-    """Why nothing was made of an event."""
+    """Why an event was set aside."""
 
     UNKNOWN_CUSTOMER = "unknown_customer", "The customer is none of ours"
     CUSTOMER_MISMATCH = "customer_mismatch", "Paid by another customer than it was sold to"
@@ -74,9 +74,9 @@ class SetAsideReason(models.TextChoices):
 
 
 class BillingEvent(models.Model):
-    """That something happened at Stripe; what, is asked when it is worked on.
+    """An event of Stripe's; the current state of its object is read when it is processed.
 
-    ``holder``, ``due_at`` and ``tries`` are those of `auteur.leases`.
+    ``holder``, ``due_at`` and ``tries`` belong to `auteur.leases`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -129,14 +129,14 @@ class BillingEvent(models.Model):
 
 
 class PaymentKind(models.TextChoices):
-    """What was paid for."""
+    """The kind of a payment: for a period of a plan, or for a pack."""
 
     PLAN = "plan", "Plan"
     PACK = "pack", "Pack"
 
 
 class BillingPayment(models.Model):
-    """What a payment bought, and what was taken back of it. One per invoice, or payment intent."""
+    """A payment, with the credits it bought and lost. One per invoice, or payment intent."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     user = models.ForeignKey(
@@ -185,12 +185,12 @@ class BillingPayment(models.Model):
 
     @property
     def shortfall(self) -> int:
-        """Credits that were spent before the money went back."""
+        """Return the credits that were already spent when the money went back."""
         return self.withdrawn - self.taken
 
 
 class AutoTopUp(models.Model):
-    """That a pack is bought whenever a user's credits run low; once they have asked for it."""
+    """A user's setting to buy a pack whenever their credits fall below a threshold."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -226,7 +226,7 @@ class AutoTopUp(models.Model):
 
 
 class TopUpState(models.TextChoices):
-    """How far it is."""
+    """How far an automatic top-up has come."""
 
     OPEN = "open", "Open"
     SUCCEEDED = "succeeded", "Succeeded"
@@ -234,7 +234,7 @@ class TopUpState(models.TextChoices):
 
 
 class TopUp(models.Model):
-    """A pack that is bought automatically: a row before Stripe is asked, by the row's id."""
+    """An automatic purchase of a pack; the row is stored first, and the charge carries its id."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     user = models.ForeignKey(

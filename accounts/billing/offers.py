@@ -1,4 +1,4 @@
-"""What is sold: plans and packs of credits, by prices of Stripe's (``BILLING_PLANS``, …)."""
+"""The plans and packs on sale, with their Stripe prices (``BILLING_PLANS``, ``BILLING_PACKS``)."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from accounts.models import Plan
 
 @dataclass(frozen=True)
 class Offer:
-    """A price, and the credits that it buys: a plan's for each period, a pack's once."""
+    """A price and the credits that it buys: for a plan in each period, for a pack once."""
 
     name: str
     price: str
@@ -17,30 +17,30 @@ class Offer:
 
 
 def list_plans() -> dict[str, Offer]:
-    """The plans on sale, the smallest first."""
-    return {name: _sold(settings.BILLING_PLANS, name) for name in list_plan_names()}
+    """Return the plans on sale by name, the smallest first."""
+    return {name: _build_current_offer(settings.BILLING_PLANS, name) for name in list_plan_names()}
 
 
 def list_packs() -> dict[str, Offer]:
-    """The packs on sale, the smallest first."""
-    sold = [_sold(settings.BILLING_PACKS, name) for name in settings.BILLING_PACKS]
-    return {offer.name: offer for offer in sorted(sold, key=lambda offer: offer.credits)}
+    """Return the packs on sale by name, the smallest first."""
+    packs = [_build_current_offer(settings.BILLING_PACKS, name) for name in settings.BILLING_PACKS]
+    return {offer.name: offer for offer in sorted(packs, key=lambda offer: offer.credits)}
 
 
 def list_plan_names() -> list[str]:
-    """Names of the plans that have a price, the smallest first."""
+    """Return the names of the plans that have a price, the smallest first."""
     return [plan for plan in Plan.values if plan in settings.BILLING_PLANS]
 
 
 def find_plan(price: str) -> Offer | None:
-    """The plan that a price buys or has bought."""
+    """Return the plan that a current or former price buys, or None."""
     for name, offers in settings.BILLING_PLANS.items():
-        for known, number in offers:
-            if known == price:
+        for plan_price, number in offers:
+            if plan_price == price:
                 return Offer(name, price, number)
     return None
 
 
-def _sold(offers: dict[str, list[tuple[str, int]]], name: str) -> Offer:
+def _build_current_offer(offers: dict[str, list[tuple[str, int]]], name: str) -> Offer:
     price, number = offers[name][0]
     return Offer(name, price, number)

@@ -1,7 +1,7 @@
-"""What payments buy, and what is taken back where the money goes back.
+"""Granting the credits of payments, and clawing them back when the money is refunded or disputed.
 
-A payment is looked at whole, as it stands at Stripe now: whichever event made us look, and in
-whichever order events come, the books end the same.
+Each time, the whole payment is compared with its current state at Stripe. So the result does not
+depend on the type or order of the events.
 """
 
 import re
@@ -23,9 +23,9 @@ from credits.models import GrantKind
 
 NOT_LOST = frozenset({"won", "prevented"})
 INQUIRY = "warning_"
-"""How the status of a dispute begins in which no money has moved."""
+"""The prefix of the status of a dispute in which no money has moved."""
 USER, PACK, CREDITS = "auteur_user", "auteur_pack", "auteur_credits"
-"""What a payment for a pack says of itself: we wrote it when the pack was sold."""
+"""The metadata keys of a payment for a pack, which we write when the pack is sold."""
 NUMBER = re.compile("[1-9][0-9]{0,7}")
 PAID = "paid"
 SUCCEEDED = "succeeded"
@@ -33,7 +33,7 @@ SUCCEEDED = "succeeded"
 
 @dataclass(frozen=True)
 class Loss:
-    """Money of a payment that went back, or that a bank holds meanwhile."""
+    """The money of a payment that was refunded or that a bank withholds, in the smallest unit."""
 
     amount: int = 0
     is_disputed: bool = False
@@ -41,7 +41,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Purchase:
-    """What a payment bought, for whom."""
+    """The credits that a payment bought, and the user who paid."""
 
     user_id: UUID
     stripe_id: str
@@ -57,22 +57,22 @@ class Purchase:
 
 
 def settle_invoice(invoice_id: str) -> None:
-    """Give what a paid invoice bought, and take back what was refunded of it."""
+    """Grant the credits of a paid invoice, and claw back those whose money was lost."""
     asked_at = clock.now()
     invoice = client.get_invoice(invoice_id)
     if invoice.status != PAID:
         return
-    bought = _known(invoice.id) or _bought_by_invoice(invoice)
-    losses = [_loss_of(payment) for payment in client.list_payments(invoice.id)]
-    loss = Loss(sum(one.amount for one in losses), any(one.is_disputed for one in losses))
-    _settle(bought, loss=loss, asked_at=asked_at)
+    purchase = _find_recorded_purchase(invoice.id) or _build_invoice_purchase(invoice)
+    losses = [_get_loss(payment) for payment in client.list_payments(invoice.id)]
+    total_loss = Loss(sum(loss.amount for loss in losses), any(loss.is_disputed for loss in losses))
+    _record_purchase(purchase, loss=total_loss, asked_at=asked_at)
 
 
-def _bought_by_invoice(invoice: Invoice) -> Purchase:
+def _build_invoice_purchase(invoice: Invoice) -> Purchase:
     customer = customers.get_customer(invoice.customer)
     _check_currency(invoice.currency, invoice.id)
     lines = client.list_invoice_lines(invoice.id)
-    number = int(_credits_of(lines) * _paid_share_of(invoice, lines))
+    number = int(_compute_credits(lines) * _compute_paid_share(invoice, lines))
     ends = max((line.period.end for line in lines), default=0)
     grace = timedelta(days=settings.BILLING_GRACE_DAYS)
     expires_at = datetime.fromtimestamp(ends, UTC) + grace
@@ -90,33 +90,35 @@ def _bought_by_invoice(invoice: Invoice) -> Purchase:
     )
 
 
-def _credits_of(lines: Iterable[Line]) -> Fraction:
-    """Of each line the share of its plan's credits that its amount has of the plan's price.
+def _compute_credits(lines: Iterable[Line]) -> Fraction:
+    """Return the credits of an invoice's lines, never below zero.
 
-    So a period that is paid whole brings all of them, a trial none, and an upgrade the difference
-    for the rest of the period; a downgrade takes none away.
+    Each line buys its plan's credits in proportion to its amount of the plan's price. So a fully
+    paid period gives all credits, a trial none, an upgrade the difference for the remaining
+    period, and a downgrade takes none away.
     """
-    share = sum((_share(line) for line in lines if line.amount), start=Fraction(0))
-    return max(Fraction(0), share)
+    total = sum((_compute_line_credits(line) for line in lines if line.amount), start=Fraction(0))
+    return max(Fraction(0), total)
 
 
-def _paid_share_of(invoice: Invoice, lines: Iterable[Line]) -> Fraction:
-    """How much of an invoice was paid with money that came with it.
+def _compute_paid_share(invoice: Invoice, lines: Iterable[Line]) -> Fraction:
+    """Return the share of an invoice that was paid with new money.
 
-    What a customer's balance at Stripe pays was paid before, and has brought its credits: without
-    this, whoever goes up and down between plans gets them with each step up. An invoice that costs
-    nothing and moves no balance (a coupon of 100 %) counts as paid, unless it credits unused time.
+    Money from a customer's balance at Stripe was paid earlier and has already given credits.
+    Without this, a user who switches between plans would get credits again with each upgrade. An
+    invoice that costs nothing and moves no balance (a coupon of 100 %) counts as paid, unless it
+    credits unused time.
     """
     if invoice.ending_balance is None:
         raise SetAsideError(SetAsideReason.UNREADABLE, invoice.id)
-    moved = invoice.ending_balance - invoice.starting_balance
+    balance_change = invoice.ending_balance - invoice.starting_balance
     if invoice.amount_paid:
-        return Fraction(invoice.amount_paid, invoice.amount_paid + max(0, moved))
-    is_change = any(line.amount < 0 for line in lines)
-    return Fraction(0 if moved or is_change else 1)
+        return Fraction(invoice.amount_paid, invoice.amount_paid + max(0, balance_change))
+    credits_unused_time = any(line.amount < 0 for line in lines)
+    return Fraction(0 if balance_change or credits_unused_time else 1)
 
 
-def _share(line: Line) -> Fraction:
+def _compute_line_credits(line: Line) -> Fraction:
     offer = offers.find_plan(line.price) if line.price else None
     if offer is None:
         raise SetAsideError(SetAsideReason.UNKNOWN_PRICE, line.price or "a line without a price")
@@ -132,33 +134,32 @@ def _share(line: Line) -> Fraction:
 
 
 def settle_payment(intent_id: str) -> None:
-    """Give what a payment bought, and take back what was refunded of it."""
+    """Grant the credits of a payment, and claw back those whose money was lost."""
     asked_at = clock.now()
     payment = client.get_payment(intent_id)
     if CREDITS in payment.metadata:
         if payment.status == SUCCEEDED:
-            bought = _known(payment.id) or _bought_by_payment(payment)
-            _settle(bought, loss=_loss_of(payment), asked_at=asked_at)
+            purchase = _find_recorded_purchase(payment.id) or _build_pack_purchase(payment)
+            _record_purchase(purchase, loss=_get_loss(payment), asked_at=asked_at)
     elif invoice_id := client.find_invoice(payment.id):
         settle_invoice(invoice_id)
     elif payment.status == SUCCEEDED:
         raise SetAsideError(SetAsideReason.UNKNOWN_PAYMENT, payment.id)
 
 
-def _bought_by_payment(payment: PaymentIntent) -> Purchase:
+def _build_pack_purchase(payment: PaymentIntent) -> Purchase:
     customer = customers.get_customer(payment.customer)
     _check_currency(payment.currency, payment.id)
-    told = payment.metadata
-    if told.get(USER) != str(customer.user_id):
+    if payment.metadata.get(USER) != str(customer.user_id):
         raise SetAsideError(SetAsideReason.CUSTOMER_MISMATCH, payment.id)
-    sold = told[CREDITS]
-    if not NUMBER.fullmatch(sold) or int(sold) > ledger.MAX_AMOUNT:
+    number = payment.metadata[CREDITS]
+    if not NUMBER.fullmatch(number) or int(number) > ledger.MAX_AMOUNT:
         raise SetAsideError(SetAsideReason.UNREADABLE, payment.id)
     return Purchase(
         user_id=customer.user_id,
         stripe_id=payment.id,
         kind=PaymentKind.PACK,
-        credits=int(sold),
+        credits=int(number),
         expires_at=None,
         amount=payment.amount_received,
         currency=payment.currency,
@@ -166,11 +167,14 @@ def _bought_by_payment(payment: PaymentIntent) -> Purchase:
     )
 
 
-# --- The books --------------------------------------------------------------------------------
+# --- Payments and grants ----------------------------------------------------------------------
 
 
-def _known(stripe_id: str) -> Purchase | None:
-    """What a payment bought that was settled before: prices may have changed since."""
+def _find_recorded_purchase(stripe_id: str) -> Purchase | None:
+    """Return the purchase of a payment that has a row, or None.
+
+    The row counts, because prices may have changed since.
+    """
     row = BillingPayment.objects.filter(stripe_id=stripe_id).first()
     if row is None:
         return None
@@ -186,38 +190,39 @@ def _known(stripe_id: str) -> Purchase | None:
     )
 
 
-def _check_currency(currency: str, what: str) -> None:
+def _check_currency(currency: str, stripe_id: str) -> None:
     if currency != settings.BILLING_CURRENCY:
-        raise SetAsideError(SetAsideReason.OTHER_CURRENCY, what)
+        raise SetAsideError(SetAsideReason.OTHER_CURRENCY, stripe_id)
 
 
-def _loss_of(payment: PaymentIntent) -> Loss:
-    """How much of a payment was refunded, or is with a bank that disputes it."""
+def _get_loss(payment: PaymentIntent) -> Loss:
+    """Return how much of a payment was refunded, or is withheld because of a dispute."""
     charge = payment.latest_charge
     if charge is None:
         return Loss()
     disputes = client.list_disputes(payment.id) if charge.disputed else []
-    held = sum(one.amount for one in disputes if _holds_money(one))
-    return Loss(min(charge.amount_refunded + held, payment.amount_received), bool(held))
+    disputed_amount = sum(dispute.amount for dispute in disputes if _withholds_money(dispute))
+    amount = min(charge.amount_refunded + disputed_amount, payment.amount_received)
+    return Loss(amount, bool(disputed_amount))
 
 
-def _holds_money(dispute: Dispute) -> bool:
+def _withholds_money(dispute: Dispute) -> bool:
     return dispute.status not in NOT_LOST and not dispute.status.startswith(INQUIRY)
 
 
 @transaction.atomic
-def _settle(bought: Purchase, *, loss: Loss, asked_at: datetime) -> None:
-    """Write what was bought, once, and let what is withdrawn be what was lost.
+def _record_purchase(purchase: Purchase, *, loss: Loss, asked_at: datetime) -> None:
+    """Record a purchase once, and claw back or restore credits in proportion to the loss.
 
-    Where it was looked at later than now, that stands.
+    If a concurrent call asked Stripe later, its newer result stays.
     """
-    row = _row_of(bought)
+    row = _lock_payment(purchase)
     if row.checked_at >= asked_at:
         return
     row.checked_at, row.lost = asked_at, loss.amount
-    row.withdrawn = _withdrawn(row)
+    row.withdrawn = _count_withdrawn_credits(row)
     if row.credits:
-        _withdraw(row)
+        _adjust_grants(row)
     row.save(update_fields=["checked_at", "lost", "withdrawn", "taken", "returns"])
     if row.shortfall:
         customers.flag_account(row.user_id, "Credits were gone whose payment went back")
@@ -225,17 +230,17 @@ def _settle(bought: Purchase, *, loss: Loss, asked_at: datetime) -> None:
         customers.flag_account(row.user_id, "A payment is disputed")
 
 
-def _row_of(bought: Purchase) -> BillingPayment:
-    """The payment's row, locked; with its grant, if it is new."""
+def _lock_payment(purchase: Purchase) -> BillingPayment:
+    """Return the payment's locked row; create it with its grant if there is none."""
     row, is_new = BillingPayment.objects.get_or_create(
-        stripe_id=bought.stripe_id,
+        stripe_id=purchase.stripe_id,
         defaults={
-            "user_id": bought.user_id,
-            "kind": bought.kind,
-            "credits": bought.credits,
-            "expires_at": bought.expires_at,
-            "amount": bought.amount,
-            "currency": bought.currency,
+            "user_id": purchase.user_id,
+            "kind": purchase.kind,
+            "credits": purchase.credits,
+            "expires_at": purchase.expires_at,
+            "amount": purchase.amount,
+            "currency": purchase.currency,
             "checked_at": datetime(1970, 1, 1, tzinfo=UTC),
         },
     )
@@ -245,29 +250,29 @@ def _row_of(bought: Purchase) -> BillingPayment:
         ledger.grant(
             user_id=row.user_id,
             amount=row.credits,
-            kind=kinds[bought.kind],
+            kind=kinds[purchase.kind],
             expires_at=row.expires_at,
-            source=_sources(row)[0],
-            description=bought.description,
+            source=_list_sources(row)[0],
+            description=purchase.description,
         )
     return BillingPayment.objects.select_for_update(no_key=True).get(pk=row.pk)
 
 
-def _withdrawn(row: BillingPayment) -> int:
-    """Credits that are no longer paid for; what does not make a whole one is left."""
+def _count_withdrawn_credits(row: BillingPayment) -> int:
+    """Return how many credits are no longer paid for, rounded down."""
     if not row.amount or not row.lost:
         return 0
     return min(row.credits, row.credits * row.lost // row.amount)
 
 
-def _withdraw(row: BillingPayment) -> None:
-    """Let the payment's grants be worth what is still paid for.
+def _adjust_grants(row: BillingPayment) -> None:
+    """Claw back or restore credits until the payment's grants equal what is still paid for.
 
-    The ledger knows what was taken: a refund of a job may have brought back what was owed.
+    Sets ``row.taken`` from the ledger, because a job's refund may have paid part of the debt.
     """
-    user_id, sources = row.user_id, _sources(row)
-    kept = ledger.get_grant_balance(user_id=user_id, sources=sources).kept
-    change = row.credits - row.withdrawn - kept
+    user_id, sources = row.user_id, _list_sources(row)
+    balance = ledger.get_grant_balance(user_id=user_id, sources=sources)
+    change = row.credits - row.withdrawn - balance.kept
     if change < 0:
         reason = "Payment refunded or disputed"
         ledger.claw_back(user_id=user_id, sources=sources, amount=-change, reason=reason)
@@ -277,13 +282,13 @@ def _withdraw(row: BillingPayment) -> None:
             user_id=user_id, sources=sources, amount=change, reason=reason
         )
         if change:
-            _give_back(row, change)
-    worth = ledger.get_grant_balance(user_id=user_id, sources=_sources(row))
-    row.taken = max(0, min(row.credits - worth.kept - worth.owed, row.withdrawn))
+            _restore_credits(row, change)
+    balance = ledger.get_grant_balance(user_id=user_id, sources=_list_sources(row))
+    row.taken = max(0, min(row.credits - balance.kept - balance.owed, row.withdrawn))
 
 
-def _give_back(row: BillingPayment, number: int) -> None:
-    """A dispute was won, or a refund failed: credits that were taken back come again."""
+def _restore_credits(row: BillingPayment, number: int) -> None:
+    """Grant credits again that were clawed back, after a won dispute or a failed refund."""
     grace = clock.now() + timedelta(days=settings.BILLING_GRACE_DAYS + 1)
     row.returns += 1
     ledger.grant(
@@ -291,12 +296,12 @@ def _give_back(row: BillingPayment, number: int) -> None:
         amount=number,
         kind=GrantKind.ADJUSTMENT,
         expires_at=row.expires_at and max(row.expires_at, grace),
-        source=_sources(row)[-1],
+        source=_list_sources(row)[-1],
         description="Payment reinstated",
     )
 
 
-def _sources(row: BillingPayment) -> list[str]:
-    """Of the payment's grant, and of those by which it came back."""
+def _list_sources(row: BillingPayment) -> list[str]:
+    """Return the sources of the payment's grant and of the grants that restored its credits."""
     first = f"stripe:{row.stripe_id}"
     return [first, *(f"{first}:{number}" for number in range(1, row.returns + 1))]

@@ -1,4 +1,4 @@
-"""What the orchestrator does for billing, in threads of its own: Stripe may be slow."""
+"""The orchestrator's billing work, which has its own threads because Stripe may be slow."""
 
 import logging
 
@@ -9,29 +9,32 @@ from accounts.billing.stripe_objects import UnreadableError
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 1.0
-"""Between rounds while nothing is due."""
+"""The pause between rounds while nothing is due."""
 FIND_SECONDS = 3600.0
-"""Between looks for events that the webhook missed; the first is when an orchestrator starts."""
+"""The pause between searches for missed events; the first runs when an orchestrator starts."""
 
 
 def process_billing() -> int:
-    """Work on events, then buy what is to be bought automatically; returns how much there was."""
+    """Process due events, then automatic top-ups; return how many there were."""
     return events.process_due_events() + auto_top_up.process_top_ups()
 
 
 def find_missed_events() -> int:
-    """Store what the webhook missed, for `process_billing`; returns 0, for it can wait."""
+    """Store the events that the webhook missed, for `process_billing`.
+
+    Returns 0, so that the orchestrator pauses before the next search.
+    """
     try:
-        done = missed_events.fetch_missed_events()
+        synced = missed_events.fetch_missed_events()
     except (StripeAwayError, StripeRefusedError, UnreadableError) as exc:
         logger.warning("Stripe could not be asked for missed events: %s", exc)
         return 0
-    if done.found or not done.is_complete:
+    if synced.missed or not synced.is_complete:
         logger.warning(
             "the webhook has missed %d of %d events since %s%s",
-            done.found,
-            done.listed,
-            f"{done.since:%Y-%m-%d %H:%M}",
-            "" if done.is_complete else "; there are more, see stripe_sync",
+            synced.missed,
+            synced.listed,
+            f"{synced.since:%Y-%m-%d %H:%M}",
+            "" if synced.is_complete else "; there are more, see stripe_sync",
         )
     return 0

@@ -1,4 +1,4 @@
-"""What `/billing` takes and answers."""
+"""The request and response bodies of `/billing`."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ class CheckoutSerializer(RequestSerializer):
     pack = serializers.CharField(max_length=MAX_NAME_LENGTH, required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Raises ``ValidationError`` for both, or none."""
+        """Return the attributes; raises ``ValidationError`` unless there is exactly one."""
         if len(attrs) != 1:
             raise serializers.ValidationError("Name a plan or a pack.", code="one_of")
         return attrs

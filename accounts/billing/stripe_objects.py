@@ -1,4 +1,4 @@
-"""What we read of Stripe's objects; the rest of them is not looked at."""
+"""The parts of Stripe's objects that we read, as Pydantic models."""
 
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -10,41 +10,41 @@ from accounts.billing.models import MAX_ID_LENGTH
 from gpu_tasks.runtime.errors import AuteurError
 
 
-def _id_of(value: Any) -> Any:
-    """Of an object that Stripe shows as its id, or whole."""
+def _extract_id(value: Any) -> Any:
+    """Return the id of an object that Stripe sends either as its id or expanded."""
     return value.get("id") if isinstance(value, dict) else value
 
 
 Id = Annotated[str, Field(pattern=r"^[\w-]+$", max_length=MAX_ID_LENGTH)]
-Reference = Annotated[Id, BeforeValidator(_id_of)]
+Reference = Annotated[Id, BeforeValidator(_extract_id)]
 Amount = Annotated[int, Field(ge=-(10**15), le=10**15)]
-"""Of money, in the smallest unit of a currency."""
+"""An amount of money in the smallest unit of its currency."""
 Seconds = Annotated[int, Field(ge=0, le=253_402_300_799)]
-"""Since 1970; the last is that of the year 9999."""
+"""A Unix time in seconds, up to the end of the year 9999."""
 Currency = Annotated[str, Field(pattern="^[a-z]{3}$")]
 
 
 class UnreadableError(AuteurError):
-    """An object of Stripe's is not what we know."""
+    """An object from Stripe does not match our model of it."""
 
 
 Contract = TypeVar("Contract", bound=BaseModel)
 
 
-def parse_object(contract: type[Contract], given: Any) -> Contract:
-    """An object of the library's, validated; raises ``UnreadableError``."""
+def parse_object(contract: type[Contract], stripe_object: Any) -> Contract:
+    """Return an object of Stripe's library as a model; raises ``UnreadableError``."""
     try:
-        return contract.model_validate(given.to_dict())
+        return contract.model_validate(stripe_object.to_dict())
     except pydantic.ValidationError as exc:
-        # No values: they may be somebody's name.
-        places = {".".join(map(str, error["loc"])) for error in exc.errors(include_input=False)}
-        raise UnreadableError(f"{contract.__name__}: {', '.join(sorted(places))}") from None
+        # The message has no values, because they may be personal data.
+        fields = {".".join(map(str, error["loc"])) for error in exc.errors(include_input=False)}
+        raise UnreadableError(f"{contract.__name__}: {', '.join(sorted(fields))}") from None
 
 
 class _Subject(BaseModel):
     id: Id | None = None
     object: str = ""
-    customer: Annotated[Id | None, BeforeValidator(_id_of)] = None
+    customer: Annotated[Id | None, BeforeValidator(_extract_id)] = None
 
 
 class _Data(BaseModel):
@@ -140,7 +140,7 @@ class Line(BaseModel):
         return details.price if details else None
 
 
-class _PaidBy(BaseModel):
+class _PaymentReference(BaseModel):
     payment_intent: Reference | None = None
 
 
@@ -148,7 +148,7 @@ class InvoicePayment(BaseModel):
     """By what an invoice was paid."""
 
     invoice: Reference
-    payment: _PaidBy
+    payment: _PaymentReference
 
 
 class Charge(BaseModel):
@@ -171,7 +171,7 @@ class PaymentIntent(BaseModel):
 
 
 class _InvoiceSettings(BaseModel):
-    default_payment_method: Annotated[Id | None, BeforeValidator(_id_of)] = None
+    default_payment_method: Annotated[Id | None, BeforeValidator(_extract_id)] = None
 
 
 class Customer(BaseModel):

@@ -38,7 +38,7 @@ class BillingView(APIView):
         responses=BillingSerializer,
     )
     def get(self, request: Request) -> Response:
-        """Plans and packs."""
+        """Return the plans and packs on sale."""
         client.check_enabled()
         has_portal = BillingCustomer.objects.filter(user_id=user_id(request)).exists()
         answer = {
@@ -64,14 +64,14 @@ class CheckoutView(APIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """The page on which it is bought."""
-        given = CheckoutSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        """Return the URL of the page on which it is bought."""
+        serializer = CheckoutSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         user, key = cast(User, request.user), request.headers.get(idempotency.HEADER)
-        if "plan" in given.validated_data:
-            url = checkout.buy_plan(user=user, name=given.validated_data["plan"], key=key)
+        if "plan" in serializer.validated_data:
+            url = checkout.buy_plan(user=user, name=serializer.validated_data["plan"], key=key)
         else:
-            url = checkout.buy_pack(user=user, name=given.validated_data["pack"], key=key)
+            url = checkout.buy_pack(user=user, name=serializer.validated_data["pack"], key=key)
         return Response(PageSerializer({"url": url}).data, status=status.HTTP_201_CREATED)
 
 
@@ -89,7 +89,7 @@ class PortalView(APIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """The page on which it is managed."""
+        """Return the URL of the portal."""
         url = checkout.create_portal_url(user=cast(User, request.user))
         return Response(PageSerializer({"url": url}).data, status=status.HTTP_201_CREATED)
 
@@ -114,11 +114,11 @@ class AutoTopUpView(APIView):
         responses=AutoTopUpStateSerializer,
     )
     def get(self, request: Request) -> Response:
-        """What was asked for, and how it stands."""
-        wanted = auto_top_up.find_auto_top_up(user=cast(User, request.user))
-        if wanted is None:
+        """Return the settings and state of the automatic top-up."""
+        row = auto_top_up.find_auto_top_up(user=cast(User, request.user))
+        if row is None:
             raise NotFoundProblem(Resource.AUTO_TOP_UP)
-        return _state_of(wanted)
+        return _build_response(row)
 
     @extend_schema(
         summary="Have a pack bought when credits run low",
@@ -130,26 +130,25 @@ class AutoTopUpView(APIView):
         responses=AutoTopUpStateSerializer,
     )
     def put(self, request: Request) -> Response:
-        """Change all of it."""
-        given = AutoTopUpSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        user = cast(User, request.user)
-        changed = auto_top_up.set_auto_top_up(
-            user=user,
-            given=given.validated_data,
+        """Replace the settings of the automatic top-up."""
+        serializer = AutoTopUpSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        row = auto_top_up.set_auto_top_up(
+            user=cast(User, request.user),
+            values=serializer.validated_data,
             by_api_key=api_key_id(request) is not None,
         )
-        return _state_of(changed)
+        return _build_response(row)
 
 
-def _state_of(wanted: AutoTopUp) -> Response:
-    answer = {
-        "enabled": wanted.enabled,
-        "pack": wanted.pack,
-        "threshold": wanted.threshold,
-        "monthly_cap": wanted.monthly_cap,
+def _build_response(row: AutoTopUp) -> Response:
+    state = {
+        "enabled": row.enabled,
+        "pack": row.pack,
+        "threshold": row.threshold,
+        "monthly_cap": row.monthly_cap,
         "currency": settings.BILLING_CURRENCY,
-        "charged_this_month": auto_top_up.charged_this_month(wanted.pk),
-        "off_reason": wanted.off_reason,
+        "charged_this_month": auto_top_up.charged_this_month(row.pk),
+        "off_reason": row.off_reason,
     }
-    return Response(AutoTopUpStateSerializer(answer).data)
+    return Response(AutoTopUpStateSerializer(state).data)

@@ -1,4 +1,4 @@
-"""`POST /billing/webhook`: what Stripe tells us, if it is Stripe, and just now."""
+"""`POST /billing/webhook`: receives events that Stripe has signed recently."""
 
 import logging
 from http import HTTPStatus
@@ -17,17 +17,21 @@ logger = logging.getLogger(__name__)
 HEADER = "Stripe-Signature"
 MAX_HEADER_LENGTH = 2000
 TOLERANCE_SECONDS = 300
-"""How long ago a message may have been signed."""
+"""The greatest age of a signature."""
 MAX_EVENT_BYTES = 512 * 1024
 
 
 @csrf_exempt
 @require_POST
 def webhook(request: HttpRequest) -> HttpResponse:
-    """Store the event and answer: 200, 401 unsigned, 413 too long, 503 to be sent again."""
+    """Store the event.
+
+    Answer 200 if it is stored, 401 if it is unsigned, 413 if it is too long, and 503 if Stripe
+    should send it again.
+    """
     try:
         client.check_enabled()
-        return _received(request)
+        return _store_signed_event(request)
     except problems.Problem as exc:
         return problems.problem_response(exc.status_code, str(exc.get_codes()), str(exc.detail))
     except problems.OUTAGES as exc:
@@ -37,7 +41,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
         )
 
 
-def _received(request: HttpRequest) -> HttpResponse:
+def _store_signed_event(request: HttpRequest) -> HttpResponse:
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_EVENT_BYTES:
         raise problems.PayloadTooLargeProblem
     if not _is_authentic(request.body, request.headers.get(HEADER, "")):
@@ -53,13 +57,13 @@ def _received(request: HttpRequest) -> HttpResponse:
 
 
 def _is_authentic(body: bytes, header: str) -> bool:
-    """Whether it is signed with one of our secrets; there are two while one replaces another."""
+    """Return True if one of our secrets signed the body. During a rotation there are two."""
     if not header.isascii() or len(header) > MAX_HEADER_LENGTH:
         return False
-    return any(_is_signed(body, header, secret) for secret in settings.STRIPE_WEBHOOK_SECRETS)
+    return any(_is_signed_with(body, header, secret) for secret in settings.STRIPE_WEBHOOK_SECRETS)
 
 
-def _is_signed(body: bytes, header: str, secret: str) -> bool:
+def _is_signed_with(body: bytes, header: str, secret: str) -> bool:
     import stripe  # noqa: PLC0415 - only where something is sold
 
     try:

@@ -1,6 +1,6 @@
-"""The end of an account: closed at once, restored if its user likes, forgotten after a while.
+"""Closing of accounts: closed at once, restorable for a while, then erased.
 
-Why it is so: docs/decisions/0039.
+The reasons are in docs/decisions/0039.
 """
 
 from accounts.closing.requests import request_closing, restore_account

@@ -1,4 +1,4 @@
-"""A user closes their account, or wants it back."""
+"""A user's requests to close their account and to restore it."""
 
 from datetime import datetime, timedelta
 from typing import cast
@@ -13,7 +13,7 @@ from accounts.signup import AccountDeletedProblem
 from auteur.api.problems import Problem
 
 LAST_CALL = timedelta(minutes=1)
-"""After which a worker that has lost its lease has no answer of Stripe's to come."""
+"""After this time a worker that lost its lease has no request to Stripe in progress."""
 
 
 class StaffAccountProblem(Problem):
@@ -34,43 +34,45 @@ class AccountClosingProblem(Problem):
 
 @transaction.atomic
 def request_closing(*, user: User) -> datetime:
-    """Close the account, once however often it is asked for; returns when it ends for good.
+    """Close the account and return when it ends; a repetition returns the same time.
 
     Raises ``StaffAccountProblem``.
     """
-    found = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    if found.is_staff:
+    locked_user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if locked_user.is_staff:
         raise StaffAccountProblem
-    if found.closing_at is None:
+    if locked_user.closing_at is None:
         days = timedelta(days=settings.ACCOUNT_CLOSING_DAYS)
         User.objects.filter(pk=user.pk).update(closing_at=Now() + days)
-        AccountClosing.objects.create(user=found, due_at=Now() + _drop_work(found))
-        found.refresh_from_db()
-    return cast(datetime, found.closing_at)
+        pause = _delete_closing(locked_user)
+        AccountClosing.objects.create(user=locked_user, due_at=Now() + pause)
+        locked_user.refresh_from_db()
+    return cast(datetime, locked_user.closing_at)
 
 
 @transaction.atomic
 def restore_account(*, user: User) -> User:
-    """The account as it was, but for what was cancelled; an open one is left as it is.
+    """Restore a closed account and return it; an open account stays unchanged.
 
-    What Stripe has to be told a worker tells it, later. Raises ``AccountDeletedProblem``.
+    What the closing cancelled stays cancelled. A worker later resumes the renewals at Stripe.
+    Raises ``AccountDeletedProblem``.
     """
-    found = User.objects.select_for_update(no_key=True).get(pk=user.pk)
-    if not found.is_active:
+    locked_user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if not locked_user.is_active:
         raise AccountDeletedProblem
-    if found.closing_at is not None:
+    if locked_user.closing_at is not None:
         User.objects.filter(pk=user.pk).update(closing_at=None)
-        unpause_top_ups(user_id=found.pk)
-        pause = _drop_work(found)
-        if BillingCustomer.objects.filter(user=found).exists():
-            AccountClosing.objects.create(user=found, due_at=Now() + pause)
-        found.refresh_from_db()
-    return found
+        unpause_top_ups(user_id=locked_user.pk)
+        pause = _delete_closing(locked_user)
+        if BillingCustomer.objects.filter(user=locked_user).exists():
+            AccountClosing.objects.create(user=locked_user, due_at=Now() + pause)
+        locked_user.refresh_from_db()
+    return locked_user
 
 
-def _drop_work(user: User) -> timedelta:
-    """Take the work from whoever is at it; returns after how long the next may begin."""
+def _delete_closing(user: User) -> timedelta:
+    """Delete the user's closing, also from a worker; return how long the next one has to wait."""
     rows = AccountClosing.objects.select_for_update().filter(user=user)
-    is_held = any(row.holder is not None for row in rows)
+    is_claimed = any(row.holder is not None for row in rows)
     AccountClosing.objects.filter(user=user).delete()
-    return LAST_CALL if is_held else timedelta(0)
+    return LAST_CALL if is_claimed else timedelta(0)

@@ -1,6 +1,6 @@
-"""The work on a closed account: what is going on is ended, and in its time the person forgotten.
+"""The worker's part of closings: it stops an account's activity, and erases it when it ends.
 
-On one that was restored: what is charged for goes on.
+For a restored account it resumes the charges.
 """
 
 import logging
@@ -22,14 +22,14 @@ from media.storage import STORAGE_ERRORS
 logger = logging.getLogger(__name__)
 
 HARD_LIMIT_SECONDS = 6 * 3600
-"""Whatever hangs longer is killed with its process."""
+"""A closing that runs longer is killed with its process."""
 AWAY: tuple[type[Exception], ...] = (Problem, *OUTAGES, *STORAGE_ERRORS)
-"""Another time it may be done."""
+"""Errors after which the closing is released, because a later try may succeed."""
 AGAIN_AFTER = timedelta(hours=1)
-"""After as many tries as others have: nobody is forgotten in part."""
+"""The pause after the last try. The tries then start again, so that no account is half erased."""
 
 
-def _try_again(rows: QuerySet[AccountClosing]) -> int:
+def _retry_later(rows: QuerySet[AccountClosing]) -> int:
     for closing in rows:
         logger.error("the closing of account %s does not come to an end", closing.user_id)
     return rows.update(
@@ -44,20 +44,20 @@ CLOSINGS = Leases(
     holder="holder",
     due_at="due_at",
     tries="tries",
-    fail=_try_again,
+    fail=_retry_later,
     duration=LEASE,
     new_holder=liveness.process_name,
 )
 
 
 def run_closing(closing_id: UUID) -> None:
-    """Do what is due for a closed account; others are left alone."""
+    """Claim a due closing and process it; do nothing if it is not due or another worker has it."""
     lease = CLOSINGS.claim(closing_id)
     closing = lease.row.first() if lease else None
     if lease is None or closing is None:
         return
     try:
-        _work(lease, closing.user_id)
+        _process_closing(lease, closing.user_id)
     except LeaseLostError:
         logger.info("account %s was restored, or is another worker's", closing.user_id)
     except NotYetError:
@@ -67,16 +67,18 @@ def run_closing(closing_id: UUID) -> None:
         lease.release()
 
 
-def _work(lease: Lease[AccountClosing], user_id: UUID) -> None:
+def _process_closing(lease: Lease[AccountClosing], user_id: UUID) -> None:
     if User.objects.filter(pk=user_id, closing_at=None).exists():
-        _go_through(lease, resume_charging(user_id=user_id))
+        _run_steps(lease, resume_charging(user_id=user_id))
         lease.row.delete()
         return
-    is_over = _take_leave(user_id)
-    # The last room first: accounts ask Stripe, which may be away, and jobs do not wait for that.
-    for holding in reversed(list_sources()):
-        _go_through(lease, holding.close(user_id))
-    if not is_over:
+    # From here on, an account whose time has come cannot be restored.
+    due_users = User.objects.filter(pk=user_id, closing_at__lte=Now())
+    has_ended = bool(due_users.update(is_active=False))
+    # Reversed, so that an outage of Stripe, which the first source needs, does not delay the jobs.
+    for source in reversed(list_sources()):
+        _run_steps(lease, source.close(user_id))
+    if not has_ended:
         lease.row.update(
             status=ClosingStatus.WAITING,
             holder=None,
@@ -84,20 +86,14 @@ def _work(lease: Lease[AccountClosing], user_id: UUID) -> None:
             tries=F("tries") - 1,
         )
         return
-    for holding in list_sources():
-        _go_through(lease, holding.scrub(user_id))
+    for source in list_sources():
+        _run_steps(lease, source.scrub(user_id))
     lease.finish(status=ClosingStatus.DONE, finished_at=Now())
     logger.info("account %s is forgotten", user_id)
 
 
-def _take_leave(user_id: UUID) -> bool:
-    """Let nobody in any more, if it is time; from here on there is no way back."""
-    due = User.objects.filter(pk=user_id, closing_at__lte=Now())
-    return bool(due.update(is_active=False))
-
-
-def _go_through(lease: Lease[AccountClosing], steps: Steps) -> None:
-    """Do it, holding the lease; all is done again where a worker was lost in between."""
+def _run_steps(lease: Lease[AccountClosing], steps: Steps) -> None:
+    """Run steps, and renew the lease after each. If a worker dies, all steps are repeated."""
     for step in steps:
         del step
         lease.renew()

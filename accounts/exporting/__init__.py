@@ -1,4 +1,4 @@
-"""All that is a user's, in one archive: asked for, made by a worker, kept for some days.
+"""Exports: archives with all data of an account, made by a worker and kept for some days.
 
-Why it is so: docs/decisions/0039.
+The reasons are in docs/decisions/0039.
 """

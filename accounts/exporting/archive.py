@@ -1,7 +1,7 @@
-"""A zip that is written from its beginning to its end into the storage, a part at a time.
+"""Writing a zip archive sequentially into the storage, part by part.
 
-Nothing of it lies on a disk of ours, and no more in memory than a part and a stretch of a file:
-it may hold a hundred gigabytes.
+An archive may have a hundred gigabytes. So nothing of it is on a local disk, and at most a part
+and a piece of a file are in memory.
 """
 
 import json
@@ -17,18 +17,18 @@ from media.imports.storing import PartWriter
 from media.storage import ObjectMissingError, object_storage
 
 READ_BYTES = 8 * 1024**2
-"""Of a file at once."""
+"""The size of the pieces in which a file is read."""
 HEARD_ROWS = 100
-"""So many rows of a listing are written, each perhaps read of the storage; who waits is heard."""
+"""How many rows are written between two progress calls; each row may be read from the storage."""
 
-Heard = Callable[[int], object]
-"""Told how many bytes of files were added since; may end the work by raising."""
+OnProgress = Callable[[int], object]
+"""Called with the number of file bytes added since the last call; it may raise to stop the work."""
 
 
 class _Sink:
-    """What the zip is written to; once it is closed, nothing more comes.
+    """The file that the zip is written to; after `close` it discards what is written.
 
-    A zip that is given up writes its end all the same when Python clears it away.
+    This is needed because Python writes the end of an abandoned zip when it deletes the object.
     """
 
     def __init__(self, writer: PartWriter) -> None:
@@ -40,37 +40,37 @@ class _Sink:
         return len(content)
 
     def flush(self) -> None:
-        """Parts are stored as soon as they are whole."""
+        """Do nothing: a part is stored as soon as it is complete."""
 
     def close(self) -> None:
         self._writer = None
 
 
 class Archive:
-    """What is added is in the zip in this order; `close` ends it, `give_up` does not."""
+    """A zip archive in the making; `close` completes it, `give_up` abandons it."""
 
-    def __init__(self, writer: PartWriter, heard: Heard) -> None:
-        self._writer, self._heard = writer, heard
+    def __init__(self, writer: PartWriter, on_progress: OnProgress) -> None:
+        self._writer, self._on_progress = writer, on_progress
         self._sink = _Sink(writer)
         self._zip = zipfile.ZipFile(cast(IO[bytes], self._sink), "w", allowZip64=True)
         self.counts: dict[str, int] = {}
         self.missing: list[str] = []
 
     def add_rows(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """A file with an object of JSON in each line."""
+        """Add a file with one JSON object per line."""
         count = 0
-        with self._member(f"{name}.jsonl", zipfile.ZIP_DEFLATED) as member:
+        with self._open_member(f"{name}.jsonl", zipfile.ZIP_DEFLATED) as member:
             for count, row in enumerate(rows, 1):
-                member.write(_json(row) + b"\n")
+                member.write(_encode_json(row) + b"\n")
                 if count % HEARD_ROWS == 0:
-                    self._heard(0)
+                    self._on_progress(0)
         self.counts[name] = count
-        self._heard(0)
+        self._on_progress(0)
 
     def add_file(self, file: StoredFile) -> None:
-        """A stored object as it is; one that has gone meanwhile is named as missing.
+        """Add a stored object uncompressed; if it no longer exists, list it as missing.
 
-        Raises ``ObjectMissingError`` where it goes while it is read.
+        Raises ``ObjectMissingError`` if it is deleted while it is read.
         """
         storage = object_storage()
         try:
@@ -78,30 +78,30 @@ class Archive:
         except ObjectMissingError:
             self.missing.append(file.path)
             return
-        with self._member(file.path, zipfile.ZIP_STORED) as member:
+        with self._open_member(file.path, zipfile.ZIP_STORED) as member:
             for offset in range(0, size, READ_BYTES):
                 content = storage.read_range(file.key, offset, READ_BYTES)
                 member.write(content)
-                self._heard(len(content))
+                self._on_progress(len(content))
 
-    def close(self, **told: Any) -> None:
-        """End it with a manifest: what it holds, and what it lacks."""
-        manifest = {**told, "rows": self.counts, "missing": self.missing}
-        with self._member("manifest.json", zipfile.ZIP_DEFLATED) as member:
-            member.write(_json(manifest))
+    def close(self, **properties: Any) -> None:
+        """Add a manifest with the properties, row counts and missing files, and end the zip."""
+        manifest = {**properties, "rows": self.counts, "missing": self.missing}
+        with self._open_member("manifest.json", zipfile.ZIP_DEFLATED) as member:
+            member.write(_encode_json(manifest))
         self._zip.close()
         self._sink.close()
         self._writer.close()
 
     def give_up(self) -> None:
-        """Write nothing more."""
+        """Discard what is written from now on."""
         self._sink.close()
 
-    def _member(self, path: str, compression: int) -> IO[bytes]:
+    def _open_member(self, path: str, compression: int) -> IO[bytes]:
         info = zipfile.ZipInfo(path, date_time=time.gmtime()[:6])
         info.compress_type = compression
         return self._zip.open(info, "w", force_zip64=True)
 
 
-def _json(value: Any) -> bytes:
+def _encode_json(value: Any) -> bytes:
     return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""What goes with an export: its archive, and the parts of one that was never finished."""
+"""Deletion of exports with their archives and the parts of unfinished archives."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -18,35 +18,35 @@ from media.storage.owners import Owner, register_object_owner
 ROOM = "exports"
 REMOVED_AT_ONCE = 20
 LONGEST = timedelta(days=3)
-"""Waiting included: an archive that was not made by then is given up."""
+"""How long an export may be open, including its wait for a worker, before it is deleted."""
 
 
 def delete_export(export: AccountExport) -> None:
-    """Delete the row, and after commit what lies in the storage; a worker at it notices.
+    """Delete the row, and its objects after commit. A worker that makes it notices by its lease.
 
-    What the storage keeps now is nobody's, and swept as such.
+    If the storage fails, the objects are orphans and swept as such.
     """
     AccountExport.objects.filter(pk=export.pk).delete()
     transaction.on_commit(lambda: delete_objects(export), robust=True)
 
 
 def revoke_exports(user_id: UUID) -> list[Archive]:
-    """Take back what a user has, in the caller's transaction; what lay where."""
-    held = list(AccountExport.objects.select_for_update().filter(user_id=user_id))
-    for export in held:
+    """Delete the user's exports in the caller's transaction; return their archives."""
+    exports = list(AccountExport.objects.select_for_update().filter(user_id=user_id))
+    for export in exports:
         delete_export(export)
-    return [Archive(one.pk, one.object_key, one.file_size_bytes) for one in held]
+    return [Archive(export.pk, export.object_key, export.file_size_bytes) for export in exports]
 
 
 def delete_objects(export: AccountExport) -> None:
-    """Remove its parts and its archive; raises ``STORAGE_ERRORS``."""
+    """Delete the parts and the archive of an export; raises ``STORAGE_ERRORS``."""
     if export.upload_id:
         object_storage().abort_parts(export.object_key, export.upload_id)
     object_storage().delete(export.object_key)
 
 
 def list_due() -> QuerySet[AccountExport]:
-    """Those that are no longer kept, failed with parts left, or not to be expected any more."""
+    """Return the exports that are expired, failed with stored parts, or open for too long."""
     return AccountExport.objects.filter(
         Q(expires_at__lte=Now())
         | (Q(status=ExportStatus.FAILED) & ~Q(upload_id=""))
@@ -55,48 +55,49 @@ def list_due() -> QuerySet[AccountExport]:
 
 
 def sweep_exports() -> int:
-    """Remove some; returns how many. Raises ``STORAGE_ERRORS``, and then goes on another time."""
-    found = list(list_due().order_by("created_at")[:REMOVED_AT_ONCE])
-    return sum(_sweep(export) for export in found)
+    """Sweep one batch of due exports; return how many. Raises ``STORAGE_ERRORS``."""
+    due_exports = list(list_due().order_by("created_at")[:REMOVED_AT_ONCE])
+    return sum(_sweep_export(export) for export in due_exports)
 
 
 @transaction.atomic
-def _sweep(export: AccountExport) -> int:
-    still = list_due().select_for_update().filter(pk=export.pk).first()
-    if still is None:
+def _sweep_export(due_export: AccountExport) -> int:
+    export = list_due().select_for_update().filter(pk=due_export.pk).first()
+    if export is None:
         return 0
-    if still.status == ExportStatus.FAILED and still.upload_id:
-        delete_objects(still)
-        return AccountExport.objects.filter(pk=still.pk).update(upload_id="")
-    delete_export(still)
+    if export.status == ExportStatus.FAILED and export.upload_id:
+        delete_objects(export)
+        return AccountExport.objects.filter(pk=export.pk).update(upload_id="")
+    delete_export(export)
     return 1
 
 
 def register_sweep() -> None:
-    """To be called once, when Django is ready."""
+    """Register with its registry; called once, when Django is ready."""
     sweeping.register_sweep(
         sweeping.Sweep("exports no longer kept", lambda: list_due().count(), sweep_exports)
     )
 
 
 def register_revocation() -> None:
-    """To be called once, when Django is ready."""
+    """Register with its registry; called once, when Django is ready."""
     archives.register_revocation(revoke_exports)
 
 
 def register_owner() -> None:
-    """To be called once, when Django is ready."""
-    register_object_owner(Owner(ROOM, _names_of))
+    """Register with its registry; called once, when Django is ready."""
+    register_object_owner(Owner(ROOM, _find_archive_sizes))
 
 
-def _names_of(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
-    """The archives of exports that are there."""
-    ids = {UUID(one.key.split("/")[3]) for one in objects if _is_id(one.key.split("/")[3])}
-    there = AccountExport.objects.filter(pk__in=ids)
-    return {export.object_key: export.file_size_bytes for export in there}
+def _find_archive_sizes(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
+    """Return the keys and sizes of the archives among the objects that an export's row names."""
+    names = {stored_object.key.split("/")[3] for stored_object in objects}
+    ids = {UUID(name) for name in names if _is_uuid(name)}
+    exports = AccountExport.objects.filter(pk__in=ids)
+    return {export.object_key: export.file_size_bytes for export in exports}
 
 
-def _is_id(text: str) -> bool:
+def _is_uuid(text: str) -> bool:
     try:
         UUID(text)
     except ValueError:

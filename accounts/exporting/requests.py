@@ -1,4 +1,4 @@
-"""A user asks for an export, looks how far it is, and takes it back."""
+"""A user's requests to create, read and delete their export."""
 
 from collections.abc import Collection
 
@@ -22,34 +22,34 @@ class ExportOpenProblem(Problem):
 
 @transaction.atomic
 def create_export(*, user: User, include: Collection[str]) -> AccountExport:
-    """Have an archive made, in the place of an earlier one; raises ``ExportOpenProblem``."""
+    """Create an export and delete an earlier one; raises ``ExportOpenProblem``."""
     User.objects.select_for_update(no_key=True).get(pk=user.pk)
     earlier = AccountExport.objects.filter(user=user).first()
     if earlier is not None:
         if earlier.is_open:
             raise ExportOpenProblem
         delete_export(earlier)
-    made = AccountExport.objects.create(user=user, with_media=MEDIA in include)
-    made.refresh_from_db()
-    return made
+    export = AccountExport.objects.create(user=user, with_media=MEDIA in include)
+    export.refresh_from_db()
+    return export
 
 
 def get_export(*, user: User) -> AccountExport:
-    """The user's export; raises ``NotFoundProblem``."""
-    found = AccountExport.objects.filter(user=user).first()
-    if found is None:
+    """Return the user's export; raises ``NotFoundProblem``."""
+    export = AccountExport.objects.filter(user=user).first()
+    if export is None:
         raise NotFoundProblem(Resource.EXPORT)
-    return found
+    return export
 
 
 @transaction.atomic
 def delete_users_export(*, user: User) -> None:
-    """Remove the user's export, whatever has become of it; raises ``NotFoundProblem``."""
+    """Delete the user's export in any state; raises ``NotFoundProblem``."""
     delete_export(get_export(user=user))
 
 
 def download_url(export: AccountExport) -> str | None:
-    """Where the archive can be fetched for a while; None while there is none."""
+    """Return a signed URL of the archive, or None while it is not ready."""
     if export.status != ExportStatus.READY:
         return None
     name = f"auteur-export-{export.created_at:%Y-%m-%d}.zip"

@@ -1,4 +1,4 @@
-"""Exports that wait for a worker, and who makes them."""
+"""The leases by which workers claim exports."""
 
 from datetime import timedelta
 
@@ -12,14 +12,14 @@ from auteur.leases import Leases
 from media.limits import LEASE
 
 
-def _fail(rows: QuerySet[AccountExport]) -> int:
-    kept = timedelta(days=settings.EXPORT_DAYS)
+def _fail_exports(rows: QuerySet[AccountExport]) -> int:
+    retention = timedelta(days=settings.EXPORT_DAYS)
     return rows.update(
         status=ExportStatus.FAILED,
         holder=None,
         due_at=None,
         finished_at=Now(),
-        expires_at=Now() + kept,
+        expires_at=Now() + retention,
     )
 
 
@@ -30,7 +30,7 @@ EXPORTS = Leases(
     holder="holder",
     due_at="due_at",
     tries="tries",
-    fail=_fail,
+    fail=_fail_exports,
     duration=LEASE,
     new_holder=liveness.process_name,
 )

@@ -1,6 +1,6 @@
-"""One try to make an export: claim, write the archive part by part, join the parts.
+"""The worker's part of exports: claim one, write its archive part by part, and join the parts.
 
-A try that dies is made again from the start: what it had stored is removed first.
+If a worker dies, the next try starts anew and first deletes the stored parts.
 """
 
 import logging
@@ -26,19 +26,19 @@ from media.storage.multipart import part_bytes_of
 logger = logging.getLogger(__name__)
 
 HARD_LIMIT_SECONDS = 12 * 3600
-"""Whatever hangs longer is killed with its process."""
+"""An export that runs longer is killed with its process."""
 MAX_PARTS = 9000
-"""S3 joins 10,000: what comes while the archive is made has room."""
+"""S3 joins at most 10,000 parts; the rest is for data that is added while the archive is made."""
 JOINING = timedelta(minutes=15)
-"""The storage may take so long to join many parts."""
+"""The longest time that the storage may take to join many parts."""
 NO_TIME = timedelta(0)
 AWAY: tuple[type[Exception], ...] = (Problem, *OUTAGES, *STORAGE_ERRORS)
 LISTINGS_SHARE = 0.1
-"""Of the progress, where there are files as well."""
+"""The listings' share of the progress, if the export has files as well."""
 
 
 def run_export(export_id: UUID) -> None:
-    """Make an export that waits for it; others are left alone."""
+    """Claim a due export and make it; do nothing if it is not due or another worker has it."""
     lease = EXPORTS.claim(export_id, progress=0.0)
     export = lease.row.first() if lease else None
     if lease is None or export is None:
@@ -48,7 +48,7 @@ def run_export(export_id: UUID) -> None:
     except LeaseLostError:
         logger.info("export %s was taken away meanwhile", export_id)
         if not AccountExport.objects.filter(pk=export_id).exists():
-            delete_objects(export)  # deleted, perhaps before we wrote
+            delete_objects(export)  # It may have been deleted before our parts were stored.
     except ObjectMissingError:
         logger.info("a file went while export %s read it", export_id)
         lease.requeue(NO_TIME)
@@ -58,31 +58,31 @@ def run_export(export_id: UUID) -> None:
 
 
 class _Export:
-    """One try."""
+    """One try to make an export."""
 
     def __init__(self, lease: Lease[AccountExport], export: AccountExport) -> None:
         self._lease, self._export = lease, export
         self._bytes = self._bytes_done = 0
-        self._listings = sum(len(holding.listings) for holding in list_sources())
+        self._listings = sum(len(source.listings) for source in list_sources())
         self._listings_done = 0
 
     def make(self) -> None:
-        """The archive, and its row ready."""
-        self._bytes = sum(file.size_bytes for file in self._files())
-        self._begin()
-        archive = Archive(PartWriter(self._export), self._heard)
+        """Write the archive and set the row ready."""
+        self._bytes = sum(file.size_bytes for file in self._list_files())
+        self._begin_upload()
+        archive = Archive(PartWriter(self._export), self._add_progress)
         try:
-            self._fill(archive)
+            self._fill_archive(archive)
         finally:
             archive.give_up()
-        self._join()
+        self._finish_upload()
 
-    def _files(self) -> Iterator[StoredFile]:
+    def _list_files(self) -> Iterator[StoredFile]:
         if self._export.with_media:
-            for holding in list_sources():
-                yield from holding.files(self._export.user_id)
+            for source in list_sources():
+                yield from source.files(self._export.user_id)
 
-    def _begin(self) -> None:
+    def _begin_upload(self) -> None:
         export, storage = self._export, object_storage()
         if export.upload_id:
             storage.abort_parts(export.object_key, export.upload_id)
@@ -90,27 +90,27 @@ class _Export:
         export.upload_id = storage.begin_parts(export.object_key, content_type="application/zip")
         self._lease.renew(upload_id=export.upload_id, upload_part_bytes=export.upload_part_bytes)
 
-    def _fill(self, archive: Archive) -> None:
-        for holding in list_sources():
-            for listing in holding.listings:
+    def _fill_archive(self, archive: Archive) -> None:
+        for source in list_sources():
+            for listing in source.listings:
                 archive.add_rows(listing.name, listing.rows(self._export.user_id))
                 self._listings_done += 1
-        for file in self._files():
+        for file in self._list_files():
             archive.add_file(file)
         archive.close(format=1, made_at=timezone.now(), user_id=self._export.user_id)
 
-    def _heard(self, added_bytes: int) -> None:
+    def _add_progress(self, added_bytes: int) -> None:
         self._bytes_done += added_bytes
-        self._lease.renew(progress=self._progress())
+        self._lease.renew(progress=self._compute_progress())
 
-    def _progress(self) -> float:
-        listed = self._listings_done / self._listings
+    def _compute_progress(self) -> float:
+        listings_progress = self._listings_done / self._listings
         if not self._bytes:
-            return listed
-        files = min(1.0, self._bytes_done / self._bytes)
-        return listed * LISTINGS_SHARE + files * (1 - LISTINGS_SHARE)
+            return listings_progress
+        files_progress = min(1.0, self._bytes_done / self._bytes)
+        return listings_progress * LISTINGS_SHARE + files_progress * (1 - LISTINGS_SHARE)
 
-    def _join(self) -> None:
+    def _finish_upload(self) -> None:
         export, storage = self._export, object_storage()
         self._lease.renew(due_at=Now() + JOINING)
         parts = storage.stored_parts(export.object_key, export.upload_id)

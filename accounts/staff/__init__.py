@@ -1,1 +1,1 @@
-"""Staff: who signs in to the admin, with what, what they may, and what is kept of it."""
+"""Staff: their sign-in to the admin, second factors, roles, and the record of events."""

@@ -1,4 +1,4 @@
-"""Roles and the record of events in the admin, both to be read."""
+"""Read-only admin pages of roles and of the record of staff events."""
 
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class RoleAdmin(ReadOnlyAdmin):
-    """What a role may do; `manage.py staff_roles` writes it from the code."""
+    """The page of roles; `manage.py staff_roles` writes their permissions from the code."""
 
     fields = ("name", "permissions")
     ordering = ("name",)
@@ -24,7 +24,7 @@ class RoleAdmin(ReadOnlyAdmin):
 
 @admin.register(StaffEvent)
 class StaffEventAdmin(ReadOnlyAdmin):
-    """Sign-ins, second factors and refusals; nobody changes them."""
+    """The page of sign-ins, second factors and refusals."""
 
     list_display = ("created_at", "owner", "coloured_kind", "address", "path")
     list_select_related = ("user",)

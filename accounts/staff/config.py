@@ -1,9 +1,9 @@
-"""The admin, with our site in place of Django's."""
+"""The admin app, with our site in place of Django's."""
 
 from django.contrib.admin.apps import AdminConfig
 
 
 class StaffAdminConfig(AdminConfig):
-    """Put into ``INSTALLED_APPS``; nothing may be imported here that needs models."""
+    """The admin app of ``INSTALLED_APPS``. This module must not import what needs models."""
 
     default_site = "accounts.staff.site.StaffSite"

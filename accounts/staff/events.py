@@ -1,4 +1,4 @@
-"""The record of sign-ins, refusals and second factors: a row, and a line of the log."""
+"""Recording sign-ins, refusals and second factors, as a row and a log line."""
 
 import logging
 from typing import Any
@@ -12,7 +12,7 @@ from auteur.api.requests import client_address
 logger = logging.getLogger(__name__)
 
 MAX_ADDRESS, MAX_PATH = 64, 200
-"""Characters that are kept."""
+"""The stored lengths, in characters."""
 FAILURES = (
     EventKind.SIGN_IN_FAILED,
     EventKind.VERIFICATION_FAILED,
@@ -24,7 +24,7 @@ FAILURES = (
 def record_event(
     kind: EventKind, *, user_id: UUID | Any | None, request: HttpRequest | None = None
 ) -> None:
-    """Keep that this happened; without a request, by a command on the machine itself."""
+    """Record an event; there is no request if a management command caused it."""
     StaffEvent.objects.create(
         kind=kind,
         user_id=user_id,
@@ -36,5 +36,5 @@ def record_event(
 
 
 def recorded_address(request: HttpRequest) -> str:
-    """Where a request comes from, as it is kept."""
+    """Return the client's address as it is recorded."""
     return client_address(request)[:MAX_ADDRESS]

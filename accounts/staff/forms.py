@@ -1,4 +1,4 @@
-"""What staff type to show who they are."""
+"""The forms by which staff prove their identity."""
 
 from typing import Any
 
@@ -7,19 +7,19 @@ from django import forms
 MAX_CODE_CHARS, MAX_SECRET_CHARS = 50, 1000
 
 
-def _plain(**attributes: Any) -> forms.TextInput:
+def _code_input(**attributes: Any) -> forms.TextInput:
     attributes |= {"autofocus": True, "autocomplete": "one-time-code", "spellcheck": "false"}
     return forms.TextInput(attrs=attributes)
 
 
 class CodeForm(forms.Form):
-    """A code of the app, or a recovery code."""
+    """The form for a code of the app, or a recovery code."""
 
-    code = forms.CharField(max_length=MAX_CODE_CHARS, widget=_plain())
+    code = forms.CharField(max_length=MAX_CODE_CHARS, widget=_code_input())
 
 
 class IdentityForm(forms.Form):
-    """A code, or the password."""
+    """The form for a code or the password."""
 
     given = forms.CharField(
         label="Code or password",

@@ -1,4 +1,4 @@
-"""The admin's login: a password first; too many wrong ones close it for a while."""
+"""The admin's password login, which is limited after too many wrong passwords."""
 
 import hashlib
 import logging
@@ -18,42 +18,43 @@ from auteur.api.requests import client_address
 logger = logging.getLogger(__name__)
 
 KNOWN_FOR = timedelta(days=90)
-"""How long an address is known from which somebody signed in to an account."""
+"""How long an address from which an account was signed in to counts as known."""
 
 
 class StaffLogin(AdminAuthenticationForm):
-    """Counts failures by address, and more slowly by account, for many addresses may try one.
+    """The login form, which limits failures by address and by account.
 
-    The second does not concern addresses that the account was used from: whoever guesses from
-    elsewhere cannot lock its owner out.
+    The account has its own limit because many addresses may attack one account. It does not apply
+    to addresses from which the account has signed in, so that an attacker cannot lock its owner
+    out.
     """
 
     def clean(self) -> dict[str, Any]:
-        """Sign in; a right password is refused too while there have been too many wrong ones."""
+        """Sign in; after too many failures, refuse right passwords as well."""
         address = client_address(self.request)  # type: ignore[arg-type]
         name = str(self.cleaned_data.get("username", "")).casefold()
         account = f"login:{hashlib.sha256(name.encode()).hexdigest()}"
-        known = f"{account}:{address}"
+        known_address = f"{account}:{address}"
         limits = {f"login:address:{address}": settings.LOGIN_RATE_LIMIT}
-        if not throttling.is_remembered(known):
+        if not throttling.is_remembered(known_address):
             limits[account] = settings.LOGIN_ACCOUNT_RATE_LIMIT
-        if not all(throttling.has_failures_left(limit, who) for who, limit in limits.items()):
+        if not all(throttling.has_failures_left(limit, key) for key, limit in limits.items()):
             logger.warning("staff sign-in refused: too many wrong passwords")
             raise ValidationError(
                 "There were too many wrong passwords. Try again later.", code="throttled"
             )
         try:
-            cleaned = super().clean()
+            values = super().clean()
         except ValidationError:
-            for who, limit in limits.items():
-                throttling.count_failure(limit, who)
-            self._record(EventKind.SIGN_IN_FAILED, User.objects.filter(email=name).first())
+            for key, limit in limits.items():
+                throttling.count_failure(limit, key)
+            self._record_event(EventKind.SIGN_IN_FAILED, User.objects.filter(email=name).first())
             raise
         user = cast(User | None, self.get_user())
-        if user is not None:  # else something is missing in the form
-            throttling.remember_key(known, int(KNOWN_FOR.total_seconds()))
-            self._record(EventKind.SIGNED_IN, user)
-        return cleaned
+        if user is not None:  # None if a field of the form is empty.
+            throttling.remember_key(known_address, int(KNOWN_FOR.total_seconds()))
+            self._record_event(EventKind.SIGNED_IN, user)
+        return values
 
-    def _record(self, kind: EventKind, user: User | None) -> None:
+    def _record_event(self, kind: EventKind, user: User | None) -> None:
         events.record_event(kind, user_id=user and user.pk, request=self.request)

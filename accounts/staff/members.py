@@ -1,4 +1,4 @@
-"""Staff: users who sign in to the admin with a password."""
+"""Creating staff: users who sign in to the admin with a password."""
 
 import uuid
 
@@ -13,19 +13,19 @@ from gpu_tasks.runtime.errors import AuteurError
 
 
 class NotPossibleError(AuteurError):
-    """This address cannot be staff; the message says why."""
+    """The user of this address cannot become staff; the message says why."""
 
 
 @transaction.atomic
 def ensure_staff(
     *, email: str, password: str, reset: bool = False, role: str = SUPERUSER
 ) -> tuple[User, bool]:
-    """Make the user with this address staff, and the user if need be; says if the password was set.
+    """Make the user with this address staff; return them, and True if the password was set.
 
-    A password that there is stays, unless ``reset``. A client who becomes staff keeps their id. The
-    role is all that they may do from now on: rights given one by one go, too.
+    The user is created if there is none. A client who becomes staff keeps their id. An existing
+    password stays, unless ``reset``. The role replaces all earlier rights, individual ones too.
     """
-    user = _user(email)
+    user = _get_or_create_user(email)
     if not user.is_active:
         raise NotPossibleError("This user is not active.")
     password_set = reset or not user.has_usable_password()
@@ -39,7 +39,7 @@ def ensure_staff(
     return user, password_set
 
 
-def _user(email: str) -> User:
+def _get_or_create_user(email: str) -> User:
     try:
         email = signup.clean_email(email)
     except signup.EmailRequiredProblem as exc:

@@ -1,4 +1,4 @@
-"""Second factors of staff, and the record of what they did to get in."""
+"""The tables of staff's second factors, and of their sign-ins and refusals."""
 
 import hashlib
 import logging
@@ -20,20 +20,20 @@ from auteur import encryption
 logger = logging.getLogger(__name__)
 
 PURPOSE = "second-factors"
-"""Of the encryption of secrets."""
+"""The purpose under which the secrets are encrypted."""
 SECRET_BYTES = 20
-"""As many as SHA-1 has (RFC 4226, 4)."""
+"""The output length of SHA-1 (RFC 4226, 4)."""
 STEP_SECONDS, DIGITS, TOLERANCE = 30, 6, 1
-"""A code is good for its own step, and one before and after: clocks differ."""
+"""A code is valid in its own step and one before and after, because clocks differ."""
 CODE = re.compile(rf"[0-9]{{{DIGITS}}}")
 RECOVERY_CODES = 10
 RECOVERY_CODE_BYTES = 10
 
 
 class Authenticator(Device):
-    """An app that shows a new code every 30 seconds (TOTP, RFC 6238).
+    """A user's app that shows a new code every 30 seconds (TOTP, RFC 6238).
 
-    A person has one that is confirmed at most, and one that is being enrolled.
+    A user has at most one confirmed and one pending authenticator.
     """
 
     secret = models.BinaryField(help_text="What the app knows, too; encrypted.")
@@ -52,11 +52,11 @@ class Authenticator(Device):
 
     @property
     def plain_secret(self) -> bytes:
-        """Raises ``UnreadableSecretError``."""
+        """Return the decrypted secret; raises ``UnreadableSecretError``."""
         return encryption.decrypt(self.secret, purpose=PURPOSE)
 
     def verify_token(self, token: str) -> bool:
-        """Whether it is the code of now, and was not given before."""
+        """Return True for a current code that was not used before, and use it up."""
         token = token.replace(" ", "")
         if not CODE.fullmatch(token):
             return False
@@ -75,7 +75,7 @@ class Authenticator(Device):
 
 
 class RecoveryCodes(Device):
-    """What lets in once each, where the app is lost. Only their hashes are kept."""
+    """A user's recovery codes for a lost app; each works once. Only hashes are stored."""
 
     hashes = ArrayField(models.CharField(max_length=64), default=list)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -87,8 +87,8 @@ class RecoveryCodes(Device):
         ]
 
     def verify_token(self, token: str) -> bool:
-        """Whether it is one that was not used; it is now."""
-        digest = _hash_of(token)
+        """Return True for an unused code, and use it up."""
+        digest = _hash_code(token)
         if digest not in self.hashes:
             return False
         self.hashes.remove(digest)
@@ -96,25 +96,25 @@ class RecoveryCodes(Device):
         return True
 
     def renew(self) -> list[str]:
-        """New codes, to be shown once; not saved yet."""
-        codes = [_new_code() for _ in range(RECOVERY_CODES)]
-        self.hashes = [_hash_of(code) for code in codes]
+        """Replace the codes and return the new ones; the caller saves the row."""
+        codes = [_generate_code() for _ in range(RECOVERY_CODES)]
+        self.hashes = [_hash_code(code) for code in codes]
         return codes
 
 
-def _new_code() -> str:
+def _generate_code() -> str:
     text = b32encode(secrets.token_bytes(RECOVERY_CODE_BYTES)).decode().lower()
     return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
 
 
-def _hash_of(code: str) -> str:
-    # The codes are long and random: a plain hash is enough.
+def _hash_code(code: str) -> str:
+    # A plain hash is enough, because the codes are long and random.
     plain = code.replace("-", "").replace(" ", "").lower()
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
 class EventKind(models.TextChoices):
-    """What happened."""
+    """The kind of a staff event."""
 
     SIGNED_IN = "signed_in", "Signed in with a password"
     SIGN_IN_FAILED = "sign_in_failed", "Sign-in refused"
@@ -129,7 +129,7 @@ class EventKind(models.TextChoices):
 
 
 class StaffEvent(models.Model):
-    """One line of the record. It is never changed nor removed: by trigger, and by rights."""
+    """An event of the record; a trigger and missing rights prevent its change and deletion."""
 
     id = models.BigAutoField(primary_key=True)
     user = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""What each role of staff may do; superusers may do everything, but to what is their own."""
+"""The permissions of each staff role. Superusers have all, except on their own account."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from gpu_tasks.runtime.errors import AuteurError
 
 SUPERUSER = "superuser"
 ROLES: Mapping[str, frozenset[str]] = {
-    # Helps clients: sees what is theirs, moves neither money nor plans.
+    # Support helps clients: it sees their objects, and changes neither money nor plans.
     "support": frozenset(
         {
             "accounts.view_user",
@@ -38,7 +38,7 @@ ROLES: Mapping[str, frozenset[str]] = {
             "media.change_consent",
         }
     ),
-    # Moves money and plans; sees who clients are and what jobs cost, not what is in them.
+    # Billing changes money and plans; it sees clients and the cost of jobs, not their content.
     "billing": frozenset(
         {
             "accounts.view_user",
@@ -59,7 +59,7 @@ ROLES: Mapping[str, frozenset[str]] = {
             "jobs.view_job",
         }
     ),
-    # Keeps things running; sees neither who clients are nor what is theirs.
+    # Ops operates the system; it sees neither clients nor their content.
     "ops": frozenset(
         {
             "jobs.view_circuit",
@@ -76,28 +76,28 @@ ROLES: Mapping[str, frozenset[str]] = {
 
 
 class MissingPermissionError(AuteurError):
-    """A role names a permission that there is not (yet): `migrate` makes them."""
+    """A permission of a role does not exist (yet); `migrate` creates the permissions."""
 
 
 @transaction.atomic
 def ensure_roles() -> list[Group]:
-    """The groups of the roles, with just these rights; doing it again changes nothing."""
-    return [_ensure(name, permissions) for name, permissions in ROLES.items()]
+    """Create or update the groups of the roles and return them; a repetition changes nothing."""
+    return [_ensure_group(name, labels) for name, labels in ROLES.items()]
 
 
-def _ensure(name: str, wanted: frozenset[str]) -> Group:
+def _ensure_group(name: str, labels: frozenset[str]) -> Group:
     group, _ = Group.objects.get_or_create(name=name)
-    pairs = [permission.split(".") for permission in sorted(wanted)]
+    pairs = [label.split(".") for label in sorted(labels)]
     condition = Q()
     for app, codename in pairs:
         condition |= Q(content_type__app_label=app, codename=codename)
-    found = list(Permission.objects.filter(condition))
-    if len(found) != len(wanted):
+    permissions = list(Permission.objects.filter(condition))
+    if len(permissions) != len(labels):
         raise MissingPermissionError(f"Permissions of {name} are missing: run migrate.")
-    group.permissions.set(found)
+    group.permissions.set(permissions)
     return group
 
 
 def can_grant_credits(*, by: User, user: User) -> bool:
-    """Whether a member of staff may give credits to a user: nobody gives them to themselves."""
+    """Return True if a member of staff may grant credits to a user, who is not themselves."""
     return by.pk != user.pk and by.has_perm("credits.change_credits")

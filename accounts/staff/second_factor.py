@@ -1,7 +1,7 @@
-"""The second factor: enrolled, asked for, and guessed at no more than so often.
+"""Enrolling and verifying second factors, with limits for wrong codes.
 
-Failures are counted in the record of events, under a lock of the person: a store that is away, or
-many connections at once, give nobody more tries.
+Failures are counted in the record of events, under a lock of the user. So neither an outage of
+another store nor concurrent requests allow more tries.
 """
 
 from collections.abc import Callable
@@ -33,33 +33,34 @@ from accounts.staff.models import (
 from auteur import encryption
 from gpu_tasks.runtime.errors import AuteurError
 
-Passed = TypeVar("Passed")
+Result = TypeVar("Result")
 COUNTED = (EventKind.VERIFICATION_FAILED, EventKind.IDENTITY_FAILED)
 
 
 class TooManyFailuresError(AuteurError):
-    """Right or wrong, nothing is looked at for a while."""
+    """There were too many failures: for a while, right codes are refused as well."""
 
 
 class NotBeingEnrolledError(AuteurError):
-    """It was enrolled, or begun anew, in another window."""
+    """The enrolment was completed or started anew in another window."""
 
 
 # --- Enrolling --------------------------------------------------------------------------------
 
 
 def is_enrolled(user: User) -> bool:
-    """Whether there is an app that makes codes for them."""
+    """Return True if the user has a confirmed authenticator app."""
     return Authenticator.objects.filter(user=user, confirmed=True).exists()
 
 
 @transaction.atomic
 def begin_enrolment(user: User) -> Authenticator:
-    """A new secret, in place of one that was begun before; the app in use stays in use.
+    """Create a pending authenticator with a new secret; replace an earlier pending one.
 
-    It is for who asked: another window, which may be somebody else's, gets one of its own.
+    The confirmed app stays in use. Each window gets a secret of its own, because another window
+    may be an attacker's.
     """
-    _lock(user.pk)
+    _lock_user(user.pk)
     Authenticator.objects.filter(user=user, confirmed=False).delete()
     secret = encryption.encrypt(token_bytes(SECRET_BYTES), purpose=PURPOSE)
     return Authenticator.objects.create(
@@ -68,23 +69,23 @@ def begin_enrolment(user: User) -> Authenticator:
 
 
 def get_pending_device(user: User, device_id: int | None) -> Authenticator:
-    """What `begin_enrolment` gave; raises ``NotBeingEnrolledError``."""
-    found = Authenticator.objects.filter(user=user, confirmed=False, pk=device_id).first()
-    if found is None:
+    """Return the device of `begin_enrolment`; raises ``NotBeingEnrolledError``."""
+    device = Authenticator.objects.filter(user=user, confirmed=False, pk=device_id).first()
+    if device is None:
         raise NotBeingEnrolledError
-    return found
+    return device
 
 
 @transaction.atomic
 def complete_enrolment(
     request: HttpRequest, *, user: User, device_id: int | None, code: str
 ) -> tuple[Authenticator, list[str]] | None:
-    """Use the app from now on, if it makes the right code; the recovery codes, to be shown once.
+    """Confirm the app if the code is right; return it with its recovery codes, or None.
 
-    Those of before, and the app, are good no more, nor are the sessions that they let in. Raises
-    ``NotBeingEnrolledError``.
+    The codes are shown only once. The earlier app and codes, and the sessions that they verified,
+    become invalid. Raises ``NotBeingEnrolledError``.
     """
-    _lock(user.pk)
+    _lock_user(user.pk)
     device = get_pending_device(user, device_id)
     if not device.verify_token(code):
         return None
@@ -100,91 +101,102 @@ def complete_enrolment(
 
 
 def count_recovery_codes(user: User) -> int:
-    """How many recovery codes were not used."""
-    found = RecoveryCodes.objects.filter(user=user).first()
-    return len(found.hashes) if found else 0
+    """Return how many recovery codes are unused."""
+    codes = RecoveryCodes.objects.filter(user=user).first()
+    return len(codes.hashes) if codes else 0
 
 
 @transaction.atomic
 def remove_second_factor(user: User) -> bool:
-    """Take app and recovery codes away; whether there were any. Sessions need them anew at once."""
-    _lock(user.pk)
-    removed = [
+    """Delete the app and the recovery codes; return True if there were any.
+
+    Open sessions need a new second factor immediately.
+    """
+    _lock_user(user.pk)
+    counts = [
         model.objects.filter(user=user).delete()[0] for model in (Authenticator, RecoveryCodes)
     ]
-    if any(removed):
+    if any(counts):
         events.record_event(EventKind.RESET, user_id=user.pk)
-    return any(removed)
+    return any(counts)
 
 
-# --- Asking -----------------------------------------------------------------------------------
+# --- Verifying --------------------------------------------------------------------------------
 
 
 def verify_code(request: HttpRequest, *, user: User, code: str) -> Device | None:
-    """The device that made the code, which is used up; raises ``TooManyFailuresError``."""
-    return _attempt(
+    """Use up a code and return its device, or None; raises ``TooManyFailuresError``."""
+    return _verify_limited(
         request,
         user,
-        lambda: _device_of(user, code),
-        passed=EventKind.VERIFIED,
-        failed=EventKind.VERIFICATION_FAILED,
+        lambda: _find_device(user, code),
+        success_kind=EventKind.VERIFIED,
+        failure_kind=EventKind.VERIFICATION_FAILED,
     )
 
 
-def confirm_identity(request: HttpRequest, *, user: User, given: str) -> bool:
-    """Whether this is a code of theirs, or their password; raises ``TooManyFailuresError``."""
+def confirm_identity(request: HttpRequest, *, user: User, secret: str) -> bool:
+    """Return True for a code or the password of the user; raises ``TooManyFailuresError``."""
     return bool(
-        _attempt(
+        _verify_limited(
             request,
             user,
-            lambda: _device_of(user, given) or user.check_password(given),
-            passed=EventKind.IDENTITY_CONFIRMED,
-            failed=EventKind.IDENTITY_FAILED,
+            lambda: _find_device(user, secret) or user.check_password(secret),
+            success_kind=EventKind.IDENTITY_CONFIRMED,
+            failure_kind=EventKind.IDENTITY_FAILED,
         )
     )
 
 
 @transaction.atomic
-def _attempt(
+def _verify_limited(
     request: HttpRequest,
     user: User,
-    look: Callable[[], Passed],
+    verify: Callable[[], Result],
     *,
-    passed: EventKind,
-    failed: EventKind,
-) -> Passed:
-    _lock(user.pk)
-    if not _may_try(user, events.recorded_address(request)):
+    success_kind: EventKind,
+    failure_kind: EventKind,
+) -> Result:
+    """Call ``verify``, unless there were too many failures, and record whether it succeeded."""
+    _lock_user(user.pk)
+    if not _can_try(user, events.recorded_address(request)):
         raise TooManyFailuresError
-    found = look()
-    events.record_event(passed if found else failed, user_id=user.pk, request=request)
-    return found
+    result = verify()
+    kind = success_kind if result else failure_kind
+    events.record_event(kind, user_id=user.pk, request=request)
+    return result
 
 
-def _device_of(user: User, code: str) -> Device | None:
+def _find_device(user: User, code: str) -> Device | None:
     devices = devices_for_user(user, for_verify=True)
     return next((device for device in devices if device.verify_token(code)), None)
 
 
-def _lock(user_id: UUID) -> None:
+def _lock_user(user_id: UUID) -> None:
     User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)
 
 
-def _may_try(user: User, address: str) -> bool:
-    """Whoever guesses from elsewhere does not lock the person out of where they were let in."""
+def _can_try(user: User, address: str) -> bool:
+    """Return True if the limits allow another try from this address.
+
+    The limit of all addresses together does not apply to an address from which the user was
+    verified, so that an attacker cannot lock them out.
+    """
     failures = StaffEvent.objects.filter(user=user, kind__in=COUNTED)
-    if not _is_below(settings.SECOND_FACTOR_RATE_LIMIT, failures.filter(address=address)):
+    if not _is_below_limit(settings.SECOND_FACTOR_RATE_LIMIT, failures.filter(address=address)):
         return False
-    let_in = StaffEvent.objects.filter(
+    verifications = StaffEvent.objects.filter(
         user=user,
         kind=EventKind.VERIFIED,
         address=address,
         created_at__gt=timezone.now() - KNOWN_FOR,
     )
-    return let_in.exists() or _is_below(settings.SECOND_FACTOR_ACCOUNT_RATE_LIMIT, failures)
+    return verifications.exists() or _is_below_limit(
+        settings.SECOND_FACTOR_ACCOUNT_RATE_LIMIT, failures
+    )
 
 
-def _is_below(limit: str, failures: QuerySet[StaffEvent]) -> bool:
+def _is_below_limit(limit: str, failures: QuerySet[StaffEvent]) -> bool:
     rate = parse(limit)
     since = timezone.now() - timedelta(seconds=rate.get_expiry())
     return failures.filter(created_at__gt=since).count() < rate.amount

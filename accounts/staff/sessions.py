@@ -1,6 +1,6 @@
-"""How far a session of the admin has come: signed in, second factor, who it is; and its end.
+"""The state of admin sessions: second factor, last proof of identity, and idle timeout.
 
-A session nobody uses ends after ``STAFF_IDLE_MINUTES``, by its own expiry in the database.
+An unused session ends after ``STAFF_IDLE_MINUTES``, by its own expiry in the database.
 """
 
 import time
@@ -14,29 +14,32 @@ from accounts.staff import second_factor
 
 IDENTITY_AT, SEEN_AT, ENROLLING = "identity_at", "seen_at", "enrolling"
 TOUCH_SECONDS = 60
-"""How exactly the time of last use is known: a write for each request would be one too many."""
+"""The shortest time between two refreshes of a session, so that not every request writes."""
 
 
 def mark_verified(request: HttpRequest) -> None:
-    """Somebody has just shown who they are."""
+    """Store that the user has just proved their identity, under a new session key."""
     request.session[IDENTITY_AT] = time.time()
     request.session.cycle_key()
-    _touch(request)
+    _set_idle_timeout(request)
 
 
 def refresh_idle_timeout(request: HttpRequest) -> None:
-    """Somebody is there."""
+    """Refresh the session's idle timeout."""
     if time.time() - request.session.get(SEEN_AT, 0) >= TOUCH_SECONDS:
-        _touch(request)
+        _set_idle_timeout(request)
 
 
-def _touch(request: HttpRequest) -> None:
+def _set_idle_timeout(request: HttpRequest) -> None:
     request.session[SEEN_AT] = time.time()
     request.session.set_expiry(settings.STAFF_IDLE_MINUTES * 60)
 
 
 def is_complete(request: HttpRequest) -> bool:
-    """Whether a second factor was given, where one is asked for: of all, and of who has one."""
+    """Return True if the session has a second factor, or needs none.
+
+    It needs one if the settings require it of all staff, or if the user has enrolled one.
+    """
     user = cast(Any, request.user)
     if user.is_verified():
         return True
@@ -44,11 +47,11 @@ def is_complete(request: HttpRequest) -> bool:
 
 
 def is_recently_verified(request: HttpRequest) -> bool:
-    """Whether it was shown lately who it is: what money and rights need."""
-    shown = request.session.get(IDENTITY_AT, 0)
-    return bool(time.time() - shown < settings.STAFF_IDENTITY_MINUTES * 60)
+    """Return True after a recent proof of identity, which money and rights require."""
+    verified_at = request.session.get(IDENTITY_AT, 0)
+    return bool(time.time() - verified_at < settings.STAFF_IDENTITY_MINUTES * 60)
 
 
 def get_user(request: HttpRequest) -> User:
-    """Who is signed in; not the lazy object, which forms and keys take for another class."""
+    """Return the signed-in user, not the lazy object, whose class differs for forms and keys."""
     return User.objects.get(pk=cast(Any, request.user).pk)

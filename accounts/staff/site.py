@@ -1,4 +1,4 @@
-"""The admin's site: who is let in how far, and the pages on which staff show who they are."""
+"""The admin's site: its access checks, and the pages on which staff prove their identity."""
 
 from base64 import b32encode
 from functools import update_wrapper
@@ -35,41 +35,43 @@ guarded = method_decorator([never_cache, csrf_protect, sensitive_post_parameters
 
 
 class StaffSite(admin.AdminSite):
-    """Django's, with a second factor, idle sessions that end, and a record of refusals."""
+    """Django's admin site, with a second factor, an idle timeout and a record of refusals."""
 
     login_form = StaffLogin
     index_template = "admin/staff_index.html"
 
-    # Who is let in
+    # Access
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Staff whose session has all that is asked of it."""
+        """Return True for staff whose session is complete."""
         return self._is_staff(request) and sessions.is_complete(request)
 
     def _is_staff(self, request: HttpRequest) -> bool:
         return super().has_permission(request)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """As Django's; who is refused is recorded, who is there is noticed."""
-        inner = super().admin_view(view, cacheable)
+        """Wrap a view as Django does; refresh the idle timeout and record refusals."""
+        checked_view = super().admin_view(view, cacheable)
 
-        def watched(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def recorded_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if self._is_staff(request):
                 sessions.refresh_idle_timeout(request)
             try:
-                return inner(request, *args, **kwargs)
+                return checked_view(request, *args, **kwargs)
             except PermissionDenied:
                 events.record_event(EventKind.REFUSED, user_id=request.user.pk, request=request)
                 raise
 
-        return update_wrapper(watched, inner)
+        return update_wrapper(recorded_view, checked_view)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Ask for the password, and then for what else is missing."""
+        """Ask for the password, and then redirect to the second factor if that is missing."""
         if self._is_staff(request) and not sessions.is_complete(request):
-            return HttpResponseRedirect(_with_next("admin:second_factor", _next(request)))
+            return HttpResponseRedirect(
+                _build_url_with_next("admin:second_factor", _get_next_url(request))
+            )
         response = super().login(request, extra_context)
         if request.method == "POST" and isinstance(response, HttpResponseRedirect):
             sessions.mark_verified(request)
@@ -78,27 +80,32 @@ class StaffSite(admin.AdminSite):
     def logout(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
-        """As Django's, recorded."""
+        """Sign out as Django does, and record it."""
         events.record_event(EventKind.SIGNED_OUT, user_id=request.user.pk, request=request)
         return super().logout(request, extra_context)
 
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> Any:
-        """Of oneself; the old password is asked for, and not for guessing."""
+        """Change one's own password, after a recent proof of identity."""
         return self.ask_identity(request) or super().password_change(request, extra_context)
 
     def ask_identity(self, request: HttpRequest, *, then: str | None = None) -> HttpResponse | None:
-        """Nothing, or the way to the page that asks who it is; ``then`` is where to go after."""
+        """Return a redirect to the identity page, or None after a recent proof of identity.
+
+        ``then`` is the URL to continue with; by default it is the current one.
+        """
         if sessions.is_recently_verified(request):
             return None
         messages.info(request, AGAIN)
-        return HttpResponseRedirect(_with_next("admin:identity", then or request.get_full_path()))
+        return HttpResponseRedirect(
+            _build_url_with_next("admin:identity", then or request.get_full_path())
+        )
 
     # Pages
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
-        """Django's, after our own: its last one takes whatever is left."""
+        """Return our URLs and then Django's, whose last pattern matches everything."""
         return [
             path("second-factor/", self.second_factor, name="second_factor"),
             path("second-factor/enrol/", self.enrol, name="enrol"),
@@ -108,7 +115,7 @@ class StaffSite(admin.AdminSite):
 
     @guarded
     def second_factor(self, request: HttpRequest) -> HttpResponse:
-        """Ask for a code after the password; who has no app is led to enrolling one."""
+        """Ask for a code after the password; redirect users without an app to its enrolment."""
         if not self._is_staff(request):
             return HttpResponseRedirect(reverse("admin:login"))
         if SIGN_OUT in request.POST:
@@ -116,13 +123,13 @@ class StaffSite(admin.AdminSite):
             return HttpResponseRedirect(reverse("admin:login"))
         user = sessions.get_user(request)
         if not second_factor.is_enrolled(user):
-            return HttpResponseRedirect(_with_next("admin:enrol", _next(request)))
+            return HttpResponseRedirect(_build_url_with_next("admin:enrol", _get_next_url(request)))
         form = CodeForm(request.POST or None)
-        if form.is_valid() and self._is_verified(request, form):
-            return HttpResponseRedirect(_next(request))
-        return self._page(request, "admin/second_factor.html", form, title="Second factor")
+        if form.is_valid() and self._verify_form(request, form):
+            return HttpResponseRedirect(_get_next_url(request))
+        return self._render_page(request, "admin/second_factor.html", form, title="Second factor")
 
-    def _is_verified(self, request: HttpRequest, form: CodeForm) -> bool:
+    def _verify_form(self, request: HttpRequest, form: CodeForm) -> bool:
         user = sessions.get_user(request)
         try:
             device = second_factor.verify_code(request, user=user, code=form.cleaned_data["code"])
@@ -132,80 +139,82 @@ class StaffSite(admin.AdminSite):
         if device is None:
             form.add_error("code", WRONG)
             return False
-        _verified_by(request, device)
+        _sign_in_with_device(request, device)
         return True
 
     @guarded
     def enrol(self, request: HttpRequest) -> HttpResponse:
-        """Show a new secret, and use it once the app has made a code of it."""
+        """Show a new secret, and enrol the app once it has generated a right code."""
         if not self._is_staff(request):
             return HttpResponseRedirect(reverse("admin:login"))
         user = sessions.get_user(request)
         if second_factor.is_enrolled(user):
             if not self.has_permission(request):
-                return HttpResponseRedirect(_with_next("admin:second_factor", _next(request)))
-            if asked := self.ask_identity(request):
-                return asked
+                return HttpResponseRedirect(
+                    _build_url_with_next("admin:second_factor", _get_next_url(request))
+                )
+            if redirect := self.ask_identity(request):
+                return redirect
         if request.method == "POST":
-            return self._enrol(request)
+            return self._complete_enrolment(request)
         device = second_factor.begin_enrolment(user)
         request.session[sessions.ENROLLING] = device.pk
-        return self._enrolling(request, device, CodeForm())
+        return self._render_enrolment(request, device, CodeForm())
 
-    def _enrol(self, request: HttpRequest) -> HttpResponse:
+    def _complete_enrolment(self, request: HttpRequest) -> HttpResponse:
         user, device_id = sessions.get_user(request), request.session.get(sessions.ENROLLING)
         form = CodeForm(request.POST)
         code = form.cleaned_data["code"] if form.is_valid() else ""
         try:
-            enrolled = second_factor.complete_enrolment(
+            result = second_factor.complete_enrolment(
                 request, user=user, device_id=device_id, code=code
             )
-            if enrolled is None:
+            if result is None:
                 if form.is_valid():
                     form.add_error("code", WRONG)
                 device = second_factor.get_pending_device(user, device_id)
-                return self._enrolling(request, device, form)
+                return self._render_enrolment(request, device, form)
         except second_factor.NotBeingEnrolledError:
             messages.info(request, "This was begun anew elsewhere. Scan the new code.")
             return HttpResponseRedirect(request.get_full_path())
-        device, codes = enrolled
-        _verified_by(request, device)
-        return self._page(
+        device, codes = result
+        _sign_in_with_device(request, device)
+        return self._render_page(
             request,
             "admin/recovery_codes.html",
             form,
             title="Recovery codes",
             codes=codes,
-            next_url=_next(request),
+            next_url=_get_next_url(request),
         )
 
-    def _enrolling(
+    def _render_enrolment(
         self, request: HttpRequest, device: Authenticator, form: CodeForm
     ) -> HttpResponse:
         secret = b32encode(device.plain_secret).decode()
         label = quote(f"{ISSUER}:{request.user.get_username()}")
-        address = f"otpauth://totp/{label}?{urlencode({'secret': secret, 'issuer': ISSUER})}"
-        return self._page(
+        uri = f"otpauth://totp/{label}?{urlencode({'secret': secret, 'issuer': ISSUER})}"
+        return self._render_page(
             request,
             "admin/enrol.html",
             form,
             title="Set up your second factor",
-            picture=segno.make(address, micro=False).svg_data_uri(scale=5),
+            picture=segno.make(uri, micro=False).svg_data_uri(scale=5),
             secret=" ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
         )
 
     @guarded
     def identity(self, request: HttpRequest) -> HttpResponse:
-        """Ask again who it is, before money and rights."""
+        """Ask for a code or the password again, before actions that move money or grant rights."""
         form = IdentityForm(request.POST or None)
-        if form.is_valid() and self._is_confirmed(request, form):
-            return HttpResponseRedirect(_next(request))
-        return self._page(request, "admin/identity.html", form, title="Is it you?")
+        if form.is_valid() and self._confirm_form(request, form):
+            return HttpResponseRedirect(_get_next_url(request))
+        return self._render_page(request, "admin/identity.html", form, title="Is it you?")
 
-    def _is_confirmed(self, request: HttpRequest, form: IdentityForm) -> bool:
-        user, given = sessions.get_user(request), form.cleaned_data["given"]
+    def _confirm_form(self, request: HttpRequest, form: IdentityForm) -> bool:
+        user, secret = sessions.get_user(request), form.cleaned_data["given"]
         try:
-            if second_factor.confirm_identity(request, user=user, given=given):
+            if second_factor.confirm_identity(request, user=user, secret=secret):
                 sessions.mark_verified(request)
                 return True
         except second_factor.TooManyFailuresError:
@@ -214,27 +223,27 @@ class StaffSite(admin.AdminSite):
             form.add_error("given", WRONG)
         return False
 
-    def _page(
+    def _render_page(
         self, request: HttpRequest, template: str, form: Form, **context: Any
     ) -> HttpResponse:
-        everywhere = self.each_context(request) | {NEXT: _next(request), "form": form}
-        return TemplateResponse(request, template, everywhere | context)
+        base_context = self.each_context(request) | {NEXT: _get_next_url(request), "form": form}
+        return TemplateResponse(request, template, base_context | context)
 
 
-def _verified_by(request: HttpRequest, device: Any) -> None:
+def _sign_in_with_device(request: HttpRequest, device: Any) -> None:
     django_otp.login(request, device)
     request.session.pop(sessions.ENROLLING, None)
     sessions.mark_verified(request)
 
 
-def _next(request: HttpRequest) -> str:
-    """Where they wanted to go, if it is ours."""
-    wanted = request.POST.get(NEXT) or request.GET.get(NEXT) or ""
-    is_ours = url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+def _get_next_url(request: HttpRequest) -> str:
+    """Return the URL to continue with; the admin's index if it is on another host."""
+    url = request.POST.get(NEXT) or request.GET.get(NEXT) or ""
+    is_allowed = url_has_allowed_host_and_scheme(
+        url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if is_ours else reverse("admin:index")
+    return url if is_allowed else reverse("admin:index")
 
 
-def _with_next(view: str, wanted: str) -> str:
-    return f"{reverse(view)}?{urlencode({NEXT: wanted})}"
+def _build_url_with_next(view: str, next_url: str) -> str:
+    return f"{reverse(view)}?{urlencode({NEXT: next_url})}"

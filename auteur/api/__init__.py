@@ -1,1 +1,1 @@
-"""What all endpoints share: problem documents, cursor pages, rate limits, the schema."""
+"""Parts that all endpoints share: problem documents, cursor pages, rate limits, the schema."""

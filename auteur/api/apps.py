@@ -1,17 +1,17 @@
-"""Registers the shared API parts with Django."""
+"""Register the shared API parts with Django."""
 
 from django.apps import AppConfig
 from django.conf import settings
 
 
 class ApiConfig(AppConfig):
-    """What all endpoints share."""
+    """The Django app of the shared API parts."""
 
     name = "auteur.api"
     label = "api"
 
     def ready(self) -> None:
-        """Say what we hold of people; have faults reported, where a place for them is set."""
+        """Register personal data and encrypted columns. Start error reports if a DSN is set."""
         from auteur import encryption
         from auteur.api import idempotency, personal_data
 

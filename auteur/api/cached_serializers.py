@@ -1,4 +1,4 @@
-"""Answers of serializers that are made once: to copy their fields takes longer than to use them."""
+"""Serializers of responses, each instantiated once, because copying their fields takes long."""
 
 from collections.abc import Callable
 from functools import cache
@@ -19,12 +19,12 @@ class OptionalTextField(serializers.CharField):
 
 
 def serialize(serializer: type[BaseSerializer[Any]], instance: Any) -> dict[str, Any]:
-    """As ``serializer(instance).data``, for serializers that ask nothing of their context."""
-    make: Any = serializer  # of which the types say that it has no hash
-    represented: dict[str, Any] = _made(make).to_representation(instance)
-    return represented
+    """Return ``serializer(instance).data``, for serializers that do not use their context."""
+    factory: Any = serializer  # The type stubs say that a serializer class has no hash.
+    data: dict[str, Any] = _get_instance(factory).to_representation(instance)
+    return data
 
 
 @cache
-def _made(serializer: Callable[[], BaseSerializer[Any]]) -> BaseSerializer[Any]:
+def _get_instance(serializer: Callable[[], BaseSerializer[Any]]) -> BaseSerializer[Any]:
     return serializer()

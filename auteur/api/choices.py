@@ -1,4 +1,4 @@
-"""A value that is one of several, as requests have it."""
+"""The choice field of request serializers."""
 
 from typing import Any, ClassVar, NoReturn
 
@@ -11,5 +11,5 @@ class ChoiceField(serializers.ChoiceField):
     default_error_messages: ClassVar = {"invalid_choice": "{input} is not one of: {choices}."}
 
     def fail(self, key: str, **values: Any) -> NoReturn:
-        """Refuse a value, with the choices in the sentence."""
+        """Raise ``ValidationError`` with the list of choices in its message."""
         super().fail(key, choices=", ".join(map(str, self.choices)), **values)

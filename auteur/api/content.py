@@ -1,4 +1,4 @@
-"""Answers of writing operations: an API key without the scope `read` sees no content in them."""
+"""Responses to writes, in which an API key without the scope `read` sees no content."""
 
 from typing import Any, ClassVar
 
@@ -18,12 +18,12 @@ class ContentSerializer(serializers.ModelSerializer[Any]):
     CONTENT: ClassVar[tuple[str, ...]] = ()
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = super().to_representation(instance)
+        data: dict[str, Any] = super().to_representation(instance)
         request: Request | None = self.context.get("request")
-        if request is not None and not _may_read(request):
-            answer.update(dict.fromkeys(self.CONTENT))
-        return answer
+        if request is not None and not _can_read(request):
+            data.update(dict.fromkeys(self.CONTENT))
+        return data
 
 
-def _may_read(request: Request) -> bool:
+def _can_read(request: Request) -> bool:
     return not isinstance(request.auth, KeyAuth) or Scope.READ in request.auth.scopes

@@ -1,6 +1,6 @@
-"""What lists can be narrowed and ordered by: ``?search=…&sort=-created_at``, and their own filters.
+"""Filters and orders of lists: ``?search=…&sort=-created_at``, and each list's own filters.
 
-A list's filter is a serializer of its query, so that a bad value is refused as one in a body is.
+A list's filter is a serializer of its query, so a bad value is refused like one in a body.
 """
 
 from typing import Any, ClassVar, TypeVar
@@ -16,7 +16,7 @@ Row = TypeVar("Row", bound=Model)
 
 MAX_SEARCH_LENGTH = 100
 SEARCHED_ROWS = 10_000
-"""The newest rows of a list, which a search looks through."""
+"""How many of a list's newest rows a search looks through."""
 NEWEST_FIRST = "-created_at"
 SORT_KEY = "sort_key"
 
@@ -25,11 +25,11 @@ class ListFilter(serializers.Serializer[Any]):
     """The query of a list, newest first unless it asks for another order."""
 
     LOOKUPS: ClassVar[dict[str, str]] = {}
-    """What each filter's value is compared with."""
+    """The database lookup of each filter."""
     SORTS: ClassVar[dict[str, str | Expression]] = {"created_at": "created_at"}
-    """What rows are ordered by, either way."""
+    """The column or expression of each sort name. Each sorts in both directions."""
     SEARCHED: ClassVar[str | None] = None
-    """The column that a search looks into; without one there is no search."""
+    """The column that a search looks into, or None if the list has no search."""
 
     def get_fields(self) -> dict[str, Any]:
         fields = super().get_fields()
@@ -41,31 +41,31 @@ class ListFilter(serializers.Serializer[Any]):
                 f"{SEARCHED_ROWS:,}.",
             )
         fields["sort"] = ChoiceField(
-            choices=[f"{way}{name}" for name in self.SORTS for way in ("-", "")],
+            choices=[f"{sign}{name}" for name in self.SORTS for sign in ("-", "")],
             default=NEWEST_FIRST,
             help_text="With a minus, the latest or largest first.",
         )
         return fields
 
     def narrow(self, rows: QuerySet[Row]) -> QuerySet[Row]:
-        """Those that are asked for."""
-        given = dict(self.validated_data)
-        given.pop("sort")
-        search = given.pop("search", None)
-        rows = rows.filter(**{self.LOOKUPS[name]: value for name, value in given.items()})
+        """Return the rows that match the filters and the search."""
+        filters = dict(self.validated_data)
+        filters.pop("sort")
+        search = filters.pop("search", None)
+        rows = rows.filter(**{self.LOOKUPS[name]: value for name, value in filters.items()})
         if search is None:
             return rows
         newest = rows.order_by("-created_at", "-pk").values("pk")[:SEARCHED_ROWS]
         return rows.filter(pk__in=newest, **{f"{self.SEARCHED}__icontains": search})
 
     def order(self, rows: QuerySet[Row]) -> tuple[QuerySet[Row], tuple[str, str]]:
-        """The rows with what they are ordered by, and its names, for a cursor to go by."""
+        """Return the rows in their order, and the names of the columns that a cursor compares."""
         sort = self.validated_data["sort"]
-        way = "-" if sort.startswith("-") else ""
-        by = self.SORTS[sort.removeprefix("-")]
-        if isinstance(by, str):
-            return rows, (f"{way}{by}", f"{way}id")
-        return rows.annotate(**{SORT_KEY: by}), (f"{way}{SORT_KEY}", f"{way}id")
+        sign = "-" if sort.startswith("-") else ""
+        column = self.SORTS[sort.removeprefix("-")]
+        if isinstance(column, str):
+            return rows, (f"{sign}{column}", f"{sign}id")
+        return rows.annotate(**{SORT_KEY: column}), (f"{sign}{SORT_KEY}", f"{sign}id")
 
 
 class FilteredListView(ListAPIView[Row]):
@@ -75,13 +75,13 @@ class FilteredListView(ListAPIView[Row]):
     ordering: tuple[str, ...] = (NEWEST_FIRST, "-id")
 
     def rows(self) -> QuerySet[Row]:
-        """All that may be listed."""
+        """Return all rows that may be listed."""
         raise NotImplementedError
 
     def get_queryset(self) -> QuerySet[Row]:
-        """Those that the query asks for; raises ``ValidationError``."""
+        """Return the rows that the query selects. Raise ``ValidationError`` if it is invalid."""
         request: Request = self.request
-        wanted = self.filter_class(data=request.query_params)
-        wanted.is_valid(raise_exception=True)
-        rows, self.ordering = wanted.order(wanted.narrow(self.rows()))
+        list_filter = self.filter_class(data=request.query_params)
+        list_filter.is_valid(raise_exception=True)
+        rows, self.ordering = list_filter.order(list_filter.narrow(self.rows()))
         return rows

@@ -1,9 +1,9 @@
-"""`Idempotency-Key`: a request that is sent twice is carried out once and answered alike.
+"""Carry out a request with an `Idempotency-Key` once, and answer repetitions alike.
 
-The key's row is written first, in the transaction that does the work, and has the response before
-that transaction commits. A second request with the same key waits at the unique index meanwhile;
-where the work fails, the key is rolled back with it, so only committed responses are stored. (Order
-of locks: docs/decisions/0006.)
+The key's row is written first, in the transaction that does the work, and gets the response before
+that transaction commits. A second request with the same key waits at the unique index meanwhile. If
+the work fails, the key is rolled back with it, so only committed responses are stored. Decision 6
+(docs/decisions/0006) describes the order of locks.
 """
 
 import hashlib
@@ -39,14 +39,14 @@ from auteur.encryption import UnreadableSecretError
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 LIFETIME = timedelta(hours=24)
-"""How long an answer is given again; after that the key is a new one."""
+"""How long a response is repeated. After that the key counts as a new one."""
 MAX_LENGTH = 255
-FORGET_AT_ONCE = 1000
-"""Rows of one statement of `delete_expired_keys`, which is its own transaction."""
+MAX_DELETED_ROWS = 1000
+"""How many rows one statement of `delete_expired_keys` deletes. It is its own transaction."""
 PURPOSE = "idempotency"
-"""Of the encryption of answers with secrets."""
-FORGET_SECONDS = 2.0
-"""After which `delete_expired_keys` leaves the rest to its next call."""
+"""The purpose under which responses with secrets are encrypted."""
+MAX_DELETION_SECONDS = 2.0
+"""The time after which `delete_expired_keys` leaves the remaining rows to its next call."""
 
 _CLAIM = """
 {into} AS (
@@ -63,7 +63,7 @@ _CLAIM = """
     RETURNING id
 )"""
 
-FORGET = """
+DELETE_EXPIRED = """
 DELETE FROM idempotency_keys WHERE id IN (
     SELECT id FROM idempotency_keys WHERE created_at <= now() - %(key_lifetime)s
     ORDER BY created_at LIMIT %(at_once)s FOR UPDATE SKIP LOCKED
@@ -118,14 +118,14 @@ class KeyTakenProblem(Problem):
 
 
 PROBLEMS = (InvalidIdempotencyKeyProblem, IdempotencyConflictProblem, KeyTakenProblem)
-"""What a request with the header may be answered."""
+"""Problems that a request with the header can get."""
 
 
 def claim_cte(*, into: str, when: str) -> str:
-    """Return a CTE ``into`` that takes the key of `claim_parameters`, if it is new or has expired.
+    """Return a CTE ``into`` that inserts the key of `claim_parameters`, if it is new or expired.
 
-    It waits for whoever is taking it now, and is empty where the key is taken or there is none.
-    ``when`` is what must hold before it is tried.
+    It waits for another transaction that is inserting the same key. It returns no row if the key
+    exists or there is none. ``when`` is an SQL condition without which the key is not inserted.
     """
     return _CLAIM.format(into=into, when=when)
 
@@ -135,7 +135,7 @@ CLAIM_ALONE = f"WITH {claim_cte(into='key', when='true')} SELECT EXISTS (TABLE k
 
 @dataclass(frozen=True)
 class IdempotentRequest:
-    """A request that its client has named, and how what comes of it will be answered."""
+    """A request with an idempotency key, and the serializer and status of its response."""
 
     user_id: UUID
     key: str
@@ -147,7 +147,7 @@ class IdempotentRequest:
 def claim_parameters(
     *, user_id: UUID, key: IdempotentRequest | None, result: Any = None
 ) -> dict[str, Any]:
-    """Of `claim_cte`, with the answer where it is known beforehand."""
+    """Return the parameters of `claim_cte`, with the response if it is known beforehand."""
     body = _render(serialize(key.serializer, result)) if key and key.serializer else None
     return {
         "user_id": user_id,
@@ -162,59 +162,60 @@ def claim_parameters(
 def idempotent_in_statement(
     *, serializer: type[serializers.Serializer[Any]], status: int
 ) -> Callable[[View], Method]:
-    """For a view whose domain function takes the key in its own statement (`claim_cte`).
+    """Decorate a view whose domain function inserts the key in its own statement (`claim_cte`).
 
-    The view gets a ``key`` (None without the header), and answers ``answer(result)``, ``status``.
+    The view gets a ``key`` (None without the header). It answers with the result, serialized by
+    ``serializer``, and ``status``.
     """
 
     def decorate(post: View) -> Method:
         @wraps(post)
         def method(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-            key = _key_of(request, serializer=serializer, status=status)
+            key = _parse_key(request, serializer=serializer, status=status)
             if key is None:
                 return post(view, request, *args, key=None, **kwargs)
-            return _once(key, lambda: post(view, request, *args, key=key, **kwargs))
+            return _run_once(key, lambda: post(view, request, *args, key=key, **kwargs))
 
-        return _describe(method)
+        return _document_headers(method)
 
     return decorate
 
 
 def idempotent(post: View) -> Method:
-    """Run any other view that creates something in one transaction with its key.
+    """Decorate any other view that creates something: run it in one transaction with its key.
 
-    Secrets of its answer are stored as `auteur.api.secret_fields` says.
+    Secrets of its response are stored as `auteur.api.secret_fields` describes.
     """
 
     @wraps(post)
     def method(view: Any, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        key = _key_of(request)
+        key = _parse_key(request)
         if key is None:
             return post(view, request, *args, **kwargs)
         work = partial(post, view, request, *args, **kwargs)
-        return _once(key, lambda: _record(key, work))
+        return _run_once(key, lambda: _record_response(key, work))
 
-    return _describe(method)
+    return _document_headers(method)
 
 
 def delete_expired_keys() -> int:
-    """Delete expired keys in batches, for `FORGET_SECONDS` at most. Return how many were deleted.
+    """Delete expired keys in batches, for `MAX_DELETION_SECONDS` at most. Return the number.
 
-    Deleting must keep up with the fastest submission, or the table grows without end.
+    Deletion must keep up with the fastest submission, or the table grows without limit.
     """
-    values: dict[str, Any] = {"key_lifetime": LIFETIME, "at_once": FORGET_AT_ONCE}
-    deadline = time.monotonic() + FORGET_SECONDS
+    values: dict[str, Any] = {"key_lifetime": LIFETIME, "at_once": MAX_DELETED_ROWS}
+    deadline = time.monotonic() + MAX_DELETION_SECONDS
     total = 0
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(FORGET, values)
+            cursor.execute(DELETE_EXPIRED, values)
             deleted = cursor.rowcount
         total += deleted
-        if deleted < FORGET_AT_ONCE or time.monotonic() >= deadline:
+        if deleted < MAX_DELETED_ROWS or time.monotonic() >= deadline:
             return total
 
 
-def _key_of(
+def _parse_key(
     request: Request,
     *,
     serializer: type[serializers.Serializer[Any]] | None = None,
@@ -226,30 +227,31 @@ def _key_of(
     if not _FORMAT.fullmatch(key):
         raise InvalidIdempotencyKeyProblem
     body = json.dumps(request.data, sort_keys=True, separators=(",", ":"))
-    asked = "\n".join((str(request.method), request.get_full_path(), body))
-    request_hash = hashlib.sha256(asked.encode()).hexdigest()
+    canonical = "\n".join((str(request.method), request.get_full_path(), body))
+    request_hash = hashlib.sha256(canonical.encode()).hexdigest()
     return IdempotentRequest(user_id(request), key, request_hash, serializer, status)
 
 
-def _once(key: IdempotentRequest, work: Callable[[], Response]) -> HttpResponseBase:
-    """Do the work; where that cannot be, perhaps because it has been done, look for its answer.
+def _run_once(key: IdempotentRequest, work: Callable[[], Response]) -> HttpResponseBase:
+    """Do the work and return its response. If it raises, return the stored response, if any.
 
-    In this order a new key costs no look-up. What an answer was about may be gone by now, so it
-    is looked for after any problem.
+    The work comes first so that a new key costs no look-up. Any problem can hide an earlier
+    success, because the object of the request may have been deleted since.
     """
     try:
-        done = work()
+        response = work()
     except APIException as exc:
-        earlier = _earlier_response(key, taken=isinstance(exc, KeyTakenProblem))
+        earlier = _find_stored_response(key, ignore_age=isinstance(exc, KeyTakenProblem))
         if earlier is None:
             raise
         return earlier
-    return _response(done.status_code, _render(done.data), _headers(done))
+    return _build_response(response.status_code, _render(response.data), _copy_headers(response))
 
 
-def _earlier_response(key: IdempotentRequest, *, taken: bool) -> HttpResponse | None:
+def _find_stored_response(key: IdempotentRequest, *, ignore_age: bool) -> HttpResponse | None:
     rows = IdempotencyKey.objects.filter(user_id=key.user_id, key=key.key)
-    if not taken:  # what was alive a moment ago, when we were refused, is not asked for its age
+    # A key that blocked our insert a moment ago was alive then; its age does not matter now.
+    if not ignore_age:
         rows = rows.filter(created_at__gt=Now() - LIFETIME)
     stored = rows.first()
     if stored is None:
@@ -258,46 +260,50 @@ def _earlier_response(key: IdempotentRequest, *, taken: bool) -> HttpResponse | 
         raise IdempotencyConflictProblem
     body = stored.body or ""
     if stored.sealed_body is not None:
-        with suppress(UnreadableSecretError):  # its key is gone: then without its secrets
+        # If the encryption key is gone, the response is repeated without its secrets.
+        with suppress(UnreadableSecretError):
             body = encryption.decrypt(stored.sealed_body, purpose=PURPOSE).decode()
-    return _response(stored.status or 200, body, stored.headers | {REPLAYED: "true"})
+    return _build_response(stored.status or 200, body, stored.headers | {REPLAYED: "true"})
 
 
-def _record(key: IdempotentRequest, work: Callable[[], Response]) -> Response:
+def _record_response(key: IdempotentRequest, work: Callable[[], Response]) -> Response:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute(CLAIM_ALONE, claim_parameters(user_id=key.user_id, key=key))
             (claimed,) = cursor.fetchone()
         if not claimed:
             raise KeyTakenProblem
-        done = work()
-        body, sealed_body = _render(done.data), None
-        if has_secret(done.data):
-            again = _render(redact(done.data, OneTimeSecret))
-            body = _render(redact(done.data, OneTimeSecret, SealedSecret))
-            if again != body:
-                sealed_body = encryption.encrypt(again.encode(), purpose=PURPOSE)
+        response = work()
+        body, sealed_body = _render(response.data), None
+        if has_secret(response.data):
+            repeatable = _render(redact(response.data, OneTimeSecret))
+            body = _render(redact(response.data, OneTimeSecret, SealedSecret))
+            if repeatable != body:
+                sealed_body = encryption.encrypt(repeatable.encode(), purpose=PURPOSE)
         IdempotencyKey.objects.filter(user_id=key.user_id, key=key.key).update(
-            status=done.status_code, headers=_headers(done), body=body, sealed_body=sealed_body
+            status=response.status_code,
+            headers=_copy_headers(response),
+            body=body,
+            sealed_body=sealed_body,
         )
-    return done
+    return response
 
 
-def _headers(done: Response) -> dict[str, str]:
-    """What the view has set; the type of the content is not known before it is rendered."""
-    return {name: value for name, value in done.headers.items() if name != "Content-Type"}
+def _copy_headers(response: Response) -> dict[str, str]:
+    # The content type is not known before the response is rendered.
+    return {name: value for name, value in response.headers.items() if name != "Content-Type"}
 
 
 def _render(data: Any) -> str:
     return bytes(JSONRenderer().render(data)).decode()
 
 
-def _response(status: int, body: str, headers: dict[str, str]) -> HttpResponse:
-    # Not rendered again by the client's `Accept`: an answer and its repetition are the same bytes.
+def _build_response(status: int, body: str, headers: dict[str, str]) -> HttpResponse:
+    # `Accept` is ignored here, so that a response and its repetition are the same bytes.
     headers = {"Content-Type": JSONRenderer.media_type, **headers}
     return HttpResponse(body.encode(), status=status, headers=headers)
 
 
-def _describe(method: Method) -> Method:
-    described: Method = extend_schema(parameters=list(DOCUMENTED))(method)
-    return described
+def _document_headers(method: Method) -> Method:
+    documented: Method = extend_schema(parameters=list(DOCUMENTED))(method)
+    return documented

@@ -8,10 +8,10 @@ from django.db.models.functions import Now
 
 
 class IdempotencyKey(models.Model):
-    """A client's name for a request, with the answer that it got; one per user (index).
+    """An idempotency key of a user's request, with the response to it.
 
-    Written by `auteur.api.idempotency` alone, in the transaction that does the request's work: so
-    a row that others can see always has its answer.
+    Only `auteur.api.idempotency` writes it, in the transaction that does the request's work. So a
+    row that other transactions can see always has its response.
     """
 
     user = models.ForeignKey(

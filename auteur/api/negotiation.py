@@ -1,4 +1,4 @@
-"""Which form an answer takes."""
+"""Selection of the renderer of a response."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,25 +10,29 @@ ANY = "*/*"
 
 
 class Negotiation(DefaultContentNegotiation):
-    """By `Accept`, or by `?format=` where an endpoint has several; a format of none is ignored.
+    """Selection by `Accept`, or by `?format=` if the endpoint has several formats.
 
-    DRF answers 404 to such a one, before it asks who is there.
+    An unknown format is ignored. DRF would answer 404 before it authenticates the request.
     """
 
     def select_renderer(
         self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
     ) -> tuple[Any, str]:
-        """What DRF finds; at once for those who take all, or name the endpoint's first."""
-        first, *_ = every = list(renderers)
+        """Return the renderer that DRF selects.
+
+        Skip DRF's search if the client accepts anything or the endpoint's first format.
+        """
+        candidates = list(renderers)
+        first = candidates[0]
         accepted = request.META.get("HTTP_ACCEPT", ANY)
         if accepted in (ANY, first.media_type) and not (
             format_suffix or request.META.get("QUERY_STRING")
         ):
             return first, first.media_type
-        found: tuple[Any, str] = super().select_renderer(request, every, format_suffix)
-        return found
+        selected: tuple[Any, str] = super().select_renderer(request, candidates, format_suffix)
+        return selected
 
     def filter_renderers(self, renderers: Iterable[Any], format: str) -> list[Any]:
-        """Those of the format, if there are any, else all."""
-        every = list(renderers)
-        return [each for each in every if each.format == format] or every
+        """Return the renderers of the format if there are any, else all."""
+        candidates = list(renderers)
+        return [renderer for renderer in candidates if renderer.format == format] or candidates

@@ -26,14 +26,17 @@ class InvalidLimitProblem(Problem):
 
     default_code = "invalid_limit"
 
-    def __init__(self, most: int) -> None:
-        detail = f"limit must be between 1 and {most}."
+    def __init__(self, maximum: int) -> None:
+        detail = f"limit must be between 1 and {maximum}."
         error = {"field": "limit", "code": self.default_code, "detail": detail}
         super().__init__(detail, errors=[error])
 
 
 class Cursor(CursorPagination):
-    """50 a page, newest first or in the view's ``ordering``; a subclass names its list's key."""
+    """A pagination with 50 rows a page, ordered by the view's ``ordering`` or newest first.
+
+    A subclass sets ``key``, the name of its list.
+    """
 
     page_size = 50
     max_page_size = 200
@@ -43,29 +46,29 @@ class Cursor(CursorPagination):
     problems: ClassVar = (InvalidCursorProblem, InvalidLimitProblem)
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
-        """The page that the cursor names; a made-up cursor raises ``InvalidCursorProblem``."""
+        """Return the page of the cursor. Raise ``InvalidCursorProblem`` for a forged cursor."""
         try:
             return super().paginate_queryset(queryset, request, view)
         except (exceptions.NotFound, DjangoValidationError, DataError, ValueError) as exc:
             raise InvalidCursorProblem() from exc
 
     def get_ordering(self, request: Request, queryset: Any, view: Any) -> Any:
-        """The view's, if it has one."""
+        """Return the view's ordering, or ours if it has none."""
         return getattr(view, "ordering", None) or super().get_ordering(request, queryset, view)
 
     def get_page_size(self, request: Request) -> int:
-        """Rows of the page; another number than it can have raises ``InvalidLimitProblem``."""
-        given = request.query_params.get(self.page_size_query_param)
-        if given is None:
+        """Return the rows per page. Raise ``InvalidLimitProblem`` if ``limit`` is not allowed."""
+        limit = request.query_params.get(self.page_size_query_param)
+        if limit is None:
             return self.page_size
-        rows = serializers.IntegerField(min_value=1, max_value=self.max_page_size)
+        limit_field = serializers.IntegerField(min_value=1, max_value=self.max_page_size)
         try:
-            return int(rows.run_validation(given))
+            return int(limit_field.run_validation(limit))
         except exceptions.ValidationError as exc:
             raise InvalidLimitProblem(self.max_page_size) from exc
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
-        """The cursor, and the limit with its bounds, in OpenAPI."""
+        """Return the OpenAPI parameters: the cursor, and the limit with its bounds."""
         parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
         for parameter in parameters:
             if parameter["name"] == self.page_size_query_param:
@@ -77,22 +80,22 @@ class Cursor(CursorPagination):
         return parameters
 
     def decode_cursor(self, request: Request) -> Any:
-        """Refuse, before the database sees it, a position that is none of ours."""
+        """Raise ``InvalidCursorProblem`` for positions that we never issue, before any query."""
         cursor = super().decode_cursor(request)
         if cursor is None:
             return None
         if cursor.position is not None:
             self._check_position(str(cursor.position))
         elif not cursor.offset:
-            raise InvalidCursorProblem  # the first page, which we never give a cursor for
+            raise InvalidCursorProblem  # We issue no cursor for the first page.
         return cursor
 
     def _check_position(self, position: str) -> None:
-        if self.ordering[0].removeprefix("-") != SORT_KEY:  # a text, of which any can be
+        if self.ordering[0].removeprefix("-") != SORT_KEY:  # A sort key can be any text.
             datetime.datetime.fromisoformat(position)
 
     def get_paginated_response(self, data: Any) -> Response:
-        """The rows under the list's key, beside the two cursors."""
+        """Return the rows under the list's key, with the cursors of the adjacent pages."""
         return Response(
             {self.key: data, "next": self.get_next_link(), "previous": self.get_previous_link()}
         )
@@ -107,5 +110,5 @@ class Cursor(CursorPagination):
 
 
 def cursor_pagination(list_key: str, **attributes: Any) -> type[Cursor]:
-    """A cursor pagination whose rows stand under ``list_key``."""
+    """Create a cursor pagination whose rows stand under ``list_key``."""
     return type(f"{list_key.title()}Cursor", (Cursor,), {"key": list_key, **attributes})

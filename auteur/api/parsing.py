@@ -1,8 +1,8 @@
-"""JSON as clients may send it: RFC 8259 exactly, its size checked before a serializer sees it.
+"""Parse JSON strictly by RFC 8259, and check its size before a serializer sees it.
 
-Python's parser also takes NaN, repeated keys and lone surrogates, and has no bound: two megabytes
+Python's parser also accepts NaN, repeated keys and lone surrogates, and has no bound: two megabytes
 of `{}` would become half a gigabyte of errors. Text that our stores cannot hold is refused here,
-once for all fields.
+for all fields.
 """
 
 import json
@@ -16,19 +16,20 @@ from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
 MAX_VALUES = 250_000
-"""In one body. The longest timeline and transcript that fit a body have two thirds of it."""
+"""Most values of one body. The longest timeline and transcript that fit a body have two thirds of
+it."""
 MAX_MEMBERS = 100
-"""Of one object; nothing of ours has half as many."""
+"""Most members of one object. None of our objects has half as many."""
 MAX_DEPTH = 32
 MAX_NUMBER_LENGTH = 100
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1
 MAX_NAMED_LENGTH = 50
 
-# Neither can fail late and begin anew: their time is that of one reading.
+# Possessive quantifiers keep both expressions from backtracking: they take linear time.
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _STORABLE = re.compile(
     r"(?:[^\\]++"
-    r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair is one character
+    r"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # A pair is one character.
     r"|\\(?!u(?:0000|[dD][89a-fA-F])).)*+",
     re.DOTALL,
 )
@@ -37,7 +38,7 @@ _STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 class JSONParser(parsers.JSONParser):
-    """`application/json`, in UTF-8 whatever the header says."""
+    """A parser of `application/json`, in UTF-8 whatever the header says."""
 
     def parse(
         self,
@@ -45,7 +46,7 @@ class JSONParser(parsers.JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        """The value; raises ``ParseError`` with what is wrong."""
+        """Return the value. Raise ``ParseError`` with the reason if the body is not valid."""
         try:
             return parse_json(stream.read().decode())
         except UnicodeDecodeError as exc:
@@ -55,21 +56,24 @@ class JSONParser(parsers.JSONParser):
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text; raises ``ValueError`` for what is none, or past a bound."""
-    _count(text)
+    """Return the value of a JSON text. Raise ``ValueError`` if it is invalid or exceeds a bound."""
+    _check_size(text)
     if not _STORABLE.fullmatch(text):
         raise ValueError("A string contains U+0000 or an unpaired surrogate.")
     return json.loads(
         text,
-        object_pairs_hook=_object,
-        parse_constant=_constant,
-        parse_float=_float,
-        parse_int=_int,
+        object_pairs_hook=_build_object,
+        parse_constant=_refuse_constant,
+        parse_float=_parse_float,
+        parse_int=_parse_int,
     )
 
 
-def _count(text: str) -> None:
-    """Look at the text without its strings: every value but one follows a comma or a bracket."""
+def _check_size(text: str) -> None:
+    """Check the depth and the number of values, in the text without its strings.
+
+    Every value but the first follows a comma or a bracket.
+    """
     bare = _STRING.sub("", text)
     brackets = _NO_BRACKET.sub("", bare)
     if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_DEPTH:
@@ -78,29 +82,29 @@ def _count(text: str) -> None:
         raise ValueError(f"It has more than {MAX_VALUES} values.")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > MAX_MEMBERS:
         raise ValueError(f"An object has more than {MAX_MEMBERS} members.")
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"An object has two members named `{twice[:MAX_NAMED_LENGTH]}`.")
-    return found
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"An object has two members named `{repeated[:MAX_NAMED_LENGTH]}`.")
+    return members
 
 
-def _constant(name: str) -> NoReturn:
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number.")
 
 
-def _float(digits: str) -> float:
+def _parse_float(digits: str) -> float:
     number = float(digits) if len(digits) <= MAX_NUMBER_LENGTH else math.inf
     if math.isinf(number):
         raise ValueError("A number is too long, or too large.")
     return number
 
 
-def _int(digits: str) -> int:
+def _parse_int(digits: str) -> int:
     number = int(digits) if len(digits) <= MAX_NUMBER_LENGTH else MAX_INTEGER + 1
     if not MIN_INTEGER <= number <= MAX_INTEGER:
         raise ValueError("An integer has more than 64 bits.")

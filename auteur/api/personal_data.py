@@ -1,4 +1,4 @@
-"""What the API itself keeps of a person: answers that an `Idempotency-Key` repeats for a day."""
+"""Personal data of the API itself: responses that an `Idempotency-Key` repeats for a day."""
 
 from uuid import UUID
 
@@ -7,11 +7,11 @@ from auteur.personal_data import PersonalDataSource, Steps, delete_in_batches, r
 
 
 def register_personal_data() -> None:
-    """To be called once, when Django is ready."""
+    """Register the idempotency keys. Called once, when Django is ready."""
     register_source(
-        PersonalDataSource(room="api", owners={"api.IdempotencyKey": "user"}, scrub=_scrub)
+        PersonalDataSource(room="api", owners={"api.IdempotencyKey": "user"}, scrub=_erase)
     )
 
 
-def _scrub(user_id: UUID) -> Steps:
+def _erase(user_id: UUID) -> Steps:
     return delete_in_batches(IdempotencyKey.objects.filter(user_id=user_id))

@@ -1,5 +1,7 @@
-"""`ETag`, `If-Match` and `If-None-Match`: a write names the version that it is for, and applies to
-no other; a read names the one that its client has, and is not answered again.
+"""`ETag`, `If-Match` and `If-None-Match`.
+
+A write names the version that it changes and applies to no other. A read names the version that the
+client has and gets 304 if that is the latest.
 """
 
 import re
@@ -41,7 +43,7 @@ CONDITIONAL = (
         description="The version, in quotes.",
     ),
 )
-"""The headers of a read by `not_modified_response`."""
+"""The headers of a read that uses `not_modified_response`."""
 UNCHANGED = {NOT_MODIFIED: OpenApiResponse(description="Not modified.")}
 
 
@@ -63,11 +65,11 @@ class PreconditionRequiredProblem(Problem):
 
 
 PROBLEMS = (InvalidIfMatchProblem, PreconditionRequiredProblem)
-"""What a request that takes the header may be answered, besides what its view says."""
+"""Problems that a request with the header can get, besides those of its view."""
 
 
 def if_match_parameter(*, required: bool) -> OpenApiParameter:
-    """The header as the API's schema describes it."""
+    """Return the header's description for the API schema."""
     absent = "Required." if required else "Without it, the latest version is changed."
     return OpenApiParameter(
         HEADER,
@@ -79,33 +81,34 @@ def if_match_parameter(*, required: bool) -> OpenApiParameter:
 
 
 def etag_header(version: int | str) -> dict[str, str]:
-    """The version as the header that `If-Match` and `If-None-Match` are compared with.
+    """Return the version as the header that `If-Match` and `If-None-Match` are compared with.
 
-    What changes by itself beside an EDL appends that to the EDL's version: ``7.5f2``.
+    A view whose response depends on more than the EDL appends that to the EDL's version: ``7.5f2``.
     """
     return {"ETag": f'"{version}"'}
 
 
 def not_modified_response(request: Request, version: Callable[[], int | str]) -> Response | None:
-    """304 for who names the version as it is; it is asked for only where any is named.
+    """Return a 304 response if the request names the current version, else None.
 
-    Weak tags count as well, as in `parse_versions`.
+    ``version`` is called only if the request names any version. Weak tags count as well, as in
+    `parse_versions`.
     """
-    known = parse_etags(request.headers.get(HEADER_OF_READS, ""))
-    if not known:
+    tags = parse_etags(request.headers.get(HEADER_OF_READS, ""))
+    if not tags:
         return None
     headers = etag_header(version())
-    named = {tag.removeprefix("W/") for tag in known}
+    values = {tag.removeprefix("W/") for tag in tags}
     return (
-        Response(status=NOT_MODIFIED, headers=headers) if named & {"*", headers["ETag"]} else None
+        Response(status=NOT_MODIFIED, headers=headers) if values & {"*", headers["ETag"]} else None
     )
 
 
 def parse_versions(request: Request, *, required: bool) -> frozenset[int] | None:
-    """The versions that the request is for; None for any. A tag of no version of ours is none.
+    """Return the versions that the request names, or None for any version.
 
-    Of a tag of an EDL and more, the EDL's part counts. Weak tags count as well: a proxy that
-    compresses makes them so.
+    A tag that is not one of our versions is left out. Of a tag such as ``7.5f2`` the EDL's part
+    counts. Weak tags count as well, because a proxy that compresses responses weakens them.
     """
     header = request.headers.get(HEADER)
     if header is None:

@@ -1,4 +1,4 @@
-"""`/problems`, where the ``type`` of a problem leads: what it means, in the words of its class."""
+"""The page `/problems`, to which the ``type`` of a problem links, made of the class docstrings."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 from auteur.api.problems import Problem
 
 MAX_AGE_SECONDS = 3600
-OTHERS = {
+OTHER_CODES = {
     "bad_request": (400, "The request is malformed."),
     "invalid": (
         400,
@@ -39,60 +39,60 @@ OTHERS = {
     "internal_error": (500, "An error on our side. It was recorded; quote the request_id."),
     "overloaded": (503, "The server is overloaded. Try again shortly."),
 }
-"""Statuses and meanings of those that no `Problem` of ours is raised for, or not always."""
+"""Statuses and meanings of codes that have no `Problem` class, or not always."""
 
 
 class ProblemDescription(NamedTuple):
-    """What is told of one code."""
+    """The description of one code."""
 
     code: str
     statuses: list[int]
     meaning: str
-    told: str
-    """The sentence of a document, where it says no more."""
+    details: str
+    """The default details of the code's classes, for codes whose documents say no more."""
 
 
 @require_safe
 def problems_page(request: HttpRequest) -> HttpResponse:
-    """The page, with a heading for each code."""
+    """Return the page, with a heading for each code."""
     headers = {"Cache-Control": f"public, max-age={MAX_AGE_SECONDS}"}
-    return HttpResponse(_page(), headers=headers)
+    return HttpResponse(_render_page(), headers=headers)
 
 
 @cache
 def list_problems() -> list[ProblemDescription]:
-    """All that the API, and what belongs to it, may answer; by code."""
-    _ = get_resolver().url_patterns  # by then all views, and what they raise, are loaded
-    known: dict[str, list[type[Problem]]] = defaultdict(list)
-    for kind in _all(Problem):
-        known[str(kind.default_code)].append(kind)
-    return [_described(code, known[code]) for code in sorted({*known, *OTHERS})]
+    """Return the descriptions of all problems that the API can answer with, sorted by code."""
+    _ = get_resolver().url_patterns  # This imports all views and the problems they raise.
+    kinds_by_code: dict[str, list[type[Problem]]] = defaultdict(list)
+    for kind in _list_subclasses(Problem):
+        kinds_by_code[str(kind.default_code)].append(kind)
+    return [_describe(code, kinds_by_code[code]) for code in sorted({*kinds_by_code, *OTHER_CODES})]
 
 
 @cache
-def _page() -> str:
+def _render_page() -> str:
     return render_to_string("problems.html", {"problems": list_problems()})
 
 
-def _described(code: str, kinds: list[type[Problem]]) -> ProblemDescription:
+def _describe(code: str, kinds: list[type[Problem]]) -> ProblemDescription:
     kinds = sorted(kinds, key=lambda kind: (kind.__module__, kind.__name__))
-    cases = [(kind.status_code, _first_paragraph(kind)) for kind in kinds]
-    if code in OTHERS:
-        cases.append(OTHERS[code])
+    cases = [(kind.status_code, _get_first_paragraph(kind)) for kind in kinds]
+    if code in OTHER_CODES:
+        cases.append(OTHER_CODES[code])
     meanings = dict.fromkeys(meaning for _, meaning in cases)
-    told = dict.fromkeys(
+    details = dict.fromkeys(
         kind.default_detail for kind in kinds if kind.default_detail != Problem.default_detail
     )
     statuses = sorted({int(status) for status, _ in cases})
-    return ProblemDescription(code, statuses, " ".join(meanings), " ".join(told))
+    return ProblemDescription(code, statuses, " ".join(meanings), " ".join(details))
 
 
-def _first_paragraph(kind: type[Problem]) -> str:
+def _get_first_paragraph(kind: type[Problem]) -> str:
     first, *_ = cleandoc(kind.__doc__ or "").split("\n\n")
     return " ".join(first.replace("`", "").split())
 
 
-def _all(kind: type[Problem]) -> Iterator[type[Problem]]:
-    for each in kind.__subclasses__():
-        yield each
-        yield from _all(each)
+def _list_subclasses(kind: type[Problem]) -> Iterator[type[Problem]]:
+    for subclass in kind.__subclasses__():
+        yield subclass
+        yield from _list_subclasses(subclass)

@@ -1,7 +1,7 @@
-"""Which problems an operation can answer, by status, as the API's schema lists them.
+"""List the problems that an operation can answer with, by status, for the API schema.
 
-A view names those of its methods (``problems``), as authentication, permissions, pagination and
-fields of requests do theirs. What follows from the operation itself is added here.
+A view names the problems of its methods (``problems``), and so do authentication, permissions,
+pagination and request fields. This module adds those that follow from the operation itself.
 """
 
 from collections import defaultdict
@@ -24,50 +24,52 @@ Kind = type[exceptions.APIException]
 Listed = dict[int, set[str]]
 """Codes by status."""
 
-ALWAYS: tuple[tuple[int, str], ...] = (
+COMMON_CODES: tuple[tuple[int, str], ...] = (
     (400, "bad_request"),
     (400, "invalid"),
     (406, "not_acceptable"),
     (500, "internal_error"),
 )
-"""Any request may be malformed, bring an unknown parameter, accept nothing that we send, or meet a
-bug."""
-OF_BODIES: tuple[Kind, ...] = (
+"""Codes of every operation: any request can be malformed, have an unknown parameter, accept no
+format that we send, or meet a bug."""
+BODY_PROBLEMS: tuple[Kind, ...] = (
     exceptions.ParseError,
     PayloadTooLargeProblem,
     exceptions.UnsupportedMediaType,
 )
 WITH_BODIES = frozenset({"POST", "PUT", "PATCH"})
-OF_HEADERS: Mapping[str, tuple[Kind, ...]] = {
+HEADER_PROBLEMS: Mapping[str, tuple[Kind, ...]] = {
     idempotency.HEADER: idempotency.PROBLEMS,
     preconditions.HEADER: preconditions.PROBLEMS,
 }
 
 
 def list_codes(view: Any, method: str, operation: Mapping[str, Any]) -> Listed:
-    """The codes that a method of a view can answer, ``operation`` being what OpenAPI says of it."""
-    found: Listed = defaultdict(set)
-    for status, code in ALWAYS:
-        found[status].add(code)
+    """Return the codes that a method of a view can answer with.
+
+    ``operation`` is the method's OpenAPI description.
+    """
+    codes: Listed = defaultdict(set)
+    for status, code in COMMON_CODES:
+        codes[status].add(code)
     kinds: list[Kind] = [
         UnavailableProblem,
-        *_of_view(view, method),
-        *_of_operation(method, operation),
+        *_list_view_problems(view, method),
+        *_list_operation_problems(method, operation),
     ]
     for kind in kinds:
-        found[kind.status_code].add(code_of(kind))
-    return found
+        codes[kind.status_code].add(code_of(kind))
+    return codes
 
 
 def code_of(kind: Kind) -> str:
-    """The ``code`` of its document."""
+    """Return the ``code`` in the document of a problem."""
     return "invalid" if issubclass(kind, exceptions.ValidationError) else str(kind.default_code)
 
 
-def add_responses(operation: dict[str, Any], found: Listed) -> None:
-    """Put them into an operation of the schema, which may say more of a status itself."""
-    for status, codes in sorted(found.items()):
-        described = HTTPStatus(status).phrase
+def add_responses(operation: dict[str, Any], codes_by_status: Listed) -> None:
+    """Add the codes to an operation of the schema. Keep a status that it describes itself."""
+    for status, codes in sorted(codes_by_status.items()):
         schema = {
             "allOf": [
                 {"$ref": "#/components/schemas/Problem"},
@@ -75,24 +77,24 @@ def add_responses(operation: dict[str, Any], found: Listed) -> None:
             ]
         }
         content = {CONTENT_TYPE: {"schema": schema}}
-        answer = {"description": described, "content": content}
-        operation["responses"].setdefault(str(status), answer)
+        response = {"description": HTTPStatus(status).phrase, "content": content}
+        operation["responses"].setdefault(str(status), response)
 
 
 def share_responses(document: dict[str, Any]) -> None:
-    """Have answers that several operations have in common stand once, named after their codes."""
+    """Move the problem responses to shared components that are named after their codes."""
     responses = document["components"].setdefault("responses", {})
     for path in document["paths"].values():
         for operation in path.values():
-            for status, answer in operation["responses"].items():
-                if codes := codes_of(answer):
+            for status, response in operation["responses"].items():
+                if codes := codes_of(response):
                     name = "-".join((status, *codes))
-                    responses[name] = answer
+                    responses[name] = response
                     operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
 
 
 def codes_of(answer: Mapping[str, Any]) -> list[str]:
-    """The codes that an answer of `add_responses` lists; none of any other."""
+    """Return the codes of a response that `add_responses` made, or an empty list for others."""
     schema = answer.get("content", {}).get(CONTENT_TYPE, {}).get("schema", {})
     if "allOf" not in schema:
         return []
@@ -100,11 +102,11 @@ def codes_of(answer: Mapping[str, Any]) -> list[str]:
     return codes
 
 
-def _of_view(view: Any, method: str) -> Iterable[Kind]:
+def _list_view_problems(view: Any, method: str) -> Iterable[Kind]:
     yield from getattr(view, "problems", {}).get(method, ())
     if method == "GET":
         yield from getattr(getattr(view, "pagination_class", None), "problems", ())
-    if any(isinstance(each, IsAuthenticated) for each in view.get_permissions()):
+    if any(isinstance(permission, IsAuthenticated) for permission in view.get_permissions()):
         yield exceptions.NotAuthenticated
     for authentication in view.get_authenticators():
         yield from getattr(authentication, "problems", ())
@@ -115,11 +117,11 @@ def _of_view(view: Any, method: str) -> Iterable[Kind]:
         yield exceptions.Throttled
 
 
-def _of_operation(method: str, operation: Mapping[str, Any]) -> Iterable[Kind]:
-    places = {each["in"] for each in operation.get("parameters", ())}
-    if "path" in places:
+def _list_operation_problems(method: str, operation: Mapping[str, Any]) -> Iterable[Kind]:
+    locations = {parameter["in"] for parameter in operation.get("parameters", ())}
+    if "path" in locations:
         yield NotFoundProblem
     if method in WITH_BODIES:
-        yield from OF_BODIES
+        yield from BODY_PROBLEMS
     for parameter in operation.get("parameters", ()):
-        yield from OF_HEADERS.get(parameter["name"], ())
+        yield from HEADER_PROBLEMS.get(parameter["name"], ())

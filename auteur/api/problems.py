@@ -1,4 +1,4 @@
-"""Every error of the API as a problem document (RFC 9457) with a stable ``code``."""
+"""Problem documents (RFC 9457) with a stable ``code``, for every error of the API."""
 
 import logging
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ logger = logging.getLogger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 TYPES = "/problems#"
-"""Before a code: where it is explained (`auteur.api.problem_pages`)."""
+"""The prefix of a code's address on the page of `auteur.api.problem_pages`."""
 
 MAX_ERRORS = 50
-"""As many are told at once; a client that sends thousands of bad values has one mistake."""
+"""Most errors in one document. A client that sends thousands of bad values has one mistake."""
 MAX_FIELD_LENGTH = 200
 MAX_DETAIL_LENGTH = 500
-"""Both may repeat what was sent, and that may be as long as a body."""
+"""Fields and details may repeat what the client sent, which can be as long as a body."""
 
 DATABASE_OUTAGES: tuple[type[Exception], ...] = (OperationalError, InterfaceError)
 OUTAGES: tuple[type[Exception], ...] = (
@@ -44,7 +44,7 @@ OUTAGES: tuple[type[Exception], ...] = (
     BotoCoreError,
     ClientError,
 )
-"""What a store of ours raises when it is away: 503 for a client, not its fault."""
+"""Errors that our stores raise during an outage. The client gets 503."""
 
 
 class Problem(AuteurError, exceptions.APIException):  # noqa: N818  # RFC 9457's word
@@ -95,7 +95,7 @@ NOT_FOUND = {
     Resource.FILE: "Not found: this link leads to no file, or the file has been deleted.",
     Resource.SEGMENT: "Not found: the transcript has no segment with this id.",
 }
-"""The sentences about resources that are not looked up by an id in the user's account."""
+"""The details for resources that are not looked up by an id in the user's account."""
 
 
 class NotFoundProblem(Problem):
@@ -142,7 +142,7 @@ class PayloadTooLargeProblem(Problem):
 
 
 class _Document(Response):
-    """JSON whatever the view's own answers are: the docs are a page, the schema YAML."""
+    """A response that is JSON even if the view's own responses are HTML or YAML."""
 
     @property
     def rendered_content(self) -> str:
@@ -151,33 +151,35 @@ class _Document(Response):
 
 
 def field_problem(field: str, code: str, detail: str) -> exceptions.ValidationError:
-    """A 400 about one field that only domain code could find."""
+    """Return the 400 error for one field that only domain code can check."""
     return exceptions.ValidationError({field: [exceptions.ErrorDetail(detail, code=code)]})
 
 
 def problem_response(
     status: int, code: str, detail: str, headers: dict[str, str] | None = None, **extra: Any
 ) -> JsonResponse:
-    """A problem document as a plain Django response."""
-    body = {**_head(status, code), "detail": detail, **extra}
+    """Return a problem document as a plain Django response."""
+    body = {**_build_head(status, code), "detail": detail, **extra}
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE, headers=headers)
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponseBase | None:
-    """Turn what a view raised into a problem document; what it does not know becomes a 500."""
-    known = _as_api_exception(exc)
-    if known is None:
+    """Convert an exception of a view to a problem document. Return None for unknown ones (500)."""
+    api_exception = _as_api_exception(exc)
+    if api_exception is None:
         return None
     view = context.get("view")
-    headers = dict(getattr(known, "headers", {}))
-    if known.status_code == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = getattr(known, "auth_header", None) or "Bearer"
-    if (wait := getattr(known, "wait", None)) is not None:
+    headers = dict(getattr(api_exception, "headers", {}))
+    if api_exception.status_code == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = getattr(api_exception, "auth_header", None) or "Bearer"
+    if (wait := getattr(api_exception, "wait", None)) is not None:
         headers["Retry-After"] = str(max(1, round(wait)))
-    if isinstance(known, exceptions.MethodNotAllowed) and view is not None:
+    if isinstance(api_exception, exceptions.MethodNotAllowed) and view is not None:
         headers["Allow"] = ", ".join(view.allowed_methods)
-    response = _Document(status=known.status_code, headers=headers, content_type=CONTENT_TYPE)
-    response.data = _body(known)
+    response = _Document(
+        status=api_exception.status_code, headers=headers, content_type=CONTENT_TYPE
+    )
+    response.data = _build_body(api_exception)
     return response
 
 
@@ -198,55 +200,55 @@ def _as_api_exception(exc: Exception) -> exceptions.APIException | None:
     return None
 
 
-def _head(status: int, code: str) -> dict[str, Any]:
+def _build_head(status: int, code: str) -> dict[str, Any]:
     title = HTTPStatus(status).phrase
     return {"type": f"{TYPES}{code}", "title": title, "status": status, "code": code}
 
 
-def _body(exc: exceptions.APIException) -> dict[str, Any]:
+def _build_body(exc: exceptions.APIException) -> dict[str, Any]:
     status = exc.status_code
     if isinstance(exc, exceptions.ValidationError):
-        errors = list(islice(_flatten(exc.detail), MAX_ERRORS))
-        return _head(status, "invalid") | {
+        errors = list(islice(_flatten_errors(exc.detail), MAX_ERRORS))
+        return _build_head(status, "invalid") | {
             "detail": " ".join(f"{e['field']}: {e['detail']}" for e in errors),
             "errors": errors,
         }
     codes = exc.get_codes()
     code = codes if isinstance(codes, str) else exc.default_code
-    return _head(status, code) | {
+    return _build_head(status, code) | {
         "detail": str(exc.detail)[:MAX_DETAIL_LENGTH],
         **getattr(exc, "extra", {}),
     }
 
 
-def _flatten(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
+def _flatten_errors(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
     if isinstance(detail, dict):
         for name, inner in detail.items():
-            own = "" if name == "non_field_errors" else str(name)
-            yield from _flatten(inner, ".".join(part for part in (field, own) if part))
+            key = "" if name == "non_field_errors" else str(name)
+            yield from _flatten_errors(inner, ".".join(part for part in (field, key) if part))
     elif isinstance(detail, list):
         for index, inner in enumerate(detail):
             nested = f"{field}.{index}" if isinstance(inner, dict | list) else field
-            yield from _flatten(inner, nested)
+            yield from _flatten_errors(inner, nested)
     else:
         text = str(detail)[:MAX_DETAIL_LENGTH]
         yield {"field": field[:MAX_FIELD_LENGTH] or "body", "code": detail.code, "detail": text}
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's 400 for what no view saw."""
+    """Return Django's 400 for requests that reach no view."""
     return problem_response(400, "bad_request", "The request cannot be understood.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's 403: a page for staff, a document for clients."""
+    """Return Django's 403: a page for staff, a document for clients."""
     if is_page(request):
         return defaults.permission_denied(request, exception)
     return problem_response(403, "permission_denied", "This is not allowed.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's 404: a page for staff, a document for clients."""
+    """Return Django's 404: a page for staff, a document for clients."""
     if is_page(request):
         return defaults.page_not_found(request, exception)
     detail = NOT_FOUND[Resource.ADDRESS]
@@ -256,7 +258,7 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """A fault of ours: no traceback leaves the house."""
+    """Return the 500 without a traceback: a page for staff, a document for clients."""
     if is_page(request):
         return defaults.server_error(request)
     extra: dict[str, Any] = {**ids.request_id()}

@@ -1,6 +1,6 @@
-"""Each request has an id: in its answer, its lines of the log, and the events that it causes.
+"""The id of each request: in its response, its log lines and the events that it causes.
 
-There is an index of these, so ours rise with time (docs/decisions/0046).
+Events are indexed by this id, so our ids rise with time (docs/decisions/0046).
 """
 
 import random
@@ -13,29 +13,29 @@ from django.http import HttpRequest, HttpResponseBase
 from auteur import ids
 
 HEADER = "X-Request-ID"
-GIVEN = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
-"""What a client or proxy may call its request: long enough to be its own, and harmless in a log."""
+CALLER_ID = re.compile(r"[A-Za-z0-9_-]{16,64}", re.ASCII)
+"""The format of ids that callers may set: long enough to be unique, and safe in a log."""
 
 
 class RequestId:
-    """Middleware that takes the caller's id, or makes one, and answers with it."""
+    """A middleware that takes the caller's id or creates one, and returns it in a header."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer with the id bound to all that is done meanwhile."""
-        given = request.headers.get(HEADER, "")
-        request_id = given if GIVEN.fullmatch(given) else _new_id()
+        """Return the response; bind the id to the logs and events of the request meanwhile."""
+        caller_id = request.headers.get(HEADER, "")
+        request_id = caller_id if CALLER_ID.fullmatch(caller_id) else _create_id()
         with ids.bind_ids(request=request_id):
             response = self.get_response(request)
         response[HEADER] = request_id
         return response
 
 
-def _new_id() -> str:
-    """The time in milliseconds, and 80 random bits.
+def _create_id() -> str:
+    """Return the time in milliseconds and 80 random bits.
 
-    No secret: a UUID would ask the kernel, which takes the interpreter's lock from us.
+    The id is no secret. A UUID would need a system call, which releases the interpreter's lock.
     """
     return f"{time.time_ns() // 1_000_000:012x}{random.getrandbits(80):020x}"

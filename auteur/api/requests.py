@@ -1,4 +1,4 @@
-"""Who sends a request, and how its text is encoded."""
+"""The sender of a request, and the encoding of its text."""
 
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,40 +12,43 @@ from rest_framework.throttling import BaseThrottle
 
 @dataclass(frozen=True)
 class KeyAuth:
-    """By which of its user's API keys a request comes: its ``auth``."""
+    """The API key by which a request comes: its ``auth``."""
 
     id: UUID
     scopes: frozenset[str]
     expires_at: float | None
-    """In Unix seconds; None: not by itself."""
+    """In Unix seconds; None if the key does not expire."""
     name: str
-    """As its user calls it now."""
+    """The key's current name."""
 
 
 def user_id(request: Request) -> UUID:
-    """The signed-in user's id; every endpoint but the listed open ones has one."""
+    """Return the signed-in user's id. Every endpoint but the listed open ones has a user."""
     return cast(UUID, request.user.pk)
 
 
 def api_key_id(request: Request) -> UUID | None:
-    """The API key by which a request comes, if it does."""
+    """Return the id of the API key by which a request comes, or None."""
     return request.auth.id if isinstance(request.auth, KeyAuth) else None
 
 
 def client_address(request: Request | HttpRequest) -> str:
-    """Where a request comes from; behind ``TRUSTED_PROXIES`` proxies, what these say."""
+    """Return the client's IP address. Behind ``TRUSTED_PROXIES`` proxies, they report it."""
     return str(BaseThrottle().get_ident(cast(Request, request)))
 
 
 def plan_name(request: Request) -> str | None:
-    """The signed-in user's plan, by name: users are of a room above, which has plans."""
+    """Return the name of the signed-in user's plan.
+
+    The package of users and plans is a layer above this one, so their types are not known here.
+    """
     return cast(Any, request.user).plan_at_request
 
 
 class Utf8Request(WSGIRequest):
-    """Addresses and bodies are UTF-8, whatever ``charset`` the content type names.
+    """A request whose address and body are UTF-8, whatever ``charset`` the content type names.
 
-    Django takes any codec of Python's for it: some fail (`zip`), some are slow (`punycode`).
+    Django accepts any Python codec for it. Some fail (`zip`), some are slow (`punycode`).
     """
 
     def _set_content_type_params(self, meta: dict[str, str]) -> None:

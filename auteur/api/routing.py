@@ -1,7 +1,7 @@
-"""Which view answers an address: Django's answer, from the few patterns that can match it.
+"""Resolve an address as Django does, with only the patterns that can match it.
 
-Django tries every pattern of every room in turn, a hundred of them; here only those that begin
-with the address's first segment are tried, in the same order.
+Django tries every pattern in turn, about a hundred. This module tries only those that begin with
+the first segment of the address, in the same order.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,54 +13,56 @@ from django.urls.resolvers import RegexPattern, RoutePattern
 Pattern = URLPattern | URLResolver
 ROOT = r"^/"
 FOUND = "auteur.found"
-"""Where a request's environment holds the match, once it is known."""
+"""The key of the match in a request's environment, once it is resolved."""
 
 
 def resolve(path: str, urlconf: str) -> ResolverMatch:
-    """As Django's; raises `Resolver404`."""
-    by_segment, others = _resolvers(urlconf)
-    return by_segment.get(path[1:].partition("/")[0], others).resolve(path)
+    """Return the match. Raise `Resolver404` if there is none, as Django does."""
+    by_segment, fallback = _build_resolvers(urlconf)
+    return by_segment.get(path[1:].partition("/")[0], fallback).resolve(path)
 
 
 def import_views(urlconf: str) -> None:
-    """Have all views imported, which else the first request waits for."""
-    _resolvers(urlconf)
+    """Import all views, so that the first request does not wait for it."""
+    _build_resolvers(urlconf)
 
 
 @cache
-def _resolvers(urlconf: str) -> tuple[dict[str, URLResolver], URLResolver]:
-    """What can match an address, by its first segment; and what can match any other."""
-    patterns = [(_first_segment(each), each) for each in _flat(get_resolver(urlconf).url_patterns)]
+def _build_resolvers(urlconf: str) -> tuple[dict[str, URLResolver], URLResolver]:
+    """Return the resolver for each first segment, and the one for all other addresses."""
+    all_patterns = _flatten_patterns(get_resolver(urlconf).url_patterns)
+    patterns = [(_find_first_segment(pattern), pattern) for pattern in all_patterns]
 
-    def having(*segments: str | None) -> URLResolver:
-        chosen = [each for segment, each in patterns if segment in segments]
-        return URLResolver(RegexPattern(ROOT), chosen)
+    def build_resolver(*segments: str | None) -> URLResolver:
+        matching = [pattern for segment, pattern in patterns if segment in segments]
+        return URLResolver(RegexPattern(ROOT), matching)
 
-    named = {segment for segment, _ in patterns if segment is not None}
-    return {segment: having(segment, None) for segment in named}, having(None)
+    first_segments = {segment for segment, _ in patterns if segment is not None}
+    by_segment = {segment: build_resolver(segment, None) for segment in first_segments}
+    return by_segment, build_resolver(None)
 
 
-def _flat(patterns: Iterable[Pattern]) -> Iterator[Pattern]:
-    for each in patterns:
-        if isinstance(each, URLResolver) and _only_groups(each):
-            yield from _flat(each.url_patterns)
+def _flatten_patterns(patterns: Iterable[Pattern]) -> Iterator[Pattern]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver) and _is_plain_group(pattern):
+            yield from _flatten_patterns(pattern.url_patterns)
         else:
-            yield each
+            yield pattern
 
 
-def _only_groups(resolver: URLResolver) -> bool:
-    """Whether it is `path("", include(…))`, which adds nothing to what it includes."""
-    named = resolver.namespace or resolver.app_name or resolver.default_kwargs
-    return _route(resolver) == "" and not named
+def _is_plain_group(resolver: URLResolver) -> bool:
+    """Return True for `path("", include(…))`, which adds nothing to the patterns it includes."""
+    has_options = resolver.namespace or resolver.app_name or resolver.default_kwargs
+    return _find_route(resolver) == "" and not has_options
 
 
-def _first_segment(pattern: Pattern) -> str | None:
-    """None: it may match an address that begins in another way."""
-    segment, slash, _ = (_route(pattern) or "<").partition("/")
+def _find_first_segment(pattern: Pattern) -> str | None:
+    """Return the first segment, or None if addresses that match can begin differently."""
+    segment, slash, _ = (_find_route(pattern) or "<").partition("/")
     is_open = "<" in segment or (isinstance(pattern, URLResolver) and not slash)
     return None if is_open else segment
 
 
-def _route(pattern: Pattern) -> str | None:
-    """None where it is a regular expression."""
+def _find_route(pattern: Pattern) -> str | None:
+    """Return the route, or None if the pattern is a regular expression."""
     return str(pattern.pattern) if isinstance(pattern.pattern, RoutePattern) else None

@@ -1,6 +1,6 @@
-"""How the API describes itself: OpenAPI 3.1, one problem schema for all errors.
+"""The API's OpenAPI 3.1 document, with one problem schema for all errors.
 
-Each operation also says what an API key needs for it, and what it costs of a user's rate limit.
+Each operation also states the scope that an API key needs, and its cost in points.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ TAGS = {
     "users": "Your profile and account.",
     "api-keys": "Keys for your own programs.",
 }
-"""What each first part of a path is about, in the order in which the documentation lists them."""
+"""The description of each first path segment, in the order of the documentation."""
 
 PROBLEM = {
     "type": "object",
@@ -72,14 +72,15 @@ PROBLEM_CODE = {
 
 
 class Schema(AutoSchema):
-    """Tags each operation by the first part of its path; numbers say what they are multiples of."""
+    """The schema of a view: operations are tagged by the first segment of their path."""
 
     def get_tags(self) -> list[str]:
         return [self.path.strip("/").split("/")[0]]
 
     def get_operation(self, *args: Any, **kwargs: Any) -> dict[str, Any] | None:
-        """With its problems, with ``x-api-key-scope`` (null where no key may ask) and
-        ``x-rate-limit-points``.
+        """Add the problems, ``x-api-key-scope`` and ``x-rate-limit-points`` to the operation.
+
+        The scope is null if no key may use the operation.
         """
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is not None:
@@ -90,7 +91,7 @@ class Schema(AutoSchema):
         return operation
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
-        """With the one validator of Django's numbers that drf-spectacular leaves out."""
+        """Add ``multipleOf``, the one number validator that drf-spectacular leaves out."""
         super()._insert_field_validators(field, schema)
         for validator in field.validators:
             if isinstance(validator, StepValueValidator):
@@ -98,14 +99,14 @@ class Schema(AutoSchema):
 
 
 SHAPE = "Shape"
-"""The end of names of what is sent; what is answered has the name without."""
+"""The suffix of the models of requests. The same model in a response has the name without it."""
 
 
 class Answers(GenerateJsonSchema):
-    """What a Pydantic model looks like in an answer: all is there but what may be left out."""
+    """A generator of JSON Schema for Pydantic models in responses."""
 
     def field_is_required(self, field: Any, total: bool) -> bool:
-        """Whatever a request may leave out, an answer tells, unless the field has `exclude_if`."""
+        """Return True unless the field has `exclude_if`: a response includes all other fields."""
         return "serialization_exclude_if" not in field
 
     def normalize_name(self, name: str) -> str:
@@ -113,7 +114,7 @@ class Answers(GenerateJsonSchema):
 
 
 class PydanticModels(PydanticExtension):
-    """Pydantic models in requests, and in answers by `Answers`."""
+    """An extension that describes Pydantic models in requests, and in responses by `Answers`."""
 
     priority = 1
 
@@ -122,10 +123,10 @@ class PydanticModels(PydanticExtension):
         return name if direction == "request" else name.removesuffix(SHAPE)
 
     def map_serializer(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
-        """The schema, its parts being components."""
+        """Return the schema. Its parts become components."""
         if direction == "request":
-            described: dict[str, Any] = super().map_serializer(auto_schema, direction)
-            return described
+            request_schema: dict[str, Any] = super().map_serializer(auto_schema, direction)
+            return request_schema
         schema = model_json_schema(
             self.target,
             ref_template="#/components/schemas/{model}",
@@ -133,7 +134,8 @@ class PydanticModels(PydanticExtension):
             mode="serialization",
         )
         kind = ResolvedComponent.SCHEMA
-        schema["title"] = self.get_name(auto_schema, direction)  # generators name classes by titles
+        # Client generators name classes by the title.
+        schema["title"] = self.get_name(auto_schema, direction)
         for name, part in schema.pop("$defs", {}).items():
             component = ResolvedComponent(
                 name=name, type=kind, object=name, schema=part | {"title": name}
@@ -145,19 +147,19 @@ class PydanticModels(PydanticExtension):
 def add_problem_responses(
     result: dict[str, Any], generator: Any, request: Any, public: bool
 ) -> dict[str, Any]:
-    """Say once what errors look like, and which of them several operations answer."""
+    """Add the problem schemas, and move responses of several operations to components."""
     schemas = result["components"].setdefault("schemas", {})
     codes = {
         code
         for path in result["paths"].values()
         for operation in path.values()
-        for answer in operation["responses"].values()
-        for code in codes_of(answer)
+        for response in operation["responses"].values()
+        for code in codes_of(response)
     }
     schemas["Problem"] = PROBLEM
     schemas["FieldError"] = FIELD_ERROR
     schemas["ProblemCode"] = PROBLEM_CODE | {"enum": sorted(codes)}
-    answer = {
+    response = {
         "description": "An error.",
         "content": {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
@@ -165,7 +167,7 @@ def add_problem_responses(
     }
     for path in result["paths"].values():
         for operation in path.values():
-            operation["responses"].setdefault("default", answer)
+            operation["responses"].setdefault("default", response)
     share_responses(result)
     return result
 

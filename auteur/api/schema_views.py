@@ -1,4 +1,4 @@
-"""`/schema` and `/docs`: made once, since they are the same for everybody."""
+"""`/schema` and `/docs`, rendered once, because they are the same for everybody."""
 
 import copy
 import hashlib
@@ -15,54 +15,66 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 
-class _RenderedOnce(APIView):
+class _CachedView(APIView):
     """A view whose answers are the same for everybody: each is rendered once in a process."""
 
     throttle_classes = ()
     _cache: ClassVar[dict[tuple[object, ...], tuple[bytes, dict[str, str]]]] = {}
-    _making: ClassVar[threading.Lock] = threading.Lock()
+    _lock: ClassVar[threading.Lock] = threading.Lock()
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """The answer, or 304 for those who have it."""
+        """Return the response, or 304 if the client has it."""
         key = (type(self), type(request.accepted_renderer), "script" in request.query_params)
-        with self._making:
+        with self._lock:
             if key not in self._cache:
-                self.request = self._of_nobody(request)
-                made = super().get(self.request, *args, **kwargs)  # type: ignore[misc]
-                self._cache[key] = _render(self.finalize_response(self.request, made))
+                self.request = self._anonymize_request(request)
+                response = super().get(self.request, *args, **kwargs)  # type: ignore[misc]
+                self._cache[key] = _render_response(self.finalize_response(self.request, response))
         body, headers = self._cache[key]
-        whole = HttpResponse(body, headers=headers)
+        full_response = HttpResponse(body, headers=headers)
         django_request = request._request
-        return get_conditional_response(django_request, headers["ETag"], response=whole) or whole
+        return (
+            get_conditional_response(django_request, headers["ETag"], response=full_response)
+            or full_response
+        )
 
-    def _of_nobody(self, request: Request) -> Request:
-        """The same request without what is its sender's own: others get the answer too."""
-        plain = copy.copy(request._request)
-        own = {"HTTP_COOKIE", "CSRF_COOKIE"}
-        plain.META = {name: value for name, value in request.META.items() if name not in own}
-        plain.COOKIES = {}
-        asked = request.query_params
-        known = {name: asked[name] for name in ("script", "format") if name in asked}
-        plain.GET = QueryDict(urlencode(known))
-        made: Request = self.initialize_request(plain)
-        made.version, made.versioning_scheme = request.version, request.versioning_scheme
-        made.accepted_renderer = request.accepted_renderer
-        made.accepted_media_type = request.accepted_media_type
-        return made
+    def _anonymize_request(self, request: Request) -> Request:
+        """Return the request without the sender's own data, because others get the response too."""
+        django_request = copy.copy(request._request)
+        private_keys = {"HTTP_COOKIE", "CSRF_COOKIE"}
+        django_request.META = {
+            name: value for name, value in request.META.items() if name not in private_keys
+        }
+        django_request.COOKIES = {}
+        query = request.query_params
+        parameters = {name: query[name] for name in ("script", "format") if name in query}
+        django_request.GET = QueryDict(urlencode(parameters))
+        anonymous_request: Request = self.initialize_request(django_request)
+        anonymous_request.version, anonymous_request.versioning_scheme = (
+            request.version,
+            request.versioning_scheme,
+        )
+        anonymous_request.accepted_renderer = request.accepted_renderer
+        anonymous_request.accepted_media_type = request.accepted_media_type
+        return anonymous_request
 
 
-def _render(made: Response) -> tuple[bytes, dict[str, str]]:
-    made.render()
-    digest = hashlib.sha256(made.content).hexdigest()[:32]
-    return made.content, {**made.headers, "ETag": f'"{digest}"', "Cache-Control": "no-cache"}
+def _render_response(response: Response) -> tuple[bytes, dict[str, str]]:
+    response.render()
+    digest = hashlib.sha256(response.content).hexdigest()[:32]
+    return response.content, {
+        **response.headers,
+        "ETag": f'"{digest}"',
+        "Cache-Control": "no-cache",
+    }
 
 
-class SchemaView(_RenderedOnce, SpectacularAPIView):
+class SchemaView(_CachedView, SpectacularAPIView):
     """`/schema`."""
 
 
-class DocsView(_RenderedOnce, SpectacularSwaggerSplitView):
+class DocsView(_CachedView, SpectacularSwaggerSplitView):
     """`/docs`."""
 
     url_self = "/docs"

@@ -1,7 +1,7 @@
-"""What whom may ask: an API key what its scopes name, a guest what costs nothing.
+"""The scopes of API keys, and what guests may do.
 
-A view names the scope of each of its methods (``scopes``). What it does not name, no key may ask,
-and a guest no more than read, unless it says otherwise (``needs_account``).
+A view names the scope of each of its methods (``scopes``). Without one, no key may use the method.
+A guest may use only reads and what costs no credits, unless the view sets ``needs_account``.
 """
 
 from collections.abc import Mapping
@@ -16,20 +16,20 @@ from auteur.api.requests import KeyAuth
 
 
 class Scope(StrEnum):
-    """What an API key may do. None contains another."""
+    """A permission of an API key. None contains another."""
 
     READ = "read"
-    """See whatever its user sees, but secrets."""
+    """Read everything that the user can read, except secrets."""
     JOBS = "jobs"
-    """Submit, cancel and retry jobs, and say where their events go."""
+    """Submit, cancel and retry jobs, and set where their events go."""
     MEDIA = "media"
-    """Make, change and delete projects, timelines, media and voices."""
+    """Create, change and delete projects, timelines, media and voices."""
     BILLING = "billing"
     """Buy credits and change the plan."""
 
 
 MONEY = frozenset({Scope.JOBS, Scope.BILLING})
-"""What spends credits or buys them: for people with an account of their own."""
+"""The scopes that spend or buy credits. They need a user with an account."""
 
 
 class KeyNotAllowedProblem(Problem):
@@ -59,17 +59,17 @@ class SignInRequiredProblem(Problem):
 
 
 class WithinScope(BasePermission):
-    """Refuses keys what they have no scope for, and guests what moves money."""
+    """The permission that checks the scopes of keys and the limits of guests."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Raises the problem that tells why not; a method that there is not stays 405."""
+        """Return True, or raise the problem with the reason. An unknown method stays a 405."""
         if request.method not in view.allowed_methods:
             return True
         scope = scope_of(view, str(request.method))
         if isinstance(request.auth, KeyAuth):
-            problem = _problem_of_key(request.auth, scope)
+            problem = _find_key_problem(request.auth, scope)
         elif getattr(request.auth, "is_anonymous", False):
-            problem = _problem_of_guest(view, str(request.method), scope)
+            problem = _find_guest_problem(view, str(request.method), scope)
         else:
             return True
         if problem is not None:
@@ -77,31 +77,31 @@ class WithinScope(BasePermission):
         return True
 
     def problems_of(self, view: Any, method: str) -> list[type[Problem]]:
-        """What may be raised, for the API's schema."""
+        """Return the problems that the permission can raise, for the API schema."""
         scope = scope_of(view, method)
-        of_key: type[Problem] = KeyNotAllowedProblem if scope is None else ScopeRequiredProblem
-        of_guest = _problem_of_guest(view, method, scope)
-        return [of_key, *([type(of_guest)] if of_guest else [])]
+        key_problem: type[Problem] = KeyNotAllowedProblem if scope is None else ScopeRequiredProblem
+        guest_problem = _find_guest_problem(view, method, scope)
+        return [key_problem, *([type(guest_problem)] if guest_problem else [])]
 
 
 def raise_counted(request: Request, view: Any, problem: Problem) -> NoReturn:
-    """Raise it, once it is counted: REST framework looks at limits only after permissions."""
+    """Raise the problem after counting the request, because DRF throttles after permissions."""
     view.check_throttles(request)
     raise problem
 
 
-def _problem_of_key(key: KeyAuth, scope: Scope | None) -> Problem | None:
+def _find_key_problem(key: KeyAuth, scope: Scope | None) -> Problem | None:
     if scope is None:
         return KeyNotAllowedProblem()
     return None if scope in key.scopes else ScopeRequiredProblem(scope)
 
 
-def _problem_of_guest(view: Any, method: str, scope: Scope | None) -> Problem | None:
+def _find_guest_problem(view: Any, method: str, scope: Scope | None) -> Problem | None:
     needs_account = scope in MONEY or (scope is None and method not in SAFE_METHODS)
     return SignInRequiredProblem() if getattr(view, "needs_account", needs_account) else None
 
 
 def scope_of(view: Any, method: str) -> Scope | None:
-    """The scope that a method of a view needs; None where no key may ask."""
+    """Return the scope that a method of a view needs, or None if no key may use it."""
     scopes: Mapping[str, Scope] = getattr(view, "scopes", {})
     return scopes.get("GET" if method == "HEAD" else method)

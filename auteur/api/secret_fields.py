@@ -1,6 +1,6 @@
-"""Fields of answers that are secrets: what is stored of an answer leaves them out.
+"""Fields of responses that are secrets, which a stored response leaves out.
 
-A serializer declares its secrets by these fields, and `auteur.api.idempotency` asks for them.
+A serializer declares its secrets by these fields. `auteur.api.idempotency` looks for them.
 """
 
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from rest_framework import serializers
 
 
 class OneTimeSecret(str):
-    """A secret of which we keep a hash: a repeated answer has null in its place."""
+    """A secret that we store as a hash only: a repeated response has null in its place."""
 
     __slots__ = ()
 
 
 class SealedSecret(str):
-    """A secret that a repeated answer has again, for which it is stored encrypted.
+    """A secret that a repeated response includes, for which it is stored encrypted.
 
-    Among them are URLs that are themselves the permission for what they lead to.
+    Signed URLs are such secrets: whoever has one can open it.
     """
 
     __slots__ = ()
@@ -47,13 +47,13 @@ class SecretMethodField(serializers.SerializerMethodField):
         return SealedSecret(secret) if secret else secret
 
 
-def has_secret(answer: Any) -> bool:
-    """Return True if a secret of any kind is in the answer. It may be as large as a timeline."""
-    return any(isinstance(value, OneTimeSecret | SealedSecret) for value in _leaves(answer))
+def has_secret(data: Any) -> bool:
+    """Return True if the response contains a secret. It may be as large as a timeline."""
+    return any(isinstance(value, OneTimeSecret | SealedSecret) for value in _iterate_leaves(data))
 
 
 def redact(answer: Any, *kinds: type) -> Any:
-    """Return a copy of the answer with null in the place of each secret of these kinds."""
+    """Return a copy of the response with null in the place of each secret of these kinds."""
     if isinstance(answer, kinds):
         return None
     if isinstance(answer, dict):
@@ -63,13 +63,13 @@ def redact(answer: Any, *kinds: type) -> Any:
     return answer
 
 
-def _leaves(answer: Any) -> Iterator[Any]:
-    branches = [[answer]]
+def _iterate_leaves(data: Any) -> Iterator[Any]:
+    branches = [[data]]
     while branches:
         for value in branches.pop():
             if isinstance(value, dict):
                 branches.append(list(value.values()))
             elif isinstance(value, list | tuple):
                 branches.append(list(value))
-            elif type(value) is not str:  # most values by far, and no secret
+            elif type(value) is not str:  # Most values are plain strings, which are no secrets.
                 yield value

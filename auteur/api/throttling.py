@@ -1,9 +1,10 @@
-"""Rate limits, counted by each process and settled with Redis (`auteur.api.windows`).
+"""Rate limits, counted by each process and synchronised through Redis (`auteur.api.windows`).
 
-A user's requests cost points, and ``settings.RATE_LIMIT`` says how many there are in a window. All
-of them may be spent at once. A view says what a method costs if not what most do (``costs``).
+A user's requests cost points. ``settings.RATE_LIMIT`` sets how many points a window has; all of
+them may be spent at once. A view sets the cost of a method if it differs from the default
+(``costs``).
 
-What staff fail at when they sign in is counted in Redis alone.
+Failed sign-ins of staff are counted in Redis only.
 """
 
 import logging
@@ -29,39 +30,39 @@ from auteur.api.windows import Standing, windows
 
 logger = logging.getLogger(__name__)
 
-_AWAY = (limits.errors.StorageError, redis.exceptions.RedisError)
+_OUTAGES = (limits.errors.StorageError, redis.exceptions.RedisError)
 
 
 class Cost(IntEnum):
-    """Of a request, in tenths of a point."""
+    """The cost of a request, in tenths of a point."""
 
     STATUS = 1
-    """How a job stands, what has happened: what is asked again and again."""
+    """Reads that clients repeat: the status of a job, new events."""
     READ = 5
-    """What else is read, unless a view says otherwise."""
+    """Other reads, unless a view sets another cost."""
     REQUEST = 10
-    """What changes something, a batch as a whole, unless a view says otherwise."""
+    """Writes, and batches as a whole, unless a view sets another cost."""
     UPLOAD = 20
-    """What makes room for a file."""
+    """The declaration of an upload."""
     FRAME = 50
-    """What is decoded while somebody waits."""
+    """Decoding while the client waits."""
 
 
 POINT = 10
-"""Tenths."""
+"""One point, in tenths."""
 POLICY = "points"
-"""The limit's name in headers."""
+"""The name of the limit in headers."""
 
 
 def cost_of(view: Any, method: str) -> Cost:
-    """What a method of a view costs."""
+    """Return the cost of a method of a view."""
     method = "GET" if method == "HEAD" else method
     costs: Mapping[str, Cost] = getattr(view, "costs", {})
     return costs.get(method, Cost.READ if method == "GET" else Cost.REQUEST)
 
 
 @cache
-def _limiter() -> SlidingWindowCounterRateLimiter:
+def _get_limiter() -> SlidingWindowCounterRateLimiter:
     timeout = settings.REDIS_THROTTLE_TIMEOUT_SECONDS
     return SlidingWindowCounterRateLimiter(
         storage_from_string(
@@ -74,8 +75,9 @@ def _limiter() -> SlidingWindowCounterRateLimiter:
 
 
 class RateLimit(BaseThrottle):
-    """``settings.RATE_LIMIT`` points for each user, however many keys, and for each address where
-    nobody is signed in.
+    """A throttle of ``settings.RATE_LIMIT`` points, for each user or anonymous address.
+
+    All API keys of a user share the user's points.
     """
 
     _wait: float | None = None
@@ -83,33 +85,33 @@ class RateLimit(BaseThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
         """Count this request; remember the window for the response's headers.
 
-        One that is run once more (`auteur.api.waiting`) has been counted.
+        A request that is run again (`auteur.api.waiting`) has already been counted.
         """
         if waiting.is_repeated(request):
-            _count(request, 0)
+            _count_cost(request, 0)
             return True
-        standing = _count(request, cost_of(view, str(request.method)))
+        standing = _count_cost(request, cost_of(view, str(request.method)))
         self._wait = max(1.0, standing.seconds)
         return standing.allowed
 
     def wait(self) -> float | None:
-        """Seconds after which the client may ask again."""
+        """Return the seconds after which the client may send another request."""
         return self._wait
 
 
 def charge_points(request: Request, cost: int) -> None:
-    """Count more of a request than its view's cost, once it is known to take more.
+    """Count a cost beyond the view's, once it is known.
 
-    Raises ``Throttled`` (429) where the user or address has not so much left.
+    Raise ``Throttled`` (429) if the user or address does not have that many points left.
     """
-    standing = _count(request, cost)
+    standing = _count_cost(request, cost)
     if not standing.allowed:
         raise Throttled(wait=max(1.0, standing.seconds))
 
 
-def _count(request: Request, cost: int) -> Standing:
+def _count_cost(request: Request, cost: int) -> Standing:
     """Count a cost; remember the window for the response's headers."""
-    points, seconds = _parsed(settings.RATE_LIMIT)
+    points, seconds = _parse_limit(settings.RATE_LIMIT)
     amount = points * POINT
     user_id = getattr(request.user, "pk", None)
     who = f"user:{user_id}" if user_id else f"address:{client_address(request)}"
@@ -120,38 +122,38 @@ def _count(request: Request, cost: int) -> Standing:
 
 
 @cache
-def _parsed(limit: str) -> tuple[int, int]:
-    """How many, and in how many seconds."""
+def _parse_limit(limit: str) -> tuple[int, int]:
+    """Return the number of points, and the seconds of the window."""
     item = parse(limit)
     return item.amount, item.get_expiry()
 
 
 def has_failures_left(limit: str, who: str) -> bool:
-    """Whether ``who`` may fail once more within the limit; with Redis away, anybody may."""
+    """Return True if ``who`` may fail once more within the limit, or Redis is away."""
     try:
-        return _limiter().test(parse(limit), who)
-    except _AWAY as exc:
+        return _get_limiter().test(parse(limit), who)
+    except _OUTAGES as exc:
         logger.warning("rate limit not looked up: %s", type(exc).__name__)
         return True
 
 
 def count_failure(limit: str, who: str) -> None:
-    """Note that ``who`` failed."""
+    """Count a failure of ``who``. Do nothing if Redis is away."""
     try:
-        _limiter().hit(parse(limit), who)
-    except _AWAY as exc:
+        _get_limiter().hit(parse(limit), who)
+    except _OUTAGES as exc:
         logger.warning("rate limit not counted: %s", type(exc).__name__)
 
 
 class Failures:
-    """What failed before from one address, against ``settings.UNAUTHENTICATED_RATE_LIMIT``."""
+    """The failed authentications of an address, within ``settings.UNAUTHENTICATED_RATE_LIMIT``."""
 
     def __init__(self, address: str) -> None:
         self._who = f"unauthenticated:{address}"
-        self._amount, self._seconds = _parsed(settings.UNAUTHENTICATED_RATE_LIMIT)
+        self._amount, self._seconds = _parse_limit(settings.UNAUTHENTICATED_RATE_LIMIT)
 
     def check(self) -> None:
-        """Raise ``Throttled`` (429) where no more may fail."""
+        """Raise ``Throttled`` (429) if the address may not fail once more."""
         standing = windows.look(self._who, amount=self._amount, seconds=self._seconds)
         if not standing.allowed:
             raise Throttled(wait=max(1.0, standing.seconds))
@@ -161,33 +163,33 @@ class Failures:
 
 
 def remember_key(key: str, seconds: int) -> None:
-    """Keep a key for a while, from now; with Redis away, not at all."""
+    """Store a key for ``seconds``. Do nothing if Redis is away."""
     try:
-        _limiter().storage.clear(key)
-        _limiter().storage.incr(key, seconds)
-    except _AWAY as exc:
+        _get_limiter().storage.clear(key)
+        _get_limiter().storage.incr(key, seconds)
+    except _OUTAGES as exc:
         logger.warning("not remembered: %s", type(exc).__name__)
 
 
 def is_remembered(key: str) -> bool:
-    """Whether a key is kept."""
+    """Return True if a key is stored."""
     try:
-        return _limiter().storage.get(key) > 0
-    except _AWAY:
+        return _get_limiter().storage.get(key) > 0
+    except _OUTAGES:
         return False
 
 
 class RateLimitHeaders:
-    """Tell each client the limit and where it stands: ``RateLimit-Policy`` and ``RateLimit``.
+    """A middleware that sends the headers ``RateLimit-Policy`` and ``RateLimit``.
 
-    As in draft-ietf-httpapi-ratelimit-headers-10, the quota in points.
+    They follow draft-ietf-httpapi-ratelimit-headers-10. The quota is in points.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, with the headers that the throttle left on the request."""
+        """Return the response with headers for the window that the throttle remembered."""
         response = self.get_response(request)
         window = getattr(request, "rate_limit", None)
         if window is not None:

@@ -1,4 +1,4 @@
-"""Refusal of fields and query parameters that an operation does not know."""
+"""Refuse fields and query parameters that an operation does not define."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -10,16 +10,16 @@ from rest_framework.exceptions import ErrorDetail, ValidationError
 
 CODE = "unknown_parameter"
 MAX_COMPARED_LENGTH = 50
-"""A longer name is not compared with the known ones."""
+"""A longer name is not compared with the defined names."""
 
 
 def unknown_fields(data: Iterable[Any], field_names: Iterable[str]) -> dict[str, list[ErrorDetail]]:
     """Return an error for each name in ``data`` that is not a field name."""
     names = frozenset(field_names)
-    return {str(name): [_error(str(name), names)] for name in data if name not in names}
+    return {str(name): [_build_error(str(name), names)] for name in data if name not in names}
 
 
-def _error(name: str, field_names: frozenset[str]) -> ErrorDetail:
+def _build_error(name: str, field_names: frozenset[str]) -> ErrorDetail:
     detail = "Unknown field."
     if len(name) <= MAX_COMPARED_LENGTH and (
         matches := get_close_matches(name, sorted(field_names), n=1)
@@ -46,7 +46,7 @@ class RequestSerializer(serializers.Serializer[Any]):
 
 
 class RequestSchema(OpenApiSerializerExtension):
-    """Describe the bodies of requests in OpenAPI as closed to further fields."""
+    """An extension that describes the bodies of requests in OpenAPI as closed to other fields."""
 
     target_class = RequestSerializer
     match_subclasses = True

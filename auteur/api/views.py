@@ -1,4 +1,4 @@
-"""The base classes of the API's views: a request may say only what its operation documents."""
+"""The base classes of the API's views. They refuse what an operation does not document."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Row = TypeVar("Row", bound=Model)
 
 @dataclass(frozen=True)
 class Documented:
-    """What a request of one operation may bring, by its OpenAPI schema."""
+    """The query parameters and body that the OpenAPI schema of one operation documents."""
 
     query_parameters: frozenset[str]
     has_body: bool
@@ -29,7 +29,7 @@ _documented: dict[tuple[type, str], Documented | None] = {}
 
 
 class _Strict:
-    """Refuses query parameters that the operation does not document, and bodies where it has none.
+    """A mixin that refuses undocumented query parameters, and bodies if the operation has none.
 
     Unknown fields of a documented body are refused by its serializer (`RequestSerializer`).
     """
@@ -37,14 +37,14 @@ class _Strict:
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, check permissions and throttle; then raise ``ValidationError``."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
-        documented = _documented_of(self, str(request.method))
+        documented = _get_documented(self, str(request.method))
         if documented is None:
             return
         if request.META.get("QUERY_STRING"):
             unknown = unknown_fields(request.query_params, documented.query_parameters)
             if unknown:
                 raise ValidationError(unknown)
-        if request.method in WITH_BODIES and not documented.has_body and _brings_json(request):
+        if request.method in WITH_BODIES and not documented.has_body and _has_json_body(request):
             body = request.data
             if unknown := unknown_fields(body if isinstance(body, Mapping) else ["body"], ()):
                 raise ValidationError(unknown)
@@ -58,14 +58,14 @@ class ListAPIView(_Strict, generics.ListAPIView[Row]):
     """The base class of the API's lists."""
 
 
-def _brings_json(request: Request) -> bool:
+def _has_json_body(request: Request) -> bool:
     if request.META.get("CONTENT_LENGTH") in (None, "", "0"):
         return False
-    kind = str(request.content_type).partition(";")[0].strip().lower()
-    return kind == JSONParser.media_type
+    media_type = str(request.content_type).partition(";")[0].strip().lower()
+    return media_type == JSONParser.media_type
 
 
-def _documented_of(view: Any, method: str) -> Documented | None:
+def _get_documented(view: Any, method: str) -> Documented | None:
     """Return what the method documents, read once from its schema; None if it is not documented."""
     key = (type(view), "GET" if method == "HEAD" else method)
     if key not in _documented:

@@ -1,9 +1,9 @@
-"""Requests whose answer may improve within seconds: the server asks the view again, later.
+"""Hold a response back while it may improve within seconds, by running the request again.
 
-A thread is used only while Django works on a request, so a view never waits itself. It answers
-what is true now and calls `answer_later`; the server (`auteur.server.waits`) holds that answer back
-until what the view waits for has ended, and then runs the same request once more. So only requests
-that can be carried out twice may do this. Servers that do not know of it send the first answer.
+A thread is used only while Django works on a request, so a view never waits itself. It returns the
+current response and calls `answer_later`. The server (`auteur.server.waits`) holds that response
+back until the row has ended, and then runs the same request once more. So only requests that can
+run twice may do this. Other servers send the first response.
 """
 
 from collections.abc import Callable, Collection
@@ -15,18 +15,18 @@ from rest_framework.request import Request
 from auteur.api.requests import user_id
 
 WAIT_KEY = "auteur.wait"
-"""Where a view leaves its `Wait`, in the environment of the request."""
+"""The key under which a view stores its `Wait` in the request's environment."""
 REPEATED_KEY = "auteur.repeated"
-"""In the environment of a request that is run once more: it is neither throttled nor counted."""
+"""The key that marks a repeated request in its environment. It is neither throttled nor counted."""
 WAIT_SECONDS = 3.0
-"""Longest wait of a request."""
+"""The longest wait of a request."""
 
 
 @dataclass(frozen=True)
 class Wait:
-    """What a request waits for: the row with this id, until ``find_ended`` returns its id.
+    """The row that a request waits for, until ``find_ended`` returns its id.
 
-    ``find_ended`` is asked for all waiting rows of a kind at once.
+    ``find_ended`` is called for all waiting rows of a kind at once.
     """
 
     who: str
@@ -38,9 +38,9 @@ class Wait:
 def answer_later(
     request: Request, *, row_id: UUID, find_ended: Callable[[Collection[UUID]], Collection[UUID]]
 ) -> None:
-    """Ask the server to run the request again when ``find_ended`` returns the row, if it can wait.
+    """Ask the server to run the request again when ``find_ended`` returns the row.
 
-    A request that is already run again is answered.
+    Do nothing if the request already runs again.
     """
     if not is_repeated(request):
         who = str(user_id(request))

@@ -1,13 +1,13 @@
-"""Sliding windows: what keys have spent, counted in this process and settled with Redis.
+"""Sliding windows of rate limits, counted in this process and synchronised through Redis.
 
-A window is counted where a request is, without asking anybody. A thread tells Redis five times a
-second what was counted since, and hears what all processes have counted together. Whoever has spent
-half of what they had left at the last settlement is settled for at once, by the request itself. So
-one process counts exactly. Of several, each lets at most half of a limit pass before it hears of
-the others: together they let through no more than the limit and half of it for each process but
-one, and what was too much is missing afterwards. With Redis away each process counts alone.
+A window is counted in memory. A thread sends the new counts to Redis five times a second, and
+receives the totals of all processes. A request synchronises at once if its key has spent half of
+what remained at the last synchronisation. So one process counts exactly. Of several, each lets at
+most half of a limit pass before it learns of the others: together they let through at most the
+limit, plus half of it for each process but one, and the excess is missing afterwards. While Redis
+is away, each process counts alone.
 
-As in `limits`, what the last window holds counts for the part of it that the sliding one covers.
+As in `limits`, the previous window counts for the part of it that the sliding window covers.
 """
 
 import logging
@@ -26,45 +26,45 @@ from django.conf import settings
 logger = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.2
-"""Between what is counted and its settlement."""
+"""The longest time between a count and its synchronisation."""
 AWAY_SECONDS = 1.0
-"""How long Redis is left alone that did not answer."""
+"""How long Redis is not used after it failed to answer."""
 SHARE = 0.5
-"""Of what was left at the last settlement, so much is spent before the next."""
+"""This share of what remained at the last synchronisation is spent before the next."""
 MAX_WINDOWS = 20_000
-"""Of one process; those that were not looked at for longest are forgotten, and asked for anew."""
-AT_ONCE = 500
-"""Settled by one script, while which Redis does nothing else."""
+"""Most windows of one process. The least recently used are dropped and read anew from Redis."""
+MAX_SCRIPT_WINDOWS = 500
+"""Windows that one script synchronises. Redis does nothing else meanwhile."""
 _SETTLE = """
-local told = {}
+local totals = {}
 for i = 1, #KEYS, 2 do
     local before, now = KEYS[i], KEYS[i + 1]
     local length, amount = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
-    local left = redis.call('PTTL', now)
-    if left > 0 and left <= length then
+    local ttl = redis.call('PTTL', now)
+    if ttl > 0 and ttl <= length then
         redis.call('RENAME', now, before)
-        left = left + length
-        redis.call('SET', now, 0, 'PX', left)
+        ttl = ttl + length
+        redis.call('SET', now, 0, 'PX', ttl)
     end
-    if left <= 0 then
-        left = 2 * length
-        redis.call('SET', now, 0, 'PX', left)
+    if ttl <= 0 then
+        ttl = 2 * length
+        redis.call('SET', now, 0, 'PX', ttl)
     end
-    told[#told + 1] = tonumber(redis.call('GET', before)) or 0
-    told[#told + 1] = redis.call('INCRBY', now, amount)
-    told[#told + 1] = left - length
+    totals[#totals + 1] = tonumber(redis.call('GET', before)) or 0
+    totals[#totals + 1] = redis.call('INCRBY', now, amount)
+    totals[#totals + 1] = ttl - length
 end
-return told
+return totals
 """
 
 
 class Standing(NamedTuple):
-    """Where a key stands after it was counted, or was not."""
+    """The state of a key's window after a request was counted or refused."""
 
     allowed: bool
     left: int
     seconds: float
-    """Until something comes back."""
+    """Seconds until a part of the limit is free again."""
 
 
 @dataclass(slots=True)
@@ -74,20 +74,20 @@ class _Window:
     seconds: int
     ends: float
     before: int = 0
-    """Counted in the window before this one."""
+    """The count of the previous window."""
     counted: int = 0
-    """In this one, by all processes, as of the last settlement."""
+    """The count of this window by all processes, as of the last synchronisation."""
     unsettled: int = 0
-    """Counted here since."""
+    """The count of this process since the last synchronisation."""
     left: int = field(init=False)
-    """As of the last settlement."""
+    """The remaining amount at the last synchronisation."""
     settled_at: float = 0.0
 
     def __post_init__(self) -> None:
         self.left = self.amount
 
     def slide(self, now: float) -> None:
-        """Go on to the window of this time."""
+        """Move to the window that contains this time."""
         if now < self.ends:
             return
         if now >= self.ends + self.seconds:
@@ -95,28 +95,28 @@ class _Window:
             self.ends = now + self.seconds
             return
         self.before, self.counted = self.counted, 0
-        if self.settled_at < self.ends - self.seconds:  # Redis was away all the time
+        if self.settled_at < self.ends - self.seconds:  # Redis was away for the whole window.
             self.before, self.unsettled = self.before + self.unsettled, 0
         self.ends += self.seconds
 
     def spent(self, now: float) -> int:
-        """By the sliding window that ends now, as far as it is known here."""
+        """Return the count of the sliding window that ends now, as far as this process knows."""
         self.slide(now)
         covered = int(self.before * (self.ends - now) / self.seconds)
         return covered + self.counted + self.unsettled
 
     def standing(self, now: float, *, allowed: bool) -> Standing:
         spent, until_next = self.spent(now), self.ends - now
-        back = until_next if spent else 0.0
+        seconds_until_free = until_next if spent else 0.0
         if self.before:
-            back = min(back, until_next % (self.seconds / self.before))
-        return Standing(allowed, max(0, self.amount - spent), back)
+            seconds_until_free = min(seconds_until_free, until_next % (self.seconds / self.before))
+        return Standing(allowed, max(0, self.amount - spent), seconds_until_free)
 
-    def settle(self, now: float, told: int, before: int, counted: int, left_ms: int) -> None:
-        """Take over what Redis says, which has been ``told`` what was counted here."""
-        self.unsettled = max(0, self.unsettled - told)
+    def settle(self, now: float, sent: int, before: int, counted: int, remaining_ms: int) -> None:
+        """Store the totals of Redis, which has counted ``sent`` from this process."""
+        self.unsettled = max(0, self.unsettled - sent)
         self.before, self.counted = before, counted
-        self.ends = now + left_ms / 1000
+        self.ends = now + remaining_ms / 1000
         self.settled_at = now
         self.left = max(0, self.amount - self.spent(now))
 
@@ -125,54 +125,57 @@ class Windows:
     """The windows of this process."""
 
     def __init__(self) -> None:
-        self._begin()
-        os.register_at_fork(after_in_child=self._begin)
+        self._reset()
+        os.register_at_fork(after_in_child=self._reset)
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         self._windows: OrderedDict[str, _Window] = OrderedDict()
         self._unsettled: dict[str, _Window] = {}
         self._lock = threading.Lock()
         self._settling = threading.Lock()
-        """Held while Redis is asked: its answers are taken over in their order."""
+        """Held during a synchronisation, so that the totals of Redis are stored in order."""
         self._counting = threading.Event()
         self._thread: threading.Thread | None = None
         self._away_until = 0.0
 
-    def hit(self, who: str, *, amount: int, seconds: int, cost: int = 1) -> Standing:
-        """Count a cost, unless ``who`` would have spent more than ``amount`` in as many seconds."""
-        window = self._window(who, amount, seconds, cost)
+    def hit(self, client: str, *, amount: int, seconds: int, cost: int = 1) -> Standing:
+        """Count a cost, unless ``who`` would spend more than ``amount`` within ``seconds``."""
+        window = self._get_window(client, amount, seconds, cost)
         with self._lock:
             now = time.monotonic()
             allowed = window.spent(now) + cost <= amount
             if allowed:
-                self._count(window, cost)
+                self._add(window, cost)
             return window.standing(now, allowed=allowed)
 
-    def look(self, who: str, *, amount: int, seconds: int) -> Standing:
-        """Whether one more would be counted."""
-        window = self._window(who, amount, seconds, 1)
+    def look(self, client: str, *, amount: int, seconds: int) -> Standing:
+        """Return the standing of ``who``, without counting anything."""
+        window = self._get_window(client, amount, seconds, 1)
         with self._lock:
             now = time.monotonic()
             return window.standing(now, allowed=window.spent(now) < amount)
 
     def settle(self) -> bool:
-        """Settle all that is unsettled; whether Redis was there."""
+        """Synchronise all windows with new counts. Return False if Redis is away."""
         with self._lock:
             due = list(self._unsettled.values())
-        parts = (due[first : first + AT_ONCE] for first in range(0, len(due), AT_ONCE))
+        parts = (
+            due[first : first + MAX_SCRIPT_WINDOWS]
+            for first in range(0, len(due), MAX_SCRIPT_WINDOWS)
+        )
         return all(self._settle(part) for part in parts)
 
-    def _window(self, who: str, amount: int, seconds: int, cost: int) -> _Window:
-        """The window, settled if it has to be before so much more is counted."""
-        key = f"{who}:{amount}:{seconds}"
+    def _get_window(self, client: str, amount: int, seconds: int, cost: int) -> _Window:
+        """Return the window, synchronised first if counting ``cost`` requires it."""
+        key = f"{client}:{amount}:{seconds}"
         with self._lock:
             window = self._windows.get(key)
             if window is None:
                 window = _Window(key, amount, seconds, time.monotonic() + seconds)
                 self._windows[key] = window
                 if len(self._windows) > MAX_WINDOWS:
-                    forgotten, _ = self._windows.popitem(last=False)
-                    self._unsettled.pop(forgotten, None)
+                    dropped_key, _ = self._windows.popitem(last=False)
+                    self._unsettled.pop(dropped_key, None)
             else:
                 self._windows.move_to_end(key)
             now = time.monotonic()
@@ -182,7 +185,7 @@ class Windows:
             self._settle([window], in_request=True)
         return window
 
-    def _count(self, window: _Window, cost: int) -> None:
+    def _add(self, window: _Window, cost: int) -> None:
         window.unsettled += cost
         self._unsettled[window.key] = window
         if not self._counting.is_set():
@@ -204,57 +207,63 @@ class Windows:
         try:
             return self.settle()
         except Exception:
-            logger.exception("rate limits are not settled")  # and are again, for users come back
+            logger.exception("rate limits are not settled")
+            # The counts stay unsettled; the next request of their users sends them again.
             return False
 
     def _settle(self, windows: Sequence[_Window], *, in_request: bool = False) -> bool:
         with self._settling:
             if in_request and time.monotonic() < self._away_until:
-                return False  # found by whom we waited for
+                return False  # The thread that held the lock has just found Redis away.
             with self._lock:
-                told = [window.unsettled for window in windows]
+                amounts = [window.unsettled for window in windows]
                 for window in windows:
                     self._unsettled.pop(window.key, None)
             try:
-                answers = _asked(windows, told)
+                totals = _run_script(windows, amounts)
             except redis.exceptions.RedisError as exc:
                 if not self._away_until:
                     logger.warning("each process counts for itself: %s", type(exc).__name__)
                 self._away_until = time.monotonic() + AWAY_SECONDS
                 with self._lock:
-                    self._keep(windows, told, exc)
+                    self._keep_unsent(windows, amounts, exc)
                 return False
             self._away_until = 0.0
             with self._lock:
                 now = time.monotonic()
-                for window, amount, answer in zip(windows, told, answers, strict=True):
-                    window.settle(now, amount, *answer)
+                for window, amount, total in zip(windows, amounts, totals, strict=True):
+                    window.settle(now, amount, *total)
             return True
 
-    def _keep(self, windows: Sequence[_Window], told: Sequence[int], exc: Exception) -> None:
-        """What was not told, to be told again; but not what Redis may have counted."""
+    def _keep_unsent(
+        self, windows: Sequence[_Window], amounts: Sequence[int], exc: Exception
+    ) -> None:
+        """Keep unsent counts for the next synchronisation.
+
+        After a time-out Redis may have counted them, so they are not sent again.
+        """
         if isinstance(exc, redis.exceptions.TimeoutError):
-            for window, amount in zip(windows, told, strict=True):
+            for window, amount in zip(windows, amounts, strict=True):
                 window.unsettled -= amount
                 window.counted += amount
-        kept = {w.key: w for w in windows if w.unsettled and self._windows.get(w.key) is w}
-        self._unsettled = kept | self._unsettled
+        unsent = {w.key: w for w in windows if w.unsettled and self._windows.get(w.key) is w}
+        self._unsettled = unsent | self._unsettled
 
 
-def _asked(windows: Sequence[_Window], told: Iterable[int]) -> list[tuple[int, int, int]]:
+def _run_script(windows: Sequence[_Window], amounts: Iterable[int]) -> list[tuple[int, int, int]]:
     keys = [f"auteur:spent:{{{w.key}}}:{part}" for w in windows for part in ("before", "now")]
     values = [
         value
-        for window, amount in zip(windows, told, strict=True)
+        for window, amount in zip(windows, amounts, strict=True)
         for value in (1000 * window.seconds, amount)
     ]
-    answer: list[int] = script()(keys=keys, args=values)
-    return list(zip(answer[::3], answer[1::3], answer[2::3], strict=True))
+    totals: list[int] = script()(keys=keys, args=values)
+    return list(zip(totals[::3], totals[1::3], totals[2::3], strict=True))
 
 
 @cache
 def script() -> Any:
-    """What settles, in a Redis that is waited for no longer than a request can."""
+    """Return the script, for a Redis client that waits no longer than a request can."""
     timeout = settings.REDIS_THROTTLE_TIMEOUT_SECONDS
     client = redis.Redis.from_url(
         settings.REDIS_URL, socket_timeout=timeout, socket_connect_timeout=timeout

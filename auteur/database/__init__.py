@@ -1,6 +1,6 @@
-"""Statements of our own on Django's connection, prepared by the server.
+"""Execute our own statements on Django's connection, prepared by the server.
 
-Their values are named (``%(user_id)s``), and sent by number (``$1``).
+Their values are named (``%(user_id)s``) in the text, and sent by number (``$1``).
 """
 
 import re
@@ -29,51 +29,51 @@ _VALUE = re.compile(r"%\((\w+)\)s|%%")
 
 
 def statements(path: Path, **marks: str) -> Mapping[str, str]:
-    """The statements of a file, each under a line ``-- name: …``, without their comments.
+    """Return the statements of a file, each under a line ``-- name: …``, without their comments.
 
-    ``{name}`` in them stands for the mark, or the statement above it, of that name.
+    ``{name}`` in a statement stands for the mark, or the statement above it, of that name.
     """
-    known = dict(marks)
+    texts = dict(marks)
     for name, text in _NAMED.findall(path.read_text()):
-        known[name] = _COMMENT.sub("", text).strip().format_map(known)
-    return known
+        texts[name] = _COMMENT.sub("", text).strip().format_map(texts)
+    return texts
 
 
 def execute(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """The rows of a statement that returns some; raises Django's database errors.
+    """Return the rows of a statement that returns some. Raise Django's database errors.
 
-    Django's own cursor writes the values into the text, to be parsed and planned each time. This
-    one sends them apart, so that (with the option ``prepare_threshold``) it is done once. psycopg's
-    usual one reads statements above 4096 bytes anew each time to find their values.
+    Django's own cursor writes the values into the text, so the server parses and plans it each
+    time. This one sends them separately, so that (with the option ``prepare_threshold``) it is done
+    once. psycopg's usual cursor parses statements above 4096 bytes each time to find their values.
     """
-    # Inside somebody's transaction a refusal must not undo more than this.
+    # Inside a caller's transaction, an error must not roll back more than this statement.
     with transaction.atomic() if connection.in_atomic_block else nullcontext():
-        return _rows(statement, values)
+        return _fetch_rows(statement, values)
 
 
 def execute_first(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """As `execute`, for what only reads, and is the first that a request asks of the database.
+    """Return rows as `execute` does, for the first read of a request.
 
-    It is the check of the connection's health, too, which Django would make before it: a connection
-    that turns out to be broken is replaced, and the statement sent once more.
+    It is also the health check of the connection that Django would otherwise make first: a broken
+    connection is replaced, and the statement is sent once more.
     """
-    session: Any = connection  # of which the types lack what is asked here
+    session: Any = connection  # The type stubs lack the attributes used here.
     if session.in_atomic_block or session.connection is None or session.health_check_done:
-        return _rows(statement, values)
+        return _fetch_rows(statement, values)
     session.health_check_done = True
     try:
-        return _rows(statement, values)
+        return _fetch_rows(statement, values)
     except (InterfaceError, OperationalError):
         if session.is_usable():
             raise
         session.close()
-        return _rows(statement, values)
+        return _fetch_rows(statement, values)
 
 
-def _rows(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def _fetch_rows(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     if connection.queries_logged:
         connection.queries_log.append({"sql": statement, "time": ""})
-    numbered, names = _numbered(statement)
+    numbered, names = _number_values(statement)
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.RawCursor(connection.connection) as cursor:
@@ -81,26 +81,26 @@ def _rows(statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 
 
 @cache
-def _numbered(statement: str) -> tuple[bytes, list[str]]:
-    """The statement with numbered values, and their names in that order."""
+def _number_values(statement: str) -> tuple[bytes, list[str]]:
+    """Return the statement with numbered values, and their names in that order."""
     names = list(dict.fromkeys(name for name in _VALUE.findall(statement) if name))
     numbers = {name: f"${number}" for number, name in enumerate(names, start=1)}
-    return _VALUE.sub(lambda found: numbers.get(found[1], "%"), statement).encode(), names
+    return _VALUE.sub(lambda match: numbers.get(match[1], "%"), statement).encode(), names
 
 
 def columns(model: type[Model], table: str) -> str:
-    """What a statement selects of a table for `instance`.
+    """Return the columns that a statement selects of a table for `instance`.
 
-    For models whose columns need no conversion: no JSON.
+    This works for models whose columns need no conversion, as JSON does.
     """
     return ", ".join(f'{table}."{field.column}"' for field in model._meta.concrete_fields)
 
 
 def instance(model: type[Row], values: Sequence[Any]) -> Row:
-    """The instance whose `columns` were selected, without the making of a query."""
-    return model.from_db(DEFAULT_DB_ALIAS, _names(model), values)
+    """Return the instance whose `columns` were selected, without building a query."""
+    return model.from_db(DEFAULT_DB_ALIAS, _list_attribute_names(model), values)
 
 
 @cache
-def _names(model: type[Model]) -> list[str]:
+def _list_attribute_names(model: type[Model]) -> list[str]:
     return [field.attname for field in model._meta.concrete_fields]

@@ -1,4 +1,4 @@
-"""PostgreSQL: connections, roles, migrations, and who may see which rows."""
+"""PostgreSQL: connections, roles, migrations, and access to rows."""
 
 from django.apps import AppConfig
 from django.core import checks
@@ -6,13 +6,13 @@ from django.db.backends.signals import connection_created
 
 
 class DatabaseConfig(AppConfig):
-    """Has no tables; named after them all."""
+    """The app of the database's management commands and checks. It has no tables."""
 
     name = "auteur.database"
     label = "database"
 
     def ready(self) -> None:
-        """Look at every connection as it is made, and at the tables when `check` is asked to."""
+        """Configure every new connection, and register the checks of tables."""
         from auteur.database.pooling import without_prepared_statements
         from auteur.database.reports import warnings
 

@@ -1,4 +1,4 @@
-"""Conditions of constraints, as short as they can be stored."""
+"""Conditions of constraints that PostgreSQL stores in a short form."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,10 +7,11 @@ from django.db.models import BooleanField, F, Func
 
 
 class OneOf(Func):
-    """Whether a column of text has one of these words.
+    """A condition that a column of text has one of these words.
 
-    As ``IN`` says it, but stored as one constant: PostgreSQL reads the checks of a table anew for
-    each statement that writes to it, and a list of ten words as ``IN`` stores it is 3 KB of that.
+    It means the same as ``IN``, but is stored as one constant. PostgreSQL parses the checks of a
+    table again for each statement that writes to it, and a list of ten words as ``IN`` stores it is
+    3 KB of that.
     """
 
     arity = 1

@@ -1,4 +1,4 @@
-"""What new migrations would do to a database in use: by Squawk (``.squawk.toml``) and by a try."""
+"""Check new migrations for locks and rewrites, by Squawk (``.squawk.toml``) and a trial run."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
-# Made before there was anything to stop; all later ones are looked at.
+# These were written before any database was in use. All later migrations are checked.
 BASELINE = {
     "accounts": "0002",
     "api": "0001",
@@ -24,8 +24,8 @@ BASELINE = {
     "media": "0010",
     "projects": "0002",
 }
-TRIED_IN = "auteur_migrations_tried"
-"""The schema of a try."""
+TRIAL_SCHEMA = "auteur_migrations_tried"
+"""The schema of the trial run."""
 FILES = """
     SELECT relname, oid, pg_relation_filenode(oid) FROM pg_class
     WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'i', 'm')
@@ -33,12 +33,12 @@ FILES = """
 
 
 def list_new_migrations(loader: MigrationLoader) -> list[Migration]:
-    """Those of our apps that are newer than the baseline."""
-    ours = {app.label for app in apps.get_app_configs() if _is_ours(app.path)}
+    """Return the migrations of our apps that are newer than the baseline."""
+    labels = {app.label for app in apps.get_app_configs() if _is_ours(app.path)}
     return [
         migration
         for (app, name), migration in sorted(loader.graph.nodes.items())
-        if app in ours and name[:4] > BASELINE.get(app, "")
+        if app in labels and name[:4] > BASELINE.get(app, "")
     ]
 
 
@@ -47,14 +47,14 @@ def _is_ours(path: str) -> bool:
 
 
 def lint_migrations(loader: MigrationLoader, migrations: Iterable[Migration]) -> str:
-    """What Squawk says about them, file by file; nothing if there is nothing to say."""
+    """Return Squawk's complaints about the migrations, or an empty text."""
     with tempfile.TemporaryDirectory(prefix="auteur-migrations-") as folder:
         for migration in migrations:
             name = f"{migration.app_label}_{migration.name}.sql"
-            Path(folder, name).write_text(_sql(loader, migration))
+            Path(folder, name).write_text(_build_sql(loader, migration))
         squawk = Path(sys.executable).with_name("squawk")
         config = settings.BASE_DIR / ".squawk.toml"
-        done = subprocess.run(
+        result = subprocess.run(
             [
                 str(squawk),
                 "--config",
@@ -69,10 +69,10 @@ def lint_migrations(loader: MigrationLoader, migrations: Iterable[Migration]) ->
             text=True,
             check=False,
         )
-    return done.stdout + done.stderr if done.returncode else ""
+    return result.stdout + result.stderr if result.returncode else ""
 
 
-def _sql(loader: MigrationLoader, migration: Migration) -> str:
+def _build_sql(loader: MigrationLoader, migration: Migration) -> str:
     lines = loader.collect_sql([(migration, False)])
     if migration.atomic:
         lines = ["BEGIN;", *lines, "COMMIT;"]
@@ -81,51 +81,59 @@ def _sql(loader: MigrationLoader, migration: Migration) -> str:
 
 @contextmanager
 def empty_schema(alias: str) -> Iterator[None]:
-    """Work in a schema of our own, which is dropped at the end."""
+    """Run the block in an empty schema, which is dropped at the end."""
     connection = connections[alias]
-    drop = f"DROP SCHEMA IF EXISTS {TRIED_IN} CASCADE"
+    drop = f"DROP SCHEMA IF EXISTS {TRIAL_SCHEMA} CASCADE"
     with connection.cursor() as cursor:
         cursor.execute("SHOW search_path")
-        (before,) = cursor.fetchone()
+        (search_path,) = cursor.fetchone()
         cursor.execute(drop)
-        cursor.execute(f"CREATE SCHEMA {TRIED_IN}")
-        cursor.execute(f"SET search_path TO {TRIED_IN}")
+        cursor.execute(f"CREATE SCHEMA {TRIAL_SCHEMA}")
+        cursor.execute(f"SET search_path TO {TRIAL_SCHEMA}")
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT set_config('search_path', %s, false)", [before])
+            cursor.execute("SELECT set_config('search_path', %s, false)", [search_path])
             cursor.execute(drop)
 
 
 def find_rewrites(executor: MigrationExecutor) -> dict[str, list[str]]:
-    """Which new migrations write which tables and indexes anew; runs all where nothing is there.
+    """Run all migrations in an empty schema. Return the tables and indexes that new ones rewrite.
 
-    For as long as that takes, nobody reads them. PostgreSQL does it whether there are rows or not,
-    and puts them into new files.
+    Nobody can read a table while it is rewritten. PostgreSQL rewrites it into a new file even if it
+    has no rows, so the trial run shows it.
     """
-    new = {(each.app_label, each.name) for each in list_new_migrations(executor.loader)}
-    found: dict[str, list[str]] = {}
+    new_names = {
+        (migration.app_label, migration.name) for migration in list_new_migrations(executor.loader)
+    }
+    rewrites: dict[str, list[str]] = {}
     before: dict[str, tuple[int, int]] = {}
 
-    def note(action: str, migration: Migration | None = None, fake: bool | None = None) -> None:
+    def note_change(
+        action: str, migration: Migration | None = None, fake: bool | None = None
+    ) -> None:
         nonlocal before
         if action == "apply_start":
-            before = _files(executor)
+            before = _read_files(executor)
         elif action == "apply_success" and migration:
-            changed = _changed(before, _files(executor), migration)
-            if changed and (migration.app_label, migration.name) in new:
-                found[f"{migration.app_label}.{migration.name}"] = changed
+            changed = _list_changed_files(before, _read_files(executor), migration)
+            if changed and (migration.app_label, migration.name) in new_names:
+                rewrites[f"{migration.app_label}.{migration.name}"] = changed
 
-    executor.progress_callback = note
+    executor.progress_callback = note_change
     executor.migrate(executor.loader.graph.leaf_nodes())
-    return found
+    return rewrites
 
 
-def _changed(
+def _list_changed_files(
     before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]], migration: Migration
 ) -> list[str]:
-    """What lies in another file; of what is not atomic, indexes are dropped and made beside us."""
+    """Return the tables and indexes whose file has changed.
+
+    A migration that is not atomic may drop an index and create it again without blocking anybody,
+    so a new index id does not count for it.
+    """
     return sorted(
         name
         for name in before.keys() & after.keys()
@@ -134,8 +142,8 @@ def _changed(
     )
 
 
-def _files(executor: MigrationExecutor) -> dict[str, tuple[int, int]]:
-    """Of each table and index its id and its file."""
+def _read_files(executor: MigrationExecutor) -> dict[str, tuple[int, int]]:
+    """Return the id and the file of each table and index."""
     with executor.connection.cursor() as cursor:
         cursor.execute(FILES)
         return {name: (oid, file) for name, oid, file in cursor.fetchall()}

@@ -1,6 +1,7 @@
-"""Around the migrations: the owner's connection, a database that answers, one migrator at a time.
+"""The session of a migration: the owner's connection, its timeouts, one migrator at a time.
 
-Nothing waits for ever: neither this command for a lock, nor the application for this command.
+Nothing waits without a limit: neither this command for a lock, nor the application for this
+command.
 """
 
 import re
@@ -16,19 +17,19 @@ from psycopg import errors
 
 from auteur.database.pooling import is_pooled
 
-ANSWER_SECONDS = 60.0  # until the database must have answered
-OTHER_MIGRATOR_SECONDS = 600.0  # until another migrator must have ended
+ANSWER_SECONDS = 60.0  # The database must answer within this time.
+OTHER_MIGRATOR_SECONDS = 600.0  # Another migrator must end within this time.
 POLL_SECONDS = 1.0
-# Whoever waits for a lock on a table makes all wait that come after: give up soon, try again
-# (`MIGRATION_LOCK_TIMEOUT_MS`). What is made CONCURRENTLY waits for old transactions to end, in
-# nobody's way, and to give it up throws away its work.
+# A statement that waits for a lock on a table blocks all later ones. So it gives up soon and is
+# tried again (`MIGRATION_LOCK_TIMEOUT_MS`). A CONCURRENTLY statement waits for old transactions
+# without blocking anybody, and giving it up would waste its work.
 CONCURRENT_LOCK_TIMEOUT_MS = 600_000
 LOCK_TRIES = 8
 FIRST_BACKOFF_SECONDS = 1.0
 LAST_BACKOFF_SECONDS = 30.0
 CONCURRENT = re.compile(r"\s*(CREATE (UNIQUE )?|DROP )INDEX CONCURRENTLY\b")
 ADVISORY_LOCK = 0x41757465  # "Aute"
-HALF_MADE_INDEXES = """
+INVALID_INDEXES = """
     SELECT indexrelid::regclass::text FROM pg_index
     JOIN pg_class AS tables ON tables.oid = indrelid
     WHERE NOT indisvalid AND relname = ANY(%s) AND relnamespace = current_schema()::regnamespace
@@ -39,20 +40,20 @@ Say = Callable[[str], object]
 
 @contextmanager
 def as_owner(alias: str) -> Iterator[dict[str, Any]]:
-    """Use ``MIGRATION_DATABASE_URL``, where there is one; gives the application's settings."""
+    """Connect with ``MIGRATION_DATABASE_URL``, if it is set. Yield the application's settings."""
     connection = connections[alias]
-    before = dict(connection.settings_dict)
+    application_settings = dict(connection.settings_dict)
     connection.close()
     connection.settings_dict.update(settings.MIGRATION_DATABASE)
     try:
-        yield before
+        yield application_settings
     finally:
         connection.close()
-        connection.settings_dict.update(before)
+        connection.settings_dict.update(application_settings)
 
 
 def wait_for_answer(alias: str, say: Say) -> None:
-    """Return when the database lets us in; raises ``CommandError`` when it has not for long."""
+    """Return when the database accepts a connection. Raise ``CommandError`` after a minute."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
         try:
@@ -66,7 +67,7 @@ def wait_for_answer(alias: str, say: Say) -> None:
 
 @contextmanager
 def migration_lock(alias: str, say: Say) -> Iterator[None]:
-    """Hold, in a session of the server, what a second migrator waits for; set its timeouts."""
+    """Hold the lock that excludes a second migrator, and set the session's timeouts."""
     connection = connections[alias]
     if is_pooled(connection.connection) and not settings.MIGRATION_DATABASE:
         raise CommandError(
@@ -74,65 +75,71 @@ def migration_lock(alias: str, say: Say) -> Iterator[None]:
             "set MIGRATION_DATABASE_URL to the database itself, or to a pooler by session."
         )
     deadline = time.monotonic() + OTHER_MIGRATOR_SECONDS
-    while not _value(alias, "SELECT pg_try_advisory_lock(%s)", ADVISORY_LOCK):
+    while not _query_value(alias, "SELECT pg_try_advisory_lock(%s)", ADVISORY_LOCK):
         say("Waiting for another migrator.")
         if time.monotonic() > deadline:
             raise CommandError("Another migrator has not ended.")
         time.sleep(POLL_SECONDS)
     try:
-        _set(alias, "statement_timeout", 0)
-        _set(alias, "lock_timeout", settings.MIGRATION_LOCK_TIMEOUT_MS)
-        with connection.execute_wrapper(_patient_where_in_nobodys_way):
+        _set_timeout(alias, "statement_timeout", 0)
+        _set_timeout(alias, "lock_timeout", settings.MIGRATION_LOCK_TIMEOUT_MS)
+        with connection.execute_wrapper(_extend_lock_timeout):
             yield
     finally:
-        connection.close()  # and with the session, its lock
+        connection.close()  # The lock ends with the session.
 
 
-def _set(alias: str, name: str, milliseconds: int) -> None:
-    _value(alias, "SELECT set_config(%s, %s, false)", name, str(milliseconds))
+def _set_timeout(alias: str, name: str, milliseconds: int) -> None:
+    _query_value(alias, "SELECT set_config(%s, %s, false)", name, str(milliseconds))
 
 
-def _patient_where_in_nobodys_way(
+def _extend_lock_timeout(
     execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]
 ) -> Any:
     if not CONCURRENT.match(str(sql)):
         return execute(sql, params, many, context)
     alias = context["connection"].alias
-    _set(alias, "lock_timeout", CONCURRENT_LOCK_TIMEOUT_MS)
+    _set_timeout(alias, "lock_timeout", CONCURRENT_LOCK_TIMEOUT_MS)
     try:
         return execute(sql, params, many, context)
     finally:
-        _set(alias, "lock_timeout", settings.MIGRATION_LOCK_TIMEOUT_MS)
+        _set_timeout(alias, "lock_timeout", settings.MIGRATION_LOCK_TIMEOUT_MS)
 
 
-def _value(alias: str, query: str, *values: Any) -> Any:
+def _query_value(alias: str, query: str, *values: Any) -> Any:
     with connections[alias].cursor() as cursor:
         cursor.execute(query, values)
         return cursor.fetchone()[0]
 
 
 def drop_half_made_indexes(alias: str) -> None:
-    """What a ``CREATE INDEX CONCURRENTLY`` leaves that was given up would stop its next try."""
+    """Drop invalid indexes of interrupted ``CREATE INDEX CONCURRENTLY`` statements.
+
+    They would stop the next try.
+    """
     tables = connections[alias].introspection.django_table_names(only_existing=True)
     with connections[alias].cursor() as cursor:
-        cursor.execute(HALF_MADE_INDEXES, [tables])
+        cursor.execute(INVALID_INDEXES, [tables])
         for (name,) in cursor.fetchall():
             cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
 
 
 def with_retries(migrate: Callable[[], None], say: Say) -> None:
-    """Migrate; what could not get its lock is tried again, less and less often.
+    """Migrate. Try again with backoff after a lock time-out.
 
-    What was done before it stays done. Raises the last ``OperationalError``.
+    Migrations that have succeeded stay applied. Raise the last ``OperationalError``.
     """
     backoff = FIRST_BACKOFF_SECONDS
-    for left in range(LOCK_TRIES - 1, 0, -1):
+    for remaining in range(LOCK_TRIES - 1, 0, -1):
         try:
             return migrate()
         except OperationalError as exc:
             if not isinstance(exc.__cause__, errors.LockNotAvailable):
                 raise
-            say(f"A migration waits for a lock: again in {backoff:.0f} s, {left} times at most.")
+            say(
+                f"A migration waits for a lock: again in {backoff:.0f} s, "
+                f"{remaining} times at most."
+            )
         time.sleep(backoff)
         backoff = min(2 * backoff, LAST_BACKOFF_SECONDS)
     return migrate()

@@ -1,8 +1,9 @@
-"""Whether a connection leads to a transaction pooler (PgBouncer, Supavisor).
+"""Detect connections through a transaction pooler (PgBouncer, Supavisor).
 
-Behind one, each transaction may run in another session of the server. So nothing may be kept in
-a session, neither prepared statements nor settings: timeouts are defaults of the role (`roles`).
-PgBouncer since 1.21 can keep prepared statements itself, which nothing tells: ``POOLER_PREPARES``.
+Behind one, each transaction may run in another session of the server. So a session may keep
+nothing, neither prepared statements nor settings: timeouts are defaults of the role (`roles`).
+PgBouncer since 1.21 can keep prepared statements itself, but does not report it: see
+``POOLER_PREPARES``.
 """
 
 from typing import Any
@@ -14,9 +15,9 @@ from psycopg import capabilities
 
 
 def is_pooled(connection: psycopg.Connection[Any]) -> bool:
-    """Whether the server's process is not the one that was named when we connected.
+    """Return True if the server process is not the one that was announced at the connection.
 
-    A pooler makes up the key by which its clients cancel, the number of the process included.
+    A pooler invents the cancellation key of its clients, which includes the number of the process.
     """
     with psycopg.Cursor(connection) as cursor:
         row = cursor.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
@@ -24,8 +25,8 @@ def is_pooled(connection: psycopg.Connection[Any]) -> bool:
 
 
 def without_prepared_statements(*, connection: BaseDatabaseWrapper, **_: object) -> None:
-    """Have a new connection prepare nothing if it goes through a pooler that keeps nothing."""
-    # Before libpq 17, one statement is forgotten by another, which no pooler understands.
-    keeps = settings.POOLER_PREPARES and capabilities.has_send_close_prepared()
-    if not keeps and is_pooled(connection.connection):
+    """Disable prepared statements on a connection through a pooler that keeps none."""
+    # Before libpq 17, psycopg discards a prepared statement by SQL, which no pooler understands.
+    can_prepare = settings.POOLER_PREPARES and capabilities.has_send_close_prepared()
+    if not can_prepare and is_pooled(connection.connection):
         connection.connection.prepare_threshold = None

@@ -1,4 +1,4 @@
-"""What ``manage.py check --database default`` says about roles, rows and timeouts."""
+"""System checks of ``manage.py check --database default`` about roles, rows and timeouts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,28 +22,28 @@ TIMEOUT = "SELECT current_setting('statement_timeout')"
 
 
 def warnings(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """What is open that need not be, as the application's connection sees it."""
+    """Return warnings about missing protection, as the application's connection sees it."""
     if DEFAULT_DB_ALIAS not in (databases or ()):
         return []
     with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(MAY_CHANGE_TABLES)
-        one_role = cursor.fetchone() == (True,)
+        can_change_tables = cursor.fetchone() == (True,)
         cursor.execute(OPEN_TABLES)
         tables = [str(name) for (name,) in cursor.fetchall()]
         cursor.execute(TIMEOUT)
-        unlimited = cursor.fetchone() == ("0",)
-    found: list[checks.CheckMessage] = []
-    if one_role:
+        has_no_timeout = cursor.fetchone() == ("0",)
+    messages: list[checks.CheckMessage] = []
+    if can_change_tables:
         hint = "Give the application a role of its own: DATABASE_URL and MIGRATION_DATABASE_URL."
-        found.append(
+        messages.append(
             checks.Warning(
                 "The application's role may change its tables.", hint, id="database.W001"
             )
         )
     if tables:
         text = f"Tables without row level security: {', '.join(tables)}."
-        found.append(checks.Warning(text, "Run migrate.", id="database.W002"))
-    if unlimited:
+        messages.append(checks.Warning(text, "Run migrate.", id="database.W002"))
+    if has_no_timeout:
         text = "Statements of the application may run for ever."
-        found.append(checks.Warning(text, "Run migrate: it sets timeouts.", id="database.W003"))
-    return found
+        messages.append(checks.Warning(text, "Run migrate: it sets timeouts.", id="database.W003"))
+    return messages

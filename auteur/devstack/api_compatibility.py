@@ -1,7 +1,7 @@
-"""What of an OpenAPI 3.1 document would break clients that were written for an earlier one.
+"""Find changes of an OpenAPI 3.1 document that would break clients of an earlier one.
 
-Requests may only take more than before, answers may only promise more. Not compared: bounds of
-numbers and lengths, patterns, headers of answers, and what errors look like.
+A request may only accept more than before, a response may only promise more. Not compared: bounds
+of numbers and lengths, patterns, headers of responses, and the form of errors.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,8 +14,8 @@ STRUCTURES = ("properties", "items", "additionalProperties")
 
 
 def find_breaks(old: Schema, new: Schema) -> list[str]:
-    """A line for each break: where it is, and what is different. A component is told of once."""
-    return sorted(set(_Comparison(old, new).operations()))
+    """Return a line for each break: its location and the difference. Report a component once."""
+    return sorted(set(_Comparison(old, new).compare_operations()))
 
 
 class _Comparison:
@@ -23,165 +23,208 @@ class _Comparison:
         self._old, self._new = old, new
         self._seen: set[tuple[str, str, bool]] = set()
 
-    def operations(self) -> Iterator[str]:
+    def compare_operations(self) -> Iterator[str]:
         for path, methods in self._old["paths"].items():
             for method, old in methods.items():
-                place = f"{method.upper()} {path}"
+                location = f"{method.upper()} {path}"
                 new = self._new["paths"].get(path, {}).get(method)
                 if new is None:
-                    yield f"{place}: the operation is gone"
+                    yield f"{location}: the operation is gone"
                     continue
-                yield from self._parameters(place, old, new)
-                yield from self._body(place, old.get("requestBody"), new.get("requestBody"))
-                yield from self._answers(place, old["responses"], new["responses"])
+                yield from self._compare_parameters(location, old, new)
+                yield from self._compare_body(
+                    location, old.get("requestBody"), new.get("requestBody")
+                )
+                yield from self._compare_responses(location, old["responses"], new["responses"])
 
-    def _parameters(self, place: str, old: Schema, new: Schema) -> Iterator[str]:
-        was, now = (
-            {f"{each['in']} parameter {each['name']}": each for each in one.get("parameters", ())}
-            for one in (old, new)
+    def _compare_parameters(self, location: str, old: Schema, new: Schema) -> Iterator[str]:
+        old_parameters, new_parameters = (
+            {
+                f"{parameter['in']} parameter {parameter['name']}": parameter
+                for parameter in operation.get("parameters", ())
+            }
+            for operation in (old, new)
         )
-        for name in was.keys() - now.keys():
-            yield f"{place}: {name} is gone"
-        for name, parameter in now.items():
-            earlier = was.get(name, {})
+        for name in old_parameters.keys() - new_parameters.keys():
+            yield f"{location}: {name} is gone"
+        for name, parameter in new_parameters.items():
+            earlier = old_parameters.get(name, {})
             if parameter.get("required") and not earlier.get("required"):
-                yield f"{place}: {name} became required"
+                yield f"{location}: {name} became required"
             if earlier:
-                yield from self._schema(
-                    f"{place}: {name}", earlier["schema"], parameter["schema"], asked=True
+                yield from self._compare_schema(
+                    f"{location}: {name}", earlier["schema"], parameter["schema"], is_request=True
                 )
 
-    def _body(self, place: str, old: Schema | None, new: Schema | None) -> Iterator[str]:
+    def _compare_body(self, location: str, old: Schema | None, new: Schema | None) -> Iterator[str]:
         if new and new.get("required") and not (old and old.get("required")):
-            yield f"{place}: the request body became required"
+            yield f"{location}: the request body became required"
         if old:
             content = new["content"] if new else {}
-            yield from self._content(f"{place}: request", old["content"], content, asked=True)
+            yield from self._compare_content(
+                f"{location}: request", old["content"], content, is_request=True
+            )
 
-    def _answers(self, place: str, old: Schema, new: Schema) -> Iterator[str]:
-        for status, answer in old.items():
+    def _compare_responses(self, location: str, old: Schema, new: Schema) -> Iterator[str]:
+        for status, response in old.items():
             if not status.startswith("2"):
                 continue
             if status not in new:
-                yield f"{place}: the answer {status} is gone"
+                yield f"{location}: the answer {status} is gone"
                 continue
-            was, now = answer.get("content", {}), new[status].get("content", {})
-            yield from self._content(f"{place}: answer {status}", was, now, asked=False)
+            old_content, new_content = response.get("content", {}), new[status].get("content", {})
+            yield from self._compare_content(
+                f"{location}: answer {status}", old_content, new_content, is_request=False
+            )
 
-    def _content(self, place: str, old: Schema, new: Schema, *, asked: bool) -> Iterator[str]:
+    def _compare_content(
+        self, location: str, old: Schema, new: Schema, *, is_request: bool
+    ) -> Iterator[str]:
         for kind, content in old.items():
             if kind not in new:
-                yield f"{place}: {kind} is gone"
+                yield f"{location}: {kind} is gone"
             else:
-                was, now = content.get("schema", {}), new[kind].get("schema", {})
-                yield from self._schema(place, was, now, asked=asked)
+                old_schema, new_schema = content.get("schema", {}), new[kind].get("schema", {})
+                yield from self._compare_schema(
+                    location, old_schema, new_schema, is_request=is_request
+                )
 
-    def _schema(self, place: str, old: Schema, new: Schema, *, asked: bool) -> Iterator[str]:
+    def _compare_schema(
+        self, location: str, old: Schema, new: Schema, *, is_request: bool
+    ) -> Iterator[str]:
         if "$ref" in old and "$ref" in new:
-            pair = (old["$ref"], new["$ref"], asked)
+            pair = (old["$ref"], new["$ref"], is_request)
             if pair in self._seen:
                 return
             self._seen.add(pair)
-        was, now = _variants(old, self._old), _variants(new, self._new)
-        yield from _kinds(place, was, now, asked=asked)
-        if asked:
-            yield from _values(place, was, now)
-        before, after = _structures(was), _structures(now)
-        if len(before) == len(after) == 1:
-            after = dict(zip(before, after.values(), strict=True))
-        for label, structure in before.items():
-            if label in after:
-                yield from self._fields(place, structure, after[label], asked=asked)
-            elif asked:
-                yield f"{place}: {label} is not taken any more"
+        old_variants, new_variants = _list_variants(old, self._old), _list_variants(new, self._new)
+        yield from _compare_types(location, old_variants, new_variants, is_request=is_request)
+        if is_request:
+            yield from _compare_values(location, old_variants, new_variants)
+        old_structures, new_structures = (
+            _group_structures(old_variants),
+            _group_structures(new_variants),
+        )
+        if len(old_structures) == len(new_structures) == 1:
+            new_structures = dict(zip(old_structures, new_structures.values(), strict=True))
+        for label, structure in old_structures.items():
+            if label in new_structures:
+                yield from self._compare_fields(
+                    location, structure, new_structures[label], is_request=is_request
+                )
+            elif is_request:
+                yield f"{location}: {label} is not taken any more"
 
-    def _fields(self, place: str, old: Schema, new: Schema, *, asked: bool) -> Iterator[str]:
-        was, now = old.get("properties", {}), new.get("properties", {})
-        for name in was.keys() - now.keys():
-            yield f"{place}: field {name} is gone"
-        required, earlier = set(new.get("required", ())), set(old.get("required", ()))
-        if asked:
-            yield from (f"{place}: field {name} became required" for name in required - earlier)
+    def _compare_fields(
+        self, location: str, old: Schema, new: Schema, *, is_request: bool
+    ) -> Iterator[str]:
+        old_fields, new_fields = old.get("properties", {}), new.get("properties", {})
+        for name in old_fields.keys() - new_fields.keys():
+            yield f"{location}: field {name} is gone"
+        required, old_required = set(new.get("required", ())), set(old.get("required", ()))
+        if is_request:
+            yield from (
+                f"{location}: field {name} became required" for name in required - old_required
+            )
         else:
-            missing = (earlier - required) & now.keys()
-            yield from (f"{place}: field {name} may be missing now" for name in missing)
-        for name in was.keys() & now.keys():
-            yield from self._schema(f"{place}: {name}", was[name], now[name], asked=asked)
+            missing = (old_required - required) & new_fields.keys()
+            yield from (f"{location}: field {name} may be missing now" for name in missing)
+        for name in old_fields.keys() & new_fields.keys():
+            yield from self._compare_schema(
+                f"{location}: {name}", old_fields[name], new_fields[name], is_request=is_request
+            )
         for name in ("items", "additionalProperties"):
-            one, other = old.get(name), new.get(name)
-            if isinstance(one, dict) and isinstance(other, dict):
-                yield from self._schema(f"{place}: each", one, other, asked=asked)
+            old_item, new_item = old.get(name), new.get(name)
+            if isinstance(old_item, dict) and isinstance(new_item, dict):
+                yield from self._compare_schema(
+                    f"{location}: each", old_item, new_item, is_request=is_request
+                )
 
 
-def _variants(schema: Schema, document: Schema) -> list[Schema]:
-    """What a value may be: references followed, choices side by side, `allOf` made one."""
+def _list_variants(schema: Schema, document: Schema) -> list[Schema]:
+    """Return the alternatives of a value, with references resolved and `allOf` merged."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        found = _variants(document["components"]["schemas"][name], document)
-        return [{"name": name} | each for each in found]
+        variants = _list_variants(document["components"]["schemas"][name], document)
+        return [{"name": name} | variant for variant in variants]
     for part in schema.get("allOf", ()):
-        (first, *others) = _variants(part, document)
-        if others:
-            return [first, *others]
-        schema = _joined(first, schema)
+        variants = _list_variants(part, document)
+        first = variants[0]
+        if len(variants) > 1:
+            return variants
+        schema = _merge_schemas(first, schema)
     choices = schema.get("oneOf") or schema.get("anyOf")
-    return [each for one in choices for each in _variants(one, document)] if choices else [schema]
+    if not choices:
+        return [schema]
+    return [variant for choice in choices for variant in _list_variants(choice, document)]
 
 
-def _joined(one: Schema, other: Schema) -> Schema:
-    both = {"properties": one.get("properties", {}) | other.get("properties", {})}
-    required = {"required": [*one.get("required", ()), *other.get("required", ())]}
-    return one | other | (both | required if both["properties"] else {})
+def _merge_schemas(first: Schema, second: Schema) -> Schema:
+    merged = {"properties": first.get("properties", {}) | second.get("properties", {})}
+    required = {"required": [*first.get("required", ()), *second.get("required", ())]}
+    return first | second | (merged | required if merged["properties"] else {})
 
 
-def _structures(variants: Iterable[Schema]) -> dict[str, Schema]:
-    """Objects and lists, by what tells them apart."""
-    return {_label(each): each for each in variants if any(name in each for name in STRUCTURES)}
+def _group_structures(variants: Iterable[Schema]) -> dict[str, Schema]:
+    """Return objects and lists by a label that distinguishes them."""
+    return {
+        _build_label(variant): variant
+        for variant in variants
+        if any(name in variant for name in STRUCTURES)
+    }
 
 
-def _label(variant: Schema) -> str:
+def _build_label(variant: Schema) -> str:
     consts = [
-        str(each["const"]) for each in variant.get("properties", {}).values() if "const" in each
+        str(field["const"]) for field in variant.get("properties", {}).values() if "const" in field
     ]
     return " ".join(consts) or variant.get("name") or str(variant.get("type", "object"))
 
 
-def _kinds(place: str, old: list[Schema], new: list[Schema], *, asked: bool) -> Iterator[str]:
-    was, now = ({kind for each in some for kind in _kinds_of(each)} for some in (old, new))
-    if asked and (gone := sorted(kind for kind in was if not _covered(kind, now))):
-        yield f"{place}: the type {', '.join(gone)} is not taken any more"
-    if not asked and (added := sorted(kind for kind in now if not _covered(kind, was))):
-        yield f"{place}: the type may be {', '.join(added)} now"
+def _compare_types(
+    location: str, old: list[Schema], new: list[Schema], *, is_request: bool
+) -> Iterator[str]:
+    old_types, new_types = (
+        {kind for variant in variants for kind in _list_types(variant)} for variants in (old, new)
+    )
+    if is_request and (
+        removed := sorted(kind for kind in old_types if not _is_covered(kind, new_types))
+    ):
+        yield f"{location}: the type {', '.join(removed)} is not taken any more"
+    if not is_request and (
+        added := sorted(kind for kind in new_types if not _is_covered(kind, old_types))
+    ):
+        yield f"{location}: the type may be {', '.join(added)} now"
 
 
-def _kinds_of(variant: Schema) -> Iterable[str]:
+def _list_types(variant: Schema) -> Iterable[str]:
     kinds = variant.get("type", KINDS)
-    form = f" {variant['format']}" if "format" in variant else ""
-    return [f"{kind}{form}" for kind in ([kinds] if isinstance(kinds, str) else kinds)]
+    suffix = f" {variant['format']}" if "format" in variant else ""
+    return [f"{kind}{suffix}" for kind in ([kinds] if isinstance(kinds, str) else kinds)]
 
 
-def _covered(kind: str, kinds: set[str]) -> bool:
-    plain = kind.partition(" ")[0]
-    return bool({kind, plain} & kinds) or (plain == "integer" and "number" in kinds)
+def _is_covered(kind: str, kinds: set[str]) -> bool:
+    base_kind = kind.partition(" ")[0]
+    return bool({kind, base_kind} & kinds) or (base_kind == "integer" and "number" in kinds)
 
 
-def _values(place: str, old: list[Schema], new: list[Schema]) -> Iterator[str]:
-    was, now = _values_of(old), _values_of(new)
-    if now is None:
+def _compare_values(location: str, old: list[Schema], new: list[Schema]) -> Iterator[str]:
+    old_values, new_values = _find_values(old), _find_values(new)
+    if new_values is None:
         return
-    if was is None:
-        yield f"{place}: only {', '.join(sorted(map(str, now)))} is taken now"
+    if old_values is None:
+        yield f"{location}: only {', '.join(sorted(map(str, new_values)))} is taken now"
     else:
-        for value in sorted(map(str, was - now)):
-            yield f"{place}: the value {value} is not taken any more"
+        for value in sorted(map(str, old_values - new_values)):
+            yield f"{location}: the value {value} is not taken any more"
 
 
-def _values_of(variants: list[Schema]) -> set[Any] | None:
-    """None: not only what is listed."""
-    found: set[Any] = set()
-    for each in variants:
-        if "const" in each or "enum" in each:
-            found |= {each["const"]} if "const" in each else set(each["enum"])
-        elif each.get("type") != "null":
+def _find_values(variants: list[Schema]) -> set[Any] | None:
+    """Return the listed values, or None if other values are allowed too."""
+    values: set[Any] = set()
+    for variant in variants:
+        if "const" in variant or "enum" in variant:
+            values |= {variant["const"]} if "const" in variant else set(variant["enum"])
+        elif variant.get("type") != "null":
             return None
-    return found - {None}
+    return values - {None}

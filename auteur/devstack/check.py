@@ -1,4 +1,4 @@
-"""The last step of `make check`: what needs settings or a database."""
+"""The last step of `make check`: checks that need settings or a database."""
 
 import os
 import subprocess
@@ -22,31 +22,32 @@ CHECKS = (
 
 
 def run() -> int:
-    """Run the checks against a PostgreSQL of their own; 0 only if all pass."""
+    """Run the checks against a PostgreSQL of their own. Return 0 only if all pass."""
     with tempfile.TemporaryDirectory(prefix="auteur-check-") as folder:
         var = Path(folder)
         numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
-        chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
+        stack_ports = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
         stack.make_folders(var)
-        values = environment.prepare(var, chosen)
+        values = environment.prepare(var, stack_ports)
         server = postgres.process(
             data=var / "postgres",
-            port=chosen.postgres,
+            port=stack_ports.postgres,
             password=values["POSTGRES_PASSWORD"],
             throwaway=True,
         )
         supervisor = Supervisor([server], var / "log", report=lambda line: None)
         try:
             supervisor.start()
-            values["DATABASE_URL"] = values["MIGRATION_DATABASE_URL"]  # of whom there is already
+            # The application's role does not exist yet, the owner does.
+            values["DATABASE_URL"] = values["MIGRATION_DATABASE_URL"]
             return _run_checks(environment.of_children(values, os.environ))
         finally:
             supervisor.stop()
 
 
 def _run_checks(values: dict[str, str]) -> int:
-    running = [
+    processes = [
         subprocess.Popen([sys.executable, *line.split()], cwd=BASE_DIR, env=values)
         for line in CHECKS
     ]
-    return max(check.wait() for check in running)
+    return max(check.wait() for check in processes)

@@ -1,4 +1,4 @@
-"""One process under the supervisor: started, watched, stopped with all that it started."""
+"""One child process of the supervisor: start it, watch it, stop it with its descendants."""
 
 import contextlib
 import os
@@ -12,31 +12,31 @@ from pathlib import Path
 from auteur.devstack.process import Process
 from gpu_tasks.runtime.children import die_with_parent
 
-# A process that neither answers nor announces itself counts as ready after this. One that should
-# announce itself gets longer: the log level may swallow its words.
+# A process without a check and an announcement counts as ready after this. One with an announcement
+# gets longer, because the log level may suppress it.
 SETTLE_SECONDS = 1.0
 SILENCE_SECONDS = 15.0
 FIRST_BACKOFF_SECONDS = 0.5
 LAST_BACKOFF_SECONDS = 30.0
-STEADY_SECONDS = 60.0  # one that ran this long starts anew with the first backoff
-LOOK_SECONDS = 0.2  # between two looks whether it is ready
-LOG_BYTES = 10 * 2**20  # a larger log is set aside at the next start
+STEADY_SECONDS = 60.0  # After running this long, a process restarts with the first backoff.
+LOOK_SECONDS = 0.2  # The time between two checks for readiness.
+LOG_BYTES = 10 * 2**20  # A larger log is rotated at the next start.
 TAIL_LINES = 5
 
 
 class State(Enum):
-    """Where a child stands."""
+    """The state of a child."""
 
-    WAITING = auto()  # for what it needs, or for its turn after a failure
+    WAITING = auto()  # For the processes that it needs, or for its backoff to end.
     STARTING = auto()
     READY = auto()
-    DONE = auto()  # ran once, and well
+    DONE = auto()  # It was to run once, and has succeeded.
     STOPPING = auto()
     STOPPED = auto()
 
 
 class Child:
-    """A process in a session of its own, its output in a log file."""
+    """A process in a session of its own, with its output in a log file."""
 
     def __init__(self, process: Process, log: Path) -> None:
         self.process = process
@@ -45,7 +45,7 @@ class Child:
         self.failures = 0
         self.not_before = 0.0
         self.started = 0.0
-        self.stop_asked_at = 0.0
+        self.stop_requested_at = 0.0
         self.is_killed = False
         self._log_start = 0
         self._next_look = 0.0
@@ -85,15 +85,15 @@ class Child:
         self.state = State.STARTING
 
     def exit_status(self) -> int | None:
-        """How it ended (negative: by which signal), once; None while it lives."""
+        """Return the exit status (negative: the signal) once, or None while it lives."""
         status = self._popen.poll() if self._popen else None
         if self._popen and status is not None:
-            self.signal_group(signal.SIGKILL)  # what it left behind
+            self.signal_group(signal.SIGKILL)  # End the descendants that it left running.
             self._popen = None
         return status
 
     def has_answered(self) -> bool:
-        """Whether it shows by now that it works."""
+        """Return True once the process has shown that it works."""
         if self.process.once:
             return False
         now = time.monotonic()
@@ -102,18 +102,18 @@ class Child:
         self._next_look = now + LOOK_SECONDS
         if self.process.ready is not None:
             return self.process.ready()
-        lived = now - self.started
+        lifetime = now - self.started
         if announcement := self.process.announcement:
-            return lived >= SILENCE_SECONDS or announcement in self._said()
-        return lived >= SETTLE_SECONDS
+            return lifetime >= SILENCE_SECONDS or announcement in self._read_output()
+        return lifetime >= SETTLE_SECONDS
 
-    def _said(self) -> str:
+    def _read_output(self) -> str:
         with self.log.open(errors="replace") as log:
             log.seek(self._log_start)
             return log.read()
 
     def back_off(self) -> float:
-        """Note a failure; it may start again after the seconds returned."""
+        """Count a failure. Return the seconds after which the process may start again."""
         if time.monotonic() - self.started >= STEADY_SECONDS:
             self.failures = 0
         delay = min(FIRST_BACKOFF_SECONDS * 2**self.failures, LAST_BACKOFF_SECONDS)
@@ -124,31 +124,31 @@ class Child:
 
     def ask_to_stop(self) -> None:
         self.state = State.STOPPING
-        self.stop_asked_at = time.monotonic()
+        self.stop_requested_at = time.monotonic()
         if self._popen:
             self._popen.send_signal(self.process.stop_signal)
 
     def kill(self) -> None:
-        """End it and all that it started, now."""
+        """Kill the process and its descendants now."""
         self.state = State.STOPPING
         self.is_killed = True
         self.signal_group(signal.SIGKILL)
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to the process and to all that it started."""
+        """Send a signal to the process and its descendants."""
         if self._popen:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, number)
 
 
 def rotate(log: Path) -> None:
-    """Set a log aside that has grown too large."""
+    """Rotate a log that has grown too large."""
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.replace(log.with_name(log.name + ".1"))
 
 
 def last_lines(log: Path) -> str:
-    """The end of a log, indented."""
+    """Return the end of a log, indented."""
     if not log.exists():
         return "    (nothing in it)"
     with log.open(errors="replace") as file:

@@ -15,8 +15,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; its exit status."""
-    options = _parser().parse_args(arguments)
+    """Run one command. Return its exit status."""
+    options = _build_parser().parse_args(arguments)
     try:
         return int(options.command(options))
     except StackError as exc:
@@ -26,11 +26,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 128 + signal.SIGINT
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m auteur.devstack", description=__doc__)
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="start the whole stack and keep it running")
-    run.set_defaults(command=_run)
+    run.set_defaults(command=_run_stack)
     checks = commands.add_parser("check", help="settings, migrations, OpenAPI, on a real database")
     checks.set_defaults(command=lambda options: check.run())
     schema = commands.add_parser("schema", help="write docs/openapi.json from the code")
@@ -43,23 +43,25 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument(
         "--file", type=Path, action="append", default=[], help="of your own; again for another"
     )
-    show.set_defaults(command=_demo)
+    show.set_defaults(command=_run_demo)
     site = commands.add_parser("docs", help="build the docs site, which /help serves")
     site.add_argument("--check", action="store_true", help="only see whether it can be built")
     site.set_defaults(command=lambda options: docs.check() if options.check else docs.build())
-    kept = commands.add_parser("examples", help="run every feature once, and keep it for /help")
-    kept.add_argument("--feature", default=offer.ALL, help="only this one")
-    kept.set_defaults(command=lambda options: examples.run(options.var.resolve(), options.feature))
-    for command in (run, show, kept):
+    record = commands.add_parser("examples", help="run every feature once, and keep it for /help")
+    record.add_argument("--feature", default=offer.ALL, help="only this one")
+    record.set_defaults(
+        command=lambda options: examples.run(options.var.resolve(), options.feature)
+    )
+    for command in (run, show, record):
         command.add_argument("--var", type=Path, default=VAR, help="the data folder (%(default)s)")
     return parser
 
 
-def _demo(options: argparse.Namespace) -> int:
+def _run_demo(options: argparse.Namespace) -> int:
     return demo.run(options.var.resolve(), options.file, options.feature)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run_stack(options: argparse.Namespace) -> int:
     with stack(options.var.resolve(), os.environ, lambda line: say(f"  {line}")) as supervisor:
         say("Starting the stack; Ctrl-C stops it.")
         stop_on_signal(supervisor)
@@ -78,7 +80,7 @@ def stop_on_signal(supervisor: Supervisor) -> None:
 
 
 def print_addresses(var: Path) -> None:
-    """Where everything is."""
+    """Print the addresses and commands of the running stack."""
     running = leftovers.read(var)
     lines = list(running.addresses.items()) if running else []
     lines += [

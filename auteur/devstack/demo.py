@@ -1,6 +1,6 @@
-"""`make demo`: features on recordings, through the REST API only.
+"""`make demo`: run features on recordings, through the REST API only.
 
-Without a feature's name, the main job, and one that fails.
+Without a feature's name, run the main job, and one that fails.
 """
 
 import contextlib
@@ -26,39 +26,42 @@ from gpu_tasks.runtime.children import die_with_parent
 
 CREDITS = 10
 TOUR_CREDITS = 200
-"""Granted at once, so that no feature of a tour waits for a grant."""
+"""Granted at the start, so that no feature of a tour waits for a grant."""
 SAMPLES = Path(__file__).parent / "samples"
 SPOKEN = SAMPLES / "interview.txt"
-LEAST_RIGHT = 0.8  # of the words; PocketSphinx hears more of our clear voices
+MIN_MATCHING = 0.8  # The share of words; PocketSphinx recognizes more of our clear voices.
 RECORDING = SAMPLES / "interview.mp4"
 UNDECODABLE = SAMPLES / "broken.mp4"
 READY_LINE = "The stack is ready."
 STOP_SECONDS = 60.0
 RATE_LIMIT = "1000/minute"
-"""Of a stack that is started for the demo: one user asks for a job of every feature in a minute."""
+"""The rate limit of a stack started for the demo: one user submits a job of every feature in a
+minute."""
 
 
 def run(var: Path, files: Sequence[Path], feature: str | None) -> int:
-    """Run the demo, on files of ours where none are given; 0 if all was as it must be."""
-    own = [checked(file) for file in files]
-    wanted = offer.checked(offer.features(), feature, own) if feature else []
-    if not wanted and len(own) > 1:
+    """Run the demo, on our own files if none are given. Return 0 if every check passes."""
+    user_files = [checked(file) for file in files]
+    features = offer.checked(offer.features(), feature, user_files) if feature else []
+    if not features and len(user_files) > 1:
         raise StackError("The main job takes one file; FEATURE=… says which other job is meant.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     screen = Screen()
-    began = time.monotonic()
+    started_at = time.monotonic()
     with a_stack(var, screen) as values:
         try:
-            visitor = a_visitor(values, screen, TOUR_CREDITS if len(wanted) > 1 else CREDITS)
-            if wanted:
-                Tour(visitor, screen, var / "demo").show(wanted, own)
+            visitor = a_visitor(values, screen, TOUR_CREDITS if len(features) > 1 else CREDITS)
+            if features:
+                Tour(visitor, screen, var / "demo").show(features, user_files)
             else:
-                Demo(visitor, screen).play(own[0] if own else RECORDING, is_own=bool(own))
+                Demo(visitor, screen).play(
+                    user_files[0] if user_files else RECORDING, is_own=bool(user_files)
+                )
         except ProblemError as exc:
             screen.check(False, f"The API refused it: {exc}")
         except UnreachableError as exc:
             raise StackError(f"The API does not answer: {exc}. See {var / 'log'}.") from exc
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started_at
     if screen.failed:
         screen.title(f"Not as it must be, see ✗ above: {len(screen.failed)}.")
         return 1
@@ -67,7 +70,7 @@ def run(var: Path, files: Sequence[Path], feature: str | None) -> int:
 
 
 def checked(file: Path) -> Path:
-    """A file that can be sent."""
+    """Return the file. Raise ``StackError`` if it cannot be sent."""
     if not file.is_file():
         raise StackError(f"{file} is not a file.")
     if not os.access(file, os.R_OK):
@@ -79,7 +82,7 @@ def checked(file: Path) -> Path:
 
 @contextlib.contextmanager
 def a_stack(var: Path, screen: Screen) -> Iterator[Mapping[str, str]]:
-    """The environment of the stack that runs, or of one started here and stopped afterwards."""
+    """Yield the environment of the running stack, or start one and stop it afterwards."""
     if leftovers.is_held(var):
         running = leftovers.read(var)
         if running is None or not running.ready:
@@ -94,7 +97,7 @@ def a_stack(var: Path, screen: Screen) -> Iterator[Mapping[str, str]]:
         env={"RATE_LIMIT": RATE_LIMIT, **os.environ},
         text=True,
         stdout=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C comes to us alone
+        start_new_session=True,  # Only this process receives Ctrl-C.
         preexec_fn=die_with_parent(signal.SIGTERM),  # noqa: PLW1509  # one thread
     ) as stack:
         try:
@@ -102,23 +105,23 @@ def a_stack(var: Path, screen: Screen) -> Iterator[Mapping[str, str]]:
             yield environment.read(var / environment.FILE_NAME)
             screen.title("Stopping the stack")
         finally:
-            _stop(stack)
+            _stop_stack(stack)
 
 
 def _follow_start(stack: subprocess.Popen[str], screen: Screen) -> None:
-    began = time.monotonic()
+    started_at = time.monotonic()
     assert stack.stdout is not None  # noqa: S101  # it is a pipe
     for line in stack.stdout:
         if line.startswith(READY_LINE):
-            screen.line(f"all is ready after {time.monotonic() - began:.0f} s")
+            screen.line(f"all is ready after {time.monotonic() - started_at:.0f} s")
             return
         if line.startswith("  "):
             screen.line(line.strip())
-    raise SystemExit(1)  # it has said why
+    raise SystemExit(1)  # The stack has printed the reason.
 
 
-def _stop(stack: subprocess.Popen[str]) -> None:
-    """Stop it in order; on another Ctrl-C at once."""
+def _stop_stack(stack: subprocess.Popen[str]) -> None:
+    """Stop the stack in order. A second Ctrl-C stops it at once."""
     for _ in range(2):
         stack.send_signal(signal.SIGINT)
         with contextlib.suppress(KeyboardInterrupt):
@@ -127,12 +130,12 @@ def _stop(stack: subprocess.Popen[str]) -> None:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text, without case and punctuation."""
+    """Return the words of a text, without case and punctuation."""
     return re.findall(r"[a-z']+", text.lower())
 
 
 def a_visitor(values: Mapping[str, str], screen: Screen, balance: int = CREDITS) -> Visitor:
-    """A user with some credits."""
+    """Return a user with some credits."""
     screen.title("A user with credits")
     visitor = Visitor(values, screen)
     visitor.top_up(balance)
@@ -148,23 +151,23 @@ class Demo:
         self._screen = screen
 
     def play(self, recording: Path, *, is_own: bool) -> None:
-        """Show a transcription; of our own recording, also one that fails."""
+        """Show a transcription. With our own recording, also show one that fails."""
         self.transcribe(recording, is_own=is_own)
         if not is_own and not self._screen.failed:
             self.fail(UNDECODABLE)
 
     def transcribe(self, recording: Path, *, is_own: bool) -> None:
-        """Recording in, transcript out; credits are taken."""
+        """Show that a recording becomes a transcript, and that credits are taken."""
         screen, client = self._screen, self._client
         project_id = str(client.create_project("Demo").id)
         version = client.edl(project_id).version
         screen.title(f"Transcribing {recording.name}")
         job, balance = self._run_job(project_id, recording)
-        if not self._completed(job):
+        if not self._check_completion(job):
             return
         edl = client.edl(project_id)
         segments = [segment.to_dict() for segment in edl.transcript.segments]
-        self._show(job, segments)
+        self._show_transcript(job, segments)
         if not is_own:
             self._check_words(segments)
         screen.check(
@@ -174,7 +177,7 @@ class Demo:
         screen.check(edl.version > version, f"EDL version {version} → {edl.version}")
         self._check_credits(job, balance, balance - job["credits_cost"], ["usage"])
 
-    def _show(self, job: Json, segments: list[Json]) -> None:
+    def _show_transcript(self, job: Json, segments: list[Json]) -> None:
         if segments:
             self._screen.transcript(segments)
         else:
@@ -190,23 +193,23 @@ class Demo:
             )
 
     def _check_words(self, segments: list[Json]) -> None:
-        """Our recording's words are known."""
+        """Check the transcript against the known words of our recording."""
         spoken = words(SPOKEN.read_text())
-        heard = words(" ".join(segment["text"] for segment in segments))
-        matches = SequenceMatcher(None, spoken, heard, autojunk=False).get_matching_blocks()
-        right = sum(match.size for match in matches)
+        recognized = words(" ".join(segment["text"] for segment in segments))
+        matches = SequenceMatcher(None, spoken, recognized, autojunk=False).get_matching_blocks()
+        matching = sum(match.size for match in matches)
         self._screen.check(
-            right >= LEAST_RIGHT * len(spoken), f"{right} of {len(spoken)} words as spoken"
+            matching >= MIN_MATCHING * len(spoken), f"{matching} of {len(spoken)} words as spoken"
         )
 
-    def _completed(self, job: Json) -> bool:
+    def _check_completion(self, job: Json) -> bool:
         self._screen.check(job["status"] == "completed", outcome(job))
         if job["credits_refunded"]:
             self._screen.line(f"its {job['credits_cost']} credits were refunded")
         return bool(job["status"] == "completed")
 
     def fail(self, file: Path) -> None:
-        """A file that looks right and does not decode; the job is refunded."""
+        """Show that a file with a valid header that does not decode fails, and is refunded."""
         screen = self._screen
         screen.title(f"Transcribing {file.name}, which looks right and does not decode")
         project = self._client.create_project("Demo, broken")
@@ -221,12 +224,12 @@ class Demo:
         self._check_credits(job, balance, balance, ["usage", "refund"])
 
     def _run_job(self, project_id: str, file: Path) -> tuple[Json, int]:
-        """The job of a file, ended, and the balance before it."""
+        """Run the job of a file. Return the ended job, and the balance before it."""
         media = self._visitor.upload(project_id, file)
         return self._visitor.run_job("transcription", {"media_id": media.id, "language": "en"})
 
     def _check_credits(self, job: Json, before: int, expected: int, types: list[str]) -> None:
-        """The rows of a job and the balance, which must follow from them."""
+        """Check the transactions of a job, and the balance that follows from them."""
         rows = self._visitor.transactions(job["id"])
         self._screen.transactions(rows)
         self._screen.check(

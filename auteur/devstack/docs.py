@@ -1,4 +1,4 @@
-"""`make docs`: the docs site (`auteur.help`), built with default settings and without a store."""
+"""`make docs`: build the docs site (`auteur.help`) with default settings and without a store."""
 
 import subprocess
 import sys
@@ -10,19 +10,19 @@ from auteur.devstack.processes import BASE_DIR
 
 
 def build(target: Path | None = None) -> int:
-    """Build the site, in ``var/help`` if nothing else is said; an exit status."""
-    to = ["--to", str(target)] if target else []
+    """Build the site in ``target``, by default ``var/help``. Return an exit status."""
+    options = ["--to", str(target)] if target else []
     with tempfile.TemporaryDirectory(prefix="auteur-docs-") as folder:
-        done = subprocess.run(
-            [sys.executable, "manage.py", "build_help", *to],
+        result = subprocess.run(
+            [sys.executable, "manage.py", "build_help", *options],
             cwd=BASE_DIR,
             env=contract.default_environment(Path(folder)),
             check=False,
         )
-    return done.returncode
+    return result.returncode
 
 
 def check() -> int:
-    """Build it elsewhere, to see whether it can be; an exit status."""
+    """Build the site in a temporary folder, to see if it can be built. Return an exit status."""
     with tempfile.TemporaryDirectory(prefix="auteur-help-") as folder:
         return build(Path(folder) / "site")

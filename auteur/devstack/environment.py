@@ -1,6 +1,6 @@
 """``var/stack.env``: addresses and secrets of the embedded stack, as ``settings.py`` reads them.
 
-Secrets are made once and kept between runs; addresses follow the ports of the present run.
+Secrets are created once and kept between runs. Addresses follow the ports of the current run.
 """
 
 import os
@@ -14,7 +14,7 @@ from media.provenance import certificates
 
 FILE_NAME = "stack.env"
 SECRET_BYTES = 48
-# Passwords of the stores come to ``settings.py`` inside their URLs.
+# ``settings.py`` reads the passwords of the stores from their URLs.
 SECRETS = (
     "DJANGO_SECRET_KEY",
     "STORAGE_SIGNING_KEY",
@@ -25,24 +25,24 @@ SECRETS = (
     "REDIS_PASSWORD",
     "RABBITMQ_PASSWORD",
 )
-POSTGRES_USER = "auteur"  # owns the tables
-POSTGRES_APPLICATION_USER = "auteur_app"  # made by `migrate`
+POSTGRES_USER = "auteur"  # This role owns the tables.
+POSTGRES_APPLICATION_USER = "auteur_app"  # `migrate` creates this role.
 POSTGRES_DATABASE = "auteur"
 RABBITMQ_USER = "auteur"
 BROKERS = ("redis", "amqp")
 
 
 def prepare(var: Path, ports: Ports, broker: str | None = None) -> dict[str, str]:
-    """Write ``stack.env`` for this run and return what it says.
+    """Write ``stack.env`` for this run and return its values.
 
-    With the ``broker`` ``amqp`` Celery's messages go through RabbitMQ, else through Redis.
+    With the ``broker`` ``amqp``, Celery's messages go through RabbitMQ, else through Redis.
     """
     if broker and broker not in BROKERS:
         raise StackError(f"BROKER is {broker!r}: use {' or '.join(BROKERS)}.")
     path = var / FILE_NAME
-    earlier = read(path) if path.exists() else {}
-    values = {name: earlier.get(name) or secrets.token_urlsafe(SECRET_BYTES) for name in SECRETS}
-    values |= _addresses(var, ports, values) | _signer(var)
+    stored = read(path) if path.exists() else {}
+    values = {name: stored.get(name) or secrets.token_urlsafe(SECRET_BYTES) for name in SECRETS}
+    values |= _build_addresses(var, ports, values) | _create_certificate(var)
     if broker == "amqp":
         account = f"{RABBITMQ_USER}:{values['RABBITMQ_PASSWORD']}"
         values["CELERY_BROKER_URL"] = f"amqp://{account}@{HOST}:{ports.rabbitmq}//"
@@ -51,15 +51,15 @@ def prepare(var: Path, ports: Ports, broker: str | None = None) -> dict[str, str
     return values
 
 
-def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, str]:
+def _build_addresses(var: Path, ports: Ports, secrets_by_name: Mapping[str, str]) -> dict[str, str]:
     public_url = f"http://{HOST}:{ports.api}"
     postgres = f"{HOST}:{ports.postgres}/{POSTGRES_DATABASE}"
-    owner = f"{POSTGRES_USER}:{secret['POSTGRES_PASSWORD']}"
-    application = f"{POSTGRES_APPLICATION_USER}:{secret['POSTGRES_APPLICATION_PASSWORD']}"
+    owner = f"{POSTGRES_USER}:{secrets_by_name['POSTGRES_PASSWORD']}"
+    application = f"{POSTGRES_APPLICATION_USER}:{secrets_by_name['POSTGRES_APPLICATION_PASSWORD']}"
     return {
         "DATABASE_URL": f"postgres://{application}@{postgres}",
         "MIGRATION_DATABASE_URL": f"postgres://{owner}@{postgres}",
-        "REDIS_URL": f"redis://:{secret['REDIS_PASSWORD']}@{HOST}:{ports.redis}/0",
+        "REDIS_URL": f"redis://:{secrets_by_name['REDIS_PASSWORD']}@{HOST}:{ports.redis}/0",
         "MONGODB_URI": f"mongodb://{HOST}:{ports.mongodb}",
         "PUBLIC_URL": public_url,
         "LIVE_URL": f"http://{HOST}:{ports.live}",
@@ -81,8 +81,11 @@ def _addresses(var: Path, ports: Ports, secret: Mapping[str, str]) -> dict[str, 
     }
 
 
-def _signer(var: Path) -> dict[str, str]:
-    """A certificate for development, which signs content credentials; made once."""
+def _create_certificate(var: Path) -> dict[str, str]:
+    """Create the development certificate that signs content credentials, if there is none.
+
+    Return the variables with its paths.
+    """
     certificate, key = var / "c2pa-certificate.pem", var / "c2pa-private-key.pem"
     if not (certificate.exists() and key.exists()):
         chain, private = certificates.make_development()
@@ -92,7 +95,7 @@ def _signer(var: Path) -> dict[str, str]:
 
 
 def read(path: Path) -> dict[str, str]:
-    """The ``NAME=value`` lines of a file."""
+    """Return the ``NAME=value`` lines of a file."""
     pairs = (line.partition("=") for line in path.read_text().splitlines())
     return {
         name: value for name, separator, value in pairs if separator and not name.startswith("#")
@@ -100,17 +103,17 @@ def read(path: Path) -> dict[str, str]:
 
 
 def of_children(values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the stack's processes: ours with ``values``, which win.
+    """Return the environment of the stack's processes: ours, overridden by ``values``.
 
-    A ``NAME_FILE`` beside one of them would win in turn, so it is dropped.
+    A ``NAME_FILE`` of one of them would take precedence, so it is dropped.
     """
-    own = {f"{name}_FILE" for name in values}
-    inherited = {name: value for name, value in environ.items() if name not in own}
+    overridden = {f"{name}_FILE" for name in values}
+    inherited = {name: value for name, value in environ.items() if name not in overridden}
     return inherited | dict(values) | {"PYTHONUNBUFFERED": "1"}
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace ``path`` in one step; only its owner can read it, at any moment."""
+    """Replace ``path`` atomically. Only its owner can read it, at any moment."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -119,7 +122,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def staff_password(var: Path) -> str:
-    """The password of the staff account of `make run`, made once."""
+    """Return the password of the staff account of `make run`. Create it if there is none."""
     path = var / "staff-password"
     if not path.exists():
         write_private(path, secrets.token_urlsafe(12) + "\n")

@@ -1,6 +1,6 @@
-"""`make docs-examples`: each feature is run once, and what was asked and answered is kept.
+"""`make docs-examples`: run each feature once, and record its request and response.
 
-The pages of `/help` show it (`auteur.help`); a test holds it against the contract.
+The pages of `/help` show the record (`auteur.help`). A test checks it against the contract.
 """
 
 import json
@@ -16,38 +16,38 @@ from auteur.devstack.tour import Tour
 
 FOLDER = BASE_DIR / "docs" / "examples" / "features"
 PUBLIC = "https://storage.example.com"
-"""In the place of this machine's address, in what is kept."""
-SAID = 3
-"""As many items of a list of an output are kept; the page says so."""
+"""The origin that replaces this machine's address in recorded URLs."""
+MAX_ITEMS = 3
+"""How many items of an output's list are recorded. The page states this."""
 SIGNED = re.compile(r"https?://[^/]+/\S+")
 
 Json = dict[str, Any]
 
 
 def run(var: Path, feature: str) -> int:
-    """Run one feature or all; 0 only if all were completed."""
-    wanted = offer.checked(offer.features(), feature, [])
+    """Run one feature or all. Return 0 only if all jobs completed."""
+    features = offer.checked(offer.features(), feature, [])
     screen = Screen()
     with demo.a_stack(var, screen) as values:
-        Tour(demo.a_visitor(values, screen), screen, var / "demo", _keep).show(wanted, [])
+        Tour(demo.a_visitor(values, screen), screen, var / "demo", _record).show(features, [])
     return 1 if screen.failed else 0
 
 
-def _keep(feature: Json, asked: Json, job: Json) -> None:
+def _record(feature: Json, request: Json, job: Json) -> None:
     if job["status"] != "completed":
         return
-    kept = {"tariff": feature["tariff"], "request": asked, "job": job}
+    example = {"tariff": feature["tariff"], "request": request, "job": job}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_small(kept), indent=1, ensure_ascii=False)
+    text = json.dumps(_shorten(example), indent=1, ensure_ascii=False)
     (FOLDER / f"{feature['slug']}.json").write_text(text + "\n")
 
 
-def _small(value: Any) -> Any:
-    """Small, and without the signatures of URLs."""
+def _shorten(value: Any) -> Any:
+    """Shorten lists, and remove the signatures of URLs."""
     if isinstance(value, dict):
-        return {name: _small(inner) for name, inner in value.items()}
+        return {name: _shorten(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_small(inner) for inner in value[:SAID]]
+        return [_shorten(inner) for inner in value[:MAX_ITEMS]]
     if isinstance(value, str) and SIGNED.fullmatch(value):
         return PUBLIC + urlsplit(value).path
     return value

@@ -1,7 +1,7 @@
-"""One stack per data folder, and nothing left of one whose supervisor was killed.
+"""Ensure that a data folder has one stack, and end processes of a killed supervisor.
 
-``stack.lock`` is held (flock) while a supervisor lives, so the kernel frees it; ``stack.json`` says
-what runs.
+A supervisor holds ``stack.lock`` (flock) while it lives, so the kernel releases it. ``stack.json``
+lists its processes.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ from auteur.devstack.errors import StackError
 
 LOCK_NAME = "stack.lock"
 STATE_NAME = "stack.json"
-CLOCK_SECONDS = 2.0  # how far two readings of one start time may be apart
+CLOCK_SECONDS = 2.0  # Two readings of one start time may differ by this much.
 LEFTOVER_GRACE_SECONDS = 3.0
 POLL_SECONDS = 0.05
 
 
 @dataclass
 class Running:
-    """What runs: the supervisor, its processes by name (id and start time), its addresses."""
+    """A running stack: the supervisor, its processes by name (id and start time), its addresses."""
 
     supervisor: int
     ready: bool = False
@@ -38,18 +38,18 @@ class Running:
 
 
 def acquire(var: Path) -> IO[str]:
-    """Take the data folder for this process until the file returned is closed."""
+    """Lock the data folder for this process until the returned file is closed."""
     lock = (var / LOCK_NAME).open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         lock.close()
-        raise StackError(_already_runs(read(var))) from exc
+        raise StackError(_describe_running_stack(read(var))) from exc
     return lock
 
 
 def is_held(var: Path) -> bool:
-    """Whether a supervisor lives."""
+    """Return True if a supervisor lives."""
     if not (var / LOCK_NAME).exists():
         return False
     with (var / LOCK_NAME).open("a") as lock:
@@ -60,21 +60,23 @@ def is_held(var: Path) -> bool:
     return False
 
 
-def _already_runs(running: Running | None) -> str:
+def _describe_running_stack(running: Running | None) -> str:
     if running is None:
         return "The stack is being started by another command."
-    where = f" at {running.addresses['API']}" if "API" in running.addresses else ""
+    location = f" at {running.addresses['API']}" if "API" in running.addresses else ""
     return (
-        f"The stack already runs{where} (process {running.supervisor}): "
+        f"The stack already runs{location} (process {running.supervisor}): "
         f"use it, or stop it with Ctrl-C in its terminal or `kill {running.supervisor}`."
     )
 
 
 def read(var: Path) -> Running | None:
-    """What the last supervisor said; None where it stopped in order."""
+    """Return the state that the last supervisor wrote, or None if it has stopped in order."""
     try:
         state = json.loads((var / STATE_NAME).read_text())
-        processes = {name: (pid, at) for name, (pid, at) in state.pop("processes").items()}
+        processes = {
+            name: (pid, start_time) for name, (pid, start_time) in state.pop("processes").items()
+        }
         return Running(**state, processes=processes)
     except FileNotFoundError:
         return None
@@ -83,17 +85,17 @@ def read(var: Path) -> Running | None:
 
 
 def write(var: Path, running: Running) -> None:
-    """Say what runs."""
+    """Write the state of the running stack."""
     write_private(var / STATE_NAME, json.dumps(asdict(running), indent=1) + "\n")
 
 
 def clear(var: Path) -> None:
-    """Nothing runs any more."""
+    """Delete the state, because nothing runs any more."""
     (var / STATE_NAME).unlink(missing_ok=True)
 
 
 def started_at(pid: int) -> float:
-    """When a process started; with its id, this tells it from a later one."""
+    """Return when a process started. With its id, this distinguishes it from a later one."""
     try:
         return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
@@ -101,21 +103,21 @@ def started_at(pid: int) -> float:
 
 
 def end_leftovers(var: Path) -> list[str]:
-    """End what a killed supervisor left behind; the names of what was still there."""
+    """End the processes of a killed supervisor. Return the names of those that still ran."""
     running = read(var)
     if running is None:
         return []
-    groups = _groups()
-    found: dict[str, list[psutil.Process]] = {}
-    for name, (pid, at) in running.processes.items():
-        if members := _ours(groups.get(pid, []), pid, at):
-            found[name] = members
-    _end([process for members in found.values() for process in members])
+    groups = _list_groups()
+    members_by_name: dict[str, list[psutil.Process]] = {}
+    for name, (pid, start_time) in running.processes.items():
+        if members := _filter_own_members(groups.get(pid, []), pid, start_time):
+            members_by_name[name] = members
+    _end_processes([process for members in members_by_name.values() for process in members])
     clear(var)
-    return list(found)
+    return list(members_by_name)
 
 
-def _groups() -> Mapping[int, list[psutil.Process]]:
+def _list_groups() -> Mapping[int, list[psutil.Process]]:
     groups: dict[int, list[psutil.Process]] = {}
     for process in filter(is_alive, psutil.process_iter()):
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -123,17 +125,19 @@ def _groups() -> Mapping[int, list[psutil.Process]]:
     return groups
 
 
-def _ours(members: list[psutil.Process], pid: int, at: float) -> list[psutil.Process]:
-    """The members of a group if it is the one that was started ``at``, else none of them."""
+def _filter_own_members(
+    members: list[psutil.Process], pid: int, start_time: float
+) -> list[psutil.Process]:
+    """Return the members of a group if it was started at ``start_time``, else none."""
     times: dict[int, float] = {member.pid: started_at(member.pid) for member in members}
-    if pid in times and abs(times[pid] - at) > CLOCK_SECONDS:
+    if pid in times and abs(times[pid] - start_time) > CLOCK_SECONDS:
         return []
-    if any(time < at - CLOCK_SECONDS for time in times.values()):
+    if any(member_time < start_time - CLOCK_SECONDS for member_time in times.values()):
         return []
     return members
 
 
-def _end(processes: list[psutil.Process]) -> None:
+def _end_processes(processes: list[psutil.Process]) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -144,7 +148,7 @@ def _end(processes: list[psutil.Process]) -> None:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether a process still does something; one that nobody has waited for does not."""
+    """Return True if a process runs. A zombie does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

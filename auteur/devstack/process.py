@@ -1,4 +1,4 @@
-"""A process under the supervisor: its command, what it needs, how it shows that it is ready."""
+"""A process of the supervisor: its command, its dependencies, and its sign of readiness."""
 
 import signal
 from collections.abc import Callable, Mapping
@@ -10,10 +10,11 @@ from pathlib import Path
 class Process:
     """One process of the stack.
 
-    It starts when all that it ``needs`` is ready, and is stopped before what it needs or ``uses``.
-    It is ready when its ``ready`` check passes or its log holds ``announcement``; without either,
-    once it has lived for a moment; one that runs ``once``, when it has ended well.
-    ``environment``, ``uid`` and ``gid`` are ours where they are None.
+    It starts when all processes that it ``needs`` are ready, and is stopped before those that it
+    needs or ``uses``. It is ready when its ``ready`` check passes or its log contains
+    ``announcement``; without either, once it has lived for a moment. A process that runs ``once``
+    is ready when it has ended successfully. ``environment``, ``uid`` and ``gid`` are ours where
+    they are None.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""The processes of Auteur itself: the one table that the embedded stack runs.
+"""The processes of Auteur itself, in the one table that the embedded stack runs.
 
-``docker-compose.yml`` runs the same commands; tests compare the two.
+``docker-compose.yml`` runs the same commands. Tests compare the two.
 """
 
 import shlex
@@ -23,9 +23,9 @@ PROFILES = "COMPOSE_PROFILES"
 
 @dataclass(frozen=True)
 class Program:
-    """A row of the table; ``$HOST`` and ``$…_PORT`` in a command stand for the run's values.
+    """A row of the table. ``$HOST`` and ``$…_PORT`` in a command stand for the run's values.
 
-    ``needs``, ``uses`` and ``announcement`` are those of `Process`; ``health`` is a path that
+    ``needs``, ``uses`` and ``announcement`` are those of `Process`. ``health`` is a path that
     answers 200 once the program works, at the port that the variable before the colon names.
     """
 
@@ -37,12 +37,12 @@ class Program:
     announcement: str = ""
     once: bool = False
     unless: str = ""
-    """``NAME=value`` of the environment with which it is not run."""
+    """The program does not run if the environment has this ``NAME=value``."""
     profile: str = ""
-    """Of Compose; where there is one, it is run only if ``COMPOSE_PROFILES`` names it."""
+    """A profile of Compose. If set, the program runs only if ``COMPOSE_PROFILES`` names it."""
 
 
-# A worker of ours reports a call's end to the API, so the API outlives it.
+# Workers report the end of a call to the API, so the API must stop after them.
 PROGRAMS = (
     Program("migrate", "python manage.py migrate --noinput", needs=("postgres",), once=True),
     Program(
@@ -117,53 +117,53 @@ PROGRAMS = (
 
 
 def to_run(environment: Mapping[str, str]) -> list[Process]:
-    """The table as processes on this machine, with the addresses of ``environment``."""
+    """Return the table as processes on this machine, with the addresses of ``environment``."""
     return [
         Process(
             name=program.name,
             command=command_line(program, environment),
-            needs=_needs(program, environment),
+            needs=_list_needs(program, environment),
             uses=program.uses,
-            ready=_health_check(program, environment),
+            ready=_build_health_check(program, environment),
             announcement=program.announcement,
             once=program.once,
             environment=environment,
             directory=BASE_DIR,
         )
         for program in PROGRAMS
-        if not _is_off(program, environment)
+        if not _is_disabled(program, environment)
     ]
 
 
-def _is_off(program: Program, environment: Mapping[str, str]) -> bool:
+def _is_disabled(program: Program, environment: Mapping[str, str]) -> bool:
     if program.profile and program.profile not in environment.get(PROFILES, "").split(","):
         return True
     name, _, value = program.unless.partition("=")
     return bool(name) and environment.get(name) == value
 
 
-def _needs(program: Program, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """With RabbitMQ, who needs Redis for Celery needs both."""
+def _list_needs(program: Program, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the needs. With RabbitMQ, a program that needs Redis for Celery needs both."""
     is_amqp = environment.get("BROKER") == "amqp"
     return (*program.needs, "rabbitmq") if is_amqp and "redis" in program.needs else program.needs
 
 
 def command_line(program: Program, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """A program's command, from the virtual environment that runs us."""
-    filled = Template(program.command).substitute(environment, HOST=HOST)
-    first, *rest = shlex.split(filled)
+    """Return a program's command, in the virtual environment of this process."""
+    command = Template(program.command).substitute(environment, HOST=HOST)
+    first, *arguments = shlex.split(command)
     if first == "python":
-        return (sys.executable, *rest)
-    return (str(Path(sys.executable).with_name(first)), *rest)
+        return (sys.executable, *arguments)
+    return (str(Path(sys.executable).with_name(first)), *arguments)
 
 
-def _health_check(program: Program, environment: Mapping[str, str]) -> partial[bool] | None:
+def _build_health_check(program: Program, environment: Mapping[str, str]) -> partial[bool] | None:
     variable, _, path = program.health.partition(":")
     return partial(answers_ok, int(environment[variable]), path) if variable else None
 
 
 def answers_ok(port: int, path: str) -> bool:
-    """Whether a GET of ``path`` is answered with 200."""
+    """Return True if a GET of ``path`` is answered with 200."""
     connection = HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", path)

@@ -1,7 +1,7 @@
-"""RabbitMQ for the embedded stack: of this machine, or fetched from Debian without being installed.
+"""RabbitMQ for the embedded stack: installed here, or downloaded from Debian's packages.
 
 It is a node of its own, with its own port mapper (epmd), cookie and data, all on the loopback
-address, beside whatever else of Erlang runs here.
+address, so it does not interfere with other Erlang nodes.
 """
 
 import os
@@ -22,7 +22,7 @@ from auteur.devstack.process import Process
 
 SERVER = "rabbitmq-server"
 SCRIPT = "lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"
-"""Below ``/usr``. The one that Debian puts on PATH starts nothing but the system's own service."""
+"""The path below ``/usr``. Debian's script on PATH starts only the system's own service."""
 MISSING = (
     "RabbitMQ is missing: install rabbitmq-server. (On Debian and Ubuntu it is fetched by "
     "`apt-get download` and need not be installed.)"
@@ -47,32 +47,33 @@ log.console.level = warning
 
 @dataclass(frozen=True)
 class Installation:
-    """A server, and where its Erlang is found."""
+    """A RabbitMQ server, and the PATH with its Erlang."""
 
     script: Path
     path: str
 
     @property
     def epmd(self) -> str:
-        """The port mapper."""
+        """Return the port mapper."""
         return shutil.which("epmd", path=self.path) or "epmd"
 
 
 def processes(data: Path, port: int, password: str) -> list[Process]:
-    """The server and its port mapper, on ``data``, which is made on first use."""
-    found = installation() or _fetched(_cache())
+    """Return the server and its port mapper, on ``data``, which is created on first use."""
+    server = installation() or _fetch_packages(_get_cache_folder())
     data.mkdir(mode=0o700, exist_ok=True)
     values = {"host": HOST, "port": port, "user": RABBITMQ_USER, "password": password}
-    # In a file, since a command line can be read by all users of the machine.
+    # The password is in a file, because all users of the machine can read a command line.
     write_private(data / "rabbitmq.conf", CONFIGURATION.format(**values))
     (data / "enabled_plugins").write_text("[].\n")
     mapper, distribution = free_ports(2)
-    own = {
-        "PATH": found.path,
-        "HOME": str(data),  # of the cookie
+    variables = {
+        "PATH": server.path,
+        "HOME": str(data),  # Erlang stores the cookie here.
         "ERL_EPMD_PORT": str(mapper),
         "ERL_EPMD_ADDRESS": HOST,
-        "RABBITMQ_ALLOW_INPUT": "1",  # no shell in between; `-noinput` says the opposite again
+        # This avoids a shell in between. `-noinput` in ERLANG_OPTIONS disables input again.
+        "RABBITMQ_ALLOW_INPUT": "1",
         "RABBITMQ_CONF_ENV_FILE": os.devnull,
         "RABBITMQ_CONFIG_FILE": str(data / "rabbitmq.conf"),
         "RABBITMQ_DIST_PORT": str(distribution),
@@ -84,22 +85,24 @@ def processes(data: Path, port: int, password: str) -> list[Process]:
         "RABBITMQ_PID_FILE": str(data / "pid"),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG_OPTIONS,
     }
-    others = {name: it for name, it in os.environ.items() if not name.startswith("RABBITMQ_")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("RABBITMQ_")
+    }
     return [
-        Process(name="epmd", command=(found.epmd, "-port", str(mapper), "-address", HOST)),
+        Process(name="epmd", command=(server.epmd, "-port", str(mapper), "-address", HOST)),
         Process(
             name="rabbitmq",
-            command=(str(found.script),),
+            command=(str(server.script),),
             needs=("epmd",),
             ready=lambda: answers(port, password),
-            environment=others | own,
+            environment=inherited | variables,
             directory=data,
         ),
     ]
 
 
 def answers(port: int, password: str) -> bool:
-    """Whether it opens a connection for us."""
+    """Return True if the server accepts our connection."""
     try:
         with amqp.Connection(
             f"{HOST}:{port}",
@@ -114,57 +117,57 @@ def answers(port: int, password: str) -> bool:
 
 
 def installation() -> Installation | None:
-    """What is on this machine, or was fetched before."""
-    for usr in (Path("/usr"), _cache() / "usr"):
+    """Return the installation on this machine or in the cache, or None."""
+    for usr in (Path("/usr"), _get_cache_folder() / "usr"):
         for script in usr.glob(SCRIPT):
             erlang = str(usr / ERLANG_HOME.removeprefix("/usr/") / "bin")
             return Installation(script, os.pathsep.join([erlang, os.environ.get("PATH", "")]))
-    if found := shutil.which(SERVER):
-        return Installation(Path(found), os.environ.get("PATH", ""))
+    if script_path := shutil.which(SERVER):
+        return Installation(Path(script_path), os.environ.get("PATH", ""))
     return None
 
 
-def _cache() -> Path:
+def _get_cache_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "auteur" / "rabbitmq"
 
 
-def _fetched(folder: Path) -> Installation:
-    """Debian's packages, unpacked into ``folder``; raises ``StackError``."""
+def _fetch_packages(folder: Path) -> Installation:
+    """Download Debian's packages and unpack them into ``folder``. Raise ``StackError``."""
     if not all(map(shutil.which, ("apt-get", "apt-cache", "dpkg"))):
         raise StackError(MISSING)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         draft, packages = Path(name, "root"), Path(name, "packages")
         packages.mkdir()
-        _run(["apt-get", "download", *_needed()], packages)
+        _run_command(["apt-get", "download", *_list_packages()], packages)
         for package in packages.iterdir():
-            _run(["dpkg", "-x", str(package), str(draft)], packages)
-        _move_erlang(draft, folder)
+            _run_command(["dpkg", "-x", str(package), str(draft)], packages)
+        _relocate_erlang(draft, folder)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
-    if found := installation():
-        return found
+    if server := installation():
+        return server
     raise StackError(MISSING)
 
 
-def _needed() -> Iterable[str]:
-    """The server's package and those of Erlang that it depends on."""
-    listed = _run(["apt-cache", "depends", "--recurse", "--important", SERVER], Path.cwd())
-    return sorted({line for line in listed.splitlines() if line.startswith((SERVER, "erlang-"))})
+def _list_packages() -> Iterable[str]:
+    """Return the server's package and the Erlang packages that it depends on."""
+    output = _run_command(["apt-cache", "depends", "--recurse", "--important", SERVER], Path.cwd())
+    return sorted({line for line in output.splitlines() if line.startswith((SERVER, "erlang-"))})
 
 
-def _move_erlang(draft: Path, folder: Path) -> None:
-    """Tell the one script that knows where it lies."""
+def _relocate_erlang(draft: Path, folder: Path) -> None:
+    """Write the new location into the one script that contains it."""
     script = draft / ERLANG_HOME.lstrip("/") / "bin" / "erl"
     if script.exists():
         home = str(folder / ERLANG_HOME.lstrip("/"))
         script.write_text(script.read_text().replace(ERLANG_HOME, home))
 
 
-def _run(command: list[str], directory: Path) -> str:
+def _run_command(command: list[str], directory: Path) -> str:
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             cwd=directory,
             capture_output=True,
@@ -173,6 +176,6 @@ def _run(command: list[str], directory: Path) -> str:
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as exc:
-        said = str(getattr(exc, "stderr", None) or exc).strip().splitlines() or ["no output"]
-        raise StackError(f"{MISSING} {command[0]}: {said[-1]}") from exc
-    return done.stdout
+        lines = str(getattr(exc, "stderr", None) or exc).strip().splitlines() or ["no output"]
+        raise StackError(f"{MISSING} {command[0]}: {lines[-1]}") from exc
+    return result.stdout

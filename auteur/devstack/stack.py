@@ -20,18 +20,22 @@ Plan = Callable[[], tuple[Sequence[Process], Mapping[str, str]]]
 
 @contextlib.contextmanager
 def stack(var: Path, environ: Mapping[str, str], report: Report) -> Iterator[Supervisor]:
-    """All processes on the data under ``var``, prepared, not yet started; ended on the way out.
+    """Yield the supervisor of all processes on the data under ``var``, prepared but not started.
 
-    Ports come from ``environ`` (see `ports`).
+    It stops them at the end. Ports come from ``environ`` (see `ports`).
     """
 
     def plan() -> tuple[Sequence[Process], Mapping[str, str]]:
-        chosen = ports.read(environ)
-        ports.check_free(chosen)
-        values = environment.prepare(var, chosen, environ.get("BROKER"))
-        stores = services.stores(var, chosen, values, throwaway=False)
-        ours = environment.of_children(values, environ)
-        return [*stores, *processes.to_run(ours), _staff(var, ours)], _addresses(chosen)
+        stack_ports = ports.read(environ)
+        ports.check_free(stack_ports)
+        values = environment.prepare(var, stack_ports, environ.get("BROKER"))
+        stores = services.stores(var, stack_ports, values, throwaway=False)
+        child_environment = environment.of_children(values, environ)
+        return [
+            *stores,
+            *processes.to_run(child_environment),
+            _build_staff_process(var, child_environment),
+        ], _list_addresses(stack_ports)
 
     with supervised(var, plan, report) as supervisor:
         yield supervisor
@@ -39,23 +43,23 @@ def stack(var: Path, environ: Mapping[str, str], report: Report) -> Iterator[Sup
 
 @contextlib.contextmanager
 def supervised(var: Path, plan: Plan, report: Report) -> Iterator[Supervisor]:
-    """The processes that ``plan`` lists, under the lock of ``var``, ended on the way out.
+    """Yield the supervisor of the processes that ``plan`` lists, under the lock of ``var``.
 
-    The plan is made once the lock is held and leftovers of a killed run are gone. It names the
-    processes and the addresses to tell.
+    It stops them at the end. ``plan`` is called once the lock is held and leftovers of a killed run
+    are gone. It returns the processes and the addresses to print.
     """
     make_folders(var)
     with leftovers.acquire(var):
         for name in leftovers.end_leftovers(var):
             report(f"{name} was left over from a killed run and is ended")
-        planned, addresses = plan()
+        planned_processes, addresses = plan()
         running = Running(os.getpid(), addresses=dict(addresses))
 
-        def note() -> None:
-            _note(var, running, supervisor)
+        def write_state() -> None:
+            _write_state(var, running, supervisor)
 
-        supervisor = Supervisor(planned, var / "log", report, on_change=note)
-        note()
+        supervisor = Supervisor(planned_processes, var / "log", report, on_change=write_state)
+        write_state()
         try:
             yield supervisor
         finally:
@@ -64,17 +68,17 @@ def supervised(var: Path, plan: Plan, report: Report) -> Iterator[Supervisor]:
 
 
 def make_folders(var: Path) -> None:
-    """The data folder: others of this machine may pass through it at most."""
+    """Create the data folder. Other users of this machine may traverse it, and no more."""
     var.mkdir(mode=0o711, parents=True, exist_ok=True)
     for name in PRIVATE_FOLDERS:
         (var / name).mkdir(mode=0o700, exist_ok=True)
 
 
-def _note(var: Path, running: Running, supervisor: Supervisor) -> None:
-    """Say what runs, so that another command can use it and the next one can clean up."""
-    known = running.processes
+def _write_state(var: Path, running: Running, supervisor: Supervisor) -> None:
+    """Write what runs, so that another command can use it and the next one can clean up."""
+    identities = running.processes
     running.processes = {
-        child.name: _identity(child.pid, known.get(child.name))
+        child.name: _get_identity(child.pid, identities.get(child.name))
         for child in supervisor.children
         if child.pid
     }
@@ -82,12 +86,12 @@ def _note(var: Path, running: Running, supervisor: Supervisor) -> None:
     leftovers.write(var, running)
 
 
-def _identity(pid: int, known: tuple[int, float] | None) -> tuple[int, float]:
-    return known if known and known[0] == pid else (pid, leftovers.started_at(pid))
+def _get_identity(pid: int, identity: tuple[int, float] | None) -> tuple[int, float]:
+    return identity if identity and identity[0] == pid else (pid, leftovers.started_at(pid))
 
 
-def _staff(var: Path, values: Mapping[str, str]) -> Process:
-    """Makes the staff account, or leaves it as it is."""
+def _build_staff_process(var: Path, values: Mapping[str, str]) -> Process:
+    """Return the process that creates the staff account, if there is none."""
     return Process(
         name="staff",
         command=(sys.executable, "manage.py", "create_staff", "--email", STAFF_EMAIL),
@@ -98,14 +102,14 @@ def _staff(var: Path, values: Mapping[str, str]) -> Process:
     )
 
 
-def _addresses(chosen: ports.Ports) -> dict[str, str]:
-    api = f"http://{ports.HOST}:{chosen.api}"
+def _list_addresses(stack_ports: ports.Ports) -> dict[str, str]:
+    api = f"http://{ports.HOST}:{stack_ports.api}"
     return {
         "Studio": f"{api}/studio",
         "API": api,
         "API docs": f"{api}/docs",
         "Help": f"{api}/help/",
-        "Events": f"http://{ports.HOST}:{chosen.live}/events",
+        "Events": f"http://{ports.HOST}:{stack_ports.live}/events",
         "Admin": f"{api}/admin/",
-        "Flower": f"http://{ports.HOST}:{chosen.flower}",
+        "Flower": f"http://{ports.HOST}:{stack_ports.flower}",
     }

@@ -1,6 +1,6 @@
-"""Starts processes in order, restarts what dies, stops all in reverse order.
+"""Start processes in order, restart those that die, stop all in reverse order.
 
-All in one thread: the kernel ends a child when the thread that started it is gone.
+It is single-threaded, because the kernel ends a child when the thread that started it is gone.
 """
 
 import signal
@@ -13,15 +13,15 @@ from auteur.devstack.errors import StackError
 from auteur.devstack.process import Process
 
 TICK_SECONDS = 0.05
-START_SECONDS = 300.0  # for all together: one that ends says so itself, long before
+START_SECONDS = 300.0  # For all together; a process that ends is reported long before.
 FAILURES_AT_START = 3
-STOP_GRACE_SECONDS = 10.0  # for each, from when it is told
+STOP_GRACE_SECONDS = 10.0  # For each process, from the signal to stop.
 
 Report = Callable[[str], None]
 
 
 class Supervisor:
-    """Keeps ``processes`` running; ``report`` hears one line for each thing that happens."""
+    """A supervisor that keeps ``processes`` running. ``report`` gets one line for each event."""
 
     def __init__(
         self,
@@ -38,20 +38,20 @@ class Supervisor:
         self._starting = True
 
     def request_stop(self) -> None:
-        """Stop soon; asked a second time, at once (for signal handlers)."""
+        """Request a stop; a second request stops at once. Safe in signal handlers."""
         self.stop_requests += 1
 
     def start(self, seconds: float = START_SECONDS) -> bool:
-        """Start all; True when all are ready, False when asked to stop before.
+        """Start all processes. Return True when all are ready, False if a stop is requested before.
 
-        Raises `StackError` if one ends again and again, or is not ready in time.
+        Raise `StackError` if one ends again and again, or is not ready in time.
         """
         deadline = time.monotonic() + seconds
         while not all(child.is_up for child in self.children):
             if self.stop_requests:
                 return False
             if time.monotonic() > deadline:
-                self._give_up(seconds)
+                self._raise_timeout(seconds)
             self.tick()
             time.sleep(TICK_SECONDS)
         self._starting = False
@@ -67,10 +67,10 @@ class Supervisor:
             if child.state is State.WAITING:
                 self._start_if_due(child)
             elif child.pid:
-                self._look_at(child)
+                self._check_child(child)
 
     def _start_if_due(self, child: Child) -> None:
-        if time.monotonic() < child.not_before or not self._needs_are_up(child):
+        if time.monotonic() < child.not_before or not self._has_needs(child):
             return
         try:
             child.start()
@@ -79,10 +79,10 @@ class Supervisor:
             raise StackError(f"{child.name}: {command} does not start: {exc.strerror}.") from exc
         self._on_change()
 
-    def _needs_are_up(self, child: Child) -> bool:
+    def _has_needs(self, child: Child) -> bool:
         return all(other.is_up for other in self.children if other.name in child.process.needs)
 
-    def _look_at(self, child: Child) -> None:
+    def _check_child(self, child: Child) -> None:
         status = child.exit_status()
         if status is not None:
             self._handle_exit(child, status)
@@ -98,36 +98,38 @@ class Supervisor:
         if child.process.once and status == 0:
             self._mark_up(child, State.DONE)
             return
-        how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended ({status})"
+        description = (
+            f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended ({status})"
+        )
         delay = child.back_off()
         if self._starting and (child.process.once or child.failures >= FAILURES_AT_START):
             raise StackError(
-                f"{child.name} {how}. Its log, {child.log}, ends:\n{last_lines(child.log)}"
+                f"{child.name} {description}. Its log, {child.log}, ends:\n{last_lines(child.log)}"
             )
-        self._report(f"{child.name} {how}, starts again in {delay:g} s; see {child.log}")
+        self._report(f"{child.name} {description}, starts again in {delay:g} s; see {child.log}")
         if child.failures == FAILURES_AT_START:
             self._report(f"{child.name} keeps failing. Its log ends:\n{last_lines(child.log)}")
         self._on_change()
 
-    def _give_up(self, seconds: float) -> None:
-        late = next(
-            child for child in self.children if not child.is_up and self._needs_are_up(child)
+    def _raise_timeout(self, seconds: float) -> None:
+        unready = next(
+            child for child in self.children if not child.is_up and self._has_needs(child)
         )
         raise StackError(
-            f"{late.name} is not ready after {seconds:g} s. "
-            f"Its log, {late.log}, ends:\n{last_lines(late.log)}"
+            f"{unready.name} is not ready after {seconds:g} s. "
+            f"Its log, {unready.log}, ends:\n{last_lines(unready.log)}"
         )
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
-        """End all, the users of a process before it; kill what does not go in ``grace`` seconds."""
+        """Stop all, each after its users. Kill those that still run after ``grace`` seconds."""
         requests = self.stop_requests
         while living := [child for child in self.children if child.state is not State.STOPPED]:
             for child in living:
-                self._stop_further(child, living, grace, hurry=self.stop_requests > requests)
+                self._advance_stop(child, living, grace, hurry=self.stop_requests > requests)
             time.sleep(TICK_SECONDS)
         self._on_change()
 
-    def _stop_further(
+    def _advance_stop(
         self, child: Child, living: list[Child], grace: float, *, hurry: bool
     ) -> None:
         if child.exit_status() is not None or not child.pid:
@@ -137,16 +139,16 @@ class Supervisor:
         elif child.state is not State.STOPPING:
             if not any(child.name in self._foundations[other.name] for other in living):
                 child.ask_to_stop()
-        elif time.monotonic() - child.stop_asked_at > grace and not child.is_killed:
+        elif time.monotonic() - child.stop_requested_at > grace and not child.is_killed:
             self._report(f"{child.name} did not stop in {grace:g} s and is killed")
             child.kill()
 
 
 def foundations(processes: Sequence[Process]) -> dict[str, frozenset[str]]:
-    """For each process, by name, all that it needs or uses, and what those do in turn."""
+    """Return, for each process, the names of all that it needs or uses, directly or not."""
     direct = {process.name: {*process.needs, *process.uses} for process in processes}
 
-    def below(name: str) -> frozenset[str]:
-        return frozenset(direct[name]).union(*(below(other) for other in direct[name]))
+    def collect(name: str) -> frozenset[str]:
+        return frozenset(direct[name]).union(*(collect(other) for other in direct[name]))
 
-    return {name: below(name) for name in direct}
+    return {name: collect(name) for name in direct}

@@ -1,4 +1,4 @@
-"""`make demo FEATURE=…`: one feature or all of them, each on samples or on files of your own."""
+"""`make demo FEATURE=…`: run one feature or all of them, on samples or on your own files."""
 
 import re
 import time
@@ -24,7 +24,7 @@ DRAFT_NOTE = (
 )
 
 OnJob = Callable[[Json, Json, Json], None]
-"""Told a feature, what was asked of it, and the job that ended."""
+"""Called with a feature, the request body, and the job that has ended."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Row:
 
 
 class Tour:
-    """Runs features as their declarations say that they can be tried."""
+    """A run of features with the examples of their declarations."""
 
     def __init__(
         self, visitor: Visitor, screen: Screen, folder: Path, on_job: OnJob | None = None
@@ -50,8 +50,8 @@ class Tour:
         self._on_job = on_job
 
     def show(self, features: Sequence[Json], files: Sequence[Path]) -> None:
-        """Run these features; ``files`` take the places of a feature's samples in order."""
-        rows = [self._try(feature, files) for feature in features]
+        """Run these features. ``files`` replace a feature's samples in order."""
+        rows = [self._run_safely(feature, files) for feature in features]
         self._screen.title("What was made")
         self._screen.table(
             ("Feature", "Engine", "Seconds", "Credits", "Result"),
@@ -60,81 +60,86 @@ class Tour:
         if any(feature.get("engine") == "draft" for feature in features):
             self._screen.line(DRAFT_NOTE)
 
-    def _try(self, feature: Json, files: Sequence[Path]) -> Row:
-        """Return the row of one feature; what failed is in its result."""
-        began = time.monotonic()
+    def _run_safely(self, feature: Json, files: Sequence[Path]) -> Row:
+        """Return the row of one feature. An error becomes its result."""
+        started_at = time.monotonic()
         self._screen.title(f"{feature['slug']}: {feature['summary']}")
         try:
-            return self._run(feature, files)
+            return self._run_feature(feature, files)
         except (AuteurError, StackError, OSError) as exc:
             reason = f"The API refused it: {exc}" if isinstance(exc, ProblemError) else str(exc)
             self._screen.check(False, reason)
-            return Row(feature["slug"], "", time.monotonic() - began, 0, f"failed: {reason}")
+            return Row(feature["slug"], "", time.monotonic() - started_at, 0, f"failed: {reason}")
 
-    def _run(self, feature: Json, files: Sequence[Path]) -> Row:
+    def _run_feature(self, feature: Json, files: Sequence[Path]) -> Row:
         slug = feature["slug"]
         if feature["plan"]:
             self._visitor.set_plan(feature["plan"])
-        body = self._body(feature, iter(files))
-        began = time.monotonic()
+        body = self._build_body(feature, iter(files))
+        started_at = time.monotonic()
         job, _ = self._visitor.run_job(slug, body)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - started_at
         self._screen.check(job["status"] == "completed", outcome(job))
         if self._on_job:
             self._on_job(feature, body, job)
         output = job["output_data"] or {}
-        told = output.get("engine")
-        engine = f"{told['name']} {told['model']}" if told else ""
-        result = self._result(slug, output) if output else why(job)
-        return Row(slug, engine, seconds, self._taken(job), result)
+        engine_data = output.get("engine")
+        engine = f"{engine_data['name']} {engine_data['model']}" if engine_data else ""
+        result = self._download_result(slug, output) if output else why(job)
+        return Row(slug, engine, seconds, self._count_credits(job), result)
 
-    def _taken(self, job: Json) -> int:
-        """Credits that the job has cost, what was refunded left out."""
+    def _count_credits(self, job: Json) -> int:
+        """Return the credits that the job has cost, without refunds."""
         return -sum(row["amount"] for row in self._visitor.transactions(job["id"]))
 
-    def _body(self, feature: Json, files: Iterator[Path]) -> Json:
-        """The example with its samples, or the files in their place, uploaded."""
+    def _build_body(self, feature: Json, files: Iterator[Path]) -> Json:
+        """Return the example, with uploaded samples or files in it."""
         project_id = str(self._visitor.client.create_project(f"Demo, {feature['slug']}").id)
 
-        def filled(name: str, value: Any) -> Any:
+        def upload_value(name: str, value: Any) -> Any:
             if name.endswith(MEDIA):
                 return str(self._upload(project_id, value, files).id)
             if name == TIMELINE:
-                self._cut(project_id, [self._upload(project_id, v, files) for v in value])
+                self._cut_film(project_id, [self._upload(project_id, v, files) for v in value])
                 return project_id
             return value
 
-        return {name: filled(name, value) for name, value in feature["example"].items()}
+        return {name: upload_value(name, value) for name, value in feature["example"].items()}
 
     def _upload(self, project_id: str, sample: str, files: Iterator[Path]) -> Media:
         return self._visitor.upload(project_id, next(files, SAMPLES / sample))
 
-    def _cut(self, project_id: str, media: Sequence[Media]) -> None:
-        """Lay films one behind the other on the project's timeline."""
+    def _cut_film(self, project_id: str, media: Sequence[Media]) -> None:
+        """Place the films one after the other on the project's timeline."""
         operations: list[Json] = [
             {"op": "add_track", "track_id": TRACK, "type": "video", "name": "Video 1"}
         ]
         start_ms = 0
-        for one in media:
-            operations.append(_clip(one, start_ms))
-            start_ms += one.duration_ms or 0
+        for file in media:
+            operations.append(_build_operation(file, start_ms))
+            start_ms += file.duration_ms or 0
         self._visitor.client.edit(project_id, operations)
         self._screen.line(f"cut a film of {clock(start_ms)} from {len(media)} clips")
 
-    def _result(self, slug: str, output: Mapping[str, Any]) -> str:
-        """What was made: files, downloaded, or the answer."""
-        made = [
+    def _download_result(self, slug: str, output: Mapping[str, Any]) -> str:
+        """Download the files of a result and return their paths, or return the answer as text."""
+        paths = [
             self._visitor.client.download(
                 file["download_url"], self._folder / slug / file_name(file["name"])
             )
             for file in output.get("media", [])
         ]
-        if made:
-            here = Path.cwd()
+        if paths:
+            current_folder = Path.cwd()
             return "\n".join(
-                str(path.relative_to(here) if path.is_relative_to(here) else path) for path in made
+                str(
+                    path.relative_to(current_folder)
+                    if path.is_relative_to(current_folder)
+                    else path
+                )
+                for path in paths
             )
-        text = output.get("answer") or _spoken(output)
+        text = output.get("answer") or _join_transcript(output)
         self._screen.line(text)
         if evidence := output.get("evidence"):
             self._screen.evidence(evidence)
@@ -146,7 +151,7 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).lstrip("-.") or "result"
 
 
-def _clip(media: Media, start_ms: int) -> Json:
+def _build_operation(media: Media, start_ms: int) -> Json:
     return {
         "op": "add_clip",
         "track_id": TRACK,
@@ -157,6 +162,6 @@ def _clip(media: Media, start_ms: int) -> Json:
     }
 
 
-def _spoken(output: Mapping[str, Any]) -> str:
+def _join_transcript(output: Mapping[str, Any]) -> str:
     segments = output.get("transcript", {}).get("segments", [])
     return " ".join(segment["text"] for segment in segments)

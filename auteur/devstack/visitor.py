@@ -16,7 +16,7 @@ EMAIL = "demo@example.com"
 
 
 class Visitor:
-    """One user, with the management commands at hand."""
+    """One user, who can also run management commands."""
 
     def __init__(self, values: Mapping[str, str], screen: Screen) -> None:
         self._environment = environment.of_children(values, os.environ)
@@ -27,7 +27,7 @@ class Visitor:
         self.client = Auteur(values["PUBLIC_URL"], token, live_url=live_url)
 
     def manage(self, *arguments: str) -> str:
-        """What a management command prints; raises ``StackError``."""
+        """Return the output of a management command. Raise ``StackError`` if it fails."""
         return management.manage(self._environment, *arguments)
 
     def grant(self, amount: int) -> None:
@@ -39,11 +39,11 @@ class Visitor:
             self._screen.line(self.manage("set_plan", "--email", EMAIL, "--plan", plan))
             self._plan = plan
 
-    def top_up(self, least: int) -> None:
-        """Give the user what is missing to so many credits."""
+    def top_up(self, minimum: int) -> None:
+        """Grant the credits that are missing to this balance."""
         balance = self.balance()
-        if balance < least:
-            self.grant(least - balance)
+        if balance < minimum:
+            self.grant(minimum - balance)
         else:
             self._screen.line(f"{EMAIL} has {balance} credits")
 
@@ -51,14 +51,14 @@ class Visitor:
         return self.client.balance()
 
     def upload(self, project_id: str, file: Path) -> Media:
-        """Bring a file into a project; the media file."""
+        """Upload a file into a project."""
         media = self.client.upload(file, project_id)
         length = f", {clock(media.duration_ms)} long" if media.duration_ms else ""
         self._screen.line(f"uploaded {file.name}: {media.file_size_bytes:,} bytes{length}")
         return media
 
     def run_job(self, slug: str, body: Json) -> tuple[Json, int]:
-        """The job, ended, and the balance before it; missing credits are granted."""
+        """Run a job. Return the ended job, and the balance before it. Grant missing credits."""
         submitted, balance = self._submit(cast("FeatureName", slug), body)
         self._screen.line(f"job {submitted.job_id}, credits: {submitted.credits_cost}")
         with self._screen.progress(slug) as show:
@@ -75,17 +75,17 @@ class Visitor:
         return self.client.submit(slug, **body), balance + missing
 
     def transactions(self, job_id: str) -> list[Json]:
-        """What a job did to the credits, oldest first."""
+        """Return the transactions of a job, oldest first."""
         rows = self.client.request("GET", "/credits/history")["transactions"]
         return [row for row in reversed(rows) if row["job_id"] == job_id]
 
 
 def why(job: Json) -> str:
-    """The error of a job that has one."""
+    """Return the error of a job, or an empty text."""
     error = job["error"]
     return f"{error['code']}: {error['message']}" if error else ""
 
 
 def outcome(job: Json) -> str:
-    """How a job has ended, and why."""
+    """Return how a job has ended, and why."""
     return ": ".join(filter(None, (f"the job is {job['status']}", why(job))))

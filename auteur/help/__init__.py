@@ -1,4 +1,4 @@
-"""The docs site at `/help`: what is made of declarations, how it is built and served.
+"""The docs site at `/help`: pages made from declarations, their build and their views.
 
-Why it is so: docs/decisions/0056-docs-site.md. Nothing but the build needs MkDocs.
+The reasons: docs/decisions/0056-docs-site.md. Only the build needs MkDocs.
 """

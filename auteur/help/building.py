@@ -1,4 +1,4 @@
-"""One build of the site, whole or not at all."""
+"""Build the docs site, whole or not at all."""
 
 import logging
 import shutil
@@ -21,18 +21,18 @@ class BuildError(AuteurError):
 
 def build(target: Path, pages: Path = ROOT / "docs") -> None:
     """Build the site beside the target and replace it; raise ``BuildError`` on any warning."""
-    logging.getLogger("mkdocs").setLevel(logging.WARNING)  # the strict mode counts logged warnings
+    logging.getLogger("mkdocs").setLevel(logging.WARNING)  # The strict mode counts log warnings.
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        made = folder / "site"
-        config = load_config(str(CONFIGURATION), docs_dir=str(pages), site_dir=str(made))
+        site = folder / "site"
+        config = load_config(str(CONFIGURATION), docs_dir=str(pages), site_dir=str(site))
         config.plugins.on_startup(command="build", dirty=False)
         build_site(config)
         config.plugins.on_shutdown()
         if target.exists():
             target.rename(folder / "old")
-        made.rename(target)
+        site.rename(target)
     except (Abort, MkDocsException) as exc:
         raise BuildError(f"The docs were not built: {exc}") from exc
     finally:

@@ -1,4 +1,4 @@
-"""What operations answer besides success, by `docs/openapi.json`."""
+"""The problems of operations, by `docs/openapi.json`."""
 
 import json
 from functools import cache
@@ -11,22 +11,24 @@ from auteur.help.markdown import table
 
 @cache
 def contract() -> dict[str, Any]:
-    """The API's document."""
-    found: dict[str, Any] = json.loads((ROOT / "docs" / "openapi.json").read_text())
-    return found
+    """Return the API's OpenAPI document."""
+    document: dict[str, Any] = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    return document
 
 
 def problems(operation: dict[str, Any], errors: str) -> str:
-    """A table of statuses and codes, each a link to the page ``errors``."""
+    """Return a table of statuses and codes, each a link to the page ``errors``."""
     rows = []
-    for status, answer in sorted(operation["responses"].items()):
-        if status.isdecimal() and (codes := codes_of(_whole(answer))):
+    for status, response in sorted(operation["responses"].items()):
+        if status.isdecimal() and (codes := codes_of(_resolve_reference(response))):
             rows.append((status, ", ".join(f"[`{code}`]({errors}#{code})" for code in codes)))
     return table(("status", "codes"), rows)
 
 
-def _whole(answer: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" not in answer:
-        return answer
-    whole: dict[str, Any] = contract()["components"]["responses"][answer["$ref"].rpartition("/")[2]]
-    return whole
+def _resolve_reference(response: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in response:
+        return response
+    component: dict[str, Any] = contract()["components"]["responses"][
+        response["$ref"].rpartition("/")[2]
+    ]
+    return component

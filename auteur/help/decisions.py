@@ -9,20 +9,20 @@ INTRO = "Why it is so: each on one screen, in the order in which they were taken
 
 
 def paths() -> list[str]:
-    """Their places on the site, in order."""
-    return [f"decisions/{page.name}" for page in _pages()]
+    """Return the paths of the decisions on the site, in order."""
+    return [f"decisions/{page.name}" for page in _list_pages()]
 
 
 def index() -> str:
-    """The page that names them all."""
-    lines = [f"- [{_heading(page)}]({page.name})" for page in _pages()]
+    """Return the page that lists all decisions."""
+    lines = [f"- [{_read_heading(page)}]({page.name})" for page in _list_pages()]
     return "\n".join(["# Decisions", "", INTRO, "", *lines, ""])
 
 
-def _pages() -> list[Path]:
+def _list_pages() -> list[Path]:
     return sorted(FOLDER.glob("[0-9]*.md"))
 
 
-def _heading(page: Path) -> str:
+def _read_heading(page: Path) -> str:
     first, *_ = page.read_text().splitlines()
     return first.removeprefix("# ").replace(". ", "\\. ", 1)

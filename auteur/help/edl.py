@@ -1,4 +1,4 @@
-"""Every operation of the EDL, with what it does to a small timeline: the real code is run."""
+"""The page of EDL operations, with their effect on a small timeline, computed by the real code."""
 
 import json
 from functools import cache
@@ -18,7 +18,7 @@ INTRO = """# Operations of the EDL
 
 What `PATCH /projects/:id/edl` takes in `operations`, one or many, made in order, all or none: see
 [editing](editing.md). The examples are made on this timeline of two clips, whose film says
-*{said}*; each begins anew, and what comes of it is what the code makes.
+*{transcript}*; each begins anew, and what comes of it is what the code makes.
 
 """
 
@@ -30,111 +30,113 @@ class NoExampleError(AuteurError):
 
 
 def page() -> str:
-    """All operations, in the order of their declarations."""
+    """Return the page of all operations, in the order of their declarations."""
     before = start()
-    said = " … ".join(segment["text"] for segment in before.segments)
-    parts = [INTRO.format(said=said), _timeline(before)]
-    parts += [_operation(name, kind) for name, kind in Operation.named.items()]
+    transcript = " … ".join(segment["text"] for segment in before.segments)
+    parts = [INTRO.format(transcript=transcript), _build_clip_table(before)]
+    parts += [_describe_operation(name, kind) for name, kind in Operation.named.items()]
     return "".join(parts)
 
 
 def start() -> Content:
-    """The timeline that each example begins with."""
-    kept = json.loads((FOLDER / "timeline.json").read_text())
-    return Content(tracks=kept["tracks"], segments=kept["segments"])
+    """Return the timeline that each example starts with."""
+    example = json.loads((FOLDER / "timeline.json").read_text())
+    return Content(tracks=example["tracks"], segments=example["segments"])
 
 
 @cache
 def examples() -> dict[str, list[Json]]:
-    """By operation: those that are made, of which the last is the one that is shown."""
-    kept: dict[str, list[Json]] = json.loads((FOLDER / "operations.json").read_text())
-    return kept
+    """Return the examples by operation. The last operation of each is the documented one."""
+    examples_by_name: dict[str, list[Json]] = json.loads((FOLDER / "operations.json").read_text())
+    return examples_by_name
 
 
-def made(wanted: list[Json]) -> tuple[Content, Draft]:
-    """The timeline after operations, checked as each edit is."""
+def made(operations: list[Json]) -> tuple[Content, Draft]:
+    """Return the timeline after the operations, checked as each edit is."""
     before = start()
     draft = Draft(before)
-    for operation in Operations.model_validate({"operations": wanted}).operations:
+    for operation in Operations.model_validate({"operations": operations}).operations:
         operation.apply(draft)
     after = draft.content()
     rules.check_content(before, after)
     return after, draft
 
 
-def _operation(name: str, kind: type[Operation]) -> str:
+def _describe_operation(name: str, kind: type[Operation]) -> str:
     if name not in examples():
         raise NoExampleError(f"{name} has no example in {FOLDER.name}/operations.json")
-    *earlier, asked = examples()[name]
-    after, draft = made([*earlier, asked])
-    parts = [f"## {name}\n\n{cleandoc(kind.__doc__ or '')}\n\n", _fields(kind)]
-    if earlier:
-        names = ", ".join(f"`{one['op']}`" for one in earlier)
+    *earlier_operations, operation = examples()[name]
+    after, draft = made([*earlier_operations, operation])
+    parts = [f"## {name}\n\n{cleandoc(kind.__doc__ or '')}\n\n", _build_field_table(kind)]
+    if earlier_operations:
+        names = ", ".join(f"`{earlier['op']}`" for earlier in earlier_operations)
         parts.append(f"After {names}:\n\n")
-    parts.append(shown(asked))
-    changed = made(earlier)[0] if earlier else start()
-    parts.append(_difference(changed, after))
-    if draft.removed and not earlier:
-        (one,) = draft.removed
-        told = {"op": one.op, "count": one.count, "cut_ms": one.cut_ms}
-        parts.append("The answer's `removed` tells:\n\n" + shown([told]))
+    parts.append(shown(operation))
+    before = made(earlier_operations)[0] if earlier_operations else start()
+    parts.append(_describe_difference(before, after))
+    if draft.removed and not earlier_operations:
+        (removal,) = draft.removed
+        removal_json = {"op": removal.op, "count": removal.count, "cut_ms": removal.cut_ms}
+        parts.append("The answer's `removed` tells:\n\n" + shown([removal_json]))
     return "".join(parts)
 
 
-def _fields(kind: type[Operation]) -> str:
+def _build_field_table(kind: type[Operation]) -> str:
     document = kind.model_json_schema()
-    defined = document.get("$defs", {})
-    needed = set(document.get("required", ()))
+    definitions = document.get("$defs", {})
+    required = set(document.get("required", ()))
     rows = []
     for name, field in document["properties"].items():
         if name == "op":
             continue
-        default = "**required**" if name in needed else f"`{json.dumps(field.get('default'))}`"
-        rows.append((f"`{name}`", default, _kind(field, defined), field.get("description", "")))
+        default = "**required**" if name in required else f"`{json.dumps(field.get('default'))}`"
+        rows.append(
+            (f"`{name}`", default, _describe_type(field, definitions), field.get("description", ""))
+        )
     return table(("field", "default", "what it may be", "meaning"), rows)
 
 
-def _kind(field: Json, defined: Json) -> str:
+def _describe_type(field: Json, definitions: Json) -> str:
     if "$ref" in field:
-        return _kind(defined[field["$ref"].rpartition("/")[2]], defined)
+        return _describe_type(definitions[field["$ref"].rpartition("/")[2]], definitions)
     if options := field.get("anyOf") or field.get("oneOf"):
-        return " or ".join(dict.fromkeys(_kind(each, defined) for each in options))
+        return " or ".join(dict.fromkeys(_describe_type(option, definitions) for option in options))
     if "enum" in field:
         return " or ".join(f"`{value}`" for value in field["enum"])
     if "const" in field:
         return f"`{field['const']}`"
     if field.get("type") == "array":
-        most = f", at most {field['maxItems']}" if "maxItems" in field else ""
-        return f"list of {_kind(field['items'], defined)}{most}"
-    return _plain(field)
+        limit = f", at most {field['maxItems']}" if "maxItems" in field else ""
+        return f"list of {_describe_type(field['items'], definitions)}{limit}"
+    return _describe_plain_type(field)
 
 
-def _plain(field: Json) -> str:
+def _describe_plain_type(field: Json) -> str:
     if field.get("type") == "object":
         return "an effect" if "type" in field.get("properties", {}) else "an object"
-    told = [{"string": "text"}.get(str(field.get("type")), str(field.get("type", "anything")))]
+    parts = [{"string": "text"}.get(str(field.get("type")), str(field.get("type", "anything")))]
     if "minimum" in field:
-        told.append(f"at least {field['minimum']:,}")
+        parts.append(f"at least {field['minimum']:,}")
     if "maximum" in field:
-        told.append(f"at most {field['maximum']:,}")
+        parts.append(f"at most {field['maximum']:,}")
     if "maxLength" in field:
-        told.append(f"up to {field['maxLength']:,} characters")
-    return ", ".join(told)
+        parts.append(f"up to {field['maxLength']:,} characters")
+    return ", ".join(parts)
 
 
-def _difference(before: Content, after: Content) -> str:
-    """What tracks play, and what is said, as far as that has changed."""
+def _describe_difference(before: Content, after: Content) -> str:
+    """Describe tracks and spoken words, as far as they have changed."""
     parts = []
     if before.tracks != after.tracks:
-        parts.append(_timeline(after))
+        parts.append(_build_clip_table(after))
     if before.segments != after.segments:
-        said = " … ".join(filter(None, map(_said, after.segments)))
-        parts.append(f"The transcript reads: *{said}*\n\n")
+        transcript = " … ".join(filter(None, map(_join_spoken_words, after.segments)))
+        parts.append(f"The transcript reads: *{transcript}*\n\n")
     return "".join(parts)
 
 
-def _timeline(content: Content) -> str:
-    rows = [_row(clip) for clip in sorted(all_clips(content.tracks), key=_start)]
+def _build_clip_table(content: Content) -> str:
+    rows = [_build_row(clip) for clip in sorted(all_clips(content.tracks), key=_start)]
     empty = [
         (f"`{track['id']}`", "", "", "", "", "no clips")
         for track in content.tracks
@@ -148,23 +150,23 @@ def _start(clip: Clip) -> int:
     return clip["start_ms"]
 
 
-def _row(clip: Clip) -> tuple[object, ...]:
+def _build_row(clip: Clip) -> tuple[object, ...]:
     return (
         f"`{clip['track_id']}`",
         f"`{clip['id']}`",
         clip["start_ms"],
         clip["duration_ms"],
         f"{clip['in_point_ms']}–{clip['out_point_ms']}",
-        _marks(clip),
+        _describe_marks(clip),
     )
 
 
-def _marks(clip: Clip) -> str:
+def _describe_marks(clip: Clip) -> str:
     effects = ", ".join(f"`{json.dumps(effect)}`" for effect in clip["effects"])
     return ", ".join(filter(None, ("deleted" if clip["deleted"] else "", effects)))
 
 
-def _said(segment: Segment) -> str:
+def _join_spoken_words(segment: Segment) -> str:
     if segment["deleted"]:
         return ""
     if segment["edited_text"] is not None:

@@ -1,4 +1,4 @@
-"""Every error by its code, in the words of its class."""
+"""The page of all errors by code, in the words of their classes."""
 
 from auteur.api.problem_pages import list_problems
 from auteur.help.markdown import table
@@ -34,21 +34,26 @@ A job that fails says why in its `error`: `code` and `message`. Its credits are 
 
 
 def page() -> str:
-    """Problems, then what jobs fail with."""
+    """Return the page: problems, then the errors of jobs."""
     parts = [INTRO, "## Problems\n\n"]
-    for one in list_problems():
-        statuses = ", ".join(map(str, one.statuses))
-        parts.append(f"### {one.code}\n\n**{statuses}** {one.meaning}\n\n")
-        if one.told:
-            parts.append(f"> {one.told}\n\n")
+    for problem in list_problems():
+        statuses = ", ".join(map(str, problem.statuses))
+        parts.append(f"### {problem.code}\n\n**{statuses}** {problem.meaning}\n\n")
+        if problem.details:
+            parts.append(f"> {problem.details}\n\n")
     parts.append(OF_JOBS)
     rows = [
-        (f"`{code.value}`", policy.message, _yes(policy.retried), _yes(policy.retryable))
+        (
+            f"`{code.value}`",
+            policy.message,
+            _format_boolean(policy.retried),
+            _format_boolean(policy.retryable),
+        )
         for code, policy in POLICIES.items()
     ]
     parts.append(table(("code", "message", "repeated automatically", "worth a retry by you"), rows))
     return "".join(parts)
 
 
-def _yes(value: bool) -> str:
+def _format_boolean(value: bool) -> str:
     return "yes" if value else "no"

@@ -1,4 +1,4 @@
-"""A page for each feature, from its declaration and from what it was once asked and answered."""
+"""A page for each feature, made from its declaration and a recorded request and response."""
 
 import json
 from functools import cache
@@ -20,24 +20,24 @@ DECLARED = ROOT / "jobs" / "features"
 EXAMPLES = ROOT / "docs" / "examples" / "features"
 ENGINES = ("production", "draft")
 OPTIONAL = ("project_id", "quote_id", "callback_url")
-"""Of all features; explained on the page that lists these."""
+"""Parameters of all features. The page that lists them explains them."""
 BOUNDS = {
     "min_value": "at least {}",
     "max_value": "at most {}",
     "min_length": "{} characters or more",
     "max_length": "up to {} characters",
 }
-STARTED = (1, 2, 5)
-"""Units of the tariff that are reckoned with in the table of prices."""
+EXAMPLE_UNITS = (1, 2, 5)
+"""The numbers of tariff units for which the price table has rows."""
 UNITS = {"sec": "s", "count": ""}
 
 Json = dict[str, Any]
 
 
 def example(feature: Feature) -> Json:
-    """Return the request and the job that ``make docs-examples`` has kept of the feature.
+    """Return the request and the job that ``make docs-examples`` has recorded of the feature.
 
-    Raises ``FileNotFoundError``, with the command that writes it.
+    Raise ``FileNotFoundError`` with the command that writes it.
     """
     path = EXAMPLES / f"{feature.slug}.json"
     if not path.is_file():
@@ -50,21 +50,21 @@ def example(feature: Feature) -> Json:
 
 
 def own() -> list[Feature]:
-    """Those that Auteur has itself, not by a plugin of an installation."""
-    known = sorted(features().values(), key=lambda feature: feature.slug)
-    return [one for one in known if Path(getfile(type(one))).parent == DECLARED]
+    """Return the features of Auteur itself, without those of plugins."""
+    all_features = sorted(features().values(), key=lambda feature: feature.slug)
+    return [feature for feature in all_features if Path(getfile(type(feature))).parent == DECLARED]
 
 
 @cache
 def pages() -> dict[str, str]:
-    """The pages by their places on the site, that which lists them first."""
-    known = own()
-    return {"feature/index.md": _index(known)} | {
-        f"feature/{feature.slug}.md": _page(feature) for feature in known
+    """Return the pages by their paths on the site, the index first."""
+    own_features = own()
+    return {"feature/index.md": _build_index(own_features)} | {
+        f"feature/{feature.slug}.md": _build_page(feature) for feature in own_features
     }
 
 
-def _index(known: list[Feature]) -> str:
+def _build_index(own_features: list[Feature]) -> str:
     rows = [
         (
             f"[{feature.slug}]({feature.slug}.md)",
@@ -72,9 +72,9 @@ def _index(known: list[Feature]) -> str:
             price_text(feature),
             feature.plan or "any",
         )
-        for feature in known
+        for feature in own_features
     ]
-    common = describe_feature(known[0])["parameters"]
+    common = describe_feature(own_features[0])["parameters"]
     return (
         "# Features\n\n"
         "`POST /jobs/<feature>` starts a [job](../jobs.md), `POST /jobs/<feature>/estimate` says "
@@ -91,22 +91,22 @@ def _index(known: list[Feature]) -> str:
     )
 
 
-def _page(feature: Feature) -> str:
-    kept = example(feature)
+def _build_page(feature: Feature) -> str:
+    recorded = example(feature)
     plan = f"It needs the plan `{feature.plan}`. " if feature.plan else ""
     parts = [
         f"# {feature.slug}\n\n{feature.summary}. {plan}`POST /jobs/{feature.slug}`, in a batch "
         f"`type: {feature.name}`.\n\n",
-        tabs(snippets.submission(feature.slug, kept["request"])),
+        tabs(snippets.submission(feature.slug, recorded["request"])),
         "## Parameters\n\n",
-        _parameters(feature),
+        _build_parameter_table(feature),
         "Besides: [what all features take](index.md#parameters-that-all-features-take).\n\n",
         "## Price\n\n",
-        _price(feature, kept),
+        _build_price(feature, recorded),
         "## What it answers\n\n",
-        _answer(kept["job"]),
+        _build_answer(recorded["job"]),
         "## Engines\n\n",
-        _engines(feature),
+        _build_engine_table(feature),
         "## Errors\n\n",
         codes.problems(codes.contract()["paths"][f"/jobs/{feature.slug}"]["post"], "../errors.md"),
         "A job that was accepted and fails says why in its `error` "
@@ -115,7 +115,7 @@ def _page(feature: Feature) -> str:
     return "".join(parts)
 
 
-def _answer(job: Json) -> str:
+def _build_answer(job: Json) -> str:
     engine = (job["output_data"] or {}).get("engine", {}).get("name", "its")
     accepted = {"job_id": job["id"], "credits_cost": job["credits_cost"]}
     return (
@@ -126,74 +126,92 @@ def _answer(job: Json) -> str:
     )
 
 
-def _parameters(feature: Feature) -> str:
+def _build_parameter_table(feature: Feature) -> str:
     by_engine = []
     for engine in ENGINES:
-        with _running(feature, engine):
+        with _use_engine(feature, engine):
             by_engine.append(describe_feature(feature)["parameters"])
     in_production, in_draft = by_engine
     rows = [
-        (f"`{name}`", _needed(one), _limits(one, in_draft[name]), one["description"])
-        for name, one in in_production.items()
-        if name not in OPTIONAL or one["required"]
+        (
+            f"`{name}`",
+            _format_default(parameter),
+            _describe_limits(parameter, in_draft[name]),
+            parameter["description"],
+        )
+        for name, parameter in in_production.items()
+        if name not in OPTIONAL or parameter["required"]
     ]
     return table(("name", "default", "what it may be", "meaning"), rows)
 
 
-def _running(feature: Feature, engine: str) -> override_settings:
+def _use_engine(feature: Feature, engine: str) -> override_settings:
     return override_settings(INFERENCE_ENGINES={feature.name: engine})
 
 
-def _needed(one: Json) -> str:
-    if one["required"]:
+def _format_default(parameter: Json) -> str:
+    if parameter["required"]:
         return "**required**"
-    return f"`{json.dumps(one['default'])}`" if "default" in one else "—"
+    return f"`{json.dumps(parameter['default'])}`" if "default" in parameter else "—"
 
 
-def _limits(one: Json, in_draft: Json) -> str:
-    told = [_kind(one)]
+def _describe_limits(parameter: Json, draft_parameter: Json) -> str:
+    parts = [_describe_type(parameter)]
     for bound, text in BOUNDS.items():
-        if bound in one:
-            told.append(text.format(f"{one[bound]:,}" if "length" in bound else one[bound]))
-    if "longest_ms" in one:
-        drafted = in_draft["longest_ms"]
-        other = f" (drafts: {duration(drafted)})" if drafted != one["longest_ms"] else ""
-        told.append(f"at most {duration(one['longest_ms'])}{other}")
-    if one.get("consent"):
-        told.append(f"a {one['consent']} that [consent](../privacy.md) covers, where that is asked")
-    return ", ".join(told)
+        if bound in parameter:
+            parts.append(
+                text.format(f"{parameter[bound]:,}" if "length" in bound else parameter[bound])
+            )
+    if "longest_ms" in parameter:
+        draft_limit = draft_parameter["longest_ms"]
+        note = (
+            f" (drafts: {duration(draft_limit)})" if draft_limit != parameter["longest_ms"] else ""
+        )
+        parts.append(f"at most {duration(parameter['longest_ms'])}{note}")
+    if parameter.get("consent"):
+        parts.append(
+            f"a {parameter['consent']} that [consent](../privacy.md) covers, where that is asked"
+        )
+    return ", ".join(parts)
 
 
-def _kind(one: Json) -> str:
-    if "choices" in one:
-        return " or ".join(f"`{choice}`" for choice in one["choices"])
-    if "media_types" in one:
-        sound = " with sound" if one["with_sound"] else ""
-        return f"id of {' or '.join(one['media_types'])}{sound}"
-    known = {"project": "id of a project", "voice": "id of a voice", "string": "text"}
-    return known.get(one["type"], str(one["type"]))
+def _describe_type(parameter: Json) -> str:
+    if "choices" in parameter:
+        return " or ".join(f"`{choice}`" for choice in parameter["choices"])
+    if "media_types" in parameter:
+        suffix = " with sound" if parameter["with_sound"] else ""
+        return f"id of {' or '.join(parameter['media_types'])}{suffix}"
+    descriptions = {"project": "id of a project", "voice": "id of a voice", "string": "text"}
+    return descriptions.get(parameter["type"], str(parameter["type"]))
 
 
-def _credits(number: int) -> str:
+def _format_credits(number: int) -> str:
     return f"{number} credit{'' if number == 1 else 's'}"
 
 
-def _amount(unit: str, number: int) -> str:
+def _format_amount(unit: str, number: int) -> str:
     if unit == "ms":
         return duration(number)
     return f"{number:,} {UNITS.get(unit, unit)}".strip()
 
 
-def _price(feature: Feature, kept: Json) -> str:
+def _build_price(feature: Feature, recorded: Json) -> str:
     if not feature.measured:
         return "It is free.\n\n"
     unit, per = feature.unit
-    amounts = sorted({per * STARTED[0], per * STARTED[0] + 1, per * STARTED[1], per * STARTED[2]})
-    rows = [(_amount(unit, each), price_of(feature, each)) for each in amounts]
-    job = kept["job"]
+    amounts = sorted(
+        {
+            per * EXAMPLE_UNITS[0],
+            per * EXAMPLE_UNITS[0] + 1,
+            per * EXAMPLE_UNITS[1],
+            per * EXAMPLE_UNITS[2],
+        }
+    )
+    rows = [(_format_amount(unit, amount), price_of(feature, amount)) for amount in amounts]
+    job = recorded["job"]
     return (
         f"{price_text(feature).capitalize()} of `{feature.measured}`; a started unit counts whole. "
-        f"The job below has cost {_credits(job['credits_cost'])}.\n\n"
+        f"The job below has cost {_format_credits(job['credits_cost'])}.\n\n"
         + table((f"`{feature.measured}`", "credits"), rows)
         + f"`POST /jobs/{feature.slug}/estimate` with the same body says it beforehand; submitted "
         "with its `quote_id`, the job costs no more.\n\n"
@@ -201,16 +219,16 @@ def _price(feature: Feature, kept: Json) -> str:
 
 
 def price_of(feature: Feature, amount: int) -> int:
-    """What the feature's own tariff asks for so much of what it measures."""
+    """Return the price by the feature's own tariff for this amount of what it measures."""
 
-    class Reckoned(type(feature)):  # type: ignore[misc]
+    class FixedAmount(type(feature)):  # type: ignore[misc]
         def amount(self, parameters: Json) -> int:
             return int(parameters["amount"])
 
-    return int(Reckoned().price({"amount": amount}))
+    return int(FixedAmount().price({"amount": amount}))
 
 
-def _engines(feature: Feature) -> str:
+def _build_engine_table(feature: Feature) -> str:
     contract = feature.contract
     seconds = duration(contract.time_limit_seconds * 1000)
     models = "<br>".join(f"`{role}`: `{model}`" for role, model in contract.models.items())

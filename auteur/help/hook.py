@@ -1,4 +1,4 @@
-"""What MkDocs calls while it builds the site: adds the pages that are made, and checks links."""
+"""Hooks that MkDocs calls during the build: add generated pages, and check links."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from mkdocs.structure.pages import Page
 
 from auteur.help import decisions, edl, errors, features, links, operations, policy
 
-TAKEN_IN = {
+OUTSIDE_PAGES = {
     "project/readme.md": "README.md",
     "project/contributing.md": "CONTRIBUTING.md",
     "project/changelog.md": "CHANGELOG.md",
     "project/reporting.md": "SECURITY.md",
 }
-"""Pages beside `docs/`, by their places on the site."""
+"""Pages outside of `docs/`, by their paths on the site."""
 SEARCH_BOOSTS = {
     "decisions/": 0.001,
     "project/": 0.001,
@@ -34,41 +34,44 @@ so a small weight is needed to rank a title below it."""
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put every feature and decision into the menu."""
-    _entries(config.nav, "feature/index.md").extend(features.pages())
-    _entries(config.nav, "decisions/index.md").extend(decisions.paths())
+    """Add every feature and decision to the menu."""
+    _find_entries(config.nav, "feature/index.md").extend(features.pages())
+    _find_entries(config.nav, "decisions/index.md").extend(decisions.paths())
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made."""
-    made = {
+    """Add the generated pages."""
+    pages = {
         **features.pages(),
-        **{place: links.ROOT.joinpath(source).read_text() for place, source in TAKEN_IN.items()},
+        **{
+            site_path: links.ROOT.joinpath(source).read_text()
+            for site_path, source in OUTSIDE_PAGES.items()
+        },
         "decisions/index.md": decisions.index(),
         "edl-operations.md": edl.page(),
         "errors.md": errors.page(),
         "api.md": operations.page(),
     }
-    for place, text in made.items():
-        files.append(File.generated(config, place, content=text))
+    for site_path, text in pages.items():
+        files.append(File.generated(config, site_path, content=text))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Set the page's search weight, and rewrite its links; a broken link ends the build."""
-    source = TAKEN_IN.get(page.file.src_uri, f"docs/{page.file.src_uri}")
+    """Set the page's search weight, and rewrite its links. A broken link ends the build."""
+    source = OUTSIDE_PAGES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     for prefix, boost in SEARCH_BOOSTS.items():
         if page.file.src_uri.startswith(prefix):
             page.meta["search"] = {"boost": boost}
     try:
-        return links.of_site(markdown, source, page.file.src_uri, TAKEN_IN)
+        return links.of_site(markdown, source, page.file.src_uri, OUTSIDE_PAGES)
     except links.BrokenLinkError as exc:
         raise PluginError(f"{source}: {exc}") from exc
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Reckon the policy of what has been made; leave no map of a host that is not ours."""
+    """Write the policy of the built site, and delete the sitemap, which names a foreign host."""
     site = Path(config.site_dir)
     for name in ("sitemap.xml", "sitemap.xml.gz"):
         (site / name).unlink(missing_ok=True)
@@ -79,17 +82,19 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 
 def on_page_context(context: dict[str, object], page: Page, **_: object) -> dict[str, object]:
-    """Name no address of its own: the site is where it is served."""
+    """Remove the canonical URL, because the site's address depends on its server."""
     page.canonical_url = None
     return context
 
 
-def _entries(menu: object, first: str) -> list[str]:
-    """The list in the menu that begins with this page."""
+def _find_entries(menu: object, first: str) -> list[str]:
+    """Return the list in the menu that contains this page first, or an empty list."""
     if isinstance(menu, list):
         if first in menu:
             return menu
-        return next((found for each in menu if (found := _entries(each, first))), [])
-    if isinstance(menu, dict):
-        return next((found for each in menu.values() if (found := _entries(each, first))), [])
-    return []
+        items = menu
+    elif isinstance(menu, dict):
+        items = list(menu.values())
+    else:
+        items = []
+    return next((entries for item in items if (entries := _find_entries(item, first))), [])

@@ -1,4 +1,4 @@
-"""Links as the repository has them, made into links of the site; none of them is broken."""
+"""Rewrite links of the repository for the site, and check that none is broken."""
 
 import os
 import re
@@ -16,21 +16,21 @@ DOCS = "docs/"
 DECISIONS = "docs/decisions"
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\[\]]*\])*)\]\((?P<to>[^()\s]+)\)")
 CODE = re.compile(r"^(?P<fence>[`~]{3,}).*?^(?P=fence)|`+[^`\n]+`+", re.DOTALL | re.MULTILINE)
-"""Of Markdown, what is shown as it is."""
+"""The parts of Markdown that are shown verbatim."""
 
 
 class BrokenLinkError(AuteurError):
-    """A link to what is not there."""
+    """A link to a page or file that does not exist."""
 
 
-def of_site(markdown: str, source: str, place: str, taken_in: Mapping[str, str]) -> str:
-    """Return the Markdown of a page with its links and pictures as the site has them.
+def of_site(markdown: str, source: str, page_path: str, outside_pages: Mapping[str, str]) -> str:
+    """Return the Markdown of a page with its links and pictures rewritten for the site.
 
-    ``source`` is the path of the page in the repository, ``place`` its path on the site;
-    ``taken_in`` maps paths on the site to those of pages outside of `docs/`. Raises
+    ``source`` is the path of the page in the repository, ``page_path`` its path on the site.
+    ``outside_pages`` maps paths on the site to those of pages outside of `docs/`. Raise
     ``BrokenLinkError``.
     """
-    site_paths = {path: site_path for site_path, path in taken_in.items()}
+    site_paths = {path: site_path for site_path, path in outside_pages.items()}
 
     def rewrite(link: re.Match[str]) -> str:
         text, url = link["text"], urlsplit(link["to"])
@@ -39,54 +39,57 @@ def of_site(markdown: str, source: str, place: str, taken_in: Mapping[str, str])
         if link["to"].startswith("/"):
             _check_address(link["to"])
             return link[0]
-        target = _target(source, url.path)
+        target = _resolve_target(source, url.path)
         if target not in site_paths and not target.startswith(DOCS):
             if link["image"]:
                 raise BrokenLinkError(f"The picture {link['to']} is not in docs/")
             return text
         site_path = site_paths.get(target, target.removeprefix(DOCS))
-        path = os.path.relpath(site_path, Path(place).parent)
+        path = os.path.relpath(site_path, Path(page_path).parent)
         anchor = f"#{url.fragment}" if url.fragment else ""
         return f"{link['image']}[{text}]({path}{anchor})"
 
     return "".join(
-        part if is_code else LINK.sub(rewrite, part) for is_code, part in _parts(markdown)
+        part if is_code else LINK.sub(rewrite, part) for is_code, part in _split_code(markdown)
     )
 
 
-def _parts(markdown: str) -> list[tuple[bool, str]]:
-    """The text in pieces, each with whether it is code.
+def _split_code(markdown: str) -> list[tuple[bool, str]]:
+    """Return the text in pieces, each with True if it is code.
 
     Code within a link's text is part of the link.
     """
     parts, end = [], 0
-    links = [found.span() for found in LINK.finditer(markdown)]
-    for found in CODE.finditer(markdown):
-        if any(begin < found.start() < stop for begin, stop in links):
+    links = [match.span() for match in LINK.finditer(markdown)]
+    for match in CODE.finditer(markdown):
+        if any(begin < match.start() < stop for begin, stop in links):
             continue
-        parts += [(False, markdown[end : found.start()]), (True, found[0])]
-        end = found.end()
+        parts += [(False, markdown[end : match.start()]), (True, match[0])]
+        end = match.end()
     return [*parts, (False, markdown[end:])]
 
 
-def _target(source: str, path: str) -> str:
-    """Where in the repository a relative link leads; pages that are made have their own places."""
+def _resolve_target(source: str, path: str) -> str:
+    """Return the path in the repository that a relative link leads to.
+
+    Raise ``BrokenLinkError`` if there is no such file. Generated pages have no file.
+    """
     target = os.path.normpath(Path(source).parent / path)
     if target == DECISIONS:
         return f"{DECISIONS}/index.md"
-    is_made = target.startswith(DOCS) and target.endswith(".md")  # MkDocs knows whether it is
-    if not is_made and not (ROOT / target).exists():
+    is_page = target.startswith(DOCS) and target.endswith(".md")  # MkDocs checks links to pages.
+    if not is_page and not (ROOT / target).exists():
         raise BrokenLinkError(f"{path} is not in the repository")
     return target
 
 
 def _check_address(address: str) -> None:
-    """An address of the stack, which answers there."""
-    leads = urlsplit(address)
+    """Raise ``BrokenLinkError`` if the stack has no such address."""
+    url = urlsplit(address)
     try:
-        resolve(leads.path)
+        resolve(url.path)
     except Resolver404 as exc:
         raise BrokenLinkError(f"{address} is no address of the stack") from exc
-    codes = {"", *(one.code for one in list_problems())}
-    if leads.path == "/problems" and leads.fragment not in codes:
+    codes = {"", *(problem.code for problem in list_problems())}
+    if url.path == "/problems" and url.fragment not in codes:
         raise BrokenLinkError(f"{address}: there is no such problem")

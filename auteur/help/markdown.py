@@ -1,4 +1,4 @@
-"""Markdown from plain values."""
+"""Format plain values as Markdown."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -8,28 +8,28 @@ MS = ((3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; what is in its cells is Markdown."""
-    lines = [_row(head), _row(["---"] * len(head)), *map(_row, rows)]
+    """Return a table. The text of its cells is Markdown."""
+    lines = [_format_row(head), _format_row(["---"] * len(head)), *map(_format_row, rows)]
     return "\n".join(lines) + "\n\n"
 
 
-def _row(cells: Sequence[object]) -> str:
-    told = (str(cell).replace("\n", " ").replace("|", "\\|") for cell in cells)
-    return f"| {' | '.join(told)} |"
+def _format_row(cells: Sequence[object]) -> str:
+    escaped_cells = (str(cell).replace("\n", " ").replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped_cells)} |"
 
 
 def shown(value: Any) -> str:
-    """A value as JSON in a block of code."""
+    """Return a value as JSON in a block of code."""
     return fenced("json", json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def fenced(language: str, code: str) -> str:
-    """A block of code."""
+    """Return a block of code."""
     return f"```{language}\n{code.strip()}\n```\n\n"
 
 
 def tabs(by_title: dict[str, str]) -> str:
-    """Blocks side by side."""
+    """Return blocks as tabs."""
     return "".join(
         f'=== "{title}"\n\n' + "".join(f"    {line}\n" for line in text.strip().splitlines()) + "\n"
         for title, text in by_title.items()
@@ -37,7 +37,7 @@ def tabs(by_title: dict[str, str]) -> str:
 
 
 def duration(milliseconds: int) -> str:
-    """A length of time in the units that it has."""
+    """Return a length of time, in all units that it has."""
     parts = []
     for size, unit in MS:
         number, milliseconds = divmod(milliseconds, size)

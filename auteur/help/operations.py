@@ -18,12 +18,12 @@ default settings. *Points* count towards the [rate limit](rate-limits.md#points)
 
 
 def page() -> str:
-    """A table for each tag."""
+    """Return the page, with a table for each tag."""
     by_tag: dict[str, list[tuple[str, ...]]] = defaultdict(list)
     for path, item in contract()["paths"].items():
         for method in METHODS:
             if operation := item.get(method):
-                by_tag[operation["tags"][0]].append(_row(method, path, operation))
+                by_tag[operation["tags"][0]].append(_build_row(method, path, operation))
     parts = [
         f"## {tag}\n\n" + table(("operation", "what it does", "scope", "points"), rows)
         for tag, rows in sorted(by_tag.items())
@@ -31,7 +31,7 @@ def page() -> str:
     return INTRO + "".join(parts)
 
 
-def _row(method: str, path: str, operation: dict[str, Any]) -> tuple[str, ...]:
+def _build_row(method: str, path: str, operation: dict[str, Any]) -> tuple[str, ...]:
     scope, points = operation.get("x-api-key-scope"), operation.get("x-rate-limit-points")
     summary = operation["summary"] + (" (deprecated)" if operation.get("deprecated") else "")
     return (

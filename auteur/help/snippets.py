@@ -26,45 +26,49 @@ console.log(job.output_data);
 """
 
 
-def submission(slug: str, asked: dict[str, Any]) -> dict[str, str]:
-    """By the titles of their tabs."""
+def submission(slug: str, request: dict[str, Any]) -> dict[str, str]:
+    """Return the snippets by the titles of their tabs."""
     return {
-        "curl": fenced("sh", curl(slug, asked)),
-        "Python": fenced("python", python(slug, asked)),
-        "TypeScript": fenced("ts", typescript(slug, asked)),
+        "curl": fenced("sh", curl(slug, request)),
+        "Python": fenced("python", python(slug, request)),
+        "TypeScript": fenced("ts", typescript(slug, request)),
     }
 
 
-def curl(slug: str, asked: dict[str, Any]) -> str:
-    """What a shell runs."""
-    body = json.dumps(asked, ensure_ascii=False)
+def curl(slug: str, request: dict[str, Any]) -> str:
+    """Return the shell command."""
+    body = json.dumps(request, ensure_ascii=False)
     if len(body) > WIDTH:
-        body = json.dumps(asked, ensure_ascii=False, indent=2)
+        body = json.dumps(request, ensure_ascii=False, indent=2)
     body = shlex.quote(body)
     return BODY.format(slug=slug, body=body)
 
 
-def python(slug: str, asked: dict[str, Any]) -> str:
-    """With the client, which waits for the result."""
-    given = [json.dumps(slug), *(f"{name}={value!r}" for name, value in _quoted(asked).items())]
-    return PYTHON.format(arguments=_laid_out(given, "        "))
+def python(slug: str, request: dict[str, Any]) -> str:
+    """Return the Python code. The client waits for the result."""
+    arguments = [
+        json.dumps(slug),
+        *(f"{name}={value!r}" for name, value in _quote_texts(request).items()),
+    ]
+    return PYTHON.format(arguments=_wrap_arguments(arguments, "        "))
 
 
-def typescript(slug: str, asked: dict[str, Any]) -> str:
-    """Likewise."""
+def typescript(slug: str, request: dict[str, Any]) -> str:
+    """Return the TypeScript code. The client waits for the result."""
     inner = ", ".join(
-        f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in asked.items()
+        f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in request.items()
     )
     if len(inner) > WIDTH:
         lines = (
-            f"  {name}: {json.dumps(value, ensure_ascii=False)},\n" for name, value in asked.items()
+            f"  {name}: {json.dumps(value, ensure_ascii=False)},\n"
+            for name, value in request.items()
         )
         return TYPESCRIPT.format(arguments=f"{json.dumps(slug)}, {{\n{''.join(lines)}}}")
     return TYPESCRIPT.format(arguments=f"{json.dumps(slug)}, {{ {inner} }}")
 
 
 class _Quoted(str):
-    """Text that Python is shown in double quotes."""
+    """A text whose representation has double quotes, for Python code."""
 
     __slots__ = ()
 
@@ -72,13 +76,13 @@ class _Quoted(str):
         return json.dumps(str(self), ensure_ascii=False)
 
 
-def _quoted(asked: dict[str, Any]) -> dict[str, Any]:
-    return {k: _Quoted(v) if isinstance(v, str) else v for k, v in asked.items()}
+def _quote_texts(request: dict[str, Any]) -> dict[str, Any]:
+    return {k: _Quoted(v) if isinstance(v, str) else v for k, v in request.items()}
 
 
-def _laid_out(given: list[str], indent: str) -> str:
-    line = ", ".join(given)
+def _wrap_arguments(arguments: list[str], indent: str) -> str:
+    line = ", ".join(arguments)
     if len(line) <= WIDTH - len(indent):
         return line
-    inner = "".join(f"{indent}{each},\n" for each in given)
+    inner = "".join(f"{indent}{argument},\n" for argument in arguments)
     return f"\n{inner}    "

@@ -1,4 +1,4 @@
-"""`/help`: the built site, or where it comes from if it was not built."""
+"""`/help`: the built site, or how to build it."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -17,14 +17,14 @@ HOME = "/help/"
 INDEX = "index.html"
 NOT_FOUND = "404.html"
 SOURCES = (".py", ".sh", ".ts")
-"""Shown as text: `.ts` is a film to browsers."""
+"""These files are sent as text, because browsers take `.ts` for a video."""
 LASTING = "assets/"
-"""Files under it are named by what they hold."""
+"""The names of files under this path contain a hash of their content."""
 LASTING_SECONDS = 86_400
 
 
 class Site(NamedTuple):
-    """What was built."""
+    """The policy and the files of a built site."""
 
     policy: str
     files: frozenset[str]
@@ -32,29 +32,29 @@ class Site(NamedTuple):
 
 @require_safe
 def page(request: HttpRequest, path: str = "") -> HttpResponseBase:
-    """A page or a file of the site, with the site's own policy."""
+    """Return a page or file of the site, with the site's own policy."""
     root: Path = settings.HELP_ROOT
     try:
-        made_ns = (root / FILE_NAME).stat().st_mtime_ns
+        built_ns = (root / FILE_NAME).stat().st_mtime_ns
     except FileNotFoundError:
         return HttpResponse(render_to_string("help_not_built.html"), status=404)
-    site = _site(root, made_ns)
+    site = _read_site(root, built_ns)
     if f"{path}/{INDEX}" in site.files:
         return redirect(f"{HOME}{path}/")
     name = f"{path}{INDEX}" if path.endswith("/") or not path else path
-    response = _file(request, root, name) if name in site.files else _missing(root)
+    response = _serve_file(request, root, name) if name in site.files else _serve_not_found(root)
     response["Content-Security-Policy"] = site.policy
     return response
 
 
 @lru_cache(maxsize=1)
-def _site(root: Path, made_ns: int) -> Site:
-    """Read once, until it is built anew."""
+def _read_site(root: Path, built_ns: int) -> Site:
+    """Read the site. The result is cached until the site is built again."""
     files = (file.relative_to(root).as_posix() for file in root.rglob("*") if file.is_file())
     return Site((root / FILE_NAME).read_text(), frozenset(files))
 
 
-def _file(request: HttpRequest, root: Path, name: str) -> HttpResponseBase:
+def _serve_file(request: HttpRequest, root: Path, name: str) -> HttpResponseBase:
     response = serve(request, name, document_root=str(root))
     if name.endswith(SOURCES):
         response["Content-Type"] = "text/plain; charset=utf-8"
@@ -63,6 +63,6 @@ def _file(request: HttpRequest, root: Path, name: str) -> HttpResponseBase:
     return response
 
 
-def _missing(root: Path) -> HttpResponseBase:
-    told = (root / NOT_FOUND).open("rb")
-    return FileResponse(told, status=404, content_type="text/html; charset=utf-8")
+def _serve_not_found(root: Path) -> HttpResponseBase:
+    page_file = (root / NOT_FOUND).open("rb")
+    return FileResponse(page_file, status=404, content_type="text/html; charset=utf-8")

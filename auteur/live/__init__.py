@@ -1,4 +1,5 @@
-"""The process that tells clients what happens: server-sent events, long polls, WebSockets.
+"""The process that sends events to clients: server-sent events, long polls, WebSockets.
 
-Who may know what is decided by Django, as in the API; what is told is read from the numbered log.
+Django authenticates and authorizes each connection, as in the API. The events come from the event
+log.
 """

@@ -8,7 +8,7 @@ import django
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until a signal stops the process."""
     parser = argparse.ArgumentParser(prog="python -m auteur.live", description=__doc__)
     parser.add_argument("--bind", required=True, help="HOST:PORT")
     host, _, port = parser.parse_args().bind.rpartition(":")

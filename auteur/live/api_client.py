@@ -1,4 +1,4 @@
-"""Django asked from the event loop: its whole answer, in a thread."""
+"""Call Django from the event loop: each request runs in a thread and returns its whole response."""
 
 import asyncio
 import json
@@ -17,21 +17,21 @@ ANSWER_BYTES = 1024**2
 
 
 def application(urlconf: str) -> WSGI:
-    """Django with our middleware, and these addresses."""
+    """Return Django's WSGI application with our middleware and the given URL configuration."""
 
-    class At(Utf8Request):
+    class RequestWithUrls(Utf8Request):
         def __init__(self, environ: Environ) -> None:
             super().__init__(environ)
             self.urlconf = urlconf
 
     handler = WSGIHandler()
-    handler.request_class = At
+    handler.request_class = RequestWithUrls
     return handler
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What Django says."""
+    """A response of Django."""
 
     status: int
     headers: Headers
@@ -42,32 +42,33 @@ class Answer:
 
 
 class Asking:
-    """Asks one application."""
+    """A client of one Django application, with threads of its own."""
 
     def __init__(self, urlconf: str, threads: int) -> None:
         self._application = application(urlconf)
         self._pool = ThreadPoolExecutor(threads, "asking")
 
     async def ask(self, environ: Environ) -> Answer:
-        """The answer to a request without a body."""
+        """Return the response to a request without a body."""
         call = Call(self._application, environ, ANSWER_BYTES)
-        chunks = await asyncio.get_running_loop().run_in_executor(self._pool, _whole, call)
+        chunks = await asyncio.get_running_loop().run_in_executor(self._pool, _read_all, call)
         return Answer(call.status, call.headers, b"".join(chunks))
 
 
-def _whole(call: Call) -> Iterable[bytes]:
-    chunks, more = call.pull()
-    while more:
-        further, more = call.pull()
-        chunks += further
+def _read_all(call: Call) -> Iterable[bytes]:
+    chunks, has_more = call.pull()
+    while has_more:
+        next_chunks, has_more = call.pull()
+        chunks += next_chunks
     return chunks
 
 
 def refusal(problem: Problem, opening: Answer | None = None) -> Answer:
-    """A problem, with the headers of an answer that would have gone out instead."""
-    refusal = problem_response(
+    """Return the response for a problem, with the other headers of a response that it replaces."""
+    response = problem_response(
         problem.status_code, problem.default_code, str(problem.detail), problem.headers
     )
-    own = {"content-type", "content-length"}
-    kept = [each for each in opening.headers if each[0].lower() not in own] if opening else []
-    return Answer(problem.status_code, [*kept, *refusal.items()], refusal.content)
+    replaced_names = {"content-type", "content-length"}
+    headers = opening.headers if opening else []
+    remaining = [header for header in headers if header[0].lower() not in replaced_names]
+    return Answer(problem.status_code, [*remaining, *response.items()], response.content)

@@ -1,4 +1,4 @@
-"""The ASGI application: who asks for what, and may have it."""
+"""The ASGI application: routes requests to streams, sockets, long polls or Django."""
 
 import logging
 from http import HTTPStatus
@@ -34,7 +34,7 @@ OPENINGS = "auteur.live.openings"
 
 
 class Live:
-    """Streams and sockets by ourselves; the rest by Django, as the API does it."""
+    """The ASGI application. It serves streams and sockets itself, and the rest by Django."""
 
     def __init__(self) -> None:
         self.hub = Hub()
@@ -50,51 +50,55 @@ class Live:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
-            await self._socket(scope, receive, send)
+            await self._serve_socket(scope, receive, send)
         else:
-            await self._request(scope, receive, send)
+            await self._serve_request(scope, receive, send)
 
-    async def _socket(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _serve_socket(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == SOCKETS:
             await JobsConsumer(self)(scope, receive, send)
         else:
             await WebsocketDenier()(scope, receive, send)
 
-    async def _request(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _serve_request(self, scope: Any, receive: Any, send: Any) -> None:
         try:
-            await self._answer(scope, receive, send)
+            await self._route_request(scope, receive, send)
         except Exception:
             logger.exception("a request failed outside Django")
             scope[TRANSPORT].abort()
 
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _route_request(self, scope: Any, receive: Any, send: Any) -> None:
         environ = environ_of(scope)
-        asked = _asked(environ) if scope["method"] == "GET" else None
-        if asked is None or is_sent(environ, scope):
+        route_arguments = _find_event_route(environ) if scope["method"] == "GET" else None
+        if route_arguments is None or is_sent(environ, scope):
             await self._api(scope, receive, send)
         elif CONTENT_TYPE in environ.get("HTTP_ACCEPT", ""):
-            await self._stream(environ, asked.get("job_id"), receive, send)
-        elif await self._wait(environ, asked.get("job_id"), receive, send):
+            await self._serve_stream(environ, route_arguments.get("job_id"), receive, send)
+        elif await self._wait_for_events(environ, route_arguments.get("job_id"), receive, send):
             await self._api(scope, receive, send)
 
-    async def _stream(self, environ: Environ, job_id: UUID | None, receive: Any, send: Any) -> None:
+    async def _serve_stream(
+        self, environ: Environ, job_id: UUID | None, receive: Any, send: Any
+    ) -> None:
         opening = await self.openings.ask({**environ, "HTTP_ACCEPT": "application/json"})
         access.info("GET %s %s stream", environ["PATH_INFO"], opening.status)
         if opening.status != HTTPStatus.OK:
-            await _send(opening, send)
+            await _send_answer(opening, send)
             return
         if not self.hub.is_ready:
-            await _send(refusal(UnavailableProblem(), opening), send)
+            await _send_answer(refusal(UnavailableProblem(), opening), send)
             return
         stream = Stream(self.hub, self.threads, opening, job_id)
         try:
             with taken(self.seats.users, str(stream.user_id)):
                 await stream.run(receive, send)
         except OverloadedError:
-            await _send(refusal(TooManyConnectionsProblem(), opening), send)
+            await _send_answer(refusal(TooManyConnectionsProblem(), opening), send)
 
-    async def _wait(self, environ: Environ, job_id: UUID | None, receive: Any, send: Any) -> bool:
-        """Whether there is to be an answer, now that there is something to tell."""
+    async def _wait_for_events(
+        self, environ: Environ, job_id: UUID | None, receive: Any, send: Any
+    ) -> bool:
+        """Return True if the poll must be answered now, False if the client is gone."""
         poll = await self.threads.call(polling.poll_of, environ=environ, job_id=job_id)
         if poll is None or not self.hub.is_ready:
             return True
@@ -102,12 +106,12 @@ class Live:
             with taken(self.seats.users, str(poll.user_id)):
                 return await polling.wait(poll, self.hub, self.threads, receive)
         except OverloadedError:
-            await _send(refusal(TooManyConnectionsProblem()), send)
+            await _send_answer(refusal(TooManyConnectionsProblem()), send)
             return False
 
 
-def _asked(environ: Environ) -> dict[str, Any] | None:
-    """The arguments of an address at which events are; None for another."""
+def _find_event_route(environ: Environ) -> dict[str, Any] | None:
+    """Return the route arguments of an address of events, or None for another address."""
     try:
         match = resolve(environ["PATH_INFO"].encode("latin-1").decode(), URLS)
     except (Resolver404, UnicodeDecodeError):
@@ -116,7 +120,7 @@ def _asked(environ: Environ) -> dict[str, Any] | None:
     return match.kwargs if view in {EventsView, JobEventsView} else None
 
 
-async def _send(answer: Answer, send: Any) -> None:
+async def _send_answer(answer: Answer, send: Any) -> None:
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in answer.headers

@@ -1,4 +1,4 @@
-"""What one client is told: first what stands in the log, then what happens, each event once."""
+"""Follow the event log for one client: stored events first, then new ones, each once."""
 
 import asyncio
 import logging
@@ -18,33 +18,33 @@ from jobs.events import log
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
-"""Of silence; then there is a sign that the connection lives."""
+"""After so much silence, the client gets a heartbeat."""
 PAGE = 500
-"""Events of the log that are read by one statement."""
+"""How many events one statement reads from the log."""
 OUTAGE_PAUSE_SECONDS = 1.0
 
 
 class TokenExpiredError(AuteurError):
-    """The token or key by which the client came is over, or its user is no longer active."""
+    """The client's token or key has expired, or its user is no longer active."""
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What a client may follow, and from where."""
+    """A client's right to follow events, and where it starts."""
 
     user_id: UUID
     expires_at: float
     """When its token or key ends, in Unix seconds."""
     after: int | None
-    """The last event that it knows; None: it knows none, and wants all that are kept."""
+    """The last event that the client has, or None if it has none and needs all stored ones."""
     job_id: UUID | None = None
-    """One job alone, until its end."""
+    """The one job to follow until its end, or None for all jobs."""
     api_key_id: UUID | None = None
-    """By which it came, if it did: revoked, it ends what it opened."""
+    """The API key of the client, if it has one. When the key is revoked, the connection ends."""
 
 
 def wish_of(opening: Mapping[str, Any], job_id: UUID | None = None) -> Wish:
-    """What the answer to an opening allows (`auteur.live.openings`)."""
+    """Return the right that the response to an opening grants (`auteur.live.openings`)."""
     key_id = opening["api_key_id"]
     return Wish(
         UUID(opening["user_id"]),
@@ -56,18 +56,18 @@ def wish_of(opening: Mapping[str, Any], job_id: UUID | None = None) -> Wish:
 
 
 class Follower:
-    """Reads for one client."""
+    """A reader of the log for one client."""
 
     def __init__(self, hub: Hub, threads: Threads, wish: Wish) -> None:
         self._hub = hub
         self._threads = threads
         self._wish = wish
-        self._known = wish.after
+        self._last_seq = wish.after
 
     async def follow(self) -> AsyncGenerator[Entry | Progress | None, None]:
-        """Events in order, progress between them; None is a heartbeat.
+        """Yield events in order, progress between them, and None as a heartbeat.
 
-        It ends with the job, or when this process stops. Raises ``TokenExpiredError`` and
+        It ends with the job, or when this process stops. Raise ``TokenExpiredError`` and
         ``EventsRemovedProblem``.
         """
         wish = self._wish
@@ -84,49 +84,49 @@ class Follower:
                         return
 
     async def _read_log(self, subscription: Subscription) -> AsyncIterator[Entry]:
-        """What is in the log beyond what the client knows."""
+        """Yield the events in the log that the client does not have."""
         while True:
-            head, page = await self._page(subscription)
+            head, page = await self._get_page(subscription)
             for entry in page:
                 self._check_token(subscription)
-                self._known = entry.seq
+                self._last_seq = entry.seq
                 if entry.is_end:
                     self._hub.note_end(entry.job_id)
                 yield entry
             if len(page) < PAGE:
-                self._known = max(self._known or 0, head)
+                self._last_seq = max(self._last_seq or 0, head)
                 return
 
-    async def _page(self, subscription: Subscription) -> tuple[int, list[Entry]]:
+    async def _get_page(self, subscription: Subscription) -> tuple[int, list[Entry]]:
         while True:
             wish = self._wish
             self._check_token(subscription)
             try:
                 return await self._threads.call(
-                    read_page, user_id=wish.user_id, after=self._known, job_id=wish.job_id
+                    read_page, user_id=wish.user_id, after=self._last_seq, job_id=wish.job_id
                 )
-            except log.FutureEventProblem as exc:  # it was there, and a restore has lost it
+            except log.FutureEventProblem as exc:  # A restore has lost the client's last event.
                 raise log.EventsRemovedProblem(oldest=exc.extra["last"] + 1) from exc
             except DATABASE_OUTAGES as exc:
                 logger.warning("a client waits for the log: %s", type(exc).__name__)
                 await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
 
     async def _listen(self, subscription: Subscription) -> AsyncIterator[Entry | Progress | None]:
-        """Yield what the hub tells; end where a number is missing, or the log was set back."""
+        """Yield items of the hub. End if an event is missing, or the log was set back."""
         while not subscription.is_closed:
-            left = self._wish.expires_at - time.time()
-            item = await subscription.next(min(HEARTBEAT_SECONDS, max(left, 0.0)))
+            remaining = self._wish.expires_at - time.time()
+            item = await subscription.next(min(HEARTBEAT_SECONDS, max(remaining, 0.0)))
             self._check_token(subscription)
             if subscription.is_reset:
                 subscription.is_reset = False
                 return
             if isinstance(item, Entry):
-                known = self._known or 0
-                if item.seq <= known:
+                last_seq = self._last_seq or 0
+                if item.seq <= last_seq:
                     continue
-                if item.seq > known + 1:
+                if item.seq > last_seq + 1:
                     return
-                self._known = item.seq
+                self._last_seq = item.seq
             if self._wish.job_id in (None, getattr(item, "job_id", self._wish.job_id)):
                 yield item
 
@@ -139,7 +139,7 @@ class Follower:
 
 
 def read_page(*, user_id: UUID, after: int | None, job_id: UUID | None) -> tuple[int, list[Entry]]:
-    """How far the user's log went before the reading, and the next events."""
+    """Return the last ``seq`` of the log before reading, and the next events."""
     head = log.get_head(user_id).seq
-    found = log.list_events(user_id=user_id, after=after, limit=PAGE, job_id=job_id)
-    return head, [entry_of(event) for event in found]
+    events = log.list_events(user_id=user_id, after=after, limit=PAGE, job_id=job_id)
+    return head, [entry_of(event) for event in events]

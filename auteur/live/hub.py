@@ -1,6 +1,7 @@
-"""One reader of the whole log for each process, who hands every event to those that wait for it.
+"""One reader of the whole event log for each process, which hands events to their subscribers.
 
-Redis only wakes it: what is told stands in the log. Progress alone comes by Redis, and may be lost.
+Redis only wakes it: all events come from the log. Only progress comes through Redis, and may be
+lost.
 """
 
 import asyncio
@@ -26,27 +27,27 @@ from jobs.progress import PROGRESS_CHANNEL
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5
-"""Longest time until the log is looked at when nobody wakes us."""
+"""The longest time between two reads of the log without a wake-up."""
 PROGRESS_SECONDS = 0.5
-"""Shortest time between two messages of progress about a job."""
+"""The shortest time between two messages of progress about a job."""
 OUTAGE_PAUSE_SECONDS = 0.5
 REDIS_SECONDS = 2.0
-"""To connect; and how often a silent connection is asked whether it is there."""
+"""The time limit of connecting, and the interval of health checks of a silent connection."""
 EVENTS_AT_ONCE = 1000
-"""Read from the log by one statement."""
+"""How many events one statement reads from the log."""
 REVOKE_SECONDS = 5.0
-"""From one look at which users may still connect to the next."""
+"""The time between two checks of which users may still be connected."""
 MAX_WAITING = 256
-"""Events, and jobs with progress, that wait for one subscriber; it reads older ones in the log."""
+"""Most events, and jobs with progress, that wait for a subscriber. The log has older events."""
 ENDS_REMEMBERED = 10_000
-"""Jobs of whose end a late message of progress must not follow."""
+"""How many ended jobs are remembered, whose late progress is dropped."""
 
 
 class Subscription:
-    """What waits for one client: events of its user, and the newest progress by job.
+    """The items that wait for one client: events of its user, and the newest progress by job.
 
-    More than `MAX_WAITING` events are dropped: numbers have no gap, so the reader sees that some
-    are missing, and reads them in the log.
+    If more than `MAX_WAITING` events wait, all are dropped. Numbers have no gap, so the reader
+    notices and reads the missing events in the log.
     """
 
     def __init__(self, api_key_id: UUID | None = None) -> None:
@@ -54,8 +55,8 @@ class Subscription:
         self.is_closed = False
         self.is_revoked = False
         self.is_reset = False
-        """The log was set back: what the client knows must be compared with it."""
-        self._entries: list[Entry] = []  # thousands of these are empty: a deque never is
+        """True if the log was set back, so the client's position must be compared with it."""
+        self._entries: list[Entry] = []  # An empty list is small, unlike an empty deque.
         self._progress: dict[UUID, Progress] = {}
         self._arrived = asyncio.Event()
 
@@ -73,39 +74,39 @@ class Subscription:
             self._arrived.set()
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """End the subscription. Nothing more will come."""
         self.is_closed = True
         self._arrived.set()
 
     def reset(self) -> None:
-        """Drop what waits: it is of a log that is gone."""
+        """Drop waiting items, which belong to a log that is gone."""
         self._entries.clear()
         self._progress.clear()
         self.is_reset = True
         self._arrived.set()
 
     def revoke(self) -> None:
-        """Who listens may hear no more."""
+        """Mark that the client may receive nothing more."""
         self.is_revoked = True
         self._arrived.set()
 
     async def next(self, seconds: float) -> Entry | Progress | None:
-        """What comes next, events first; None when it is closed, or nothing came in time."""
+        """Return the next item, events first. None if it is closed, or nothing came in time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._arrived.wait()
-        found: Entry | Progress | None = None
+        item: Entry | Progress | None = None
         if self._entries:
-            found = self._entries.pop(0)
+            item = self._entries.pop(0)
         elif self._progress:
-            found = self._progress.pop(next(iter(self._progress)))
+            item = self._progress.pop(next(iter(self._progress)))
         if not (self._entries or self._progress or self.is_closed):
             self._arrived.clear()
-        return found
+        return item
 
 
 class Hub:
-    """Follows the log from now on, and knows who waits."""
+    """A reader that follows the log from now on, and knows the subscribers."""
 
     def __init__(self) -> None:
         self._threads = Threads(1, "hub")
@@ -117,27 +118,32 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to follow, in tasks of the running loop."""
-        work = (self._follow(), self._listen(), self._tell_progress(), self._revoke())
-        self._tasks = [asyncio.create_task(each) for each in work]
+        """Start to follow, in tasks of the running loop."""
+        coroutines = (
+            self._follow_log(),
+            self._listen_to_redis(),
+            self._publish_progress(),
+            self._revoke_regularly(),
+        )
+        self._tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
 
     def stop(self) -> None:
         """Close all subscriptions."""
         for task in self._tasks:
             task.cancel()
-        for subscription in [each for those in self._subscriptions.values() for each in those]:
+        for subscription in self._list_subscriptions():
             subscription.close()
 
     @property
     def is_ready(self) -> bool:
-        """Whether it is known from where on the log is followed."""
+        """Return True if the position from which the log is followed is known."""
         return self._position is not None
 
     @contextmanager
     def subscription(self, user_id: UUID, api_key_id: UUID | None = None) -> Iterator[Subscription]:
-        """What happens to the user's jobs from now on, once we are ready.
+        """Subscribe to the user's events from now on, once the hub is ready.
 
-        Whoever subscribes before reading the log misses nothing.
+        Subscribe before reading the log, so that no event is missed.
         """
         subscription = Subscription(api_key_id)
         self._subscriptions[user_id].add(subscription)
@@ -149,13 +155,20 @@ class Hub:
                 del self._subscriptions[user_id]
 
     def note_end(self, job_id: UUID) -> None:
-        """No progress of this job shall be told any more."""
+        """Drop this job's progress from now on."""
         self._progress.pop(job_id, None)
         self._ended[job_id] = None
         if len(self._ended) > ENDS_REMEMBERED:
             self._ended.popitem(last=False)
 
-    async def _follow(self) -> None:
+    def _list_subscriptions(self) -> list[Subscription]:
+        return [
+            subscription
+            for subscriptions in self._subscriptions.values()
+            for subscription in subscriptions
+        ]
+
+    async def _follow_log(self) -> None:
         is_behind = False
         while True:
             if not is_behind:
@@ -164,7 +177,7 @@ class Hub:
                         await self._woken.wait()
             self._woken.clear()
             try:
-                is_behind = await self._look()
+                is_behind = await self._read_log()
             except DATABASE_OUTAGES as exc:
                 logger.warning("the log cannot be read: %s", type(exc).__name__)
                 await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
@@ -172,45 +185,45 @@ class Hub:
                 logger.exception("a look at the log failed")
                 await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
 
-    async def _look(self) -> bool:
-        """Hand out what is new; whether there may be more."""
+    async def _read_log(self) -> bool:
+        """Send new events to subscribers. Return True if there may be more."""
         if self._position is None:
             self._position = await self._threads.call(log.last_position)
-        found = await self._threads.call(
+        rows = await self._threads.call(
             log.list_events_of_all, position=self._position, limit=EVENTS_AT_ONCE
         )
-        for position, user_id, job_id, event in found:
+        for position, user_id, job_id, event in rows:
             self._position = position
             entry = Entry(job_id, event)
             if entry.is_end:
                 self.note_end(job_id)
             for subscription in self._subscriptions.get(user_id, ()):
                 subscription.add(entry)
-        if not found:
+        if not rows:
             end = await self._threads.call(epochs.log_end)
             if end < self._position:
-                await self._start_anew(end)
-        return len(found) == EVENTS_AT_ONCE
+                await self._restart_at(end)
+        return len(rows) == EVENTS_AT_ONCE
 
-    async def _start_anew(self, end: int) -> None:
-        """Follow a log that was set back: from its end on, with all clients compared with it."""
-        seen, self._position = self._position or 0, end
+    async def _restart_at(self, end: int) -> None:
+        """Follow a log that was set back from its end on, and reset all subscriptions."""
+        position, self._position = self._position or 0, end
         self._ended.clear()
-        for subscription in [each for those in self._subscriptions.values() for each in those]:
+        for subscription in self._list_subscriptions():
             subscription.reset()
-        await self._threads.call(epochs.report_log_behind, reader="live", seen=seen, end=end)
+        await self._threads.call(epochs.report_log_behind, reader="live", seen=position, end=end)
 
-    async def _listen(self) -> None:
+    async def _listen_to_redis(self) -> None:
         while True:
             try:
-                await self._hear()
+                await self._receive_messages()
             except (RedisError, OSError) as exc:
                 logger.warning("nobody wakes us: %s", type(exc).__name__)
             except Exception:
                 logger.exception("a message of Redis was not understood")
             await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
 
-    async def _hear(self) -> None:
+    async def _receive_messages(self) -> None:
         client = redis.Redis.from_url(
             settings.REDIS_URL,
             socket_timeout=REDIS_SECONDS,
@@ -225,11 +238,11 @@ class Hub:
                 if message is None:
                     continue
                 if message["channel"] == PROGRESS_CHANNEL.encode():
-                    self._keep(message["data"])
+                    self._store_progress(message["data"])
                 else:
                     self._woken.set()
 
-    def _keep(self, message: bytes) -> None:
+    def _store_progress(self, message: bytes) -> None:
         try:
             progress = progress_of(message)
         except (ValueError, KeyError, TypeError):
@@ -238,16 +251,16 @@ class Hub:
         if progress.user_id in self._subscriptions and progress.job_id not in self._ended:
             self._progress[progress.job_id] = progress
 
-    async def _tell_progress(self) -> None:
-        """What came last of each job, at intervals: so nobody is told more often."""
+    async def _publish_progress(self) -> None:
+        """Send the last progress of each job to its subscribers, at intervals."""
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
-            told, self._progress = self._progress, {}
-            for progress in told.values():
+            latest, self._progress = self._progress, {}
+            for progress in latest.values():
                 for subscription in self._subscriptions.get(progress.user_id, ()):
                     subscription.add_progress(progress)
 
-    async def _revoke(self) -> None:
+    async def _revoke_regularly(self) -> None:
         while True:
             await asyncio.sleep(REVOKE_SECONDS)
             try:
@@ -260,18 +273,20 @@ class Hub:
             for subscription in self._subscriptions.get(user_id, ()):
                 subscription.revoke()
         by_key = [
-            each for those in self._subscriptions.values() for each in those if each.api_key_id
+            subscription for subscription in self._list_subscriptions() if subscription.api_key_id
         ]
         if not by_key:
             return
-        key_ids = {each.api_key_id for each in by_key if each.api_key_id}
-        good = await self._threads.call(keys.list_valid_keys, key_ids=key_ids, scope=Scope.READ)
+        key_ids = {subscription.api_key_id for subscription in by_key if subscription.api_key_id}
+        valid_ids = await self._threads.call(
+            keys.list_valid_keys, key_ids=key_ids, scope=Scope.READ
+        )
         for subscription in by_key:
-            if subscription.api_key_id not in good:
+            if subscription.api_key_id not in valid_ids:
                 subscription.revoke()
 
 
 def inactive_users(*, among: list[UUID]) -> list[UUID]:
-    """Whose tokens are no longer good, however long they are valid."""
+    """Return the users among these whose tokens are no longer accepted."""
     users = get_user_model().objects.filter(pk__in=among, is_active=False)
     return list(users.values_list("pk", flat=True))

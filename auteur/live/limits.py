@@ -1,4 +1,4 @@
-"""How much of it one client, one address and all together may have."""
+"""Limits of connections and messages: per client, per address and in total."""
 
 from dataclasses import dataclass, field
 
@@ -7,45 +7,47 @@ from django.conf import settings
 from auteur.server.limits import KIB, Budget, Limits
 
 CONNECTIONS = 12_000
-"""Of one process, all together."""
+"""Most connections of one process."""
 CONNECTIONS_PER_USER = 20
-"""Streams, sockets and waiting polls."""
+"""Streams, sockets and waiting polls of one user."""
 UNKNOWN_PER_ADDRESS = 50
-"""Sockets that have not said who they are."""
+"""Sockets of one address that have not authenticated."""
 AUTHENTICATION_SECONDS = 10.0
-"""For a socket to say it."""
+"""The time in which a socket must authenticate."""
 MESSAGE_BYTES = 4 * KIB
-"""Of what a client says in one message."""
+"""Most bytes of one message of a client."""
 FRAMES_BYTES = 16 * KIB
-"""More is not even read."""
+"""Most bytes of a message that are read at all."""
 FRAGMENTS = 16
-"""Of one message."""
+"""Most fragments of one message."""
 MESSAGES_BURST, MESSAGES_PER_SECOND = 10, 1.0
 """Frames of a socket, pings of the protocol included: so many at once, then so many a second."""
 SLICE_BYTES = 2 * KIB
-"""Parsed at once: what a client sends in one go may be thousands of frames."""
+"""How much is parsed at once: a client may send thousands of frames together."""
 DISCARDED_BYTES, DISCARDING_SECONDS = 64 * KIB, 1.0
 """Read and thrown away of a socket that was closed for its frames, for it to see the reason."""
 RECEIVE_BUFFER_BYTES = 16 * KIB
-"""In the system, for each connection."""
+"""The system's buffer for each connection."""
 UNREAD_SECONDS = 5.0
-"""A client that takes nothing for so long, while more than our buffers hold waits for it, is
-dropped; it comes back with its last number."""
+"""A client that reads nothing for so long, while more than our buffers hold waits for it, is
+disconnected. It reconnects with its last number."""
 SEND_BUFFER_BYTES = 128 * KIB
-"""In the system, for each connection: what is unread shall not pile up there."""
+"""The system's buffer for each connection, so that little unread data piles up there."""
 THREADS = 4
-"""For requests, for openings and for reading the log, each."""
+"""Threads for requests, for openings and for reading the log, each."""
 
 
 def connection_limits() -> Limits:
-    """Of connections and requests, where they are others than the API's."""
-    own = {"connections": CONNECTIONS, "threads": THREADS}
-    return Limits(**settings.API_SERVER | own, head_bytes=16 * KIB, unread_seconds=UNREAD_SECONDS)
+    """Return the limits of connections and requests, where they differ from the API's."""
+    overrides = {"connections": CONNECTIONS, "threads": THREADS}
+    return Limits(
+        **settings.API_SERVER | overrides, head_bytes=16 * KIB, unread_seconds=UNREAD_SECONDS
+    )
 
 
 @dataclass(frozen=True)
 class Seats:
-    """Who is connected: known users, and addresses that have not said who they are."""
+    """The connected clients: authenticated users, and addresses that have not authenticated."""
 
     users: Budget = field(default_factory=lambda: Budget(CONNECTIONS, CONNECTIONS_PER_USER))
     unknown: Budget = field(default_factory=lambda: Budget(CONNECTIONS, UNKNOWN_PER_ADDRESS))

@@ -1,4 +1,4 @@
-"""What is told to clients: events of the log, and progress."""
+"""The messages to clients: events of the log, and progress."""
 
 import json
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ PROGRESS_TYPE = "job.progress"
 
 
 def compact(value: Any) -> str:
-    """As JSON, in one line."""
+    """Return the value as JSON in one line."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An event of the log. All who get it share one text of it."""
+    """An event of the log. All subscribers share one text of it."""
 
     job_id: UUID
     event: Wire
@@ -29,32 +29,32 @@ class Entry:
 
     @property
     def is_end(self) -> bool:
-        """Whether its job has no further event."""
+        """Return True if its job has no further event."""
         return self.event["type"] in ENDS
 
     @cached_property
     def text(self) -> str:
-        """The event as JSON."""
+        """Return the event as JSON."""
         return compact(self.event)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is: it has no number, and a newer one takes its place."""
+    """The progress of a job. It has no number, and a newer one replaces it."""
 
     user_id: UUID
     job_id: UUID
     text: str
-    """As JSON."""
+    """The progress as JSON."""
 
 
 def entry_of(event: Wire) -> Entry:
-    """An event as the log tells it."""
+    """Return the entry for an event of the log."""
     return Entry(UUID(event["data"]["job_id"]), event)
 
 
 def progress_of(message: bytes) -> Progress:
-    """A message of the channel; raises ``ValueError``, ``KeyError`` or ``TypeError``."""
-    told = json.loads(message)
-    user_id = UUID(told.pop("user_id"))
-    return Progress(user_id, UUID(told["job_id"]), compact(told))
+    """Parse a message of the channel. Raise ``ValueError``, ``KeyError`` or ``TypeError``."""
+    fields = json.loads(message)
+    user_id = UUID(fields.pop("user_id"))
+    return Progress(user_id, UUID(fields["job_id"]), compact(fields))

@@ -1,7 +1,7 @@
-"""Who opens a stream or socket, and from where it goes: asked of Django, like any request.
+"""Internal Django views that authorize a stream or socket, and return where it starts.
 
 So tokens, failures, throttling, CORS and problems are those of the API. An opening counts as one
-request; what is told afterwards counts as none.
+request; the events that follow count as none.
 """
 
 from datetime import timedelta
@@ -28,11 +28,11 @@ from jobs.models import Job, UserEvent
 from jobs.states import OPEN
 
 MAX_OPEN_JOBS = 100
-"""Told when a socket opens, the newest first."""
+"""Most jobs in the first message of a socket, newest first."""
 LONGEST = timedelta(days=1)
-"""Of a stream by an API key, which may not end by itself."""
+"""The longest connection by an API key, which may have no expiry."""
 NUMBERED_WITHIN = timedelta(hours=1)
-"""An event is in the log that long after it happened."""
+"""An event is in the log at most this long after it happened."""
 
 
 class OpeningQuery(serializers.Serializer[Any]):
@@ -50,14 +50,14 @@ class EventsOpening(APIView):
     costs: ClassVar = {"GET": Cost.REQUEST}
 
     def get(self, request: Request) -> Response:
-        """Where the log stands."""
-        after = _after(request)
+        """Return the state of the log."""
+        after = _parse_after(request)
         head = log.get_head(user_id(request))
         if after is None:
             after = head.seq
         else:
             log.list_events(user_id=user_id(request), after=after, limit=1)
-        return _answer(request, after=after, head=head.model_dump(mode="json"))
+        return _build_answer(request, after=after, head=head.model_dump(mode="json"))
 
 
 class JobOpening(APIView):
@@ -67,14 +67,14 @@ class JobOpening(APIView):
     costs: ClassVar = {"GET": Cost.REQUEST}
 
     def get(self, request: Request, job_id: UUID) -> Response:
-        """Where the log stands; 204 where the client knows the job's end."""
-        after = _after(request)
+        """Return the state of the log, or 204 if the client has the job's last event."""
+        after = _parse_after(request)
         job = queries.get_job(user_id=user_id(request), job_id=job_id)
         head = log.get_head(user_id(request))
-        further = log.list_events(user_id=user_id(request), after=after, limit=1, job_id=job.pk)
-        if not further and _is_over(job):
+        events = log.list_events(user_id=user_id(request), after=after, limit=1, job_id=job.pk)
+        if not events and _has_ended(job):
             return Response(status=204)
-        return _answer(request, after=after, head=head.model_dump(mode="json"))
+        return _build_answer(request, after=after, head=head.model_dump(mode="json"))
 
 
 class SocketOpening(APIView):
@@ -84,7 +84,7 @@ class SocketOpening(APIView):
     costs: ClassVar = {"GET": Cost.REQUEST}
 
     def get(self, request: Request) -> Response:
-        """Where the log stands, and the jobs at that time or a little later."""
+        """Return the state of the log, and the open jobs at that time or a little later."""
         answer = EventsOpening().get(request)
         answer.data["jobs"] = open_jobs(user_id(request))
         return answer
@@ -102,7 +102,7 @@ handler500 = "auteur.api.problems.server_error"
 
 
 def open_jobs(user_id: UUID) -> list[dict[str, Any]]:
-    """The user's open jobs, as far as they are told."""
+    """Return the user's open jobs, as the first message of a socket contains them."""
     jobs = queries.list_jobs(user_id).filter(status__in=OPEN).order_by("-created_at", "-pk")
     return [
         {
@@ -115,16 +115,19 @@ def open_jobs(user_id: UUID) -> list[dict[str, Any]]:
     ]
 
 
-def _after(request: Request) -> int | None:
-    """`Last-Event-ID` is what a stream that broke off says, and the later word."""
-    given = request.headers.get("Last-Event-ID") or request.query_params.get("after")
-    query = OpeningQuery(data={} if given is None else {"after": given})
+def _parse_after(request: Request) -> int | None:
+    """Return the last event that the client has.
+
+    `Last-Event-ID` comes from a stream that reconnects, so it takes precedence over the query.
+    """
+    after = request.headers.get("Last-Event-ID") or request.query_params.get("after")
+    query = OpeningQuery(data={} if after is None else {"after": after})
     query.is_valid(raise_exception=True)
     return cast(int | None, query.validated_data["after"])
 
 
-def _is_over(job: Job) -> bool:
-    """Whether the job has ended and the log says so, or did before its events were removed."""
+def _has_ended(job: Job) -> bool:
+    """Return True if the job has ended and its end is in the log, or has been removed from it."""
     if job.completed_at is None:
         return False
     if UserEvent.objects.filter(job_id=job.pk, type__in=ENDS).exists():
@@ -132,17 +135,17 @@ def _is_over(job: Job) -> bool:
     return Job.objects.filter(pk=job.pk, completed_at__lt=Now() - NUMBERED_WITHIN).exists()
 
 
-def _answer(request: Request, **opening: Any) -> Response:
-    known = cast(Claims | KeyAuth, request.auth)
+def _build_answer(request: Request, **opening: Any) -> Response:
+    bearer = cast(Claims | KeyAuth, request.auth)
     opening["user_id"] = str(user_id(request))
-    opening["api_key_id"] = str(known.id) if isinstance(known, KeyAuth) else None
-    opening["expires_at"] = end_of(known)
+    opening["api_key_id"] = str(bearer.id) if isinstance(bearer, KeyAuth) else None
+    opening["expires_at"] = end_of(bearer)
     return Response(opening)
 
 
-def end_of(known: Claims | KeyAuth) -> float:
-    """When what is opened by a token or a key ends, in Unix seconds."""
-    if isinstance(known, KeyAuth):
+def end_of(bearer: Claims | KeyAuth) -> float:
+    """Return when a connection opened by this token or key ends, in Unix seconds."""
+    if isinstance(bearer, KeyAuth):
         latest = (timezone.now() + LONGEST).timestamp()
-        return min(known.expires_at or latest, latest)
-    return known.expires_at + LEEWAY_SECONDS
+        return min(bearer.expires_at or latest, latest)
+    return bearer.expires_at + LEEWAY_SECONDS

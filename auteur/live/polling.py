@@ -1,4 +1,4 @@
-"""Long polls: wait until there is something to say, then have the API's own view say it."""
+"""Long polls: wait for events, then let the API's own view answer."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,43 +20,46 @@ from auteur.server.serving import address_of
 from jobs import queries
 from jobs.events.log import MAX_WAIT_SECONDS, list_events
 
-UNANSWERED: tuple[type[Exception], ...] = (Problem, *DATABASE_OUTAGES)
-"""What the API has its own answer to."""
-NOT_ASKED_WELL: tuple[type[Exception], ...] = (ValueError, *UNANSWERED)
+API_ERRORS: tuple[type[Exception], ...] = (Problem, *DATABASE_OUTAGES)
+"""Errors that the API answers itself."""
+POLL_ERRORS: tuple[type[Exception], ...] = (ValueError, *API_ERRORS)
 
 
 @dataclass(frozen=True)
 class Poll:
-    """What a client waits for."""
+    """A client's request to wait for events."""
 
     user_id: UUID
     after: int | None
     job_id: UUID | None
     seconds: int
     api_key_id: UUID | None = None
-    """By which it came, if it did: revoked, it ends the waiting."""
+    """The API key of the client, if it has one. When the key is revoked, the wait ends."""
 
 
 def poll_of(environ: Environ, job_id: UUID | None) -> Poll | None:
-    """What to wait for; None where the API has its answer at once, be it a refusal.
+    """Return what to wait for, or None if the API answers at once, be it a refusal.
 
-    May ask the provider for its keys, so not for the event loop.
+    It may fetch keys from the identity provider, so do not call it in the event loop.
     """
-    given = {name: values[-1] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
+    parameters = {name: values[-1] for name, values in parse_qs(environ["QUERY_STRING"]).items()}
     scheme, _, token = HttpHeaders(environ).get("Authorization", "").partition(" ")
     try:
-        seconds = int(given.get("wait", "0"))
-        after = int(given["after"]) if "after" in given else None
+        seconds = int(parameters.get("wait", "0"))
+        after = int(parameters["after"]) if "after" in parameters else None
         if scheme.lower() != "bearer" or not 0 < seconds <= MAX_WAIT_SECONDS:
             return None
-        user_id, api_key_id = _bearer_of(token.strip(), address=address_of(environ))
-    except NOT_ASKED_WELL:
+        user_id, api_key_id = _verify_bearer(token.strip(), address=address_of(environ))
+    except POLL_ERRORS:
         return None
     return Poll(user_id, after, job_id, seconds, api_key_id)
 
 
-def _bearer_of(bearer: str, *, address: str) -> tuple[UUID, UUID | None]:
-    """Whose it is, and which key; the API asks again. Raises a ``Problem``."""
+def _verify_bearer(bearer: str, *, address: str) -> tuple[UUID, UUID | None]:
+    """Return the user's id and the API key's. Raise a ``Problem`` if the bearer is invalid.
+
+    The API verifies the bearer again.
+    """
     if not keys.is_api_key(bearer.encode()):
         return tokens.verify_token(bearer).user_id, None
     user, key = keys.verify_key(keys.hash_key(bearer.encode()), address=address)
@@ -64,41 +67,41 @@ def _bearer_of(bearer: str, *, address: str) -> tuple[UUID, UUID | None]:
 
 
 async def wait(poll: Poll, hub: Hub, threads: Threads, receive: Any) -> bool:
-    """Wait for what the poll is about, at most its time; whether the client is still there."""
-    waiting = asyncio.create_task(_wait(poll, hub, threads))
-    leaving = asyncio.create_task(until_gone(receive))
+    """Wait for the poll's events, at most its time. Return True if the client is still there."""
+    wait_task = asyncio.create_task(_wait_for_event(poll, hub, threads))
+    disconnect_task = asyncio.create_task(until_gone(receive))
     try:
-        await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            waiting.result()
-        return not leaving.done()
+        await asyncio.wait((wait_task, disconnect_task), return_when=asyncio.FIRST_COMPLETED)
+        if wait_task.done():
+            wait_task.result()
+        return not disconnect_task.done()
     finally:
-        waiting.cancel()
-        leaving.cancel()
+        wait_task.cancel()
+        disconnect_task.cancel()
 
 
-async def _wait(poll: Poll, hub: Hub, threads: Threads) -> None:
+async def _wait_for_event(poll: Poll, hub: Hub, threads: Threads) -> None:
     with hub.subscription(poll.user_id, poll.api_key_id) as subscription:
         try:
-            if not await threads.call(_is_silent, poll=poll):
+            if not await threads.call(_has_no_event, poll=poll):
                 return
-        except UNANSWERED:
+        except API_ERRORS:
             return
         deadline = asyncio.get_running_loop().time() + poll.seconds
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
-            item = await subscription.next(left)
+        while (remaining := deadline - asyncio.get_running_loop().time()) > 0:
+            item = await subscription.next(remaining)
             if subscription.is_closed or subscription.is_revoked or subscription.is_reset:
                 return
-            if isinstance(item, Entry) and _is_news(item, poll):
+            if isinstance(item, Entry) and _is_relevant(item, poll):
                 return
 
 
-def _is_news(entry: Entry, poll: Poll) -> bool:
+def _is_relevant(entry: Entry, poll: Poll) -> bool:
     return entry.seq > (poll.after or 0) and poll.job_id in (None, entry.job_id)
 
 
-def _is_silent(poll: Poll) -> bool:
-    """Whether there is nothing to tell yet; raises a ``Problem`` where there never will be."""
+def _has_no_event(poll: Poll) -> bool:
+    """Return True if there is no event yet. Raise a ``Problem`` if there never will be one."""
     if poll.job_id is not None:
         queries.get_job(user_id=poll.user_id, job_id=poll.job_id)
     return not list_events(user_id=poll.user_id, after=poll.after, limit=1, job_id=poll.job_id)

@@ -1,4 +1,4 @@
-"""The process: sockets, connections, and its end."""
+"""The process: its sockets, connections and shutdown."""
 
 import gc
 import socket
@@ -21,47 +21,49 @@ from auteur.server import serving
 from auteur.server.limits import Budget
 
 GRACE_SECONDS = 5
-"""For clients to take the last of what they are told when we stop."""
+"""How long clients may read the last events when the process stops."""
 YOUNG = (5_000, 10, 1_000_000)
-"""Thresholds of garbage collection: old objects are not looked at by themselves."""
+"""The thresholds of garbage collection, at which the oldest generation is never collected."""
 OLD_EVERY = 6_000
-"""Ticks between two looks at old objects; a second has ten."""
+"""Ticks between two full collections. A second has ten ticks."""
 
 
 class Server(serving.Server):
-    """Follows the log while it runs."""
+    """A server that follows the log while it runs."""
 
     def __init__(self, config: uvicorn.Config, live: Live) -> None:
         super().__init__(config)
         self._live = live
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to follow, then let clients in."""
+        """Start to follow the log, then accept clients."""
         self._live.hub.start()
         await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
-        """Now and then look at old objects, too.
+        """Run a full garbage collection at times.
 
-        It takes a second where there are ten thousand connections, in which nobody hears anything.
+        With ten thousand connections it blocks all of them for a second.
         """
         if counter and counter % OLD_EVERY == 0:
             gc.collect()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Streams end, sockets are told of the restart."""
+        """End streams, and tell sockets about the restart."""
         self._live.hub.stop()
         await super().shutdown(sockets)
 
 
 def serve(bind: serving.Address) -> None:
-    """Serve until told to stop."""
+    """Serve until a signal stops the process."""
     serving.allow_files(CONNECTIONS, each=1)
     limits = connection_limits()
     behind_proxy = bool(settings.REST_FRAMEWORK.get("NUM_PROXIES"))
-    each = CONNECTIONS if behind_proxy else limits.connections_per_address
-    connection = partial(HttpConnection, limits=limits, budget=Budget(CONNECTIONS, each))
+    connections_per_address = CONNECTIONS if behind_proxy else limits.connections_per_address
+    connection = partial(
+        HttpConnection, limits=limits, budget=Budget(CONNECTIONS, connections_per_address)
+    )
     live = Live()
     config = uvicorn.Config(
         cast(Any, live),

@@ -1,4 +1,4 @@
-"""`/ws/jobs`: who is there, the jobs that are open, then events and progress."""
+"""The WebSocket `/ws/jobs`: authentication, the open jobs, then events and progress."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SUBPROTOCOL = "auteur.v1"
-TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 (what stands before a token)
+TOKEN_SUBPROTOCOL = "bearer."  # noqa: S105 (the prefix of a token)
 
 UNAUTHENTICATED = 4401
 TOKEN_EXPIRED = 4403
@@ -46,7 +46,7 @@ CLOSE_CODES = {
     HTTPStatus.INTERNAL_SERVER_ERROR: FAILED,
     HTTPStatus.SERVICE_UNAVAILABLE: TRY_AGAIN,
 }
-"""By the status that the API would answer; of the others, it is about who is there."""
+"""Close codes by the status of the API's response. Other statuses are about authentication."""
 
 
 class JobsConsumer(AsyncWebsocketConsumer):
@@ -62,22 +62,22 @@ class JobsConsumer(AsyncWebsocketConsumer):
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve the socket, and leave nothing behind."""
+        """Serve the socket, and clean up at its end."""
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._leave_seat()
+            self._release_seat()
             for task in self._tasks:
                 task.cancel()
             if self._timer is not None:
                 self._timer.cancel()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
-        """Without a look at database connections, of which the loop has none."""
+        """Call the handler of a message. The event loop has no database connections to close."""
         await getattr(self, message["type"].replace(".", "_"))(message)
 
     async def connect(self) -> None:
-        """Let the client in, and see whether it has said who it is."""
+        """Accept the socket, and open it at once if a subprotocol has the token."""
         self._environ = environ_of({**self.scope, "method": "GET"})
         if not is_allowed(self._environ.get("HTTP_ORIGIN")):
             raise DenyConnection
@@ -86,16 +86,16 @@ class JobsConsumer(AsyncWebsocketConsumer):
         if not self._take_seat(self._live.seats.unknown, address_of(self._environ)):
             await self.close(TOO_MANY)
             return
-        tokens = [each for each in offered if each.startswith(TOKEN_SUBPROTOCOL)]
+        tokens = [name for name in offered if name.startswith(TOKEN_SUBPROTOCOL)]
         if tokens:
             token = tokens[0].removeprefix(TOKEN_SUBPROTOCOL)
             await self._open(token, self._environ["QUERY_STRING"])
         else:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(AUTHENTICATION_SECONDS, self._be_late)
+            self._timer = loop.call_later(AUTHENTICATION_SECONDS, self._close_late)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """A message of the client: who it is, or whether we are still there."""
+        """Handle a message of the client: its authentication, or a ping."""
         if len(text_data or bytes_data or "") > MESSAGE_BYTES:
             await self.close(TOO_LARGE)
             return
@@ -109,15 +109,15 @@ class JobsConsumer(AsyncWebsocketConsumer):
             await self._open(token, "" if after is None else urlencode({"after": after}))
 
     async def disconnect(self, code: int) -> None:
-        """All is left behind in ``__call__``."""
+        """Do nothing, because ``__call__`` cleans up."""
 
     async def _open(self, token: str, query: str) -> None:
-        """Say hello to whom the token names, and begin to tell."""
+        """Authenticate the client, send hello, and start to send events."""
         self._is_known = True
         if self._timer is not None:
             self._timer.cancel()
-        answer = await self._ask(token, query)
-        self._leave_seat()
+        answer = await self._request_opening(token, query)
+        self._release_seat()
         if answer.status != HTTPStatus.OK:
             await self._refuse(answer)
             return
@@ -129,30 +129,30 @@ class JobsConsumer(AsyncWebsocketConsumer):
         else:
             hello = {"type": "hello", "head": opening["head"], "jobs": opening["jobs"]}
             await self.send(compact(hello))
-            self._begin(self._tell(wish_of(opening)))
+            self._start_task(self._send_events(wish_of(opening)))
 
-    async def _ask(self, token: str, query: str) -> Answer:
-        environ, self._environ = self._environ, {}  # ten thousand of them take 50 MB
+    async def _request_opening(self, token: str, query: str) -> Answer:
+        environ, self._environ = self._environ, {}  # Ten thousand of these take 50 MB.
         self.scope["headers"] = []
-        asked = {
+        variables = {
             "QUERY_STRING": query,
             "HTTP_ACCEPT": "application/json",
             "HTTP_AUTHORIZATION": f"Bearer {token}",
         }
-        return await self._live.openings.ask({**environ, **asked})
+        return await self._live.openings.ask({**environ, **variables})
 
     async def _refuse(self, answer: Answer) -> None:
         if answer.body.startswith(b"{"):
             await self.send(compact({"type": "error", "problem": answer.json()}))
         await self.close(CLOSE_CODES.get(HTTPStatus(answer.status), UNAUTHENTICATED))
 
-    async def _tell(self, wish: Wish) -> None:
-        """What happens, until the token's end, ours or the client's."""
+    async def _send_events(self, wish: Wish) -> None:
+        """Send events until the token, this process or the client ends."""
         follower = Follower(self._live.hub, self._live.threads, wish)
         try:
             async with aclosing(follower.follow()) as items:
                 async for item in items:
-                    if item is not None:  # pings are signs of life enough
+                    if item is not None:  # Pings of the protocol serve as heartbeats.
                         await self.send(text_of(item))
         except TokenExpiredError:
             await self.close(TOKEN_EXPIRED)
@@ -161,44 +161,44 @@ class JobsConsumer(AsyncWebsocketConsumer):
             await self.send(compact({"type": "error", "problem": problem}))
             await self.close(REMOVED)
 
-    def _be_late(self) -> None:
-        self._begin(self.close(TOO_LATE))
+    def _close_late(self) -> None:
+        self._start_task(self.close(TOO_LATE))
 
-    def _begin(self, work: Any) -> None:
-        task = asyncio.create_task(_guarded(work, self))
+    def _start_task(self, work: Any) -> None:
+        task = asyncio.create_task(_run_guarded(work, self))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _take_seat(self, budget: Budget, who: str) -> bool:
-        if budget.take(who):
-            self._seat = budget, who
+    def _take_seat(self, budget: Budget, owner: str) -> bool:
+        if budget.take(owner):
+            self._seat = budget, owner
             return True
         return False
 
-    def _leave_seat(self) -> None:
+    def _release_seat(self) -> None:
         if self._seat is not None:
-            budget, who = self._seat
-            budget.release(who)
+            budget, owner = self._seat
+            budget.release(owner)
             self._seat = None
 
 
-async def _guarded(work: Any, consumer: JobsConsumer) -> None:
+async def _run_guarded(work: Any, consumer: JobsConsumer) -> None:
     try:
         await work
     except OSError:
-        pass  # the client has gone
+        pass  # The client has gone.
     except Exception:
         logger.exception("a socket failed")
         await consumer.close(FAILED)
 
 
 def is_allowed(origin: str | None) -> bool:
-    """Whether a page of this origin may connect; programs send none."""
+    """Return True if a page of this origin may connect. Programs send no origin."""
     return origin is None or origin in settings.CORS_ALLOWED_ORIGINS
 
 
 def message_of(text: str | None) -> dict[str, Any]:
-    """What a client says; empty where it says nothing that we understand."""
+    """Parse a client's message. Return an empty dict if it is invalid."""
     try:
         message = parse_json(text or "")
     except ValueError:
@@ -207,7 +207,7 @@ def message_of(text: str | None) -> dict[str, Any]:
 
 
 def text_of(item: Entry | Progress) -> str:
-    """An event, or progress, as a message."""
+    """Return an event or progress as a message."""
     if isinstance(item, Entry):
         return f'{{"type":"event","event":{item.text}}}'
     return f'{{"type":"progress","progress":{item.text}}}'

@@ -1,4 +1,4 @@
-"""Server-sent events, as the HTML standard describes them."""
+"""Server-sent events, as the HTML standard defines them."""
 
 import asyncio
 import secrets
@@ -17,14 +17,14 @@ from jobs.events.log import EventsRemovedProblem
 
 CONTENT_TYPE = "text/event-stream"
 RETRY_MS = (1000, 5000)
-"""After which a client comes back, at random: not all at once after a restart."""
+"""The range of the random reconnection delay, so that not all clients return together."""
 HEARTBEAT = b":\n\n"
 OWN_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
-"""Of every stream; the others are those of an answer of the API."""
+"""Headers of every stream. The others are those of the API's response."""
 REPLACED = {"content-type", "content-length", "cache-control", "allow", "etag"}
 
 
@@ -33,14 +33,14 @@ class Stream:
 
     def __init__(self, hub: Hub, threads: Threads, opening: Answer, job_id: UUID | None) -> None:
         self._opening = opening
-        told = opening.json()
-        self._head = told["head"]
-        wish = wish_of(told, job_id)
+        fields = opening.json()
+        self._head = fields["head"]
+        wish = wish_of(fields, job_id)
         self.user_id = wish.user_id
         self._follower = Follower(hub, threads, wish)
 
     async def run(self, receive: Any, send: Any) -> None:
-        """Tell what happens, until the job's end, the token's, ours or the client's."""
+        """Send events until the job, the token, this process or the client ends."""
         headers = [
             (name.encode("latin-1"), value.encode("latin-1"))
             for name, value in self._opening.headers
@@ -53,23 +53,23 @@ class Stream:
                 "headers": headers + OWN_HEADERS,
             }
         )
-        telling = asyncio.create_task(self._tell(send))
-        leaving = asyncio.create_task(until_gone(receive))
+        send_task = asyncio.create_task(self._send_texts(send))
+        disconnect_task = asyncio.create_task(until_gone(receive))
         try:
-            await asyncio.wait((telling, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if telling.done():
-                telling.result()
+            await asyncio.wait((send_task, disconnect_task), return_when=asyncio.FIRST_COMPLETED)
+            if send_task.done():
+                send_task.result()
         finally:
-            telling.cancel()
-            leaving.cancel()
+            send_task.cancel()
+            disconnect_task.cancel()
 
-    async def _tell(self, send: Any) -> None:
-        async with aclosing(self._texts()) as texts:
+    async def _send_texts(self, send: Any) -> None:
+        async with aclosing(self._iterate_texts()) as texts:
             async for text in texts:
                 await send({"type": "http.response.body", "body": text, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _texts(self) -> AsyncGenerator[bytes, None]:
+    async def _iterate_texts(self) -> AsyncGenerator[bytes, None]:
         low, high = RETRY_MS
         retry = low + secrets.randbelow(high - low)
         yield f"retry: {retry}\nevent: hello\ndata: {compact(self._head)}\n\n".encode()
@@ -84,7 +84,7 @@ class Stream:
 
 
 def text_of(item: Entry | Progress | None) -> bytes:
-    """An event, progress without a number, or a sign of life."""
+    """Return the text of an event, of progress without a number, or of a heartbeat."""
     if isinstance(item, Entry):
         return f"id: {item.seq}\nevent: {item.event['type']}\ndata: {item.text}\n\n".encode()
     if isinstance(item, Progress):
@@ -93,6 +93,6 @@ def text_of(item: Entry | Progress | None) -> bytes:
 
 
 async def until_gone(receive: Any) -> None:
-    """Return when the client has gone."""
+    """Return when the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""Threads for what asks the database, so that the event loop never does."""
+"""Threads for database queries, which would block the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,18 +14,18 @@ T = TypeVar("T")
 
 
 class Threads:
-    """A few threads, each with a connection of its own, which an outage closes."""
+    """A pool of threads, each with its own connection, which an outage closes."""
 
     def __init__(self, count: int, name: str) -> None:
         self._pool = ThreadPoolExecutor(count, name)
 
     async def call(self, function: Callable[..., T], /, **arguments: Any) -> T:
-        """What the function returns or raises, in a thread."""
-        work = partial(_with_connection, function, arguments)
+        """Return what the function returns, or raise what it raises, in a thread."""
+        work = partial(_call_with_connection, function, arguments)
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
 
-def _with_connection(function: Callable[..., T], arguments: dict[str, Any]) -> T:
+def _call_with_connection(function: Callable[..., T], arguments: dict[str, Any]) -> T:
     close_old_connections()
     try:
         return function(**arguments)

@@ -1,4 +1,4 @@
-"""What `live` answers as the API does, by the same views; all else is not found."""
+"""The addresses that `live` answers by the API's own views. All others are not found."""
 
 from django.urls import path
 

@@ -1,1 +1,1 @@
-"""Ambience, effects and music from a description."""
+"""Generate ambience, effects and music from a description."""

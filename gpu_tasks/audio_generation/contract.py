@@ -1,4 +1,4 @@
-"""The audio generation function: a description in, a stereo sound of an exact length out."""
+"""The contract of audio generation: a description in, a stereo sound of an exact length out."""
 
 from pydantic import Field
 
@@ -12,9 +12,10 @@ from gpu_tasks.runtime.contract import (
 )
 
 MODELS = {
-    # Needs accepted terms: the Stability AI Community License is free for research and for those
-    # with less than a million US dollars of revenue a year; others need a licence of Stability AI.
-    # Retrained weights of the same pipeline can be named here instead; the draft needs none.
+    # Its terms must be accepted: the Stability AI Community License is free for research and for
+    # those with less than a million US dollars of revenue a year; others need a licence of
+    # Stability AI. Retrained weights of the same pipeline can be named here instead; the draft
+    # needs none.
     "audio": "stabilityai/stable-audio-open-1.0@f21265c1e2710b3bd2386596943f0007f55f802e",
 }
 
@@ -24,7 +25,7 @@ CONTENT_TYPE = "audio/wav"
 MAX_PROMPT_CHARACTERS = 1000
 MIN_DURATION_SEC = 1
 MAX_DURATION_SEC = 47
-"""What Stable Audio Open has been trained for (its model card)."""
+"""The longest sound of Stable Audio Open's training (its model card)."""
 MAX_SEED = 2**31 - 1
 
 

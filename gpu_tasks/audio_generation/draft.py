@@ -1,4 +1,4 @@
-"""The draft engine: ambience composed of layers that the prompt's words call for."""
+"""The draft engine: composes ambience from the layers that the prompt's words name."""
 
 import zlib
 
@@ -20,18 +20,18 @@ from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.stages import Stage
 
 NEUTRAL = {"pad": 0.0}
-"""What is played where nothing was understood."""
+"""The layers if nothing was understood."""
 LAYER_LUFS = -20.0
 FADE_SECONDS, FADE_SHARE = 0.5, 0.08
-"""Fades are so long, or this share of a short sound."""
+"""The length of fades, and their limit as a share of a short sound."""
 SWAY_SECONDS, SWAY = 5.0, 0.25
-"""Every layer moves a little from side to side, to another place in about so long."""
+"""How long a layer takes from one position between left and right to the next; how far it moves."""
 LOWEST_ROOT_HZ = 110.0
 COMPOSED_SHARE = 0.9
 
 
 class DraftEngine(Engine):
-    """Composes by rule; the seed and the words decide about everything random."""
+    """An engine that composes by rules; the seed and the words determine everything random."""
 
     model = "procedural ambience"
 
@@ -40,7 +40,7 @@ class DraftEngine(Engine):
         workspace.enter(Stage.GENERATING)
         layers = understood(payload.prompt)
         seeds = (payload.seed, zlib.crc32(payload.prompt.encode()))
-        sound = _composed(layers or NEUTRAL, seeds, payload.duration_sec, workspace)
+        sound = _compose_layers(layers or NEUTRAL, seeds, payload.duration_sec, workspace)
         tick = workspace.progress_within(COMPOSED_SHARE, 1.0)
         wav.write(workspace.output("result"), mastered(sound), tick)
         return AudioGenerationResult(
@@ -52,10 +52,10 @@ class DraftEngine(Engine):
         )
 
 
-def _composed(
+def _compose_layers(
     layers: dict[str, float], seeds: tuple[int, int], seconds: int, workspace: Workspace
 ) -> Floats:
-    """All layers together, each with its gain, faded, at no particular loudness."""
+    """Return the sum of all layers, each with its gain, faded, at no particular loudness."""
     semitone = np.random.default_rng(seeds).integers(12)
     root_hz = LOWEST_ROOT_HZ * 2 ** (semitone / 12)
     sound = np.zeros((CHANNELS, seconds * RATE))
@@ -63,11 +63,11 @@ def _composed(
         workspace.progress(COMPOSED_SHARE * number / len(layers))
         rng = np.random.default_rng([*seeds, zlib.crc32(name.encode())])
         layer = np.sum([part.play(rng, seconds, root_hz) for part in LAYERS[name]], axis=0)
-        sound += _swaying(at_loudness(layer, LAYER_LUFS + gain_db), rng)
+        sound += _sway_sound(at_loudness(layer, LAYER_LUFS + gain_db), rng)
     workspace.progress(COMPOSED_SHARE)
     return faded(sound, min(FADE_SECONDS, FADE_SHARE * seconds))
 
 
-def _swaying(sound: Floats, rng: Random) -> Floats:
+def _sway_sound(sound: Floats, rng: Random) -> Floats:
     balance = slow(rng, sound.shape[1], SWAY_SECONDS, -SWAY, SWAY)
     return sound * np.stack([1 - balance, 1 + balance])

@@ -1,4 +1,4 @@
-"""Loudness by ITU-R BS.1770 and EBU R 128, peaks and fades of a finished stereo sound."""
+"""Master a stereo sound: loudness by ITU-R BS.1770 and EBU R 128, peaks and fades."""
 
 from functools import cache
 
@@ -8,17 +8,17 @@ from gpu_tasks.audio_generation.contract import RATE
 from gpu_tasks.audio_generation.wav import Floats
 
 TARGET_LUFS = -16.0
-"""What streaming services and podcasts ask for."""
+"""The loudness that streaming services and podcasts require."""
 CEILING = 10 ** (-1.0 / 20)
 """No sample is above -1 dBFS."""
 SILENCE_LUFS = -70.0
-"""What is below, BS.1770 does not measure."""
+"""BS.1770 measures no lower loudness."""
 GATE_LU = 10.0
 OFFSET_LU = -0.691
 BLOCK, STEP = round(0.4 * RATE), round(0.1 * RATE)
 LOOK_AHEAD = round(0.005 * RATE)
 ROUNDS = 3
-"""Limiting costs loudness, which is then given back; more rounds change no more."""
+"""Limiting reduces loudness, which is then restored; further rounds change nothing."""
 WEIGHTS_RATE = 48_000
 WEIGHTS = (
     (
@@ -31,17 +31,17 @@ WEIGHTS = (
 
 
 def loudness(sound: Floats) -> float:
-    """Integrated loudness in LUFS of a stereo sound of 0.4 s or more."""
+    """Return the integrated loudness in LUFS of a stereo sound of 0.4 s or more."""
     size = sound.shape[1]
-    weighted = np.fft.irfft(np.fft.rfft(sound) * _weights(size), size)
-    power = np.concatenate([[0.0], np.cumsum((weighted**2).sum(axis=0))])
+    weighted_sound = np.fft.irfft(np.fft.rfft(sound) * _frequency_weights(size), size)
+    power = np.concatenate([[0.0], np.cumsum((weighted_sound**2).sum(axis=0))])
     starts = np.arange(0, size - BLOCK + 1, STEP)
     blocks = (power[starts + BLOCK] - power[starts]) / BLOCK
     blocks = blocks[_lufs(blocks) > SILENCE_LUFS]
     if blocks.size == 0:
         return SILENCE_LUFS
-    heard = blocks[_lufs(blocks) > _lufs(blocks.mean()) - GATE_LU]
-    return float(_lufs(heard.mean()))
+    audible_blocks = blocks[_lufs(blocks) > _lufs(blocks.mean()) - GATE_LU]
+    return float(_lufs(audible_blocks.mean()))
 
 
 def _lufs(power: Floats) -> Floats:
@@ -49,8 +49,8 @@ def _lufs(power: Floats) -> Floats:
 
 
 @cache
-def _weights(size: int) -> Floats:
-    """How both filters together weigh each frequency; their phase does not matter to power."""
+def _frequency_weights(size: int) -> Floats:
+    """Return the gain of both filters at each frequency; their phase does not affect power."""
     delay = np.exp(-2j * np.pi * np.fft.rfftfreq(size, 1 / RATE) / WEIGHTS_RATE)
     gain = np.ones(delay.size)
     for (b0, b1, b2), (a1, a2) in WEIGHTS:
@@ -60,49 +60,49 @@ def _weights(size: int) -> Floats:
 
 
 def at_loudness(sound: Floats, lufs: float) -> Floats:
-    """The sound, louder or softer; silence stays silent."""
-    measured = loudness(sound)
-    if measured <= SILENCE_LUFS:
+    """Return the sound at this loudness; silence stays silent."""
+    current_lufs = loudness(sound)
+    if current_lufs <= SILENCE_LUFS:
         return sound
-    return sound * 10 ** ((lufs - measured) / 20)
+    return sound * 10 ** ((lufs - current_lufs) / 20)
 
 
 def mastered(sound: Floats) -> Floats:
-    """The sound at the target loudness, its peaks held under the ceiling."""
+    """Return the sound at the target loudness, with its peaks under the ceiling."""
     for _ in range(ROUNDS):
-        sound = _limited(at_loudness(sound, TARGET_LUFS))
+        sound = _limit_peaks(at_loudness(sound, TARGET_LUFS))
     return sound
 
 
-def _limited(sound: Floats) -> Floats:
-    """A limiter that looks ahead: its gain falls before each peak and never jumps."""
-    needed = np.minimum(1.0, CEILING / np.maximum(np.abs(sound).max(axis=0), 1e-12))
-    if needed.min() == 1.0:
+def _limit_peaks(sound: Floats) -> Floats:
+    """Limit peaks with look-ahead: the gain falls before each peak and never jumps."""
+    max_gain = np.minimum(1.0, CEILING / np.maximum(np.abs(sound).max(axis=0), 1e-12))
+    if max_gain.min() == 1.0:
         return sound
-    held = _least(needed, 2 * LOOK_AHEAD + 1)
-    padded = np.pad(held, LOOK_AHEAD, mode="edge")
+    window_gain = _sliding_minimum(max_gain, 2 * LOOK_AHEAD + 1)
+    padded = np.pad(window_gain, LOOK_AHEAD, mode="edge")
     total = np.concatenate([[0.0], np.cumsum(padded)])
-    smooth = (total[2 * LOOK_AHEAD + 1 :] - total[: -2 * LOOK_AHEAD - 1]) / (2 * LOOK_AHEAD + 1)
-    # The mean of gains that are all low enough for the peak in the middle is low enough too.
-    return np.clip(sound * smooth, -CEILING, CEILING)
+    gain = (total[2 * LOOK_AHEAD + 1 :] - total[: -2 * LOOK_AHEAD - 1]) / (2 * LOOK_AHEAD + 1)
+    # Every gain in the window is low enough for the peak in its middle, so their mean is too.
+    return np.clip(sound * gain, -CEILING, CEILING)
 
 
-def _least(values: Floats, width: int) -> Floats:
-    """The least value of the window around each, in a pass of doubling windows."""
+def _sliding_minimum(values: Floats, width: int) -> Floats:
+    """Return the least value of the window around each value, by doubling windows."""
     padded = np.pad(values, width // 2, mode="edge")
     reach = 1
     while 2 * reach <= width:
         padded = np.minimum(padded[:-reach], padded[reach:])
         reach *= 2
-    rest = width - reach
-    return np.asarray(np.minimum(padded[: padded.size - rest], padded[rest:]))
+    remainder = width - reach
+    return np.asarray(np.minimum(padded[: padded.size - remainder], padded[remainder:]))
 
 
 def faded(sound: Floats, seconds: float) -> Floats:
-    """The sound with a smooth beginning and end of so long each, at most half of it."""
+    """Return the sound with smooth fades of so long at both ends, at most half of it each."""
     size = min(round(seconds * RATE), sound.shape[1] // 2)
     curve = (1 - np.cos(np.pi * np.arange(size) / size)) / 2
-    shaped = sound.copy()
-    shaped[:, :size] *= curve
-    shaped[:, sound.shape[1] - size :] *= curve[::-1]
-    return shaped
+    result = sound.copy()
+    result[:, :size] *= curve
+    result[:, sound.shape[1] - size :] *= curve[::-1]
+    return result

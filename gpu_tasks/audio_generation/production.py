@@ -28,36 +28,38 @@ STEPS = 100
 GUIDANCE = 7.0
 NEGATIVE_PROMPT = "Low quality."
 DENOISED_SHARE = 0.9
-"""Of the work; the rest is decoding the latents and writing."""
+"""The share of the work for denoising; the rest is decoding the latents and writing."""
 FADE_SECONDS = 0.01
-"""Against a click where the sound is cut to its length."""
+"""Avoids a click where the sound is cut to its length."""
 
 
 class ProductionEngine(Engine):
-    """Generates sounds, effects and music by latent diffusion."""
+    """An engine that generates sounds, effects and music by latent diffusion."""
 
     model = CONTRACT.models["audio"]
 
     def __init__(self, pipeline: Any) -> None:
-        made = (pipeline.vae.config.sampling_rate, pipeline.vae.config.audio_channels)
-        if made != (RATE, CHANNELS):
-            raise ValueError(f"the model makes {made[0]} Hz with {made[1]} channels")
+        model_format = (pipeline.vae.config.sampling_rate, pipeline.vae.config.audio_channels)
+        if model_format != (RATE, CHANNELS):
+            raise ValueError(
+                f"the model makes {model_format[0]} Hz with {model_format[1]} channels"
+            )
         self._pipeline = pipeline
 
     @classmethod
     def load(cls, host: Host) -> Self:
-        """The engine with its weights on the device."""
+        """Load the weights onto the device."""
         return cls(diffusion.load(StableAudioPipeline, host, cls.model))
 
     def run(self, payload: AudioGenerationPayload, workspace: Workspace) -> AudioGenerationResult:
-        """Write the sound, cut to its length and brought to the usual loudness."""
-        # The text encoder would silently drop what is too long for it.
+        """Write the sound, cut to its length and at the target loudness."""
+        # The text encoder would silently truncate a longer prompt.
         tokenizer = self._pipeline.tokenizer
         diffusion.check_length(tokenizer, payload.prompt, tokenizer.model_max_length)
         workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
         samples = payload.duration_sec * RATE
-        sound = self._generate(payload, samples, workspace)
+        sound = self._generate_sound(payload, samples, workspace)
         wav.write(
             workspace.output("result"),
             mastered(faded(sound, FADE_SECONDS)),
@@ -71,10 +73,10 @@ class ProductionEngine(Engine):
         )
 
     @torch.inference_mode()
-    def _generate(
+    def _generate_sound(
         self, payload: AudioGenerationPayload, samples: int, workspace: Workspace
     ) -> Floats:
-        """So many samples in two rows."""
+        """Return two rows of so many samples."""
 
         def report(step: int, _timestep: Any, _latents: Any) -> None:
             workspace.progress(DENOISED_SHARE * (step + 1) / STEPS)
@@ -82,7 +84,7 @@ class ProductionEngine(Engine):
         output = self._pipeline(
             payload.prompt,
             negative_prompt=NEGATIVE_PROMPT,
-            # The pipeline cuts at the sample before: half of one more is this one exactly.
+            # The pipeline rounds down to a whole sample: half a sample more makes the count exact.
             audio_end_in_s=(samples + 0.5) / RATE,
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,

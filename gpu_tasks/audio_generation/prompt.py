@@ -1,4 +1,4 @@
-"""What the draft engine understands of a prompt: layers of sound, and how loud each of them is."""
+"""Find the layers of sound that a prompt names, and how loud each of them is."""
 
 import re
 from typing import TypeVar
@@ -30,7 +30,7 @@ VOCABULARY = {
     "bass": "bass funk techno house electronic edm jazz rock",
     "drums": "drum beat percussion hip-hop hiphop lofi techno house rock edm pop rhythm dance",
 }
-"""The words, by the layer of sound that each of them calls for; a word may call for several."""
+"""The words of each layer of sound; a word may name several layers."""
 
 MAX_LAYERS = 8
 NEGATIONS = {"no", "not", "without", "minus"}
@@ -39,31 +39,35 @@ EMPHASES = {
     EMPHASIS_DB: "heavy loud strong big massive intense roaring violent powerful",
     -EMPHASIS_DB: "light gentle soft quiet distant faint subtle calm far small slight",
 }
-"""The words, by the gain that they give to the next layer."""
+"""The words by the gain that they give to the next layer."""
 _TOKENS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _ENDING = re.compile(r"(?<=...)(?:ing|(?<=ch)es|s|y)$")
-"""``rainy``, ``raining`` and ``rains`` are ``rain``."""
+"""``rainy``, ``raining`` and ``rains`` become ``rain``."""
 
 
 def understood(prompt: str) -> dict[str, float]:
-    """The gain in decibels of each layer that an English prompt calls for, in its order.
+    """Return the gain in decibels of each layer that an English prompt names, in its order.
 
-    ``no drums`` keeps the drums out. Empty where nothing is understood.
+    ``no drums`` excludes the drums. The result is empty if nothing is understood.
     """
-    found: dict[str, float] = {}
-    refused: set[str] = set()
-    gain_db, negated = 0.0, False
+    gains: dict[str, float] = {}
+    excluded_layers: set[str] = set()
+    gain_db, is_negated = 0.0, False
     for word in _TOKENS.findall(prompt.lower()):
-        layers = _meant(VOCABULARY, word) or _meant(VOCABULARY, _ENDING.sub("", word))
-        if negated:
-            refused.update(layers)
+        layers = _list_meanings(VOCABULARY, word) or _list_meanings(
+            VOCABULARY, _ENDING.sub("", word)
+        )
+        if is_negated:
+            excluded_layers.update(layers)
         else:
-            found |= {layer: gain_db or found.get(layer, 0.0) for layer in layers}
-        gain_db = 0.0 if layers else next(iter(_meant(EMPHASES, word)), gain_db)
-        negated = word in NEGATIONS or (negated and not layers)
-    wanted = [(layer, gain_db) for layer, gain_db in found.items() if layer not in refused]
-    return dict(wanted[:MAX_LAYERS])
+            gains |= {layer: gain_db or gains.get(layer, 0.0) for layer in layers}
+        gain_db = 0.0 if layers else next(iter(_list_meanings(EMPHASES, word)), gain_db)
+        is_negated = word in NEGATIONS or (is_negated and not layers)
+    included_layers = [
+        (layer, gain_db) for layer, gain_db in gains.items() if layer not in excluded_layers
+    ]
+    return dict(included_layers[:MAX_LAYERS])
 
 
-def _meant(table: dict[T, str], word: str) -> list[T]:
+def _list_meanings(table: dict[T, str], word: str) -> list[T]:
     return [meaning for meaning, words in table.items() if word in words.split()]

@@ -1,4 +1,4 @@
-"""The result as a WAV file, written in blocks."""
+"""Write the result as a WAV file, in blocks."""
 
 import wave
 from collections.abc import Callable
@@ -18,15 +18,15 @@ FULL_SCALE = 32767
 
 
 def write(path: Path, sound: Floats, progress: Callable[[float], None]) -> None:
-    """Write stereo samples between -1 and 1; ``progress`` is told the share written."""
+    """Write stereo samples between -1 and 1; ``progress`` receives the share written."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(CHANNELS)
         file.setsampwidth(SAMPLE_BYTES)
         file.setframerate(RATE)
         size = sound.shape[1]
-        for at in range(0, size, BLOCK):
+        for start in range(0, size, BLOCK):
             block = np.clip(
-                np.rint(sound[:, at : at + BLOCK] * FULL_SCALE), -FULL_SCALE, FULL_SCALE
+                np.rint(sound[:, start : start + BLOCK] * FULL_SCALE), -FULL_SCALE, FULL_SCALE
             )
             file.writeframes(block.T.astype("<i2").tobytes())
-            progress(min(1.0, (at + BLOCK) / size))
+            progress(min(1.0, (start + BLOCK) / size))

@@ -1,1 +1,1 @@
-"""Films and recordings made smaller: for the web, for an archive, or to a size."""
+"""Compress films and recordings: for the web, for an archive, or to a size."""

@@ -1,4 +1,4 @@
-"""Compressing one file: the way that both engines go, each with its encoders."""
+"""Compress one file: the steps that both engines share, each with its own encoders."""
 
 import math
 import shutil
@@ -28,12 +28,12 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.runtime.stages import Stage
 
 TRIES = 5
-"""For a size: each next one asks for less, by as much as the last was too large."""
+"""For a size: each try asks for less, in proportion to how much the last result was too large."""
 CAUTION = 0.97
 ENCODED_SHARE = 0.85
-"""Of the progress; the rest is the measuring."""
+"""The share of the progress that encoding takes; the rest is for measuring the likeness."""
 TRY_SHARE = 0.6
-"""Of what is left of that, each try takes so much."""
+"""Each try takes this share of what remains of the encoding's progress."""
 NOTHING_TO_GAIN = (
     "The file is smaller already than what it would become, and cannot be kept as it is."
 )
@@ -43,134 +43,144 @@ WEB_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 
 
 class Compressor(Engine):
-    """Compresses with encoders and presets of its choice."""
+    """An engine that compresses with encoders and presets of its choice."""
 
     @abstractmethod
     def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
-        """For so many pixels at a constant quality; ``deep`` have more than eight bits."""
+        """Return the encoder for so many pixels; ``deep`` ones have more than eight bits."""
 
     @abstractmethod
     def preset(self, codec: Codec, pixels: float) -> str:
-        """For so many pixels at a given rate, by software."""
+        """Return the software preset for encoding so many pixels at a bit rate."""
 
     def run(self, payload: CompressionPayload, workspace: Workspace) -> CompressionResult:
-        """Write the smaller file; the result compares it with the source."""
+        """Write the smaller file; return how it compares with the source."""
         workspace.enter(Stage.ENCODING)
-        found = source.probe(
+        media = source.probe(
             workspace.input("media"), pictures=payload.result.content_type == VIDEO
         )
-        work = _Work(found, workspace, self)
+        compression = _Compression(media, workspace, self)
         try:
             if isinstance(payload.target, int):
-                plan = work.to_size(payload.target)
+                plan = compression.to_size(payload.target)
             else:
-                plan = work.to_quality(payload.target, payload.codec)
-            return work.result(plan)
+                plan = compression.to_quality(payload.target, payload.codec)
+            return compression.result(plan)
         except ffmpeg.FFmpegFailedError as exc:
-            raise EngineError(ErrorCode.INPUT_INVALID, _fault(found)) from exc
+            raise EngineError(ErrorCode.INPUT_INVALID, _fault_message(media)) from exc
 
 
-class _Work:
-    """One call. Its methods return the plan of what lies at the output; None for a copy."""
+class _Compression:
+    """The work of one call.
 
-    def __init__(self, found: MediaInfo, workspace: Workspace, compressor: Compressor) -> None:
-        self._source = found
+    Its methods return the plan of the file at the output, or None if it is a copy of the source.
+    """
+
+    def __init__(self, media: MediaInfo, workspace: Workspace, compressor: Compressor) -> None:
+        self._source = media
         self._workspace = workspace
         self._compressor = compressor
         self._path = workspace.output("result")
-        self._done = 0.0
+        self._share = 0.0
 
     def to_quality(self, target: str, codec: Codec | None) -> CompressionPlan | None:
-        chosen = () if codec is None else (codec,)
-        planned = plans.for_web if target == "web" else plans.for_archive
-        plan = planned(self._source, *chosen)
-        self._encode(plan, self._part(0, TRY_SHARE * ENCODED_SHARE))
-        if self._size < self._source.size_bytes:
+        codecs = () if codec is None else (codec,)
+        build_plan = plans.for_web if target == "web" else plans.for_archive
+        plan = build_plan(self._source, *codecs)
+        self._encode_to_quality(plan, self._partial_progress(0, TRY_SHARE * ENCODED_SHARE))
+        if self._output_bytes < self._source.size_bytes:
             return plan
         if codec is not None and plan.pictures is not None:
             raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN)
-        if self._keep(for_web=target == "web"):
+        if self._copy_source(for_web=target == "web"):
             return None
         if target == "web":
-            return self._fit_in_source(tried=1)
-        return self._less_for_archive(plan)
+            return self._fit_in_source(previous_tries=1)
+        return self._encode_archive_smaller(plan)
 
     def to_size(self, size_bytes: int) -> CompressionPlan | None:
         if size_bytes < self._source.size_bytes:
-            return self._fit(size_bytes)
-        if self._keep(for_web=True, most_bytes=size_bytes):
+            return self._encode_to_size(size_bytes)
+        if self._copy_source(for_web=True, most_bytes=size_bytes):
             return None
-        return self._fit_in_source(tried=0)
+        return self._fit_in_source(previous_tries=0)
 
     def result(self, plan: CompressionPlan | None) -> CompressionResult:
-        made = source.probe(self._path, pictures=self._source.pictures is not None)
-        if made.seconds < film.LEAST_DECODED * self._source.seconds:
-            raise EngineError(ErrorCode.INPUT_INVALID, _fault(self._source))
+        result_media = source.probe(self._path, pictures=self._source.pictures is not None)
+        if result_media.seconds < film.LEAST_DECODED * self._source.seconds:
+            raise EngineError(ErrorCode.INPUT_INVALID, _fault_message(self._source))
         likeness = 1.0 if self._source.pictures else None
         if plan is not None and plan.pictures is not None:
-            progress = self._part(ENCODED_SHARE, 1.0)
+            progress = self._partial_progress(ENCODED_SHARE, 1.0)
             likeness = ssim(self._source, plan.pictures, self._path, progress)
         self._workspace.progress(1.0)
         return CompressionResult(
-            duration_ms=round(made.seconds * 1000),
-            size_bytes=made.size_bytes,
+            duration_ms=round(result_media.seconds * 1000),
+            size_bytes=result_media.size_bytes,
             source_bytes=self._source.size_bytes,
-            ratio=round(made.size_bytes / self._source.size_bytes, 6),
+            ratio=round(result_media.size_bytes / self._source.size_bytes, 6),
             ssim=likeness,
             kept_source=plan is None,
-            video_codec=made.pictures and made.pictures.codec,
-            audio_codec=made.sound and made.sound.codec,
-            width=made.pictures and made.pictures.width,
-            height=made.pictures and made.pictures.height,
+            video_codec=result_media.pictures and result_media.pictures.codec,
+            audio_codec=result_media.sound and result_media.sound.codec,
+            width=result_media.pictures and result_media.pictures.width,
+            height=result_media.pictures and result_media.pictures.height,
         )
 
     @property
-    def _size(self) -> int:
+    def _output_bytes(self) -> int:
         return self._path.stat().st_size
 
-    def _part(self, begin: float, end: float) -> Callable[[float], None]:
-        """Reports of a part of the work, as the whole's; it never goes back."""
+    def _partial_progress(self, begin: float, end: float) -> Callable[[float], None]:
+        """Return a function that reports a part of the work as progress of the whole.
+
+        The reported progress never decreases.
+        """
 
         def report(share: float) -> None:
-            self._done = max(self._done, begin + (end - begin) * share)
-            self._workspace.progress(self._done)
+            self._share = max(self._share, begin + (end - begin) * share)
+            self._workspace.progress(self._share)
 
         return report
 
-    def _encode(self, plan: CompressionPlan, progress: Callable[[float], None]) -> None:
-        shown = plan.pictures
-        if shown is None:
+    def _encode_to_quality(self, plan: CompressionPlan, progress: Callable[[float], None]) -> None:
+        pictures = plan.pictures
+        if pictures is None:
             encode(self._source, plan, None, self._path, progress)
             return
-        pixels = shown.pixel_rate * self._source.seconds
-        deep = bool(self._source.pictures and self._source.pictures.is_deep and shown.keeps_range)
-        encoder = self._compressor.encoder(shown.codec, pixels, deep=deep)
+        pixels = pictures.pixel_rate * self._source.seconds
+        deep = bool(
+            self._source.pictures and self._source.pictures.is_deep and pictures.keeps_range
+        )
+        encoder = self._compressor.encoder(pictures.codec, pixels, deep=deep)
         try:
             encode(self._source, plan, encoder, self._path, progress)
         except ffmpeg.FFmpegFailedError:
             if encoder.name in encoders.SOFTWARE.values():
                 raise
-            # What a device does not take (a size, a memory that is full), software does.
-            preset = self._compressor.preset(shown.codec, pixels)
+            # A device may reject the size or be out of memory; software then encodes.
+            preset = self._compressor.preset(pictures.codec, pixels)
             encode(
                 self._source,
                 plan,
-                encoders.find_software_encoder(shown.codec, preset),
+                encoders.find_software_encoder(pictures.codec, preset),
                 self._path,
                 progress,
             )
 
-    def _fit(self, size_bytes: int, tried: int = 0) -> CompressionPlan:
-        """The best within that size, however often it takes."""
+    def _encode_to_size(self, size_bytes: int, previous_tries: int = 0) -> CompressionPlan:
+        """Encode within the size, in as many tries as needed; raise INPUT_INVALID if none fits."""
         budget, smallest = float(size_bytes), 0
-        for number in range(tried, tried + TRIES):
+        for number in range(previous_tries, previous_tries + TRIES):
             plan = plans.for_size(self._source, budget)
-            begin, end = (ENCODED_SHARE * (1 - (1 - TRY_SHARE) ** n) for n in (number, number + 1))
-            self._encode_to_rate(plan, self._part(begin, end))
-            if self._size <= size_bytes:
+            begin, end = (
+                ENCODED_SHARE * (1 - (1 - TRY_SHARE) ** index) for index in (number, number + 1)
+            )
+            self._encode_to_rate(plan, self._partial_progress(begin, end))
+            if self._output_bytes <= size_bytes:
                 return plan
-            smallest = min(smallest or self._size, self._size)
-            budget *= CAUTION * size_bytes / self._size
+            smallest = min(smallest or self._output_bytes, self._output_bytes)
+            budget *= CAUTION * size_bytes / self._output_bytes
         raise plans.unreachable(smallest)
 
     def _encode_to_rate(self, plan: CompressionPlan, progress: Callable[[float], None]) -> None:
@@ -188,67 +198,74 @@ class _Work:
             progress,
         )
 
-    def _fit_in_source(self, tried: int) -> CompressionPlan:
-        """What is no larger than the source, where the usual would be."""
+    def _fit_in_source(self, previous_tries: int) -> CompressionPlan:
+        """Encode to at most the source's size, because the usual quality would be larger."""
         try:
-            return self._fit(self._source.size_bytes, tried)
+            return self._encode_to_size(self._source.size_bytes, previous_tries)
         except EngineError as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN) from exc
 
-    def _less_for_archive(self, plan: CompressionPlan) -> CompressionPlan:
-        less = plans.less_for_archive(plan)
-        if less is not None:
-            self._encode(less, self._part(TRY_SHARE * ENCODED_SHARE, ENCODED_SHARE))
-            if self._size < self._source.size_bytes:
-                return less
+    def _encode_archive_smaller(self, plan: CompressionPlan) -> CompressionPlan:
+        smaller_plan = plans.less_for_archive(plan)
+        if smaller_plan is not None:
+            self._encode_to_quality(
+                smaller_plan, self._partial_progress(TRY_SHARE * ENCODED_SHARE, ENCODED_SHARE)
+            )
+            if self._output_bytes < self._source.size_bytes:
+                return smaller_plan
         raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_GAIN)
 
-    def _keep(self, *, for_web: bool, most_bytes: float = math.inf) -> bool:
-        """Put the source's own pictures and sound there, if they do for the target.
+    def _copy_source(self, *, for_web: bool, most_bytes: float = math.inf) -> bool:
+        """Copy the source's own pictures and sound to the output, if they fit the target.
 
-        In its new container it may be larger, by what MP4 takes.
+        The result may be larger than the source by the overhead of MP4.
         """
-        does = _does_for_web(self._source) if for_web else _does_for_archive(self._source)
-        if not does:
+        is_fit = _is_fit_for_web(self._source) if for_web else _is_fit_for_archive(self._source)
+        if not is_fit:
             return False
-        copy(self._source, self._path, private=for_web, progress=self._part(0, ENCODED_SHARE))
-        if self._size > self._source.size_bytes and self._source.is_mp4 and not for_web:
+        copy(
+            self._source,
+            self._path,
+            private=for_web,
+            progress=self._partial_progress(0, ENCODED_SHARE),
+        )
+        if self._output_bytes > self._source.size_bytes and self._source.is_mp4 and not for_web:
             shutil.copyfile(self._source.path, self._path)
         most_bytes = min(most_bytes, self._source.size_bytes + plans.container_bytes(self._source))
-        return self._size <= most_bytes
+        return self._output_bytes <= most_bytes
 
 
-def _fault(found: MediaInfo) -> str:
-    """What of a source could not be decoded."""
-    if found.pictures is None or (found.sound is not None and not sound_decodes(found)):
+def _fault_message(media: MediaInfo) -> str:
+    """Return the error message for the stream of the source that cannot be decoded."""
+    if media.pictures is None or (media.sound is not None and not sound_decodes(media)):
         return audio.UNDECODABLE
     return film.UNDECODABLE
 
 
-def _does_for_archive(found: MediaInfo) -> bool:
-    shown = found.pictures
-    pictures = shown is None or (shown.codec in MP4_PICTURES and not shown.is_turned)
-    sounds = (*([found.sound] if found.sound else []), *found.further)
-    return pictures and all(one.codec in plans.COMPRESSED_SOUND for one in sounds)
+def _is_fit_for_archive(media: MediaInfo) -> bool:
+    pictures = media.pictures
+    pictures_fit = pictures is None or (pictures.codec in MP4_PICTURES and not pictures.is_turned)
+    tracks = (*([media.sound] if media.sound else []), *media.further)
+    return pictures_fit and all(track.codec in plans.COMPRESSED_SOUND for track in tracks)
 
 
-def _does_for_web(found: MediaInfo) -> bool:
-    sound = found.sound
-    return _plays_everywhere(found) and (
+def _is_fit_for_web(media: MediaInfo) -> bool:
+    sound = media.sound
+    return _plays_everywhere(media) and (
         sound is None or (sound.codec == "aac" and sound.channels <= 2)
     )
 
 
-def _plays_everywhere(found: MediaInfo) -> bool:
-    shown = found.pictures
-    if shown is None:
+def _plays_everywhere(media: MediaInfo) -> bool:
+    pictures = media.pictures
+    if pictures is None:
         return True
-    sides = (max(shown.width, shown.height), min(shown.width, shown.height))
+    sides = (max(pictures.width, pictures.height), min(pictures.width, pictures.height))
     return (
-        shown.codec == Codec.H264
-        and shown.pixel_format in WEB_PIXELS
-        and not shown.is_hdr
-        and not shown.is_turned
-        and shown.frame_rate <= plans.WEB_RATE
-        and all(side <= most for side, most in zip(sides, plans.WEB_SIDES, strict=True))
+        pictures.codec == Codec.H264
+        and pictures.pixel_format in WEB_PIXELS
+        and not pictures.is_hdr
+        and not pictures.is_turned
+        and pictures.frame_rate <= plans.WEB_RATE
+        and all(side <= limit for side, limit in zip(sides, plans.WEB_SIDES, strict=True))
     )

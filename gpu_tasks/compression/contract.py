@@ -1,4 +1,4 @@
-"""The compression function: a film or recording in, a smaller one out."""
+"""The contract of compression: a film or recording in, a smaller one out."""
 
 import re
 from decimal import Decimal
@@ -33,15 +33,15 @@ TARGET_PATTERN = (
     r"^\s*([Ww][Ee][Bb]|[Aa][Rr][Cc][Hh][Ii][Vv][Ee]"
     r"|[0-9]{1,12}(\.[0-9]{1,6})?\s*(([KkMmGg][Ii]?)?[Bb])?)\s*$"
 )
-"""All that is a target in letters, for JSON Schema, which knows no flags."""
+"""All targets as text, for JSON Schema, which has no flags."""
 VIDEO, SOUND = "video/mp4", "audio/mp4"
-"""The content types of results, of which the call asks for one."""
+"""The content types of results; a call asks for one of them."""
 
 
 def parsed_target(value: Any) -> Any:
-    """``"web"``, ``"archive"`` or bytes; ``25MB`` is 25,000,000, ``25 MiB`` is 26,214,400.
+    """Return ``"web"``, ``"archive"`` or bytes; ``25MB`` is 25,000,000, ``25 MiB`` is 26,214,400.
 
-    Letters count in any case, a unit is of bytes, and a number without one is bytes. Raises
+    Case does not matter, a unit is of bytes, and a number without one is bytes. Raises
     ``ValueError``.
     """
     if not isinstance(value, str):
@@ -94,7 +94,7 @@ class CompressionPayload(Payload):
     result: OutputFile
 
     @model_validator(mode="after")
-    def _codec_fits(self) -> Self:
+    def _check_codec(self) -> Self:
         if self.codec is not None and isinstance(self.target, int):
             raise ValueError("a size is reached with H.264: no codec can be chosen")
         return self

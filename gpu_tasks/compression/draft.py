@@ -6,16 +6,16 @@ from gpu_tasks.compression.encoders import Encoder, fastest, find_software_encod
 
 
 class DraftEngine(Compressor):
-    """The fastest presets, whatever the film."""
+    """The engine with the fastest presets, whatever the film."""
 
     model = "ffmpeg, fast presets"
 
     def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
-        """Software."""
+        """Return a software encoder."""
         del deep
         return find_software_encoder(codec, self.preset(codec, pixels))
 
     def preset(self, codec: Codec, pixels: float) -> str:
-        """The last of the list."""
+        """Return the fastest preset."""
         del pixels
         return fastest(codec)

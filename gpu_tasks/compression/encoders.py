@@ -1,4 +1,4 @@
-"""The encoders of pictures: software's, and hardware's where there is any that works."""
+"""Choose video encoders: software, or hardware where it works."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,26 +8,26 @@ from gpu_tasks.compression.contract import CONTRACT, Codec
 from gpu_tasks.mediakit import ffmpeg
 
 BUDGET_SECONDS = CONTRACT.time_limit_seconds // 2
-"""Pictures are to be encoded in so long; long films get faster presets."""
+"""The time for encoding pictures; long films get faster presets."""
 RENDER_NODE = "/dev/dri/renderD128"
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """One of FFmpeg's encoders, and how it is told a constant quality."""
+    """One of FFmpeg's encoders, and its arguments for a constant quality."""
 
     name: str
     options: tuple[str, ...]
-    """Its own arguments; ``{quality}`` stands for the number, ``{percent}`` for a share of 100."""
+    """Its own arguments; ``{quality}`` is replaced by the number, ``{percent}`` by a percentage."""
     before: tuple[str, ...] = ()
     """Arguments before the input."""
     filters: tuple[str, ...] = ()
-    """What brings frames to the device."""
+    """Filters that upload frames to the device."""
 
     def arguments(self, quality: int) -> list[str]:
-        """The arguments that choose it, at a constant quality."""
+        """Return the arguments that choose it, at a constant quality."""
         numbers = {"quality": quality, "percent": max(1, min(100, 111 - 2 * quality))}
-        return ["-c:v", self.name, *(one.format(**numbers) for one in self.options)]
+        return ["-c:v", self.name, *(option.format(**numbers) for option in self.options)]
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,17 @@ PRESETS = {
     ),
     Codec.AV1: (Preset("4", 2), Preset("6", 5), Preset("8", 12), Preset("10", 30)),
 }
-"""The best first. The figures are rough: they choose a preset and promise no time."""
+"""Ordered from best to fastest. The figures are rough: they choose a preset and promise no time."""
 QUIET = {Codec.H264: (), Codec.HEVC: ("-x265-params", "log-level=error"), Codec.AV1: ()}
 
 
 def fastest(codec: Codec) -> str:
-    """The preset of drafts."""
+    """Return the preset of drafts."""
     return PRESETS[codec][-1].name
 
 
 def affordable(codec: Codec, pixels: float) -> str:
-    """The best preset that encodes so many pixels within the budget; else the fastest."""
+    """Return the best preset that encodes so many pixels within the budget; else the fastest."""
     for preset in PRESETS[codec]:
         if pixels <= preset.megapixels * 1e6 * CONTRACT.cpu * BUDGET_SECONDS:
             return preset.name
@@ -67,7 +67,7 @@ def affordable(codec: Codec, pixels: float) -> str:
 
 
 def find_software_encoder(codec: Codec, preset: str) -> Encoder:
-    """The encoder that every machine has."""
+    """Return the encoder that every machine has."""
     options = ("-preset", preset, "-crf", "{quality}", *QUIET[codec])
     return Encoder(SOFTWARE[codec], options)
 
@@ -86,24 +86,31 @@ HARDWARE = {
     )
     for codec in (Codec.H264, Codec.HEVC)
 } | {Codec.AV1: (Encoder("av1_nvenc", _NVENC), Encoder("av1_qsv", _QSV))}
-"""VAAPI's AV1 encoder takes no constant quality in the way of its others; VideoToolbox has none."""
+"""VAAPI's AV1 encoder takes no such constant quality; VideoToolbox encodes no AV1."""
 
 
 @cache
 def find_hardware_encoder(codec: Codec) -> Encoder | None:
-    """The first of this machine's hardware encoders that is known and encodes a frame."""
-    return next((one for one in HARDWARE[codec] if one.name in _known() and works(one)), None)
+    """Return the first hardware encoder that encodes a frame on this machine, or None."""
+    return next(
+        (
+            encoder
+            for encoder in HARDWARE[codec]
+            if encoder.name in _list_encoder_names() and works(encoder)
+        ),
+        None,
+    )
 
 
 @cache
-def _known() -> frozenset[str]:
+def _list_encoder_names() -> frozenset[str]:
     with ffmpeg.reading(["-encoders"]) as output:
         lines = output.read().decode().splitlines()
     return frozenset(line.split()[1] for line in lines if len(line.split()) > 1)
 
 
 def works(encoder: Encoder) -> bool:
-    """Whether it encodes a frame here: many are compiled in whose device is not there."""
+    """Return True if it encodes a frame here: many are compiled in without their device."""
     picture: Sequence[str] = ("-f", "lavfi", "-i", "testsrc2=size=256x256:duration=0.1")
     filters = ",".join(["format=yuv420p", *encoder.filters])
     end = ("-frames:v", "1", "-f", "null", "-")
@@ -115,5 +122,5 @@ def works(encoder: Encoder) -> bool:
 
 
 def software_passes(codec: Codec, preset: str) -> list[str]:
-    """The arguments that choose software for an encoding at a given rate."""
+    """Return the arguments that choose software for encoding at a bit rate."""
     return ["-c:v", SOFTWARE[codec], "-preset", preset]

@@ -1,4 +1,4 @@
-"""How FFmpeg makes of a source what a plan says."""
+"""Run FFmpeg to encode a source according to a plan."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from gpu_tasks.mediakit.film import ON_BLACK, TO_SDR, deinterlaced
 
 Progress = Callable[[float], None]
 PICTURES = ("-map", "0:V:0")
-"""The first that are no cover."""
+"""The first video stream that is not a cover."""
 NOTHING_ELSE = ("-sn", "-dn")
 PRIVATE = (
     "-map_metadata",
@@ -33,7 +33,7 @@ MP4 = (
     "-f",
     "mp4",
 )
-"""Playable before it is loaded; the index counts seconds, not frames, which makes it smaller."""
+"""Playable while it loads. The index counts chunks of a second, not frames, so it is smaller."""
 APPLE_HEVC = ("-tag:v", "hvc1")
 FIRST_PASS_SHARE = 0.4
 
@@ -45,49 +45,61 @@ def encode(
     path: Path,
     progress: Progress,
 ) -> None:
-    """Write the source in one pass; ``encoder`` is for pictures. Raises ``FFmpegFailedError``."""
-    shown = plan.pictures
+    """Write the source in one pass; ``encoder`` is for pictures. Raise ``FFmpegFailedError``."""
+    pictures = plan.pictures
     arguments: list[str | Path] = []
-    if shown is not None and encoder is not None and shown.quality is not None:
-        filters = [*picture_filters(source, shown), *encoder.filters]
+    if pictures is not None and encoder is not None and pictures.quality is not None:
+        filters = [*picture_filters(source, pictures), *encoder.filters]
         arguments += [*encoder.before, *ffmpeg.source(source.path), *PICTURES]
         arguments += ["-vf", ",".join(filters), "-fps_mode", "vfr"]
-        arguments += [*encoder.arguments(shown.quality), *_tag(shown.codec)]
+        arguments += [*encoder.arguments(pictures.quality), *_codec_tag(pictures.codec)]
     else:
         arguments += [*ffmpeg.source(source.path), "-vn"]
-    ffmpeg.run([*arguments, *_rest(source, plan), path], seconds=source.seconds, progress=progress)
+    ffmpeg.run(
+        [*arguments, *_sound_and_output_arguments(source, plan), path],
+        seconds=source.seconds,
+        progress=progress,
+    )
 
 
 def encoded_in_two_passes(
     source: MediaInfo, plan: CompressionPlan, preset: str, log: Path, path: Path, progress: Progress
 ) -> None:
-    """Write the source with its pictures at the plan's bit rate. Raises ``FFmpegFailedError``.
+    """Write the source with its pictures at the plan's bit rate. Raise ``FFmpegFailedError``.
 
-    ``log`` is where notes of the first pass lie, under this name and longer ones.
+    ``log`` is the path prefix of the first pass's log files.
     """
-    shown = plan.pictures
-    assert shown is not None  # noqa: S101 - sound has no passes
-    begin: list[str | Path] = [*ffmpeg.source(source.path), *PICTURES]
-    begin += ["-vf", ",".join(picture_filters(source, shown)), "-fps_mode", "vfr"]
-    begin += [*software_passes(shown.codec, preset), "-b:v", str(shown.bits)]
+    pictures = plan.pictures
+    assert pictures is not None  # noqa: S101 - sound has no passes
+    args: list[str | Path] = [*ffmpeg.source(source.path), *PICTURES]
+    args += ["-vf", ",".join(picture_filters(source, pictures)), "-fps_mode", "vfr"]
+    args += [*software_passes(pictures.codec, preset), "-b:v", str(pictures.bits)]
     ffmpeg.run(
-        [*begin, "-pass", "1", "-passlogfile", log, "-an", "-f", "null", "-"],
+        [*args, "-pass", "1", "-passlogfile", log, "-an", "-f", "null", "-"],
         seconds=source.seconds,
         progress=lambda share: progress(FIRST_PASS_SHARE * share),
     )
     ffmpeg.run(
-        [*begin, "-pass", "2", "-passlogfile", log, *_rest(source, plan), path],
+        [
+            *args,
+            "-pass",
+            "2",
+            "-passlogfile",
+            log,
+            *_sound_and_output_arguments(source, plan),
+            path,
+        ],
         seconds=source.seconds,
         progress=lambda share: progress(FIRST_PASS_SHARE + (1 - FIRST_PASS_SHARE) * share),
     )
 
 
 def copy(source: MediaInfo, path: Path, *, private: bool, progress: Progress) -> None:
-    """Write the source's own pictures and sound into a new MP4. Raises ``FFmpegFailedError``.
+    """Copy the source's own pictures and sound into a new MP4. Raise ``FFmpegFailedError``.
 
-    Further sound is left out if nobody is to know more than has to be (``private``).
+    If ``private``, metadata and further tracks of sound are left out.
     """
-    pictures = [*PICTURES, *_tag(source.pictures.codec)] if source.pictures else ["-vn"]
+    pictures = [*PICTURES, *_codec_tag(source.pictures.codec)] if source.pictures else ["-vn"]
     metadata = PRIVATE if private else ()
     sounds = _sound_maps(source, further=not private)
     arguments = [*ffmpeg.source(source.path), *pictures, *sounds, *NOTHING_ELSE, "-c", "copy"]
@@ -95,37 +107,37 @@ def copy(source: MediaInfo, path: Path, *, private: bool, progress: Progress) ->
 
 
 def sound_decodes(source: MediaInfo) -> bool:
-    """Whether FFmpeg gets through the source's sound, as it has to for any target."""
+    """Return True if FFmpeg decodes all of the source's sound, as every target requires."""
     return ffmpeg.decodes([*ffmpeg.source(source.path), "-vn", *_sound_maps(source)])
 
 
 def picture_filters(source: MediaInfo, plan: PicturePlan) -> list[str]:
-    """From the source's frames, turned upright by FFmpeg, to the plan's."""
-    shown = source.pictures
-    assert shown is not None  # noqa: S101 - a plan for pictures is made of some
-    filters = [ON_BLACK] if shown.has_alpha else []
-    filters += deinterlaced(shown.is_tiny)
-    filters += [f"fps={plan.frame_rate}"] if plan.frame_rate < shown.frame_rate else []
-    filters += [TO_SDR] if shown.is_hdr and not plan.keeps_range else []
-    deep = shown.is_deep and plan.keeps_range
+    """Return the filters that convert the source's frames, already upright, to the plan's."""
+    pictures = source.pictures
+    assert pictures is not None  # noqa: S101 - a plan for pictures is made of some
+    filters = [ON_BLACK] if pictures.has_alpha else []
+    filters += deinterlaced(pictures.is_tiny)
+    filters += [f"fps={plan.frame_rate}"] if plan.frame_rate < pictures.frame_rate else []
+    filters += [TO_SDR] if pictures.is_hdr and not plan.keeps_range else []
+    is_deep = pictures.is_deep and plan.keeps_range
     filters += [f"scale={plan.width}:{plan.height}:flags=lanczos", "setsar=1"]
-    return [*filters, f"format={'yuv420p10le' if deep else 'yuv420p'}"]
+    return [*filters, f"format={'yuv420p10le' if is_deep else 'yuv420p'}"]
 
 
 def _sound_maps(source: MediaInfo, *, further: bool = False) -> list[str]:
-    """The sound that is heard first, and where asked for all others behind it."""
-    heard = [source.sound] if source.sound else []
-    heard += source.further if further else ()
-    return [part for one in heard for part in ("-map", f"0:{one.stream}")]
+    """Return the maps of the default track of sound and, if ``further``, of all others."""
+    tracks = [source.sound] if source.sound else []
+    tracks += source.further if further else ()
+    return [argument for track in tracks for argument in ("-map", f"0:{track.stream}")]
 
 
-def _rest(source: MediaInfo, plan: CompressionPlan) -> list[str]:
+def _sound_and_output_arguments(source: MediaInfo, plan: CompressionPlan) -> list[str]:
     sound = [*_sound_maps(source, further=bool(plan.further))] if plan.sound else ["-an"]
-    for track, one in enumerate([plan.sound, *plan.further] if plan.sound else []):
-        sound += one.arguments(track)
+    for index, track_plan in enumerate([plan.sound, *plan.further] if plan.sound else []):
+        sound += track_plan.arguments(index)
     metadata = PRIVATE if plan.private else ()
     return [*sound, *NOTHING_ELSE, *metadata, *MP4]
 
 
-def _tag(codec: str) -> tuple[str, ...]:
+def _codec_tag(codec: str) -> tuple[str, ...]:
     return APPLE_HEVC if codec == "hevc" else ()

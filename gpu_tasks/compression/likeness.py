@@ -1,4 +1,4 @@
-"""How alike a result looks to its source."""
+"""Measure how similar a result looks to its source."""
 
 import re
 from pathlib import Path
@@ -14,32 +14,32 @@ _ALL = re.compile(r"SSIM .*All:([0-9.]+)")
 
 
 def ssim(source: MediaInfo, plan: PicturePlan, result: Path, progress: Progress) -> float:
-    """Structural similarity, 0 to 1, at the source's size; of the middle of a long film.
+    """Return the structural similarity, 0 to 1, at the source's size; of the middle of a long film.
 
-    Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861, as FFmpeg has it.
+    Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861, as implemented by FFmpeg.
     """
     start = max(0.0, (source.seconds - MEASURED_SECONDS) / 2)
-    measured = _measure(source, plan, result, start, progress)
-    if measured is None and start:
-        # Bare pictures know no times to begin at.
-        measured = _measure(source, plan, result, 0.0, progress)
-    if measured is None:
+    similarity = _measure_ssim(source, plan, result, start, progress)
+    if similarity is None and start:
+        # Raw video streams have no time stamps, so FFmpeg cannot seek in them.
+        similarity = _measure_ssim(source, plan, result, 0.0, progress)
+    if similarity is None:
         raise EngineError(ErrorCode.MODEL_ERROR)
-    return measured
+    return similarity
 
 
-def _measure(
+def _measure_ssim(
     source: MediaInfo, plan: PicturePlan, result: Path, start: float, progress: Progress
 ) -> float | None:
     seek = ["-ss", f"{start:.3f}"] if start else []
     inputs = [*seek, *ffmpeg.source(result), *seek, *ffmpeg.source(source.path)]
-    said = ffmpeg.run(
+    report = ffmpeg.run(
         [
             "-loglevel",
             "info",
             *inputs,
             "-lavfi",
-            _graph(source, plan),
+            _build_graph(source, plan),
             "-t",
             f"{MEASURED_SECONDS:.0f}",
             "-an",
@@ -50,18 +50,22 @@ def _measure(
         seconds=min(source.seconds, MEASURED_SECONDS),
         progress=progress,
     )
-    found = _ALL.search(said)
-    return min(1.0, float(found[1])) if found else None
+    match = _ALL.search(report)
+    return min(1.0, float(match[1])) if match else None
 
 
-def _graph(source: MediaInfo, plan: PicturePlan) -> str:
-    """Both through the plan's filters, but at the source's size."""
-    shown = source.pictures
-    assert shown is not None  # noqa: S101 - pictures have been compressed
-    whole = f"scale={shown.width}:{shown.height}:flags=bicubic"
-    *before, form = (one for one in picture_filters(source, plan) if not one.startswith("scale="))
-    original = ",".join([*before, whole, form])
+def _build_graph(source: MediaInfo, plan: PicturePlan) -> str:
+    """Return a graph that brings both through the plan's filters, but at the source's size."""
+    pictures = source.pictures
+    assert pictures is not None  # noqa: S101 - pictures have been compressed
+    source_scale = f"scale={pictures.width}:{pictures.height}:flags=bicubic"
+    *filters, pixel_format = (
+        filter_text
+        for filter_text in picture_filters(source, plan)
+        if not filter_text.startswith("scale=")
+    )
+    original = ",".join([*filters, source_scale, pixel_format])
     return (
-        f"[0:V:0]{whole},{form}[result];[1:V:0]{original}[source];"
+        f"[0:V:0]{source_scale},{pixel_format}[result];[1:V:0]{original}[source];"
         "[result][source]ssim=eof_action=endall"
     )

@@ -1,4 +1,4 @@
-"""What becomes of a source: codec, size of the pictures, rates; by target."""
+"""Plan what becomes of a source, by target: codec, size of the pictures, rates."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -8,27 +8,27 @@ from gpu_tasks.compression.source import MediaInfo, Pictures, Sound
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 WEB_SIDES = (1920, 1080)
-"""The longer and the shorter side, at most."""
+"""The limits of the longer and the shorter side."""
 WEB_RATE = Fraction(60)
 WEB_QUALITY = {Codec.H264: 23, Codec.HEVC: 27, Codec.AV1: 35}
 ARCHIVE_QUALITY = {Codec.H264: 17, Codec.HEVC: 18, Codec.AV1: 22}
-"""Constant rate factors of the encoders: their usual ones, and such as are visually lossless."""
+"""Constant rate factors of the encoders: their usual ones, and visually lossless ones."""
 LESS_ARCHIVE_QUALITY = 22
-"""HEVC's for what is compressed so much already that even this is hard to tell from it."""
+"""For sources compressed so much already that even this HEVC is hard to tell from them."""
 WEB_SOUND_BITS, ARCHIVE_SOUND_BITS_PER_CHANNEL = 128_000, 96_000
 COMPRESSED_SOUND = frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"})
-"""Sounds that an archive keeps as they are: MP4 holds them, and coding them again gains nothing."""
+"""Sounds that an archive copies: MP4 holds them, and encoding them again gains nothing."""
 MAX_FLAC_CHANNELS = MAX_AAC_CHANNELS = 8
 
 SIDES = (1080, 720, 540, 480, 360, 240, 144)
-"""Shorter sides that small sizes fall back to."""
+"""Shorter sides to which small sizes fall back."""
 MOST_BITS_PER_PIXEL, GOOD_BITS_PER_PIXEL, LEAST_BITS_PER_PIXEL = 0.4, 0.04, 0.015
-"""For each pixel of each frame: more than the first is not seen; below the second, smaller pictures
-look better; below the third, nothing does.
+"""Per pixel of each frame: more than the first is invisible; below the second, smaller pictures
+look better; below the third, none look good.
 """
 FILM_SOUND_BITS = (128_000, 96_000, 64_000, 48_000, 32_000)
 SOUND_SHARE = 0.2
-"""Of a film's bits, at most, where there is a choice."""
+"""The largest share of a film's bits for sound, if there is a choice."""
 SOUND_BITS = (
     256_000,
     192_000,
@@ -48,7 +48,7 @@ SOUND_BITS = (
     12_000,
     8_000,
 )
-"""Of AAC. Opus would sound better in the lowest, but Apple's players do not open it in MP4."""
+"""For AAC. Opus sounds better at the lowest, but Apple's players do not open it in MP4."""
 SAMPLE_RATES = (
     (40_000, 48_000),
     (28_000, 32_000),
@@ -57,36 +57,36 @@ SAMPLE_RATES = (
     (10_000, 12_000),
     (0, 8_000),
 )
-"""Hertz at most, from so many bits for each channel on: fewer bits do not fill what is higher."""
+"""Pairs of bits per channel and sample rate: fewer bits cannot fill a higher rate."""
 LEAST_STEREO_BITS = 64_000
 HEADER_BYTES, FRAME_BYTES, SOUND_SECOND_BYTES = 1500, 16, 250
-"""What MP4 itself takes: in all, for a frame, for a second of sound."""
+"""The overhead of MP4: in all, per frame, and per second of sound."""
 MARGIN = 0.02
 
 
 @dataclass(frozen=True)
 class SoundPlan:
-    """How the sound is encoded; ``copy`` leaves it as it is."""
+    """How a track of sound is encoded; the codec ``copy`` leaves it unchanged."""
 
     codec: str
     bits: int = 0
-    """A second; 0 for what is lossless."""
+    """Per second; 0 if lossless."""
     channels: int = 0
     sample_rate: int | None = None
-    """In hertz; the source's where nothing is said."""
+    """In hertz; None for the source's."""
 
     def arguments(self, track: int = 0) -> list[str]:
-        """FFmpeg's, for the result's track of that number."""
+        """Return FFmpeg's arguments for the result's sound track of this number."""
         options = {"c": self.codec, "b": self.bits, "ac": self.channels, "ar": self.sample_rate}
         if self.codec == "copy":
             options = {"c": "copy"}
-        named = ((f"-{name}:a:{track}", str(value)) for name, value in options.items() if value)
-        return [part for pair in named for part in pair]
+        pairs = ((f"-{name}:a:{track}", str(value)) for name, value in options.items() if value)
+        return [argument for pair in pairs for argument in pair]
 
 
 @dataclass(frozen=True)
 class PicturePlan:
-    """How the pictures are encoded: by ``quality``, or at ``bits`` a second in two passes."""
+    """How the pictures are encoded: by ``quality``, or in two passes at ``bits`` per second."""
 
     codec: Codec
     width: int
@@ -98,64 +98,65 @@ class PicturePlan:
 
     @property
     def pixel_rate(self) -> float:
-        """Pixels a second."""
+        """Return the pixels per second."""
         return float(self.width * self.height * self.frame_rate)
 
 
 @dataclass(frozen=True)
 class CompressionPlan:
-    """What is made of a source."""
+    """How a source is encoded."""
 
     pictures: PicturePlan | None
     sound: SoundPlan | None
     private: bool
-    """Nothing is said of the recording: place, device, time."""
+    """Metadata about the recording is dropped: place, device, time."""
     further: tuple[SoundPlan, ...] = ()
-    """What becomes of the source's further tracks of sound; they are left out where there is none.
-    """
+    """Plans for the source's further tracks of sound; without a plan they are dropped."""
 
 
 def for_web(source: MediaInfo, codec: Codec = Codec.H264) -> CompressionPlan:
-    """AAC and, if nothing else is asked for, H.264: every browser plays them."""
-    shown, heard = source.pictures, source.sound
-    fitting = _fitting(shown, *WEB_SIDES, quality=WEB_QUALITY[codec]) if shown else None
+    """Plan H.264, or the given codec, and AAC, which every browser plays."""
+    pictures, sound = source.pictures, source.sound
+    picture_plan = (
+        _plan_pictures(pictures, *WEB_SIDES, quality=WEB_QUALITY[codec]) if pictures else None
+    )
     return CompressionPlan(
-        pictures=fitting and replace(fitting, codec=codec),
-        sound=SoundPlan("aac", WEB_SOUND_BITS, min(2, heard.channels)) if heard else None,
+        pictures=picture_plan and replace(picture_plan, codec=codec),
+        sound=SoundPlan("aac", WEB_SOUND_BITS, min(2, sound.channels)) if sound else None,
         private=True,
     )
 
 
 def for_archive(source: MediaInfo, codec: Codec = Codec.HEVC) -> CompressionPlan:
-    """Pictures that look like the source's, and its sound."""
-    shown, heard = source.pictures, source.sound
+    """Plan pictures that look like the source's, and its sound."""
+    pictures, sound = source.pictures, source.sound
     return CompressionPlan(
-        pictures=_likened(shown, codec) if shown else None,
-        sound=_archived(heard) if heard else None,
+        pictures=_plan_archive_pictures(pictures, codec) if pictures else None,
+        sound=_plan_archive_sound(sound) if sound else None,
         private=False,
-        further=tuple(_archived(track) for track in source.further),
+        further=tuple(_plan_archive_sound(track) for track in source.further),
     )
 
 
 def less_for_archive(plan: CompressionPlan) -> CompressionPlan | None:
-    """A little less than an archive's usual; None where there is nothing less."""
+    """Return a plan of slightly lower quality than an archive's usual; None for sound."""
     if plan.pictures is None:
         return None
     return replace(plan, pictures=replace(plan.pictures, quality=LESS_ARCHIVE_QUALITY))
 
 
-def _likened(shown: Pictures, codec: Codec) -> PicturePlan:
+def _plan_archive_pictures(pictures: Pictures, codec: Codec) -> PicturePlan:
     return PicturePlan(
         codec=codec,
-        width=shown.width,
-        height=shown.height,
-        frame_rate=shown.frame_rate,
+        width=pictures.width,
+        height=pictures.height,
+        frame_rate=pictures.frame_rate,
         keeps_range=True,
         quality=ARCHIVE_QUALITY[codec],
     )
 
 
-def _archived(sound: Sound) -> SoundPlan:
+def _plan_archive_sound(sound: Sound) -> SoundPlan:
     if sound.codec in COMPRESSED_SOUND:
         return SoundPlan("copy")
     if sound.is_lossless:
@@ -165,91 +166,99 @@ def _archived(sound: Sound) -> SoundPlan:
 
 
 def for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
-    """The best that such a size holds; raises ``EngineError`` INPUT_INVALID if it is too little."""
+    """Plan the best quality in this size; raise ``EngineError`` INPUT_INVALID if impossible."""
     if source.pictures is None:
-        return _sound_for_size(source, size_bytes)
-    bits = _payload_bits(source, size_bytes)
-    sound = _film_sound(source.sound, bits) if source.sound else None
-    left = int(bits - (sound.bits if sound else 0))
+        return _plan_sound_for_size(source, size_bytes)
+    bits = _available_bits(source, size_bytes)
+    sound = _plan_film_sound(source.sound, bits) if source.sound else None
+    picture_bits = int(bits - (sound.bits if sound else 0))
     for side in SIDES:
-        pictures = _fitting(source.pictures, round(side * 16 / 9), side, bits=left)
-        if left >= GOOD_BITS_PER_PIXEL * pictures.pixel_rate:
+        pictures = _plan_pictures(source.pictures, round(side * 16 / 9), side, bits=picture_bits)
+        if picture_bits >= GOOD_BITS_PER_PIXEL * pictures.pixel_rate:
             break
-    if left < LEAST_BITS_PER_PIXEL * pictures.pixel_rate:
+    if picture_bits < LEAST_BITS_PER_PIXEL * pictures.pixel_rate:
         raise unreachable(_least_bytes(source, pictures))
-    most = int(MOST_BITS_PER_PIXEL * pictures.pixel_rate)
-    return CompressionPlan(replace(pictures, bits=min(left, most)), sound, private=True)
+    max_bits = int(MOST_BITS_PER_PIXEL * pictures.pixel_rate)
+    return CompressionPlan(replace(pictures, bits=min(picture_bits, max_bits)), sound, private=True)
 
 
 def unreachable(least_bytes: float) -> EngineError:
-    """The refusal of a size, with one that would do."""
-    least = f"{least_bytes / 1e6:.2f} MB" if least_bytes >= 1e5 else f"{least_bytes / 1e3:.0f} kB"
+    """Return the error for a size that is too small; it names a possible one."""
+    size = f"{least_bytes / 1e6:.2f} MB" if least_bytes >= 1e5 else f"{least_bytes / 1e3:.0f} kB"
     return EngineError(
         ErrorCode.INPUT_INVALID,
-        f"The file cannot be made as small as that: the least is about {least}.",
+        f"The file cannot be made as small as that: the least is about {size}.",
     )
 
 
 def container_bytes(source: MediaInfo) -> float:
-    """What MP4 takes for itself at most, of the source's pictures and sound as they are."""
+    """Return an upper bound of the overhead of an MP4 with the source's pictures and sound."""
     further = SOUND_SECOND_BYTES * len(source.further)
-    return HEADER_BYTES + (_overhead(source) + further) * source.seconds
+    return HEADER_BYTES + (_overhead_per_second(source) + further) * source.seconds
 
 
-def _payload_bits(source: MediaInfo, size_bytes: float) -> float:
-    """Bits a second of pictures and sound in a file of that size."""
-    return ((size_bytes - HEADER_BYTES) * (1 - MARGIN) / source.seconds - _overhead(source)) * 8
+def _available_bits(source: MediaInfo, size_bytes: float) -> float:
+    """Return the bits per second for pictures and sound in a file of this size."""
+    return (
+        (size_bytes - HEADER_BYTES) * (1 - MARGIN) / source.seconds - _overhead_per_second(source)
+    ) * 8
 
 
-def _overhead(source: MediaInfo) -> float:
-    """Bytes a second of the container."""
+def _overhead_per_second(source: MediaInfo) -> float:
+    """Return the container's bytes per second."""
     frames = float(source.pictures.frame_rate) * FRAME_BYTES if source.pictures else 0.0
     return frames + (SOUND_SECOND_BYTES if source.sound else 0)
 
 
-def _bytes_of(source: MediaInfo, bits: float) -> float:
-    """The size of a file with so many bits a second: the other way round."""
-    return (bits / 8 + _overhead(source)) * source.seconds / (1 - MARGIN) + HEADER_BYTES
+def _file_bytes(source: MediaInfo, bits: float) -> float:
+    """Return a file's size for these bits per second: the inverse of ``_available_bits``."""
+    return (bits / 8 + _overhead_per_second(source)) * source.seconds / (1 - MARGIN) + HEADER_BYTES
 
 
 def _least_bytes(source: MediaInfo, pictures: PicturePlan) -> float:
     sound = FILM_SOUND_BITS[-1] if source.sound else 0
-    return 1.1 * _bytes_of(source, LEAST_BITS_PER_PIXEL * pictures.pixel_rate + sound)
+    return 1.1 * _file_bytes(source, LEAST_BITS_PER_PIXEL * pictures.pixel_rate + sound)
 
 
-def _film_sound(sound: Sound, bits: float) -> SoundPlan:
-    fits = (one for one in FILM_SOUND_BITS if one <= SOUND_SHARE * bits)
-    return _coded(sound, next(fits, FILM_SOUND_BITS[-1]))
+def _plan_film_sound(sound: Sound, bits: float) -> SoundPlan:
+    candidates = (candidate for candidate in FILM_SOUND_BITS if candidate <= SOUND_SHARE * bits)
+    return _plan_aac(sound, next(candidates, FILM_SOUND_BITS[-1]))
 
 
-def _sound_for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
+def _plan_sound_for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
     assert source.sound is not None  # noqa: S101 - `probe` refuses what has neither
-    bits = _payload_bits(source, size_bytes)
-    rate = next((one for one in SOUND_BITS if one <= bits), None)
+    bits = _available_bits(source, size_bytes)
+    rate = next((candidate for candidate in SOUND_BITS if candidate <= bits), None)
     if rate is None:
-        raise unreachable(1.1 * _bytes_of(source, SOUND_BITS[-1]))
-    return CompressionPlan(None, _coded(source.sound, rate), private=True)
+        raise unreachable(1.1 * _file_bytes(source, SOUND_BITS[-1]))
+    return CompressionPlan(None, _plan_aac(source.sound, rate), private=True)
 
 
-def _coded(sound: Sound, bits: int) -> SoundPlan:
-    """AAC at that rate: where it is low, in mono, and without what is high."""
+def _plan_aac(sound: Sound, bits: int) -> SoundPlan:
+    """Plan AAC at a bit rate: a low one in mono, with a lower sample rate."""
     channels = min(2 if bits >= LEAST_STEREO_BITS else 1, sound.channels)
-    rate = next(most for least, most in SAMPLE_RATES if bits >= least * channels)
-    return SoundPlan("aac", bits, channels, min(rate, sound.sample_rate))
+    max_rate = next(
+        sample_rate for min_bits, sample_rate in SAMPLE_RATES if bits >= min_bits * channels
+    )
+    return SoundPlan("aac", bits, channels, min(max_rate, sound.sample_rate))
 
 
-def _fitting(
-    shown: Pictures, longer: int, shorter: int, quality: int | None = None, bits: int | None = None
+def _plan_pictures(
+    pictures: Pictures,
+    longer: int,
+    shorter: int,
+    quality: int | None = None,
+    bits: int | None = None,
 ) -> PicturePlan:
-    """H.264 at most so large, in the source's shape."""
-    sides = (shown.width, shown.height)
+    """Plan H.264 within a size, in the source's aspect ratio."""
+    sides = (pictures.width, pictures.height)
     shrink = min(Fraction(1), Fraction(longer, max(sides)), Fraction(shorter, min(sides)))
     width, height = (max(2, round(side * shrink / 2) * 2) for side in sides)
     return PicturePlan(
         codec=Codec.H264,
         width=width,
         height=height,
-        frame_rate=min(WEB_RATE, shown.frame_rate),
+        frame_rate=min(WEB_RATE, pictures.frame_rate),
         keeps_range=False,
         quality=quality,
         bits=bits,

@@ -11,18 +11,20 @@ from gpu_tasks.compression.encoders import (
 
 
 class ProductionEngine(Compressor):
-    """The best that the time allows."""
+    """The engine with the best encoders and presets that the time limit allows."""
 
     def __init__(self) -> None:
-        # Which hardware there is, is tried out now and not in a call.
-        found = [encoder.name for codec in Codec if (encoder := find_hardware_encoder(codec))]
-        self.model = ", ".join(["ffmpeg", *(found or ["slow presets"])])
+        # Hardware is probed now, so that no call has to wait for it.
+        hardware_encoders = [
+            encoder.name for codec in Codec if (encoder := find_hardware_encoder(codec))
+        ]
+        self.model = ", ".join(["ffmpeg", *(hardware_encoders or ["slow presets"])])
 
     def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
-        """Hardware for eight bits; software for more, and where there is none."""
-        found = None if deep else find_hardware_encoder(codec)
-        return found or find_software_encoder(codec, self.preset(codec, pixels))
+        """Return a hardware encoder for eight bits, or else a software encoder."""
+        hardware_encoder = None if deep else find_hardware_encoder(codec)
+        return hardware_encoder or find_software_encoder(codec, self.preset(codec, pixels))
 
     def preset(self, codec: Codec, pixels: float) -> str:
-        """The slowest that is done in time."""
+        """Return the slowest preset that finishes in time."""
         return affordable(codec, pixels)

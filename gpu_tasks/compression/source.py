@@ -1,4 +1,4 @@
-"""What a file holds, as far as compressing it depends on that."""
+"""Read the properties of a file that compression depends on."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +19,7 @@ HIGH_DEPTH = 8
 
 @dataclass(frozen=True)
 class Pictures:
-    """The moving pictures of a file, as they are shown: upright, with square pixels."""
+    """The moving pictures of a file as they are shown: upright, with square pixels."""
 
     codec: str
     width: int
@@ -31,22 +31,22 @@ class Pictures:
     """More than eight bits."""
     pixel_format: str
     is_turned: bool = False
-    """They are stored otherwise than they are shown."""
+    """They are stored in another orientation than they are shown."""
     has_alpha: bool = False
-    """They say how far one sees through them; the colours of what nobody sees may be anything."""
+    """They have an alpha channel; the colours of transparent pixels may be anything."""
     is_tiny: bool = False
 
 
 @dataclass(frozen=True)
 class Sound:
-    """A sound of a file."""
+    """A track of sound of a file."""
 
     codec: str
     channels: int
     sample_rate: int = 48_000
     """In hertz."""
     is_lossless: bool = False
-    """Pulse codes, or compressed so that they come back as they were."""
+    """PCM, or compressed without loss."""
     stream: int = 0
     """Its index in the file."""
 
@@ -66,17 +66,17 @@ class MediaInfo:
 
 
 def probe(path: Path, *, pictures: bool) -> MediaInfo:
-    """What the file at ``path`` holds; without ``pictures``, its sound alone.
+    """Read the properties of the file at ``path``; without ``pictures``, of its sound alone.
 
-    Raises ``EngineError`` INPUT_INVALID for what holds neither, or no end.
+    Raise ``EngineError`` INPUT_INVALID if it has neither, or no duration.
     """
-    shown = film.probe(path, max_side=ANY_SIZE) if pictures else None
+    film_info = film.probe(path, max_side=ANY_SIZE) if pictures else None
     with open_media(path) as container:
         try:
-            sound = _sound(container)
-            further = tuple(one for one in _sounds(container) if one != sound)
-            seconds = float(header_seconds(container) or _last_seconds(container))
-            found = _pictures(container, shown) if shown else None
+            sound = _find_default_sound(container)
+            further = tuple(track for track in _list_decodable_sounds(container) if track != sound)
+            seconds = float(header_seconds(container) or _measure_seconds(container))
+            pictures_info = _probe_pictures(container, film_info) if film_info else None
             is_mp4 = "mp4" in container.format.name.split(",")
         except av.error.FFmpegError as exc:
             fault = film.UNDECODABLE if pictures else audio.UNDECODABLE
@@ -85,45 +85,47 @@ def probe(path: Path, *, pictures: bool) -> MediaInfo:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
     if seconds <= 0:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file does not tell how long it is.")
-    return MediaInfo(path, path.stat().st_size, seconds, found, sound, is_mp4, further)
+    return MediaInfo(path, path.stat().st_size, seconds, pictures_info, sound, is_mp4, further)
 
 
-def _pictures(container: InputContainer, shown: film.Film) -> Pictures:
+def _probe_pictures(container: InputContainer, film_info: film.Film) -> Pictures:
     stream = next(
-        one
-        for one in container.streams.video
-        if not one.disposition & av.stream.Disposition.attached_pic
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & av.stream.Disposition.attached_pic
     )
-    form = stream.format
+    pixel_format = stream.format
     return Pictures(
         codec=stream.codec_context.codec.canonical_name,
-        width=shown.width,
-        height=shown.height,
-        frame_rate=stream.average_rate or shown.frame_rate,
-        is_hdr=shown.is_hdr,
-        is_deep=max(component.bits for component in form.components) > HIGH_DEPTH,
-        pixel_format=form.name,
-        is_turned=shown.is_turned,
+        width=film_info.width,
+        height=film_info.height,
+        frame_rate=stream.average_rate or film_info.frame_rate,
+        is_hdr=film_info.is_hdr,
+        is_deep=max(component.bits for component in pixel_format.components) > HIGH_DEPTH,
+        pixel_format=pixel_format.name,
+        is_turned=film_info.is_turned,
         has_alpha=has_alpha(stream),
-        is_tiny=shown.is_tiny,
+        is_tiny=film_info.is_tiny,
     )
 
 
-def _sound(container: InputContainer) -> Sound | None:
+def _find_default_sound(container: InputContainer) -> Sound | None:
     if not container.streams.audio:
         return None
     stream = find_audio_stream(container)
     if stream is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The sound could not be decoded.")
-    return _facts(stream)
+    return _sound_of(stream)
 
 
-def _sounds(container: InputContainer) -> list[Sound]:
-    """All that FFmpeg has a decoder for."""
-    return [_facts(one) for one in container.streams.audio if one.codec_context is not None]
+def _list_decodable_sounds(container: InputContainer) -> list[Sound]:
+    """Return all tracks for which FFmpeg has a decoder."""
+    return [
+        _sound_of(stream) for stream in container.streams.audio if stream.codec_context is not None
+    ]
 
 
-def _facts(stream: AudioStream) -> Sound:
+def _sound_of(stream: AudioStream) -> Sound:
     codec = stream.codec_context.codec
     return Sound(
         codec=codec.canonical_name,
@@ -134,14 +136,14 @@ def _facts(stream: AudioStream) -> Sound:
     )
 
 
-def _last_seconds(container: InputContainer) -> float:
-    """How long a file without a header's word on it is: until its last packet."""
+def _measure_seconds(container: InputContainer) -> float:
+    """Return the duration up to the last packet, for a file whose header has none."""
     zero = (container.start_time or 0) / av.time_base
-    last, frames = 0.0, 0
+    end, frames = 0.0, 0
     for packet in container.demux():
         frames += packet.stream.type == "video" and packet.size > 0
         if packet.pts is not None and packet.time_base:
-            last = max(last, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     rate = container.streams.video[0].guessed_rate if container.streams.video else None
-    # Bare pictures have no times, but a rate.
-    return max(last - zero, float(frames / rate) if rate else 0.0)
+    # Raw video streams have no time stamps, but a rate.
+    return max(end - zero, float(frames / rate) if rate else 0.0)

@@ -1,1 +1,1 @@
-"""The gaze redirection function."""
+"""Redirect the gaze of a film's speaker to the camera."""

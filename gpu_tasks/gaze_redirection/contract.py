@@ -1,4 +1,4 @@
-"""The gaze redirection function: a film in, the same film out whose speaker looks at us."""
+"""The contract of gaze redirection: a film in, the film with eyes at the camera out."""
 
 from enum import StrEnum
 
@@ -25,9 +25,9 @@ MAX_SECONDS = 240.0
 MAX_FRAMES = 7200
 """Four minutes at 30 frames a second, which fit the time limit at full size."""
 MAX_SIDE = 1920
-"""Pixels: larger films come back at this size."""
+"""In pixels: larger films are reduced to this size."""
 MIN_FACE_SHARE = 0.2
-"""Of the frames that must show a face."""
+"""The share of frames that must show a face."""
 
 
 class Target(StrEnum):
@@ -66,7 +66,7 @@ CONTRACT = Contract(
     payload=GazeRedirectionPayload,
     result=GazeRedirectionResult,
     models=MODELS,
-    # Films are read and written beside the GPU's work.
+    # Films are decoded and encoded while the GPU works.
     cpu=4.0,
     dtype="float32",
 )

@@ -6,7 +6,7 @@ from gpu_tasks.runtime.engine import Engine, Workspace
 
 
 class DraftEngine(Engine):
-    """Moves the irises; one call at a time."""
+    """An engine that moves the irises; one call at a time."""
 
     model = "iris warp, mediapipe-0.10.21 face mesh and iris"
 

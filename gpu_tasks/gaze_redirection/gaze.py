@@ -1,8 +1,8 @@
-"""Where eyes look, and how far their irises must move to look elsewhere.
+"""Compute where eyes look, and how far their irises must move to look elsewhere.
 
-An eye looks at the camera when its iris stands, in the picture, over the centre of the eyeball.
-That centre lies a little behind the middle between the corners of the eye, so it moves with the
-head. Shifts are in widths of the eye: what is common to both eyes is less noisy than each.
+An eye looks at the camera when its iris is, in the picture, over the centre of the eyeball. That
+centre is a little behind the middle between the corners of the eye, so it moves with the head.
+Shifts are in widths of the eye: the average of both eyes is less noisy than each.
 """
 
 from collections.abc import Sequence
@@ -16,19 +16,19 @@ from gpu_tasks.mediakit.faces.iris import Eye
 from gpu_tasks.mediakit.faces.pose import Pose, pose_of
 
 DEPTH, RISE = 0.2, 0.055
-"""Where the centre of an eyeball is from the middle between the corners, in widths of the eye:
+"""The centre of an eyeball relative to the middle between the corners, in widths of the eye:
 backward and upward. Measured on a portrait that looks at the camera.
 """
 GAIN = 1.15
-"""Irises are seen too near the middle of the eye, by about a seventh of how far they are off."""
+"""Irises are detected too near the middle of the eye, by about a seventh of their offset."""
 MAX_SHIFT = 0.3
 """In widths of the eye: no eye is moved further."""
 OPEN, CLOSED = 0.22, 0.12
-"""Openness from which eyes are redirected, and below which they blink and are left alone."""
+"""Openness from which eyes are fully redirected, and up to which they count as blinking."""
 SEEN, UNSEEN = 0.42, 0.32
-"""Contrast of the irises, by which a blink is told where the network sees lids still open."""
+"""Contrast of the irises: it shows a blink when the network still reports open lids."""
 FACING_DEGREES, AWAY_DEGREES = 20.0, 35.0
-"""Turns of the head up to which eyes are redirected, and from which they are left alone."""
+"""Turns of the head up to which eyes are redirected, and from which they are not."""
 MIN_EYE_PIXELS = 8.0
 """Narrower eyes are too small to be changed."""
 
@@ -42,21 +42,21 @@ class Gaze:
     shift: Vector
     """To the target, in widths of the eye; right and down."""
     strength: float
-    """How much of it is wanted: 0 in blinks and where the head is turned away, else up to 1."""
+    """How much of the shift to apply: 0 in blinks and if the head is turned away, up to 1."""
 
 
 def gaze_of(points: Points, eyes: Sequence[Eye]) -> Gaze:
-    """The gaze of a face with these landmarks and these right and left eyes."""
+    """Return the gaze of a face with these landmarks and these right and left eyes."""
     pose = pose_of(points)
-    shift = GAIN * np.mean([_to_camera(eye, pose) for eye in eyes], axis=0)
+    shift = GAIN * np.mean([_shift_to_camera(eye, pose) for eye in eyes], axis=0)
     length = float(np.linalg.norm(shift))
     if length > MAX_SHIFT:
         shift *= MAX_SHIFT / length
-    return Gaze(shift=shift, strength=_strength(pose, eyes))
+    return Gaze(shift=shift, strength=_redirection_strength(pose, eyes))
 
 
-def _to_camera(eye: Eye, pose: Pose) -> Vector:
-    """From the iris to where it would stand in an eye that looks at the camera."""
+def _shift_to_camera(eye: Eye, pose: Pose) -> Vector:
+    """Return the shift from the iris to its position in an eye that looks at the camera."""
     left, down, back = pose.rotation[:2].T
     # The true width: the projected one shrinks as the head turns.
     width = eye.width / max(0.2, float(np.linalg.norm(left)))
@@ -65,16 +65,16 @@ def _to_camera(eye: Eye, pose: Pose) -> Vector:
     return np.asarray((target - eye.iris[0]) / eye.width, np.float64)
 
 
-def _strength(pose: Pose, eyes: Sequence[Eye]) -> float:
+def _redirection_strength(pose: Pose, eyes: Sequence[Eye]) -> float:
     if min(eye.width for eye in eyes) < MIN_EYE_PIXELS:
         return 0.0
-    # Who blinks shuts both eyes; a wink is left alone too.
-    opened = _between(min(eye.openness for eye in eyes), CLOSED, OPEN)
-    seen = _between(float(np.mean([eye.contrast for eye in eyes])), UNSEEN, SEEN)
-    return opened * seen * _between(pose.turned_degrees, AWAY_DEGREES, FACING_DEGREES)
+    # A blink closes both eyes; a wink is left unchanged too.
+    openness = _smooth_ramp(min(eye.openness for eye in eyes), CLOSED, OPEN)
+    visibility = _smooth_ramp(float(np.mean([eye.contrast for eye in eyes])), UNSEEN, SEEN)
+    return openness * visibility * _smooth_ramp(pose.turned_degrees, AWAY_DEGREES, FACING_DEGREES)
 
 
-def _between(value: float, none: float, full: float) -> float:
-    """0 at ``none``, 1 at ``full``, smooth between and level beyond."""
+def _smooth_ramp(value: float, none: float, full: float) -> float:
+    """Return 0 at ``none``, 1 at ``full``, smooth between and level beyond."""
     share = float(np.clip((value - none) / (full - none), 0, 1))
     return share * share * (3 - 2 * share)

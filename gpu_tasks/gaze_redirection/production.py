@@ -1,4 +1,4 @@
-"""The production engine: the warp, and then a network that redraws what is around the eyes."""
+"""The production engine: the warp, then a network that redraws the eyes' surroundings."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -16,13 +16,13 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 
 REGION = (*RIGHT_EYE, *LEFT_EYE, *RIGHT_BROW, *LEFT_BROW)
-"""What is redrawn: the rest of the face was not changed."""
+"""The landmarks around the redrawn regions; the rest of the face is unchanged."""
 SHARE = 0.6
-"""Of what the network draws: all of it would be another person's eyes."""
+"""The weight of the network's picture: at 1 it would show another person's eyes."""
 
 
 class ProductionEngine(Engine):
-    """Moves the irises and restores the eyes; one call at a time."""
+    """An engine that moves the irises and restores the eyes; one call at a time."""
 
     model = f"iris warp, {CONTRACT.models['restoration']}"
 
@@ -31,17 +31,20 @@ class ProductionEngine(Engine):
 
     @classmethod
     def load(cls, host: Host) -> Self:
-        """The engine with its weights on the device; its network has one precision."""
+        """Load the weights onto the device; the network has one precision."""
         return cls(load_restorer(host.weights(CONTRACT.models["restoration"]), host.device))
 
     def run(self, payload: GazeRedirectionPayload, workspace: Workspace) -> GazeRedirectionResult:
         """Write the redirected film."""
         del payload  # there is one target only
         source, target = workspace.input("video"), workspace.output("result")
-        return redirect(source, target, workspace, finish=self._restore)
+        return redirect(source, target, workspace, finish=self._restore_eyes)
 
-    def _restore(self, frames: Sequence[Redirected]) -> Sequence[Frame]:
-        changed = [(one.frame, one.points) for one in frames if one.points is not None]
-        pictures, points = [frame for frame, _ in changed], [points for _, points in changed]
-        restored = iter(self._restorer.restore(pictures, points, region=REGION, share=SHARE))
-        return [one.frame if one.points is None else next(restored) for one in frames]
+    def _restore_eyes(self, frames: Sequence[Redirected]) -> Sequence[Frame]:
+        changed_frames = [(item.frame, item.points) for item in frames if item.points is not None]
+        pictures, points = (
+            [frame for frame, _ in changed_frames],
+            [points for _, points in changed_frames],
+        )
+        restored_frames = iter(self._restorer.restore(pictures, points, region=REGION, share=SHARE))
+        return [item.frame if item.points is None else next(restored_frames) for item in frames]

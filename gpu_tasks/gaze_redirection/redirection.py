@@ -1,4 +1,4 @@
-"""Redirect the eyes of a film: what both engines share."""
+"""Redirect the eyes of a film; shared by both engines."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -27,35 +27,33 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 BATCH = 8
 """Frames that are finished together."""
 EYES = Smoothing(cutoff=4.0, promptness=30.0)
-"""Of the eyes' points, in widths of the face's eyes: a blink is not smeared."""
+"""For the eyes' points, in widths of the face's eyes: a blink is not smeared."""
 SHIFT = Smoothing(cutoff=0.8, promptness=5.0, speed_cutoff=4.0)
-"""Of the shift and its strength, in widths of an eye: what the network's measure trembles by must
-not make the eyes tremble.
-"""
+"""For the shift and its strength, in widths of an eye: noise must not make the eyes tremble."""
 TOO_LONG = f"The film is too long: at most {MAX_SECONDS / 60:.0f} minutes at 30 frames a second."
 NO_FACE = "No face was found in enough of the film."
 
 
 @dataclass(frozen=True)
 class Redirected:
-    """A frame whose eyes have been moved, if they were."""
+    """A frame whose eyes may have been moved."""
 
     frame: Frame
     points: Points | None
-    """The landmarks of the face that was changed; None where nothing was."""
+    """The landmarks of the face that was changed; None if the frame is unchanged."""
 
 
 Finish = Callable[[Sequence[Redirected]], Sequence[Frame]]
-"""Makes the last of a few frames at once."""
+"""Finishes a batch of frames."""
 
 
 def as_they_are(frames: Sequence[Redirected]) -> Sequence[Frame]:
-    """Finish nothing."""
-    return [one.frame for one in frames]
+    """Return the frames unfinished."""
+    return [item.frame for item in frames]
 
 
 class Redirector:
-    """Redirects the eyes of the largest face, frame by frame."""
+    """A redirection of the largest face's eyes in one film, frame by frame."""
 
     def __init__(self, frame_rate: float) -> None:
         self.tracker = FaceTracker(frame_rate=frame_rate)
@@ -65,43 +63,43 @@ class Redirector:
         self._shift = OneEuro(frame_rate, SHIFT)
 
     def redirect(self, frame: Frame) -> Redirected:
-        """The next frame, changed in place."""
-        tracked = self.tracker.follow(frame)
-        if tracked is None:
+        """Redirect the next frame in place."""
+        face = self.tracker.follow(frame)
+        if face is None:
             return Redirected(frame, None)
-        if tracked.anew:
+        if face.anew:
             self._eyes.reset()
             self._shift.reset()
-        eyes = self._smooth(iris(frame, tracked.points))
-        gaze = gaze_of(tracked.points, eyes)
-        # Fading in and out is smoothed with the rest.
+        eyes = self._smooth_eyes(iris(frame, face.points))
+        gaze = gaze_of(face.points, eyes)
+        # The strength is smoothed together with the shift.
         *shift, strength = self._shift(np.array([*gaze.shift, gaze.strength]))
-        wanted = np.array(shift) * min(strength, gaze.strength)
-        if not wanted.any():
+        eye_shift = np.array(shift) * min(strength, gaze.strength)
+        if not eye_shift.any():
             return Redirected(frame, None)
-        self.shifts.append(float(np.mean([_move(frame, eye, wanted) for eye in eyes])))
-        return Redirected(frame, tracked.points)
+        self.shifts.append(float(np.mean([_move_eye(frame, eye, eye_shift) for eye in eyes])))
+        return Redirected(frame, face.points)
 
-    def _smooth(self, eyes: Sequence[Eye]) -> list[Eye]:
+    def _smooth_eyes(self, eyes: Sequence[Eye]) -> list[Eye]:
         unit = np.mean([eye.width for eye in eyes])
-        smooth = self._eyes(np.array([_points(eye) for eye in eyes]) / unit) * unit
+        smooth = self._eyes(np.array([_eye_points(eye) for eye in eyes]) / unit) * unit
         return [
-            _with_points(eye, points.astype(np.float32))
+            _replace_points(eye, points.astype(np.float32))
             for eye, points in zip(eyes, smooth, strict=True)
         ]
 
 
-def _points(eye: Eye) -> Points:
+def _eye_points(eye: Eye) -> Points:
     return np.concatenate([eye.contour, eye.iris, eye.rim])
 
 
-def _with_points(eye: Eye, points: Points) -> Eye:
-    iris_at = len(eye.contour)
-    contour, edge, rim = np.split(points, [iris_at, iris_at + len(eye.iris)])
+def _replace_points(eye: Eye, points: Points) -> Eye:
+    iris_index = len(eye.contour)
+    contour, edge, rim = np.split(points, [iris_index, iris_index + len(eye.iris)])
     return replace(eye, contour=contour, iris=edge, rim=rim)
 
 
-def _move(frame: Frame, eye: Eye, shift: NDArray[np.float64]) -> float:
+def _move_eye(frame: Frame, eye: Eye, shift: NDArray[np.float64]) -> float:
     opening = Opening(eye.lids, eye.iris[0], eye.radius, eye.width)
     pixels = kept_inside(opening, shift * eye.width)
     move_iris(frame, opening, pixels)
@@ -113,7 +111,7 @@ def redirect(
 ) -> GazeRedirectionResult:
     """Write the film at ``source``, redirected, to ``target``.
 
-    Raises ``EngineError`` INPUT_INVALID for films too long and films without a face.
+    Raise ``EngineError`` INPUT_INVALID for films too long and films without a face.
     """
     film = check(rate_within(probe(source, max_side=MAX_SIDE)))
     redirector = Redirector(float(film.frame_rate))
@@ -121,36 +119,38 @@ def redirect(
     with FilmWriter(
         target, width=film.width, height=film.height, frame_rate=film.frame_rate, sound=sound
     ) as writer:
-        frames = _finish(at_most(film.frames()), redirector, finish)
+        frames = _finish_frames(at_most(film.frames()), redirector, finish)
         count = writer.write_all(frames, film.frames_expected, workspace.progress)
         if redirector.tracker.share_with_face < MIN_FACE_SHARE:
             raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)
-    return _result(film, redirector, count)
+    return _build_result(film, redirector, count)
 
 
 def rate_within(film: Film) -> Film:
-    """The film, at its average rate where its rate varies and would make too many frames."""
+    """Return the film, at its average rate if a varying rate would make too many frames."""
     if film.frames_expected <= MAX_FRAMES:
         return film
     return replace(film, frame_rate=film.average_rate)
 
 
 def check(film: Film) -> Film:
-    """The film, if it is short enough."""
+    """Return the film; raise INPUT_INVALID if it is too long."""
     if film.duration_seconds > MAX_SECONDS or film.frames_expected > MAX_FRAMES:
         raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
     return film
 
 
 def at_most(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """The frames, as long as they are not too many: headers can be wrong."""
+    """Yield the frames; raise INPUT_INVALID if there are too many, because headers can be wrong."""
     for index, frame in enumerate(frames):
         if index == MAX_FRAMES:
             raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
         yield frame
 
 
-def _finish(frames: Iterable[Frame], redirector: Redirector, finish: Finish) -> Iterator[Frame]:
+def _finish_frames(
+    frames: Iterable[Frame], redirector: Redirector, finish: Finish
+) -> Iterator[Frame]:
     batch: list[Redirected] = []
     for frame in frames:
         batch.append(redirector.redirect(frame))
@@ -161,7 +161,7 @@ def _finish(frames: Iterable[Frame], redirector: Redirector, finish: Finish) -> 
         yield from finish(batch)
 
 
-def _result(film: Film, redirector: Redirector, count: int) -> GazeRedirectionResult:
+def _build_result(film: Film, redirector: Redirector, count: int) -> GazeRedirectionResult:
     shifts = redirector.shifts
     return GazeRedirectionResult(
         duration_ms=round(count / film.frame_rate * 1000),

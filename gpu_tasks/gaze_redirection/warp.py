@@ -1,8 +1,8 @@
-"""Move an iris within its eye: the eyeball slides under the lids, which stay where they are.
+"""Move an iris within its eye: the eyeball slides under the lids, which stay in place.
 
-What the lids hide is filled in first: the iris by its own other side, for it is round, the white
-by what of it is nearest. Then the picture of the eyeball is warped, full under the iris and less
-and less around it, and laid into the opening of the eye, whose edge is feathered.
+What the lids hide is filled in first: the iris from its opposite side, because it is round, the
+white from its nearest visible pixels. Then the picture of the eyeball is warped, fully under the
+iris and less and less around it, and pasted into the opening of the eye with a feathered edge.
 """
 
 from dataclasses import dataclass
@@ -18,88 +18,90 @@ from gpu_tasks.mediakit.film import Frame
 Field = NDArray[np.float32]
 
 WORKING_WIDTH = 80
-"""Pixels: a smaller eye is enlarged for the work, so that its edges are finer than its pixels."""
+"""In pixels: a smaller eye is enlarged first, so that its edges are finer than its pixels."""
 MAX_ENLARGEMENT = 4
 MARGIN = 0.45
-"""Around the lids, in widths of the eye."""
+"""The margin around the lids, in widths of the eye."""
 INSET = 0.04
-"""What is left of the opening's edge, in widths of the eye: lashes and rims of the lids stay."""
+"""How far inside the opening's edge pixels change, in widths of the eye: lashes and rims stay."""
 CLEAR = 0.055
-"""As much of the edge is not taken for eyeball, for lids are not seen that exactly."""
+"""How far inside the edge pixels count as eyeball: lids are not located that exactly."""
 FEATHER = 0.02
-"""Of that edge, in widths of the eye."""
+"""The blur of the changed region's edge, in widths of the eye."""
 NOTABLE = 0.03
-"""In widths of the eye: what moves less is only blended in by so much."""
+"""In widths of the eye: pixels that move less are blended with the original in proportion."""
 SOFT = 0.015
-"""How far what is filled in is blurred, in widths of the eye."""
+"""The blur of filled-in pixels, in widths of the eye."""
 CORE = 0.88
-"""The part of the iris that is its own colour alone, in radii."""
+"""The part of the iris without any other colour, in radii."""
 RIGID = 1.1
 """The part that moves without being stretched, in radii of the iris."""
 FALLOFF = 2.5
-"""How far the stretched ring reaches: in shifts, so that nothing folds over, at least a radius."""
+"""The width of the stretched ring in shifts, so that nothing folds over; at least a radius."""
 PUPIL = 0.2
 """In radii of the iris: this much must stay between the lids."""
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What of an eye the warp must know; pixels of the frame."""
+    """The opening of an eye, in pixels of the frame."""
 
     lids: tuple[Points, ...]
-    """Rings around the opening, N × 2 each: what is inside of any is open."""
+    """Rings around the opening, N × 2 each: a point inside any of them is open."""
     iris: Points
-    """The centre, 2."""
+    """The centre, of shape 2."""
     radius: float
     width: float
 
 
 def kept_inside(opening: Opening, shift: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The shift in pixels, shortened until the pupil stays between the lids."""
+    """Return the shift in pixels, shortened until the pupil stays between the lids."""
     shift = np.asarray(shift, np.float32)
-    least = min(PUPIL * opening.radius, _depth(opening, opening.iris))
+    min_depth = min(PUPIL * opening.radius, _depth_inside_lids(opening, opening.iris))
     for share in np.linspace(1.0, 0.0, 21):
-        if _depth(opening, opening.iris + shift * share) >= least:
+        if _depth_inside_lids(opening, opening.iris + shift * share) >= min_depth:
             return np.asarray(shift * share, np.float32)
     return np.zeros(2, np.float32)
 
 
-def _depth(opening: Opening, point: Points) -> float:
-    """How far inside the lids a point is; negative outside."""
-    place = float(point[0]), float(point[1])
+def _depth_inside_lids(opening: Opening, point: Points) -> float:
+    """Return how far inside the lids a point is; negative outside."""
+    position = float(point[0]), float(point[1])
     rings = (np.asarray(ring, np.float32).reshape(-1, 1, 2) for ring in opening.lids)
-    return max(float(cv2.pointPolygonTest(ring, place, True)) for ring in rings)
+    return max(float(cv2.pointPolygonTest(ring, position, True)) for ring in rings)
 
 
 def move_iris(frame: Frame, opening: Opening, shift: NDArray[np.floating]) -> None:
     """Move the iris by ``shift`` pixels, in place."""
-    left, top, right, bottom = _bounds(frame, opening)
+    left, top, right, bottom = _find_bounds(frame, opening)
     if right - left < 2 or bottom - top < 2:
         return
-    part = frame[top:bottom, left:right]
+    region = frame[top:bottom, left:right]
     scale = int(np.clip(np.ceil(WORKING_WIDTH / opening.width), 1, MAX_ENLARGEMENT))
-    height, width = part.shape[:2]
-    enlarged = cv2.resize(
-        part, (width * scale, height * scale), interpolation=cv2.INTER_CUBIC
+    height, width = region.shape[:2]
+    enlarged_region = cv2.resize(
+        region, (width * scale, height * scale), interpolation=cv2.INTER_CUBIC
     ).astype(np.float32)
     # The centre of pixel 0 is half an enlarged pixel away from that of enlarged pixel 0.
-    local = _placed(opening, np.array([left, top]), scale)
-    depth = depths(local.lids, enlarged.shape) / local.width
-    eyeball = _completed(enlarged, depth > CLEAR, local)
-    far = np.asarray(shift, np.float32) * scale
-    following = _following(local, far, enlarged.shape)
-    moved = _slid(eyeball, far, following)
-    # What hardly moves stays as it was: what is filled in is worse than what is seen.
-    moves = _smooth(following * float(np.linalg.norm(far)) / (NOTABLE * local.width))
-    share = (_feathered(depth > INSET, local) * moves)[..., None]
-    changed = moved * share + enlarged * (1 - share)
-    small = cv2.resize(changed, (width, height), interpolation=cv2.INTER_AREA)
-    # Pixels beyond the edge keep their very values.
-    touched = cv2.resize(share, (width, height), interpolation=cv2.INTER_AREA)[..., None] > 1e-3
-    part[:] = np.where(touched, small.round().clip(0, 255), part).astype(np.uint8)
+    scaled_opening = _scale_opening(opening, np.array([left, top]), scale)
+    depth = depths(scaled_opening.lids, enlarged_region.shape) / scaled_opening.width
+    eyeball = _complete_eyeball(enlarged_region, depth > CLEAR, scaled_opening)
+    scaled_shift = np.asarray(shift, np.float32) * scale
+    weights = _motion_weights(scaled_opening, scaled_shift, enlarged_region.shape)
+    shifted_eyeball = _shift_eyeball(eyeball, scaled_shift, weights)
+    # Pixels that hardly move keep their values: filled-in pixels are worse than visible ones.
+    blend = _smoothstep(
+        weights * float(np.linalg.norm(scaled_shift)) / (NOTABLE * scaled_opening.width)
+    )
+    share = (_feather_mask(depth > INSET, scaled_opening) * blend)[..., None]
+    result = shifted_eyeball * share + enlarged_region * (1 - share)
+    reduced_result = cv2.resize(result, (width, height), interpolation=cv2.INTER_AREA)
+    # Pixels beyond the edge keep their exact values.
+    is_changed = cv2.resize(share, (width, height), interpolation=cv2.INTER_AREA)[..., None] > 1e-3
+    region[:] = np.where(is_changed, reduced_result.round().clip(0, 255), region).astype(np.uint8)
 
 
-def _bounds(frame: Frame, opening: Opening) -> tuple[int, int, int, int]:
+def _find_bounds(frame: Frame, opening: Opening) -> tuple[int, int, int, int]:
     margin = MARGIN * opening.width
     lids = np.concatenate(opening.lids)
     low = np.floor(lids.min(axis=0) - margin).astype(int)
@@ -110,67 +112,69 @@ def _bounds(frame: Frame, opening: Opening) -> tuple[int, int, int, int]:
     return int(left), int(top), int(right), int(bottom)
 
 
-def _placed(opening: Opening, corner: NDArray[np.integer], scale: int) -> Opening:
-    def place(points: Points) -> Points:
+def _scale_opening(opening: Opening, corner: NDArray[np.integer], scale: int) -> Opening:
+    def transform(points: Points) -> Points:
         return np.asarray((points - corner + 0.5) * scale - 0.5, np.float32)
 
     return Opening(
-        lids=tuple(map(place, opening.lids)),
-        iris=place(opening.iris),
+        lids=tuple(map(transform, opening.lids)),
+        iris=transform(opening.iris),
         radius=opening.radius * scale,
         width=opening.width * scale,
     )
 
 
-def _feathered(inside: NDArray[np.bool_], opening: Opening) -> Field:
+def _feather_mask(inside: NDArray[np.bool_], opening: Opening) -> Field:
     mask = inside.astype(np.float32)
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), FEATHER * opening.width), np.float32)
 
 
-def _completed(picture: Field, seen: NDArray[np.bool_], opening: Opening) -> Field:
-    """The eyeball without lids, as far as it can be told."""
-    ys, xs = np.indices(seen.shape, np.float32)
+def _complete_eyeball(picture: Field, is_visible: NDArray[np.bool_], opening: Opening) -> Field:
+    """Return the eyeball without lids, as far as it can be reconstructed."""
+    ys, xs = np.indices(is_visible.shape, np.float32)
     distance = np.hypot(xs - opening.iris[0], ys - opening.iris[1]) / opening.radius
-    other = 2 * opening.iris[0] - xs, 2 * opening.iris[1] - ys
-    core = seen & (distance < CORE)
-    other_seen = cv2.remap(core.astype(np.uint8), *other, cv2.INTER_NEAREST) > 0
-    other_side = cv2.remap(picture, *other, cv2.INTER_LINEAR)
-    iris = _filled(np.where(core[..., None], picture, other_side), core | other_seen)
-    white = _filled(picture, seen & (distance > RIGID))
+    opposite = 2 * opening.iris[0] - xs, 2 * opening.iris[1] - ys
+    core = is_visible & (distance < CORE)
+    opposite_visible = cv2.remap(core.astype(np.uint8), *opposite, cv2.INTER_NEAREST) > 0
+    opposite_picture = cv2.remap(picture, *opposite, cv2.INTER_LINEAR)
+    iris = _fill_from_nearest(
+        np.where(core[..., None], picture, opposite_picture), core | opposite_visible
+    )
+    white = _fill_from_nearest(picture, is_visible & (distance > RIGID))
     hidden = np.where((distance < 1)[..., None], iris, white)
     hidden = cv2.GaussianBlur(hidden, (0, 0), SOFT * opening.width)
-    return np.asarray(np.where(seen[..., None], picture, hidden), np.float32)
+    return np.asarray(np.where(is_visible[..., None], picture, hidden), np.float32)
 
 
-def _filled(picture: Field, known: NDArray[np.bool_]) -> Field:
-    """What is not known is as the nearest that is."""
-    if not known.any():
+def _fill_from_nearest(picture: Field, is_known: NDArray[np.bool_]) -> Field:
+    """Fill unknown pixels from the nearest known one."""
+    if not is_known.any():
         return picture
     _, labels = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+        (~is_known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     nearest = np.zeros(int(labels.max()) + 1, np.int64)
-    seen = np.flatnonzero(known)
-    nearest[labels.ravel()[seen]] = seen
+    known_indices = np.flatnonzero(is_known)
+    nearest[labels.ravel()[known_indices]] = known_indices
     return np.asarray(picture.reshape(-1, 3)[nearest[labels]], np.float32)
 
 
-def _following(opening: Opening, shift: NDArray[np.float32], shape: tuple[int, ...]) -> Field:
-    """How much each pixel goes along with the iris, 0 to 1."""
+def _motion_weights(opening: Opening, shift: NDArray[np.float32], shape: tuple[int, ...]) -> Field:
+    """Return how much each pixel moves with the iris, from 0 to 1."""
     ys, xs = np.indices(shape[:2], np.float32)
     x, y = opening.iris + shift
     reach = max(opening.radius, FALLOFF * float(np.linalg.norm(shift)))
     distance = np.hypot(xs - x, ys - y)
-    return _smooth((RIGID * opening.radius + reach - distance) / reach)
+    return _smoothstep((RIGID * opening.radius + reach - distance) / reach)
 
 
-def _slid(eyeball: Field, shift: NDArray[np.float32], following: Field) -> Field:
-    ys, xs = np.indices(following.shape, np.float32)
-    map_x, map_y = xs - shift[0] * following, ys - shift[1] * following
-    moved = cv2.remap(eyeball, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved, np.float32)
+def _shift_eyeball(eyeball: Field, shift: NDArray[np.float32], weights: Field) -> Field:
+    ys, xs = np.indices(weights.shape, np.float32)
+    map_x, map_y = xs - shift[0] * weights, ys - shift[1] * weights
+    result = cv2.remap(eyeball, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(result, np.float32)
 
 
-def _smooth(share: Field) -> Field:
-    cut = np.clip(share, 0, 1)
-    return np.asarray(cut * cut * (3 - 2 * cut), np.float32)
+def _smoothstep(share: Field) -> Field:
+    clipped = np.clip(share, 0, 1)
+    return np.asarray(clipped * clipped * (3 - 2 * clipped), np.float32)

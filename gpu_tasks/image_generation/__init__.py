@@ -1,1 +1,1 @@
-"""Pictures from a prompt."""
+"""Generate pictures from a prompt."""

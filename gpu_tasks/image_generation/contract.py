@@ -1,4 +1,4 @@
-"""The image generation function: a prompt in, one or more pictures of a size out."""
+"""The contract of image generation: a prompt in, one or more pictures of a size out."""
 
 from typing import Self
 
@@ -20,13 +20,13 @@ MIN_SIDE = 256
 MAX_SIDE = 2048
 DEFAULT_SIDE = 1024
 SIDE_STEP = 16
-"""Of width and height in pixels: the model's latents are an eighth, in patches of two."""
+"""In pixels, for width and height: the model's latents are an eighth, in patches of two."""
 MAX_COUNT = 4
 MAX_TOTAL_PIXELS = 2 * MAX_SIDE * MAX_SIDE
-"""Of all pictures of a call together: more could outlast the time limit on an L4.
+"""The limit for all pictures of a call: more could exceed the time limit on an L4.
 
-A step takes about 12 GFLOP a token and each token's attention to all others; eight steps of two
-pictures of the largest size come to about 5 PFLOP, under two minutes at half of what an L4 can do.
+A step takes about 12 GFLOP per token, plus each token's attention to all others; eight steps of two
+pictures of the largest size take about 5 PFLOP, under two minutes at half of an L4's speed.
 """
 
 
@@ -43,14 +43,14 @@ class ImageGenerationPayload(Payload):
     results: tuple[OutputFile, ...] = Field(min_length=1, max_length=MAX_COUNT)
 
     @model_validator(mode="after")
-    def _within_the_time(self) -> Self:
+    def _check_pixels(self) -> Self:
         if self.width * self.height * len(self.results) > MAX_TOTAL_PIXELS:
             raise ValueError(f"a call makes at most {MAX_TOTAL_PIXELS} pixels")
         return self
 
     @property
     def seeds(self) -> list[int]:
-        """One for each picture: the given one and those after it."""
+        """Return a seed for each picture: the given one and the following."""
         return [(self.seed + index) % SEEDS for index in range(len(self.results))]
 
 

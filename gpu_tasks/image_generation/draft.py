@@ -1,4 +1,4 @@
-"""The draft engine: procedural scenes of what it understands of the prompt, on a CPU."""
+"""The draft engine: procedural scenes of the words it knows in the prompt, on a CPU."""
 
 from gpu_tasks.image_generation import png
 from gpu_tasks.image_generation.contract import ImageGenerationPayload, ImageGenerationResult
@@ -9,7 +9,7 @@ from gpu_tasks.runtime.stages import Stage
 
 
 class DraftEngine(Engine):
-    """Paints landscapes and things by rules; what it does not know, it leaves out."""
+    """An engine that paints landscapes and things by rules; it omits words it does not know."""
 
     model = "procedural scenes"
 

@@ -22,20 +22,20 @@ from gpu_tasks.runtime.prompts import clean_prompt
 from gpu_tasks.runtime.stages import Stage
 
 STEPS = 8
-"""The noise levels that the model was distilled for; diffusers before 0.39 counted one more."""
+"""The noise levels for which the model was distilled; diffusers before 0.39 counted one more."""
 GUIDANCE = 0.0
-"""The model is distilled and needs none."""
+"""The distilled model needs no guidance."""
 MAX_TOKENS = 512
 TEMPLATE_TOKENS = 16
-"""Kept for the chat template that the pipeline puts around a prompt."""
+"""Reserved for the chat template that the pipeline puts around a prompt."""
 NEEDS_GIB = 30
-"""6 B parameters of the transformer and 4 B of the text encoder at 2 bytes, and room to work."""
+"""6 B parameters of the transformer and 4 B of the text encoder at 2 bytes, and working memory."""
 DENOISED_SHARE = 0.95
-"""Of the work on one picture; the rest is decoding the latents and writing."""
+"""The share of a picture's work for denoising; the rest is decoding the latents and writing."""
 
 
 class ProductionEngine(Engine):
-    """Generates pictures by a distilled diffusion transformer, one after another."""
+    """An engine that generates pictures by a distilled diffusion transformer, one by one."""
 
     model = CONTRACT.models["image"]
 
@@ -44,47 +44,54 @@ class ProductionEngine(Engine):
 
     @classmethod
     def load(cls, host: Host) -> Self:
-        """The engine with its weights on the device, or beside it where they have no room there."""
+        """Load the weights onto the device, or into main memory if they do not fit."""
         pipeline = diffusion.load(
             ZImagePipeline, host, cls.model, needs_gib=NEEDS_GIB, vae=AutoencoderKL
         )
-        pipeline.vae.enable_tiling()  # else decoding a large picture takes more than denoising it
+        # Without tiling, decoding a large picture takes more memory than denoising it.
+        pipeline.vae.enable_tiling()
         return cls(pipeline)
 
     @torch.inference_mode()
     def run(self, payload: ImageGenerationPayload, workspace: Workspace) -> ImageGenerationResult:
-        """Write the pictures; the prompt is read once for all."""
+        """Write the pictures; the prompt is encoded once for all."""
         prompt = clean_prompt(payload.prompt)
         diffusion.check_length(self._pipeline.tokenizer, prompt, MAX_TOKENS - TEMPLATE_TOKENS)
         workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
         with diffusion.at_work(self._pipeline):
-            read, _ = self._pipeline.encode_prompt(prompt, do_classifier_free_guidance=False)
-            self._paint(payload, read, workspace)
+            prompt_embeds, _ = self._pipeline.encode_prompt(
+                prompt, do_classifier_free_guidance=False
+            )
+            self._generate_pictures(payload, prompt_embeds, workspace)
         return ImageGenerationResult(
             width=payload.width, height=payload.height, seeds=payload.seeds
         )
 
-    def _paint(self, payload: ImageGenerationPayload, read: Any, workspace: Workspace) -> None:
+    def _generate_pictures(
+        self, payload: ImageGenerationPayload, prompt_embeds: Any, workspace: Workspace
+    ) -> None:
         count = len(payload.results)
         for index, seed in enumerate(payload.seeds):
 
             def report(steps: int, index: int = index) -> None:
                 workspace.progress((index + DENOISED_SHARE * steps / STEPS) / count)
 
-            picture = self._picture(payload, read, seed, report)
+            picture = self._generate_picture(payload, prompt_embeds, seed, report)
             png.write(workspace.output("results", index), picture)
             workspace.progress((index + 1) / count)
 
-    def _picture(self, payload: ImageGenerationPayload, read: Any, seed: int, tell: Any) -> Frame:
+    def _generate_picture(
+        self, payload: ImageGenerationPayload, prompt_embeds: Any, seed: int, report: Any
+    ) -> Frame:
         output = self._pipeline(
-            prompt_embeds=read,
+            prompt_embeds=prompt_embeds,
             width=payload.width,
             height=payload.height,
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
             generator=diffusion.generator(seed),
-            callback_on_step_end=diffusion.after_each_step(tell),
+            callback_on_step_end=diffusion.after_each_step(report),
             output_type="np",
         )
         [picture] = diffusion.pictures(output.images, (1, payload.height, payload.width, 3))

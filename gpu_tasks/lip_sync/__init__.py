@@ -1,1 +1,1 @@
-"""Lip-sync: a film whose speaker says what another recording says."""
+"""Make a film's speaker say what another recording says."""

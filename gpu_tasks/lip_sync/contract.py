@@ -1,4 +1,4 @@
-"""The lip-sync function: a film and a recording in, the film with the recording's speech out."""
+"""The contract of lip-sync: a film and a recording in, the film with the recording's speech out."""
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ MODELS = {
     # creativeml-openrail-m, which forbids some uses.
     "unet": "TMElyralab/MuseTalk@3ef28bc5cff08c90ad8178a25f1b570cd800170f",
     "vae": "stabilityai/sd-vae-ft-mse@31f26fdeee1355a5c34592e401dd41e45d25a493",
-    # Only where the face shall be enhanced; a mirror of TencentARC's GFPGAN 1.4: Apache-2.0 except
+    # Used only if the face is enhanced; a mirror of TencentARC's GFPGAN 1.4: Apache-2.0 except
     # for third-party parts, StyleGAN2 (NVIDIA: for research and evaluation only) and DFDNet
     # (CC BY-NC-SA 4.0). Not for commercial work.
     "restoration": "gmk123/GFPGAN@e881fbc251fdf2a4f133ad8277dd5dadbd1c541a",
@@ -26,14 +26,14 @@ MODELS = {
 }
 
 MAX_SECONDS = 120
-"""Of the recording: at 30 frames of 1080p a second, with faces enhanced, it fits the time limit."""
+"""The longest recording: at 30 frames of 1080p per second, faces enhanced, it is done in time."""
 MIN_SECONDS = 0.2
 MAX_RATE = 30
-"""Frames per second of the result: films of more are halved."""
+"""Frames per second of the result: higher rates are halved."""
 MIN_RATE = 20
-"""Films of fewer are brought to 25, for lips move faster than that."""
+"""Lower rates are raised to 25, because lips move faster than that."""
 MIN_FACE_SHARE = 0.1
-"""Of the frames used: in fewer there is nobody to speak."""
+"""If fewer of the frames show a face, nobody in the film can speak."""
 
 
 class LipSyncPayload(Payload):

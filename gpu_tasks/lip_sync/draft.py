@@ -1,4 +1,4 @@
-"""The draft engine: the mouth is bent open and shut by the loudness of the voice, on a CPU."""
+"""The draft engine: warps the mouth open and shut by the loudness of the voice, on a CPU."""
 
 from gpu_tasks.lip_sync import footage
 from gpu_tasks.lip_sync.contract import LipSyncPayload, LipSyncResult
@@ -12,18 +12,20 @@ WIDEST = 0.5
 
 
 class DraftEngine(Engine):
-    """Moves the lips of the film's largest face; whatever they said before is taken from them."""
+    """An engine that moves the lips of the film's largest face; their own motion is removed."""
 
     model = "speech envelope, mesh warp"
 
     def run(self, payload: LipSyncPayload, workspace: Workspace) -> LipSyncResult:
-        """Write the film; frames without a face stay as they are."""
+        """Write the film; frames without a face stay unchanged."""
         del payload
         scene = footage.read(workspace)
-        wide = openings(scene.sound, frames=scene.frames, frame_rate=scene.film.frame_rate)
+        mouth_openings = openings(
+            scene.sound, frames=scene.frames, frame_rate=scene.film.frame_rate
+        )
 
-        def spoken(index: int) -> Frame:
+        def animate_frame(index: int) -> Frame:
             frame, face = scene.frame(index), scene.face(index)
-            return frame if face is None else opened(frame, face, WIDEST * wide[index])
+            return frame if face is None else opened(frame, face, WIDEST * mouth_openings[index])
 
-        return scene.write(map(spoken, range(scene.frames)), workspace, footage.READ_SHARE)
+        return scene.write(map(animate_frame, range(scene.frames)), workspace, footage.READ_SHARE)

@@ -1,4 +1,4 @@
-"""What both engines work on: the recording, and the film that is made as long as it."""
+"""Read the inputs of both engines: the recording, and the film extended or cut to its length."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -28,14 +28,14 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.runtime.stages import Stage
 
 READ_SHARE = 0.4
-"""Of the progress, for reading the film and following its face."""
+"""The share of the progress for reading the film and tracking its face."""
 KEPT_AS = (
     cv2.IMWRITE_JPEG_QUALITY,
     97,
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
 )
-"""Frames wait on disk: a film of minutes has more of them than a machine has memory."""
+"""Frames are stored as JPEG on disk: minutes of film do not fit into memory."""
 
 NO_FACE = "There is no face in the film that could speak."
 
@@ -53,23 +53,28 @@ class Footage:
 
     @property
     def frames_with_face(self) -> int:
-        """Of the result."""
+        """Return how many frames of the result show a face."""
         return sum(self.face(index) is not None for index in range(self.frames))
 
     def face(self, index: int) -> Points | None:
-        """The landmarks in a frame of the result."""
+        """Return the landmarks in a frame of the result."""
         return self.faces[source_index(index, len(self.faces))]
 
     def frame(self, index: int) -> Frame:
-        """A frame of the result, as the source has it."""
-        path = _file(self.folder, source_index(index, len(self.faces)))
+        """Return a frame of the result, unchanged from the source."""
+        path = _frame_path(self.folder, source_index(index, len(self.faces)))
         picture = cv2.imread(str(path))
         if picture is None:
             raise OSError(f"{path} cannot be read back")
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
-    def write(self, frames: Iterable[Frame], workspace: Workspace, begun: float) -> LipSyncResult:
-        """Write the result, with the recording as its sound; ``begun`` is the share done before."""
+    def write(
+        self, frames: Iterable[Frame], workspace: Workspace, share_before: float
+    ) -> LipSyncResult:
+        """Write the result with the recording as its sound.
+
+        ``share_before`` is the share of the work done before.
+        """
         workspace.enter(Stage.GENERATING)
         with FilmWriter(
             workspace.output("result"),
@@ -78,7 +83,7 @@ class Footage:
             frame_rate=self.film.frame_rate,
             sound=workspace.input("audio"),
         ) as writer:
-            writer.write_all(frames, self.frames, workspace.progress_within(begun, 1.0))
+            writer.write_all(frames, self.frames, workspace.progress_within(share_before, 1.0))
         return LipSyncResult(
             duration_ms=round(self.frames * 1000 / self.film.frame_rate),
             width=self.film.width,
@@ -90,27 +95,30 @@ class Footage:
 
 
 def source_index(index: int, count: int) -> int:
-    """Which of ``count`` frames is shown at ``index``: forwards, backwards, forwards, and so on."""
+    """Return which of ``count`` frames is shown at ``index``.
+
+    The frames are played alternately forwards and backwards.
+    """
     if count == 1:
         return 0
-    place = index % (2 * count - 2)
-    return min(place, 2 * count - 2 - place)
+    position = index % (2 * count - 2)
+    return min(position, 2 * count - 2 - position)
 
 
 def read(workspace: Workspace) -> Footage:
-    """The inputs of a call, read into its workspace.
+    """Read the inputs of a call into its workspace.
 
-    Raises ``EngineError`` INPUT_INVALID for a recording too long or too short, and for a film
-    without a face.
+    Raise ``EngineError`` INPUT_INVALID if the recording is too long or too short, or the film has
+    no face.
     """
     workspace.enter(Stage.READING)
-    sound = _recording(workspace.input("audio"))
+    sound = _read_recording(workspace.input("audio"))
     film = probe(workspace.input("video"))
     film = replace(film, frame_rate=rate_of(film.frame_rate))
     frames = max(1, round(sound.size * film.frame_rate / RATE))
     folder = workspace.scratch("frames")
     folder.mkdir()
-    faces = _faces(film, frames, folder, workspace.progress_within(0.0, READ_SHARE))
+    faces = _track_faces(film, frames, folder, workspace.progress_within(0.0, READ_SHARE))
     footage = Footage(sound=sound, film=film, frames=frames, folder=folder, faces=faces)
     if footage.frames_with_face < max(1, MIN_FACE_SHARE * frames):
         raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)
@@ -118,7 +126,7 @@ def read(workspace: Workspace) -> Footage:
 
 
 def rate_of(frame_rate: Fraction) -> Fraction:
-    """The result's frame rate for a film's: its own, or a whole part of it."""
+    """Return the result's frame rate for a film's: its own, or an integer fraction of it."""
     if frame_rate < MIN_RATE:
         return FALLBACK_RATE
     while frame_rate > MAX_RATE:
@@ -126,8 +134,11 @@ def rate_of(frame_rate: Fraction) -> Fraction:
     return frame_rate
 
 
-def _recording(path: Path) -> Samples:
-    """All samples, gaps as silence; what is quiet is lifted, for lips move as they do aloud."""
+def _read_recording(path: Path) -> Samples:
+    """Read all samples; gaps are silence.
+
+    Quiet sound is amplified, because lips move as they do in loud speech.
+    """
     blocks: list[Block] = []
     with open_media(path) as container:
         for block in SoundTrack(container).blocks():
@@ -146,20 +157,20 @@ def _recording(path: Path) -> Samples:
     return np.concatenate(parts)
 
 
-def _faces(
+def _track_faces(
     film: Film, frames: int, folder: Path, progress: Callable[[float], None]
 ) -> list[Points | None]:
     tracker = FaceTracker(frame_rate=float(film.frame_rate))
     faces: list[Points | None] = []
     for frame in islice(film.frames(), frames):
-        path = _file(folder, len(faces))
+        path = _frame_path(folder, len(faces))
         if not cv2.imwrite(str(path), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), KEPT_AS):
             raise OSError(f"{path} cannot be written")
-        found = tracker.follow(frame)
-        faces.append(None if found is None else found.points)
+        face = tracker.follow(frame)
+        faces.append(None if face is None else face.points)
         progress(min(1.0, len(faces) / min(frames, film.frames_expected)))
     return faces
 
 
-def _file(folder: Path, index: int) -> Path:
+def _frame_path(folder: Path, index: int) -> Path:
     return folder / f"{index:06}.jpg"

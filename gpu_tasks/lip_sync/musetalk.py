@@ -1,7 +1,7 @@
-"""MuseTalk 1.5 on diffusers: the lower half of a face, painted anew so that it says a sound.
+"""Repaint the lower half of a face with MuseTalk 1.5 on diffusers, so that it says a sound.
 
-The network inpaints latents in one step: it sees a face without its lower half, the whole face
-beside it, and what Whisper's encoder makes of the sound around the frame (Zhang et al. 2024,
+The network inpaints latents in one step. Its inputs are a face without its lower half, the whole
+face, and the states of Whisper's encoder for the sound around the frame (Zhang et al. 2024,
 https://arxiv.org/abs/2410.10122; weights and conventions of `TMElyralab/MuseTalk`).
 """
 
@@ -23,15 +23,15 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime.engine import Host
 
 SIDE = 256
-"""Of the faces that the network sees, in pixels."""
+"""The side of the network's pictures, in pixels."""
 VERSION = "musetalkV15"
 """The folder of the 1.5 weights in their repository."""
 HEARD_RATE = 50
 """Whisper's states per second."""
 BEFORE, WINDOW = 4, 10
-"""A frame is told of ten states, from four before it on: five frames at 25 a second."""
+"""A frame gets ten states, beginning four before it: five frames at 25 per second."""
 TIMESTEP = 0
-"""There is one step, and it takes all of the noise at once."""
+"""There is one step, which removes all of the noise."""
 
 Tensor = Any
 
@@ -40,22 +40,22 @@ class MuseTalk:
     """The three networks; faces are square RGB pictures of ``SIDE``."""
 
     def __init__(self, host: Host) -> None:
-        def ready(network: Any) -> Any:
+        def prepare(network: Any) -> Any:
             return network.to(host.device, dtype).eval().requires_grad_(False)
 
         dtype = getattr(torch, host.dtype)
         speech = host.weights(CONTRACT.models["speech"])
         self._features = WhisperFeatureExtractor.from_pretrained(speech)
-        self._whisper = ready(WhisperModel.from_pretrained(speech, dtype=dtype).encoder)
+        self._whisper = prepare(WhisperModel.from_pretrained(speech, dtype=dtype).encoder)
         vae = AutoencoderKL.from_pretrained(host.weights(CONTRACT.models["vae"]), torch_dtype=dtype)
-        self._vae = ready(vae)
-        self._unet = ready(_unet(host.weights(CONTRACT.models["unet"]) / VERSION))
+        self._vae = prepare(vae)
+        self._unet = prepare(_load_unet(host.weights(CONTRACT.models["unet"]) / VERSION))
 
     @torch.inference_mode()
     def hear(self, sound: Samples, progress: Callable[[float], None]) -> Tensor:
-        """States × layers × channels of the sound, ``HEARD_RATE`` a second, on the CPU.
+        """Return states × layers × channels of the sound, ``HEARD_RATE`` per second, on the CPU.
 
-        Whisper hears thirty seconds at a time.
+        Whisper processes thirty seconds at a time.
         """
         length = self._features.n_samples
         states = []
@@ -64,60 +64,63 @@ class MuseTalk:
             mel = self._features(part / np.float32(32768), sampling_rate=RATE, return_tensors="pt")
             mel = mel.input_features.to(self._whisper.device, self._whisper.dtype)
             layers = self._whisper(mel, output_hidden_states=True).hidden_states
-            heard = torch.stack(layers, dim=2)[0].cpu()
-            states.append(heard[: -(-part.size * HEARD_RATE // RATE)])
+            window_states = torch.stack(layers, dim=2)[0].cpu()
+            states.append(window_states[: -(-part.size * HEARD_RATE // RATE)])
             progress(min(1.0, (start + length) / sound.size))
         return torch.cat(states)
 
     @torch.inference_mode()
-    def speak(self, faces: Sequence[Frame], heard: Tensor) -> list[Frame]:
-        """The faces, each saying what was heard around it; see ``around``."""
+    def speak(self, faces: Sequence[Frame], windows: Tensor) -> list[Frame]:
+        """Return the faces, each saying the sound around it; see ``around``."""
         pixels = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2)
         pixels = pixels.to(self._vae.device, self._vae.dtype) / 127.5 - 1
         blank = pixels.clone()
         blank[:, :, SIDE // 2 :] = -1
-        latents = torch.cat([self._encode(blank), self._encode(pixels)], dim=1)
-        said = self._unet(
+        latents = torch.cat([self._encode_pixels(blank), self._encode_pixels(pixels)], dim=1)
+        latents_out = self._unet(
             latents,
             torch.tensor([TIMESTEP], device=latents.device),
-            encoder_hidden_states=_placed(heard.to(latents.device, torch.float32)).to(
+            encoder_hidden_states=_add_positions(windows.to(latents.device, torch.float32)).to(
                 latents.dtype
             ),
         ).sample
-        made = self._vae.decode(said / self._vae.config.scaling_factor).sample.float()
-        made = ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-        return [np.asarray(one) for one in made.permute(0, 2, 3, 1).cpu().numpy()]
+        pictures = self._vae.decode(latents_out / self._vae.config.scaling_factor).sample.float()
+        pictures = ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return [np.asarray(picture) for picture in pictures.permute(0, 2, 3, 1).cpu().numpy()]
 
-    def _encode(self, pixels: Tensor) -> Tensor:
-        # The mode, not a sample: the same film gives the same result.
+    def _encode_pixels(self, pixels: Tensor) -> Tensor:
+        # The mode, not a sample, so that the same film gives the same result.
         return self._vae.encode(pixels).latent_dist.mode() * self._vae.config.scaling_factor
 
 
-def around(heard: Tensor, frames: Sequence[int], frame_rate: Fraction) -> Tensor:
-    """What is heard around each of the frames: frames × (window · layers) × channels.
+def around(states: Tensor, frames: Sequence[int], frame_rate: Fraction) -> Tensor:
+    """Return the states around each of the frames: frames × (window · layers) × channels.
 
-    Before the first and after the last state there is nothing: zeros.
+    Before the first and after the last state there are zeros.
     """
     starts = [int(frame * HEARD_RATE / frame_rate) for frame in frames]
-    silence = heard.new_zeros(1, *heard.shape[1:])
-    padded = torch.cat([silence.expand(BEFORE, -1, -1), heard, silence.expand(WINDOW, -1, -1)])
+    silence = states.new_zeros(1, *states.shape[1:])
+    padded = torch.cat([silence.expand(BEFORE, -1, -1), states, silence.expand(WINDOW, -1, -1)])
     last = padded.shape[0] - WINDOW
     windows = [padded[min(start, last) :][:WINDOW] for start in starts]
     return torch.stack(windows).flatten(1, 2)
 
 
-def _placed(heard: Tensor) -> Tensor:
-    """With sines and cosines of the places added (Vaswani et al. 2017, section 3.5)."""
-    places, channels = heard.shape[1:]
-    half = torch.arange(0, channels, 2, dtype=torch.float32, device=heard.device)
-    angles = torch.arange(places, dtype=torch.float32, device=heard.device)[:, None]
+def _add_positions(windows: Tensor) -> Tensor:
+    """Add sines and cosines of the positions (Vaswani et al. 2017, section 3.5)."""
+    positions, channels = windows.shape[1:]
+    half = torch.arange(0, channels, 2, dtype=torch.float32, device=windows.device)
+    angles = torch.arange(positions, dtype=torch.float32, device=windows.device)[:, None]
     angles = angles / 10_000 ** (half / channels)
-    added = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
-    return heard + added
+    encoding = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    return windows + encoding
 
 
-def _unet(weights: Path) -> Any:
-    """The network by its configuration, its weights as safetensors or as PyTorch wrote them."""
+def _load_unet(weights: Path) -> Any:
+    """Load the network by its configuration.
+
+    Its weights are safetensors or in PyTorch's own format.
+    """
     config = json.loads((weights / "musetalk.json").read_text(encoding="utf-8"))
     unet = UNet2DConditionModel.from_config(config)
     safe = weights / "unet.safetensors"

@@ -1,6 +1,6 @@
-"""The production engine: MuseTalk 1.5 paints the lower half of the face anew, frame by frame.
+"""The production engine: MuseTalk 1.5 repaints the lower half of the face, frame by frame.
 
-Where it is asked for, GFPGAN sharpens what was painted.
+On request, GFPGAN sharpens the result.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,17 +19,17 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 
 BATCH = 16
-"""Faces at a time: under 6 GB in half precision."""
+"""Faces per batch: under 6 GB in half precision."""
 HEARD_SHARE = 0.05
-"""Of the progress, for hearing the recording."""
+"""The share of the progress for encoding the recording."""
 LOWER_FACE = OVAL[9:28]
-"""Below the ears: what is enhanced."""
+"""The part of the oval below the ears, which is enhanced."""
 ENHANCED_SHARE = 0.8
-"""Of what the enhancing network draws."""
+"""The weight of the enhancing network's picture."""
 
 
 class ProductionEngine(Engine):
-    """Makes the film's largest face speak."""
+    """An engine that makes the film's largest face speak."""
 
     model = CONTRACT.models["unet"]
 
@@ -39,11 +39,11 @@ class ProductionEngine(Engine):
 
     @classmethod
     def load(cls, host: Host) -> Self:
-        """The engine; what enhances faces is loaded for the first who asks for it."""
+        """Load MuseTalk; the restorer is loaded by the first call that enhances faces."""
 
         @cache
         def restorer() -> FaceRestorer:
-            # With its packages: most do not ask.
+            # Most calls need neither the restorer nor its packages.
             from gpu_tasks.mediakit.faces.gfpgan import load_restorer  # noqa: PLC0415
 
             return load_restorer(host.weights(CONTRACT.models["restoration"]), host.device)
@@ -51,48 +51,53 @@ class ProductionEngine(Engine):
         return cls(MuseTalk(host), restorer)
 
     def run(self, payload: LipSyncPayload, workspace: Workspace) -> LipSyncResult:
-        """Write the film; frames without a face stay as they are."""
+        """Write the film; frames without a face stay unchanged."""
         restorer = self._restorer() if payload.enhance_face else None
         scene = footage.read(workspace)
-        begun = READ_SHARE + HEARD_SHARE
-        heard = self._musetalk.hear(scene.sound, workspace.progress_within(READ_SHARE, begun))
-        return scene.write(self._speak(scene, heard, restorer), workspace, begun)
+        share_before = READ_SHARE + HEARD_SHARE
+        sound_states = self._musetalk.hear(
+            scene.sound, workspace.progress_within(READ_SHARE, share_before)
+        )
+        return scene.write(
+            self._speak_frames(scene, sound_states, restorer), workspace, share_before
+        )
 
-    def _speak(self, scene: Footage, heard: Any, restorer: FaceRestorer | None) -> Iterator[Frame]:
+    def _speak_frames(
+        self, scene: Footage, sound_states: Any, restorer: FaceRestorer | None
+    ) -> Iterator[Frame]:
         for start in range(0, scene.frames, BATCH):
-            indexes = range(start, min(start + BATCH, scene.frames))
-            frames = {index: scene.frame(index) for index in indexes}
-            boxes = _boxes(scene, frames)
-            painted = self._paint(scene, frames, boxes, heard)
-            if restorer is not None and painted:
+            indices = range(start, min(start + BATCH, scene.frames))
+            frames = {index: scene.frame(index) for index in indices}
+            boxes = _find_boxes(scene, frames)
+            new_frames = self._repaint_faces(scene, frames, boxes, sound_states)
+            if restorer is not None and new_frames:
                 faces = [points for _, points in boxes.values()]
-                painted = dict(zip(painted, _enhance(restorer, painted, faces), strict=True))
-            yield from (frames | painted).values()
+                enhanced_frames = restorer.restore(
+                    list(new_frames.values()), faces, region=LOWER_FACE, share=ENHANCED_SHARE
+                )
+                new_frames = dict(zip(new_frames, enhanced_frames, strict=True))
+            yield from (frames | new_frames).values()
 
-    def _paint(
+    def _repaint_faces(
         self,
         scene: Footage,
         frames: dict[int, Frame],
         boxes: dict[int, tuple[Box, Points]],
-        heard: Any,
+        sound_states: Any,
     ) -> dict[int, Frame]:
-        """The frames with a face, which now says what is heard."""
+        """Return the frames with a face, which now says the sound."""
         if not boxes:
             return {}
         faces = [box.cut(frames[index], SIDE) for index, (box, _) in boxes.items()]
-        windows = around(heard, list(boxes), scene.film.frame_rate)
-        said = self._musetalk.speak(faces, windows)
+        windows = around(sound_states, list(boxes), scene.film.frame_rate)
+        pictures = self._musetalk.speak(faces, windows)
         return {
             index: box.paste(frames[index], picture, points)
-            for (index, (box, points)), picture in zip(boxes.items(), said, strict=True)
+            for (index, (box, points)), picture in zip(boxes.items(), pictures, strict=True)
         }
 
 
-def _enhance(restorer: FaceRestorer, painted: dict[int, Frame], faces: list[Points]) -> list[Frame]:
-    return restorer.restore(list(painted.values()), faces, region=LOWER_FACE, share=ENHANCED_SHARE)
-
-
-def _boxes(scene: Footage, frames: dict[int, Frame]) -> dict[int, tuple[Box, Points]]:
+def _find_boxes(scene: Footage, frames: dict[int, Frame]) -> dict[int, tuple[Box, Points]]:
     boxes = {}
     for index, frame in frames.items():
         face = scene.face(index)

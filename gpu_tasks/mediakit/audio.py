@@ -24,13 +24,13 @@ from gpu_tasks.mediakit.decoding import (
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 RATE = 16_000
-"""What is listened to; who makes sound asks for more."""
+"""The sample rate for analysis. Engines that produce sound use a higher one."""
 MAX_UNDECODABLE_SHARE = 0.5
-"""Damaged packets are skipped; above this share of all there is no sound left worth the name."""
+"""Damaged packets are skipped. Above this share of all packets the sound is refused."""
 JITTER_SECONDS = 0.1
-"""Timestamps this close to the samples counted so far are rounding, not a gap."""
+"""Time stamps this close to the counted samples are rounded; there is no gap."""
 SOURCE_RATES = range(2_000, 1_000_001)
-"""Sample rates that exist; beyond them a few bytes would become hours, or cost minutes."""
+"""Plausible sample rates. With others, a few bytes would become hours of sound, or cost minutes."""
 UNDECODABLE = "The sound could not be decoded."
 
 Samples = NDArray[np.int16]
@@ -42,22 +42,22 @@ class Block:
     """Consecutive samples; a ``start`` after the end of the block before means a gap."""
 
     start: int
-    """Where the first sample lies, counted in samples from the start of the media."""
+    """Position of the first sample, in samples from the start of the media."""
     samples: Samples
     share: float
-    """How much of the media has been read, 0 to 1."""
+    """The share of the media that has been read, 0 to 1."""
 
     @property
     def end(self) -> int:
-        """Where the sample after the last would lie."""
+        """Return the position after the last sample."""
         return self.start + self.samples.size
 
 
 class SoundTrack:
-    """The sound of an open container; of several, the one that players play.
+    """The sound of an open container; of several streams, the one that players play.
 
-    Time zero is the start of the container, as players show it: a sound that begins later than
-    the picture keeps its offset. Errors are ``EngineError`` with INPUT_INVALID.
+    Time zero is the start of the container, as players show it: sound that begins later than the
+    picture keeps its offset. Errors are ``EngineError`` with INPUT_INVALID.
     """
 
     def __init__(self, container: InputContainer, *, rate: int = RATE) -> None:
@@ -74,14 +74,14 @@ class SoundTrack:
 
     @property
     def duration_ms(self) -> int:
-        """How long the media is; where its header does not tell, as far as it has been read."""
+        """Return the media's duration; if its header has none, as far as it has been read."""
         return int(max(self._header_seconds or 0, self._end / self._rate) * 1000)
 
     def blocks(self) -> Iterator[Block]:
-        """All the sound in order of time.
+        """Yield all the sound in order of time.
 
-        Fails where it goes on beyond what the header says, and at the end if too little could be
-        decoded.
+        Raises ``EngineError`` if the sound is longer than the header says, or, at the end, if too
+        little could be decoded.
         """
         timeline = Timeline(float(self._header_seconds or LONGEST_SECONDS), self._rate)
         zero = zero_of(self._container)
@@ -93,18 +93,18 @@ class SoundTrack:
                 parts = [
                     part
                     for frame in packet.decode()
-                    for part in timeline.place(frame, _seconds(frame, zero))
+                    for part in timeline.place(frame, _get_seconds(frame, zero))
                 ]
             except _DAMAGE:
                 undecodable += 1
                 continue
-            share = max(share, self._share(packet))
-            yield from self._report(parts, share)
-        yield from self._report(timeline.flush(), 1.0)
+            share = max(share, self._estimate_share(packet))
+            yield from self._yield_blocks(parts, share)
+        yield from self._yield_blocks(timeline.flush(), 1.0)
         if self._end == 0 or undecodable > MAX_UNDECODABLE_SHARE * count:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
 
-    def _report(self, parts: list[tuple[int, Samples]], share: float) -> Iterator[Block]:
+    def _yield_blocks(self, parts: list[tuple[int, Samples]], share: float) -> Iterator[Block]:
         for start, samples in parts:
             self._end = start + samples.size
             if self._header_seconds is not None:
@@ -113,7 +113,7 @@ class SoundTrack:
                     raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
             yield Block(start, samples, share)
 
-    def _share(self, packet: "av.Packet[AudioStream]") -> float:
+    def _estimate_share(self, packet: "av.Packet[AudioStream]") -> float:
         if self._header_seconds:
             return min(1.0, self._end / self._rate / float(self._header_seconds))
         size = self._container.size
@@ -121,42 +121,42 @@ class SoundTrack:
 
 
 class Timeline:
-    """Converts decoded frames and says where their samples lie.
+    """A converter of decoded frames that tracks the position of their samples.
 
-    Positions count samples, so that the rounding of timestamps does not tear the sound; they
-    follow the timestamps where those jump ahead. Timestamps that jump back, or past ``limit``
-    seconds, are damage: the samples are then taken to follow each other.
+    Positions count samples, so that rounded time stamps cause no gaps. They follow time stamps that
+    jump ahead. Time stamps that jump back, or past ``limit`` seconds, are damage: the samples then
+    follow each other.
     """
 
     def __init__(self, limit: float, rate: int = RATE) -> None:
         self._limit = limit
         self._rate = rate
         self._expected: float | None = None
-        self._next = 0
+        self._position = 0
         self._resampler: AudioResampler | None = None
         self._source: tuple[str, str, int] | None = None
 
     def place(self, frame: AudioFrame, seconds: float | None) -> list[tuple[int, Samples]]:
-        """The start and samples of what ``frame``, stamped ``seconds``, makes available."""
+        """Return start and samples of what ``frame``, stamped ``seconds``, makes available."""
         if frame.sample_rate not in SOURCE_RATES:
             raise ValueError(f"{frame.sample_rate} samples a second")
         parts = []
-        jumps = seconds is not None and self._is_ahead(seconds)
+        is_jump = seconds is not None and self._is_ahead(seconds)
         source = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if jumps or source != self._source:
+        if is_jump or source != self._source:
             parts = self.flush()
             self._source = source
             self._resampler = AudioResampler(format="s16", layout="mono", rate=self._rate)
-        if jumps and seconds is not None:
+        if is_jump and seconds is not None:
             self._expected = seconds
-            self._next = max(self._next, round(seconds * self._rate))
+            self._position = max(self._position, round(seconds * self._rate))
         self._expected = (self._expected or 0.0) + frame.samples / frame.sample_rate
-        return parts + self._converted(frame)
+        return parts + self._convert_frame(frame)
 
     def flush(self) -> list[tuple[int, Samples]]:
-        """What the conversion still holds back; nothing where it had failed before."""
+        """Return the samples that the converter holds back, or nothing if it has failed."""
         try:
-            return self._converted(None)
+            return self._convert_frame(None)
         except _DAMAGE:
             return []
         finally:
@@ -167,14 +167,14 @@ class Timeline:
             return False
         return self._expected is None or seconds > self._expected + JITTER_SECONDS
 
-    def _converted(self, frame: AudioFrame | None) -> list[tuple[int, Samples]]:
+    def _convert_frame(self, frame: AudioFrame | None) -> list[tuple[int, Samples]]:
         parts = []
         for converted in self._resampler.resample(frame) if self._resampler else []:
             samples = converted.to_ndarray().reshape(-1).astype(np.int16, copy=False)
-            parts.append((self._next, samples))
-            self._next += samples.size
+            parts.append((self._position, samples))
+            self._position += samples.size
         return parts
 
 
-def _seconds(frame: AudioFrame, zero: float) -> float | None:
+def _get_seconds(frame: AudioFrame, zero: float) -> float | None:
     return None if frame.time is None else frame.time - zero

@@ -1,8 +1,8 @@
-"""How untrusted media are opened: only containers that keep all they need in the file itself.
+"""Opening of untrusted media: only containers that hold all their data in the file itself.
 
 FFmpeg also reads playlists, manifests, session descriptions, file name patterns and devices. Such
-an "input" can make it open other files of this machine or ask servers inside our network, so what
-may be opened is listed here, and everything else is refused before it is parsed.
+an "input" can make it open other files of this machine or send requests into our network. So only
+listed formats may be opened; everything else is refused before it is parsed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,14 +40,14 @@ URL_TIMEOUT_SECONDS = (10, 30)
 WITHOUT_DURATION = frozenset({"aac", "ac3", "dts", "eac3", "loas", "mlp", "mp3", "truehd"})
 """Formats whose duration FFmpeg guesses from the bit rate of their beginning."""
 LONGEST_SECONDS = 48 * 3600
-"""Later timestamps are taken for damage, and longer durations for unknown."""
+"""Later time stamps count as damage, and longer durations as unknown."""
 MATROSKA = "matroska"
 PRIMING_SECONDS = 0.1
-"""So far from zero may sound begin because codecs swing in."""
+"""How far from zero sound may begin because of a codec's priming samples."""
 TOLERANCE_SECONDS = 1
-"""So much longer than its header says may a file last: containers round, and sound is padded."""
+"""How much longer than its header says a file may last: containers round, and sound is padded."""
 TOO_LONG = "The file lasts longer than it says."
-"""Prices follow from headers. What goes on is refused, not cut: half a result is worth nothing."""
+"""Prices are computed from headers. Longer files are refused, not cut: half a result is useless."""
 JPEG_START = b"\xff\xd8\xff"
 JPEG_NAMES = frozenset({".jpg", ".jpeg"})
 
@@ -57,13 +57,13 @@ HALVED = "1"
 PHOTO = "jpeg_pipe"
 STILL = frozenset({PHOTO, "png_pipe", "webp_pipe"})
 HD_LINES = 720
-"""Pictures that do not name their colours are taken for Rec. 709 from so many lines on."""
+"""Pictures without a colour space count as Rec. 709 from this many lines on."""
 EBML_START = b"\x1a\x45\xdf\xa3"
 """Matroska, and WebM."""
 MP4_STARTS = frozenset({b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot"})
 """The first boxes of MP4 and QuickTime files."""
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
-"""FFmpeg's own decoders drop how far one sees through the pictures."""
+"""Decoders that keep alpha. FFmpeg's own decoders drop it."""
 PALETTE = "pal8"
 
 NOT_MEDIA = "The file is not an audio or video file that we can read."
@@ -72,11 +72,11 @@ _UNREACHABLE = (av.error.HTTPClientError, av.error.HTTPError, OSError)
 
 
 def open_media(path_or_url: Path | str | BinaryIO) -> InputContainer:
-    """Open a container of a listed format, to be closed by the caller; a file's name counts.
+    """Open a container of a listed format, to be closed by the caller; a file's name matters.
 
     A HEIC or AVIF picture is decoded here, and the container is that of a PNG. Raises
-    ``EngineError``: INPUT_INVALID for what is no such container, STORAGE_ERROR where the file or
-    URL could not be read at all.
+    ``EngineError``: INPUT_INVALID for anything else, STORAGE_ERROR if the file or URL could not be
+    read at all.
     """
     if not isinstance(path_or_url, Path | str):
         return _open_file(path_or_url)
@@ -90,35 +90,35 @@ def open_media(path_or_url: Path | str | BinaryIO) -> InputContainer:
     except OSError as exc:
         raise EngineError(ErrorCode.STORAGE_ERROR) from exc
     try:
-        # The prefix keeps a path with a colon from being read as a protocol.
-        return _open(f"file:{path_or_url}", FILE_PROTOCOLS, timeout=None, demuxer=demuxer)
+        # The prefix prevents that a path with a colon is read as a protocol.
+        return _open_container(f"file:{path_or_url}", FILE_PROTOCOLS, timeout=None, demuxer=demuxer)
     except av.error.FFmpegError as exc:  # damage can look like any error, "not permitted" too
         raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
 
 
 def header_seconds(container: InputContainer) -> Fraction | None:
-    """How long a file says that it lasts; None where it does not say, or nonsense."""
+    """Return a file's duration according to its header; None if unknown or nonsense."""
     if container.format.name in WITHOUT_DURATION:
         return None
     ticks = container.duration or 0
     if ticks > 0 and MATROSKA in container.format.name:
-        ticks -= min(0, first_ticks(container))  # its header tells the end
+        ticks -= min(0, first_ticks(container))  # its header holds the end
     seconds = Fraction(ticks, av.time_base)
-    if delay_of(container) > 0:  # FFmpeg leaves the empty edit out, or not
+    if delay_of(container) > 0:  # FFmpeg may or may not subtract the empty edit
         seconds = headers_of(container).seconds or seconds
     return seconds if 0 < seconds <= LONGEST_SECONDS else None
 
 
 def first_ticks(container: InputContainer) -> int:
-    """When a file begins, in units of ``av.time_base``; what codecs drop does not count."""
+    """Return when a file begins, in units of ``av.time_base``, without priming samples."""
     start = container.start_time or 0
     return 0 if abs(start) <= PRIMING_SECONDS * av.time_base else start
 
 
 def delay_of(container: InputContainer) -> Fraction:
-    """Return the seconds by which all of a file begins later than its timeline: an empty edit.
+    """Return the seconds by which all of a file begins after its timeline: an empty edit.
 
-    FFmpeg takes the first time stamp for the beginning; it is shown and heard so much later.
+    FFmpeg takes the first time stamp for the beginning; players show and play it that much later.
     """
     start = Fraction(container.start_time or 0, av.time_base)
     is_mp4 = "mp4" in container.format.name.split(",")
@@ -126,7 +126,7 @@ def delay_of(container: InputContainer) -> Fraction:
 
 
 def crop_of(container: InputContainer, stream: VideoStream) -> Crop:
-    """Return what the container says is stored of the pictures and not shown."""
+    """Return the stored pixels that the container says are not shown."""
     crops = headers_of(container).crops
     index = container.streams.video.index(stream)
     crop = crops[index] if index < len(crops) else Crop()
@@ -147,7 +147,7 @@ def cropped(frame: av.VideoFrame, crop: Crop) -> av.VideoFrame:
 def shown_size(
     container: InputContainer, stream: VideoStream, frame: av.VideoFrame
 ) -> tuple[Fraction, Fraction]:
-    """Return width and height of a frame as it is shown: cropped, in square pixels, upright."""
+    """Return width and height of a frame as players show it: cropped, square pixels, upright."""
     crop = crop_of(container, stream)
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
     width = (frame.width - crop.left - crop.right) * aspect
@@ -161,53 +161,56 @@ def zero_of(container: InputContainer) -> float:
 
 
 def find_audio_stream(container: InputContainer) -> AudioStream | None:
-    """The sound that players play: the first that is marked as default, else FFmpeg's best.
+    """Return the sound that players play: the first default stream, else FFmpeg's best.
 
-    None where there is none whose codec, channels and rate are known.
+    None if no stream has a known codec, channels and rate.
     """
-    known = [
-        one
-        for one in container.streams.audio
-        if one.codec_context is not None and one.channels and one.rate
+    candidates = [
+        stream
+        for stream in container.streams.audio
+        if stream.codec_context is not None and stream.channels and stream.rate
     ]
-    marked = next((one for one in known if one.disposition & av.stream.Disposition.default), None)
-    best = container.streams.best("audio") if known else None
-    return marked or next((one for one in known if one is best), None)
+    default = next(
+        (stream for stream in candidates if stream.disposition & av.stream.Disposition.default),
+        None,
+    )
+    best = container.streams.best("audio") if candidates else None
+    return default or next((stream for stream in candidates if stream is best), None)
 
 
 def alpha_decoder(stream: VideoStream) -> str | None:
-    """The decoder to name for pictures whose alpha is stored apart; None for others."""
+    """Return the decoder for pictures whose alpha is stored apart; None for others."""
     if stream.codec_context is None or stream.metadata.get("alpha_mode") != "1":
         return None
     return ALPHA_DECODERS.get(stream.codec_context.codec.canonical_name)
 
 
 def has_alpha(stream: VideoStream) -> bool:
-    """Whether one may see through the pictures."""
+    """Return whether the pictures may have transparency."""
     return is_clear(stream.format) or alpha_decoder(stream) is not None
 
 
 def is_clear(form: VideoFormat | None) -> bool:
-    """Whether pixels that are stored so may be seen through; the colours of palettes may, too."""
+    """Return whether a pixel format may have transparency; palettes may."""
     return form is not None and (
         form.name == PALETTE or any(component.is_alpha for component in form.components)
     )
 
 
 def is_bt709(frame: av.VideoFrame) -> bool:
-    """Whether it is to be taken for Rec. 709, for it does not name its colours."""
+    """Return whether a frame without a colour space counts as Rec. 709."""
     return int(frame.colorspace or 2) == 2 and frame.height >= HD_LINES
 
 
 def is_too_large(container: InputContainer, stream: VideoStream) -> bool:
-    """Whether the pictures have more pixels than are taken."""
+    """Return whether the pictures have more pixels than allowed."""
     is_photo = container.format.name == PHOTO
-    most = sizes.MAX_DECODED_PIXELS if is_photo else sizes.MAX_FRAME_PIXELS
-    return stream.width * stream.height > most
+    limit = sizes.MAX_DECODED_PIXELS if is_photo else sizes.MAX_FRAME_PIXELS
+    return stream.width * stream.height > limit
 
 
 def decoding_options(path: Path) -> list[str]:
-    """What FFmpeg is to be told of how to decode a file, before its name."""
+    """Return FFmpeg's options for decoding a file, to stand before its name."""
     with path.open("rb") as file:
         beginning = file.read(8)
         is_mp4 = beginning[4:] in MP4_STARTS
@@ -232,28 +235,28 @@ def _is_halved(container: InputContainer, stream: VideoStream) -> bool:
 
 
 def packets(container: InputContainer, streams: Sequence[Kind]) -> Iterator["Packet[Kind]"]:
-    """The packets of some streams, as far as they can be read."""
+    """Yield the packets of some streams, as far as they can be read."""
     reading = True
     while reading:
         reading = False
         try:
             yield from cast("Iterator[Packet[Kind]]", container.demux(*streams))
         except IndexError:
-            reading = True  # a packet of a stream that was not announced: PyAV knows no such
+            reading = True  # a packet of an undeclared stream, which PyAV does not know
         except (av.error.FFmpegError, ValueError):
-            return  # what could be read before the container broke off still counts
+            return  # packets before the damage still count
 
 
 def demuxer_of(path: Path) -> str | None:
-    """The demuxer to name for a file, None where FFmpeg finds the right one by itself.
+    """Return the demuxer to name for a file, or None if FFmpeg finds the right one.
 
-    By the usual names of JPEGs it takes them for one of a series of files, and that may not be.
+    FFmpeg takes files with usual JPEG names for one of a series of files, which is not allowed.
     """
     with path.open("rb") as file:
-        return _demuxer(file, path.suffix)
+        return _find_demuxer(file, path.suffix)
 
 
-def _demuxer(file: BinaryIO, suffix: str) -> str | None:
+def _find_demuxer(file: BinaryIO, suffix: str) -> str | None:
     is_jpeg = file.read(len(JPEG_START)) == JPEG_START
     return PHOTO if is_jpeg and suffix.lower() in JPEG_NAMES else None
 
@@ -261,26 +264,26 @@ def _demuxer(file: BinaryIO, suffix: str) -> str | None:
 def _open_file(file: BinaryIO) -> InputContainer:
     file.seek(0)
     if heif.format_of(file.read(heif.BEGINNING_BYTES)) is not None:
-        return _open(heif.convert(file), (), timeout=None, demuxer="png_pipe")
+        return _open_container(heif.convert(file), (), timeout=None, demuxer="png_pipe")
     file.seek(0)
-    demuxer = _demuxer(file, Path(file.name).suffix)
+    demuxer = _find_demuxer(file, Path(file.name).suffix)
     file.seek(0)
     try:
-        return _open(file, (), timeout=None, demuxer=demuxer)
+        return _open_container(file, (), timeout=None, demuxer=demuxer)
     except av.error.FFmpegError as exc:
         raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
 
 
 def _open_url(url: str) -> InputContainer:
     try:
-        return _open(url, URL_PROTOCOLS, timeout=URL_TIMEOUT_SECONDS)
+        return _open_container(url, URL_PROTOCOLS, timeout=URL_TIMEOUT_SECONDS)
     except _UNREACHABLE as exc:
         raise EngineError(ErrorCode.STORAGE_ERROR) from exc
     except av.error.FFmpegError as exc:
         raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
 
 
-def _open(
+def _open_container(
     source: str | BinaryIO,
     protocols: tuple[str, ...],
     timeout: tuple[int, int] | None,
@@ -293,7 +296,7 @@ def _open(
         options={
             "format_whitelist": ",".join(DEMUXERS),
             "protocol_whitelist": ",".join(protocols),
-            # FFmpeg decodes frames of its own, to learn what the header does not say.
+            # FFmpeg decodes some frames itself when the header lacks properties.
             "max_pixels": str(sizes.MAX_DECODED_PIXELS),
         },
         metadata_errors="replace",  # tags come in any encoding

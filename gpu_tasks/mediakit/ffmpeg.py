@@ -1,4 +1,4 @@
-"""FFmpeg as a child process: its progress is reported, and it never outlives the call."""
+"""FFmpeg as a child process that reports its progress and never outlives the call."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ from gpu_tasks.runtime.errors import AuteurError, EngineError, KilledError
 PROGRESS_SECONDS = 0.5
 LAST_LINES = 8
 LAST_BYTES = 64 * 1024
-"""Of what it said; damage can make it say much."""
+"""How much of its error output is kept; damaged input can cause a lot."""
 
 
 class FFmpegFailedError(AuteurError):
@@ -35,12 +35,12 @@ class FFmpegFailedError(AuteurError):
 
 @cache
 def executable() -> str:
-    """The path of the FFmpeg program: `imageio-ffmpeg`'s, or what IMAGEIO_FFMPEG_EXE names."""
+    """Return the path of FFmpeg: `imageio-ffmpeg`'s own, or IMAGEIO_FFMPEG_EXE."""
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def source(path: Path) -> list[str]:
-    """Arguments that read a file of a user's, and nothing that it may point to."""
+    """Return the arguments that read a user's file, and no file or URL that it refers to."""
     demuxer = demuxer_of(path)
     limits = (
         f"-protocol_whitelist {','.join(FILE_PROTOCOLS)} -format_whitelist {','.join(DEMUXERS)} "
@@ -48,17 +48,17 @@ def source(path: Path) -> list[str]:
     )
     return [
         *(("-f", demuxer) if demuxer else ()),
-        *_decoding_options(path),
+        *_get_decoding_options(path),
         *limits.split(),
         *("-i", f"file:{path}"),
     ]
 
 
-def _decoding_options(path: Path) -> list[str]:
+def _get_decoding_options(path: Path) -> list[str]:
     try:
         return decoding_options(path)
     except EngineError:
-        return []  # FFmpeg will say the same
+        return []  # FFmpeg itself will report the error
 
 
 def run(
@@ -67,99 +67,99 @@ def run(
     seconds: float = 0.0,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> str:
-    """Run FFmpeg to its end, and return the last that it said.
+    """Run FFmpeg to its end, and return the end of its error output.
 
-    It says errors, and more with `-loglevel info` in ``arguments``. ``progress`` hears the share
-    written, of ``seconds`` of output, twice a second; what it raises kills FFmpeg.
-    Raises ``FFmpegFailedError``, and ``KilledError`` where somebody else has killed it.
+    It prints errors, and more with `-loglevel info` in ``arguments``. ``progress`` is called twice
+    a second with the written share of ``seconds`` of output. What it raises kills FFmpeg. Raises
+    ``FFmpegFailedError``, and ``KilledError`` if it was killed from outside.
     """
     options = ["-progress", "pipe:1", "-stats_period", str(PROGRESS_SECONDS), "-nostats"]
-    with _running([*options, *arguments], stdout=subprocess.PIPE) as (process, said):
+    with _start_ffmpeg([*options, *arguments], stdout=subprocess.PIPE) as (process, errors):
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         for line in process.stdout:
             name, _, value = line.decode().strip().partition("=")
             if name == "out_time_us":
-                done = int(value) / 1_000_000 if value.lstrip("-").isdigit() else 0.0
-                progress(min(1.0, max(0.0, done / seconds)) if seconds > 0 else 0.0)
-        return _wait(process, said)
+                seconds_done = int(value) / 1_000_000 if value.lstrip("-").isdigit() else 0.0
+                progress(min(1.0, max(0.0, seconds_done / seconds)) if seconds > 0 else 0.0)
+        return _wait_for_end(process, errors)
 
 
 @contextmanager
 def reading(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
-    """FFmpeg's output, written to ``pipe:1``; leaving early kills it.
+    """Provide FFmpeg's output, written to ``pipe:1``; leaving early kills it.
 
     Raises ``FFmpegFailedError`` at the end, if all of the output was read.
     """
-    with _running(arguments, stdout=subprocess.PIPE) as (process, said):
+    with _start_ffmpeg(arguments, stdout=subprocess.PIPE) as (process, errors):
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         yield process.stdout
         if not process.stdout.read(1):
-            _wait(process, said)
+            _wait_for_end(process, errors)
 
 
 @contextmanager
 def writing(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
-    """FFmpeg's input, read from ``pipe:0``; FFmpeg is done when the context ends.
+    """Provide FFmpeg's input, read from ``pipe:0``; FFmpeg is done when the context ends.
 
     Raises ``FFmpegFailedError``.
     """
-    with _running(arguments, stdin=subprocess.PIPE) as (process, said):
+    with _start_ffmpeg(arguments, stdin=subprocess.PIPE) as (process, errors):
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         try:
             yield process.stdin
             process.stdin.close()
         except BrokenPipeError:
-            pass  # it has ended before us: its last lines say why
-        _wait(process, said)
+            pass  # FFmpeg has ended already; its last lines say why
+        _wait_for_end(process, errors)
 
 
 @contextmanager
-def _running(
+def _start_ffmpeg(
     arguments: Sequence[str | Path],
     *,
     stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.DEVNULL,
 ) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
     command = [executable(), "-hide_banner", "-loglevel", "error", "-y", *map(str, arguments)]
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command,
             stdin=stdin,
             stdout=stdout,
-            stderr=said,
+            stderr=errors,
             preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - one thread, then exec
         )
         try:
-            yield process, said
+            yield process, errors
         finally:
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
-                _close(pipe)
+                _close_pipe(pipe)
 
 
-def _close(pipe: IO[bytes] | None) -> None:
+def _close_pipe(pipe: IO[bytes] | None) -> None:
     try:
         if pipe is not None:
             pipe.close()
     except BrokenPipeError:
-        pass  # what was buffered has no reader any more
+        pass  # nothing reads the buffered rest any more
 
 
-def _wait(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
+def _wait_for_end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
     code = process.wait()
     if code == -signal.SIGKILL:
         raise KilledError("FFmpeg was killed")
-    said.seek(max(0, said.seek(0, os.SEEK_END) - LAST_BYTES))
-    text = said.read().decode(errors="replace")
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - LAST_BYTES))
+    text = errors.read().decode(errors="replace")
     if code:
-        last = deque((line for line in text.splitlines() if line.strip()), maxlen=LAST_LINES)
-        raise FFmpegFailedError(f"FFmpeg ended with {code}: {' / '.join(last)}")
+        last_lines = deque((line for line in text.splitlines() if line.strip()), maxlen=LAST_LINES)
+        raise FFmpegFailedError(f"FFmpeg ended with {code}: {' / '.join(last_lines)}")
     return text
 
 
 def decodes(arguments: Sequence[str | Path]) -> bool:
-    """Whether FFmpeg gets through an input alone: which of several is to blame for a failure."""
+    """Return whether FFmpeg can decode an input alone, to find the cause of a failure."""
     try:
         run([*arguments, "-f", "null", "-"])
     except FFmpegFailedError:

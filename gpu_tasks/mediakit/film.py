@@ -1,7 +1,8 @@
 """The pictures of films, in and out: upright, at a constant rate, in standard dynamic range.
 
-Phones turn their films by a note in the header, let the rate vary and record in HDR; screens
-record odd sizes. All of it ends here: engines see RGB frames of one even size at one rate.
+Phones rotate their films by a note in the header, vary the frame rate and record in HDR; screen
+recordings have odd sizes. This module hides all of it: engines see RGB frames of one even size at
+one rate.
 """
 
 import logging
@@ -42,37 +43,37 @@ Frame = NDArray[np.uint8]
 MAX_RATE = Fraction(60)
 FALLBACK_RATE = Fraction(25)
 VARYING = Fraction(21, 20)
-"""How much the nominal rate exceeds the average from which on the rate varies: less is rounding."""
+"""The ratio of nominal to average rate above which the rate varies. Less is rounding."""
 MAX_SIDE = 1920
-"""By default larger pictures are read at a smaller size."""
+"""The default limit of a side; larger pictures are scaled down."""
 MIN_SIDE = 16
 LEAST_DECODED = 0.5
-"""Of the frames that the header promises: below, the film counts as damaged."""
+"""The share of the frames in the header below which a film counts as damaged."""
 HDR_TRANSFERS = frozenset({16, 18})
 """PQ and HLG (ITU-T H.273, table 3)."""
 DEINTERLACED = "bwdif=mode=send_frame:deint=interlaced"
-"""One frame for each that is flagged as interlaced; others are left as they are."""
+"""It outputs one frame for each interlaced frame, and leaves other frames unchanged."""
 LEAST_DEINTERLACED = 16
-"""Pixels of a side: with less, the filter fails, and no camera makes such films."""
+"""The smallest side in pixels for which the filter works. No camera makes smaller films."""
 ON_BLACK = "premultiply=inplace=1"
-"""What is transparent becomes black: without its alpha it would show what was hidden."""
+"""Transparent pixels become black. Without alpha they would show hidden colours."""
 WHITE_NITS = 203
-"""Diffuse white in HDR (ITU-R BT.2408): it becomes white, or nearly."""
+"""Diffuse white in HDR (ITU-R BT.2408), which becomes nearly white."""
 PEAK_NITS = 1000
-"""The light that becomes full white; what is brighter still is not told from it."""
+"""The brightness that becomes full white, as does everything brighter."""
 KNEE = 0.75
-"""The share of diffuse white, in linear light, up to which all stays as it is; above, light is
-pressed together. White comes out at 243 of 255, and the rest is for what is brighter.
+"""The share of diffuse white, in linear light, above which brightness is compressed. White becomes
+243 of 255; the values above it are for brighter light.
 """
 TO_SDR = (
-    # Approximate, HLG would be shown channel by channel, which makes colours too strong.
+    # The approximate mode converts HLG channel by channel, which saturates colours too much.
     f"zscale=t=linear:npl={WHITE_NITS}:agamma=0,format=gbrpf32le,zscale=p=bt709,"
-    # By the brightest channel: colours keep their hue.
+    # The brightest channel decides, so that colours keep their hue.
     f"tonemap=mobius:param={KNEE}:peak={PEAK_NITS / WHITE_NITS:.3f}:desat=0,"
     "zscale=t=bt709:m=bt709:r=tv"
 )
 STATE_BT709 = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709"
-"""The filter that ends a graph: FFmpeg lets what frames say of their colours override options."""
+"""The last filter of a graph. Without it, the colour tags of frames would override options."""
 QUALITY = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "18", "-pix_fmt", "yuv420p")
 SOUND = ("-c:a", "aac", "-b:a", "192k")
 
@@ -82,61 +83,61 @@ UNDECODABLE = "The pictures of the film could not be decoded."
 
 @dataclass(frozen=True)
 class Film:
-    """What the frames of a file are like, as they are read."""
+    """The properties of a file's frames, as they are read."""
 
     path: Path
     width: int
     height: int
     frame_rate: Fraction
-    """At which they are read: the stream's own, and where that varies the one that it varies from,
-    so that no part of it loses frames.
+    """The rate at which frames are read: the stream's own or, if that varies, its nominal rate, so
+    that no part loses frames.
     """
     average_rate: Fraction
-    """Lower where the rate varies."""
+    """The stream's average rate, which is lower if the rate varies."""
     duration_seconds: float
-    """Of the pictures, as the header says; 0 where it does not."""
+    """Duration of the pictures according to the header; 0 if unknown."""
     longest_seconds: Fraction | None
-    """What the header says of the whole file, where it does."""
+    """Duration of the whole file according to the header, if known."""
     has_sound: bool
     is_hdr: bool
     stream: int = 0
     """The index of the pictures in the file."""
     is_turned: bool = False
-    """Players turn the frames that are stored; here they are read upright."""
+    """Players rotate the stored frames. Here they are read upright."""
     has_alpha: bool = False
-    """One may see through them: here they are read over black."""
+    """The frames have transparency. Here they are read over black."""
     is_tiny: bool = False
 
     @property
     def frames_expected(self) -> int:
-        """How many frames there will be, about; at least 1."""
+        """Return the approximate number of frames, at least 1."""
         return max(1, round(self.duration_seconds * self.frame_rate))
 
     def filters(self, *timing: str) -> str:
-        """FFmpeg's, from pictures as they are stored to frames; it turns them upright itself.
+        """Return FFmpeg's filters from stored pictures to frames.
 
-        ``timing`` are filters that choose among the frames.
+        FFmpeg rotates the pictures upright by itself. ``timing`` are filters that select frames.
         """
         size = f"scale={self.width}:{self.height}:flags=bicubic"
-        shown = [size, *([TO_SDR] if self.is_hdr else []), "setsar=1", "format=rgb24"]
-        hidden = [ON_BLACK] if self.has_alpha else []
-        return ",".join([*deinterlaced(self.is_tiny), *timing, *hidden, *shown])
+        output = [size, *([TO_SDR] if self.is_hdr else []), "setsar=1", "format=rgb24"]
+        alpha = [ON_BLACK] if self.has_alpha else []
+        return ",".join([*deinterlaced(self.is_tiny), *timing, *alpha, *output])
 
     def frames(self) -> Iterator[Frame]:
-        """All frames in order, each at ``n / frame_rate`` seconds from the container's start.
+        """Yield all frames in order, each at ``n / frame_rate`` seconds from the container's start.
 
-        Raises ``EngineError`` INPUT_INVALID where they go on beyond what the header says, or too
+        Raises ``EngineError`` INPUT_INVALID if the film is longer than its header says, or too
         little can be decoded.
         """
         timing = f"fps={self.frame_rate}:start_time=0"
         if self.duration_seconds * self.frame_rate < 1:
-            timing += ":eof_action=pass"  # else a film shorter than a frame would have none
+            timing += ":eof_action=pass"  # otherwise a film shorter than a frame would have none
         filters = self.filters(timing)
         arguments = [*ffmpeg.source(self.path), "-map", f"0:{self.stream}", "-vf", filters]
         count = 0
         try:
             with ffmpeg.reading([*arguments, "-f", "rawvideo", "pipe:1"]) as output:
-                for frame in _raw_frames(output, self.width, self.height):
+                for frame in _read_raw_frames(output, self.width, self.height):
                     count += 1
                     if self._is_beyond(count):
                         raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
@@ -154,36 +155,38 @@ class Film:
 
 
 def is_tiny(stream: VideoStream) -> bool:
-    """Whether the pictures are too small to be deinterlaced."""
+    """Return whether the pictures are too small to be deinterlaced."""
     return min(stream.width, stream.height) < LEAST_DEINTERLACED
 
 
 def deinterlaced(is_tiny: bool) -> list[str]:
-    """The filter, where it can be."""
+    """Return the deinterlacing filter, unless the pictures are too small."""
     return [] if is_tiny else [DEINTERLACED]
 
 
-def _raw_frames(output: IO[bytes], width: int, height: int) -> Iterator[Frame]:
+def _read_raw_frames(output: IO[bytes], width: int, height: int) -> Iterator[Frame]:
     size = width * height * 3
     while len(content := output.read(size)) == size:
-        # A copy, for engines paint into their frames.
+        # Frames are copied, because engines paint into them.
         yield np.frombuffer(content, np.uint8).reshape(height, width, 3).copy()
 
 
 def probe(path: Path, *, max_side: int = MAX_SIDE, frame_rate: Fraction | None = None) -> Film:
-    """What the film at ``path`` is like; a given ``frame_rate`` takes the place of its own.
+    """Return the properties of the film at ``path``; ``frame_rate`` replaces its own.
 
-    Raises ``EngineError`` INPUT_INVALID for what has no moving pictures.
+    Raises ``EngineError`` INPUT_INVALID if there are no moving pictures.
     """
     with open_media(path) as container:
         try:
-            return _probe(container, path, max_side, frame_rate)
+            return _probe_container(container, path, max_side, frame_rate)
         except av.error.FFmpegError as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE) from exc
 
 
-def _probe(container: InputContainer, path: Path, max_side: int, rate: Fraction | None) -> Film:
-    stream = _pictures(container)
+def _probe_container(
+    container: InputContainer, path: Path, max_side: int, rate: Fraction | None
+) -> Film:
+    stream = _get_video_stream(container)
     frame = next(iter(container.decode(stream)), None)
     if frame is None:
         raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
@@ -191,11 +194,11 @@ def _probe(container: InputContainer, path: Path, max_side: int, rate: Fraction 
     shrink = min(Fraction(1), Fraction(max_side) / max(width, height))
     return Film(
         path=path,
-        width=_even(width * shrink),
-        height=_even(height * shrink),
-        frame_rate=rate or _nominal_rate(stream),
-        average_rate=_average_rate(stream),
-        duration_seconds=_duration_seconds(container, stream),
+        width=_round_to_even(width * shrink),
+        height=_round_to_even(height * shrink),
+        frame_rate=rate or _get_nominal_rate(stream),
+        average_rate=_get_average_rate(stream),
+        duration_seconds=_get_duration_seconds(container, stream),
         longest_seconds=header_seconds(container),
         has_sound=find_audio_stream(container) is not None,
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
@@ -206,9 +209,9 @@ def _probe(container: InputContainer, path: Path, max_side: int, rate: Fraction 
     )
 
 
-def _pictures(container: InputContainer) -> VideoStream:
+def _get_video_stream(container: InputContainer) -> VideoStream:
     cover = av.stream.Disposition.attached_pic
-    streams = [one for one in container.streams.video if not one.disposition & cover]
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not streams or streams[0].codec_context is None:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_PICTURES)
     if is_too_large(container, streams[0]):
@@ -216,44 +219,44 @@ def _pictures(container: InputContainer) -> VideoStream:
     return streams[0]
 
 
-def _nominal_rate(stream: VideoStream) -> Fraction:
-    """The rate that all times fit, unless that is a clock's rather than a film's."""
-    average, nominal = _average_rate(stream), stream.guessed_rate
+def _get_nominal_rate(stream: VideoStream) -> Fraction:
+    """Return the rate that all time stamps fit, unless it is the rate of a clock."""
+    average, nominal = _get_average_rate(stream), stream.guessed_rate
     if nominal is None or not VARYING * average < nominal <= MAX_RATE:
         return average
-    return _sane(nominal)
+    return _limit_rate(nominal)
 
 
-def _average_rate(stream: VideoStream) -> Fraction:
-    return _sane(stream.average_rate or stream.guessed_rate or FALLBACK_RATE)
+def _get_average_rate(stream: VideoStream) -> Fraction:
+    return _limit_rate(stream.average_rate or stream.guessed_rate or FALLBACK_RATE)
 
 
-def _sane(rate: Fraction) -> Fraction:
+def _limit_rate(rate: Fraction) -> Fraction:
     return min(MAX_RATE, max(Fraction(1), rate)).limit_denominator(1001)
 
 
-def _duration_seconds(container: InputContainer, stream: VideoStream) -> float:
+def _get_duration_seconds(container: InputContainer, stream: VideoStream) -> float:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return float(header_seconds(container) or 0)
 
 
-def _even(side: Fraction) -> int:
-    # 4:2:0 halves both sides.
+def _round_to_even(side: Fraction) -> int:
+    # 4:2:0 halves both sides, so they must be even.
     return max(MIN_SIDE, int(side) // 2 * 2)
 
 
-def _sound_index(path: Path) -> int | None:
+def _find_sound_index(path: Path) -> int | None:
     with open_media(path) as container:
         stream = find_audio_stream(container)
         return None if stream is None else stream.index
 
 
 class FilmWriter:
-    """Writes an MP4 (H.264, AAC) frame by frame: a context, whose good end finishes the file.
+    """A writer of an MP4 (H.264, AAC), frame by frame; leaving its context finishes the file.
 
-    ``sound`` names a file whose sound goes with the pictures, with its own beginning. Where that
-    cannot be decoded, the end raises ``EngineError`` INPUT_INVALID.
+    ``sound`` names a file whose sound is added, aligned at its beginning. If it cannot be decoded,
+    the end of the context raises ``EngineError`` INPUT_INVALID.
     """
 
     def __init__(
@@ -267,13 +270,13 @@ class FilmWriter:
     ) -> None:
         self._shape = (height, width, 3)
         self._sound = sound
-        self._sound_index = None if sound is None else _sound_index(sound)
+        self._sound_index = None if sound is None else _find_sound_index(sound)
         arguments: list[str | Path] = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
         arguments += ["-s", f"{width}x{height}", "-r", str(frame_rate), "-i", "pipe:0"]
         if sound is not None and self._sound_index is not None:
             arguments += [*ffmpeg.source(sound), "-map", "0:v:0"]
             arguments += ["-map", f"1:{self._sound_index}", *SOUND]
-        # Named for what it is: standard range, as Rec. 709 has it.
+        # The output is tagged as it is encoded: standard range in Rec. 709.
         filters = f"scale=out_color_matrix=bt709:out_range=tv,{STATE_BT709}"
         arguments += ["-vf", filters, *QUALITY, "-movflags", "+faststart", "-f", "mp4", path]
         self._arguments = arguments
@@ -292,7 +295,7 @@ class FilmWriter:
     def write_all(
         self, frames: Iterable[Frame], expected: float, progress: Callable[[float], None]
     ) -> int:
-        """Append frames, of which about so many are expected; returns how many there were."""
+        """Append frames, about ``expected`` of them; return how many there were."""
         count = 0
         for count, frame in enumerate(frames, start=1):
             self.write(frame)
@@ -314,8 +317,8 @@ class FilmWriter:
             raise EngineError(ErrorCode.INPUT_INVALID, audio.UNDECODABLE) from exc
 
     def _is_sound_to_blame(self) -> bool:
-        """Whether FFmpeg fails at the sound alone as well."""
+        """Return whether FFmpeg fails at the sound alone as well."""
         if self._sound is None or self._sound_index is None:
             return False
-        alone = [*ffmpeg.source(self._sound), "-map", f"0:{self._sound_index}"]
-        return not ffmpeg.decodes(alone)
+        arguments = [*ffmpeg.source(self._sound), "-map", f"0:{self._sound_index}"]
+        return not ffmpeg.decodes(arguments)

@@ -1,7 +1,7 @@
-"""What containers say of their streams and FFmpeg's libraries do not hand on to PyAV.
+"""Properties of media in container headers that FFmpeg's libraries do not pass on to PyAV.
 
-Protection, cropping and edits that begin with nothing. Everything is read from the headers alone,
-within bounds: what is damaged or hostile there says nothing.
+These are protection, cropping and empty edits. Only headers are read, within bounds. Damaged or
+hostile headers count as empty.
 """
 
 import struct
@@ -15,10 +15,10 @@ from typing import BinaryIO
 from av.container import InputContainer
 
 MAX_CHILDREN = 1000
-"""Of one box or element; further ones are not looked at."""
+"""Limit of the children of one box or element that are read."""
 MAX_TRACKS = 64
 SAMPLE_HEADER_BYTES = 78
-"""Of a sample entry for pictures, before its boxes (ISO/IEC 14496-12, 12.1.3)."""
+"""Length of a sample entry for pictures before its boxes (ISO/IEC 14496-12, 12.1.3)."""
 PROTECTED_ENTRIES = frozenset({b"encv", b"enca", b"encm", b"encs", b"drmi", b"drms"})
 """Kinds of sample entries: Common Encryption (ISO/IEC 23001-7), and FairPlay."""
 EMPTY = -1
@@ -41,7 +41,7 @@ MATROSKA_VIDEO = 1
 
 @dataclass(frozen=True)
 class Crop:
-    """Pixels that are stored at each side of a picture and not shown."""
+    """The stored pixels at each side of a picture that are not shown."""
 
     left: int = 0
     top: int = 0
@@ -51,20 +51,20 @@ class Crop:
 
 @dataclass(frozen=True)
 class Headers:
-    """What is said of a whole file."""
+    """The properties of a whole file."""
 
     is_protected: bool = False
-    """A stream of it is encrypted."""
+    """A stream is encrypted."""
     begins_empty: bool = False
     """All pictures and sound begin later than the file's timeline: it begins with an empty edit."""
     seconds: Fraction | None = None
-    """How long an MP4's timeline is, with such an edit; None where that is not said."""
+    """Duration of an MP4's timeline, with the empty edit; None if unknown."""
     crops: list[Crop] = field(default_factory=list)
-    """Of its streams of pictures, in their order."""
+    """The crops of its streams of pictures, in their order."""
 
 
 def headers_of(container: InputContainer) -> Headers:
-    """Return what the headers of an open file say; its position stays where it is."""
+    """Return the headers of an open file; its position does not change."""
     if container.file is not None:
         file = container.file.file
         position = file.tell()
@@ -79,7 +79,7 @@ def headers_of(container: InputContainer) -> Headers:
 
 
 def read_headers(file: BinaryIO) -> Headers:
-    """Return what the headers of an MP4, QuickTime, Matroska, WebM or ASF file say."""
+    """Read the headers of an MP4, QuickTime, Matroska, WebM or ASF file."""
     file.seek(0)
     start = file.read(16)
     try:
@@ -100,11 +100,11 @@ def read_headers(file: BinaryIO) -> Headers:
 class _Box:
     kind: bytes
     begin: int
-    """Of its content."""
+    """Start of the content."""
     end: int
 
 
-def _boxes(file: BinaryIO, begin: int, end: int) -> Iterator[_Box]:
+def _read_boxes(file: BinaryIO, begin: int, end: int) -> Iterator[_Box]:
     while begin + 8 <= end:
         file.seek(begin)
         header = file.read(16)
@@ -123,58 +123,63 @@ def _boxes(file: BinaryIO, begin: int, end: int) -> Iterator[_Box]:
         begin += size
 
 
-def _children(file: BinaryIO, boxes: list[_Box], path: str) -> list[_Box]:
-    """Return the boxes at a path below others, ``trak/mdia`` for example."""
+def _list_boxes_at(file: BinaryIO, boxes: list[_Box], path: str) -> list[_Box]:
+    """Return the boxes at a path below the given ones, for example ``trak/mdia``."""
     for kind in path.encode().split(b"/"):
         boxes = [
             child
             for box in boxes
-            for child in islice(_boxes(file, box.begin, box.end), MAX_CHILDREN)
+            for child in islice(_read_boxes(file, box.begin, box.end), MAX_CHILDREN)
             if child.kind == kind
         ][:MAX_CHILDREN]
     return boxes
 
 
-def _content(file: BinaryIO, box: _Box, length: int) -> bytes:
+def _read_content(file: BinaryIO, box: _Box, length: int) -> bytes:
     file.seek(box.begin)
     return file.read(min(length, box.end - box.begin))
 
 
 def _read_mp4(file: BinaryIO) -> Headers:
-    movies = _children(file, [_Box(b"", 0, file.seek(0, 2))], "moov")[:1]
-    tracks = _children(file, movies, "trak")[:MAX_TRACKS]
-    is_protected, crops, empty = False, [], []
+    movies = _list_boxes_at(file, [_Box(b"", 0, file.seek(0, 2))], "moov")[:1]
+    tracks = _list_boxes_at(file, movies, "trak")[:MAX_TRACKS]
+    is_protected, crops, starts_empty = False, [], []
     for track in tracks:
-        handlers = _children(file, [track], "mdia/hdlr")
-        kind = _content(file, handlers[0], 12)[8:12] if handlers else b""
+        handlers = _list_boxes_at(file, [track], "mdia/hdlr")
+        kind = _read_content(file, handlers[0], 12)[8:12] if handlers else b""
         if kind not in (b"vide", b"soun"):
             continue
         entries = [
             entry
-            for table in _children(file, [track], "mdia/minf/stbl/stsd")
-            for entry in islice(_boxes(file, table.begin + 8, table.end), MAX_CHILDREN)
+            for table in _list_boxes_at(file, [track], "mdia/minf/stbl/stsd")
+            for entry in islice(_read_boxes(file, table.begin + 8, table.end), MAX_CHILDREN)
         ]
         is_protected = is_protected or any(entry.kind in PROTECTED_ENTRIES for entry in entries)
         if kind == b"vide":
             entries = [_Box(b"", entry.begin + SAMPLE_HEADER_BYTES, entry.end) for entry in entries]
-            is_protected = is_protected or bool(_children(file, entries[:1], "sinf"))
+            is_protected = is_protected or bool(_list_boxes_at(file, entries[:1], "sinf"))
             crops.append(_read_aperture(file, track, entries))
-        edit_lists = _children(file, [track], "edts/elst")
-        empty.append(any(_is_empty(file, edit_list) for edit_list in edit_lists))
-    seconds = [_read_length(file, header) for header in _children(file, movies, "mvhd")[:1]]
-    return Headers(is_protected, bool(empty) and all(empty), seconds[0] if seconds else None, crops)
+        edit_lists = _list_boxes_at(file, [track], "edts/elst")
+        starts_empty.append(any(_begins_empty(file, edit_list) for edit_list in edit_lists))
+    seconds = [_read_duration(file, header) for header in _list_boxes_at(file, movies, "mvhd")[:1]]
+    return Headers(
+        is_protected,
+        bool(starts_empty) and all(starts_empty),
+        seconds[0] if seconds else None,
+        crops,
+    )
 
 
-def _read_length(file: BinaryIO, header: _Box) -> Fraction | None:
-    content = _content(file, header, 32)
+def _read_duration(file: BinaryIO, header: _Box) -> Fraction | None:
+    content = _read_content(file, header, 32)
     layout = ">20xIQ" if content[:1] == b"\x01" else ">12xII"
     scale, length = struct.unpack_from(layout, content)
     return Fraction(length, scale) if scale and length else None
 
 
-def _is_empty(file: BinaryIO, edits: _Box) -> bool:
+def _begins_empty(file: BinaryIO, edits: _Box) -> bool:
     """Return whether the first of a track's edits plays nothing."""
-    content = _content(file, edits, 28)
+    content = _read_content(file, edits, 28)
     layout = ">8xQq" if content[:1] == b"\x01" else ">8xIi"
     if int.from_bytes(content[4:8], "big") == 0:
         return False
@@ -183,22 +188,26 @@ def _is_empty(file: BinaryIO, edits: _Box) -> bool:
 
 
 def _read_aperture(file: BinaryIO, track: _Box, entries: list[_Box]) -> Crop:
-    """Return what the clean aperture of a track leaves out (ISO/IEC 14496-12, 12.1.4)."""
-    apertures = _children(file, entries[:1], "clap")
+    """Return the crop of a track's clean aperture (ISO/IEC 14496-12, 12.1.4)."""
+    apertures = _list_boxes_at(file, entries[:1], "clap")
     if not apertures:
         return Crop()
     file.seek(entries[0].begin - SAMPLE_HEADER_BYTES + 24)
     width, height = struct.unpack(">HH", file.read(4))
-    values = struct.unpack(">8i", _content(file, apertures[0], 32))
+    values = struct.unpack(">8i", _read_content(file, apertures[0], 32))
     if 0 in values[1::2]:
         return Crop()
-    wide, high, right, down = (
+    shown_width, shown_height, offset_x, offset_y = (
         numerator / denominator
         for numerator, denominator in zip(values[::2], values[1::2], strict=True)
     )
-    left, top = round((width - wide) / 2 + right), round((height - high) / 2 + down)
-    crop = Crop(left, top, width - left - round(wide), height - top - round(high))
-    is_within = min(crop.left, crop.top, crop.right, crop.bottom) >= 0 and min(wide, high) >= 1
+    left = round((width - shown_width) / 2 + offset_x)
+    top = round((height - shown_height) / 2 + offset_y)
+    crop = Crop(left, top, width - left - round(shown_width), height - top - round(shown_height))
+    is_within = (
+        min(crop.left, crop.top, crop.right, crop.bottom) >= 0
+        and min(shown_width, shown_height) >= 1
+    )
     return crop if is_within else Crop()
 
 
@@ -209,62 +218,62 @@ def _read_aperture(file: BinaryIO, track: _Box, entries: list[_Box]) -> Crop:
 class _Element:
     id: int
     begin: int
-    """Of its content."""
+    """Start of the content."""
     end: int
 
 
-def _elements(file: BinaryIO, begin: int, end: int) -> Iterator[_Element]:
+def _read_elements(file: BinaryIO, begin: int, end: int) -> Iterator[_Element]:
     while begin < end:
         file.seek(begin)
         header = file.read(12)
         if not header or not header[0]:
             return
         id_length = 9 - header[0].bit_length()
-        rest = header[id_length:]
-        if not rest or not rest[0]:
+        size_field = header[id_length:]
+        if not size_field or not size_field[0]:
             return
-        size_length = 9 - rest[0].bit_length()
+        size_length = 9 - size_field[0].bit_length()
         mask = (1 << 7 * size_length) - 1
-        size = int.from_bytes(rest[:size_length], "big") & mask
+        size = int.from_bytes(size_field[:size_length], "big") & mask
         content = begin + id_length + size_length
-        # All ones: the size is not known, as in what is recorded live.
-        last = end if size == mask else min(content + size, end)
-        yield _Element(int.from_bytes(header[:id_length], "big"), content, last)
-        begin = last
+        # All ones mean an unknown size, as in live recordings.
+        element_end = end if size == mask else min(content + size, end)
+        yield _Element(int.from_bytes(header[:id_length], "big"), content, element_end)
+        begin = element_end
 
 
-def _find(file: BinaryIO, parents: list[_Element], element_id: int) -> list[_Element]:
+def _list_elements(file: BinaryIO, parents: list[_Element], element_id: int) -> list[_Element]:
     return [
         child
         for parent in parents
-        for child in islice(_elements(file, parent.begin, parent.end), MAX_CHILDREN)
+        for child in islice(_read_elements(file, parent.begin, parent.end), MAX_CHILDREN)
         if child.id == element_id
     ][:MAX_CHILDREN]
 
 
-def _number(file: BinaryIO, element: _Element) -> int:
+def _read_number(file: BinaryIO, element: _Element) -> int:
     file.seek(element.begin)
     return int.from_bytes(file.read(min(8, element.end - element.begin)), "big")
 
 
 def _read_matroska(file: BinaryIO) -> Headers:
     size = file.seek(0, 2)
-    segments = _find(file, [_Element(0, 0, size)], SEGMENT)
-    tracks = _find(file, _find(file, segments, TRACKS)[:1], TRACK)[:MAX_TRACKS]
-    encodings = _find(file, _find(file, tracks, ENCODINGS), ENCODING)
+    segments = _list_elements(file, [_Element(0, 0, size)], SEGMENT)
+    tracks = _list_elements(file, _list_elements(file, segments, TRACKS)[:1], TRACK)[:MAX_TRACKS]
+    encodings = _list_elements(file, _list_elements(file, tracks, ENCODINGS), ENCODING)
     crops = []
     for track in tracks:
-        kinds = _find(file, [track], TRACK_TYPE)
-        if kinds and _number(file, kinds[0]) == MATROSKA_VIDEO:
+        kinds = _list_elements(file, [track], TRACK_TYPE)
+        if kinds and _read_number(file, kinds[0]) == MATROSKA_VIDEO:
             elements = [
                 child
-                for picture in _find(file, [track], VIDEO)
-                for child in islice(_elements(file, picture.begin, picture.end), MAX_CHILDREN)
+                for picture in _list_elements(file, [track], VIDEO)
+                for child in islice(_read_elements(file, picture.begin, picture.end), MAX_CHILDREN)
             ]
             sides = {
-                CROPS[element.id]: _number(file, element)
+                CROPS[element.id]: _read_number(file, element)
                 for element in elements
                 if element.id in CROPS
             }
             crops.append(Crop(**sides))
-    return Headers(bool(_find(file, encodings, ENCRYPTION)), crops=crops)
+    return Headers(bool(_list_elements(file, encodings, ENCRYPTION)), crops=crops)

@@ -1,4 +1,4 @@
-"""HEIC and AVIF pictures as PNG, upright: FFmpeg joins neither their tiles nor their alpha."""
+"""HEIC and AVIF pictures as PNG, upright, because FFmpeg joins neither their tiles nor alpha."""
 
 import io
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from PIL import AvifImagePlugin, Image, ImageOps
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 BEGINNING_BYTES = 256
-"""From which `format_of` tells what a file is."""
+"""The number of bytes that `format_of` needs."""
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
 COMMON_BRANDS = frozenset({b"mif1", b"mif2", b"miaf", b"msf1"})
-"""Of files whose further brands say what their pictures are coded with."""
+"""Brands of files whose further brands name their codec."""
 SEQUENCE_BRANDS = frozenset({b"hevc", b"hevx", b"hevm", b"hevs", b"avis", b"msf1"})
-"""Of files whose pictures are to be played one after the other."""
+"""Brands of files that are sequences of pictures."""
 
 MAX_PIXELS = {"heic": 8192 * 6144, "avif": 8192 * 4096}
-"""Phones make HEIC pictures of 48 million; libavif takes more memory for each pixel."""
+"""Phones make HEIC pictures of 48 million pixels. libavif needs more memory for each pixel."""
 WHOLE_PIXELS = 25_000_000
-"""Larger pictures are read at half of their sides."""
+"""Larger pictures are read at half the width and height."""
 STRIP = 512
-"""Lines that are made smaller at once."""
+"""Lines that are scaled down at once."""
 DAMAGED = "The picture is damaged or incomplete."
 TOO_LARGE = "The picture has too many pixels."
 _DAMAGE = (OSError, ValueError, SyntaxError, EOFError, RuntimeError, IndexError)
@@ -36,13 +36,13 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of its main picture before that is decoded."""
+    """The properties of a file's main picture, before it is decoded."""
 
     format: str
     """`heic` or `avif`."""
     width: int
     height: int
-    """As it is shown."""
+    """Width and height are those of the upright picture."""
     bit_depth: int
     is_sequence: bool
 
@@ -70,9 +70,9 @@ def format_of(beginning: bytes) -> str | None:
 
 
 def read_header(file: BinaryIO) -> Header:
-    """Return what a file for which ``format_of`` has an answer says; nothing is decoded.
+    """Read the header of a file for which ``format_of`` returns a format; nothing is decoded.
 
-    Raises ``EngineError`` INPUT_INVALID where that is damaged.
+    Raises ``EngineError`` INPUT_INVALID if the header is damaged.
     """
     file.seek(0)
     beginning = file.read(BEGINNING_BYTES)
@@ -91,10 +91,10 @@ def read_header(file: BinaryIO) -> Header:
 
 
 def convert(file: BinaryIO) -> io.BytesIO:
-    """Return the main picture of a HEIC or AVIF file as PNG: upright, in 8 bits.
+    """Convert the main picture of a HEIC or AVIF file to PNG: upright, in 8 bits.
 
-    One of more than ``WHOLE_PIXELS`` has half of its sides. Colour profiles are left out, as of all
-    pictures. Raises ``EngineError`` INPUT_INVALID.
+    A picture of more than ``WHOLE_PIXELS`` gets half the width and height. Colour profiles are
+    dropped, as for all pictures. Raises ``EngineError`` INPUT_INVALID.
     """
     header = read_header(file)
     if header.is_too_large:
@@ -110,9 +110,9 @@ def convert(file: BinaryIO) -> io.BytesIO:
 
 
 def replace_by_png(path: Path) -> None:
-    """Put a PNG of the same picture in the place of a HEIC or AVIF file; leave other files alone.
+    """Replace a HEIC or AVIF file by a PNG of its picture; leave other files unchanged.
 
-    For engines, which have copies of their own. Raises ``EngineError`` INPUT_INVALID.
+    It is for engines, which have copies of their own. Raises ``EngineError`` INPUT_INVALID.
     """
     with path.open("rb") as file:
         if format_of(file.read(BEGINNING_BYTES)) is None:
@@ -124,7 +124,7 @@ def replace_by_png(path: Path) -> None:
 
 
 def _open_heic(file: BinaryIO) -> Any:
-    import pi_heif  # noqa: PLC0415 - loads libheif, for such files alone
+    import pi_heif  # noqa: PLC0415 - loads libheif, which only such files need
 
     pi_heif.options.DECODE_THREADS = 1
     file.seek(0)
@@ -133,16 +133,16 @@ def _open_heic(file: BinaryIO) -> Any:
 
 
 def _decode_heic(file: BinaryIO) -> Image.Image:
-    """Decode without a copy at full size: libheif has turned the picture already."""
+    """Decode without a copy at full size; libheif has rotated the picture already."""
     picture = _open_heic(file)
     pixels = np.asarray(picture)
     pixels = pixels[:, : picture.size[0]]
     if pixels.shape[0] * pixels.shape[1] > WHOLE_PIXELS:
-        pixels = np.concatenate(list(_halved(pixels)))
+        pixels = np.concatenate(list(_halve_strips(pixels)))
     return Image.fromarray(pixels)
 
 
-def _halved(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+def _halve_strips(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
     height, width = (side // 2 * 2 for side in pixels.shape[:2])
     for top in range(0, height, STRIP):
         strip = np.ascontiguousarray(pixels[top : min(top + STRIP, height), :width])

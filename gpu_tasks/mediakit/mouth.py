@@ -1,6 +1,6 @@
-"""A mouth opened and closed in a picture, with the jaw that follows it.
+"""Opening and closing of a mouth in a picture, with the jaw that follows it.
 
-What is seen between the lips, teeth say, hangs from the upper one; below it is the dark.
+What lies between the lips, such as teeth, hangs from the upper lip; below it is darkness.
 """
 
 import numpy as np
@@ -11,38 +11,38 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.warping import Patch, fading, pixels_of, stretched
 
 CORNERS = (78, 308)
-"""Of the opening between the lips; the mouth's width is their distance."""
+"""Corners of the opening between the lips. Their distance is the mouth's width."""
 UPPER_LIP, LOWER_LIP = 13, 14
 UNDER_NOSE, CHIN = 2, 152
 HALF = len(INNER_LIPS) // 2
 LOWER_EDGES = INNER_LIPS[: HALF + 1], OUTER_LIPS[: HALF + 1]
 UPPER_EDGES = (*OUTER_LIPS[HALF:], OUTER_LIPS[0]), (*INNER_LIPS[HALF:], INNER_LIPS[0])
-"""Of the lips, each from above to below."""
+"""Edges of each lip, from above to below."""
 
 MEETING = 0.3
-"""Where open lips meet when they close, from the upper one's edge, as a share of the gap."""
+"""Where open lips meet when they close: the distance from the upper lip, as a share of the gap."""
 LOWER_SHARE = 0.8
-"""Of an opening, the lower lip goes down by this, and the upper lip up by the rest."""
+"""The share of an opening by which the lower lip goes down; the upper lip goes up by the rest."""
 JAW_SHARE = 0.6
-"""Of the lower lip's way, the chin goes this."""
+"""The share of the lower lip's way that the chin goes."""
 ROUNDNESS = 0.75
-"""Of the opening's outline: 0.5 an ellipse, 1 a parabola."""
+"""Exponent of the opening's outline: 0.5 is an ellipse, 1 a parabola."""
 CHEEK, BELOW_CHIN = 1.3, 0.6
-"""Of the mouth's width, beside its middle and below the chin: there nothing moves."""
+"""Where movement ends, beside the mouth's middle and below the chin, in mouth widths."""
 EDGE = 0.03
-"""Of the mouth's width: over so much a lip goes over into the dark."""
+"""Width of the transition from a lip to the darkness, in mouth widths."""
 DARK = np.array([0.4, 0.17, 0.15])
-"""The colour behind the lips, beside the mean brightness of what is around the mouth."""
+"""The colour behind the lips, relative to the mean brightness around the mouth."""
 
 
 def opening_of(points: Points) -> float:
-    """The height of the gap between the lips, as a share of the mouth's width."""
+    """Return the height of the gap between the lips, as a share of the mouth's width."""
     upper, lower, right, left = pixels_of(points[[UPPER_LIP, LOWER_LIP, *CORNERS]])
     return float(abs(upper - lower) / max(abs(right - left), 1e-6))
 
 
 def opened(frame: Frame, points: Points, opening: float) -> Frame:
-    """The frame with the mouth of the face whose landmarks these are open so far.
+    """Return the frame with the mouth of the face with these landmarks opened.
 
     ``opening`` is the height of the gap in its middle, as a share of the mouth's width, 0 to 1.
     """
@@ -59,7 +59,7 @@ def opened(frame: Frame, points: Points, opening: float) -> Frame:
     upper_goal = upper + MEETING * gap - (1 - LOWER_SHARE) * height
     lower_goal = upper + MEETING * gap + LOWER_SHARE * height
 
-    # From the nose to below the chin, what is where and what shall be; lips keep their thickness.
+    # Current rows and goals from the nose to below the chin. Lips keep their thickness.
     nose, chin = patch.of(face[[UNDER_NOSE, CHIN]])[1]
     floor = chin + BELOW_CHIN * width
     drop = (LOWER_SHARE * opening - (1 - MEETING) * opening_of(points)) * width

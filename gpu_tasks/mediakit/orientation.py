@@ -1,4 +1,4 @@
-"""How the pictures that a file stores are turned before they are shown."""
+"""The orientation in which players show the stored pictures of a file."""
 
 import math
 import struct
@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 UNNAMED_SIDE_DATA = range(28, 40)
-"""Kinds that FFmpeg has and PyAV does not know yet, EXIF among them."""
+"""Kinds of side data that PyAV does not know yet, EXIF among them."""
 QUARTERS = (0, 90, 180, 270)
 IDENTITY = (1, 0, 0, 1)
 
 
 @dataclass(frozen=True)
 class Orientation:
-    """The display matrix of a picture, read as FFmpeg's program reads it.
+    """The display matrix of a picture, interpreted as FFmpeg's program does.
 
     A point ``(x, y)`` of the stored picture is shown at ``(a * x + c * y, b * x + d * y)``, with y
-    downwards. A turn by anything but a quarter keeps the picture's size: what leaves it is cut off,
-    and its corners are black.
+    downwards. A rotation by anything but a quarter turn keeps the picture's size: what leaves it is
+    cut off, and its corners are black.
     """
 
     matrix: tuple[int, int, int, int] = IDENTITY
@@ -35,7 +35,7 @@ class Orientation:
 
     @property
     def angle(self) -> int:
-        """Return the clockwise degrees, 0 to 359, that the stored left-to-right direction turns."""
+        """Return the clockwise degrees, 0 to 359, by which the left-to-right direction turns."""
         a, b, _, _ = self.matrix
         return round(math.degrees(math.atan2(b, a))) % 360
 
@@ -46,13 +46,13 @@ class Orientation:
 
     @property
     def is_mirrored(self) -> bool:
-        """Return whether the picture is mirrored left to right before it is turned."""
+        """Return whether the picture is mirrored left to right before it is rotated."""
         a, b, c, d = self.matrix
         return self.angle in QUARTERS and a * d - b * c < 0
 
     @property
     def rotation(self) -> int:
-        """Return the clockwise degrees of the turn, 0 to 359, after the mirroring."""
+        """Return the clockwise degrees of the rotation, 0 to 359, after the mirroring."""
         return (self.angle + 180) % 360 if self.is_mirrored else self.angle
 
     @property
@@ -73,7 +73,7 @@ class Orientation:
 
 
 def filter_frame(frame: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> av.VideoFrame:
-    """Return what FFmpeg's filters (name and arguments) make of one frame."""
+    """Apply FFmpeg's filters (name and arguments) to one frame."""
     graph = av.filter.Graph()
     source = graph.add_buffer(
         width=frame.width,
@@ -85,23 +85,23 @@ def filter_frame(frame: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> av
     graph.link_nodes(source, *chain, graph.add("buffersink")).configure()
     graph.push(frame)
     result = graph.pull()
-    assert isinstance(result, av.VideoFrame)  # noqa: S101 - of a graph of pictures
+    assert isinstance(result, av.VideoFrame)  # noqa: S101 - the graph outputs pictures
     return result
 
 
-def _side_data(frame: av.VideoFrame) -> Mapping[Type, bytes]:
-    """Read it anew: `frame.side_data` would keep the frame and itself from being freed."""
+def _read_side_data(frame: av.VideoFrame) -> Mapping[Type, bytes]:
+    """Read side data anew, because `frame.side_data` keeps the frame from being freed."""
     container: Any = sidedata.SideDataContainer
     return cast("Mapping[Type, bytes]", container(frame))
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """Return how a decoded frame is turned: by its container, its codec, or its EXIF."""
+    """Return the orientation of a decoded frame, from its container, codec or EXIF."""
     try:
-        data = _side_data(frame).get(Type.DISPLAYMATRIX)
-    except ValueError:  # there is some that PyAV has no name for
+        data = _read_side_data(frame).get(Type.DISPLAYMATRIX)
+    except ValueError:  # PyAV does not know one of the kinds
         deletions = [("sidedata", f"mode=delete:type={kind}") for kind in UNNAMED_SIDE_DATA]
-        data = _side_data(filter_frame(frame, deletions)).get(Type.DISPLAYMATRIX)
+        data = _read_side_data(filter_frame(frame, deletions)).get(Type.DISPLAYMATRIX)
     if data is None:
         return Orientation()
     a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])

@@ -1,8 +1,8 @@
-"""Where a file is entered: so early that a key frame comes in time, which a trial shows.
+"""The choice of the second to seek to, so that a key frame is read in time.
 
 A seek lands where an index says that a key frame is. Without an index (MPEG-TS), or with a wrong
-one, it lands anywhere, and the next key frame may come a minute later. So it is tried: packets are
-read, and nothing is decoded, from further and further back until a key frame comes in time.
+one, it lands anywhere, and the next key frame may be a minute later. So seeks are tried from
+further and further back, reading packets without decoding them, until a key frame comes in time.
 """
 
 from pathlib import Path
@@ -16,18 +16,19 @@ from gpu_tasks.mediakit.decoding import delay_of, open_media, packets
 
 _SEEKABLE = "mov matroska avi asf flv mpegts mxf wav w64 aiff caf flac mp3 ogg"
 SEEKABLE = frozenset(_SEEKABLE.split())
-"""Their times are known wherever they are entered. Others are read from their beginning."""
+"""Formats whose times are known after any seek. Others are read from their beginning."""
 FIRST_STEP_SECONDS = 1
-"""Each step back is twice as long as the one before: all of them read a file once, at most."""
+"""The first step back. Each step is twice as long as the previous one, so that all of them together
+read a file at most once."""
 INTERLEAVED_SECONDS = 10
-"""So far apart may lie in a file what is shown and heard together."""
+"""How far apart pictures and sound of the same time may lie in a file."""
 BEFORE_SECONDS = 10
 
 
 def entry_into(path: Path, stream: int, by: float) -> int:
-    """Return the second to seek in a file, from its first time stamp, as `entry` has it.
+    """Return the second to seek to in a file, from its first time stamp, as `entry` does.
 
-    ``by`` counts from the beginning of the file's timeline. 0 is not to seek.
+    ``by`` counts from the beginning of the file's timeline. 0 means not to seek.
     """
     if by < 1:
         return 0
@@ -39,23 +40,25 @@ def entry_into(path: Path, stream: int, by: float) -> int:
 def entry(
     container: InputContainer, stream: Stream, by: float, *, after: float = 0.0
 ) -> int | None:
-    """The whole second from which reading meets a key frame that is shown ``by`` a time.
+    """Return the whole second from which reading meets a key frame that is shown ``by`` a time.
 
-    In seconds from the container's start, and later than ``after``; None where there is none. It
-    moves the container's position.
+    It counts from the container's start and is later than ``after``; None if there is none. The
+    container's position changes.
     """
-    first = int(after) + 1
+    earliest = int(after) + 1
     begin, until, step = int(by), by, FIRST_STEP_SECONDS
-    while begin >= first:
+    while begin >= earliest:
         if _meets_key_frame(container, stream, begin, until, by):
             return begin
-        last = begin == first
-        begin, until, step = first - 1 if last else max(first, begin - step), begin, 2 * step
+        is_earliest = begin == earliest
+        until = begin
+        begin = earliest - 1 if is_earliest else max(earliest, begin - step)
+        step *= 2
     return None
 
 
 def enter(container: InputContainer, begin: int | None) -> None:
-    """Seek to what `entry` has found, or the beginning; raises ``FFmpegError``."""
+    """Seek to the result of `entry`, or to the beginning; raises ``FFmpegError``."""
     start = container.start_time or 0
     if begin is not None:
         container.seek(start + begin * av.time_base)
@@ -70,7 +73,10 @@ def enter(container: InputContainer, begin: int | None) -> None:
 def _meets_key_frame(
     container: InputContainer, stream: Stream, begin: float, until: float, by: float
 ) -> bool:
-    """Whether the first key frame after a seek is in time; it is looked for ``until`` a time."""
+    """Return whether the first key frame after a seek is in time.
+
+    Packets are read ``until`` a time.
+    """
     zero = (container.start_time or 0) / av.time_base
     try:
         container.seek(int((zero + begin) * av.time_base))
@@ -78,11 +84,11 @@ def _meets_key_frame(
         return False
     for packet in packets(container, [*container.streams.video, *container.streams.audio]):
         ticks = packet.dts if packet.pts is None else packet.pts
-        at = None if ticks is None else float(ticks * packet.time_base) - zero
+        seconds = None if ticks is None else float(ticks * packet.time_base) - zero
         is_wanted = packet.stream_index == stream.index
-        if is_wanted and packet.is_keyframe and at is not None:
-            return at <= by
-        # Of a stream that has ended nothing comes: the others tell how far it is.
-        if at is not None and at > until + (0 if is_wanted else INTERLEAVED_SECONDS):
+        if is_wanted and packet.is_keyframe and seconds is not None:
+            return seconds <= by
+        # A stream that has ended has no more packets; those of the others show the time.
+        if seconds is not None and seconds > until + (0 if is_wanted else INTERLEAVED_SECONDS):
             return False
     return False

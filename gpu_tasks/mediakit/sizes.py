@@ -1,6 +1,6 @@
-"""The largest pictures that are taken; apart from `decoding`, which loads FFmpeg's libraries."""
+"""The size limits of pictures, apart from `decoding`, which loads FFmpeg's libraries."""
 
 MAX_FRAME_PIXELS = 8192 * 8192
-"""Of pictures that are taken; of JPEGs, that are decoded."""
+"""Limit of accepted pictures; for JPEGs, limit of the decoded size."""
 MAX_DECODED_PIXELS = 2 * MAX_FRAME_PIXELS
-"""Of JPEGs that are taken: phones have 108 million."""
+"""Limit of accepted JPEGs: phones have 108 million pixels."""

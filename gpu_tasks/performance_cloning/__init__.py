@@ -1,1 +1,1 @@
-"""Performance cloning: a portrait that moves as the face of a film does."""
+"""Clone a performance: animate a portrait by the face of a film."""

@@ -1,4 +1,4 @@
-"""The performance-cloning function: a portrait and a film in, the portrait acting the film out."""
+"""The contract of performance cloning: a portrait and a film in, an acting portrait out."""
 
 from pydantic import Field
 
@@ -19,17 +19,17 @@ MODELS = {
 }
 
 MAX_SECONDS = 20
-"""Of the driving film: more would not be done in the time limit at a size worth looking at."""
+"""The longest driving film that can be done in time at a useful size."""
 MAX_RATE = 25
-"""Frames per second of the result, for every frame costs seconds; films of more become 24 or 25."""
+"""Frames per second of the result: every frame costs seconds. Higher rates become 24 or 25."""
 MIN_RATE = 12
-"""Films of fewer are brought to 25."""
+"""Lower rates are raised to 25."""
 MIN_FACE_SHARE = 0.5
-"""Of the driving film's frames: with fewer there is no performance to follow."""
+"""The share of the driving film's frames that must show a face."""
 MIN_FACE_PIXELS = 24
-"""Between the outer corners of the portrait's eyes: below, there is no expression to change."""
+"""Between the outer corners of the portrait's eyes: a smaller face shows no expression."""
 MAX_SIDE = 1280
-"""Of the result's larger side; drafts keep the portrait's size up to it."""
+"""The limit of the result's larger side; drafts keep the portrait's size up to it."""
 
 
 class PerformanceCloningPayload(Payload):
@@ -65,6 +65,6 @@ CONTRACT = Contract(
     result=PerformanceCloningResult,
     models=MODELS,
     memory_mb=65536,
-    gpu_memory_gb=36,  # 17 B parameters of one part at 2 bytes, alone at its turn
+    gpu_memory_gb=36,  # the largest part's 17 B parameters at 2 bytes; parts are loaded in turn
     dtype="bfloat16",
 )

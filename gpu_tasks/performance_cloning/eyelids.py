@@ -1,4 +1,4 @@
-"""Eyes closed and half closed in a picture: the upper lid comes down over what stays in place."""
+"""Close eyes in a picture, fully or partly: the upper lid moves down over the eye."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from gpu_tasks.mediakit.warping import Patch, pixels_of, stretched
 HALF = 8
 """The index of the inner corner, in the loop around an eye."""
 EYES = ((RIGHT_EYE, (33, 133), 105), (LEFT_EYE, (362, 263), 334))
-"""The loop around each eye, its corners, and a point of the brow above it: the skin down from there
+"""The loop around each eye, its corners, and a point of the brow above it: the skin below it
 follows the lid.
 """
 BELOW = 0.5
-"""Of the eye's width, below its corners: there nothing moves."""
+"""In widths of the eye, below its corners: pixels from there on do not move."""
 
 
 def closed(frame: Frame, points: Points, shares: Sequence[float]) -> Frame:
-    """The frame with the person's right and left eye closed by so much, 0 to 1."""
+    """Return the frame with the person's right and left eye closed by these shares, 0 to 1."""
     face = pixels_of(points)
     for (loop, corners, brow), share in zip(EYES, shares, strict=True):
         patch = Patch(frame, face[list(corners)], face[[brow]], BELOW)
@@ -31,6 +31,6 @@ def closed(frame: Frame, points: Points, shares: Sequence[float]) -> Frame:
         goal = upper + share * np.maximum(lower - upper, 0)
         top, floor = float(patch.of(face[brow])[1]), BELOW * patch.length
         v = stretched(patch.v, [top, upper, lower, floor], [top, goal, lower, floor])
-        open_still = (patch.v >= goal) & (patch.v < lower)
-        frame = patch.put(patch.take(patch.to(patch.u, np.where(open_still, patch.v, v))))
+        still_open = (patch.v >= goal) & (patch.v < lower)
+        frame = patch.put(patch.take(patch.to(patch.u, np.where(still_open, patch.v, v))))
     return frame

@@ -1,4 +1,4 @@
-"""What both engines work on: the portrait, and the performance of the face in the driving film."""
+"""Read the inputs of both engines: the portrait, and the performance in the driving film."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.runtime.stages import Stage
 
 STEADY_RATE = Fraction(24)
-"""Of the result, for films of more frames per second than that may have."""
+"""The result's rate for films of more frames per second than a result may have."""
 EYES = (33, 263)
-"""Their outer corners."""
+"""The landmarks of their outer corners."""
 
 NO_PORTRAIT = "There is no face in the portrait."
 SEVERAL_PORTRAITS = "There are several faces in the portrait: it must be clear whose is meant."
@@ -45,27 +45,27 @@ class Portrait:
 
 
 def portrait(path: Path) -> Portrait:
-    """The picture at ``path``, or the first of the film there.
+    """Return the picture at ``path``, or the first frame of the film there.
 
-    Raises ``EngineError`` INPUT_INVALID for none, several, or too small a face.
+    Raise ``EngineError`` INPUT_INVALID for none, several, or too small a face.
     """
     replace_by_png(path)
     picture = next(probe(path, max_side=MAX_SIDE).frames())
-    found = FaceTracker(frame_rate=1.0).follow(picture)
-    if found is None:
+    face = FaceTracker(frame_rate=1.0).follow(picture)
+    if face is None:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_PORTRAIT)
-    if found.faces > 1:
+    if face.faces > 1:
         raise EngineError(ErrorCode.INPUT_INVALID, SEVERAL_PORTRAITS)
-    outer = found.points[list(EYES), :2]
-    if np.linalg.norm(outer[0] - outer[1]) < MIN_FACE_PIXELS:
+    outer_corners = face.points[list(EYES), :2]
+    if np.linalg.norm(outer_corners[0] - outer_corners[1]) < MIN_FACE_PIXELS:
         raise EngineError(ErrorCode.INPUT_INVALID, SMALL_PORTRAIT)
-    return Portrait(picture, found.points)
+    return Portrait(picture, face.points)
 
 
 def driving_film(path: Path) -> Film:
-    """The driving film, at the rate of the result.
+    """Return the driving film, at the rate of the result.
 
-    Raises ``EngineError`` INPUT_INVALID for one whose header says that it is too long.
+    Raise ``EngineError`` INPUT_INVALID if its header says that it is too long.
     """
     film = probe(path, max_side=MAX_SIDE)
     if film.duration_seconds > MAX_SECONDS + 1 / film.frame_rate:
@@ -74,7 +74,7 @@ def driving_film(path: Path) -> Film:
 
 
 def rate_of(frame_rate: Fraction) -> Fraction:
-    """The result's frame rate for a driving film's."""
+    """Return the result's frame rate for a driving film's."""
     if frame_rate < MIN_RATE:
         return FALLBACK_RATE
     if frame_rate <= MAX_RATE:
@@ -84,19 +84,19 @@ def rate_of(frame_rate: Fraction) -> Fraction:
 
 
 def watch(film: Film, progress: Callable[[float], None]) -> Iterator[tuple[Frame, Points | None]]:
-    """Each frame of the driving film with the landmarks of its face.
+    """Yield each frame of the driving film with the landmarks of its face.
 
-    Raises ``EngineError`` INPUT_INVALID for several faces, for too few frames with one, and for a
+    Raise ``EngineError`` INPUT_INVALID for several faces, for too few frames with a face, and for a
     film that is too long.
     """
     tracker = FaceTracker(frame_rate=float(film.frame_rate), several=Several.REFUSE)
-    # Rates that do not divide a film give it a frame more.
-    longest = MAX_SECONDS * film.frame_rate + 1
+    # A rate that does not divide the film's duration adds a frame.
+    max_frames = MAX_SECONDS * film.frame_rate + 1
     for frame in film.frames():
-        if tracker.frames >= longest:
+        if tracker.frames >= max_frames:
             raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
-        found = tracker.follow(frame)
-        yield frame, None if found is None else found.points
+        face = tracker.follow(frame)
+        yield frame, None if face is None else face.points
         progress(min(1.0, tracker.frames / film.frames_expected))
     if tracker.share_with_face < MIN_FACE_SHARE:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_PERFORMANCE)
@@ -108,13 +108,13 @@ def write(
     film: Film,
     *,
     size: tuple[int, int],
-    seen: list[bool],
-    begun: float,
+    has_face: list[bool],
+    share_before: float,
 ) -> PerformanceCloningResult:
-    """Write the result, of a width and height, with the driving film's sound.
+    """Write the result of this width and height, with the driving film's sound.
 
-    ``seen`` says of each frame of that whether it shows the face; ``begun`` is the share of the
-    work done before.
+    ``has_face`` tells for each frame of the driving film whether it shows the face;
+    ``share_before`` is the share of the work done before.
     """
     workspace.enter(Stage.GENERATING)
     width, height = size
@@ -125,12 +125,12 @@ def write(
         frame_rate=film.frame_rate,
         sound=film.path if film.has_sound else None,
     ) as writer:
-        writer.write_all(frames, len(seen), workspace.progress_within(begun, 1.0))
+        writer.write_all(frames, len(has_face), workspace.progress_within(share_before, 1.0))
     return PerformanceCloningResult(
-        duration_ms=round(len(seen) * 1000 / film.frame_rate),
+        duration_ms=round(len(has_face) * 1000 / film.frame_rate),
         width=width,
         height=height,
         frame_rate=float(film.frame_rate),
-        frames=len(seen),
-        frames_with_face=sum(seen),
+        frames=len(has_face),
+        frames_with_face=sum(has_face),
     )

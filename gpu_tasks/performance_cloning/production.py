@@ -29,24 +29,24 @@ from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.stages import Stage
 
 BATCH = 16
-"""Frames whose people are looked for at once."""
+"""Frames in which people are detected at once."""
 WATCH_SHARE, PAINT_SHARE = 0.1, 0.88
-"""Of the progress; the rest is encoding."""
+"""Shares of the progress; the rest is encoding."""
 FACE_GROWTH = np.sqrt(1.3) - 1
-"""A face is shown with 1.3 times the area from brows to chin, three quarters of it above."""
+"""A face is cropped with 1.3 times the area from brows to chin, most of the margin above."""
 
 
 @dataclass
-class _Watched:
-    """What was seen in the driving film: a picture of the face and the joints, frame by frame."""
+class _Performance:
+    """The tracked performance: pictures of the face and the joints, frame by frame."""
 
     faces: list[Frame] = field(default_factory=list)
     people: list[Keypoints] = field(default_factory=list)
-    seen: list[bool] = field(default_factory=list)
+    has_face: list[bool] = field(default_factory=list)
 
 
 class ProductionEngine(Engine):
-    """Makes a portrait act out a film."""
+    """An engine that makes a portrait act out a film."""
 
     model = CONTRACT.models["video"]
 
@@ -56,77 +56,90 @@ class ProductionEngine(Engine):
 
     @classmethod
     def load(cls, host: Host, effort: Effort = Effort()) -> Self:  # noqa: B008 - it is frozen
-        """The engine with its weights."""
+        """Load the networks."""
         return cls(Wan(host, effort), People(host))
 
     def run(
         self, payload: PerformanceCloningPayload, workspace: Workspace
     ) -> PerformanceCloningResult:
-        """Write the film; where the driving face is not seen, the last that was seen counts."""
+        """Write the film; a frame without a face repeats the last face and pose."""
         workspace.enter(Stage.READING)
-        still = portrait(workspace.input("source"))
+        source_portrait = portrait(workspace.input("source"))
         film = driving_film(workspace.input("driving"))
-        watched = self._watch(film, workspace.progress_within(0.0, WATCH_SHARE))
-        begun = WATCH_SHARE + PAINT_SHARE
-        size = self._wan.size_for(still.picture, len(watched.seen))
+        performance = self._track_performance(film, workspace.progress_within(0.0, WATCH_SHARE))
+        painted_share = WATCH_SHARE + PAINT_SHARE
+        size = self._wan.size_for(source_portrait.picture, len(performance.has_face))
         frames = self._wan.paint(
-            _resized(still.picture, size),
-            self._figures(still, watched, size),
-            watched.faces,
+            _resize(source_portrait.picture, size),
+            self._draw_figures(source_portrait, performance, size),
+            performance.faces,
             seed=payload.seed,
-            progress=workspace.progress_within(WATCH_SHARE, begun),
+            progress=workspace.progress_within(WATCH_SHARE, painted_share),
         )
-        return write(frames, workspace, film, size=size, seen=watched.seen, begun=begun)
+        return write(
+            frames,
+            workspace,
+            film,
+            size=size,
+            has_face=performance.has_face,
+            share_before=painted_share,
+        )
 
-    def _watch(self, film: Film, progress: Callable[[float], None]) -> _Watched:
-        watched = _Watched()
-        waiting: list[tuple[Frame, Points]] = []
-        known: tuple[Frame, Points] | None = None
-        leading = 0
+    def _track_performance(self, film: Film, progress: Callable[[float], None]) -> _Performance:
+        performance = _Performance()
+        pending: list[tuple[Frame, Points]] = []
+        latest: tuple[Frame, Points] | None = None
+        missing_count = 0
         for frame, points in watch(film, progress):
-            watched.seen.append(points is not None)
+            performance.has_face.append(points is not None)
             if points is not None:
-                known = (frame, points)
-            if known is None:
-                leading += 1
+                latest = (frame, points)
+            if latest is None:
+                missing_count += 1
                 continue
-            # The first that is seen stands for those before it.
-            waiting += [known] * (1 + leading)
-            leading = 0
-            if len(waiting) >= BATCH:
-                self._add_poses(waiting, watched)
-                waiting = []
-        self._add_poses(waiting, watched)
-        return watched
+            # The first visible face is used for the frames before it.
+            pending += [latest] * (1 + missing_count)
+            missing_count = 0
+            if len(pending) >= BATCH:
+                self._add_poses(pending, performance)
+                pending = []
+        self._add_poses(pending, performance)
+        return performance
 
-    def _add_poses(self, waiting: Sequence[tuple[Frame, Points]], watched: _Watched) -> None:
-        if not waiting:
+    def _add_poses(
+        self, pending: Sequence[tuple[Frame, Points]], performance: _Performance
+    ) -> None:
+        if not pending:
             return
-        frames, faces = zip(*waiting, strict=True)
-        watched.people += self._people.keypoints(frames, faces)
-        watched.faces += [_face(frame, points, self._wan.face_side) for frame, points in waiting]
+        frames, faces = zip(*pending, strict=True)
+        performance.people += self._people.keypoints(frames, faces)
+        performance.faces += [
+            _crop_face(frame, points, self._wan.face_side) for frame, points in pending
+        ]
 
-    def _figures(self, still: Portrait, watched: _Watched, size: tuple[int, int]) -> list[Frame]:
-        """The stick figures, as large and where the portrait's person is."""
-        (sitter,) = self._people.keypoints([still.picture], [still.points])
-        height, width = still.picture.shape[:2]
+    def _draw_figures(
+        self, source_portrait: Portrait, performance: _Performance, size: tuple[int, int]
+    ) -> list[Frame]:
+        """Draw the stick figures at the size and position of the portrait's person."""
+        (sitter,) = self._people.keypoints([source_portrait.picture], [source_portrait.points])
+        height, width = source_portrait.picture.shape[:2]
         sitter = sitter * np.array([size[0] / width, size[1] / height, 1], np.float32)
-        first = watched.people[0]
-        return [drawn(laid_over(person, first, sitter), *size) for person in watched.people]
+        first = performance.people[0]
+        return [drawn(laid_over(person, first, sitter), *size) for person in performance.people]
 
 
-def _face(frame: Frame, points: Points, side: int) -> Frame:
-    """The face as the model wants to see it: from the brows to the chin, with a margin."""
+def _crop_face(frame: Frame, points: Points, side: int) -> Frame:
+    """Return the face as the model expects it: from the brows to the chin, with a margin."""
     height, width = frame.shape[:2]
     (left, _), (right, bottom) = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
     top = points[[*RIGHT_BROW, *LEFT_BROW], 1].min()
-    across, down = (right - left) * FACE_GROWTH / 2, (bottom - top) * FACE_GROWTH / 4
-    columns = np.clip([left - across, right + across], 0, width).astype(int)
-    rows = np.clip([top - 3 * down, bottom + down], 0, height).astype(int)
-    part = frame[rows[0] : max(rows[1], rows[0] + 1), columns[0] : max(columns[1], columns[0] + 1)]
-    return _resized(part if part.size else frame, (side, side))
+    side_margin, unit_margin = (right - left) * FACE_GROWTH / 2, (bottom - top) * FACE_GROWTH / 4
+    columns = np.clip([left - side_margin, right + side_margin], 0, width).astype(int)
+    rows = np.clip([top - 3 * unit_margin, bottom + unit_margin], 0, height).astype(int)
+    crop = frame[rows[0] : max(rows[1], rows[0] + 1), columns[0] : max(columns[1], columns[0] + 1)]
+    return _resize(crop if crop.size else frame, (side, side))
 
 
-def _resized(picture: Frame, size: tuple[int, int]) -> Frame:
-    how = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
+def _resize(picture: Frame, size: tuple[int, int]) -> Frame:
+    interpolation = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size, interpolation=interpolation), np.uint8)

@@ -1,4 +1,4 @@
-"""Wan-Animate on diffusers: a portrait painted frame by frame after figures and faces.
+"""Paint a portrait frame by frame after figures and faces, with Wan-Animate on diffusers.
 
 Cheng et al. 2025, https://arxiv.org/abs/2509.14055; settings of `Wan-Video/Wan2.2`.
 """
@@ -17,24 +17,25 @@ from gpu_tasks.runtime.engine import Host
 
 STEPS = 20
 GUIDANCE = 1.0
-"""None: the model is made to be used without."""
+"""No guidance: the model is made to be used without it."""
 PROMPT = "视频中的人在做动作"
-"""“The person in the video is moving”: what the model was trained with, whatever is seen."""
+"""“The person in the video is moving”: the prompt of the model's training, for any content."""
 SEGMENT = 77
-"""Frames painted together at most; one more than a multiple of four."""
+"""The most frames painted together; one more than a multiple of four."""
 OVERLAP = 5
 """Frames that a segment takes over from the one before."""
 SHORTEST = 13
-"""Of a segment, in frames: where less than twice the overlap is new, the pipeline (0.42) counts one
-too many."""
+"""The shortest segment in frames: if less than twice the overlap is new, the pipeline (0.42) counts
+one segment too many.
+"""
 MULTIPLE = 16
-"""Of which both sides are: latents are an eighth, and are seen in squares of two."""
+"""Both sides are multiples of this: latents are an eighth, in patches of two."""
 MAX_AREA = 832 * 480
 """Pixels."""
 PAINT_SECONDS = CONTRACT.time_limit_seconds * 2 // 3
-"""Loading (48 GB in a cold container), watching and encoding have the rest."""
+"""The rest of the time is for loading (48 GB in a cold container), tracking and encoding."""
 NEEDS_GIB = 70
-"""Of a GPU's memory that holds all at once."""
+"""The memory of a GPU that holds all networks at once."""
 
 _LAYERS, _CHANNELS, _WEIGHTS = 40, 5120, 14e9
 _OPERATIONS_PER_SECOND = 150e12
@@ -47,14 +48,14 @@ _VAE_OPERATIONS_PER_SECOND = 30e12
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is done for a film."""
+    """How much work is done for a film."""
 
     steps: int = STEPS
     max_area: int = MAX_AREA
 
 
 class Wan:
-    """The pipeline, in half precision but for its autoencoder."""
+    """The pipeline, in half precision except for its autoencoder."""
 
     def __init__(self, host: Host, effort: Effort) -> None:
         self._effort = effort
@@ -68,18 +69,21 @@ class Wan:
 
     @property
     def face_side(self) -> int:
-        """Of the pictures of faces that the model sees, in pixels."""
+        """Return the side of the model's pictures of faces, in pixels."""
         return int(self._pipeline.transformer.config.motion_encoder_size)
 
     def size_for(self, portrait: Frame, frames: int) -> tuple[int, int]:
-        """Width and height of the film: the portrait's proportions, as large as time allows."""
+        """Return the film's width and height, in the portrait's proportions.
+
+        The film is as large as the time limit allows.
+        """
         height, width = portrait.shape[:2]
-        area = min(self._effort.max_area, _area(frames, self._effort.steps))
+        area = min(self._effort.max_area, _max_frame_area(frames, self._effort.steps))
         scale = sqrt(area / (width * height))
-        across, down = (
+        film_width, film_height = (
             max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in (width, height)
         )
-        return across, down
+        return film_width, film_height
 
     def paint(
         self,
@@ -90,19 +94,19 @@ class Wan:
         seed: int,
         progress: Callable[[float], None],
     ) -> list[Frame]:
-        """The portrait in each of the poses; all but the faces are of one size.
+        """Paint the portrait in each of the poses; all pictures except the faces have one size.
 
-        ``progress`` hears the share done at every step of every segment.
+        ``progress`` receives the completed share at every step of every segment.
         """
         count, length = segments(len(figures))
         steps = count * self._effort.steps
         height, width = figures[0].shape[:2]
-        needed = count * (length - OVERLAP) + OVERLAP
+        padded_count = count * (length - OVERLAP) + OVERLAP
         with diffusion.at_work(self._pipeline):
             output = self._pipeline(
                 image=Image.fromarray(portrait),
-                pose_video=_padded(figures, needed),
-                face_video=_padded(faces, needed),
+                pose_video=_pad_frames(figures, padded_count),
+                face_video=_pad_frames(faces, padded_count),
                 prompt=PROMPT,
                 height=height,
                 width=width,
@@ -111,7 +115,9 @@ class Wan:
                 num_inference_steps=self._effort.steps,
                 guidance_scale=GUIDANCE,
                 generator=diffusion.generator(seed),
-                callback_on_step_end=diffusion.after_each_step(lambda done: progress(done / steps)),
+                callback_on_step_end=diffusion.after_each_step(
+                    lambda completed_steps: progress(completed_steps / steps)
+                ),
                 output_type="np",
             )
         film = output.frames[0][: len(figures)]
@@ -119,21 +125,21 @@ class Wan:
 
 
 def segments(frames: int) -> tuple[int, int]:
-    """How many segments a film needs, and how long each is: no longer than they must be."""
-    new = max(frames - OVERLAP, 1)
-    count = ceil(new / (SEGMENT - OVERLAP))
-    length = OVERLAP + ceil(new / count)
+    """Return how many segments a film needs, and the least length of each."""
+    new_frames = max(frames - OVERLAP, 1)
+    count = ceil(new_frames / (SEGMENT - OVERLAP))
+    length = OVERLAP + ceil(new_frames / count)
     return count, max(SHORTEST, 4 * ceil((length - 1) / 4) + 1)
 
 
-def _area(frames: int, steps: int) -> float:
-    """Pixels a frame may have, so that painting takes ``PAINT_SECONDS``.
+def _max_frame_area(frames: int, steps: int) -> float:
+    """Return the pixels that a frame may have, so that painting takes ``PAINT_SECONDS``.
 
     A step takes two operations for each weight and token, and the attention of 40 layers four for
-    each channel and pair of tokens. The autoencoder, in single precision, sees a segment three
-    times: it encodes the figures and what is taken over, and decodes the result. 20 seconds are 7
-    segments of 77 frames; at 420 × 420 pixels, 21 × 690 tokens, a step is 0.58 PFLOP and 140 of
-    them take nine minutes, the autoencoder with 1.8 PFLOP the tenth.
+    each channel and pair of tokens. The autoencoder, in single precision, processes a segment three
+    times: it encodes the figures and the overlap, and decodes the result. 20 seconds are 7 segments
+    of 77 frames; at 420 × 420 pixels, 21 × 690 tokens, a step is 0.58 PFLOP and 140 of them take
+    nine minutes, the autoencoder with 1.8 PFLOP one more.
     """
     count, length = segments(frames)
     latents = (length - 1) // 4 + 2  # one is the portrait's
@@ -146,7 +152,7 @@ def _area(frames: int, steps: int) -> float:
     return tokens / latents * MULTIPLE**2
 
 
-def _padded(frames: Sequence[Frame], needed: int) -> list[Image.Image]:
-    """As the pipeline wants them, with the last one standing still to the end of the segment."""
+def _pad_frames(frames: Sequence[Frame], count: int) -> list[Image.Image]:
+    """Return the frames for the pipeline, the last one repeated to the end of the segment."""
     pictures = [Image.fromarray(frame) for frame in frames]
-    return pictures + pictures[-1:] * (needed - len(pictures))
+    return pictures + pictures[-1:] * (count - len(pictures))

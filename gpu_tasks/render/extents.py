@@ -1,4 +1,4 @@
-"""How much of a source is there: files break off, and their headers promise more."""
+"""Measure how much of a source is present: files break off, and their headers promise more."""
 
 from dataclasses import dataclass
 
@@ -11,83 +11,91 @@ from gpu_tasks.mediakit.decoding import TOLERANCE_SECONDS, header_seconds, packe
 from gpu_tasks.mediakit.film import LEAST_DECODED
 
 TAIL_SECONDS = 5.0
-"""What has been read of the end shows that a file is whole; what is before is not read then."""
+"""How much of the end is read first; if it is there, the file is complete."""
 
 OWN_LENGTHS = "mov"
-"""Files that tell the length of each stream; in others, the longest of them is as long as all."""
+"""Formats that store the length of each stream. Other formats store the longest stream's only."""
 
 
 @dataclass(frozen=True)
 class Extent:
     """Where a stream ends, in seconds from the container's start."""
 
-    promised: float | None
-    """As the header says, where it does."""
-    found: float
+    header_end: float | None
+    """According to the header; None if it does not say."""
+    readable_end: float
     """As far as the file can be read."""
     last_at: float
-    """When its last picture, or the last of its sound, begins."""
+    """When its last picture or sound packet begins."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether no more is missing than players forgive."""
-        if self.promised is None:
+        """Return True if no more is missing than players tolerate."""
+        if self.header_end is None:
             return True
-        forgiven = min(TOLERANCE_SECONDS, (1 - LEAST_DECODED) * self.promised)
-        return self.promised - self.found <= forgiven
+        tolerance = min(TOLERANCE_SECONDS, (1 - LEAST_DECODED) * self.header_end)
+        return self.header_end - self.readable_end <= tolerance
 
     def lacks(self, begin: float, end: float) -> bool:
-        """Whether too little is there of what the header promises between two times."""
-        if self.promised is None or self.is_whole:
+        """Return True if too little is readable of what the header promises between two times."""
+        if self.header_end is None or self.is_whole:
             return False
-        end = min(end, self.promised)
-        return begin < end and self.found - begin < LEAST_DECODED * (end - begin)
+        end = min(end, self.header_end)
+        return begin < end and self.readable_end - begin < LEAST_DECODED * (end - begin)
 
 
 @dataclass
-class _Read:
-    """What has been read of a stream: when its last packet begins and ends."""
+class _StreamEnd:
+    """The begin and end of the last packet that was read of a stream."""
 
     last_at: float
     end: float
 
 
 def extent_of(container: InputContainer, stream: Stream) -> Extent:
-    """The extent of a stream: of a whole file the end alone is read, of others all."""
+    """Return the extent of a stream; the beginning of a complete file is not read."""
     starts_at = zero_of(container)
     header = header_seconds(container)
-    promised = None if header is None else float(header)
+    header_end = None if header is None else float(header)
     has_own = bool(OWN_LENGTHS in container.format.name and stream.duration and stream.time_base)
-    if promised is not None and has_own and stream.duration and stream.time_base:
+    if header_end is not None and has_own and stream.duration and stream.time_base:
         end = (stream.start_time or 0) + stream.duration
         # FFmpeg may count an empty edit twice.
-        promised = min(promised, float(end * stream.time_base) - starts_at)
-    if promised is None and stream.type != "video":
+        header_end = min(header_end, float(end * stream.time_base) - starts_at)
+    if header_end is None and stream.type != "video":
         return Extent(None, 0.0, 0.0)
-    begins = [0.0] if promised is None else [max(0.0, promised - TAIL_SECONDS), 0.0]
+    begins = [0.0] if header_end is None else [max(0.0, header_end - TAIL_SECONDS), 0.0]
     for begin in begins:
-        read = _read(container, starts_at, begin)
-        own = read.get(stream.index, _Read(0.0, 0.0))
-        found = own.end if has_own else max((one.end for one in read.values()), default=0.0)
-        extent = Extent(promised, found, own.last_at)
-        # Sound may end early; of pictures the last is held, so it must be known.
-        if extent.is_whole and (stream.index in read or stream.type != "video"):
+        stream_ends = _read_stream_ends(container, starts_at, begin)
+        stream_end = stream_ends.get(stream.index, _StreamEnd(0.0, 0.0))
+        readable_end = (
+            stream_end.end
+            if has_own
+            else max((last.end for last in stream_ends.values()), default=0.0)
+        )
+        extent = Extent(header_end, readable_end, stream_end.last_at)
+        # Sound may end early. The last picture is held, so its time must be known.
+        if extent.is_whole and (stream.index in stream_ends or stream.type != "video"):
             break
     return extent
 
 
-def _read(container: InputContainer, starts_at: float, begin: float) -> dict[int, _Read]:
-    """What can be read from ``begin`` on, by the indices of the streams."""
-    found: dict[int, _Read] = {}
+def _read_stream_ends(
+    container: InputContainer, starts_at: float, begin: float
+) -> dict[int, _StreamEnd]:
+    """Read from ``begin`` on as far as possible; return the ends by stream index."""
+    stream_ends: dict[int, _StreamEnd] = {}
     try:
         container.seek(int((starts_at + begin) * av.time_base))
     except av.error.FFmpegError:
-        return found
+        return stream_ends
     for packet in packets(container, list(container.streams)):
         if packet.pts is not None:
             at = float(packet.pts * packet.time_base) - starts_at
-            one = found.setdefault(packet.stream_index, _Read(at, at))
-            # Not all formats tell how long a picture is shown: then as long as the one before.
-            length = max(float((packet.duration or 0) * packet.time_base), at - one.last_at)
-            found[packet.stream_index] = _Read(max(one.last_at, at), max(one.end, at + length))
-    return found
+            previous = stream_ends.setdefault(packet.stream_index, _StreamEnd(at, at))
+            # Not all formats store how long a picture is shown; it then counts as the one before.
+            length = max(float((packet.duration or 0) * packet.time_base), at - previous.last_at)
+            stream_ends[packet.stream_index] = _StreamEnd(
+                max(previous.last_at, at), max(previous.end, at + length)
+            )
+    return stream_ends

@@ -1,4 +1,4 @@
-"""Segments become a film: pictures by stream copy, sound encoded once as a whole."""
+"""Join segments to a film: pictures by stream copy, sound encoded once as a whole."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -20,11 +20,11 @@ SOUND_SUFFIX = {Format.MP4: ".m4a", Format.WEBM: ".webm", Format.MOV: ".mov", Fo
 CAPTIONS = {Format.MP4: "mov_text", Format.WEBM: "webvtt", Format.MOV: "mov_text"}
 MUXER = {Format.MP4: "mp4", Format.WEBM: "webm", Format.MOV: "mov", Format.M4A: "ipod"}
 PEAK = 0.89
-"""-1 dB: what encoders and players add must not clip."""
+"""-1 dB, so that what encoders and players add does not clip."""
 SILENT_LUFS = -70.0
-"""What FFmpeg measures where there is nothing to measure."""
+"""The loudness that FFmpeg reports for silence."""
 MAX_GAIN_DB = 30.0
-"""A film that is nearly silent is not made loud noise."""
+"""A nearly silent film is not amplified to loud noise."""
 LOUDNESS = re.compile(r"I:\s+(-?\d+\.\d|-inf) LUFS")
 
 Progress = Callable[[float], None]
@@ -33,11 +33,11 @@ Progress = Callable[[float], None]
 def write_list(
     paths: Sequence[Path], lengths: Sequence[Fraction], target: Path
 ) -> list[str | Path]:
-    """Write a playlist; returns arguments that read its files, each for so many seconds."""
+    """Write a playlist; return arguments that read its files, each for so many seconds."""
     lines = ["ffconcat version 1.0"]
     end = Fraction(0)
     for path, length in zip(paths, lengths, strict=True):
-        # Rounded together, so that the film's times are not off by what has been rounded before.
+        # The sum is rounded, not each length, so that rounding errors do not add up.
         begin_us, end = round(end * 1_000_000), end + length
         lines += [f"file 'file:{path}'", f"duration {round(end * 1_000_000) - begin_us}us"]
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -45,16 +45,16 @@ def write_list(
 
 
 def loudness(source: Sequence[str | Path], seconds: float, progress: Progress) -> float:
-    """Integrated loudness in LUFS (EBU R128)."""
+    """Return the integrated loudness in LUFS (EBU R128)."""
     report = ffmpeg.run(
         ["-loglevel", "info", *source, "-af", "ebur128=framelog=quiet", "-f", "null", "-"],
         seconds=seconds,
         progress=progress,
     )
-    measured = LOUDNESS.findall(report)
-    if not measured:
+    readings = LOUDNESS.findall(report)
+    if not readings:
         raise ffmpeg.FFmpegFailedError("it did not tell the loudness")
-    return max(SILENT_LUFS, float(measured[-1]) + HEADROOM_DB)
+    return max(SILENT_LUFS, float(readings[-1]) + HEADROOM_DB)
 
 
 def encode_sound(
@@ -64,17 +64,17 @@ def encode_sound(
     seconds: float,
     progress: Progress,
 ) -> None:
-    """Encode the sound, as loud as was asked for."""
+    """Encode the sound at the output's loudness, if it has one."""
     gain = float(HEADROOM_DB)
     if output.loudness_lufs is not None:
-        measured = loudness(source, seconds, lambda share: progress(share / 2))
-        if measured > SILENT_LUFS:
-            gain += min(MAX_GAIN_DB, output.loudness_lufs - measured)
+        loudness_lufs = loudness(source, seconds, lambda share: progress(share / 2))
+        if loudness_lufs > SILENT_LUFS:
+            gain += min(MAX_GAIN_DB, output.loudness_lufs - loudness_lufs)
     limit = f"alimiter=level=0:limit={PEAK}:latency=1"
     filters = f"volume={gain:.2f}dB,{limit},asetpts=N/SR/TB"
-    made = [*source, "-af", filters, "-ar", str(SAMPLE_RATE), *SOUND[output.format]]
+    args = [*source, "-af", filters, "-ar", str(SAMPLE_RATE), *SOUND[output.format]]
     ffmpeg.run(
-        [*made, "-map_metadata", "-1", "-f", MUXER[output.format], target],
+        [*args, "-map_metadata", "-1", "-f", MUXER[output.format], target],
         seconds=seconds,
         progress=lambda share: progress((1 + share) / 2),
     )
@@ -90,27 +90,29 @@ def join(
     seconds: float,
     progress: Progress,
 ) -> None:
-    """Write the film; nothing is encoded again."""
-    made: list[str | Path] = []
+    """Write the film without encoding anything again."""
+    args: list[str | Path] = []
     maps: list[str | Path] = []
     files: list[list[str | Path]] = [["-i", path] for path in (sound, cues) if path is not None]
     for source in [*([pictures] if pictures is not None else []), *files]:
-        maps += ["-map", str(made.count("-i"))]
-        made += source
-    made += [*maps, "-c", "copy", "-map_metadata", "-1"]
+        maps += ["-map", str(args.count("-i"))]
+        args += source
+    args += [*maps, "-c", "copy", "-map_metadata", "-1"]
     if cues is not None:
-        made += ["-c:s", CAPTIONS[output.format]]
+        args += ["-c:s", CAPTIONS[output.format]]
     if output.format is not Format.WEBM:
-        made += ["-movflags", "+faststart"]
+        args += ["-movflags", "+faststart"]
         if pictures is not None:
-            made += ["-video_track_timescale", str(timescale)]
-    ffmpeg.run([*made, "-f", MUXER[output.format], target], seconds=seconds, progress=progress)
+            args += ["-video_track_timescale", str(timescale)]
+    ffmpeg.run([*args, "-f", MUXER[output.format], target], seconds=seconds, progress=progress)
 
 
 def write_cues(cues: Sequence[Cue], target: Path) -> Path:
-    """The captions as SubRip, which FFmpeg turns into what the format has."""
+    """Write the captions as SubRip, which FFmpeg converts for the format."""
     blocks = [
-        f"{number}\n{_clock(cue.start_ms)} --> {_clock(cue.end_ms)}\n{_plain_text(cue.text)}\n"
+        f"{number}\n"
+        f"{_format_time(cue.start_ms)} --> {_format_time(cue.end_ms)}\n"
+        f"{_plain_text(cue.text)}\n"
         for number, cue in enumerate(cues, start=1)
     ]
     target.write_text("\n".join(blocks), encoding="utf-8")
@@ -118,13 +120,13 @@ def write_cues(cues: Sequence[Cue], target: Path) -> Path:
 
 
 def _plain_text(text: str) -> str:
-    """Without empty lines, which end a block, and without what would be taken for markup."""
+    """Return the text without empty lines, which end a block, and without markup characters."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines).replace("-->", "->").replace("<", "\u2039").replace("{", "(")
 
 
-def _clock(milliseconds: int) -> str:
-    seconds, rest = divmod(milliseconds, 1000)
+def _format_time(milliseconds: int) -> str:
+    seconds, remainder = divmod(milliseconds, 1000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours:02}:{minutes:02}:{seconds:02},{rest:03}"
+    return f"{hours:02}:{minutes:02}:{seconds:02},{remainder:03}"

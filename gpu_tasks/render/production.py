@@ -1,7 +1,7 @@
-"""The production engine: FFmpeg, on CPUs, where it runs as well as anywhere."""
+"""The production engine: FFmpeg on CPUs, where it runs as well as on GPUs."""
 
 from gpu_tasks.render.rendering import RenderEngine
 
 
 class ProductionEngine(RenderEngine):
-    """The only one there is."""
+    """The FFmpeg engine."""

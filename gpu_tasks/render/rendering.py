@@ -1,4 +1,4 @@
-"""Make what is missing of a film, several segments at once, and join all of it."""
+"""Render the missing segments of a film, several at once, and join all segments."""
 
 import logging
 import os
@@ -29,16 +29,16 @@ from gpu_tasks.runtime.stages import Stage
 logger = logging.getLogger(__name__)
 
 LEAST_AT_ONCE = 2
-"""Segments made at once: while one begins or ends, the other keeps the cores busy."""
+"""Segments rendered at once: while one begins or ends, the other keeps the cores busy."""
 THREADS = 2
-"""Of each, at least: encoders use few threads better than many."""
+"""Threads for each segment, at least: encoders use few threads better than many."""
 PIXELS_AT_ONCE = 8 * 3840 * 2160
-"""Of all segments made at once: an encoder holds some sixty pictures in memory."""
+"""The limit over all segments rendered at once: an encoder holds some sixty frames in memory."""
 SOUND_WEIGHT = 0.05
-"""Sound is so much of the work of pictures of the same length."""
+"""The work for sound as a share of the work for pictures of the same length."""
 JOINING_SHARE = 0.02
 STILL_SECONDS = 300.0
-"""Without a frame written: more than the slowest encoder holds back."""
+"""How long no frame may be written: more than the slowest encoder holds back."""
 TRIES = 2
 
 
@@ -52,70 +52,70 @@ class RenderEngine(Engine):
     model = "FFmpeg"
 
     def run(self, payload: RenderPayload, workspace: Workspace) -> RenderResult:
-        """Write the film; segments that are made are stored at once."""
+        """Write the film; new segments are stored as soon as they are complete."""
         return Rendering(payload, workspace).run()
 
 
 class Shares:
-    """The share done over segments that are made at once; a stop reaches all of them."""
+    """The progress of segments that are rendered concurrently; a stop reaches all of them."""
 
     def __init__(self, weights: Mapping[str, float], report: Progress) -> None:
         self._weights = weights
-        self._whole = sum(weights.values()) or 1.0
-        self._done = dict.fromkeys(weights, 0.0)
+        self._total = sum(weights.values()) or 1.0
+        self._shares = dict.fromkeys(weights, 0.0)
         self._report = report
         self._lock = threading.Lock()
         self._stopped = False
 
     def of(self, name: str) -> Progress:
-        """What tells of one part; raises ``StoppedError``."""
+        """Return the progress function of one segment; it raises ``StoppedError``."""
 
-        def tell(share: float) -> None:
+        def report_share(share: float) -> None:
             with self._lock:
                 if self._stopped:
                     raise StoppedError
-                self._done[name] = max(self._done[name], share)
-                done = sum(self._weights[one] * part for one, part in self._done.items())
+                self._shares[name] = max(self._shares[name], share)
+                total_done = sum(self._weights[key] * part for key, part in self._shares.items())
                 try:
-                    self._report(min(1.0, done / self._whole) * (1 - JOINING_SHARE))
+                    self._report(min(1.0, total_done / self._total) * (1 - JOINING_SHARE))
                 except BaseException:
                     self._stopped = True
                     raise
 
-        return tell
+        return report_share
 
     def stop(self) -> None:
-        """Have every part stop where it tells of itself next."""
+        """Make every segment stop at its next progress report."""
         self._stopped = True
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where the segments lie: those that are there, and the places of those to be made."""
+    """The paths of segments that exist, and the output indices of segments to render."""
 
-    found: Mapping[str, Path]
-    places: Mapping[str, int]
+    ready: Mapping[str, Path]
+    output_indices: Mapping[str, int]
 
     @classmethod
-    def of(cls, payload: RenderPayload, workspace: Workspace, planned: RenderPlan) -> "Files":
-        """Matched by name; raises MODEL_ERROR where caller and engine plan differently."""
-        found = {
-            _name(file.name): workspace.input("ready", index)
+    def of(cls, payload: RenderPayload, workspace: Workspace, plan: RenderPlan) -> "Files":
+        """Match segments by name; raise MODEL_ERROR if caller and engine plan differently."""
+        ready = {
+            _segment_name(file.name): workspace.input("ready", index)
             for index, file in enumerate(payload.ready)
         }
-        places = {_name(file.key): index for index, file in enumerate(payload.made)}
-        if not planned.segments.keys() <= found.keys() | places.keys():
+        output_indices = {_segment_name(file.key): index for index, file in enumerate(payload.made)}
+        if not plan.segments.keys() <= ready.keys() | output_indices.keys():
             raise EngineError(ErrorCode.MODEL_ERROR, "The segments are not those of this version.")
-        return cls(found, places)
+        return cls(ready, output_indices)
 
 
-def _name(key: str) -> str:
-    """A segment's name, of the key or name of its file."""
+def _segment_name(key: str) -> str:
+    """Return a segment's name from the key or name of its file."""
     return key.rsplit("/", 1)[-1].partition(".")[0]
 
 
 class Rendering:
-    """One call's work."""
+    """The work of one call."""
 
     def __init__(self, payload: RenderPayload, workspace: Workspace) -> None:
         self.output, self.timeline = payload.output, payload.timeline
@@ -123,46 +123,47 @@ class Rendering:
         self.plan = plan_render(payload.timeline, payload.output)
         self.files = Files.of(payload, workspace, self.plan)
         self.missing = [
-            one for name, one in self.plan.segments.items() if name not in self.files.found
+            segment for name, segment in self.plan.segments.items() if name not in self.files.ready
         ]
-        self.picture_names = {one.name for one in self.plan.pictures}
+        self.picture_names = {segment.name for segment in self.plan.pictures}
         self.cores = os.cpu_count() or 1
         self.infos: list[SourceInfo | None] = []
-        self.shares = Shares(self._weights(), workspace.progress)
+        self.shares = Shares(self._segment_weights(), workspace.progress)
 
     @property
     def seconds(self) -> float:
-        """How long the film is."""
+        """Return the duration of the film."""
         return float(self.plan.frames / self.output.rate)
 
     def run(self) -> RenderResult:
-        """Make the film; raises INPUT_INVALID where nothing would be in it."""
+        """Render the film; raise INPUT_INVALID if it would be empty."""
         if not self.plan.segments:
             raise EngineError(ErrorCode.INPUT_INVALID, "No clip of the timeline is heard.")
         self.workspace.enter(Stage.READING)
-        self.infos = [self._probe(index) for index in range(len(self.payload.sources))]
-        self._refuse_torn()
+        self.infos = [self._probe_source(index) for index in range(len(self.payload.sources))]
+        self._check_clips_complete()
         self.workspace.enter(Stage.ENCODING)
-        encoded = self._make()
-        self._join(encoded)
-        sized = bool(self.plan.pictures)
+        sound_path = self._render_missing()
+        self._join_segments(sound_path)
+        has_pictures = bool(self.plan.pictures)
         return RenderResult(
             duration_ms=round(self.seconds * 1000),
-            width=self.output.width if sized else None,
-            height=self.output.height if sized else None,
-            has_sound=encoded is not None,
+            width=self.output.width if has_pictures else None,
+            height=self.output.height if has_pictures else None,
+            has_sound=sound_path is not None,
             stretches=len(self.plan.pictures) + len(self.plan.sound),
             stretches_made=len(self.missing),
         )
 
-    def _weights(self) -> dict[str, float]:
+    def _segment_weights(self) -> dict[str, float]:
         weights = {
-            one.name: one.length * (1.0 if one.name in self.picture_names else SOUND_WEIGHT)
-            for one in self.missing
+            segment.name: segment.length
+            * (1.0 if segment.name in self.picture_names else SOUND_WEIGHT)
+            for segment in self.missing
         }
         return {**weights, "": SOUND_WEIGHT * self.plan.frames * bool(self.plan.sound)}
 
-    def _probe(self, index: int) -> SourceInfo | None:
+    def _probe_source(self, index: int) -> SourceInfo | None:
         self.workspace.progress(0.0)
         if self.payload.sources[index] is None:
             return None
@@ -173,93 +174,108 @@ class Rendering:
             raise unreadable(name) from exc
         return probe(path, name)
 
-    def _refuse_torn(self) -> None:
-        is_seen = bool(self.plan.pictures)
+    def _check_clips_complete(self) -> None:
+        has_pictures = bool(self.plan.pictures)
         for track in self.timeline.tracks:
             for clip in track.clips:
-                found = self.infos[clip.source]
-                heard = list(self.timeline.heard(track, clip))
-                shows = track.shows and is_seen
-                if found is not None and found.lacks(clip, shows=shows, heard=heard):
+                info = self.infos[clip.source]
+                audible_spans = list(self.timeline.heard(track, clip))
+                shows = track.shows and has_pictures
+                if info is not None and info.lacks(clip, shows=shows, heard=audible_spans):
                     raise torn(self.timeline.sources[clip.source].name)
 
-    def _make(self) -> Path | None:
-        """Make what is missing, pictures and sound side by side; returns the encoded sound."""
-        seen = [one for one in self.missing if one.name in self.picture_names]
-        at_once = segments_at_once(len(seen), self.cores, self.output)
-        threads = max(THREADS, self.cores // at_once)
-        with ThreadPoolExecutor(at_once) as makers, ThreadPoolExecutor(1) as mixer:
-            mixed = mixer.submit(self._make_sound)
-            made = [makers.submit(self._make_pictures, one, threads) for one in seen]
-            work: list[Future[Any]] = [mixed, *made]
+    def _render_missing(self) -> Path | None:
+        """Render missing segments, pictures and sound concurrently; return the encoded sound."""
+        picture_segments = [
+            segment for segment in self.missing if segment.name in self.picture_names
+        ]
+        workers = segments_at_once(len(picture_segments), self.cores, self.output)
+        threads = max(THREADS, self.cores // workers)
+        with ThreadPoolExecutor(workers) as picture_pool, ThreadPoolExecutor(1) as sound_pool:
+            sound_future = sound_pool.submit(self._render_sound)
+            picture_futures = [
+                picture_pool.submit(self._render_pictures, segment, threads)
+                for segment in picture_segments
+            ]
+            futures: list[Future[Any]] = [sound_future, *picture_futures]
             try:
-                done, _ = wait(work, return_when=FIRST_EXCEPTION)
+                finished, _ = wait(futures, return_when=FIRST_EXCEPTION)
             finally:
-                # Whatever ended it, nothing goes on alone.
+                # No other segment may go on after an error.
                 self.shares.stop()
-                makers.shutdown(wait=False, cancel_futures=True)
-            errors = [error for one in done if (error := one.exception())]
+                picture_pool.shutdown(wait=False, cancel_futures=True)
+            errors = [error for future in finished if (error := future.exception())]
             if errors:
-                raise next((one for one in errors if not isinstance(one, StoppedError)), errors[0])
-            return mixed.result()
+                raise next(
+                    (error for error in errors if not isinstance(error, StoppedError)), errors[0]
+                )
+            return sound_future.result()
 
-    def _make_pictures(self, segment: RenderSegment, threads: int) -> None:
+    def _render_pictures(self, segment: RenderSegment, threads: int) -> None:
         folder = self.workspace.scratch(f"captions-{segment.name}")
         style = self.timeline.captions_style or DEFAULT
-        drawn = list(draw_captions(segment.words, style, self.output, folder))
-        target = self._path(segment)
-        arguments = pictures.arguments(segment, self.infos, drawn, self.output, target, threads)
-        self._run(segment, arguments)
+        captions = list(draw_captions(segment.words, style, self.output, folder))
+        target = self._segment_path(segment)
+        arguments = pictures.arguments(segment, self.infos, captions, self.output, target, threads)
+        self._run_ffmpeg(segment, arguments)
         if _count_frames(target) != segment.length:
-            raise self._failed(segment, "FFmpeg has not written all frames")
-        self._keep(segment)
+            raise self._build_error(segment, "FFmpeg has not written all frames")
+        self._store_segment(segment)
 
-    def _make_sound(self) -> Path | None:
+    def _render_sound(self) -> Path | None:
         for segment in self.missing:
             if segment.name not in self.picture_names:
-                self._run(
+                self._run_ffmpeg(
                     segment,
-                    sound.arguments(segment, self.infos, self.output, self._path(segment)),
+                    sound.arguments(segment, self.infos, self.output, self._segment_path(segment)),
                 )
-                self._keep(segment)
+                self._store_segment(segment)
         return self._encode_sound() if self.plan.sound else None
 
-    def _run(self, segment: RenderSegment, arguments: Sequence[str | Path]) -> None:
-        """Run FFmpeg, again where it stands still: its threads may wait for each other."""
+    def _run_ffmpeg(self, segment: RenderSegment, arguments: Sequence[str | Path]) -> None:
+        """Run FFmpeg; run it again if it stalls, because its threads may deadlock."""
         seconds = float(segment.length / self.output.rate)
         for _ in range(TRIES):
             try:
-                tell = moving(self.shares.of(segment.name), STILL_SECONDS)
-                ffmpeg.run(arguments, seconds=seconds, progress=tell)
+                progress = moving(self.shares.of(segment.name), STILL_SECONDS)
+                ffmpeg.run(arguments, seconds=seconds, progress=progress)
             except ffmpeg.FFmpegFailedError as exc:
-                raise self._failed(segment, str(exc)) from exc
+                raise self._build_error(segment, str(exc)) from exc
             except RenderStandsStillError:
                 logger.warning("FFmpeg stood still at a segment")
             else:
                 return
         raise EngineError(ErrorCode.GPU_UNAVAILABLE)
 
-    def _keep(self, segment: RenderSegment) -> None:
+    def _store_segment(self, segment: RenderSegment) -> None:
         self.shares.of(segment.name)(1.0)
-        self.workspace.keep("made", self.files.places[segment.name])
+        self.workspace.keep("made", self.files.output_indices[segment.name])
 
-    def _failed(self, segment: RenderSegment, said: str) -> EngineError:
-        """INPUT_INVALID with the names of what cannot be decoded, MODEL_ERROR where all can be."""
+    def _build_error(self, segment: RenderSegment, message: str) -> EngineError:
+        """Return INPUT_INVALID with the names of undecodable sources; MODEL_ERROR if all decode."""
         is_shown = segment.name in self.picture_names
         inputs = (pictures if is_shown else sound).inputs(segment, self.infos, self.output)
-        bad = {self.timeline.sources[place].name for place, one in inputs if not _decodes(one)}
-        for place, one in enumerate(self.infos):
-            said = said.replace(str(one.path), f"source {place}") if one else said
-        logger.error("a segment could not be made: %s", said.replace(str(self.workspace.root), ""))
-        return unreadable(", ".join(sorted(bad))) if bad else EngineError(ErrorCode.MODEL_ERROR)
+        undecodable_names = {
+            self.timeline.sources[index].name
+            for index, arguments in inputs
+            if not _can_decode(arguments)
+        }
+        for index, info in enumerate(self.infos):
+            message = message.replace(str(info.path), f"source {index}") if info else message
+        logger.error(
+            "a segment could not be made: %s", message.replace(str(self.workspace.root), "")
+        )
+        if undecodable_names:
+            return unreadable(", ".join(sorted(undecodable_names)))
+        return EngineError(ErrorCode.MODEL_ERROR)
 
-    def _path(self, segment: RenderSegment) -> Path:
-        found = self.files.found.get(segment.name)
-        return found or self.workspace.output("made", self.files.places[segment.name])
+    def _segment_path(self, segment: RenderSegment) -> Path:
+        path = self.files.ready.get(segment.name)
+        return path or self.workspace.output("made", self.files.output_indices[segment.name])
 
     def _write_list(self, segments: Sequence[RenderSegment], name: str) -> list[str | Path]:
-        paths = [self._path(one) for one in segments]
-        lengths = [Fraction(one.length) / self.output.rate for one in segments]
+        paths = [self._segment_path(segment) for segment in segments]
+        lengths = [Fraction(segment.length) / self.output.rate for segment in segments]
         return joining.write_list(paths, lengths, self.workspace.scratch(name))
 
     def _encode_sound(self) -> Path:
@@ -269,16 +285,16 @@ class Rendering:
         joining.encode_sound(source, self.output, target, self.seconds, self.shares.of(""))
         return target
 
-    def _join(self, encoded: Path | None) -> None:
-        shown = None
+    def _join_segments(self, sound_path: Path | None) -> None:
+        picture_list = None
         if self.plan.pictures:
-            shown = self._write_list(self.plan.pictures, "pictures.ffconcat")
-        embedded = self.output.captions is Captions.EMBEDDED and self.timeline.cues
+            picture_list = self._write_list(self.plan.pictures, "pictures.ffconcat")
+        embeds_captions = self.output.captions is Captions.EMBEDDED and self.timeline.cues
         cues = self.workspace.scratch("captions.srt")
         joining.join(
-            shown,
-            encoded,
-            joining.write_cues(self.timeline.cues, cues) if embedded else None,
+            picture_list,
+            sound_path,
+            joining.write_cues(self.timeline.cues, cues) if embeds_captions else None,
             self.output,
             pictures.timescale(self.output.rate),
             self.workspace.output("result"),
@@ -288,31 +304,31 @@ class Rendering:
 
 
 def segments_at_once(segments: int, cores: int, output: Output) -> int:
-    """As many as keep the cores busy, and as memory holds."""
-    held = PIXELS_AT_ONCE // (output.width * output.height)
-    return max(1, min(segments, max(LEAST_AT_ONCE, cores // THREADS), held))
+    """Return as many segments as keep the cores busy and fit into memory."""
+    max_segments = PIXELS_AT_ONCE // (output.width * output.height)
+    return max(1, min(segments, max(LEAST_AT_ONCE, cores // THREADS), max_segments))
 
 
-def moving(tell: Progress, still_seconds: float) -> Progress:
-    """The same.
+def moving(progress: Progress, still_seconds: float) -> Progress:
+    """Return a progress function that passes its calls on to another one.
 
-    Raises ``RenderStandsStillError`` where it hears of no progress for so long.
+    It raises ``RenderStandsStillError`` if the progress stays the same for so long.
     """
-    furthest, since = -1.0, time.monotonic()
+    best, progressed_at = -1.0, time.monotonic()
 
     def report(share: float) -> None:
-        nonlocal furthest, since
-        if share > furthest:
-            furthest, since = share, time.monotonic()
-        elif time.monotonic() - since > still_seconds:
+        nonlocal best, progressed_at
+        if share > best:
+            best, progressed_at = share, time.monotonic()
+        elif time.monotonic() - progressed_at > still_seconds:
             raise RenderStandsStillError
-        tell(share)
+        progress(share)
 
     return report
 
 
-def _decodes(arguments: Sequence[str | Path]) -> bool:
-    """Whether anything comes of an input that is decoded alone."""
+def _can_decode(arguments: Sequence[str | Path]) -> bool:
+    """Return True if decoding this input alone gives any output."""
     return ffmpeg.decodes(["-abort_on", "empty_output", *arguments])
 
 

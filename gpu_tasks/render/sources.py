@@ -1,6 +1,6 @@
-"""What a source is like, as far as rendering must know."""
+"""Read the properties of a source that rendering depends on."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -28,11 +28,11 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of a source, upright and with square pixels."""
+    """The properties of a source's pictures, upright and with square pixels."""
 
     stream: int
     last_at: float | None
-    """When the last begins, in seconds from the container's start, where that is known."""
+    """When the last picture begins, in seconds from the container's start; None if unknown."""
     width: Fraction
     height: Fraction
     is_still: bool
@@ -44,7 +44,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """A file with its pictures and the index of its sound, where it has them."""
+    """A file with its pictures and the index of its sound, if it has them."""
 
     path: Path
     starts_at: float
@@ -54,11 +54,11 @@ class SourceInfo:
     sound: int | None
     is_mono: bool
     extents: Mapping[int, Extent] = field(default_factory=dict)
-    """Of the streams that are used, by their indices."""
+    """By index of the streams that are used."""
     _entries: dict[tuple[int, Fraction], int] = field(default_factory=dict, compare=False)
 
     def entry(self, stream: int, by: Fraction) -> int:
-        """The second at which to enter it, so that a stream is there ``by`` a time."""
+        """Return the second at which to enter the file so that a stream is there ``by`` a time."""
         if not self.is_seekable:
             return 0
         if (stream, by) not in self._entries:
@@ -66,29 +66,36 @@ class SourceInfo:
         return self._entries[stream, by]
 
     def lacks(self, clip: Clip, *, shows: bool, heard: Sequence[Span]) -> bool:
-        """Whether too little is there of what a clip shows, or lets hear at the times ``heard``."""
-        wanted: dict[int, Span] = {}
+        """Return True if too much is missing of what a clip shows, or plays during ``heard``."""
+        spans: dict[int, Span] = {}
         if heard and self.sound is not None:
-            wanted[self.sound] = heard[0][0], heard[-1][1]
+            spans[self.sound] = heard[0][0], heard[-1][1]
         if shows and self.pictures:
-            wanted[self.pictures.stream] = clip.start_ms, clip.end_ms
+            spans[self.pictures.stream] = clip.start_ms, clip.end_ms
         return any(
             stream in self.extents
             and self.extents[stream].lacks(*(clip.source_ms(at) / 1000 for at in span))
-            for stream, span in wanted.items()
+            for stream, span in spans.items()
         )
 
 
 def probe(path: Path, name: str) -> SourceInfo:
-    """What is in a file; raises ``EngineError`` INPUT_INVALID, which says its ``name``."""
+    """Read a file's properties.
+
+    Raise ``EngineError`` INPUT_INVALID with the source's ``name`` if it cannot be decoded.
+    """
     try:
         with open_media(path) as container:
             formats = set(container.format.name.split(","))
             sound = find_audio_stream(container)
-            pictures = _pictures(container, is_still=bool(formats & STILL))
-            used = [sound.index] if sound else []
-            used += [pictures.stream] if pictures else []
-            extents = _extents(container, used) if formats & SEEKABLE else {}
+            pictures = _probe_pictures(container, is_still=bool(formats & STILL))
+            stream_indices = [sound.index] if sound else []
+            stream_indices += [pictures.stream] if pictures else []
+            extents = {
+                index: extent_of(container, container.streams[index])
+                for index in stream_indices
+                if formats & SEEKABLE
+            }
             if pictures and pictures.stream in extents:
                 pictures = replace(pictures, last_at=extents[pictures.stream].last_at)
             return SourceInfo(
@@ -108,24 +115,20 @@ def probe(path: Path, name: str) -> SourceInfo:
         raise unreadable(name) from exc
 
 
-def _extents(container: InputContainer, streams: Iterable[int]) -> dict[int, Extent]:
-    return {index: extent_of(container, container.streams[index]) for index in streams}
-
-
 def unreadable(name: str) -> EngineError:
-    """What to raise where a source cannot be decoded."""
+    """Return the error for a source that cannot be decoded."""
     return EngineError(ErrorCode.INPUT_INVALID, f"The media file {name!r} cannot be decoded.")
 
 
 def torn(name: str) -> EngineError:
-    """What to raise where most of what a clip plays of a source is missing."""
+    """Return the error for a source that lacks most of what a clip plays of it."""
     message = f"The media file {name!r} breaks off: most of what a clip plays of it is missing."
     return EngineError(ErrorCode.INPUT_INVALID, message)
 
 
-def _pictures(container: InputContainer, *, is_still: bool) -> Pictures | None:
+def _probe_pictures(container: InputContainer, *, is_still: bool) -> Pictures | None:
     cover = av.stream.Disposition.attached_pic
-    streams = [one for one in container.streams.video if not one.disposition & cover]
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
     if not streams or streams[0].codec_context is None:
         return None
     stream: VideoStream = streams[0]

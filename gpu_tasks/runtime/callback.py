@@ -1,8 +1,8 @@
-"""The signed callback by which a running function tells progress and end, both sides of it.
+"""The signed callback by which a running function reports progress and outcome; both sides of it.
 
-The signature is HMAC-SHA256 over ``timestamp + "." + body`` (the scheme of Stripe's webhooks), so
-a body cannot be altered and an old one cannot be replayed outside the window. Each attempt has a
-key of its own, derived from our secret, which no container holds: a call can speak for itself only.
+The signature is HMAC-SHA256 over ``timestamp + "." + body`` (the scheme of Stripe's webhooks), so a
+body cannot be altered, and an old one cannot be replayed after the window. Each attempt has its own
+key, derived from our secret. No container holds the secret, so a call can sign only for itself.
 """
 
 import hashlib
@@ -23,24 +23,24 @@ from gpu_tasks.runtime.stages import Stage
 logger = logging.getLogger(__name__)
 
 ATTEMPT_HEADER = "X-Auteur-Attempt"
-"""Whose key has signed; what is signed names the same attempt."""
+"""The attempt whose key has signed. The signed body names the same attempt."""
 SIGNATURE_HEADER = "X-Auteur-Signature"
 TIMESTAMP_HEADER = "X-Auteur-Timestamp"
 REPLAY_WINDOW_SECONDS = 300
 PROGRESS_INTERVAL_SECONDS = 2.05
-"""A little more than between two that are stored (`report_progress`): the way there varies."""
+"""A little longer than the interval of stored reports (`report_progress`), for varying latency."""
 OUTCOME_TRIES = 3
 TIMEOUT_SECONDS = 10
 OUTPUTS_PATH = "/outputs"
-"""Below the callback's address: where a call asks for a place for what it has made."""
+"""The path below the callback URL at which a call requests upload URLs for its outputs."""
 UNWANTED = frozenset(
     {
         requests.codes.conflict,  # another attempt, or none, is current
-        requests.codes.not_found,  # we do not know the attempt: restored from a backup, or erased
+        requests.codes.not_found,  # the attempt is unknown: a backup was restored, or it was erased
         requests.codes.gone,
     }
 )
-"""Answers to a report after which nobody waits for its call."""
+"""The statuses that answer a report of a call that is no longer wanted."""
 REFUSED = (requests.codes.request_entity_too_large, requests.codes.unprocessable_entity)
 REFUSED_OUTPUT = "The result is larger than we keep, or not what was promised."
 _KEY_PURPOSE = b"auteur: what a call tells of its attempt, 1:"
@@ -81,19 +81,22 @@ class OutputGrant(PlainModel):
 
 
 def attempt_key(*, secret: str, attempt_id: UUID) -> SecretStr:
-    """What an attempt's call signs with; nothing follows from it about another's, or ``secret``."""
+    """Return the key with which an attempt's call signs.
+
+    Neither ``secret`` nor another attempt's key can be computed from it.
+    """
     mac = hmac.new(secret.encode(), _KEY_PURPOSE + attempt_id.bytes, hashlib.sha256)
     return SecretStr(mac.hexdigest())
 
 
 def signature(*, key: SecretStr, timestamp: str, body: bytes) -> str:
-    """The hexadecimal MAC of a body sent at ``timestamp`` (Unix seconds)."""
-    signed = timestamp.encode() + b"." + body
-    return hmac.new(key.get_secret_value().encode(), signed, hashlib.sha256).hexdigest()
+    """Return the hexadecimal MAC of a body sent at ``timestamp`` (Unix seconds)."""
+    message = timestamp.encode() + b"." + body
+    return hmac.new(key.get_secret_value().encode(), message, hashlib.sha256).hexdigest()
 
 
 def signed_headers(*, key: SecretStr, attempt_id: UUID, body: bytes) -> dict[str, str]:
-    """The headers of a body that an attempt's call sends now."""
+    """Return the headers of a body that an attempt's call sends now."""
     timestamp = str(int(time.time()))
     return {
         "Content-Type": "application/json",
@@ -104,7 +107,7 @@ def signed_headers(*, key: SecretStr, attempt_id: UUID, body: bytes) -> dict[str
 
 
 def is_authentic(*, key: SecretStr, timestamp: str, body: bytes, given: str, now: float) -> bool:
-    """Whether the signature is the key's and not older (or newer) than the replay window."""
+    """Return whether the signature is the key's, and its time is within the replay window."""
     expected = signature(key=key, timestamp=timestamp, body=body)
     if not hmac.compare_digest(expected.encode(), given.encode()):
         return False
@@ -112,9 +115,9 @@ def is_authentic(*, key: SecretStr, timestamp: str, body: bytes, given: str, now
 
 
 class Reporter:
-    """Tells Auteur about one call; `UNWANTED` answers mean that the attempt is no longer wanted.
+    """Reports one call to Auteur; `UNWANTED` answers mean that the attempt is no longer wanted.
 
-    A thread of its own does the telling: a GPU does not wait for an API that is far away, or hangs.
+    Reports are sent by a thread of their own, so that a GPU does not wait for a slow API.
     """
 
     def __init__(self, *, payload: Payload, call_id: str, key: SecretStr) -> None:
@@ -127,32 +130,32 @@ class Reporter:
         self._next_progress_at = 0.0
 
     def progress(self, share: float, stage: Stage | None = None) -> None:
-        """Tell the share done, at most every two seconds; a lost report harms nothing.
+        """Report the progress, at most every two seconds; a lost report is harmless.
 
-        The first report is waited for: who is not wanted any more need not begin. ``StoppedError``
-        from a later one is raised by the call after it.
+        The first report is waited for, because a call that is no longer wanted need not start.
+        ``StoppedError`` from a later report is raised by the next call of this method.
         """
-        first = self._report is None
+        is_first = self._report is None
         if self._report is not None and self._report.done():
             self._report.result()
-        elif not first:
+        elif not is_first:
             return
         if time.monotonic() < self._next_progress_at:
             return
         self._next_progress_at = time.monotonic() + PROGRESS_INTERVAL_SECONDS
-        self._report = self._sender.submit(self._tell_progress, min(1.0, max(0.0, share)), stage)
-        if first:
+        self._report = self._sender.submit(self._send_progress, min(1.0, max(0.0, share)), stage)
+        if is_first:
             self._report.result()
 
     def outcome(self, outcome: Outcome) -> None:
-        """Tell the end, after all progress; if nobody answers, the poller will ask for it."""
-        self._sender.submit(self._tell_outcome, outcome).result()
+        """Report the outcome, after all progress; if that fails, the poller fetches it."""
+        self._sender.submit(self._send_outcome, outcome).result()
 
     def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:
-        """Ask where to put an output of this size; `transfers.store` asks again.
+        """Request an upload URL for an output of this size; `transfers.store` retries it.
 
-        Raises ``StoppedError`` where the attempt is no longer wanted, ``EngineError`` for an output
-        that is refused, ``requests.RequestException`` where no answer comes.
+        Raises ``StoppedError`` if the attempt is no longer wanted, ``EngineError`` if the output is
+        refused, and ``requests.RequestException`` if there is no answer.
         """
         request = OutputRequest(
             job_id=self._payload.job_id,
@@ -169,33 +172,33 @@ class Reporter:
         response.raise_for_status()
         return OutputGrant.model_validate_json(response.content)
 
-    def _tell_progress(self, share: float, stage: Stage | None) -> None:
+    def _send_progress(self, share: float, stage: Stage | None) -> None:
         try:
-            self._post("progress", progress=share, stage=stage)
+            self._send_report("progress", progress=share, stage=stage)
         except requests.RequestException as exc:
             logger.warning("progress not reported: %s", type(exc).__name__)
 
-    def _tell_outcome(self, outcome: Outcome) -> None:
-        for wait in range(OUTCOME_TRIES):
+    def _send_outcome(self, outcome: Outcome) -> None:
+        for tries in range(OUTCOME_TRIES):
             try:
-                return self._post("outcome", progress=1.0, outcome=outcome)
+                return self._send_report("outcome", progress=1.0, outcome=outcome)
             except requests.RequestException as exc:
                 logger.warning("outcome not reported yet: %s", type(exc).__name__)
-                time.sleep(0.2 * 2**wait)
+                time.sleep(0.2 * 2**tries)
         return None
 
-    def _post(self, kind: Kind, **told: Any) -> None:
+    def _send_report(self, kind: Kind, **fields: Any) -> None:
         body = Callback(
             kind=kind,
             job_id=self._payload.job_id,
             attempt_id=self._payload.attempt_id,
             call_id=self._call_id,
-            **told,
+            **fields,
         )
         self._send(self._payload.callback_url, body).raise_for_status()
 
-    def _send(self, url: str, said: PlainModel) -> requests.Response:
-        body = said.model_dump_json().encode()
+    def _send(self, url: str, message: PlainModel) -> requests.Response:
+        body = message.model_dump_json().encode()
         headers = signed_headers(key=self._key, attempt_id=self._payload.attempt_id, body=body)
         response = self._session.post(url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)
         if response.status_code in UNWANTED:

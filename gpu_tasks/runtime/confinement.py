@@ -1,8 +1,8 @@
-"""Taking rights away from this process and all that it starts; none of them comes back.
+"""Confinement of this process and all that it starts; it cannot be undone.
 
-On Linux there is no network, no look into other processes and no memory past the limit; elsewhere
-only the limits that the system knows. It needs no privileges, so it works in a container that has
-none (docs/decisions/0015).
+On Linux, the process has no network, cannot look into other processes, and has a memory limit;
+elsewhere it has only the limits that the system supports. No privileges are needed, so it works in
+a container that has none (docs/decisions/0015).
 """
 
 import ctypes
@@ -24,7 +24,7 @@ ALLOW, KILL, REFUSE = 0x7FFF0000, 0x80000000, 0x00050000 | 13  # refused calls f
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h
 NUMBER_AT, ARCHITECTURE_AT = 0, 4  # struct seccomp_data
 X32 = 0x40000000
-"""The bit of x86-64's second table of calls; nothing of ours uses it."""
+"""The bit of x86-64's second table of system calls, which our code does not use."""
 NETWORK_AND_OTHERS = (
     "socket",
     "io_uring_setup",
@@ -33,7 +33,7 @@ NETWORK_AND_OTHERS = (
     "process_vm_writev",
     "pidfd_getfd",
 )
-"""io_uring opens sockets too; the rest looks into processes of the same user."""
+"""io_uring opens sockets too. The others look into processes of the same user."""
 PROGRAMS = ("execve", "execveat")
 MOST_KILLABLE = 1000
 """The highest oom_score_adj (proc(5)); raising it needs no privilege."""
@@ -42,7 +42,7 @@ MOST_KILLABLE = 1000
 @dataclass(frozen=True)
 class _Architecture:
     audit: int
-    """Its number in linux/audit.h."""
+    """Number of the architecture in linux/audit.h."""
     calls: dict[str, int]
 
 
@@ -78,53 +78,54 @@ ARCHITECTURES = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What a confined process may take; ``None`` is no limit."""
+    """The limits of a confined process; ``None`` is no limit."""
 
     memory_bytes: int | None = 512 * MIB
-    """Of address space, beyond what the interpreter and its libraries take, for each process."""
+    """Address space of each process, beyond that of the interpreter and its libraries."""
     cpu_seconds: int = 30
-    """Of each process."""
+    """CPU time of each process."""
     wall_seconds: float = 60.0
-    """Kept by the parent, which does not count what it takes itself."""
+    """Enforced by the parent, which does not count the time that it takes itself."""
     file_bytes: int = 64 * MIB
-    """Of each file that is written."""
+    """Size of each written file."""
     open_files: int = 64
     answer_bytes: int = 8 * MIB
     programs: bool = False
-    """Whether it may start any, as FFmpeg; these are confined likewise."""
+    """Whether it may start programs such as FFmpeg, which are confined likewise."""
 
 
 def cut_off(parent: int, *, programs: bool) -> None:
-    """End with ``parent``, reach no network and no other process; start no programs.
+    """Cut this process off from network and other processes, and make it end with ``parent``.
 
-    Raises ``OSError`` where Linux cannot do it: better nothing than without.
+    Without ``programs``, it can start none. Raises ``OSError`` if Linux cannot do it: the process
+    must not run unconfined.
     """
     if not sys.platform.startswith("linux"):
         return
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
+    _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # the parent died before prctl
         os._exit(1)
-    # Where a container runs out of memory, the kernel ends this process before any of ours.
-    with suppress(OSError):  # a system without it has no such choice
+    # When a container runs out of memory, the kernel kills this process before any other of ours.
+    with suppress(OSError):  # the system has no such setting
         Path("/proc/self/oom_score_adj").write_text(str(MOST_KILLABLE))
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)
-    refused = NETWORK_AND_OTHERS if programs else NETWORK_AND_OTHERS + PROGRAMS
-    _prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(_Filter.refusing(refused)))
+    _call_prctl(PR_SET_NO_NEW_PRIVS, 1)
+    names = NETWORK_AND_OTHERS if programs else NETWORK_AND_OTHERS + PROGRAMS
+    _call_prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(_Filter.build(names)))
 
 
 def limit(limits: Limits) -> None:
-    """Set the limits of the system, memory as from what is taken now."""
-    _set(resource.RLIMIT_CORE, 0)
-    _set(resource.RLIMIT_CPU, limits.cpu_seconds, grace=1)
-    _set(resource.RLIMIT_FSIZE, limits.file_bytes)
-    _set(resource.RLIMIT_NOFILE, limits.open_files)
-    # Should the parent be gone where the kernel does not tell us.
+    """Set the limits of the system. The memory limit counts from the memory in use now."""
+    _set_limit(resource.RLIMIT_CORE, 0)
+    _set_limit(resource.RLIMIT_CPU, limits.cpu_seconds, grace=1)
+    _set_limit(resource.RLIMIT_FSIZE, limits.file_bytes)
+    _set_limit(resource.RLIMIT_NOFILE, limits.open_files)
+    # This ends the process if the parent is gone and the kernel does not tell us.
     signal.setitimer(signal.ITIMER_REAL, 2 * math.ceil(limits.wall_seconds) + 10)
     if limits.memory_bytes is not None and sys.platform.startswith("linux"):
-        _set(resource.RLIMIT_AS, _address_space() + limits.memory_bytes)
+        _set_limit(resource.RLIMIT_AS, _get_address_space() + limits.memory_bytes)
 
 
-def _set(kind: int, value: int, grace: int = 0) -> None:
+def _set_limit(kind: int, value: int, grace: int = 0) -> None:
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
@@ -132,12 +133,12 @@ def _set(kind: int, value: int, grace: int = 0) -> None:
     resource.setrlimit(kind, (value, value + grace))
 
 
-def _address_space() -> int:
+def _get_address_space() -> int:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     return pages * resource.getpagesize()
 
 
-def _prctl(option: int, argument: int, pointer: object = 0) -> None:
+def _call_prctl(option: int, argument: int, pointer: object = 0) -> None:
     if isinstance(pointer, int):
         pointer = ctypes.c_ulong(pointer)
     zero = ctypes.c_ulong(0)
@@ -158,24 +159,27 @@ class _Instruction(ctypes.Structure):
 
 
 class _Filter(ctypes.Structure):
-    """``struct sock_fprog``: the kernel runs it before each system call."""
+    """``struct sock_fprog``: a program that the kernel runs before each system call."""
 
     _fields_ = (("length", ctypes.c_ushort), ("program", ctypes.POINTER(_Instruction)))
 
     @classmethod
-    def refusing(cls, names: tuple[str, ...]) -> "_Filter":
-        """Refuses the named calls; who calls by another architecture's numbers is killed."""
-        found = ARCHITECTURES.get(platform.machine())
-        if found is None:
+    def build(cls, names: tuple[str, ...]) -> "_Filter":
+        """Build a filter that refuses the named calls.
+
+        A process that uses another architecture's numbers is killed.
+        """
+        architecture = ARCHITECTURES.get(platform.machine())
+        if architecture is None:
             raise OSError(f"Nothing can be confined on {platform.machine()}.")
         program = [
             _Instruction(LOAD, 0, 0, ARCHITECTURE_AT),
-            _Instruction(JUMP_EQUAL, 1, 0, found.audit),
+            _Instruction(JUMP_EQUAL, 1, 0, architecture.audit),
             _Instruction(RETURN, 0, 0, KILL),
             _Instruction(LOAD, 0, 0, NUMBER_AT),
             _Instruction(JUMP_AT_LEAST, len(names) + 1, 0, X32),
         ]
-        for left, name in zip(range(len(names), 0, -1), names, strict=True):
-            program.append(_Instruction(JUMP_EQUAL, left, 0, found.calls[name]))
+        for skipped, name in zip(range(len(names), 0, -1), names, strict=True):
+            program.append(_Instruction(JUMP_EQUAL, skipped, 0, architecture.calls[name]))
         program += [_Instruction(RETURN, 0, 0, ALLOW), _Instruction(RETURN, 0, 0, REFUSE)]
         return cls(len(program), (_Instruction * len(program))(*program))

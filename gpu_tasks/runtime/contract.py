@@ -1,4 +1,4 @@
-"""What a GPU function takes and returns: the wire types and the declaration of a function."""
+"""The wire types of GPU functions, and the contract that declares one."""
 
 import json
 import re
@@ -30,19 +30,19 @@ class GpuClass(StrEnum):
 
     @property
     def queue(self) -> str:
-        """The Celery queue that local engines of this class are run from."""
+        """Return the Celery queue from which local engines of this class run."""
         return f"gpu.{self.value.lower()}"
 
     @property
     def modal_type(self) -> str | None:
-        """What Modal calls it (https://modal.com/docs/guide/gpu); None for no GPU."""
+        """Return Modal's name of the GPU (https://modal.com/docs/guide/gpu), or None for CPUs."""
         if self is GpuClass.CPU:
             return None
         return "A10" if self is GpuClass.A10G else self.value
 
     @property
     def memory_gb(self) -> int:
-        """Of one such GPU."""
+        """Return the memory of one such GPU."""
         return MEMORY_GB[self]
 
 
@@ -59,9 +59,9 @@ MEMORY_GB: Mapping[GpuClass, int] = {
     GpuClass.CPU: 0,
 }
 RENTED = tuple(gpu.value for gpu in GpuClass if gpu is not GpuClass.CPU)
-"""What Modal rents out by the piece, as https://modal.com/docs/guide/gpu lists it."""
+"""The GPUs that Modal rents out one by one, as https://modal.com/docs/guide/gpu lists them."""
 WITHOUT_BFLOAT16 = frozenset({GpuClass.T4})
-"""Older than Ampere: they reckon in it by detours, if at all."""
+"""GPUs older than Ampere. They emulate bfloat16 slowly, or not at all."""
 
 
 class ImageFamily(StrEnum):
@@ -86,8 +86,8 @@ CLASS_LIMITS: Mapping[str, int] = {
     GpuClass.L4: 100,
     GpuClass.T4: 100,
 }
-"""How many calls of a class are in flight at most, over all features together, where
-``GPU_LIMITS`` sets nothing else; CPUs are ours."""
+"""The limit of calls in flight of a class, over all features together, unless ``GPU_LIMITS`` sets
+another. CPUs have none, because they are ours."""
 
 
 def rented_limit(gpu: str) -> int | None:
@@ -166,19 +166,19 @@ class Outcome(PlainModel):
 
     @classmethod
     def failed(cls, code: ErrorCode) -> Self:
-        """A failure of which no more is known than its code."""
+        """Return a failure with the code's own message."""
         return cls(error=Failure(code=code, message=POLICIES[code].message))
 
     @field_validator("result")
     @classmethod
-    def _storable(cls, result: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Refused here, where one call fails by it: Postgres keeps no such JSON."""
+    def _check_storable(cls, result: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Refuse NUL characters, which PostgreSQL cannot store in JSON."""
         if ESCAPED_NUL.search(json.dumps(result, allow_nan=False)):
             raise ValueError("a result has no NUL characters")
         return result
 
     @model_validator(mode="after")
-    def _one_of_the_two(self) -> Self:
+    def _check_result_or_error(self) -> Self:
         if (self.result is None) == (self.error is None):
             raise ValueError("an outcome has either a result or an error")
         return self
@@ -186,10 +186,10 @@ class Outcome(PlainModel):
 
 @dataclass(frozen=True)
 class Contract:
-    """One GPU function, declared once: `gpu_tasks/<name>/contract.py` holds it as ``CONTRACT``.
+    """The declaration of one GPU function: ``CONTRACT`` in `gpu_tasks/<name>/contract.py`.
 
-    What an installation sets (`overrides`) takes the place of what is declared, wherever a contract
-    is made; raises ``InvalidOverrideError`` for what cannot be.
+    Settings of the installation (`overrides`) replace declared values wherever a contract is
+    created. Raises ``InvalidOverrideError`` for a setting that is not possible.
     """
 
     name: str
@@ -199,44 +199,51 @@ class Contract:
     payload: type[Payload]
     result: type[PlainModel]
     at_once: int | None = None
-    """How many calls run at most, where that is fewer than its GPU class allows."""
+    """The limit of concurrent calls, if it is lower than that of the GPU class."""
     models: Mapping[str, str] = field(default_factory=dict)
     """Hub ids with pinned revisions (``id@revision``) of the production engine."""
     draft_needs: tuple[str, ...] = ()
-    """What its draft needs and an image may lack: packages, programs as ``bin/name``, one of
-    ``a|b``."""
+    """What the draft engine needs and an image may lack: packages, programs as ``bin/name``, and
+    alternatives as ``a|b``."""
     cpu: float = 2.0
-    """Cores that a rented machine keeps for it; it may use more where they are free."""
+    """Cores that a rented machine reserves for it. It may use more if they are free."""
     memory_mb: int = 8192
-    """Main memory that a rented machine keeps for it; it may use more where it is free."""
+    """Main memory that a rented machine reserves for it. It may use more if it is free."""
     gpu_memory_gb: int = 0
-    """The least of a GPU, for what of its own models is there at once; 0 where nobody knows."""
+    """The GPU memory that its own models need at the same time; 0 if unknown."""
     dtype: str = "float16"
-    """What the production engine reckons in on a GPU; on a CPU it is ``float32``."""
+    """The number type of the production engine on a GPU. On a CPU it is ``float32``."""
     max_output_bytes: int = 2 * 1024**3
-    """The largest file that a call may store; smaller where `MAX_UPLOAD_BYTES` is."""
+    """The largest file that a call may store. `MAX_UPLOAD_BYTES` may lower it."""
     snapshot: bool = True
     """Start containers from a memory snapshot taken after the engine's imports."""
     defaults: Mapping[str, Any] = field(init=False, repr=False)
-    """What was declared of the fields that are set."""
+    """The declared values of the fields that settings replace."""
 
     def __post_init__(self) -> None:
-        given = overrides.overrides_of(self.name, models=self.models, gpus=RENTED)
-        object.__setattr__(self, "defaults", {name: getattr(self, name) for name in given})
-        if "gpu" in given:
-            given["gpu"] = self._fitting(GpuClass(given["gpu"]), own_models="models" not in given)
-        for name, value in given.items():
+        settings = overrides.overrides_of(self.name, models=self.models, gpus=RENTED)
+        object.__setattr__(self, "defaults", {name: getattr(self, name) for name in settings})
+        if "gpu" in settings:
+            settings["gpu"] = self._check_gpu(
+                GpuClass(settings["gpu"]), own_models="models" not in settings
+            )
+        for name, value in settings.items():
             object.__setattr__(self, name, value)
 
-    def _fitting(self, gpu: GpuClass, *, own_models: bool) -> GpuClass:
-        """A GPU that the function can run on; how large others' models are is not known."""
-        needed = self.gpu_memory_gb if own_models else 0
+    def _check_gpu(self, gpu: GpuClass, *, own_models: bool) -> GpuClass:
+        """Return the GPU class; raise ``InvalidOverrideError`` if the function cannot run on it.
+
+        Models that the installation sets may need any amount of memory.
+        """
+        needed_gb = self.gpu_memory_gb if own_models else 0
         if self.gpu is GpuClass.CPU:
-            why = "it runs on CPUs"
+            reason = "it runs on CPUs"
         elif gpu in WITHOUT_BFLOAT16 and self.dtype == "bfloat16":
-            why = "it reckons in bfloat16, which that has not"
-        elif gpu.memory_gb < needed:
-            why = f"it needs {needed} GB of memory, that has {gpu.memory_gb}"
+            reason = "it reckons in bfloat16, which that has not"
+        elif gpu.memory_gb < needed_gb:
+            reason = f"it needs {needed_gb} GB of memory, that has {gpu.memory_gb}"
         else:
             return gpu
-        raise overrides.InvalidOverrideError(f"{overrides.GPUS} gives {self.name} a {gpu}: {why}.")
+        raise overrides.InvalidOverrideError(
+            f"{overrides.GPUS} gives {self.name} a {gpu}: {reason}."
+        )

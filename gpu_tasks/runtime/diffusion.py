@@ -1,4 +1,4 @@
-"""Diffusion pipelines of production engines: loading, progress, prompts, and what they make."""
+"""Diffusion pipelines of production engines: loading, progress, and checks of their values."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 
 def load(kind: Any, host: Host, model: str, *, needs_gib: int = 0, vae: Any = None) -> Any:
-    """The pipeline of a class, with the weights of ``id@revision``.
+    """Load the pipeline of a class with the weights of ``id@revision``.
 
-    Where the GPU has less than ``needs_gib`` of memory, its models are kept in main memory and
-    brought to the GPU one at a time. A ``vae``, the class of its decoder of latents, is loaded in
-    float32: half precision shows in the pictures.
+    Where the GPU has less than ``needs_gib`` of memory, the pipeline's models stay in main memory
+    and are moved to the GPU one at a time. ``vae`` is the class of the decoder of latents. It is
+    loaded in float32, because half precision shows in the pictures.
     """
     folder = str(host.weights(model))
     parts = {}
@@ -29,7 +29,7 @@ def load(kind: Any, host: Host, model: str, *, needs_gib: int = 0, vae: Any = No
         folder, dtype=getattr(torch, host.dtype), local_files_only=True, **parts
     )
     pipeline.set_progress_bar_config(disable=True)
-    if host.device.startswith("cuda") and _gib_of(host.device) < needs_gib:
+    if host.device.startswith("cuda") and _get_memory_gib(host.device) < needs_gib:
         pipeline.enable_model_cpu_offload(device=host.device)
     else:
         pipeline.to(host.device)
@@ -38,9 +38,9 @@ def load(kind: Any, host: Host, model: str, *, needs_gib: int = 0, vae: Any = No
 
 @contextmanager
 def at_work(pipeline: Any) -> Iterator[None]:
-    """While a pipeline runs; where its models take turns on the GPU, the last leaves it.
+    """Free the GPU of the pipeline's models when the context ends, however it ends.
 
-    Diffusers brings it back by itself only when a run comes to a good end.
+    Diffusers does that by itself only when a run succeeds.
     """
     try:
         yield
@@ -48,33 +48,38 @@ def at_work(pipeline: Any) -> Iterator[None]:
         pipeline.maybe_free_model_hooks()
 
 
-def _gib_of(device: str) -> float:
+def _get_memory_gib(device: str) -> float:
     return float(torch.cuda.get_device_properties(device).total_memory) / 2**30
 
 
 def after_each_step(tell: Callable[[int], None]) -> Callable[..., dict[str, Any]]:
-    """A pipeline's ``callback_on_step_end`` that tells how many steps are done.
+    """Return a pipeline's ``callback_on_step_end`` that reports how many steps are done.
 
     What ``tell`` raises ends the pipeline.
     """
-    done = 0
+    steps_done = 0
 
-    def stepped(_pipeline: Any, _step: int, _time: Any, _tensors: dict[str, Any]) -> dict[str, Any]:
-        nonlocal done
-        done += 1
-        tell(done)
+    def count_step(
+        _pipeline: Any, _step: int, _time: Any, _tensors: dict[str, Any]
+    ) -> dict[str, Any]:
+        nonlocal steps_done
+        steps_done += 1
+        tell(steps_done)
         return {}
 
-    return stepped
+    return count_step
 
 
 def generator(seed: int) -> torch.Generator:
-    """Random numbers of a seed, drawn on the CPU: a picture begins as the same noise everywhere."""
+    """Return a random generator for a seed.
+
+    It draws on the CPU, so that a picture starts from the same noise on every machine.
+    """
     return torch.Generator("cpu").manual_seed(seed)
 
 
 def check_length(tokenizer: Any, prompt: str, limit: int) -> None:
-    """Refuse, with INPUT_INVALID, what the text encoder would silently drop the end of."""
+    """Raise ``EngineError`` INPUT_INVALID if the text encoder would truncate the prompt."""
     tokens = len(tokenizer(prompt).input_ids)
     if tokens > limit:
         raise EngineError(
@@ -83,15 +88,19 @@ def check_length(tokenizer: Any, prompt: str, limit: int) -> None:
         )
 
 
-def check_made(made: Any, shape: tuple[int, ...]) -> None:
-    """Raise MODEL_ERROR for values that are not of this shape, or not finite: as half precision
-    overflows.
+def check_made(values: Any, shape: tuple[int, ...]) -> None:
+    """Raise MODEL_ERROR for values of another shape, or values that are not finite.
+
+    Half precision overflows to infinity.
     """
-    if made.shape != shape or not np.isfinite(made).all():
+    if values.shape != shape or not np.isfinite(values).all():
         raise EngineError(ErrorCode.MODEL_ERROR)
 
 
-def pictures(made: Any, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
-    """Values of 0 to 1 as pictures, one after another; raises as ``check_made`` at once."""
-    check_made(made, shape)
-    return (np.asarray(np.rint(one * 255), np.uint8) for one in made)
+def pictures(values: Any, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+    """Convert values of 0 to 1 to pictures, one after another.
+
+    Raises at once, as ``check_made`` does.
+    """
+    check_made(values, shape)
+    return (np.asarray(np.rint(value * 255), np.uint8) for value in values)

@@ -1,4 +1,4 @@
-"""Weights as they are published, made into weights as engines read them: once, where they lie."""
+"""Conversion of published weights to the number type that engines read, once and in place."""
 
 import importlib
 import json
@@ -9,39 +9,39 @@ from pathlib import Path
 import torch
 
 LARGEST_FILE = "10GB"
-"""Of those that a part is stored in."""
+"""Largest size of the files in which a part is stored."""
 
 
 def is_stored(part: Path, dtype: str) -> bool:
-    """Whether the folder of a part holds what ``store`` has made of it."""
-    return _mark(part, dtype).exists()
+    """Return whether the folder of a part holds the result of ``store``."""
+    return _get_marker(part, dtype).exists()
 
 
 def store(folder: Path, parts: Sequence[str], dtype: str) -> None:
-    """Rewrite parts of a diffusers pipeline in ``dtype``, but for those that are stored in it.
+    """Rewrite the parts of a diffusers pipeline in ``dtype``, unless they are stored in it already.
 
-    What their classes always keep in single precision stays so. Where it was interrupted, the
+    Tensors that the classes always keep in single precision stay so. If a run was interrupted, the
     part's files may be missing: fetch them again first.
     """
-    if not parts:  # it may be no pipeline
+    if not parts:  # the folder may hold no pipeline
         return
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     for part in parts:
         if not is_stored(folder / part, dtype):
             library, name = index[part]
-            _rewrite(folder / part, library, name, dtype)
+            _rewrite_part(folder / part, library, name, dtype)
 
 
-def _rewrite(part: Path, library: str, name: str, dtype: str) -> None:
+def _rewrite_part(part: Path, library: str, name: str, dtype: str) -> None:
     kind = getattr(importlib.import_module(library), name)
-    made = part.with_name(f"{part.name}.{dtype}")
+    converted = part.with_name(f"{part.name}.{dtype}")
     kind.from_pretrained(part, dtype=getattr(torch, dtype)).save_pretrained(
-        made, max_shard_size=LARGEST_FILE
+        converted, max_shard_size=LARGEST_FILE
     )
-    _mark(made, dtype).touch()
+    _get_marker(converted, dtype).touch()
     shutil.rmtree(part)
-    made.rename(part)
+    converted.rename(part)
 
 
-def _mark(part: Path, dtype: str) -> Path:
+def _get_marker(part: Path, dtype: str) -> Path:
     return part / f".stored-in-{dtype}"

@@ -1,4 +1,4 @@
-"""What an engine is: loaded once, ``run`` once per call, in a workspace of files."""
+"""Engines and their workspaces: an engine is loaded once, and run once per call."""
 
 import importlib
 import pkgutil
@@ -15,55 +15,52 @@ from gpu_tasks.runtime.contract import Contract, EngineInfo, PlainModel
 from gpu_tasks.runtime.stages import Stage
 
 SHARED = ("runtime", "mediakit")
-"""The folders of `gpu_tasks` that are no functions."""
+"""The folders of `gpu_tasks` that are not GPU functions."""
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The files of one call: inputs are already there, outputs are taken from there afterwards.
+    """The files of one call: the downloaded inputs, and the outputs to be stored.
 
-    A payload's field holds one file, or a tuple of them, which ``index`` counts.
+    A field of the payload holds one file, or a tuple of them, which ``index`` counts.
     """
 
     root: Path
     progress: Callable[[float], None]
-    """Report the share done, 0 to 1.
-
-    Raises ``StoppedError`` when nobody wants the result any more.
-    """
+    """Report the progress, 0 to 1. Raises ``StoppedError`` if the result is no longer wanted."""
     keep: Callable[[str, int], None] = lambda _name, _index: None
-    """Put an output of a tuple to its place now, so that it outlives this call's failure."""
+    """Store an output of a tuple now, so that it outlives a failure of this call."""
     enter: Callable[[Stage], None] = lambda _stage: None
-    """Say what the work is from now on; raises as ``progress``."""
+    """Report the stage that begins now; raises as ``progress`` does."""
 
     def input(self, name: str, index: int = 0) -> Path:
-        """Where the payload's input field ``name`` was downloaded to."""
+        """Return the path to which the payload's input field ``name`` was downloaded."""
         return next((self.root / "in" / name / str(index)).iterdir())
 
     def output(self, name: str, index: int = 0) -> Path:
-        """Where the engine must write the payload's output field ``name``."""
+        """Return the path to which the engine must write the payload's output field ``name``."""
         return self.root / "out" / name / str(index)
 
     def scratch(self, name: str) -> Path:
-        """Where the engine may write a file of its own."""
+        """Return a path to which the engine may write a file of its own."""
         return self.root / name
 
     def progress_within(self, begin: float, end: float) -> Callable[[float], None]:
-        """Reports the share done of one part of the work, which is from ``begin`` to ``end``."""
+        """Return a function that reports the progress of the part from ``begin`` to ``end``."""
         return lambda share: self.progress(begin + (end - begin) * share)
 
 
 @dataclass(frozen=True)
 class Host:
-    """What an engine is loaded onto; by default a CPU, without weights."""
+    """The machine that an engine is loaded onto; by default a CPU, without weights."""
 
     model_dir: Path | None = None
     device: str = "cpu"
     dtype: str = "float32"
-    """What it reckons in, as PyTorch names it."""
+    """PyTorch's name of the number type."""
 
     def weights(self, model: str) -> Path:
-        """The folder of ``id@revision``; raises ``FileNotFoundError`` where it is not there."""
+        """Return the folder of ``id@revision``; raise ``FileNotFoundError`` if it is missing."""
         if self.model_dir is None:
             raise FileNotFoundError(f"no weights of {model}: MODEL_DIR is not set")
         folder = weights.folder(self.model_dir, model)
@@ -73,22 +70,24 @@ class Host:
 
 
 class Engine(ABC):
-    """A loaded engine: ``DraftEngine`` of a function's `draft.py`, ``ProductionEngine`` of its
+    """A loaded engine.
+
+    Its class is ``DraftEngine`` in a function's `draft.py`, or ``ProductionEngine`` in its
     `production.py`.
     """
 
     model: str
-    """What does the work: model ids with their revisions, where it has any."""
+    """The ids of its models, with their revisions where they have any."""
 
     @classmethod
     def load(cls, host: Host) -> Self:
-        """The engine with what it needs; one without weights needs nothing of its host."""
+        """Load the engine. One without weights ignores the host."""
         del host
         return cls()
 
     @property
     def info(self) -> EngineInfo:
-        """Which engine this is, by the module that it is defined in."""
+        """Return the name of the engine, which is that of its module, and its model."""
         return EngineInfo(name=type(self).__module__.rpartition(".")[2], model=self.model)
 
     @abstractmethod
@@ -98,21 +97,21 @@ class Engine(ABC):
 
 @cache
 def contracts() -> dict[str, Contract]:
-    """Every GPU function by name, found by its folder.
+    """Return every GPU function's contract by its name.
 
-    Raises ``InvalidOverrideError`` where something is set of one that is not there.
+    Raises ``InvalidOverrideError`` if a setting names a function that does not exist.
     """
-    found = {}
+    by_name = {}
     for module in pkgutil.iter_modules(gpu_tasks.__path__):
         if module.name not in SHARED:
             contract = importlib.import_module(f"gpu_tasks.{module.name}.contract").CONTRACT
-            found[contract.name] = contract
-    overrides.check_names(found)
-    return found
+            by_name[contract.name] = contract
+    overrides.check_names(by_name)
+    return by_name
 
 
 def load(function: str, engine: str, host: Host = Host()) -> Engine:
-    """The engine ``draft`` or ``production`` of a function; `loading.Engines` keeps it."""
+    """Load the engine ``draft`` or ``production`` of a function; `loading.Engines` caches it."""
     module = importlib.import_module(f"gpu_tasks.{function}.{engine}")
     kind: type[Engine] = getattr(module, f"{engine.title()}Engine")
     return kind.load(host)

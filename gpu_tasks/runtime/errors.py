@@ -1,4 +1,4 @@
-"""The root of our errors, and how inference fails: stable codes, and what engines raise."""
+"""The root of our errors, and the errors of inference with their stable codes."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,13 +24,16 @@ class ErrorCode(StrEnum):
 
 @dataclass(frozen=True)
 class Policy:
-    """What a code means: ``message`` is fit for a user and used where no better one is known."""
+    """The consequences of an error code.
+
+    ``message`` may be shown to users, and is used if there is no better one.
+    """
 
     message: str
     retried: bool
-    """The orchestrator makes another attempt by itself."""
+    """The orchestrator makes another attempt."""
     retryable: bool
-    """The user may sensibly ask again."""
+    """The user may try again with a chance of success."""
     infrastructure: bool = False
     """A machine or a store of ours failed, not the work: the error does not count as an attempt."""
 
@@ -49,12 +52,15 @@ POLICIES: dict[ErrorCode, Policy] = {
 
 
 def policy_of(code: str) -> Policy:
-    """Return the policy of a stored code; an unknown one, of a newer version, is a model error."""
+    """Return the policy of a stored code.
+
+    An unknown code, stored by a newer version, counts as a model error.
+    """
     return POLICIES[ErrorCode(code) if code in POLICIES else ErrorCode.MODEL_ERROR]
 
 
 class EngineError(AuteurError):
-    """Inference failed for a known reason; ``message`` is fit for a user."""
+    """A failure of inference with a known reason. ``message`` may be shown to users."""
 
     def __init__(self, code: ErrorCode, message: str | None = None) -> None:
         self.code = code
@@ -63,17 +69,19 @@ class EngineError(AuteurError):
 
 
 class KilledError(AuteurError):
-    """A process that did the work was killed from outside: by the kernel, which had no memory left,
-    or by an operator. Another attempt may succeed, unless the work itself takes that much memory.
+    """A process that did the work was killed from outside.
+
+    The kernel kills it when memory runs out, or an operator does. Another attempt may succeed,
+    unless the work itself needs that much memory.
     """
 
 
 class StoppedError(AuteurError):
-    """The caller no longer wants the result: drop the work at once, report nothing."""
+    """The caller no longer wants the result. Drop the work at once and report nothing."""
 
 
 class InputRefusedError(AuteurError):
-    """What was brought is not taken; ``code`` is stable, ``detail`` fit for a user."""
+    """An input is refused. ``code`` is stable, and ``detail`` may be shown to users."""
 
     code = "refused"
     detail = "The file was refused."

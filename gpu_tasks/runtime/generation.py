@@ -1,4 +1,4 @@
-"""Text that models of `transformers` generate, watched token by token."""
+"""Text generation by models of `transformers`, with a callback for each token."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import torch
 from transformers import StoppingCriteria, StoppingCriteriaList
 
 
-class _Watch(StoppingCriteria):
+class _TokenCallback(StoppingCriteria):
     def __init__(self, tick: Callable[[int], None]) -> None:
         self._tick = tick
 
@@ -17,5 +17,8 @@ class _Watch(StoppingCriteria):
 
 
 def watched_by(tick: Callable[[int], None]) -> StoppingCriteriaList:
-    """For ``generate``: ``tick`` is told how many tokens there are, and may raise to stop."""
-    return StoppingCriteriaList([_Watch(tick)])
+    """Return criteria for ``generate`` that call ``tick`` with the number of tokens.
+
+    ``tick`` may raise to stop the generation.
+    """
+    return StoppingCriteriaList([_TokenCallback(tick)])

@@ -1,7 +1,8 @@
-"""Engines that read what users brought: each call in a sandbox of its own.
+"""Engines that read users' files, each call in a sandbox of its own.
 
-For machines where other work and our secrets are near. A container of Modal is a sandbox already,
-and a GPU's memory is too slow to fill for each call: there engines run as they are.
+They are for machines that have other work and our secrets nearby. On Modal the container is a
+sandbox already, and filling a GPU's memory for each call would be too slow: there engines run
+directly.
 """
 
 import os
@@ -25,13 +26,13 @@ from gpu_tasks.runtime.sandbox import Limit, SandboxExceededError
 from gpu_tasks.runtime.stages import Stage
 
 MEMORY_BYTES = 4 * 1024**3
-"""Of address space, for an engine and for each FFmpeg that it starts."""
+"""Limit of the address space of an engine, and of each FFmpeg process that it starts."""
 MAX_CORES = 64
-"""Threads of FFmpeg count seconds each: CPU time is as many times the time limit."""
+"""Every thread of FFmpeg uses CPU time, so its limit is this many times the time limit."""
 FILE_BYTES = 64 * 1024**3
 OPEN_FILES = 256
 ANSWER_BYTES = 64 * 1024**2
-"""Of a result: a transcript of hours has some."""
+"""Limit of a result. Transcripts of hours are the largest."""
 VARIABLES = ("AUTEUR_PLUGINS", *overrides.VARIABLES)
 CODE_OF_LIMIT = {
     Limit.MEMORY: ErrorCode.GPU_OOM,
@@ -42,7 +43,7 @@ CODE_OF_LIMIT = {
 
 
 def limits_of(contract: Contract) -> Limits:
-    """What a call of this function may take."""
+    """Return the limits of a call of this function."""
     return Limits(
         memory_bytes=MEMORY_BYTES,
         cpu_seconds=contract.time_limit_seconds * MAX_CORES,
@@ -55,7 +56,7 @@ def limits_of(contract: Contract) -> Limits:
 
 
 class IsolatedEngine(Engine):
-    """An engine on a CPU that is loaded for each call."""
+    """An engine on a CPU that is loaded anew for each call."""
 
     def __init__(
         self,
@@ -65,46 +66,49 @@ class IsolatedEngine(Engine):
         limits: Limits | None = None,
     ) -> None:
         folder = None if model_dir is None else str(model_dir)
-        self._which = {"function": function, "engine": engine, "model_dir": folder}
+        self._load_arguments = {"function": function, "engine": engine, "model_dir": folder}
         self._function = function
-        loading = limits_of(contracts()[function])
-        self._limits = limits or loading
-        self._info = EngineInfo.model_validate(self._call("describe", loading))
+        default_limits = limits_of(contracts()[function])
+        self._limits = limits or default_limits
+        self._info = EngineInfo.model_validate(self._run_in_sandbox("describe", default_limits))
 
     @property
     def info(self) -> EngineInfo:
-        """What the engine says of itself."""
+        """Return the engine's description of itself."""
         return self._info
 
     def run(self, payload: Payload, workspace: Workspace) -> PlainModel:
-        """The engine's result; raises as it does, and ``EngineError`` where it takes too much."""
+        """Run the engine in the sandbox.
+
+        Raises what the engine raises, and ``EngineError`` if it exceeds a limit.
+        """
         share = 0.0
 
-        def tell(said: Any) -> None:
+        def report(message: Any) -> None:
             nonlocal share
-            if isinstance(said, list):
-                name, index = said
+            if isinstance(message, list):
+                name, index = message
                 workspace.keep(str(name), int(index))
-            elif isinstance(said, str):
-                workspace.enter(Stage(said))
+            elif isinstance(message, str):
+                workspace.enter(Stage(message))
             else:
-                share = float(said)
+                share = float(message)
                 workspace.progress(share)
 
         try:
-            found = self._call(
+            result = self._run_in_sandbox(
                 "run",
                 self._limits,
                 folder=workspace.root,
-                progress=tell,
+                progress=report,
                 tick=lambda: workspace.progress(share),
                 payload=without_addresses(payload).model_dump(mode="json"),
             )
         except SandboxExceededError as exc:
             raise EngineError(CODE_OF_LIMIT.get(exc.limit, ErrorCode.INPUT_INVALID)) from exc
-        return contracts()[self._function].result.model_validate(found)
+        return contracts()[self._function].result.model_validate(result)
 
-    def _call(
+    def _run_in_sandbox(
         self,
         name: str,
         limits: Limits,
@@ -116,7 +120,7 @@ class IsolatedEngine(Engine):
     ) -> Any:
         return sandbox.run(
             f"{__name__}:{name}",
-            {**self._which, **arguments},
+            {**self._load_arguments, **arguments},
             limits=limits,
             folder=folder,
             progress=progress,
@@ -126,25 +130,28 @@ class IsolatedEngine(Engine):
 
 
 def without_addresses(payload: Payload) -> Payload:
-    """What an engine needs of a call: its files lie in the workspace, and it tells nobody."""
+    """Return the payload without URLs.
 
-    def bare(value: Any) -> Any:
+    Engines read the files of the workspace, and report to nobody.
+    """
+
+    def strip_url(value: Any) -> Any:
         if isinstance(value, tuple):
-            return tuple(bare(one) for one in value)
+            return tuple(strip_url(item) for item in value)
         if isinstance(value, InputFile | OutputFile) and hasattr(value, "url"):
             return value.model_copy(update={"url": ""})
         return value
 
-    files = {name: bare(value) for name, value in payload}
-    return payload.model_copy(update=files | {"callback_url": ""})
+    fields = {name: strip_url(value) for name, value in payload}
+    return payload.model_copy(update=fields | {"callback_url": ""})
 
 
 # --- In the sandbox ---------------------------------------------------------------------------
 
 
 def describe(function: str, engine: str, model_dir: str | None) -> dict[str, Any]:
-    """What the engine says of itself."""
-    return _load(function, engine, model_dir).info.model_dump(mode="json")
+    """Return the engine's description of itself."""
+    return _load_engine(function, engine, model_dir).info.model_dump(mode="json")
 
 
 def run(
@@ -154,16 +161,17 @@ def run(
     payload: dict[str, Any],
     tell: Callable[[Any], None],
 ) -> dict[str, Any]:
-    """Run one call in the present folder, whose inputs are there."""
-    known = contracts()[function].payload.model_validate(payload)
+    """Run one call in the current folder, which holds its inputs."""
+    valid_payload = contracts()[function].payload.model_validate(payload)
     workspace = Workspace(
         root=Path.cwd(),
         progress=tell,
         keep=lambda name, index: tell([name, index]),
         enter=tell,
     )
-    return _load(function, engine, model_dir).run(known, workspace).model_dump(mode="json")
+    loaded_engine = _load_engine(function, engine, model_dir)
+    return loaded_engine.run(valid_payload, workspace).model_dump(mode="json")
 
 
-def _load(function: str, engine: str, model_dir: str | None) -> Engine:
+def _load_engine(function: str, engine: str, model_dir: str | None) -> Engine:
     return load(function, engine, Host(Path(model_dir) if model_dir else None))

@@ -1,4 +1,4 @@
-"""The engines that a process keeps loaded from one call to the next."""
+"""The engines that a process keeps loaded between calls."""
 
 import gc
 import time
@@ -10,37 +10,37 @@ from gpu_tasks.runtime.engine import Engine, Host, load
 
 @dataclass(frozen=True)
 class Loaded:
-    """An engine, and the seconds that its loading took just now: 0 where it was kept."""
+    """An engine, and the seconds that this call waited for its loading."""
 
     engine: Engine
     seconds: float
 
 
 class Engines:
-    """Loaded engines, the one used last at the end; for one thread at a time."""
+    """Loaded engines, the most recently used last; for one thread at a time."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str, Host], Engine] = OrderedDict()
+        self._engines: OrderedDict[tuple[str, str, Host], Engine] = OrderedDict()
 
     def get(self, function: str, engine: str, host: Host, *, at_most: int | None = None) -> Loaded:
-        """The engine, loaded if it is not yet.
+        """Return the engine, and load it if it is not loaded yet.
 
-        With ``at_most``, those unused for longest go before another is loaded: memory that is
-        full fails the call, whichever engine fills it.
+        With ``at_most``, the least recently used engines are unloaded before another is loaded.
+        Full memory fails the call, whichever engine fills it.
         """
         key = (function, engine, host)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return Loaded(self._kept[key], 0.0)
+        if key in self._engines:
+            self._engines.move_to_end(key)
+            return Loaded(self._engines[key], 0.0)
         started = time.monotonic()
         if at_most is not None:
-            self._make_room(at_most)
-        self._kept[key] = load(*key)
-        return Loaded(self._kept[key], time.monotonic() - started)
+            self._unload_surplus(at_most)
+        self._engines[key] = load(*key)
+        return Loaded(self._engines[key], time.monotonic() - started)
 
-    def _make_room(self, at_most: int) -> None:
-        if len(self._kept) < at_most:
+    def _unload_surplus(self, at_most: int) -> None:
+        if len(self._engines) < at_most:
             return
-        while len(self._kept) >= at_most:
-            self._kept.popitem(last=False)
-        gc.collect()  # models have cycles: else their memory would be free some time later
+        while len(self._engines) >= at_most:
+            self._engines.popitem(last=False)
+        gc.collect()  # models have cycles, so their memory would be freed only later

@@ -1,7 +1,8 @@
-"""The memory that the sandboxed children of one container may take together.
+"""The memory that the sandboxed children of one container may use together.
 
-The budget is divided into units, each a file that a reservation locks (flock), so it holds across
-all processes that name the same folder. The kernel drops the locks of a process that is killed.
+The budget is divided into units. Each unit is a file that a reservation locks (flock), so the
+budget holds across all processes that use the same folder. The kernel drops the locks of a process
+that is killed.
 """
 
 import atexit
@@ -25,24 +26,24 @@ UNIT_BYTES = 32 * MIB
 CHILD_BYTES = 96 * MIB
 """Resident in a child before its limit counts: the interpreter and the libraries it imports."""
 POLL_SECONDS = 0.05
-"""Between two attempts to reserve what other processes hold."""
+"""Pause between two attempts to reserve memory that other processes hold."""
 
 
 class MemoryBusyError(KilledError):
-    """Other children have the memory of this container: the child ended for it, or never began."""
+    """Other children use the memory of this container: the child was ended, or not started."""
 
 
 class Reservation:
-    """Memory for one child at a time, until it is released."""
+    """The memory reserved for one child, until it is released."""
 
     def __init__(self, budget: "MemoryBudget", locks: ExitStack, size_bytes: int) -> None:
         self._budget, self._locks = budget, locks
         self.size_bytes = size_bytes
 
     def grow(self, size_bytes: int) -> bool:
-        """Reserve more, for a child that has grown; return False where the budget has no more.
+        """Reserve more, for a child that has grown; return False if the budget is too small.
 
-        Raises ``MemoryBusyError`` where others have what is missing.
+        Raises ``MemoryBusyError`` if other children have reserved the missing part.
         """
         missing = units_of(size_bytes) - units_of(self.size_bytes)
         if units_of(size_bytes) > self._budget.units:
@@ -56,7 +57,7 @@ class Reservation:
         return True
 
     def release(self) -> None:
-        """Let others have the memory; a second call does nothing."""
+        """Release the memory; a second call does nothing."""
         self._locks.close()
 
     def __enter__(self) -> Self:
@@ -73,21 +74,24 @@ class Reservation:
 
 @dataclass(frozen=True)
 class MemoryBudget:
-    """So many bytes for all children; one that may take more than ``first_bytes`` begins with so
-    many, and has more reserved as it grows."""
+    """The memory that all children share.
+
+    A child that may use more than ``first_bytes`` starts with that many, and its reservation grows
+    with it.
+    """
 
     folder: Path
     total_bytes: int
     first_bytes: int
     wait_seconds: float | None = None
-    """How long ``reserve`` waits; None is until there is memory."""
+    """How long ``reserve`` waits; None waits until memory is free."""
 
     @property
     def units(self) -> int:
         return self.total_bytes // UNIT_BYTES
 
     def lock(self, count: int) -> ExitStack | None:
-        """Lock so many units until the result is closed; None where they are not free."""
+        """Lock this many units until the result is closed; return None if they are not free."""
         with (self.folder / "gate").open("wb") as gate, ExitStack() as locks:
             # One attempt at a time: two would take units from each other, and both fail.
             fcntl.flock(gate, fcntl.LOCK_EX)
@@ -105,21 +109,24 @@ class MemoryBudget:
         return None
 
     def try_reserve(self, limits: Limits) -> Reservation | None:
-        """Reserve what a child with these limits begins with; None where it is not free."""
+        """Reserve what a child with these limits starts with; return None if it is not free."""
         count = min(units_of(most_bytes(limits)), units_of(self.first_bytes), self.units)
         locks = self.lock(count)
         return None if locks is None else Reservation(self, locks, count * UNIT_BYTES)
 
     def reserve(self, limits: Limits, tick: Callable[[], None] = lambda: None) -> Reservation:
-        """Wait for memory; raises ``MemoryBusyError``, and what ``tick`` raises meanwhile."""
-        began = ticked = time.monotonic()
+        """Wait for memory and reserve it.
+
+        Raises ``MemoryBusyError``, and what ``tick`` raises during the wait.
+        """
+        started_at = ticked_at = time.monotonic()
         while (reservation := self.try_reserve(limits)) is None:
             now = time.monotonic()
-            if self.wait_seconds is not None and now - began > self.wait_seconds:
+            if self.wait_seconds is not None and now - started_at > self.wait_seconds:
                 raise MemoryBusyError
-            if now - ticked >= 1:
+            if now - ticked_at >= 1:
                 tick()
-                ticked = now
+                ticked_at = now
             time.sleep(POLL_SECONDS)
         return reservation
 
@@ -130,7 +137,7 @@ def units_of(size_bytes: int) -> int:
 
 
 def most_bytes(limits: Limits) -> int:
-    """Return what a child with these limits may take."""
+    """Return the most memory that a child with these limits may use."""
     return sys.maxsize if limits.memory_bytes is None else limits.memory_bytes + CHILD_BYTES
 
 
@@ -138,20 +145,20 @@ _budget: MemoryBudget | None = None
 
 
 def share_budget(total_bytes: int, first_bytes: int, wait_seconds: float | None = None) -> None:
-    """Have all children of this process, and of those it forks from now on, keep to one budget."""
+    """Make all children of this process, and of processes it forks later, share one budget."""
     global _budget  # noqa: PLW0603 - one of each process
     folder = Path(tempfile.mkdtemp(prefix="auteur-memory-"))
     _budget = MemoryBudget(folder, total_bytes, first_bytes, wait_seconds)
-    atexit.register(_remove, folder, os.getpid())
+    atexit.register(_remove_folder, folder, os.getpid())
 
 
-def _remove(folder: Path, owner: int) -> None:
+def _remove_folder(folder: Path, owner: int) -> None:
     if os.getpid() == owner:  # not a process that was forked
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def budget() -> MemoryBudget | None:
-    """Return the budget of this process; None where nothing bounds its children together."""
+    """Return the budget of this process, or None if it has none."""
     return _budget
 
 
@@ -159,9 +166,9 @@ def budget() -> MemoryBudget | None:
 def reserved(
     limits: Limits, tick: Callable[[], None] = lambda: None
 ) -> Iterator[Reservation | None]:
-    """Hold memory for a child while the context lasts; None where there is no budget.
+    """Reserve memory for a child while the context lasts; yield None if there is no budget.
 
-    Raises ``MemoryBusyError``, and what ``tick`` raises while it waits.
+    Raises ``MemoryBusyError``, and what ``tick`` raises during the wait.
     """
     if _budget is None:
         yield None

@@ -1,8 +1,8 @@
 """The Modal app: one function for each contract, under the contract's name.
 
-``modal deploy -m gpu_tasks.runtime.modal_app``. It says nothing about a function that its
-contract does not say, and imports neither Django nor an engine; in a container, the engines of
-the function that it is for are imported here, so that a memory snapshot has them.
+``modal deploy -m gpu_tasks.runtime.modal_app`` deploys it. It declares nothing about a function
+beyond the contract, and imports neither Django nor an engine. A container imports the engines of
+its function here, so that a memory snapshot contains them.
 """
 
 import importlib
@@ -30,9 +30,9 @@ LOCKS = Path(__file__).parents[2] / "requirements" / "images"
 FUNCTION_VARIABLE = "AUTEUR_FUNCTION"
 DOWNLOAD_SECONDS = 4 * 3600
 DOWNLOAD_MEMORY_MB = 65536
-"""What is stored anew in half precision is in memory meanwhile: 17 B parameters of one part."""
+"""A part that is converted to half precision is in memory as a whole: up to 17 B parameters."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "PYANNOTE_METRICS_ENABLED": "0"}
-"""Engines find their weights in the volume, and tell nobody."""
+"""Engines read their weights from the volume, and send no telemetry."""
 
 app = modal.App(APP_NAME, include_source=False)
 volume = modal.Volume.from_name("auteur-models", create_if_missing=True)
@@ -40,7 +40,7 @@ hub_secret = modal.Secret.from_name("auteur-huggingface", required_keys=["HF_TOK
 
 
 def image_of(lock: str) -> modal.Image:
-    """An image with what `requirements/images/<lock>.txt` pins, and the code of `gpu_tasks`."""
+    """Return an image with the packages of `requirements/images/<lock>.txt` and our code."""
     return (
         modal.Image.debian_slim(python_version=PYTHON)
         .uv_pip_install(requirements=[str(LOCKS / f"{lock}.txt")], uv_version=UV)
@@ -52,11 +52,11 @@ images = {family: image_of(family.value) for family in ImageFamily}
 
 
 def implementation_name(contract: Contract) -> str:
-    """Where containers look for the function in this module."""
+    """Return the name by which containers find the function in this module."""
     return f"run_{contract.name}"
 
 
-def _function(contract: Contract) -> Callable[[dict[str, Any], str, str], dict[str, Any]]:
+def _build_function(contract: Contract) -> Callable[[dict[str, Any], str, str], dict[str, Any]]:
     def function(payload: dict[str, Any], engine: str, key: str) -> dict[str, Any]:
         return handle(
             contract=contract,
@@ -71,7 +71,7 @@ def _function(contract: Contract) -> Callable[[dict[str, Any], str, str], dict[s
     return function
 
 
-def _register(contract: Contract) -> modal.Function[Any, Any, Any]:
+def _register_function(contract: Contract) -> modal.Function[Any, Any, Any]:
     registered: modal.Function[Any, Any, Any] = app.function(
         name=contract.name,
         image=images[contract.image],
@@ -79,18 +79,18 @@ def _register(contract: Contract) -> modal.Function[Any, Any, Any]:
         cpu=contract.cpu,
         memory=contract.memory_mb,
         timeout=contract.time_limit_seconds,
-        retries=0,  # the orchestrator alone makes another attempt
+        retries=0,  # only the orchestrator retries
         max_containers=contract.at_once or rented_limit(contract.gpu),
         enable_memory_snapshot=contract.snapshot,
         volumes={str(MODEL_DIR): volume.with_mount_options(read_only=True)},
         env={FUNCTION_VARIABLE: contract.name, **OFFLINE, **overrides.list_variables()},
-        _experimental_restrict_output=True,  # CBOR: we unpickle nothing that a container says
-    )(_function(contract))
+        _experimental_restrict_output=True,  # CBOR: results of containers are never unpickled
+    )(_build_function(contract))
     return registered
 
 
 for _contract in contracts().values():
-    globals()[implementation_name(_contract)] = _register(_contract)
+    globals()[implementation_name(_contract)] = _register_function(_contract)
 
 
 @app.function(
@@ -104,33 +104,39 @@ for _contract in contracts().values():
     retries=0,
 )
 def download_models() -> list[str]:
-    """Bring the pinned weights of all contracts into the volume; returns what is there."""
+    """Download the pinned weights of all contracts into the volume; return their pins."""
     from huggingface_hub import snapshot_download  # noqa: PLC0415 - in that image only
 
     from gpu_tasks.runtime import dtype_conversion  # noqa: PLC0415 - it imports torch
 
-    wanted = {model: one.dtype for one in contracts().values() for model in one.models.values()}
-    for model, dtype in sorted(wanted.items()):
+    dtypes = {
+        model: contract.dtype
+        for contract in contracts().values()
+        for model in contract.models.values()
+    }
+    for model, dtype in sorted(dtypes.items()):
         name, revision = weights.parse_pin(model)
         folder = weights.folder(MODEL_DIR, model)
         if model in weights.BY_BRANCH:
             logger.warning("%s is not pinned: what comes is what its branch has today", model)
         parts = weights.HALVED.get(name, ())
-        stored = [f"{part}/*" for part in parts if dtype_conversion.is_stored(folder / part, dtype)]
+        stored_patterns = [
+            f"{part}/*" for part in parts if dtype_conversion.is_stored(folder / part, dtype)
+        ]
         unused = weights.UNUSED.get(name, ())
         snapshot_download(
-            name, revision=revision, local_dir=folder, ignore_patterns=[*unused, *stored]
+            name, revision=revision, local_dir=folder, ignore_patterns=[*unused, *stored_patterns]
         )
         dtype_conversion.store(folder, parts, dtype)
         volume.commit()
-    return sorted(wanted)
+    return sorted(dtypes)
 
 
 def _import_engines(function: str) -> None:
     for engine in ("production", "draft"):
         try:
             importlib.import_module(f"gpu_tasks.{function}.{engine}")
-        except Exception:  # an engine may be missing; a container that dies here starts for ever
+        except Exception:  # a missing engine must not make the container restart for ever
             logger.warning("the %s engine of %s is not imported", engine, function, exc_info=True)
 
 

@@ -1,7 +1,8 @@
-"""What an installation sets of its contracts, by its environment: ``FEATURE_GPUS=tts=T4``.
+"""Settings of an installation that replace values of contracts, such as ``FEATURE_GPUS=tts=T4``.
 
-Whoever has contracts reads the same variables: our processes, the deploy to Modal, its containers,
-to which the deploy hands them on, and the sandboxes of engines. What they mean: docs/features.md.
+All processes that have contracts read the same environment variables: ours, the deploy to Modal,
+its containers (the deploy passes the variables on), and the sandboxes of engines. docs/features.md
+describes them.
 """
 
 import os
@@ -22,104 +23,107 @@ MAX_AT_ONCE = 1000
 MAX_GPU_LIMIT = 10_000
 MIN_TIME_LIMIT_SECONDS = 10
 MAX_TIME_LIMIT_SECONDS = 12 * 3600
-"""Half of Modal's own limit: all attempts of a job must have ended while what they wrote is still
-kept without a row (`media.storage.LONGEST_WRITE`)."""
+"""Half of Modal's own limit. All attempts of a job must end while their orphaned objects are still
+kept (`media.storage.LONGEST_WRITE`)."""
 MODEL = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*@[0-9a-f]{40}", re.ASCII)
 
 
 class InvalidOverrideError(AuteurError):
-    """A variable says what cannot be; the text names it, and what is allowed."""
+    """A variable has an impossible value; the text names it and the allowed values."""
 
 
-def parse_pairs(variable: str, given: str) -> dict[str, str]:
-    """``name=value,name=value`` by name; raises ``InvalidOverrideError``."""
-    found: dict[str, str] = {}
-    for part in filter(None, map(str.strip, given.split(","))):
+def parse_pairs(variable: str, text: str) -> dict[str, str]:
+    """Parse ``name=value,name=value`` to a dict; raises ``InvalidOverrideError``."""
+    pairs: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
         name, _, value = map(str.strip, part.partition("="))
         if not (name and value):
             raise InvalidOverrideError(f"{variable} has {part!r}: write name=value,name=value.")
-        if name in found:
+        if name in pairs:
             raise InvalidOverrideError(f"{variable} names {name} twice.")
-        found[name] = value
-    return found
+        pairs[name] = value
+    return pairs
 
 
 def list_variables() -> dict[str, str]:
-    """The variables that are set, for those who run a function elsewhere."""
+    """Return the variables that are set, to pass them on to other machines."""
     return {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
 
 
 def overrides_of(
     function: str, *, models: Mapping[str, str], gpus: Collection[str]
 ) -> dict[str, Any]:
-    """What is set of a function, by the fields of its contract.
+    """Return the settings of a function, by the fields of its contract.
 
-    ``models`` are its own by their roles, ``gpus`` what it may run on. Raises
+    ``models`` are the function's models by role, ``gpus`` the GPU classes it may use. Raises
     ``InvalidOverrideError``.
     """
-    found: dict[str, Any] = {}
-    if given := _pairs(AT_ONCE).get(function):
-        found["at_once"] = _whole(AT_ONCE, function, given, range(1, MAX_AT_ONCE + 1))
-    if given := _pairs(TIME_LIMITS).get(function):
+    settings: dict[str, Any] = {}
+    if value := _read_pairs(AT_ONCE).get(function):
+        settings["at_once"] = _parse_integer(AT_ONCE, function, value, range(1, MAX_AT_ONCE + 1))
+    if value := _read_pairs(TIME_LIMITS).get(function):
         seconds = range(MIN_TIME_LIMIT_SECONDS, MAX_TIME_LIMIT_SECONDS + 1)
-        found["time_limit_seconds"] = _whole(TIME_LIMITS, function, given, seconds)
-    if given := _pairs(GPUS).get(function):
-        found["gpu"] = _known(GPUS, given, gpus, whose=f"gives {function} a GPU")
-    if others := _models(function, models):
-        found["models"] = {**models, **others}
-    return found
+        settings["time_limit_seconds"] = _parse_integer(TIME_LIMITS, function, value, seconds)
+    if value := _read_pairs(GPUS).get(function):
+        settings["gpu"] = _check_name(GPUS, value, gpus, action=f"gives {function} a GPU")
+    if replacements := _read_models(function, models):
+        settings["models"] = {**models, **replacements}
+    return settings
 
 
 def gpu_limits(classes: Collection[str]) -> dict[str, int]:
-    """How many calls of a class of GPUs are in flight at most, where it is set.
+    """Return the limits of calls in flight that are set, by GPU class.
 
-    Raises ``InvalidOverrideError``, also for a class that is none of these.
+    Raises ``InvalidOverrideError``, also for a class that is not in ``classes``.
     """
     allowed = range(1, MAX_GPU_LIMIT + 1)
     return {
-        _known(GPU_LIMITS, name, classes): _whole(GPU_LIMITS, name, given, allowed)
-        for name, given in _pairs(GPU_LIMITS).items()
+        _check_name(GPU_LIMITS, name, classes): _parse_integer(GPU_LIMITS, name, value, allowed)
+        for name, value in _read_pairs(GPU_LIMITS).items()
     }
 
 
 def check_names(functions: Collection[str]) -> None:
-    """Raise ``InvalidOverrideError`` where a variable is about a function that is not there."""
+    """Raise ``InvalidOverrideError`` if a variable names a function that does not exist."""
     for variable in VARIABLES:
-        for name in _pairs(variable):
+        for name in _read_pairs(variable):
             function = name.partition(".")[0] if variable == MODELS else name
-            _known(variable, function, sorted(functions))
+            _check_name(variable, function, sorted(functions))
 
 
-def _pairs(variable: str) -> dict[str, str]:
+def _read_pairs(variable: str) -> dict[str, str]:
     return parse_pairs(variable, os.environ.get(variable, ""))
 
 
-def _known(variable: str, given: str, known: Collection[str], *, whose: str = "names") -> str:
-    if given not in known:
-        allowed = f"use {', '.join(known)}" if known else "there is none"
-        raise InvalidOverrideError(f"{variable} {whose} {given}: {allowed}.")
-    return given
+def _check_name(variable: str, name: str, names: Collection[str], *, action: str = "names") -> str:
+    if name not in names:
+        allowed = f"use {', '.join(names)}" if names else "there is none"
+        raise InvalidOverrideError(f"{variable} {action} {name}: {allowed}.")
+    return name
 
 
-def _whole(variable: str, function: str, given: str, allowed: range) -> int:
-    if not (given.isdecimal() and int(given) in allowed):
+def _parse_integer(variable: str, function: str, value: str, allowed: range) -> int:
+    if not (value.isdecimal() and int(value) in allowed):
         raise InvalidOverrideError(
-            f"{variable} sets {function} to {given}: "
+            f"{variable} sets {function} to {value}: "
             f"use a whole number from {allowed[0]} to {allowed[-1]}."
         )
-    return int(given)
+    return int(value)
 
 
-def _models(function: str, own: Mapping[str, str]) -> dict[str, str]:
-    """Other models of a function, by their roles: ``tts.asr=openai/whisper-tiny@<commit>``."""
-    roles = [f"{function}.{role}" for role in own]
-    found = {}
-    for name, model in _pairs(MODELS).items():
+def _read_models(function: str, models: Mapping[str, str]) -> dict[str, str]:
+    """Return the models that replace a function's own, by role.
+
+    The setting is ``tts.asr=openai/whisper-tiny@<commit>``.
+    """
+    roles = [f"{function}.{role}" for role in models]
+    replacements = {}
+    for name, model in _read_pairs(MODELS).items():
         if name.partition(".")[0] == function:
-            role = _known(MODELS, name, roles).removeprefix(f"{function}.")
+            role = _check_name(MODELS, name, roles).removeprefix(f"{function}.")
             if not MODEL.fullmatch(model):
                 raise InvalidOverrideError(
                     f"{MODELS} sets {name} to {model}: use owner/name@commit, 40 digits of it."
                 )
-            found[role] = model
-    return found
+            replacements[role] = model
+    return replacements

@@ -1,8 +1,8 @@
-"""What a second of each GPU costs.
+"""The price of one second on each GPU class.
 
-Modal's list prices, https://modal.com/pricing, as tables that quote them had them in November
-2026; CPU cores and memory are billed beside the GPU and are not in it. Machines of our own have
-the prices of their classes, unless the setting ``GPU_PRICES`` says what they cost us.
+Modal's list prices (https://modal.com/pricing), as published in tables in November 2026. CPU cores
+and memory are billed separately and are not included. Machines of our own have the prices of their
+classes, unless the setting ``GPU_PRICES`` sets others.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a person asks a model for: one line of readable text."""
+"""Prompts: one line of readable text by which a user instructs a model."""
 
 import unicodedata
 
@@ -6,20 +6,23 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 MAX_PROMPT_CHARACTERS = 2000
 UNREADABLE = frozenset({"Cc", "Cf", "Cs"})
-"""Unicode's categories of control characters, of invisible ones and of halves of characters."""
+"""Unicode's categories of control characters, invisible characters and surrogates."""
 JOINERS = "\u200c\u200d"
-"""Invisible, but part of how words and emoji are spelt."""
+"""Invisible characters that belong to the spelling of words and emoji."""
 
 
 def to_readable(prompt: str) -> str:
-    """The prompt without control characters, its white space single; empty if nothing is left."""
-    kept = "".join(one if _is_readable(one) else " " for one in prompt)
-    line = " ".join(kept.split())
+    """Remove control characters and collapse white space; the result may be empty."""
+    text = "".join(character if _is_readable(character) else " " for character in prompt)
+    line = " ".join(text.split())
     return line if line.strip(JOINERS + " ") else ""
 
 
 def clean_prompt(prompt: str) -> str:
-    """The readable prompt; raises ``EngineError`` INPUT_INVALID where it is empty or too long."""
+    """Return the readable prompt.
+
+    Raises ``EngineError`` INPUT_INVALID if it is empty or too long.
+    """
     line = to_readable(prompt)
     if not line:
         raise EngineError(ErrorCode.INPUT_INVALID, "The prompt is empty.")

@@ -1,4 +1,4 @@
-"""Handle one call on a machine that is not ours: plain values in and out, errors included."""
+"""Handle one call on a rented machine: plain values in and out, errors included."""
 
 import logging
 from pathlib import Path
@@ -28,17 +28,17 @@ def handle(
 ) -> dict[str, Any]:
     """Run the call, report it by signed callback, and return its dumped ``Outcome``.
 
-    Raises nothing: what fails is an outcome too. An attempt that nobody wants ends as CANCELLED
+    Raises nothing: failures are outcomes too. An attempt that is no longer wanted ends as CANCELLED
     and is not reported. ``key`` is the attempt's own (`callback.attempt_key`).
     """
     try:
-        known = contract.payload.model_validate(payload)
-    except ValidationError as exc:  # of another version of ours; its text holds signed URLs
+        valid_payload = contract.payload.model_validate(payload)
+    except ValidationError as exc:  # from another version; the error's text holds signed URLs
         logger.warning("a payload of %s has %d errors", contract.name, exc.error_count())
         return Outcome.failed(ErrorCode.MODEL_ERROR).model_dump(mode="json")
-    reporter = Reporter(payload=known, call_id=call_id, key=key)
+    reporter = Reporter(payload=valid_payload, call_id=call_id, key=key)
     try:
-        outcome = _outcome(contract, engine, known, model_dir, reporter)
+        outcome = _run_call(contract, engine, valid_payload, model_dir, reporter)
         reporter.outcome(outcome)
     except StoppedError:
         logger.info("call %s stopped", call_id)
@@ -46,13 +46,13 @@ def handle(
     return outcome.model_dump(mode="json")
 
 
-def _outcome(
+def _run_call(
     contract: Contract, engine: str, payload: Payload, model_dir: Path, reporter: Reporter
 ) -> Outcome:
     try:
-        # Who is not wanted any more need not load anything.
+        # A call that is no longer wanted need not load anything.
         reporter.progress(0.0, Stage.LOADING)
-        loaded = _load(contract, engine, model_dir)
+        loaded = _load_engine(contract, engine, model_dir)
         return runner.run(
             engine=loaded.engine,
             payload=payload,
@@ -71,8 +71,8 @@ def _outcome(
 _engines = Engines()
 
 
-def _load(contract: Contract, engine: str, model_dir: Path) -> Loaded:
-    """The engine, loaded once per process; drafts are made for CPUs."""
+def _load_engine(contract: Contract, engine: str, model_dir: Path) -> Loaded:
+    """Return the engine, loaded once per process. Drafts always run on the CPU."""
     on_gpu = engine != "draft" and contract.gpu is not GpuClass.CPU
     host = Host(model_dir, "cuda", contract.dtype) if on_gpu else Host(model_dir)
     return _engines.get(contract.name, engine, host)

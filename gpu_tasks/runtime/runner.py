@@ -30,11 +30,11 @@ from gpu_tasks.runtime.stages import Stage
 logger = logging.getLogger(__name__)
 
 REPORT_SECONDS = 15.0
-"""Left of a call's time limit when it stops waiting for a storage, to report that."""
+"""Time reserved at the end of a call's time limit, to report that a storage did not answer."""
 PlaceFor = Callable[[OutputFile, int], OutputGrant]
 Tell = Callable[[float, Stage], None]
 OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-"""What errors of CUDA and its libraries say when a GPU has no memory left."""
+"""Texts in errors of CUDA and its libraries when a GPU has no memory left."""
 
 
 def run(
@@ -48,39 +48,39 @@ def run(
 ) -> Outcome:
     """Return the outcome of one call, errors included; raise ``StoppedError`` only.
 
-    ``place_for`` says where an output of so many bytes goes (`callback.Reporter.place_for`).
-    ``load_seconds`` is what this call has waited for its engine to be loaded; it counts towards the
-    time limit, within which outages of the storage are waited out.
+    ``place_for`` returns where an output of a given size goes (`callback.Reporter.place_for`).
+    ``load_seconds`` is how long this call has waited for its engine to be loaded. It counts towards
+    the time limit, within which the call waits for storages that do not answer.
     """
     started = time.monotonic()
     started_at = datetime.now(UTC) - timedelta(seconds=load_seconds)
-    telling = _Telling(progress, since=started - load_seconds)
+    reporter = _ProgressReporter(progress, since=started - load_seconds)
     storage = _Storage(
         place_for,
-        telling,
+        reporter,
         since=started - load_seconds,
         ends_at=started - load_seconds + time_limit_seconds - REPORT_SECONDS,
     )
 
-    def outcome(**how: object) -> Outcome:
-        measured = {
+    def outcome(**ending: object) -> Outcome:
+        measurements = {
             "started_at": started_at,
             "load_seconds": load_seconds,
             "seconds": time.monotonic() - started,
-            "tenths": telling.tenths[:MAX_TENTHS],
+            "tenths": reporter.tenths[:MAX_TENTHS],
         }
-        return Outcome.model_validate({"engine": engine.info, **measured, **how})
+        return Outcome.model_validate({"engine": engine.info, **measurements, **ending})
 
     try:
         with tempfile.TemporaryDirectory(prefix="auteur-") as root:
             outputs = _Outputs(payload, Path(root), storage)
             workspace = Workspace(
-                root=Path(root), progress=telling.progress, keep=outputs.put, enter=telling.enter
+                root=Path(root), progress=reporter.progress, keep=outputs.put, enter=reporter.enter
             )
             _fetch_inputs(payload, workspace, storage)
-            telling.enter(Stage.RUNNING)
+            reporter.enter(Stage.RUNNING)
             result = engine.run(payload, workspace)
-            telling.enter(Stage.UPLOADING)
+            reporter.enter(Stage.UPLOADING)
             outputs.put_all()
         return outcome(result=result.model_dump(mode="json"))
     except StoppedError:
@@ -88,13 +88,13 @@ def run(
     except EngineError as exc:
         return outcome(error=Failure(code=exc.code, message=exc.message[:MAX_MESSAGE_LENGTH]))
     except Exception as exc:  # noqa: BLE001 - the outcome carries it, whatever it is
-        _log(payload, exc)
-        known = EngineError(code_of(exc))
-        return outcome(error=Failure(code=known.code, message=known.message))
+        _log_error(payload, exc)
+        error = EngineError(code_of(exc))
+        return outcome(error=Failure(code=error.code, message=error.message))
 
 
-class _Telling:
-    """Tells how far a call is and what it is doing, and keeps when each tenth was done."""
+class _ProgressReporter:
+    """Reports progress and stage of a call, and records when each tenth was done."""
 
     def __init__(self, tell: Tell, since: float) -> None:
         self._tell = tell
@@ -114,13 +114,13 @@ class _Telling:
         self.progress(self._share)
 
     def repeat(self) -> None:
-        """Report the same progress again: the call is alive, and hears whether it is stopped."""
+        """Report the same progress again, to show life and to learn whether the call is stopped."""
         self._tell(self._share, self._stage)
 
 
-def _log(payload: Payload, exc: Exception) -> None:
+def _log_error(payload: Payload, exc: Exception) -> None:
     if isinstance(exc, requests.RequestException):
-        # Its text and its traceback hold the signed URL.
+        # The text and the traceback of the error hold the signed URL.
         status = exc.response.status_code if exc.response is not None else "no answer"
         logger.error("%s: storage: %s, %s", payload.attempt_id, type(exc).__name__, status)
     else:
@@ -128,7 +128,7 @@ def _log(payload: Payload, exc: Exception) -> None:
 
 
 def code_of(exc: BaseException) -> ErrorCode:
-    """Return the code of an error that is none of ours."""
+    """Return the error code for an error that is not an ``EngineError``."""
     if isinstance(exc, MemoryError) or _is_out_of_memory(exc):
         return ErrorCode.GPU_OOM
     if isinstance(exc, KilledError):
@@ -140,53 +140,60 @@ def code_of(exc: BaseException) -> ErrorCode:
 
 
 def _is_out_of_memory(exc: BaseException) -> bool:
-    # torch is not imported here: its own error is known by its name, what CUDA's libraries say
-    # through it by their words.
+    # torch is not imported here. Its own error is recognised by name, errors of CUDA's libraries
+    # by their text.
     if type(exc).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(exc, RuntimeError) and any(words in str(exc) for words in OUT_OF_MEMORY)
+    return isinstance(exc, RuntimeError) and any(text in str(exc) for text in OUT_OF_MEMORY)
 
 
 File = TypeVar("File", InputFile, OutputFile)
 
 
 def files_of(payload: Payload, kind: type[File]) -> Iterator[tuple[str, int, File]]:
-    """The payload's files of a kind: field, place in it (0 where it holds just one), file."""
+    """Yield the payload's files of a kind as field name, index and file.
+
+    The index is 0 if the field holds a single file.
+    """
     for name, value in payload:
-        for index, one in enumerate(value if isinstance(value, tuple) else (value,)):
-            if isinstance(one, kind):
-                yield name, index, one
+        for index, file in enumerate(value if isinstance(value, tuple) else (value,)):
+            if isinstance(file, kind):
+                yield name, index, file
 
 
 @dataclass
 class _Storage:
-    """Where a call's files come from and go to, and how long it waits for that."""
+    """The transfers of a call's files, with the time that they may wait for the storage."""
 
     place_for: PlaceFor
-    telling: _Telling
+    reporter: _ProgressReporter
     since: float
     ends_at: float
 
-    def patience(self, *, seconds: float) -> transfers.Patience:
+    def build_patience(self, *, seconds: float) -> transfers.Patience:
         return transfers.Patience(
-            seconds=seconds, ends_at=self.ends_at, report_progress=self.telling.repeat
+            seconds=seconds, ends_at=self.ends_at, report_progress=self.reporter.repeat
         )
 
     def fetch(self, url: str, target: Path) -> None:
         transfers.fetch(
             url,
             target,
-            patience=self.patience(seconds=transfers.OUTAGE_SECONDS),
-            report_progress=self.telling.repeat,
+            patience=self.build_patience(seconds=transfers.OUTAGE_SECONDS),
+            report_progress=self.reporter.repeat,
         )
 
     def store(self, path: Path, file: OutputFile) -> None:
-        """Store a result. To wait as long as it took costs at most what it cost already."""
+        """Store an output.
+
+        It waits for the storage as long as the work took: computing it again would cost at least
+        that.
+        """
         size_bytes = path.stat().st_size
         seconds = max(transfers.OUTAGE_SECONDS, time.monotonic() - self.since)
         transfers.store(
             path,
-            patience=self.patience(seconds=seconds),
+            patience=self.build_patience(seconds=seconds),
             request_grant=lambda: self.place_for(file, size_bytes),
             size_bytes=size_bytes,
         )
@@ -200,21 +207,21 @@ def _fetch_inputs(payload: Payload, workspace: Workspace, storage: _Storage) -> 
 
 
 class _Outputs:
-    """Stores each output of a call once."""
+    """The outputs of a call, each of which is stored once."""
 
     def __init__(self, payload: Payload, root: Path, storage: _Storage) -> None:
         self._storage = storage
-        self._waiting = {(name, index): file for name, index, file in files_of(payload, OutputFile)}
+        self._pending = {(name, index): file for name, index, file in files_of(payload, OutputFile)}
         self._root = root
-        for name, _index in self._waiting:
+        for name, _index in self._pending:
             (root / "out" / name).mkdir(parents=True, exist_ok=True)
 
     def put(self, name: str, index: int) -> None:
-        """Store one."""
-        file = self._waiting.pop((name, index))
+        """Store one output."""
+        file = self._pending.pop((name, index))
         self._storage.store(self._root / "out" / name / str(index), file)
 
     def put_all(self) -> None:
-        """Store those that have not been."""
-        for name, index in list(self._waiting):
+        """Store the outputs that have not been stored yet."""
+        for name, index in list(self._pending):
             self.put(name, index)

@@ -1,9 +1,9 @@
-"""Running one function of ours in a process of its own, where what it reads can do no harm.
+"""Run one function of ours in a sandbox: a process of its own, where hostile input does no harm.
 
 The child (`runtime.sandboxed`) lives for one call. It has no network, none of our variables, an
-empty folder, and limits. What it reads comes by this process: as an open file, or, from a URL, by
-the stretch. The order goes to its standard input as one line of JSON; it answers by a pipe, in
-lines: ``read`` and ``ask`` (answered by eight bytes of length, then bytes), ``tell``, and at last
+empty folder, and limits. It reads its source through this process: as an open file, or, from a URL,
+in parts. The order is one line of JSON on its standard input. The child answers through a pipe, in
+lines: ``read`` and ``ask`` (answered by eight bytes of length, then bytes), ``tell``, and finally
 one of ``answer``, ``refused``, ``error``, ``exceeded``, ``killed``, ``full``, ``failed``.
 """
 
@@ -51,28 +51,28 @@ KEPT_VARIABLES = (
 SET_VARIABLES = {
     "PYTHONSAFEPATH": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
-    # One thread does it, and none reserves memory for others.
+    # One thread is enough, and more of them would reserve memory.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
 }
 READS_OF_A_SOURCE = 4
-"""So often may the source be read as a whole, counted in bytes,"""
+"""How often the source may be read as a whole, counted in bytes."""
 READ_BYTES = 64 * 1024**2
-"""and this beside."""
+"""Bytes that may be read in addition to that."""
 TICK_SECONDS = 1.0
 MEASURE_SECONDS = 0.1
-"""Between two measurements of a child that may grow beyond what is reserved for it."""
+"""Interval of measuring a child that may grow beyond its reservation."""
 MAX_QUESTIONS = 8
-"""Of a child to ``reply``."""
+"""How often a child may call ``reply``."""
 MESSAGE_BYTES = 64 * 1024
-"""Of the pipe, read at once; and what a message may have around its answer."""
+"""Size of one read from the pipe, and what a message may add to its answer."""
 LAST_BYTES = 2000
-"""Of what a child said before it failed."""
+"""How much of the error output of a failed child is kept."""
 
 
 class Limit(StrEnum):
-    """What a child can take too much of."""
+    """A limit that a child can exceed."""
 
     MEMORY = "memory"
     CPU = "cpu"
@@ -82,14 +82,14 @@ class Limit(StrEnum):
     INPUT = "input"
     ANSWER = "answer"
     CRASH = "crash"
-    """It ended by a fault such as a segmentation violation, which may come of a limit too."""
+    """A fault such as a segmentation violation, which a limit may cause too."""
 
 
 KILLING = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT})
-"""Signals from outside: the kernel's out-of-memory killer, or an operator. Those below are of the
-child's own making, and would come again."""
+"""Signals from outside: from the kernel's out-of-memory killer, or an operator. The child itself
+causes the signals below, and would cause them again."""
 EXIT_SECONDS = 1.0
-"""Between a child's closing of its pipe and its end."""
+"""Longest time between a child's closing of its pipe and its end."""
 LIMIT_OF_SIGNAL = {
     signal.SIGXCPU: Limit.CPU,
     signal.SIGXFSZ: Limit.FILE_SIZE,
@@ -103,7 +103,7 @@ LIMIT_OF_SIGNAL = {
 
 
 class SandboxExceededError(AuteurError):
-    """The child took more than a ``limit``: what it was given asks for too much."""
+    """The child exceeded a ``limit``: its input requires too much."""
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
@@ -111,7 +111,7 @@ class SandboxExceededError(AuteurError):
 
 
 class SandboxFailedError(AuteurError):
-    """The child failed for a reason that need not lie in its input: killed, or a bug of ours."""
+    """The child failed for a reason other than its input: it was killed, or by a bug of ours."""
 
 
 class SandboxKilledError(SandboxFailedError, KilledError):
@@ -119,7 +119,7 @@ class SandboxKilledError(SandboxFailedError, KilledError):
 
 
 class SandboxFullError(SandboxFailedError, OSError):
-    """The disk of the child's folder is full: an outage of ours, like that of a storage."""
+    """The disk of the child's folder is full. That is an outage, like that of a storage."""
 
 
 def run(
@@ -135,58 +135,62 @@ def run(
     environment: Mapping[str, str] | None = None,
     memory: Reservation | None = None,
 ) -> Any:
-    """What ``module:function`` answers to the keyword arguments; both are plain JSON.
+    """Return the answer of ``module:function`` to the keyword arguments; both are plain JSON.
 
-    With a ``source``, the function gets it as ``source``, an open file; with ``progress``, it gets
-    a function ``tell`` whose values arrive there; with ``reply``, a function ``ask`` that returns
-    what that answers, `MAX_QUESTIONS` times at most. ``tick`` is called every second or so; what
-    any of them raises ends the child. ``folder`` is its working folder, by default an empty one
-    that goes with it; ``environment`` is added to the few variables that it has. ``memory`` is
-    what the caller has reserved for the child; by default it is waited for.
+    With a ``source``, the function gets it as ``source``, an open file. With ``progress``, it gets
+    a function ``tell`` whose values are passed to it. With ``reply``, it gets a function ``ask``
+    that returns the reply, at most `MAX_QUESTIONS` times. ``tick`` is called about every second.
+    What any of them raises ends the child. ``folder`` is its working folder, by default an empty
+    one that is deleted afterwards. ``environment`` is added to its few variables. ``memory`` is the
+    caller's reservation for the child; by default it is waited for.
 
     Raises ``InputRefusedError`` and ``EngineError`` as the function does, ``SandboxExceededError``,
-    ``SandboxFailedError`` (of which two kinds are told apart: ``SandboxKilledError`` and
-    ``SandboxFullError``), ``MemoryBusyError``, and what reading the source raises.
+    ``SandboxFailedError`` (with two subclasses, ``SandboxKilledError`` and ``SandboxFullError``),
+    ``MemoryBusyError``, and what reading the source raises.
     """
     order = {
         "function": function,
         "arguments": dict(arguments),
         "limits": asdict(limits),
         "parent": os.getpid(),
-        "source": _described(source),
+        "source": _describe_source(source),
         "tells": progress is not None,
         "asks": reply is not None,
     }
     with ExitStack() as stack:
         if memory is None:
             memory = stack.enter_context(memory_budget.reserved(limits, tick))
-        place = stack.enter_context(_folder(folder))
-        said = stack.enter_context(tempfile.TemporaryFile())
-        variables = _variables(place) | dict(environment or {})
+        child_folder = stack.enter_context(_use_folder(folder))
+        errors = stack.enter_context(tempfile.TemporaryFile())
+        child_environment = _build_environment(child_folder) | dict(environment or {})
         descriptor = source.descriptor() if source else None
-        child = stack.enter_context(_Child(place, variables, said, descriptor))
+        child = stack.enter_context(_Child(child_folder, child_environment, errors, descriptor))
         return _Call(child, limits, source, progress, tick, reply, memory).result(order)
 
 
-def _described(source: ByteSource | None) -> dict[str, Any] | None:
+def _describe_source(source: ByteSource | None) -> dict[str, Any] | None:
     if source is None:
         return None
     return {"name": source.name, "size": source.size, "descriptor": source.descriptor()}
 
 
 @contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        yield given
+def _use_folder(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="auteur-sandbox-", ignore_cleanup_errors=True) as made:
-        yield Path(made)
+    with tempfile.TemporaryDirectory(
+        prefix="auteur-sandbox-", ignore_cleanup_errors=True
+    ) as temporary_folder:
+        yield Path(temporary_folder)
 
 
-def _variables(folder: Path) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    path = os.pathsep.join(filter(None, [str(CODE), kept.get("PYTHONPATH")]))
-    return kept | SET_VARIABLES | {"PYTHONPATH": path, "HOME": str(folder), "TMPDIR": str(folder)}
+def _build_environment(folder: Path) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    path = os.pathsep.join(filter(None, [str(CODE), inherited.get("PYTHONPATH")]))
+    return (
+        inherited | SET_VARIABLES | {"PYTHONPATH": path, "HOME": str(folder), "TMPDIR": str(folder)}
+    )
 
 
 class _EndedError(AuteurError):
@@ -194,19 +198,19 @@ class _EndedError(AuteurError):
 
 
 class _Child:
-    """The process; it and all that it started are gone when the context ends."""
+    """The process; it and all that it started are killed when the context ends."""
 
     def __init__(
-        self, folder: Path, variables: dict[str, str], said: IO[bytes], descriptor: int | None
+        self, folder: Path, variables: dict[str, str], errors: IO[bytes], descriptor: int | None
     ) -> None:
         self.output, write_end = os.pipe()
-        self._said = said
+        self._errors = errors
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gpu_tasks.runtime.sandboxed", str(write_end)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=errors,
                 cwd=folder,
                 env=variables,
                 pass_fds=[write_end, *([descriptor] if descriptor is not None else [])],
@@ -231,22 +235,22 @@ class _Child:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
 
-    def exit_status(self) -> int | None:
-        """Return how it ended by itself, a signal as a negative number; None if it still lives."""
+    def wait_for_exit_status(self) -> int | None:
+        """Return its exit status, a signal as a negative number; None if it still lives."""
         try:
             return self._process.wait(EXIT_SECONDS)
         except subprocess.TimeoutExpired:
             return None
 
     def end(self) -> int:
-        """Kill it with all that it started; how it ended, if it had done so before."""
+        """Kill it with all that it started; return its exit status."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         return self._process.wait()
 
-    def resident_bytes(self) -> int:
-        """Sum the memory of its own that the process and all that it started have."""
+    def measure_resident_bytes(self) -> int:
+        """Return the memory that the process and all that it started have for themselves."""
         total, pids = 0, [self._process.pid]
         while pids:
             folder = Path(f"/proc/{pids.pop()}")
@@ -258,14 +262,14 @@ class _Child:
                     pids += map(int, children.read_text().split())
         return total
 
-    def last_words(self) -> str:
-        """The end of what it said."""
-        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - LAST_BYTES))
-        return self._said.read().decode(errors="replace").strip()
+    def read_last_errors(self) -> str:
+        """Return the end of its error output."""
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - LAST_BYTES))
+        return self._errors.read().decode(errors="replace").strip()
 
 
 class _Call:
-    """One order and its answer."""
+    """One order to a child, and its answer."""
 
     def __init__(
         self,
@@ -293,45 +297,45 @@ class _Call:
         self._deadline = time.monotonic() + limits.wall_seconds
 
     def result(self, order: Mapping[str, Any]) -> Any:
-        """Send it and serve the child until it has answered."""
+        """Send the order and serve the child until it has answered."""
         try:
             self._send(json.dumps(order).encode() + b"\n")
             while True:
-                kind, value = self._message()
+                kind, value = self._read_message()
                 if kind not in ("read", "ask", "tell"):
-                    return self._last(kind, value)
-                began = time.monotonic()
-                answer = self._serve(kind, value)
-                # The child did not take this time.
-                self._deadline += time.monotonic() - began
+                    return self._parse_result(kind, value)
+                started_at = time.monotonic()
+                answer = self._serve_request(kind, value)
+                # The child did not use this time.
+                self._deadline += time.monotonic() - started_at
                 if answer is not None:
                     self._send(len(answer).to_bytes(8, "big") + answer)
         except _EndedError:
-            raise self._why() from None
+            raise self._explain_end() from None
 
-    def _serve(self, kind: str, value: Any) -> bytes | None:
+    def _serve_request(self, kind: str, value: Any) -> bytes | None:
         if kind == "tell":
             if self._progress is not None:
                 self._progress(value)
             return None
         if kind == "ask":
-            return self._answered(value)
+            return self._answer_question(value)
         if self._source is None:
             raise SandboxFailedError("it reads what it was not given")
         offset, length = (int(number) for number in value)
-        found = self._source.read(max(0, offset), max(0, min(length, MAX_READ_BYTES)))
-        self._budget -= len(found)
+        content = self._source.read(max(0, offset), max(0, min(length, MAX_READ_BYTES)))
+        self._budget -= len(content)
         if self._budget < 0:
             raise SandboxExceededError(Limit.INPUT)
-        return found
+        return content
 
-    def _answered(self, question: Any) -> bytes:
+    def _answer_question(self, question: Any) -> bytes:
         self._questions -= 1
         if self._reply is None or self._questions < 0:
             raise SandboxFailedError("it asks what it may not")
         return self._reply(question)
 
-    def _last(self, kind: str, value: Any) -> Any:
+    def _parse_result(self, kind: str, value: Any) -> Any:
         if kind == "answer":
             return value
         if kind == "refused":
@@ -344,40 +348,40 @@ class _Call:
             raise SandboxKilledError(value)
         if kind == "full":
             raise SandboxFullError(errno.ENOSPC, "the disk is full")
-        raise SandboxFailedError(f"{value}: {self._child.last_words()}")
+        raise SandboxFailedError(f"{value}: {self._child.read_last_errors()}")
 
-    def _message(self) -> tuple[str, Any]:
-        """The next one; what is none of ours comes of a child that something took over."""
-        line = self._line()
+    def _read_message(self) -> tuple[str, Any]:
+        """Read the next message; refuse malformed ones, which only a hijacked child sends."""
+        line = self._read_line()
         try:
             [(kind, value)] = json.loads(line).items()
         except (ValueError, AttributeError, RecursionError) as exc:
             raise SandboxFailedError("it sent what cannot be read") from exc
         return kind, value
 
-    def _line(self) -> bytes:
+    def _read_line(self) -> bytes:
         while (end := self._received.find(b"\n")) < 0:
             if len(self._received) > self._limits.answer_bytes + MESSAGE_BYTES:
                 raise SandboxExceededError(Limit.ANSWER)
-            self._wait(self._child.output, select.POLLIN)
-            found = os.read(self._child.output, MESSAGE_BYTES)
-            if not found:
+            self._wait_for(self._child.output, select.POLLIN)
+            content = os.read(self._child.output, MESSAGE_BYTES)
+            if not content:
                 raise _EndedError
-            self._received += found
+            self._received += content
         line = bytes(self._received[:end])
         del self._received[: end + 1]
         return line
 
     def _send(self, content: bytes) -> None:
-        left = memoryview(content)
-        while left:
-            self._wait(self._child.input, select.POLLOUT)
+        remaining = memoryview(content)
+        while remaining:
+            self._wait_for(self._child.input, select.POLLOUT)
             try:
-                left = left[os.write(self._child.input, left) :]
+                remaining = remaining[os.write(self._child.input, remaining) :]
             except BrokenPipeError:
                 raise _EndedError from None
 
-    def _wait(self, descriptor: int, event: int) -> None:
+    def _wait_for(self, descriptor: int, event: int) -> None:
         poll = select.poll()
         poll.register(descriptor, event)
         while True:
@@ -388,24 +392,24 @@ class _Call:
                 self._tick()
                 self._tick_at = time.monotonic() + TICK_SECONDS
             if now >= self._measure_at:
-                if self._memory and not self._memory.grow(self._child.resident_bytes()):
+                if self._memory and not self._memory.grow(self._child.measure_resident_bytes()):
                     raise SandboxExceededError(Limit.MEMORY)
                 self._measure_at = time.monotonic() + MEASURE_SECONDS
             until = min(self._tick_at, self._measure_at, self._deadline)
             if poll.poll(max(0.0, until - now) * 1000 + 1):
                 return
 
-    def _why(self) -> Exception:
-        """Return why it ended without an answer."""
-        status = self._child.exit_status()
+    def _explain_end(self) -> Exception:
+        """Return the error for a child that ended without an answer."""
+        status = self._child.wait_for_exit_status()
         self._child.end()
-        words = self._child.last_words()
+        errors = self._child.read_last_errors()
         if status is None:
-            return SandboxFailedError(f"it closed its pipe and went on: {words}")
+            return SandboxFailedError(f"it closed its pipe and went on: {errors}")
         if status < 0 and (limit := LIMIT_OF_SIGNAL.get(signal.Signals(-status))):
             return SandboxExceededError(limit)
-        if "MemoryError" in words:
+        if "MemoryError" in errors:
             return SandboxExceededError(Limit.MEMORY)
         if status < 0 and signal.Signals(-status) in KILLING:
             return SandboxKilledError(f"it ended with {status}")
-        return SandboxFailedError(f"it ended with {status}: {words}")
+        return SandboxFailedError(f"it ended with {status}: {errors}")

@@ -1,4 +1,4 @@
-"""The child of `gpu_tasks.runtime.sandbox`, which says how they speak."""
+"""The child process of `gpu_tasks.runtime.sandbox`, which describes the protocol."""
 
 import errno
 import importlib
@@ -15,7 +15,7 @@ from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.errors import EngineError, InputRefusedError, KilledError
 
 BLOCK_BYTES = 256 * 1024
-"""Read ahead of the parent's source."""
+"""Read-ahead from the parent's source."""
 LIMIT_OF_ERROR = {
     errno.ENOMEM: "memory",
     errno.EFBIG: "file_size",
@@ -24,7 +24,7 @@ LIMIT_OF_ERROR = {
 
 
 class Channel:
-    """The two pipes: lines of JSON to the parent, bytes from it."""
+    """The two pipes: lines of JSON to the parent, bytes from the parent."""
 
     def __init__(self, to_parent: int) -> None:
         os.set_inheritable(to_parent, False)
@@ -32,35 +32,35 @@ class Channel:
         self._from_parent = sys.stdin.buffer
 
     def order(self) -> dict[str, Any]:
-        """What is to be done."""
-        found: dict[str, Any] = json.loads(self._from_parent.readline())
-        return found
+        """Read the order of the parent."""
+        order: dict[str, Any] = json.loads(self._from_parent.readline())
+        return order
 
     def send(self, line: bytes) -> None:
-        """One message."""
-        left = memoryview(line + b"\n")
-        while left:
-            left = left[self._to_parent.write(left) :]
+        """Send one message."""
+        remaining = memoryview(line + b"\n")
+        while remaining:
+            remaining = remaining[self._to_parent.write(remaining) :]
 
     def tell(self, value: Any) -> None:
-        """How far the work is."""
+        """Report progress to the parent."""
         self.send(json.dumps({"tell": value}).encode())
 
     def read(self, offset: int, length: int) -> bytes:
-        """A part of the source; what is missing in it lies past its end."""
-        return self._answer({"read": [offset, length]})
+        """Read a part of the source; bytes past its end are missing."""
+        return self._send_request({"read": [offset, length]})
 
     def ask(self, question: Any) -> bytes:
-        """What the parent answers."""
-        return self._answer({"ask": question})
+        """Return the parent's answer to a question."""
+        return self._send_request({"ask": question})
 
-    def _answer(self, message: dict[str, Any]) -> bytes:
+    def _send_request(self, message: dict[str, Any]) -> bytes:
         self.send(json.dumps(message).encode())
         size = int.from_bytes(self._from_parent.read(8), "big")
         return self._from_parent.read(size)
 
 
-class _Remote(io.RawIOBase):
+class _RemoteFile(io.RawIOBase):
     """The parent's source as a file."""
 
     def __init__(self, channel: Channel, size: int) -> None:
@@ -83,14 +83,14 @@ class _Remote(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        found = self._channel.read(self._position, len(buffer))
-        buffer[: len(found)] = found
-        self._position += len(found)
-        return len(found)
+        content = self._channel.read(self._position, len(buffer))
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)
 
 
-class _Named(io.BufferedReader):
-    """A file with the name that it had outside: FFmpeg guesses at headerless formats by it."""
+class _NamedFile(io.BufferedReader):
+    """A file with its name outside the sandbox, by which FFmpeg guesses headerless formats."""
 
     def __init__(self, raw: io.RawIOBase, name: str) -> None:
         super().__init__(raw, BLOCK_BYTES)
@@ -102,39 +102,40 @@ class _Named(io.BufferedReader):
 
 
 def main() -> None:
-    """Do what the parent orders, confined."""
+    """Run the parent's order, confined."""
     channel = Channel(int(sys.argv[1]))
     order = channel.order()
     limits = Limits(**order["limits"])
-    # Threads that libraries start are confined if it is done before; memory is counted after.
+    # This comes before imports, so that threads of libraries are confined. The memory limit comes
+    # after them, so that it does not count the libraries.
     confinement.cut_off(order["parent"], programs=limits.programs)
     module, _, name = order["function"].partition(":")
     function = getattr(importlib.import_module(module), name)
     arguments = order["arguments"]
     if order["source"]:
-        arguments["source"] = _source(channel, **order["source"])
+        arguments["source"] = _open_source(channel, **order["source"])
     if order["tells"]:
         arguments["tell"] = channel.tell
     if order["asks"]:
         arguments["ask"] = channel.ask
     confinement.limit(limits)
-    message = json.dumps(_outcome(function, arguments)).encode()
+    message = json.dumps(_run_function(function, arguments)).encode()
     if len(message) > limits.answer_bytes:
         message = b'{"exceeded": "answer"}'
     channel.send(message)
 
 
-def _source(channel: Channel, name: str, size: int, descriptor: int | None) -> BinaryIO:
+def _open_source(channel: Channel, name: str, size: int, descriptor: int | None) -> BinaryIO:
     if descriptor is None:
-        return _Named(_Remote(channel, size), name)
-    return _Named(io.FileIO(descriptor), name)
+        return _NamedFile(_RemoteFile(channel, size), name)
+    return _NamedFile(io.FileIO(descriptor), name)
 
 
-def _outcome(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
+def _run_function(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
     try:
         return {"answer": function(**arguments)}
-    except Exception as exc:  # noqa: BLE001 - told to the parent
-        if (exceeded := _limit(exc)) is not None:
+    except Exception as exc:  # noqa: BLE001 - reported to the parent
+        if (exceeded := _find_limit(exc)) is not None:
             return {"exceeded": exceeded}
         if isinstance(exc, InputRefusedError):
             return {"refused": [exc.code, exc.detail]}
@@ -148,8 +149,8 @@ def _outcome(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[st
         return {"failed": type(exc).__name__}
 
 
-def _limit(exc: BaseException | None) -> str | None:
-    """The limit behind an error, however often it was taken for another since."""
+def _find_limit(exc: BaseException | None) -> str | None:
+    """Return the limit behind an error or its causes, or None."""
     while exc is not None:
         if isinstance(exc, MemoryError):
             return "memory"

@@ -1,4 +1,4 @@
-"""The bytes of one input, for a process that can reach them by itself or not."""
+"""The bytes of one input file, from this machine or from a URL."""
 
 import os
 from pathlib import Path
@@ -11,44 +11,44 @@ from gpu_tasks.runtime.errors import AuteurError
 
 URL_TIMEOUT_SECONDS = (10, 30)
 WINDOW_BYTES = 8 * 1024**2
-"""Asked for in one GET; what follows on is read from the same response."""
+"""Requested by one GET. Reads that follow on use the same response."""
 EMPTY = requests.codes.requested_range_not_satisfiable
-"""To whoever asks an empty object for its first bytes."""
+"""The status when the first bytes of an empty object are requested."""
 MAX_READ_BYTES = 1024**2
-"""Of one read."""
+"""The limit of one read."""
 
 
 class SourceLostError(AuteurError):
-    """The bytes could not be read: it says nothing about the file."""
+    """The bytes could not be read. It says nothing about the file itself."""
 
 
 class ByteSource(Protocol):
-    """Bytes at offsets."""
+    """A file whose bytes can be read at any offset."""
 
     name: str
     size: int
 
     def read(self, offset: int, length: int) -> bytes:
-        """Those from an offset on, fewer at the end; raises ``SourceLostError``."""
+        """Read bytes from an offset, fewer at the end; raises ``SourceLostError``."""
         ...
 
     def descriptor(self) -> int | None:
-        """An open file to be read instead, if there is one."""
+        """Return an open file to read instead, or None."""
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the file or connection."""
         ...
 
 
 def source_of(path_or_url: str | Path) -> ByteSource:
-    """The file at a path, or what an http or https URL answers; raises ``SourceLostError``."""
+    """Open the file at a path, or an http or https URL; raises ``SourceLostError``."""
     text = str(path_or_url)
     return UrlSource(text) if text.startswith(("https://", "http://")) else FileSource(text)
 
 
 class FileSource:
-    """A file of this machine."""
+    """A file on this machine."""
 
     def __init__(self, path: str) -> None:
         self.name = Path(path).name
@@ -59,11 +59,11 @@ class FileSource:
         self.size = os.fstat(self._file.fileno()).st_size
 
     def descriptor(self) -> int:
-        """The open file."""
+        """Return the open file."""
         return self._file.fileno()
 
     def read(self, offset: int, length: int) -> bytes:
-        """Those from an offset on, fewer at the end."""
+        """Read bytes from an offset, fewer at the end."""
         return os.pread(self._file.fileno(), length, offset)
 
     def close(self) -> None:
@@ -72,7 +72,7 @@ class FileSource:
 
 
 class UrlSource:
-    """What a URL answers, by ranges."""
+    """An object behind a URL, read by ranges."""
 
     def __init__(self, url: str) -> None:
         self.name = urlsplit(url).path.rpartition("/")[2]
@@ -81,26 +81,26 @@ class UrlSource:
         self._response: requests.Response | None = None
         self._position = self._end = 0
         self.size = 0
-        self._open(0)
+        self._request_window(0)
 
     def descriptor(self) -> None:
-        """There is none."""
+        """Return None: there is no open file."""
 
     def read(self, offset: int, length: int) -> bytes:
-        """Those from an offset on, perhaps fewer than asked for."""
+        """Read bytes from an offset, perhaps fewer than ``length``."""
         if offset >= self.size:
             return b""
         if self._response is None or offset != self._position or offset >= self._end:
-            self._open(offset)
+            self._request_window(offset)
         assert self._response is not None  # noqa: S101 - just opened
         try:
-            found = self._response.raw.read(min(length, self._end - offset))
+            content = self._response.raw.read(min(length, self._end - offset))
         except Exception as exc:
             raise SourceLostError(type(exc).__name__) from exc
-        if not found:
+        if not content:
             raise SourceLostError("the answer broke off")
-        self._position = offset + len(found)
-        return bytes(found)
+        self._position = offset + len(content)
+        return bytes(content)
 
     def close(self) -> None:
         """Close the connection."""
@@ -108,7 +108,7 @@ class UrlSource:
             self._response.close()
         self._session.close()
 
-    def _open(self, offset: int) -> None:
+    def _request_window(self, offset: int) -> None:
         if self._response is not None:
             self._response.close()
         headers = {"Range": f"bytes={offset}-{offset + WINDOW_BYTES - 1}"}
@@ -119,14 +119,14 @@ class UrlSource:
             if self._response.status_code == EMPTY:
                 return
             self._response.raise_for_status()
-            self.size = _whole_size(self._response)
+            self.size = _parse_total_size(self._response)
         except (requests.RequestException, KeyError, ValueError) as exc:
             raise SourceLostError(type(exc).__name__) from exc
         self._position, self._end = offset, min(offset + WINDOW_BYTES, self.size)
 
 
-def _whole_size(response: requests.Response) -> int:
-    """Of the object, from ``Content-Range: bytes 0-99/1234``; raises ``ValueError``."""
+def _parse_total_size(response: requests.Response) -> int:
+    """Return the object's size from ``Content-Range: bytes 0-99/1234``; raises ``ValueError``."""
     if response.status_code != requests.codes.partial_content:
         raise ValueError("ranges are not served")
     return int(response.headers["Content-Range"].rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""What a call is doing, as it tells with its progress."""
+"""The stages of a call, as it reports them with its progress."""
 
 from enum import StrEnum
 
@@ -7,13 +7,13 @@ class Stage(StrEnum):
     """The runner knows what goes around an engine's work; an engine may say more of it."""
 
     LOADING = "loading"
-    """The engine."""
+    """Loading the engine."""
     FETCHING = "fetching"
-    """The files that the call reads."""
+    """Downloading the input files."""
     RUNNING = "running"
-    """The engine, which says no more."""
+    """Running an engine that reports no finer stage."""
     READING = "reading"
     GENERATING = "generating"
     ENCODING = "encoding"
     UPLOADING = "uploading"
-    """What it has made."""
+    """Storing the outputs."""

@@ -1,7 +1,7 @@
-"""Move files between a call and object storage, and wait out outages of the storage.
+"""Move files between a call and object storage, and wait while the storage does not answer.
 
-A call waits because its work is dear: a result is stored again, never computed again. Each wait is
-bounded in time, and reports progress meanwhile (docs/decisions/0004).
+A call waits because its work is expensive: a result is stored again, never computed again. Each
+wait is bounded in time and reports progress meanwhile (docs/decisions/0004).
 """
 
 import errno
@@ -22,35 +22,38 @@ logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1024 * 1024
 TIMEOUT_SECONDS = (10, 60)
-"""To connect, and between two reads."""
+"""Timeouts for the connection, and between two reads."""
 OUTAGE_SECONDS = 180.0
-"""How long a transfer waits for a storage that fails, since it last came further. A result may wait
+"""How long a transfer waits for a failing storage, since its last progress. A result may wait
 longer: as long as its call has taken so far."""
 FIRST_PAUSE_SECONDS = 0.5
-"""Before the second try; doubled for each further one."""
+"""Pause before the second try; it doubles with every try."""
 MAX_PAUSE_SECONDS = 10.0
 JITTER = 0.5
-"""Each pause is shorter by a random share of up to this, so that calls do not return at once."""
+"""Each pause is shortened by a random share up to this, so that calls do not retry together."""
 MAX_RETRY_AFTER_SECONDS = 30.0
-"""Longest that a storage's ``Retry-After`` is followed."""
+"""The longest ``Retry-After`` of a storage that is respected."""
 PROGRESS_SECONDS = 0.5
-"""Between reports of progress during a pause; they also notice that the call is stopped."""
+"""Interval of progress reports during a pause. They also notice that the call is stopped."""
 MAX_URL_RENEWALS = 2
-"""How often an upload that is forbidden asks for another URL: its own may have expired."""
+"""How often a forbidden upload requests another URL, because its own may have expired."""
 RETRIED_STATUSES = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.CONFLICT,  # two conditional writes of one object at once, as S3 puts it
+        HTTPStatus.CONFLICT,  # S3: two concurrent conditional writes of one object
         HTTPStatus.TOO_EARLY,
         HTTPStatus.TOO_MANY_REQUESTS,
     }
 )
-"""Besides those from 500 on."""
+"""Statuses that are retried, besides those from 500 on."""
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def is_outage(exc: BaseException) -> bool:
-    """Return whether the same transfer may succeed later: storage away, busy, or a full disk."""
+    """Return whether the same transfer may succeed later.
+
+    That is so when the storage is unreachable or busy, or a disk is full.
+    """
     if isinstance(exc, requests.RequestException):
         if exc.response is None:
             return not isinstance(exc, ValueError)  # an invalid URL stays invalid
@@ -65,16 +68,16 @@ class Patience:
     def __init__(
         self, *, seconds: float, ends_at: float, report_progress: Callable[[], None]
     ) -> None:
-        """``ends_at`` (monotonic) bounds the wait whatever happens."""
+        """Wait at most ``seconds`` without progress, and never beyond ``ends_at`` (monotonic)."""
         self._seconds = seconds
         self._ends_at = ends_at
         self._report_progress = report_progress
         self.restart()
 
     def restart(self) -> None:
-        """Count anew: the transfer has come further."""
+        """Restart the time, because the transfer has progressed."""
         self._failures = 0
-        self._gives_up_at: float | None = None
+        self._deadline: float | None = None
 
     def wait(self, exc: Exception) -> None:
         """Pause before the next try; raise ``exc`` once the time is up.
@@ -82,26 +85,26 @@ class Patience:
         Raises what reporting progress raises: ``StoppedError`` ends the wait at once.
         """
         now = time.monotonic()
-        if self._gives_up_at is None:
-            self._gives_up_at = min(now + self._seconds, self._ends_at)
+        if self._deadline is None:
+            self._deadline = min(now + self._seconds, self._ends_at)
         pause = min(FIRST_PAUSE_SECONDS * 2**self._failures, MAX_PAUSE_SECONDS)
         pause = max(pause * (1 - JITTER * random.random()), retry_after(exc))  # noqa: S311
         self._failures += 1
-        if now + pause > self._gives_up_at:
+        if now + pause > self._deadline:
             raise exc
-        # Its text holds the signed URL.
-        logger.warning("storage fails (%s), next try in %.1f s", _describe(exc), pause)
+        # The text of the error holds the signed URL.
+        logger.warning("storage fails (%s), next try in %.1f s", _describe_error(exc), pause)
         while (remaining := now + pause - time.monotonic()) > 0:
             self._report_progress()
             time.sleep(min(PROGRESS_SECONDS, remaining))
 
 
 def retry_after(exc: Exception) -> float:
-    """Return the seconds that an answer asks to wait, between 0 and `MAX_RETRY_AFTER_SECONDS`."""
+    """Return the seconds of an answer's ``Retry-After``, at most `MAX_RETRY_AFTER_SECONDS`."""
     response = exc.response if isinstance(exc, requests.RequestException) else None
     value = response.headers.get("Retry-After", "").strip() if response is not None else ""
     if value.isdecimal():
-        # Compared by length first: a number may have any number of digits.
+        # The length is compared first, because a number may have any number of digits.
         seconds = float(value) if len(value) < len("1000000000") else MAX_RETRY_AFTER_SECONDS
     else:
         try:
@@ -111,7 +114,7 @@ def retry_after(exc: Exception) -> float:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
-def _describe(exc: Exception) -> str:
+def _describe_error(exc: Exception) -> str:
     if isinstance(exc, requests.RequestException) and exc.response is not None:
         return f"status {exc.response.status_code}"
     if isinstance(exc, OSError) and exc.errno in NO_SPACE:
@@ -122,12 +125,12 @@ def _describe(exc: Exception) -> str:
 def fetch(
     url: str, target: Path, *, patience: Patience, report_progress: Callable[[], None]
 ) -> None:
-    """Download a file; after a failure go on where it broke off, or begin anew.
+    """Download a file; after a failure, resume it or start anew.
 
-    Raises ``requests.RequestException``, or ``OSError`` of a full disk.
+    Raises ``requests.RequestException``, or ``OSError`` if the disk is full.
     """
     download = _Download(url, target, report_progress)
-    furthest = 0
+    largest_size = 0
     while True:
         try:
             return download.run()
@@ -135,8 +138,8 @@ def fetch(
             if not is_outage(exc):
                 raise
             size = target.stat().st_size if target.exists() else 0
-            if size > furthest:
-                furthest = size
+            if size > largest_size:
+                largest_size = size
                 patience.restart()
             patience.wait(exc)
 
@@ -147,7 +150,7 @@ class _Download:
         self._target = target
         self._report_progress = report_progress
         self._etag = ""
-        """Of the version that the target holds the beginning of; empty where it is unknown."""
+        """The version of the part that the target holds; empty if it is unknown."""
 
     def run(self) -> None:
         offset = self._target.stat().st_size if self._etag else 0
@@ -155,7 +158,7 @@ class _Download:
         with requests.get(
             self._url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS
         ) as response:
-            if offset and not self._continues(response, offset):
+            if offset and not self._is_continuation(response, offset):
                 self._etag = ""
                 self.run()
                 return
@@ -168,11 +171,11 @@ class _Download:
                     self._report_progress()
 
     @staticmethod
-    def _continues(response: requests.Response, offset: int) -> bool:
-        """Return False for an answer after which the download begins anew."""
+    def _is_continuation(response: requests.Response, offset: int) -> bool:
+        """Return False for an answer after which the download starts anew."""
         if response.ok:
             return response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
-        # The file is another version by now, or has nothing after the offset.
+        # The file has changed, or has nothing after the offset.
         return response.status_code not in {
             HTTPStatus.PRECONDITION_FAILED,
             HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
@@ -182,14 +185,14 @@ class _Download:
 def store(
     path: Path, *, patience: Patience, request_grant: Callable[[], OutputGrant], size_bytes: int
 ) -> None:
-    """Upload a file; after a failure do so again, each time by a URL signed anew.
+    """Upload a file; after a failure retry it, each time with a newly signed URL.
 
     Raises what ``request_grant`` raises, and ``requests.RequestException``.
     """
     renewals = MAX_URL_RENEWALS
     while True:
         try:
-            return _put(path, request_grant(), size_bytes)
+            return _put_file(path, request_grant(), size_bytes)
         except requests.RequestException as exc:
             is_forbidden = exc.response is not None and exc.response.status_code in {
                 HTTPStatus.UNAUTHORIZED,
@@ -202,11 +205,11 @@ def store(
             patience.wait(exc)
 
 
-def _put(path: Path, grant: OutputGrant, size_bytes: int) -> None:
+def _put_file(path: Path, grant: OutputGrant, size_bytes: int) -> None:
     headers = {**grant.headers, "Content-Length": str(size_bytes)}
     with path.open("rb") as content:
         response = requests.put(grant.url, data=content, headers=headers, timeout=TIMEOUT_SECONDS)
-    # An object can be written once. The one that exists is this attempt's own, of which an answer
-    # was lost, or a segment that another render of the same timeline has stored meanwhile.
+    # An object can be written once. The existing one is this attempt's own, whose answer was lost,
+    # or a segment that another render of the same timeline has stored in the meantime.
     if response.status_code != HTTPStatus.PRECONDITION_FAILED:
         response.raise_for_status()

@@ -1,19 +1,21 @@
-"""Where the weights of production engines lie: one folder for each pinned revision of a model."""
+"""The folders of the weights of production engines: one for each pinned revision of a model."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 BY_BRANCH = frozenset({"Wan-AI/Wan2.2-Animate-14B-Diffusers@main"})
-"""Models of which no commit is known to us yet: whoever brings them here first should pin it.
+"""Models that are not pinned yet, because we know no commit of theirs. Pin them when first fetched.
 
-What is kept in half of them is not fetched again where the branch goes on: remove its folder."""
+Parts that are stored in half precision are not fetched again when the branch changes. Delete the
+folder to fetch them."""
 HALVED: Mapping[str, tuple[str, ...]] = {
     "Tongyi-MAI/Z-Image-Turbo": ("transformer",),
     "Wan-AI/Wan2.1-T2V-14B-Diffusers": ("text_encoder", "transformer"),
     "Wan-AI/Wan2.2-Animate-14B-Diffusers": ("transformer",),
 }
-"""Parts that are published in single precision and kept in what their contract says instead: else
-each cold container reads twice what it needs, and casts it. Autoencoders stay as they are."""
+"""Parts that are published in single precision and stored in the number type of their contract.
+Otherwise every cold container reads twice what it needs, and converts it. Autoencoders stay as
+they are."""
 UNUSED: Mapping[str, tuple[str, ...]] = {
     "SWivid/F5-TTS": ("E2TTS_Base/*", "F5TTS_Base/*", "F5TTS_Base_bigvgan/*"),
     "TMElyralab/MuseTalk": ("musetalk/*",),  # the version before 1.5
@@ -25,13 +27,13 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
 
 
 def folder(model_dir: Path, model: str) -> Path:
-    """The folder of ``id@revision`` under ``model_dir``; raises ``ValueError`` without a pin."""
+    """Return the folder of ``id@revision`` in ``model_dir``; raise ``ValueError`` without a pin."""
     name, revision = parse_pin(model)
     return model_dir / name / revision
 
 
 def parse_pin(model: str) -> tuple[str, str]:
-    """The hub id and the revision of ``id@revision``."""
+    """Return hub id and revision of ``id@revision``; raise ``ValueError`` without a revision."""
     name, separator, revision = model.partition("@")
     if not (name and separator and revision):
         raise ValueError(f"{model!r} names no revision")

@@ -1,1 +1,1 @@
-"""Speech to text with word times and speakers."""
+"""Transcribe speech, with word times and speakers."""

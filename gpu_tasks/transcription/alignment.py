@@ -1,7 +1,8 @@
-"""Dynamic time warping: the cheapest way through a matrix, from its first cell to its last.
+"""Find the cheapest path through a matrix by dynamic time warping.
 
-The path is that of `transformers` (its Whisper's ``_dynamic_time_warping``), equals included. That
-one goes cell by cell in Python and takes 0.14 s for a chunk of 130 tokens, this one a ninth of it.
+The path is that of `transformers` (its Whisper's ``_dynamic_time_warping``), ties included. That
+implementation iterates over cells in Python and takes 0.14 s for a chunk of 130 tokens, this one a
+ninth of it.
 """
 
 import numpy as np
@@ -12,14 +13,14 @@ Path = NDArray[np.intp]
 
 
 def begins(costs: Matrix) -> Path:
-    """The column where the cheapest path enters each row; the costs are finite."""
+    """Return the column where the cheapest path enters each row; the costs must be finite."""
     rows, columns = cheapest_path(costs)
     return columns[np.flatnonzero(np.diff(rows, prepend=-1))]
 
 
 def cheapest_path(costs: Matrix) -> tuple[Path, Path]:
-    """The rows and the columns of its cells, from the first to the last."""
-    sums = _sums(costs)
+    """Return the rows and the columns of the path's cells, from the first to the last."""
+    sums = _path_costs(costs)
     row, column = costs.shape
     path = [(row, column)]
     while (row, column) != (1, 1):
@@ -35,22 +36,24 @@ def cheapest_path(costs: Matrix) -> tuple[Path, Path]:
     return rows, columns
 
 
-def _sums(costs: Matrix) -> NDArray[np.float32]:
-    """What the path to each cell costs, at ``[row + column, row]``, both counted from one.
+def _path_costs(costs: Matrix) -> NDArray[np.float32]:
+    """Return the cost of the path to each cell, at ``[row + column, row]``, both counted from one.
 
-    The cells of a diagonal do not depend on each other: they are reckoned at once. Where the two
-    ways from the row above cost the same, neither is taken.
+    The cells of a diagonal do not depend on each other, so they are computed at once. If the two
+    paths from the row above cost the same, neither is used.
     """
     height, width = costs.shape
     row, column = np.indices(costs.shape) + 1
-    slanted = np.zeros((height + width + 1, height + 1))
-    slanted[row + column, row] = costs
-    sums = np.full(slanted.shape, np.inf, np.float32)
+    diagonals = np.zeros((height + width + 1, height + 1))
+    diagonals[row + column, row] = costs
+    sums = np.full(diagonals.shape, np.inf, np.float32)
     sums[0, 0] = 0
     for diagonal in range(2, height + width + 1):
         first, last = max(1, diagonal - width), min(height, diagonal - 1)
-        here, above = slice(first, last + 1), slice(first - 1, last)
-        both, up = sums[diagonal - 2, above], sums[diagonal - 1, above]
-        less = np.where(both == up, np.inf, np.minimum(both, up))
-        sums[diagonal, here] = np.minimum(less, sums[diagonal - 1, here]) + slanted[diagonal, here]
+        rows, rows_above = slice(first, last + 1), slice(first - 1, last)
+        both, up = sums[diagonal - 2, rows_above], sums[diagonal - 1, rows_above]
+        previous_costs = np.where(both == up, np.inf, np.minimum(both, up))
+        sums[diagonal, rows] = (
+            np.minimum(previous_costs, sums[diagonal - 1, rows]) + diagonals[diagonal, rows]
+        )
     return sums

@@ -1,4 +1,4 @@
-"""Utterances packed into chunks of half a minute, as much as Whisper hears at once."""
+"""Pack utterances into chunks of half a minute, the most that Whisper hears at once."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from gpu_tasks.mediakit.speech.utterances import Utterance
 
 CHUNK_SAMPLES = 30 * RATE
 MAX_PAUSE_SAMPLES = 3 * RATE
-"""Longer silences are left out: over them Whisper invents words."""
+"""Longer silences are left out: Whisper invents words in them."""
 
 
 @dataclass(frozen=True)
@@ -18,39 +18,39 @@ class Chunk:
     """Consecutive utterances, with silence between them."""
 
     start: int
-    """Where the first sample lies, counted from the start of the media."""
+    """The index of the first sample, counted from the start of the media."""
     samples: Samples
     spans: tuple[tuple[int, int], ...]
-    """Where its utterances begin and end, counted from the start of the chunk."""
+    """Begin and end of its utterances, counted from the start of the chunk."""
     share: float
-    """How much of the media had been read when it ended."""
+    """The share of the media that had been read at its end."""
 
 
 def chunks(utterances: Iterable[Utterance]) -> Iterator[Chunk]:
-    """All utterances in order of time, as many to a chunk as fit in."""
-    waiting: list[Utterance] = []
+    """Yield all utterances in order of time, as many in a chunk as fit."""
+    pending: list[Utterance] = []
     for utterance in utterances:
-        if waiting and not _fits(waiting, utterance):
-            yield _joined(waiting)
-            waiting = []
-        waiting.append(utterance)
-    if waiting:
-        yield _joined(waiting)
+        if pending and not _fits(pending, utterance):
+            yield _join_utterances(pending)
+            pending = []
+        pending.append(utterance)
+    if pending:
+        yield _join_utterances(pending)
 
 
-def _fits(waiting: list[Utterance], utterance: Utterance) -> bool:
-    pause = utterance.start - _end(waiting[-1])
-    return pause <= MAX_PAUSE_SAMPLES and _end(utterance) - waiting[0].start <= CHUNK_SAMPLES
+def _fits(pending: list[Utterance], utterance: Utterance) -> bool:
+    pause = utterance.start - _end_of(pending[-1])
+    return pause <= MAX_PAUSE_SAMPLES and _end_of(utterance) - pending[0].start <= CHUNK_SAMPLES
 
 
-def _end(utterance: Utterance) -> int:
+def _end_of(utterance: Utterance) -> int:
     return utterance.start + utterance.samples.size
 
 
-def _joined(waiting: list[Utterance]) -> Chunk:
-    start = waiting[0].start
-    spans = tuple((one.start - start, _end(one) - start) for one in waiting)
+def _join_utterances(pending: list[Utterance]) -> Chunk:
+    start = pending[0].start
+    spans = tuple((utterance.start - start, _end_of(utterance) - start) for utterance in pending)
     samples = np.zeros(spans[-1][1], np.int16)
-    for one, (begins, ends) in zip(waiting, spans, strict=True):
-        samples[begins:ends] = one.samples
-    return Chunk(start, samples, spans, waiting[-1].share)
+    for utterance, (begins, ends) in zip(pending, spans, strict=True):
+        samples[begins:ends] = utterance.samples
+    return Chunk(start, samples, spans, pending[-1].share)

@@ -1,4 +1,4 @@
-"""The transcription function: a recording in, words with times and speakers out."""
+"""The contract of transcription: a recording in, words with times and speakers out."""
 
 from pydantic import Field
 
@@ -14,7 +14,7 @@ from gpu_tasks.runtime.contract import (
 
 MODELS = {
     "asr": "openai/whisper-large-v3-turbo@41f01f3fe87f28c78e2fbf8b568835947dd65ed9",
-    # Needs accepted terms.
+    # Its terms must be accepted before it can be downloaded.
     "diarization": "pyannote/speaker-diarization-community-1"
     "@3533c8cf8e369892e6b79ff1bf80f7b0286a54ee",
 }
@@ -38,7 +38,7 @@ model at the Hugging Face hub), whose tensor cores are as fast as the A10G's, it
 fast again: 3 hours take 330 s of the 600, 490 s if memory is what counts.
 """
 MAX_DURATION_BY_SPEAKER_MS = {"draft": 30 * 60_000, "production": 2 * 3_600_000}
-"""The same where speakers are told apart as well.
+"""The same if speakers are distinguished as well.
 
 An earlier pyannote took 84 s for an hour on an A10G (`e6quisitory/pyannote-benchmark`), and
 community-1 is no slower: on an H100 the earlier took 41 s there, community-1 31 to 37 s by its
@@ -47,7 +47,7 @@ README. So 2 hours take 220 to 330 s for the words and 170 s for the voices, 3 h
 
 
 def longest_ms(engine: str, *, by_speaker: bool) -> int:
-    """The longest media that an engine takes."""
+    """Return the duration of the longest media that an engine accepts."""
     return (MAX_DURATION_BY_SPEAKER_MS if by_speaker else MAX_DURATION_MS)[engine]
 
 
@@ -89,7 +89,7 @@ class RecordingTranscript(PlainModel):
 
     @property
     def heard(self) -> str:
-        """Why there may be no words: sound that nobody was understood in is not silence."""
+        """Return "speech", "sound" without understood words, or "silence"."""
         if self.segments:
             return "speech"
         return "silence" if self.is_silent else "sound"
@@ -105,7 +105,7 @@ class TranscriptionResult(PlainModel):
 
     @classmethod
     def of(cls, transcript: RecordingTranscript) -> "TranscriptionResult":
-        """Counted."""
+        """Return the counts of a transcript."""
         return cls(
             language=transcript.language,
             duration_ms=transcript.duration_ms,

@@ -1,4 +1,4 @@
-"""pyannote: which voice speaks when. The only module that imports it, and only when it is used."""
+"""Find which voice speaks when, with pyannote. Only this module imports it, at its first use."""
 
 import os
 from collections.abc import Callable
@@ -13,30 +13,31 @@ from gpu_tasks.transcription.turns import Turn
 
 
 class Diarization:
-    """The pipeline, loaded at its first use."""
+    """The pyannote pipeline, loaded at its first use."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._pipeline: Any = None
 
     def turns(self, sound: Samples, tick: Callable[[float], None]) -> list[Turn]:
-        """The turns of all voices, of which one at a time speaks.
+        """Return the turns of all voices, of which one at a time speaks.
 
-        ``tick`` is told the share done, and may raise to stop. Memory: 4 bytes for each sample.
+        ``tick`` receives the completed share, and may raise to stop. Memory: 4 bytes for each
+        sample.
         """
         waveform = torch.from_numpy(sound.astype("float32") / 32768).unsqueeze(0)
-        found = self._load()(
+        diarization = self._get_pipeline()(
             {"waveform": waveform, "sample_rate": RATE}, hook=_Hook(tick)
         ).exclusive_speaker_diarization
         return [
             Turn(round(segment.start * 1000), round(segment.end * 1000), str(voice))
-            for segment, _, voice in found.itertracks(yield_label=True)
+            for segment, _, voice in diarization.itertracks(yield_label=True)
         ]
 
-    def _load(self) -> Any:
+    def _get_pipeline(self) -> Any:
         if self._pipeline is None:
             folder = self._host.weights(CONTRACT.models["diarization"])
-            os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # else each use is told to its makers
+            os.environ["PYANNOTE_METRICS_ENABLED"] = "0"  # else each use is reported to its makers
             from pyannote.audio import Pipeline  # noqa: PLC0415 - heavy, and not always wanted
 
             pipeline: Any = Pipeline.from_pretrained(folder)
@@ -45,13 +46,13 @@ class Diarization:
 
 
 class _Hook:
-    """What the pipeline calls as it works: two long steps that count what they did."""
+    """A progress hook of the pipeline, which has two long steps that count their work."""
 
     STEPS = ("segmentation", "embeddings")
 
     def __init__(self, tick: Callable[[float], None]) -> None:
         self._tick = tick
-        self._done = 0.0
+        self._share = 0.0
 
     def __call__(
         self,
@@ -64,5 +65,5 @@ class _Hook:
     ) -> None:
         if step_name in self.STEPS and total and completed is not None:
             share = (self.STEPS.index(step_name) + min(1.0, completed / total)) / len(self.STEPS)
-            self._done = max(self._done, share)
-        self._tick(self._done)
+            self._share = max(self._share, share)
+        self._tick(self._share)

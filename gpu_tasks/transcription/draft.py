@@ -14,7 +14,7 @@ from gpu_tasks.transcription.turns import ONLY_SPEAKER, ordered, segment
 
 
 class DraftEngine(Engine):
-    """Transcribes English, one call at a time."""
+    """An engine that transcribes English, one call at a time."""
 
     model = Recogniser.model
 
@@ -22,24 +22,24 @@ class DraftEngine(Engine):
         self._recogniser = Recogniser()
 
     def run(self, payload: TranscriptionPayload, workspace: Workspace) -> TranscriptionResult:
-        """Write the ``RecordingTranscript``; the result counts what is in it."""
+        """Write the ``RecordingTranscript``; return its counts."""
         if payload.language not in DRAFT_LANGUAGES:
             raise EngineError(
                 ErrorCode.INPUT_INVALID,
                 f"The draft engine understands English (en) only, not {payload.language!r:.20}.",
             )
-        heard = self._recogniser.hear(workspace.input("media"), workspace.progress)
-        speakers = [ONLY_SPEAKER] * len(heard.passages)
+        recording = self._recogniser.hear(workspace.input("media"), workspace.progress)
+        speakers = [ONLY_SPEAKER] * len(recording.passages)
         if payload.speaker_diarization:
-            speakers = labels([one.voice for one in heard.passages])
+            speakers = labels([passage.voice for passage in recording.passages])
         transcript = RecordingTranscript(
             language=payload.language,
-            duration_ms=heard.duration_ms,
+            duration_ms=recording.duration_ms,
             segments=[
-                segment(ordered(passage.words, heard.duration_ms), speaker)
-                for passage, speaker in zip(heard.passages, speakers, strict=True)
+                segment(ordered(passage.words, recording.duration_ms), speaker)
+                for passage, speaker in zip(recording.passages, speakers, strict=True)
             ],
-            is_silent=heard.is_silent,
+            is_silent=recording.is_silent,
         )
         workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
         return TranscriptionResult.of(transcript)

@@ -1,4 +1,4 @@
-"""The production engine: Whisper for the words, pyannote for who says them."""
+"""The production engine: Whisper recognises the words, pyannote the speakers."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -25,16 +25,19 @@ from gpu_tasks.transcription.turns import Turn, ordered, segments, speakers
 from gpu_tasks.transcription.whisper import Whisper
 
 BATCH = 16
-"""Chunks at once: 8 minutes of sound, in 10 GB of the GPU's memory at most."""
+"""Chunks per batch: 8 minutes of sound, in 10 GB of the GPU's memory at most."""
 VAD_STRICTNESS = 1
-"""In doubt it is speech: Whisper hears more than the detector, and what it guesses is dropped."""
+"""Doubtful sound counts as speech: Whisper hears more than the detector."""
 ASR_SHARE = 0.7
-"""How much of the work is Whisper's, where the rest is pyannote's."""
+"""The share of the work that Whisper takes if pyannote takes the rest."""
 SOUND = "sound.s16"
 
 
 class ProductionEngine(Engine):
-    """Transcribes, one call at a time; memory grows with the words and, for voices, the sound."""
+    """An engine that transcribes one call at a time.
+
+    Its memory grows with the words and, if it distinguishes speakers, with the sound.
+    """
 
     model = " and ".join(CONTRACT.models.values())
 
@@ -44,21 +47,21 @@ class ProductionEngine(Engine):
 
     @classmethod
     def load(cls, host: Host) -> Self:
-        """The engine, with Whisper loaded; pyannote is loaded when a call first wants it."""
+        """Load Whisper; pyannote is loaded by the first call that needs it."""
         return cls(Whisper(host), Diarization(host))
 
     def run(self, payload: TranscriptionPayload, workspace: Workspace) -> TranscriptionResult:
-        """Write the ``RecordingTranscript``; the result counts what is in it."""
+        """Write the ``RecordingTranscript``; return its counts."""
         _check_language(payload.language)
-        by_voice = payload.speaker_diarization
+        by_speaker = payload.speaker_diarization
         media = workspace.input("media")
         level = measure(media, workspace.progress)
         with open_media(media) as container:
             track = SoundTrack(container)
-            words = list(self._words(track, level.gain, payload, workspace))
+            words = list(self._recognise_words(track, level.gain, payload, workspace))
             duration_ms = track.duration_ms
         words = ordered(words, duration_ms)
-        turns = self._turns(workspace) if by_voice and words else []
+        turns = self._find_turns(workspace) if by_speaker and words else []
         transcript = RecordingTranscript(
             language=payload.language,
             duration_ms=duration_ms,
@@ -69,30 +72,30 @@ class ProductionEngine(Engine):
         workspace.progress(1.0)
         return TranscriptionResult.of(transcript)
 
-    def _words(
+    def _recognise_words(
         self,
         track: SoundTrack,
         gain: float,
         payload: TranscriptionPayload,
         workspace: Workspace,
     ) -> Iterator[HeardWord]:
-        """The words of the sound, batch by batch; the sound is kept where voices are wanted."""
+        """Yield the words batch by batch; store the sound if speakers are distinguished."""
         share = 0.0
         scale = ASR_SHARE if payload.speaker_diarization else 1.0
 
         def tick(_: float = 0.0) -> None:
             workspace.progress(share * scale)
 
-        with workspace.scratch(SOUND).open("wb") as kept:
+        with workspace.scratch(SOUND).open("wb") as file:
             blocks: Iterable[Block] = listen(track, gain, tick)
             if payload.speaker_diarization:
-                blocks = _record(blocks, kept)
-            for batch in _batches(chunks(utterances(blocks, VAD_STRICTNESS))):
+                blocks = _tee_blocks(blocks, file)
+            for batch in _batch_chunks(chunks(utterances(blocks, VAD_STRICTNESS))):
                 yield from self._whisper.words(batch, payload.language, tick)
                 share = batch[-1].share
                 tick()
 
-    def _turns(self, workspace: Workspace) -> list[Turn]:
+    def _find_turns(self, workspace: Workspace) -> list[Turn]:
         sound = np.memmap(workspace.scratch(SOUND), np.int16, mode="r")
         return self._diarization.turns(sound, workspace.progress_within(ASR_SHARE, 1.0))
 
@@ -102,13 +105,13 @@ def _check_language(language: str) -> None:
         raise EngineError(ErrorCode.INPUT_INVALID, f"No language has the code {language!r:.20}.")
 
 
-def _batches(all_chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
+def _batch_chunks(all_chunks: Iterator[Chunk]) -> Iterator[list[Chunk]]:
     while batch := list(islice(all_chunks, BATCH)):
         yield batch
 
 
-def _record(blocks: Iterable[Block], file: BinaryIO) -> Iterator[Block]:
-    """The blocks, each also written to its place in the file, where gaps read as silence."""
+def _tee_blocks(blocks: Iterable[Block], file: BinaryIO) -> Iterator[Block]:
+    """Yield the blocks, and write each to its position in the file; gaps read as silence."""
     for block in blocks:
         file.seek(block.start * block.samples.itemsize)
         file.write(block.samples.tobytes())

@@ -1,1 +1,1 @@
-"""Speech from text, in a stock voice or after a sample of somebody's."""
+"""Speak a text in a stock voice or in the voice of a sample."""

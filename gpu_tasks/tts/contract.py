@@ -1,4 +1,4 @@
-"""The speech function: a text and perhaps a voice sample in, a WAV file out."""
+"""The contract of speech synthesis: a text and perhaps a voice sample in, a WAV file out."""
 
 from pydantic import Field
 
@@ -19,18 +19,18 @@ MODELS = {
     # OpenF5-TTS (Apache-2.0), are read from the same folder (f5.py).
     "tts": "SWivid/F5-TTS@84e5a410d9cead4de2f847e7c9369a6440bdfaca",
     "vocoder": "charactr/vocos-mel-24khz@0feb3fdd929bcd6649e0e7c5a688cf7dd012ef21",  # MIT
-    # What the voice sample says, which F5-TTS must know.
+    # Transcribes the voice sample, because F5-TTS needs its text.
     "asr": transcription.MODELS["asr"],
 }
 
 MAX_CHARACTERS = 5_000
 MIN_SPEED, MAX_SPEED = 0.5, 2.0
 SAMPLE_RATE = 24_000
-"""Of the result: mono, 16 bits."""
+"""The result is mono, with 16 bits."""
 
 
 def readable(written: str) -> str:
-    """The text as it is read; raises ``EngineError`` INPUT_INVALID where nothing can be."""
+    """Return the text as it is read; raise ``EngineError`` INPUT_INVALID if nothing is readable."""
     return text.cleaned(written)
 
 

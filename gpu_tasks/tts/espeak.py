@@ -1,8 +1,8 @@
-"""eSpeak NG in a process of its own: ``python espeak.py VOICE TEXT_FILE WAV_FILE``.
+"""Run eSpeak NG in a process of its own: ``python espeak.py VOICE TEXT_FILE WAV_FILE``.
 
-The library comes with the package `espeakng-loader`. It is licensed under the GPL, so it is loaded
-here and nowhere else, by the draft engine, where no other synthesiser is installed; apart, so that
-a crash of it ends one call.
+The library comes with the package `espeakng-loader`. It is licensed under the GPL, so only this
+module loads it, for the draft engine, if no other synthesiser is installed. It runs in its own
+process, so that a crash ends one call only.
 """
 
 import ctypes
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import espeakng_loader
 
-# The library's speak_lib.h.
+# Constants of the library's speak_lib.h.
 SYNCHRONOUS = 2
 DO_NOT_EXIT = 0x8000
 UTF8 = 1
@@ -24,7 +24,7 @@ Callback = ctypes.CFUNCTYPE(
 
 
 def main(voice: str, text: str, speech: str) -> None:
-    """Write a WAV file of what a text file says; raises ``RuntimeError`` if the library fails."""
+    """Write the speech of a text file as WAV; raise ``RuntimeError`` if the library fails."""
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     data = espeakng_loader.get_data_path().encode()
     rate = library.espeak_Initialize(SYNCHRONOUS, 0, data, DO_NOT_EXIT)
@@ -39,9 +39,9 @@ def main(voice: str, text: str, speech: str) -> None:
         file.setparams((1, 2, max(rate, 1), 0, "NONE", ""))
         library.espeak_SetSynthCallback(write)
         content = Path(text).read_bytes()
-        asked = (content, len(content) + 1, 0, CHARACTERS, 0, UTF8, None, None)
-        failed = rate <= 0 or library.espeak_SetVoiceByName(voice.encode())
-        if failed or library.espeak_Synth(*asked):
+        arguments = (content, len(content) + 1, 0, CHARACTERS, 0, UTF8, None, None)
+        has_failed = rate <= 0 or library.espeak_SetVoiceByName(voice.encode())
+        if has_failed or library.espeak_Synth(*arguments):
             raise RuntimeError(f"eSpeak NG cannot speak as {voice}")
 
 

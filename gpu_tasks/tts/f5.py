@@ -1,9 +1,9 @@
-"""F5-TTS and its vocoder, loaded from their folders as their authors publish them.
+"""Load and run F5-TTS and its vocoder, from folders as their authors publish them.
 
-Code: the packages `f5-tts` and `vocos` (MIT). The architecture's sizes are read off the weights, so
-that any model of F5-TTS v1's architecture can lie there: one ``model_*.safetensors``, its tensors
-named as the authors name them (``ema_model.`` may be left out), and the ``vocab.txt`` of its
-training, in `VARIANT` or alone. Checkpoints of other formats (``.pt``) must be converted first.
+Code: the packages `f5-tts` and `vocos` (MIT). The architecture's sizes are read from the weights,
+so the folder may hold any model of F5-TTS v1's architecture: one ``model_*.safetensors``, its
+tensors named as the authors name them (``ema_model.`` may be left out), and the ``vocab.txt`` of
+its training, in `VARIANT` or alone. Checkpoints of other formats (``.pt``) must be converted first.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ from gpu_tasks.tts.contract import CONTRACT, SAMPLE_RATE
 from gpu_tasks.tts.planning import HOP
 
 VARIANT = "F5TTS_v1_Base"
-"""The folder of the authors' current weights among older ones; others publish one set alone."""
+"""The folder of the authors' current weights, beside older ones; others publish a single set."""
 CHECKPOINT = "model_*.safetensors"
 VOCABULARY = "vocab.txt"
 PREFIX = "ema_model."
@@ -45,12 +45,14 @@ Weights = Mapping[str, Any]
 
 
 class Speaker:
-    """Continues a sample's sound with new text."""
+    """F5-TTS with its vocoder; it continues a sample's sound with new text."""
 
     def __init__(self, host: Host) -> None:
-        acoustic = _acoustic(host.weights(CONTRACT.models["tts"]))
+        acoustic = _load_acoustic_model(host.weights(CONTRACT.models["tts"]))
         self._model = acoustic.to(device=host.device, dtype=getattr(torch, host.dtype)).eval()
-        self._vocoder = _vocoder(host.weights(CONTRACT.models["vocoder"])).to(host.device).eval()
+        self._vocoder = (
+            _load_vocoder(host.weights(CONTRACT.models["vocoder"])).to(host.device).eval()
+        )
         self._device = host.device
 
     def speak(
@@ -64,11 +66,12 @@ class Speaker:
         seed: int,
         stepped: Callable[[], None],
     ) -> Any:
-        """Samples (1, n) at 24 kHz of what follows the sample; ``text`` begins with the sample's.
+        """Return samples (1, n) at 24 kHz that follow the sample.
 
-        ``stepped`` is called before each step and may raise to stop.
+        ``text`` begins with the sample's text. ``stepped`` is called before each step and may raise
+        to stop.
         """
-        with torch.inference_mode(), self._watching(stepped):
+        with torch.inference_mode(), self._call_before_steps(stepped):
             mel, _ = self._model.sample(
                 cond=sample.to(self._device),
                 text=convert_char_to_pinyin([text]),
@@ -82,25 +85,25 @@ class Speaker:
             return self._vocoder.decode(new).cpu()
 
     @contextmanager
-    def _watching(self, stepped: Callable[[], None]) -> Iterator[None]:
+    def _call_before_steps(self, stepped: Callable[[], None]) -> Iterator[None]:
         transformer = self._model.transformer
         hook = transformer.register_forward_pre_hook(lambda *_: stepped())
         try:
             yield
         finally:
             hook.remove()
-            transformer.clear_cache()  # the text of a call that was stopped must not be the next's
+            transformer.clear_cache()  # a stopped call must not leave its text to the next
 
 
-def _acoustic(folder: Path) -> Any:
+def _load_acoustic_model(folder: Path) -> Any:
     inner = folder / VARIANT if (folder / VARIANT).is_dir() else folder
-    found = list(inner.glob(CHECKPOINT))
-    if len(found) != 1:
-        raise FileNotFoundError(f"one {CHECKPOINT} is needed, {len(found)} are in {inner}")
+    checkpoints = list(inner.glob(CHECKPOINT))
+    if len(checkpoints) != 1:
+        raise FileNotFoundError(f"one {CHECKPOINT} is needed, {len(checkpoints)} are in {inner}")
     vocabulary, _ = get_tokenizer(str(inner / VOCABULARY), "custom")
-    stored = load_file(found[0])
-    names = {name: name.removeprefix(PREFIX) for name in stored}
-    weights = {short: stored[name] for name, short in names.items() if short not in NOT_WEIGHTS}
+    tensors = load_file(checkpoints[0])
+    names = {name: name.removeprefix(PREFIX) for name in tensors}
+    weights = {key: tensors[name] for name, key in names.items() if key not in NOT_WEIGHTS}
     model = CFM(
         transformer=DiT(**architecture(weights), mel_dim=MEL_CHANNELS),
         mel_spec_kwargs={
@@ -119,27 +122,27 @@ def _acoustic(folder: Path) -> Any:
 
 
 def architecture(weights: Weights) -> dict[str, int]:
-    """The sizes that the transformer's weights were made with."""
+    """Return the sizes of the transformer whose weights these are."""
     embedding = weights["transformer.text_embed.text_embed.weight"]
     block = "transformer.transformer_blocks.0"
     dim = weights["transformer.proj_out.weight"].shape[1]
     return {
         "dim": dim,
-        "depth": _count(weights, "transformer.transformer_blocks."),
+        "depth": _count_blocks(weights, "transformer.transformer_blocks."),
         "heads": weights[f"{block}.attn.to_q.weight"].shape[0] // HEAD_SIZE,
         "ff_mult": weights[f"{block}.ff.ff.0.0.weight"].shape[0] // dim,
         "text_dim": embedding.shape[1],
         "text_num_embeds": embedding.shape[0] - 1,
-        "conv_layers": _count(weights, "transformer.text_embed.text_blocks."),
+        "conv_layers": _count_blocks(weights, "transformer.text_embed.text_blocks."),
     }
 
 
-def _count(weights: Weights, prefix: str) -> int:
-    places = {name.removeprefix(prefix).partition(".")[0] for name in weights if prefix in name}
-    return len(places)
+def _count_blocks(weights: Weights, prefix: str) -> int:
+    indices = {name.removeprefix(prefix).partition(".")[0] for name in weights if prefix in name}
+    return len(indices)
 
 
-def _vocoder(folder: Path) -> Any:
+def _load_vocoder(folder: Path) -> Any:
     vocoder = Vocos.from_hparams(str(folder / "config.yaml"))
     state = torch.load(folder / "pytorch_model.bin", map_location="cpu", weights_only=True)
     vocoder.load_state_dict(state)

@@ -1,8 +1,8 @@
-"""How a text is given to F5-TTS: in which pieces, how long each, in how many steps.
+"""Plan how F5-TTS reads a text: in which pieces, how long each, in how many steps.
 
-F5-TTS continues a recording: it is given the sample's sound and text with the new text, and told
-how many frames the whole lasts. The rate of speech follows from the sample's own (paper: arXiv
-2410.06885, section 3.1; lengths are counted in bytes of UTF-8, as its authors do).
+F5-TTS continues a recording: its input is the sample's sound and text with the new text, and the
+number of frames of both. The rate of speech follows from the sample's own (paper: arXiv 2410.06885,
+section 3.1; lengths are counted in bytes of UTF-8, as its authors do).
 """
 
 import math
@@ -16,14 +16,14 @@ HOP = 256
 """Samples of a frame, at 24 kHz."""
 FRAMES_PER_SECOND = 24_000 / HOP
 WINDOW_SECONDS = 22.0
-"""Sample and speech together: longer than this is less stable."""
+"""The longest sample and speech together; longer ones are less stable."""
 MIN_PIECE_BYTES = 40
 MAX_PIECE_BYTES = 400
 SHORT_BYTES = 10
 SHORT_SPEED = 0.3
-"""A text as short as that is swallowed if it is not given more time."""
+"""The speed of a short text, which is swallowed if it does not get more time."""
 MIN_BYTES_PER_SECOND, MAX_BYTES_PER_SECOND = 5.0, 40.0
-"""Rates that speech has: outside of them the sample was not understood."""
+"""The range of rates of speech: outside it the sample was not understood."""
 STEPS = ((150.0, 32), (450.0, 16), (900.0, 10), (1500.0, 7))
 """Seconds, of the speech and of the sample with each piece, up to which so many steps are made.
 
@@ -37,14 +37,14 @@ TOO_LONG = "To be read in this voice at this speed, the text must be {percent} %
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known of the sample."""
+    """The length and the text of a voice sample."""
 
     frames: int
     text: str
 
     @property
     def bytes_per_second(self) -> float:
-        """The sample's rate of speech, within what is possible."""
+        """Return the sample's rate of speech, within what is possible."""
         rate = size_of(self.text) * FRAMES_PER_SECOND / self.frames
         return min(MAX_BYTES_PER_SECOND, max(MIN_BYTES_PER_SECOND, rate))
 
@@ -59,13 +59,13 @@ class SpeechPlan:
 
     parts: Sequence[str]
     lengths: Sequence[int]
-    """Frames of each part, the sample's own left out."""
+    """Frames of each part, without the sample's."""
     steps: int
     """For each part."""
 
 
 def plan_speech(reference: Reference, text: str, speed: float) -> SpeechPlan:
-    """How a cleaned text is read; raises ``EngineError`` (INPUT_INVALID) if that takes too long."""
+    """Plan how a cleaned text is read; raise ``EngineError`` (INPUT_INVALID) if too long."""
     limit = piece_bytes(reference, speed)
     parts = pieces(in_one_paragraph(text), limit, size=size_of)
     lengths = [frames_of(reference, part, speed) for part in parts]
@@ -73,29 +73,29 @@ def plan_speech(reference: Reference, text: str, speed: float) -> SpeechPlan:
 
 
 def size_of(text: str) -> int:
-    """Bytes of UTF-8."""
+    """Return the number of bytes in UTF-8."""
     return len(text.encode())
 
 
 def piece_bytes(reference: Reference, speed: float) -> int:
-    """The size of a piece that, spoken, fits the window beside the sample."""
-    room = WINDOW_SECONDS - reference.frames / FRAMES_PER_SECOND
-    fitting = int(reference.bytes_per_second * room * speed)
-    return min(MAX_PIECE_BYTES, max(MIN_PIECE_BYTES, fitting))
+    """Return the size of a piece whose speech fits the window beside the sample."""
+    seconds = WINDOW_SECONDS - reference.frames / FRAMES_PER_SECOND
+    size = int(reference.bytes_per_second * seconds * speed)
+    return min(MAX_PIECE_BYTES, max(MIN_PIECE_BYTES, size))
 
 
 def frames_of(reference: Reference, piece: str, speed: float) -> int:
-    """How many frames a piece lasts, the sample's own left out."""
+    """Return how many frames a piece lasts, without the sample's."""
     size = size_of(piece)
-    slowed = min(speed, SHORT_SPEED) if size < SHORT_BYTES else speed
-    return max(1, round(size / reference.bytes_per_second / slowed * FRAMES_PER_SECOND))
+    piece_speed = min(speed, SHORT_SPEED) if size < SHORT_BYTES else speed
+    return max(1, round(size / reference.bytes_per_second / piece_speed * FRAMES_PER_SECOND))
 
 
 def steps_of(frames: int) -> int:
-    """How many steps each piece is made in, by the frames of all of them and their samples."""
+    """Return the steps for each piece, by the frames of all pieces and their samples."""
     seconds = frames / FRAMES_PER_SECOND
     longest, _ = STEPS[-1]
     if seconds > longest:
         percent = math.ceil(100 * (1 - longest / seconds))
         raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG.format(percent=percent))
-    return next(steps for most, steps in STEPS if seconds <= most)
+    return next(steps for max_seconds, steps in STEPS if seconds <= max_seconds)

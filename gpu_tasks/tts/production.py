@@ -1,4 +1,4 @@
-"""The production engine: F5-TTS, in the voice of a sample or in the one that comes with it."""
+"""The production engine: F5-TTS, in the voice of a sample or in its stock voice."""
 
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -21,17 +21,17 @@ from gpu_tasks.tts.text import cleaned
 from gpu_tasks.tts.voices import NO_SPEECH, resampled, speech_of
 
 STOCK_VOICE = "infer/examples/basic/basic_ref_en.wav"
-"""In the package `f5-tts`, under its licence."""
+"""A file of the package `f5-tts`, under its licence."""
 CROSS_FADE_SECONDS = 0.15
 TAIL_SECONDS = 0.05
 """Silence after the sample, so that its last sound is not continued."""
 MAX_TEXT_TOKENS = 200
 LISTENING_SHARE = 0.05
-"""Of the progress, until the sample has been understood."""
+"""The progress when the sample has been transcribed."""
 
 
 class Listener:
-    """Whisper, for what a sample says."""
+    """Whisper, which transcribes a voice sample."""
 
     def __init__(self, host: Host) -> None:
         folder = host.weights(CONTRACT.models["asr"])
@@ -41,7 +41,7 @@ class Listener:
         ).to(host.device)
 
     def text_of(self, speech: Samples) -> str:
-        """What 16 kHz samples of at most 30 seconds say, in their own language."""
+        """Return what 16 kHz samples of at most 30 seconds say, in their own language."""
         features = self._processor(
             sound.from_pcm(speech), sampling_rate=RATE, return_tensors="pt"
         ).input_features.to(self._model.device, self._model.dtype)
@@ -55,14 +55,14 @@ class Listener:
 
 @dataclass(frozen=True)
 class Sample:
-    """The voice to speak with: samples (1, n) at 24 kHz, and what is known of them."""
+    """The voice to speak with: samples (1, n) at 24 kHz, their length and their text."""
 
     sound: Any
     reference: Reference
 
 
 class ProductionEngine(Engine):
-    """Reads text aloud, one call at a time."""
+    """An engine that reads text aloud, one call at a time."""
 
     model = CONTRACT.models["tts"]
 
@@ -72,35 +72,37 @@ class ProductionEngine(Engine):
 
     @classmethod
     def load(cls, host: Host) -> Self:
-        """The engine with its weights on the device."""
+        """Load the weights onto the device."""
         return cls(Speaker(host), Listener(host))
 
     def run(self, payload: TtsPayload, workspace: Workspace) -> TtsResult:
         """Write the WAV file."""
         text = cleaned(payload.text)
-        sample = self._sample(payload, workspace)
+        sample = self._load_sample(payload, workspace)
         workspace.enter(Stage.GENERATING)
         workspace.progress(LISTENING_SHARE)
         plan = planning.plan_speech(sample.reference, text, payload.speed)
-        whole = sound.levelled(
-            sound.cross_faded(self._speak(payload, sample, plan, workspace), CROSS_FADE_SECONDS)
+        speech = sound.levelled(
+            sound.cross_faded(
+                self._speak_parts(payload, sample, plan, workspace), CROSS_FADE_SECONDS
+            )
         )
-        if not np.isfinite(whole).all() or not whole.any():
+        if not np.isfinite(speech).all() or not speech.any():
             raise EngineError(ErrorCode.MODEL_ERROR)
-        duration_ms = sound.write(workspace.output("result"), whole)
+        duration_ms = sound.write(workspace.output("result"), speech)
         workspace.progress(1.0)
         return TtsResult(duration_ms=duration_ms, sample_rate=SAMPLE_RATE, characters=len(text))
 
-    def _speak(
+    def _speak_parts(
         self, payload: TtsPayload, sample: Sample, plan: SpeechPlan, workspace: Workspace
     ) -> list[Wave]:
-        done = 0
+        completed_steps = 0
 
         def stepped() -> None:
-            nonlocal done
-            share = min(1.0, done / (plan.steps * len(plan.parts)))
+            nonlocal completed_steps
+            share = min(1.0, completed_steps / (plan.steps * len(plan.parts)))
             workspace.progress(LISTENING_SHARE + (1 - LISTENING_SHARE) * share)
-            done += 1
+            completed_steps += 1
 
         return [
             self._speaker.speak(
@@ -109,29 +111,29 @@ class ProductionEngine(Engine):
                 frames=length,
                 sample_frames=sample.reference.frames,
                 steps=plan.steps,
-                seed=(payload.seed + place) % 2**31,
+                seed=(payload.seed + index) % 2**31,
                 stepped=stepped,
             )[0].numpy()
-            for place, (part, length) in enumerate(zip(plan.parts, plan.lengths, strict=True))
+            for index, (part, length) in enumerate(zip(plan.parts, plan.lengths, strict=True))
         ]
 
-    def _sample(self, payload: TtsPayload, workspace: Workspace) -> Sample:
+    def _load_sample(self, payload: TtsPayload, workspace: Workspace) -> Sample:
         if payload.voice is None:
             with as_file(files("f5_tts").joinpath(STOCK_VOICE)) as path:
-                return _sample(speech_of(path, SAMPLE_RATE), planning.STOCK.text)
+                return _build_sample(speech_of(path, SAMPLE_RATE), planning.STOCK.text)
         speech = speech_of(workspace.input("voice"), SAMPLE_RATE)
         workspace.enter(Stage.READING)
         workspace.progress(0.0)
         text = self._listener.text_of(resampled(speech, SAMPLE_RATE, RATE))
         if not any(map(str.isalnum, text)):
             raise EngineError(ErrorCode.INPUT_INVALID, NO_SPEECH)
-        return _sample(speech, text)
+        return _build_sample(speech, text)
 
 
-def _sample(speech: Samples, text: str) -> Sample:
+def _build_sample(speech: Samples, text: str) -> Sample:
     wave = sound.joined([sound.from_pcm(speech), sound.pause(TAIL_SECONDS)])
     loudness = float(np.sqrt((wave**2).mean()))
     louder = wave * np.float32(max(1.0, SPEECH_RMS / max(loudness, 1e-6)))
-    ended = text if text.endswith((".", "!", "?", "。", "！", "？")) else f"{text}."
-    reference = Reference(frames=wave.size // planning.HOP, text=ended)
+    full_text = text if text.endswith((".", "!", "?", "。", "！", "？")) else f"{text}."
+    reference = Reference(frames=wave.size // planning.HOP, text=full_text)
     return Sample(sound=torch.from_numpy(louder)[None], reference=reference)

@@ -1,4 +1,4 @@
-"""Speech as samples: stretched, shifted, joined, brought to one loudness, written."""
+"""Process speech as samples: stretch, shift, join, level and write it."""
 
 import wave
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from gpu_tasks.tts.contract import SAMPLE_RATE
 
 SPEECH_RMS = 0.1
-"""20 dB below full scale, where speech is loud and its peaks have room."""
+"""20 dB below full scale: loud for speech, with headroom for its peaks."""
 MAX_PEAK = 0.89
-"""1 dB below full scale: no peak goes further, so nothing clips when it is encoded."""
+"""1 dB below full scale: peaks stay below it, so that nothing clips in encoding."""
 FRAME_SECONDS = 0.02
 LOUD_SHARE = 0.01
-"""Frames 20 dB below the loud ones are pauses, which say nothing about loudness."""
+"""Frames 20 dB below the loudest are pauses, which do not count for loudness."""
 MIN_TEMPO = 0.5
-"""What FFmpeg's filter takes at once; slower goes in two steps."""
+"""The least tempo of FFmpeg's filter; a slower one needs two steps."""
 
 Wave = NDArray[np.float32]
 """Mono samples between -1 and 1."""
@@ -28,16 +28,16 @@ SILENCE: Wave = np.zeros(0, np.float32)
 
 
 def from_pcm(samples: NDArray[np.int16]) -> Wave:
-    """Samples of 16 bits as a wave."""
+    """Convert samples of 16 bits to a wave."""
     return samples.astype(np.float32) / np.float32(32768)
 
 
 def shaped(sound: Wave, rate: int, *, pitch: float, speed: float) -> Wave:
-    """The sound at ``SAMPLE_RATE``, its pitch and its speed multiplied by the given factors.
+    """Return the sound at ``SAMPLE_RATE``, its pitch and its speed multiplied by the given factors.
 
-    Pitch is shifted by playing the samples faster or slower (which shifts the timbre with it, as
-    a larger or smaller speaker would), and the tempo is then mended by FFmpeg's ``atempo``
-    (waveform similarity overlap-add).
+    Pitch is shifted by playing the samples faster or slower (which shifts the timbre with it, as a
+    larger or smaller speaker would); FFmpeg's ``atempo`` (waveform similarity overlap-add) then
+    corrects the tempo.
     """
     graph = av.filter.Graph()
     steps = [
@@ -47,7 +47,7 @@ def shaped(sound: Wave, rate: int, *, pitch: float, speed: float) -> Wave:
     ]
     steps.append(graph.add("asetrate", str(round(rate * pitch))))
     steps.append(graph.add("aresample", str(SAMPLE_RATE)))
-    steps.extend(graph.add("atempo", f"{tempo:.6f}") for tempo in _tempos(speed / pitch))
+    steps.extend(graph.add("atempo", f"{tempo:.6f}") for tempo in _split_tempo(speed / pitch))
     steps.append(
         graph.add("aformat", f"sample_fmts=flt:channel_layouts=mono:sample_rates={SAMPLE_RATE}")
     )
@@ -57,16 +57,16 @@ def shaped(sound: Wave, rate: int, *, pitch: float, speed: float) -> Wave:
     frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
     graph.push(frame)
     graph.push(None)
-    return joined(list(_pulled(graph)))
+    return joined(list(_pull_frames(graph)))
 
 
-def _tempos(tempo: float) -> list[float]:
+def _split_tempo(tempo: float) -> list[float]:
     if abs(tempo - 1) < 1e-6:
         return []
     return [tempo] if tempo >= MIN_TEMPO else [tempo**0.5] * 2
 
 
-def _pulled(graph: av.filter.Graph) -> Iterator[Wave]:
+def _pull_frames(graph: av.filter.Graph) -> Iterator[Wave]:
     while True:
         try:
             frame = graph.pull()
@@ -76,43 +76,46 @@ def _pulled(graph: av.filter.Graph) -> Iterator[Wave]:
 
 
 def joined(parts: Sequence[Wave]) -> Wave:
-    """One sound after the other."""
+    """Concatenate sounds."""
     return np.concatenate([SILENCE, *parts]).astype(np.float32, copy=False)
 
 
 def pause(seconds: float) -> Wave:
-    """Silence."""
+    """Return silence."""
     return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
 
 
 def cross_faded(parts: Sequence[Wave], seconds: float) -> Wave:
-    """The parts, each one faded linearly into the next over at most ``seconds``."""
-    whole = joined(parts[:1])
+    """Concatenate the parts, each faded linearly into the next over at most ``seconds``."""
+    result = joined(parts[:1])
     for part in parts[1:]:
-        overlap = min(round(seconds * SAMPLE_RATE), whole.size, part.size)
-        rising = np.linspace(0, 1, overlap, dtype=np.float32)
-        seam = whole[whole.size - overlap :] * (1 - rising) + part[:overlap] * rising
-        whole = joined([whole[: whole.size - overlap], seam, part[overlap:]])
-    return whole
+        overlap = min(round(seconds * SAMPLE_RATE), result.size, part.size)
+        fade = np.linspace(0, 1, overlap, dtype=np.float32)
+        seam = result[result.size - overlap :] * (1 - fade) + part[:overlap] * fade
+        result = joined([result[: result.size - overlap], seam, part[overlap:]])
+    return result
 
 
 def levelled(sound: Wave) -> Wave:
-    """The sound at the loudness of speech, as far as its peaks allow; silence stays silent."""
+    """Return the sound at the loudness of speech, as far as its peaks allow.
+
+    Silence stays silent.
+    """
     peak = float(np.abs(sound).max(initial=0.0))
     if peak == 0.0:
         return sound
-    return sound * np.float32(min(SPEECH_RMS / _loudness(sound), MAX_PEAK / peak))
+    return sound * np.float32(min(SPEECH_RMS / _measure_loudness(sound), MAX_PEAK / peak))
 
 
-def _loudness(sound: Wave) -> float:
-    """The root mean square of what is not a pause."""
+def _measure_loudness(sound: Wave) -> float:
+    """Return the root mean square of the sound without pauses."""
     frame = min(sound.size, round(FRAME_SECONDS * SAMPLE_RATE))
     power = (sound[: sound.size - sound.size % frame].reshape(-1, frame) ** 2).mean(axis=1)
     return float(np.sqrt(power[power >= LOUD_SHARE * power.max()].mean()))
 
 
 def write(path: Path, sound: Wave) -> int:
-    """Write a WAV file; returns its duration in milliseconds."""
+    """Write a WAV file; return its duration in milliseconds."""
     samples = (np.clip(sound, -1, 1) * np.iinfo(np.int16).max).astype("<i2")
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

@@ -1,4 +1,4 @@
-"""The synthesisers of the draft: flite where it is installed, and eSpeak NG from its package."""
+"""Run the synthesisers of the draft: flite if it is installed, and eSpeak NG from its package."""
 
 import importlib.util
 import shutil
@@ -32,11 +32,11 @@ _SCRIPTS = """
     BOPOMOFO=cmn
 """
 SCRIPTS = dict(pair.split("=") for pair in _SCRIPTS.split())
-"""The language that a script is read in, by the first word of its letters' Unicode names."""
+"""The language in which a script is read, by the first word of its letters' Unicode names."""
 LATIN_LANGUAGE = "en-us"
 
 Spoken = tuple[Wave, int]
-"""Samples and their rate; no samples where nothing of a text can be said."""
+"""Samples and their rate; no samples if nothing of a text is readable."""
 
 
 class Flite:
@@ -46,15 +46,15 @@ class Flite:
     voices = ("rms", "slt")
 
     def reads(self, text: str) -> bool:
-        """Whether it knows the letters: Latin ones only."""
+        """Return True if all letters are Latin."""
         return language_of(text) == LATIN_LANGUAGE
 
     def speak(self, text: str, voice: str) -> Spoken:
-        """Letters of other scripts are spelt by their names; what has none is not said."""
-        spelt = romanised(text)
-        if not any(map(str.isalnum, spelt)):
+        """Speak a text; letters of other scripts are spelt by their names, or left out."""
+        ascii_text = romanised(text)
+        if not any(map(str.isalnum, ascii_text)):
             return SILENCE, SAMPLE_RATE
-        return _run(["flite", "-voice", voice, "-f", TEXT, "-o", SPEECH], spelt)
+        return _run_synthesiser(["flite", "-voice", voice, "-f", TEXT, "-o", SPEECH], ascii_text)
 
 
 class Espeak:
@@ -66,14 +66,14 @@ class Espeak:
         self.model = f"espeak-ng (espeakng-loader {version('espeakng-loader')})"
 
     def reads(self, _: str) -> bool:
-        """Whether it knows the letters: of any script."""
+        """Return True: it reads every script."""
         return True
 
     def speak(self, text: str, voice: str) -> Spoken:
-        """Each script is read in one of its languages."""
+        """Speak a text; each script is read in one of its languages."""
         program = Path(__file__).with_name("espeak.py")
         name = language_of(text) + voice
-        return _run([sys.executable, "-P", program, name, TEXT, SPEECH], text)
+        return _run_synthesiser([sys.executable, "-P", program, name, TEXT, SPEECH], text)
 
 
 Synthesiser = Flite | Espeak
@@ -81,31 +81,31 @@ Synthesiser = Flite | Espeak
 
 
 def installed() -> list[Synthesiser]:
-    """Those that are there, the best first; raises ``EngineError`` where there is none."""
-    found: list[Synthesiser] = []
+    """Return the installed synthesisers, best first; raise ``EngineError`` if there is none."""
+    synthesisers: list[Synthesiser] = []
     if shutil.which("flite"):
-        found.append(Flite())
+        synthesisers.append(Flite())
     if importlib.util.find_spec("espeakng_loader"):
-        found.append(Espeak())
-    if not found:
+        synthesisers.append(Espeak())
+    if not synthesisers:
         raise EngineError(ErrorCode.MODEL_ERROR, MISSING)
-    return found
+    return synthesisers
 
 
 def language_of(text: str) -> str:
-    """The language to read most of the letters in, as eSpeak names it."""
+    """Return the language in which to read most of the letters, as eSpeak names it."""
     scripts = Counter(
         SCRIPTS.get(unicodedata.name(character, "").partition(" ")[0], LATIN_LANGUAGE)
         for character in text
         if character.isalpha()
     )
     if "ja" in scripts:
-        return "ja"  # kana stand in no other language, most characters beside them do
+        return "ja"  # only Japanese has kana; its other characters are shared
     return scripts.most_common(1)[0][0] if scripts else LATIN_LANGUAGE
 
 
-def _run(command: Sequence[str | Path], text: str) -> Spoken:
-    """What a program makes of the file `TEXT` in its folder: the file `SPEECH`."""
+def _run_synthesiser(command: Sequence[str | Path], text: str) -> Spoken:
+    """Run a program that reads the file `TEXT` in its folder and writes the file `SPEECH`."""
     with tempfile.TemporaryDirectory(prefix="auteur-tts-") as folder:
         Path(folder, TEXT).write_text(text, encoding="utf-8")
         subprocess.run(

@@ -1,4 +1,4 @@
-"""Text made ready to be read: cleaned, and cut into pieces at the ends of sentences."""
+"""Prepare text to be read aloud: clean it, and cut it into pieces at the ends of sentences."""
 
 import re
 import unicodedata
@@ -8,9 +8,9 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 NOTHING_TO_SAY = "There is nothing in the text that can be read aloud."
 UNSPOKEN = ("Cc", "Cf", "Cs", "Co", "Cn")
-"""Control characters, invisible ones, halves of pairs, and what has no meaning."""
+"""Control characters, invisible ones, surrogates, and unassigned or private ones."""
 JOINERS = "\u200c\u200d"
-"""Invisible, and part of how words are spelt in Persian and in Indian languages."""
+"""Invisible, but part of the spelling in Persian and in Indian languages."""
 SPOKEN_SIGNS = "%&@#*+="
 PLAIN = str.maketrans(
     {
@@ -39,12 +39,14 @@ Size = Callable[[str], int]
 
 
 def cleaned(text: str) -> str:
-    """The text without what nobody says, one line per paragraph.
+    """Return the text without unreadable characters, one line per paragraph.
 
-    Raises ``EngineError`` (INPUT_INVALID) where nothing is left to say.
+    Raise ``EngineError`` (INPUT_INVALID) if nothing readable is left.
     """
     composed = unicodedata.normalize("NFC", text).translate(PLAIN)
-    lines = (" ".join(_visible(line).split()) for line in composed.splitlines())
+    lines = (
+        " ".join("".join(map(_replace_hidden, line)).split()) for line in composed.splitlines()
+    )
     result = "\n".join(line for line in lines if line)
     if not any(map(_is_spoken, result)):
         raise EngineError(ErrorCode.INPUT_INVALID, NOTHING_TO_SAY)
@@ -52,20 +54,16 @@ def cleaned(text: str) -> str:
 
 
 def in_one_paragraph(text: str) -> str:
-    """Cleaned text with each line as a sentence; lines with nothing to say are left out."""
+    """Return cleaned text with each line as a sentence; unreadable lines are left out."""
     lines = (line for line in text.splitlines() if any(map(_is_spoken, line)))
     return " ".join(f"{line}." if line[-1].isalnum() else line for line in lines)
 
 
-def _visible(line: str) -> str:
-    return "".join(map(_shown, line))
-
-
-def _shown(character: str) -> str:
+def _replace_hidden(character: str) -> str:
     if character == "\t":
         return " "
-    hidden = unicodedata.category(character) in UNSPOKEN and character not in JOINERS
-    return "" if hidden else character
+    is_hidden = unicodedata.category(character) in UNSPOKEN and character not in JOINERS
+    return "" if is_hidden else character
 
 
 def _is_spoken(character: str) -> bool:
@@ -74,34 +72,34 @@ def _is_spoken(character: str) -> bool:
 
 
 def pieces(text: str, limit: int, size: Size = len) -> list[str]:
-    """Cleaned text in pieces of at most ``limit``, as ``size`` measures: whole sentences if it can.
+    """Return cleaned text in pieces of at most ``limit`` by ``size``: whole sentences if possible.
 
-    A longer sentence is cut at a clause, else between words, else anywhere. Pieces without
-    anything to say are left out.
+    A longer sentence is cut between clauses, else between words, else anywhere. Unreadable pieces
+    are left out.
     """
-    found: list[str] = []
+    parts: list[str] = []
     for paragraph in text.splitlines():
-        found.extend(_packed(_fitting(paragraph, limit, size), limit, size))
-    return [piece for piece in found if any(map(_is_spoken, piece))]
+        parts.extend(_join_parts(_split_text(paragraph, limit, size), limit, size))
+    return [piece for piece in parts if any(map(_is_spoken, piece))]
 
 
-def _fitting(text: str, limit: int, size: Size) -> Iterator[str]:
-    """Parts that fit, as large as their boundaries allow."""
+def _split_text(text: str, limit: int, size: Size) -> Iterator[str]:
+    """Yield parts within the limit, as large as their boundaries allow."""
     for boundary in (SENTENCE_END, CLAUSE_END, WORD_END):
         if size(text) <= limit:
             break
         parts = [part for part in boundary.split(text) if part]
         if len(parts) > 1:
             for part in parts:
-                yield from _fitting(part, limit, size)
+                yield from _split_text(part, limit, size)
             return
     if size(text) <= limit:
         yield text
     else:
-        yield from _cut(text, limit, size)
+        yield from _split_anywhere(text, limit, size)
 
 
-def _cut(text: str, limit: int, size: Size) -> Iterator[str]:
+def _split_anywhere(text: str, limit: int, size: Size) -> Iterator[str]:
     part = ""
     for character in text:
         if part and size(part + character) > limit:
@@ -111,8 +109,8 @@ def _cut(text: str, limit: int, size: Size) -> Iterator[str]:
     yield part
 
 
-def _packed(parts: Iterator[str], limit: int, size: Size) -> Iterator[str]:
-    """Neighbours put together while they fit: fewer pieces, fewer seams."""
+def _join_parts(parts: Iterator[str], limit: int, size: Size) -> Iterator[str]:
+    """Yield neighbouring parts joined while they fit: fewer pieces have fewer seams."""
     piece = ""
     for part in parts:
         joined = f"{piece} {part}" if piece else part
@@ -125,14 +123,14 @@ def _packed(parts: Iterator[str], limit: int, size: Size) -> Iterator[str]:
 
 
 def romanised(text: str) -> str:
-    """The text in ASCII: accents dropped, letters of other scripts by their names.
+    """Return the text in ASCII: accents dropped, letters of other scripts by their names.
 
-    For a synthesiser that reads nothing else; what has no name to say is left out.
+    It is for a synthesiser that reads nothing else; characters without a name are left out.
     """
-    return " ".join("".join(map(_ascii, text)).split())
+    return " ".join("".join(map(_romanise, text)).split())
 
 
-def _ascii(character: str) -> str:
+def _romanise(character: str) -> str:
     if character.isascii():
         return character
     base = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
@@ -143,5 +141,5 @@ def _ascii(character: str) -> str:
         return " " if character.isspace() else ""
     words = name.split()
     # A letter is named "CYRILLIC SMALL LETTER PE": its sound comes last. A sign is its name.
-    said = words[-1] if "LETTER" in words or "SYLLABLE" in words else name
-    return f" {said.lower()} " if said is name else said.lower()
+    spoken_name = words[-1] if "LETTER" in words or "SYLLABLE" in words else name
+    return f" {spoken_name.lower()} " if spoken_name is name else spoken_name.lower()

@@ -1,4 +1,4 @@
-"""A voice sample, listened to: its speech, and how high it is."""
+"""Analyse a voice sample: its speech and its pitch."""
 
 from itertools import takewhile
 from pathlib import Path
@@ -13,54 +13,54 @@ from gpu_tasks.mediakit.speech.utterances import utterances
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 MAX_SPEECH_SECONDS = 12.0
-"""Speech past this is left out: F5-TTS knows a voice by less, and its memory grows with more."""
+"""Later speech is left out: F5-TTS needs less to know a voice, and its memory grows with more."""
 MAX_READ_SECONDS = 120
-"""What comes later is not listened to."""
+"""What comes later in the file is not read."""
 NO_SPEECH = "No speech can be heard in the voice sample."
 
 
 def speech_of(path: Path, rate: int = RATE) -> Samples:
-    """The first utterances of a sample at a rate, its long pauses left out.
+    """Return the first utterances of a sample at a rate, without its long pauses.
 
-    Raises ``EngineError`` (INPUT_INVALID) where the file has no sound, or nobody speaks.
+    Raise ``EngineError`` (INPUT_INVALID) if the file has no sound, or nobody speaks.
     """
-    sound = _sound(path, rate)
+    sound = _read_sound(path, rate)
     limit = int(MAX_SPEECH_SECONDS * RATE)
-    found: list[Samples] = []
+    parts: list[Samples] = []
     size = 0
     for utterance in utterances([Block(0, resampled(sound, rate, RATE), 1.0)]):
-        if found and size + utterance.samples.size > limit:
+        if parts and size + utterance.samples.size > limit:
             break
         size = min(limit, size + utterance.samples.size)
         end = utterance.start + min(limit, utterance.samples.size)
-        found.append(sound[utterance.start * rate // RATE : end * rate // RATE])
-    if not found:
+        parts.append(sound[utterance.start * rate // RATE : end * rate // RATE])
+    if not parts:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_SPEECH)
-    return np.concatenate(found)
+    return np.concatenate(parts)
 
 
 def pitch_of(samples: Samples) -> float:
-    """The median pitch in hertz of 16 kHz samples; raises as `speech_of` for no voice."""
-    heard = voice(samples)
-    if heard.voiced_seconds == 0.0:
+    """Return the median pitch in hertz of 16 kHz samples; raise as `speech_of` if unvoiced."""
+    profile = voice(samples)
+    if profile.voiced_seconds == 0.0:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_SPEECH)
-    return float(2 ** heard.point[-1])
+    return float(2 ** profile.point[-1])
 
 
-def resampled(sound: Samples, rate: int, wanted: int) -> Samples:
-    """The sound at another rate, near enough to be listened to and no more."""
-    if rate == wanted:
+def resampled(sound: Samples, rate: int, target_rate: int) -> Samples:
+    """Return the sound at another rate, precise enough for speech analysis only."""
+    if rate == target_rate:
         return sound
-    at = np.arange(0, sound.size, rate / wanted)
-    return np.interp(at, np.arange(sound.size), sound).astype(np.int16)
+    positions = np.arange(0, sound.size, rate / target_rate)
+    return np.interp(positions, np.arange(sound.size), sound).astype(np.int16)
 
 
-def _sound(path: Path, rate: int) -> Samples:
-    """All samples that are read, gaps as silence."""
+def _read_sound(path: Path, rate: int) -> Samples:
+    """Read all samples up to the limit; gaps are silence."""
     with open_media(path) as container:
         blocks = SoundTrack(container, rate=rate).blocks()
-        read = list(takewhile(lambda block: block.end <= MAX_READ_SECONDS * rate, blocks))
-    sound = np.zeros(read[-1].end if read else 0, np.int16)
-    for block in lifted(read, rate):
+        blocks_read = list(takewhile(lambda block: block.end <= MAX_READ_SECONDS * rate, blocks))
+    sound = np.zeros(blocks_read[-1].end if blocks_read else 0, np.int16)
+    for block in lifted(blocks_read, rate):
         sound[block.start : block.end] = block.samples
     return sound

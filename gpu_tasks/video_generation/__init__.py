@@ -1,1 +1,1 @@
-"""Films from a prompt."""
+"""Generate films from a prompt."""

@@ -1,4 +1,4 @@
-"""The video generation function: a prompt in, a silent film of a few seconds out."""
+"""The contract of video generation: a prompt in, a silent film of a few seconds out."""
 
 from enum import StrEnum
 
@@ -17,7 +17,7 @@ from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS
 MODELS = {"video": "Wan-AI/Wan2.1-T2V-14B-Diffusers@38ec498cb3208fb688890f8cc7e94ede2cbd7f68"}
 
 FRAME_RATE = 16
-"""Frames a second: those that the model was trained on."""
+"""Frames per second, as in the model's training."""
 MIN_SECONDS = 1
 MAX_SECONDS = 5
 
@@ -31,12 +31,12 @@ class Resolution(StrEnum):
 
     @property
     def width(self) -> int:
-        """In pixels."""
+        """Return the width in pixels."""
         return int(self.value.partition("x")[0])
 
     @property
     def height(self) -> int:
-        """In pixels."""
+        """Return the height in pixels."""
         return int(self.value.partition("x")[2])
 
 
@@ -73,6 +73,6 @@ CONTRACT = Contract(
     result=VideoGenerationResult,
     models=MODELS,
     memory_mb=65536,
-    gpu_memory_gb=30,  # the transformer's 14 B parameters at 2 bytes, alone at its turn
+    gpu_memory_gb=30,  # the transformer's 14 B parameters at 2 bytes; parts are loaded in turn
     dtype="bfloat16",
 )

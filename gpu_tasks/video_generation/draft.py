@@ -1,4 +1,4 @@
-"""The draft engine: procedural scenes that move, on a CPU."""
+"""The draft engine: procedural scenes with motion, on a CPU."""
 
 from gpu_tasks.mediakit.scenes.scene import Scene
 from gpu_tasks.runtime.engine import Engine, Workspace
@@ -13,7 +13,7 @@ from gpu_tasks.video_generation.contract import (
 
 
 class DraftEngine(Engine):
-    """Films a painted scene with a slow camera; what it does not know, it leaves out."""
+    """An engine that films a painted scene with a slow camera; it omits words it does not know."""
 
     model = "procedural scenes"
 
@@ -27,4 +27,6 @@ class DraftEngine(Engine):
         )
         numbers = range(writing.frames_wanted(payload))
         frames = (scene.frame(number / FRAME_RATE) for number in numbers)
-        return writing.write(payload, workspace, frames, begun=0.0, understood=scene.understood)
+        return writing.write(
+            payload, workspace, frames, share_before=0.0, understood=scene.understood
+        )

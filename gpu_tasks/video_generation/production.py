@@ -23,8 +23,8 @@ from gpu_tasks.video_generation.contract import (
 )
 
 STEPS = 25
-"""Five seconds have 32,760 tokens: a step is two passes of about 1.8 PFLOP, so 25 steps are some
-ten minutes at half of what an A100 can do; the 50 of the model card would outlast the time limit.
+"""Five seconds have 32,760 tokens: a step is two passes of about 1.8 PFLOP, so 25 steps take some
+ten minutes at half of an A100's speed; the 50 of the model card would exceed the time limit.
 """
 GUIDANCE = 5.0
 FLOW_SHIFT = 3.0
@@ -35,15 +35,15 @@ NEGATIVE_PROMPT = (
     "extra fingers, fused limbs, cluttered background"
 )
 NEEDS_GIB = 60
-"""14 B parameters of the transformer and 6 B of the text encoder at 2 bytes, and room to work."""
+"""14 B parameters of the transformer and 6 B of the text encoder at 2 bytes, and working memory."""
 TEMPORAL_STEP = 4
-"""Latents stand for so many frames each, after the first, which has one of its own."""
+"""Frames per latent, except for the first frame, which has its own."""
 DENOISED_SHARE = 0.92
-"""Of the work; the rest is decoding the latents and writing the film."""
+"""The share of the work for denoising; the rest is decoding the latents and writing."""
 
 
 class ProductionEngine(Engine):
-    """Generates films by a diffusion transformer, all their frames at once."""
+    """An engine that generates films by a diffusion transformer, all their frames at once."""
 
     model = CONTRACT.models["video"]
 
@@ -52,7 +52,7 @@ class ProductionEngine(Engine):
 
     @classmethod
     def load(cls, host: Host) -> Self:
-        """The engine with its weights on the device, or beside it where they have no room there."""
+        """Load the weights onto the device, or into main memory if they do not fit."""
         pipeline = diffusion.load(
             WanPipeline, host, cls.model, needs_gib=NEEDS_GIB, vae=AutoencoderKLWan
         )
@@ -68,10 +68,10 @@ class ProductionEngine(Engine):
         diffusion.check_length(self._pipeline.tokenizer, prompt, MAX_TOKENS)
         workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
-        frames = self._frames(prompt, payload, workspace)
-        return writing.write(payload, workspace, frames, begun=DENOISED_SHARE, understood=[])
+        frames = self._generate_frames(prompt, payload, workspace)
+        return writing.write(payload, workspace, frames, share_before=DENOISED_SHARE, understood=[])
 
-    def _frames(
+    def _generate_frames(
         self, prompt: str, payload: VideoGenerationPayload, workspace: Workspace
     ) -> Iterator[Frame]:
         def report(steps: int) -> None:
@@ -96,6 +96,6 @@ class ProductionEngine(Engine):
         return diffusion.pictures(output.frames[0], (count, size.height, size.width, 3))
 
 
-def frames_made(wanted: int) -> int:
-    """The fewest frames that the model can make, at least as many as are wanted."""
-    return -(-(wanted - 1) // TEMPORAL_STEP) * TEMPORAL_STEP + 1
+def frames_made(count: int) -> int:
+    """Return the least number of frames that the model can make and that is sufficient."""
+    return -(-(count - 1) // TEMPORAL_STEP) * TEMPORAL_STEP + 1

@@ -1,4 +1,4 @@
-"""Writing the film of a call, whichever engine makes its frames."""
+"""Write the film of a call, whichever engine makes its frames."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -14,7 +14,7 @@ from gpu_tasks.video_generation.contract import (
 
 
 def frames_wanted(payload: VideoGenerationPayload) -> int:
-    """How many frames the film has."""
+    """Return how many frames the film has."""
     return payload.duration_sec * FRAME_RATE
 
 
@@ -23,19 +23,22 @@ def write(
     workspace: Workspace,
     frames: Iterable[Frame],
     *,
-    begun: float,
+    share_before: float,
     understood: list[str],
 ) -> VideoGenerationResult:
-    """Write so many frames as are wanted; ``begun`` is the share of the work done before."""
+    """Write as many frames as the film has.
+
+    ``share_before`` is the share of the work done before.
+    """
     size = payload.resolution
-    wanted = frames_wanted(payload)
+    count = frames_wanted(payload)
     with FilmWriter(
         workspace.output("result"),
         width=size.width,
         height=size.height,
         frame_rate=Fraction(FRAME_RATE),
     ) as film:
-        film.write_all(islice(frames, wanted), wanted, workspace.progress_within(begun, 1.0))
+        film.write_all(islice(frames, count), count, workspace.progress_within(share_before, 1.0))
     return VideoGenerationResult(
         duration_ms=payload.duration_sec * 1000,
         width=size.width,

@@ -1,4 +1,4 @@
-"""The video query function: a film and a question in, an answer with its evidence out."""
+"""The contract of video queries: a film and a question in, an answer with evidence out."""
 
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ MAX_DETAIL = 500
 MAX_SEGMENTS = 2000
 MAX_SEGMENT_TEXT = 2000
 MAX_DURATION_MS = {"draft": 10 * 60_000, "production": 2 * 3_600_000}
-"""The longest film that each engine can answer about within the time limit."""
+"""The longest film about which each engine can answer within the time limit."""
 
 
 class Said(PlainModel):
@@ -87,7 +87,7 @@ CONTRACT = Contract(
     payload=VideoQueryPayload,
     result=VideoQueryResult,
     models=MODELS,
-    gpu_memory_gb=20,  # 8.8 B parameters at 2 bytes, and what they look at
+    gpu_memory_gb=20,  # 8.8 B parameters at 2 bytes, and activations
     draft_needs=("rapidocr", "onnxruntime"),
     dtype="bfloat16",
     memory_mb=16 * 1024,

@@ -1,4 +1,4 @@
-"""The draft engine: measures of pictures and sound, words of both, and rules for the question."""
+"""The draft engine: measures pictures and sound, reads their words, and answers by rules."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,13 +21,13 @@ from gpu_tasks.video_query.contract import (
 from gpu_tasks.video_query.measures import MAX_SIDE, RATE, sound_levels, watch
 
 WATCHING_SHARE = 0.5
-"""How much of the work is looking, where there is listening as well."""
+"""The share of the work that measuring pictures takes if speech is recognised as well."""
 SURE_FACE = 0.75
-"""The detector's score from which a face is told of; patterns have been seen to get 0.65."""
+"""The detector's score from which a face counts; patterns have reached 0.65."""
 
 
 class DraftEngine(Engine):
-    """Answers what can be measured, and says where it cannot."""
+    """An engine that answers what can be measured, and says what cannot."""
 
     model = f"measures of pictures, PP-OCRv6, {Recogniser.model}"
 
@@ -35,30 +35,30 @@ class DraftEngine(Engine):
         self._recogniser = Recogniser()
 
     def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
-        """The answer; ``seed`` changes nothing, for nothing here is left to chance."""
+        """Answer the question; ``seed`` has no effect, because nothing here is random."""
         workspace.enter(Stage.READING)
         question = understand(payload.question)
         topics = question.topics or SUMMARY
-        reads = "text" in topics
-        side = reading.SIDE if reads else MAX_SIDE
+        reads_text = "text" in topics
+        side = reading.SIDE if reads_text else MAX_SIDE
         film = films.probe(workspace.input("video"), max_side=side, frame_rate=RATE)
-        listens = payload.segments is None and film.has_sound and "speech" in topics
-        share = WATCHING_SHARE if listens else 1.0
+        recognises_speech = payload.segments is None and film.has_sound and "speech" in topics
+        share = WATCHING_SHARE if recognises_speech else 1.0
         measures = watch(
             film,
             workspace.progress_within(0.0, share),
             count_faces=_count_faces if "face" in topics else None,
-            read=reading.read if reads else None,
+            read=reading.read if reads_text else None,
         )
         pictures = measures.change.size
         if film.has_sound and "sound" in topics:
             levels = sound_levels(film.path, pictures, lambda _: workspace.progress(share))
             measures = replace(measures, levels=levels)
-        said = payload.segments
-        if listens:
-            said = self._hear(film.path, workspace.progress_within(share, 1.0))
+        segments = payload.segments
+        if recognises_speech:
+            segments = self._recognise_speech(film.path, workspace.progress_within(share, 1.0))
         workspace.progress(1.0)
-        text, evidence = answer(question, replace(measures, said=said))
+        text, evidence = answer(question, replace(measures, said=segments))
         return VideoQueryResult(
             answer=text,
             evidence=evidence,
@@ -66,14 +66,14 @@ class DraftEngine(Engine):
             frames_sampled=pictures,
         )
 
-    def _hear(self, media: Path, tick: Callable[[float], None]) -> tuple[Said, ...]:
+    def _recognise_speech(self, media: Path, tick: Callable[[float], None]) -> tuple[Said, ...]:
         return tuple(
             Said(
-                start_ms=one.words[0].start_ms,
-                end_ms=one.words[-1].end_ms,
-                text=one.text[:MAX_SEGMENT_TEXT],
+                start_ms=passage.words[0].start_ms,
+                end_ms=passage.words[-1].end_ms,
+                text=passage.text[:MAX_SEGMENT_TEXT],
             )
-            for one in self._recogniser.hear(media, tick).passages
+            for passage in self._recogniser.hear(media, tick).passages
         )
 
 

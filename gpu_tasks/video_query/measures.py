@@ -1,4 +1,4 @@
-"""What the draft engine measures in a film: light, colour, change, faces, text, sound levels."""
+"""Measure a film for the draft engine: light, colour, change, faces, text, sound levels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from gpu_tasks.video_query.contract import Said
 from gpu_tasks.video_query.reading import Reading, lines
 
 RATE = Fraction(10)
-"""Pictures looked at in a second; times are no finer."""
+"""Pictures measured per second; times are no finer."""
 MAX_SIDE = 320
 THUMBNAIL = (32, 18)
 MIN_CUT = 0.06
@@ -27,32 +27,32 @@ MIN_CUT = 0.06
 CUT_RATIO = 3.0
 """How much a cut exceeds the changes around it (adaptive detection, as in PySceneDetect)."""
 CUT_WINDOW = 3
-"""Pictures on either side that a cut is compared with."""
+"""Pictures on either side with which a cut is compared."""
 MAX_LOOKS = 200
-"""Faces and text are looked for each second, but so often at most: it takes a share of a second."""
+"""Faces and text are detected once a second, but at most so often: it takes a share of a second."""
 FULL_SCALE = 2.0**15
 SILENT_DB = -90.0
-"""The lowest level told, about what 16 bits can hold."""
+"""The lowest level reported, about what 16 bits can hold."""
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What is known of a film: of each of its ``n`` pictures, `RATE` a second, and of its sound."""
+    """The measurements of a film's ``n`` pictures, `RATE` per second, and of its sound."""
 
     colours: Floats
     """``n`` × 3: mean red, green and blue as shares, as coded."""
     change: Floats
     """``n`` mean changes since the picture before, as a share of the full range; first 0."""
     faces: NDArray[np.int64]
-    """``n`` counts: of each picture looked at, until the next; zeros where nobody looked."""
+    """``n`` counts, each repeated until the next picture searched; zeros if none was searched."""
     text: Sequence[Said] = ()
-    """The lines that stand in the picture; none where nobody read."""
+    """The lines of text in the picture; empty if text was not read."""
     said: Sequence[Said] | None = None
-    """None where there is no sound, or nobody listened."""
+    """None if there is no sound, or speech was not recognised."""
     levels: Floats | None = None
-    """``n`` sound levels (RMS) in dB of full scale; None where there are none, or unmeasured."""
+    """``n`` sound levels (RMS) in dB of full scale; None without sound, or if not measured."""
 
     @property
     def duration_ms(self) -> int:
@@ -60,27 +60,27 @@ class Measures:
 
     @property
     def cuts(self) -> NDArray[np.intp]:
-        """Pictures that differ from the one before far more than their neighbours do."""
-        around = sliding_window_view(np.pad(self.change, CUT_WINDOW), 2 * CUT_WINDOW + 1)
-        others = (around.sum(axis=1) - self.change) / (2 * CUT_WINDOW)
-        least = np.maximum(MIN_CUT, np.maximum(CUT_RATIO * others, around.max(axis=1)))
-        return np.flatnonzero(self.change >= least)
+        """Return the pictures that differ from the one before far more than their neighbours do."""
+        windows = sliding_window_view(np.pad(self.change, CUT_WINDOW), 2 * CUT_WINDOW + 1)
+        neighbours = (windows.sum(axis=1) - self.change) / (2 * CUT_WINDOW)
+        thresholds = np.maximum(MIN_CUT, np.maximum(CUT_RATIO * neighbours, windows.max(axis=1)))
+        return np.flatnonzero(self.change >= thresholds)
 
     @property
     def shots(self) -> list[tuple[int, int]]:
-        """The first and one past the last picture of each shot."""
+        """Return the first and one past the last picture of each shot."""
         return list(pairwise([0, *self.cuts.tolist(), self.change.size]))
 
     @property
     def motion(self) -> Floats:
-        """The changes within shots: at a cut, which is no motion, the one after it counts."""
+        """Return the changes within shots; a cut, which is no motion, gets the next change."""
         motion = self.change.copy()
         motion[self.cuts] = np.append(self.change, 0)[self.cuts + 1]
         return motion
 
 
 def ms(index: int) -> int:
-    """When a picture is shown, in milliseconds."""
+    """Return when a picture is shown, in milliseconds."""
     return int(index * 1000 / RATE)
 
 
@@ -90,10 +90,10 @@ def watch(
     count_faces: Callable[[Frame], int] | None = None,
     read: Callable[[Frame], Reading] | None = None,
 ) -> Measures:
-    """Measure all pictures of a film that was looked up with `RATE`.
+    """Measure all pictures of a film that was probed with `RATE`.
 
-    ``tick`` is told the share done and may raise to stop. Raises ``EngineError`` INPUT_INVALID
-    where the film goes on longer than its header says, or cannot be decoded.
+    ``tick`` receives the completed share and may raise to stop. Raise ``EngineError`` INPUT_INVALID
+    if the film is longer than its header says, or cannot be decoded.
     """
     thumbnails, faces, readings = [], [], []
     step = max(int(RATE), ceil(film.frames_expected / MAX_LOOKS))
@@ -103,27 +103,29 @@ def watch(
         if index % step == 0:
             faces.append(count_faces(frame) if count_faces else 0)
             readings.append((ms(index), read(frame) if read else ()))
-    small = np.array(thumbnails, np.float32) / 255
+    pictures = np.array(thumbnails, np.float32) / 255
     return Measures(
-        colours=small.mean(axis=(1, 2)),
-        change=np.abs(np.diff(small, axis=0, prepend=small[:1])).mean(axis=(1, 2, 3)),
-        faces=np.repeat(faces, step)[: len(small)],
-        text=lines(readings, ms(len(small))),
+        colours=pictures.mean(axis=(1, 2)),
+        change=np.abs(np.diff(pictures, axis=0, prepend=pictures[:1])).mean(axis=(1, 2, 3)),
+        faces=np.repeat(faces, step)[: len(pictures)],
+        text=lines(readings, ms(len(pictures))),
     )
 
 
 def sound_levels(path: Path, count: int, tick: Callable[[float], None]) -> Floats:
-    """The levels of the sound beside so many pictures, as `Measures.levels`.
+    """Measure the sound level of each of so many pictures, as `Measures.levels`.
 
-    ``tick`` is told the share done, and may raise to stop. Raises ``EngineError`` INPUT_INVALID
-    where there is no sound that can be decoded.
+    ``tick`` receives the completed share, and may raise to stop. Raise ``EngineError``
+    INPUT_INVALID if there is no sound that can be decoded.
     """
     step = int(audio.RATE / RATE)
-    energy = np.zeros(count + 1)  # the last is what goes on after the pictures
+    energy = np.zeros(count + 1)  # the last bin collects sound after the pictures
     with open_media(path) as container:
         for block in audio.SoundTrack(container).blocks():
             tick(block.share)
-            beside = np.minimum(np.arange(block.start, block.end) // step, count)
-            energy += np.bincount(beside, (block.samples / FULL_SCALE) ** 2, minlength=count + 1)
+            picture_indices = np.minimum(np.arange(block.start, block.end) // step, count)
+            energy += np.bincount(
+                picture_indices, (block.samples / FULL_SCALE) ** 2, minlength=count + 1
+            )
     floor = 10 ** (SILENT_DB / 10)
     return (10 * np.log10(np.maximum(energy[:count] / step, floor))).astype(np.float32)

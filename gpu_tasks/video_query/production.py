@@ -1,4 +1,4 @@
-"""The production engine: Qwen3-VL looks at stills of the film and reads its transcript."""
+"""The production engine: Qwen3-VL sees stills of the film and its transcript."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
@@ -27,28 +27,29 @@ from gpu_tasks.video_query.prompts import prompt, transcript
 from gpu_tasks.video_query.sampling import Still, stills
 
 MAX_SIDE = 512
-"""Of a still: at most 256 tokens, so that all stills are at most 12,288."""
+"""In pixels of a still: at most 256 tokens each, so that all stills are at most 12,288."""
 MAX_PROMPT_TOKENS = 18_000
-"""Of stills, transcript and question. An A10G has room for some 22,000 tokens.
+"""For stills, transcript and question. An A10G has memory for some 22,000 tokens.
 
 Of its 22.1 GiB the weights take 16.3, and each token 147 kB of keys and values (36 layers of twice
-8 heads of 128 numbers of 2 bytes): 18,000 and a reply take 2.8 GiB, and 3 are left to reckon in.
+8 heads of 128 numbers of 2 bytes): 18,000 and a reply take 2.8 GiB, and 3 remain for activations.
 """
 MAX_NEW_TOKENS = 2048
-"""Of a reply: at some 30 a second on an A10G about 70 of the 300 seconds."""
+"""Of a reply: at some 30 per second on an A10G, about 70 of the 300 seconds."""
 REPETITION_PENALTY = 1.05
-"""What greedy choice needs so that it does not go round in circles.
+"""Keeps greedy decoding from repeating itself endlessly.
 
-Qwen names 1.0, with a presence penalty of 1.5 and sampling at a temperature of 0.7: there chance
-leads out of a circle. Here the same call gives the same answer, and transformers has no presence
-penalty; like that one, this counts the reply alone, so that what is asked and said can be quoted.
+Qwen recommends 1.0 with a presence penalty of 1.5 and sampling at a temperature of 0.7, where
+chance ends repetitions. Here the same call gives the same answer, and transformers has no presence
+penalty; like that one, this penalty counts only the reply, so that question and transcript can be
+quoted.
 """
 LOOKING_SHARE = 0.3
-"""How much of the work is taking stills."""
+"""The share of the work that sampling stills takes."""
 
 
 class ProductionEngine(Engine):
-    """Answers questions, one call at a time; the same call gives the same answer."""
+    """An engine that answers one call at a time; the same call gives the same answer."""
 
     model = CONTRACT.models["vlm"]
 
@@ -56,7 +57,7 @@ class ProductionEngine(Engine):
         folder = host.weights(self.model)
         self._device = host.device
         self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        # The model's own processor wants torchvision, for films; stills need none of that.
+        # The model's own processor needs torchvision for films; stills do not.
         self._pictures = AutoImageProcessor.from_pretrained(
             folder, backend="pil", local_files_only=True
         )
@@ -70,30 +71,30 @@ class ProductionEngine(Engine):
 
     @classmethod
     def load(cls, host: Host) -> Self:
-        """The engine, with its model on the device."""
+        """Load the model onto the device."""
         return cls(host)
 
     def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
-        """The answer; generation is greedy, so ``seed`` changes nothing."""
+        """Answer the question; decoding is greedy, so ``seed`` has no effect."""
         workspace.enter(Stage.READING)
         source = film.probe(workspace.input("video"), max_side=MAX_SIDE)
-        found = stills(source, workspace.progress_within(0.0, LOOKING_SHARE))
-        seconds = source.duration_seconds or len(found)
-        inputs = self._inputs(found, seconds, payload.segments or (), payload.question)
+        samples = stills(source, workspace.progress_within(0.0, LOOKING_SHARE))
+        seconds = source.duration_seconds or len(samples)
+        inputs = self._build_inputs(samples, seconds, payload.segments or (), payload.question)
         workspace.enter(Stage.GENERATING)
-        reply = self._reply(inputs, workspace.progress_within(LOOKING_SHARE, 1.0))
+        reply = self._generate_reply(inputs, workspace.progress_within(LOOKING_SHARE, 1.0))
         answer, evidence = replies.read(reply, round(seconds * 1000))
         workspace.progress(1.0)
         return VideoQueryResult(
             answer=answer,
             evidence=evidence,
             duration_ms=round(seconds * 1000),
-            frames_sampled=len(found),
+            frames_sampled=len(samples),
         )
 
     @torch.inference_mode()
-    def _reply(self, inputs: Mapping[str, Any], tick: Callable[[float], None]) -> str:
-        given = inputs["input_ids"].shape[1]
+    def _generate_reply(self, inputs: Mapping[str, Any], tick: Callable[[float], None]) -> str:
+        prompt_length = inputs["input_ids"].shape[1]
         output = self._model.generate(
             **inputs,
             max_new_tokens=MAX_NEW_TOKENS,
@@ -102,25 +103,31 @@ class ProductionEngine(Engine):
             top_p=None,
             top_k=None,
             logits_processor=LogitsProcessorList(
-                [RepetitionPenaltyLogitsProcessor(REPETITION_PENALTY, prompt_ignore_length=given)]
+                [
+                    RepetitionPenaltyLogitsProcessor(
+                        REPETITION_PENALTY, prompt_ignore_length=prompt_length
+                    )
+                ]
             ),
             stopping_criteria=watched_by(
-                lambda count: tick(min(1.0, (count - given) / MAX_NEW_TOKENS))
+                lambda count: tick(min(1.0, (count - prompt_length) / MAX_NEW_TOKENS))
             ),
         )
-        reply: str = self._tokenizer.decode(output[0, given:], skip_special_tokens=True)
+        reply: str = self._tokenizer.decode(output[0, prompt_length:], skip_special_tokens=True)
         return reply
 
-    def _inputs(
-        self, found: Sequence[Still], seconds: float, segments: Sequence[Said], question: str
+    def _build_inputs(
+        self, samples: Sequence[Still], seconds: float, segments: Sequence[Said], question: str
     ) -> dict[str, Any]:
-        """The prompt's tokens and its pictures; what is said has the room that these leave."""
-        pictures = self._pictures(images=[still.frame for still in found], return_tensors="pt")
-        merged = self._pictures.merge_size**2
-        parts = [int(grid.prod()) // merged for grid in pictures["image_grid_thw"]]
-        [taken] = self._count([prompt(found, parts, seconds, "", question)])
-        said = transcript(segments, MAX_PROMPT_TOKENS - taken, self._count)
-        tokens = self._tokenizer(prompt(found, parts, seconds, said, question), return_tensors="pt")
+        """Return the prompt's tokens and pictures; the transcript gets the tokens that remain."""
+        pictures = self._pictures(images=[still.frame for still in samples], return_tensors="pt")
+        merge_area = self._pictures.merge_size**2
+        parts = [int(grid.prod()) // merge_area for grid in pictures["image_grid_thw"]]
+        [used_tokens] = self._count_tokens([prompt(samples, parts, seconds, "", question)])
+        lines = transcript(segments, MAX_PROMPT_TOKENS - used_tokens, self._count_tokens)
+        tokens = self._tokenizer(
+            prompt(samples, parts, seconds, lines, question), return_tensors="pt"
+        )
         ids = tokens["input_ids"]
         inputs = {
             "input_ids": ids,
@@ -131,6 +138,6 @@ class ProductionEngine(Engine):
         }
         return {name: value.to(self._device) for name, value in inputs.items()}
 
-    def _count(self, texts: Sequence[str]) -> list[int]:
-        """The tokens of each text."""
+    def _count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text."""
         return [len(ids) for ids in self._tokenizer(list(texts))["input_ids"]]

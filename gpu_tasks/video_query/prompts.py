@@ -1,4 +1,4 @@
-"""What Qwen3-VL is asked: stills with their times, what is said, and the question."""
+"""Build the prompt for Qwen3-VL: stills with their times, the transcript and the question."""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate
@@ -7,9 +7,9 @@ from gpu_tasks.video_query.contract import Said
 from gpu_tasks.video_query.sampling import Still
 
 PICTURE = "<|image_pad|>"
-"""The model's mark for a part of a picture; as many stand in a prompt as a picture has parts."""
+"""The model's placeholder for a part of a picture; a prompt has one for each part."""
 MAX_PIECES = 8
-"""Of evidence asked for: at about 60 tokens each, a quarter of the longest reply."""
+"""The limit of evidence requested: at about 60 tokens each, a quarter of the longest reply."""
 INTRODUCTION = (
     "These are stills of a film that lasts {seconds:.1f} seconds, in order, each after its time."
 )
@@ -26,48 +26,58 @@ INSTRUCTION = (
 
 
 def prompt(
-    found: Sequence[Still], parts: Sequence[int], seconds: float, said: str, question: str
+    stills: Sequence[Still], parts: Sequence[int], seconds: float, said: str, question: str
 ) -> str:
-    """One turn of Qwen's conversation. ``parts``: of each still; ``said``: a `transcript`."""
+    """Return one turn of Qwen's conversation.
+
+    ``parts`` are the placeholders of each still; ``said`` is a `transcript`.
+    """
     text = INTRODUCTION.format(seconds=seconds) + "\n"
-    for still, count in zip(found, parts, strict=True):
-        text += f"{_mark(still.seconds)}<|vision_start|>{PICTURE * count}<|vision_end|>"
-    text += f"\n{said}" + INSTRUCTION.format(pieces=MAX_PIECES, question=_harmless(question))
+    for still, count in zip(stills, parts, strict=True):
+        text += f"{_format_time(still.seconds)}<|vision_start|>{PICTURE * count}<|vision_end|>"
+    text += f"\n{said}" + INSTRUCTION.format(pieces=MAX_PIECES, question=_escape_marks(question))
     return f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
 
 
 def transcript(
     segments: Sequence[Said], room: int, count: Callable[[Sequence[str]], list[int]]
 ) -> str:
-    """As many lines of what is said as there is room for, from all of the film; each has its time.
+    """Return as many lines of the transcript as fit, from all of the film, each with its time.
 
-    ``room`` is in tokens, and ``count`` tells those of each of some texts. A line's end ends a
-    token, so that lines take together what they take one by one.
+    ``room`` is in tokens, and ``count`` returns the tokens of each text. The end of a line ends a
+    token, so the costs of lines add up.
     """
     if not segments:
         return ""
-    lines = [f"{_mark(one.start_ms / 1000)} {_harmless(one.text)}\n" for one in segments]
-    whole, partly, *costs = count([SAID, PARTLY_SAID, *lines])
-    if whole + sum(costs) <= room:
+    lines = [
+        f"{_format_time(segment.start_ms / 1000)} {_escape_marks(segment.text)}\n"
+        for segment in segments
+    ]
+    full_heading, partial_heading, *costs = count([SAID, PARTLY_SAID, *lines])
+    if full_heading + sum(costs) <= room:
         return SAID + "".join(lines)
-    return PARTLY_SAID + "".join(_spread(lines, costs, room - partly))
+    return PARTLY_SAID + "".join(_select_lines(lines, costs, room - partial_heading))
 
 
-def _spread(lines: Sequence[str], costs: Sequence[int], room: int) -> list[str]:
-    """A line is kept where, up to half of it, no more than its share of the room is taken yet."""
-    kept, taken, total = [], 0, sum(costs)
-    for line, cost, passed in zip(lines, costs, accumulate(costs, initial=0), strict=False):
-        if taken <= room * passed / total + cost / 2 and taken + cost <= room:
-            kept.append(line)
-            taken += cost
-    return kept
+def _select_lines(lines: Sequence[str], costs: Sequence[int], limit: int) -> list[str]:
+    """Select lines evenly over the film within the limit.
+
+    A line is selected if the tokens used before it exceed its proportional share by at most half
+    its own.
+    """
+    selected_lines, used_tokens, total = [], 0, sum(costs)
+    for line, cost, offset in zip(lines, costs, accumulate(costs, initial=0), strict=False):
+        if used_tokens <= limit * offset / total + cost / 2 and used_tokens + cost <= limit:
+            selected_lines.append(line)
+            used_tokens += cost
+    return selected_lines
 
 
-def _mark(seconds: float) -> str:
-    """A time in the form that Qwen3-VL learned to expect before each picture of a film."""
+def _format_time(seconds: float) -> str:
+    """Return a time in the form that Qwen3-VL was trained on before each picture of a film."""
     return f"<{seconds:.1f} seconds>"
 
 
-def _harmless(text: str) -> str:
-    """Text that holds no marks of the model's own, whoever wrote it."""
+def _escape_marks(text: str) -> str:
+    """Break the model's special tokens in a text, whoever wrote it."""
     return text.replace("<|", "< |")

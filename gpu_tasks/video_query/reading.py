@@ -1,4 +1,4 @@
-"""Text in pictures: the small networks of PP-OCRv6, run by RapidOCR.
+"""Read text in pictures: the small networks of PP-OCRv6, run by RapidOCR.
 
 Source: PP-OCR, https://arxiv.org/abs/2009.09941; models and code under Apache-2.0.
 """
@@ -15,25 +15,25 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.video_query.contract import MAX_SEGMENT_TEXT, Said
 
 SIDE = 960
-"""The longer side, in pixels, at which letters are looked for."""
+"""The longer side, in pixels, at which text is detected."""
 SURE = 0.7
-"""The reader's score, of 1, from which a line is told of."""
+"""The recogniser's score, from 0 to 1, from which a line is reported."""
 LEAST_LETTERS = 2
-"""Letters or digits in a line: single ones are read into any corner."""
+"""The least letters or digits of a line: single ones are misread from any corner."""
 MAX_LINES = 20
-"""Lines believed of one picture, from its top."""
+"""Lines accepted of one picture, from its top."""
 ALIKE = 0.8
-"""How much two readings share (of 1, by difflib) that are taken for the same line."""
+"""Readings with at least this similarity (from 0 to 1, by difflib) count as the same line."""
 
 Reading = tuple[str, ...]
 
 
 @cache
-def _reader() -> RapidOCR:
+def _get_reader() -> RapidOCR:
     return RapidOCR(
         params={
             "Global.log_level": "critical",
-            "Global.use_cls": False,  # text upside down is not looked for
+            "Global.use_cls": False,  # upside-down text is not searched
             "Global.text_score": SURE,
             "Det.limit_type": "max",
             "Det.limit_side_len": SIDE,
@@ -42,29 +42,33 @@ def _reader() -> RapidOCR:
 
 
 def read(frame: Frame) -> Reading:
-    """The lines of a picture from top to bottom."""
-    found = cast(RapidOCROutput, _reader()(frame[..., ::-1]))  # it takes BGR
-    texts = (" ".join(text.split())[:MAX_SEGMENT_TEXT] for text in found.txts or ())
-    return tuple(text for text in texts if len(_bare(text)) >= LEAST_LETTERS)[:MAX_LINES]
+    """Return the lines of a picture from top to bottom."""
+    output = cast(RapidOCROutput, _get_reader()(frame[..., ::-1]))  # RapidOCR expects BGR
+    texts = (" ".join(text.split())[:MAX_SEGMENT_TEXT] for text in output.txts or ())
+    return tuple(text for text in texts if len(_normalize(text)) >= LEAST_LETTERS)[:MAX_LINES]
 
 
 def lines(readings: Sequence[tuple[int, Reading]], duration_ms: int) -> list[Said]:
-    """The lines of readings at given milliseconds, each once for as long as it stands.
+    """Return the lines of readings at given milliseconds, each once for as long as it is visible.
 
-    A line stands until the next reading without it, spelt as it was read first.
+    A line ends at the next reading without it, and keeps its first spelling.
     """
-    ends = [*(at for at, _ in readings[1:]), duration_ms]
-    found: list[Said] = []
-    standing: dict[str, Said] = {}
-    for (at, reading), end in zip(readings, ends, strict=False):
-        before, standing = standing, {}
-        for bare, text in {_bare(text): text for text in reading}.items():
-            same = get_close_matches(bare, before, n=1, cutoff=ALIKE)
-            line = before.pop(same[0]) if same else Said(start_ms=at, end_ms=end, text=text)
-            standing[bare] = line.model_copy(update={"end_ms": end})
-        found += before.values()
-    return sorted([*found, *standing.values()], key=lambda line: line.start_ms)
+    ends = [*(time_ms for time_ms, _ in readings[1:]), duration_ms]
+    ended_lines: list[Said] = []
+    visible_lines: dict[str, Said] = {}
+    for (time_ms, reading), end in zip(readings, ends, strict=False):
+        previous_lines, visible_lines = visible_lines, {}
+        for key, text in {_normalize(text): text for text in reading}.items():
+            matches = get_close_matches(key, previous_lines, n=1, cutoff=ALIKE)
+            line = (
+                previous_lines.pop(matches[0])
+                if matches
+                else Said(start_ms=time_ms, end_ms=end, text=text)
+            )
+            visible_lines[key] = line.model_copy(update={"end_ms": end})
+        ended_lines += previous_lines.values()
+    return sorted([*ended_lines, *visible_lines.values()], key=lambda line: line.start_ms)
 
 
-def _bare(text: str) -> str:
-    return "".join(one for one in text.casefold() if one.isalnum())
+def _normalize(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())

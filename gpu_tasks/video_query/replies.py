@@ -1,4 +1,4 @@
-"""What a language model replied, checked before it is believed: an answer and times of the film."""
+"""Parse and check a language model's reply: an answer and times of the film."""
 
 import json
 import math
@@ -18,92 +18,97 @@ from gpu_tasks.video_query.contract import (
 )
 
 KINDS = {"seen": EvidenceKind.PICTURE, "heard": EvidenceKind.SPEECH}
-"""The words that the model is asked to use."""
+"""The words that the prompt requests."""
 CUT = "…"
-"""The end of a text of which there was more."""
+"""Ends a text that was cut."""
 _CONTROL = re.compile(r"[\x00-\x1f]+")
 
 
 def read(reply: str, duration_ms: int) -> tuple[str, tuple[Evidence, ...]]:
-    """The answer and the evidence that lies in the film.
+    """Return the answer and the evidence within the film.
 
-    Of a reply that was cut, this is the answer so far and the evidence that is complete. A reply
-    of another form than asked for is the answer as it stands, without evidence. Raises
-    ``EngineError`` MODEL_ERROR where nothing was replied.
+    Of a truncated reply, this is the answer so far and the complete evidence. A reply in another
+    form than requested is the answer as it is, without evidence. Raise ``EngineError`` MODEL_ERROR
+    if the reply is empty.
     """
-    plain = _CONTROL.sub(" ", reply)  # a bare new line in a text is no JSON
-    found = next((one for one in _objects(plain) if "answer" in one), None) or _so_far(plain)
-    given = found.get("evidence")
-    listed = given if isinstance(given, list) else []
-    evidence = [one for one in (_evidence(each, duration_ms) for each in listed) if one]
-    answered = found.get("answer")
-    answer = _text(answered if isinstance(answered, str) else reply, MAX_ANSWER)
+    plain = _CONTROL.sub(" ", reply)  # JSON strings contain no bare line breaks
+    reply_object = next(
+        (candidate for candidate in _list_objects(plain) if "answer" in candidate), None
+    ) or _parse_truncated(plain)
+    evidence_value = reply_object.get("evidence")
+    items = evidence_value if isinstance(evidence_value, list) else []
+    evidence = [item for item in (_parse_evidence(item, duration_ms) for item in items) if item]
+    answer_value = reply_object.get("answer")
+    answer = _clean_text(answer_value if isinstance(answer_value, str) else reply, MAX_ANSWER)
     if not answer:
         raise EngineError(ErrorCode.MODEL_ERROR)
     return answer, tuple(evidence[:MAX_EVIDENCE])
 
 
-def _so_far(reply: str) -> dict[str, Any]:
-    """The answer of an object that ends too early, and the objects that are complete in it."""
+def _parse_truncated(reply: str) -> dict[str, Any]:
+    """Return the answer of an object that ends too early, and the complete objects in it."""
     for start in (match.start() for match in re.finditer("{", reply)):
         try:
-            found = from_json(reply[start:], allow_partial="trailing-strings")
-            ended = from_json(reply[start:], allow_partial=True)  # less a text that does not end
+            partial = from_json(reply[start:], allow_partial="trailing-strings")
+            complete = from_json(reply[start:], allow_partial=True)  # drops an unfinished text
         except ValueError:
             continue
-        answer = found.get("answer")
+        answer = partial.get("answer")
         if isinstance(answer, str):
-            if answer.strip() and "answer" not in ended:
+            if answer.strip() and "answer" not in complete:
                 answer = answer.rstrip() + CUT
-            return {"answer": answer, "evidence": list(_objects(reply[start:]))}
+            return {"answer": answer, "evidence": list(_list_objects(reply[start:]))}
     return {}
 
 
-def _objects(reply: str) -> Iterator[dict[str, Any]]:
+def _list_objects(reply: str) -> Iterator[dict[str, Any]]:
     decoder = json.JSONDecoder()
     start = reply.find("{")
     while start >= 0:
         end = start + 1
         try:
-            found, end = decoder.raw_decode(reply, start)
-            if isinstance(found, dict):
-                yield found
+            value, end = decoder.raw_decode(reply, start)
+            if isinstance(value, dict):
+                yield value
         except (ValueError, RecursionError):
             pass
         start = reply.find("{", end)
 
 
-def _evidence(given: object, duration_ms: int) -> Evidence | None:
-    """One piece of evidence, cut at the film's end; None for what says no time in the film."""
-    if not isinstance(given, dict):
+def _parse_evidence(item: object, duration_ms: int) -> Evidence | None:
+    """Return one piece of evidence, cut at the film's end; None if it has no time in the film."""
+    if not isinstance(item, dict):
         return None
-    start_ms, end_ms = _ms(given.get("start_s")), _ms(given.get("end_s", given.get("start_s")))
+    start_ms, end_ms = (
+        _parse_ms(item.get("start_s")),
+        _parse_ms(item.get("end_s", item.get("start_s"))),
+    )
     if start_ms is None or end_ms is None or not 0 <= start_ms <= min(end_ms, duration_ms):
         return None
     return Evidence(
         start_ms=start_ms,
         end_ms=min(end_ms, duration_ms),
-        kind=KINDS.get(str(given.get("kind")), EvidenceKind.PICTURE),
-        detail=_text(given.get("detail"), MAX_DETAIL),
+        kind=KINDS.get(str(item.get("kind")), EvidenceKind.PICTURE),
+        detail=_clean_text(item.get("detail"), MAX_DETAIL),
     )
 
 
-def _ms(given: object) -> int | None:
-    """Milliseconds from seconds, as a number or as text, `1:02.5` included."""
-    if isinstance(given, bool) or not isinstance(given, int | float | str):
+def _parse_ms(value: object) -> int | None:
+    """Return milliseconds from seconds, given as a number or as text such as `1:02.5`."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         seconds = 0.0
-        for part in str(given).removesuffix("s").split(":"):
+        for part in str(value).removesuffix("s").split(":"):
             seconds = seconds * 60 + float(part)
     except ValueError:
         return None
     return round(seconds * 1000) if math.isfinite(seconds) else None
 
 
-def _text(given: object, longest: int) -> str:
-    """Text without NUL and half characters, which no database takes, no longer than allowed."""
-    if not isinstance(given, str):
+def _clean_text(value: object, max_length: int) -> str:
+    """Return text of limited length without NUL and lone surrogates, which no database stores."""
+    if not isinstance(value, str):
         return ""
-    text = given.replace("\x00", "").encode(errors="ignore").decode().strip()
-    return text if len(text) <= longest else text[: longest - len(CUT)] + CUT
+    text = value.replace("\x00", "").encode(errors="ignore").decode().strip()
+    return text if len(text) <= max_length else text[: max_length - len(CUT)] + CUT

@@ -1,4 +1,4 @@
-"""Still pictures of a film at even distances, short films denser than long ones."""
+"""Sample still pictures of a film at even distances, denser in short films than in long ones."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,51 +15,54 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 PER_SECOND = 2
 MIN_FRAMES, MAX_FRAMES = 4, 48
 MIN_SHARE = 0.5
-"""Of the pictures wanted: with fewer, the film counts as damaged."""
+"""If fewer of the requested pictures can be decoded, the film counts as damaged."""
 
 
 @dataclass(frozen=True)
 class Still:
-    """A picture, and the second that it is shown at."""
+    """A picture and its time in seconds."""
 
     seconds: float
     frame: Frame
 
 
 def times(duration_seconds: float) -> list[float]:
-    """The middles of equal parts of a film."""
+    """Return the middles of equal parts of a film, in seconds."""
     count = min(MAX_FRAMES, max(MIN_FRAMES, round(duration_seconds * PER_SECOND)))
-    return [(place + 0.5) * duration_seconds / count for place in range(count)]
+    return [(index + 0.5) * duration_seconds / count for index in range(count)]
 
 
 def stills(source: Film, tick: Callable[[float], None]) -> list[Still]:
-    """The pictures of a film in order; ``tick`` is told the share done, and may raise to stop.
+    """Return the pictures of a film in order; ``tick`` receives the share done and may raise.
 
-    Each is sought by itself, so that two hours take no longer than two minutes. Raises
-    ``EngineError`` INPUT_INVALID where too few can be decoded.
+    The file is searched for each picture, so two hours take no longer than two minutes. Raise
+    ``EngineError`` INPUT_INVALID if too few can be decoded.
     """
-    if source.duration_seconds <= 0:  # nothing to seek by
-        slowly = film.probe(
+    if source.duration_seconds <= 0:  # without a duration, seeking is impossible
+        film_info = film.probe(
             source.path, max_side=max(source.width, source.height), frame_rate=Fraction(1)
         )
-        return [Still(float(n), one) for n, one in enumerate(islice(slowly.frames(), MAX_FRAMES))]
-    wanted, found = times(source.duration_seconds), []
-    for place, seconds in enumerate(wanted):
-        tick(place / len(wanted))
-        frame = _at(source, seconds)
+        return [
+            Still(float(index), frame)
+            for index, frame in enumerate(islice(film_info.frames(), MAX_FRAMES))
+        ]
+    seconds_list, samples = times(source.duration_seconds), []
+    for index, seconds in enumerate(seconds_list):
+        tick(index / len(seconds_list))
+        frame = _read_frame(source, seconds)
         if frame is not None:
-            found.append(Still(seconds, frame))
-    if len(found) < MIN_SHARE * len(wanted):
+            samples.append(Still(seconds, frame))
+    if len(samples) < MIN_SHARE * len(seconds_list):
         raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
-    return found
+    return samples
 
 
-def _at(source: Film, seconds: float) -> Frame | None:
-    """The picture that is shown at a time, made upright and sized as `Film.frames` does."""
-    # FFmpeg takes the first that begins then or later.
-    begins = max(0.0, seconds - 1 / source.frame_rate)
-    entry = entry_into(source.path, source.stream, begins)
-    filters = source.filters(f"trim=start={begins - entry:.3f}")
+def _read_frame(source: Film, seconds: float) -> Frame | None:
+    """Return the picture shown at a time, upright and sized as by `Film.frames`, or None."""
+    # `trim` takes the first picture that begins at this time or later.
+    trim_start = max(0.0, seconds - 1 / source.frame_rate)
+    entry = entry_into(source.path, source.stream, trim_start)
+    filters = source.filters(f"trim=start={trim_start - entry:.3f}")
     arguments = ["-ss", str(entry)] if entry else []
     arguments += [*ffmpeg.source(source.path), "-map", f"0:{source.stream}", "-vf", filters]
     arguments += ["-frames:v", "1", "-f", "rawvideo", "pipe:1"]

@@ -1,1 +1,1 @@
-"""One gapless, hash-chained log of events per user (docs/decisions/0028)."""
+"""Keep one gapless, hash-chained log of events per user (docs/decisions/0028)."""

@@ -1,4 +1,4 @@
-"""The hashes that chain a user's events."""
+"""Compute the hashes that chain a user's events."""
 
 import hashlib
 import json
@@ -10,14 +10,14 @@ BEFORE_THE_FIRST = bytes(32)
 
 
 def timestamp(moment: datetime) -> str:
-    """As events carry it: UTC, in microseconds, with a Z."""
+    """Return the moment as events carry it: UTC, in microseconds, with a Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def next_hash(
     previous: bytes, *, seq: int, type: str, timestamp: str, data: Mapping[str, Any]
 ) -> bytes:
-    """The hash of an event after one with the hash ``previous``; 32 bytes."""
+    """Return the hash (32 bytes) of an event that follows one with the hash ``previous``."""
     content = [previous.hex(), seq, type, timestamp, data]
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).digest()

@@ -1,6 +1,6 @@
-"""What an event tells a client: the same by pull, SSE, WebSocket, webhook and stream.
+"""Define what events tell clients: the same by pull, SSE, WebSocket, webhook and stream.
 
-Numbers are whole and keys ASCII, so that sorted, compact JSON is canonical (RFC 8785) and any
+Numbers are integers and keys ASCII, so that sorted, compact JSON is canonical (RFC 8785) and any
 language can recompute the hashes (docs/events.md).
 """
 

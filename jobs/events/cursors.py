@@ -1,27 +1,30 @@
-"""How far the readers of the whole log are, each in a row that it locks while it works."""
+"""Read and move the cursors of the event log's readers, each in a row that its reader locks."""
 
 from jobs import sql
 from jobs.models import EventCursor
 
 NUMBERING = "numbering"
-"""The reader of the outbox, whose position is the last that was given."""
+"""The reader of the outbox. Its position is the last that was assigned."""
 
 
 def get_position(reader: str) -> int:
-    """How far it is; asking costs no lock, which would be written to disk."""
-    found = EventCursor.objects.filter(name=reader).values_list("position", flat=True).first()
-    return found or 0
+    """Return the reader's position without a lock, which would be written to disk."""
+    position = EventCursor.objects.filter(name=reader).values_list("position", flat=True).first()
+    return position or 0
 
 
 def lock_cursor(reader: str) -> int | None:
-    """How far it is, nobody else being it until the transaction ends; None: somebody is."""
-    locked = sql.run("lock_event_cursor", reader=reader)
-    if not locked:
+    """Lock the reader's cursor until the transaction ends, and return its position.
+
+    Return None if another process has the lock.
+    """
+    rows = sql.run("lock_event_cursor", reader=reader)
+    if not rows:
         EventCursor.objects.bulk_create([EventCursor(name=reader)], ignore_conflicts=True)
-        locked = sql.run("lock_event_cursor", reader=reader)
-    return locked[0][0] if locked else None
+        rows = sql.run("lock_event_cursor", reader=reader)
+    return rows[0][0] if rows else None
 
 
 def move_cursor(reader: str, position: int) -> None:
-    """It is so far now; it has its lock."""
+    """Store the reader's new position; the caller has locked the cursor."""
     EventCursor.objects.filter(name=reader).update(position=position)

@@ -1,4 +1,4 @@
-"""Epochs of the numbered log: after a restore, no number is given a second time.
+"""Begin epochs of the event log: after a restore, no number is assigned a second time.
 
 A restore, or a failover that loses commits, sets the log back: numbers that clients, webhooks and
 streams have seen are free again. A new epoch begins above all of them (docs/decisions/0061).
@@ -19,27 +19,27 @@ from jobs.models import EventCursor, EventEpoch, KeptFigures
 logger = logging.getLogger(__name__)
 
 ZERO = datetime(2026, 1, 1, tzinfo=UTC)
-"""From when on epochs are counted, in minutes.
+"""The moment from which epochs are counted, in minutes.
 
-A second restore may go back to before the first one, and lose its epoch with its row. So what an
-epoch is called follows the clock, which no restore sets back.
+A second restore may go back to before the first one, and lose its epoch with its row. So the number
+of an epoch follows the clock, which no restore sets back.
 """
 SPAN = 10**8
-"""Epoch n gives numbers (``position`` and ``seq``) from ``n * SPAN + 1`` on.
+"""Epoch n assigns numbers (``position`` and ``seq``) from ``n * SPAN + 1`` on.
 
-Nobody numbers as many events in a minute, and the numbers are exact in JavaScript until 2197.
+No system numbers as many events in a minute, and the numbers are exact in JavaScript until 2197.
 """
 BEHIND = "log_behind"
-"""The row of `KeptFigures` with readers that have seen more than the log holds."""
+"""The row of `KeptFigures` with the readers whose positions are beyond the end of the log."""
 
 
 def current_epoch() -> int:
-    """Return the number of the present epoch."""
+    """Return the number of the current epoch."""
     return EventEpoch.objects.aggregate(number=Max("number"))["number"] or 0
 
 
 def epoch_of(seq: int) -> int:
-    """Return the epoch that has given a user's event this number."""
+    """Return the epoch that has assigned this seq of a user's event."""
     return max(0, seq - 1) // SPAN
 
 
@@ -49,38 +49,38 @@ def first_seq(epoch: int) -> int:
 
 
 def log_end() -> int:
-    """Return the last position that was given, whether or not its event is kept."""
+    """Return the last position that was assigned, whether or not its event still exists."""
     return cursors.get_position(cursors.NUMBERING)
 
 
 @transaction.atomic
 def start_epoch(*, seen: Iterable[int] = ()) -> EventEpoch:
-    """Begin a new epoch beyond all positions that are known here or were ``seen`` elsewhere.
+    """Begin a new epoch beyond all positions that are stored here or were ``seen`` elsewhere.
 
-    Waits for the numberer's lock, so nothing is numbered meanwhile. To do it twice leaves out some
-    more numbers, and does no harm.
+    Waits for the lock of the process that numbers events, so nothing is numbered meanwhile. A
+    second call skips some more numbers, and does no harm.
     """
     EventCursor.objects.get_or_create(name=cursors.NUMBERING)
     numbering = EventCursor.objects.select_for_update().get(name=cursors.NUMBERING)
-    others = EventCursor.objects.exclude(name=cursors.NUMBERING)
-    known = [numbering.position, *others.values_list("position", flat=True), *seen]
-    known += [reader["seen"] for reader in list_readers_ahead().values()]
+    other_cursors = EventCursor.objects.exclude(name=cursors.NUMBERING)
+    positions = [numbering.position, *other_cursors.values_list("position", flat=True), *seen]
+    positions += [reader["seen"] for reader in list_readers_ahead().values()]
     number = max(
         (timezone.now() - ZERO) // timedelta(minutes=1),
         current_epoch() + 1,
-        max(known) // SPAN + 1,  # of a clock that was ahead of ours
+        max(positions) // SPAN + 1,  # A clock may have been ahead of ours.
     )
     epoch = EventEpoch.objects.create(number=number, first_position=number * SPAN + 1)
-    # Who has read everything has read up to the beginning of the epoch.
-    before = epoch.first_position - 1
-    others.filter(position__gte=numbering.position).update(position=before)
-    EventCursor.objects.filter(pk=numbering.pk).update(position=before)
+    # A reader that had read everything has now read up to the beginning of the epoch.
+    last_before = epoch.first_position - 1
+    other_cursors.filter(position__gte=numbering.position).update(position=last_before)
+    EventCursor.objects.filter(pk=numbering.pk).update(position=last_before)
     KeptFigures.objects.filter(name=BEHIND).delete()
     return epoch
 
 
 def list_readers_ahead() -> dict[str, dict[str, int]]:
-    """Return the readers that have seen more than the log holds: ``seen`` and ``end`` of each."""
+    """Return the readers beyond the end of the log, with ``seen`` and ``end`` of each."""
     row = KeptFigures.objects.filter(name=BEHIND).first()
     return dict(row.value or {}) if row else {}
 

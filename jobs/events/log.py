@@ -1,4 +1,4 @@
-"""Reading the numbered log."""
+"""Read the event log."""
 
 import json
 from typing import Any
@@ -11,11 +11,11 @@ from jobs.events.contract import Head, Wire
 from jobs.models import EventHead, UserEvent
 
 MAX_EVENTS = 500
-"""In one answer."""
+"""Events in one response at most."""
 MAX_WAIT_SECONDS = 30
 MAX_SEQ = 2**63 - 1
 WAKE_CHANNEL = "auteur:events"
-"""Where Redis tells that events were numbered; a message may be lost."""
+"""The Redis channel that announces numbered events; a message may be lost."""
 
 
 class EventsRemovedProblem(Problem):
@@ -43,9 +43,9 @@ class FutureEventProblem(Problem):
 
 
 PROBLEMS = (EventsRemovedProblem, FutureEventProblem)
-"""What reading after a number may be refused with."""
+"""The errors of reading after a seq."""
 WAITING = (*PROBLEMS, TooManyConnectionsProblem)
-"""The same where one may wait for events."""
+"""The errors of a request that may wait for events."""
 
 
 def get_head(user_id: UUID) -> Head:
@@ -63,27 +63,27 @@ def get_head(user_id: UUID) -> Head:
 
 
 def oldest_seq(user_id: UUID) -> int | None:
-    """The first of the user's events that are kept; None if there is none."""
-    kept = UserEvent.objects.filter(user_id=user_id).order_by("seq")
-    return kept.values_list("seq", flat=True).first()
+    """Return the seq of the user's oldest stored event, or None."""
+    events = UserEvent.objects.filter(user_id=user_id).order_by("seq")
+    return events.values_list("seq", flat=True).first()
 
 
 def list_events(
     *, user_id: UUID, after: int | None, limit: int = MAX_EVENTS, job_id: UUID | None = None
 ) -> list[Wire]:
-    """The user's events after this seq, or of one job; None: from the oldest that is kept.
+    """List the user's events after this seq, or from the oldest one if ``after`` is None.
 
     Raises ``EventsRemovedProblem`` (with ``oldest``, a seq or null) and ``FutureEventProblem``.
     """
-    kept = UserEvent.objects.filter(user_id=user_id)
+    events = UserEvent.objects.filter(user_id=user_id)
     if after is not None:
-        kept = kept.filter(seq__gt=after)
+        events = events.filter(seq__gt=after)
     if job_id is not None:
-        kept = kept.filter(job_id=job_id)
-    found = list(kept.order_by("seq")[:limit])
+        events = events.filter(job_id=job_id)
+    page = list(events.order_by("seq")[:limit])
     if after is not None:
-        _check_after(user_id, after, found)
-    return [to_wire(row) for row in found]
+        _check_after(user_id, after, page)
+    return [to_wire(row) for row in page]
 
 
 def _check_after(user_id: UUID, after: int, page: list[UserEvent]) -> None:
@@ -93,7 +93,7 @@ def _check_after(user_id: UUID, after: int, page: list[UserEvent]) -> None:
     begins_at = epochs.first_seq(head.epoch)
     if after > head.seq:
         if after + 1 == begins_at:
-            return  # nothing has happened in this epoch
+            return  # Nothing has happened in this epoch.
         if after < begins_at:
             raise EventsRemovedProblem(oldest=begins_at)
         raise FutureEventProblem(last=head.seq)
@@ -106,16 +106,17 @@ def _check_after(user_id: UUID, after: int, page: list[UserEvent]) -> None:
 
 
 def _check_epoch(user_id: UUID, after: int) -> None:
-    """Raise ``EventsRemovedProblem`` unless this is the event before the next one that is kept.
+    """Raise ``EventsRemovedProblem`` unless this event precedes the next stored one.
 
-    Numbers have gaps where an epoch begins; who names one in a gap has seen events that are lost.
+    Seqs have gaps where an epoch begins. A client with a seq in a gap has seen events that are
+    lost.
     """
     events = UserEvent.objects.filter(user_id=user_id)
     following = events.filter(seq__gt=after).order_by("seq").first()
     if following is None or following.seq == after + 1:
         return
     if after == 0:
-        is_known = bytes(following.hash) == chain.next_hash(
+        is_on_record = bytes(following.hash) == chain.next_hash(
             chain.BEFORE_THE_FIRST,
             seq=following.seq,
             type=following.type,
@@ -123,38 +124,38 @@ def _check_epoch(user_id: UUID, after: int) -> None:
             data=following.data,
         )
     else:
-        is_known = events.filter(seq=after).exists()
-    if not is_known:
+        is_on_record = events.filter(seq=after).exists()
+    if not is_on_record:
         raise EventsRemovedProblem(oldest=following.seq)
 
 
 def list_events_of_all(*, position: int, limit: int) -> list[tuple[int, UUID, UUID, Wire]]:
-    """Events of all users after a position: position, user, job, event."""
+    """List events of all users after a position, as (position, user, job, event)."""
     return [
         (
-            place,
+            event_position,
             user_id,
             job_id,
             {"seq": seq, "type": type_, "timestamp": at, "data": json.loads(data), "hash": hash_},
         )
-        for place, user_id, job_id, seq, type_, at, data, hash_ in sql.run(
+        for event_position, user_id, job_id, seq, type_, at, data, hash_ in sql.run(
             "events_after", position=position, limit=limit
         )
     ]
 
 
 def last_position() -> int:
-    """Of the event that was numbered last; 0 before the first."""
+    """Return the position of the event that was numbered last; 0 before the first."""
     return UserEvent.objects.order_by("-position").values_list("position", flat=True).first() or 0
 
 
 def first_position() -> int:
-    """Of the oldest event that is kept; 0 where none is."""
+    """Return the position of the oldest stored event, or 0."""
     return UserEvent.objects.order_by("position").values_list("position", flat=True).first() or 0
 
 
 def to_wire(row: UserEvent) -> Wire:
-    """The event as clients get it (`jobs.events.contract`)."""
+    """Return the event as clients get it (`jobs.events.contract`)."""
     values: dict[str, Any] = {
         "seq": row.seq,
         "type": row.type,

@@ -1,4 +1,4 @@
-"""Numbers events: from the outbox into the log, in batches (docs/decisions/0028)."""
+"""Number events: move them from the outbox into the log in batches (docs/decisions/0028)."""
 
 import json
 import logging
@@ -33,19 +33,19 @@ STATUS_SINCE = {
     EventType.FAILED: JobStatus.FAILED,
     EventType.CANCELLED: JobStatus.CANCELLED,
 }
-"""The job's status since an event; the others say it themselves."""
+"""The job's status since an event. Other events state it in their data."""
 
 
 @dataclass(frozen=True)
-class _Taken:
-    """A row of `take_events`."""
+class _OutboxRow:
+    """One row of `take_events`."""
 
     id: int
     user_id: UUID
     job_id: UUID
     type: str
     data: str
-    """What was noted with the event, as JSON."""
+    """The data that was stored with the event, as JSON."""
     created_at: datetime
     head_seq: int
     head_hash: bytes | None
@@ -60,25 +60,25 @@ class _Taken:
     """A JSON array."""
 
 
-class _UntellableError(AuteurError):
-    """An event lacks what its type must say."""
+class _IncompleteEventError(AuteurError):
+    """An event lacks data that its type requires."""
 
-    def __init__(self, row: _Taken) -> None:
+    def __init__(self, row: _OutboxRow) -> None:
         super().__init__(f"event {row.id} ({row.type}) of job {row.job_id} cannot be told")
         self.event_id = row.id
 
 
 def number_events() -> int:
-    """Number a batch, unless another process is at it; how many events are done with.
+    """Number a batch, unless another process is numbering; return how many events are finished.
 
-    An event that cannot be told is set aside: it must not hold back those of others.
+    An event with incomplete data is set aside: it must not block the events of others.
     """
     first = watermarks.current_watermarks().event_id
     if not Event.objects.filter(pk__gte=first, set_aside_at=None).exists():
         return 0
     try:
         events = _number_batch(first)
-    except _UntellableError as exc:
+    except _IncompleteEventError as exc:
         logger.exception("an event is set aside")
         return Event.objects.filter(pk=exc.event_id).update(set_aside_at=Now())
     if events:
@@ -91,12 +91,12 @@ def _number_batch(first: int) -> list[dict[str, Any]]:
     position = cursors.lock_cursor(cursors.NUMBERING)
     if position is None:
         return []
-    taken = sql.run("take_events", from_id=first, limit=BATCH, span=epochs.SPAN)
-    rows = [_Taken(*row) for row in taken]
+    db_rows = sql.run("take_events", from_id=first, limit=BATCH, span=epochs.SPAN)
+    rows = [_OutboxRow(*row) for row in db_rows]
     if not rows:
         return []
     watermarks.note_numbered(rows[-1].id)
-    events = _numbered(rows, position)
+    events = _build_numbered_events(rows, position)
     sql.run(
         "number_events",
         events=json.dumps(events),
@@ -107,18 +107,18 @@ def _number_batch(first: int) -> list[dict[str, Any]]:
     return events
 
 
-def _numbered(rows: Iterable[_Taken], position: int) -> list[dict[str, Any]]:
+def _build_numbered_events(rows: Iterable[_OutboxRow], position: int) -> list[dict[str, Any]]:
     heads: dict[UUID, tuple[int, bytes]] = {}
     events: list[dict[str, Any]] = []
     for row in rows:
         position += 1
-        stored = (row.head_seq, bytes(row.head_hash or chain.BEFORE_THE_FIRST))
-        seq, previous = heads.get(row.user_id, stored)
+        stored_head = (row.head_seq, bytes(row.head_hash or chain.BEFORE_THE_FIRST))
+        seq, previous = heads.get(row.user_id, stored_head)
         event: dict[str, Any] = {
             "seq": seq + 1,
             "type": f"job.{row.type}",
             "timestamp": chain.timestamp(row.created_at),
-            "data": _told(row),
+            "data": _build_checked_data(row),
         }
         hash_ = chain.next_hash(previous, **event)
         heads[row.user_id] = (seq + 1, hash_)
@@ -134,22 +134,22 @@ def _numbered(rows: Iterable[_Taken], position: int) -> list[dict[str, Any]]:
     return events
 
 
-def _told(row: _Taken) -> dict[str, Any]:
+def _build_checked_data(row: _OutboxRow) -> dict[str, Any]:
     try:
-        return _data(row)
-    except (KeyError, ValueError) as exc:  # a model's error is a ValueError
-        raise _UntellableError(row) from exc
+        return _build_data(row)
+    except (KeyError, ValueError) as exc:  # A model's ValidationError is a ValueError.
+        raise _IncompleteEventError(row) from exc
 
 
-def _data(row: _Taken) -> dict[str, Any]:
-    """What clients are told; what was noted with the event, such as who asked, stays internal."""
+def _build_data(row: _OutboxRow) -> dict[str, Any]:
+    """Return the data for clients; internal data of the event, such as who asked, is left out."""
     event_type = EventType(f"job.{row.type}")
-    noted = json.loads(row.data)
+    internal = json.loads(row.data)
     common = {
         "job_id": row.job_id,
         "type": row.job_type,
         "project_id": row.project_id,
-        "status": STATUS_SINCE.get(event_type) or noted.get("status", JobStatus.PROCESSING),
+        "status": STATUS_SINCE.get(event_type) or internal.get("status", JobStatus.PROCESSING),
         "credits_cost": row.credits_cost,
     }
     data: JobData
@@ -159,17 +159,17 @@ def _data(row: _Taken) -> dict[str, Any]:
             credits_refunded=row.credits_refunded,
             processing_time_ms=row.processing_time_ms,
             media_ids=json.loads(row.media_ids or "[]"),
-            error=_error(row.error_code, row.error_message),
+            error=_build_error(row.error_code, row.error_message),
         )
     elif event_type == EventType.RETRYING:
-        error = _error(noted.get("error_code"))
-        data = AttemptData(**common, attempt=noted["attempt"], error=error)
+        error = _build_error(internal.get("error_code"))
+        data = AttemptData(**common, attempt=internal["attempt"], error=error)
     else:
         data = JobData(**common)
     return data.model_dump(mode="json")
 
 
-def _error(code: str | None, message: str | None = None) -> EventError | None:
+def _build_error(code: str | None, message: str | None = None) -> EventError | None:
     if code is None:
         return None
     policy = policy_of(code)

@@ -63,7 +63,7 @@ class EventsView(APIView):
     )
     def get(self, request: Request) -> Response:
         """A page of events."""
-        return _page(request)
+        return _build_page_response(request)
 
 
 class JobEventsView(APIView):
@@ -84,7 +84,7 @@ class JobEventsView(APIView):
     def get(self, request: Request, job_id: UUID) -> Response:
         """A page of events."""
         job = queries.get_job(user_id=user_id(request), job_id=job_id)
-        return _page(request, job_id=job.pk)
+        return _build_page_response(request, job_id=job.pk)
 
 
 class EventHeadView(APIView):
@@ -99,9 +99,11 @@ class EventHeadView(APIView):
         return Response(get_head(user_id(request)).model_dump(mode="json"))
 
 
-def _page(request: Request, **of: UUID) -> Response:
+def _build_page_response(request: Request, **filters: UUID) -> Response:
     query = EventQuery(data=request.query_params)
     query.is_valid(raise_exception=True)
-    given = query.validated_data
-    page = list_events(user_id=user_id(request), after=given["after"], limit=given["limit"], **of)
+    params = query.validated_data
+    page = list_events(
+        user_id=user_id(request), after=params["after"], limit=params["limit"], **filters
+    )
     return Response({"events": page})

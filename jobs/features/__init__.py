@@ -1,6 +1,7 @@
-"""One declaration per AI feature; API, pricing, queues, chain, admin and docs follow from it.
+"""Declare one AI feature per module; API, pricing, queues, chain, admin and docs follow from it.
 
-``AUTEUR_PLUGINS`` names folders (by ``:``) whose ``features/`` hold further ones of the same form.
+``AUTEUR_PLUGINS`` names folders (separated by ``:``) whose ``features/`` hold further features of
+the same form.
 """
 
 import os

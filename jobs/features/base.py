@@ -1,4 +1,4 @@
-"""What a feature declares."""
+"""Define what a feature declares."""
 
 import hashlib
 import json
@@ -23,11 +23,11 @@ from media.provenance.source_types import Making
 
 STARTED = "per_started_"
 MAX_PRICE = 10_000_000
-"""Of a job, whatever its rates and its length; those of a batch can be added up in a column."""
+"""The highest price of a job. The prices of a batch, added up, fit into a column."""
 
 
 class Feature:
-    """One AI feature. Subclasses say what differs; instances hold no state."""
+    """One AI feature. Subclasses declare how it differs from others; instances hold no state."""
 
     name: ClassVar[str]
     """A job's `type`."""
@@ -35,34 +35,34 @@ class Feature:
     contract: ClassVar[Contract]
     parameters: ClassVar[type[Parameters]]
     tariff: ClassVar[Mapping[str, int]] = {}
-    """The numbers of `price`: ``credits`` for each started unit, and ``base`` besides. A unit is as
-    many as ``per_started_ms`` (or ``_characters``, …) says; without such a number, one."""
+    """The numbers of `price`: ``credits`` for each started unit, plus ``base``. A unit has the size
+    that ``per_started_ms`` (or ``_characters``, …) states; without such a number, its size is 1."""
     measured: ClassVar[str] = ""
     """The parameter whose amount the tariff is for."""
     limits: ClassVar[Mapping[str, int]] = {}
-    """By name, those that do not follow from a parameter."""
+    """Limits by name, except those that follow from a parameter."""
     stored_apart: ClassVar[Mapping[str, type[BaseModel]]] = {}
-    """What of its output lies in the object that ``result_key`` names, once its jobs are completed,
-    and how it is read (`jobs.outputs`): one name at most."""
+    """The part of the output that lies in the object ``result_key`` once a job is completed, with
+    the model that reads it (`jobs.outputs`). At most one name."""
     output: ClassVar[type[BaseModel] | None] = None
-    """What `collect` makes of the contract's result, as clients read it; None: that result itself.
-    What `jobs.output_models` adds is left out."""
+    """The output that `collect` builds from the contract's result, as clients read it. None means
+    the result itself. The fields that `jobs.output_models` adds are left out."""
     making: ClassVar[Making | None]
-    """How its media are made, for their content credentials (`media.provenance`); None where it
-    makes none. There is no default: it would sign the results with a wrong type."""
+    """How its media are made, for their content credentials (`media.provenance`); None if it makes
+    no media. There is no default, because a wrong type would be signed."""
     example: ClassVar[Mapping[str, Any]] = {}
-    """Parameters to try it with. For a media file's id stands the name of a sample in
-    `auteur/devstack/samples/`, for a project's id the names of those on its timeline."""
+    """Parameters to try it with. A media file's id is replaced by the name of a sample in
+    `auteur/devstack/samples/`, a project's id by the names of the samples on its timeline."""
     plan: ClassVar[str | None] = None
     """The plan that a user must have, if any."""
     max_attempts: ClassVar[int] = 3
     max_wait: ClassVar[timedelta] = timedelta(hours=6)
-    """Longest time pending; the job fails with a refund after it."""
+    """Longest time pending. After it the job fails with a refund."""
     expected_seconds: ClassVar[float] = 5.0
-    """When a running call is first polled, if it has not called back."""
+    """Time after which a running call is first polled, if it has not called back."""
 
     def __init_subclass__(cls) -> None:
-        """Raise ``TypeError`` where ``making`` is missing or contradicts ``outputs``."""
+        """Raise ``TypeError`` if ``making`` is missing or contradicts ``outputs``."""
         super().__init_subclass__()
         if not hasattr(cls, "making"):
             raise TypeError(
@@ -81,58 +81,58 @@ class Feature:
 
     @property
     def problems(self) -> tuple[type[Problem], ...]:
-        """What its parameters are refused with, besides 400."""
+        """Return the errors that its parameters can raise, besides 400."""
         fields = self.parameters().fields.values()
-        of_fields = (problem for each in fields for problem in getattr(each, "problems", ()))
-        return (*self.parameters.problems, *of_fields)
+        field_problems = (problem for field in fields for problem in getattr(field, "problems", ()))
+        return (*self.parameters.problems, *field_problems)
 
     @property
     def queue(self) -> str:
-        """The Celery queue of its `prepare` and `dispatch` steps."""
+        """Return the Celery queue of its `prepare` and `dispatch` steps."""
         return f"jobs.{self.slug}"
 
     @property
     def backend(self) -> str:
-        """Which backend its calls run on, by setting."""
+        """Return the backend that runs its calls, by setting."""
         return str(settings.INFERENCE_BACKENDS.get(self.name, settings.INFERENCE_BACKEND))
 
     @property
     def engine(self) -> str:
-        """Which engine its calls run, by setting."""
+        """Return the engine that runs its calls, by setting."""
         return str(settings.INFERENCE_ENGINES.get(self.name, settings.INFERENCE_ENGINE))
 
     @property
     def makes_media(self) -> bool:
-        """Whether its results are files, which are inspected and signed when they are collected."""
+        """Return True if its results are files, which are inspected and signed when collected."""
         return self.making is not None
 
     @property
     def is_enabled(self) -> bool:
-        """Whether jobs of it are taken, by setting; those that are open go on in any case."""
+        """Return True if new jobs are accepted, by setting; open jobs continue in any case."""
         return self.name not in settings.FEATURES_DISABLED
 
     @property
     def gpu_class(self) -> GpuClass:
-        """The hardware that its calls occupy: drafts need a CPU only."""
+        """Return the hardware that its calls occupy: drafts need a CPU only."""
         return self.contract.gpu if self.engine == "production" else GpuClass.CPU
 
     @property
     def at_once(self) -> int | None:
-        """How many of its calls may run at once; None where only the class limits them.
+        """Return how many of its calls may run at once, or None if only the GPU class limits them.
 
-        What its contract declares is meant for GPUs; what is set holds on CPUs, too.
+        The contract's declared limit is for GPUs; a configured limit applies on CPUs, too.
         """
         is_set = "at_once" in self.contract.defaults
         return self.contract.at_once if is_set or self.gpu_class is not GpuClass.CPU else None
 
     @property
     def run_limit(self) -> timedelta:
-        """Longest time from admission to the end, all attempts together."""
+        """Return the longest time from admission to the end, all attempts together."""
         return timedelta(seconds=self.contract.time_limit_seconds * self.max_attempts + 300)
 
     @property
     def rates(self) -> Mapping[str, int]:
-        """The tariff, with the numbers that are set (`FEATURE_PRICES`) in place of its own."""
+        """Return the tariff, overridden by the numbers of the setting `FEATURE_PRICES`."""
         return {**self.tariff, **configured_rates(self.name)}
 
     @property
@@ -143,11 +143,11 @@ class Feature:
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         _, per = self.unit
-        rates, started = self.rates, per_started(self.amount(parameters), per)
-        return min(MAX_PRICE, rates.get("base", 0) + started * rates["credits"])
+        rates, started_units = self.rates, per_started(self.amount(parameters), per)
+        return min(MAX_PRICE, rates.get("base", 0) + started_units * rates["credits"])
 
     def amount(self, parameters: Mapping[str, Any]) -> int:
-        """What the tariff counts: a media file's milliseconds, a text's characters, or a number."""
+        """Return what the tariff counts: milliseconds of a file, characters, or a number."""
         value = parameters[self.measured]
         if isinstance(value, MediaFile):
             return value.duration_ms or 0
@@ -155,7 +155,7 @@ class Feature:
 
     @property
     def unit(self) -> tuple[str, int]:
-        """What the tariff counts, and how many of them cost its ``credits``."""
+        """Return what the tariff counts, and how many of them cost its ``credits``."""
         for name, per in self.rates.items():
             if name.startswith(STARTED):
                 return name.removeprefix(STARTED), per
@@ -163,74 +163,78 @@ class Feature:
 
     @property
     def price_version(self) -> str:
-        """Changes when the rates do: a hash of them."""
+        """Return a hash of the rates, which changes when they do."""
         tariff = json.dumps([self.name, dict(self.rates)], sort_keys=True)
         return hashlib.sha256(tariff.encode()).hexdigest()[:PRICE_VERSION_LENGTH]
 
     def used_credits(self, job: Job, output: Mapping[str, Any]) -> int:
-        """The part of the price that the output is worth, at least 1; the rest is refunded."""
+        """Return the part of the price that the output is worth, at least 1.
+
+        The rest is refunded.
+        """
         return job.credits_cost
 
     def project_id(self, parameters: Mapping[str, Any]) -> UUID | None:
-        """The project that the result belongs to: the named one, else that of its first media."""
+        """Return the project of the result: the named one, else that of its first media."""
         project = parameters.get("project_id")
         media = (value for value in parameters.values() if isinstance(value, MediaFile))
-        return project.pk if project else next((one.project_id for one in media), None)
+        return project.pk if project else next((file.project_id for file in media), None)
 
     def media_ids(self, parameters: Mapping[str, Any]) -> list[UUID]:
-        """The media that the job reads, which nobody may delete while it is open."""
+        """Return the media that the job reads; they cannot be deleted while it is open."""
         return [value.pk for value in parameters.values() if isinstance(value, MediaFile)]
 
     def given(self, job: Job) -> dict[str, Any]:
-        """The parameters that the job's user gave, without what old jobs hold besides."""
+        """Return the parameters that the job's user gave, without unknown names of old jobs."""
         names = self.parameters().fields
         return {name: value for name, value in (job.input_params or {}).items() if name in names}
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """The media that a job with these stored parameters makes: the payload's ``result``, or
-        ``results`` where the contract has these.
+        """Return the media that a job with these stored parameters makes.
+
+        They are the payload's ``result``, or its ``results`` if the contract has these.
         """
         return ()
 
     def most_bytes(self, parameters: Mapping[str, Any]) -> int | None:
-        """How large a result may be at most, if its user has said so."""
+        """Return the largest allowed size of a result, if its user has set one."""
         return None
 
     def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
-        """What the results are named after."""
+        """Return the title from which the results are named."""
         if sources:
             return PurePath(sources[0].name).stem
         return str(parameters.get("prompt") or parameters.get("text") or self.name)
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
-        """The call's payload, with ``Read`` and ``Write`` where the contract has files.
+        """Return the call's payload, with ``Read`` and ``Write`` if the contract has files.
 
-        Filled by name (docs/decisions/0011). Raises ``EngineError`` INPUT_INVALID where an input
-        has been deleted.
+        The payload is filled by name (docs/decisions/0011). Raises ``EngineError`` INPUT_INVALID if
+        an input has been deleted.
         """
         parameters = job.parameters
-        wanted = self.contract.payload.model_fields
+        payload_fields = self.contract.payload.model_fields
         payload: dict[str, Any] = {}
         for name, field in self.parameters().get_fields().items():
             if isinstance(field, MediaField):
-                payload[_file_field(name)] = files.read_of(job, parameters.get(name))
+                payload[_get_payload_field(name)] = files.read_of(job, parameters.get(name))
             elif isinstance(field, VoiceField):
-                payload[_file_field(name)] = files.read_of_voice(job, parameters.get(name))
-            elif name in wanted and name in parameters:
+                payload[_get_payload_field(name)] = files.read_of_voice(job, parameters.get(name))
+            elif name in payload_fields and name in parameters:
                 payload[name] = parameters[name]
-        if "seed" in wanted:
+        if "seed" in payload_fields:
             payload["seed"] = parameters.get("seed", job.pk.int % SEEDS)
         writes = files.writes_of(attempt, self.outputs(parameters))
-        if "results" in wanted:
+        if "results" in payload_fields:
             payload["results"] = writes
         elif writes:
             [payload["result"]] = writes
         return payload
 
     def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
-        """The job's ``output_data`` from a validated result; keys named ``*_key`` are objects.
+        """Return the job's ``output_data`` from a validated result.
 
-        The files that were made are inspected, and stand under ``media``.
+        Keys named ``*_key`` are objects. Output files are inspected, and listed under ``media``.
         """
         output = result.model_dump(mode="json")
         parameters = attempt.job.parameters
@@ -241,24 +245,24 @@ class Feature:
         return output
 
     def delivers(self, output: Mapping[str, Any]) -> bool:
-        """Whether there is anything for `deliver` to do; who has a `deliver` of their own does."""
+        """Return True if `deliver` has anything to do, as in a subclass with its own."""
         return "media" in output or type(self).deliver is not Feature.deliver
 
     def deliver(self, job: Job, output: dict[str, Any]) -> None:
-        """Put the output where it belongs; called again, it does nothing more."""
+        """Store the output where it belongs; calling it again changes nothing."""
         if "media" in output:
             files.store_media(job, output)
 
 
-def _file_field(parameter: str) -> str:
-    """`video_media_id` is the payload's ``video``, `media_id` its ``media``."""
+def _get_payload_field(parameter: str) -> str:
+    """Return the payload's name: ``video`` for `video_media_id`, ``media`` for `media_id`."""
     return parameter.removesuffix("_id").removesuffix("_media")
 
 
 class ValidatedParameters(dict[str, Any]):
     """All parameters of a job; ``given`` names those that its user gave.
 
-    ``waits_for_media`` is True where a media file or voice among them is still being checked.
+    ``waits_for_media`` is True if a media file or voice among them is still being checked.
     """
 
     def __init__(
@@ -270,7 +274,7 @@ class ValidatedParameters(dict[str, Any]):
 
 
 def to_stored_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Validated parameters as they are stored: rows by their ids."""
+    """Return validated parameters as they are stored: rows are replaced by their ids."""
     return {
         name: str(value.pk) if isinstance(value, models.Model) else value
         for name, value in parameters.items()
@@ -278,15 +282,15 @@ def to_stored_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def configured_rates(feature: str) -> dict[str, int]:
-    """The numbers of a feature's tariff that `FEATURE_PRICES` holds."""
-    own = f"{feature}."
+    """Return the numbers of a feature's tariff that the setting `FEATURE_PRICES` holds."""
+    prefix = f"{feature}."
     return {
-        name.removeprefix(own): value
+        name.removeprefix(prefix): value
         for name, value in settings.FEATURE_PRICES.items()
-        if name.startswith(own)
+        if name.startswith(prefix)
     }
 
 
 def per_started(amount: int, unit: int) -> int:
-    """How many units have been started: 1 for 0, 1 for one unit, 2 for one more than that."""
+    """Return how many units have been started: 1 for 0 and for one unit, 2 for one more."""
     return max(1, -(-amount // unit))

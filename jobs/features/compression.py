@@ -19,9 +19,9 @@ from media.provenance.source_types import TRANSCODED
 
 TARGET: TypeAdapter[str | int] = TypeAdapter(contract.Target)
 CREDENTIALS_BYTES = 32_000
-"""What the content credentials of a result may take of a size that was asked for."""
+"""Bytes of the requested size that are reserved for the content credentials of a result."""
 LEAST_WITH_CREDENTIALS = 20 * CREDENTIALS_BYTES
-"""Smaller sizes are too small to give some of it away."""
+"""The smallest requested size from which bytes are reserved for the credentials."""
 BYTES = {
     "type": "integer",
     "minimum": contract.MIN_TARGET_BYTES,
@@ -34,7 +34,7 @@ class TargetField(serializers.Field[Any, Any, Any, Any]):
     """What to compress for, as the contract has it."""
 
     def to_internal_value(self, data: Any) -> str | int:
-        """`web`, `archive`, or bytes."""
+        """Return `web`, `archive`, or bytes."""
         try:
             return TARGET.validate_python(data)
         except ValidationError as exc:
@@ -67,12 +67,12 @@ class CompressionParameters(Parameters):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A size is reached with H.264, and a sound has no pictures to encode."""
+        """Refuse a codec for a requested size, and for media without pictures."""
         if "codec" in attrs and isinstance(attrs["target"], int):
             raise serializers.ValidationError({"codec": ["Not with a size."]}, code="not_here")
         media = attrs["media_id"]
-        is_sound = media.status == MediaStatus.READY and media.type == MediaType.AUDIO
-        if "codec" in attrs and is_sound:
+        is_audio = media.status == MediaStatus.READY and media.type == MediaType.AUDIO
+        if "codec" in attrs and is_audio:
             detail = "A codec is for pictures, and this is a sound."
             raise MediaNotUsableProblem(field="codec", code="no_pictures", detail=detail)
         return super().validate(attrs)
@@ -90,16 +90,16 @@ class _Compression(Feature):
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
         media = MediaFile.objects.filter(pk=parameters["media_id"]).only("type").first()
-        is_sound = media is not None and media.type == MediaType.AUDIO
-        return [Output(contract.SOUND if is_sound else contract.VIDEO, "compressed")]
+        is_audio = media is not None and media.type == MediaType.AUDIO
+        return [Output(contract.SOUND if is_audio else contract.VIDEO, "compressed")]
 
     def most_bytes(self, parameters: Mapping[str, Any]) -> int | None:
-        """The size that was asked for."""
+        """Return the size that the user has requested, if any."""
         target = TARGET.validate_python(parameters["target"])
         return target if isinstance(target, int) else None
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
-        """A size leaves room for the credentials, where that is little of it."""
+        """Reduce a requested size by the bytes of the credentials, unless it is small."""
         payload = super().prepare(job, attempt)
         most_bytes = self.most_bytes(job.parameters)
         if most_bytes is not None and most_bytes >= LEAST_WITH_CREDENTIALS:
@@ -107,7 +107,7 @@ class _Compression(Feature):
         return payload
 
     def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
-        """Its size with its credentials."""
+        """Replace the size and ratio by those of the file with its credentials."""
         output = super().collect(attempt, result)
         output["size_bytes"] = output["media"][0]["file_size_bytes"]
         output["ratio"] = round(output["size_bytes"] / output["source_bytes"], 6)

@@ -1,4 +1,4 @@
-"""The files of a call: what it reads and writes, and how media is made of its outputs."""
+"""Handle the files of a call: what it reads and writes, and how outputs become media."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from media.provenance.source_types import Making, find_source_type, source_type_
 from media.provenance.statements import MAX_SOURCES, Source, Statement
 
 RESULT_KEY = "result_key"
-"""In a job's output: an object that is no media."""
+"""The key of a job's output that names an object which is no media."""
 MAX_APART_BYTES = 64 * 1024**2
-"""Of what such an object holds."""
+"""The largest allowed size of such an object."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """A stored object that the call reads; signed when the call is started."""
+    """A stored object that the call reads; its URL is signed when the call is started."""
 
     key: str
     name: str
@@ -29,7 +29,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Write:
-    """A stored object that the call writes; signed when the call asks for it."""
+    """A stored object that the call writes; its URL is signed when the call requests it."""
 
     key: str
     content_type: str
@@ -41,11 +41,11 @@ class Output:
 
     content_type: str
     label: str = ""
-    """What it is, in its name: `lip sync` in `interview, lip sync.mp4`."""
+    """The description in its name: `lip sync` in `interview, lip sync.mp4`."""
 
 
 def read_of(job: Job, media_id: str | None) -> Read | None:
-    """One of the job's media files, for its call; raises ``EngineError`` if it was deleted."""
+    """Return one of the job's media files for its call; raise ``EngineError`` if it was deleted."""
     if media_id is None:
         return None
     media = MediaFile.objects.filter(
@@ -53,11 +53,11 @@ def read_of(job: Job, media_id: str | None) -> Read | None:
     ).first()
     if media is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The media file has been deleted.")
-    return _read(media.r2_key)
+    return _build_read(media.r2_key)
 
 
 def read_of_voice(job: Job, voice_id: str | None) -> Read | None:
-    """The sample of one of the user's voices; raises ``EngineError`` if it was deleted."""
+    """Return the sample of one of the user's voices; raise ``EngineError`` if it was deleted."""
     if voice_id is None:
         return None
     voice = VoiceClone.objects.filter(
@@ -65,66 +65,69 @@ def read_of_voice(job: Job, voice_id: str | None) -> Read | None:
     ).first()
     if voice is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The voice has been deleted.")
-    return _read(voice.sample_r2_key)
+    return _build_read(voice.sample_r2_key)
 
 
-def _read(key: str) -> Read:
+def _build_read(key: str) -> Read:
     return Read(key=key, name=key.rsplit("/", 1)[-1])
 
 
 def writes_of(attempt: Attempt, outputs: Sequence[Output]) -> list[Write]:
-    """Where an attempt writes its outputs; no other attempt writes there."""
+    """Return the objects for an attempt's outputs; no other attempt writes to them."""
     folder = f"users/{attempt.job.user_id}/jobs/{attempt.job_id}/{attempt.pk}"
     return [
-        Write(f"{folder}/result-{place}.{ACCEPTED[one.content_type]}", one.content_type)
-        for place, one in enumerate(outputs)
+        Write(f"{folder}/result-{index}.{ACCEPTED[output.content_type]}", output.content_type)
+        for index, output in enumerate(outputs)
     ]
 
 
 def list_writes(attempt: Attempt) -> Iterator[Write]:
-    """What an attempt's call may write, by the payload that `prepare` has stored."""
+    """List the objects that a call may write, by the payload that `prepare` has stored."""
     for value in (attempt.payload or {}).values():
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, dict) and set(one) == {"write"}:
-                yield Write(**one["write"])
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict) and set(item) == {"write"}:
+                yield Write(**item["write"])
 
 
 def sources_of(job: Job) -> list[MediaFile]:
-    """The media that the job reads, in its order, without what was deleted."""
-    found = MediaFile.objects.in_bulk(job.media_ids)
-    return [found[media_id] for media_id in job.media_ids if media_id in found]
+    """Return the media that the job reads, in its order, without deleted ones."""
+    media = MediaFile.objects.in_bulk(job.media_ids)
+    return [media[media_id] for media_id in job.media_ids if media_id in media]
 
 
 def inspect_outputs(
     attempt: Attempt, outputs: Sequence[Output], title: str, statement: Statement
 ) -> list[dict[str, Any]]:
-    """The files that the attempt has written, each inspected, signed, and named for people."""
+    """Return the files that the attempt has written, inspected, signed and named for people."""
     payload = cast(dict[str, Any], attempt.payload)
-    written = payload["results"] if "results" in payload else [payload["result"]]
+    files = payload["results"] if "results" in payload else [payload["result"]]
     return [
         results.inspect_result(
             job_id=attempt.job_id,
-            place=place,
+            place=index,
             tick=build_lease_renewer(attempt),
             made=results.WrittenFile(
-                key=file["write"]["key"],
-                content_type=one.content_type,
+                key=file_entry["write"]["key"],
+                content_type=output.content_type,
                 name=results.name_for_people(
-                    title, one.label, one.content_type, place + 1 if len(outputs) > 1 else None
+                    title,
+                    output.label,
+                    output.content_type,
+                    index + 1 if len(outputs) > 1 else None,
                 ),
                 statement=statement,
             ),
         )
-        for place, (one, file) in enumerate(zip(outputs, written, strict=True))
+        for index, (output, file_entry) in enumerate(zip(outputs, files, strict=True))
     ]
 
 
 def statement_of(attempt: Attempt, making: Making, most_bytes: int | None) -> Statement:
-    """What the credentials of the attempt's media say: how, by what, and of which media."""
+    """Return the credentials' statement: how, by what and from which media it was made."""
     engine = (attempt.outcome or {}).get("engine") or {}
     name = engine.get("name") or attempt.engine
-    # One that is read twice, as pictures and as sound, is one source.
-    sources = list(dict.fromkeys(_source(media) for media in sources_of(attempt.job)))
+    # Media that is read twice, as pictures and as sound, is one source.
+    sources = list(dict.fromkeys(_build_source(media) for media in sources_of(attempt.job)))
     return Statement(
         making=making,
         source_type=source_type_of(
@@ -139,19 +142,19 @@ def statement_of(attempt: Attempt, making: Making, most_bytes: int | None) -> St
     )
 
 
-def _source(media: MediaFile) -> Source:
-    said = (media.origin or {}).get("credentials") or {}
+def _build_source(media: MediaFile) -> Source:
+    credentials = (media.origin or {}).get("credentials") or {}
     return Source(
         media_id=media.pk,
         content_type=media.mime_type,
         object_key=media.r2_key,
         size_bytes=media.file_size_bytes or 0,
-        source_type=find_source_type(said.get("digital_source_type")),
+        source_type=find_source_type(credentials.get("digital_source_type")),
     )
 
 
 def store_media(job: Job, output: Mapping[str, Any]) -> None:
-    """Make media of the inspected files, with their lineage.
+    """Create media from the inspected files, with their lineage.
 
     Raises as `media.results.store_results` does.
     """

@@ -12,7 +12,7 @@ from jobs.features.parameters import MultipleOf, Parameters, PromptField, seed
 from media.provenance.source_types import GENERATED
 
 
-def _side() -> serializers.IntegerField:
+def _build_side_field() -> serializers.IntegerField:
     return serializers.IntegerField(
         default=contract.DEFAULT_SIDE,
         min_value=contract.MIN_SIDE,
@@ -26,8 +26,8 @@ class ImageGenerationParameters(Parameters):
     """`POST /jobs/image-generation`."""
 
     prompt = PromptField(help_text="What is to be seen.")
-    width = _side()
-    height = _side()
+    width = _build_side_field()
+    height = _build_side_field()
     count = serializers.IntegerField(default=1, min_value=1, max_value=contract.MAX_COUNT)
     seed = seed()
 
@@ -35,9 +35,10 @@ class ImageGenerationParameters(Parameters):
         """Refuse more pixels than a call has time for."""
         pixels = attrs["width"] * attrs["height"] * attrs["count"]
         if pixels > contract.MAX_TOTAL_PIXELS:
-            most = contract.MAX_TOTAL_PIXELS // (attrs["width"] * attrs["height"])
+            max_count = contract.MAX_TOTAL_PIXELS // (attrs["width"] * attrs["height"])
             raise serializers.ValidationError(
-                {"count": [f"Of this size, one job makes at most {most}."]}, code="too_many_pixels"
+                {"count": [f"Of this size, one job makes at most {max_count}."]},
+                code="too_many_pixels",
             )
         return super().validate(attrs)
 

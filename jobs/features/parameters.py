@@ -1,4 +1,4 @@
-"""The parameter fields that declarations share."""
+"""Define the parameter fields that feature declarations share."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ from projects.models import Project
 
 MAX_QUOTE_LENGTH = 1000
 SEEDS = 2**31
-"""A seed is a number from 0 to one less."""
+"""A seed is a number from 0 to `SEEDS` - 1."""
 
 
 class MediaNotUsableProblem(Problem):
@@ -52,7 +52,7 @@ class _Id(serializers.UUIDField):
     """An id as text; DRF takes a number for one as well."""
 
     def to_internal_value(self, data: Any) -> UUID:
-        """The id, which need not be anyone's; 400 for anything else."""
+        """Return the id, whoever owns it; 400 for anything but text."""
         if not isinstance(data, str):
             self.fail("invalid", value=data)
         return super().to_internal_value(data)
@@ -87,7 +87,7 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         self.longest_ms = longest_ms
 
     def to_internal_value(self, data: Any) -> MediaFile:
-        """The media file; 404 if it is not the user's, 422 if it cannot be used."""
+        """Return the media file; 404 if it is not the user's, 422 if it cannot be used."""
         media_id = _Id().to_internal_value(data)
         try:
             media = get_media(user_id=self.context["user_id"], media_id=media_id)
@@ -95,8 +95,12 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
             raise NotFoundProblem(Resource.MEDIA_FILE, field=self.field_name) from exc
         if not _wait_for_check(media, self.context):
             self._check_content(media)
-        if self.consent and settings.FACE_CONSENT_REQUIRED:
-            self._check_consent(self.consent, media)
+        if (
+            self.consent
+            and settings.FACE_CONSENT_REQUIRED
+            and not has_consent(kind=self.consent, media=media)
+        ):
+            raise ConsentRequiredProblem(field=self.field_name or "", kind=self.consent)
         return media
 
     def to_representation(self, value: MediaFile) -> str:
@@ -113,16 +117,12 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
         if self.longest_ms is not None:
             no_longer_than(self.longest_ms(), media, field=self.field_name or "")
 
-    def _check_consent(self, kind: ConsentKind, media: MediaFile) -> None:
-        if not has_consent(kind=kind, media=media):
-            raise ConsentRequiredProblem(field=self.field_name or "", kind=kind)
-
     def _refuse(self, code: str, detail: str) -> None:
         raise MediaNotUsableProblem(field=self.field_name or "", code=code, detail=detail)
 
 
 def _wait_for_check(row: Upload, context: Mapping[str, Any]) -> bool:
-    """Return True where the row is being checked and the job may wait for it (``unchecked``)."""
+    """Return True if the row is being checked and the job may wait for it (``unchecked``)."""
     unchecked: list[Upload] | None = context.get("unchecked")
     if row.status != MediaStatus.CHECKING or unchecked is None:
         return False
@@ -131,7 +131,7 @@ def _wait_for_check(row: Upload, context: Mapping[str, Any]) -> bool:
 
 
 def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> None:
-    """422 where the media lasts longer than the engine can do within its time."""
+    """Raise 422 if the media lasts longer than the engine can process within its time."""
     if (media.duration_ms or 0) > longest_ms:
         minutes, seconds = divmod(longest_ms // 1000, 60)
         longest = f"{minutes} minutes" if minutes else f"{seconds} seconds"
@@ -163,7 +163,7 @@ class VoiceField(serializers.Field[VoiceClone, str, str, Any]):
     problems: ClassVar = (VoiceNotReadyProblem,)
 
     def to_internal_value(self, data: Any) -> VoiceClone:
-        """The voice; 404 if it is not the user's, 422 if it cannot be used."""
+        """Return the voice; 404 if it is not the user's, 422 if it cannot be used."""
         voice_id = _Id().to_internal_value(data)
         try:
             voice = get_voice(user_id=self.context["user_id"], voice_id=voice_id)
@@ -182,7 +182,7 @@ class ProjectField(serializers.Field[Project, str, str, Any]):
     """The id of one of the user's projects."""
 
     def to_internal_value(self, data: Any) -> Project:
-        """The project; 404 if it is not the user's."""
+        """Return the project; 404 if it is not the user's."""
         project_id = _Id().to_internal_value(data)
         project = Project.objects.filter(pk=project_id, user_id=self.context["user_id"]).first()
         if project is None:
@@ -194,21 +194,21 @@ class ProjectField(serializers.Field[Project, str, str, Any]):
 
 
 def result_project() -> ProjectField:
-    """The parameter that says where a result goes."""
+    """Return the parameter for the project of a result."""
     return ProjectField(
         required=False,
         help_text="The project for the result. Default: the project of the first media file.",
     )
 
 
-_kept = threading.local()
+_thread_serializers = threading.local()
 
 
 class Parameters(RequestSerializer):
     """The parameters of a feature."""
 
     problems: ClassVar[tuple[type[Problem], ...]] = ()
-    """What they are refused with as a whole; fields have their own."""
+    """The errors of the parameters as a whole; fields have their own."""
     stored_as_given: ClassVar[frozenset[str]] = frozenset()
     """Names that `input_params` of a job has even if its user left them out."""
 
@@ -224,26 +224,27 @@ class Parameters(RequestSerializer):
     )
 
     def get_fields(self) -> dict[str, Any]:
-        """``project_id`` of every feature that does not declare its own."""
+        """Return the fields, with ``project_id`` unless the feature declares its own."""
         return {"project_id": result_project(), **super().get_fields()}
 
     @classmethod
     def read(cls, data: Any, *, context: dict[str, Any]) -> dict[str, Any]:
-        """The validated parameters; raises ``ValidationError``, and the fields' own problems.
+        """Return the validated parameters; raise ``ValidationError`` or the fields' own problems.
 
-        By a serializer that the thread keeps: to copy its fields takes longer than to use them.
+        Each thread reuses its serializer, because copying the fields takes longer than using them.
         """
-        kept: dict[Any, Parameters] = _kept.__dict__
-        serializer = kept.pop(cls, None) or cls()  # away, while it is in use
+        serializers_by_class: dict[Any, Parameters] = _thread_serializers.__dict__
+        # A nested call must not get the serializer that is in use.
+        serializer = serializers_by_class.pop(cls, None) or cls()
         try:
             serializer.initial_data, serializer._context = data, context
             serializer.is_valid(raise_exception=True)
-            validated: dict[str, Any] = serializer.validated_data
-            return validated
+            parameters: dict[str, Any] = serializer.validated_data
+            return parameters
         finally:
-            for used in ("initial_data", "_context", "_validated_data", "_errors"):
-                serializer.__dict__.pop(used, None)
-            kept[cls] = serializer
+            for attribute in ("initial_data", "_context", "_validated_data", "_errors"):
+                serializer.__dict__.pop(attribute, None)
+            serializers_by_class[cls] = serializer
 
 
 class MultipleOf(StepValueValidator):
@@ -273,7 +274,7 @@ class DurationParameters(Parameters):
 
 
 def duration_ms(*, least_seconds: int, most_seconds: int) -> serializers.IntegerField:
-    """The length of a result."""
+    """Return the field for the length of a result."""
     return serializers.IntegerField(
         required=False,
         min_value=least_seconds * 1000,
@@ -285,7 +286,7 @@ def duration_ms(*, least_seconds: int, most_seconds: int) -> serializers.Integer
 
 
 def duration_sec(*, least_seconds: int, most_seconds: int) -> serializers.IntegerField:
-    """The length of a result, as it was given before ``duration_ms``."""
+    """Return the deprecated field for the length of a result, which precedes ``duration_ms``."""
     return serializers.IntegerField(
         required=False,
         min_value=least_seconds,
@@ -301,7 +302,7 @@ class PromptField(serializers.CharField):
         super().__init__(**{"max_length": MAX_PROMPT_CHARACTERS} | options)
 
     def to_internal_value(self, data: Any) -> str:
-        """The prompt as models get it; 400 where nothing of it can be read."""
+        """Return the prompt as models get it; 400 if nothing of it is readable."""
         line = to_readable(super().to_internal_value(data))
         if not line:
             self.fail("blank")
@@ -309,7 +310,7 @@ class PromptField(serializers.CharField):
 
 
 def seed() -> serializers.IntegerField:
-    """The parameter that makes a result come out the same again."""
+    """Return the parameter that makes a result reproducible."""
     return serializers.IntegerField(
         required=False,
         min_value=0,

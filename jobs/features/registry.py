@@ -1,4 +1,4 @@
-"""All features by name, found by their modules."""
+"""Find all features by their modules, and return them by name."""
 
 import importlib
 import pkgutil
@@ -17,44 +17,48 @@ INFRASTRUCTURE = ("base", "files", "parameters", "registry")
 
 @cache
 def features() -> Mapping[str, Feature]:
-    """Every declared feature: a module here that holds one as ``FEATURE``."""
-    found = {}
+    """Return every declared feature: each module here that has a ``FEATURE``."""
+    by_name = {}
     for module in pkgutil.iter_modules(jobs.features.__path__):
         if module.name not in INFRASTRUCTURE:
             feature = importlib.import_module(f"jobs.features.{module.name}").FEATURE
-            found[feature.name] = feature
-    return found
+            by_name[feature.name] = feature
+    return by_name
 
 
 def get_feature(name: str) -> Feature:
-    """The feature of a job's ``type``; raises ``KeyError`` for one no longer declared."""
+    """Return the feature of a job's ``type``; raise ``KeyError`` if it is not declared."""
     return features()[name]
 
 
 def problems_of_features() -> tuple[type[Problem], ...]:
-    """What parameters of any feature are refused with."""
+    """Return the errors that parameters of any feature can raise."""
     return tuple(problem for feature in features().values() for problem in feature.problems)
 
 
 def list_stored_apart() -> dict[str, list[str]]:
-    """By type, the names of what its jobs' outputs have in an object alone."""
-    return {name: sorted(one.stored_apart) for name, one in features().items() if one.stored_apart}
+    """List, by type, the names of the output's parts that are stored only in an object."""
+    return {
+        name: sorted(feature.stored_apart)
+        for name, feature in features().items()
+        if feature.stored_apart
+    }
 
 
 def check_prices() -> None:
-    """Raise ``ImproperlyConfigured`` where `FEATURE_PRICES` sets what no price is reckoned with."""
+    """Raise ``ImproperlyConfigured`` if `FEATURE_PRICES` sets a number that no price uses."""
     for name, value in settings.FEATURE_PRICES.items():
         feature, _, number = name.partition(".")
-        known = [f"{feature}.{one}" for one in _rates_of(feature)] or sorted(features())
-        if name not in known:
-            raise ImproperlyConfigured(f"FEATURE_PRICES names {name}: use {', '.join(known)}.")
-        least = 1 if number.startswith(STARTED) else 0
-        if not least <= value <= MAX_PRICE:
+        names = [f"{feature}.{rate}" for rate in _list_rates(feature)] or sorted(features())
+        if name not in names:
+            raise ImproperlyConfigured(f"FEATURE_PRICES names {name}: use {', '.join(names)}.")
+        minimum = 1 if number.startswith(STARTED) else 0
+        if not minimum <= value <= MAX_PRICE:
             raise ImproperlyConfigured(
-                f"FEATURE_PRICES sets {name} to {value}: use {least} to {MAX_PRICE}."
+                f"FEATURE_PRICES sets {name} to {value}: use {minimum} to {MAX_PRICE}."
             )
 
 
-def _rates_of(name: str) -> list[str]:
+def _list_rates(name: str) -> list[str]:
     feature = features().get(name)
     return sorted({"base", *feature.tariff}) if feature and feature.tariff else []

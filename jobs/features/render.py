@@ -48,7 +48,7 @@ class RenderParameters(Parameters):
     proxy = serializers.BooleanField(default=False, help_text="Small and fast, for a first look.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """The timeline as it is now is what will be rendered, and charged."""
+        """Take a snapshot of the current timeline, which will be rendered and charged."""
         attrs = super().validate(attrs)
         attrs.setdefault("resolution", attrs["project_id"].resolution)
         attrs["timeline"] = take_timeline_snapshot(attrs, self.context.get("budget"), FEATURE.price)
@@ -71,46 +71,46 @@ class _Render(Feature):
     }
 
     def amount(self, parameters: Mapping[str, Any]) -> int:
-        """The length of the project's timeline."""
+        """Return the length of the project's timeline in milliseconds."""
         return int(parameters["timeline"]["duration_ms"])
 
     def media_ids(self, parameters: Mapping[str, Any]) -> list[UUID]:
-        """All that the timeline shows."""
+        """Return all media on the timeline."""
         return [UUID(media_id) for media_id in parameters["timeline"]["media_ids"]]
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """The film."""
+        """Return the film."""
         kind = contract.CONTENT_TYPES[contract.Format(parameters["format"])]
         return [Output(kind, label="proxy" if parameters["proxy"] else "")]
 
     def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
-        """The project's name."""
+        """Return the project's name."""
         project = Project.objects.filter(pk=parameters["project_id"]).first()
         return project.name if project else self.name
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
-        """The timeline, the segments that are there, and the sources of those that are not."""
+        """Return the timeline, the cached segments, and the sources of the missing segments."""
         parameters = job.parameters
         project = Project.objects.filter(pk=parameters["project_id"], user_id=job.user_id).first()
         if project is None:
             raise EngineError(ErrorCode.INPUT_INVALID, "The project has been deleted.")
         output = timelines.build_output(parameters)
-        needed = timelines.list_inputs(
+        inputs = timelines.list_inputs(
             project, timeline=parameters["timeline"]["name"], output=output
         )
         return super().prepare(job, attempt) | {
-            "timeline": needed.timeline.model_dump(mode="json"),
+            "timeline": inputs.timeline.model_dump(mode="json"),
             "output": output.model_dump(mode="json"),
-            "sources": [key and Read(key, key.rsplit("/", 1)[-1]) for key in needed.sources],
-            "ready": [Read(key, key.rsplit("/", 1)[-1]) for key in needed.ready],
-            "made": [Write(key, "application/octet-stream") for key in needed.made],
+            "sources": [key and Read(key, key.rsplit("/", 1)[-1]) for key in inputs.sources],
+            "ready": [Read(key, key.rsplit("/", 1)[-1]) for key in inputs.ready],
+            "made": [Write(key, "application/octet-stream") for key in inputs.made],
         }
 
     def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
-        """What was made, of which version, and what of it is not in it."""
+        """Add the version of the timeline, and the effects that are not in the film."""
         timeline = attempt.job.parameters["timeline"]
-        told = {name: timeline[name] for name in ("version", "ignored_effects")}
-        return {**super().collect(attempt, result), **told}
+        details = {name: timeline[name] for name in ("version", "ignored_effects")}
+        return {**super().collect(attempt, result), **details}
 
 
 FEATURE = _Render()

@@ -53,15 +53,15 @@ class TranscriptionParameters(Parameters):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A recording that the chosen engine transcribes within its time limit."""
+        """Check that the chosen engine transcribes the recording within its time limit."""
         longest_ms = _longest_ms(by_speaker=attrs["speaker_diarization"])
         no_longer_than(longest_ms, attrs["media_id"], field="media_id")
         return super().validate(attrs)
 
     def validate_language(self, language: str) -> str:
-        """A language that the chosen engine knows."""
-        if language.lower() not in (known := contract.LANGUAGES[FEATURE.engine]):
-            detail = f"The {FEATURE.engine} engine knows: {', '.join(sorted(known))}."
+        """Return the language in lower case; refuse one that the engine does not know."""
+        if language.lower() not in (languages := contract.LANGUAGES[FEATURE.engine]):
+            detail = f"The {FEATURE.engine} engine knows: {', '.join(sorted(languages))}."
             raise serializers.ValidationError(detail, code="unknown_language")
         return language.lower()
 
@@ -79,26 +79,26 @@ class _Transcription(Feature):
     example: ClassVar[Mapping[str, Any]] = {"media_id": "interview.mp4", "language": "en"}
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
-        """The media's object in, a transcript object out."""
+        """Return the payload, with the object for the transcript."""
         key = f"users/{job.user_id}/jobs/{job.pk}/{attempt.pk}/transcript.json"
         transcript = Write(key=key, content_type="application/json")
         return {**super().prepare(job, attempt), "transcript": transcript}
 
     def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:
-        """Read the stored transcript and check it before it is believed."""
+        """Read the stored transcript and validate it."""
         key = cast(dict[str, Any], attempt.payload)["transcript"]["write"]["key"]
         raw = object_storage().read(key, max_bytes=MAX_APART_BYTES)
-        stored = contract.RecordingTranscript.model_validate_json(raw)
+        transcript = contract.RecordingTranscript.model_validate_json(raw)
         return {
-            "transcript": stored.model_dump(mode="json"),
+            "transcript": transcript.model_dump(mode="json"),
             RESULT_KEY: key,
-            "segments_count": len(stored.segments),
-            "heard": stored.heard,
-            "language": stored.language,
+            "segments_count": len(transcript.segments),
+            "heard": transcript.heard,
+            "language": transcript.language,
         }
 
     def deliver(self, job: Job, output: dict[str, Any]) -> None:
-        """Merge the segments into the project's EDL, if there still is one."""
+        """Merge the segments into the project's EDL, if the project still exists."""
         if job.project_id is None:
             return
         try:
@@ -111,7 +111,7 @@ class _Transcription(Feature):
                 language=output["transcript"]["language"],
             )
         except NotFoundProblem:
-            return  # deleted meanwhile: the job still has its transcript
+            return  # The project was deleted meanwhile. The job still has its transcript.
         except transcript.TranscriptTooLargeProblem as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, str(exc.detail)) from exc
 

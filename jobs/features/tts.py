@@ -44,7 +44,7 @@ class TtsParameters(Parameters):
     )
 
     def validate_text(self, text: str) -> str:
-        """A text with something to say."""
+        """Refuse a text without anything to say."""
         try:
             contract.readable(text)
         except EngineError as exc:
@@ -52,13 +52,16 @@ class TtsParameters(Parameters):
         return text
 
     def validate_speed(self, speed: float) -> float:
-        """A number: what is none lies within all limits."""
+        """Refuse NaN, which passes all limits."""
         if math.isnan(speed):
             raise serializers.ValidationError("A valid number is required.", code="invalid")
         return speed
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """A text that the stock voice reads in time; how fast others speak, the engine finds."""
+        """Refuse a text that the stock voice cannot read in time.
+
+        The engine checks other voices.
+        """
         if FEATURE.engine == "production" and "voice_id" not in attrs:
             try:
                 contract.check_stock_voice(attrs["text"], attrs["speed"])
@@ -81,11 +84,11 @@ class _Tts(Feature):
     }
 
     def outputs(self, parameters: Mapping[str, Any]) -> Sequence[Output]:
-        """A WAV file."""
+        """Return a WAV file."""
         return [Output("audio/wav", "speech")]
 
     def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
-        """The text, without what no file name may have."""
+        """Return the text, without characters that a file name cannot have."""
         return contract.readable(parameters["text"])
 
 

@@ -26,7 +26,7 @@ class VideoGenerationParameters(DurationParameters):
         least_seconds=contract.MIN_SECONDS, most_seconds=contract.MAX_SECONDS
     )
     resolution = ChoiceField(
-        choices=[one.value for one in contract.Resolution],
+        choices=[resolution.value for resolution in contract.Resolution],
         default=contract.Resolution.LANDSCAPE.value,
         help_text="Width and height in pixels.",
     )

@@ -44,28 +44,28 @@ class _VideoQuery(Feature):
     }
 
     def prepare(self, job: Job, attempt: Attempt) -> dict[str, Any]:
-        return {**super().prepare(job, attempt), "segments": _transcript_of(job)}
+        return {**super().prepare(job, attempt), "segments": _list_segments(job)}
 
 
-def _transcript_of(job: Job) -> list[dict[str, Any]] | None:
+def _list_segments(job: Job) -> list[dict[str, Any]] | None:
     if job.project_id is None:
         return None
     try:
-        known = transcript.read_transcript(project_id=job.project_id, user_id=job.user_id)[
+        segments = transcript.read_transcript(project_id=job.project_id, user_id=job.user_id)[
             "segments"
         ]
     except NotFoundProblem:
-        return None  # deleted meanwhile
-    said = [
+        return None  # The project was deleted meanwhile.
+    media_segments = [
         {
-            "start_ms": one["start_ms"],
-            "end_ms": one["end_ms"],
-            "text": (one["edited_text"] or one["text"])[: contract.MAX_SEGMENT_TEXT],
+            "start_ms": segment["start_ms"],
+            "end_ms": segment["end_ms"],
+            "text": (segment["edited_text"] or segment["text"])[: contract.MAX_SEGMENT_TEXT],
         }
-        for one in known
-        if one["media_file_id"] == str(job.media_ids[0])
+        for segment in segments
+        if segment["media_file_id"] == str(job.media_ids[0])
     ]
-    return said[: contract.MAX_SEGMENTS] or None
+    return media_segments[: contract.MAX_SEGMENTS] or None
 
 
 FEATURE = _VideoQuery()

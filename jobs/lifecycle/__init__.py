@@ -1,9 +1,10 @@
-"""Every transition of a job and its attempts: `Job.status` and `Attempt.state` change here only.
+"""Change the state of jobs and attempts: the only package that writes it.
 
-Each function locks the job's row first (so the job is the lock of all its attempts, and credits
-come after it), checks that the attempt is still the job's current one and in the expected state,
-and only then writes. A call that comes too late changes nothing, which its return value says. Money
-is settled in the transaction that ends the job.
+`Job.status` and `Attempt.state` change nowhere else. Each function locks the job's row first (so
+the job is the lock of all its attempts, and credits come after it), checks that the attempt is
+still the job's current one and in the expected state, and only then writes. A call that comes too
+late changes nothing, and its return value says so. The transaction that ends the job settles the
+money.
 """
 
 from jobs.lifecycle.attempts import (

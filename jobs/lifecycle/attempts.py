@@ -1,4 +1,4 @@
-"""The first attempt of a job, and further ones."""
+"""Begin the first attempt of a job, and its retries."""
 
 import json
 from collections.abc import Collection
@@ -31,26 +31,26 @@ from jobs.wake_signal import wake_on_commit
 
 NO_LIMIT = 2**31 - 1
 CANDIDATE_PAGE = 1000
-"""Jobs of a feature that admission reads by rank at most, where users are limited."""
+"""Jobs of a feature that admission reads by rank at most, if users have limits."""
 CANDIDATE_USERS = 100
-"""Users that admission visits in each of two directions, where the first jobs are of users at their
+"""Users that admission visits in each of two directions, if the first jobs belong to users at their
 limits."""
 
 
 @dataclass(frozen=True)
 class AttemptCount:
-    """What a job has used of its attempts (docs/decisions/0059)."""
+    """One job's count of attempts (docs/decisions/0059)."""
 
     counted: int
     """Attempts that count against the feature's ``max_attempts``."""
     infrastructure: int
     """Attempts that an infrastructure error ended, counted or not."""
     is_past_bound: bool
-    """No time is left for another one."""
+    """True if no time is left for another attempt."""
 
 
 def count_attempts(*, job: Job) -> AttemptCount:
-    """Count a locked job's attempts, the present one included."""
+    """Count a locked job's attempts, including the current one."""
     bound = get_feature(job.type).run_limit + OUTAGE_ALLOWANCE
     (row,) = sql.run("count_attempts_of", job_id=job.pk, bound=bound, start_grace=START_GRACE)
     return AttemptCount(*row)
@@ -65,22 +65,25 @@ def begin_first_attempts(
     with_room: Collection[str],
     again: timedelta,
 ) -> list[tuple[UUID, str, bool]]:
-    """Give pending jobs of a class, by rank, their first attempts while it has room: these, with
-    the type of each, and whether it is the caller's to wake.
+    """Give pending jobs of a GPU class their first attempts, by rank, while it has capacity.
 
-    Only jobs of the features ``types`` are admitted. The caller holds the class's lock. ``limit``
-    is how many may be in flight; users have such a limit by setting, features by their contracts.
-    Attempts of the types ``with_room`` are taken by the caller, and due again after ``again``; the
-    others are due.
+    Return each attempt's id, the job's type, and True if the caller must wake it. Only jobs of the
+    features ``types`` are admitted. The caller holds the lock of the GPU class. ``limit`` bounds
+    the attempts in flight; users have such a limit by setting, features by their contracts. The
+    caller has claimed attempts of the types ``with_room``, and they are due again after ``again``;
+    the others are due at once.
     """
-    limits, floor = settings.MAX_IN_FLIGHT_BY_PLAN, watermarks.current_watermarks().of(gpu_class)
-    admitted: list[Any] = sql.run(
+    limits, watermark = (
+        settings.MAX_IN_FLIGHT_BY_PLAN,
+        watermarks.current_watermarks().of(gpu_class),
+    )
+    rows: list[Any] = sql.run(
         "admit",
-        features=json.dumps([_admission(feature, with_room) for feature in types]),
+        features=json.dumps([_build_feature_row(feature, with_room) for feature in types]),
         gpu_class=gpu_class,
-        from_rank=floor.waiting_from[0],
-        from_time=floor.waiting_from[1],
-        attempts_from=floor.attempts_from,
+        from_rank=watermark.waiting_from[0],
+        from_time=watermark.waiting_from[1],
+        attempts_from=watermark.attempts_from,
         limit=limit,
         at_once=at_once,
         is_limited=bool(limits or settings.MAX_IN_FLIGHT),
@@ -91,10 +94,10 @@ def begin_first_attempts(
         from_user=uuid4(),
         again=again,
     )
-    return admitted
+    return rows
 
 
-def _admission(feature: Feature, with_room: Collection[str]) -> dict[str, Any]:
+def _build_feature_row(feature: Feature, with_room: Collection[str]) -> dict[str, Any]:
     return {
         "type": feature.name,
         "backend": feature.backend,
@@ -106,10 +109,10 @@ def _admission(feature: Feature, with_room: Collection[str]) -> dict[str, Any]:
 
 @transaction.atomic
 def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
-    """Give a locked open job its next attempt; the one before it, if any, ends as failed.
+    """Give a locked open job its next attempt; the previous attempt, if any, ends as failed.
 
-    The run deadline starts anew when the attempt is dispatched; until then the job has its absolute
-    bound, or that of its start if nothing has been dispatched yet.
+    The run deadline starts anew when the attempt is dispatched. Until then the job has its absolute
+    bound, or the start deadline if nothing has been dispatched yet.
     """
     feature = get_feature(job.type)
     number = 1
@@ -138,7 +141,7 @@ def begin_attempt(*, job: Job, after: timedelta = timedelta(0)) -> Attempt:
 
 @transaction.atomic
 def requeue_job(*, job_id: UUID, by: str, reason: str = "") -> Attempt:
-    """Give a stuck open job a new attempt, for a person.
+    """Give a stuck open job a new attempt, for a member of staff.
 
     Raises ``JobFinishedProblem``, and ``JobWaitsForMediaProblem`` while the job has no price.
     """

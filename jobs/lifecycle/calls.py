@@ -1,4 +1,4 @@
-"""Calls: those that were started, that go on, and that report."""
+"""Store which calls have started, still run, and report."""
 
 import json
 import logging
@@ -22,11 +22,11 @@ from jobs.wake_signal import wake_on_commit
 logger = logging.getLogger(__name__)
 
 CALL_GRACE = timedelta(seconds=60)
-"""What a call gets beyond its time limit, to start and to report."""
+"""Time that a call has beyond its time limit, to start and to report."""
 PROGRESS_EVERY = timedelta(seconds=2)
 """Shortest time between two reports of a call's progress that are stored and pushed."""
 MAX_DOUBLINGS = 4
-"""How often the pause doubles before a call is polled again whose messages keep getting lost."""
+"""How often the pause before the next poll doubles, if a call's messages keep getting lost."""
 
 
 class SupersededProblem(Problem):
@@ -38,21 +38,22 @@ class SupersededProblem(Problem):
 
 
 def record_started_calls(*, call_ids: Mapping[UUID, str]) -> list[UUID]:
-    """Store the ids of the attempts' calls; returns the attempts that now run.
+    """Store the ids of the attempts' calls, and return the attempts that now run.
 
-    Also those of attempts that have ended meanwhile, so that their calls can be stopped.
+    The ids of attempts that have ended meanwhile are stored too, so that their calls can be
+    stopped.
     """
-    started = sql.run(
+    rows = sql.run(
         "record_started_calls",
         attempt_ids=list(call_ids),
-        calls=json.dumps([{"id": str(pk), "call_id": one} for pk, one in call_ids.items()]),
-        leases=_leases(),
-        expected=json.dumps({one.name: one.expected_seconds for one in features().values()}),
-        run_limits=_run_limits(),
+        calls=json.dumps([{"id": str(pk), "call_id": call_id} for pk, call_id in call_ids.items()]),
+        leases=_call_leases_json(),
+        expected=json.dumps({item.name: item.expected_seconds for item in features().values()}),
+        run_limits=_run_limits_json(),
     )
-    for attempt_id, job_id, call_id, _ in started:
+    for attempt_id, job_id, call_id, _ in rows:
         logger.info("job %s, attempt %s: started call %s", job_id, attempt_id, call_id)
-    return [attempt_id for attempt_id, _, _, runs in started if runs]
+    return [attempt_id for attempt_id, _, _, runs in rows if runs]
 
 
 def extend_calls(
@@ -64,12 +65,11 @@ def extend_calls(
     sent_again: Collection[UUID] = (),
     in_queue: Collection[UUID] = (),
 ) -> None:
-    """Poll the calls again in so many seconds, or later where messages had to be ``sent_again``.
+    """Poll the calls again in ``seconds``, or later if messages had to be ``sent_again``.
 
-    The lease of those that are ``waiting`` for a machine starts anew, and so does the run deadline
-    of those that the backend knows to be ``in_queue``: an outage must not use it up. ``now`` is
-    what is known of all of them: they run, they do not (not yet, or no longer), or, with
-    `UNDER_WAY`, neither.
+    If the calls are ``waiting`` for a machine, their lease starts anew. The run deadline of those
+    that the backend knows to be ``in_queue`` starts anew too: an outage must not use it up. ``now``
+    is the state of all the calls: running, queued, or, with `UNDER_WAY`, not known.
     """
     sql.run(
         "extend_calls",
@@ -81,30 +81,31 @@ def extend_calls(
         doublings=MAX_DOUBLINGS,
         is_queued=now == CallState.QUEUED,
         is_running=now == CallState.RUNNING,
-        leases=_leases() if waiting else "{}",
+        leases=_call_leases_json() if waiting else "{}",
         in_queue=list(in_queue),
-        run_limits=_run_limits() if in_queue else "{}",
+        run_limits=_run_limits_json() if in_queue else "{}",
         outage_allowance=OUTAGE_ALLOWANCE,
     )
 
 
 def call_lease(feature: Feature) -> timedelta:
-    """How long a call may run at most."""
+    """Return how long a call may run at most."""
     return timedelta(seconds=feature.contract.time_limit_seconds) + CALL_GRACE
 
 
-def _leases() -> str:
-    return json.dumps({one.name: call_lease(one).total_seconds() for one in features().values()})
+def _call_leases_json() -> str:
+    leases = {item.name: call_lease(item).total_seconds() for item in features().values()}
+    return json.dumps(leases)
 
 
-def _run_limits() -> str:
+def _run_limits_json() -> str:
     limits = {name: feature.run_limit.total_seconds() for name, feature in features().items()}
     return json.dumps(limits)
 
 
 def writing_attempt(*, attempt_id: UUID, call_id: str) -> Attempt:
-    """The attempt whose call may store its outputs now; raises as `report_progress`."""
-    attempt = _reporting_attempt(attempt_id, call_id)
+    """Return the attempt whose call may store its outputs now; raise as `report_progress`."""
+    attempt = _get_reporting_attempt(attempt_id, call_id)
     if attempt.state not in MAY_RUN or attempt.job.status not in OPEN:
         raise SupersededProblem
     return attempt
@@ -113,30 +114,33 @@ def writing_attempt(*, attempt_id: UUID, call_id: str) -> Attempt:
 def report_progress(
     *, attempt_id: UUID, call_id: str, progress: float, stage: Stage | None = None
 ) -> None:
-    """Store what a running call tells and push it, if it is new; progress never goes back.
+    """Store and push the progress of a running call if it is new; it never decreases.
 
-    What comes sooner than `PROGRESS_EVERY` after the last is left to the next report.
-    Raises ``NotFoundProblem``, ``SupersededProblem``.
+    A report that comes sooner than `PROGRESS_EVERY` after the last one is dropped; the next report
+    replaces it. Raises ``NotFoundProblem``, ``SupersededProblem``.
     """
-    told = sql.run(
+    rows = sql.run(
         "report_progress",
         attempt_id=attempt_id,
         call_id=call_id,
         progress=progress,
         stage=stage,
         every=PROGRESS_EVERY,
-        leases=_leases(),
+        leases=_call_leases_json(),
     )
-    if told:
-        push_on_commit(ProgressReport(*told[0]))
+    if rows:
+        push_on_commit(ProgressReport(*rows[0]))
     else:
-        _reporting_attempt(attempt_id, call_id)
+        _get_reporting_attempt(attempt_id, call_id)
 
 
 def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
-    """Store how a call ended; whether it was the first to say so. Raises as `report_progress`."""
+    """Store how a call ended, and return True if this is the first report.
+
+    Raises as `report_progress`.
+    """
     error = outcome.error
-    stored = sql.run(
+    rows = sql.run(
         "report",
         attempt_id=attempt_id,
         call_id=call_id,
@@ -144,21 +148,23 @@ def report_outcome(*, attempt_id: UUID, call_id: str, outcome: Outcome) -> bool:
         error_code=error.code if error else None,
         error_message=error.message if error else None,
     )
-    if stored:
+    if rows:
         wake_on_commit()
     else:
-        _reporting_attempt(attempt_id, call_id)
-    return bool(stored)
+        _get_reporting_attempt(attempt_id, call_id)
+    return bool(rows)
 
 
-def _reporting_attempt(attempt_id: UUID, call_id: str) -> Attempt:
+def _get_reporting_attempt(attempt_id: UUID, call_id: str) -> Attempt:
     attempt = Attempt.objects.select_related("job").filter(pk=attempt_id).first()
     if attempt is None:
         raise NotFoundProblem(Resource.ATTEMPT)
-    other_call = attempt.call_id is not None and attempt.call_id != call_id
-    unwanted = attempt.job.attempt_id != attempt_id or attempt.job.status == JobStatus.CANCELLED
-    # Its start was given up: whatever reports for it was started without our knowing.
-    unstarted = attempt.state in NOT_STARTED
-    if other_call or unwanted or unstarted or attempt.stop_requested_at is not None:
+    is_other_call = attempt.call_id is not None and attempt.call_id != call_id
+    is_superseded = (
+        attempt.job.attempt_id != attempt_id or attempt.job.status == JobStatus.CANCELLED
+    )
+    # The start of this attempt was given up, so the reporting call was started unknown to us.
+    has_no_start = attempt.state in NOT_STARTED
+    if is_other_call or is_superseded or has_no_start or attempt.stop_requested_at is not None:
         raise SupersededProblem
     return attempt

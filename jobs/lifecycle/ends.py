@@ -1,4 +1,4 @@
-"""The ends of jobs. Exactly one of these wins, and settles the money in its transaction."""
+"""End jobs. Exactly one end of a job wins, and its transaction settles the money."""
 
 import json
 import logging
@@ -36,21 +36,21 @@ def complete(
     step: Step = FINALIZE,
     values: Mapping[UUID, Mapping[str, Any]] | None = None,
 ) -> list[UUID]:
-    """Mark jobs completed, with the results that `collect` stored, or made just now (``values``).
+    """Mark jobs completed, with the results that `collect` stored or the new ``values``.
 
-    Most are worth their price: they end in one statement. The others end with a refund.
+    Jobs that are worth their price end in one statement. The others end with a refund.
     """
-    ids = list(attempt_ids)
-    ended = _complete(ids, worker, step, values, partly=False)
-    if rest := set(ids).difference(ended):
+    all_ids = list(attempt_ids)
+    completed_ids = _complete_jobs(all_ids, worker, step, values, partly=False)
+    if remaining_ids := set(all_ids).difference(completed_ids):
         with transaction.atomic():
-            partly = _complete(rest, worker, step, values, partly=True)
-            _refund_unused(Attempt.objects.select_related("job").filter(pk__in=partly))
-        ended += partly
-    return ended
+            refund_ids = _complete_jobs(remaining_ids, worker, step, values, partly=True)
+            _refund_unused_credits(Attempt.objects.select_related("job").filter(pk__in=refund_ids))
+        completed_ids += refund_ids
+    return completed_ids
 
 
-def _complete(
+def _complete_jobs(
     attempt_ids: Collection[UUID],
     worker: str,
     step: Step,
@@ -58,41 +58,45 @@ def _complete(
     *,
     partly: bool,
 ) -> list[UUID]:
-    given = [{"id": str(pk), **(values or {}).get(pk, {})} for pk in attempt_ids]
-    ended = sql.run(
+    entries = [{"id": str(pk), **(values or {}).get(pk, {})} for pk in attempt_ids]
+    rows = sql.run(
         "complete",
         attempt_ids=list(attempt_ids),
         states=[step.holds],
         holder=worker,
         partly=partly,
-        values=json.dumps(given),
+        values=json.dumps(entries),
         stored_apart=json.dumps(list_stored_apart()),
     )
-    transaction.on_commit(lambda: _log_completed(ended))
-    return [attempt_id for attempt_id, _ in ended]
+    transaction.on_commit(lambda: _log_completed_jobs(rows))
+    return [attempt_id for attempt_id, _ in rows]
 
 
-def _refund_unused(completed: Iterable[Attempt]) -> None:
-    """Refund what the results are worth less than their jobs' prices."""
-    partly = [attempt for attempt in completed if _unused(attempt) > 0]
-    if not partly:
+def _refund_unused_credits(attempts: Iterable[Attempt]) -> None:
+    """Refund the part of each price that the result is not worth."""
+    refundable = [attempt for attempt in attempts if _count_unused_credits(attempt) > 0]
+    if not refundable:
         return
-    Job.objects.filter(pk__in=[attempt.job_id for attempt in partly]).update(credits_refunded=True)
-    # Accounts in order, for another worker may be completing jobs of the same users.
-    for attempt in sorted(partly, key=lambda each: each.job.user_id):
-        job, amount = attempt.job, _unused(attempt)
+    Job.objects.filter(pk__in=[attempt.job_id for attempt in refundable]).update(
+        credits_refunded=True
+    )
+    # Lock the accounts in order: another worker may be completing jobs of the same users.
+    for attempt in sorted(refundable, key=lambda attempt: attempt.job.user_id):
+        job, amount = attempt.job, _count_unused_credits(attempt)
         reason = ledger_descriptions.describe_unused(amount, cost=job.credits_cost)
-        _refund(job, amount, ledger_descriptions.describe_refund(job, JobStatus.COMPLETED, reason))
+        _refund_credits(
+            job, amount, ledger_descriptions.describe_refund(job, JobStatus.COMPLETED, reason)
+        )
 
 
-def _unused(attempt: Attempt) -> int:
+def _count_unused_credits(attempt: Attempt) -> int:
     if attempt.used_credits is None:
         return 0
     return attempt.job.credits_cost - max(LEAST_USED, attempt.used_credits)
 
 
-def _log_completed(ended: Iterable[Sequence[UUID]]) -> None:
-    for attempt_id, job_id in ended:
+def _log_completed_jobs(rows: Iterable[Sequence[UUID]]) -> None:
+    for attempt_id, job_id in rows:
         logger.info("job %s, attempt %s: completed", job_id, attempt_id)
 
 
@@ -106,13 +110,13 @@ def fail(
 ) -> bool:
     """End a job as failed and refund it; safe to call any number of times.
 
-    What its user has brought about is refunded within the limit of `jobs.cancels`. With a
-    ``worker``, an attempt that another one holds is left alone.
+    A failure that its user has caused is refunded within the limit of `jobs.cancels`. With a
+    ``worker``, an attempt that another worker has claimed does not change.
     """
     try:
         job = lock_job(attempt_id=attempt_id)
     except NotFoundProblem:
-        return False  # it is not the current one
+        return False  # The attempt is not the current one.
     attempt = job.attempt
     if job.status not in OPEN or attempt is None or attempt.state not in states:
         return False
@@ -120,27 +124,27 @@ def fail(
         return False
     refunds = count_ended_job(job=job, attempt=attempt, code=error.code)
     has_grace = error.code not in CAUSED_BY_USER
-    _end(job, JobStatus.FAILED, error, refunds=refunds, has_grace=has_grace)
+    _end_job(job, JobStatus.FAILED, error, refunds=refunds, has_grace=has_grace)
     return True
 
 
 @transaction.atomic
 def fail_waiting(*, job_id: UUID, error: JobError) -> bool:
-    """Fail a job that waits for its media, which has cost nothing yet; safe to call again."""
+    """Fail a job that waits for its media and has cost nothing yet; safe to call again."""
     job = lock_job(pk=job_id)
     if not waits_for(job):
         return False
-    _end(job, JobStatus.FAILED, error)
+    _end_job(job, JobStatus.FAILED, error)
     return True
 
 
 @transaction.atomic
 def expire(*, job_id: UUID, code: ErrorCode = ErrorCode.DEADLINE_EXCEEDED) -> bool:
-    """Fail a job in any state but while its result is being delivered."""
+    """Fail a job in any state, unless its result is being delivered."""
     job = lock_job(pk=job_id)
     if is_too_late(job):
         return False
-    _end(job, JobStatus.FAILED, JobError.of(code), has_grace=True)
+    _end_job(job, JobStatus.FAILED, JobError.of(code), has_grace=True)
     return True
 
 
@@ -153,10 +157,10 @@ def cancel(
     is_limited: bool = False,
     without_refund: bool = False,
 ) -> Job:
-    """Cancel an open job for a person, with a refund; raises ``JobFinishedProblem`` if too late.
+    """Cancel an open job for a person, with a refund.
 
-    With ``is_limited`` the refund is bound by `jobs.cancels`: ``FreeCancelsUsedProblem``, unless
-    going ``without_refund`` is agreed to.
+    Raises ``JobFinishedProblem`` if it is too late. With ``is_limited`` the refund is bound by
+    `jobs.cancels`, which raises ``FreeCancelsUsedProblem`` unless ``without_refund`` is set.
     """
     job = lock_job(pk=job_id)
     if is_too_late(job):
@@ -165,12 +169,12 @@ def cancel(
     refunds = not is_limited or count_ended_job(
         job=job, attempt=job.attempt, code=error.code, without_refund=without_refund
     )
-    _end(job, JobStatus.CANCELLED, error, refunds=refunds, by=by, reason=reason)
+    _end_job(job, JobStatus.CANCELLED, error, refunds=refunds, by=by, reason=reason)
     wake_on_commit()
     return Job.objects.get(pk=job_id)
 
 
-def _end(
+def _end_job(
     job: Job,
     status: JobStatus,
     error: JobError,
@@ -189,7 +193,7 @@ def _end(
     )
     if amount > 0:
         description = ledger_descriptions.describe_refund(job, status, error.message)
-        _refund(job, amount, description, has_grace=has_grace)
+        _refund_credits(job, amount, description, has_grace=has_grace)
     if job.attempt is None:
         _lower_queue_cursor(job)
     record(job, status.value, error_code=error.code, **event, **ids.request_id())
@@ -204,12 +208,12 @@ def _lower_queue_cursor(job: Job) -> None:
     """
     queue = {"user_id": job.user_id, "gpu_class": job.gpu_class}
     cursors = sql.run("lock_queue_cursor", **queue)
-    # A cursor is as high as the last job that waits: an end before that job moves nothing.
+    # A cursor is as high as the last job that waits. If an earlier job ends, it does not move.
     if any(job.rank >= rank for (rank,) in cursors):
         sql.run("lower_queue_cursor", types=list({*features(), job.type}), **queue)
 
 
-def _refund(job: Job, amount: int, description: str, *, has_grace: bool = False) -> None:
+def _refund_credits(job: Job, amount: int, description: str, *, has_grace: bool = False) -> None:
     ledger.refund(
         user_id=job.user_id,
         amount=amount,

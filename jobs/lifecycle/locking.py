@@ -1,6 +1,6 @@
-"""What transitions of a single job share: its lock, the end of an attempt, events.
+"""Lock a single job, end its attempt and record its events, for all transitions of one job.
 
-Those of many attempts at once lock them by `mine` in `jobs.queries.sql`.
+Transitions of many attempts at once lock them by `mine` in `jobs.queries.sql`.
 """
 
 from typing import Any
@@ -29,24 +29,25 @@ class JobWaitsForMediaProblem(Problem):
     default_detail = "The job waits for its media to be checked: it begins by itself."
 
 
-def lock_job(**which: UUID) -> Job:
-    """The job, locked; raises ``NotFoundProblem``."""
-    # The attempt is read later, by a statement of its own: one joined here would be as it was
-    # before we waited for the lock.
-    job = Job.objects.select_for_update(no_key=True).filter(**which).first()
+def lock_job(**lookup: UUID) -> Job:
+    """Return the job, locked; raise ``NotFoundProblem`` if there is none."""
+    # A later statement reads the attempt: a join here would return it as it was before we waited
+    # for the lock.
+    job = Job.objects.select_for_update(no_key=True).filter(**lookup).first()
     if job is None:
         raise NotFoundProblem(Resource.JOB)
     return job
 
 
 def is_too_late(job: Job) -> bool:
-    """Whether a locked job can no longer be cancelled, requeued or given up."""
+    """Return True if a locked job can no longer be cancelled, requeued or given up."""
     return job.status in ENDED or (job.attempt is not None and job.attempt.state in DELIVERING)
 
 
 def end_attempt(attempt: Attempt, **values: Any) -> None:
-    """End a locked job's attempt, and ask for the stop of a call that may run, even if its id is
-    not known yet.
+    """End a locked job's attempt, and request the stop of a call that may run.
+
+    The stop is requested even if the id of the call is not known yet.
     """
     if attempt.state in MAY_RUN:
         values["stop_requested_at"] = Coalesce("stop_requested_at", Now())
@@ -54,5 +55,5 @@ def end_attempt(attempt: Attempt, **values: Any) -> None:
 
 
 def record(job: Job, type: str, **data: Any) -> None:
-    """Write what happened to the locked job, in the present transaction (docs/decisions/0028)."""
+    """Write an event of the locked job in the current transaction (docs/decisions/0028)."""
     Event.objects.create(job_id=job.pk, user_id=job.user_id, type=type, data=data)

@@ -1,4 +1,4 @@
-"""Steps: attempts are claimed, then finished or handed over, requeued or marked as errored."""
+"""Claim attempts for a step, and finish, hand over, requeue or mark them as errored."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -15,16 +15,17 @@ from jobs.wake_signal import wake_on_commit
 
 LOOK_AFTER = timedelta(seconds=2)
 LOOK_BEFORE = timedelta(seconds=5)
-"""When the orchestrator checks what a worker has claimed (does the worker live?) or finished (was
-the next step claimed?). A ``wake_at`` between the two stays: each change of it costs indexes."""
+"""When the orchestrator checks an attempt that a worker has claimed (does the worker live?) or
+finished (was the next step claimed?). A ``wake_at`` between the two is not changed, because each
+change updates indexes."""
 
 
 def claim(*, step: Step, attempt_ids: Iterable[UUID], worker: str) -> list[Attempt]:
-    """Take those of the attempts that still wait for this step; with their jobs, as they are now.
+    """Claim the attempts that still wait for this step, and return them with their current jobs.
 
-    Of a step that may be done twice the commit is not waited for.
+    If the step is repeatable, the commit is asynchronous.
     """
-    taken = sql.run(
+    claimed_rows = sql.run(
         "claim",
         attempt_ids=list(attempt_ids),
         takes=step.takes,
@@ -35,19 +36,20 @@ def claim(*, step: Step, attempt_ids: Iterable[UUID], worker: str) -> list[Attem
         after=LOOK_AFTER,
         before=LOOK_BEFORE,
     )
-    held = rows.attempts(row[:-1] for row in taken)
-    for attempt, row in zip(held, taken, strict=True):
+    attempts = rows.attempts(row[:-1] for row in claimed_rows)
+    for attempt, row in zip(attempts, claimed_rows, strict=True):
         attempt.waited = row[-1]
         attempt.state, attempt.worker, attempt.publish_count = step.holds, worker, 0
         attempt.job.status = JobStatus.PROCESSING
-    return held
+    return attempts
 
 
 def finish(*, step: Step, worker: str, values: Mapping[UUID, Mapping[str, Any]]) -> list[UUID]:
-    """Leave the step with each attempt's ``payload``, or ``result`` and ``used_credits``; returns
-    those still held.
+    """Store each attempt's values and leave the step; return the ids that were still claimed.
+
+    The values are ``payload``, or ``result`` and ``used_credits``.
     """
-    return _finish(step, worker, values, _text(values), step.leaves, goes_on=False)
+    return _finish_step(step, worker, values, _dump_values(values), step.leaves, goes_on=False)
 
 
 def hand_over(
@@ -58,26 +60,29 @@ def hand_over(
     attempts: Iterable[Attempt],
     values: Mapping[UUID, Mapping[str, Any]],
 ) -> list[Attempt]:
-    """As `finish`, but the worker goes on with those still held; they have what was stored."""
-    text = _text(values)
-    left = set(_finish(step, worker, values, text, to.holds, goes_on=True))
-    stored = {UUID(one.pop("id")): one for one in json.loads(text)}
-    held = [attempt for attempt in attempts if attempt.pk in left]
-    for attempt in held:
+    """Finish the step as `finish` does, and claim the next one for the same worker.
+
+    Return the attempts that were still claimed, with the values that were stored.
+    """
+    text = _dump_values(values)
+    finished_ids = set(_finish_step(step, worker, values, text, to.holds, goes_on=True))
+    values_by_id = {UUID(entry.pop("id")): entry for entry in json.loads(text)}
+    remaining = [attempt for attempt in attempts if attempt.pk in finished_ids]
+    for attempt in remaining:
         attempt.state = to.holds
-        for name, value in stored[attempt.pk].items():
+        for name, value in values_by_id[attempt.pk].items():
             setattr(attempt, name, value)
-    return held
+    return remaining
 
 
-def _text(values: Mapping[UUID, Mapping[str, Any]]) -> str:
-    return json.dumps([{"id": str(pk), **given} for pk, given in values.items()])
+def _dump_values(values: Mapping[UUID, Mapping[str, Any]]) -> str:
+    return json.dumps([{"id": str(pk), **fields} for pk, fields in values.items()])
 
 
-def _finish(
+def _finish_step(
     step: Step, worker: str, ids: Iterable[UUID], values: str, leaves: str, *, goes_on: bool
 ) -> list[UUID]:
-    left = sql.run(
+    finished_rows = sql.run(
         "finish",
         attempt_ids=list(ids),
         states=[step.holds],
@@ -89,7 +94,7 @@ def _finish(
         after=LOOK_AFTER,
         before=LOOK_BEFORE,
     )
-    return [attempt_id for (attempt_id,) in left]
+    return [attempt_id for (attempt_id,) in finished_rows]
 
 
 def requeue(
@@ -100,9 +105,9 @@ def requeue(
     crashed: bool,
     worker: str | None = None,
 ) -> None:
-    """Undo a claim (of ``worker``, if named), so that another worker can take the attempts.
+    """Undo a claim (of ``worker``, if named), so that another worker can claim the attempts.
 
-    A store was away, or the worker ``crashed``, which is counted.
+    Either a store did not answer, or the worker ``crashed``; crashes are counted.
     """
     sql.run(
         "requeue",
@@ -116,22 +121,23 @@ def requeue(
 
 
 def wake_jobs_of_dead_workers(workers: Collection[str]) -> int:
-    """Have it looked at now what these dead workers held, and what may have died with them in a
-    message: what was published and nobody has claimed. Returns how many jobs that are.
+    """Wake the jobs that these dead workers had claimed, and jobs published but never claimed.
 
-    Whether a worker is lost, and what becomes of what it held, is decided by who looks.
+    Return how many jobs were woken. The orchestrator decides later whether a worker is lost, and
+    what happens to its jobs.
     """
-    woken = sql.run("wake_left", workers=list(workers), takes=list(TAKING))
-    if woken:
+    job_rows = sql.run("wake_left", workers=list(workers), takes=list(TAKING))
+    if job_rows:
         wake_on_commit()
-    return len(woken)
+    return len(job_rows)
 
 
 def mark_errored(
     *, attempt_id: UUID, error: JobError, states: Collection[str], worker: str | None = None
 ) -> bool:
-    """Store why an attempt (held by ``worker``, if named) cannot go on; the orchestrator decides
-    whether there is another.
+    """Store why an attempt (claimed by ``worker``, if named) cannot continue.
+
+    The orchestrator decides whether the job gets another attempt.
     """
     is_marked = sql.run(
         "mark_errored",

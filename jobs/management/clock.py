@@ -1,4 +1,4 @@
-"""The check of the clock that processes which judge leases make before they start."""
+"""Check the clock before a process that expires leases starts."""
 
 import logging
 
@@ -11,9 +11,9 @@ logger = logging.getLogger(__name__)
 
 
 def check_clock() -> None:
-    """Raise ``CommandError`` where this machine's clock is too far from PostgreSQL's.
+    """Raise ``CommandError`` if this machine's clock is too far from PostgreSQL's.
 
-    While the database is away nothing is known, and nothing will be judged.
+    While the database does not answer, the clock is not checked, and no lease can expire.
     """
     try:
         check_skew(measure_skew())

@@ -1,1 +1,1 @@
-"""The orchestrator admits, publishes, repairs and retries what is due. Any number may run."""
+"""Admit, publish, repair and retry due jobs. Any number of orchestrators may run."""

@@ -1,4 +1,4 @@
-"""Admission: pending jobs get their first attempt where their GPU class has room."""
+"""Admit pending jobs: give them their first attempt when their GPU class has capacity."""
 
 from collections.abc import Collection
 
@@ -16,37 +16,40 @@ from jobs.publishing import WakeUp
 from jobs.states import AttemptState
 
 ADMIT_AT_ONCE = 250
-"""Of one class in one round."""
+"""Jobs of one GPU class that are admitted in one round."""
 
 
 def admit_all() -> int:
-    """Give waiting jobs their first attempt, by rank; returns how many were admitted.
+    """Give waiting jobs their first attempt, by rank, and return how many were admitted.
 
-    They are due then, as all others.
+    They are due at once, like all other attempts.
     """
     return len(admit(with_room=()))
 
 
 def admit(*, with_room: Collection[str]) -> list[tuple[WakeUp, bool]]:
-    """As `admit_all`; those of the types ``with_room`` are the caller's to wake: True beside them.
+    """Admit jobs as `admit_all` does, and return their wake-ups.
 
-    Unless they move on, they are due again after `AGAIN_AFTER`.
+    Each comes with True if the caller must publish it, which holds for the types ``with_room``.
+    Unless such an attempt changes its state, it is due again after `AGAIN_AFTER`.
     """
-    # During a deploy the API may know a feature before this process does: its jobs wait.
-    stopped = {name: circuits.open_circuits_of(feature) for name, feature in features().items()}
-    types = [feature for name, feature in features().items() if not stopped[name]]
-    admitted = [
+    # During a deploy the API may know a feature before this process does. Its jobs wait.
+    open_circuits = {
+        name: circuits.open_circuits_of(feature) for name, feature in features().items()
+    }
+    types = [feature for name, feature in features().items() if not open_circuits[name]]
+    admissions = [
         admission
-        for gpu_class in _classes_with_waiting_jobs(types)
-        for admission in _admit(gpu_class, types, with_room)
+        for gpu_class in _list_classes_with_waiting_jobs(types)
+        for admission in _admit_class(gpu_class, types, with_room)
     ]
-    for name, stopped_by in stopped.items():
-        if stopped_by and all(circuit.is_probe_due for circuit in stopped_by):
-            admitted += _admit_probe(features()[name], stopped_by, with_room)
-    return admitted
+    for name, feature_circuits in open_circuits.items():
+        if feature_circuits and all(circuit.is_probe_due for circuit in feature_circuits):
+            admissions += _admit_probe(features()[name], feature_circuits, with_room)
+    return admissions
 
 
-def _classes_with_waiting_jobs(types: Collection[Feature]) -> list[GpuClass]:
+def _list_classes_with_waiting_jobs(types: Collection[Feature]) -> list[GpuClass]:
     if not types:
         return []
     ranks, times = zip(
@@ -64,20 +67,20 @@ def _classes_with_waiting_jobs(types: Collection[Feature]) -> list[GpuClass]:
 
 @transaction.atomic
 def _admit_probe(
-    feature: Feature, stopped_by: Collection[OpenCircuit], with_room: Collection[str]
+    feature: Feature, feature_circuits: Collection[OpenCircuit], with_room: Collection[str]
 ) -> list[tuple[WakeUp, bool]]:
-    """Admit one job of a feature through its open circuits, if it is time for a probe."""
-    classes = _classes_with_waiting_jobs([feature])
-    if not classes or not circuits.claim_probe(stopped_by):
+    """Admit one job of a feature through its open circuits, if a probe is due."""
+    classes = _list_classes_with_waiting_jobs([feature])
+    if not classes or not circuits.claim_probe(feature_circuits):
         return []
-    admitted = _admit(classes[0], [feature], with_room, at_once=1)
-    for wake_up, _ in admitted:
-        circuits.set_probe(stopped_by, wake_up.attempt_id)
-    return admitted
+    admissions = _admit_class(classes[0], [feature], with_room, at_once=1)
+    for wake_up, _ in admissions:
+        circuits.set_probe(feature_circuits, wake_up.attempt_id)
+    return admissions
 
 
 @transaction.atomic
-def _admit(
+def _admit_class(
     gpu_class: GpuClass,
     types: Collection[Feature],
     with_room: Collection[str],
@@ -85,7 +88,7 @@ def _admit(
 ) -> list[tuple[WakeUp, bool]]:
     while not sql.run("lock_pool", gpu_class=gpu_class):
         GpuPool.objects.get_or_create(gpu_class=gpu_class)
-    admitted = lifecycle.begin_first_attempts(
+    rows = lifecycle.begin_first_attempts(
         gpu_class=gpu_class,
         types=types,
         limit=class_limit(gpu_class),
@@ -93,4 +96,4 @@ def _admit(
         with_room=with_room,
         again=AGAIN_AFTER,
     )
-    return [(WakeUp(pk, AttemptState.QUEUED, name), taken) for pk, name, taken in admitted]
+    return [(WakeUp(pk, AttemptState.QUEUED, name), is_claimed) for pk, name, is_claimed in rows]

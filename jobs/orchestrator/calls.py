@@ -1,4 +1,4 @@
-"""Poll calls that have been silent, and stop those that nobody wants."""
+"""Poll calls that have been silent, and stop the calls of ended or superseded attempts."""
 
 import logging
 from collections import defaultdict
@@ -24,73 +24,79 @@ STOPS_AT_ONCE = 100
 STOP_AGAIN_AFTER = timedelta(seconds=15)
 MAX_STOP_AGAIN_AFTER = timedelta(minutes=5)
 STOP_GIVEN_UP_AFTER = timedelta(days=2)
-"""Since its attempt ended: no call runs for so long."""
+"""Time since the end of the attempt. No call runs for so long."""
 STOP_FORGOTTEN_AFTER = timedelta(hours=1)
-"""A call whose id never became known by then was never started."""
+"""A call whose id is still unknown by then was never started."""
 
 
 def follow() -> int:
-    """Poll the calls that are due and stop those that nobody wants; returns how many."""
+    """Poll the calls that are due and stop unneeded ones; return how many there were."""
     if ids := due.claim_polls():
         attempts = Attempt.objects.select_related("job").filter(pk__in=ids)
-        # By the database's clock: this machine's may be wrong.
+        # The database's clock decides, because this machine's clock may be wrong.
         poll(attempts.annotate(is_lease_over=Q(lease_expires_at__lte=Now())))
     return len(ids) + stop_unwanted()
 
 
 def poll(attempts: Iterable[Attempt]) -> None:
-    """Ask the backends how these running calls stand, and act on what they say.
+    """Ask the backends for the states of these running calls, and act on the answers.
 
     Each attempt is annotated with ``is_lease_over``.
     """
-    for name, group in _by_backend(attempts).items():
+    for name, group in _group_by_backend(attempts).items():
         try:
             backend = backend_of(name)
             statuses = backend.poll([a.call_id for a in group if a.call_id])
         except BackendUnavailableError:
             logger.warning("%d calls on %s not polled", len(group), name)
             continue
-        running = [a for a in group if not _try_to_end(a, statuses[a.call_id or ""])]
-        _extend(running, statuses, backend.poll_seconds)
+        running = [a for a in group if not _try_to_end_call(a, statuses[a.call_id or ""])]
+        _extend_calls(running, statuses, backend.poll_seconds)
 
 
-def _extend(
+def _extend_calls(
     attempts: Sequence[Attempt], statuses: Mapping[str, CallStatus], seconds: float
 ) -> None:
-    alike: dict[tuple[bool, CallState], list[Attempt]] = defaultdict(list)
+    groups: dict[tuple[bool, CallState], list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         status = statuses[attempt.call_id or ""]
-        alike[_waits(attempt, status), _known(attempt, status)].append(attempt)
-    for (waiting, now), group in alike.items():
+        groups[_is_waiting(attempt, status), _get_state_to_store(attempt, status)].append(attempt)
+    for (is_waiting, state), group in groups.items():
         lifecycle.extend_calls(
             attempt_ids=[a.pk for a in group],
             seconds=seconds,
-            waiting=waiting,
-            now=now,
+            waiting=is_waiting,
+            now=state,
             sent_again=[a.pk for a in group if statuses[a.call_id or ""].sent_again],
             in_queue=[a.pk for a in group if statuses[a.call_id or ""].state == CallState.QUEUED],
         )
 
 
-def _waits(attempt: Attempt, status: CallStatus) -> bool:
-    """Whether a call waits for a machine; one that has not reported yet is taken to wait."""
-    has_begun = attempt.started_at is not None
-    return status.state == CallState.QUEUED or not (status.state == CallState.RUNNING or has_begun)
+def _is_waiting(attempt: Attempt, status: CallStatus) -> bool:
+    """Return True if a call waits for a machine; a call that has not reported counts as waiting."""
+    has_started = attempt.started_at is not None
+    return status.state == CallState.QUEUED or not (
+        status.state == CallState.RUNNING or has_started
+    )
 
 
-def _known(attempt: Attempt, status: CallStatus) -> CallState:
-    """What is stored: that it waits only if it ran before, and was released by its worker."""
+def _get_state_to_store(attempt: Attempt, status: CallStatus) -> CallState:
+    """Return the state of a call to store.
+
+    A call counts as queued only if it ran before and its worker released it.
+    """
     if status.state == CallState.QUEUED and attempt.started_at is None:
-        return CallState.UNDER_WAY  # it may have begun since
+        return CallState.UNDER_WAY  # It may have started since.
     return status.state
 
 
-def _try_to_end(attempt: Attempt, status: CallStatus) -> bool:
-    """As `_end_if_over`; but one call that cannot be handled must not stop all others. Its job ends
-    by its deadline.
+def _try_to_end_call(attempt: Attempt, status: CallStatus) -> bool:
+    """End the call as `_end_call_if_over` does, but log an unexpected error and return False.
+
+    A call that cannot be handled must not stop all others. Its job ends by its deadline.
     """
     try:
-        return _end_if_over(attempt, status)
+        return _end_call_if_over(attempt, status)
     except OUTAGES:
         raise
     except Exception:
@@ -98,8 +104,8 @@ def _try_to_end(attempt: Attempt, status: CallStatus) -> bool:
         return False
 
 
-def _end_if_over(attempt: Attempt, status: CallStatus) -> bool:
-    """Report the outcome of a call that has ended, was lost or took too long; whether it has."""
+def _end_call_if_over(attempt: Attempt, status: CallStatus) -> bool:
+    """Report a call that has ended, was lost or ran too long; return True if it is over."""
     if status.outcome is not None:
         try:
             lifecycle.report_outcome(
@@ -108,57 +114,57 @@ def _end_if_over(attempt: Attempt, status: CallStatus) -> bool:
         except (NotFoundProblem, lifecycle.SupersededProblem):
             logger.info("outcome of %s is no longer wanted", attempt.pk)
     elif status.state == CallState.LOST:
-        _mark_errored(attempt, ErrorCode.GPU_UNAVAILABLE)
-    elif not _waits(attempt, status) and attempt.is_lease_over:  # type: ignore[attr-defined]
-        _mark_errored(attempt, ErrorCode.GPU_TIMEOUT)
+        _mark_attempt_errored(attempt, ErrorCode.GPU_UNAVAILABLE)
+    elif not _is_waiting(attempt, status) and attempt.is_lease_over:  # type: ignore[attr-defined]
+        _mark_attempt_errored(attempt, ErrorCode.GPU_TIMEOUT)
     else:
         return False
     return True
 
 
-def _mark_errored(attempt: Attempt, code: ErrorCode) -> None:
+def _mark_attempt_errored(attempt: Attempt, code: ErrorCode) -> None:
     lifecycle.mark_errored(
         attempt_id=attempt.pk, error=JobError.of(code), states=[AttemptState.RUNNING]
     )
 
 
 def stop_unwanted() -> int:
-    """Stop the calls of ended or superseded attempts whose ids are known; returns how many."""
-    wanted = Attempt.objects.filter(stop_requested_at__isnull=False, stopped_at=None)
-    wanted.filter(call_id=None, stop_requested_at__lt=Now() - STOP_FORGOTTEN_AFTER).update(
+    """Stop the calls of ended or superseded attempts whose ids are known; return how many."""
+    pending = Attempt.objects.filter(stop_requested_at__isnull=False, stopped_at=None)
+    pending.filter(call_id=None, stop_requested_at__lt=Now() - STOP_FORGOTTEN_AFTER).update(
         stopped_at=Now()
     )
-    known = wanted.filter(call_id__isnull=False, stop_requested_at__lte=Now())
-    groups = _by_backend(known.order_by("stop_requested_at")[:STOPS_AT_ONCE])
-    return sum(_stop(name, group) for name, group in groups.items())
+    stoppable = pending.filter(call_id__isnull=False, stop_requested_at__lte=Now())
+    groups = _group_by_backend(stoppable.order_by("stop_requested_at")[:STOPS_AT_ONCE])
+    return sum(_stop_calls(name, group) for name, group in groups.items())
 
 
-def _stop(backend: str, attempts: Sequence[Attempt]) -> int:
-    """Stop them in one request, for a backend may hang; returns how many it stopped.
+def _stop_calls(backend: str, attempts: Sequence[Attempt]) -> int:
+    """Stop the calls in one request, because a backend may hang; return how many it stopped.
 
-    The others are tried again, later each time, and given up in the end.
+    The others are tried again, with a growing pause, and are given up in the end.
     """
-    stopped: set[str] = set()
+    stopped_call_ids: set[str] = set()
     try:
-        stopped = backend_of(backend).stop([attempt.call_id or "" for attempt in attempts])
+        stopped_call_ids = backend_of(backend).stop([attempt.call_id or "" for attempt in attempts])
     except CALLS_AWAY as exc:
         logger.warning("%d calls not stopped yet: %s", len(attempts), type(exc).__name__)
-    done = [attempt.pk for attempt in attempts if attempt.call_id in stopped]
-    rest = [attempt.pk for attempt in attempts if attempt.call_id not in stopped]
-    postponed = sql.run(
+    stopped_ids = [attempt.pk for attempt in attempts if attempt.call_id in stopped_call_ids]
+    remaining_ids = [attempt.pk for attempt in attempts if attempt.call_id not in stopped_call_ids]
+    rows = sql.run(
         "postpone_stops",
-        attempt_ids=rest,
+        attempt_ids=remaining_ids,
         shortest=STOP_AGAIN_AFTER,
         longest=MAX_STOP_AGAIN_AFTER,
         given_up_after=STOP_GIVEN_UP_AFTER,
     )
-    for attempt_id, is_given_up in postponed:
+    for attempt_id, is_given_up in rows:
         if is_given_up:
             logger.error("the call of attempt %s on %s cannot be stopped", attempt_id, backend)
-    return Attempt.objects.filter(pk__in=done).update(stopped_at=Now())
+    return Attempt.objects.filter(pk__in=stopped_ids).update(stopped_at=Now())
 
 
-def _by_backend(attempts: Iterable[Attempt]) -> dict[str, list[Attempt]]:
+def _group_by_backend(attempts: Iterable[Attempt]) -> dict[str, list[Attempt]]:
     groups: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         groups[attempt.backend].append(attempt)

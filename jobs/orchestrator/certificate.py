@@ -1,4 +1,4 @@
-"""Warnings before the certificate of content credentials ends, once a day for all orchestrators."""
+"""Warn before the certificate of content credentials ends, once a day for all orchestrators."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -13,16 +13,16 @@ logger = logging.getLogger(__name__)
 NAME = "certificate"
 CHECK_EVERY = timedelta(hours=1)
 LOOK_SECONDS = 60.0
-"""Between two questions whether the next check is due."""
+"""Pause before the next look whether a check is due."""
 
 
 def warn_about_certificate() -> int:
     """Log, once per threshold and day, that the certificate ends soon or cannot sign. Return 0."""
-    cached_figures.refresh_figures(NAME, _warn, every=CHECK_EVERY)
+    cached_figures.refresh_figures(NAME, _log_warning, every=CHECK_EVERY)
     return 0
 
 
-def _warn(previous: Any) -> dict[str, Any] | None:
+def _log_warning(previous: Any) -> dict[str, Any] | None:
     """Log a warning that differs from the previous one; return what identifies it."""
     now = datetime.now(UTC)
     warning: dict[str, Any] = {"day": now.date().isoformat()}

@@ -1,4 +1,4 @@
-"""How far the clocks of orchestrators' machines are from PostgreSQL's, for `/metrics`."""
+"""Store and read the clock skew between orchestrators' machines and PostgreSQL, for `/metrics`."""
 
 import socket
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from jobs import cached_figures, sql
 NAME = "clock_skew"
 STORE_SECONDS = 60.0
 FORGOTTEN_AFTER = timedelta(hours=1)
-"""Machines that have stored nothing for so long are shown no longer."""
+"""Age after which a machine's skew is no longer shown."""
 
 
 def store(seconds: float) -> int:

@@ -1,6 +1,7 @@
-"""What is due by ``wake_at``: one orchestrator takes it, and delays it in the same statement.
+"""Claim the attempts that are due by ``wake_at``, and delay them in the same statement.
 
-If that orchestrator dies before it acts, or its message is lost, the attempt is due again later.
+If the orchestrator that claimed an attempt dies before it acts, or its message is lost, the attempt
+is due again later.
 """
 
 from collections.abc import Collection
@@ -17,35 +18,37 @@ from jobs.publishing import WakeUp, queues_with_capacity
 from jobs.states import COMPLETED_QUEUE, COMPLETED_STATES, FEATURE_STATES, AttemptState
 
 TAKEN_AT_ONCE = 500
-"""Jobs taken per round."""
+"""Jobs that are claimed per round."""
 AGAIN_AFTER = timedelta(seconds=5)
 MAX_AGAIN_AFTER = timedelta(seconds=60)
 
 PLAIN_STATES = (*FEATURE_STATES, *COMPLETED_STATES, AttemptState.RUNNING)
-"""States in which there is nothing to decide: the attempt is woken, or its call polled."""
+"""States without anything to decide: the attempt is woken, or its call is polled."""
 
 
-def types_with_capacity(room: Collection[str]) -> list[str]:
-    """The features whose first steps' queue is one of these."""
-    return [feature.name for feature in features().values() if feature.queue in room]
+def types_with_capacity(queues: Collection[str]) -> list[str]:
+    """Return the features whose first steps use one of these queues."""
+    return [feature.name for feature in features().values() if feature.queue in queues]
 
 
-def claim_wake_ups(room: Collection[str] | None = None) -> list[WakeUp]:
-    """Due attempts of the steps whose queues have ``room``; without one it is asked for, which
-    raises one of ``BROKER_OUTAGES``.
+def claim_wake_ups(queues: Collection[str] | None = None) -> list[WakeUp]:
+    """Claim the due attempts of the steps that use these queues.
+
+    Without ``queues``, the queues with capacity are read from the broker, which raises one of
+    ``BROKER_OUTAGES``.
     """
-    if room is None:
-        room = queues_with_capacity()
+    if queues is None:
+        queues = queues_with_capacity()
     return claim_due(
         states=FEATURE_STATES,
-        types=types_with_capacity(room),
-        states_of_all=COMPLETED_STATES if COMPLETED_QUEUE in room else (),
+        types=types_with_capacity(queues),
+        states_of_all=COMPLETED_STATES if COMPLETED_QUEUE in queues else (),
     )
 
 
 def claim_polls() -> list[UUID]:
-    """Due attempts whose calls run."""
-    return [due.attempt_id for due in claim_due(states_of_all=[AttemptState.RUNNING])]
+    """Claim the due attempts whose calls run, and return their ids."""
+    return [wake_up.attempt_id for wake_up in claim_due(states_of_all=[AttemptState.RUNNING])]
 
 
 def claim_due(
@@ -54,10 +57,11 @@ def claim_due(
     types: Collection[str] = (),
     states_of_all: Collection[AttemptState] = (),
 ) -> list[WakeUp]:
-    """Due attempts in ``states`` of jobs of these types, and in ``states_of_all``, before their
-    deadline.
+    """Claim due attempts before their deadline.
 
-    Unless they move on, they are due again after `AGAIN_AFTER`, and later each time.
+    These are the attempts in ``states`` of jobs of ``types``, and the attempts in
+    ``states_of_all``. Unless they change their state, they are due again after `AGAIN_AFTER`, and
+    later each time.
     """
     if not types and not states_of_all:
         return []
@@ -80,7 +84,7 @@ def claim_due(
 
 
 def needs_decision() -> Q:
-    """Due jobs that no call of `claim_due` finds: there is something to decide about them."""
+    """Return the filter for due jobs that `claim_due` does not claim: they need a decision."""
     plain = Q(attempt__state__in=PLAIN_STATES, type__in=list(features())) & is_in_time()
     due = Q(
         wake_at__gte=watermarks.current_watermarks().wake_at,

@@ -1,5 +1,6 @@
-"""The orchestrator's loops, each in a thread of its own: a broker that hangs must not stop the
-repair, nor a slow backend the wake-ups.
+"""Run the orchestrator's loops, each in a thread of its own.
+
+A broker that hangs must not stop the repair, and a slow backend must not stop the wake-ups.
 """
 
 import logging
@@ -42,76 +43,79 @@ from jobs.wake_signal import WakeSignal
 logger = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.08
-"""From one round to the next, where many follow each other: what becomes due meanwhile shares
+"""From one round to the next if many follow each other. Attempts that become due meanwhile share
 messages."""
 ROUNDS_AT_ONCE = 3
-"""Rounds that need not keep this distance after a pause: a job on a quiet system waits for none."""
+"""Rounds that need not keep this distance after a pause, so that a job on a quiet system does not
+wait."""
 POLL_SECONDS = 0.25
-"""Longest wait between rounds; the wake signal shortens that of `wake`."""
+"""Longest wait between rounds. The wake signal shortens the wait of `wake`."""
 MANY = 100
-"""So much in one round, and there may be more."""
+"""A round that handles so many rows may have left more."""
 DEATHS_SECONDS = 1.0
-"""Between looks for workers that have died on this machine."""
+"""Between checks for workers that have died on this machine."""
 NUMBER_SECONDS = 0.05
 """Between rounds of numbering events: clients wait for it."""
 CIRCUIT_SECONDS = 2.0
-"""Between looks for features and backends that lose most of their work."""
+"""Between checks for features and backends that lose most of their work."""
 FLOOR_SECONDS = 1.0
-"""Between looks for where the queues begin."""
+"""Between updates of the watermarks."""
 MEDIA_SECONDS = 0.5
 """Between rounds of media that wait for a check, a thumbnail or a waveform."""
 SWEEP_SECONDS = 5.0
-"""Between rounds of what is rare: start deadlines, old heartbeats."""
+"""Between rounds of rare work: start deadlines, old heartbeats."""
 TIDY_SECONDS = 60.0
-"""Between rounds of removing what nobody will use."""
+"""Between rounds of deleting unused rows and objects."""
 OUTAGE_PAUSE_SECONDS = 1.0
 STORES_AWAY: tuple[type[Exception], ...] = (*DATABASE_OUTAGES, *BROKER_OUTAGES)
 
 _given_up: SimpleQueue[WakeUp] = SimpleQueue()
-"""From `decide`, which must not wait for the broker, to `wake`."""
+"""Wake-ups from `decide`, which must not wait for the broker, to `wake`."""
 
 
 def wake() -> int:
-    """Admit, and publish what is due where its queue has room; returns how many were touched.
+    """Admit jobs and publish due attempts whose queues have capacity; return how many there were.
 
-    Raises one of ``BROKER_OUTAGES`` where the broker is away. Nothing is admitted then: nobody
-    could work on it.
+    Raises one of ``BROKER_OUTAGES`` if the broker does not answer. Nothing is admitted then,
+    because no worker could get the work.
     """
-    room = publishing.queues_with_capacity()
-    admitted = admission.admit(with_room=due.types_with_capacity(room))
-    wake_ups = [wake_up for wake_up, taken in admitted if taken] + due.claim_wake_ups(room)
+    queues = publishing.queues_with_capacity()
+    admissions = admission.admit(with_room=due.types_with_capacity(queues))
+    wake_ups = [wake_up for wake_up, is_claimed in admissions if is_claimed] + due.claim_wake_ups(
+        queues
+    )
     while not _given_up.empty():
         wake_ups.append(_given_up.get())
     if wake_ups:
         failpoint("before_publish")
         publishing.publish(wake_ups)
-    return len(admitted) + len(wake_ups)
+    return len(admissions) + len(wake_ups)
 
 
 def decide() -> int:
-    """Repair, retry, give up; returns how many jobs there were."""
-    found = repair.reconcile()
-    for wake_up in found.given_up:
+    """Decide about due jobs: repair, retry or give up. Return how many jobs there were."""
+    result = repair.reconcile()
+    for wake_up in result.given_up:
         _given_up.put(wake_up)
-    return found.seen
+    return result.seen
 
 
 def reap_dead_workers() -> int:
-    """Have what lay with workers that have died on this machine looked at; returns always 0."""
-    if gone := heartbeat.delete_dead_workers():
-        left = lifecycle.wake_jobs_of_dead_workers(gone)
-        logger.warning("%d workers have died, %d jobs are looked at", len(gone), left)
+    """Wake the jobs of workers that have died on this machine; return 0, always."""
+    if dead_workers := heartbeat.delete_dead_workers():
+        job_count = lifecycle.wake_jobs_of_dead_workers(dead_workers)
+        logger.warning("%d workers have died, %d jobs are looked at", len(dead_workers), job_count)
     return 0
 
 
 def late_jobs() -> QuerySet[Job, UUID]:
     """Return pending jobs that were not started in time, by the index `jobs_pending_deadlines`."""
-    late = Job.objects.filter(status=JobStatus.PENDING, attempt=None, start_deadline_at__lte=Now())
-    return late.order_by("start_deadline_at").values_list("pk", flat=True)[: due.TAKEN_AT_ONCE]
+    jobs = Job.objects.filter(status=JobStatus.PENDING, attempt=None, start_deadline_at__lte=Now())
+    return jobs.order_by("start_deadline_at").values_list("pk", flat=True)[: due.TAKEN_AT_ONCE]
 
 
 def sweep() -> int:
-    """Fail what was not started in time; delete old heartbeats and idempotency keys."""
+    """Fail jobs that were not started in time; delete old heartbeats and idempotency keys."""
     for job_id in late_jobs():
         try:
             lifecycle.expire(job_id=job_id)
@@ -125,17 +129,20 @@ def sweep() -> int:
 
 
 def delete_unused() -> int:
-    """Remove what nobody will use; not in `sweep`, for a storage that hangs must delay no job."""
+    """Delete unused rows and objects.
+
+    This is not part of `sweep`, because a storage that hangs must delay no job.
+    """
     return sweeping.sweep_all()
 
 
 def run(stop: threading.Event) -> None:
-    """Work until ``stop`` is set; wait for a store that is away."""
+    """Work until ``stop`` is set; if a store does not answer, wait for it."""
     with liveness.watch_database() as watch:
-        _run_all(stop, watch)
+        _run_loops(stop, watch)
 
 
-def _run_all(stop: threading.Event, watch: liveness.DatabaseWatch) -> None:
+def _run_loops(stop: threading.Event, watch: liveness.DatabaseWatch) -> None:
     wake_signal = WakeSignal()
 
     def rest(seconds: float) -> Callable[[], object]:
@@ -145,10 +152,10 @@ def _run_all(stop: threading.Event, watch: liveness.DatabaseWatch) -> None:
         return clock_skew.store(watch.skew_seconds)
 
     loops = (
-        (_until_many(wake), _until_told(wake_signal)),
+        (_rest_unless_many(wake), _build_signal_wait(wake_signal)),
         (decide, rest(POLL_SECONDS)),
         (reap_dead_workers, rest(DEATHS_SECONDS)),
-        (_until_many(number_events), rest(NUMBER_SECONDS)),
+        (_rest_unless_many(number_events), rest(NUMBER_SECONDS)),
         (watermarks.raise_watermarks, rest(FLOOR_SECONDS)),
         (circuits.update_circuits, rest(CIRCUIT_SECONDS)),
         (calls.follow, rest(POLL_SECONDS)),
@@ -162,7 +169,7 @@ def _run_all(stop: threading.Event, watch: liveness.DatabaseWatch) -> None:
         *((work, rest(seconds)) for work, seconds in periodic.WORK),
     )
     threads = [
-        threading.Thread(target=_repeat, args=(work, idle, stop), name=work.__name__)
+        threading.Thread(target=_repeat_work, args=(work, idle, stop), name=work.__name__)
         for work, idle in loops
     ]
     for thread in threads:
@@ -171,42 +178,47 @@ def _run_all(stop: threading.Event, watch: liveness.DatabaseWatch) -> None:
         thread.join()
 
 
-def _until_many(work: Callable[[], int]) -> Callable[[], int]:
-    """The work, whose next round may wait where this one has found few: it has found all."""
+def _rest_unless_many(work: Callable[[], int]) -> Callable[[], int]:
+    """Wrap the work so that it rests after a round that handled few rows, because none are left."""
 
     @wraps(work)
-    def found_many() -> int:
-        found = work()
-        return found if found >= MANY else 0
+    def work_until_few() -> int:
+        count = work()
+        return count if count >= MANY else 0
 
-    return found_many
+    return work_until_few
 
 
-def _until_told(signal: WakeSignal) -> Callable[[], object]:
-    """Waits for the signal; not for long after one, for those that soon follow are not sent."""
-    was_told = False
+def _build_signal_wait(signal: WakeSignal) -> Callable[[], object]:
+    """Return a function that waits for the signal.
+
+    After a signal it does not wait for long: the signals that follow soon are not sent.
+    """
+    was_signalled = False
 
     def wait() -> None:
-        nonlocal was_told
-        was_told = signal.wait(ROUND_SECONDS if was_told else POLL_SECONDS)
+        nonlocal was_signalled
+        was_signalled = signal.wait(ROUND_SECONDS if was_signalled else POLL_SECONDS)
 
     return wait
 
 
 class _Pace:
-    """Rounds at once after a pause, `ROUND_SECONDS` apart else."""
+    """The pace of a loop: some rounds without a wait after a pause, else `ROUND_SECONDS` apart."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
     def wait_seconds(self) -> float:
-        """From the end of a round, how long the next has to wait."""
+        """Return how long the next round has to wait, called at the end of a round."""
         now = time.monotonic()
         self._next = max(self._next, now - ROUNDS_AT_ONCE * ROUND_SECONDS) + ROUND_SECONDS
         return max(0.0, self._next - now)
 
 
-def _repeat(work: Callable[[], int], idle: Callable[[], object], stop: threading.Event) -> None:
+def _repeat_work(
+    work: Callable[[], int], idle: Callable[[], object], stop: threading.Event
+) -> None:
     pace = _Pace()
     while not stop.is_set():
         try:

@@ -1,7 +1,7 @@
-"""Jobs that wait for media to be checked: charged and queued when it is ready, else failed.
+"""Queue jobs whose media has been checked: charge and queue them, or fail them.
 
-Such a job is pending in `MEDIA_CLASS`, without a price (docs/decisions/0064). Postgres says which
-are due; the end of a check only makes them due earlier (`jobs.hooks`).
+Such a job is pending in `MEDIA_CLASS`, without a price (docs/decisions/0064). PostgreSQL says which
+jobs are due; the end of a check only makes them due earlier (`jobs.hooks`).
 """
 
 import json
@@ -32,36 +32,36 @@ AT_ONCE = 100
 """Jobs of one round, each in a transaction of its own."""
 SHORTEST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=30)
-"""Between looks at a job whose media is being checked: a quarter of the time it has waited."""
+"""Between checks of a job whose media is being checked: a quarter of the time it has waited."""
 STORES_AWAY: tuple[type[Exception], ...] = (*OUTAGES, UnavailableProblem)
 INPUT_GONE = "A media file, voice or project that the job uses has been deleted."
 
 
 def queue_checked_jobs() -> int:
-    """Charge and queue the due jobs whose media is ready, and fail those whose media is not usable.
+    """Charge and queue the due jobs whose media is ready, and fail those with unusable media.
 
-    Return how many were looked at.
+    Return how many jobs were examined.
     """
     rows = sql.run("list_waiting_for_media", types=list(features()), limit=AT_ONCE)
     for (job_id,) in rows:
         try:
-            _look_at(job_id)
+            _queue_or_fail_job(job_id)
         except STORES_AWAY:
             raise
         except Exception:
             logger.exception("job %s, which waits for its media, cannot be looked at", job_id)
-            _postpone(job_id, LONGEST_PAUSE)
+            _postpone_job(job_id, LONGEST_PAUSE)
     return len(rows)
 
 
 @transaction.atomic
-def _look_at(job_id: UUID) -> None:
+def _queue_or_fail_job(job_id: UUID) -> None:
     locked = Job.objects.select_for_update(no_key=True, skip_locked=True)
     job = locked.filter(pk=job_id).first()
     if job is None or not waits_for(job):
-        return  # another orchestrator has it, or it has ended
+        return  # Another orchestrator has it, or it has ended.
     if _is_being_checked(job):
-        _postpone(job_id, SHORTEST_PAUSE)
+        _postpone_job(job_id, SHORTEST_PAUSE)
         return
     failpoint("media.checked")
     try:
@@ -69,7 +69,7 @@ def _look_at(job_id: UUID) -> None:
     except STORES_AWAY:
         raise
     except APIException as problem:
-        lifecycle.fail_waiting(job_id=job_id, error=_error_of(problem))
+        lifecycle.fail_waiting(job_id=job_id, error=_build_job_error(problem))
     else:
         logger.info("job %s has its media: queued", job_id)
         wake_on_commit()
@@ -84,7 +84,7 @@ def _is_being_checked(job: Job) -> bool:
     return media.exists() or voices.exists()
 
 
-def _postpone(job_id: UUID, shortest: timedelta) -> None:
+def _postpone_job(job_id: UUID, shortest: timedelta) -> None:
     values = {"job_id": job_id, "shortest": shortest, "longest": LONGEST_PAUSE}
     sql.run("postpone_waiting_for_media", **values)
 
@@ -92,7 +92,7 @@ def _postpone(job_id: UUID, shortest: timedelta) -> None:
 def _charge_and_queue(job: Job) -> None:
     """Check the stored parameters as a submission does, and charge the locked job, once.
 
-    Raises what a submission is refused with.
+    Raises the errors of a submission.
     """
     feature = get_feature(job.type)
     parameters = submission.parse_parameters(
@@ -125,7 +125,7 @@ def _charge_and_queue(job: Job) -> None:
         ) from exc
 
 
-def _error_of(problem: APIException) -> JobError:
+def _build_job_error(problem: APIException) -> JobError:
     """Return why a job that waited has failed, for its user."""
     if isinstance(problem, ledger.InsufficientCreditsProblem):
         required, balance = problem.extra["required"], problem.extra["balance"]
@@ -137,6 +137,6 @@ def _error_of(problem: APIException) -> JobError:
     if isinstance(problem, NotFoundProblem):
         return JobError(ErrorCode.INPUT_INVALID, INPUT_GONE)
     sentence: Any = problem.detail
-    while isinstance(sentence, dict | list):  # of a ValidationError: the first one
+    while isinstance(sentence, dict | list):  # The first one of a ValidationError.
         sentence = next(iter(sentence.values() if isinstance(sentence, dict) else sentence))
     return JobError(ErrorCode.INPUT_INVALID, str(sentence))

@@ -1,32 +1,32 @@
-"""Wake-ups for the work on media: checks, then thumbnails and waveforms (docs/decisions/0015)."""
+"""Wake the workers for media: checks, then thumbnails and waveforms (docs/decisions/0015)."""
 
 from auteur import broker, leases
 from media.tasks import WORK, Work
 
 MAX_WAITING = 4
-"""Messages in a queue; what else is due waits in Postgres, where users take turns."""
+"""Messages in a queue. Further due rows wait in PostgreSQL, where users take turns."""
 
 
 def wake_media() -> int:
-    """Requeue what lost workers held and publish what is due; returns how many there were.
+    """Requeue the rows of lost workers and publish the due rows; return how many there were.
 
-    Raises one of ``BROKER_OUTAGES`` where the broker is away; nothing is published then.
+    Raises one of ``BROKER_OUTAGES`` if the broker does not answer; nothing is published then.
     """
-    return sum(_wake(work) for work in WORK)
+    return sum(_wake_queue(work) for work in WORK)
 
 
-def _wake(work: Work) -> int:
-    lost = work.leases.expire()
-    due = work.leases.take_due(_room(work))
-    leases.wake_rows(work.queue, {row_id: {"queue": work.queue} for row_id in due})
-    return lost + len(due)
+def _wake_queue(work: Work) -> int:
+    lost_count = work.leases.expire()
+    row_ids = work.leases.take_due(_count_free_capacity(work))
+    leases.wake_rows(work.queue, {row_id: {"queue": work.queue} for row_id in row_ids})
+    return lost_count + len(row_ids)
 
 
-def _room(work: Work) -> int:
-    waiting = broker.count_messages([work.queue])[work.queue]
+def _count_free_capacity(work: Work) -> int:
+    message_count = broker.count_messages([work.queue])[work.queue]
     at_once = work.at_once()
     if at_once is None:
-        return MAX_WAITING - waiting
-    # A holder is a claim's own, or a process that has several rows (imports).
+        return MAX_WAITING - message_count
+    # Either each claim has its own holder, or one process holds several rows (imports).
     holders = work.leases.held_rows().values(work.leases.holder).distinct().count()
-    return min(MAX_WAITING, at_once - holders) - waiting
+    return min(MAX_WAITING, at_once - holders) - message_count

@@ -1,14 +1,14 @@
-"""Work that rooms above have the orchestrator do, registered when Django is ready."""
+"""Register work that the orchestrator repeats for higher layers, when Django is ready."""
 
 from collections.abc import Callable
 
 Work = Callable[[], int]
-"""A round: returns how much there was to do. Raises what `loop` takes for an outage."""
+"""One round. It returns how much there was to do, and raises outages as `loop` knows them."""
 
 WORK: list[tuple[Work, float]] = []
-"""With the seconds to rest after a round in which there was nothing."""
+"""Each work with the seconds to rest after a round without anything to do."""
 
 
 def register_periodic(work: Work, *, seconds: float) -> None:
-    """Have it done again and again, by each orchestrator, in a thread of its own."""
+    """Have each orchestrator repeat the work, in a thread of its own."""
     WORK.append((work, seconds))

@@ -1,4 +1,4 @@
-"""Removes what nobody will use: a little each round, with any number of orchestrators."""
+"""Sweep unused rows and objects: a few each round, with any number of orchestrators."""
 
 import logging
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from projects.rendering import folders
 logger = logging.getLogger(__name__)
 
 CALLS_KEPT = timedelta(days=7)
-"""Since a local call ended; nobody needs its row by then."""
+"""Time since a local call ended after which its row is not needed."""
 CALLS_AT_ONCE = 500
 EVENTS_AT_ONCE = 5000
 ORPHANS = "objects without rows"
@@ -38,69 +38,69 @@ ORPHANS = "objects without rows"
 
 @dataclass(frozen=True)
 class Sweep:
-    """One kind of leftovers: how much there is, and a round of removing it."""
+    """One kind of unused data: how much there is, and how one round of it is removed."""
 
     name: str
     count: Callable[[], int] | None
-    """None where counting would be the whole work."""
+    """None if counting would cost as much as removing."""
     remove: Callable[[], int]
 
 
 def sweep_all() -> int:
-    """A round of each kind; returns how many things were removed."""
-    return sum(_remove(sweep) for sweep in SWEEPS)
+    """Run one round of each sweep; return how many things were removed."""
+    return sum(_run_sweep(sweep) for sweep in SWEEPS)
 
 
-def _remove(sweep: Sweep) -> int:
+def _run_sweep(sweep: Sweep) -> int:
     try:
-        removed = sweep.remove()
+        count = sweep.remove()
     except DATABASE_OUTAGES:
         raise
     except Exception:
         # An error with one kind must not keep the others from being removed.
         logger.exception("%s cannot be removed", sweep.name)
         return 0
-    if removed:
-        logger.info("%d %s removed", removed, sweep.name)
-    return removed
+    if count:
+        logger.info("%d %s removed", count, sweep.name)
+    return count
 
 
 def list_old_calls() -> QuerySet[LocalCall]:
-    """Local calls that ended long ago, but for those of current attempts."""
+    """List local calls that ended long ago, except those of current attempts."""
     current = current_attempts().filter(pk=OuterRef("attempt_id"))
     return LocalCall.objects.filter(~Exists(current), finished_at__lte=Now() - CALLS_KEPT)
 
 
 @transaction.atomic
 def delete_old_calls() -> int:
-    """Remove some of the `list_old_calls`, the oldest first; returns how many."""
-    held = list_old_calls().select_for_update(skip_locked=True).order_by("finished_at")
-    found = list(held.values_list("pk", flat=True)[:CALLS_AT_ONCE])
-    return LocalCall.objects.filter(pk__in=found).delete()[0]
+    """Delete some of the `list_old_calls`, the oldest first; return how many."""
+    locked = list_old_calls().select_for_update(skip_locked=True).order_by("finished_at")
+    call_ids = list(locked.values_list("pk", flat=True)[:CALLS_AT_ONCE])
+    return LocalCall.objects.filter(pk__in=call_ids).delete()[0]
 
 
 def list_old_events() -> QuerySet[UserEvent]:
-    """Events of the numbered log that are no longer kept."""
-    kept = timedelta(days=settings.EVENTS_KEPT_DAYS)
-    return UserEvent.objects.filter(created_at__lt=Now() - kept)
+    """List events of the event log whose retention has ended."""
+    retention = timedelta(days=settings.EVENTS_KEPT_DAYS)
+    return UserEvent.objects.filter(created_at__lt=Now() - retention)
 
 
 def delete_old_events() -> int:
-    """Remove some of the `list_old_events`, the oldest first; returns how many.
+    """Delete some of the `list_old_events`, the oldest first; return how many.
 
-    Where they are archived, `jobs.archive` does it.
+    If events are archived, `jobs.archive` deletes them.
     """
     if is_archiving():
         return 0
-    kept = timedelta(days=settings.EVENTS_KEPT_DAYS)
+    retention = timedelta(days=settings.EVENTS_KEPT_DAYS)
     walk, _ = ArchiveWalk.objects.get_or_create(table=UserEvent._meta.db_table)
-    removed = sql.run(
-        "remove_old_events", after=int(walk.after or 0), limit=EVENTS_AT_ONCE, kept=kept
+    rows = sql.run(
+        "remove_old_events", after=int(walk.after or 0), limit=EVENTS_AT_ONCE, kept=retention
     )
-    if removed:
-        last = max(position for (position,) in removed)
-        ArchiveWalk.objects.filter(pk=walk.pk).update(after=str(last))
-    return len(removed)
+    if rows:
+        last_position = max(position for (position,) in rows)
+        ArchiveWalk.objects.filter(pk=walk.pk).update(after=str(last_position))
+    return len(rows)
 
 
 SWEEPS = [
@@ -137,13 +137,13 @@ SWEEPS = [
     Sweep("old segments of renders", lambda: folders.list_due().count(), folders.sweep_folders),
     Sweep(
         ORPHANS,
-        lambda: sum(one.count for one in orphans.count_orphans().values()),
+        lambda: sum(orphan.count for orphan in orphans.count_orphans().values()),
         orphans.sweep_orphans,
     ),
 ]
 
 
 def register_sweep(sweep: Sweep) -> None:
-    """Have a room above's leftovers removed, too; twice counts once."""
-    if all(known.name != sweep.name for known in SWEEPS):
+    """Add a sweep of a higher layer; a second registration of its name is ignored."""
+    if all(item.name != sweep.name for item in SWEEPS):
         SWEEPS.append(sweep)

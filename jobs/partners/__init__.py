@@ -1,1 +1,1 @@
-"""Partners: who speaks with us over a broker of theirs (docs/partners.md)."""
+"""Serve partners, which send us requests over brokers of their own (docs/partners.md)."""

@@ -1,4 +1,4 @@
-"""Partners are made and changed here; what they ask for is read. Logins of brokers go in only."""
+"""Let staff manage partners and read their requests. Logins of brokers are never shown."""
 
 from typing import Any, ClassVar
 
@@ -35,7 +35,7 @@ CONNECTION_HELP = (
 
 
 class PartnerForm(forms.ModelForm):
-    """With the connection, which is never shown again."""
+    """The form of a partner, with a connection that is never shown again."""
 
     new_connection = forms.JSONField(
         required=False, widget=AdminTextareaWidget(attrs={"rows": 6}), help_text=CONNECTION_HELP
@@ -60,13 +60,13 @@ class PartnerForm(forms.ModelForm):
         )
 
     def clean(self) -> dict[str, Any]:
-        """The connection fits the transport, and there is one."""
+        """Check that there is a connection and that it fits the transport."""
         cleaned = super().clean() or {}
-        given, transport = cleaned.get("new_connection"), cleaned.get("transport")
+        new_values, transport = cleaned.get("new_connection"), cleaned.get("transport")
         if transport is None or "new_connection" not in cleaned:
             return cleaned
         try:
-            values = given if given is not None else self._stored()
+            values = new_values if new_values is not None else self._get_stored_settings()
             if not isinstance(values, dict):
                 raise ConnectionSettingsError("It must be an object.")
             connection_of(transport, values)
@@ -76,7 +76,7 @@ class PartnerForm(forms.ModelForm):
         self.instance.connection_settings = values
         return cleaned
 
-    def _stored(self) -> dict[str, Any]:
+    def _get_stored_settings(self) -> dict[str, Any]:
         if self.instance._state.adding:
             raise ConnectionSettingsError("A partner needs a broker.")
         return self.instance.connection_settings
@@ -84,7 +84,7 @@ class PartnerForm(forms.ModelForm):
 
 @admin.register(Partner)
 class PartnerAdmin(ConfirmedChanges):
-    """A platform, its account, its broker and its limits."""
+    """The admin pages of partners."""
 
     form = PartnerForm
     list_display = ("name", "owner", "transport", "is_active", "its_requests", "created_at")
@@ -99,15 +99,15 @@ class PartnerAdmin(ConfirmedChanges):
     actions = ("check_connection",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Partner]:
-        """Without connections, which a partner's own page reads."""
+        """Return the partners without connections. A partner's own page reads its connection."""
         return super().get_queryset(request).defer("connection")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Other than most, partners come into being here."""
+        """Return True if staff may create partners, unlike most other objects."""
         return admin.ModelAdmin.has_add_permission(self, request)
 
     def save_model(self, request: HttpRequest, obj: Partner, form: Any, change: bool) -> None:
-        """The changed columns, the connection among them."""
+        """Save the changed columns, including the connection."""
         if not change:
             obj.save(force_insert=True)
             return
@@ -121,14 +121,14 @@ class PartnerAdmin(ConfirmedChanges):
 
     @admin.display(description="connection")
     def connection_shown(self, obj: Partner) -> str:
-        """Without its secrets."""
+        """Return the connection without its secrets."""
         if obj._state.adding:
             return EMPTY
         try:
-            found = connection_of(obj.transport, obj.connection_settings)
+            connection = connection_of(obj.transport, obj.connection_settings)
         except (ConnectionSettingsError, UnreadableSecretError):
             return "It cannot be read: enter it again."
-        return pretty_json(found.model_dump(mode="json"))
+        return pretty_json(connection.model_dump(mode="json"))
 
     @admin.display(description="requests")
     def its_requests(self, obj: Partner) -> str:
@@ -137,14 +137,14 @@ class PartnerAdmin(ConfirmedChanges):
     @admin.action(description="Check connection", permissions=["change"])
     def check_connection(self, request: HttpRequest, queryset: QuerySet[Partner]) -> None:
         for partner in queryset:
-            problem = _problem_of(partner)
+            problem = _find_problem(partner)
             if problem is None:
                 self.message_user(request, f"{partner}: its broker answers.", messages.SUCCESS)
             else:
                 self.message_user(request, f"{partner}: {problem}", messages.ERROR)
 
 
-def _problem_of(partner: Partner) -> str | None:
+def _find_problem(partner: Partner) -> str | None:
     try:
         transport = get_transport(partner)
         try:
@@ -158,7 +158,7 @@ def _problem_of(partner: Partner) -> str | None:
 
 @admin.register(PartnerRequest)
 class PartnerRequestAdmin(ReadOnlyAdmin):
-    """What partners asked for, and what they were answered."""
+    """The admin pages of partners' requests."""
 
     list_display = (
         "video_id",
@@ -203,7 +203,7 @@ class PartnerRequestAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PartnerRequest]:
-        """Without addresses."""
+        """Return the requests without addresses and tokens."""
         return super().get_queryset(request).defer("url", "url_hash", "token", "token_hash")
 
     @admin.display(description="state", ordering="state")
@@ -227,7 +227,7 @@ class PartnerRequestAdmin(ReadOnlyAdmin):
 
 @admin.register(DeadLetter)
 class DeadLetterAdmin(ReadOnlyAdmin):
-    """Messages that were no request; they themselves are on the partner's dead-letter topic."""
+    """The admin pages of dead letters."""
 
     list_display = ("partner", "topic", "reason", "size_bytes", "coordinates", "created_at")
     list_select_related = ("partner",)

@@ -1,4 +1,4 @@
-"""What a partner is answered, the captions that are stored for it, and addresses that last."""
+"""Build the answers to partners, store captions, and create addresses that do not expire."""
 
 import hashlib
 import re
@@ -23,65 +23,67 @@ from media.models import MediaFile, MediaStatus
 from media.storage import ObjectStorage, object_storage
 
 CAPTIONS = "captions"
-"""The second bucket's name in the settings, and the folder where there is none."""
+"""The name of the captions bucket in the settings, and of the folder that replaces it."""
 TOKEN_BYTES = 32
-"""Of an address: nobody guesses it."""
+"""The length of an address's token. Nobody can guess it."""
 TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-"""So many characters are 32 bytes in base64."""
+"""32 bytes are 43 characters in base64."""
 ROLLOUT = timedelta(hours=1)
-"""How long processes of an earlier release may run beside us: they look tokens up in plain."""
+"""How long processes of the previous release may still run. They find tokens only in plain."""
 TOKENS_AT_ONCE = 1000
 
 _started_at = time.monotonic()
 
 
 def build_answer(request: PartnerRequest) -> Answer:
-    """The answer to a request whose work is over, the same each time."""
+    """Build the answer to a request whose work is over. It is the same each time."""
     partner = request.partner
     return Answer(
         topic=get_topic(partner, request.kind, is_failed=request.error_code is not None),
         key=request.video_id,
-        value=_value_of(request),
+        value=_build_value(request),
         id=str(request.pk),
     )
 
 
-def _value_of(request: PartnerRequest) -> bytes:
+def _build_value(request: PartnerRequest) -> bytes:
     if request.error_code is not None:
-        return messages.dump_message(_failed(request))
+        return messages.dump_message(_build_failed_message(request))
     if request.kind == Kind.COMPRESS:
         return build_address(request).encode()
     return build_transcribed(request, Job.objects.get(pk=cast(UUID, request.job_id)))
 
 
-def _failed(request: PartnerRequest) -> messages.Failed:
-    missing = None
+def _build_failed_message(request: PartnerRequest) -> messages.Failed:
+    missing_credits = None
     if request.balance is not None and request.required is not None:
-        missing = messages.CreditsMissing(balance=request.balance, required=request.required)
+        missing_credits = messages.CreditsMissing(
+            balance=request.balance, required=request.required
+        )
     error = messages.Error(
         code=request.error_code or "",
         message=request.error_message or "",
         retryable=bool(request.is_retryable),
     )
-    return messages.Failed(video_id=request.video_id, error=error, credits=missing)
+    return messages.Failed(video_id=request.video_id, error=error, credits=missing_credits)
 
 
 def build_transcribed(request: PartnerRequest, job: Job) -> bytes:
-    """`update_transcribe`, of a job that was completed; raises ``STORAGE_ERRORS``."""
+    """Build the `update_transcribe` message of a completed job. Raise ``STORAGE_ERRORS``."""
     output = outputs.load_output(job.type, job.output_data) or {}
     transcript = RecordingTranscript.model_validate(output["transcript"])
     return messages.dump_message(messages.Transcribed.of(request.video_id, transcript))
 
 
 def build_address(request: PartnerRequest) -> str:
-    """Where the compressed video can be read for as long as it is there."""
-    if settings.S3_PUBLIC_BASE_URL and (media := _result(request)):
+    """Return the address of the compressed video. It is valid as long as the video exists."""
+    if settings.S3_PUBLIC_BASE_URL and (media := _find_result(request)):
         return f"{settings.S3_PUBLIC_BASE_URL}/{media.r2_key}"
     return f"{settings.PUBLIC_URL}/shared/{request.token}"
 
 
 def new_token() -> str:
-    """For an address."""
+    """Return a new token for an address."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
 
@@ -96,7 +98,7 @@ def shared_media(token: str) -> MediaFile | None:
         return None
     is_shared = Q(token_hash=hash_token(token)) | Q(token_hash=None, token=token)
     request = PartnerRequest.objects.filter(is_shared).only("result_id").first()
-    return _result(request) if request else None
+    return _find_result(request) if request else None
 
 
 def hash_tokens() -> int:
@@ -111,14 +113,14 @@ def hash_tokens() -> int:
     return len(rows)
 
 
-def _result(request: PartnerRequest) -> MediaFile | None:
+def _find_result(request: PartnerRequest) -> MediaFile | None:
     if request.result_id is None:
         return None
     return MediaFile.objects.filter(pk=request.result_id, status=MediaStatus.READY).first()
 
 
 def store_captions(request: PartnerRequest, value: bytes) -> failures.Failure | None:
-    """Put an answer where its partner reads captions; why it cannot be sent, if it cannot.
+    """Store an answer as captions. Return a failure if it is too large for a message.
 
     Raises ``STORAGE_ERRORS``.
     """
@@ -128,7 +130,7 @@ def store_captions(request: PartnerRequest, value: bytes) -> failures.Failure | 
 
 
 def captions_of(partner: Partner, video_id: str) -> tuple[ObjectStorage, str]:
-    """Where a video's captions lie: in partners' own bucket, or in a folder of ours."""
+    """Return the storage and key of a video's captions: the partners' bucket, or our own."""
     folders = [partner.captions_folder] if partner.captions_folder else []
     if settings.CAPTIONS_BUCKET:
         storage = cast(ObjectStorage, storages[CAPTIONS])
@@ -138,5 +140,5 @@ def captions_of(partner: Partner, video_id: str) -> tuple[ObjectStorage, str]:
 
 
 def get_result(job: Job) -> UUID:
-    """The media that a completed compression has made."""
+    """Return the id of the media that a completed compression has made."""
     return UUID((job.output_data or {})["media"][0]["id"])

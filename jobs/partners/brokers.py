@@ -1,4 +1,4 @@
-"""The broker of a partner, as its row describes it."""
+"""Connect to the broker of a partner, and map topics to kinds of requests."""
 
 from jobs.partners.models import Kind, Partner
 from jobs.partners.transports import connect
@@ -6,7 +6,7 @@ from jobs.partners.transports.base import Transport
 
 
 def get_transport(partner: Partner) -> Transport:
-    """What reads a partner's messages and answers them; it connects when it is first used.
+    """Return the transport of a partner. It connects when it is first used.
 
     Raises ``UnreadableSecretError`` and ``ConnectionSettingsError``.
     """
@@ -20,7 +20,7 @@ def get_transport(partner: Partner) -> Transport:
 
 
 def find_kind(partner: Partner, topic: str) -> Kind | None:
-    """What messages of a topic ask for."""
+    """Return the kind of requests that a topic has, or None."""
     kinds = {
         partner.transcribe_topic: Kind.TRANSCRIBE,
         partner.compress_topic: Kind.COMPRESS,
@@ -29,7 +29,7 @@ def find_kind(partner: Partner, topic: str) -> Kind | None:
 
 
 def get_topic(partner: Partner, kind: str, *, is_failed: bool) -> str:
-    """Where an answer goes."""
+    """Return the topic of an answer."""
     topics = {
         (Kind.TRANSCRIBE, False): partner.transcribed_topic,
         (Kind.TRANSCRIBE, True): partner.transcribe_failed_topic,

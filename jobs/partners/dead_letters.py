@@ -1,4 +1,4 @@
-"""What was set aside, and why; the messages themselves are on the partners' own topics."""
+"""Store and delete dead letters. The messages themselves are on topics of the partners."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ REMOVED_AT_ONCE = 1000
 
 
 def store_dead_letter(partner: Partner, message: Message, reason: str) -> None:
-    """That a message is set aside, once however often it comes."""
+    """Store a dead letter for a message, once however often the message arrives."""
     letter = DeadLetter(
         partner=partner,
         coordinates=message.coordinates[:MAX_COORDINATES_LENGTH],
@@ -25,11 +25,13 @@ def store_dead_letter(partner: Partner, message: Message, reason: str) -> None:
 
 
 def list_old() -> QuerySet[DeadLetter]:
-    """Those that are no longer kept."""
+    """Return the dead letters whose retention period has ended."""
     return DeadLetter.objects.filter(created_at__lt=Now() - KEPT)
 
 
 def delete_old() -> int:
-    """Remove some of the `list_old`, the oldest first; returns how many."""
-    found = list(list_old().order_by("created_at").values_list("pk", flat=True)[:REMOVED_AT_ONCE])
-    return DeadLetter.objects.filter(pk__in=found).delete()[0]
+    """Delete one batch of old dead letters, the oldest first, and return how many."""
+    letter_ids = list(
+        list_old().order_by("created_at").values_list("pk", flat=True)[:REMOVED_AT_ONCE]
+    )
+    return DeadLetter.objects.filter(pk__in=letter_ids).delete()[0]

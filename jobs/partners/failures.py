@@ -1,4 +1,4 @@
-"""Why there is no result, as its partner hears it."""
+"""Describe to partners why a request has no result."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,16 +19,16 @@ from media.quota import StorageQuotaExceededProblem
 MAX_CODE_LENGTH = 50
 MAX_MESSAGE_LENGTH = 500
 PASSING = (UnavailableProblem, TooManyImportsProblem, TooManyUploadsProblem)
-"""Problems that end by themselves: the request waits, and nobody hears of them."""
+"""Problems that end by themselves. The request waits, and its partner is not informed."""
 CURABLE = (InsufficientCreditsProblem, PlanRequiredProblem, StorageQuotaExceededProblem)
-"""Those after which the partner may do something about its account, and ask again."""
+"""Problems that the partner can solve in its account, and then send the request again."""
 PASSING_REFUSALS = {*errors.OUTAGES, "import_timed_out", "import_failed"}
-"""Codes of imports that may succeed another day."""
+"""Error codes of imports that may succeed later."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A stable code, a sentence for the partner, and whether to ask again makes sense."""
+    """A reason for a missing result, with a stable code and a sentence for the partner."""
 
     code: str
     message: str
@@ -38,7 +38,7 @@ class Failure:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """Of a request."""
+        """Return the columns of a request that store the failure."""
         return {
             "error_code": self.code[:MAX_CODE_LENGTH],
             "error_message": self.message[:MAX_MESSAGE_LENGTH],
@@ -56,13 +56,13 @@ TOO_LARGE = Failure(
 
 
 def is_passing(exc: exceptions.APIException) -> bool:
-    """Whether to wait rather than to give up."""
+    """Return True if the problem ends by itself, so that the request should wait."""
     return isinstance(exc, PASSING) or exc.status_code in (429, 503)
 
 
 def of_problem(exc: exceptions.APIException) -> Failure:
-    """Why nothing was begun."""
-    code, message = _first(exc)
+    """Return the failure of a job that could not be submitted."""
+    code, message = _find_first_error(exc)
     extra = exc.extra if isinstance(exc, InsufficientCreditsProblem) else {}
     return Failure(
         code,
@@ -74,20 +74,20 @@ def of_problem(exc: exceptions.APIException) -> Failure:
 
 
 def of_refusal(exc: InputRefusedError | None) -> Failure:
-    """Why a file was not taken."""
-    found = exc or InputRefusedError()
-    return Failure(found.code, found.detail, found.code in PASSING_REFUSALS)
+    """Return the failure of a file that was rejected."""
+    refusal = exc or InputRefusedError()
+    return Failure(refusal.code, refusal.detail, refusal.code in PASSING_REFUSALS)
 
 
 def of_job(job: Job) -> Failure:
-    """Why an ended job has no result; its credits are back."""
+    """Return the failure of a job that ended without a result. Its credits are refunded."""
     code = job.error_code if job.status == JobStatus.FAILED else ErrorCode.CANCELLED
     policy = policy_of(code or ErrorCode.MODEL_ERROR)
     return Failure(str(code), job.error_message or policy.message, policy.retryable)
 
 
-def _first(exc: exceptions.APIException) -> tuple[str, str]:
-    """The code and sentence that say most."""
+def _find_first_error(exc: exceptions.APIException) -> tuple[str, str]:
+    """Return the code and sentence of the most specific error."""
     if isinstance(exc, Problem):
         for error in exc.extra.get("errors", ()):
             return str(error["code"]), str(error["detail"])

@@ -1,4 +1,7 @@
-"""Messages become rows; what cannot is set aside. Only then are they acknowledged."""
+"""Store partners' messages as requests, and send invalid ones to the dead letters.
+
+A message is acknowledged only after this.
+"""
 
 import hashlib
 import logging
@@ -35,59 +38,66 @@ HOST_REFUSED = "The video does not lie on a host that was agreed on."
 
 @dataclass
 class IntakeCounts:
-    """What became of messages; those that came again are among none of these."""
+    """The numbers of new requests and of dead letters. Repeated messages count as neither."""
 
-    taken: int = 0
-    set_aside: int = 0
+    requests: int = 0
+    dead_letters: int = 0
 
 
 def store_messages(
-    partner: Partner, transport: Transport, received: Sequence[Message]
+    partner: Partner, transport: Transport, received_messages: Sequence[Message]
 ) -> IntakeCounts:
-    """Make rows of messages, in order, and acknowledge each.
+    """Store messages as requests, in order, and acknowledge each.
 
-    Raises ``TransportError`` and the database's errors; whatever was not acknowledged comes again.
+    Raises ``TransportError`` and the database's errors. Unacknowledged messages arrive again.
     """
-    tally = IntakeCounts()
-    for message in received:
+    counts = IntakeCounts()
+    for message in received_messages:
         try:
-            tally.taken += store(request_of(partner, message))
+            counts.requests += store(request_of(partner, message))
         except (InvalidMessageError, DataError) as exc:
-            why = str(exc) if isinstance(exc, InvalidMessageError) else UNSTORABLE
-            _set_aside(partner, transport, message, why)
-            tally.set_aside += 1
+            reason = str(exc) if isinstance(exc, InvalidMessageError) else UNSTORABLE
+            _move_to_dead_letters(partner, transport, message, reason)
+            counts.dead_letters += 1
             continue
         failpoint("partner.stored")
         transport.acknowledge([message])
         failpoint("partner.acknowledged")
-    return tally
+    return counts
 
 
 def request_of(partner: Partner, message: Message) -> PartnerRequest:
-    """The row of a message, not yet stored; raises ``InvalidMessageError``."""
+    """Build the request of a message, not yet stored. Raise ``InvalidMessageError``."""
     kind = find_kind(partner, message.topic)
     if kind is None:
         raise InvalidMessageError(NOT_OURS)
-    asked = messages.parse_message(kind, message.value, max_bytes=partner.max_message_bytes)
+    parsed_message = messages.parse_message(
+        kind, message.value, max_bytes=partner.max_message_bytes
+    )
     request = PartnerRequest(
         partner=partner,
         kind=kind,
-        video_id=asked.video_id,
+        video_id=parsed_message.video_id,
         coordinates=message.coordinates[:MAX_COORDINATES_LENGTH],
-        url_hash=hashlib.sha256(f"{asked.asked_for}\n{asked.video_url}".encode()).digest(),
-        target=asked.asked_for if kind is Kind.COMPRESS else "",
+        url_hash=hashlib.sha256(
+            f"{parsed_message.asked_for}\n{parsed_message.video_url}".encode()
+        ).digest(),
+        target=parsed_message.asked_for if kind is Kind.COMPRESS else "",
     )
-    _address(request, asked.video_url)
+    _set_address(request, parsed_message.video_url)
     return request
 
 
 def store(request: PartnerRequest) -> bool:
-    """Whether it is a new one: its message may have come before, or another with the same video."""
+    """Store a request and return True if it is new.
+
+    It is not new if its message arrived before, or another message about the same video.
+    """
     try:
         with transaction.atomic():
             request.save(force_insert=True)
     except IntegrityError:
-        if not _is_known(request):
+        if not _is_duplicate(request):
             raise
         logger.info("partner %s sent %s again", request.partner, request.video_id)
         return False
@@ -95,14 +105,16 @@ def store(request: PartnerRequest) -> bool:
     return True
 
 
-def _is_known(request: PartnerRequest) -> bool:
-    known = PartnerRequest.objects.filter(partner=request.partner)
-    same = known.filter(kind=request.kind, video_id=request.video_id, url_hash=request.url_hash)
-    return known.filter(coordinates=request.coordinates).exists() or same.exists()
+def _is_duplicate(request: PartnerRequest) -> bool:
+    requests = PartnerRequest.objects.filter(partner=request.partner)
+    requests_for_video = requests.filter(
+        kind=request.kind, video_id=request.video_id, url_hash=request.url_hash
+    )
+    return requests.filter(coordinates=request.coordinates).exists() or requests_for_video.exists()
 
 
-def _address(request: PartnerRequest, text: str) -> None:
-    """Keep the URL, or note that it is refused, which its sender will hear."""
+def _set_address(request: PartnerRequest, text: str) -> None:
+    """Store the URL. If it is refused, store the failure, which the partner will receive."""
     try:
         url = parse_address(text, policy())
         _check_host(request.partner, url)
@@ -117,16 +129,22 @@ def _address(request: PartnerRequest, text: str) -> None:
 
 def _check_host(partner: Partner, url: URL) -> None:
     host = (url.raw_host or "").lower().removesuffix(".")
-    if not partner.url_hosts or any(_fits(host, one) for one in partner.url_hosts):
+    if not partner.url_hosts or any(
+        _is_host_allowed(host, allowed_host) for allowed_host in partner.url_hosts
+    ):
         return
     raise RefusedURLError("host_not_agreed", HOST_REFUSED)
 
 
-def _fits(host: str, agreed: str) -> bool:
-    return f".{host}".endswith(agreed) if agreed.startswith(".") else host == agreed
+def _is_host_allowed(host: str, allowed_host: str) -> bool:
+    return (
+        f".{host}".endswith(allowed_host) if allowed_host.startswith(".") else host == allowed_host
+    )
 
 
-def _set_aside(partner: Partner, transport: Transport, message: Message, reason: str) -> None:
+def _move_to_dead_letters(
+    partner: Partner, transport: Transport, message: Message, reason: str
+) -> None:
     logger.warning("partner %s: a message is set aside: %s", partner, reason)
     dead_letters.store_dead_letter(partner, message, reason)
     transport.set_aside(message, reason)

@@ -1,4 +1,4 @@
-"""The messages that partners send and receive (docs/partners.md)."""
+"""Define, parse and serialize the messages that partners send and receive (docs/partners.md)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from media.imports.limits import MAX_URL_LENGTH
 MAX_METADATA_LENGTH = 1000
 MAX_REASON_LENGTH = 300
 VIDEO_ID = rf"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_VIDEO_ID_LENGTH - 1}}}$"
-"""Safe in the key of an object, which ``videos/<id>.json`` is."""
+"""It must be safe in a storage key, because captions are at ``videos/<id>.json``."""
 
 
 class InvalidMessageError(AuteurError):
-    """It cannot be a request; the text tells why, and repeats nothing of what was sent."""
+    """Raised if a message is not a request. The text repeats nothing of the message."""
 
 
 class _Read(BaseModel):
@@ -45,13 +45,13 @@ class Transcribe(_Read):
 
     @field_validator("video_url")
     @classmethod
-    def _is_text(cls, url: str) -> str:
-        url.encode()  # half a character of UTF-16 is a ValueError
+    def _check_text(cls, url: str) -> str:
+        url.encode()  # A lone surrogate raises ValueError.
         return url
 
     @property
     def asked_for(self) -> str:
-        """What besides the video's address makes the work."""
+        """Return the options that, with the video's address, identify the work."""
         return ""
 
 
@@ -62,7 +62,7 @@ class Compress(Transcribe):
 
     @property
     def asked_for(self) -> str:
-        """The target as text; bytes are a number in digits."""
+        """Return the target as text. A number of bytes is in digits."""
         return str(self.target)
 
 
@@ -70,41 +70,45 @@ MODELS: Mapping[Kind, type[Transcribe]] = {Kind.TRANSCRIBE: Transcribe, Kind.COM
 
 
 def parse_message(kind: Kind, value: bytes, *, max_bytes: int) -> Transcribe:
-    """A message of this kind; raises ``InvalidMessageError``."""
+    """Parse a message of this kind. Raise ``InvalidMessageError``."""
     if len(value) > max_bytes:
         raise InvalidMessageError(f"It has {len(value)} bytes; {max_bytes} are read.")
     try:
-        return MODELS[kind].model_validate(_object_of(value))
+        return MODELS[kind].model_validate(_parse_object(value))
     except ValidationError as exc:
-        raise InvalidMessageError(_told(exc)) from None
+        raise InvalidMessageError(_describe_errors(exc)) from None
 
 
-def _object_of(value: bytes) -> dict[str, Any]:
+def _parse_object(value: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(value, object_pairs_hook=_once_each, parse_constant=_refuse)
+        value_object = json.loads(
+            value, object_pairs_hook=_build_unique_dict, parse_constant=_reject_constant
+        )
     except (ValueError, RecursionError):
         raise InvalidMessageError("It is no JSON, or names something twice.") from None
-    if not isinstance(found, dict):
+    if not isinstance(value_object, dict):
         raise InvalidMessageError("It is JSON, but no object.")
-    return found
+    return value_object
 
 
-def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    # Which of two is meant, readers do not agree about.
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _build_unique_dict(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    # Parsers disagree about which of two equal names counts.
+    values = dict(pairs)
+    if len(values) != len(pairs):
         raise ValueError
-    return found
+    return values
 
 
-def _refuse(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError
 
 
-def _told(exc: ValidationError) -> str:
-    wrong = exc.errors(include_input=False, include_url=False, include_context=False)
-    told = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)
-    return told[:MAX_REASON_LENGTH]
+def _describe_errors(exc: ValidationError) -> str:
+    errors = exc.errors(include_input=False, include_url=False, include_context=False)
+    description = "; ".join(
+        f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in errors
+    )
+    return description[:MAX_REASON_LENGTH]
 
 
 class Word(BaseModel):
@@ -131,7 +135,7 @@ class Transcribed(BaseModel):
 
     @classmethod
     def of(cls, video_id: str, transcript: RecordingTranscript) -> "Transcribed":
-        """A transcript as partners get it."""
+        """Build the message of a transcript."""
         words = [
             Word(text=word.word, start=word.start_ms / 1000, end=word.end_ms / 1000)
             for segment in transcript.segments
@@ -167,5 +171,5 @@ class Failed(BaseModel):
 
 
 def dump_message(model: BaseModel) -> bytes:
-    """As it goes out."""
+    """Serialize a message."""
     return model.model_dump_json(exclude_none=True).encode()

@@ -1,4 +1,4 @@
-"""Partners, what they ask for, and messages of theirs that are no request."""
+"""The models of partners, their requests and dead letters."""
 
 import json
 import re
@@ -19,17 +19,17 @@ from gpu_tasks.transcription.contract import WHISPER_LANGUAGES
 from jobs.partners.transports.base import MAX_MESSAGE_BYTES
 
 PURPOSE = "partners"
-"""Of the encryption of connections, and of addresses of videos."""
+"""The purpose for which connections and video addresses are encrypted."""
 MAX_VIDEO_ID_LENGTH = 128
 MAX_COORDINATES_LENGTH = 255
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")
-"""What Kafka takes, and the others do."""
+"""The names that Kafka accepts. The other brokers accept them as well."""
 HOST = re.compile(r"\.?[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 
 
 class TransportKind(models.TextChoices):
-    """What kind of broker a partner has."""
+    """The kind of a partner's broker."""
 
     KAFKA = "kafka", "Kafka"
     REDIS = "redis", "Redis Streams"
@@ -37,14 +37,14 @@ class TransportKind(models.TextChoices):
 
 
 class Kind(models.TextChoices):
-    """What a partner asks for."""
+    """The kind of work that a partner requests."""
 
     TRANSCRIBE = "transcribe", "Transcribe"
     COMPRESS = "compress", "Compress"
 
 
 class State(models.TextChoices):
-    """How far a request is; an error is answered like a result."""
+    """The state of a request. An error is answered like a result."""
 
     RECEIVED = "received", "Received"
     IMPORTING = "importing", "Importing"
@@ -53,7 +53,7 @@ class State(models.TextChoices):
     ANSWERED = "answered", "Answered"
 
 
-def _topic(default: str, help_text: str) -> "models.CharField[str, str]":
+def _build_topic_field(default: str, help_text: str) -> "models.CharField[str, str]":
     return models.CharField(
         max_length=200,
         default=default,
@@ -62,16 +62,18 @@ def _topic(default: str, help_text: str) -> "models.CharField[str, str]":
     )
 
 
-def _limit(default: int, most: int, help_text: str) -> "models.IntegerField[int, int]":
+def _build_limit_field(
+    default: int, maximum: int, help_text: str
+) -> "models.IntegerField[int, int]":
     return models.IntegerField(
         default=default,
-        validators=[MinValueValidator(1), MaxValueValidator(most)],
+        validators=[MinValueValidator(1), MaxValueValidator(maximum)],
         help_text=help_text,
     )
 
 
 class Partner(models.Model):
-    """A platform: its account, its broker, its topics, its limits."""
+    """A platform with its account, broker, topics and limits."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     name = models.CharField(
@@ -88,13 +90,17 @@ class Partner(models.Model):
     is_active = models.BooleanField(default=True)
     transport = models.CharField(max_length=20, choices=TransportKind)
     connection = models.BinaryField(help_text="Where its broker is, and our login; encrypted.")
-    transcribe_topic = _topic("Transcribe", "Read: videos to be transcribed.")
-    transcribed_topic = _topic("update_transcribe", "Written: transcripts.")
-    transcribe_failed_topic = _topic("transcribe_failed", "Written: why there is none.")
-    compress_topic = _topic("Compress", "Read: videos to be compressed.")
-    compressed_topic = _topic("finish_compress", "Written: addresses of compressed videos.")
-    compress_failed_topic = _topic("compress_failed", "Written: why there is none.")
-    dead_letter_topic = _topic("auteur_dead_letters", "Written: messages that are no request.")
+    transcribe_topic = _build_topic_field("Transcribe", "Read: videos to be transcribed.")
+    transcribed_topic = _build_topic_field("update_transcribe", "Written: transcripts.")
+    transcribe_failed_topic = _build_topic_field("transcribe_failed", "Written: why there is none.")
+    compress_topic = _build_topic_field("Compress", "Read: videos to be compressed.")
+    compressed_topic = _build_topic_field(
+        "finish_compress", "Written: addresses of compressed videos."
+    )
+    compress_failed_topic = _build_topic_field("compress_failed", "Written: why there is none.")
+    dead_letter_topic = _build_topic_field(
+        "auteur_dead_letters", "Written: messages that are no request."
+    )
     group = models.CharField(
         max_length=100,
         default="auteur",
@@ -115,11 +121,11 @@ class Partner(models.Model):
     keeps_sources = models.BooleanField(
         default=False, help_text="Whether fetched videos stay in its account once answered."
     )
-    max_message_bytes = _limit(65_536, MAX_MESSAGE_BYTES, "Of a message that we read.")
-    max_answer_bytes = _limit(
+    max_message_bytes = _build_limit_field(65_536, MAX_MESSAGE_BYTES, "Of a message that we read.")
+    max_answer_bytes = _build_limit_field(
         1_000_000, 64 * 1024**2, "Of a message that we write: what its broker takes."
     )
-    max_open_requests = _limit(100, 10_000, "At once; the others wait in its broker.")
+    max_open_requests = _build_limit_field(100, 10_000, "At once; the others wait in its broker.")
     url_hosts = ArrayField(
         models.CharField(max_length=253),
         blank=True,
@@ -161,32 +167,35 @@ class Partner(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Topics that are read are not written: an answer would come back as a message."""
+        """Check topics, language and hosts.
+
+        Topics that are read must not be written: an answer would arrive as a message.
+        """
         names = [getattr(self, topic) for topic in self.TOPICS]
-        read = (self.transcribe_topic, self.compress_topic)
-        if any(names.count(name) > 1 for name in read):
+        read_topics = (self.transcribe_topic, self.compress_topic)
+        if any(names.count(name) > 1 for name in read_topics):
             raise ValidationError("A topic that is read cannot be any other topic, too.")
         if self.language not in WHISPER_LANGUAGES:
             raise ValidationError({"language": "No language that we transcribe."})
         self.url_hosts = [host.strip().lower() for host in self.url_hosts if host.strip()]
-        if bad := [host for host in self.url_hosts if not HOST.fullmatch(host)]:
-            raise ValidationError({"url_hosts": f"No name of a host: {', '.join(bad)}"})
+        if invalid_hosts := [host for host in self.url_hosts if not HOST.fullmatch(host)]:
+            raise ValidationError({"url_hosts": f"No name of a host: {', '.join(invalid_hosts)}"})
 
     @property
     def connection_settings(self) -> dict[str, Any]:
-        """Of its broker, with secrets; raises ``UnreadableSecretError``."""
-        found = json.loads(encryption.decrypt(self.connection, purpose=PURPOSE))
-        return dict(found)
+        """Return the broker's settings, with secrets. Raise ``UnreadableSecretError``."""
+        values = json.loads(encryption.decrypt(self.connection, purpose=PURPOSE))
+        return dict(values)
 
     @connection_settings.setter
-    def connection_settings(self, given: Mapping[str, Any]) -> None:
-        self.connection = encryption.encrypt(json.dumps(given).encode(), purpose=PURPOSE)
+    def connection_settings(self, values: Mapping[str, Any]) -> None:
+        self.connection = encryption.encrypt(json.dumps(values).encode(), purpose=PURPOSE)
 
 
 class PartnerRequest(models.Model):
-    """A video that a partner has sent us, until it has our answer, and what that was.
+    """A video that a partner has sent, until it is answered, and the outcome.
 
-    ``holder``, ``due_at`` and ``tries`` are those of `auteur.leases`.
+    ``holder``, ``due_at`` and ``tries`` have the meaning they have in `auteur.leases`.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -252,7 +261,7 @@ class PartnerRequest(models.Model):
             models.UniqueConstraint(
                 fields=["partner", "coordinates"], name="partner_requests_one_per_message"
             ),
-            # Who was told why it failed may ask again.
+            # After a failure, the partner may request the video again.
             models.UniqueConstraint(
                 fields=["partner", "kind", "video_id", "url_hash"],
                 condition=Q(error_code=None),
@@ -279,7 +288,7 @@ class PartnerRequest(models.Model):
 
 
 class DeadLetter(models.Model):
-    """That a message could not be a request; it is on the partner's dead-letter topic itself."""
+    """A message that is not a request. The message is on the partner's dead-letter topic."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="dead_letters")

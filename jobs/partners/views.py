@@ -1,4 +1,4 @@
-"""`/shared/:token`: an address that lasts, of a video that was made for a partner."""
+"""Serve `/shared/:token`, the lasting address of a video that was made for a partner."""
 
 from typing import ClassVar
 
@@ -24,14 +24,14 @@ class SharedMediaView(APIView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request, token: str) -> HttpResponse:
-        """Lead to the file, by a signed URL that is good for minutes."""
+        """Redirect to a signed URL of the file. The URL is valid for minutes."""
         media = shared_media(token)
         if media is None:
             raise NotFoundProblem(Resource.FILE)
         response = HttpResponseRedirect(
             object_storage().presigned_get(media.r2_key, filename=media.name)
         )
-        # The next who asks gets a fresh one, or learns that it is gone.
+        # The next request must get a new URL, or learn that the file was deleted.
         response["Cache-Control"] = "no-store"
         response["Referrer-Policy"] = "no-referrer"
         return response

@@ -1,1 +1,1 @@
-"""Streams for others to listen to, written from the numbered log (docs/decisions/0031)."""
+"""Publish streams for other systems from the event log (docs/decisions/0031)."""

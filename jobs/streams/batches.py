@@ -1,4 +1,4 @@
-"""Events read from the log and made into records, ready to be written."""
+"""Read events from the log in batches and turn them into encoded records."""
 
 import logging
 from collections.abc import Iterable
@@ -15,40 +15,40 @@ from jobs.streams.sinks.base import Encoded
 logger = logging.getLogger(__name__)
 
 MAX_EVENTS = 1000
-"""Of one batch."""
+"""The largest number of events in a batch."""
 FIRST_EVENTS = 50
-"""Of the first; then twice as many each time, as long as batches stay small."""
+"""The size of the first batch. It doubles as long as batches stay small."""
 MAX_BYTES = 8 * 1024**2
-"""Of encoded records; a batch that exceeds it is followed by one of half as many events."""
+"""The limit of encoded records. After a larger batch, the next has half as many events."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What comes after a position, up to another one."""
+    """The events between two positions, as encoded records."""
 
     after: int
     last: int
     events: int
-    asked: int
-    """How many events it might have had."""
+    limit: int
+    """How many events were requested."""
     records: list[Encoded]
 
     @property
     def is_full(self) -> bool:
-        """Whether there may be more."""
-        return self.events == self.asked
+        """Return True if there may be more events."""
+        return self.events == self.limit
 
     @property
     def next_size(self) -> int:
-        """Of how many events the next one may be, by the bytes of this one."""
+        """Return the size of the next batch in events, based on the bytes of this one."""
         size = sum(len(record.value) for record in self.records)
         if size > MAX_BYTES:
-            return max(1, self.asked // 2)
-        return min(MAX_EVENTS, 2 * self.asked) if 4 * size < MAX_BYTES else self.asked
+            return max(1, self.limit // 2)
+        return min(MAX_EVENTS, 2 * self.limit) if 4 * size < MAX_BYTES else self.limit
 
 
 class Reader:
-    """Reads batches, the next one while the one before is being written."""
+    """A reader of batches. It reads the next batch while the current one is written."""
 
     def __init__(self) -> None:
         self._encode = encoder()
@@ -57,37 +57,40 @@ class Reader:
         self._size = FIRST_EVENTS
 
     def restart(self) -> None:
-        """Forget what was read, and begin with a small batch."""
+        """Discard the batch that was read ahead, and begin with a small one."""
         self._ahead = None
         self._size = FIRST_EVENTS
 
     def next(self, position: int) -> Batch:
-        """What comes after the position; raises ``RegistryError`` and the database's errors."""
+        """Return the batch after the position.
+
+        Raises ``RegistryError`` and the database's errors.
+        """
         ahead, self._ahead = self._ahead, None
         batch = ahead.result() if ahead is not None else None
         if batch is None or batch.after != position or not batch.events:
-            batch = self._read(position, self._size)
+            batch = self._read_batch(position, self._size)
         if batch.is_full:
             self._size = batch.next_size
             self._ahead = self._thread.submit(self._read_ahead, batch.last, self._size)
         return batch
 
     def close(self) -> None:
-        """End the thread, and its connection."""
+        """End the thread and close its connection."""
         self._thread.submit(self._disconnect)
         self._thread.shutdown()
 
     def _disconnect(self) -> None:
-        connection.close()  # of the thread that asks for it
+        connection.close()  # This closes the connection of the current thread.
 
     def _read_ahead(self, position: int, size: int) -> Batch:
         try:
-            return self._read(position, size)
+            return self._read_batch(position, size)
         except Exception:
             connection.close()
             raise
 
-    def _read(self, position: int, size: int) -> Batch:
+    def _read_batch(self, position: int, size: int) -> Batch:
         rows = log.list_events_of_all(position=position, limit=size)
         if not rows:
             return Batch(position, position, 0, size, [])
@@ -101,26 +104,28 @@ class Reader:
         return Batch(position, last, len(rows), size, self.encoded(records_of(rows)))
 
     def encoded(self, records: Iterable[Record]) -> list[Encoded]:
-        """Without those that cannot be written: they must not hold back all others.
+        """Return the records encoded, without those that cannot be written.
 
-        Raises ``RegistryError``.
+        The others must not wait for these. Raises ``RegistryError``.
         """
-        return [one for one in map(self._encoded_one, records) if one is not None]
+        return [encoded for encoded in map(self._encode_record, records) if encoded is not None]
 
-    def _encoded_one(self, record: Record) -> Encoded | None:
+    def _encode_record(self, record: Record) -> Encoded | None:
         try:
             value = self._encode(record)
         except RegistryError:
             raise
         except Exception:
-            logger.exception("streams: %s is left out", _name(record))
+            logger.exception("streams: %s is left out", _describe_record(record))
             return None
         if len(value) > MAX_RECORD_BYTES:
-            logger.error("streams: %s is left out, of %d bytes", _name(record), len(value))
+            logger.error(
+                "streams: %s is left out, of %d bytes", _describe_record(record), len(value)
+            )
             return None
         milliseconds = int(1000 * record.timestamp.timestamp())
         return Encoded(record.stream, record.key, value, milliseconds)
 
 
-def _name(record: Record) -> str:
+def _describe_record(record: Record) -> str:
     return f"a record of {record.stream}, user {record.key}, event {record.seq}"

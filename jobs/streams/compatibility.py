@@ -1,6 +1,7 @@
-"""Whether today's schemas read what older ones wrote: BACKWARD, as registries call it.
+"""Check that today's schemas can read records of the last release (BACKWARD compatibility).
 
-For development alone, as Apache's `avro` is; it knows the rules, fastavro writes and reads.
+This is for development only, as Apache's `avro` package is. `avro` knows the rules of
+compatibility; fastavro writes and reads.
 """
 
 import json
@@ -13,25 +14,31 @@ from jobs.streams import schemas
 from jobs.streams.names import STREAMS
 
 
-def find_incompatibilities(released: Path) -> list[str]:
-    """What of the last release's records could not be read any more, and why."""
-    found = []
-    for stream, written in schemas.read_folder(released).items():
+def find_incompatibilities(released_folder: Path) -> list[str]:
+    """Return a message for each stream of the last release that can no longer be read."""
+    messages = []
+    for stream, writer_schema in schemas.read_folder(released_folder).items():
         if stream not in STREAMS:
-            found.append(f"{stream}: the stream is gone")
-        elif complaint := _complaint(read=schemas.whole_schema(stream), written=written):
-            found.append(f"{stream}: {complaint}")
-    return found
+            messages.append(f"{stream}: the stream is gone")
+        elif difference := _describe_incompatibility(
+            reader_schema=schemas.whole_schema(stream), writer_schema=writer_schema
+        ):
+            messages.append(f"{stream}: {difference}")
+    return messages
 
 
-def _complaint(*, read: schemas.Schema, written: schemas.Schema) -> str:
-    reader, writer = (avro.schema.parse(json.dumps(schema)) for schema in (read, written))
+def _describe_incompatibility(
+    *, reader_schema: schemas.Schema, writer_schema: schemas.Schema
+) -> str:
+    reader, writer = (
+        avro.schema.parse(json.dumps(schema)) for schema in (reader_schema, writer_schema)
+    )
     result = ReaderWriterCompatibilityChecker().get_compatibility(reader=reader, writer=writer)
     if result.compatibility is SchemaCompatibilityType.compatible:
         return ""
     kinds = ", ".join(sorted({kind.value for kind in result.incompatibilities}))
-    places, reasons = (
+    locations, reasons = (
         ", ".join(sorted(result.locations - {"/"})),
         "; ".join(sorted(result.messages)),
     )
-    return f"{kinds} at {places}: {reasons}"
+    return f"{kinds} at {locations}: {reasons}"

@@ -1,6 +1,6 @@
-"""What users gave and got, as records tell it: bounded, and with addresses that last.
+"""Build the parameters and results in records: bounded in size, with addresses that last.
 
-A founding field that would hold a presigned URL has an address of the API, which asks for a token.
+Presigned URLs expire, so records have an address of the API instead, which requires a token.
 """
 
 import json
@@ -16,9 +16,9 @@ from jobs.features import registry
 from jobs.streams import schemas
 
 MAX_JSON_CHARACTERS = 128 * 1024
-"""Of parameters, or of a result: so no record is larger than brokers take."""
+"""The limit of parameters and of a result, so that brokers accept every record."""
 LEFT_OUT = "left_out"
-"""In a text that was too long: the names of what it lacks."""
+"""The key under which a shortened object lists the names of its missing values."""
 _KINDS: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),
@@ -30,15 +30,15 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class _Parameter:
-    """A field of a feature's stream: a parameter, or where the media file that it names is."""
+    """A field of a feature's stream: a parameter, or the address of the media file it names."""
 
     field: str
     name: str
     kinds: tuple[type, ...]
     default: Any
 
-    def of(self, parameters: Mapping[str, Any]) -> Any:
-        """Its value; the default where there is none that fits: old jobs may have any."""
+    def get_value(self, parameters: Mapping[str, Any]) -> Any:
+        """Return the field's value, or the default if none fits. Old jobs may have any value."""
         value = parameters.get(self.name)
         if self.field != self.name and isinstance(value, str):
             return media_url(value)
@@ -46,20 +46,22 @@ class _Parameter:
 
 
 def typed(stream: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a feature's stream that hold parameters."""
-    return {one.field: one.of(parameters) for one in _parameters(stream)}
+    """Return the fields of a feature's stream that hold parameters."""
+    return {
+        parameter.field: parameter.get_value(parameters) for parameter in _load_parameters(stream)
+    }
 
 
 @cache
-def _parameters(stream: str) -> tuple[_Parameter, ...]:
-    own = schemas.whole_schema(stream)["fields"]
-    shared = {field["name"] for field in schemas.generic_schema()["fields"]}
-    return tuple(_parameter(field) for field in own if field["name"] not in shared)
+def _load_parameters(stream: str) -> tuple[_Parameter, ...]:
+    fields = schemas.whole_schema(stream)["fields"]
+    common_names = {field["name"] for field in schemas.generic_schema()["fields"]}
+    return tuple(_build_parameter(field) for field in fields if field["name"] not in common_names)
 
 
-def _parameter(field: Mapping[str, Any]) -> _Parameter:
+def _build_parameter(field: Mapping[str, Any]) -> _Parameter:
     types = field["type"] if isinstance(field["type"], list) else [field["type"]]
-    kinds = tuple(kind for one in types for kind in _KINDS[one])
+    kinds = tuple(kind for type_name in types for kind in _KINDS[type_name])
     name = field["name"]
     if name.endswith("_url"):
         return _Parameter(name, f"{name.removesuffix('_url')}_id", kinds, "")
@@ -68,47 +70,47 @@ def _parameter(field: Mapping[str, Any]) -> _Parameter:
 
 @cache
 def stored_apart() -> list[str]:
-    """What results have in an object of the storage: no record repeats it, of old jobs neither."""
+    """Return the names of result values that are stored as objects. No record repeats these."""
     return sorted({name for names in registry.list_stored_apart().values() for name in names})
 
 
 def result(job_id: str, output: Mapping[str, Any]) -> dict[str, Any]:
-    """A job's output, with lasting addresses instead of the keys of stored objects."""
-    told: dict[str, Any] = {}
+    """Return a job's output, with lasting addresses instead of keys of stored objects."""
+    values: dict[str, Any] = {}
     for name, value in output.items():
         if name.endswith("_key"):
-            told[f"{name.removesuffix('_key')}_url"] = f"{settings.PUBLIC_URL}/jobs/{job_id}"
+            values[f"{name.removesuffix('_key')}_url"] = f"{settings.PUBLIC_URL}/jobs/{job_id}"
         elif name == "media":
-            told[name] = [_media(file) for file in value]
+            values[name] = [_build_media(file) for file in value]
         else:
-            told[name] = value
-    return told
+            values[name] = value
+    return values
 
 
-def _media(file: Mapping[str, Any]) -> dict[str, Any]:
-    known = {name: value for name, value in file.items() if name != "object_key"}
-    return known | {"media_url": media_url(file["id"])}
+def _build_media(file: Mapping[str, Any]) -> dict[str, Any]:
+    properties = {name: value for name, value in file.items() if name != "object_key"}
+    return properties | {"media_url": media_url(file["id"])}
 
 
 def media_url(media_id: str) -> str:
-    """Tells, to who has a token, where the file can be fetched just then."""
+    """Return an address that redirects callers with a token to the file's current URL."""
     return f"{settings.PUBLIC_URL}/media/{media_id}"
 
 
 def bounded(text: str) -> str:
-    """A JSON object's text, without its largest values where it is too long."""
+    """Return the text of a JSON object. If it is too long, its largest values are removed."""
     if len(text) <= MAX_JSON_CHARACTERS:
         return text
     values: dict[str, Any] = json.loads(text)
-    left_out: list[str] = []
+    removed_names: list[str] = []
     while values and len(text) > MAX_JSON_CHARACTERS:
         largest = max(sorted(values), key=lambda name: len(compact(values[name])))
         del values[largest]
-        left_out.append(largest)
-        text = compact(values | {LEFT_OUT: sorted(left_out)})
+        removed_names.append(largest)
+        text = compact(values | {LEFT_OUT: sorted(removed_names)})
     return text
 
 
 def compact(value: Any) -> str:
-    """As JSON, the same each time."""
+    """Return the value as JSON, the same text each time."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)

@@ -1,7 +1,7 @@
-"""Records as bytes: Avro, after what says by which schema.
+"""Encode records in Avro, and decode them. A header names the schema.
 
-With a registry that is Confluent's format: a zero, and the schema's id in 4 bytes. Without one it
-is Avro's own single-object encoding: ``C3 01``, and the schema's fingerprint in 8 bytes.
+With a registry, the format is Confluent's: a zero byte, and the schema's id in 4 bytes. Without a
+registry, it is Avro's single-object encoding: ``C3 01``, and the schema's fingerprint in 8 bytes.
 """
 
 import json
@@ -25,7 +25,7 @@ from jobs.streams.registry import Registry, RegistryError, SchemaMissingError
 __all__ = ["MAX_RECORD_BYTES", "RegistryError", "UnreadableRecordError", "decode", "encoder"]
 
 MAX_RECORD_BYTES = 1024**2
-"""What brokers take unless told otherwise; larger ones are not read."""
+"""The default limit of brokers. Larger records are not read."""
 _CONFLUENT, _ID_BYTES = b"\x00", 4
 _SINGLE_OBJECT, _FINGERPRINT_BYTES = b"\xc3\x01", 8
 _NO_SCHEMA = (SchemaParseException, UnknownType, ValueError, TypeError, KeyError, AttributeError)
@@ -33,21 +33,23 @@ _NO_RECORD = (EOFError, ValueError, IndexError, TypeError, OverflowError, struct
 
 
 class UnreadableRecordError(AuteurError):
-    """These bytes are no record of ours; the message says why."""
+    """Raised if bytes are not one of our records. The message says why."""
 
 
 def encoder() -> Callable[[Record], bytes]:
-    """What encodes records, by the settings; keep it, it remembers what the registry told.
+    """Return a function that encodes records as the settings say.
 
-    What it returns raises ``RegistryError``; nothing is lost where the caller waits and goes on
-    with the same record.
+    Keep it, because it caches the registry's answers. It raises ``RegistryError``; the caller can
+    wait and encode the same record again.
     """
-    header_of = _registered_header if settings.SCHEMA_REGISTRY_URL else _fingerprint_header
+    build_header = (
+        _build_registry_header if settings.SCHEMA_REGISTRY_URL else _build_fingerprint_header
+    )
     headers: dict[str, bytes] = {}
 
     def encode(record: Record) -> bytes:
         if record.stream not in headers:
-            headers[record.stream] = header_of(record.stream)
+            headers[record.stream] = build_header(record.stream)
         encoded = BytesIO()
         encoded.write(headers[record.stream])
         schemaless_writer(encoded, schemas.parsed_schema(record.stream), record.value)
@@ -56,15 +58,15 @@ def encoder() -> Callable[[Record], bytes]:
     return encode
 
 
-def _fingerprint_header(stream: str) -> bytes:
+def _build_fingerprint_header(stream: str) -> bytes:
     return _SINGLE_OBJECT + schemas.fingerprint_of(schemas.whole_schema(stream))
 
 
-def _registered_header(stream: str) -> bytes:
-    return _CONFLUENT + _registry().id_of(stream).to_bytes(_ID_BYTES, "big")
+def _build_registry_header(stream: str) -> bytes:
+    return _CONFLUENT + _get_registry().id_of(stream).to_bytes(_ID_BYTES, "big")
 
 
-def _registry() -> Registry:
+def _get_registry() -> Registry:
     return _client(settings.SCHEMA_REGISTRY_URL)
 
 
@@ -77,37 +79,41 @@ def _client(url: str) -> Registry:
 
 
 @dataclass(frozen=True)
-class _Known:
-    """A schema that this release or the last one writes by, and that by which it is read."""
+class _SchemaPair:
+    """A schema that this release or the last one writes with, and the schema to read it with."""
 
-    written: schemas.Schema
-    read: schemas.Schema
+    writer: schemas.Schema
+    reader: schemas.Schema
 
 
 @cache
-def _known() -> Mapping[bytes, _Known]:
-    """By fingerprint."""
-    released = {
-        schemas.fingerprint_of(schema): _Known(schemas.parse(schema), schemas.parsed_schema(stream))
+def _load_known_schemas() -> Mapping[bytes, _SchemaPair]:
+    """Return the schemas of this release and the last one, by fingerprint."""
+    released_schemas = {
+        schemas.fingerprint_of(schema): _SchemaPair(
+            schemas.parse(schema), schemas.parsed_schema(stream)
+        )
         for stream, schema in schemas.read_folder(schemas.RELEASED).items()
         if stream in STREAMS
     }
-    ours = {
-        schemas.fingerprint_of(schemas.whole_schema(stream)): _Known(parsed, parsed)
+    current_schemas = {
+        schemas.fingerprint_of(schemas.whole_schema(stream)): _SchemaPair(
+            parsed_schema, parsed_schema
+        )
         for stream in STREAMS
-        if (parsed := schemas.parsed_schema(stream))
+        if (parsed_schema := schemas.parsed_schema(stream))
     }
-    return released | ours
+    return released_schemas | current_schemas
 
 
 def decode(encoded: bytes) -> dict[str, Any]:
-    """A record's value; raises ``UnreadableRecordError`` and ``RegistryError``."""
+    """Return a record's value. Raise ``UnreadableRecordError`` and ``RegistryError``."""
     if len(encoded) > MAX_RECORD_BYTES:
         raise UnreadableRecordError(f"This has more than {MAX_RECORD_BYTES} bytes.")
     stream = BytesIO(encoded)
-    known = _schema_at_the_beginning_of(stream)
+    schema = _read_schema_header(stream)
     try:
-        value = schemaless_reader(stream, known.written, known.read)
+        value = schemaless_reader(stream, schema.writer, schema.reader)
     except _NO_RECORD as exc:
         raise UnreadableRecordError("This is not a record by its schema.") from exc
     if stream.read(1) or not isinstance(value, dict):
@@ -115,33 +121,35 @@ def decode(encoded: bytes) -> dict[str, Any]:
     return value
 
 
-def _schema_at_the_beginning_of(stream: BytesIO) -> _Known:
-    beginning = stream.read(1)
-    if beginning == _CONFLUENT and len(schema_id := stream.read(_ID_BYTES)) == _ID_BYTES:
-        return _of_id(int.from_bytes(schema_id, "big"))
-    if beginning + stream.read(1) != _SINGLE_OBJECT:
+def _read_schema_header(stream: BytesIO) -> _SchemaPair:
+    first_byte = stream.read(1)
+    if first_byte == _CONFLUENT and len(schema_id := stream.read(_ID_BYTES)) == _ID_BYTES:
+        return _get_schema_by_id(int.from_bytes(schema_id, "big"))
+    if first_byte + stream.read(1) != _SINGLE_OBJECT:
         raise UnreadableRecordError("This is not Avro, or does not say by which schema.")
-    known = _known().get(stream.read(_FINGERPRINT_BYTES))
-    if known is None:
+    schema = _load_known_schemas().get(stream.read(_FINGERPRINT_BYTES))
+    if schema is None:
         raise UnreadableRecordError("No schema of this release has this fingerprint.")
-    return known
+    return schema
 
 
-def _of_id(schema_id: int) -> _Known:
+def _get_schema_by_id(schema_id: int) -> _SchemaPair:
     if not settings.SCHEMA_REGISTRY_URL:
         raise UnreadableRecordError("Its schema is in a registry: set SCHEMA_REGISTRY_URL.")
     try:
-        schema = schemas.parse(json.loads(_registry().schema_of(schema_id)))
+        schema = schemas.parse(json.loads(_get_registry().schema_of(schema_id)))
         name = str(schema["name"])
-        known = _known().get(schemas.fingerprint_of(schema))
+        pair = _load_known_schemas().get(schemas.fingerprint_of(schema))
     except SchemaMissingError as exc:
         raise UnreadableRecordError(f"The registry has no schema {schema_id}.") from exc
     except _NO_SCHEMA as exc:
         raise UnreadableRecordError(
             f"Schema {schema_id} of the registry is not one of a record."
         ) from exc
-    if known is None:
-        is_newer = any(name == one.read["name"] for one in _known().values())
+    if pair is None:
+        is_newer = any(
+            name == known_pair.reader["name"] for known_pair in _load_known_schemas().values()
+        )
         reason = "newer than this release" if is_newer else "none of ours"
         raise UnreadableRecordError(f"Its schema, {name[:100]} ({schema_id}), is {reason}.")
-    return known
+    return pair

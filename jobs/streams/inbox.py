@@ -1,6 +1,6 @@
-"""What Redis tells a publisher: that there are events, and what running jobs say of themselves.
+"""Receive from Redis what a publisher needs: wake-ups, and the progress of running jobs.
 
-Any of it may be lost: events stand in the log, and of a job's progress the newest is enough.
+Any message may be lost: events are in the event log, and of a job's progress the newest is enough.
 """
 
 import json
@@ -16,47 +16,47 @@ from jobs.progress import PROGRESS_CHANNEL
 logger = logging.getLogger(__name__)
 
 MAX_JOBS = 1000
-"""Whose progress waits to be published; that of further ones is dropped."""
+"""How many jobs' progress waits to be published. The progress of further jobs is dropped."""
 LISTEN_SECONDS = 2.0
-"""To connect; and how often a silent connection is asked whether it is there."""
+"""The timeout of connecting, and the interval of health checks of a silent connection."""
 OUTAGE_PAUSE_SECONDS = 1.0
 
 
 class Inbox:
-    """Listens in a thread of its own."""
+    """A listener to Redis with a thread of its own."""
 
     def __init__(self) -> None:
-        self._woken = threading.Event()
+        self._wake_up = threading.Event()
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._progress: dict[str, bytes] = {}
 
     def start(self) -> None:
-        """Begin to listen, until `stop`."""
+        """Start listening, until `stop`."""
         threading.Thread(target=self._listen, name="inbox", daemon=True).start()
 
     def stop(self) -> None:
-        """Listen no more, and let whoever waits go on."""
+        """Stop listening, and end every `wait`."""
         self._stop.set()
-        self._woken.set()
+        self._wake_up.set()
 
     def wait(self, seconds: float) -> None:
-        """Return when there may be events, or after that time."""
-        self._woken.wait(seconds)
+        """Wait for a wake-up, at most for the given time."""
+        self._wake_up.wait(seconds)
         if not self._stop.is_set():
-            self._woken.clear()
+            self._wake_up.clear()
 
     def take_progress(self) -> list[bytes]:
-        """The newest message of each job since the last call, as they came."""
+        """Return the newest message of each job since the last call, in order of arrival."""
         with self._lock:
-            taken, self._progress = self._progress, {}
-        return list(taken.values())
+            messages, self._progress = self._progress, {}
+        return list(messages.values())
 
     def _listen(self) -> None:
         is_away = False
         while not self._stop.is_set():
             try:
-                self._hear()
+                self._receive_messages()
             except (redis.RedisError, OSError) as exc:
                 if not is_away:
                     logger.warning("nobody wakes us: %s", type(exc).__name__)
@@ -65,8 +65,8 @@ class Inbox:
             else:
                 is_away = False
 
-    def _hear(self) -> None:
-        """Listen until told to stop; raises what Redis raises."""
+    def _receive_messages(self) -> None:
+        """Receive messages until told to stop. Raise Redis' errors."""
         client = redis.Redis.from_url(
             settings.REDIS_URL,
             socket_timeout=LISTEN_SECONDS,
@@ -82,10 +82,10 @@ class Inbox:
                 if message["channel"] == PROGRESS_CHANNEL.encode():
                     self.keep(message["data"])
                 else:
-                    self._woken.set()
+                    self._wake_up.set()
 
     def keep(self, message: bytes) -> None:
-        """The newest of its job, as long as there is room."""
+        """Store a message as the newest of its job, unless too many jobs wait."""
         try:
             job_id = str(json.loads(message)["job_id"])
         except (ValueError, KeyError, TypeError):

@@ -1,11 +1,11 @@
-"""What is told in streams and stands in no log."""
+"""The model of API usage that is to be published."""
 
 from django.db import models
 from django.db.models.functions import Now
 
 
 class ApiUsage(models.Model):
-    """How often a user asked for something lately; it goes when the sink has it."""
+    """The number of a user's requests of one kind. The row is deleted when the sink has it."""
 
     user_id = models.UUIDField()
     route = models.CharField(max_length=200)

@@ -1,4 +1,4 @@
-"""The streams and their settings: partitions, retention and schema (docs/streams.md)."""
+"""Define the streams with their partitions, retention and schema (docs/streams.md)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ANALYTICS = "analytics.events"
 
 @dataclass(frozen=True)
 class Stream:
-    """One stream; ``retention`` and ``partitions`` are what its topic or key is made with."""
+    """A stream. Its topic or key is created with ``retention`` and ``partitions``."""
 
     name: str
     schema: Path
@@ -28,17 +28,17 @@ class Stream:
 
 
 def of_feature(slug: str) -> str:
-    """The stream of the jobs of a feature that begin."""
+    """Return the stream of a feature's starting jobs."""
     return f"jobs.{slug}"
 
 
-def _stream(name: str, *, days: int = 7, partitions: int = 3) -> Stream:
+def _build_stream(name: str, *, days: int = 7, partitions: int = 3) -> Stream:
     return Stream(name, SCHEMAS / f"{name}.avsc", timedelta(days=days), partitions)
 
 
-def _feature_stream(slug: str) -> Stream:
-    """A feature without a schema of its own tells its parameters as JSON alone."""
-    stream = _stream(of_feature(slug))
+def _build_feature_stream(slug: str) -> Stream:
+    """Build the stream of a feature. Without a schema file, its parameters are only in JSON."""
+    stream = _build_stream(of_feature(slug))
     if stream.schema.is_file():
         return stream
     return Stream(stream.name, GENERIC)
@@ -47,12 +47,12 @@ def _feature_stream(slug: str) -> Stream:
 STREAMS: Mapping[str, Stream] = {
     stream.name: stream
     for stream in (
-        _stream(REQUESTED),
-        *(_feature_stream(feature.slug) for feature in features().values()),
-        _stream(COMPLETED, days=30, partitions=6),
-        _stream(FAILED, days=30, partitions=6),
-        _stream(PROGRESS, days=1),
-        _stream(ANALYTICS, days=90, partitions=6),
+        _build_stream(REQUESTED),
+        *(_build_feature_stream(feature.slug) for feature in features().values()),
+        _build_stream(COMPLETED, days=30, partitions=6),
+        _build_stream(FAILED, days=30, partitions=6),
+        _build_stream(PROGRESS, days=1),
+        _build_stream(ANALYTICS, days=90, partitions=6),
     )
 }
-"""By name."""
+"""All streams by name."""

@@ -1,8 +1,9 @@
-"""Publishes the numbered log: read by position, written to the sink, and only then passed.
+"""Publish the event log: read by position, write to the sink, then move the cursor.
 
-One process publishes, any number may wait to follow it (`jobs.streams.cursor`). The cursor moves
-when the sink has acknowledged, so a crash repeats and never skips. No transaction is open while the
-sink answers, and nothing waits in memory but two batches: a sink that is away costs lag alone.
+One process publishes; any number of processes stand by to replace it (`jobs.streams.cursor`). The
+cursor moves when the sink has acknowledged, so a crash repeats records and never skips any. No
+transaction is open while the sink answers, and at most two batches are in memory: a sink that is
+away causes lag and nothing else.
 """
 
 import logging
@@ -29,21 +30,21 @@ logger = logging.getLogger(__name__)
 
 USAGE_AT_ONCE = 1000
 USAGE_SECONDS = 1.0
-"""Between looks for usage of the API."""
+"""How often usage of the API is read."""
 ROUND_SECONDS = 0.05
-"""Shortest time between batches that are not full: what happens meanwhile shares one."""
+"""The shortest time between batches that are not full. Events of that time share a batch."""
 POLL_SECONDS = 0.5
-"""Longest time until the log is looked at when nobody wakes us."""
+"""The longest time between reads of the log without a wake-up."""
 STANDBY_SECONDS = 1.0
-"""Between looks of a process that waits whether the one that publishes is gone."""
+"""How often a standby process checks whether the publishing process is gone."""
 RENEW_SECONDS = 5.0
 FIRST_BACKOFF_SECONDS = 0.5
 LAST_BACKOFF_SECONDS = 15.0
-"""A lease is longer."""
+"""It must be shorter than a lease."""
 
 
 class Publisher:
-    """One process that publishes, or waits to."""
+    """A process that publishes, or stands by to publish."""
 
     def __init__(self, sink: Sink, *, holder: str | None = None) -> None:
         self._sink = sink
@@ -53,34 +54,34 @@ class Publisher:
         self._reader = Reader()
         self._outage = Outage()
         self.position: int | None = None
-        """Where the cursor is; None while another process publishes."""
+        """The position of the cursor. None while another process publishes."""
         self._has_begun = False
         self._is_ahead = False
-        """Whether the sink has been reported to know more than the log holds."""
+        """True if it was reported that the sink is ahead of the log."""
         self._renew_at = 0.0
         self._usage_at = 0.0
 
     def stop(self) -> None:
-        """End after the batch that is being written; may be called by a signal's handler."""
+        """Stop after the current batch. A signal handler may call this."""
         self._stop.set()
         self.inbox.stop()
 
     def run(self) -> None:
-        """Publish until told to stop, through outages of whatever is needed."""
+        """Publish until told to stop, through outages of the sink and of our stores."""
         self.inbox.start()
         while not self._stop.is_set():
-            self._rest(self.attempt(self.publish))
-        self.attempt(self._release)
+            self._wait_for_next_round(self.attempt(self.publish))
+        self.attempt(self._release_cursor)
         self.close()
         connection.close()
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close the connections to the sink and of the reader."""
         self._sink.close()
         self._reader.close()
 
     def attempt(self, work: Callable[[], float]) -> float:
-        """Do it, whatever is away; returns how long to rest."""
+        """Run ``work`` and handle every outage. Return how long to rest."""
         try:
             seconds = work()
         except LeaseLostError:
@@ -101,42 +102,44 @@ class Publisher:
         self._outage.ends()
         return seconds
 
-    def _rest(self, seconds: float) -> None:
+    def _wait_for_next_round(self, seconds: float) -> None:
         if self._has_begun:
             self.inbox.wait(seconds)
             self._stop.wait(ROUND_SECONDS if seconds else 0)
-        else:  # whatever wakes us cannot help
+        else:  # A wake-up cannot end an outage.
             self._stop.wait(seconds)
 
     def publish(self) -> float:
-        """One round; returns how long to rest at most before the next.
+        """Run one round. Return how long to rest at most before the next.
 
         Raises ``SinkError``, ``RegistryError``, ``LeaseLostError`` and the database's errors.
         """
-        if not self._hold():
+        if not self._acquire_or_renew():
             self.inbox.take_progress()
             return STANDBY_SECONDS
         if not self._has_begun:
-            self._begin()
-        batch = self._reader.next(self._held_position)
-        if not batch.events and epochs.log_end() < self._held_position:
-            # The log was set back: begin again from where the cursor is now.
+            self._connect_sink()
+        batch = self._reader.next(self._current_position)
+        if not batch.events and epochs.log_end() < self._current_position:
+            # The database was restored to an earlier state: begin again at the cursor.
             self.position, self._has_begun = None, False
             return 0.0
-        used = self._used()
-        besides = self._reader.encoded([*self._told(), *(record for _, record in used)])
-        if batch.events or besides:
-            self._sink.write([*batch.records, *besides], batch.last if batch.events else None)
+        usage_rows = self._read_usage()
+        other_records = self._reader.encoded(
+            [*self._take_progress_records(), *(record for _, record in usage_rows)]
+        )
+        if batch.events or other_records:
+            self._sink.write([*batch.records, *other_records], batch.last if batch.events else None)
             failpoint("before_cursor_moved")
-            self._move(batch.last)
-        if used:
-            usage.forget(number for number, _ in used)
-            self._usage_at = 0.0 if len(used) == USAGE_AT_ONCE else self._usage_at
-        is_behind = batch.is_full or len(used) == USAGE_AT_ONCE
+            self._move_cursor(batch.last)
+        if usage_rows:
+            usage.forget(row_id for row_id, _ in usage_rows)
+            self._usage_at = 0.0 if len(usage_rows) == USAGE_AT_ONCE else self._usage_at
+        is_behind = batch.is_full or len(usage_rows) == USAGE_AT_ONCE
         return 0.0 if is_behind else POLL_SECONDS
 
-    def _hold(self) -> bool:
-        """Whether we publish; renews the lease where nothing else does."""
+    def _acquire_or_renew(self) -> bool:
+        """Return True if this process publishes. Acquire or renew the lease where it is due."""
         if self.position is None:
             self.position = cursor.acquire(self.holder)
             if self.position is None:
@@ -144,37 +147,37 @@ class Publisher:
             logger.info("streams: publishing from position %d", self.position)
             self._renew_at = time.monotonic() + RENEW_SECONDS
         if time.monotonic() >= self._renew_at:
-            self._move(self.position)
+            self._move_cursor(self.position)
         return True
 
-    def _begin(self) -> None:
-        """Connect, and go back where the sink knows less than the cursor.
+    def _connect_sink(self) -> None:
+        """Connect the sink, and move the cursor back if the sink has less than the cursor says.
 
-        Raises ``LogBehindError`` where it knows more than was ever numbered: what is numbered now
-        would have numbers that its readers know, and they would drop it.
+        Raises ``LogBehindError`` if the sink has more than the log: new events would get numbers
+        that readers already know, and readers would drop them.
         """
         end = epochs.log_end()
-        if self._held_position > end:
-            epochs.report_log_behind("streams", seen=self._held_position, end=end)
-            self._move(end)
-        position = self._held_position
-        known = self._sink.begin()
-        if known is not None and known > end:
+        if self._current_position > end:
+            epochs.report_log_behind("streams", seen=self._current_position, end=end)
+            self._move_cursor(end)
+        position = self._current_position
+        sink_position = self._sink.begin()
+        if sink_position is not None and sink_position > end:
             if not self._is_ahead:
-                epochs.report_log_behind("streams", seen=known, end=end)
+                epochs.report_log_behind("streams", seen=sink_position, end=end)
             self._is_ahead = True
             raise LogBehindError(
-                f"The sink has position {known} of the log, which ends at {end}: "
+                f"The sink has position {sink_position} of the log, which ends at {end}: "
                 "run `manage.py events_new_epoch`"
             )
         self._is_ahead = False
-        if known is not None and known < position:
-            logger.warning("streams: the sink has %d of %d, going back", known, position)
-            self._move(known)
+        if sink_position is not None and sink_position < position:
+            logger.warning("streams: the sink has %d of %d, going back", sink_position, position)
+            self._move_cursor(sink_position)
         self._reader.restart()
         self._has_begun = True
 
-    def _told(self) -> list[Record]:
+    def _take_progress_records(self) -> list[Record]:
         records = []
         for message in self.inbox.take_progress():
             try:
@@ -183,49 +186,49 @@ class Publisher:
                 logger.warning("a message of progress was not understood")
         return records
 
-    def _used(self) -> list[tuple[int, Record]]:
+    def _read_usage(self) -> list[tuple[int, Record]]:
         if time.monotonic() < self._usage_at:
             return []
         self._usage_at = time.monotonic() + USAGE_SECONDS
         return usage.take(USAGE_AT_ONCE)
 
     @property
-    def _held_position(self) -> int:
-        assert self.position is not None  # noqa: S101 - `_hold` has been asked
+    def _current_position(self) -> int:
+        assert self.position is not None  # noqa: S101 - `_acquire_or_renew` comes first
         return self.position
 
-    def _move(self, position: int) -> None:
-        cursor.move(self.holder, self._held_position, position)
+    def _move_cursor(self, position: int) -> None:
+        cursor.move(self.holder, self._current_position, position)
         self.position = position
         self._renew_at = time.monotonic() + RENEW_SECONDS
 
-    def _release(self) -> float:
+    def _release_cursor(self) -> float:
         cursor.release(self.holder)
         return 0.0
 
 
 class Outage:
-    """Says once that something is away and once that it is back, and how long to wait."""
+    """The current outage. It logs the start and the end once, and computes the backoff."""
 
     def __init__(self) -> None:
         self._since: float | None = None
-        self._said = ""
+        self._logged_reason = ""
         self._seconds = FIRST_BACKOFF_SECONDS
 
-    def goes_on(self, why: str, *, is_passing: bool = True) -> float:
-        """How long to wait before the next try: longer each time, and not all at once."""
+    def goes_on(self, message: str, *, is_passing: bool = True) -> float:
+        """Record a failed try. Return how long to wait before the next, with backoff and jitter."""
         if self._since is None:
             self._since = time.monotonic()
-        reason = why.partition(" (")[0]  # what stands in brackets differs from try to try
-        if not self._said or not (is_passing or reason == self._said):
+        reason = message.partition(" (")[0]  # The text in brackets differs from try to try.
+        if not self._logged_reason or not (is_passing or reason == self._logged_reason):
             level = logging.WARNING if is_passing else logging.ERROR
-            logger.log(level, "streams wait: %s", why)
-            self._said = reason
-        longest, self._seconds = self._seconds, min(LAST_BACKOFF_SECONDS, 2 * self._seconds)
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+            logger.log(level, "streams wait: %s", message)
+            self._logged_reason = reason
+        max_seconds, self._seconds = self._seconds, min(LAST_BACKOFF_SECONDS, 2 * self._seconds)
+        return max_seconds * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
 
     def ends(self) -> None:
-        """It works."""
+        """Record that the outage is over."""
         if self._since is not None:
             logger.warning("streams go on after %.1f s", time.monotonic() - self._since)
-        self._since, self._said, self._seconds = None, "", FIRST_BACKOFF_SECONDS
+        self._since, self._logged_reason, self._seconds = None, "", FIRST_BACKOFF_SECONDS

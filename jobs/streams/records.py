@@ -1,4 +1,4 @@
-"""What streams say of an event of the numbered log, and of progress."""
+"""Build the records of streams from events of the event log, and from progress messages."""
 
 import json
 import logging
@@ -19,42 +19,42 @@ from jobs.streams import contents, names, schemas
 logger = logging.getLogger(__name__)
 
 Row = tuple[int, UUID, UUID, Wire]
-"""Of `jobs.events.log.list_events_of_all`: position, user, job, event."""
+"""A row of `jobs.events.log.list_events_of_all`: position, user, job, event."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record of a stream, as plain values; the same each time that it is made."""
+    """One record of a stream, as plain values. It is the same each time it is built."""
 
     stream: str
     key: str
-    """The user's id: what has the same key stays in order."""
+    """The user's id. Records with the same key stay in order."""
     value: dict[str, Any]
-    """By the stream's schema: what it lacks is the default, what that lacks is not written."""
+    """Fields of the stream's schema. A missing field has its default; others are dropped."""
     timestamp: datetime
-    """When it happened."""
+    """When the event happened."""
     seq: int | None
-    """The event's number, by which readers drop doubles; None for progress and usage."""
+    """The event's number, by which readers drop duplicates. None for progress and usage."""
 
 
 def milliseconds(moment: datetime) -> int:
-    """Since 1970, as records have it."""
+    """Return a time in milliseconds since 1970, as records state it."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
 def records_of(rows: Iterable[Row]) -> list[Record]:
-    """What these events make, in their order; one statement reads what they need of their jobs.
+    """Return the records of these events, in order. One query reads all the jobs' contents.
 
     Raises Django's database errors.
     """
     rows = list(rows)
-    told = _told_of_jobs(rows)
+    contents_by_index = _load_job_contents(rows)
     return [
         record
-        for place, row in enumerate(rows)
-        for record in _records(row, told.get(place, _Job()))
+        for index, row in enumerate(rows)
+        for record in _build_records(row, contents_by_index.get(index, _JobContents()))
     ]
 
 
@@ -71,98 +71,106 @@ class _Progress(BaseModel):
 
 
 def progress_record(message: bytes | str) -> Record:
-    """What a message of `jobs.progress.PROGRESS_CHANNEL` makes; ``ValueError`` for anything else.
+    """Return the record of a message of `jobs.progress.PROGRESS_CHANNEL`.
 
-    No message says when it was sent: the record says when it was made.
+    Raises ``ValueError`` if it is not such a message. Messages do not say when they were sent, so
+    the record has the time at which it is built.
     """
-    told = _Progress.model_validate_json(message)
-    job_type = told.type.upper()
+    progress = _Progress.model_validate_json(message)
+    job_type = progress.type.upper()
     if job_type not in schemas.job_types():
-        raise ValueError(f"no schema knows the type {told.type[:50]!r}")
+        raise ValueError(f"no schema knows the type {progress.type[:50]!r}")
     now = timezone.now()
     value = {
-        "job_id": str(told.job_id),
-        "user_id": str(told.user_id),
+        "job_id": str(progress.job_id),
+        "user_id": str(progress.user_id),
         "type": job_type,
-        "progress": told.progress,
-        "stage": told.stage,
-        "message": told.message,
-        "eta_at": told.eta_at and milliseconds(told.eta_at),
+        "progress": progress.progress,
+        "stage": progress.stage,
+        "message": progress.message,
+        "eta_at": progress.eta_at and milliseconds(progress.eta_at),
         "timestamp": milliseconds(now),
     }
-    return Record(names.PROGRESS, str(told.user_id), value, now, seq=None)
+    return Record(names.PROGRESS, str(progress.user_id), value, now, seq=None)
 
 
 # --- Events -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Job:
-    """What the log does not say of a job, as JSON objects; empty where the job has none."""
+class _JobContents:
+    """The contents of a job that the event log does not have, as JSON objects."""
 
     content: str = "{}"
-    """Its result where it is completed, else what its user gave."""
+    """The result of a completed job, otherwise the parameters that its user gave."""
     derived: str = "{}"
-    """What it goes by besides, where it begins."""
+    """The derived parameters, if the job is starting."""
 
 
-def _told_of_jobs(rows: list[Row]) -> dict[int, _Job]:
-    """By the rows' places."""
-    wanted = [(place, row) for place, row in enumerate(rows) if row[3]["type"] in _NEEDING_THE_JOB]
-    if not wanted:
+def _load_job_contents(rows: list[Row]) -> dict[int, _JobContents]:
+    """Return the contents of the rows' jobs, by the rows' indexes."""
+    indexed_rows = [
+        (index, row) for index, row in enumerate(rows) if row[3]["type"] in _TYPES_WITH_CONTENTS
+    ]
+    if not indexed_rows:
         return {}
-    found = sql.run(
+    results = sql.run(
         "told_of_jobs",
-        places=[place for place, _ in wanted],
-        job_ids=[job_id for _, (_, _, job_id, _) in wanted],
-        types=[event["type"] for _, (*_, event) in wanted],
+        places=[index for index, _ in indexed_rows],
+        job_ids=[job_id for _, (_, _, job_id, _) in indexed_rows],
+        types=[event["type"] for _, (*_, event) in indexed_rows],
         stored_apart=contents.stored_apart(),
     )
-    return {place: _Job(content or "{}", derived or "{}") for place, content, derived in found}
+    return {
+        index: _JobContents(content or "{}", derived or "{}") for index, content, derived in results
+    }
 
 
-def _records(row: Row, job: _Job) -> list[Record]:
+def _build_records(row: Row, job: _JobContents) -> list[Record]:
     event, user_id = row[3], str(row[1])
     data = event["data"]
     job_type = data["type"].upper()
     if job_type not in schemas.job_types():
         logger.error("no record of %s: no schema knows jobs of type %s", event["type"], job_type)
         return []
-    at = datetime.fromisoformat(event["timestamp"])
+    timestamp = datetime.fromisoformat(event["timestamp"])
     common = {
         "job_id": data["job_id"],
         "user_id": user_id,
         "type": job_type,
         "project_id": data["project_id"],
         "seq": event["seq"],
-        "timestamp": milliseconds(at),
+        "timestamp": milliseconds(timestamp),
     }
-    make = _MAKERS.get(event["type"])
-    told = [*([make(data, job)] if make else []), (names.ANALYTICS, _analytics(event))]
+    build = _BUILDERS.get(event["type"])
+    stream_values = [
+        *([build(data, job)] if build else []),
+        (names.ANALYTICS, _build_analytics_value(event)),
+    ]
     return [
-        Record(stream, user_id, common | value, at, event["seq"])
-        for stream, value in told
-        if stream in names.STREAMS  # no longer, where the feature is no more
+        Record(stream, user_id, common | value, timestamp, event["seq"])
+        for stream, value in stream_values
+        if stream in names.STREAMS  # The stream is gone if its feature is.
     ]
 
 
-_Told = tuple[str, dict[str, Any]]
-"""A stream, and what its record says besides what all say."""
+_StreamValue = tuple[str, dict[str, Any]]
+"""A stream, and the fields of its record apart from the common ones."""
 
 
-def _requested(data: Mapping[str, Any], job: _Job) -> _Told:
-    given = contents.bounded(job.content)
-    return names.REQUESTED, {"input_params": given, "credits_reserved": data["credits_cost"]}
+def _build_requested_value(data: Mapping[str, Any], job: _JobContents) -> _StreamValue:
+    parameters = contents.bounded(job.content)
+    return names.REQUESTED, {"input_params": parameters, "credits_reserved": data["credits_cost"]}
 
 
-def _started(data: Mapping[str, Any], job: _Job) -> _Told:
+def _build_started_value(data: Mapping[str, Any], job: _JobContents) -> _StreamValue:
     stream = names.of_feature(data["type"].replace("_", "-"))
     parameters = json.loads(job.derived) | json.loads(job.content)
     typed = contents.typed(stream, parameters) if stream in names.STREAMS else {}
     return stream, typed | {"input_params": contents.bounded(job.content)}
 
 
-def _completed(data: Mapping[str, Any], job: _Job) -> _Told:
+def _build_completed_value(data: Mapping[str, Any], job: _JobContents) -> _StreamValue:
     output = contents.result(data["job_id"], json.loads(job.content))
     return names.COMPLETED, {
         "output_data": contents.bounded(contents.compact(output)),
@@ -180,7 +188,7 @@ _CANCELLED = {
 }
 
 
-def _failed(data: Mapping[str, Any], job: _Job) -> _Told:
+def _build_failed_value(data: Mapping[str, Any], job: _JobContents) -> _StreamValue:
     error = data["error"] or _CANCELLED
     return names.FAILED, {
         "error_code": error["code"],
@@ -192,22 +200,22 @@ def _failed(data: Mapping[str, Any], job: _Job) -> _Told:
     }
 
 
-_MAKERS = {
-    EventType.REQUESTED: _requested,
-    EventType.STARTED: _started,
-    EventType.COMPLETED: _completed,
-    EventType.FAILED: _failed,
-    EventType.CANCELLED: _failed,
+_BUILDERS = {
+    EventType.REQUESTED: _build_requested_value,
+    EventType.STARTED: _build_started_value,
+    EventType.COMPLETED: _build_completed_value,
+    EventType.FAILED: _build_failed_value,
+    EventType.CANCELLED: _build_failed_value,
 }
-_NEEDING_THE_JOB = {EventType.REQUESTED, EventType.STARTED, EventType.COMPLETED}
+_TYPES_WITH_CONTENTS = {EventType.REQUESTED, EventType.STARTED, EventType.COMPLETED}
 
 
-def _analytics(event: Wire) -> dict[str, Any]:
+def _build_analytics_value(event: Wire) -> dict[str, Any]:
     data = event["data"]
-    told = ("status", "attempt", "credits_cost", "credits_refunded", "processing_time_ms")
+    field_names = ("status", "attempt", "credits_cost", "credits_refunded", "processing_time_ms")
     error = data.get("error")
     return {
         "event": event["type"],
         "error_code": error["code"] if error else None,
-        **{name: data[name] for name in told if name in data},
+        **{name: data[name] for name in field_names if name in data},
     }

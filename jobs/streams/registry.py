@@ -1,4 +1,4 @@
-"""A registry of schemas that speaks Confluent's protocol, by setting."""
+"""Look up and register schemas in a schema registry with Confluent's protocol."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from typing import TypeVar
 from confluent_kafka.schema_registry import Schema as RegisteredSchema
 from confluent_kafka.schema_registry import SchemaRegistryClient, SchemaRegistryError
 
-# Its HTTP library is one of two, whose errors it lets pass.
+# The client uses one of two HTTP libraries and lets their errors pass.
 from confluent_kafka.schema_registry.common._httpx_compat import httpx
 from django.conf import settings
 
@@ -20,24 +20,24 @@ logger = logging.getLogger(__name__)
 COMPATIBILITY = "BACKWARD"
 TIMEOUT_SECONDS = 5
 RETRIES = 1
-"""At once; whoever waits for the registry asks again by itself."""
-MAX_TOLD = 500
-"""Characters of what it says when it refuses."""
+"""Immediate retries. Callers that wait for the registry retry by themselves."""
+MAX_REASON_CHARACTERS = 500
+"""How many characters of a refusal are repeated in an error."""
 MAX_ID = 2**32 - 1
 
 Answer = TypeVar("Answer")
 
 
 class RegistryError(AuteurError):
-    """The registry is away, or does not take or give what we need: wait, and ask again."""
+    """Raised if the registry is away or refuses. Wait and try again."""
 
 
 class SchemaMissingError(RegistryError):
-    """The registry is there and has no such schema."""
+    """Raised if the registry answers that it has no such schema."""
 
 
 class Registry:
-    """A client of the registry, which remembers what it was told."""
+    """A client of the registry, which caches its answers."""
 
     def __init__(self) -> None:
         options = {
@@ -53,43 +53,48 @@ class Registry:
         self._client = SchemaRegistryClient(options)
 
     def id_of(self, stream: str) -> int:
-        """The id of the schema by which the stream's records are written; ``RegistryError``.
+        """Return the id of the schema of the stream's records. Raise ``RegistryError``.
 
-        A schema that it lacks is registered where the settings say so, unless readers that have
-        the new one could not read what is there.
+        A missing schema is registered if the settings allow it. The registry refuses a schema by
+        which older records cannot be read.
         """
         subject = f"{stream}-value"
         schema = RegisteredSchema(json.dumps(schemas.whole_schema(stream)), "AVRO")
         try:
-            found = _asked(lambda: self._client.lookup_schema(subject, schema).schema_id)
+            schema_id = _call_registry(
+                lambda: self._client.lookup_schema(subject, schema).schema_id
+            )
         except SchemaMissingError as exc:
             if not settings.SCHEMA_REGISTRY_AUTO_REGISTER:
                 raise SchemaMissingError(f"The schema of {subject} is not registered.") from exc
-            found = _asked(lambda: self._register(subject, schema))
-        if not isinstance(found, int) or not 0 <= found <= MAX_ID:
+            schema_id = _call_registry(lambda: self._register_schema(subject, schema))
+        if not isinstance(schema_id, int) or not 0 <= schema_id <= MAX_ID:
             raise RegistryError(f"The registry gave {subject} no id.")
-        return found
+        return schema_id
 
-    def _register(self, subject: str, schema: RegisteredSchema) -> int | None:
+    def _register_schema(self, subject: str, schema: RegisteredSchema) -> int | None:
         self._client.set_compatibility(subject, COMPATIBILITY)
-        made = self._client.register_schema(subject, schema)
-        logger.info("the schema of %s is registered: id %s", subject, made)
-        return made
+        schema_id = self._client.register_schema(subject, schema)
+        logger.info("the schema of %s is registered: id %s", subject, schema_id)
+        return schema_id
 
     def schema_of(self, schema_id: int) -> str:
-        """The schema with an id, as JSON; ``SchemaMissingError``, ``RegistryError``."""
-        return _asked(lambda: self._client.get_schema(schema_id).schema_str) or ""
+        """Return the schema with an id, as JSON.
+
+        Raises ``SchemaMissingError`` and ``RegistryError``.
+        """
+        return _call_registry(lambda: self._client.get_schema(schema_id).schema_str) or ""
 
 
-def _asked(ask: Callable[[], Answer]) -> Answer:
+def _call_registry(call: Callable[[], Answer]) -> Answer:
     try:
-        return ask()
+        return call()
     except SchemaRegistryError as exc:
         error = (
             SchemaMissingError if exc.http_status_code == httpx.codes.NOT_FOUND else RegistryError
         )
-        told = f"{exc.error_message} (HTTP {exc.http_status_code})"
-        raise error(f"The registry refused: {told[:MAX_TOLD]}") from exc
+        reason = f"{exc.error_message} (HTTP {exc.http_status_code})"
+        raise error(f"The registry refused: {reason[:MAX_REASON_CHARACTERS]}") from exc
     except (httpx.HTTPError, OSError) as exc:
         raise RegistryError(f"The registry is away: {type(exc).__name__}.") from exc
     except (ValueError, TypeError, KeyError, AttributeError) as exc:

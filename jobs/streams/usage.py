@@ -1,7 +1,7 @@
-"""How the API is used: counted in memory, then in rows until a stream has told it.
+"""Count how the API is used, in memory and then in rows, until a sink has the counts.
 
-What a killed process has counted is lost, at most ``FLUSH_SECONDS`` of it: this is for statistics,
-and no money follows from it. Of who asked it says the user's id, of what no more than the route.
+A killed process loses at most ``FLUSH_SECONDS`` of its counts. The counts are for statistics only
+and no money depends on them. They hold the user's id and the route, and nothing else of a request.
 """
 
 import atexit
@@ -36,25 +36,25 @@ logger = logging.getLogger(__name__)
 EVENT = "api.usage"
 FLUSH_SECONDS = 10.0
 LAST_FLUSH_SECONDS = 3.0
-"""No process stays longer for it when it is told to end."""
+"""The longest time that the last flush delays the end of a process."""
 MAX_COUNTERS = 10_000
-"""Different ones between two flushes; what is asked beyond them is not counted."""
+"""How many distinct uses are counted between two flushes. Further ones are dropped."""
 MAX_ROWS = 1_000_000
-"""About so many wait for a sink; while they do, nothing is added."""
+"""About how many rows may wait for a sink. While they do, no row is added."""
 _OTHER_METHOD = "OTHER"
 _METHODS = {method.value for method in HTTPMethod}
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 class Use(NamedTuple):
-    """What is counted together."""
+    """The properties by which requests are counted together."""
 
     user_id: UUID
     route: str
-    """Such as `/jobs/{job_id}`."""
+    """For example `/jobs/{job_id}`."""
     method: str
     status_class: str
-    """Of the answers: `2xx`."""
+    """The class of the answers' status, for example `2xx`."""
 
 
 _counts: Counter[Use] = Counter()
@@ -62,7 +62,7 @@ _lock = threading.Lock()
 
 
 class CountUsage:
-    """Middleware that counts what signed-in users ask of the API, however it is answered."""
+    """Middleware that counts the API requests of signed-in users, whatever their answer is."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         if settings.STREAMS_SINK == "none":
@@ -70,29 +70,29 @@ class CountUsage:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer, then count."""
+        """Answer the request, then count it."""
         response = self.get_response(request)
-        if (use := _use(request, response)) is not None:
-            _count({use: 1})
+        if (use := _find_use(request, response)) is not None:
+            _add_counts({use: 1})
         return response
 
 
-def _use(request: HttpRequest, response: HttpResponseBase) -> Use | None:
+def _find_use(request: HttpRequest, response: HttpResponseBase) -> Use | None:
     match, user = request.resolver_match, getattr(request, "user", None)
-    # The API's views put a user there, or none; the admin's is looked up when it is asked for.
+    # The API's views set a user or None. The admin's user is lazy, and reading it would query.
     user_id = None if isinstance(user, SimpleLazyObject) else getattr(user, "pk", None)
     if match is None or user_id is None or REPEATED_KEY in request.META:
         return None
     method = request.method if request.method in _METHODS else _OTHER_METHOD
-    return Use(user_id, _path(match.route), method, f"{response.status_code // 100}xx")
+    return Use(user_id, _build_path(match.route), method, f"{response.status_code // 100}xx")
 
 
 @cache
-def _path(route: str) -> str:
+def _build_path(route: str) -> str:
     return "/" + _PARAMETER.sub(r"{\1}", route)
 
 
-def _count(counts: dict[Use, int]) -> None:
+def _add_counts(counts: dict[Use, int]) -> None:
     with _lock:
         for use, requests in counts.items():
             if use in _counts or len(_counts) < MAX_COUNTERS:
@@ -100,7 +100,7 @@ def _count(counts: dict[Use, int]) -> None:
 
 
 def flush() -> None:
-    """Make rows of what was counted; with the database away, later."""
+    """Write the counts to rows. If the database is away, keep them for the next flush."""
     with _lock:
         counts = dict(_counts)
         _counts.clear()
@@ -111,20 +111,21 @@ def flush() -> None:
         for use, requests in counts.items()
     ]
     try:
-        ((added,),) = sql.run("add_usage", rows=json.dumps(rows), most=MAX_ROWS)
+        ((row_count,),) = sql.run("add_usage", rows=json.dumps(rows), most=MAX_ROWS)
     except Error as exc:
         logger.warning("usage is not stored yet: %s", type(exc).__name__)
-        _count(counts)
+        _add_counts(counts)
         return
-    if not added:
+    if not row_count:
         logger.warning("usage is not stored: %d rows wait for a sink", MAX_ROWS)
 
 
 def flush_regularly() -> None:
-    """From now on, in a thread of this process, and when it ends."""
+    """Start a thread that flushes regularly, and flush when the process ends."""
     threading.Thread(target=_flush_forever, name="usage", daemon=True).start()
     atexit.register(flush)
-    if threading.current_thread() is threading.main_thread():  # no other may
+    # Other threads must not set signal handlers.
+    if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _flush_and_end)
 
 
@@ -132,29 +133,33 @@ def _flush_forever() -> None:
     while True:
         time.sleep(FLUSH_SECONDS)
         flush()
-        connection.close()  # this thread's own; it is not worth keeping
+        connection.close()  # An idle connection of this thread is not worth keeping.
 
 
 def _flush_and_end(number: int, frame: FrameType | None) -> None:
-    """When uvicorn has shut down it sends itself the signal again, from inside its event loop."""
-    last = threading.Thread(target=flush, daemon=True)
-    last.start()
-    last.join(LAST_FLUSH_SECONDS)
+    """Flush, then end the process by the default handler of the signal.
+
+    After its shutdown, uvicorn sends itself the signal again from inside its event loop. The flush
+    therefore runs in a thread of its own.
+    """
+    thread = threading.Thread(target=flush, daemon=True)
+    thread.start()
+    thread.join(LAST_FLUSH_SECONDS)
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
 
 
 def take(limit: int) -> list[tuple[int, Record]]:
-    """The oldest rows of usage as records, by id; they stay until `forget`."""
-    return [(row.pk, _record(row)) for row in ApiUsage.objects.order_by("pk")[:limit]]
+    """Return the oldest usage rows as pairs of id and record. They stay until `forget`."""
+    return [(row.pk, _build_record(row)) for row in ApiUsage.objects.order_by("pk")[:limit]]
 
 
 def forget(ids: Iterable[int]) -> None:
-    """The sink has them."""
+    """Delete rows that the sink has received."""
     ApiUsage.objects.filter(pk__in=list(ids)).delete()
 
 
-def _record(row: ApiUsage) -> Record:
+def _build_record(row: ApiUsage) -> Record:
     value = {
         "event": EVENT,
         "user_id": str(row.user_id),

@@ -1,4 +1,4 @@
-"""A thread beside the publisher that notes how streams and their groups stand, for `/metrics`."""
+"""Record the lengths of streams and the lags of their groups in a thread, for `/metrics`."""
 
 import logging
 import threading
@@ -16,27 +16,27 @@ logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 15.0
 STALE = timedelta(seconds=4 * WATCH_SECONDS)
-"""What was noted before is shown no more."""
+"""The age after which recorded numbers are no longer shown."""
 
 
 class Watch:
-    """Looks as long as it is told to; what it cannot learn it leaves out."""
+    """A thread that records the state of the streams. It leaves out what it cannot learn."""
 
     def __init__(self, make_admin: Callable[[], StreamAdmin], holder: str) -> None:
         self._make_admin = make_admin
         self._holder = holder
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._record_forever, name="watch", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; what is being waited for is left to end with the process."""
+        """Stop recording. A request in progress ends with the process."""
         self._stop.set()
 
-    def _look(self) -> None:
+    def _record_forever(self) -> None:
         admin: StreamAdmin | None = None
         while not self._stop.is_set():
             try:

@@ -1,1 +1,1 @@
-"""Events of jobs, sent to addresses that users chose (docs/decisions/0029)."""
+"""Send the events of jobs to URLs that users have chosen (docs/decisions/0029)."""

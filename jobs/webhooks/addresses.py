@@ -1,4 +1,4 @@
-"""Which addresses users may have us call, by our settings."""
+"""Decide by the settings which URLs users may have us call."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from auteur.outbound import MAX_URL_LENGTH, AddressPolicy, RefusedURLError, chec
 
 
 def webhook_policy() -> AddressPolicy:
-    """That of webhooks."""
+    """Return the address policy of webhooks."""
     return AddressPolicy(
         schemes=("https", "http") if settings.WEBHOOK_HTTP else ("https",),
         ports=settings.WEBHOOK_PORTS,
@@ -21,7 +21,7 @@ def webhook_policy() -> AddressPolicy:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port: what answers or does not."""
+    """Return the scheme, host and port of a URL."""
     return str(URL(url).origin())
 
 
@@ -32,7 +32,7 @@ class CallableURLField(serializers.CharField):
         super().__init__(max_length=MAX_URL_LENGTH, **options)
 
     def to_internal_value(self, data: Any) -> str:
-        """The URL with its name in ASCII; 400 for one that we do not call."""
+        """Return the URL with its host name in ASCII. Raise 400 if we do not call it."""
         text = super().to_internal_value(data)
         try:
             return checked_url(text, webhook_policy())

@@ -1,4 +1,4 @@
-"""Endpoints and deliveries: staff read them; secrets are on no page."""
+"""Show endpoints and deliveries to staff. No page shows secrets."""
 
 from typing import Any, ClassVar
 
@@ -29,7 +29,7 @@ COLOURS = {
 
 @admin.register(WebhookEndpoint)
 class WebhookEndpointAdmin(ReadOnlyAdmin):
-    """Where a user's events go."""
+    """The admin pages of endpoints."""
 
     list_display = (
         "address",
@@ -61,7 +61,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
-        """Without secrets."""
+        """Return the endpoints without their secrets."""
         return super().get_queryset(request).defer("secret", "previous_secret")
 
     @admin.display(description="URL", ordering="url")
@@ -85,7 +85,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
-    """What was and will be sent; the endpoint may have been deleted since."""
+    """The admin pages of deliveries. The endpoint of a delivery may have been deleted."""
 
     list_display = ("short_id", "type", "owner", "coloured_state", "tried", "due_at", "created_at")
     list_filter = ("state", "error_code", "created_at")
@@ -115,7 +115,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookDelivery]:
-        """With their owners."""
+        """Return the deliveries with the ids and emails of their owners."""
         endpoint = WebhookEndpoint.objects.filter(pk=OuterRef("endpoint_id"))
         return (
             super()
@@ -149,5 +149,5 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="tries", ordering="tries")
     def tried(self, obj: WebhookDelivery) -> str:
-        """How often, and what was answered last."""
+        """Return how often the delivery was tried, and the last HTTP status."""
         return two_lines(obj.tries, f"HTTP {obj.status}" if obj.status else EMPTY)

@@ -1,4 +1,4 @@
-"""Deliveries: made of events, asked for again, and kept for a while."""
+"""Create deliveries from events, send them again on request, and delete old ones."""
 
 import hashlib
 import json
@@ -27,15 +27,16 @@ from jobs.webhooks.verification import EndpointUnverifiedProblem
 
 CURSOR = "webhooks"
 EVENTS_AT_ONCE = 500
-"""Handed out in one transaction, to some ten endpoints each."""
+"""How many events one transaction fans out, to about ten endpoints each."""
 MAX_REPLAYED = 1000
-"""Events of one replay."""
+"""How many events one replay reads at most."""
 KEPT = timedelta(days=30)
 REMOVED_AT_ONCE = 5000
 PING = "webhook.ping"
 CALLBACK_QUEUES = 8
-"""Of a user: each origin of their callback URLs belongs to one of these."""
+"""How many delivery queues a user's callback URLs share. A URL's origin decides its queue."""
 AGAIN: Mapping[str, Any] = {"state": DeliveryState.WAITING, "tries": 0}
+"""The columns of a delivery that is sent again as if for the first time."""
 
 
 class DeliveryUnderWayProblem(Problem):
@@ -55,17 +56,17 @@ class EndpointDisabledProblem(Problem):
 
 
 def fan_out_events() -> int:
-    """Create the deliveries of the next events, unless another process does; return how many
-    events there were.
+    """Create the deliveries of the next events and return how many events there were.
 
-    Where the log ends before what was handed out, it was set back: go on from its end.
+    Nothing is done while another process fans out. If the log ends before the cursor, the database
+    was restored to an earlier state: the cursor goes back to the end of the log.
     """
-    seen = cursors.get_position(CURSOR)
-    if seen >= log.last_position():
+    cursor_position = cursors.get_position(CURSOR)
+    if cursor_position >= log.last_position():
         end = epochs.log_end()
-        if seen > end:
-            epochs.report_log_behind(CURSOR, seen=seen, end=end)
-            EventCursor.objects.filter(name=CURSOR, position=seen).update(position=end)
+        if cursor_position > end:
+            epochs.report_log_behind(CURSOR, seen=cursor_position, end=end)
+            EventCursor.objects.filter(name=CURSOR, position=cursor_position).update(position=end)
         return 0
     with transaction.atomic():
         position = cursors.lock_cursor(CURSOR)
@@ -74,7 +75,7 @@ def fan_out_events() -> int:
         events = log.list_events_of_all(position=position, limit=EVENTS_AT_ONCE)
         if not events:
             return 0
-        rows = [*_for_endpoints(events), *_for_callbacks(events)]
+        rows = [*_build_endpoint_deliveries(events), *_build_callback_deliveries(events)]
         WebhookDelivery.objects.bulk_create(rows, ignore_conflicts=True)
         cursors.move_cursor(CURSOR, events[-1][0])
     return len(events)
@@ -83,41 +84,41 @@ def fan_out_events() -> int:
 Tail = Sequence[tuple[int, UUID, UUID, Wire]]
 
 
-def _for_endpoints(events: Tail) -> Iterator[WebhookDelivery]:
-    users = {user_id for _, user_id, _, _ in events}
-    wanting: dict[UUID, list[WebhookEndpoint]] = {}
-    enabled = WebhookEndpoint.objects.filter(url__isnull=False, disabled_at=None)
-    for endpoint in enabled.filter(user_id__in=users):
-        wanting.setdefault(endpoint.user_id, []).append(endpoint)
+def _build_endpoint_deliveries(events: Tail) -> Iterator[WebhookDelivery]:
+    user_ids = {user_id for _, user_id, _, _ in events}
+    endpoints_by_user: dict[UUID, list[WebhookEndpoint]] = {}
+    enabled_endpoints = WebhookEndpoint.objects.filter(url__isnull=False, disabled_at=None)
+    for endpoint in enabled_endpoints.filter(user_id__in=user_ids):
+        endpoints_by_user.setdefault(endpoint.user_id, []).append(endpoint)
     for _, user_id, job_id, event in events:
-        for endpoint in wanting.get(user_id, ()):
-            if _wants(endpoint, event["type"]):
-                yield _delivery(endpoint, event, job_id)
+        for endpoint in endpoints_by_user.get(user_id, ()):
+            if _is_subscribed(endpoint, event["type"]):
+                yield _build_delivery(endpoint, event, job_id)
 
 
-def _for_callbacks(events: Tail) -> Iterator[WebhookDelivery]:
-    ended = {job_id for _, _, job_id, event in events if event["type"] in ENDS}
-    called = Job.objects.filter(pk__in=ended, callback_url__isnull=False)
-    urls = dict(called.values_list("pk", "callback_url"))
-    named = cache(get_callbacks_endpoint)
+def _build_callback_deliveries(events: Tail) -> Iterator[WebhookDelivery]:
+    ended_job_ids = {job_id for _, _, job_id, event in events if event["type"] in ENDS}
+    jobs = Job.objects.filter(pk__in=ended_job_ids, callback_url__isnull=False)
+    urls = dict(jobs.values_list("pk", "callback_url"))
+    get_endpoint = cache(get_callbacks_endpoint)
     for _, user_id, job_id, event in events:
         if event["type"] in ENDS and (url := urls.get(job_id)):
-            yield _delivery(named(user_id), event, job_id, url=url)
+            yield _build_delivery(get_endpoint(user_id), event, job_id, url=url)
 
 
-def _wants(endpoint: WebhookEndpoint, event_type: str) -> bool:
+def _is_subscribed(endpoint: WebhookEndpoint, event_type: str) -> bool:
     return not endpoint.events or event_type in endpoint.events
 
 
-def _delivery(
+def _build_delivery(
     endpoint: WebhookEndpoint, event: Wire, job_id: UUID | None, url: str | None = None
 ) -> WebhookDelivery:
-    """Of an event: the same one, however often it is made."""
+    """Build the delivery of an event. Its id is the same each time it is built."""
     seq = event.get("seq")
     return WebhookDelivery(
         id=uuid.uuid5(endpoint.pk, str(seq)) if seq else uuid.uuid4(),
         endpoint=endpoint,
-        lane=_callback_queue(endpoint.pk, url) if url else endpoint.pk,
+        lane=_build_callback_queue_id(endpoint.pk, url) if url else endpoint.pk,
         url=url,
         seq=seq,
         job_id=job_id,
@@ -127,44 +128,47 @@ def _delivery(
     )
 
 
-def _callback_queue(endpoint_id: UUID, url: str) -> UUID:
+def _build_callback_queue_id(endpoint_id: UUID, url: str) -> UUID:
     digest = hashlib.sha256(origin(url).encode()).digest()
     return uuid.uuid5(endpoint_id, f"callbacks {digest[0] % CALLBACK_QUEUES}")
 
 
 def create_ping(endpoint: WebhookEndpoint) -> WebhookDelivery:
-    """A delivery of no event, to try the endpoint; raises ``EndpointDisabledProblem``."""
-    return _send_alone(endpoint, PING)
-
-
-def create_challenge(endpoint: WebhookEndpoint) -> WebhookDelivery:
-    """Send the endpoint a challenge (`jobs.webhooks.verification`).
+    """Create a `webhook.ping` delivery, which has no event, to test the endpoint.
 
     Raises ``EndpointDisabledProblem``.
     """
-    return _send_alone(endpoint, verification.TYPE)
+    return _create_delivery_without_event(endpoint, PING)
 
 
-def _send_alone(endpoint: WebhookEndpoint, event_type: str) -> WebhookDelivery:
+def create_challenge(endpoint: WebhookEndpoint) -> WebhookDelivery:
+    """Create a delivery with a challenge for the endpoint (`jobs.webhooks.verification`).
+
+    Raises ``EndpointDisabledProblem``.
+    """
+    return _create_delivery_without_event(endpoint, verification.TYPE)
+
+
+def _create_delivery_without_event(endpoint: WebhookEndpoint, event_type: str) -> WebhookDelivery:
     _check_enabled(endpoint)
     event = {
         "type": event_type,
         "timestamp": chain.timestamp(timezone.now()),
         "data": {"endpoint_id": str(endpoint.pk)},
     }
-    delivery = _delivery(endpoint, event, None)
+    delivery = _build_delivery(endpoint, event, None)
     delivery.save(force_insert=True)
     delivery.refresh_from_db()
     return delivery
 
 
 def list_deliveries(endpoint: WebhookEndpoint) -> QuerySet[WebhookDelivery]:
-    """What was and will be sent there."""
+    """Return all deliveries of the endpoint, waiting and ended."""
     return WebhookDelivery.objects.filter(endpoint=endpoint)
 
 
 def get_delivery(endpoint: WebhookEndpoint, delivery_id: UUID) -> WebhookDelivery:
-    """One of the endpoint's; raises ``NotFoundProblem``."""
+    """Return a delivery of the endpoint. Raise ``NotFoundProblem``."""
     delivery = list_deliveries(endpoint).filter(pk=delivery_id).first()
     if delivery is None:
         raise NotFoundProblem(Resource.WEBHOOK_DELIVERY, where="the log of this endpoint")
@@ -172,13 +176,13 @@ def get_delivery(endpoint: WebhookEndpoint, delivery_id: UUID) -> WebhookDeliver
 
 
 def redeliver(endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> WebhookDelivery:
-    """Send it again, at once and as if for the first time.
+    """Send the delivery again at once, as if for the first time.
 
     Raises ``EndpointDisabledProblem``, ``DeliveryUnderWayProblem``.
     """
     _check_enabled(endpoint)
-    free = WebhookDelivery.objects.filter(pk=delivery.pk, holder=None)
-    if not free.update(**AGAIN, due_at=Now()):
+    unclaimed_rows = WebhookDelivery.objects.filter(pk=delivery.pk, holder=None)
+    if not unclaimed_rows.update(**AGAIN, due_at=Now()):
         raise DeliveryUnderWayProblem
     delivery.refresh_from_db()
     return delivery
@@ -186,27 +190,32 @@ def redeliver(endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> WebhookDe
 
 @transaction.atomic
 def replay(endpoint: WebhookEndpoint, *, after: int) -> tuple[int, int]:
-    """Send what came after this seq, whether or not it was sent; returns how many events, and the
-    last one's seq (or ``after``).
+    """Send all events after a seq, including events that were sent before.
 
-    At most ``MAX_REPLAYED`` events are looked at. Raises ``EndpointDisabledProblem``,
-    ``EndpointUnverifiedProblem`` and as `jobs.events.log.list_events`.
+    Return how many deliveries there are, and the seq of the last event read, or ``after`` if there
+    is none. At most ``MAX_REPLAYED`` events are read. Raises ``EndpointDisabledProblem``,
+    ``EndpointUnverifiedProblem`` and the errors of `jobs.events.log.list_events`.
     """
     _check_enabled(endpoint)
     if endpoint.verified_at is None:
         raise EndpointUnverifiedProblem
-    events = _events_after(endpoint.user_id, after)
-    wanted = [event for event in events if _wants(endpoint, event["type"])]
-    made = [_delivery(endpoint, one, UUID(one["data"]["job_id"])) for one in wanted]
-    WebhookDelivery.objects.bulk_create(made, ignore_conflicts=True)
-    ids = [one.pk for one in made]
-    # What waits or is being sent comes anyway.
-    ended = WebhookDelivery.objects.filter(pk__in=ids).exclude(state=DeliveryState.WAITING)
-    ended.update(**AGAIN, due_at=Now())
-    return len(made), events[-1]["seq"] if events else after
+    events = _list_events_after(endpoint.user_id, after)
+    subscribed_events = [event for event in events if _is_subscribed(endpoint, event["type"])]
+    replayed_deliveries = [
+        _build_delivery(endpoint, event, UUID(event["data"]["job_id"]))
+        for event in subscribed_events
+    ]
+    WebhookDelivery.objects.bulk_create(replayed_deliveries, ignore_conflicts=True)
+    ids = [delivery.pk for delivery in replayed_deliveries]
+    # Deliveries that wait or are being sent arrive anyway.
+    ended_deliveries = WebhookDelivery.objects.filter(pk__in=ids).exclude(
+        state=DeliveryState.WAITING
+    )
+    ended_deliveries.update(**AGAIN, due_at=Now())
+    return len(replayed_deliveries), events[-1]["seq"] if events else after
 
 
-def _events_after(user_id: UUID, after: int) -> list[Wire]:
+def _list_events_after(user_id: UUID, after: int) -> list[Wire]:
     events: list[Wire] = []
     while len(events) < MAX_REPLAYED:
         last = events[-1]["seq"] if events else after
@@ -224,10 +233,10 @@ def _check_enabled(endpoint: WebhookEndpoint) -> None:
 
 
 def list_old_deliveries() -> QuerySet[WebhookDelivery]:
-    """Those that are no longer kept."""
+    """Return the deliveries whose retention period has ended."""
     return WebhookDelivery.objects.filter(created_at__lt=Now() - KEPT)
 
 
 def delete_old_deliveries() -> int:
-    """Remove some of the `list_old_deliveries`, the oldest first; returns how many."""
+    """Delete one batch of old deliveries, the oldest first, and return how many."""
     return len(sql.run("remove_old_deliveries", kept=KEPT, limit=REMOVED_AT_ONCE))

@@ -1,4 +1,4 @@
-"""A user's endpoints: made, changed, given new secrets, disabled."""
+"""Create, change and disable a user's webhook endpoints, and rotate their secrets."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -15,9 +15,9 @@ from jobs.webhooks import secrets
 from jobs.webhooks.models import DisabledReason, WebhookEndpoint
 
 MAX_ENDPOINTS = 10
-"""Of one user."""
+"""How many endpoints one user may have."""
 ROTATION = timedelta(hours=24)
-"""How long the secret before a new one signs as well."""
+"""How long the previous secret keeps signing after a rotation."""
 
 
 class TooManyEndpointsProblem(Problem):
@@ -29,17 +29,19 @@ class TooManyEndpointsProblem(Problem):
 
 
 def list_endpoints(user_id: UUID) -> QuerySet[WebhookEndpoint]:
-    """The user's, without what stands for their callbacks."""
+    """Return the user's endpoints, without the one that stands for callbacks."""
     return WebhookEndpoint.objects.filter(user_id=user_id, url__isnull=False)
 
 
 def get_endpoint(*, user_id: UUID, endpoint_id: UUID, callbacks: bool = False) -> WebhookEndpoint:
-    """The user's endpoint, or with ``callbacks`` also what stands for these.
+    """Return the user's endpoint. With ``callbacks``, it may be the one for callbacks.
 
     Raises ``NotFoundProblem``.
     """
-    own = WebhookEndpoint.objects.filter(user_id=user_id) if callbacks else list_endpoints(user_id)
-    endpoint = own.filter(pk=endpoint_id).first()
+    endpoints = (
+        WebhookEndpoint.objects.filter(user_id=user_id) if callbacks else list_endpoints(user_id)
+    )
+    endpoint = endpoints.filter(pk=endpoint_id).first()
     if endpoint is None:
         raise NotFoundProblem(Resource.WEBHOOK_ENDPOINT)
     return endpoint
@@ -49,8 +51,8 @@ def get_endpoint(*, user_id: UUID, endpoint_id: UUID, callbacks: bool = False) -
 def create_endpoint(
     *, user_id: UUID, url: str, events: Sequence[str], description: str, enabled: bool
 ) -> WebhookEndpoint:
-    """A new endpoint; raises ``TooManyEndpointsProblem``."""
-    # Whoever makes another meanwhile waits here.
+    """Create an endpoint. Raise ``TooManyEndpointsProblem``."""
+    # The lock makes concurrent requests of this user wait, so that the count stays valid.
     get_user_model().objects.select_for_update(no_key=True).get(pk=user_id)
     if list_endpoints(user_id).count() >= MAX_ENDPOINTS:
         raise TooManyEndpointsProblem(max_endpoints=MAX_ENDPOINTS)
@@ -60,23 +62,23 @@ def create_endpoint(
         events=list(events),
         description=description,
         secret=secrets.new_secret(),
-        **({} if enabled else _disabled(DisabledReason.OWNER)),
+        **({} if enabled else _build_disabled_columns(DisabledReason.OWNER)),
     )
     endpoint.refresh_from_db()
     return endpoint
 
 
-def update_endpoint(endpoint: WebhookEndpoint, given: Mapping[str, Any]) -> WebhookEndpoint:
-    """Change what is given; ``enabled`` forgets why it was not, or that it failed.
+def update_endpoint(endpoint: WebhookEndpoint, changes: Mapping[str, Any]) -> WebhookEndpoint:
+    """Change the given fields of an endpoint. A new URL has to be verified again.
 
-    Another URL is not verified.
+    Setting ``enabled`` clears the reason for which it was disabled and the record of its failures.
     """
-    values = dict(given)
+    values = dict(changes)
     enabled = values.pop("enabled", None)
     if enabled:
         values |= {"disabled_at": None, "disabled_reason": None, "failing_since": None}
     elif enabled is False and endpoint.disabled_at is None:
-        values |= _disabled(DisabledReason.OWNER)
+        values |= _build_disabled_columns(DisabledReason.OWNER)
     if values.get("url", endpoint.url) != endpoint.url:
         values["verified_at"] = None
     if values:
@@ -86,7 +88,7 @@ def update_endpoint(endpoint: WebhookEndpoint, given: Mapping[str, Any]) -> Webh
 
 
 def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
-    """A new secret; the one before it signs as well for ``ROTATION``, an older one no more."""
+    """Create a new secret. The previous secret also signs for ``ROTATION``, an older one never."""
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
         previous_secret=F("secret"),
         previous_secret_expires_at=Now() + ROTATION,
@@ -97,12 +99,12 @@ def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 
 
 def get_callbacks_endpoint(user_id: UUID) -> WebhookEndpoint:
-    """What stands for the user's callbacks, with their secret."""
+    """Return the endpoint that stands for the user's callbacks. Create it if it is missing."""
     endpoint, _ = WebhookEndpoint.objects.get_or_create(
         user_id=user_id, url=None, defaults={"secret": secrets.new_secret()}
     )
     return endpoint
 
 
-def _disabled(reason: DisabledReason) -> dict[str, Any]:
+def _build_disabled_columns(reason: DisabledReason) -> dict[str, Any]:
     return {"disabled_at": Now(), "disabled_reason": reason}

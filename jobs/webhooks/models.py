@@ -1,4 +1,4 @@
-"""Endpoints, and what is delivered to them."""
+"""The models of webhook endpoints, their deliveries and delivery queues."""
 
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ MAX_DESCRIPTION_LENGTH = 200
 
 
 class DisabledReason(models.TextChoices):
-    """Why an endpoint gets nothing more."""
+    """The reason for which an endpoint is disabled."""
 
     OWNER = "owner"
     FAILING = "failing"
@@ -23,7 +23,7 @@ class DisabledReason(models.TextChoices):
 
 
 class DeliveryState(models.TextChoices):
-    """Whether a delivery was taken; it waits also while it is sent."""
+    """The state of a delivery. It is waiting also while it is sent."""
 
     WAITING = "waiting"
     SUCCEEDED = "succeeded"
@@ -31,7 +31,7 @@ class DeliveryState(models.TextChoices):
 
 
 class DeliveryError(models.TextChoices):
-    """Why a try came to nothing."""
+    """The reason for which a try has failed."""
 
     TIMEOUT = "timeout"
     NAME_NOT_RESOLVED = "name_not_resolved"
@@ -50,7 +50,7 @@ class DeliveryError(models.TextChoices):
 
 
 class WebhookEndpoint(models.Model):
-    """Where a user's events go; without ``url`` it stands for the user's callbacks."""
+    """A URL that receives a user's events. Without ``url`` it stands for the user's callbacks."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
@@ -93,9 +93,9 @@ class WebhookEndpoint(models.Model):
 
 
 class WebhookDelivery(models.Model):
-    """One event for one endpoint, with what came of the last try.
+    """One event for one endpoint, with the outcome of the last try.
 
-    ``holder``, ``due_at`` and ``tries`` are those of `auteur.leases`.
+    ``holder``, ``due_at`` and ``tries`` have the meaning they have in `auteur.leases`.
     """
 
     id = models.UUIDField(primary_key=True, help_text="The `webhook-id`: of endpoint and seq.")
@@ -154,10 +154,10 @@ class WebhookDelivery(models.Model):
 
 
 class WebhookQueue(models.Model):
-    """A queue of waiting deliveries: of an endpoint, or of some of a user's callbacks.
+    """A delivery queue of an endpoint, or of some of a user's callback URLs.
 
     A trigger (`jobs/migrations`) creates the row and lowers ``next_due_at`` whenever deliveries are
-    written; claiming raises it, or deletes the row of a queue in which nothing waits.
+    written. Claiming raises ``next_due_at``, or deletes the row if no delivery waits in the queue.
     """
 
     id = models.UUIDField(primary_key=True, help_text="The `lane` of its deliveries.")

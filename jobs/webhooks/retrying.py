@@ -1,4 +1,4 @@
-"""When a delivery is tried again, and when no more."""
+"""Decide whether and when a failed delivery is retried."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -20,13 +20,13 @@ RETRY_AFTER = (
     timedelta(hours=20),
     timedelta(hours=25),
 )
-"""After each try that failed; all together three days. No try follows the last one."""
+"""The pause after each failed try, three days in total. No try follows the last pause."""
 JITTER = 0.2
-"""Share by which a wait may be longer, never shorter."""
+"""The largest share by which a pause is lengthened. It is never shortened."""
 MAX_RETRY_AFTER = timedelta(hours=6)
-"""Most that a receiver can have us wait beyond the schedule."""
+"""The longest pause that a receiver can request by `Retry-After`."""
 DISABLED_AFTER = timedelta(days=3)
-"""Since the first of an endpoint's tries that all failed."""
+"""How long every try of an endpoint must have failed before the endpoint is disabled."""
 FINAL = frozenset(
     {
         DeliveryError.GONE,
@@ -35,28 +35,30 @@ FINAL = frozenset(
         DeliveryError.ENDPOINT_DELETED,
     }
 )
-"""Errors after which no try is made."""
+"""Errors after which a delivery is not retried."""
 
 
-def wait_after(*, tries: int, error: DeliveryError, asked: timedelta | None) -> timedelta | None:
-    """How long to wait after the given number of tries; None: no more.
+def wait_after(
+    *, tries: int, error: DeliveryError, retry_after: timedelta | None
+) -> timedelta | None:
+    """Return how long to wait after the given number of tries, or None if no retry follows.
 
-    ``asked`` is the receiver's wish.
+    ``retry_after`` is the pause that the receiver has requested.
     """
     if error in FINAL or tries > len(RETRY_AFTER):
         return None
     wait = RETRY_AFTER[tries - 1] * random.uniform(1, 1 + JITTER)  # noqa: S311
-    return max(wait, min(asked or wait, MAX_RETRY_AFTER))
+    return max(wait, min(retry_after or wait, MAX_RETRY_AFTER))
 
 
 def asked_wait(header: str | None) -> timedelta | None:
-    """What `Retry-After` says: seconds, or a date."""
+    """Return the pause that a `Retry-After` header requests, in seconds or until a date."""
     if header is None:
         return None
     if header.isascii() and header.isdecimal():
         return min(timedelta(seconds=int(header[:9])), MAX_RETRY_AFTER)
     try:
-        at = parsedate_to_datetime(header)
+        retry_at = parsedate_to_datetime(header)
     except ValueError:
         return None
-    return at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)
+    return retry_at.replace(tzinfo=retry_at.tzinfo or UTC) - datetime.now(UTC)

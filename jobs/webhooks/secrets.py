@@ -1,4 +1,4 @@
-"""The secrets by which receivers know that it was us (Standard Webhooks)."""
+"""Create webhook secrets, and sign deliveries with them (Standard Webhooks)."""
 
 import base64
 import secrets
@@ -17,19 +17,24 @@ Stored = bytes | memoryview
 
 
 def new_secret() -> bytes:
-    """As it is stored."""
+    """Return a new secret, encrypted for storage."""
     return encryption.encrypt(secrets.token_bytes(SECRET_BYTES), purpose=PURPOSE)
 
 
 def shown(stored: Stored) -> str:
-    """As its owner gets it; raises ``UnreadableSecretError``."""
+    """Return the secret as its owner sees it. Raise ``UnreadableSecretError``."""
     plain = encryption.decrypt(stored, purpose=PURPOSE)
     return PREFIX + base64.b64encode(plain).decode()
 
 
 def signature(*, stored: Sequence[Stored], message_id: str, at: datetime, body: str) -> str:
-    """Of each secret, for the header `webhook-signature`; raises ``UnreadableSecretError``."""
+    """Return the `webhook-signature` header: one signature for each stored secret.
+
+    Raises ``UnreadableSecretError``.
+    """
     return " ".join(
-        Webhook(encryption.decrypt(one, purpose=PURPOSE)).sign(message_id, at.astimezone(UTC), body)
-        for one in stored
+        Webhook(encryption.decrypt(secret, purpose=PURPOSE)).sign(
+            message_id, at.astimezone(UTC), body
+        )
+        for secret in stored
     )

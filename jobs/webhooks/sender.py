@@ -1,4 +1,4 @@
-"""The process that delivers: requests in one loop, the database in one thread beside it."""
+"""Deliver webhooks in one process: requests in an event loop, the database in one thread."""
 
 import asyncio
 import logging
@@ -24,34 +24,34 @@ from jobs.webhooks.claims import Claimed, Tried
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 600
-"""Deliveries that a process has under way."""
+"""How many deliveries a process has in flight."""
 QUICK_AT_ONCE = 256
-"""Of these, of lanes that are not slow."""
+"""How many of these may be of queues that are not slow."""
 SLOW_AT_ONCE = 256
-"""Of slow lanes; more only where some have become slow while they were under way."""
+"""How many may be of slow queues. There are more only if a queue becomes slow in flight."""
 SLOW_THREADS = 512
-"""Threads that resolve the names of slow lanes: a thread can outlive its delivery. The others have
-threads of their own, so names that hang keep no other name from being resolved."""
+"""How many threads resolve host names of slow queues. A thread can outlive its delivery. The other
+queues have threads of their own, so a name server that hangs does not delay them."""
 SLOW_SECONDS = 1.0
-"""A lane is slow once a delivery takes so long, until one takes less."""
+"""A queue is slow after a delivery has taken this long, until a delivery takes less."""
 MAX_SLOW_LANES = 10_000
-"""Known at once; beyond it, all are forgotten and found anew."""
+"""How many slow queues are remembered. Beyond this number, all are forgotten."""
 ROUND_SECONDS = 0.05
-"""Shortest time from one round to the next: what comes to an end meanwhile is written at once."""
+"""The shortest time between two rounds. Deliveries that end meanwhile are stored together."""
 POLL_SECONDS = 0.25
-"""Longest, while nothing comes to an end."""
+"""The longest time between two rounds, while no delivery ends."""
 LOST_SECONDS = 5.0
-"""Between looks for what dead processes held."""
+"""How often deliveries of dead processes are released."""
 OUTAGE_PAUSE_SECONDS = 1.0
 STOP_SECONDS = claims.TIME_LIMIT_SECONDS
-"""How long what is under way may take after we are told to stop."""
+"""How long deliveries in flight may take after the process is told to stop."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class _Flight:
-    """A delivery under way."""
+class _InFlightRequest:
+    """A delivery that is being sent."""
 
     id: UUID
     lane: UUID
@@ -64,151 +64,157 @@ class _Flight:
 
 
 class Sender:
-    """Hands out, claims, sends and writes down until it is told to stop."""
+    """The sender of one process. It fans out, claims, sends and finishes deliveries."""
 
     def __init__(self) -> None:
         self._holder = liveness.process_name()
         self._policy = webhook_policy()
-        self._flights: dict[asyncio.Task[None], _Flight] = {}
+        self._in_flight: dict[asyncio.Task[None], _InFlightRequest] = {}
         self._slow: set[UUID] = set()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        self._tried: list[Tried] = []
-        self._ended = asyncio.Event()
-        self._lost_at = 0.0
+        self._outcomes: list[Tried] = []
+        self._delivery_ended = asyncio.Event()
+        self._next_reap_at = 0.0
         self._is_unsure = False
         self._database = ThreadPoolExecutor(1, thread_name_prefix="database")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until ``stop`` is set; then end what is under way, and give back the rest."""
+        """Deliver until ``stop`` is set. Then finish what is in flight and release the rest."""
         async with (
             sending.session(self._policy, PooledResolver(QUICK_AT_ONCE)) as quick,
             sending.session(self._policy, PooledResolver(SLOW_THREADS)) as slow,
         ):
             self._sessions = {False: quick, True: slow}
             while not stop.is_set():
-                await self._wait(stop, await self._round())
-            await self._end()
-        await self._in_thread(_disconnect)
+                await self._wait_for_next_round(stop, await self._run_round())
+            await self._shut_down()
+        await self._run_in_database_thread(_close_connection)
         self._database.shutdown()
 
-    async def _round(self) -> float:
-        """Write, hand out, claim, begin to send; returns how long to rest at most."""
-        self._ended.clear()
-        tried, self._tried = self._tried, []
+    async def _run_round(self) -> float:
+        """Store outcomes, fan out, claim and start to send. Return how long to wait at most."""
+        self._delivery_ended.clear()
+        outcomes, self._outcomes = self._outcomes, []
         try:
-            handed_out, claimed = await self._in_thread(self._ask(tried))
+            events_count, deliveries_to_send = await self._run_in_database_thread(
+                self._build_database_round(outcomes)
+            )
         except DATABASE_OUTAGES as exc:
             logger.warning("webhooks wait for the database: %s", type(exc).__name__)
         except Exception:
             logger.exception("a round of webhooks failed")
         else:
             self._is_unsure = False
-            for delivery in claimed:
-                self._begin(delivery)
-            return ROUND_SECONDS if handed_out else POLL_SECONDS
-        self._tried = tried + self._tried
+            for delivery in deliveries_to_send:
+                self._start_sending(delivery)
+            return ROUND_SECONDS if events_count else POLL_SECONDS
+        self._outcomes = outcomes + self._outcomes
         self._is_unsure = True
         with suppress(Exception):
-            await self._in_thread(_disconnect)
+            await self._run_in_database_thread(_close_connection)
         return OUTAGE_PAUSE_SECONDS
 
-    def _ask(self, tried: list[Tried]) -> Callable[[], tuple[int, list[Claimed]]]:
-        """A round of the database's thread, by what is under way now."""
-        self._slow |= {flight.lane for flight in self._flights.values() if flight.is_slow}
+    def _build_database_round(
+        self, outcomes: list[Tried]
+    ) -> Callable[[], tuple[int, list[Claimed]]]:
+        """Return the work of one round for the database thread, based on what is in flight now."""
+        self._slow |= {request.lane for request in self._in_flight.values() if request.is_slow}
         if len(self._slow) > MAX_SLOW_LANES:
             self._slow.clear()
-        slow = set(self._slow)
-        busy = Counter(flight.lane for flight in self._flights.values())
-        busy_owners = Counter(flight.owner_id for flight in self._flights.values())
-        of_slow = sum(number for lane, number in busy.items() if lane in slow)
-        left = AT_ONCE - busy.total()
-        quick_places = min(left, QUICK_AT_ONCE - (busy.total() - of_slow))
-        slow_places = min(left - max(0, quick_places), SLOW_AT_ONCE - of_slow)
+        slow_queues = set(self._slow)
+        busy = Counter(request.lane for request in self._in_flight.values())
+        busy_owners = Counter(request.owner_id for request in self._in_flight.values())
+        slow_count = sum(count for queue_id, count in busy.items() if queue_id in slow_queues)
+        remaining = AT_ONCE - busy.total()
+        quick_limit = min(remaining, QUICK_AT_ONCE - (busy.total() - slow_count))
+        slow_limit = min(remaining - max(0, quick_limit), SLOW_AT_ONCE - slow_count)
 
-        known = {flight.id for flight in self._flights.values()}
+        in_flight_ids = {request.id for request in self._in_flight.values()}
         is_unsure = self._is_unsure
 
-        def ask() -> tuple[int, list[Claimed]]:
-            if tried:
-                claims.finish(tried, holder=self._holder)
-            if is_unsure:  # what was claimed when the answer was lost
-                claims.release_own(self._holder, known=known)
+        def run_database_round() -> tuple[int, list[Claimed]]:
+            if outcomes:
+                claims.finish(outcomes, holder=self._holder)
+            if is_unsure:  # The answer to a claim was lost.
+                claims.release_own(self._holder, in_flight_ids=in_flight_ids)
             self._release_lost()
-            handed_out = deliveries.fan_out_events()
-            claimed: list[Claimed] = []
-            for is_slow, places in ((False, quick_places), (True, slow_places)):
-                more = claims.claim(
+            events_count = deliveries.fan_out_events()
+            claimed_deliveries: list[Claimed] = []
+            for is_slow, limit in ((False, quick_limit), (True, slow_limit)):
+                new_deliveries = claims.claim(
                     holder=self._holder,
-                    limit=places,
+                    limit=limit,
                     busy=busy,
                     busy_owners=busy_owners,
-                    slow=slow,
+                    slow=slow_queues,
                     is_slow=is_slow,
                 )
-                busy_owners.update(claim.owner_id for claim in more)
-                claimed += more
-            return handed_out, claimed
+                busy_owners.update(delivery.owner_id for delivery in new_deliveries)
+                claimed_deliveries += new_deliveries
+            return events_count, claimed_deliveries
 
-        return ask
+        return run_database_round
 
     def _release_lost(self) -> None:
-        if time.monotonic() >= self._lost_at:
-            self._lost_at = time.monotonic() + LOST_SECONDS
-            if lost := claims.release_lost():
-                logger.warning("%d deliveries of senders that are gone", lost)
+        if time.monotonic() >= self._next_reap_at:
+            self._next_reap_at = time.monotonic() + LOST_SECONDS
+            if count := claims.release_lost():
+                logger.warning("%d deliveries of senders that are gone", count)
 
-    def _begin(self, claimed: Claimed) -> None:
-        http = self._sessions[claimed.lane in self._slow]
-        task = asyncio.create_task(self._send(http, claimed))
-        self._flights[task] = _Flight(claimed.id, claimed.lane, claimed.owner_id, time.monotonic())
-        task.add_done_callback(self._landed)
+    def _start_sending(self, delivery: Claimed) -> None:
+        http = self._sessions[delivery.lane in self._slow]
+        task = asyncio.create_task(self._send_delivery(http, delivery))
+        self._in_flight[task] = _InFlightRequest(
+            delivery.id, delivery.lane, delivery.owner_id, time.monotonic()
+        )
+        task.add_done_callback(self._on_delivered)
 
-    async def _send(self, http: aiohttp.ClientSession, claimed: Claimed) -> None:
-        outcome = await sending.attempt(http, self._policy, claimed)
-        self._tried.append((claimed, outcome))
+    async def _send_delivery(self, http: aiohttp.ClientSession, delivery: Claimed) -> None:
+        outcome = await sending.attempt(http, self._policy, delivery)
+        self._outcomes.append((delivery, outcome))
 
-    def _landed(self, task: "asyncio.Task[None]") -> None:
-        flight = self._flights.pop(task)
-        if flight.is_slow:
-            self._slow.add(flight.lane)
+    def _on_delivered(self, task: "asyncio.Task[None]") -> None:
+        request = self._in_flight.pop(task)
+        if request.is_slow:
+            self._slow.add(request.lane)
         else:
-            self._slow.discard(flight.lane)
-        self._ended.set()
+            self._slow.discard(request.lane)
+        self._delivery_ended.set()
 
-    async def _wait(self, stop: asyncio.Event, seconds: float) -> None:
-        """A round's time at least, and at most ``seconds`` if nothing ends before."""
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([stopping], timeout=ROUND_SECONDS)
-        ended = asyncio.create_task(self._ended.wait())
+    async def _wait_for_next_round(self, stop: asyncio.Event, seconds: float) -> None:
+        """Wait at least ``ROUND_SECONDS``, and at most ``seconds`` while no delivery ends."""
+        stop_task = asyncio.create_task(stop.wait())
+        await asyncio.wait([stop_task], timeout=ROUND_SECONDS)
+        end_task = asyncio.create_task(self._delivery_ended.wait())
         await asyncio.wait(
-            [stopping, ended],
+            [stop_task, end_task],
             timeout=max(0.0, seconds - ROUND_SECONDS),
             return_when=asyncio.FIRST_COMPLETED,
         )
-        stopping.cancel()
-        ended.cancel()
+        stop_task.cancel()
+        end_task.cancel()
 
-    async def _end(self) -> None:
-        if self._flights:
-            await asyncio.wait(list(self._flights), timeout=STOP_SECONDS)
-        for task in list(self._flights):
+    async def _shut_down(self) -> None:
+        if self._in_flight:
+            await asyncio.wait(list(self._in_flight), timeout=STOP_SECONDS)
+        for task in list(self._in_flight):
             task.cancel()
-        tried = self._tried
+        outcomes = self._outcomes
 
-        def give_back() -> None:
-            if tried:
-                claims.finish(tried, holder=self._holder)
+        def release() -> None:
+            if outcomes:
+                claims.finish(outcomes, holder=self._holder)
             claims.release_own(self._holder)
 
         try:
-            await self._in_thread(give_back)
+            await self._run_in_database_thread(release)
         except DATABASE_OUTAGES as exc:
             logger.warning("nothing given back, leases will end: %s", type(exc).__name__)
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+    async def _run_in_database_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._database, work)
 
 
-def _disconnect() -> None:
-    """Close the connection of the thread that runs this."""
+def _close_connection() -> None:
+    """Close the connection of the thread that runs this function."""
     connection.close()

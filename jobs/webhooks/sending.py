@@ -1,4 +1,4 @@
-"""One try: the request, signed, and what is kept of the answer."""
+"""Send one try of a delivery as a signed request, and read the outcome."""
 
 import asyncio
 import logging
@@ -25,10 +25,10 @@ from jobs.webhooks.retrying import asked_wait
 logger = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 64 * 1024
-"""Read of an answer; the rest is not asked for."""
+"""How much of an answer is read. The rest is not requested."""
 KEPT_ANSWER_BYTES = 4 * 1024
 MAX_RECEIVED_BYTES = 2 * MAX_ANSWER_BYTES
-"""With the heads, of which there may be several."""
+"""Includes the response heads, of which there may be several."""
 READ_AT_ONCE = 16 * 1024
 SIGNATURE = "webhook-signature"
 
@@ -36,11 +36,14 @@ SIGNATURE = "webhook-signature"
 def session(
     policy: AddressPolicy, resolver: aiohttp.abc.AbstractResolver | None = None
 ) -> aiohttp.ClientSession:
-    """For requests to what the policy allows; to be made and closed in a running loop."""
+    """Return a session for requests to the addresses that the policy allows.
+
+    Create and close it in a running event loop.
+    """
     return aiohttp.ClientSession(
         connector=connector(policy, most=MAX_RECEIVED_BYTES, resolver=resolver),
         cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),  # `attempt` has one for all of it
+        timeout=aiohttp.ClientTimeout(total=None),  # `attempt` limits the whole request.
         headers={"User-Agent": f"Auteur-Webhooks/{__version__}", "Accept-Encoding": "identity"},
         auto_decompress=False,
         read_bufsize=READ_AT_ONCE,
@@ -48,17 +51,17 @@ def session(
     )
 
 
-async def attempt(http: aiohttp.ClientSession, policy: AddressPolicy, claimed: Claimed) -> Outcome:
-    """Send it once; raises nothing."""
+async def attempt(http: aiohttp.ClientSession, policy: AddressPolicy, delivery: Claimed) -> Outcome:
+    """Send the delivery once and return the outcome. It raises nothing."""
     try:
-        url = _checked(claimed, policy)
-        content = claimed.content
-        headers = _headers(claimed, content)
+        url = _get_checked_url(delivery, policy)
+        content = delivery.content
+        headers = _build_headers(delivery, content)
     except UnsendableError as exc:
         return Outcome(exc.error)
     started = time.monotonic()
     status: int | None = None
-    answer, asked, is_verified = None, None, False
+    answer, retry_after, is_verified = None, None, False
     error: DeliveryError | None
     try:
         async with (
@@ -68,54 +71,54 @@ async def attempt(http: aiohttp.ClientSession, policy: AddressPolicy, claimed: C
             ) as response,
         ):
             status = response.status
-            asked = asked_wait(response.headers.get("Retry-After"))
-            answer = await _beginning(response.content)
-            error = _error_of(status)
-            if claimed.type == verification.TYPE:
+            retry_after = asked_wait(response.headers.get("Retry-After"))
+            answer = await _read_answer(response.content)
+            error = _find_status_error(status)
+            if delivery.type == verification.TYPE:
                 is_verified = error is None and verification.is_echo(
-                    answer, delivery_id=claimed.id, url=claimed.url or ""
+                    answer, delivery_id=delivery.id, url=delivery.url or ""
                 )
-                answer = None  # it may hold the challenge, which is for the receiver alone
-    except Exception as exc:  # noqa: BLE001 - of each kind it is known whose fault it is
-        error = _error_by(exc)
+                answer = None  # It may hold the challenge, which is secret.
+    except Exception as exc:  # noqa: BLE001 - each kind maps to an error code
+        error = _classify_exception(exc)
     return Outcome(
         error=error,
         status=status,
         duration_ms=int(1000 * (time.monotonic() - started)),
         headers={name: value for name, value in headers.items() if name != SIGNATURE},
         answer=answer,
-        asked=asked,
+        retry_after=retry_after,
         is_verified=is_verified,
     )
 
 
 class UnsendableError(AuteurError):
-    """It cannot be sent as it stands."""
+    """Raised if the delivery cannot be sent in its present state."""
 
     def __init__(self, error: DeliveryError) -> None:
         self.error = error
 
 
-def _checked(claimed: Claimed, policy: AddressPolicy) -> str:
-    if not claimed.has_endpoint or claimed.url is None:
+def _get_checked_url(delivery: Claimed, policy: AddressPolicy) -> str:
+    if not delivery.has_endpoint or delivery.url is None:
         raise UnsendableError(DeliveryError.ENDPOINT_DELETED)
-    if claimed.is_disabled:
+    if delivery.is_disabled:
         raise UnsendableError(DeliveryError.ENDPOINT_DISABLED)
     try:
-        return checked_url(claimed.url, policy)
+        return checked_url(delivery.url, policy)
     except RefusedURLError as exc:
         raise UnsendableError(DeliveryError.URL_REFUSED) from exc
 
 
-def _headers(claimed: Claimed, content: str) -> dict[str, str]:
+def _build_headers(delivery: Claimed, content: str) -> dict[str, str]:
     now = datetime.now(UTC)
-    message_id = str(claimed.id)
+    message_id = str(delivery.id)
     try:
         signature = secrets.signature(
-            stored=claimed.secrets, message_id=message_id, at=now, body=content
+            stored=delivery.secrets, message_id=message_id, at=now, body=content
         )
     except UnreadableSecretError as exc:
-        logger.warning("delivery %s cannot be signed: its secret's key is not ours", claimed.id)
+        logger.warning("delivery %s cannot be signed: its secret's key is not ours", delivery.id)
         raise UnsendableError(DeliveryError.SECRET_UNREADABLE) from exc
     return {
         "content-type": "application/json",
@@ -125,16 +128,16 @@ def _headers(claimed: Claimed, content: str) -> dict[str, str]:
     }
 
 
-async def _beginning(content: aiohttp.StreamReader) -> str:
-    """How the answer begins; after ``MAX_ANSWER_BYTES`` it is left."""
-    kept, read = b"", 0
-    while read < MAX_ANSWER_BYTES and (chunk := await content.read(READ_AT_ONCE)):
-        kept += chunk[: KEPT_ANSWER_BYTES - len(kept)]
-        read += len(chunk)
-    return kept.decode(errors="replace").replace("\x00", "\ufffd")
+async def _read_answer(content: aiohttp.StreamReader) -> str:
+    """Return the first bytes of the answer as text. Reading stops after ``MAX_ANSWER_BYTES``."""
+    answer, size = b"", 0
+    while size < MAX_ANSWER_BYTES and (chunk := await content.read(READ_AT_ONCE)):
+        answer += chunk[: KEPT_ANSWER_BYTES - len(answer)]
+        size += len(chunk)
+    return answer.decode(errors="replace").replace("\x00", "\ufffd")
 
 
-def _error_of(status: int) -> DeliveryError | None:
+def _find_status_error(status: int) -> DeliveryError | None:
     if 200 <= status < 300:
         return None
     if 300 <= status < 400:
@@ -142,16 +145,16 @@ def _error_of(status: int) -> DeliveryError | None:
     return DeliveryError.GONE if status == 410 else DeliveryError.STATUS
 
 
-def _error_by(exc: Exception) -> DeliveryError:
+def _classify_exception(exc: Exception) -> DeliveryError:
     for kinds, error in _ERRORS:
         if isinstance(exc, kinds):
-            refused = isinstance(getattr(exc, "os_error", None), RefusedAddressError)
-            return DeliveryError.ADDRESS_REFUSED if refused else error
+            is_refused = isinstance(getattr(exc, "os_error", None), RefusedAddressError)
+            return DeliveryError.ADDRESS_REFUSED if is_refused else error
     logger.error("a delivery failed by a fault of ours", exc_info=exc)
     return DeliveryError.INTERNAL
 
 
-# The first that fits.
+# The first entry that matches the exception decides.
 _ERRORS: tuple[tuple[tuple[type[Exception], ...], DeliveryError], ...] = (
     ((TimeoutError,), DeliveryError.TIMEOUT),
     ((aiohttp.ClientSSLError,), DeliveryError.TLS_FAILED),

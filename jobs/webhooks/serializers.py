@@ -1,4 +1,4 @@
-"""What the endpoints about webhooks take and answer."""
+"""The serializers of requests and answers about webhooks."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ from jobs.webhooks.models import (
 )
 from jobs.webhooks.verification import CHALLENGE_LENGTH
 
-EVENTS = [(one.value, one.value) for one in EventType]
+EVENTS = [(event_type.value, event_type.value) for event_type in EventType]
 
 
 class NewEndpointSerializer(RequestSerializer):
@@ -158,12 +158,12 @@ class DeliverySerializer(ContentSerializer, DeliverySummarySerializer):
 
     @extend_schema_field({"type": "object", "additionalProperties": True})
     def get_body(self, delivery: WebhookDelivery) -> Any:
-        """What is sent."""
+        """Return the body that is sent."""
         return json.loads(delivery.body)
 
     @extend_schema_field({"type": ["object", "null"], "additionalProperties": {"type": "string"}})
     def get_request_headers(self, delivery: WebhookDelivery) -> Any:
-        """Ours, without the signature."""
+        """Return our request headers, without the signature."""
         return delivery.request_headers
 
 

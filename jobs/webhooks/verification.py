@@ -1,8 +1,8 @@
-"""The proof that an endpoint's owner controls its URL (docs/decisions/0062).
+"""Prove that an endpoint's owner controls its URL (docs/decisions/0062).
 
-We send a challenge to the URL. Its receiver answers with it, or the owner hands it in. It is
-derived from our key, the delivery and the URL, and is neither stored nor shown: whoever knows it
-has received the delivery.
+We send a challenge to the URL. The receiver answers with the challenge, or the owner submits it.
+The challenge is derived from our key, the delivery and the URL. It is neither stored nor shown, so
+only a receiver of the delivery can have it.
 """
 
 import json
@@ -18,9 +18,9 @@ from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 TYPE = "webhook.verification"
 CHALLENGE_LENGTH = 64
 VALID_FOR = timedelta(days=3)
-"""Since the delivery was created: as long as it is tried."""
+"""How long a challenge is valid after its delivery was created: as long as it is retried."""
 CHALLENGES_KNOWN = 10
-"""Of an endpoint: the latest ones, by which it can be verified."""
+"""How many of an endpoint's latest challenges can verify it."""
 
 
 class EndpointUnverifiedProblem(Problem):
@@ -59,9 +59,9 @@ def with_challenge(body: str, *, delivery_id: UUID, url: str) -> str:
 
 
 def is_echo(answer: str, *, delivery_id: UUID, url: str) -> bool:
-    """Whether an answer is the challenge, as text or as `{"challenge": ...}`.
+    """Return True if an answer is the challenge, as text or as `{"challenge": ...}`.
 
-    Nothing else counts: servers that repeat what they receive must not be verified by it.
+    No other form counts, because a server that echoes every request must not be verified by it.
     """
     challenge = challenge_of(delivery_id=delivery_id, url=url)
     text = answer.strip()
@@ -79,13 +79,13 @@ def verify(endpoint: WebhookEndpoint, challenge: str) -> WebhookEndpoint:
 
     Raises ``WrongChallengeProblem``.
     """
-    sent = WebhookDelivery.objects.filter(
+    deliveries = WebhookDelivery.objects.filter(
         endpoint=endpoint, type=TYPE, created_at__gt=Now() - VALID_FOR
     )
-    ids = sent.order_by("-created_at", "-pk").values_list("pk", flat=True)[:CHALLENGES_KNOWN]
+    ids = deliveries.order_by("-created_at", "-pk").values_list("pk", flat=True)[:CHALLENGES_KNOWN]
     url = endpoint.url or ""
-    known = [challenge_of(delivery_id=pk, url=url) for pk in ids]
-    if not any(constant_time_compare(challenge, one) for one in known):
+    valid_challenges = [challenge_of(delivery_id=pk, url=url) for pk in ids]
+    if not any(constant_time_compare(challenge, candidate) for candidate in valid_challenges):
         raise WrongChallengeProblem
     mark_verified(endpoint_id=endpoint.pk, url=url)
     endpoint.refresh_from_db()
@@ -93,7 +93,7 @@ def verify(endpoint: WebhookEndpoint, challenge: str) -> WebhookEndpoint:
 
 
 def mark_verified(*, endpoint_id: UUID, url: str) -> None:
-    """Note that the owner controls the URL, if it is still the endpoint's."""
+    """Record that the owner controls the URL, if the endpoint still has this URL."""
     WebhookEndpoint.objects.filter(pk=endpoint_id, url=url, verified_at=None).update(
         verified_at=Now()
     )

@@ -1,4 +1,4 @@
-"""`/webhooks`: endpoints, their deliveries, and the secret of callbacks."""
+"""The views of `/webhooks`: endpoints, deliveries, and the secret of callbacks."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -53,15 +53,15 @@ class EndpointsView(ListAPIView[WebhookEndpoint]):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Make an endpoint."""
-        given = NewEndpointSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        endpoint = endpoints.create_endpoint(user_id=user_id(request), **given.validated_data)
+        """Create an endpoint."""
+        serializer = NewEndpointSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        endpoint = endpoints.create_endpoint(user_id=user_id(request), **serializer.validated_data)
         answer = EndpointWithSecretSerializer(endpoint).data
         return Response(answer, status=status.HTTP_201_CREATED)
 
     def get_queryset(self) -> QuerySet[WebhookEndpoint]:
-        """The user's."""
+        """Return the user's endpoints."""
         if getattr(self, "swagger_fake_view", False):
             return self.queryset
         return endpoints.list_endpoints(user_id(self.request))
@@ -86,12 +86,12 @@ class EndpointView(APIView):
         responses=EndpointSerializer,
     )
     def patch(self, request: Request, endpoint_id: UUID) -> Response:
-        """Change what is given."""
+        """Change the given fields of an endpoint."""
         endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
-        given = NewEndpointSerializer(data=request.data, partial=True)
-        given.is_valid(raise_exception=True)
+        serializer = NewEndpointSerializer(data=request.data, partial=True)
+        serializer.is_valid(raise_exception=True)
         return Response(
-            EndpointSerializer(endpoints.update_endpoint(endpoint, given.validated_data)).data
+            EndpointSerializer(endpoints.update_endpoint(endpoint, serializer.validated_data)).data
         )
 
     @extend_schema(summary="Delete an endpoint", responses={204: None})
@@ -115,8 +115,8 @@ class RotateView(APIView):
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """A new secret."""
-        endpoint = _endpoint_or_callbacks(request, endpoint_id)
+        """Rotate the secret of an endpoint."""
+        endpoint = _get_endpoint_or_callbacks(request, endpoint_id)
         return Response(EndpointWithSecretSerializer(endpoints.rotate_secret(endpoint)).data)
 
 
@@ -134,9 +134,11 @@ class PingView(APIView):
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """A delivery of no event."""
+        """Send the endpoint a delivery that has no event."""
         endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
-        return _accepted(_delivery(request, deliveries.create_ping(endpoint)))
+        return _build_accepted_response(
+            _serialize_delivery(request, deliveries.create_ping(endpoint))
+        )
 
 
 class ChallengeView(APIView):
@@ -156,9 +158,11 @@ class ChallengeView(APIView):
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """A delivery of no event."""
+        """Send the endpoint a challenge."""
         endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
-        return _accepted(_delivery(request, deliveries.create_challenge(endpoint)))
+        return _build_accepted_response(
+            _serialize_delivery(request, deliveries.create_challenge(endpoint))
+        )
 
 
 class VerifyView(APIView):
@@ -175,12 +179,12 @@ class VerifyView(APIView):
         responses=EndpointSerializer,
     )
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """The endpoint, verified."""
+        """Verify an endpoint."""
         endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
-        given = ChallengeSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        verified = verification.verify(endpoint, given.validated_data["challenge"])
-        return Response(EndpointSerializer(verified).data)
+        serializer = ChallengeSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        verified_endpoint = verification.verify(endpoint, serializer.validated_data["challenge"])
+        return Response(EndpointSerializer(verified_endpoint).data)
 
 
 @extend_schema_view(
@@ -198,10 +202,10 @@ class DeliveriesView(ListAPIView[WebhookDelivery]):
     queryset = WebhookDelivery.objects.none()
 
     def get_queryset(self) -> QuerySet[WebhookDelivery]:
-        """Those of the user's endpoint, without what was sent and answered."""
+        """Return the endpoint's deliveries, without what was sent and answered."""
         if getattr(self, "swagger_fake_view", False):
             return self.queryset
-        endpoint = _endpoint_or_callbacks(self.request, self.kwargs["endpoint_id"])
+        endpoint = _get_endpoint_or_callbacks(self.request, self.kwargs["endpoint_id"])
         return deliveries.list_deliveries(endpoint).defer("body", "answer", "request_headers")
 
 
@@ -216,8 +220,8 @@ class DeliveryView(APIView):
         responses=DeliverySerializer,
     )
     def get(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
-        """The delivery."""
-        endpoint = _endpoint_or_callbacks(request, endpoint_id)
+        """Return the delivery."""
+        endpoint = _get_endpoint_or_callbacks(request, endpoint_id)
         return Response(DeliverySerializer(deliveries.get_delivery(endpoint, delivery_id)).data)
 
 
@@ -237,10 +241,12 @@ class RedeliverView(APIView):
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
-        """The delivery, which waits again."""
-        endpoint = _endpoint_or_callbacks(request, endpoint_id)
+        """Send the delivery again."""
+        endpoint = _get_endpoint_or_callbacks(request, endpoint_id)
         delivery = deliveries.get_delivery(endpoint, delivery_id)
-        return _accepted(_delivery(request, deliveries.redeliver(endpoint, delivery)))
+        return _build_accepted_response(
+            _serialize_delivery(request, deliveries.redeliver(endpoint, delivery))
+        )
 
 
 class ReplayView(APIView):
@@ -265,12 +271,12 @@ class ReplayView(APIView):
     )
     @idempotent
     def post(self, request: Request, endpoint_id: UUID) -> Response:
-        """How much will be sent."""
+        """Replay events. Return how many deliveries will be sent."""
         endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
-        given = ReplaySerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        number, last_seq = deliveries.replay(endpoint, after=given.validated_data["after"])
-        return _accepted({"deliveries": number, "last_seq": last_seq})
+        serializer = ReplaySerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        count, last_seq = deliveries.replay(endpoint, after=serializer.validated_data["after"])
+        return _build_accepted_response({"deliveries": count, "last_seq": last_seq})
 
 
 class CallbackSecretView(APIView):
@@ -285,18 +291,18 @@ class CallbackSecretView(APIView):
         responses=CallbackSecretSerializer,
     )
     def get(self, request: Request) -> Response:
-        """The secret, made when it is first asked for."""
+        """Return the secret of callbacks. It is created on the first request."""
         endpoint = endpoints.get_callbacks_endpoint(user_id(request))
         return Response(CallbackSecretSerializer(endpoint).data)
 
 
-def _endpoint_or_callbacks(request: Request, endpoint_id: UUID) -> WebhookEndpoint:
+def _get_endpoint_or_callbacks(request: Request, endpoint_id: UUID) -> WebhookEndpoint:
     return get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id, callbacks=True)
 
 
-def _delivery(request: Request, delivery: WebhookDelivery) -> Any:
+def _serialize_delivery(request: Request, delivery: WebhookDelivery) -> Any:
     return DeliverySerializer(delivery, context={"request": request}).data
 
 
-def _accepted(answer: Any) -> Response:
+def _build_accepted_response(answer: Any) -> Response:
     return Response(answer, status=status.HTTP_202_ACCEPTED)

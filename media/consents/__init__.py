@@ -1,1 +1,1 @@
-"""Consents: voices and faces are used as long as their people agree (docs/decisions/0040)."""
+"""Record consents to the use of voices and faces, and revoke them (docs/decisions/0040)."""

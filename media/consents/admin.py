@@ -1,4 +1,4 @@
-"""Consents: staff read them, and may revoke one for a person who asks for that."""
+"""Show consents to staff, who may revoke one for a person who asks for that."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -34,7 +34,7 @@ COLOURS = {
 
 
 class RemovalInline(PartInline):
-    """The receipt: its objects, the last first."""
+    """The objects of a consent's receipt, newest first."""
 
     model = Removal
     fields = ("kind", "object_id", "key", "size", "removed_at")
@@ -42,14 +42,14 @@ class RemovalInline(PartInline):
     ordering = ("-created_at",)
     verbose_name_plural = "removed objects"
     MOST = 200
-    """Of one page; the API tells all."""
+    """Objects shown on the page. The API lists all of them."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Removal]:
-        """Those of the consent, not too many."""
+        """Return the newest removals of the consent, at most ``MOST``."""
         match = request.resolver_match
         consent_id: Any = match.kwargs.get("object_id") if match else None
-        shown = Removal.objects.filter(consent_id=consent_id).order_by("-created_at")
-        return Removal.objects.filter(pk__in=shown.values("pk")[: self.MOST])
+        newest = Removal.objects.filter(consent_id=consent_id).order_by("-created_at")
+        return Removal.objects.filter(pk__in=newest.values("pk")[: self.MOST])
 
     def size(self, obj: Removal) -> str:
         return EMPTY if obj.size_bytes is None else filesizeformat(obj.size_bytes)
@@ -57,7 +57,7 @@ class RemovalInline(PartInline):
 
 @admin.register(Consent)
 class ConsentAdmin(ConfirmedActions):
-    """Who has agreed to what, and what was removed when they no longer did."""
+    """The admin of consents, with the receipt of each."""
 
     actions = ("revoke",)
     inlines = (RemovalInline,)
@@ -88,20 +88,20 @@ class ConsentAdmin(ConfirmedActions):
 
     @admin.display(description="status", ordering="status")
     def state(self, obj: Consent) -> str:
-        # All is gone by then, though it is looked for once more.
-        shown = ConsentStatus.REMOVED if obj.finished_at else ConsentStatus(obj.status)
-        return badge(shown.label, COLOURS[shown])
+        # All objects are gone at `finished_at`, although the worker looks once more after it.
+        status = ConsentStatus.REMOVED if obj.finished_at else ConsentStatus(obj.status)
+        return badge(status.label, COLOURS[status])
 
     @admin.display(description="user", ordering="user__email")
     def owner(self, obj: Consent) -> str:
         return link("accounts.User", obj.user_id, obj.user)
 
     def summary(self, obj: Consent) -> str:
-        """Whose it is, and how much it covers."""
+        """Return the consent's user and the number of files that it covers."""
         return f"{obj.user}, {len(obj.covered)} files"
 
     def applies(self, action: str, obj: Consent) -> bool:
-        """Once."""
+        """Return True for a consent that is not revoked yet."""
         return obj.status == ConsentStatus.GIVEN
 
     @admin.action(
@@ -109,12 +109,12 @@ class ConsentAdmin(ConfirmedActions):
         permissions=["change"],
     )
     def revoke(self, request: HttpRequest, queryset: QuerySet[Consent]) -> HttpResponse | None:
-        """With all that follows, as by its user."""
+        """Revoke the consents, with the same consequences as a revocation by the user."""
         return self.confirm(
-            request, queryset, action="revoke", form_class=ReasonForm, perform=_revoke
+            request, queryset, action="revoke", form_class=ReasonForm, perform=_revoke_consent
         )
 
 
-def _revoke(request: HttpRequest, consent: Consent, given: Mapping[str, Any]) -> str:
+def _revoke_consent(request: HttpRequest, consent: Consent, values: Mapping[str, Any]) -> str:
     revoke_consent(consent=consent, by=by_staff(request))
     return "Revoked: what was made is being removed."

@@ -1,6 +1,6 @@
-"""Archives of all that is a user's: whoever revokes a consent has copies no longer.
+"""Revoke a user's exports when a consent is revoked, because they may hold what it covers.
 
-The room above that makes them registers in its ``AppConfig.ready``.
+The app that makes the exports registers itself in its ``AppConfig.ready``.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from media.consents.models import Consent, Removal, RemovedKind
 
 @dataclass(frozen=True)
 class Archive:
-    """One that is given to nobody any more, and where it lies, or would have."""
+    """An export that was revoked, and the key of its object, which may not exist yet."""
 
     id: UUID
     key: str
@@ -23,26 +23,29 @@ class Archive:
 
 
 Withdraw = Callable[[UUID], Iterable[Archive]]
-"""Takes back all archives of a user in the caller's transaction, those in the making as well."""
+"""Revokes all archives of a user in the caller's transaction, including unfinished ones."""
 
 _withdraw: list[Withdraw] = []
 
 
 def register_revocation(withdraw: Withdraw) -> None:
-    """Have ``withdraw`` called when a consent is revoked; to be called when Django is ready."""
+    """Register the function that revokes exports; call this when Django is ready."""
     _withdraw[:] = [withdraw]
 
 
 @transaction.atomic
 def revoke_exports(consent: Consent) -> None:
-    """Take back the archives of the consent's user, and name them: any may hold what it covers."""
-    found = [one for withdraw in _withdraw for one in withdraw(consent.user_id)]
+    """Revoke the archives of the consent's user, and list them in the receipt."""
+    revoked = [archive for withdraw in _withdraw for archive in withdraw(consent.user_id)]
     receipts.list_removals(
         consent,
         (
             Removal(
-                kind=RemovedKind.EXPORT, object_id=one.id, key=one.key, size_bytes=one.size_bytes
+                kind=RemovedKind.EXPORT,
+                object_id=archive.id,
+                key=archive.key,
+                size_bytes=archive.size_bytes,
             )
-            for one in found
+            for archive in revoked
         ),
     )

@@ -1,4 +1,4 @@
-"""What the rooms above know: what was made of media and voices, and by which jobs."""
+"""Declare how this app asks the jobs app what was made of media and voices."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class DerivedMedia:
-    """All that was made of some sources, in however many steps, and the jobs that read any of it.
+    """The media made of some sources, directly or indirectly, and the jobs that read any of it.
 
-    What the jobs have made so far, with the sources, is in ``media_ids``, deleted or not.
+    ``media_ids`` holds the sources and the jobs' results so far, including deleted ones.
     """
 
     media_ids: frozenset[UUID]
@@ -20,33 +20,33 @@ class DerivedMedia:
 
 @dataclass(frozen=True)
 class LeftoverObjects:
-    """Where ended jobs may have left objects: each key, or beginning of keys, with its job."""
+    """The keys and key prefixes under which ended jobs may have left objects, by job."""
 
     folders: dict[str, UUID] = field(default_factory=dict)
     segments: dict[str, UUID] = field(default_factory=dict)
-    """Of renders, in folders that others use as well."""
+    """Keys of render segments, which lie in folders that other jobs share."""
 
 
 class DerivedWorks(Protocol):
-    """What the room of the jobs offers."""
+    """The interface that the jobs app implements."""
 
     def find_derived_works(self, *, user_id: UUID, sources: Collection[UUID]) -> DerivedMedia:
-        """What was made of the user's media and voices with these ids."""
+        """Return what was made of the user's media and voices with these ids."""
         ...
 
     def stop(self, *, job_ids: Collection[UUID]) -> None:
-        """Cancel these, but for those whose results are being delivered.
+        """Cancel these jobs, except those whose results are being delivered.
 
-        What has begun is refunded as far as its user's own cancels are.
+        Jobs that have begun are refunded within the limits of the user's own cancels.
         """
         ...
 
     def refunds_left(self, *, user_id: UUID) -> int:
-        """How many begun jobs of the user would still be refunded, if they were stopped now."""
+        """Return how many begun jobs of the user would still be refunded if stopped now."""
         ...
 
     def forget(self, *, job_ids: Collection[UUID]) -> LeftoverObjects:
-        """Drop what these ended jobs have found out from their rows; where their objects lie."""
+        """Erase the results in the rows of these ended jobs; return where their objects lie."""
         ...
 
 
@@ -54,10 +54,10 @@ _works: list[DerivedWorks] = []
 
 
 def register_derived_works(works: DerivedWorks) -> None:
-    """Have ``works`` asked when a consent is revoked; to be called when Django is ready."""
+    """Register the implementation; call this when Django is ready."""
     _works[:] = [works]
 
 
 def get_derived_works() -> DerivedWorks:
-    """The room that is registered."""
+    """Return the registered implementation."""
     return _works[0]

@@ -1,4 +1,4 @@
-"""Consents, and what was removed because one was revoked."""
+"""Store consents, and the objects that were removed because one was revoked."""
 
 import uuid
 from typing import ClassVar
@@ -15,14 +15,14 @@ MAX_SUBJECT_LENGTH = 255
 
 
 class ConsentKind(models.TextChoices):
-    """What of a person is used."""
+    """The feature of a person that a consent covers."""
 
     VOICE = "voice", "Voice"
     FACE = "face", "Face"
 
 
 class ConsentStatus(models.TextChoices):
-    """`revoked` until somebody begins to remove what it covered, and again where they are lost."""
+    """The state of a consent: `revoked` until a worker begins the removal, or after it died."""
 
     GIVEN = "given", "Given"
     REVOKED = "revoked", "Revoked"
@@ -31,9 +31,10 @@ class ConsentStatus(models.TextChoices):
 
 
 class Consent(models.Model):
-    """That somebody's voice or face may be used: in these media, or in this sample of a voice.
+    """A person's agreement that their voice or face is used, in some media or a voice's sample.
 
-    Ids, not keys: a consent outlives what it covers, and so can still be revoked for what was made.
+    Media and voice are ids, not foreign keys: the consent outlives them, and can still be revoked
+    for what was made of them.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id)
@@ -101,12 +102,12 @@ class Consent(models.Model):
 
     @property
     def covered(self) -> set[uuid.UUID]:
-        """The ids of the media and the voice that it was given for."""
+        """The ids of the media and the voice that the consent covers."""
         return {*self.media_ids, *([self.voice_id] if self.voice_id else [])}
 
 
 class RemovedKind(models.TextChoices):
-    """What an object was; ``object_id``: of the media file, the voice, the job or the export."""
+    """The kind of a removed object; its ``object_id`` is of the media, voice, job or export."""
 
     MEDIA = "media", "Media file"
     DERIVATIVE = "derivative", "Derivative of a media file"
@@ -117,7 +118,7 @@ class RemovedKind(models.TextChoices):
 
 
 class Removal(models.Model):
-    """One object of a receipt: named before it is removed, so that none is forgotten."""
+    """One object of a receipt. The row is written before the object is removed."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
     consent = models.ForeignKey(

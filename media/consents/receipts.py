@@ -1,4 +1,4 @@
-"""Receipts: objects are named by rows, removed, and then said to be gone, in this order."""
+"""Keep the receipts of revoked consents: list each object, remove it, then record that."""
 
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -15,25 +15,25 @@ from media.models import MediaFile, Upload
 from media.storage import ObjectMissingError, object_storage
 
 REQUESTS_AT_ONCE = 8
-"""Of the storage: as many take no longer than one, which is less than a lease."""
+"""Parallel requests to the storage. They take as long as one, which is less than a lease."""
 SOURCES = (RemovedKind.MEDIA, RemovedKind.VOICE)
 
 Answer = TypeVar("Answer")
 
 
 def is_being_removed(source_ids: Collection[UUID]) -> bool:
-    """Whether any of these media or voices is being taken down, or has been."""
+    """Return True if a revocation removes or has removed any of these media or voices."""
     return Removal.objects.filter(object_id__in=source_ids, kind__in=SOURCES).exists()
 
 
 def list_removals(consent: Consent, removals: Iterable[Removal]) -> None:
-    """Name these objects, each once."""
-    named = {one.key: one for one in removals}
-    for one in named.values():
-        one.consent = consent
-    # What has been written once more is to be removed once more.
+    """Add these objects to the consent's receipt, each key once."""
+    removals_by_key = {removal.key: removal for removal in removals}
+    for removal in removals_by_key.values():
+        removal.consent = consent
+    # An object that was written again after its removal must be removed again.
     Removal.objects.bulk_create(
-        named.values(),
+        removals_by_key.values(),
         update_conflicts=True,
         unique_fields=["consent", "key"],
         update_fields=["size_bytes", "removed_at"],
@@ -41,58 +41,58 @@ def list_removals(consent: Consent, removals: Iterable[Removal]) -> None:
 
 
 def name_rows(consent: Consent, rows: Iterable[Upload]) -> None:
-    """Name the objects that media files and voices tell of."""
-    list_removals(consent, (one for row in rows for one in _of_row(row)))
+    """Add the objects of these media and voices to the receipt."""
+    list_removals(consent, (removal for row in rows for removal in _build_removals(row)))
 
 
 def name_stored(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
-    """Name what lies in these folders, each with the id of its owner; with sizes in bytes."""
-    listed = zip(folders.values(), _each(object_storage().objects, folders), strict=True)
+    """Add the objects in these folders to the receipt; the values are their owners' ids."""
+    listings = _request_in_parallel(object_storage().objects, folders)
     list_removals(
         consent,
         (
-            Removal(kind=kind, object_id=owner, key=one.key, size_bytes=one.size_bytes)
-            for owner, found in listed
-            for one in found
+            Removal(kind=kind, object_id=owner_id, key=stored.key, size_bytes=stored.size_bytes)
+            for owner_id, objects in zip(folders.values(), listings, strict=True)
+            for stored in objects
         ),
     )
 
 
 def name_segments(consent: Consent, keys: Mapping[str, UUID]) -> None:
-    """Name those of the segments that are there, each with its job."""
-    sizes = zip(keys.items(), _each(_size, keys), strict=True)
+    """Add the existing ones of these segments to the receipt; the values are their jobs' ids."""
+    sizes = _request_in_parallel(_find_size, keys)
     list_removals(
         consent,
         (
             Removal(kind=RemovedKind.SEGMENT, object_id=job_id, key=key, size_bytes=size)
-            for (key, job_id), size in sizes
+            for (key, job_id), size in zip(keys.items(), sizes, strict=True)
             if size is not None
         ),
     )
 
 
 def remove_some(rows: QuerySet[Removal]) -> int:
-    """Remove some of these objects that are `left`; returns how many, 0 once all are gone.
+    """Remove a batch of these objects, and return how many; 0 once all are gone.
 
     Raises one of ``STORAGE_ERRORS``.
     """
-    some = dict(rows.values_list("pk", "key")[:REQUESTS_AT_ONCE])
-    _each(object_storage().delete, some.values())
-    return Removal.objects.filter(pk__in=some).update(removed_at=Now())
+    keys = dict(rows.values_list("pk", "key")[:REQUESTS_AT_ONCE])
+    _request_in_parallel(object_storage().delete, keys.values())
+    return Removal.objects.filter(pk__in=keys).update(removed_at=Now())
 
 
 def left(consent: Consent) -> QuerySet[Removal]:
-    """What is named and not yet removed, as its index has it."""
+    """Return the consent's removals that are not done yet, in the order of their index."""
     return Removal.objects.filter(consent=consent, removed_at=None).order_by("object_id")
 
 
 def archives_of(consent: Consent) -> dict[str, UUID]:
-    """The folders of the exports that are named, each with its export."""
-    named = Removal.objects.filter(consent=consent, kind=RemovedKind.EXPORT)
-    return {f"{posixpath.dirname(one.key)}/": one.object_id for one in named}
+    """Return the folders of the exports in the receipt, with the exports' ids."""
+    removals = Removal.objects.filter(consent=consent, kind=RemovedKind.EXPORT)
+    return {f"{posixpath.dirname(removal.key)}/": removal.object_id for removal in removals}
 
 
-def _of_row(row: Upload) -> Iterator[Removal]:
+def _build_removals(row: Upload) -> Iterator[Removal]:
     is_file = isinstance(row, MediaFile)
     kind = RemovedKind.MEDIA if is_file else RemovedKind.VOICE
     yield Removal(kind=kind, object_id=row.pk, key=row.object_key, size_bytes=row.file_size_bytes)
@@ -101,13 +101,13 @@ def _of_row(row: Upload) -> Iterator[Removal]:
             yield Removal(kind=RemovedKind.DERIVATIVE, object_id=row.pk, key=key)
 
 
-def _size(key: str) -> int | None:
+def _find_size(key: str) -> int | None:
     with suppress(ObjectMissingError):
         return object_storage().head(key).size_bytes
     return None
 
 
-def _each(ask: Callable[[str], Answer], keys: Iterable[str]) -> list[Answer]:
-    """The storage's answer about each key, some at once."""
+def _request_in_parallel(send: Callable[[str], Answer], keys: Iterable[str]) -> list[Answer]:
+    """Return the storage's answers in the order of the keys."""
     with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
-        return list(pool.map(ask, list(keys)))
+        return list(pool.map(send, list(keys)))

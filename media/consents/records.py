@@ -1,4 +1,4 @@
-"""Consents are given: for media, or for the sample of a voice; and asked for."""
+"""Record consents for media and voices, and check whether media has one."""
 
 from collections.abc import Collection
 from typing import Any
@@ -15,11 +15,11 @@ from media.models import MediaFile, MediaStatus, VoiceClone
 from media.uploads import printable
 
 MAX_COVERED = 100
-"""Media files of one consent."""
+"""Media files that one consent covers."""
 MAX_CONSENTS = 1000
-"""Consents of one user for media that are not revoked; voices have a limit of their own."""
+"""Unrevoked consents of one user for media. Voices have a separate limit."""
 MAX_STEPS = 20
-"""How far back a consent is looked for, from a media file to what it was made from."""
+"""How many generations of sources are searched for a consent."""
 
 
 class TooManyConsentsProblem(Problem):
@@ -54,7 +54,7 @@ def record_consent(
     voice_id: UUID | None = None,
     statement: str = "",
 ) -> Consent:
-    """Record that ``subject`` agrees; ``statement`` is what the client showed, if not ours.
+    """Record the consent of ``subject``; ``statement`` is the client's own text, if not ours.
 
     Raises ``NotFoundProblem``, a 400 about a field, and ``TooManyConsentsProblem``.
     """
@@ -65,20 +65,20 @@ def record_consent(
             get_voice(user_id=user_id, voice_id=voice_id)
         except NotFoundProblem as exc:
             raise NotFoundProblem(Resource.VOICE, field="voice_id") from exc
-    words = worded(kind, statement)
+    agreement = worded(kind, statement)
     return Consent.objects.create(
         user_id=user_id,
         kind=kind,
         subject=printable("subject", subject),
-        statement=words.text,
-        statement_version=words.version,
+        statement=agreement.text,
+        statement_version=agreement.version,
         media_ids=sorted(set(media_ids)),
         voice_id=voice_id,
     )
 
 
 def record_voice_consent(voice: VoiceClone) -> None:
-    """Record the consent that a new voice has come with, in the caller's transaction."""
+    """Record the consent that was submitted with a new voice, in the caller's transaction."""
     Consent.objects.create(
         user_id=voice.user_id,
         kind=ConsentKind.VOICE,
@@ -90,10 +90,10 @@ def record_voice_consent(voice: VoiceClone) -> None:
 
 
 def _check_count(user_id: UUID) -> None:
-    # Until the transaction ends, no other consent of the user is counted.
+    # The lock serializes the user's requests, so that two cannot pass the limit together.
     get_user_model()._default_manager.select_for_update(no_key=True).get(pk=user_id)
-    given = Consent.objects.filter(user_id=user_id, status=ConsentStatus.GIVEN, voice_id=None)
-    if given.count() >= MAX_CONSENTS:
+    consents = Consent.objects.filter(user_id=user_id, status=ConsentStatus.GIVEN, voice_id=None)
+    if consents.count() >= MAX_CONSENTS:
         raise TooManyConsentsProblem(max_consents=MAX_CONSENTS)
 
 
@@ -107,20 +107,20 @@ def _check_media(user_id: UUID, media_ids: set[UUID]) -> None:
 
 
 def has_consent(*, kind: ConsentKind, media: MediaFile) -> bool:
-    """Whether the media file, or something that it was made from, is covered."""
-    given = Consent.objects.filter(user_id=media.user_id, kind=kind, status=ConsentStatus.GIVEN)
+    """Return True if a consent covers the media file or one of its sources, direct or indirect."""
+    consents = Consent.objects.filter(user_id=media.user_id, kind=kind, status=ConsentStatus.GIVEN)
     ids, origins = {media.pk}, [media.origin]
     for _ in range(MAX_STEPS):
-        if given.filter(media_ids__overlap=list(ids)).exists():
+        if consents.filter(media_ids__overlap=list(ids)).exists():
             return True
-        ids = {UUID(source) for origin in origins for source in _sources(origin)}
+        ids = {UUID(source) for origin in origins for source in _list_source_ids(origin)}
         if not ids:
             return False
-        before = MediaFile.objects.filter(user_id=media.user_id, pk__in=ids)
-        origins = list(before.values_list("origin", flat=True))
+        sources = MediaFile.objects.filter(user_id=media.user_id, pk__in=ids)
+        origins = list(sources.values_list("origin", flat=True))
     return False
 
 
-def _sources(origin: dict[str, Any] | None) -> list[str]:
-    found: list[str] = (origin or {}).get("media_ids", [])
-    return found
+def _list_source_ids(origin: dict[str, Any] | None) -> list[str]:
+    source_ids: list[str] = (origin or {}).get("media_ids", [])
+    return source_ids

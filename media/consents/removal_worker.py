@@ -1,8 +1,8 @@
-"""What follows when a consent is revoked: a walk through all that was made of what it covered.
+"""Remove everything that was made of what a revoked consent covers.
 
-It may die anywhere: whoever takes its lease begins anew, and finds what is left. Rows go first,
-then jobs, then objects, a few at a time, so that less is left each time; and it is over when, after
-all known rows were gone, nothing was found that was not known (docs/decisions/0040).
+The worker may die anywhere: the next holder of the lease begins anew and finds what remains. Rows
+go first, then jobs, then objects, in small batches, so that each try leaves less to do. The removal
+ends when all known rows are gone and a search finds no further ones (docs/decisions/0040).
 """
 
 import logging
@@ -30,21 +30,21 @@ from media.storage import STORAGE_ERRORS
 logger = logging.getLogger(__name__)
 
 HARD_LIMIT_SECONDS = 6 * 3600
-"""Whatever hangs longer is killed with its process."""
+"""A task that runs longer is killed with its process."""
 AT_ONCE = receipts.REQUESTS_AT_ONCE
 """Rows, jobs or objects between two renewals of the lease."""
 DELIVERY_PAUSE = timedelta(seconds=1)
-"""Before another look at jobs whose results are being delivered."""
+"""The wait before jobs whose results are being delivered are read again."""
 LATE_WRITES = timedelta(minutes=10)
-"""By then, no call that was stopped can put an object any more: it is looked for once more."""
+"""After this, a cancelled call can no longer write an object; the worker then looks again."""
 FAULT_PAUSE = timedelta(seconds=30)
-AWAY: tuple[type[Exception], ...] = (*OUTAGES, *STORAGE_ERRORS)
+STORE_ERRORS: tuple[type[Exception], ...] = (*OUTAGES, *STORAGE_ERRORS)
 NEVER_GIVEN_UP = 2**31 - 1
 
-One = TypeVar("One", UUID, str)
+Key = TypeVar("Key", UUID, str)
 
 
-def _again(rows: QuerySet[Consent]) -> int:
+def _requeue(rows: QuerySet[Consent]) -> int:
     return rows.update(status=ConsentStatus.REVOKED, holder=None, due_at=Now() + FAULT_PAUSE)
 
 
@@ -55,7 +55,7 @@ REVOCATIONS = Leases(
     holder="holder",
     due_at="due_at",
     tries="tries",
-    fail=_again,
+    fail=_requeue,
     max_tries=NEVER_GIVEN_UP,
     duration=LEASE,
     new_holder=liveness.process_name,
@@ -63,44 +63,44 @@ REVOCATIONS = Leases(
 
 
 def run_removal(consent_id: UUID) -> None:
-    """Remove what a revoked consent has covered, if that is still waited for."""
+    """Remove what a revoked consent covers, unless another worker has the lease."""
     lease = REVOCATIONS.claim(consent_id)
     consent = lease.row.first() if lease else None
     if lease is None or consent is None:
         return
     try:
-        _Walk(consent, lease).run()
+        _RemovalRun(consent, lease).run()
     except LeaseLostError:
         logger.info("consent %s is another's to follow", consent_id)
-    except AWAY as exc:
+    except STORE_ERRORS as exc:
         logger.warning("consent %s waits for a store: %s", consent_id, type(exc).__name__)
         lease.release(DELIVERY_PAUSE)
     except Exception:
-        # Whatever it was: nobody is told that all is gone before it is.
+        # Try again after any error: the removal must not be reported as finished before it is.
         logger.exception("consent %s could not be followed", consent_id)
         lease.requeue(FAULT_PAUSE)
 
 
 def release_leases(parent: int) -> int:
-    """Let walks of a stopping worker's children wait again, for others to go on."""
-    held = REVOCATIONS.held_rows(holder__startswith=liveness.build_process_name(parent, ""))
-    return REVOCATIONS.release(held, timedelta(0))
+    """Release the leases of a stopping worker's child processes, for other workers."""
+    rows = REVOCATIONS.held_rows(holder__startswith=liveness.build_process_name(parent, ""))
+    return REVOCATIONS.release(rows, timedelta(0))
 
 
-class _Walk:
+class _RemovalRun:
     def __init__(self, consent: Consent, lease: Lease[Consent]) -> None:
         self.consent, self.lease = consent, lease
         self.user_id: UUID = consent.user_id
 
     def run(self) -> None:
-        """Until it is over, or must wait."""
-        made = self._take_down_all()
+        """Remove rows, jobs and objects until nothing remains or a job must be waited for."""
+        derived = self._delete_all_rows()
         if self.consent.finished_at is None:
-            # One that was asked for since may hold what has only now been taken down.
+            # An export requested since the revocation may hold media that was deleted only now.
             archives.revoke_exports(self.consent)
-        self._remove_stored_of(made)
-        self._remove(receipts.left(self.consent))
-        if made.open_jobs:
+        self._remove_objects_of(derived)
+        self._remove_listed(receipts.left(self.consent))
+        if derived.open_jobs:
             self.lease.release(DELIVERY_PAUSE)
         elif self.consent.finished_at is None:
             self.lease.renew(finished_at=Now())
@@ -108,30 +108,27 @@ class _Walk:
         else:
             self.lease.finish(status=ConsentStatus.REMOVED)
 
-    def _take_down_all(self) -> DerivedMedia:
-        """Delete rows and stop jobs until there are none, but for jobs that deliver just now."""
-        before = None
+    def _delete_all_rows(self) -> DerivedMedia:
+        """Delete rows and stop jobs until only jobs that are delivering results remain."""
+        previous = None
         while True:
             self.lease.renew()
-            made = get_derived_works().find_derived_works(
+            derived = get_derived_works().find_derived_works(
                 user_id=self.user_id, sources=self.consent.covered
             )
-            gone = self._take_down(made.media_ids)
-            for some in self._batches(made.open_jobs):
-                get_derived_works().stop(job_ids=some)
-            if made == before and not gone:
-                return made
-            before = made
+            deleted_count = self._delete_rows(derived.media_ids)
+            for job_ids in self._split_batches(derived.open_jobs):
+                get_derived_works().stop(job_ids=job_ids)
+            if derived == previous and not deleted_count:
+                return derived
+            previous = derived
 
-    def _take_down(self, ids: Collection[UUID]) -> int:
-        """Delete these media and voices; returns how many there were."""
-        gone = 0
-        for some in self._batches(ids):
-            gone += self._delete(some)
-        return gone
+    def _delete_rows(self, ids: Collection[UUID]) -> int:
+        """Delete these media and voices, and return how many there were."""
+        return sum(self._delete_batch(batch) for batch in self._split_batches(ids))
 
     @transaction.atomic
-    def _delete(self, ids: Collection[UUID]) -> int:
+    def _delete_batch(self, ids: Collection[UUID]) -> int:
         files = lock_media(MediaFile.objects.filter(user_id=self.user_id, pk__in=ids))
         voices = VoiceClone.objects.filter(user_id=self.user_id, pk__in=ids)
         rows: list[Upload] = [*files, *voices.select_for_update()]
@@ -141,45 +138,47 @@ class _Walk:
         transaction.on_commit(lambda: abort_uploads(rows), robust=True)
         return len(rows)
 
-    def _remove_stored_of(self, made: DerivedMedia) -> None:
-        """Remove what is named, and what no row told of: pictures in the making, outputs."""
-        self._remove_stored(RemovedKind.EXPORT, receipts.archives_of(self.consent))
-        files = {self._folder(FILES.room, one): one for one in made.media_ids}
-        self._remove_stored(RemovedKind.DERIVATIVE, files)
+    def _remove_objects_of(self, derived: DerivedMedia) -> None:
+        """Remove the objects in the receipt, and objects without rows: new derivatives, outputs."""
+        self._remove_folders(RemovedKind.EXPORT, receipts.archives_of(self.consent))
+        files = {
+            self._build_folder(FILES.room, media_id): media_id for media_id in derived.media_ids
+        }
+        self._remove_folders(RemovedKind.DERIVATIVE, files)
         if voice_id := self.consent.voice_id:
-            folder = {self._folder(VOICES.room, voice_id): voice_id}
-            self._remove_stored(RemovedKind.VOICE, folder)
-        for some in self._batches(made.ended_jobs):
-            left = get_derived_works().forget(job_ids=some)
-            self._remove_stored(RemovedKind.OUTPUT, left.folders)
-            self._remove_segments(left.segments)
+            folder = {self._build_folder(VOICES.room, voice_id): voice_id}
+            self._remove_folders(RemovedKind.VOICE, folder)
+        for job_ids in self._split_batches(derived.ended_jobs):
+            leftovers = get_derived_works().forget(job_ids=job_ids)
+            self._remove_folders(RemovedKind.OUTPUT, leftovers.folders)
+            self._remove_segments(leftovers.segments)
 
-    def _remove_stored(self, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
-        for some in self._batches(folders):
-            listed = {one: folders[one] for one in some}
-            receipts.name_stored(self.consent, kind, listed)
-            self._remove_of(listed.values())
+    def _remove_folders(self, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
+        for batch in self._split_batches(folders):
+            owners = {folder: folders[folder] for folder in batch}
+            receipts.name_stored(self.consent, kind, owners)
+            self._remove_objects_owned_by(owners.values())
 
     def _remove_segments(self, keys: Mapping[str, UUID]) -> None:
-        for some in self._batches(keys):
-            asked = {one: keys[one] for one in some}
-            receipts.name_segments(self.consent, asked)
-            self._remove_of(asked.values())
+        for batch in self._split_batches(keys):
+            owners = {key: keys[key] for key in batch}
+            receipts.name_segments(self.consent, owners)
+            self._remove_objects_owned_by(owners.values())
 
-    def _remove_of(self, owners: Iterable[UUID]) -> None:
-        """Remove what is named of these; of others, a listing may have sizes to tell."""
-        self._remove(receipts.left(self.consent).filter(object_id__in=set(owners)))
+    def _remove_objects_owned_by(self, owner_ids: Iterable[UUID]) -> None:
+        """Remove the listed objects of these owners; later listings may add sizes to the others."""
+        self._remove_listed(receipts.left(self.consent).filter(object_id__in=set(owner_ids)))
 
-    def _remove(self, named: QuerySet[Removal]) -> None:
+    def _remove_listed(self, removals: QuerySet[Removal]) -> None:
         self.lease.renew()
-        while receipts.remove_some(named):
+        while receipts.remove_some(removals):
             self.lease.renew()
 
-    def _folder(self, room: str, row_id: UUID) -> str:
+    def _build_folder(self, room: str, row_id: UUID) -> str:
         return f"users/{self.user_id}/{room}/{row_id}/"
 
-    def _batches(self, ids: Collection[One]) -> Iterator[Sequence[One]]:
-        """All in their order, a few at once, each time with a whole lease."""
+    def _split_batches(self, ids: Collection[Key]) -> Iterator[Sequence[Key]]:
+        """Yield the ids in their order in batches, and renew the lease before each."""
         ordered = sorted(ids)
         for start in range(0, len(ordered), AT_ONCE):
             self.lease.renew()

@@ -1,4 +1,4 @@
-"""Revoke a consent: nothing new begins with it; `media.consents.removal_worker` does the rest."""
+"""Revoke consents; `media.consents.removal_worker` then removes what they cover."""
 
 from uuid import UUID
 
@@ -16,26 +16,26 @@ BY_USER = "user"
 
 
 class ConsentRevokedError(InputRefusedError):
-    """Of media and voices that may not be used any more."""
+    """Raised for media and voices whose consent was revoked."""
 
     code = "consent_revoked"
     detail = "The consent to use it has been revoked."
 
 
 def get_consent(*, user_id: UUID, consent_id: UUID) -> Consent:
-    """One of the user's consents; raises ``NotFoundProblem``."""
-    found = Consent.objects.filter(pk=consent_id, user_id=user_id).first()
-    if found is None:
+    """Return one of the user's consents, or raise ``NotFoundProblem``."""
+    consent = Consent.objects.filter(pk=consent_id, user_id=user_id).first()
+    if consent is None:
         raise NotFoundProblem(Resource.CONSENT)
-    return found
+    return consent
 
 
 def revoke_consent(*, consent: Consent, by: str = BY_USER) -> Consent:
-    """Revoke it, once however often called; whoever submits a job on what it covers is refused."""
+    """Revoke the consent idempotently; from then on, jobs on what it covers are refused."""
     with transaction.atomic():
         locked = Consent.objects.select_for_update(no_key=True).get(pk=consent.pk)
         if locked.status == ConsentStatus.GIVEN:
-            _withdraw(locked)
+            _reject_covered(locked)
             archives.revoke_exports(locked)
             Consent.objects.filter(pk=locked.pk).update(
                 status=ConsentStatus.REVOKED, revoked_at=Now(), revoked_by=by, due_at=Now()
@@ -43,8 +43,8 @@ def revoke_consent(*, consent: Consent, by: str = BY_USER) -> Consent:
     return Consent.objects.get(pk=consent.pk)
 
 
-def _withdraw(consent: Consent) -> None:
-    """Make what is covered unusable, while submissions that hold it are waited for."""
+def _reject_covered(consent: Consent) -> None:
+    """Reject the covered media and voices, after submissions that hold their locks."""
     files = MediaFile.objects.filter(user_id=consent.user_id, pk__in=consent.media_ids)
     voices = VoiceClone.objects.filter(user_id=consent.user_id, pk__in=consent.covered)
     rows: list[Upload] = [*lock_media(files), *voices.select_for_update()]

@@ -1,4 +1,4 @@
-"""What the endpoints about consents take and answer."""
+"""Parse the requests and build the responses of the endpoints for consents."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ from media.consents.records import MAX_COVERED
 from media.consents.statements import STATEMENTS
 
 MAX_STATEMENT_LENGTH = 2000
-STATUSES = [(one, one) for one in ("given", "revoked", "removed")]
-OURS = " ".join(f"{kind.label}: “{one.text}”" for kind, one in STATEMENTS.items())
+STATUSES = [(status, status) for status in ("given", "revoked", "removed")]
+OURS = " ".join(f"{kind.label}: “{statement.text}”" for kind, statement in STATEMENTS.items())
 
 
 class NewConsentSerializer(RequestSerializer):
@@ -50,7 +50,7 @@ class NewConsentSerializer(RequestSerializer):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Either media or a voice; and no face is in the sample of a voice."""
+        """Require either media or a voice, and refuse a face for a voice."""
         if bool(attrs["media_ids"]) == bool(attrs.get("voice_id")):
             raise serializers.ValidationError(
                 {"media_ids": ["Either media_ids or a voice_id is needed."]}, code="either"
@@ -128,12 +128,12 @@ class ConsentDetailSerializer(ConsentSerializer):
     def get_receipt(self, consent: Consent) -> Any:
         if consent.revoked_at is None:
             return None
-        found = Removal.objects.filter(consent=consent).aggregate(
+        totals = Removal.objects.filter(consent=consent).aggregate(
             objects_count=Count("pk"),
             removed_count=Count("pk", filter=Q(removed_at__isnull=False)),
             size_bytes=Sum("size_bytes", default=0),
         )
-        return ReceiptSerializer(found).data
+        return ReceiptSerializer(totals).data
 
 
 class RemovalSerializer(serializers.ModelSerializer[Removal]):

@@ -1,4 +1,4 @@
-"""What people agree to, where a client shows no statement of its own."""
+"""Define the statements that people agree to when a client shows none of its own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from media.consents.models import ConsentKind
 
 @dataclass(frozen=True)
 class Statement:
-    """The words, and a version that is counted up with each change of them."""
+    """A statement's text, and its version, which increases with each change of the text."""
 
     text: str
     version: str
@@ -30,6 +30,6 @@ STATEMENTS: Mapping[ConsentKind, Statement] = {
 }
 
 
-def worded(kind: ConsentKind, shown: str) -> Statement:
-    """What is recorded: the words that a client has ``shown``, else ours."""
-    return Statement(shown, "") if shown else STATEMENTS[kind]
+def worded(kind: ConsentKind, client_text: str) -> Statement:
+    """Return the statement to record: the client's text if it is not empty, else ours."""
+    return Statement(client_text, "") if client_text else STATEMENTS[kind]

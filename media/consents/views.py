@@ -1,4 +1,4 @@
-"""The endpoints about consents."""
+"""Serve the endpoints for consents."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -46,14 +46,14 @@ class ConsentsView(ListAPIView[Consent]):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Record what somebody has agreed to."""
-        wanted = NewConsentSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        consent = record_consent(user_id=user_id(request), **wanted.validated_data)
+        """Record a consent."""
+        serializer = NewConsentSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        consent = record_consent(user_id=user_id(request), **serializer.validated_data)
         return Response(ConsentSerializer(consent).data, status=status.HTTP_201_CREATED)
 
     def get_queryset(self) -> QuerySet[Consent]:
-        """The user's."""
+        """Return the user's consents."""
         return Consent.objects.filter(user_id=user_id(self.request))
 
 
@@ -89,7 +89,7 @@ class RevokeView(APIView):
         responses={202: ConsentDetailSerializer},
     )
     def post(self, request: Request, consent_id: UUID) -> Response:
-        """Have all that was made under it removed."""
+        """Revoke the consent, and start the removal of what was made under it."""
         consent = revoke_consent(
             consent=get_consent(user_id=user_id(request), consent_id=consent_id)
         )
@@ -111,7 +111,7 @@ class ReceiptView(ListAPIView[Removal]):
     queryset = Removal.objects.none()
 
     def get_queryset(self) -> QuerySet[Removal]:
-        """Of one of the user's consents; raises ``NotFoundProblem``."""
+        """Return the removals of one of the user's consents, or raise ``NotFoundProblem``."""
         consent_id: UUID = self.kwargs["consent_id"]
         consent = get_consent(user_id=user_id(self.request), consent_id=consent_id)
         return Removal.objects.filter(consent=consent)

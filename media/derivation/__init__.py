@@ -1,1 +1,1 @@
-"""What is made of media afterwards: thumbnails, sprite strips, peaks (docs/decisions/0012)."""
+"""Make derivatives of media: thumbnails, sprite strips and peaks (docs/decisions/0012)."""

@@ -1,4 +1,4 @@
-"""Frames of untrusted films at given times: upright, small, in square pixels and standard range."""
+"""Decode frames of untrusted films at given times: upright, small, with square pixels, in SDR."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,24 +30,24 @@ from media.limits import MAX_DECODED_PIXELS
 from media.probing import find_picture_stream
 
 MAX_STEP_SECONDS = 2.0
-"""Times closer together are reached by decoding on, others by seeking."""
+"""Times closer together are reached by decoding all frames, others by seeking."""
 MAX_FRAMES_AFTER_SEEK = 60
-"""Decoded from the key frame on; where the wanted one lies further, an earlier one has to do."""
+"""Frames decoded after a key frame. If the requested one is later, the last of them is used."""
 FALLBACK_RATE = Fraction(25)
 HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
 """Transfer functions of ITU-T H.273, table 3."""
 HLG_GAMMA = 1.2
-"""Of a system with a peak of 1000 nits (ITU-R BT.2100)."""
+"""The system gamma of a display with a peak of 1000 nits (ITU-R BT.2100)."""
 REC2020_LUMINANCE = np.array([0.2627, 0.6780, 0.0593])
 SDR_GAMMA = 2.4
 """ITU-R BT.1886."""
 REC2020_TO_709 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
 )
-"""Linear light (ITU-R BT.2087)."""
+"""Conversion of linear light (ITU-R BT.2087)."""
 
 Picture = NDArray[np.uint8]
-"""Height × width × 3, RGB; with alpha × 4."""
+"""An array of height × width × 3 (RGB) or × 4 (with alpha)."""
 _DAMAGE = (av.error.FFmpegError, ValueError)
 
 
@@ -57,11 +57,12 @@ def pictures_at(
     long_side: int,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[Picture | None]:
-    """Yield one for each of the ascending times, None where nothing decodes; none without a stream.
+    """Yield a picture for each of the ascending times, None if it does not decode.
 
-    Times count from the beginning of the file's timeline. ``tick`` is called for each packet.
+    Yields nothing without a video stream. Times count from the beginning of the file's timeline.
+    ``tick`` is called for each packet.
     """
-    stream = _stream_of(container)
+    stream = _find_stream(container)
     if stream is None:
         return
     crop, delay = crop_of(container, stream), float(delay_of(container))
@@ -71,12 +72,12 @@ def pictures_at(
     pixels = max(1, stream.width * stream.height)
     count = (seconds[-1] + step) * float(stream.average_rate or FALLBACK_RATE)
     if step <= MAX_STEP_SECONDS and pixels * count <= MAX_DECODED_PIXELS:
-        found = _in_passing(_decoded(container, stream, decoder, tick), seconds)
+        frames = _pick_frames(_decode_frames(container, stream, decoder, tick), seconds)
     else:
         share = MAX_DECODED_PIXELS // (pixels * len(seconds))
-        most = max(1, min(MAX_FRAMES_AFTER_SEEK, share))
-        found = _by_seeking(container, stream, decoder, seconds, tick, most)
-    for frame in found:
+        max_frames = max(1, min(MAX_FRAMES_AFTER_SEEK, share))
+        frames = _seek_frames(container, stream, decoder, seconds, tick, max_frames)
+    for frame in frames:
         try:
             yield None if frame is None else rotate_upright(cropped(frame, crop), stream, long_side)
         except _DAMAGE:
@@ -84,33 +85,33 @@ def pictures_at(
 
 
 def find_picture(container: InputContainer, long_side: int) -> Picture | None:
-    """The one of a photo or drawing, None where it does not decode."""
-    found = find_still(container)
-    if found is None:
+    """Return the upright picture of a photo or drawing, or None if it does not decode."""
+    still = find_still(container)
+    if still is None:
         return None
     try:
-        return rotate_upright(found.frame, found.stream, long_side)
+        return rotate_upright(still.frame, still.stream, long_side)
     except _DAMAGE:
         return None
 
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """A frame as it was decoded, cropped."""
+    """A decoded and cropped frame, and its stream."""
 
     frame: av.VideoFrame
     stream: VideoStream
 
 
 def find_still(container: InputContainer) -> DecodedFrame | None:
-    """The one of a photo or drawing, None where it does not decode."""
-    stream = _stream_of(container)
+    """Return the frame of a photo or drawing, or None if it does not decode."""
+    stream = _find_stream(container)
     if stream is None:
         return None
     decoder = prepare(stream)
     try:
         for packet in container.demux(stream):
-            for frame in _frames_of(decoder, packet):
+            for frame in _decode_packet(decoder, packet):
                 return DecodedFrame(frame, stream)
     except (*_DAMAGE, IndexError):
         pass
@@ -118,11 +119,11 @@ def find_still(container: InputContainer) -> DecodedFrame | None:
 
 
 def frame_at(container: InputContainer, seconds: float) -> DecodedFrame | None:
-    """What a film shows at a time from its start, exactly; at and behind its end its last frame.
+    """Return the exact frame that a film shows at a time, or its last frame after its end.
 
-    None where nothing decodes.
+    Returns None if nothing decodes.
     """
-    stream = _stream_of(container)
+    stream = _find_stream(container)
     if stream is None:
         return None
     decoder = prepare(stream)
@@ -132,14 +133,14 @@ def frame_at(container: InputContainer, seconds: float) -> DecodedFrame | None:
         enter(container, entry(container, stream, seconds) if is_seekable else None)
     except _DAMAGE:
         return None
-    frame = next(_in_passing(_decoded(container, stream, decoder, lambda: None), [seconds]))
+    frame = next(_pick_frames(_decode_frames(container, stream, decoder, lambda: None), [seconds]))
     return (
         None if frame is None else DecodedFrame(cropped(frame, crop_of(container, stream)), stream)
     )
 
 
-def _stream_of(container: InputContainer) -> VideoStream | None:
-    """The pictures; None where there are none, or too large ones."""
+def _find_stream(container: InputContainer) -> VideoStream | None:
+    """Return the stream of pictures, or None if there is none or its frames are too large."""
     stream = find_picture_stream(container)
     if stream is None or is_too_large(container, stream):
         return None
@@ -147,64 +148,64 @@ def _stream_of(container: InputContainer) -> VideoStream | None:
 
 
 def prepare(stream: VideoStream) -> VideoCodecContext:
-    """What decodes them: one frame at a time, and none larger than its header may say."""
+    """Return a decoder without threads that refuses frames larger than the header may state."""
     context, name = stream.codec_context, alpha_decoder(stream)
     if name is not None:
         context = cast(VideoCodecContext, VideoCodecContext.create(name, "r"))
         context.extradata = stream.codec_context.extradata
     context.thread_type = "NONE"
     context.thread_count = 1
-    # Decoders count their margins in.
-    most = max(sizes.MAX_FRAME_PIXELS, stream.width * stream.height) * 9 // 8
-    context.options = {**context.options, "max_pixels": str(most)}
+    # Decoders count the padding of frames, too.
+    max_pixels = max(sizes.MAX_FRAME_PIXELS, stream.width * stream.height) * 9 // 8
+    context.options = {**context.options, "max_pixels": str(max_pixels)}
     return context
 
 
-def _in_passing(
-    decoded: Iterator[tuple[av.VideoFrame, float]], times: Sequence[float]
+def _pick_frames(
+    timed_frames: Iterator[tuple[av.VideoFrame, float]], times: Sequence[float]
 ) -> Iterator[av.VideoFrame | None]:
-    last, ahead = None, next(decoded, None)
+    last, upcoming = None, next(timed_frames, None)
     for time in times:
-        # The frame shown at a time is the last that began by then.
-        while ahead is not None and (last is None or ahead[1] <= time):
-            last, ahead = ahead[0], next(decoded, None)
+        # The frame shown at a time is the last one that began at or before it.
+        while upcoming is not None and (last is None or upcoming[1] <= time):
+            last, upcoming = upcoming[0], next(timed_frames, None)
         yield last
 
 
-def _by_seeking(
+def _seek_frames(
     container: InputContainer,
     stream: VideoStream,
     decoder: VideoCodecContext,
     times: Sequence[float],
     tick: Callable[[], None],
-    most: int,
+    max_frames: int,
 ) -> Iterator[av.VideoFrame | None]:
-    """Decode at most so many frames from the key frame before each time on."""
-    shown, shown_at = None, 0.0
+    """Yield frames by seeking, decoding at most ``max_frames`` after the key frame before each."""
+    frame, frame_time = None, 0.0
     for time in times:
-        # Where no key frame has come since, what was shown then has to do.
-        begin = entry(container, stream, time, after=shown_at)
-        if begin is not None or shown is None:
+        # Without a key frame since the last seek, the frame from that seek is used again.
+        key_frame = entry(container, stream, time, after=frame_time)
+        if key_frame is not None or frame is None:
             try:
-                enter(container, begin)
+                enter(container, key_frame)
                 decoder.flush_buffers()
             except _DAMAGE:
                 yield None
                 continue
-            after = islice(_decoded(container, stream, decoder, tick), most)
-            shown, shown_at = next(_in_passing(after, [time])), time
-        yield shown
+            timed_frames = islice(_decode_frames(container, stream, decoder, tick), max_frames)
+            frame, frame_time = next(_pick_frames(timed_frames, [time])), time
+        yield frame
 
 
-def _decoded(
+def _decode_frames(
     container: InputContainer,
     stream: VideoStream,
     decoder: VideoCodecContext,
     tick: Callable[[], None],
 ) -> Iterator[tuple[av.VideoFrame, float]]:
-    """Frames with their times, from the first key frame on.
+    """Yield frames with their times, from the first key frame.
 
-    Those without a time follow the frame before at the usual rate.
+    Frames without a time follow the previous frame at the average rate.
     """
     step = float(1 / (stream.average_rate or FALLBACK_RATE))
     zero = (container.start_time or 0) / av.time_base
@@ -213,14 +214,16 @@ def _decoded(
         for packet in container.demux(stream):
             tick()
             is_entered = is_entered or packet.is_keyframe
-            for frame in _frames_of(decoder, packet) if is_entered else ():
+            for frame in _decode_packet(decoder, packet) if is_entered else ():
                 time = frame.time - zero if frame.time is not None else time + step
                 yield frame, time
     except (*_DAMAGE, IndexError):
-        return  # what could be read before the container broke off still counts
+        return  # The frames before the damage are still used.
 
 
-def _frames_of(decoder: VideoCodecContext, packet: "av.Packet[VideoStream]") -> list[av.VideoFrame]:
+def _decode_packet(
+    decoder: VideoCodecContext, packet: "av.Packet[VideoStream]"
+) -> list[av.VideoFrame]:
     try:
         return decoder.decode(packet)
     except _DAMAGE:
@@ -232,45 +235,45 @@ def rotate_upright(frame: av.VideoFrame, stream: VideoStream, long_side: int) ->
     aspect = float(stream.sample_aspect_ratio or 1) or 1.0
     width, height = frame.width * aspect, float(frame.height)
     shrink = min(1.0, long_side / max(width, height))
-    size = {"width": _even(width * shrink), "height": _even(height * shrink)}
+    size = {"width": _round_to_even(width * shrink), "height": _round_to_even(height * shrink)}
     picture = convert_frame(frame, **size)
     if is_clear(frame.format):
-        clear = picture.astype(np.uint16)
-        picture = (clear[..., :3] * clear[..., 3:] // 255).astype(np.uint8)  # over black
+        rgba = picture.astype(np.uint16)
+        picture = (rgba[..., :3] * rgba[..., 3:] // 255).astype(np.uint8)  # Composited over black.
     return orientation_of(frame).apply(picture)
 
 
 def convert_frame(frame: av.VideoFrame, *, width: int, height: int, **colours: Any) -> Picture:
-    """The frame in another size, as it lies: in standard range, with alpha where it has some.
+    """Return the frame in another size, not rotated, in standard range, with alpha if it has some.
 
-    ``colours`` are for PyAV's `reformat`.
+    ``colours`` are keyword arguments of PyAV's `reformat`.
     """
     size = {"width": width, "height": height, **colours}
     transfer = int(frame.color_trc or 0)
     if transfer in HDR_TRANSFERS and not is_clear(frame.format):
-        deep = np.asarray(frame.reformat(format="rgb48le", **size).to_ndarray(), np.float64)
-        return to_standard_range(deep / 65535.0, transfer)
-    form = "rgba" if is_clear(frame.format) else "rgb24"
-    return np.asarray(frame.reformat(format=form, **size).to_ndarray(), np.uint8)
+        signal = np.asarray(frame.reformat(format="rgb48le", **size).to_ndarray(), np.float64)
+        return to_standard_range(signal / 65535.0, transfer)
+    pixel_format = "rgba" if is_clear(frame.format) else "rgb24"
+    return np.asarray(frame.reformat(format=pixel_format, **size).to_ndarray(), np.uint8)
 
 
 def to_standard_range(signal: NDArray[np.float64], transfer: int) -> Picture:
-    """HDR as Rec. 709 shows it, by the curve of `gpu_tasks.mediakit.film.TO_SDR`."""
-    light = np.maximum(_light(signal, transfer) @ REC2020_TO_709.T, 0.0)
-    top = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)
-    pressed = np.clip(light * _pressed(top) / top, 0, 1)
-    return np.asarray(pressed ** (1 / SDR_GAMMA) * 255 + 0.5, dtype=np.uint8)
+    """Convert HDR to Rec. 709 with the curve of `gpu_tasks.mediakit.film.TO_SDR`."""
+    light = np.maximum(_decode_transfer(signal, transfer) @ REC2020_TO_709.T, 0.0)
+    peak = np.maximum(light.max(axis=-1, keepdims=True), 1e-6)
+    compressed = np.clip(light * _compress_highlights(peak) / peak, 0, 1)
+    return np.asarray(compressed ** (1 / SDR_GAMMA) * 255 + 0.5, dtype=np.uint8)
 
 
-def _pressed(light: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The Möbius transform that leaves the knee as straight as it was, and takes the peak to 1."""
+def _compress_highlights(light: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Apply the Möbius transform that is smooth at the knee and maps the peak to 1."""
     above = np.maximum(light - KNEE, 0.0)
     bend = 1 / (1 - KNEE) - 1 / (PEAK_NITS / WHITE_NITS - KNEE)
     return np.minimum(light, KNEE) + above / (1 + bend * above)
 
 
-def _light(signal: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
-    """Linear light, diffuse white 1: SMPTE ST 2084, or ARIB STD-B67 on a display of 1000 nits."""
+def _decode_transfer(signal: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
+    """Return linear light with diffuse white 1, from SMPTE ST 2084 or ARIB STD-B67 (1000 nits)."""
     if HDR_TRANSFERS[transfer] == "PQ":
         root = np.power(signal, 1 / 78.84375)
         nits = 10_000 * np.power(
@@ -284,6 +287,6 @@ def _light(signal: NDArray[np.float64], transfer: int) -> NDArray[np.float64]:
     return np.asarray(1000 / WHITE_NITS * scene * luminance ** (HLG_GAMMA - 1))
 
 
-def _even(side: float) -> int:
+def _round_to_even(side: float) -> int:
     # 4:2:0 halves both sides.
     return max(2, round(side / 2) * 2)

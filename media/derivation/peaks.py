@@ -1,6 +1,6 @@
-"""The waveform: the least and the greatest sample of each stretch, as 8-bit numbers.
+"""Compute the waveform: the least and the greatest sample of each interval, as 8-bit numbers.
 
-Only for the sandbox (`media.inspection`).
+Only for use in the sandbox (`media.inspection`).
 """
 
 import json
@@ -19,11 +19,11 @@ from media.derivation.progress import throttled
 
 MAX_PAIRS = 50_000
 PAIRS_PER_SECOND = (100, 50, 20, 10, 5, 2, 1)
-"""The finest that makes no more than ``MAX_PAIRS`` is taken; all divide the samples evenly."""
+"""The rates: the highest with at most ``MAX_PAIRS`` is used. All divide the sample rate evenly."""
 
 
 def rate_of(duration_ms: int) -> int:
-    """How many pairs a second has."""
+    """Return how many pairs a second has."""
     for rate in PAIRS_PER_SECOND:
         if duration_ms * rate <= MAX_PAIRS * 1000:
             return rate
@@ -31,7 +31,7 @@ def rate_of(duration_ms: int) -> int:
 
 
 def make(source: BinaryIO, duration_ms: int, tell: Callable[[float], None]) -> str | None:
-    """The document of ``peaks``, of an open file; None where there is no sound that decodes."""
+    """Return the document of ``peaks`` of an open file; None if no sound decodes."""
     try:
         with open_media(source) as container:
             length = max(1, duration_ms or (container.duration or 0) * 1000 // av.time_base)
@@ -44,10 +44,11 @@ def make(source: BinaryIO, duration_ms: int, tell: Callable[[float], None]) -> s
 def peaks(
     container: InputContainer, duration_ms: int, progress: Callable[[float], None]
 ) -> bytes | None:
-    """A JSON document: ``pairs_per_second``, ``length`` (pairs) and ``data``, least and greatest
-    (-128 to 127) in turn, of all channels together; None if the sound does not decode.
+    """Return the waveform of all channels as a JSON document; None if the sound does not decode.
 
-    Pair ``n`` begins at ``n / pairs_per_second`` seconds of the container's time.
+    It has ``pairs_per_second``, ``length`` (in pairs) and ``data``: the least and the greatest
+    sample (-128 to 127) alternately. Pair ``n`` begins at ``n / pairs_per_second`` seconds of the
+    container's time.
     """
     rate = rate_of(duration_ms)
     pairs = _Pairs(RATE // rate)
@@ -61,13 +62,13 @@ def peaks(
         "version": 1,
         "pairs_per_second": rate,
         "length": pairs.length,
-        "data": pairs.data(),
+        "data": pairs.list_values(),
     }
     return json.dumps(document, separators=(",", ":")).encode()
 
 
 class _Pairs:
-    """Least and greatest of each stretch of ``size`` samples; silence is 0 and 0."""
+    """The least and greatest sample of each interval of ``size`` samples; silence is 0 and 0."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -75,21 +76,21 @@ class _Pairs:
         self.length = 0
 
     def add(self, block: Block) -> None:
-        """Count a block's samples in; what lies past ``MAX_PAIRS`` is left out."""
+        """Add a block's samples; samples after ``MAX_PAIRS`` are ignored."""
         samples = block.samples[: max(0, MAX_PAIRS * self._size - block.start)]
         if not samples.size:
             return
         first, last = block.start // self._size, (block.start + samples.size - 1) // self._size
         starts = np.maximum(np.arange(first, last + 1) * self._size - block.start, 0)
-        found = self._extremes[first : last + 1]
-        least, greatest = (
+        extremes = self._extremes[first : last + 1]
+        minima, maxima = (
             (extreme.reduceat(samples, starts) >> 8).astype(np.int8)
             for extreme in (np.minimum, np.maximum)
         )
-        np.minimum(found[:, 0], least, out=found[:, 0])
-        np.maximum(found[:, 1], greatest, out=found[:, 1])
+        np.minimum(extremes[:, 0], minima, out=extremes[:, 0])
+        np.maximum(extremes[:, 1], maxima, out=extremes[:, 1])
         self.length = max(self.length, last + 1)
 
-    def data(self) -> list[int]:
-        found: list[int] = self._extremes[: self.length].reshape(-1).tolist()
-        return found
+    def list_values(self) -> list[int]:
+        values: list[int] = self._extremes[: self.length].reshape(-1).tolist()
+        return values

@@ -1,12 +1,12 @@
-"""The thumbnail and the sprite strip, both from one look at a film.
+"""Make the thumbnail and the sprite strip of a film in one pass.
 
-Only for the sandbox (`media.inspection`).
+Only for use in the sandbox (`media.inspection`).
 """
 
 import base64
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, BinaryIO
@@ -27,14 +27,14 @@ MAX_TILES = 100
 COLUMNS = 10
 MIN_INTERVAL_MS = 1000
 JPEG_SCALE = 3
-"""Of FFmpeg's quantiser, 1 (best) to 31."""
+"""The value of FFmpeg's quantiser, from 1 (best) to 31."""
 MIN_BRIGHTNESS, MIN_CONTRAST = 24.0, 12.0
-"""Mean and standard deviation of the brightness, of 255: below, a picture shows little."""
+"""Mean and standard deviation of the brightness (0 to 255). Pictures below show too little."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Tiles in rows of one JPEG; tile ``n`` shows the film at ``n * interval_ms``."""
+    """A JPEG with tiles in rows; tile ``n`` shows the film at ``n * interval_ms``."""
 
     content: bytes
     tile_width: int
@@ -45,12 +45,12 @@ class Strip:
     interval_ms: int
 
     def description(self) -> dict[str, Any]:
-        """All but the bytes."""
+        """Return all fields except the bytes."""
         return {name: value for name, value in vars(self).items() if name != "content"}
 
 
 def interval_of(duration_ms: int) -> tuple[int, int]:
-    """Milliseconds between tiles, and how many there are."""
+    """Return the milliseconds between tiles, and the number of tiles."""
     interval = max(MIN_INTERVAL_MS, math.ceil(duration_ms / MAX_TILES))
     return interval, max(1, math.ceil(duration_ms / interval))
 
@@ -58,9 +58,9 @@ def interval_of(duration_ms: int) -> tuple[int, int]:
 def make(
     source: BinaryIO, duration_ms: int | None, tell: Callable[[float], None]
 ) -> dict[str, Any] | None:
-    """What can be made of a film, or of a picture, which has no duration; None of what is neither.
+    """Return the pictures of a film, or of a photo (no duration); None if the file does not open.
 
-    In plain values for the parent: JPEGs in base64.
+    The values are plain, for the parent process: JPEGs are in base64.
     """
     try:
         with open_media(source) as container:
@@ -72,20 +72,20 @@ def make(
     except (EngineError, av.FFmpegError):
         return None
     return {
-        "thumbnail": _text(thumbnail),
-        "sprite": _text(strip.content) if strip else None,
+        "thumbnail": _encode_base64(thumbnail),
+        "sprite": _encode_base64(strip.content) if strip else None,
         "sprite_description": strip.description() if strip else None,
     }
 
 
-def _text(content: bytes | None) -> str | None:
+def _encode_base64(content: bytes | None) -> str | None:
     return None if content is None else base64.b64encode(content).decode()
 
 
 def still(container: InputContainer) -> bytes | None:
-    """The thumbnail of a picture; None if it does not decode."""
-    shown = find_picture(container, THUMBNAIL_SIDE)
-    return None if shown is None else jpeg(shown)
+    """Return the thumbnail of a picture, or None if it does not decode."""
+    picture = find_picture(container, THUMBNAIL_SIDE)
+    return None if picture is None else jpeg(picture)
 
 
 def of_film(
@@ -107,24 +107,24 @@ def of_film(
     for picture in pictures_at(container, times, THUMBNAIL_SIDE, tick):
         if picture is not None:
             poster.offer(picture)
-        tiles.append(None if picture is None else _tile(picture))
+        tiles.append(None if picture is None else _build_tile(picture))
         if time.process_time() - began > PICTURES_SECONDS:
             break
     if poster.best is None:
         return None, None
-    strip = _strip(tiles, interval_ms) if len(tiles) == count else None
+    strip = _build_strip(tiles, interval_ms) if len(tiles) == count else None
     return jpeg(poster.best), strip
 
 
 class Poster:
-    """Chooses the picture that stands for a film: the first that shows something."""
+    """The choice of a film's thumbnail: the first picture with enough brightness and contrast."""
 
     def __init__(self) -> None:
         self.best: Picture | None = None
         self._contrast = -1.0
 
     def offer(self, picture: Picture) -> None:
-        """Take it, unless a better one came before."""
+        """Keep the picture if it is better than the previous ones."""
         if self._contrast == math.inf:
             return
         brightness = picture.mean(axis=-1)
@@ -135,7 +135,7 @@ class Poster:
             self.best, self._contrast = picture, contrast
 
 
-def _tile(picture: Picture) -> Picture:
+def _build_tile(picture: Picture) -> Picture:
     height, width = picture.shape[:2]
     shrink = min(1.0, TILE_SIDE / max(width, height))
     small = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(
@@ -144,7 +144,7 @@ def _tile(picture: Picture) -> Picture:
     return np.asarray(small.to_ndarray(), dtype=np.uint8)
 
 
-def _strip(tiles: list[Picture | None], interval_ms: int) -> Strip:
+def _build_strip(tiles: list[Picture | None], interval_ms: int) -> Strip:
     height, width = next(tile for tile in tiles if tile is not None).shape[:2]
     columns = min(COLUMNS, len(tiles))
     rows = math.ceil(len(tiles) / columns)
@@ -153,14 +153,14 @@ def _strip(tiles: list[Picture | None], interval_ms: int) -> Strip:
         if tile is None:
             continue
         top, left = number // columns * height, number % columns * width
-        # A film that changes its shape keeps the first one's here.
-        fitting = tile[:height, :width]
-        canvas[top : top + fitting.shape[0], left : left + fitting.shape[1]] = fitting
+        # If the film changes its shape, later tiles are cropped to the first tile's shape.
+        cropped = tile[:height, :width]
+        canvas[top : top + cropped.shape[0], left : left + cropped.shape[1]] = cropped
     return Strip(jpeg(canvas), width, height, columns, rows, len(tiles), interval_ms)
 
 
 def jpeg(picture: Picture) -> bytes:
-    """The picture as JPEG; its sides are made even."""
+    """Return the picture as a JPEG, padded to even sides."""
     height, width = (side + side % 2 for side in picture.shape[:2])
     encoder: Any = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuvj420p"
@@ -169,8 +169,5 @@ def jpeg(picture: Picture) -> bytes:
     padded = np.pad(picture, [(0, height - len(picture)), (0, width - picture.shape[1]), (0, 0)])
     frame = av.VideoFrame.from_ndarray(padded, format="rgb24").reformat(format="yuvj420p")
     frame.pts = 0
-    return _joined([*encoder.encode(frame), *encoder.encode(None)])
-
-
-def _joined(packets: Iterable[Any]) -> bytes:
+    packets = [*encoder.encode(frame), *encoder.encode(None)]
     return b"".join(bytes(packet) for packet in packets)

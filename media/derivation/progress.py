@@ -1,4 +1,4 @@
-"""Reports of progress, limited to as many as somebody may look at: not one for each frame."""
+"""Limit the rate of progress reports, so that not every frame causes one."""
 
 import time
 from collections.abc import Callable
@@ -7,13 +7,13 @@ REPORT_SECONDS = 0.5
 
 
 def throttled(report: Callable[[float], None]) -> Callable[[float], None]:
-    """``report``, called twice a second at most."""
+    """Return a function that calls ``report`` at most twice a second."""
     due = 0.0
 
-    def call(share: float) -> None:
+    def report_if_due(share: float) -> None:
         nonlocal due
         if time.monotonic() >= due:
             due = time.monotonic() + REPORT_SECONDS
             report(share)
 
-    return call
+    return report_if_due

@@ -1,4 +1,4 @@
-"""Media that wait for their pictures and waveform, and who makes them."""
+"""Define the leases of media that wait for their derivatives."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -11,7 +11,7 @@ from media.limits import LEASE
 from media.models import DerivationStatus, MediaFile, MediaStatus
 
 
-def _fail(rows: QuerySet[MediaFile]) -> int:
+def _fail_derivations(rows: QuerySet[MediaFile]) -> int:
     return rows.update(
         derivation_status=DerivationStatus.FAILED, derivation_claim=None, derive_at=None
     )
@@ -28,15 +28,15 @@ DERIVATIONS = Leases(
     holder="derivation_claim",
     due_at="derive_at",
     tries="derivation_tries",
-    fail=_fail,
+    fail=_fail_derivations,
     duration=LEASE,
 )
 
 
 def request_derivation(media_ids: Collection[UUID]) -> int:
-    """Have these made (again), from the first try on; returns of how many.
+    """Request the derivatives of ready media again, and return of how many.
 
-    Not needed for new rows: they are due as soon as they are ready.
+    It resets the count of tries. New rows need no request: they are due as soon as they are ready.
     """
     return MediaFile.objects.filter(pk__in=media_ids, status=MediaStatus.READY).update(
         derivation_status=DerivationStatus.WAITING,

@@ -1,4 +1,4 @@
-"""One try to make the derivatives of a media file: claim, make, store."""
+"""Try to make the derivatives of a media file: claim, make and store them."""
 
 import base64
 import logging
@@ -20,30 +20,30 @@ from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
 logger = logging.getLogger(__name__)
 
 HARD_LIMIT_SECONDS = 600
-"""Whatever hangs longer is killed with its process."""
+"""A task that runs longer is killed with its process."""
 JPEG, JSON = "image/jpeg", "application/json"
 
 
 @dataclass
 class Derived:
-    """What could be made of a file: content and type by column, and how the sprite's tiles lie."""
+    """A file's derivatives: content and type by column, and the layout of the sprite's tiles."""
 
     objects: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     sprite: dict[str, Any] | None = None
 
 
 def run_derivation(media_id: UUID) -> None:
-    """Make the derivatives of a media file that waits for them; others are left alone."""
+    """Make the derivatives of a media file if it waits for them; otherwise do nothing."""
     lease = DERIVATIONS.claim(media_id, derivation_progress=0.0)
     media = lease.row.first() if lease else None
     if lease is None or media is None:
         return
     try:
-        _work(lease, media)
+        _make_and_store(lease, media)
     except LeaseLostError:
         logger.info("media %s was taken away meanwhile", media_id)
         if not MediaFile.objects.filter(pk=media_id).exists():
-            # Deleted, perhaps before we wrote.
+            # The media was deleted, perhaps before our writes, so the objects may be left behind.
             delete_objects(list(media.derived_keys().values()))
     except (UnavailableProblem, *STORAGE_ERRORS) as exc:
         logger.warning("media %s waits for the storage: %s", media_id, type(exc).__name__)
@@ -53,7 +53,7 @@ def run_derivation(media_id: UUID) -> None:
         lease.requeue()
 
 
-def _work(lease: Lease[MediaFile], media: MediaFile) -> None:
+def _make_and_store(lease: Lease[MediaFile], media: MediaFile) -> None:
     storage = object_storage()
     try:
         storage.head(media.r2_key)
@@ -74,7 +74,7 @@ def _work(lease: Lease[MediaFile], media: MediaFile) -> None:
 
 
 def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
-    """What can be made of the file at a path or URL; parts that cannot are left out.
+    """Make the derivatives of the file at a path or URL, leaving out parts that fail.
 
     Raises ``UnavailableProblem``, ``SandboxFailedError`` and ``LeaseLostError``.
     """
@@ -84,11 +84,11 @@ def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
     parts = ["pictures"] if media.type != MediaType.AUDIO else []
     if has_sound and not _is_too_long(media):
         parts.append("peaks")
-    made = {
-        part: _make(part, media, source, lease, number / len(parts), (number + 1) / len(parts))
+    results = {
+        part: _make_part(part, media, source, lease, number / len(parts), (number + 1) / len(parts))
         for number, part in enumerate(parts)
     }
-    pictures, peaks = made.get("pictures") or {}, made.get("peaks")
+    pictures, peaks = results.get("pictures") or {}, results.get("peaks")
     derived = Derived(sprite=pictures.get("sprite_description"))
     for name in ("thumbnail", "sprite"):
         if pictures.get(name) is not None:
@@ -99,20 +99,20 @@ def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
 
 
 def _is_too_long(media: MediaFile) -> bool:
-    """Return True if making the waveform would hold up others' media: it is left out."""
-    too_large = (media.file_size_bytes or 0) > MAX_PEAKS_BYTES
-    return too_large or (media.duration_ms or 0) > MAX_PEAKS_MS
+    """Return True if the waveform is left out, because making it would delay other media."""
+    is_too_large = (media.file_size_bytes or 0) > MAX_PEAKS_BYTES
+    return is_too_large or (media.duration_ms or 0) > MAX_PEAKS_MS
 
 
-def _make(
+def _make_part(
     part: str, media: MediaFile, source: str, lease: Lease[MediaFile], start: float, end: float
 ) -> Any:
-    """One part of the work, from one share of it to another; the others are worth having alone."""
+    """Make one part, reporting progress from ``start`` to ``end``; None if the part fails."""
     share = start
 
-    def progress(done: Any) -> None:
+    def progress(part_share: Any) -> None:
         nonlocal share
-        share = start + (end - start) * min(1.0, max(0.0, float(done)))
+        share = start + (end - start) * min(1.0, max(0.0, float(part_share)))
 
     try:
         return inspect_with(

@@ -1,6 +1,6 @@
-"""Import by URL: a worker fetches the file, and then it is an upload like any other.
+"""Import files by URL: a worker fetches the file, which then becomes a normal upload.
 
-Why it is so: docs/decisions/0033.
+The reasons are in docs/decisions/0033.
 """
 
 from media.imports.requests import start_import

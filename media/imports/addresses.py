@@ -1,4 +1,4 @@
-"""Which addresses files are fetched from, by our settings."""
+"""Define and check the addresses from which files may be fetched."""
 
 from django.conf import settings
 from yarl import URL
@@ -9,7 +9,7 @@ from media.imports.limits import MAX_URL_LENGTH
 
 
 def policy() -> AddressPolicy:
-    """That of imports."""
+    """Return the address policy of imports."""
     return AddressPolicy(
         schemes=("https", "http"),
         ports=settings.IMPORT_PORTS,
@@ -20,36 +20,36 @@ def policy() -> AddressPolicy:
 
 
 def parse_address(text: str, policy: AddressPolicy) -> URL:
-    """The URL as it will be called; raises ``RefusedURLError``.
+    """Return the URL to request, or raise ``RefusedURLError``.
 
-    Its path and query are left as they were written, for they may be signed.
+    Its path and query are not normalized, because they may be signed.
     """
     url = URL(checked_url(text, policy, max_length=MAX_URL_LENGTH))
     if not text.isascii():
         return url
-    written = URL(text, encoded=True)
+    raw_url = URL(text, encoded=True)
     return URL.build(
         scheme=url.scheme,
         authority=url.raw_authority,
-        path=written.raw_path or "/",
-        query_string=written.raw_query_string,
+        path=raw_url.raw_path or "/",
+        query_string=raw_url.raw_query_string,
         encoded=True,
     )
 
 
 def parse_redirection(url: URL, location: str, policy: AddressPolicy) -> URL:
-    """Where a redirection leads, if we go there; raises ``InputRefusedError``."""
+    """Return the target of a redirection, or raise ``InputRefusedError`` if it is not allowed."""
     try:
-        target = url.join(URL(location, encoded=True)).with_fragment(None)
-        found = parse_address(str(target), policy)
+        joined = url.join(URL(location, encoded=True)).with_fragment(None)
+        target_url = parse_address(str(joined), policy)
     except (RefusedURLError, ValueError, IndexError) as exc:
         raise refusal("redirect_refused") from exc
-    # What was asked for under seal is not asked for in the open.
-    if url.scheme == "https" and found.scheme != "https":
+    # An HTTPS request must not be redirected to an unencrypted one.
+    if url.scheme == "https" and target_url.scheme != "https":
         raise refusal("redirect_refused")
-    return found
+    return target_url
 
 
 def redact_address(url: URL) -> str:
-    """What of a URL may be told: no query."""
+    """Return the URL without its query, which may hold secrets."""
     return str(url.with_query(None))

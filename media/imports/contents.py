@@ -1,4 +1,4 @@
-"""What a server's answer holds: of which type it is, and its name."""
+"""Find the content type and the name of a file from its server's response."""
 
 from yarl import URL
 
@@ -15,42 +15,42 @@ TYPES = {extension: kind for kind, extension in reversed(ACCEPTED.items())} | {
     "mpeg": "video/mpeg",
     "oga": "audio/ogg",
 }
-"""Content types by extension: of those that share one, what is told first."""
+"""Content types by extension: the first accepted one of those with the same extension."""
 
 
 def type_of(answer: Answer, name: str) -> str:
-    """As the server says, or where it does not say, as one of the names does.
+    """Return the content type from the server, or else from one of the file's names.
 
     Raises ``InputRefusedError``.
     """
-    told = base_type(answer.content_type)
-    if told in WEB_PAGES:
+    content_type = base_type(answer.content_type)
+    if content_type in WEB_PAGES:
         raise refusal("web_page")
-    if told in ACCEPTED:
-        return told
-    for known in (name, answer.filename or "", answer.url.path):
-        if guessed := type_by_name(known):
-            return guessed
+    if content_type in ACCEPTED:
+        return content_type
+    for candidate in (name, answer.filename or "", answer.url.path):
+        if guessed_type := type_by_name(candidate):
+            return guessed_type
     raise refusal("unsupported_media_type")
 
 
 def type_by_name(name: str) -> str | None:
-    """By its extension."""
+    """Return the content type of the name's extension, or None."""
     return TYPES.get(name.rpartition(".")[2].lower()) if "." in name else None
 
 
 def name_in(url: URL) -> str:
-    """What the URL calls the file."""
-    return portable(_text(url.name or url.raw_host or ""))
+    """Return the file name in the URL."""
+    return portable(_replace_surrogates(url.name or url.raw_host or ""))
 
 
 def name_of(answer: Answer, address: URL, name: str) -> str:
-    """The name of its media: what its server calls it, unless the user named it."""
+    """Return the media's name: from the server, unless the user has set one."""
     if answer.filename and name == name_in(address):
-        return portable(_text(answer.filename))
+        return portable(_replace_surrogates(answer.filename))
     return name
 
 
-def _text(given: str) -> str:
-    """Without what is no text: a server may send any bytes."""
-    return given.encode(errors="replace").decode()
+def _replace_surrogates(text: str) -> str:
+    # A server may send any bytes, which are decoded to lone surrogates.
+    return text.encode(errors="replace").decode()

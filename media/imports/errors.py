@@ -1,4 +1,4 @@
-"""Why a file is not fetched: for good, or until the next try. Codes are stable."""
+"""Define why an import fails, permanently or until the next try. The codes are stable."""
 
 from gpu_tasks.runtime.errors import AuteurError, InputRefusedError
 
@@ -32,7 +32,7 @@ OUTAGES = {
 
 
 class FetchFailedError(AuteurError):
-    """The other side failed, and may do better next time; ``detail`` is fit for a user."""
+    """Raised if the source failed and a retry may succeed; ``detail`` can be shown to users."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -41,5 +41,5 @@ class FetchFailedError(AuteurError):
 
 
 def refusal(code: str) -> InputRefusedError:
-    """That nothing will come of it, as an error."""
+    """Return the error of a permanent failure."""
     return InputRefusedError(code, REFUSALS[code])

@@ -1,4 +1,4 @@
-"""What a client's error means: whose fault it is, and whether another try may help."""
+"""Translate the HTTP client's errors: permanent refusals, or failures that may be retried."""
 
 import socket
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from auteur.outbound import RefusedAddressError
 from gpu_tasks.runtime.errors import AuteurError
 from media.imports.errors import FetchFailedError, refusal
 
-# The first that fits.
+# The first entry that matches counts.
 _CODES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((TimeoutError,), "timeout"),
     ((aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError), "interrupted"),
@@ -21,17 +21,17 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """The client's errors as ours: ``InputRefusedError`` or ``FetchFailedError``."""
+    """Raise the client's errors as ``InputRefusedError`` or ``FetchFailedError``."""
     try:
         yield
     except AuteurError:
         raise
     except (aiohttp.ClientError, OSError, ValueError) as exc:
-        # Its text may hold the URL, and so secrets.
-        raise _error_of(exc) from None
+        # The text of the exception may contain the URL, which may hold secrets.
+        raise _translate_error(exc) from None
 
 
-def _error_of(exc: Exception) -> AuteurError:
+def _translate_error(exc: Exception) -> AuteurError:
     if isinstance(getattr(exc, "os_error", None), RefusedAddressError):
         return refusal("address_refused")
     if isinstance(exc, aiohttp.ClientSSLError):
@@ -42,7 +42,7 @@ def _error_of(exc: Exception) -> AuteurError:
 
 
 def _is_unknown_name(exc: Exception) -> bool:
-    """Rather than that no name server answers."""
+    """Return True if the name does not exist, False if no name server answers."""
     if not isinstance(exc, aiohttp.ClientConnectorDNSError):
         return False
     return exc.os_error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)

@@ -1,39 +1,39 @@
-"""What one import may take (docs/security.md, "Imports by URL")."""
+"""Define the limits of imports (docs/security.md, "Imports by URL")."""
 
 from datetime import timedelta
 
 PURPOSE = "imports"
-"""Of the encryption of addresses."""
+"""The purpose of the key that encrypts URLs."""
 MAX_URL_LENGTH = 8000
-"""Signed addresses are long; lines of a request end at 8190."""
+"""Signed URLs are long. Many servers limit a request line to 8190 bytes."""
 MAX_REDIRECTS = 5
 HEAD_SECONDS = 30.0
-"""From a name's resolution to the end of an answer's head, for each address of a redirection."""
+"""The time to resolve the name and receive the response headers, for each redirection."""
 IDLE_SECONDS = 30.0
-"""Without a byte."""
+"""The longest pause between two received bytes."""
 PACE_SECONDS, PACE_BYTES = 60.0, 1024**2
-"""So much at least has to come in so long."""
+"""A transfer must receive at least so many bytes in each period of so many seconds."""
 TRY_SECONDS = 60 * 60
-"""Of a file that cannot be resumed; others make way for other users' after a turn."""
+"""The longest transfer of a file that cannot be resumed. Others are released after a turn."""
 TURN_SECONDS = 5 * 60
 TRANSFERS = 12
-"""Of one process at once, each in a thread with a connection to the database."""
+"""Concurrent transfers of a process, each in a thread with a database connection."""
 TAKING_SECONDS = 12 * 60 * 60
-"""Then the process takes no more and begins anew: brokers want messages acknowledged in a day."""
+"""Then a task takes no more imports, because brokers want messages acknowledged in a day."""
 PART_BYTES = 5 * 1024**2
-"""Of a part, the least that S3 takes: each transfer keeps one in memory. Larger files than
-`MAX_PARTS` of them have larger ones."""
+"""The smallest part that S3 accepts; each transfer keeps one in memory. Files with more than
+`MAX_PARTS` of them have larger parts."""
 MAX_PARTS = 1000
 PATIENCE = timedelta(seconds=30)
-"""A user without a transfer who has waited longer has one of others' ended,"""
+"""When a user without a transfer has waited longer, another user's transfer is ended,"""
 SHARED_PACE_SECONDS, SHARED_PACE_BYTES = 30.0, 256 * 1024
-"""of a user with several, else the slowest: below so many bytes a second, after a while."""
+"""of a user with several, or the slowest below so many bytes a second after so many seconds."""
 LONGEST = timedelta(hours=12)
-"""From the request on, waiting included; uploads that are a day old are swept."""
+"""The longest time from the request to the end. Unconfirmed uploads are swept after a day."""
 RETRY_AFTER = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600))
-"""After a try that came to nothing by the other side's fault."""
+"""The backoff after each try that failed because of the source."""
 MAX_TRIES = len(RETRY_AFTER) + 1
 READ_BYTES = 256 * 1024
 NO_TIME = timedelta(0)
 HEARD_SECONDS = 1.0
-"""How long nobody looks whether the import is still wanted."""
+"""The interval between two checks whether the import was cancelled or displaced."""

@@ -1,4 +1,4 @@
-"""An import begins: its media file is there at once, and waits for its bytes."""
+"""Start imports: create the media file at once, and leave the transfer to a worker."""
 
 from uuid import UUID
 
@@ -33,17 +33,17 @@ class TooManyImportsProblem(Problem):
 def start_import(
     *, user_id: UUID, project_id: UUID | None, url: str, filename: str | None = None
 ) -> MediaFile:
-    """Have the file at the URL fetched into the user's project, or into none.
+    """Create an import of the file at the URL into the user's project, or into none.
 
     Raises ``NotFoundProblem``, a 400 about the URL or the file name, ``TooManyImportsProblem``, and
-    as ``admit_upload``.
+    what ``admit_upload`` raises.
     """
-    address = _checked(url)
-    media = _media_of(user_id, project_id, address, filename)
+    address = _parse_url(url)
+    media = _build_media(user_id, project_id, address, filename)
     with transaction.atomic():
         if project_id is not None:
             check_project(user_id=user_id, project_id=project_id, lock=True)
-        # The user is held from here on, so nobody counts at the same time.
+        # This locks the user, so no other request counts the user's imports at the same time.
         admit_upload(FILES, media, plan=plan_of_user(user_id))
         _check_count(user_id)
         media.save(force_insert=True)
@@ -57,18 +57,18 @@ def start_import(
     return MediaFile.objects.select_related("url_import").get(pk=media.pk)
 
 
-def _checked(url: str) -> URL:
+def _parse_url(url: str) -> URL:
     try:
         return parse_address(url, policy())
     except RefusedURLError as exc:
         raise field_problem("url", exc.code, str(exc)) from exc
 
 
-def _media_of(
+def _build_media(
     user_id: UUID, project_id: UUID | None, address: URL, filename: str | None
 ) -> MediaFile:
     name = display_name(filename) if filename else contents.name_in(address)
-    # Of what type it is, the server will tell.
+    # The type is a guess from the name until the server states it.
     media = MediaFile(
         user_id=user_id,
         project_id=project_id,

@@ -1,4 +1,4 @@
-"""Imports that wait for a worker, who fetches for them, and how they are given up."""
+"""Define the leases of imports, and reject imports that have failed."""
 
 from datetime import timedelta
 
@@ -15,23 +15,25 @@ from media.limits import LEASE
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 
 
-def reject_imports(rows: QuerySet[MediaImport], why: InputRefusedError | None = None) -> int:
-    """Reject the media of imports, by default for what their last tries failed of.
+def reject_imports(rows: QuerySet[MediaImport], reason: InputRefusedError | None = None) -> int:
+    """Reject the media of imports, by default with the errors of their last tries.
 
     Returns how many were still among ``rows``.
     """
-    return sum(_refuse(rows.filter(pk=one.pk), one, why) for one in list(rows))
+    return sum(_reject_import(rows.filter(pk=row.pk), row, reason) for row in list(rows))
 
 
 @transaction.atomic
-def _refuse(row: QuerySet[MediaImport], found: MediaImport, why: InputRefusedError | None) -> int:
-    # Media first, as whoever deletes it does.
-    media = MediaFile.objects.select_for_update(no_key=True).filter(pk=found.pk).first()
-    over = {"holder": None, "due_at": None, "url": None}
-    if media is None or not row.update(status=ImportStatus.FAILED, **over):
+def _reject_import(
+    rows: QuerySet[MediaImport], row: MediaImport, reason: InputRefusedError | None
+) -> int:
+    # Lock the media first, in the same order as its deletion, to avoid a deadlock.
+    media = MediaFile.objects.select_for_update(no_key=True).filter(pk=row.pk).first()
+    end_columns = {"holder": None, "due_at": None, "url": None}
+    if media is None or not rows.update(status=ImportStatus.FAILED, **end_columns):
         return 0
     uploading = MediaFile.objects.filter(pk=media.pk, status=MediaStatus.UPLOADING)
-    reject_upload(uploading, media, why or found.error or refusal("import_failed"))
+    reject_upload(uploading, media, reason or row.error or refusal("import_failed"))
     return 1
 
 
@@ -50,6 +52,6 @@ IMPORTS = Leases(
 
 
 def release_leases(parent: int) -> int:
-    """Let imports of a stopping worker's children wait again, at no cost of a try."""
-    held = IMPORTS.held_rows(holder__startswith=liveness.build_process_name(parent, ""))
-    return IMPORTS.release(held, timedelta(0))
+    """Release the leases of a stopping worker's child processes, without counting a try."""
+    rows = IMPORTS.held_rows(holder__startswith=liveness.build_process_name(parent, ""))
+    return IMPORTS.release(rows, timedelta(0))

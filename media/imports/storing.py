@@ -1,4 +1,4 @@
-"""What is fetched goes into the storage in parts, so that another worker can go on behind them."""
+"""Store fetched bytes in parts, so that another worker can resume after the last part."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,30 +11,30 @@ from media.storage.multipart import STEP_BYTES, StoredPart
 
 
 def arrived(media: MediaFile) -> list[StoredPart]:
-    """The parts that are stored without a gap, from the file's beginning on."""
+    """Return the stored parts from the beginning of the file up to the first gap."""
     if not media.upload_id or media.file_size_bytes is None:
         return []
     try:
         stored = {part.number: part for part in parts.list_stored_parts(media)}
     except ObjectMissingError:
         return []
-    whole = []
-    for wanted in parts.list_expected_parts(media):
-        part = stored.get(wanted.number)
-        if part is None or part.size_bytes != wanted.size_bytes:
+    contiguous = []
+    for expected in parts.list_expected_parts(media):
+        part = stored.get(expected.number)
+        if part is None or part.size_bytes != expected.size_bytes:
             break
-        whole.append(part)
-    return whole
+        contiguous.append(part)
+    return contiguous
 
 
 def part_bytes_of(size_bytes: int) -> int:
-    """Return the size of the parts of a file: small, for each transfer keeps one in memory."""
-    least = -(-size_bytes // MAX_PARTS)
-    return max(PART_BYTES, -(-least // STEP_BYTES) * STEP_BYTES)
+    """Return the size of a file's parts; small, because each transfer keeps one in memory."""
+    min_bytes = -(-size_bytes // MAX_PARTS)
+    return max(PART_BYTES, -(-min_bytes // STEP_BYTES) * STEP_BYTES)
 
 
 class InParts(Protocol):
-    """A row whose object comes in parts."""
+    """A row whose object is uploaded in parts."""
 
     upload_id: str
     upload_part_bytes: int | None
@@ -44,32 +44,32 @@ class InParts(Protocol):
 
 
 class PartWriter:
-    """Stores what comes, as soon as it is a whole part; raises ``ObjectMissingError``."""
+    """A buffer that stores each complete part; its methods raise ``ObjectMissingError``."""
 
-    def __init__(self, row: InParts, behind: Sequence[StoredPart] = ()) -> None:
+    def __init__(self, row: InParts, stored_parts: Sequence[StoredPart] = ()) -> None:
         self._row = row
         self._part_bytes = row.upload_part_bytes or 1
-        self._number = len(behind)
-        self._waiting = bytearray()
+        self._number = len(stored_parts)
+        self._buffer = bytearray()
 
     def write(self, chunk: bytes) -> bool:
-        """Whether a part was completed by it."""
-        self._waiting += chunk
-        if len(self._waiting) < self._part_bytes:
+        """Add a chunk; return True if it completed a part."""
+        self._buffer += chunk
+        if len(self._buffer) < self._part_bytes:
             return False
-        while len(self._waiting) >= self._part_bytes:
-            self._store(self._part_bytes)
+        while len(self._buffer) >= self._part_bytes:
+            self._store_part(self._part_bytes)
         return True
 
     def close(self) -> None:
-        """Store the rest."""
-        if self._waiting:
-            self._store(len(self._waiting))
+        """Store the remaining bytes as the last part."""
+        if self._buffer:
+            self._store_part(len(self._buffer))
 
-    def _store(self, size_bytes: int) -> None:
-        with memoryview(self._waiting) as waiting:
-            content = bytes(waiting[:size_bytes])
-        del self._waiting[:size_bytes]
+    def _store_part(self, size_bytes: int) -> None:
+        with memoryview(self._buffer) as view:
+            content = bytes(view[:size_bytes])
+        del self._buffer[:size_bytes]
         self._number += 1
         object_storage().write_part(
             self._row.object_key, self._row.upload_id, self._number, content

@@ -1,6 +1,7 @@
-"""One transfer of a file by HTTP, from whom a user named: in steps, the loop standing between them.
+"""Transfer one file by HTTP from a server that a user named, in synchronous steps.
 
-Whoever reads calls the database and the storage in between, which no running loop allows.
+The event loop runs only during a step: between steps, the caller uses the database and the
+storage, which Django forbids inside a running loop.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ MAX_VALIDATOR_LENGTH = 500
 
 @dataclass(frozen=True)
 class Arrived:
-    """What earlier tries have stored of a file, and which version of it that was."""
+    """The stored beginning of a file, and the version of the file that it belongs to."""
 
     received_bytes: int
     size_bytes: int
@@ -44,31 +45,31 @@ class Arrived:
 
     @property
     def headers(self) -> dict[str, str]:
-        """That ask for the rest of this version, or for all of another."""
+        """Headers that request the rest of this version, or the whole of another version."""
         return {"Range": f"bytes={self.received_bytes}-", "If-Range": self.validator}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server says of the file that it begins to send."""
+    """A server's description of the file that it begins to send."""
 
     url: URL
-    """The last one, after all redirections."""
+    """The URL after all redirections."""
     offset: int
-    """Where in the file it begins to send."""
+    """The position in the file at which the response body begins."""
     size_bytes: int | None
-    """Of the whole file."""
+    """The size of the whole file, if known."""
     content_type: str
     filename: str | None
     validator: str
-    """By which the rest can be asked for later; empty where it cannot."""
+    """The version to resume with later; empty if the transfer cannot be resumed."""
 
 
 class Transfer:
-    """Opened once, then read; raises ``InputRefusedError`` and ``FetchFailedError``.
+    """One HTTP transfer: opened, then read. Raises ``InputRefusedError`` and ``FetchFailedError``.
 
-    ``heard`` is called now and then, also while nothing comes, and may end it by raising. ``most``
-    bounds the bytes that are taken of each connection, the heads included.
+    ``heard`` is called regularly, also while no bytes arrive, and can end the transfer by raising.
+    ``most`` bounds the bytes that are read from each connection, including headers.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Transfer:
         heard: Callable[[], None] = lambda: None,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        self._policy, self._heard = policy, heard
+        self._policy, self._on_wait = policy, heard
         self._make_connector = lambda: connector(
             policy, most=2 * most + OVERHEAD_BYTES, resolver=resolver
         )
@@ -87,24 +88,24 @@ class Transfer:
         self._response: aiohttp.ClientResponse | None = None
 
     def __enter__(self) -> Self:
-        self._http = self._runner.run(self._session())
+        self._http = self._runner.run(self._open_session())
         return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         exc: BaseException | None,
-        where: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
-        self._leave()
+        self._close_response()
         self._runner.run(self._http.close())
         self._runner.close()
 
-    async def _session(self) -> aiohttp.ClientSession:
+    async def _open_session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=self._make_connector(),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),  # each step has one
+            timeout=aiohttp.ClientTimeout(total=None),  # Each step has its own timeout.
             headers={"User-Agent": f"Auteur/{__version__}", "Accept-Encoding": "identity"},
             auto_decompress=False,
             read_bufsize=limits.READ_BYTES,
@@ -112,83 +113,85 @@ class Transfer:
         )
 
     def open(self, url: URL, arrived: Arrived | None = None) -> Answer:
-        """Ask for the file, or for what has not arrived of it; redirections are followed."""
+        """Request the file, or the part that has not arrived; follow redirections."""
         headers = arrived.headers if arrived else {}
-        last = url
+        current_url = url
         for _ in range(1 + limits.MAX_REDIRECTS):
-            response = self._ask(last, headers)
+            response = self._send_request(current_url, headers)
             if response.status not in REDIRECTS:
                 break
-            last = parse_redirection(last, response.headers.get("Location", ""), self._policy)
+            current_url = parse_redirection(
+                current_url, response.headers.get("Location", ""), self._policy
+            )
         else:
             raise refusal("too_many_redirects")
-        if arrived and response.status in (206, 416) and not _continues(response, arrived):
+        if arrived and response.status in (206, 416) and not _is_continuation(response, arrived):
             return self.open(url)
-        _check(response, ranged=arrived is not None)
-        return _answer(response, last, arrived)
+        _check_status(response, ranged=arrived is not None)
+        return _build_answer(response, current_url, arrived)
 
     def chunks(self) -> Iterator[bytes]:
-        """What the server sends, as it comes."""
+        """Yield the bytes of the body as they arrive."""
         pace = _Pace()
         while self._response is not None:
             with translated():
                 reading = self._response.content.read(limits.READ_BYTES)
-                chunk = self._await(reading, limits.IDLE_SECONDS, pace)
+                chunk = self._run_with_timeout(reading, limits.IDLE_SECONDS, pace)
             if not chunk:
                 return
-            pace.came(len(chunk))
+            pace.add_bytes(len(chunk))
             yield chunk
 
-    def _ask(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
-        self._leave()
+    def _send_request(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+        self._close_response()
         with translated():
-            asking = self._http.get(url, headers=headers, allow_redirects=False)
-            self._response = self._await(_begun(asking), limits.HEAD_SECONDS)
+            request = self._http.get(url, headers=headers, allow_redirects=False)
+            self._response = self._run_with_timeout(_await_response(request), limits.HEAD_SECONDS)
         return self._response
 
-    def _leave(self) -> None:
+    def _close_response(self) -> None:
         if self._response is not None:
             self._response.close()
             self._response = None
 
-    def _await(
+    def _run_with_timeout(
         self, coroutine: Coroutine[Any, Any, T], seconds: float, pace: "_Pace | None" = None
     ) -> T:
-        """Its result, within so many seconds."""
+        """Return the coroutine's result, or raise ``TimeoutError`` after so many seconds."""
         task = self._runner.get_loop().create_task(coroutine)
         began = time.monotonic()
         try:
             while True:
-                self._heard()
-                left = began + seconds - time.monotonic()
-                self._runner.run(asyncio.wait({task}, timeout=min(limits.HEARD_SECONDS, left)))
+                self._on_wait()
+                remaining = began + seconds - time.monotonic()
+                self._runner.run(asyncio.wait({task}, timeout=min(limits.HEARD_SECONDS, remaining)))
                 if task.done():
                     return task.result()
-                if left <= 0:
+                if remaining <= 0:
                     raise TimeoutError
         finally:
             if pace is not None:
-                pace.waited(time.monotonic() - began)
+                pace.add_seconds(time.monotonic() - began)
             task.cancel()
 
 
-async def _begun(asking: Any) -> aiohttp.ClientResponse:
-    """A coroutine of what is only awaitable."""
-    response: aiohttp.ClientResponse = await asking
+async def _await_response(request: Any) -> aiohttp.ClientResponse:
+    # A task needs a coroutine, and aiohttp returns another awaitable.
+    response: aiohttp.ClientResponse = await request
     return response
 
 
 class _Pace:
-    """How fast a server sends: time in which we store is not its fault."""
+    """The pace of a server, without the time in which we store its bytes."""
 
     def __init__(self) -> None:
         self._seconds, self._bytes = 0.0, 0
 
-    def waited(self, seconds: float) -> None:
+    def add_seconds(self, seconds: float) -> None:
         self._seconds += seconds
 
-    def came(self, size_bytes: int) -> None:
-        """Raises ``FetchFailedError`` where it was too little for the time."""
+    def add_bytes(self, size_bytes: int) -> None:
+        """Count received bytes; raise ``FetchFailedError`` if the pace is too slow."""
         self._bytes += size_bytes
         if self._seconds < limits.PACE_SECONDS:
             return
@@ -197,18 +200,18 @@ class _Pace:
         self._seconds, self._bytes = 0.0, 0
 
 
-def _continues(response: aiohttp.ClientResponse, arrived: Arrived) -> bool:
-    """Whether it is the rest of what has arrived."""
-    found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    wanted = (arrived.received_bytes, arrived.size_bytes - 1, arrived.size_bytes)
-    if response.status != 206 or found is None or tuple(map(int, found.groups())) != wanted:
+def _is_continuation(response: aiohttp.ClientResponse, arrived: Arrived) -> bool:
+    """Return True if the response is exactly the rest of the stored version."""
+    match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    expected = (arrived.received_bytes, arrived.size_bytes - 1, arrived.size_bytes)
+    if response.status != 206 or match is None or tuple(map(int, match.groups())) != expected:
         return False
     etag = response.headers.get("ETag")
     return etag is None or not arrived.validator.startswith('"') or etag == arrived.validator
 
 
-def _check(response: aiohttp.ClientResponse, *, ranged: bool) -> None:
-    """Raise unless a file begins."""
+def _check_status(response: aiohttp.ClientResponse, *, ranged: bool) -> None:
+    """Raise unless the response contains a file."""
     status = response.status
     if status >= 500 or status in BUSY:
         raise FetchFailedError("source_unavailable")
@@ -218,25 +221,25 @@ def _check(response: aiohttp.ClientResponse, *, ranged: bool) -> None:
         raise refusal("encoding_refused")
 
 
-def _answer(response: aiohttp.ClientResponse, url: URL, arrived: Arrived | None) -> Answer:
-    continued = arrived if response.status == 206 else None
+def _build_answer(response: aiohttp.ClientResponse, url: URL, arrived: Arrived | None) -> Answer:
+    resumed = arrived if response.status == 206 else None
     disposition = response.content_disposition
     return Answer(
         url=url,
-        offset=continued.received_bytes if continued else 0,
-        size_bytes=continued.size_bytes if continued else response.content_length,
+        offset=resumed.received_bytes if resumed else 0,
+        size_bytes=resumed.size_bytes if resumed else response.content_length,
         content_type=response.headers.get("Content-Type", ""),
         filename=disposition.filename if disposition else None,
-        validator=_validator(response.headers),
+        validator=_find_validator(response.headers),
     )
 
 
-def _validator(headers: Mapping[str, str]) -> str:
-    """The strong one (RFC 9110, 8.8): a weak one may stand for several files."""
+def _find_validator(headers: Mapping[str, str]) -> str:
+    """Return the strong validator (RFC 9110, 8.8); a weak one may stand for several versions."""
     if headers.get("Accept-Ranges", "").lower() == "none":
         return ""
     etag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
-    # What was changed in the very second of the answer may be changed in it once more.
-    dated = modified if modified != headers.get("Date") else ""
-    found = etag if etag.startswith('"') else dated
-    return found if found.isascii() and len(found) <= MAX_VALIDATOR_LENGTH else ""
+    # A file modified in the second of the response may change again within that second.
+    strong_date = modified if modified != headers.get("Date") else ""
+    validator = etag if etag.startswith('"') else strong_date
+    return validator if validator.isascii() and len(validator) <= MAX_VALIDATOR_LENGTH else ""

@@ -1,4 +1,4 @@
-"""The transfers of one worker process: many at once, for they wait for others' servers."""
+"""Run many transfers in one worker process, because each mostly waits for a server."""
 
 import logging
 import mmap
@@ -22,23 +22,23 @@ from media.models import MediaImport
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-"""Between two looks at what is due."""
+"""The interval between two queries for due imports."""
 _STOPPING: Final = mmap.mmap(-1, 1)
-"""Shared by a worker and the processes that it forks, without a lock: it is set in a signal."""
+"""A flag shared by a worker and its child processes. It has no lock: a signal handler sets it."""
 
 
 def stop_serving() -> None:
-    """Have the processes of this worker take no further imports."""
+    """Stop the processes of this worker from taking further imports."""
     _STOPPING[0] = 1
 
 
 def serve_imports(media_id: UUID) -> None:
-    """Fetch this file and whatever else is due meanwhile, until nothing is under way."""
+    """Fetch this file, and others that become due meanwhile, until no transfer is running."""
     Transfers().serve(media_id)
 
 
 class Transfers:
-    """Imports under way in this process, each in a thread."""
+    """The running imports of this process, each in a thread."""
 
     def __init__(
         self, size: int = limits.TRANSFERS, run: Callable[[UUID, Slot], None] = worker.run_import
@@ -47,10 +47,10 @@ class Transfers:
         self._slots: dict[Future[None], Slot] = {}
 
     def serve(self, first: UUID) -> None:
-        """Fetch, take what is due, and end what others wait for, until nothing is under way."""
+        """Fetch the first and due imports, and displace some for waiting users, until all end."""
         until = time.monotonic() + limits.TAKING_SECONDS
         with ThreadPoolExecutor(self._size, thread_name_prefix="import") as pool:
-            self._begin(pool, first)
+            self._start_transfer(pool, first)
             while self._slots:
                 time.sleep(LOOK_SECONDS)
                 self._slots = {
@@ -60,14 +60,14 @@ class Transfers:
                     continue
                 try:
                     for media_id in IMPORTS.take_due(self._size - len(self._slots)):
-                        self._begin(pool, media_id)
+                        self._start_transfer(pool, media_id)
                     if len(self._slots) == self._size:
-                        self._make_way(waiting_users())
+                        self._displace_transfers(waiting_users())
                 except DATABASE_OUTAGES as exc:
                     logger.warning("no further imports are taken: %s", type(exc).__name__)
-                    connections.close_all()  # a broken one stays broken
+                    connections.close_all()  # A broken connection does not recover.
 
-    def _begin(self, pool: ThreadPoolExecutor, media_id: UUID) -> None:
+    def _start_transfer(self, pool: ThreadPoolExecutor, media_id: UUID) -> None:
         slot = Slot()
         self._slots[pool.submit(self._fetch, media_id, slot)] = slot
 
@@ -75,12 +75,13 @@ class Transfers:
         try:
             self._run(media_id, slot)
         except Exception:
-            logger.exception("import %s failed", media_id)  # its lease ends, and counts as a try
+            # The lease of the import expires, which counts as a try.
+            logger.exception("import %s failed", media_id)
         finally:
             connections.close_all()
 
-    def _make_way(self, waiting: int) -> None:
-        """End as many transfers as users wait, but for those that end already."""
+    def _displace_transfers(self, waiting: int) -> None:
+        """End one transfer for each waiting user, counting those that end already."""
         waiting -= sum(slot.is_displaced for slot in self._slots.values())
         while waiting > 0 and (slot := slot_to_end(list(self._slots.values()))):
             slot.is_displaced = True
@@ -88,24 +89,24 @@ class Transfers:
 
 
 def slot_to_end(slots: list[Slot]) -> Slot | None:
-    """Return the transfer to end: of who has most, else the slowest; None if all are fast."""
+    """Return a transfer of the user with the most, or else the slowest; None if all are fast."""
     slots = [slot for slot in slots if slot.user_id is not None and not slot.is_displaced]
     counts = Counter(slot.user_id for slot in slots)
-    several = [slot for slot in slots if counts[slot.user_id] > 1]
-    if several:
-        return min(several, key=lambda slot: (-counts[slot.user_id], slot.pace))
-    slow = [
+    shared = [slot for slot in slots if counts[slot.user_id] > 1]
+    if shared:
+        return min(shared, key=lambda slot: (-counts[slot.user_id], slot.pace))
+    slow_slots = [
         slot
         for slot in slots
         if slot.seconds > limits.SHARED_PACE_SECONDS and slot.pace < limits.SHARED_PACE_BYTES
     ]
-    return min(slow, key=lambda slot: slot.pace, default=None)
+    return min(slow_slots, key=lambda slot: slot.pace, default=None)
 
 
 def waiting_users() -> int:
-    """Count the users without a transfer of whom an import is due, and has been for a while."""
-    held = IMPORTS.held_rows(user_id=OuterRef("user_id"))
+    """Count the users without a transfer who have an import overdue by ``PATIENCE``."""
+    transfers_of_user = IMPORTS.held_rows(user_id=OuterRef("user_id"))
     overdue = MediaImport.objects.filter(
-        ~Exists(held), due_at__lte=Now() - limits.PATIENCE, **IMPORTS.waiting
+        ~Exists(transfers_of_user), due_at__lte=Now() - limits.PATIENCE, **IMPORTS.waiting
     )
     return overdue.values("user_id").distinct().count()

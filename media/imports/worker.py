@@ -1,4 +1,4 @@
-"""One try to fetch a file: claim, go on where the last one ended, store, confirm."""
+"""Try to fetch a file: claim, resume after the last try, store and confirm it."""
 
 import logging
 import time
@@ -37,17 +37,17 @@ logger = logging.getLogger(__name__)
 
 
 class TurnOverError(AuteurError):
-    """Others wait, and what has come is stored: go on later."""
+    """Raised to end a turn: other imports wait, and the received parts are stored."""
 
 
 @dataclass
 class Slot:
-    """What one transfer of a process tells the others; ``is_displaced`` asks it to end."""
+    """The state of a transfer that its process sees; ``is_displaced`` asks the transfer to end."""
 
     user_id: UUID | None = None
     began: float = field(default_factory=time.monotonic)
     received_bytes: int = 0
-    """Since it began."""
+    """Received since ``began``."""
     is_displaced: bool = False
 
     @property
@@ -56,12 +56,12 @@ class Slot:
 
     @property
     def pace(self) -> float:
-        """Mean bytes a second."""
+        """The mean rate in bytes per second."""
         return self.received_bytes / max(self.seconds, 0.001)
 
 
 def run_import(media_id: UUID, slot: Slot | None = None) -> None:
-    """Fetch a file that waits for it; others are left alone."""
+    """Fetch a file if its import is waiting; otherwise do nothing."""
     lease = IMPORTS.claim(media_id)
     row = lease.row.select_related("media").first() if lease else None
     if lease is None or row is None:
@@ -69,33 +69,29 @@ def run_import(media_id: UUID, slot: Slot | None = None) -> None:
     slot = slot or Slot()
     slot.user_id, slot.began = row.user_id, time.monotonic()
     try:
-        _work(lease, row, slot)
+        _fetch_and_confirm(lease, row, slot)
     except (LeaseLostError, NotFoundProblem):
         logger.info("import %s was taken away meanwhile", media_id)
     except (InputRefusedError, UploadRefusedProblem, UploadRejectedProblem) as exc:
-        reject_imports(lease.row, _refusal_of(exc))
+        reject_imports(lease.row, _build_refusal(exc))
     except TurnOverError:
         lease.release(limits.NO_TIME)
-    except FetchFailedError as failed:
-        logger.info("import %s waits for its source: %s", media_id, failed.code)
-        _try_again(lease, row, failed)
+    except FetchFailedError as exc:
+        logger.info("import %s waits for its source: %s", media_id, exc.code)
+        lease.row.update(error_code=exc.code, error_detail=exc.detail)
+        lease.requeue(limits.RETRY_AFTER[min(row.tries, len(limits.RETRY_AFTER)) - 1])
     except (UnavailableProblem, *STORAGE_ERRORS) as exc:
         logger.warning("import %s waits for the storage: %s", media_id, type(exc).__name__)
         lease.release()
 
 
-def _refusal_of(exc: Any) -> InputRefusedError:
+def _build_refusal(exc: Any) -> InputRefusedError:
     if isinstance(exc, InputRefusedError):
         return exc
     return InputRefusedError(exc.default_code, str(exc.detail))
 
 
-def _try_again(lease: Lease[MediaImport], row: MediaImport, failed: FetchFailedError) -> None:
-    lease.row.update(error_code=failed.code, error_detail=failed.detail)
-    lease.requeue(limits.RETRY_AFTER[min(row.tries, len(limits.RETRY_AFTER)) - 1])
-
-
-def _work(lease: Lease[MediaImport], row: MediaImport, slot: Slot) -> None:
+def _fetch_and_confirm(lease: Lease[MediaImport], row: MediaImport, slot: Slot) -> None:
     media = row.media
     if media.status == MediaStatus.UPLOADING:
         if lease.row.filter(created_at__lte=Now() - limits.LONGEST).exists():
@@ -113,54 +109,58 @@ def _work(lease: Lease[MediaImport], row: MediaImport, slot: Slot) -> None:
 
 
 class _Fetch:
-    """The bytes of one import: those that are stored, and those that come."""
+    """One try of an import: the parts that are stored, and the bytes that are received."""
 
     def __init__(self, lease: Lease[MediaImport], row: MediaImport, slot: Slot) -> None:
         self.lease, self.media, self.slot = lease, row.media, slot
         self.validator = row.validator
         try:
-            plain = encryption.decrypt(row.url or b"", purpose=limits.PURPOSE).decode()
+            address = encryption.decrypt(row.url or b"", purpose=limits.PURPOSE).decode()
             self.policy = policy()
-            self.url = parse_address(plain, self.policy)
+            self.url = parse_address(address, self.policy)
         except (UnreadableSecretError, RefusedURLError) as exc:
             raise refusal("import_failed") from exc
         self.stored = arrived(self.media)
         self.received = sum(part.size_bytes for part in self.stored)
-        self._tell = throttled(lambda received: self.lease.renew(received_bytes=int(received)))
+        self._renew_lease = throttled(
+            lambda received: self.lease.renew(received_bytes=int(received))
+        )
 
     def run(self) -> None:
-        """Until all of it is stored."""
+        """Fetch until the whole file is stored."""
         if self.received and self.received == self.media.file_size_bytes:
             return
         try:
-            with Transfer(self.policy, most=FILES.max_bytes(), heard=self._heard) as transfer:
-                answer = transfer.open(self.url, self._arrived())
+            with Transfer(
+                self.policy, most=FILES.max_bytes(), heard=self._check_interruption
+            ) as transfer:
+                answer = transfer.open(self.url, self._find_arrived())
                 if not answer.offset:
-                    self._begin(answer)
-                self._store(transfer, answer)
+                    self._begin_upload(answer)
+                self._store_chunks(transfer, answer)
         except ObjectMissingError as exc:
-            self.lease.renew()  # else it was deleted
+            self.lease.renew()  # Raises if the media was deleted meanwhile.
             raise FetchFailedError("interrupted") from exc
 
-    def _heard(self) -> None:
-        self._tell(self.received)
+    def _check_interruption(self) -> None:
+        self._renew_lease(self.received)
         if self.slot.is_displaced:
             raise TurnOverError if self._can_resume() else FetchFailedError("displaced")
 
     def _can_resume(self) -> bool:
         return bool(self.validator) and self.media.file_size_bytes is not None
 
-    def _arrived(self) -> Arrived | None:
+    def _find_arrived(self) -> Arrived | None:
         size = self.media.file_size_bytes
         if not self.received or size is None or not self.validator:
             return None
         return Arrived(self.received, size, self.validator)
 
-    def _begin(self, answer: Answer) -> None:
-        """From the start: keep room for it, and have the storage take it."""
+    def _begin_upload(self, answer: Answer) -> None:
+        """Start at the first byte: reserve quota and begin a new upload in the storage."""
         media, size = self.media, answer.size_bytes
         self._check_size(size)
-        earlier = copy(media)
+        previous_upload = copy(media)
         media.mime_type = contents.type_of(answer, media.name)
         media.type = declared_media_type(media.mime_type)
         media.name = contents.name_of(answer, self.url, media.name)
@@ -171,11 +171,11 @@ class _Fetch:
         )
         self.stored, self.received, self.validator = [], 0, answer.validator
         try:
-            self._keep_room()
+            self._reserve_quota()
         except Exception:
             abort_uploads([media])
             raise
-        abort_uploads([earlier])
+        abort_uploads([previous_upload])
 
     def _check_size(self, size: int | None) -> None:
         if size == 0:
@@ -184,39 +184,41 @@ class _Fetch:
             raise refusal("file_too_large")
 
     @transaction.atomic
-    def _keep_room(self) -> None:
+    def _reserve_quota(self) -> None:
         media = self.media
         adding = media.file_size_bytes or FILES.max_unsized_bytes()
         plan = plan_of_user(media.user_id)
         check_quota(user_id=media.user_id, plan=plan, adding=adding, without=media.pk)
-        self._save("mime_type", "type", "name", "file_size_bytes", "upload_part_bytes", "upload_id")
+        self._save_columns(
+            "mime_type", "type", "name", "file_size_bytes", "upload_part_bytes", "upload_id"
+        )
         self.lease.renew(validator=self.validator, received_bytes=0)
 
-    def _save(self, *columns: str) -> None:
-        """Where it is still waited for."""
+    def _save_columns(self, *columns: str) -> None:
+        """Save columns of the media, or raise ``LeaseLostError`` if its upload is over."""
         rows = MediaFile.objects.filter(pk=self.media.pk, status=MediaStatus.UPLOADING)
         if not rows.update(**{column: getattr(self.media, column) for column in columns}):
             raise LeaseLostError
 
-    def _store(self, transfer: Transfer, answer: Answer) -> None:
+    def _store_chunks(self, transfer: Transfer, answer: Answer) -> None:
         writer = PartWriter(self.media, self.stored)
-        most = answer.size_bytes or FILES.max_unsized_bytes()
+        max_bytes = answer.size_bytes or FILES.max_unsized_bytes()
         for chunk in transfer.chunks():
             self.received += len(chunk)
             self.slot.received_bytes += len(chunk)
-            if self.received > most:
+            if self.received > max_bytes:
                 raise refusal("file_too_large")
-            self._look_at_the_clock(is_stored=writer.write(chunk))
-        self._end(writer, answer.size_bytes)
+            self._check_time(is_stored=writer.write(chunk))
+        self._finish_upload(writer, answer.size_bytes)
 
-    def _look_at_the_clock(self, *, is_stored: bool) -> None:
+    def _check_time(self, *, is_stored: bool) -> None:
         if not self._can_resume():
             if self.slot.seconds > limits.TRY_SECONDS:
                 raise refusal("import_timed_out")
         elif is_stored and self.slot.seconds > limits.TURN_SECONDS:
             raise TurnOverError
 
-    def _end(self, writer: PartWriter, size: int | None) -> None:
+    def _finish_upload(self, writer: PartWriter, size: int | None) -> None:
         if size is not None and self.received != size:
             raise FetchFailedError("interrupted")
         if not self.received:
@@ -224,4 +226,4 @@ class _Fetch:
         writer.close()
         if size is None:
             self.media.file_size_bytes = self.received
-            self._save("file_size_bytes")
+            self._save_columns("file_size_bytes")

@@ -1,1 +1,1 @@
-"""Content credentials (C2PA): what results of jobs say of how they were made (decision 41)."""
+"""Sign jobs' results with content credentials (C2PA), which state how they were made."""

@@ -1,7 +1,7 @@
-"""Who signs content credentials: the certificate and key of the settings, or one for development.
+"""Load the certificate and key that sign content credentials, or create them for development.
 
-A certificate that readers trust is issued by an authority of C2PA's trust list; one of
-`make_development` chains to a root of its own, which only this installation trusts.
+Readers trust certificates that an authority of C2PA's trust list has issued. A certificate of
+`make_development` chains to a new root, which only this installation trusts.
 """
 
 from collections.abc import Sequence
@@ -35,11 +35,11 @@ PURPOSES = frozenset(
     {ExtendedKeyUsageOID.EMAIL_PROTECTION, x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")}
     | {CLAIM_SIGNING}
 )
-"""Of which a certificate must have one: e-mail, documents (RFC 9336), claims."""
+"""A certificate must have one of these key purposes: e-mail, documents (RFC 9336), claims."""
 
 
 class UnusableCertificateError(AuteurError):
-    """The certificate or its key are no good for content credentials; says why.
+    """Raised if the certificate or its key cannot sign content credentials, with the reason.
 
     ``since`` is when the certificate expired, if that is the reason.
     """
@@ -51,7 +51,7 @@ class UnusableCertificateError(AuteurError):
 
 @dataclass(frozen=True)
 class Identity:
-    """A certificate with those that vouch for it, and its key."""
+    """A certificate with its chain and its private key."""
 
     chain: Sequence[x509.Certificate]
     key: Key
@@ -62,7 +62,7 @@ class Identity:
 
     @property
     def serial_number(self) -> str:
-        """As readers of credentials show it."""
+        """The serial number in decimal, as readers of credentials show it."""
         return str(self.certificate.serial_number)
 
     @property
@@ -77,24 +77,26 @@ class Identity:
 
     @property
     def chain_pem(self) -> str:
-        """All but a root, which readers have or do not trust."""
-        sent = [one for one in self.chain if one.issuer != one.subject] or self.chain[:1]
-        return _pem(sent)
+        """The chain without its root: readers have the root, or do not trust it."""
+        certificates = [
+            certificate for certificate in self.chain if certificate.issuer != certificate.subject
+        ] or self.chain[:1]
+        return _encode_pem(certificates)
 
     @property
     def anchors_pem(self) -> str:
-        """What vouches for it: the last of the chain."""
-        return _pem(self.chain[-1:])
+        """The trust anchor: the last certificate of the chain."""
+        return _encode_pem(self.chain[-1:])
 
     @property
     def algorithm(self) -> str:
-        """Of its signatures, by COSE's names."""
+        """The algorithm of the signatures, by its COSE name."""
         if isinstance(self.key, ec.EllipticCurvePrivateKey):
             return CURVES[self.key.curve.name][0]
         return "PS256" if isinstance(self.key, rsa.RSAPrivateKey) else "ED25519"
 
     def sign(self, data: bytes) -> bytes:
-        """As COSE has signatures: of ECDSA the two numbers, one after the other."""
+        """Return the signature in COSE's format: for ECDSA, the two numbers concatenated."""
         if isinstance(self.key, ed25519.Ed25519PrivateKey):
             return self.key.sign(data)
         if isinstance(self.key, rsa.RSAPrivateKey):
@@ -107,53 +109,53 @@ class Identity:
         return b"".join(number.to_bytes(size, "big") for number in numbers)
 
     def check(self, now: datetime | None = None) -> None:
-        """Raise ``UnusableCertificateError`` unless readers will take its signatures now."""
-        own, now = self.certificate, now or datetime.now(UTC)
-        if own.public_key() != self.key.public_key():
+        """Raise ``UnusableCertificateError`` unless readers accept its signatures now."""
+        certificate, now = self.certificate, now or datetime.now(UTC)
+        if certificate.public_key() != self.key.public_key():
             raise UnusableCertificateError("The private key is another certificate's.")
-        if not own.not_valid_before_utc <= now <= own.not_valid_after_utc:
+        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise UnusableCertificateError(
-                f"The certificate is valid from {own.not_valid_before_utc} to "
-                f"{own.not_valid_after_utc}.",
+                f"The certificate is valid from {certificate.not_valid_before_utc} to "
+                f"{certificate.not_valid_after_utc}.",
                 since=self.ends_at if now > self.ends_at else None,
             )
-        if not PURPOSES.intersection(_purposes(own)):
+        if not PURPOSES.intersection(_list_purposes(certificate)):
             raise UnusableCertificateError("The certificate is not for signing claims.")
 
 
-def _purposes(certificate: x509.Certificate) -> Sequence[x509.ObjectIdentifier]:
+def _list_purposes(certificate: x509.Certificate) -> Sequence[x509.ObjectIdentifier]:
     try:
         return list(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     except x509.ExtensionNotFound:
         return []
 
 
-def _pem(certificates: Sequence[x509.Certificate]) -> str:
+def _encode_pem(certificates: Sequence[x509.Certificate]) -> str:
     encoding = serialization.Encoding.PEM
-    return "".join(one.public_bytes(encoding).decode() for one in certificates)
+    return "".join(certificate.public_bytes(encoding).decode() for certificate in certificates)
 
 
 @cache
 def load(path: str, key_pem: str) -> Identity:
-    """The identity of a PEM file (its own certificate first) and a key in PEM.
+    """Return the identity of a PEM file (the signing certificate first) and a key in PEM.
 
-    Raises ``UnusableCertificateError``; whether it is valid today, ``check`` says.
+    Raises ``UnusableCertificateError``. ``Identity.check`` tests whether it is valid today.
     """
     try:
         chain = x509.load_pem_x509_certificates(Path(path).read_bytes())
         key = serialization.load_pem_private_key(key_pem.encode(), password=None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as exc:
-        # Its text may quote what is in the files.
+        # The text of the exception may quote the files' contents.
         raise UnusableCertificateError(
             f"The certificate or its key cannot be read: {type(exc).__name__}."
         ) from None
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        is_fit = key.curve.name in CURVES
+        is_supported = key.curve.name in CURVES
     elif isinstance(key, rsa.RSAPrivateKey):
-        is_fit = key.key_size >= LEAST_RSA_BITS
+        is_supported = key.key_size >= LEAST_RSA_BITS
     else:
-        is_fit = isinstance(key, ed25519.Ed25519PrivateKey)
-    if not is_fit:
+        is_supported = isinstance(key, ed25519.Ed25519PrivateKey)
+    if not is_supported:
         raise UnusableCertificateError("Keys are of P-256, P-384, P-521, Ed25519, or RSA.")
     return Identity(tuple(chain), key)  # type: ignore[arg-type]
 
@@ -161,34 +163,34 @@ def load(path: str, key_pem: str) -> Identity:
 def make_development(
     *, until: datetime | None = None, name: str = "Auteur development"
 ) -> tuple[str, str]:
-    """The PEM of a chain (certificate, root) and of its key, for one installation alone."""
+    """Return the PEM of a new chain (certificate, root) and of its key, for one installation."""
     now = datetime.now(UTC)
     until = until or now + DEVELOPMENT_LIFE
     since = min(now, until) - timedelta(days=1)
     root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name, own_name = _name(f"{name} root"), _name(name)
+    root_name, certificate_name = _build_name(f"{name} root"), _build_name(name)
     root = (
-        _unsigned(root_name, root_name, root_key, root_key, since, until)
+        _build_certificate(root_name, root_name, root_key, root_key, since, until)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(_build_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
         .sign(root_key, hashes.SHA256())
     )
-    own = (
-        _unsigned(own_name, root_name, key, root_key, since, until)
+    certificate = (
+        _build_certificate(certificate_name, root_name, key, root_key, since, until)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(digital_signature=True), critical=True)
+        .add_extension(_build_key_usage(digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=True)
         .sign(root_key, hashes.SHA256())
     )
-    private = key.private_bytes(
+    key_pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return _pem([own, root]), private.decode()
+    return _encode_pem([certificate, root]), key_pem.decode()
 
 
-def _unsigned(
+def _build_certificate(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePrivateKey,
@@ -210,7 +212,7 @@ def _unsigned(
     )
 
 
-def _name(common_name: str) -> x509.Name:
+def _build_name(common_name: str) -> x509.Name:
     return x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Auteur"),
@@ -219,7 +221,7 @@ def _name(common_name: str) -> x509.Name:
     )
 
 
-def _key_usage(**uses: bool) -> x509.KeyUsage:
+def _build_key_usage(**uses: bool) -> x509.KeyUsage:
     names = (
         *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
         *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),

@@ -1,4 +1,4 @@
-"""Whether results can be signed, for Django's commands: `migrate` above all."""
+"""Check in Django's commands, `migrate` above all, that results can be signed."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,15 +10,15 @@ from media.provenance.credentials import get_identity
 
 
 def register() -> None:
-    """Have Django's commands check this first."""
+    """Register the check with Django."""
     checks.register(certificate)
 
 
 def certificate(**kwargs: Any) -> list[checks.CheckMessage]:
-    """What is wrong with who signs content credentials, or will be."""
+    """Return messages about a missing, unusable or expiring certificate."""
     try:
-        found = get_identity()
-        if found is None:
+        identity = get_identity()
+        if identity is None:
             return [
                 checks.Warning(
                     "Nobody signs content credentials: what is generated is not marked as such.",
@@ -26,9 +26,11 @@ def certificate(**kwargs: Any) -> list[checks.CheckMessage]:
                     id="media.W001",
                 )
             ]
-        found.check()
+        identity.check()
     except UnusableCertificateError as exc:
         return [checks.Error(f"Results cannot be signed, and wait: {exc}", id="media.E001")]
-    if found.warning_days(datetime.now(UTC)) is not None:
-        return [checks.Warning(f"C2PA_CERTIFICATE_PATH ends at {found.ends_at}.", id="media.W002")]
+    if identity.warning_days(datetime.now(UTC)) is not None:
+        return [
+            checks.Warning(f"C2PA_CERTIFICATE_PATH ends at {identity.ends_at}.", id="media.W002")
+        ]
     return []

@@ -1,4 +1,4 @@
-"""Results are signed where they lie, before anybody can fetch them; files are read back."""
+"""Sign results in the storage before anyone can download them, and read files' credentials."""
 
 import base64
 import logging
@@ -29,21 +29,21 @@ from media.storage.multipart import part_bytes_of
 logger = logging.getLogger(__name__)
 
 MAX_READ_SOURCES = 10
-"""Of which the manifests of their own are taken along; further ones are only named."""
+"""Sources whose manifests are embedded in the result; further ones are only named."""
 MAX_ARCHIVE_BYTES = 256 * 1024
-"""Of a source's manifests; it is only named where they are larger,"""
+"""The largest manifests of a source that are embedded; with larger ones it is only named."""
 LITTLE_ROOM_BYTES = 18_000
-"""or so large, where a size was asked for."""
+"""The same limit for results with a maximum size."""
 MAX_SOURCE_BYTES = 512 * 1024**2
-"""Of a source whose manifests are taken along: all of it is read to check them."""
+"""The largest source whose manifests are embedded: the whole file is read to check them."""
 SIGNED = "signed"
-"""The file in the folder of a sandbox."""
+"""The signed file's name in the sandbox's folder."""
 NOT_MARKED = "The result could not be marked as generated."
 
 
 @dataclass
 class SignedResult:
-    """A result that was looked at: what it is, how large it is now, and what it says of itself."""
+    """A probed result, its size after signing, and what is recorded about its credentials."""
 
     probe: Probe
     size_bytes: int
@@ -51,9 +51,9 @@ class SignedResult:
 
 
 def get_identity() -> Identity | None:
-    """Who signs, by the settings, though perhaps not today (``check``); None where nobody does.
+    """Return the signing identity of the settings, or None if no certificate is set.
 
-    Raises ``UnusableCertificateError``.
+    It may have expired: ``Identity.check``. Raises ``UnusableCertificateError``.
     """
     if not settings.C2PA_CERTIFICATE_PATH:
         return None
@@ -70,108 +70,114 @@ def check_signing() -> None:
 def sign_result(
     key: str, *, content_type: str, statement: Statement, tick: Callable[[], None]
 ) -> SignedResult:
-    """Look at a result, and put a signed copy in its place; done twice, it is signed anew.
+    """Probe a result, and replace it with a signed copy; it can be repeated.
 
-    Raises ``InputRefusedError`` for what is no media; ``UnavailableProblem`` where the storage or
-    our certificate is away: nothing goes out unmarked because of that; ``EngineError`` where
-    something generated cannot be marked although its format can.
+    Raises ``InputRefusedError`` for a file that is no media; ``UnavailableProblem`` if the storage
+    or our certificate is unusable, because no result is published unmarked for that reason;
+    ``EngineError`` if a generated result cannot be signed although its format can.
     """
-    said: dict[str, Any] = {"digital_source_type": None}
+    record: dict[str, Any] = {"digital_source_type": None}
     if statement.source_type is not None:
-        said["digital_source_type"] = statement.source_type.uri
-    signer, format_name = _signer(), format_of(content_type)
-    if signer is None:
-        return _left(key, said | {"status": "off"}, tick)
+        record["digital_source_type"] = statement.source_type.uri
+    identity, format_name = _get_usable_identity(), format_of(content_type)
+    if identity is None:
+        return _build_unsigned_result(key, record | {"status": "off"}, tick)
     if format_name is None:
-        return _left(key, said | {"status": "unsupported"}, tick)
+        return _build_unsigned_result(key, record | {"status": "unsupported"}, tick)
     if object_storage().head(key).size_bytes > settings.C2PA_MAX_BYTES:
-        return _left(key, said | {"status": "too_large"}, tick)
+        return _build_unsigned_result(key, record | {"status": "too_large"}, tick)
     try:
         with tempfile.TemporaryDirectory(prefix="auteur-marking-") as folder:
-            marked = _mark(key, content_type, format_name, statement, signer, Path(folder), tick)
+            result = _sign_in_sandbox(
+                key, content_type, format_name, statement, identity, Path(folder), tick
+            )
     except (TooComplexError, SandboxFailedError) as exc:
-        # The library's limit, or its fault: what is no media is refused by a look without it.
+        # The library reached a limit or failed. A probe without it refuses files that are no media.
         probe = inspect(object_storage().probe_source(key), tick)
-        marked = _unmarked(key, probe, statement, f"{type(exc).__name__}: {exc}")
-    marked.credentials = said | marked.credentials
-    return marked
+        result = _handle_signing_failure(key, probe, statement, f"{type(exc).__name__}: {exc}")
+    result.credentials = record | result.credentials
+    return result
 
 
-def _left(key: str, said: dict[str, Any], tick: Callable[[], None]) -> SignedResult:
+def _build_unsigned_result(
+    key: str, record: dict[str, Any], tick: Callable[[], None]
+) -> SignedResult:
     storage = object_storage()
     return SignedResult(
-        inspect(storage.probe_source(key), tick), storage.head(key).size_bytes, said
+        inspect(storage.probe_source(key), tick), storage.head(key).size_bytes, record
     )
 
 
-def _signer() -> Identity | None:
+def _get_usable_identity() -> Identity | None:
     try:
-        found = get_identity()
-        if found is not None:
-            found.check()
+        identity = get_identity()
+        if identity is not None:
+            identity.check()
     except UnusableCertificateError as exc:
-        # A job waits for it, as for a store that is away.
+        # The job waits for a certificate as it waits for a storage in an outage.
         logger.warning("results wait for a certificate that can sign them: %s", exc)
         raise UnavailableProblem from exc
-    return found
+    return identity
 
 
-def _mark(
+def _sign_in_sandbox(
     key: str,
     content_type: str,
     format_name: str,
     statement: Statement,
-    signer: Identity,
+    identity: Identity,
     folder: Path,
     tick: Callable[[], None],
 ) -> SignedResult:
-    taken, named = _ingredients(statement, signer, tick)
+    archives, ingredients = _build_ingredients(statement, identity, tick)
     uri = statement.source_type.uri if statement.source_type else None
-    found = inspect_with(
+    report = inspect_with(
         "media.provenance.signing:look_and_mark",
         object_storage().probe_source(key),
         limits=MARKING,
         tick=tick,
         folder=folder,
-        reply=lambda question: signer.sign(base64.b64decode(question)),
+        reply=lambda question: identity.sign(base64.b64decode(question)),
         target_name=SIGNED,
         format_name=format_name,
-        definition=statement.definition() | {"ingredients": named},
-        archives=taken,
+        definition=statement.definition() | {"ingredients": ingredients},
+        archives=archives,
         source_type=uri,
-        certificates=signer.chain_pem,
-        serial_number=signer.serial_number,
-        algorithm=signer.algorithm,
-        anchors=signer.anchors_pem,
+        certificates=identity.chain_pem,
+        serial_number=identity.serial_number,
+        algorithm=identity.algorithm,
+        anchors=identity.anchors_pem,
     )
-    probe = Probe(**found["probe"])
-    if found["failure"] is not None:
-        return _unmarked(key, probe, statement, str(found["failure"]))
-    if found["is_marked"]:  # by a try before this one
+    probe = Probe(**report["probe"])
+    if report["failure"] is not None:
+        return _handle_signing_failure(key, probe, statement, str(report["failure"]))
+    if report["is_marked"]:  # An earlier try has signed it.
         size_bytes = object_storage().head(key).size_bytes
-    elif _has_room(folder / SIGNED, statement):
-        size_bytes = _replace(key, content_type, folder / SIGNED, tick)
+    elif _is_within_limit(folder / SIGNED, statement):
+        size_bytes = _replace_object(key, content_type, folder / SIGNED, tick)
     else:
         return SignedResult(probe, object_storage().head(key).size_bytes, {"status": "no_room"})
     return SignedResult(
-        probe, size_bytes, {"status": "signed", "certificate": signer.serial_number}
+        probe, size_bytes, {"status": "signed", "certificate": identity.serial_number}
     )
 
 
-def _has_room(path: Path, statement: Statement) -> bool:
+def _is_within_limit(path: Path, statement: Statement) -> bool:
     return statement.most_bytes is None or path.stat().st_size <= statement.most_bytes
 
 
-def _unmarked(key: str, probe: Probe, statement: Statement, failure: str) -> SignedResult:
+def _handle_signing_failure(
+    key: str, probe: Probe, statement: Statement, failure: str
+) -> SignedResult:
     logger.error("a result cannot be signed: %s", failure)
     if statement.source_type is not None and statement.source_type.is_synthetic:
         raise EngineError(ErrorCode.MODEL_ERROR, NOT_MARKED)
-    # A film that nobody generated is not lost for want of a label.
+    # A result without generated content is published without a label.
     return SignedResult(probe, object_storage().head(key).size_bytes, {"status": "failed"})
 
 
-def _replace(key: str, content_type: str, path: Path, tick: Callable[[], None]) -> int:
-    """Put a file in an object's place, in parts; how large it is."""
+def _replace_object(key: str, content_type: str, path: Path, tick: Callable[[], None]) -> int:
+    """Replace an object with a file, uploaded in parts, and return its size in bytes."""
     storage, size_bytes = object_storage(), path.stat().st_size
     upload_id = storage.begin_parts(key, content_type=content_type)
     part_bytes = part_bytes_of(size_bytes)
@@ -185,67 +191,71 @@ def _replace(key: str, content_type: str, path: Path, tick: Callable[[], None]) 
     return size_bytes
 
 
-def _ingredients(
-    statement: Statement, signer: Identity, tick: Callable[[], None]
+def _build_ingredients(
+    statement: Statement, identity: Identity, tick: Callable[[], None]
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """The sources with manifests of their own as archives, and the others by name."""
-    taken: list[str] = []
-    named: list[dict[str, Any]] = []
+    """Return archives of the sources that have manifests, and the other sources by name."""
+    archives: list[str] = []
+    ingredients: list[dict[str, Any]] = []
     generated_first = sorted(statement.sources, key=lambda source: source.source_type is None)
-    read = generated_first[:MAX_READ_SOURCES]
+    sources_to_read = generated_first[:MAX_READ_SOURCES]
     for source in statement.sources:
-        archive = _archive(statement, source, signer, tick) if source in read else None
+        archive = (
+            _build_ingredient_archive(statement, source, identity, tick)
+            if source in sources_to_read
+            else None
+        )
         if archive is None:
-            named.append(statement.ingredient(source))
+            ingredients.append(statement.ingredient(source))
         else:
-            taken.append(archive)
-    return taken, named
+            archives.append(archive)
+    return archives, ingredients
 
 
-def _archive(
-    statement: Statement, source: Source, signer: Identity, tick: Callable[[], None]
+def _build_ingredient_archive(
+    statement: Statement, source: Source, identity: Identity, tick: Callable[[], None]
 ) -> str | None:
     format_name = format_of(source.content_type)
     if format_name is None or source.size_bytes > MAX_SOURCE_BYTES:
         return None
     try:
-        found = inspect_with(
+        archive = inspect_with(
             "media.provenance.reading:archive",
             object_storage().probe_source(source.object_key),
             limits=READING_CREDENTIALS,
             tick=tick,
             format_name=format_name,
             ingredient=statement.ingredient(source),
-            anchors=signer.anchors_pem,
+            anchors=identity.anchors_pem,
             most_bytes=MAX_ARCHIVE_BYTES if statement.most_bytes is None else LITTLE_ROOM_BYTES,
         )
     except (InputRefusedError, SandboxFailedError) as exc:
         logger.warning("credentials of media %s not read: %s", source.media_id, exc)
         return None
-    return None if found is None else str(found)
+    return None if archive is None else str(archive)
 
 
 @dataclass(frozen=True)
 class FileCredentials:
-    """What a file says of itself, as far as it could be read."""
+    """A file's content credentials, or the reason why they were not read."""
 
     not_read: str | None = None
-    """Why it was not read: `unsupported_format`, `too_large`, `unreadable`."""
-    said: dict[str, Any] | None = None
-    """As `reading.read` has it; None where the file says nothing, or was not read."""
+    """The reason: `unsupported_format`, `too_large` or `unreadable`; None if the file was read."""
+    report: dict[str, Any] | None = None
+    """The result of `reading.read`; None if the file has no credentials or was not read."""
     is_ours: bool = False
-    """Whether it holds, and was signed with our certificate of today."""
+    """True if the credentials are valid and signed with our current certificate."""
 
 
 def not_read(content_type: str, size_bytes: int, most_bytes: int) -> FileCredentials | None:
-    """Return why a file is not read, by its type and size alone; None where it is."""
+    """Return the reason not to read a file, by its type and size, or None to read it."""
     if format_of(content_type) is None:
         return FileCredentials("unsupported_format")
     return FileCredentials("too_large") if size_bytes > most_bytes else None
 
 
 def read_credentials(
-    place: str,
+    path_or_url: str,
     *,
     content_type: str,
     size_bytes: int,
@@ -255,29 +265,29 @@ def read_credentials(
 ) -> FileCredentials:
     """Return what the credentials of the file at a path or URL say, and whether they hold.
 
-    Files above ``most_bytes`` are not read: checking hashes all of it. Raises
-    ``UnavailableProblem`` where the storage did not answer.
+    Files above ``most_bytes`` are not read, because the check hashes the whole file. Raises
+    ``UnavailableProblem`` if the storage did not answer.
     """
-    if refused := not_read(content_type, size_bytes, most_bytes):
-        return refused
+    if refusal := not_read(content_type, size_bytes, most_bytes):
+        return refusal
     try:
-        ours = get_identity()
+        identity = get_identity()
     except UnusableCertificateError as exc:
         logger.warning("nothing is known as ours: %s", exc)
-        ours = None
+        identity = None
     try:
-        said = inspect_with(
+        report = inspect_with(
             "media.provenance.reading:read",
-            place,
+            path_or_url,
             limits=limits,
             memory=memory,
             format_name=format_of(content_type),
-            anchors=ours.anchors_pem if ours else "",
+            anchors=identity.anchors_pem if identity else "",
         )
     except InputRefusedError:
         return FileCredentials("unreadable")
     except SandboxFailedError:
         logger.exception("the credentials of a file were not read")
         return FileCredentials("unreadable")
-    is_ours = said is not None and ours is not None and is_by(said, ours.serial_number)
-    return FileCredentials(None, said, is_ours)
+    is_ours = report is not None and identity is not None and is_by(report, identity.serial_number)
+    return FileCredentials(None, report, is_ours)

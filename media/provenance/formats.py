@@ -1,4 +1,4 @@
-"""Which files can hold content credentials, as the library calls their formats."""
+"""List the file formats that can hold content credentials, by the library's names."""
 
 from media.content_types import ACCEPTED
 
@@ -10,9 +10,9 @@ FORMATS = {
         *("jpg", "png", "webp", "gif", "heic", "avif"),
     )
 }
-"""By the extension of a type that we take; WebM, Matroska, Ogg, MPEG and others have no place."""
+"""Formats by the extension of an accepted type. WebM, Matroska, Ogg, MPEG and others have none."""
 
 
 def format_of(content_type: str) -> str | None:
-    """The format of a type that can hold credentials; None for the others."""
+    """Return the format of a type that can hold credentials, None for other types."""
     return FORMATS.get(ACCEPTED.get(content_type, ""))

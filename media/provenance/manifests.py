@@ -1,4 +1,4 @@
-"""Manifests as the library tells them, in few words: of hostile files, so all is bounded."""
+"""Summarize manifests from the library; files may be hostile, so all sizes are bounded."""
 
 from typing import Any
 
@@ -6,24 +6,24 @@ MAX_ENTRIES = 100
 MAX_TEXT = 300
 
 
-def is_by(said: dict[str, Any], serial_number: str) -> bool:
-    """Whether what was read holds, and was signed with this certificate, which is trusted."""
-    if said["validation_state"] != "Trusted":
+def is_by(report: dict[str, Any], serial_number: str) -> bool:
+    """Return True if the credentials are valid and signed with this trusted certificate."""
+    if report["validation_state"] != "Trusted":
         return False
-    return bool(said["manifest"]["signed_by"]["serial_number"] == serial_number)
+    return bool(report["manifest"]["signed_by"]["serial_number"] == serial_number)
 
 
 def summary(store: dict[str, Any]) -> dict[str, Any]:
-    """The state of a store, and its active manifest."""
+    """Return the validation state of a manifest store and its active manifest."""
     manifest = store.get("manifests", {}).get(store.get("active_manifest"), {})
     signature = manifest.get("signature_info") or {}
     results = store.get("validation_results") or {}
     failures = (results.get("activeManifest") or {}).get("failure") or []
     return {
         "validation_state": text(store.get("validation_state") or "Invalid"),
-        "problems": [text(one.get("code")) for one in failures[:MAX_ENTRIES]],
+        "problems": [text(failure.get("code")) for failure in failures[:MAX_ENTRIES]],
         "manifest": {
-            "generator": _generator(manifest),
+            "generator": _find_generator(manifest),
             "signed_by": {
                 "issuer": text(signature.get("issuer")),
                 "common_name": text(signature.get("common_name")),
@@ -31,22 +31,22 @@ def summary(store: dict[str, Any]) -> dict[str, Any]:
                 "algorithm": text(signature.get("alg")),
             },
             "signed_at": text(signature.get("time")),
-            "actions": _actions(manifest),
+            "actions": _list_actions(manifest),
             "ingredients": [
                 {
-                    "title": text(one.get("title")),
-                    "instance_id": text(one.get("instance_id")),
-                    "relationship": text(one.get("relationship")),
-                    "has_credentials": bool(one.get("active_manifest")),
+                    "title": text(ingredient.get("title")),
+                    "instance_id": text(ingredient.get("instance_id")),
+                    "relationship": text(ingredient.get("relationship")),
+                    "has_credentials": bool(ingredient.get("active_manifest")),
                 }
-                for one in (manifest.get("ingredients") or [])[:MAX_ENTRIES]
+                for ingredient in (manifest.get("ingredients") or [])[:MAX_ENTRIES]
             ],
         },
     }
 
 
-def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    found = [
+def _list_actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    actions = [
         action
         for assertion in manifest.get("assertions") or []
         if str(assertion.get("label", "")).startswith("c2pa.actions")
@@ -56,27 +56,27 @@ def _actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
         {
             "action": text(action.get("action")),
             "digital_source_type": text(action.get("digitalSourceType")),
-            "software_agent": _agent(action.get("softwareAgent")),
+            "software_agent": _format_agent(action.get("softwareAgent")),
         }
-        for action in found[:MAX_ENTRIES]
+        for action in actions[:MAX_ENTRIES]
     ]
 
 
-def _agent(agent: Any) -> str | None:
-    """A name with its version; older claims have just a text."""
+def _format_agent(agent: Any) -> str | None:
+    """Return an agent's name and version; in older claims, the agent is a text."""
     if isinstance(agent, dict):
         parts = (agent.get("name"), agent.get("version"))
         return text(" ".join(str(part) for part in parts if part))
     return text(agent)
 
 
-def _generator(manifest: dict[str, Any]) -> str | None:
-    known = manifest.get("claim_generator_info")
-    if isinstance(known, list) and known:
-        return _agent(known[0])
+def _find_generator(manifest: dict[str, Any]) -> str | None:
+    generators = manifest.get("claim_generator_info")
+    if isinstance(generators, list) and generators:
+        return _format_agent(generators[0])
     return text(manifest.get("claim_generator"))
 
 
 def text(value: object) -> str | None:
-    """Shortened, and such as Postgres keeps."""
+    """Return the value as a short text that PostgreSQL can store, without NUL characters."""
     return None if value is None else str(value).replace("\0", "")[:MAX_TEXT]

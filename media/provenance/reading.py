@@ -1,4 +1,4 @@
-"""What a file's credentials say, and whether they hold; only for the sandbox."""
+"""Read and verify a file's content credentials; only for use in the sandbox."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ from c2pa import Builder, C2paError, Context, Reader
 from media.provenance.manifests import summary, text
 
 ONLY_LOCAL = {
-    # No look at other machines: what a file names there is not asked for.
+    # A file may name URLs of other machines; they are not requested.
     "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False},
     "builder": {"thumbnail": {"enabled": False}},
     "core": {"backing_store_memory_threshold_in_mb": 16},
@@ -18,13 +18,13 @@ ONLY_LOCAL = {
 
 
 def context(anchors: str) -> Context:
-    """Which certificates are trusted: what those of ``anchors`` (PEM) vouch for."""
+    """Return the library's context, which trusts chains that end in ``anchors`` (PEM)."""
     trust = {"trust": {"trust_anchors": anchors}} if anchors else {}
     return Context.from_dict(ONLY_LOCAL | trust)
 
 
 def read(source: BinaryIO, format_name: str, anchors: str) -> dict[str, Any] | None:
-    """What the file says, whole or not; None where it says nothing."""
+    """Return the summary of the file's credentials, valid or not; None if it has none."""
     try:
         reader = Reader.try_create(format_name, source, None, context(anchors))
     except C2paError as exc:
@@ -39,11 +39,12 @@ def read(source: BinaryIO, format_name: str, anchors: str) -> dict[str, Any] | N
 def archive(
     source: BinaryIO, format_name: str, ingredient: dict[str, Any], anchors: str, most_bytes: int
 ) -> str | None:
-    """An ingredient of ours with the manifests that the file has, in base64; None where it has
-    none, or they are larger than `most_bytes`.
+    """Return an archive of the ingredient with the file's manifests, in base64.
+
+    Returns None if the file has no manifests, or they are larger than ``most_bytes``.
     """
-    said = read(source, format_name, anchors)
-    if said is None or "manifest" not in said:
+    report = read(source, format_name, anchors)
+    if report is None or "manifest" not in report:
         return None
     source.seek(0)
     content = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What the endpoint about credentials answers."""
+"""Build the response of the endpoint for content credentials."""
 
 from typing import Any
 

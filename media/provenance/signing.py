@@ -1,6 +1,7 @@
-"""A result is looked at, and signed with what is said of it; only for the sandbox.
+"""Probe a result and sign it with a statement about it; only for use in the sandbox.
 
-The key is not here: what is to be signed goes to the parent (``ask``), its signature comes back.
+The private key is not in the sandbox: ``ask`` sends the bytes to sign to the parent process, which
+returns the signature.
 """
 
 import base64
@@ -34,14 +35,16 @@ def look_and_mark(
     anchors: str,
     ask: Callable[[str], bytes],
 ) -> dict[str, Any]:
-    """The file's probe; the working folder has it signed as ``target_name`` then, unless it was
-    so before, or ``failure`` says why it cannot be.
+    """Probe the file, and write a signed copy as ``target_name`` in the working folder.
+
+    Returns the probe and ``is_marked``, which is True if the file is signed already. There is no
+    copy then, nor if ``failure`` states why the file cannot be signed.
     """
-    found: dict[str, Any] = {"probe": probe_as_json(source), "is_marked": False, "failure": None}
+    result: dict[str, Any] = {"probe": probe_as_json(source), "is_marked": False, "failure": None}
     source.seek(0)
-    said = read(source, format_name, anchors)
-    if said is not None and is_by(said, serial_number):
-        return found | {"is_marked": True}
+    report = read(source, format_name, anchors)
+    if report is not None and is_by(report, serial_number):
+        return result | {"is_marked": True}
     source.seek(0)
     with Path("tagged").open("w+b") as tagged, Path(target_name).open("w+b") as target:
         if source_type is None:
@@ -51,24 +54,24 @@ def look_and_mark(
         tagged.seek(0)
         try:
             with (
-                _builder(definition, archives, anchors) as builder,
-                _signer(certificates, algorithm, ask) as signer,
+                _create_builder(definition, archives, anchors) as builder,
+                _create_signer(certificates, algorithm, ask) as signer,
             ):
                 builder.sign(signer, format_name, tagged, target)
         except C2paError as exc:
-            found["failure"] = str(exc)[:MAX_TEXT]
-    return found
+            result["failure"] = str(exc)[:MAX_TEXT]
+    return result
 
 
-def _builder(definition: dict[str, Any], archives: Sequence[str], anchors: str) -> Builder:
+def _create_builder(definition: dict[str, Any], archives: Sequence[str], anchors: str) -> Builder:
     builder = Builder(definition, context(anchors))
     for archive in archives:
         builder.add_ingredient_from_archive(io.BytesIO(base64.b64decode(archive)))
     return builder
 
 
-def _signer(certificates: str, algorithm: str, ask: Callable[[str], bytes]) -> Signer:
-    def signature(data: bytes) -> bytes:
+def _create_signer(certificates: str, algorithm: str, ask: Callable[[str], bytes]) -> Signer:
+    def sign(data: bytes) -> bytes:
         return ask(base64.b64encode(data).decode())
 
-    return Signer.from_callback(signature, C2paSigningAlg[algorithm], certificates)
+    return Signer.from_callback(sign, C2paSigningAlg[algorithm], certificates)

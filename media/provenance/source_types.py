@@ -1,4 +1,4 @@
-"""How media came to be, in the words of IPTC, and what follows for what is made of it."""
+"""Describe how media was made in IPTC's terms, and derive the terms for jobs' results."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 
 class SourceType(StrEnum):
-    """Digital source types (https://cv.iptc.org/newscodes/digitalsourcetype/) that we tell."""
+    """A digital source type (https://cv.iptc.org/newscodes/digitalsourcetype/) that we use."""
 
     TRAINED_ALGORITHMIC_MEDIA = "trainedAlgorithmicMedia"
     ALGORITHMIC_MEDIA = "algorithmicMedia"
@@ -22,7 +22,7 @@ class SourceType(StrEnum):
 
     @property
     def is_synthetic(self) -> bool:
-        """Whether there is something in it that nobody recorded or drew."""
+        """True if some of the media was generated rather than recorded or drawn."""
         return self is not SourceType.COMPOSITE
 
 
@@ -32,22 +32,21 @@ TRAINED = frozenset(
 
 
 class Synthesis(StrEnum):
-    """How much of a feature's results is generated."""
+    """The share of a feature's results that the feature generates."""
 
     WHOLE = "whole"
     PART = "part"
     NONE = "none"
-    """Only what is generated of what they are made of."""
+    """Results contain only the generated content of their sources."""
 
 
 @dataclass(frozen=True)
 class Making:
-    """How a feature makes its results, declared once (`jobs.features.base.Feature.making`)."""
+    """The way a feature makes its results, declared in `jobs.features.base.Feature.making`."""
 
     synthesis: Synthesis
     action: str | None = None
-    """What is done to the first source, of which the result is another version; None: the result
-    is a work of its own."""
+    """The C2PA action that makes a version of the first source; None if the result is new work."""
 
 
 GENERATED = Making(Synthesis.WHOLE)
@@ -58,7 +57,7 @@ ASSEMBLED = Making(Synthesis.NONE)
 
 
 def find_source_type(value: object) -> SourceType | None:
-    """The type of a name or URI; None for one that we do not tell ourselves."""
+    """Return the type of a name or URI, or None for one that we do not use."""
     name = str(value).removeprefix(VOCABULARY)
     return SourceType(name) if name in set(SourceType) else None
 
@@ -66,9 +65,9 @@ def find_source_type(value: object) -> SourceType | None:
 def source_type_of(
     making: Making, *, is_draft: bool, sources: Collection[SourceType | None]
 ) -> SourceType | None:
-    """What a result is, made by an engine of media of these types (None: captured, or not known).
+    """Return the source type of a result made of media of these types (None: captured or unknown).
 
-    A draft's engines are procedures that were trained on nothing.
+    Draft engines are algorithms without training.
     """
     if making.synthesis is Synthesis.WHOLE:
         return SourceType.ALGORITHMIC_MEDIA if is_draft else SourceType.TRAINED_ALGORITHMIC_MEDIA
@@ -77,6 +76,6 @@ def source_type_of(
     is_part = making.synthesis is Synthesis.PART
     if TRAINED.intersection(sources) or (is_part and not is_draft):
         return SourceType.COMPOSITE_WITH_TRAINED_ALGORITHMIC_MEDIA
-    if is_part or any(one is not None and one.is_synthetic for one in sources):
+    if is_part or any(source is not None and source.is_synthetic for source in sources):
         return SourceType.COMPOSITE_SYNTHETIC
     return SourceType.COMPOSITE

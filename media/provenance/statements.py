@@ -1,7 +1,7 @@
-"""What a result's credentials say, as the library takes it: actions, agent, ingredients.
+"""Build the statement in a result's credentials for the library: actions, agent, ingredients.
 
-They are published with the file: no names of files, no prompts, no users, but ids, which say
-nothing to others.
+The statement is published with the file. It contains no file names, prompts or users, only ids,
+which mean nothing to others.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from media.provenance.source_types import Making, SourceType
 
 GENERATOR = "Auteur"
 MAX_SOURCES = 100
-"""That are named."""
+"""Sources that a statement names."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A media file that a result is made of."""
+    """A media file from which a result is made."""
 
     media_id: UUID
     content_type: str
@@ -29,13 +29,13 @@ class Source:
 
     @property
     def label(self) -> str:
-        """What actions call it by."""
+        """The label by which actions refer to the source."""
         return f"media-{self.media_id}"
 
 
 @dataclass(frozen=True)
 class Statement:
-    """How a result was made."""
+    """A statement of how a result was made."""
 
     making: Making
     source_type: SourceType | None
@@ -44,18 +44,18 @@ class Statement:
     model: str
     sources: Sequence[Source] = ()
     most_bytes: int | None = None
-    """How large the signed file may be; one without room for it stays unsigned."""
+    """The largest size of the signed file. A file that would be larger stays unsigned."""
 
     def definition(self) -> dict[str, Any]:
-        """The manifest, without its ingredients."""
-        actions = {"label": "c2pa.actions.v2", "data": {"actions": self._actions()}}
+        """Return the manifest without its ingredients."""
+        actions = {"label": "c2pa.actions.v2", "data": {"actions": self._build_actions()}}
         return {
             "claim_generator_info": [{"name": GENERATOR, "version": __version__}],
             "assertions": [actions],
         }
 
     def ingredient(self, source: Source) -> dict[str, Any]:
-        """One of the sources, as an ingredient."""
+        """Return one of the sources as an ingredient."""
         is_parent = self.making.action is not None and source == self.sources[0]
         return {
             "title": str(source.media_id),
@@ -65,24 +65,28 @@ class Statement:
             "relationship": "parentOf" if is_parent else "componentOf",
         }
 
-    def _actions(self) -> list[dict[str, Any]]:
-        done: dict[str, Any] = {"softwareAgent": self._agent()}
+    def _build_actions(self) -> list[dict[str, Any]]:
+        common_fields: dict[str, Any] = {"softwareAgent": self._build_agent()}
         if self.source_type is not None:
-            done["digitalSourceType"] = self.source_type.uri
+            common_fields["digitalSourceType"] = self.source_type.uri
         labels = [source.label for source in self.sources]
         if self.making.action is None or not labels:
-            actions = [{"action": "c2pa.created", **done}]
-            return [*actions, *_placed(labels)]
-        opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": labels[:1]}}
-        return [opened, {"action": self.making.action, **done}, *_placed(labels[1:])]
+            actions = [{"action": "c2pa.created", **common_fields}]
+            return [*actions, *_build_placed_actions(labels)]
+        open_action = {"action": "c2pa.opened", "parameters": {"ingredientIds": labels[:1]}}
+        return [
+            open_action,
+            {"action": self.making.action, **common_fields},
+            *_build_placed_actions(labels[1:]),
+        ]
 
-    def _agent(self) -> dict[str, str]:
+    def _build_agent(self) -> dict[str, str]:
         name, _, revision = self.model.partition("@")
         agent = {"name": name or self.engine, "engine": self.engine}
         return agent | ({"version": revision} if revision else {})
 
 
-def _placed(labels: Sequence[str]) -> list[dict[str, Any]]:
+def _build_placed_actions(labels: Sequence[str]) -> list[dict[str, Any]]:
     if not labels:
         return []
     return [{"action": "c2pa.placed", "parameters": {"ingredientIds": list(labels)}}]

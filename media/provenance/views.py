@@ -1,4 +1,4 @@
-"""The endpoint about a media file's content credentials."""
+"""Serve the endpoint for a media file's content credentials."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -20,14 +20,14 @@ from media.provenance.serializers import ProvenanceSerializer
 from media.storage import object_storage
 
 MAX_BYTES = 100 * 1024**2
-"""Of a file that is read while somebody waits."""
+"""The largest file that is read during a request."""
 
 
 class ProvenanceView(APIView):
     """Where one media file comes from, by its own account."""
 
     scopes: ClassVar = {"GET": Scope.READ}
-    costs: ClassVar = {"GET": Cost.UPLOAD}  # the whole file is read
+    costs: ClassVar = {"GET": Cost.UPLOAD}  # The whole file is read.
     problems: ClassVar = {"GET": (FilesBusyProblem,)}
 
     @extend_schema(
@@ -38,7 +38,7 @@ class ProvenanceView(APIView):
         responses=ProvenanceSerializer,
     )
     def get(self, request: Request, media_id: UUID) -> Response:
-        """As the file says now."""
+        """Read and verify the credentials of the file."""
         media = get_media(user_id=user_id(request), media_id=media_id)
         return Response(ProvenanceSerializer(provenance_of(media)).data)
 
@@ -46,26 +46,28 @@ class ProvenanceView(APIView):
 def provenance_of(media: MediaFile) -> dict[str, Any]:
     """Return what ``ProvenanceSerializer`` shows.
 
-    A file that is too large, or whose format has no credentials, takes nobody's turn. Raises
-    ``UnavailableProblem`` and ``FilesBusyProblem``.
+    A file that is too large, or whose format has no credentials, takes no place in the sandbox's
+    queue. Raises ``UnavailableProblem`` and ``FilesBusyProblem``.
     """
     size_bytes = media.file_size_bytes or 0
-    found = FileCredentials("unreadable")
+    credentials = FileCredentials("unreadable")
     if media.status == MediaStatus.READY:
-        found = not_read(media.mime_type, size_bytes, MAX_BYTES) or _read(media, size_bytes)
-    said = found.said or {}
+        credentials = not_read(media.mime_type, size_bytes, MAX_BYTES) or _read_from_storage(
+            media, size_bytes
+        )
+    report = credentials.report or {}
     return {
         "media_id": media.pk,
         "recorded": (media.origin or {}).get("credentials"),
-        "not_read": found.not_read,
-        "validation_state": said.get("validation_state"),
-        "is_ours": found.is_ours,
-        "problems": said.get("problems", []),
-        "manifest": said.get("manifest"),
+        "not_read": credentials.not_read,
+        "validation_state": report.get("validation_state"),
+        "is_ours": credentials.is_ours,
+        "problems": report.get("problems", []),
+        "manifest": report.get("manifest"),
     }
 
 
-def _read(media: MediaFile, size_bytes: int) -> FileCredentials:
+def _read_from_storage(media: MediaFile, size_bytes: int) -> FileCredentials:
     with QUEUE.reserve(media.user_id, READING_BACK) as memory:
         return read_credentials(
             object_storage().probe_source(media.r2_key),

@@ -1,6 +1,6 @@
-"""IPTC's digital source type in a file's XMP, where its container has a place for that.
+"""Write IPTC's digital source type into a file's XMP, if its container supports XMP.
 
-Readers that know no content credentials find it there. Only for the sandbox.
+Readers without support for content credentials find it there. Only for use in the sandbox.
 """
 
 import shutil
@@ -20,14 +20,14 @@ PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 </x:xmpmeta>
 <?xpacket end="r"?>"""
 PNG_BEGINNING = 8 + 25
-"""Bytes of a PNG's signature and its IHDR, behind which other chunks may come."""
+"""Bytes of a PNG's signature and its IHDR chunk. Other chunks may follow them."""
 BOX = UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes
 """The box of ISO base media for XMP (XMP Specification, part 3)."""
 MAX_BOXES = 10_000
 
 
 def insert(format_name: str, uri: str, source: BinaryIO, target: BinaryIO) -> None:
-    """Copy the file, with the type in it where it has a place for that."""
+    """Copy the file, and add the type if its format supports that."""
     source.seek(0)
     writer = WRITERS.get(format_name)
     packet = PACKET.format(uri=uri).encode()
@@ -36,7 +36,7 @@ def insert(format_name: str, uri: str, source: BinaryIO, target: BinaryIO) -> No
         shutil.copyfileobj(source, target)
 
 
-def _png(source: BinaryIO, target: BinaryIO, packet: bytes) -> bool:
+def _write_png(source: BinaryIO, target: BinaryIO, packet: bytes) -> bool:
     target.write(source.read(PNG_BEGINNING))
     text = b"iTXt" + b"XML:com.adobe.xmp\0\0\0\0\0" + packet
     target.write(struct.pack(">I", len(text) - 4) + text + struct.pack(">I", zlib.crc32(text)))
@@ -44,9 +44,9 @@ def _png(source: BinaryIO, target: BinaryIO, packet: bytes) -> bool:
     return True
 
 
-def _iso(source: BinaryIO, target: BinaryIO, packet: bytes) -> bool:
-    """At the end, where it moves nothing; unless the last box is open towards it."""
-    if not _is_closed(source):
+def _write_iso(source: BinaryIO, target: BinaryIO, packet: bytes) -> bool:
+    """Append a box at the end, where it moves no other; not if the last box has no size."""
+    if not _has_closed_boxes(source):
         return False
     source.seek(0)
     shutil.copyfileobj(source, target)
@@ -54,7 +54,7 @@ def _iso(source: BinaryIO, target: BinaryIO, packet: bytes) -> bool:
     return True
 
 
-def _is_closed(source: BinaryIO) -> bool:
+def _has_closed_boxes(source: BinaryIO) -> bool:
     end = source.seek(0, 2)
     position = 0
     for _ in range(MAX_BOXES):
@@ -73,16 +73,16 @@ def _is_closed(source: BinaryIO) -> bool:
     return False
 
 
-def _riff(source: BinaryIO, target: BinaryIO, packet: bytes) -> bool:
-    """As a chunk of a WAV, which is no longer than its head says."""
-    head = source.read(12)
-    size = int.from_bytes(head[4:8], "little")
+def _write_riff(source: BinaryIO, target: BinaryIO, packet: bytes) -> bool:
+    """Append a chunk to a WAV, if the file is as long as its header says."""
+    header = source.read(12)
+    size = int.from_bytes(header[4:8], "little")
     padded = packet + b"\0" * (len(packet) % 2)
-    grown = size + size % 2 + 8 + len(padded)
-    if source.seek(0, 2) not in (size + 8, size + 8 + size % 2) or grown >= 2**32:
+    new_size = size + size % 2 + 8 + len(padded)
+    if source.seek(0, 2) not in (size + 8, size + 8 + size % 2) or new_size >= 2**32:
         return False
     source.seek(12)
-    target.write(b"RIFF" + struct.pack("<I", grown) + head[8:])
+    target.write(b"RIFF" + struct.pack("<I", new_size) + header[8:])
     shutil.copyfileobj(source, target)
     target.write(b"\0" * (target.tell() % 2))
     target.write(b"_PMX" + struct.pack("<I", len(packet)) + padded)
@@ -90,8 +90,8 @@ def _riff(source: BinaryIO, target: BinaryIO, packet: bytes) -> bool:
 
 
 WRITERS: dict[str, Callable[[BinaryIO, BinaryIO, bytes], bool]] = {
-    "png": _png,
-    "mp4": _iso,
-    "m4a": _iso,
-    "wav": _riff,
+    "png": _write_png,
+    "mp4": _write_iso,
+    "m4a": _write_iso,
+    "wav": _write_riff,
 }

@@ -1,4 +1,4 @@
-"""Object storage: one interface over the file system, AWS S3 and what speaks like it.
+"""Define one interface to the object storage: the file system, AWS S3 or a compatible service.
 
 Clients never send bytes through the API: they PUT to and GET from signed URLs that expire.
 """
@@ -22,30 +22,30 @@ SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._=-]*"
 KEY_PATTERN = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*")
 
 ARCHIVE = "archive"
-"""The folder of rows that are archived: for no client, so no URL of it is signed."""
+"""The folder of archived rows. No client may read it, so no URL of it is signed."""
 
 LONGEST_WRITE = timedelta(days=2)
-"""No signed URL to write to lives longer: after it, what is left behind is not written again."""
+"""The longest life of a signed URL to write to. Older leftovers cannot be written again."""
 
 STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
-"""What a storage raises when it does not work; ``ObjectMissingError`` is not among them."""
+"""The exceptions that a storage in an outage raises; not ``ObjectMissingError``."""
 
 
 class InvalidKey(SuspiciousFileOperation):
-    """A key that none of our code makes: absolute, hidden, climbing out, or with odd characters."""
+    """Raised for a key that none of our code makes: absolute, hidden, or with odd characters."""
 
 
 class ObjectMissingError(AuteurError):
-    """There is no object under this key."""
+    """Raised if no object has the key."""
 
 
 class ObjectTooLargeError(AuteurError):
-    """The object has more bytes than the caller is ready to read."""
+    """Raised if the object has more bytes than the caller allows."""
 
 
 @dataclass(frozen=True)
 class ObjectInfo:
-    """What the storage knows about an object."""
+    """The properties of an object that the storage knows."""
 
     size_bytes: int
     content_type: str
@@ -53,7 +53,7 @@ class ObjectInfo:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One of many objects that lie together."""
+    """One object in a listing."""
 
     key: str
     modified_at: datetime
@@ -61,7 +61,7 @@ class StoredObject:
 
 
 class ObjectStorage(Protocol):
-    """What both storages offer; ``expires`` is in seconds, by default ``PRESIGNED_URL_SECONDS``."""
+    """The methods of a storage. ``expires`` is in seconds, by default ``PRESIGNED_URL_SECONDS``."""
 
     def presigned_put(
         self,
@@ -72,7 +72,7 @@ class ObjectStorage(Protocol):
         once: bool = False,
         expires: int | None = None,
     ) -> str:
-        """A URL to PUT one object to, with exactly this content type and, if given, size.
+        """Return a URL to PUT one object to, with exactly this content type and, if set, size.
 
         With ``once`` it cannot replace an object (412), and the client must send
         ``If-None-Match: *``.
@@ -82,38 +82,38 @@ class ObjectStorage(Protocol):
     def presigned_get(
         self, key: str, *, filename: str | None = None, expires: int | None = None
     ) -> str:
-        """A URL to GET the object from, saved by browsers as ``filename``."""
+        """Return a URL to GET the object from; browsers save it as ``filename``."""
         ...
 
     def probe_source(self, key: str) -> str:
-        """What PyAV may open to read the object: a local path, or a signed URL."""
+        """Return what PyAV can open to read the object: a local path or a signed URL."""
         ...
 
     def head(self, key: str) -> ObjectInfo:
-        """Size and content type; raises ``ObjectMissingError``."""
+        """Return the object's properties, or raise ``ObjectMissingError``."""
         ...
 
     def read(self, key: str, max_bytes: int) -> bytes:
-        """A small object whole; raises ``ObjectMissingError`` and ``ObjectTooLargeError``."""
+        """Return a small object; raises ``ObjectMissingError`` and ``ObjectTooLargeError``."""
         ...
 
     def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
-        """A stretch of an object, shorter where it ends; raises ``ObjectMissingError``.
+        """Return a range of an object, cut at its end; raises ``ObjectMissingError``.
 
-        ``offset`` lies before the object's end.
+        ``offset`` must lie before the object's end.
         """
         ...
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
-        """Store a small object, in place of an older one."""
+        """Store a small object, and replace an older one."""
         ...
 
     def delete(self, key: str, /) -> None:
-        """Remove the object; one that is not there is no error."""
+        """Delete the object; a missing one is no error."""
         ...
 
     def begin_parts(self, key: str, *, content_type: str) -> str:
-        """Begin an object that comes in parts; answers the id of its upload."""
+        """Begin an upload in parts, and return its id."""
         ...
 
     def presigned_part(
@@ -125,42 +125,42 @@ class ObjectStorage(Protocol):
         size_bytes: int,
         expires: int | None = None,
     ) -> str:
-        """A URL to PUT one part to, with exactly this size; a part sent again replaces itself."""
+        """Return a URL to PUT one part of exactly this size to; a repeated PUT replaces it."""
         ...
 
     def write_part(self, key: str, upload_id: str, number: int, content: bytes, /) -> None:
-        """Store a part, in place of an older one; ``ObjectMissingError`` if the upload is over."""
+        """Store or replace a part; raises ``ObjectMissingError`` if the upload is over."""
         ...
 
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
-        """The parts that have arrived, by number; ``ObjectMissingError`` if the upload is over."""
+        """Return the stored parts by number; ``ObjectMissingError`` if the upload is over."""
         ...
 
     def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
-        """Make the object of these parts; ``ObjectMissingError`` if the upload is over."""
+        """Join the parts to the object; raises ``ObjectMissingError`` if the upload is over."""
         ...
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:
-        """Remove what has arrived; an upload that is over is no error."""
+        """Delete the stored parts; an upload that is over is no error."""
         ...
 
     def objects(self, prefix: str) -> list[StoredObject]:
-        """All objects whose keys begin with a folder's: ``users/1/renders/2/``."""
+        """Return all objects in a folder, such as ``users/1/renders/2/``."""
         ...
 
     def page(self, after: str, limit: int) -> list[StoredObject]:
-        """Objects of the whole storage with keys after this one, in the order of the keys' bytes.
+        """Return objects of the whole storage with keys after this one, in byte order.
 
-        At most ``limit`` (up to 1000); none where there are no more.
+        Returns at most ``limit`` (up to 1000), and an empty list at the end.
         """
         ...
 
     def unfinished(self, *, before: datetime) -> list[str]:
-        """Names of what was half written and left alone since ``before``."""
+        """Return the names of unfinished writes that have not changed since ``before``."""
         ...
 
     def remove_unfinished(self, name: str, /) -> bool:
-        """Remove something half written; False if it is gone already."""
+        """Delete an unfinished write; return False if it does not exist any more."""
         ...
 
     def check(self) -> None:
@@ -169,7 +169,7 @@ class ObjectStorage(Protocol):
 
 
 def is_refusal(exc: Exception) -> bool:
-    """Whether a storage said no, for good, rather than being away."""
+    """Return True if the storage refused a request permanently, False for an outage."""
     if not isinstance(exc, ClientError):
         return False
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
@@ -177,12 +177,12 @@ def is_refusal(exc: Exception) -> bool:
 
 
 def object_storage() -> ObjectStorage:
-    """The storage that the settings name."""
+    """Return the storage of the settings."""
     return cast(ObjectStorage, storages["default"])
 
 
 def seconds_to_write(expires: int | None) -> int:
-    """How long a URL to write to lives; raises ``ValueError`` for more than ``LONGEST_WRITE``."""
+    """Return the life of a URL to write to; raises ``ValueError`` above ``LONGEST_WRITE``."""
     seconds: int = settings.PRESIGNED_URL_SECONDS if expires is None else expires
     if seconds > LONGEST_WRITE.total_seconds():
         raise ValueError("a URL to write to would live too long")
@@ -190,14 +190,14 @@ def seconds_to_write(expires: int | None) -> int:
 
 
 def signable_key(key: str) -> str:
-    """The key itself, if a URL of it may be signed; raises ``InvalidKey``."""
+    """Return the key if a URL of it may be signed, or raise ``InvalidKey``."""
     if key.partition("/")[0] == ARCHIVE:
         raise InvalidKey("no URL of an archive is signed")
     return checked_key(key)
 
 
 def checked_key(key: str) -> str:
-    """The key itself, if it is one of ours; raises ``InvalidKey``."""
+    """Return the key if its form is valid, or raise ``InvalidKey``."""
     if len(key) > MAX_KEY_LENGTH or not KEY_PATTERN.fullmatch(key):
         raise InvalidKey("not an object key")
     return key

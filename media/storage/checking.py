@@ -1,4 +1,4 @@
-"""Checks whether a storage supports all that we need, by trying it under a prefix of its own."""
+"""Check that a storage supports all that Auteur needs, by trying it under a separate prefix."""
 
 import time
 import uuid
@@ -16,23 +16,23 @@ from media.storage import STORAGE_ERRORS, ObjectMissingError, ObjectStorage
 
 TIMEOUT_SECONDS = 60
 TYPE = "video/mp4"
-PART_BYTES = 5 * 1024**2  # S3 takes no smaller one but the last
+PART_BYTES = 5 * 1024**2  # The smallest part that S3 accepts, except for the last part.
 WRITERS = 8
 ONCE = {"If-None-Match": "*"}
 
 
 class UnfitStorageError(AuteurError):
-    """What the storage did, and should not have done."""
+    """Raised with a description of the storage's wrong behaviour."""
 
 
 ROOM = "storage-check"
-"""Where a trial lies; what one that was killed leaves there, no row names, and is swept."""
+"""The folder of trials. No row names what a killed trial leaves there, so it is swept."""
 MAX_TRIAL_BYTES = PART_BYTES
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that we need, and whether the storage does it; ``detail`` is for people."""
+    """The result of one check of a storage; ``detail`` is for people."""
 
     name: str
     is_good: bool
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Trial:
-    """A storage, and where in it nothing else lies."""
+    """A storage, and an unused prefix in it."""
 
     storage: ObjectStorage
     prefix: str
@@ -51,17 +51,17 @@ class Trial:
 
 
 def check_storage(storage: ObjectStorage) -> Iterator[Finding]:
-    """Try all that we need, one after the other; nothing is left behind."""
+    """Run all checks one after the other, and delete their objects at the end."""
     trial = Trial(storage, f"users/nobody/{ROOM}/{uuid.uuid4().hex}")
     try:
         for name, check in CHECKS.items():
-            yield _found(name, check, trial)
+            yield _run_check(name, check, trial)
     finally:
-        for left in storage.objects(f"{trial.prefix}/"):
-            storage.delete(left.key)
+        for stored in storage.objects(f"{trial.prefix}/"):
+            storage.delete(stored.key)
 
 
-def _found(name: str, check: Callable[[Trial], str], trial: Trial) -> Finding:
+def _run_check(name: str, check: Callable[[Trial], str], trial: Trial) -> Finding:
     try:
         return Finding(name, True, check(trial))
     except (
@@ -73,26 +73,26 @@ def _found(name: str, check: Callable[[Trial], str], trial: Trial) -> Finding:
         return Finding(name, False, str(exc) or type(exc).__name__)
 
 
-def _must(condition: bool, detail: str) -> None:
+def _require(condition: bool, detail: str) -> None:
     if not condition:
         raise UnfitStorageError(detail)
 
 
-def _put(url: str, content: bytes = b"x", /, **headers: str) -> int:
+def _send_put(url: str, content: bytes = b"x", /, **headers: str) -> int:
     headers = {"Content-Type": TYPE} | headers
     return requests.put(url, data=content, headers=headers, timeout=TIMEOUT_SECONDS).status_code
 
 
-def _objects(trial: Trial) -> str:
+def _check_objects(trial: Trial) -> str:
     key = trial.key("objects/one")
     trial.storage.write(key, b"12345", TYPE)
     info = trial.storage.head(key)
-    _must((info.size_bytes, info.content_type) == (5, TYPE), f"HEAD says {info}")
-    _must(trial.storage.read(key, 5) == b"12345", "GET answers other bytes")
-    listed = [one.key for one in trial.storage.objects(trial.key("objects/"))]
-    _must(listed == [key], f"the listing holds {listed}")
+    _require((info.size_bytes, info.content_type) == (5, TYPE), f"HEAD says {info}")
+    _require(trial.storage.read(key, 5) == b"12345", "GET answers other bytes")
+    keys = [stored.key for stored in trial.storage.objects(trial.key("objects/"))]
+    _require(keys == [key], f"the listing holds {keys}")
     trial.storage.delete(key)
-    _must(_is_missing(trial, key), "a deleted object is still there")
+    _require(_is_missing(trial, key), "a deleted object is still there")
     return "put, head, get, list, delete"
 
 
@@ -104,90 +104,97 @@ def _is_missing(trial: Trial, key: str) -> bool:
     return False
 
 
-def _parts(trial: Trial) -> str:
+def _check_parts(trial: Trial) -> str:
     storage, key = trial.storage, trial.key("parts")
-    upload = storage.begin_parts(key, content_type=TYPE)
+    upload_id = storage.begin_parts(key, content_type=TYPE)
     for number, size in ((1, PART_BYTES), (2, 1)):
-        url = storage.presigned_part(key, upload, number=number, size_bytes=size)
+        url = storage.presigned_part(key, upload_id, number=number, size_bytes=size)
         status = requests.put(url, data=b"x" * size, timeout=TIMEOUT_SECONDS).status_code
-        _must(status == 200, f"a part was answered with {status}")
-    parts = storage.stored_parts(key, upload)
+        _require(status == 200, f"a part was answered with {status}")
+    parts = storage.stored_parts(key, upload_id)
     sizes = [part.size_bytes for part in parts]
-    _must(sizes == [PART_BYTES, 1], f"parts of {sizes} bytes are listed")
-    storage.join_parts(key, upload, parts)
-    _must(storage.head(key).size_bytes == PART_BYTES + 1, "the joined object has another size")
+    _require(sizes == [PART_BYTES, 1], f"parts of {sizes} bytes are listed")
+    storage.join_parts(key, upload_id, parts)
+    _require(storage.head(key).size_bytes == PART_BYTES + 1, "the joined object has another size")
     return "begun, sent by signed URLs, listed, joined"
 
 
-def _unfinished(trial: Trial) -> str:
+def _check_unfinished(trial: Trial) -> str:
     storage, key = trial.storage, trial.key("unfinished")
-    upload = storage.begin_parts(key, content_type=TYPE)
-    listed = storage.unfinished(before=timezone.now() + timedelta(minutes=1))
-    storage.abort_parts(key, upload)
-    _must(any(upload in name for name in listed), "uploads that nobody finishes are not listed")
+    upload_id = storage.begin_parts(key, content_type=TYPE)
+    names = storage.unfinished(before=timezone.now() + timedelta(minutes=1))
+    storage.abort_parts(key, upload_id)
+    _require(
+        any(upload_id in name for name in names), "uploads that nobody finishes are not listed"
+    )
     return "listed, aborted"
 
 
-def _signed(trial: Trial) -> str:
+def _check_signed_put(trial: Trial) -> str:
     key = trial.key("signed")
     url = trial.storage.presigned_put(key, content_type=TYPE, size_bytes=3)
     altered = url.replace("/signed?", "/another?")
-    refused = {
-        "another length": _put(url, b"1234"),
-        "another type": _put(url, b"123", **{"Content-Type": "text/html"}),
-        "another key": _put(altered, b"123"),
-        "another signature": _put(f"{url[:-1]}{'0' if url[-1] != '0' else '1'}", b"123"),
+    statuses = {
+        "another length": _send_put(url, b"1234"),
+        "another type": _send_put(url, b"123", **{"Content-Type": "text/html"}),
+        "another key": _send_put(altered, b"123"),
+        "another signature": _send_put(f"{url[:-1]}{'0' if url[-1] != '0' else '1'}", b"123"),
     }
-    taken = {name: status for name, status in refused.items() if not 400 <= status < 500}
-    _must(not taken, f"not refused: {taken}")
-    _must(_is_missing(trial, key), "what was refused is there")
-    status = _put(url, b"123")
-    _must(status == 200, f"the right PUT is answered with {status}")
-    return f"taken; refused: {', '.join(refused)}"
+    accepted = {name: status for name, status in statuses.items() if not 400 <= status < 500}
+    _require(not accepted, f"not refused: {accepted}")
+    _require(_is_missing(trial, key), "what was refused is there")
+    status = _send_put(url, b"123")
+    _require(status == 200, f"the right PUT is answered with {status}")
+    return f"taken; refused: {', '.join(statuses)}"
 
 
-def _expiring(trial: Trial) -> str:
+def _check_signed_get(trial: Trial) -> str:
     key = trial.key("expiring")
     trial.storage.write(key, b"12345", TYPE)
     url = trial.storage.presigned_get(key, expires=2)
     ranged = requests.get(url, headers={"Range": "bytes=1-2"}, timeout=TIMEOUT_SECONDS)
-    _must(ranged.content == b"23", f"a range is answered with {ranged.status_code}")
+    _require(ranged.content == b"23", f"a range is answered with {ranged.status_code}")
     time.sleep(3)
     status = requests.get(url, timeout=TIMEOUT_SECONDS).status_code
-    _must(400 <= status < 500, f"after its time a URL is answered with {status}")
+    _require(400 <= status < 500, f"after its time a URL is answered with {status}")
     return "a range; refused after its time"
 
 
-def _once(trial: Trial) -> str:
+def _check_conditional_put(trial: Trial) -> str:
     url = trial.storage.presigned_put(trial.key("once"), content_type=TYPE, once=True)
-    statuses = [_put(url, **ONCE), _put(url, **ONCE)]
-    _must(statuses == [200, 412], f"two PUTs are answered with {statuses}")
+    statuses = [_send_put(url, **ONCE), _send_put(url, **ONCE)]
+    _require(statuses == [200, 412], f"two PUTs are answered with {statuses}")
     return "the second is refused (412)"
 
 
-def _once_at_once(trial: Trial) -> str:
+def _check_concurrent_puts(trial: Trial) -> str:
     url = trial.storage.presigned_put(trial.key("at-once"), content_type=TYPE, once=True)
     with ThreadPoolExecutor(WRITERS) as pool:
-        statuses = list(pool.map(lambda _: _put(url, **ONCE), range(WRITERS)))
-    taken = statuses.count(200)
-    _must(taken == 1, f"of {WRITERS} PUTs at once {taken} are taken: one may replace another")
+        statuses = list(pool.map(lambda _: _send_put(url, **ONCE), range(WRITERS)))
+    accepted_count = statuses.count(200)
+    _require(
+        accepted_count == 1,
+        f"of {WRITERS} PUTs at once {accepted_count} are taken: one may replace another",
+    )
     return f"of {WRITERS} at once one is taken"
 
 
-def _cors(trial: Trial) -> str:
+def _check_cors(trial: Trial) -> str:
     url = trial.storage.presigned_put(trial.key("cors"), content_type=TYPE, once=True)
-    refused = [origin for origin in settings.CORS_ALLOWED_ORIGINS if not _lets_put(url, origin)]
-    _must(not refused, f"browsers may not PUT from {', '.join(refused)}")
+    refused_origins = [
+        origin for origin in settings.CORS_ALLOWED_ORIGINS if not _allows_put_from(url, origin)
+    ]
+    _require(not refused_origins, f"browsers may not PUT from {', '.join(refused_origins)}")
     return "browsers may PUT from CORS_ALLOWED_ORIGINS"
 
 
-def _lets_put(url: str, origin: str) -> bool:
-    asked = {
+def _allows_put_from(url: str, origin: str) -> bool:
+    request_headers = {
         "Origin": origin,
         "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "content-type,if-none-match",
     }
-    headers = requests.options(url, headers=asked, timeout=TIMEOUT_SECONDS).headers
+    headers = requests.options(url, headers=request_headers, timeout=TIMEOUT_SECONDS).headers
     return (
         headers.get("Access-Control-Allow-Origin") in (origin, "*")
         and "PUT" in headers.get("Access-Control-Allow-Methods", "")
@@ -196,12 +203,12 @@ def _lets_put(url: str, origin: str) -> bool:
 
 
 CHECKS: dict[str, Callable[[Trial], str]] = {
-    "objects": _objects,
-    "parts": _parts,
-    "unfinished parts": _unfinished,
-    "signed PUT": _signed,
-    "signed GET": _expiring,
-    "conditional PUT": _once,
-    "conditional PUTs at once": _once_at_once,
-    "CORS": _cors,
+    "objects": _check_objects,
+    "parts": _check_parts,
+    "unfinished parts": _check_unfinished,
+    "signed PUT": _check_signed_put,
+    "signed GET": _check_signed_get,
+    "conditional PUT": _check_conditional_put,
+    "conditional PUTs at once": _check_concurrent_puts,
+    "CORS": _check_cors,
 }

@@ -1,4 +1,4 @@
-"""Object storage in a folder, for one machine; signed like S3 and served by ourselves."""
+"""Store objects in a folder of one machine, with signed URLs that we serve ourselves."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ from media.storage.signing import SignedUrls
 
 OBJECTS, CONTENT_TYPES, INCOMING, PARTS = "objects", "content-types", "incoming", "parts"
 LABEL = "content-type"
-"""Beside the parts of an upload."""
+"""The file with the content type, next to the parts of an upload."""
 CHUNK_BYTES = 256 * 1024
 UNKNOWN_CONTENT_TYPE = "application/octet-stream"
 
@@ -38,13 +38,13 @@ Guard = Callable[[], AbstractContextManager[object]]
 
 
 class ObjectExistsError(AuteurError):
-    """The object may be written once, and was."""
+    """Raised if an object that may be written once exists already."""
 
 
 class SignedFileSystemStorage(FileSystemStorage):
-    """Objects as files; their content types in files of the same names beside them.
+    """A storage with objects as files, and their content types in files of the same names.
 
-    What is half written lies in a folder of its own, so an object is there whole or not at all.
+    Unfinished writes are in a separate folder, so an object exists completely or not at all.
     """
 
     def __init__(
@@ -81,20 +81,21 @@ class SignedFileSystemStorage(FileSystemStorage):
     def presigned_get(
         self, key: str, *, filename: str | None = None, expires: int | None = None
     ) -> str:
-        return self.urls.sign("GET", key, expires=_seconds(expires), filename=filename)
+        seconds = settings.PRESIGNED_URL_SECONDS if expires is None else expires
+        return self.urls.sign("GET", key, expires=seconds, filename=filename)
 
     def url(self, name: str | None) -> str:
-        """Django's name for a signed GET URL."""
+        """Return a signed GET URL, under Django's name for it."""
         return self.presigned_get(name or "")
 
     def probe_source(self, key: str) -> str:
-        return str(self._path(OBJECTS, key))
+        return str(self._get_path(OBJECTS, key))
 
     def head(self, key: str) -> ObjectInfo:
-        path = self._path(OBJECTS, key)
+        path = self._get_path(OBJECTS, key)
         if not path.is_file():
             raise ObjectMissingError
-        return ObjectInfo(size_bytes=path.stat().st_size, content_type=self._content_type(key))
+        return ObjectInfo(size_bytes=path.stat().st_size, content_type=self._read_content_type(key))
 
     def read(self, key: str, max_bytes: int) -> bytes:
         with self.open_object(key) as file:
@@ -113,7 +114,7 @@ class SignedFileSystemStorage(FileSystemStorage):
 
     def delete(self, name: str) -> None:
         for kind in (OBJECTS, CONTENT_TYPES):
-            self._path(kind, name).unlink(missing_ok=True)
+            self._get_path(kind, name).unlink(missing_ok=True)
 
     def begin_parts(self, key: str, *, content_type: str) -> str:
         checked_key(key)
@@ -154,7 +155,7 @@ class SignedFileSystemStorage(FileSystemStorage):
                 for path in folder.iterdir()
                 if path.name != LABEL
             }
-            # A listing that was open while the folder went is short of what was removed.
+            # A listing is incomplete if the folder was removed meanwhile; then this raises.
             (folder / LABEL).stat()
         except FileNotFoundError as exc:
             raise ObjectMissingError from exc
@@ -167,16 +168,16 @@ class SignedFileSystemStorage(FileSystemStorage):
             content_type = (folder / LABEL).read_text()
             self.receive(
                 key,
-                _chunks(folder / str(part.number) for part in parts),
+                _read_chunks(folder / str(part.number) for part in parts),
                 content_type=content_type,
             )
         except FileNotFoundError as exc:
             raise ObjectMissingError from exc
-        _remove_at_once(folder)
+        _remove_folder_atomically(folder)
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:
         checked_key(key)
-        _remove_at_once(self._parts_folder(upload_id))
+        _remove_folder_atomically(self._parts_folder(upload_id))
 
     def receive_part(
         self,
@@ -186,34 +187,36 @@ class SignedFileSystemStorage(FileSystemStorage):
         *,
         guard: Guard = nullcontext,
     ) -> None:
-        """Store a part, in place of an older one; ``ObjectMissingError`` if the upload is over."""
+        """Store or replace a part; raises ``ObjectMissingError`` if the upload is over."""
         folder = self._parts_folder(upload_id)
         if not folder.is_dir():
             raise ObjectMissingError
-        with self._incoming(chunks) as body, guard():
+        with self._write_incoming(chunks) as body, guard():
             try:
                 body.replace(folder / str(number))
             except FileNotFoundError as exc:
                 raise ObjectMissingError from exc
 
     def objects(self, prefix: str) -> list[StoredObject]:
-        folder = self._path(OBJECTS, prefix.removesuffix("/"))
+        folder = self._get_path(OBJECTS, prefix.removesuffix("/"))
         return [
-            self._stored(path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file()
+            self._build_stored_object(path, path.stat())
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
         ]
 
     def page(self, after: str, limit: int) -> list[StoredObject]:
-        found = []
-        for path in islice(_files_after(self.root / OBJECTS, "", after), limit):
-            with suppress(FileNotFoundError):  # removed meanwhile
-                found.append(self._stored(path, path.stat()))
-        return found
+        objects = []
+        for path in islice(_iterate_files_after(self.root / OBJECTS, "", after), limit):
+            with suppress(FileNotFoundError):  # It was removed meanwhile.
+                objects.append(self._build_stored_object(path, path.stat()))
+        return objects
 
-    def _stored(self, path: Path, facts: os.stat_result) -> StoredObject:
+    def _build_stored_object(self, path: Path, stat: os.stat_result) -> StoredObject:
         return StoredObject(
             key=str(path.relative_to(self.root / OBJECTS)),
-            modified_at=datetime.fromtimestamp(facts.st_mtime, UTC),
-            size_bytes=facts.st_size,
+            modified_at=datetime.fromtimestamp(stat.st_mtime, UTC),
+            size_bytes=stat.st_size,
         )
 
     def unfinished(self, *, before: datetime) -> list[str]:
@@ -221,7 +224,7 @@ class SignedFileSystemStorage(FileSystemStorage):
         for kind in (INCOMING, PARTS):
             with suppress(FileNotFoundError), os.scandir(self.root / kind) as entries:
                 for entry in entries:
-                    with suppress(FileNotFoundError):  # received meanwhile
+                    with suppress(FileNotFoundError):  # It was received meanwhile.
                         if entry.stat(follow_symlinks=False).st_mtime <= before.timestamp():
                             names.append(f"{kind}/{entry.name}")
         return names
@@ -236,13 +239,13 @@ class SignedFileSystemStorage(FileSystemStorage):
 
     def check(self) -> None:
         """Raise ``OSError`` unless files can be written."""
-        with self._incoming([b"check"]):
+        with self._write_incoming([b"check"]):
             pass
 
     def open_object(self, key: str) -> BinaryIO:
-        """The object's file, to read and close; raises ``ObjectMissingError``."""
+        """Open the object's file, which the caller closes, or raise ``ObjectMissingError``."""
         try:
-            return self._path(OBJECTS, key).open("rb")
+            return self._get_path(OBJECTS, key).open("rb")
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as exc:
             raise ObjectMissingError from exc
 
@@ -255,21 +258,25 @@ class SignedFileSystemStorage(FileSystemStorage):
         once: bool = False,
         guard: Guard = nullcontext,
     ) -> None:
-        """Store what ``chunks`` yield; if they or ``guard`` raise, nothing is stored.
+        """Store the bytes of ``chunks``; if they or ``guard`` raise, nothing is stored.
 
-        The object appears inside ``guard``. Raises ``ObjectExistsError`` where ``once`` forbids
-        to replace an object.
+        The object is put in place inside ``guard``. With ``once``, raises ``ObjectExistsError``
+        instead of replacing an object.
         """
-        path = self._path(OBJECTS, key)
+        path = self._get_path(OBJECTS, key)
         if once and path.exists():
             raise ObjectExistsError
-        kind = [content_type.encode()]
-        with self._incoming(chunks) as body, self._incoming(kind) as label, guard():
-            self._place(label, self._path(CONTENT_TYPES, key))
-            self._place(body, path, once=once)
+        label_chunks = [content_type.encode()]
+        with (
+            self._write_incoming(chunks) as body_path,
+            self._write_incoming(label_chunks) as label_path,
+            guard(),
+        ):
+            self._move_into_place(label_path, self._get_path(CONTENT_TYPES, key))
+            self._move_into_place(body_path, path, once=once)
 
     @contextmanager
-    def _incoming(self, chunks: Iterable[bytes]) -> Iterator[Path]:
+    def _write_incoming(self, chunks: Iterable[bytes]) -> Iterator[Path]:
         folder = self.root / INCOMING
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder)
@@ -280,7 +287,7 @@ class SignedFileSystemStorage(FileSystemStorage):
         finally:
             Path(name).unlink(missing_ok=True)
 
-    def _place(self, source: Path, target: Path, *, once: bool = False) -> None:
+    def _move_into_place(self, source: Path, target: Path, *, once: bool = False) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not once:
             source.replace(target)
@@ -293,25 +300,21 @@ class SignedFileSystemStorage(FileSystemStorage):
     def _parts_folder(self, upload_id: str) -> Path:
         return self.root / PARTS / checked_key(upload_id)
 
-    def _content_type(self, key: str) -> str:
+    def _read_content_type(self, key: str) -> str:
         try:
-            return self._path(CONTENT_TYPES, key).read_text()
+            return self._get_path(CONTENT_TYPES, key).read_text()
         except FileNotFoundError:
             return UNKNOWN_CONTENT_TYPE
 
-    def _path(self, kind: str, key: str) -> Path:
+    def _get_path(self, kind: str, key: str) -> Path:
         path = self.root / kind / checked_key(key)
         if path.resolve() != path:
             raise InvalidKey("the key leads through a symbolic link")
         return path
 
 
-def _seconds(expires: int | None) -> int:
-    return settings.PRESIGNED_URL_SECONDS if expires is None else expires
-
-
-def _files_after(folder: Path, prefix: str, after: str) -> Iterator[Path]:
-    """Files with keys after this one, in the order of their keys, by one folder at a time."""
+def _iterate_files_after(folder: Path, prefix: str, after: str) -> Iterator[Path]:
+    """Yield the files with keys after this one in key order, reading one folder at a time."""
     try:
         with os.scandir(folder) as entries:
             names = sorted(
@@ -324,21 +327,21 @@ def _files_after(folder: Path, prefix: str, after: str) -> Iterator[Path]:
         key = prefix + name
         if name.endswith("/"):
             if key > after or after.startswith(key):
-                yield from _files_after(folder / name, key, after)
+                yield from _iterate_files_after(folder / name, key, after)
         elif key > after:
             yield folder / name
 
 
-def _chunks(files: Iterable[Path]) -> Iterator[bytes]:
+def _read_chunks(files: Iterable[Path]) -> Iterator[bytes]:
     for path in files:
         with path.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
 
 
-def _remove_at_once(folder: Path) -> None:
-    """So that nobody takes what is left of it, while it is removed, for all that has arrived."""
-    going = folder.with_name(f"{folder.name}-{uuid.uuid4().hex}")
+def _remove_folder_atomically(folder: Path) -> None:
+    # Rename it first, so that no reader takes a partly removed folder for a complete one.
+    doomed = folder.with_name(f"{folder.name}-{uuid.uuid4().hex}")
     with suppress(FileNotFoundError):
-        folder.rename(going)
-        shutil.rmtree(going, ignore_errors=True)
+        folder.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""Uploads in parts: how a large file is cut, so that every storage takes it.
+"""Split large uploads into parts that every storage accepts.
 
 S3 wants 5 MiB in each part but the last and at most 10,000 parts; R2 also wants all parts but the
-last to be equal. A part that failed is sent again by itself.
+last to be equal. A client sends a part that failed again, without the others.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ MULTIPART_BYTES = 100 * 1024**2
 """Larger files are uploaded in parts."""
 PART_BYTES = 16 * 1024**2
 MAX_PARTS = 1000
-"""Each needs an address in one answer."""
+"""One response contains a URL for each part."""
 STEP_BYTES = 1024**2
 
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of the file; ``number`` counts from 1."""
+    """A byte range of the file; ``number`` counts from 1."""
 
     number: int
     offset: int
@@ -25,7 +25,7 @@ class Part:
 
 @dataclass(frozen=True)
 class StoredPart:
-    """A part that the storage has, with the mark that it asks for when the parts are joined."""
+    """A part that the storage has; ``etag`` is sent when the parts are joined."""
 
     number: int
     size_bytes: int
@@ -33,13 +33,13 @@ class StoredPart:
 
 
 def part_bytes_of(size_bytes: int, max_parts: int = MAX_PARTS) -> int:
-    """The size of the parts of a file, but for its last one."""
-    least = -(-size_bytes // max_parts)
-    return max(PART_BYTES, -(-least // STEP_BYTES) * STEP_BYTES)
+    """Return the size of the parts of a file, except for the last part."""
+    min_bytes = -(-size_bytes // max_parts)
+    return max(PART_BYTES, -(-min_bytes // STEP_BYTES) * STEP_BYTES)
 
 
 def parts_of(size_bytes: int, part_bytes: int) -> list[Part]:
-    """The parts of a file, in order."""
+    """Return the parts of a file in order."""
     return [
         Part(number, offset, min(part_bytes, size_bytes - offset))
         for number, offset in enumerate(range(0, size_bytes, part_bytes), 1)

@@ -1,8 +1,8 @@
-"""Who owns an object: tables say which keys their rows name, and where they expect an upload.
+"""Find which table owns an object, which keys its rows name, and where an upload is expected.
 
-Keys begin with ``users/<user>/<room>/``, or with a room that is no user's. The apps above register
-the owners of their rooms in ``AppConfig.ready``; what lies in no room of theirs is not ours, and
-left alone.
+Keys begin with ``users/<user>/<room>/``, or with a room that belongs to no user. The apps register
+the owners of their rooms in ``AppConfig.ready``. Objects outside these rooms are not Auteur's, and
+are never touched.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ class NotExpectedProblem(Problem):
 
 @dataclass(frozen=True)
 class Column:
-    """Keys whose objects must be there, each in the folder of its row's user."""
+    """A column of keys whose objects must exist, each in the folder of its row's user."""
 
     rows: Callable[[], QuerySet[Any]]
     key: Any
@@ -38,9 +38,9 @@ class Column:
 class Owner:
     """A table that names objects of one room.
 
-    ``names`` answers which of some objects a row names, each with the size that it must have, if
-    that is known. ``expects`` answers how many bytes may be put under a key, None where no row
-    names it, or raises ``NotExpectedProblem``; it holds the row until the transaction ends.
+    ``names`` returns the objects that a row names, each with its expected size or None.
+    ``expects`` returns how many bytes may be written under a key, None if no row names it, or
+    raises ``NotExpectedProblem``; it locks the row until the transaction ends.
     """
 
     room: str
@@ -48,57 +48,57 @@ class Owner:
     expects: Callable[[str], int | None] = lambda key: None
     columns: Sequence[Column] = ()
     is_at_root: bool = False
-    """Its keys begin with the room: they are no user's."""
+    """True if its keys begin with the room and belong to no user."""
 
 
 _owners: list[Owner] = []
 
 
 def register_object_owner(owner: Owner) -> None:
-    """Have the owner asked about the objects of its room; twice counts once."""
+    """Register the owner of a room's objects; a second call with it has no effect."""
     if owner not in _owners:
         _owners.append(owner)
 
 
 def list_columns() -> list[Column]:
-    """All columns that name objects."""
+    """Return all columns that name objects."""
     return [column for owner in _owners for column in owner.columns]
 
 
 def find_prefix(key: str) -> str | None:
-    """The room that a key lies in; None for what is not ours."""
+    """Return the room of a key, or None for an object that is not ours."""
     is_users = key.startswith("users/")
-    user, _, rest = key.removeprefix("users/").partition("/")
-    room, _, name = rest.partition("/") if is_users else (user, "", rest)
-    known = any(one.room == room and one.is_at_root is not is_users for one in _owners)
-    return room if user and name and known else None
+    user, _, path = key.removeprefix("users/").partition("/")
+    room, _, name = path.partition("/") if is_users else (user, "", path)
+    has_owner = any(owner.room == room and owner.is_at_root is not is_users for owner in _owners)
+    return room if user and name and has_owner else None
 
 
 def list_referenced_keys(objects: Iterable[StoredObject]) -> dict[str, int | None]:
-    """Those of the objects that a row names, by key, with the size that it tells."""
+    """Return the keys of the objects that a row names, with the expected sizes."""
     by_room: dict[str | None, list[StoredObject]] = {}
-    for one in objects:
-        by_room.setdefault(find_prefix(one.key), []).append(one)
-    found: dict[str, int | None] = {}
+    for stored in objects:
+        by_room.setdefault(find_prefix(stored.key), []).append(stored)
+    sizes: dict[str, int | None] = {}
     for owner in _owners:
         if owner.room in by_room:
-            found.update(owner.names(by_room[owner.room]))
-    return found
+            sizes.update(owner.names(by_room[owner.room]))
+    return sizes
 
 
 @contextmanager
 def lock_expected_upload(key: str) -> Iterator[int]:
-    """The most bytes that may be put under the key; until the end, this stays so.
+    """Lock the row that expects the upload; yield how many bytes may be written.
 
-    Raises ``NotFoundProblem`` where no row has the key, and ``NotExpectedProblem``.
+    Raises ``NotFoundProblem`` if no row has the key, and ``NotExpectedProblem``.
     """
     with transaction.atomic():
-        yield _most(key)
+        yield _get_max_bytes(key)
 
 
-def _most(key: str) -> int:
+def _get_max_bytes(key: str) -> int:
     room = find_prefix(key)
     for owner in _owners:
-        if owner.room == room and (most := owner.expects(key)) is not None:
-            return most
+        if owner.room == room and (max_bytes := owner.expects(key)) is not None:
+            return max_bytes
     raise NotFoundProblem(Resource.FILE)

@@ -1,4 +1,4 @@
-"""HTTP ranges (RFC 9110, section 14): one range of bytes; players seek by it."""
+"""Parse HTTP range requests (RFC 9110, section 14) with one range, as players send them."""
 
 import re
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ ONE_RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII |
 
 
 class NotSatisfiableError(AuteurError):
-    """The range begins after the end."""
+    """Raised if the range begins after the object's end."""
 
 
 @dataclass(frozen=True)
 class ByteRange:
-    """The bytes from ``start`` up to and with ``end``."""
+    """The bytes from ``start`` to ``end``, both included."""
 
     start: int
     end: int
@@ -25,7 +25,7 @@ class ByteRange:
 
 
 def requested_range(header: str, size: int) -> ByteRange | None:
-    """The range asked for; None means all: no range, several, or none that can be understood.
+    """Return the requested range, or None (the whole object) for none, several or a bad one.
 
     Raises ``NotSatisfiableError``.
     """

@@ -1,4 +1,4 @@
-"""Object storage on AWS S3, Cloudflare R2 and their like, by presigned URLs (version 4)."""
+"""Store objects on AWS S3 or a compatible service, with presigned URLs (version 4)."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -33,7 +33,7 @@ TRANSPORT = Config(
     read_timeout=15,
     retries={"max_attempts": 2, "mode": "standard"},
     max_pool_connections=32,
-    # R2 and others do not know all of the newer checksums that boto3 adds by default.
+    # R2 and other services do not support all of the newer checksums that boto3 adds by default.
     request_checksum_calculation="when_required",
     response_checksum_validation="when_required",
 )
@@ -42,7 +42,7 @@ TRANSPORT = Config(
 class PresignedS3Storage(S3Storage):
     """django-storages' S3 storage with presigned PUT and GET.
 
-    ``public_endpoint_url`` is the address that clients know, where it is not ``endpoint_url``.
+    ``public_endpoint_url`` is the address for clients, if it differs from ``endpoint_url``.
     """
 
     client_config: Config
@@ -56,14 +56,14 @@ class PresignedS3Storage(S3Storage):
 
     @cached_property
     def client(self) -> "S3Client":
-        """The client for our own requests; boto3's clients may be shared by threads."""
-        return self._client(self.endpoint_url)
+        """The client for our own requests. Threads may share boto3's clients."""
+        return self._create_client(self.endpoint_url)
 
     @cached_property
     def signer(self) -> "S3Client":
-        """The client that signs for the address that clients use."""
-        public = self.public_endpoint_url
-        return self._client(public) if public else self.client
+        """The client that signs URLs for the public address."""
+        public_url = self.public_endpoint_url
+        return self._create_client(public_url) if public_url else self.client
 
     def presigned_put(
         self,
@@ -74,51 +74,55 @@ class PresignedS3Storage(S3Storage):
         once: bool = False,
         expires: int | None = None,
     ) -> str:
-        bound: dict[str, Any] = {"ContentType": content_type}
+        parameters: dict[str, Any] = {"ContentType": content_type}
         if size_bytes is not None:
-            bound["ContentLength"] = size_bytes
+            parameters["ContentLength"] = size_bytes
         if once:
-            bound["IfNoneMatch"] = "*"
-        return self._sign(self.signer, "put_object", key, seconds_to_write(expires), **bound)
+            parameters["IfNoneMatch"] = "*"
+        return self._sign_url(
+            self.signer, "put_object", key, seconds_to_write(expires), **parameters
+        )
 
     def presigned_get(
         self, key: str, *, filename: str | None = None, expires: int | None = None
     ) -> str:
         disposition = attachment(filename)
-        return self._sign(
+        return self._sign_url(
             self.signer, "get_object", key, expires, ResponseContentDisposition=disposition
         )
 
     def probe_source(self, key: str) -> str:
-        """A signed URL at the address that we ourselves use."""
-        return self._sign(self.client, "get_object", key, None)
+        """Return a signed URL at our internal address."""
+        return self._sign_url(self.client, "get_object", key, None)
 
     def head(self, key: str) -> ObjectInfo:
         try:
-            found = self.client.head_object(Bucket=self.bucket_name, Key=checked_key(key))
+            response = self.client.head_object(Bucket=self.bucket_name, Key=checked_key(key))
         except ClientError as exc:
-            raise _translated(exc) from exc
-        return ObjectInfo(size_bytes=found["ContentLength"], content_type=found["ContentType"])
+            raise _translate_error(exc) from exc
+        return ObjectInfo(
+            size_bytes=response["ContentLength"], content_type=response["ContentType"]
+        )
 
     def read(self, key: str, max_bytes: int) -> bytes:
         try:
-            found = self.client.get_object(Bucket=self.bucket_name, Key=checked_key(key))
+            response = self.client.get_object(Bucket=self.bucket_name, Key=checked_key(key))
         except ClientError as exc:
-            raise _translated(exc) from exc
-        with found["Body"] as body:
-            if found["ContentLength"] > max_bytes:
+            raise _translate_error(exc) from exc
+        with response["Body"] as body:
+            if response["ContentLength"] > max_bytes:
                 raise ObjectTooLargeError
             return body.read()
 
     def read_range(self, key: str, offset: int, size_bytes: int) -> bytes:
-        stretch = f"bytes={offset}-{offset + size_bytes - 1}"
+        byte_range = f"bytes={offset}-{offset + size_bytes - 1}"
         try:
-            found = self.client.get_object(
-                Bucket=self.bucket_name, Key=checked_key(key), Range=stretch
+            response = self.client.get_object(
+                Bucket=self.bucket_name, Key=checked_key(key), Range=byte_range
             )
         except ClientError as exc:
-            raise _translated(exc) from exc
-        with found["Body"] as body:
+            raise _translate_error(exc) from exc
+        with response["Body"] as body:
             return body.read()
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
@@ -130,10 +134,10 @@ class PresignedS3Storage(S3Storage):
         self.client.delete_object(Bucket=self.bucket_name, Key=checked_key(name))
 
     def begin_parts(self, key: str, *, content_type: str) -> str:
-        begun = self.client.create_multipart_upload(
+        response = self.client.create_multipart_upload(
             Bucket=self.bucket_name, Key=checked_key(key), ContentType=content_type
         )
-        return begun["UploadId"]
+        return response["UploadId"]
 
     def presigned_part(
         self,
@@ -144,8 +148,10 @@ class PresignedS3Storage(S3Storage):
         size_bytes: int,
         expires: int | None = None,
     ) -> str:
-        bound = {"UploadId": upload_id, "PartNumber": number, "ContentLength": size_bytes}
-        return self._sign(self.signer, "upload_part", key, seconds_to_write(expires), **bound)
+        parameters = {"UploadId": upload_id, "PartNumber": number, "ContentLength": size_bytes}
+        return self._sign_url(
+            self.signer, "upload_part", key, seconds_to_write(expires), **parameters
+        )
 
     def write_part(self, key: str, upload_id: str, number: int, content: bytes, /) -> None:
         try:
@@ -157,17 +163,17 @@ class PresignedS3Storage(S3Storage):
                 Body=content,
             )
         except ClientError as exc:
-            raise _translated(exc) from exc
+            raise _translate_error(exc) from exc
 
     def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         pages = self.client.get_paginator("list_parts").paginate(
             Bucket=self.bucket_name, Key=checked_key(key), UploadId=upload_id
         )
         try:
-            found = [part for page in pages for part in page.get("Parts", ())]
+            parts = [part for page in pages for part in page.get("Parts", ())]
         except ClientError as exc:
-            raise _translated(exc) from exc
-        return [StoredPart(part["PartNumber"], part["Size"], part["ETag"]) for part in found]
+            raise _translate_error(exc) from exc
+        return [StoredPart(part["PartNumber"], part["Size"], part["ETag"]) for part in parts]
 
     def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
         try:
@@ -180,56 +186,58 @@ class PresignedS3Storage(S3Storage):
                 },
             )
         except ClientError as exc:
-            raise _translated(exc) from exc
+            raise _translate_error(exc) from exc
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:
         with suppress(ObjectMissingError):
-            self._abort(key, upload_id)
+            self._abort_upload(key, upload_id)
 
     def objects(self, prefix: str) -> list[StoredObject]:
         folder = f"{checked_key(prefix.removesuffix('/'))}/"
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket_name, Prefix=folder
         )
-        return [_stored(found) for page in pages for found in page.get("Contents", ())]
+        return [_build_stored_object(entry) for page in pages for entry in page.get("Contents", ())]
 
     def page(self, after: str, limit: int) -> list[StoredObject]:
-        beginning: dict[str, Any] = {"StartAfter": after} if after else {}
-        found = self.client.list_objects_v2(Bucket=self.bucket_name, MaxKeys=limit, **beginning)
-        return [_stored(one) for one in found.get("Contents", ())]
+        start_parameters: dict[str, Any] = {"StartAfter": after} if after else {}
+        response = self.client.list_objects_v2(
+            Bucket=self.bucket_name, MaxKeys=limit, **start_parameters
+        )
+        return [_build_stored_object(entry) for entry in response.get("Contents", ())]
 
     def unfinished(self, *, before: datetime) -> list[str]:
         pages = self.client.get_paginator("list_multipart_uploads").paginate(
             Bucket=self.bucket_name
         )
-        begun = [upload for page in pages for upload in page.get("Uploads", ())]
+        uploads = [upload for page in pages for upload in page.get("Uploads", ())]
         return [
             f"{upload['UploadId']} {upload['Key']}"
-            for upload in begun
+            for upload in uploads
             if upload["Initiated"] <= before
         ]
 
     def remove_unfinished(self, name: str, /) -> bool:
         upload_id, _, key = name.partition(" ")
         try:
-            self._abort(key, upload_id)
+            self._abort_upload(key, upload_id)
         except ObjectMissingError:
             return False
         return True
 
-    def _abort(self, key: str, upload_id: str) -> None:
+    def _abort_upload(self, key: str, upload_id: str) -> None:
         try:
             self.client.abort_multipart_upload(
                 Bucket=self.bucket_name, Key=checked_key(key), UploadId=upload_id
             )
         except ClientError as exc:
-            raise _translated(exc) from exc
+            raise _translate_error(exc) from exc
 
     def check(self) -> None:
         """Raise boto's error unless the bucket can be reached."""
         self.client.head_bucket(Bucket=self.bucket_name)
 
-    def _client(self, endpoint_url: str | None) -> "S3Client":
+    def _create_client(self, endpoint_url: str | None) -> "S3Client":
         return self._create_session().client(
             "s3",
             region_name=self.region_name,
@@ -239,22 +247,22 @@ class PresignedS3Storage(S3Storage):
             verify=self.verify,
         )
 
-    def _sign(
-        self, client: "S3Client", operation: str, key: str, expires: int | None, **bound: Any
+    def _sign_url(
+        self, client: "S3Client", operation: str, key: str, expires: int | None, **parameters: Any
     ) -> str:
         return client.generate_presigned_url(
             operation,
-            Params={"Bucket": self.bucket_name, "Key": signable_key(key), **bound},
+            Params={"Bucket": self.bucket_name, "Key": signable_key(key), **parameters},
             ExpiresIn=settings.PRESIGNED_URL_SECONDS if expires is None else expires,
         )
 
 
-def _stored(found: "ObjectTypeDef") -> StoredObject:
+def _build_stored_object(entry: "ObjectTypeDef") -> StoredObject:
     return StoredObject(
-        key=found["Key"], modified_at=found["LastModified"], size_bytes=found["Size"]
+        key=entry["Key"], modified_at=entry["LastModified"], size_bytes=entry["Size"]
     )
 
 
-def _translated(exc: ClientError) -> Exception:
-    missing = exc.response.get("Error", {}).get("Code") in MISSING_CODES
-    return ObjectMissingError() if missing else exc
+def _translate_error(exc: ClientError) -> Exception:
+    is_missing = exc.response.get("Error", {}).get("Code") in MISSING_CODES
+    return ObjectMissingError() if is_missing else exc

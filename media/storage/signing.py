@@ -1,4 +1,4 @@
-"""Signed URLs of the file-system storage: an HMAC over method, key and every parameter."""
+"""Sign the file-system storage's URLs with an HMAC over method, key and all parameters."""
 
 import hashlib
 import hmac
@@ -30,7 +30,7 @@ class UrlExpiredProblem(Problem):
 
 @dataclass(frozen=True)
 class Grant:
-    """What a valid URL allows its bearer."""
+    """The permissions of a verified URL."""
 
     key: str
     content_type: str | None
@@ -39,14 +39,14 @@ class Grant:
     once: bool
     upload_id: str | None = None
     part_number: int | None = None
-    """Of an upload in parts: then the grant is for this part alone."""
+    """The part of an upload in parts. The grant then covers this part only."""
 
 
 @dataclass(frozen=True)
 class SignedUrls:
-    """Makes and checks the URLs under ``base_url``; times are seconds since the epoch.
+    """A signer and verifier of the URLs under ``base_url``; times are seconds since the epoch.
 
-    What one of the ``fallbacks`` has signed is good, too; nothing is signed with them.
+    URLs signed with one of the ``fallbacks`` are valid too; no new URLs are signed with them.
     """
 
     base_url: str
@@ -60,30 +60,33 @@ class SignedUrls:
         *,
         expires: int,
         now: float | None = None,
-        **bound: str | int | None,
+        **parameters: str | int | None,
     ) -> str:
-        """A URL good for ``expires`` seconds from ``now``, with the ``bound`` values signed in."""
+        """Return a URL valid for ``expires`` seconds from ``now``; it signs ``parameters`` too."""
         expires_at = int(time.time() if now is None else now) + expires
         pairs = [("expires", str(expires_at))]
-        pairs += [(name, str(value)) for name, value in bound.items() if value is not None]
-        text = _signed_text(method, signable_key(key), pairs)
-        pairs.append((SIGNATURE, _signature(self.signing_key, text)))
+        pairs += [(name, str(value)) for name, value in parameters.items() if value is not None]
+        text = _build_signed_text(method, signable_key(key), pairs)
+        pairs.append((SIGNATURE, _compute_signature(self.signing_key, text)))
         return f"{self.base_url}{quote(key)}?{urlencode(pairs)}"
 
     def verify(
         self, method: str, key: str, query_string: str, *, now: float | None = None
     ) -> Grant:
-        """What the URL allows; raises ``SignatureInvalidProblem`` and ``UrlExpiredProblem``."""
+        """Return what the URL allows.
+
+        Raises ``SignatureInvalidProblem`` and ``UrlExpiredProblem``.
+        """
         pairs = parse_qsl(query_string, keep_blank_values=True)
-        given = dict(pairs).get(SIGNATURE, "").encode()
-        signed = [pair for pair in pairs if pair[0] != SIGNATURE]
-        text = _signed_text(method, key, signed)
+        signature = dict(pairs).get(SIGNATURE, "").encode()
+        signed_pairs = [pair for pair in pairs if pair[0] != SIGNATURE]
+        text = _build_signed_text(method, key, signed_pairs)
         if not any(
-            hmac.compare_digest(given, _signature(one, text).encode())
-            for one in (self.signing_key, *self.fallbacks)
+            hmac.compare_digest(signature, _compute_signature(signing_key, text).encode())
+            for signing_key in (self.signing_key, *self.fallbacks)
         ):
             raise SignatureInvalidProblem
-        values = dict(signed)
+        values = dict(signed_pairs)
         if (time.time() if now is None else now) >= int(values["expires"]):
             raise UrlExpiredProblem
         size = values.get("size_bytes")
@@ -98,10 +101,10 @@ class SignedUrls:
         )
 
 
-def _signed_text(method: str, key: str, pairs: list[tuple[str, str]]) -> str:
-    # urlencode keeps the parts apart: no value can imitate a separator.
+def _build_signed_text(method: str, key: str, pairs: list[tuple[str, str]]) -> str:
+    # urlencode escapes separators, so no value can imitate another parameter.
     return urlencode([("method", method), ("key", key), *sorted(pairs)])
 
 
-def _signature(signing_key: str, text: str) -> str:
+def _compute_signature(signing_key: str, text: str) -> str:
     return hmac.new(signing_key.encode(), text.encode(), hashlib.sha256).hexdigest()

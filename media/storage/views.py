@@ -1,4 +1,4 @@
-"""The signed URLs of the file-system storage, streamed in both directions."""
+"""Serve the signed URLs of the file-system storage, streaming in both directions."""
 
 import errno
 import logging
@@ -74,10 +74,10 @@ class AnyAccept(BaseContentNegotiation):
     """Objects have the type they have, whatever the client would prefer."""
 
     def select_parser(self, request: Request, parsers: Any) -> None:
-        """Bodies are streamed, not parsed."""
+        """Select no parser, because bodies are streamed."""
 
     def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
-        """JSON, for problem documents."""
+        """Select JSON, for problem documents."""
         return renderers[0], renderers[0].media_type
 
 
@@ -91,22 +91,22 @@ class SignedObjectView(APIView):
 
     @staticmethod
     def body_limit(method: str, query: str, key: str) -> int:
-        """Bytes that the URL allows to be sent: none, unless it is ours and still good."""
+        """Return how many bytes the URL allows to send; 0 unless it is valid."""
         try:
-            grant = _storage().urls.verify(method, key, query)
+            grant = _get_storage().urls.verify(method, key, query)
         except Problem:
             return 0
-        return _most(grant) if method == "PUT" else 0
+        return _get_body_limit(grant) if method == "PUT" else 0
 
     @extend_schema(exclude=True)
     def put(self, request: Request, key: str) -> HttpResponse:
-        """Store the body under the key, if a row expects it: before the body, and after it."""
-        storage = _storage()
+        """Store the body, if a row expects the key both before and after the body was received."""
+        storage = _get_storage()
         grant = storage.urls.verify("PUT", key, request.META["QUERY_STRING"])
-        with lock_expected_upload(grant.key) as most:
-            length = _checked_length(request, grant, most)
+        with lock_expected_upload(grant.key) as max_bytes:
+            length = _get_checked_length(request, grant, max_bytes)
         try:
-            _receive(storage, grant, _body(request, length))
+            _receive_body(storage, grant, _read_chunks(request, length))
         except ObjectMissingError as exc:
             raise NotFoundProblem(Resource.FILE) from exc
         except ObjectExistsError as exc:
@@ -119,8 +119,8 @@ class SignedObjectView(APIView):
 
     @extend_schema(exclude=True)
     def get(self, request: Request, key: str) -> HttpResponseBase:
-        """The object, or the range of it that was asked for; HEAD tells the headers alone."""
-        storage = _storage()
+        """Send the object or the requested range; for HEAD, send only the headers."""
+        storage = _get_storage()
         grant = storage.urls.verify("GET", key, request.META["QUERY_STRING"])
         try:
             info = storage.head(grant.key)
@@ -137,23 +137,24 @@ class SignedObjectView(APIView):
                 "The range begins after the end of the object.",
                 headers={"Content-Range": f"bytes */{info.size_bytes}"},
             )
-        whole = ByteRange(0, info.size_bytes - 1)
-        response = _response(request, file, part or whole)
+        full_range = ByteRange(0, info.size_bytes - 1)
+        response = _build_response(request, file, part or full_range)
         if part is not None:
             response.status_code = 206
             response["Content-Range"] = f"bytes {part.start}-{part.end}/{info.size_bytes}"
-        return _labelled(response, content_type=info.content_type, filename=grant.filename)
+        return _set_headers(response, content_type=info.content_type, filename=grant.filename)
 
 
-def _storage() -> SignedFileSystemStorage:
+def _get_storage() -> SignedFileSystemStorage:
     storage = storages["default"]
     if not isinstance(storage, SignedFileSystemStorage):
         raise NotFoundProblem(Resource.ADDRESS)
     return storage
 
 
-def _receive(storage: SignedFileSystemStorage, grant: Grant, body: Iterator[bytes]) -> None:
-    # Held while the object appears: who deletes the row removes the object afterwards.
+def _receive_body(storage: SignedFileSystemStorage, grant: Grant, body: Iterator[bytes]) -> None:
+    # The lock is held while the object is stored. Whoever deletes the row deletes the object after
+    # it, so the object cannot be left behind.
     def guard() -> AbstractContextManager[int]:
         return lock_expected_upload(grant.key)
 
@@ -164,40 +165,40 @@ def _receive(storage: SignedFileSystemStorage, grant: Grant, body: Iterator[byte
     storage.receive(grant.key, body, content_type=content_type, once=grant.once, guard=guard)
 
 
-def _checked_length(request: Request, grant: Grant, most: int) -> int:
-    # Of a part no type is signed: that of the whole is known.
+def _get_checked_length(request: Request, grant: Grant, max_bytes: int) -> int:
+    # The URL of a part signs no type: the type was set when the upload began.
     if grant.upload_id is None and request.headers.get("Content-Type") != grant.content_type:
         raise ContentTypeMismatchProblem
     declared = request.headers.get("Content-Length", "")
     if not declared.isdecimal():
         raise LengthRequiredProblem
     length = int(declared)
-    if length > min(_most(grant), most):
+    if length > min(_get_body_limit(grant), max_bytes):
         raise FileTooLargeProblem
     if grant.size_bytes is not None and length < grant.size_bytes:
         raise SizeMismatchProblem
     return length
 
 
-def _most(grant: Grant) -> int:
+def _get_body_limit(grant: Grant) -> int:
     limit: int = settings.MAX_UPLOAD_BYTES
     return limit if grant.size_bytes is None else min(limit, grant.size_bytes)
 
 
-def _body(request: Request, length: int) -> Iterator[bytes]:
-    # The server's own stream: Django's `body` would hold the whole file in memory.
+def _read_chunks(request: Request, length: int) -> Iterator[bytes]:
+    # Read the server's stream: Django's `body` would hold the whole file in memory.
     stream = request._request
-    left = length
-    while left > 0:
-        chunk = stream.read(min(CHUNK_BYTES, left))
+    remaining = length
+    while remaining > 0:
+        chunk = stream.read(min(CHUNK_BYTES, remaining))
         if not chunk:
             raise BodyIncompleteProblem
-        left -= len(chunk)
+        remaining -= len(chunk)
         yield chunk
 
 
 class FilePart:
-    """A range of an open file in chunks; the response closes it."""
+    """An iterator over a range of an open file, in chunks; the response closes the file."""
 
     def __init__(self, file: BinaryIO, part: ByteRange) -> None:
         self.file = file
@@ -205,16 +206,16 @@ class FilePart:
 
     def __iter__(self) -> Iterator[bytes]:
         self.file.seek(self.part.start)
-        left = self.part.length
-        while left > 0 and (chunk := self.file.read(min(CHUNK_BYTES, left))):
-            left -= len(chunk)
+        remaining = self.part.length
+        while remaining > 0 and (chunk := self.file.read(min(CHUNK_BYTES, remaining))):
+            remaining -= len(chunk)
             yield chunk
 
     def close(self) -> None:
         self.file.close()
 
 
-def _response(request: Request, file: BinaryIO, part: ByteRange) -> HttpResponseBase:
+def _build_response(request: Request, file: BinaryIO, part: ByteRange) -> HttpResponseBase:
     response: HttpResponseBase
     if request.method == "HEAD":
         file.close()
@@ -225,10 +226,10 @@ def _response(request: Request, file: BinaryIO, part: ByteRange) -> HttpResponse
     return response
 
 
-def _labelled(
+def _set_headers(
     response: HttpResponseBase, *, content_type: str, filename: str | None
 ) -> HttpResponseBase:
-    # What users uploaded must never run as a page of ours, whatever it holds.
+    # Users' files must never run as a page of our origin, whatever they contain.
     response["Content-Type"] = content_type if content_type in SERVED else UNKNOWN_CONTENT_TYPE
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"

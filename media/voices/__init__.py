@@ -1,1 +1,1 @@
-"""Voices to speak with: samples that users bring, checked and kept with their consent."""
+"""Check and store voice samples that users upload, with the consent of the speaker."""

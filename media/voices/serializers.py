@@ -1,4 +1,4 @@
-"""What the voice endpoints take and answer."""
+"""Parse the requests and build the responses of the endpoints for voices."""
 
 from django.conf import settings
 from django.core.validators import MinValueValidator

@@ -1,4 +1,4 @@
-"""Voices that users bring: a sample, uploaded as files are, with consent (`media.uploads`)."""
+"""Upload and delete voices: a sample, uploaded like media (`media.uploads`), with consent."""
 
 from uuid import UUID
 
@@ -49,10 +49,10 @@ def request_voice(
     consent: bool = False,
     consent_statement: str = "",
 ) -> UploadTarget:
-    """Make the row of a voice and the URL of its sample.
+    """Create the row of a voice and the upload URL of its sample.
 
-    ``consent_statement`` is what the client showed, if not ours. Raises ``ConsentRequiredProblem``,
-    a 400 about a name, and as ``declare`` and ``begin`` do.
+    ``consent_statement`` is the client's own text, if not ours. Raises ``ConsentRequiredProblem``,
+    a 400 about a name, and what ``declare_upload`` and ``begin_upload`` raise.
     """
     if not consent:
         raise ConsentRequiredProblem
@@ -61,23 +61,23 @@ def request_voice(
     )
     voice.name = printable("name", name)
     voice.filename = printable("filename", filename)
-    words = worded(ConsentKind.VOICE, consent_statement)
-    voice.consent_statement, voice.consent_version = words.text, words.version
+    statement = worded(ConsentKind.VOICE, consent_statement)
+    voice.consent_statement, voice.consent_version = statement.text, statement.version
     voice.consented_at = Now()
     return begin_upload(VOICES, voice, plan=plan, check=lambda: record_voice_consent(voice))
 
 
 def confirm_voice(*, user_id: UUID, voice_id: UUID) -> VoiceClone:
-    """As ``media.uploads.confirm``; raises ``NotFoundProblem``, too."""
+    """Confirm a voice like ``media.uploads.confirm``; also raises ``NotFoundProblem``."""
     return confirm(VOICES, lambda: get_voice(user_id=user_id, voice_id=voice_id))
 
 
 @transaction.atomic
 def delete_voice(*, user_id: UUID, voice_id: UUID) -> None:
-    """Delete one of the user's voices for good; what was made with it stays until its consent is
-    revoked (`media.consents`).
+    """Delete one of the user's voices permanently.
 
-    Raises ``NotFoundProblem`` and ``VoiceInUseProblem``.
+    Media made with it remains until its consent is revoked (`media.consents`). Raises
+    ``NotFoundProblem`` and ``VoiceInUseProblem``.
     """
     voice = get_voice(user_id=user_id, voice_id=voice_id, lock=True)
     if used_by := list_usages(voice):

@@ -1,4 +1,4 @@
-"""The endpoints about voices."""
+"""Serve the endpoints for voices."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -64,16 +64,16 @@ class VoicesView(ListAPIView[VoiceClone]):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Make a voice that waits for its sample."""
-        wanted = NewVoiceSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        """Create a voice that waits for its sample."""
+        serializer = NewVoiceSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         upload = request_voice(
-            user_id=user_id(request), plan=plan_name(request), **wanted.validated_data
+            user_id=user_id(request), plan=plan_name(request), **serializer.validated_data
         )
         return Response(VoiceUploadSerializer(upload).data, status=status.HTTP_201_CREATED)
 
     def get_queryset(self) -> QuerySet[VoiceClone]:
-        """The user's."""
+        """Return the user's voices."""
         return VoiceClone.objects.filter(user_id=user_id(self.request))
 
 
@@ -95,7 +95,7 @@ class ConfirmVoiceView(APIView):
         responses={200: ConfirmedVoiceSerializer, 202: ConfirmedVoiceSerializer},
     )
     def post(self, request: Request, voice_id: UUID) -> Response:
-        """Have what was uploaded listened to."""
+        """Request the check of the sample."""
         voice = confirm_voice(user_id=user_id(request), voice_id=voice_id)
         return Response(
             {"voice": VoiceSerializer(voice).data},
@@ -115,6 +115,6 @@ class VoiceView(APIView):
         responses={204: None},
     )
     def delete(self, request: Request, voice_id: UUID) -> Response:
-        """For good, unless an open job uses it."""
+        """Delete the voice permanently, unless an open job uses it."""
         delete_voice(user_id=user_id(request), voice_id=voice_id)
         return Response(status=status.HTTP_204_NO_CONTENT)

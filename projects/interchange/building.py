@@ -1,8 +1,8 @@
-"""A timeline of OpenTimelineIO made of an EDL document.
+"""Build a timeline of OpenTimelineIO from an EDL document.
 
-What our documents know and other editors do not stands in metadata below ``auteur``: the ids, a
-clip's effects, and each track as it was, so that one that nobody has moved comes back to the
-millisecond. A cross-fade has its cut in its middle.
+Metadata below ``auteur`` holds what other editors do not know: the ids, a clip's effects, and each
+track as it was, so that an unchanged track comes back to the millisecond. The cut of a cross-fade
+is in its middle.
 """
 
 import math
@@ -46,17 +46,17 @@ class Placed:
 
     @property
     def lead(self) -> int:
-        """How much of its cross-fade lies before the cut."""
+        """Return how many frames of its cross-fade lie before the cut."""
         return self.fade // 2
 
     @property
     def begin(self) -> int:
-        """The cut before it."""
+        """Return the frame of the cut before the clip."""
         return self.start + self.lead
 
     @property
     def end(self) -> int:
-        """The cut behind it."""
+        """Return the frame of the cut after the clip."""
         return self.finish - (self.tail - self.tail // 2)
 
     @property
@@ -65,23 +65,23 @@ class Placed:
 
     @property
     def length(self) -> int:
-        """How many frames of its media it plays."""
+        """Return how many frames of its media the clip plays."""
         return math.ceil((self.finish - self.start) * self.speed)
 
     def in_frame(self, rate: float, duration_ms: int | None) -> int:
-        """Return the frame of its media at which it begins.
+        """Return the frame of its media at which the clip begins.
 
-        That is the nearest one, unless the media would then be a frame too short.
+        This is the nearest frame, unless the media would then be a frame too short.
         """
-        inside = frame_of(self.clip["in_point_ms"], rate)
-        excess = inside + self.length - frames_in(duration_ms, rate) if duration_ms else 0
+        frame = frame_of(self.clip["in_point_ms"], rate)
+        excess = frame + self.length - frames_in(duration_ms, rate) if duration_ms else 0
         is_rounded = 0 < excess <= 2 * max(self.speed, 1)
-        return inside - min(excess, inside) if is_rounded else inside
+        return frame - min(excess, frame) if is_rounded else frame
 
 
 @dataclass(frozen=True)
 class Film:
-    """What is written: tracks without what the format does not hold, and the names of that."""
+    """A timeline to be written: the tracks that the format holds, and the names of the rest."""
 
     name: str
     tracks: list[Track]
@@ -99,7 +99,7 @@ class Film:
 
     @property
     def files(self) -> dict[str, ExternalReference]:
-        """What it shows, with names, addresses, lengths and timecodes."""
+        """Return references to its media, with names, addresses, lengths and timecodes."""
         return references_of(self.tracks, self.media, self.rate)
 
     @property
@@ -107,16 +107,16 @@ class Film:
         return {key: media.duration_ms for key, media in self.media.items()}
 
     def source_timecode(self, key: str) -> Timecode:
-        """Return how a file's timecode is numbered: as in the file, if it has the film's rate."""
+        """Return the timecode of a file: its own numbering, if it has the film's rate."""
         metadata = self.media[key].metadata if key in self.media else {}
-        text, own = metadata.get("start_timecode"), metadata.get("frame_rate") or self.rate
-        if not text or exact_rate(own) != self.rate:
+        text, file_rate = metadata.get("start_timecode"), metadata.get("frame_rate") or self.rate
+        if not text or exact_rate(file_rate) != self.rate:
             return self.timecode
         return Timecode(round(self.rate), ";" in text)
 
 
 def otio_json(film: Film) -> str:
-    """The whole document but its transcript, in OpenTimelineIO's own format."""
+    """Return the document without its transcript, in OpenTimelineIO's own format."""
     rate, files, durations = film.rate, film.files, film.durations
     timeline = otio.schema.Timeline(
         name=printable(film.name), global_start_time=RationalTime(0, rate)
@@ -131,9 +131,9 @@ def otio_json(film: Film) -> str:
 def references_of(
     tracks: list[Track], media: Mapping[str, MediaFile], rate: float
 ) -> dict[str, ExternalReference]:
-    """Return a reference to each media file, which is as long as it is shown at least.
+    """Return a reference to each media file, at least as long as clips show it.
 
-    It begins at its timecode, if it has one that does not pass midnight.
+    A reference begins at the timecode of its file, unless it would then pass midnight.
     """
     lengths = {key: frames_in(row.duration_ms or 0, rate) for key, row in media.items()}
     for clip in all_clips(tracks):
@@ -148,11 +148,11 @@ def references_of(
         metadata = media[key].metadata if key in media else {}
         start = start_frame(metadata.get("start_timecode", ""), metadata.get("frame_rate"), rate)
         start = start if (start + length) / rate < SECONDS_OF_A_DAY else 0
-        references[key] = _reference(key, media.get(key), span(start, length, rate))
+        references[key] = _build_reference(key, media.get(key), span(start, length, rate))
     return references
 
 
-def _reference(key: str, media: MediaFile | None, available: TimeRange) -> ExternalReference:
+def _build_reference(key: str, media: MediaFile | None, available: TimeRange) -> ExternalReference:
     name = media.name if media else key
     reference = ExternalReference(
         target_url=f"{URL_ROOT}/{key}/{quote(name, safe='')}",
@@ -169,27 +169,27 @@ def build_track(
     reference: Callable[[Clip], ExternalReference],
     durations: Mapping[str, int | None],
 ) -> otio.schema.Track:
-    """Return a track with its gaps and cross-fades; deleted clips stand in its metadata only.
+    """Return a track with its gaps and cross-fades; deleted clips are in its metadata only.
 
-    ``durations`` are those of the media.
+    ``durations`` are those of the media, in milliseconds.
     """
     name = printable(track["name"])
     metadata = {OURS: {**track, "clips": [dict(clip) for clip in track["clips"]]}}
-    built = otio.schema.Track(name=name, kind=KINDS[track["type"]], metadata=metadata)
+    otio_track = otio.schema.Track(name=name, kind=KINDS[track["type"]], metadata=metadata)
     cursor = 0
     for placed in placed_clips(track["clips"], rate):
         if placed.fade:
-            built.append(_cross_fade(placed, rate))
+            otio_track.append(_build_cross_fade(placed, rate))
         elif placed.begin > cursor:
-            built.append(otio.schema.Gap(source_range=span(0, placed.begin - cursor, rate)))
-        inside = placed.in_frame(rate, durations.get(placed.clip["media_file_id"]))
-        built.append(_clip(placed, rate, reference(placed.clip), inside))
+            otio_track.append(otio.schema.Gap(source_range=span(0, placed.begin - cursor, rate)))
+        in_frame = placed.in_frame(rate, durations.get(placed.clip["media_file_id"]))
+        otio_track.append(_build_clip(placed, rate, reference(placed.clip), in_frame))
         cursor = placed.end
-    return built
+    return otio_track
 
 
 def placed_clips(clips: list[Clip], rate: float) -> list[Placed]:
-    """The clips that play, in order."""
+    """Return the clips that are not deleted, in order of time."""
     live = sorted((c for c in clips if not c["deleted"]), key=lambda clip: int(clip["start_ms"]))
     starts = [frame_of(clip["start_ms"], rate) for clip in live]
     ends = [frame_of(end_of(clip), rate) for clip in live]
@@ -202,7 +202,7 @@ def placed_clips(clips: list[Clip], rate: float) -> list[Placed]:
     ]
 
 
-def _cross_fade(placed: Placed, rate: float) -> otio.schema.Transition:
+def _build_cross_fade(placed: Placed, rate: float) -> otio.schema.Transition:
     return otio.schema.Transition(
         name="Cross Dissolve",
         transition_type=otio.schema.TransitionTypes.SMPTE_Dissolve,
@@ -211,25 +211,25 @@ def _cross_fade(placed: Placed, rate: float) -> otio.schema.Transition:
     )
 
 
-def _clip(
-    placed: Placed, rate: float, reference: ExternalReference, inside: int
+def _build_clip(
+    placed: Placed, rate: float, reference: ExternalReference, in_frame: int
 ) -> otio.schema.Clip:
     clip = placed.clip
     available = reference.available_range
-    begin = (available.start_time.value if available else 0) + inside + placed.lead * placed.speed
-    effects = [dict(each) for each in clip["effects"]]
+    begin = (available.start_time.value if available else 0) + in_frame + placed.lead * placed.speed
+    effects = [dict(effect) for effect in clip["effects"]]
     metadata = {OURS: {"id": clip["id"], "effects": effects}}
-    built = otio.schema.Clip(
+    otio_clip = otio.schema.Clip(
         name=reference.name,
         media_reference=reference,
         source_range=span(begin, placed.end - placed.begin, rate),
         metadata=metadata,
     )
     if placed.speed != 1:
-        built.effects.append(otio.schema.LinearTimeWarp("speed", placed.speed))
-    return built
+        otio_clip.effects.append(otio.schema.LinearTimeWarp("speed", placed.speed))
+    return otio_clip
 
 
 def printable(text: str) -> str:
-    """Without what a line of text, or XML, cannot hold."""
-    return "".join(each if each.isprintable() else " " for each in text)
+    """Replace the characters that a line of text, or XML, cannot hold by spaces."""
+    return "".join(character if character.isprintable() else " " for character in text)

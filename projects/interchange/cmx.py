@@ -1,7 +1,7 @@
-"""What an edit list of CMX 3600 plays. Each element is held or refused (docs/interchange.md).
+"""Read edit lists of CMX 3600: each element is read or refused (docs/interchange.md).
 
-An event is one line, or two of one number: what is dissolved from and what to. Lines of other kinds
-behind it are notes about it.
+An event is one line, or two lines with the same number: the source and the target of a dissolve.
+Lines of other kinds after it are notes about it.
 """
 
 import re
@@ -20,9 +20,9 @@ CUT, DISSOLVE = "C", "D"
 OTHER_KINDS = {"W": "wipe", "K": "key"}
 
 ONES = r"\( *(?:1(?:\.0*)?[ ,]*){3}\)"
-"""What a colour is multiplied by, or raised to, if it is not changed;"""
+"""Slope or power of a colour correction that changes nothing."""
 ZEROS = r"\( *(?:0(?:\.0*)?[ ,]*){3}\)"
-"""and what is added to it."""
+"""Offset of a colour correction that changes nothing."""
 CHANGING_NOTES = (
     (re.compile(r"EFFECTS? NAME(?: IS)?+:?\s++(?!(?:CROSS )?DISSOLVE\b)", re.I), "effect"),
     (re.compile(r"(\* )?FREEZE FRAME", re.I), "freeze"),
@@ -31,15 +31,15 @@ CHANGING_NOTES = (
     (re.compile(rf"ASC_SOP:? *+(?!{ONES} *{ZEROS} *{ONES}$)", re.I), "grade"),
     (re.compile(r"ASC_SAT:? *+(?!1(\.0*)?$)", re.I), "grade"),
 )
-"""What notes tell of changes to picture or sound."""
+"""Notes about changes to picture or sound, each with the code by which it is refused."""
 SILENT_LINES = re.compile(r"TITLE|GPI|SPLIT|FINAL CUT PRO REEL|\*|>")
-"""Lines that change nothing in the film."""
+"""Beginnings of lines that change nothing in the film."""
 SPEED = re.compile(r"M2\s+(?:.*\s)?([-+]?\d+(?:\.\d*)?)\s+[\d:;.,]+$")
 NAME = re.compile(r"\*?\s*(FROM|TO) CLIP NAME:\s*(.+)")
 FILE = re.compile(r"\*?\s*(FROM|TO) (?:CLIP|FILE):\s*(.+)")
 SOURCE_FILE = re.compile(r"\*?\s*(SOURCE) FILE:\s*(.+)")
 FILE_START = re.compile(r"\*?\s*(FROM|TO) CLIP START:\s*(\S+)")
-"""Our own note: the source timecode at which the file starts."""
+"""Matches our own note of the source timecode at which the file starts."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Line:
     counts_from_file_start: bool = False
 
     @property
-    def black(self) -> bool:
+    def is_black(self) -> bool:
         return self.reel in BLACK
 
     @property
@@ -66,7 +66,7 @@ class Line:
 
 @dataclass
 class Event:
-    """The lines of one number, and what stands behind them."""
+    """An event: the fields of the lines with one number, and the notes after them."""
 
     lines: list[list[str]]
     notes: list[str] = field(default_factory=list)
@@ -74,37 +74,37 @@ class Event:
 
 @dataclass
 class Cut:
-    """What one line plays on one track; ``before`` is the one that it dissolves from."""
+    """A line's clip on one track; ``before`` is the line that it dissolves from."""
 
     line: Line
     source: MediaReference
     speed: float = 1
     before: tuple[Line, MediaReference] | None = None
     tail: int = 0
-    """How long it plays on, in frames, while the next is dissolved to."""
+    """How many frames the clip goes on during the dissolve to the next."""
     fade_out: bool = False
-    faded: bool = False
-    """Whether the clip before it plays on during its dissolve."""
+    has_cross_fade: bool = False
+    """True if the clip before it goes on during its dissolve."""
 
 
 def read(text: str, rate: float) -> Reading:
-    """The tracks: the picture, and each channel of sound."""
+    """Return the tracks: the picture, and one for each channel of sound."""
     reading = Reading()
     lines = [line for line in map(str.strip, text.splitlines()) if line]
-    clock = _clock(lines, rate, reading)
+    clock = _read_clock(lines, rate, reading)
     if clock is None:
         return reading
     cuts: dict[int, list[Cut]] = {}
-    for event in _events(lines, reading):
-        parsed = [_line(fields, event.notes, clock) for fields in event.lines]
-        for cut in _cuts(event, parsed, rate, reading):
-            for channel in _tracks_of(cut.line, reading):
+    for event in _group_events(lines, reading):
+        parsed_lines = [_parse_line(fields, event.notes, clock) for fields in event.lines]
+        for cut in _build_cuts(event, parsed_lines, rate, reading):
+            for channel in _list_channels(cut.line, reading):
                 cuts.setdefault(channel, []).append(Cut(**vars(cut)))
-    begins = (cut.line.record[0] for found in cuts.values() for cut in found)
+    begins = (cut.line.record[0] for channel_cuts in cuts.values() for cut in channel_cuts)
     origin = clock.origin(min(begins, default=0))
-    for channel, found in sorted(cuts.items()):
-        joined = _joined(found, reading)
-        pieces = [_piece(cut, rate, origin, channel, reading) for cut in joined]
+    for channel, channel_cuts in sorted(cuts.items()):
+        joined_cuts = _join_cuts(channel_cuts, reading)
+        pieces = [_build_piece(cut, rate, origin, channel, reading) for cut in joined_cuts]
         kind, name = ("audio", f"A{channel}") if channel else ("video", "V")
         reading.tracks.append(ForeignTrack(kind, name, pieces))
     return reading
@@ -112,21 +112,21 @@ def read(text: str, rate: float) -> Reading:
 
 @dataclass(frozen=True)
 class Clock:
-    """Timecode as the list writes it: ``;`` marks what is drop-frame, or all of it is."""
+    """The timecode of a list: ``;`` marks a drop-frame time, or all times are drop-frame."""
 
     timebase: int
     all_drop: bool
     film_drops: bool
-    """Whether the times on the timeline are drop-frame."""
+    """True if the times on the timeline are drop-frame."""
 
     def frame(self, text: str) -> int:
         return Timecode(self.timebase, self.all_drop or ";" in text).frame(text)
 
     def origin(self, first: int) -> int:
-        """Return where the film begins, of a list whose first event is at this frame.
+        """Return the frame at which the film begins, for a list whose first event is at ``first``.
 
-        That is the whole hour before it, which tells of a tape and not of the film. A first event
-        in the last minutes of an hour is a leader before the next one: the film begins with it.
+        This is the full hour before the first event, because hours number tapes. A first event in
+        the last minutes of an hour is a leader before the next hour: the film begins with it.
         """
         clock = Timecode(self.timebase, self.film_drops)
         hour = max(
@@ -136,27 +136,27 @@ class Clock:
         return first if is_leader else hour
 
 
-def _clock(lines: list[str], rate: float, reading: Reading) -> Clock | None:
-    """How the list counts frames; it does not tell its rate."""
+def _read_clock(lines: list[str], rate: float, reading: Reading) -> Clock | None:
+    """Return how the list counts frames, or refuse it; the list does not state its rate."""
     modes = {line.partition(":")[2].strip().upper() for line in lines if line.startswith("FCM")}
     events = [line.split() for line in lines if line[0].isdigit()]
-    marked = any(";" in each for fields in events for each in fields[-4:])
-    dropping = modes == {"DROP FRAME"}
+    has_marks = any(";" in time for fields in events for time in fields[-4:])
+    is_drop_frame = modes == {"DROP FRAME"}
     if modes - {"DROP FRAME", "NON-DROP FRAME"} or len(modes) > 1:
         reading.refuse("fcm", "One count of frames holds for the whole list.")
     elif not has_timecode(rate):
         reading.refuse("frame_rate", f"There is no timecode of {rate:g} frames a second.")
-    elif (dropping or marked) and not drops_frames(rate):
+    elif (is_drop_frame or has_marks) and not drops_frames(rate):
         reading.refuse("frame_rate", f"At {rate:g} frames a second no timecode is dropped.")
     else:
-        all_drop = dropping and not marked
-        film = any(";" in each for fields in events for each in fields[-2:])
-        return Clock(round(rate), all_drop, all_drop or film)
+        all_drop = is_drop_frame and not has_marks
+        film_has_marks = any(";" in time for fields in events for time in fields[-2:])
+        return Clock(round(rate), all_drop, all_drop or film_has_marks)
     return None
 
 
-def _events(lines: list[str], reading: Reading) -> Iterator[Event]:
-    """Lines of one number together, with their notes."""
+def _group_events(lines: list[str], reading: Reading) -> Iterator[Event]:
+    """Yield the events: lines with the same number, with their notes."""
     current: Event | None = None
     for line in lines:
         fields = line.split()
@@ -177,21 +177,21 @@ def _events(lines: list[str], reading: Reading) -> Iterator[Event]:
 def _check_note(line: str, event: Event | None, reading: Reading) -> None:
     number = event.lines[0][0] if event else ""
     note = line.removeprefix("*").strip()
-    for pattern, what in CHANGING_NOTES:
+    for pattern, code in CHANGING_NOTES:
         if pattern.match(note):
             detail = "Our timeline does not hold what this note tells."
-            reading.refuse(what, detail, event=number, name=note)
+            reading.refuse(code, detail, event=number, name=note)
             return
-    known = ("FCM", "M2", "AUD", "EFFECT", "ASC_", "FROM ", "TO ", "SOURCE ", "REEL")
-    if not SILENT_LINES.match(line) and not line.startswith(known):
+    known_prefixes = ("FCM", "M2", "AUD", "EFFECT", "ASC_", "FROM ", "TO ", "SOURCE ", "REEL")
+    if not SILENT_LINES.match(line) and not line.startswith(known_prefixes):
         reading.refuse("line", "This kind of line is not known.", event=number, name=line)
 
 
-def _line(fields: list[str], notes: list[str], clock: Clock) -> Line:
+def _parse_line(fields: list[str], notes: list[str], clock: Clock) -> Line:
     if not 8 <= len(fields) <= 11:
         raise ValueError(f"Event {fields[0]} has {len(fields)} fields.")
     number, reel, channels, kind, *parameters = fields[:-4]
-    times = [clock.frame(each) for each in fields[-4:]]
+    times = [clock.frame(time) for time in fields[-4:]]
     fade = 0
     if kind == DISSOLVE and len(parameters) == 1 and parameters[0].isdecimal():
         fade = int(parameters[0])
@@ -199,31 +199,31 @@ def _line(fields: list[str], notes: list[str], clock: Clock) -> Line:
         raise ValueError(f"Event {number} has a transition that cannot be read.")
     if times[3] < times[2]:
         raise ValueError(f"Event {number} ends before it begins.")
-    found = (*_channels(channels), *_more_channels(notes))
-    way = "TO" if fade else "FROM"
-    starts = [match[2] for note in notes if (match := FILE_START.match(note)) and match[1] == way]
+    all_channels = (*_parse_channels(channels), *_parse_extra_channels(notes))
+    side = "TO" if fade else "FROM"
+    starts = [match[2] for note in notes if (match := FILE_START.match(note)) and match[1] == side]
     start = clock.frame(starts[0]) if starts else 0
     source = (times[0] - start, times[1] - start)
-    return Line(number, reel, found, kind, fade, source, (times[2], times[3]), bool(starts))
+    return Line(number, reel, all_channels, kind, fade, source, (times[2], times[3]), bool(starts))
 
 
-def _channels(code: str) -> tuple[int, ...]:
-    """The channels of such codes as ``AA/V``; -1 for one that is not of the format."""
-    found: list[int] = []
+def _parse_channels(code: str) -> tuple[int, ...]:
+    """Return the channels of codes such as ``AA/V``; -1 for an unknown code."""
+    channels: list[int] = []
     for part in code.split("/"):
         number = re.fullmatch(r"A([1-4])", part)
-        found += [int(number[1])] if number else CHANNELS.get(part, (-1,))
-    return tuple(dict.fromkeys(found))
+        channels += [int(number[1])] if number else CHANNELS.get(part, (-1,))
+    return tuple(dict.fromkeys(channels))
 
 
-def _more_channels(notes: list[str]) -> Iterator[int]:
-    """The third and fourth, which have a line of their own."""
+def _parse_extra_channels(notes: list[str]) -> Iterator[int]:
+    """Yield the third and fourth channels, which have lines of their own."""
     for note in notes:
         if note.startswith("AUD"):
-            yield from (int(each) if each in ("3", "4") else -1 for each in note.split()[1:])
+            yield from (int(number) if number in ("3", "4") else -1 for number in note.split()[1:])
 
 
-def _tracks_of(line: Line, reading: Reading) -> list[int]:
+def _list_channels(line: Line, reading: Reading) -> list[int]:
     if -1 in line.channels:
         detail = "The channels are V, A, A1 to A4, AA, B and NONE."
         reading.refuse("channel", detail, event=line.number)
@@ -231,13 +231,13 @@ def _tracks_of(line: Line, reading: Reading) -> list[int]:
     return list(dict.fromkeys(line.channels))
 
 
-def _cuts(event: Event, lines: list[Line], rate: float, reading: Reading) -> Iterator[Cut]:
-    """What an event plays."""
+def _build_cuts(event: Event, lines: list[Line], rate: float, reading: Reading) -> Iterator[Cut]:
+    """Yield the cuts of an event."""
     number = lines[0].number
     for line in lines:
         if line.kind not in (CUT, DISSOLVE):
-            what = OTHER_KINDS.get(line.kind[:1], "transition")
-            reading.refuse(what, "Clips are joined by cuts and dissolves.", event=number)
+            code = OTHER_KINDS.get(line.kind[:1], "transition")
+            reading.refuse(code, "Clips are joined by cuts and dissolves.", event=number)
             return
         if line.reel == "BARS":
             reading.refuse("generator", "A clip plays a media file.", event=number)
@@ -245,16 +245,16 @@ def _cuts(event: Event, lines: list[Line], rate: float, reading: Reading) -> Ite
     *heads, last = lines
     if any(line.kind == DISSOLVE for line in heads):
         raise ValueError(f"Event {number} has several transitions.")
-    sources = [_source(event.notes, ("FROM", "SOURCE"), line.reel) for line in lines]
-    speed = _speed(event.notes, lines, rate, reading)
+    sources = [_find_source(event.notes, ("FROM", "SOURCE"), line.reel) for line in lines]
+    speed = _read_speed(event.notes, lines, rate, reading)
     if last.kind == DISSOLVE and last.fade:
-        yield from _dissolved(event, heads, last, sources, reading)
+        yield from _build_dissolve(event, heads, last, sources, reading)
     else:
         for line, source in zip(lines, sources, strict=True):
             yield Cut(line, source, speed)
 
 
-def _dissolved(
+def _build_dissolve(
     event: Event, heads: list[Line], last: Line, sources: list[MediaReference], reading: Reading
 ) -> Iterator[Cut]:
     if (
@@ -273,19 +273,19 @@ def _dissolved(
         return
     if before.length:
         yield Cut(before, sources[0])
-    target = _source(event.notes, ("TO",), last.reel)
+    target = _find_source(event.notes, ("TO",), last.reel)
     yield Cut(last, target, before=(before, sources[0]))
 
 
-def _speed(notes: list[str], lines: list[Line], rate: float, reading: Reading) -> float:
-    """Frames of the source for a frame of the timeline."""
+def _read_speed(notes: list[str], lines: list[Line], rate: float, reading: Reading) -> float:
+    """Return the speed, in frames of the source for each frame of the timeline."""
     speeds = [note for note in notes if note.startswith("M2")]
     speed = 1.0
     if speeds:
-        found = SPEED.match(speeds[0])
-        if found is None:
+        match = SPEED.match(speeds[0])
+        if match is None:
             raise ValueError("An M2 line cannot be read.")
-        speed = round(float(found[1]) / round(rate), 3)
+        speed = round(float(match[1]) / round(rate), 3)
     number = lines[0].number
     if speed != 1 and (len(lines) > 1 or len(speeds) > 1):
         reading.refuse("speed", "One clip has one speed, and cuts around it.", event=number)
@@ -293,70 +293,70 @@ def _speed(notes: list[str], lines: list[Line], rate: float, reading: Reading) -
         reading.refuse("speed", "A speed is forwards, from 0.1 to 10.", event=number)
     else:
         for line in lines:
-            if not line.black and not _fits(line, speed, rate):
+            if not line.is_black and not _has_matching_length(line, speed, rate):
                 detail = "Its times in the source and on the timeline are not equally long."
                 reading.refuse("speed", detail, event=number)
     return speed
 
 
-def _fits(line: Line, speed: float, rate: float) -> bool:
-    """Whether it is as long as its source; speeds are given in tenths of a frame."""
+def _has_matching_length(line: Line, speed: float, rate: float) -> bool:
+    """Return True if the line is as long as its source; speeds are given in tenths of a frame."""
     length = line.source[1] - line.source[0]
     slack = 0 if speed == 1 else 1 + 0.1 * line.length / rate
     return abs(length - line.length * speed) <= slack
 
 
-def _source(notes: Iterable[str], prefixes: tuple[str, ...], reel: str) -> MediaReference:
-    """The file that the notes name, else the reel."""
+def _find_source(notes: Iterable[str], prefixes: tuple[str, ...], reel: str) -> MediaReference:
+    """Return the file that the notes name, or else the reel."""
     url = name = ""
     for note in notes:
         for pattern in (NAME, FILE, SOURCE_FILE):
-            found = pattern.match(note)
-            if found and found[1] in prefixes:
-                url, name = (url, found[2]) if pattern is NAME else (found[2], name)
+            match = pattern.match(note)
+            if match and match[1] in prefixes:
+                url, name = (url, match[2]) if pattern is NAME else (match[2], name)
     return reference_at(url, name or ("" if url or reel in NAMELESS else reel))
 
 
-def _joined(cuts: list[Cut], reading: Reading) -> list[Cut]:
-    """In order, each playing on while the next is dissolved to; black plays nothing."""
-    played: list[Cut] = []
+def _join_cuts(cuts: list[Cut], reading: Reading) -> list[Cut]:
+    """Return the cuts in order, each extended by the dissolve to the next; black plays nothing."""
+    joined: list[Cut] = []
     end = 0
-    for cut in sorted(cuts, key=lambda each: each.line.record):
+    for cut in sorted(cuts, key=lambda cut: cut.line.record):
         line = cut.line
         if line.record[0] < end:
             detail = "It begins before the event before it has ended."
             reading.refuse("overlap", detail, event=line.number)
-        if cut.before is not None and not cut.before[0].black:
-            _play_on(cut, *cut.before, played)
-        if not line.black:
-            played.append(cut)
+        if cut.before is not None and not cut.before[0].is_black:
+            _extend_before(cut, *cut.before, joined)
+        if not line.is_black:
+            joined.append(cut)
         end = line.record[1]
-    return [cut for cut in played if cut.line.length + cut.tail]
+    return [cut for cut in joined if cut.line.length + cut.tail]
 
 
-def _play_on(cut: Cut, before: Line, source: MediaReference, played: list[Cut]) -> None:
-    """Let what is dissolved from play on, which may have no event of its own."""
+def _extend_before(cut: Cut, before: Line, source: MediaReference, joined: list[Cut]) -> None:
+    """Extend the clip that a dissolve begins with, which may have no event of its own."""
     begin = cut.line.record[0]
-    last = played[-1].line if played else before
-    if not played or (last.record[1], last.source[1], last.reel) != (
+    last = joined[-1].line if joined else before
+    if not joined or (last.record[1], last.source[1], last.reel) != (
         begin,
         before.source[1],
         before.reel,
     ):
         end = before.source[1]
-        empty = replace(before, source=(end, end), record=(begin, begin))
-        played.append(Cut(empty, source))
-    played[-1].tail = cut.line.fade
-    played[-1].fade_out = cut.line.black
-    cut.faded = True
+        empty_line = replace(before, source=(end, end), record=(begin, begin))
+        joined.append(Cut(empty_line, source))
+    joined[-1].tail = cut.line.fade
+    joined[-1].fade_out = cut.line.is_black
+    cut.has_cross_fade = True
 
 
-def _piece(cut: Cut, rate: float, origin: int, channel: int, reading: Reading) -> Piece:
+def _build_piece(cut: Cut, rate: float, origin: int, channel: int, reading: Reading) -> Piece:
     begin, end = (frame - origin for frame in cut.line.record)
-    faded = ms_at(begin + cut.line.fade, rate) - ms_at(begin, rate)
+    fade_ms = ms_at(begin + cut.line.fade, rate) - ms_at(begin, rate)
     finish = ms_at(end + cut.tail, rate)
-    out = finish - ms_at(end, rate) if cut.fade_out else 0
-    if max(faded, out) > MAX_CROSS_FADE_MS:
+    fade_out_ms = finish - ms_at(end, rate) if cut.fade_out else 0
+    if max(fade_ms, fade_out_ms) > MAX_CROSS_FADE_MS:
         reading.refuse("dissolve", "A dissolve is too long.", event=cut.line.number)
     return Piece(
         begin_ms=ms_at(begin, rate),
@@ -364,9 +364,9 @@ def _piece(cut: Cut, rate: float, origin: int, channel: int, reading: Reading) -
         in_ms=ms_at(cut.line.source[0], rate),
         source=cut.source,
         speed=cut.speed,
-        cross_fade_ms=faded if cut.faded else 0,
-        fade_in_ms=0 if cut.faded else faded,
-        fade_out_ms=out,
+        cross_fade_ms=fade_ms if cut.has_cross_fade else 0,
+        fade_in_ms=0 if cut.has_cross_fade else fade_ms,
+        fade_out_ms=fade_out_ms,
         frame_ms=1000 / rate,
         counts_from_file_start=cut.line.counts_from_file_start,
         channel=channel,

@@ -1,8 +1,8 @@
-"""Tracks of ours made of what a foreign timeline plays.
+"""Convert the tracks of a foreign timeline to tracks of an EDL.
 
-A track that we have written and nobody has changed comes back as it was, to the millisecond and
-with its deleted clips. Any other is made of the frames in the file, with the ids and effects that
-stand there.
+A track that we have written, and that is unchanged, comes back to the millisecond and with its
+deleted clips. Any other track is built from the frames in the file, with the ids and effects in its
+metadata.
 """
 
 import math
@@ -28,62 +28,66 @@ FADES = ("cross_fade", "fade_in", "fade_out")
 
 @dataclass
 class Ids:
-    """Ids that are in use; what another program has copied gets a new one."""
+    """The ids in use; an id that another program has copied is replaced by a new one."""
 
     used: set[str] = field(default_factory=set)
 
-    def take(self, wanted: Any) -> str:
-        """The wanted id if it is one and free, else a new one."""
-        found = str(wanted) if isinstance(wanted, str) else ""
-        if not found or found in self.used:
-            found = str(uuid.uuid4())
-        self.used.add(found)
-        return found
+    def take(self, candidate: Any) -> str:
+        """Return the candidate if it is an unused id, or else a new id; either is then in use."""
+        id_ = str(candidate) if isinstance(candidate, str) else ""
+        if not id_ or id_ in self.used:
+            id_ = str(uuid.uuid4())
+        self.used.add(id_)
+        return id_
 
 
 def convert_track(track: ForeignTrack, matched: Matched, *, rate: float, ids: Ids) -> Track:
-    """The track as ``PUT`` takes it."""
+    """Return the track in the form in which an EDL has it."""
     ours = track.ours
-    before = _unchanged(ours, track.pieces, matched, rate) if isinstance(ours, dict) else None
-    if before is not None and ids.used.isdisjoint(_ids_of(before)):
-        ids.used |= _ids_of(before)
-        return before
+    unchanged = (
+        _find_unchanged_track(ours, track.pieces, matched, rate) if isinstance(ours, dict) else None
+    )
+    if unchanged is not None and ids.used.isdisjoint(_list_ids(unchanged)):
+        ids.used |= _list_ids(unchanged)
+        return unchanged
     track_id = ids.take(ours.get("id") if isinstance(ours, dict) else None)
     clips = [_convert_piece(piece, matched, track_id=track_id, ids=ids) for piece in track.pieces]
     name = track.name.strip()[:MAX_TRACK_NAME_LENGTH] or "Track"
     return {"id": track_id, "type": track.type, "name": name, "clips": clips}
 
 
-def _ids_of(track: Track) -> set[str]:
+def _list_ids(track: Track) -> set[str]:
     return {track["id"], *(clip["id"] for clip in track["clips"])}
 
 
-def _unchanged(
+def _find_unchanged_track(
     ours: Mapping[str, Any], pieces: list[Piece], matched: Matched, rate: float
 ) -> Track | None:
-    """Return the track as it was written, if the file still plays it, with the same effects."""
+    """Return the track as we wrote it, or None if the file plays anything else by now."""
     try:
         track = TrackShape.model_validate(dict(ours)).stored()
     except ValidationError:
         return None
     durations = {key: row.duration_ms for key, row in matched.rows.items()}
-    written = read_track(build_track(track, rate, _reference, durations), Reading())
-    if list(map(_comparable, written)) != list(map(_comparable, pieces)):
+    written = read_track(build_track(track, rate, _build_reference, durations), Reading())
+    if list(map(_build_comparison_key, written)) != list(map(_build_comparison_key, pieces)):
         return None
     if any(matched.ids[piece.source] != piece.source.media_id for piece in pieces):
         return None
-    live = [
-        c for c in track["clips"] if not c["deleted"] or c["media_file_id"] in matched.durations
+    kept_clips = [
+        clip
+        for clip in track["clips"]
+        if not clip["deleted"] or clip["media_file_id"] in matched.durations
     ]
-    return {**track, "clips": live}
+    return {**track, "clips": kept_clips}
 
 
-def _comparable(piece: Piece) -> tuple[Any, ...]:
+def _build_comparison_key(piece: Piece) -> tuple[Any, ...]:
     plays = (piece.begin_ms, piece.end_ms, piece.in_ms, piece.speed, piece.cross_fade_ms)
     return (*plays, piece.enabled, piece.source.media_id, piece.ours)
 
 
-def _reference(clip: Clip) -> ExternalReference:
+def _build_reference(clip: Clip) -> ExternalReference:
     return ExternalReference(
         target_url="", metadata={OURS: {"media_file_id": clip["media_file_id"]}}
     )
@@ -91,86 +95,88 @@ def _reference(clip: Clip) -> ExternalReference:
 
 def _convert_piece(piece: Piece, matched: Matched, *, track_id: str, ids: Ids) -> Clip:
     media_id = matched.ids[piece.source]
-    piece = _within(piece, matched.durations.get(media_id))
+    piece = _trim_to_media(piece, matched.durations.get(media_id))
     length = _source_length(piece)
     return {
         "id": ids.take(piece.ours.get("id")),
         "media_file_id": media_id,
         "track_id": track_id,
         "start_ms": piece.begin_ms,
-        "duration_ms": max(on_timeline(length, _permille(piece)), 1),
+        "duration_ms": max(on_timeline(length, _round_speed_permille(piece)), 1),
         "in_point_ms": piece.in_ms,
         "out_point_ms": piece.in_ms + length,
-        "effects": _effects(piece),
+        "effects": _build_effects(piece),
         "deleted": not piece.enabled,
     }
 
 
-def _permille(piece: Piece) -> int:
+def _round_speed_permille(piece: Piece) -> int:
     return round(piece.speed * PERMILLE)
 
 
 def _source_length(piece: Piece) -> int:
-    return max((piece.end_ms - piece.begin_ms) * _permille(piece) // PERMILLE, 1)
+    return max((piece.end_ms - piece.begin_ms) * _round_speed_permille(piece) // PERMILLE, 1)
 
 
 def _tolerance(piece: Piece) -> float:
-    """Return how far beyond its media rounding to frames may have moved a piece, in ms."""
+    """Return how many milliseconds beyond its media rounding to frames may have moved a piece."""
     return 2 * piece.frame_ms * max(piece.speed, 1)
 
 
-def _within(piece: Piece, duration_ms: int | None) -> Piece:
-    """Return the piece without what rounding to frames has added beyond its media.
+def _trim_to_media(piece: Piece, duration_ms: int | None) -> Piece:
+    """Return the piece without the excess that rounding to frames has added beyond its media.
 
-    It begins earlier in its media. Where it plays all of it, its edges move, at first each within
-    its own frame.
+    The piece begins earlier in its media. Where it plays all of its media, its edges move, first
+    each within its own frame.
     """
-    beyond = piece.in_ms + _source_length(piece) - duration_ms if duration_ms else 0
-    if not 0 < beyond <= _tolerance(piece):
+    excess_ms = piece.in_ms + _source_length(piece) - duration_ms if duration_ms else 0
+    if not 0 < excess_ms <= _tolerance(piece):
         return piece
-    earlier = min(beyond, piece.in_ms)
-    piece = replace(piece, in_ms=piece.in_ms - earlier)
-    excess = min(math.ceil((beyond - earlier) / piece.speed), piece.end_ms - piece.begin_ms - 1)
-    if excess <= 0:
+    shift_ms = min(excess_ms, piece.in_ms)
+    piece = replace(piece, in_ms=piece.in_ms - shift_ms)
+    end_excess_ms = min(
+        math.ceil((excess_ms - shift_ms) / piece.speed), piece.end_ms - piece.begin_ms - 1
+    )
+    if end_excess_ms <= 0:
         return piece
     rate, frame_ms = 1000 / piece.frame_ms, piece.frame_ms
     first_end = math.ceil((frame_of(piece.end_ms, rate) - 0.5) * frame_ms)
     last_begin = math.ceil((frame_of(piece.begin_ms, rate) + 0.5) * frame_ms) - 1
-    sooner = min(excess, max(piece.end_ms - first_end, 0))
-    later = min(excess - sooner, max(last_begin - piece.begin_ms, 0))
-    end_ms = piece.end_ms - (excess - later)
-    return replace(piece, begin_ms=piece.begin_ms + later, end_ms=end_ms)
+    end_shift_ms = min(end_excess_ms, max(piece.end_ms - first_end, 0))
+    begin_shift_ms = min(end_excess_ms - end_shift_ms, max(last_begin - piece.begin_ms, 0))
+    end_ms = piece.end_ms - (end_excess_ms - begin_shift_ms)
+    return replace(piece, begin_ms=piece.begin_ms + begin_shift_ms, end_ms=end_ms)
 
 
 def count_from_file_start(
     tracks: list[ForeignTrack], matched: Matched, *, is_edit_list: bool
 ) -> list[ForeignTrack]:
-    """Return the tracks with times in the media that count from where its file begins.
+    """Return the tracks with media times that count from the beginning of the file.
 
     Other programs may count from the file's timecode. All times of one file count alike: from the
-    timecode if they fit that, and either lie beyond the file otherwise or stand in an edit list,
-    whose times are those of the camera or tape. Edit lists of ours, which name files by their ids,
-    state where a file starts; those from before they did so count from zero.
+    timecode if they fit it, and if they either lie beyond the file otherwise or come from an edit
+    list, whose times are those of the camera or tape. Our own edit lists, which name files by their
+    ids, state where a file starts; older ones do not and count from zero.
     """
     by_media: dict[str, list[Piece]] = {}
     for piece in (piece for track in tracks for piece in track.pieces):
         if not piece.counts_from_file_start:
             by_media.setdefault(matched.ids[piece.source], []).append(piece)
-    timed = {
+    timecoded_ids = {
         key
         for key, pieces in by_media.items()
-        if all(_fits(_from_timecode(piece, matched), matched) for piece in pieces)
+        if all(_fits_media(_subtract_start_timecode(piece, matched), matched) for piece in pieces)
         and (
             (is_edit_list and not any(piece.source.media_id for piece in pieces))
-            or not all(_fits(piece, matched) for piece in pieces)
+            or not all(_fits_media(piece, matched) for piece in pieces)
         )
     }
     return [
         replace(
             track,
             pieces=[
-                _from_timecode(piece, matched)
-                if matched.ids[piece.source] in timed and not piece.counts_from_file_start
+                _subtract_start_timecode(piece, matched)
+                if matched.ids[piece.source] in timecoded_ids and not piece.counts_from_file_start
                 else piece
                 for piece in track.pieces
             ],
@@ -179,28 +185,29 @@ def count_from_file_start(
     ]
 
 
-def _fits(piece: Piece, matched: Matched) -> bool:
+def _fits_media(piece: Piece, matched: Matched) -> bool:
     duration_ms = matched.durations.get(matched.ids[piece.source])
     end_ms = piece.in_ms + _source_length(piece)
     return piece.in_ms >= 0 and (not duration_ms or end_ms <= duration_ms + _tolerance(piece))
 
 
-def _from_timecode(piece: Piece, matched: Matched) -> Piece:
-    """Return the piece with its time in the media counted from its file's timecode."""
+def _subtract_start_timecode(piece: Piece, matched: Matched) -> Piece:
+    """Return the piece with the start timecode of its file subtracted from its media time."""
     row = matched.rows.get(matched.ids[piece.source])
     text = row.metadata.get("start_timecode") if row else None
     if row is None or not text:
         return piece
-    rate = exact_rate(round(1000 / piece.frame_ms, 2))  # no reciprocal of a reciprocal
+    # Rounding undoes the error of the double reciprocal.
+    rate = exact_rate(round(1000 / piece.frame_ms, 2))
     start = start_frame(text, row.metadata.get("frame_rate"), rate)
     frame = frame_of(piece.in_ms, rate)
-    # The difference of two frames: those of their rounded times would be a millisecond off.
-    rest_ms = piece.in_ms - round(frame * piece.frame_ms)
-    return replace(piece, in_ms=round((frame - start) * piece.frame_ms) + rest_ms)
+    # Subtract frames: the difference of their rounded times would be a millisecond off.
+    remainder_ms = piece.in_ms - round(frame * piece.frame_ms)
+    return replace(piece, in_ms=round((frame - start) * piece.frame_ms) + remainder_ms)
 
 
-def _effects(piece: Piece) -> list[Effect]:
-    """Return those that stand in the file, with fades and speed as its timeline has them."""
+def _build_effects(piece: Piece) -> list[Effect]:
+    """Return the effects in the file's metadata, with the fades and speed of its timeline."""
     stored = piece.ours.get("effects")
     stored = stored if isinstance(stored, list) else []
     effects: dict[str, Effect] = {

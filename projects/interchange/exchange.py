@@ -1,4 +1,4 @@
-"""Export of a project's timeline to a file of another editor, and import from one."""
+"""Export a project's timeline to a file of another editor, and import one from it."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -28,32 +28,33 @@ WRITERS: dict[str, Callable[[Film], str]] = {
 
 @dataclass(frozen=True)
 class Exported:
-    """A file, what to call it, and the version it shows."""
+    """An exported file, its name, and the version of the EDL that it shows."""
 
     text: str
     name: str
     version: int
     left_out: Mapping[str, int]
-    """Kinds of what the format does not hold and the file is without, and how many of each."""
+    """How many effects of each type, and deleted clips, the file is without."""
 
 
 def export_timeline(
     *, project_id: UUID, user_id: UUID, form: Format, leave_out: Collection[str] = ()
 ) -> Exported:
-    """The timeline as a file; raises ``CannotHoldProblem`` with what the format has no place for.
+    """Return the timeline as a file.
 
-    ``leave_out`` are types of effects that the file may be without, where the format needs it.
+    ``leave_out`` are types of effects that may be missing in the file, if the format cannot hold
+    them. Raises ``CannotHoldProblem`` with everything else that the format cannot hold.
     """
     project = get_project(user_id=user_id, project_id=project_id)
-    wanted = {"tracks": 1, "settings": 1, "version": 1}
-    document = edl.find_document(project_id=project_id, user_id=user_id, fields=wanted)
+    fields = {"tracks": 1, "settings": 1, "version": 1}
+    document = edl.find_document(project_id=project_id, user_id=user_id, fields=fields)
     left_out: dict[str, int] = {}
     tracks = document["tracks"]
     if form.name != "otio":
         tracks, left_out = limits.without(tracks, leave_out)
     limits.check({**document, "tracks": tracks}, form.name)
     ids = {clip["media_file_id"] for clip in all_clips(document["tracks"])}
-    media = {str(found.pk): found for found in list_media(user_id=user_id).filter(pk__in=ids)}
+    media = {str(row.pk): row for row in list_media(user_id=user_id).filter(pk__in=ids)}
     film = Film(project.name, tracks, document["settings"]["frame_rate"], media, tuple(left_out))
     text = WRITERS[form.name](film)
     return Exported(text, f"{project.name}.{form.suffix}", document["version"], left_out)
@@ -69,34 +70,34 @@ def import_timeline(
     author: Author | None = None,
     memory: Reservation | None = None,
 ) -> EditResult:
-    """Put the file's tracks in the place of all; the transcript stays.
+    """Replace all tracks by those of the file; the transcript stays.
 
-    Raises ``UnreadableFileProblem``, ``CannotHoldProblem`` and ``UnmatchedMediaProblem``; nothing
-    is changed then.
+    Raises ``UnreadableFileProblem``, ``CannotHoldProblem`` and ``UnmatchedMediaProblem`` before
+    anything is changed.
     """
-    wanted = {"tracks": 1, "settings": 1}
-    document = edl.find_document(project_id=project_id, user_id=user_id, fields=wanted)
+    fields = {"tracks": 1, "settings": 1}
+    document = edl.find_document(project_id=project_id, user_id=user_id, fields=fields)
     rate = exact_rate(document["settings"]["frame_rate"])
     tracks = sandboxing.read(text, form.name, rate, memory)
     matched = matching.match(
-        [piece.source for each in tracks for piece in each.pieces],
+        [piece.source for track in tracks for piece in track.pieces],
         user_id=user_id,
         project_id=project_id,
         tracks=document["tracks"],
     )
     tracks = conversion.count_from_file_start(tracks, matched, is_edit_list=form.name == "cmx3600")
     ids = conversion.Ids()
-    placed = [conversion.convert_track(each, matched, rate=rate, ids=ids) for each in tracks]
+    converted = [conversion.convert_track(track, matched, rate=rate, ids=ids) for track in tracks]
     return editing.replace_edl(
         project_id=project_id,
         user_id=user_id,
         versions=versions,
-        document=_shaped(placed),
+        document=_validate_edl(converted),
         author=author,
     )
 
 
-def _shaped(tracks: list[Track]) -> EdlShape:
+def _validate_edl(tracks: list[Track]) -> EdlShape:
     try:
         return EdlShape.model_validate({"tracks": tracks})
     except ShapeError as exc:

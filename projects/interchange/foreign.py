@@ -1,6 +1,6 @@
-"""Reading a file from outside: what `projects.interchange.sandboxing` runs in a child.
+"""Read a file of another editor, in the sandbox that `projects.interchange.sandboxing` starts.
 
-Nothing of Django is imported, or a child would take seconds to start.
+This module imports nothing of Django, because a child would then take seconds to start.
 """
 
 import json
@@ -18,104 +18,105 @@ from projects.interchange.terms import ForeignTrack, Piece, Reading
 UNREADABLE = "unreadable_file"
 MAX_DETAIL_LENGTH = 500
 MAX_OWN_VALUES = 200_000
-"""In all that stands where we write: tracks of the most clips with all their effects have half."""
+"""In all metadata of ours: the largest timeline with all effects has half as many."""
 
 
 def read(text: str, form: str, frame_rate: float) -> dict[str, Any]:
-    """``tracks`` of ``terms.ForeignTrack``, or ``foreign``: what no track of ours can hold.
+    """Return ``tracks`` of ``terms.ForeignTrack``, or ``foreign`` items that no EDL can hold.
 
-    ``frame_rate`` is for CMX 3600, which does not tell its own. Raises ``InputRefusedError``.
+    ``frame_rate`` is for CMX 3600, which does not state its own. Raises ``InputRefusedError``.
     """
     try:
-        return _read(text, form, frame_rate)
+        return _read_tracks(text, form, frame_rate)
     except (InputRefusedError, MemoryError):
         raise
-    except Exception as exc:  # readers stumble over bad files in any way
+    except Exception as exc:  # Bad files can make the parsers raise anything.
         detail = f"This is no {form} file that we can read: {exc}"
-        raise InputRefusedError(UNREADABLE, _printable(detail)[:MAX_DETAIL_LENGTH]) from exc
+        # The detail may quote lone surrogates of the file, which UTF-8 cannot encode.
+        detail = detail.encode(errors="replace").decode()[:MAX_DETAIL_LENGTH]
+        raise InputRefusedError(UNREADABLE, detail) from exc
 
 
-def _read(text: str, form: str, frame_rate: float) -> dict[str, Any]:
-    found = READERS[form](text, frame_rate)
-    if found.foreign:
-        return {"foreign": found.foreign}
+def _read_tracks(text: str, form: str, frame_rate: float) -> dict[str, Any]:
+    result = READERS[form](text, frame_rate)
+    if result.foreign:
+        return {"foreign": result.foreign}
     tracks = [
-        replace(each, pieces=[piece for piece in each.pieces if _plays(piece)])
-        for each in found.tracks
+        replace(track, pieces=[piece for piece in track.pieces if _plays(piece)])
+        for track in result.tracks
     ]
-    tracks = _without_other_channels(tracks)
-    if len(tracks) > MAX_TRACKS or sum(len(each.pieces) for each in tracks) > MAX_CLIPS:
+    tracks = _merge_channels(tracks)
+    if len(tracks) > MAX_TRACKS or sum(len(track.pieces) for track in tracks) > MAX_CLIPS:
         raise ValueError(f"At most {MAX_TRACKS} tracks and {MAX_CLIPS} clips are read.")
     _check_values(tracks)
-    return {"tracks": [asdict(each) for each in tracks]}
+    return {"tracks": [asdict(track) for track in tracks]}
 
 
 def _plays(piece: Piece) -> bool:
-    """Whether it has a length, or is one of ours that is shorter than a frame."""
+    """Return True if the piece has a length, or is a clip of ours shorter than a frame."""
     if piece.end_ms < piece.begin_ms:
         raise ValueError("A clip ends before it begins.")
     return piece.end_ms > piece.begin_ms or bool(piece.ours)
 
 
-def _without_other_channels(tracks: list[ForeignTrack]) -> list[ForeignTrack]:
-    """A clip of ours plays all channels of its file: those that play together are one clip."""
-    seen: dict[Piece, int] = {}
-    kept = []
+def _merge_channels(tracks: list[ForeignTrack]) -> list[ForeignTrack]:
+    """Merge the channels of a file that play together, because our clips play all channels."""
+    channels: dict[Piece, int] = {}
+    merged = []
     for track in tracks:
         pieces = [
             piece
             for piece in track.pieces
             if track.type == "video"
-            or seen.setdefault(replace(piece, channel=0), piece.channel) == piece.channel
+            or channels.setdefault(replace(piece, channel=0), piece.channel) == piece.channel
         ]
         if pieces or not track.pieces:
-            kept.append(replace(track, pieces=pieces))
-    return kept
+            merged.append(replace(track, pieces=pieces))
+    return merged
 
 
 def _check_values(tracks: list[ForeignTrack]) -> None:
-    """Raise ``ValueError`` where more stands in our places than we can have written."""
-    level = [each.ours for each in tracks]
-    level += [piece.ours for each in tracks for piece in each.pieces]
+    """Raise ``ValueError`` if our metadata has more values than we can have written."""
+    level = [track.ours for track in tracks]
+    level += [piece.ours for track in tracks for piece in track.pieces]
     values = 0
     while level:
         values += len(level)
         if values > MAX_OWN_VALUES:
             raise ValueError("There is too much metadata in it.")
-        level = [inner for value in level for inner in guarding.inside(value)]
+        level = [member for value in level for member in guarding.inside(value)]
 
 
-def _otio(text: str, _: float) -> Reading:
-    # Written anew: what OpenTimelineIO reads is what we have looked at, whichever of two equal
-    # members, or of two readings of a number, it would have chosen.
+def _read_otio(text: str, _: float) -> Reading:
+    # Serialize the checked values, so that OpenTimelineIO reads exactly what was checked: it may
+    # read equal members or numbers of the original text in another way.
     timeline = otio.adapters.read_from_string(json.dumps(guarding.checked_json(text)), "otio_json")
     if not isinstance(timeline, otio.schema.Timeline) or timeline.tracks is None:
         raise ValueError("The file must hold one timeline, and nothing beside it.")
-    if len(timeline.tracks) > MAX_TRACKS or sum(map(_children, timeline.tracks)) > 4 * MAX_CLIPS:
+    if (
+        len(timeline.tracks) > MAX_TRACKS
+        or sum(map(_count_children, timeline.tracks)) > 4 * MAX_CLIPS
+    ):
         raise ValueError(f"At most {MAX_TRACKS} tracks and {MAX_CLIPS} clips are read.")
     return reading.read_stack(timeline.tracks)
 
 
-def _children(of: Any) -> int:
-    return len(of) if isinstance(of, otio.core.Composition) else 1
+def _count_children(element: Any) -> int:
+    return len(element) if isinstance(element, otio.core.Composition) else 1
 
 
-def _fcp_xml(text: str, frame_rate: float) -> Reading:
+def _read_fcp_xml(text: str, frame_rate: float) -> Reading:
     guarding.check_xml(text)
     return xmeml.read(text, frame_rate)
 
 
-def _cmx(text: str, frame_rate: float) -> Reading:
+def _read_cmx(text: str, frame_rate: float) -> Reading:
     guarding.check_cmx(text)
     return cmx.read(text, frame_rate)
 
 
 READERS: dict[str, Callable[[str, float], Reading]] = {
-    "otio": _otio,
-    "fcp_xml": _fcp_xml,
-    "cmx3600": _cmx,
+    "otio": _read_otio,
+    "fcp_xml": _read_fcp_xml,
+    "cmx3600": _read_cmx,
 }
-
-
-def _printable(text: str) -> str:
-    return text.encode(errors="replace").decode()

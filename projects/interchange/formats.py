@@ -1,14 +1,14 @@
-"""The formats: what each is called."""
+"""The interchange formats: their names, suffixes and content types."""
 
 from dataclasses import dataclass
 
 MAX_INTERCHANGE_BYTES = 8 * 1024**2
-"""Of a file that is imported; a timeline as large as can be is written in less."""
+"""Of an imported file; the largest possible timeline takes less."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file."""
+    """One interchange format."""
 
     name: str
     suffix: str
@@ -16,8 +16,8 @@ class Format:
 
 
 FORMATS = {
-    each.name: each
-    for each in (
+    form.name: form
+    for form in (
         Format("otio", "otio", "application/vnd.pixar.opentimelineio+json"),
         Format("fcp_xml", "xml", "application/xml"),
         Format("cmx3600", "edl", "text/plain; charset=utf-8"),

@@ -1,6 +1,6 @@
-"""What a file from outside must hold to before a reader sees it.
+"""Check files of other editors before they are parsed.
 
-Deep nesting would end the process, entities and references multiply a small file.
+Deep nesting would end the process; entities and references multiply a small file.
 """
 
 import json
@@ -28,45 +28,47 @@ def checked_json(text: str) -> Any:
     """Return the one timeline of a JSON text, without its markers.
 
     Markers change nothing in the film, and newer programs write them in a newer schema. Raises
-    ``ValueError`` where the text is nested too deeply, holds references in itself, or says a thing
-    twice: Python's reader takes the last of two equal members, OpenTimelineIO's the first.
+    ``ValueError`` if the text is nested too deeply, refers to parts of itself, or has equal
+    members: Python's parser takes the last of them, OpenTimelineIO's the first.
     """
     try:
-        found = json.loads(text, object_pairs_hook=_object)
+        timeline = json.loads(text, object_pairs_hook=_check_object)
     except RecursionError as exc:
         raise ValueError("It is nested too deeply.") from exc
     except json.JSONDecodeError as exc:
         raise ValueError(f"It is no JSON: {exc}.") from exc
-    if not isinstance(found, dict) or not str(found.get("OTIO_SCHEMA")).startswith("Timeline."):
+    if not isinstance(timeline, dict) or not str(timeline.get("OTIO_SCHEMA")).startswith(
+        "Timeline."
+    ):
         raise ValueError("The file must hold one timeline, and nothing beside it.")
-    level = [found]
+    level = [timeline]
     for _ in range(MAX_DEPTH):
-        level = [inner for value in level for inner in inside(value)]
+        level = [member for value in level for member in inside(value)]
         if not level:
-            return found
+            return timeline
     raise ValueError("It is nested too deeply.")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _check_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise ValueError("An object has two members of one name.")
-    schema, _, version = str(found.get("OTIO_SCHEMA", "")).partition(".")
+    schema, _, version = str(members.get("OTIO_SCHEMA", "")).partition(".")
     if schema == "SerializableObjectRef":
         raise ValueError("It refers to parts of itself.")
     if schema:
-        found.pop("markers", None)
+        members.pop("markers", None)
     newest = NEWEST_SCHEMAS.get(schema)
     if schema != "Marker" and newest and version.isdecimal() and int(version[:9]) > newest:
         raise ValueError(
             f"It has a {schema}.{version}; {schema}.{newest} is the newest that is read. Write it "
             "for an older version of OpenTimelineIO."
         )
-    return found
+    return members
 
 
 def inside(value: Any) -> list[Any]:
-    """The values in a list or a dict."""
+    """Return the values in a list or a dict."""
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else []
@@ -78,7 +80,7 @@ def check_xml(text: str) -> None:
 
 
 class _XmlCheck:
-    """Counts while expat reads."""
+    """The counts of one XML file while expat parses it."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -86,28 +88,28 @@ class _XmlCheck:
         self._clips = 0
 
     def run(self, text: str) -> None:
-        """Read it all; expat's own errors are told as they are."""
+        """Parse the whole text; raise ``ValueError`` if it is no XML or not allowed."""
         parser = expat.ParserCreate("utf-8")
-        parser.StartDoctypeDeclHandler = self._doctype
-        parser.EntityDeclHandler = self._entity
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
+        parser.StartDoctypeDeclHandler = self._on_doctype
+        parser.EntityDeclHandler = self._on_entity
+        parser.StartElementHandler = self._on_start
+        parser.EndElementHandler = self._on_end
         try:
             parser.Parse(text.encode(), True)
         except expat.ExpatError as exc:
             raise ValueError(f"It is no XML: {exc}.") from exc
 
-    def _doctype(self, name: str, system: str | None, public: str | None, subset: int) -> None:
-        # `<!DOCTYPE xmeml>` alone stands in every file that editors write.
+    def _on_doctype(self, name: str, system: str | None, public: str | None, subset: int) -> None:
+        # Every file that editors write has `<!DOCTYPE xmeml>` without a definition.
         if name == FCP_X:
             raise ValueError(NOT_FCP_X)
         if name != "xmeml" or system is not None or public is not None or subset:
             raise ValueError("A document type with a definition is not read.")
 
-    def _entity(self, *_: Any) -> None:
+    def _on_entity(self, *_: Any) -> None:
         raise ValueError("Entities are not read.")
 
-    def _start(self, name: str, _: dict[str, str]) -> None:
+    def _on_start(self, name: str, _: dict[str, str]) -> None:
         if not self._depth and name == FCP_X:
             raise ValueError(NOT_FCP_X)
         if not self._depth and name != "xmeml":
@@ -120,7 +122,7 @@ class _XmlCheck:
         if self._clips > 2 * MAX_CLIPS:
             raise ValueError("It has too many clips.")
 
-    def _end(self, _: str) -> None:
+    def _on_end(self, _: str) -> None:
         self._depth -= 1
 
 

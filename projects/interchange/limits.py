@@ -1,4 +1,4 @@
-"""What of a timeline a format cannot hold, named one by one."""
+"""Find what a format cannot hold of a timeline, item by item."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -30,20 +30,25 @@ class CannotHoldProblem(Problem):
 
 
 def check(document: Document, form: str) -> None:
-    """Raise ``CannotHoldProblem`` unless the format holds all that plays.
+    """Raise ``CannotHoldProblem`` unless the format holds everything that plays.
 
-    It tells which effects can be left out.
+    The problem lists the effects that can be left out.
     """
     if form == "otio":
         return
     rate = exact_rate(document["settings"]["frame_rate"])
     tracks = document["tracks"]
-    items = [*_of_rate(rate), *(each for track in tracks for each in _of_clips(track, rate))]
+    items = [
+        *_list_rate_items(rate),
+        *(unsupported for track in tracks for unsupported in _list_clip_items(track, rate)),
+    ]
     if form == "cmx3600":
-        items += _of_events(tracks)
+        items += _list_event_items(tracks)
     if items:
-        found = {effect["type"] for clip in _live(tracks) for effect in clip["effects"]}
-        names = sorted(found - {*HELD, *INDISPENSABLE})
+        effect_types = {
+            effect["type"] for clip in _iterate_live_clips(tracks) for effect in clip["effects"]
+        }
+        names = sorted(effect_types - {*HELD, *INDISPENSABLE})
         detail = CannotHoldProblem.default_detail
         if names:
             detail += f" `leave_out={','.join(names[:MAX_LEFT_OUT])}` exports it without effects."
@@ -51,34 +56,34 @@ def check(document: Document, form: str) -> None:
 
 
 def without(tracks: list[Track], names: Collection[str]) -> tuple[list[Track], dict[str, int]]:
-    """The tracks without deleted clips and these effects; of each, how many there were."""
+    """Return the tracks without deleted clips and the named effects, and how many were removed."""
     left_out: dict[str, int] = {}
-    held: list[Track] = []
+    reduced: list[Track] = []
     for track in tracks:
-        live = [_clip_without(clip, names, left_out) for clip in _live([track])]
-        if gone := len(track["clips"]) - len(live):
-            left_out["deleted_clips"] = left_out.get("deleted_clips", 0) + gone
-        held.append({**track, "clips": live})
-    return held, dict(sorted(left_out.items()))
+        live = [_remove_effects(clip, names, left_out) for clip in _iterate_live_clips([track])]
+        if deleted_count := len(track["clips"]) - len(live):
+            left_out["deleted_clips"] = left_out.get("deleted_clips", 0) + deleted_count
+        reduced.append({**track, "clips": live})
+    return reduced, dict(sorted(left_out.items()))
 
 
-def _live(tracks: list[Track]) -> Iterator[Clip]:
+def _iterate_live_clips(tracks: list[Track]) -> Iterator[Clip]:
     return (clip for clip in all_clips(tracks) if not clip["deleted"])
 
 
-def _clip_without(clip: Clip, names: Collection[str], left_out: dict[str, int]) -> Clip:
-    held = []
+def _remove_effects(clip: Clip, names: Collection[str], left_out: dict[str, int]) -> Clip:
+    effects = []
     for effect in clip["effects"]:
         kind = effect["type"]
         if kind in (*HELD, *INDISPENSABLE) or not (kind in names or ALL_EFFECTS in names):
-            held.append(effect)
+            effects.append(effect)
         else:
             left_out[kind] = left_out.get(kind, 0) + 1
-    return {**clip, "effects": held}
+    return {**clip, "effects": effects}
 
 
 def parse_names(text: str) -> list[str]:
-    """What a client wants left out; raises ``ValueError`` for what is no such thing."""
+    """Return the effects that a client leaves out; raise ``ValueError`` for a bad name."""
     names = [name.strip() for name in text.split(",")] if text else []
     if len(names) > MAX_LEFT_OUT:
         raise ValueError(f"At most {MAX_LEFT_OUT} names.")
@@ -91,44 +96,43 @@ def parse_names(text: str) -> list[str]:
     return names
 
 
-def _of_rate(rate: float) -> Iterator[Item]:
+def _list_rate_items(rate: float) -> Iterator[Item]:
     if not has_timecode(rate):
         yield item("frame_rate", f"There is no timecode of {rate:g} frames a second.")
 
 
-def _of_clips(track: Track, rate: float) -> Iterator[Item]:
+def _list_clip_items(track: Track, rate: float) -> Iterator[Item]:
     for placed in placed_clips(track["clips"], rate):
         clip = placed.clip
-        where = {"track_id": track["id"], "clip_id": clip["id"]}
+        location = {"track_id": track["id"], "clip_id": clip["id"]}
         for effect in clip["effects"]:
             if effect["type"] not in HELD:
                 detail = f"It holds no effect `{effect['type']}`."
-                yield item("effect", detail, **where, effect=effect["type"])
-        if _frames(clip, rate) < 1:
-            yield item("short_clip", "The clip is shorter than a frame.", **where)
-
-
-def _frames(clip: Clip, rate: float) -> int:
-    return frame_of(end_of(clip), rate) - frame_of(clip["start_ms"], rate)
+                yield item("effect", detail, **location, effect=effect["type"])
+        if frame_of(end_of(clip), rate) <= frame_of(clip["start_ms"], rate):
+            yield item("short_clip", "The clip is shorter than a frame.", **location)
 
 
 def playing(tracks: list[Track]) -> list[Track]:
-    """The tracks with a clip that is not deleted."""
-    return [track for track in tracks if any(_live([track]))]
+    """Return the tracks with a clip that is not deleted."""
+    return [track for track in tracks if any(_iterate_live_clips([track]))]
 
 
-def _of_events(tracks: list[Track]) -> Iterator[Item]:
-    """CMX 3600 has one video track and times of a day; the first hour tells where it begins."""
-    filled = playing(tracks)
-    video = [track for track in filled if track["type"] == "video"]
+def _list_event_items(tracks: list[Track]) -> Iterator[Item]:
+    """Yield what CMX 3600 cannot hold: it has one video track and times within a day.
+
+    A reader takes the hour of the first event for the beginning of the film.
+    """
+    playing_tracks = playing(tracks)
+    video = [track for track in playing_tracks if track["type"] == "video"]
     if not video:
         yield item("timeline", "There is no clip on a video track.")
-    for track in filled:
+    for track in playing_tracks:
         if track not in video[:1]:
             yield item("track", "It holds one video track only.", track_id=track["id"])
-    clips = [*_live(video[:1])]
+    clips = [*_iterate_live_clips(video[:1])]
     if clips and min(clip["start_ms"] for clip in clips) >= LEADER_FROM_MS:
         yield item("timeline", "Its first clip must begin within the first 58 minutes.")
-    ends = [duration_of(filled), *(clip["out_point_ms"] for clip in clips)]
+    ends = [duration_of(playing_tracks), *(clip["out_point_ms"] for clip in clips)]
     if max(ends) >= TIMECODE_MS:
         yield item("timeline", "Its timecode ends after 24 hours.")

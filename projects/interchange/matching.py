@@ -1,4 +1,4 @@
-"""Which of the user's media the clips of a foreign timeline play."""
+"""Match the clips of a foreign timeline with media of the user."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,44 +25,49 @@ class UnmatchedMediaProblem(Problem):
 
 @dataclass(frozen=True)
 class Matched:
-    """The media file of each source, and how long the files are."""
+    """The media id of each source, and the durations of the media in milliseconds."""
 
     ids: Mapping[MediaReference, str]
     durations: Mapping[str, int | None]
     rows: Mapping[str, MediaFile] = field(default_factory=dict)
-    """Those of them that are not deleted."""
+    """The media that are not deleted."""
 
 
 def match(
     sources: Iterable[MediaReference], *, user_id: UUID, project_id: UUID, tracks: list[Track]
 ) -> Matched:
-    """Match by id the user's ready media and what the timeline shows already, else by name.
+    """Match sources by id with the user's ready media and the timeline's media, else by name.
 
-    An id in metadata does not count where the address names another file: somebody has changed it.
-    With an id, the name in the address alone counts. Names are those of the project's files. Raises
-    ``UnmatchedMediaProblem`` with those that are none's, or several's.
+    An id in metadata does not count if the address names another file: another program has changed
+    the address. For a source with an id, only the name in the address counts. Names are those of
+    the project's files. Raises ``UnmatchedMediaProblem`` with names that match no file, or several.
     """
-    wanted = list(dict.fromkeys(sources))
-    named_ids = {source.media_id for source in wanted if source.media_id}
-    rows = _ready(user_id, named_ids)
-    by_name = _named(user_id, project_id, wanted)
-    known = _shown(tracks, named_ids) | {key: row.duration_ms for key, row in rows.items()}
+    references = list(dict.fromkeys(sources))
+    reference_ids = {source.media_id for source in references if source.media_id}
+    rows = _list_ready_media(user_id, reference_ids)
+    files_by_name = _list_media_by_name(user_id, project_id, references)
+    durations = _measure_shown_media(tracks, reference_ids) | {
+        key: row.duration_ms for key, row in rows.items()
+    }
     ids: dict[MediaReference, str] = {}
-    for source in wanted:
-        is_known = source.media_id in known and not _is_replaced(source, rows)
+    for source in references:
+        has_known_id = source.media_id in durations and not _is_replaced(source, rows)
         names = source.path_names if source.media_id and source.path_names else source.names
-        found = source.media_id if is_known else _by_name(names, by_name)
-        if found is not None:
-            ids[source] = found
-    unmatched = [source for source in wanted if source not in ids]
-    if unmatched:
-        missing = (next(iter(each.names), each.media_id or "") for each in unmatched)
-        raise UnmatchedMediaProblem(names=list(dict.fromkeys(missing))[:MAX_NAMED])
-    rows |= {str(row.pk): row for files in by_name.values() for row in files}
-    return Matched(ids, known | {key: row.duration_ms for key, row in rows.items()}, rows)
+        media_id = source.media_id if has_known_id else _find_id_by_name(names, files_by_name)
+        if media_id is not None:
+            ids[source] = media_id
+    unmatched_references = [source for source in references if source not in ids]
+    if unmatched_references:
+        missing_names = (
+            next(iter(reference.names), reference.media_id or "")
+            for reference in unmatched_references
+        )
+        raise UnmatchedMediaProblem(names=list(dict.fromkeys(missing_names))[:MAX_NAMED])
+    rows |= {str(row.pk): row for files in files_by_name.values() for row in files}
+    return Matched(ids, durations | {key: row.duration_ms for key, row in rows.items()}, rows)
 
 
-def _ready(user_id: UUID, ids: set[str]) -> dict[str, MediaFile]:
+def _list_ready_media(user_id: UUID, ids: set[str]) -> dict[str, MediaFile]:
     rows = list_media(user_id=user_id).filter(pk__in=ids, status=MediaStatus.READY)
     return {str(row.pk): row for row in rows.only(*COLUMNS)}
 
@@ -75,32 +80,34 @@ def _is_replaced(source: MediaReference, rows: Mapping[str, MediaFile]) -> bool:
     return row is None or row.name not in source.path_names
 
 
-def _shown(tracks: list[Track], ids: set[str]) -> dict[str, int | None]:
-    """Media that may be deleted by now, as long as they are shown."""
-    shown: dict[str, int | None] = {}
+def _measure_shown_media(tracks: list[Track], ids: set[str]) -> dict[str, int | None]:
+    """Return how long the timeline shows the media, which may be deleted."""
+    durations: dict[str, int | None] = {}
     for clip in all_clips(tracks):
         key = clip["media_file_id"]
         if key in ids:
-            shown[key] = max(shown.get(key) or 0, clip["out_point_ms"])
-    return shown
+            durations[key] = max(durations.get(key) or 0, clip["out_point_ms"])
+    return durations
 
 
-def _named(
+def _list_media_by_name(
     user_id: UUID, project_id: UUID, sources: list[MediaReference]
 ) -> dict[str, list[MediaFile]]:
     names = {name for source in sources for name in source.names if "\0" not in name}
     rows = list_media(user_id=user_id, project_id=project_id).filter(
         name__in=names, status=MediaStatus.READY
     )
-    found: dict[str, list[MediaFile]] = {}
+    files_by_name: dict[str, list[MediaFile]] = {}
     for media in rows.only(*COLUMNS):
-        found.setdefault(media.name, []).append(media)
-    return found
+        files_by_name.setdefault(media.name, []).append(media)
+    return files_by_name
 
 
-def _by_name(names: Iterable[str], by_name: Mapping[str, list[MediaFile]]) -> str | None:
+def _find_id_by_name(
+    names: Iterable[str], files_by_name: Mapping[str, list[MediaFile]]
+) -> str | None:
     for name in names:
-        files = by_name.get(name, [])
+        files = files_by_name.get(name, [])
         if len(files) == 1:
             return str(files[0].pk)
     return None

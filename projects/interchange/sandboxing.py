@@ -1,6 +1,6 @@
-"""Files of other editors are read in a process of their own (docs/decisions/0010).
+"""Read files of other editors in a sandboxed child process (docs/decisions/0010).
 
-OpenTimelineIO trusts what it reads, and keeps some of it for good.
+OpenTimelineIO trusts its input, and keeps some of it in memory for good.
 """
 
 import logging
@@ -22,7 +22,7 @@ LIMITS = Limits(
     file_bytes=0,
     answer_bytes=8 * MIB,
 )
-"""2,000 clips from OpenTimelineIO, the slowest, take 0.3 s and 50 MB; to start a child 0.1 s."""
+"""2,000 clips of OpenTimelineIO, the slowest format, take 0.3 s and 50 MB; a start takes 0.1 s."""
 
 
 class UnreadableFileProblem(Problem):
@@ -54,9 +54,9 @@ def read(
     return accepted(answer)
 
 
-def accepted(found: dict[str, list[dict[str, object]]]) -> list[ForeignTrack]:
-    """The tracks that a child has answered; raises ``CannotHoldProblem`` where it could not."""
-    if items := found.get("foreign"):
+def accepted(answer: dict[str, list[dict[str, object]]]) -> list[ForeignTrack]:
+    """Return the tracks in a child's answer; raise ``CannotHoldProblem`` for foreign items."""
+    if items := answer.get("foreign"):
         detail = "Our timeline cannot hold all that is in the file: `items` names what."
         raise CannotHoldProblem(detail, items=items)
-    return tracks_from(found["tracks"])
+    return tracks_from(answer["tracks"])

@@ -1,6 +1,6 @@
-"""What a foreign timeline is to us: tracks of pieces in plain values, which cross from the child.
+"""Define a foreign timeline as tracks of pieces in plain values, which the sandbox answers.
 
-Neither OpenTimelineIO nor Django is known here.
+This module imports neither OpenTimelineIO nor Django.
 """
 
 from collections.abc import Mapping
@@ -16,74 +16,74 @@ URL_ROOT = "media"
 MAX_NAME_LENGTH = 255
 MAX_URL_LENGTH = 8000
 MAX_NAMED = 50
-"""Of what is refused, as many are told at once."""
+"""How many refused items one answer names."""
 
 Item = dict[str, str]
 
 
-def item(what: str, detail: str, **where: str) -> Item:
-    """One thing that cannot be held, and where it stands."""
-    short = {key: value[:MAX_NAME_LENGTH] for key, value in where.items()}
-    return {"what": what, **short, "detail": detail}
+def item(code: str, detail: str, **location: str) -> Item:
+    """Return the description of an item that cannot be held, with its location."""
+    short_location = {key: value[:MAX_NAME_LENGTH] for key, value in location.items()}
+    return {"what": code, **short_location, "detail": detail}
 
 
 @dataclass
 class Reading:
-    """What a file plays, and what of it no track of ours has a place for."""
+    """The content of a file: the tracks, and the items that no EDL can hold."""
 
     tracks: list["ForeignTrack"] = field(default_factory=list)
     foreign: list[Item] = field(default_factory=list)
 
-    def refuse(self, what: str, detail: str, **where: str) -> None:
-        """Name a thing that cannot be held; of very many the first."""
+    def refuse(self, code: str, detail: str, **location: str) -> None:
+        """Add an item that cannot be held, up to ``MAX_NAMED``."""
         if len(self.foreign) < MAX_NAMED:
-            self.foreign.append(item(what, detail, **where))
+            self.foreign.append(item(code, detail, **location))
 
 
 @dataclass(frozen=True)
 class MediaReference:
-    """Which file a piece plays: by its id with us if the timeline tells one, and by name.
+    """The file that a piece plays: its media id, if the timeline has one, and its possible names.
 
-    ``path_names`` are those of its address.
+    ``path_names`` are the names in its address.
     """
 
     media_id: str | None
     names: tuple[str, ...]
     path_names: tuple[str, ...] = ()
     is_id_of_metadata: bool = False
-    """Whether the address has no id, so that another program may have written it."""
+    """True if the id is from the metadata, so that another program may have changed the address."""
 
 
 def reference_at(url: str, *names: str, media_id: Any = None) -> MediaReference:
-    """Return the file at an address, which may be one of ours, or of one of these names.
+    """Return the file at an address, or with one of the names.
 
-    An id in the address comes before ``media_id``, the one of the metadata: other programs change
-    addresses and keep metadata. Raises ``ValueError`` for an address that is too long.
+    An id in the address precedes ``media_id``, the id in the metadata, because other programs
+    change addresses and keep metadata. Raises ``ValueError`` for an address that is too long.
     """
     if len(url) > MAX_URL_LENGTH:
         raise ValueError("The address of a file is too long.")
     path = unquote(url)
     parts = path.split("/")
-    by_url = [after for root, after in pairwise(parts) if root == URL_ROOT]
-    url_id = next(filter(None, map(_uuid, by_url)), None)
+    url_parts = [part for previous, part in pairwise(parts) if previous == URL_ROOT]
+    url_id = next(filter(None, map(_parse_uuid, url_parts)), None)
     path_name = PurePosixPath(path).name
-    metadata_id = None if url_id else _uuid(media_id)
-    candidates = (name for each in (path_name, *names) for name in _candidates(each))
+    metadata_id = None if url_id else _parse_uuid(media_id)
+    candidates = (name for full_name in (path_name, *names) for name in _list_candidates(full_name))
     return MediaReference(
         media_id=url_id or metadata_id,
         names=tuple(dict.fromkeys(candidates)),
-        path_names=_candidates(path_name),
+        path_names=_list_candidates(path_name),
         is_id_of_metadata=metadata_id is not None,
     )
 
 
-def _candidates(name: str) -> tuple[str, ...]:
-    """Return what a file of this name, or path, may be called: uploads have no folders."""
-    names = (PureWindowsPath(name).name, name)
+def _list_candidates(path: str) -> tuple[str, ...]:
+    """Return the names that an upload of this name, or path, may have: uploads have no folders."""
+    names = (PureWindowsPath(path).name, path)
     return tuple(dict.fromkeys(name[:MAX_NAME_LENGTH] for name in names if name))
 
 
-def _uuid(value: Any) -> str | None:
+def _parse_uuid(value: Any) -> str | None:
     try:
         return str(UUID(str(value)))
     except ValueError:
@@ -92,7 +92,7 @@ def _uuid(value: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Piece:
-    """A clip as the timeline has it: milliseconds, with its part of the cross-fades around it."""
+    """A clip of a foreign timeline in milliseconds, with the cross-fades before and after it."""
 
     begin_ms: int
     end_ms: int
@@ -105,15 +105,15 @@ class Piece:
     enabled: bool = True
     frame_ms: float = 0
     counts_from_file_start: bool = False
-    """Whether the timeline states where the file starts, and ``in_ms`` counts from there."""
+    """True if the timeline states where the file starts, and ``in_ms`` counts from there."""
     ours: Mapping[str, Any] = field(default_factory=dict, compare=False)
     channel: int = 0
-    """Which of its file's channels of sound, where the format has them one by one."""
+    """The channel of sound of its file, if the format has one clip for each channel."""
 
 
 @dataclass(frozen=True)
 class ForeignTrack:
-    """A track in pieces; ``ours`` is what we have written to it, if it says so."""
+    """A foreign track in pieces; ``ours`` is the value of our metadata, which may be anything."""
 
     type: str
     name: str
@@ -122,14 +122,14 @@ class ForeignTrack:
 
 
 def tracks_from(plain: list[dict[str, Any]]) -> list[ForeignTrack]:
-    """The tracks again, of what ``dataclasses.asdict`` and JSON have made of them."""
+    """Return the tracks from their plain form, which ``dataclasses.asdict`` and JSON have made."""
     return [
-        ForeignTrack(**{**each, "pieces": [_piece(piece) for piece in each["pieces"]]})
-        for each in plain
+        ForeignTrack(**{**track, "pieces": [_build_piece(piece) for piece in track["pieces"]]})
+        for track in plain
     ]
 
 
-def _piece(plain: dict[str, Any]) -> Piece:
+def _build_piece(plain: dict[str, Any]) -> Piece:
     source = plain["source"]
     media = MediaReference(
         media_id=source["media_id"],

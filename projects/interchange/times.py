@@ -1,8 +1,8 @@
-"""Milliseconds of our documents and frames of other editors.
+"""Convert between the milliseconds of our documents and the frames of other editors.
 
-A time becomes the nearest frame, a half the later one; a frame becomes the nearest millisecond. So
-a time that stands on a frame's boundary comes back as it was, any other within half a frame and
-half a millisecond. Begin and end of a clip are rounded each for itself: what touches still touches.
+A time becomes the nearest frame, a half the later frame; a frame becomes the nearest millisecond.
+So a time on the boundary of a frame comes back unchanged, any other within half a frame and half a
+millisecond. Begin and end of a clip are rounded separately, so adjacent clips stay adjacent.
 """
 
 import math
@@ -22,7 +22,7 @@ LEADER_FROM_MS = 58 * 60_000
 
 
 def exact_rate(frame_rate: float) -> float:
-    """The rate that a project's two decimals mean: 29.97 is 30000/1001."""
+    """Return the rate that a project's two decimals stand for: 29.97 is 30000/1001."""
     for timebase in NTSC_TIMEBASES:
         ntsc = timebase * 1000 / 1001
         if round(ntsc, 2) == round(frame_rate, 2):
@@ -31,7 +31,7 @@ def exact_rate(frame_rate: float) -> float:
 
 
 def frame_of(at_ms: int, rate: float) -> int:
-    """The nearest frame."""
+    """Return the nearest frame."""
     return math.floor(at_ms * rate / 1000 + 0.5)
 
 
@@ -41,32 +41,32 @@ def frames_in(duration_ms: int, rate: float) -> int:
 
 
 def ms_at(frame: float, rate: float) -> int:
-    """The nearest millisecond; raises ``ValueError`` for what is no time."""
+    """Return the nearest millisecond; raise ``ValueError`` for a rate or time out of bounds."""
     if not (0 < rate <= MAX_RATE and abs(frame) <= MAX_SECONDS * rate):
         raise ValueError("A time in the file is none.")
     return round(frame * 1000 / rate)
 
 
 def ms_of(at: RationalTime) -> int:
-    """The same of a time of OpenTimelineIO."""
+    """Return the nearest millisecond of a time of OpenTimelineIO."""
     return ms_at(at.value, at.rate)
 
 
 def has_timecode(rate: float) -> bool:
-    """Whether hours, minutes, seconds and frames are defined at this rate."""
+    """Return True if a timecode of hours, minutes, seconds and frames exists at this rate."""
     return bool(RationalTime.is_smpte_timecode_rate(rate))
 
 
 def drops_frames(rate: float) -> bool:
-    """Whether timecode at this rate may leave out numbers to keep pace with the clock."""
+    """Return True if timecode at this rate may skip numbers to keep pace with the clock."""
     return rate != round(rate) and round(rate) in DROPPING_TIMEBASES
 
 
 @dataclass(frozen=True)
 class Timecode:
-    """How frames are numbered by a clock of ``timebase`` frames a second.
+    """A numbering of frames with ``timebase`` frames a second.
 
-    ``drop``: the first two numbers of a minute (four at a timebase of 60) stand for no frame, but
+    With ``drop``, the first two numbers of a minute (four at a timebase of 60) are skipped, except
     in every tenth minute.
     """
 
@@ -75,13 +75,13 @@ class Timecode:
 
     @property
     def dropped(self) -> int:
-        """How many numbers a minute leaves out."""
+        """Return how many numbers a minute skips."""
         return self.timebase // 15 if self.drop else 0
 
     def frame(self, text: str) -> int:
-        """The frame of a number; raises ``ValueError`` where there is none."""
-        found = TIMECODE.fullmatch(text)
-        hours, minutes, seconds, frames = map(int, found.groups()) if found else (99, 0, 0, 0)
+        """Return the frame of a timecode; raise ``ValueError`` if there is none."""
+        match = TIMECODE.fullmatch(text)
+        hours, minutes, seconds, frames = map(int, match.groups()) if match else (99, 0, 0, 0)
         if hours > 23 or minutes > 59 or seconds > 59 or frames >= self.timebase:
             raise ValueError(f"{text} is no timecode of {self.timebase} frames a second.")
         if minutes % 10 and seconds == 0 and frames < self.dropped:
@@ -92,9 +92,11 @@ class Timecode:
 
     def text(self, frame: int) -> str:
         of_ten_minutes = self.timebase * 600 - 9 * self.dropped
-        tens, rest = divmod(frame, of_ten_minutes)
-        whole = (rest - self.dropped) // (self.timebase * 60 - self.dropped)
-        seconds, frames = divmod(frame + self.dropped * (9 * tens + max(whole, 0)), self.timebase)
+        tens, remainder = divmod(frame, of_ten_minutes)
+        minute_index = (remainder - self.dropped) // (self.timebase * 60 - self.dropped)
+        seconds, frames = divmod(
+            frame + self.dropped * (9 * tens + max(minute_index, 0)), self.timebase
+        )
         hours, minutes = seconds // 3600, seconds // 60 % 60
         sign = ";" if self.drop else ":"
         return f"{hours:02}:{minutes:02}:{seconds % 60:02}{sign}{frames:02}"
@@ -103,19 +105,19 @@ class Timecode:
 def start_frame(text: str, file_rate: float | None, rate: float) -> int:
     """Return the frame, at ``rate``, of the timecode at which a file begins.
 
-    The timecode counts the file's own frames. 0 for what is no timecode of them.
+    The timecode counts the file's own frames. Return 0 for a timecode that they do not have.
     """
-    own = exact_rate(file_rate) if file_rate else rate
+    exact_file_rate = exact_rate(file_rate) if file_rate else rate
     drop = ";" in text
-    if not has_timecode(own) or (drop and not drops_frames(own)):
+    if not has_timecode(exact_file_rate) or (drop and not drops_frames(exact_file_rate)):
         return 0
     try:
-        frame = Timecode(round(own), drop).frame(text)
+        frame = Timecode(round(exact_file_rate), drop).frame(text)
     except ValueError:
         return 0
-    return math.floor(frame * rate / own + 0.5)
+    return math.floor(frame * rate / exact_file_rate + 0.5)
 
 
 def span(begin: float, length: float, rate: float) -> TimeRange:
-    """From a frame on, so many."""
+    """Return the time range of ``length`` frames from the frame ``begin``."""
     return TimeRange(RationalTime(begin, rate), RationalTime(length, rate))

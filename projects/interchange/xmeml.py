@@ -1,7 +1,7 @@
-"""What a sequence of FCP XML (xmeml) plays. Each element is held or refused (docs/interchange.md).
+"""Read a sequence of FCP XML (xmeml): each element is read or refused (docs/interchange.md).
 
-Elements that are not known are refused: the tables below say which are read, and which change
-nothing in the film.
+Unknown elements are refused: the tables below list the elements that are read, and those that
+change nothing in the film.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,31 +14,33 @@ from projects.interchange.terms import ForeignTrack, MediaReference, Piece, Read
 from projects.interchange.times import exact_rate, ms_at
 
 Rules = Mapping[str, tuple[str, tuple[str, ...]] | None]
-"""What may stand in an element: None is read, or changes nothing; else as what it is refused unless
-its text is one of these."""
+"""The children that an element may have.
+
+None accepts a child; else the code by which it is refused, unless its text is one of the values.
+"""
 
 
-def _neutral(tags: str) -> dict[str, None]:
+def _accept(tags: str) -> dict[str, None]:
     return dict.fromkeys(tags.split())
 
 
 FALSE = ("false", "0", "")
 ZERO = ("0", "0.0", "")
-NOTES = _neutral("""
+NOTES = _accept("""
     name uuid labels label comments logginginfo marker metadata masterclipid ismasterclip
     itemhistory bookmark
 """)
-SEQUENCE: Rules = NOTES | _neutral("duration rate timecode in out media updatebehavior")
-MEDIA: Rules = _neutral("video audio")
-VIDEO: Rules = _neutral("format track")
-AUDIO: Rules = _neutral("format track in out channelcount numOutputChannels outputs")
+SEQUENCE: Rules = NOTES | _accept("duration rate timecode in out media updatebehavior")
+MEDIA: Rules = _accept("video audio")
+VIDEO: Rules = _accept("format track")
+AUDIO: Rules = _accept("format track in out channelcount numOutputChannels outputs")
 TRACK: Rules = {
-    **_neutral("name enabled locked outputchannelindex clipitem transitionitem"),
+    **_accept("name enabled locked outputchannelindex clipitem transitionitem"),
     "generatoritem": ("generator", ()),
 }
 CLIP: Rules = {
     **NOTES,
-    **_neutral("""
+    **_accept("""
         duration rate start end in out enabled file filter link timecode sourcetrack anamorphic
         pixelaspectratio fielddominance hidetimecode syncoffset pproTicksIn pproTicksOut
         defaultangle colorinfo stillframeoffset
@@ -52,9 +54,9 @@ CLIP: Rules = {
     "alphatype": ("alpha", ("none", "straight")),
     "alphareverse": ("alpha", FALSE),
 }
-TRANSITION: Rules = _neutral("rate start end alignment cutPointTicks effect name")
+TRANSITION: Rules = _accept("rate start end alignment cutPointTicks effect name")
 DISSOLVE: Rules = {
-    **_neutral("""
+    **_accept("""
         name effectid effectcategory effecttype mediatype wipecode wipeaccuracy duration
     """),
     "startratio": ("transition", ZERO),
@@ -62,7 +64,7 @@ DISSOLVE: Rules = {
     "reverse": ("transition", FALSE),
 }
 DISSOLVES = ("cross dissolve", "cross fade (+3db)", "kgaudiotranscrossfade3db")
-"""What ours sounds and looks like: pictures linearly, sounds at equal power."""
+"""Transitions like our cross-fade: pictures linearly, sound at equal power."""
 PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...] | None]] = {
     "basic": {
         **dict.fromkeys(("rotation", "center", "centeroffset", "antiflicker"), ("0",)),
@@ -79,12 +81,12 @@ PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...] | None]] = {
         "frameblending": None,
     },
 }
-"""Filters, and the values at which they do nothing."""
+"""Filters, and the values of their parameters at which they change nothing."""
 
 
 @dataclass(frozen=True)
 class Beside:
-    """A transition and where it stands, in frames of the sequence."""
+    """A transition and its position, in frames of the sequence."""
 
     element: Element
     start: int
@@ -93,7 +95,7 @@ class Beside:
 
 @dataclass
 class Shown:
-    """A clip on a track, as long as it is seen, in frames of the sequence."""
+    """A clip on a track with its cross-fades in full, in frames of the sequence."""
 
     element: Element
     start: int
@@ -106,25 +108,27 @@ class Shown:
 
 
 def read(text: str, _: float) -> Reading:
-    """The tracks of the one sequence; raises ``ValueError`` where there are several or none."""
+    """Return the tracks of the one sequence; raise ``ValueError`` for several or none."""
     root = fromstring(text)  # noqa: S314 (`guarding.check_xml` has refused entities)
-    found = [each for each in _sequences(root) if each.find("media") is not None]
-    if len(found) != 1:
+    sequences = [
+        sequence for sequence in _iterate_sequences(root) if sequence.find("media") is not None
+    ]
+    if len(sequences) != 1:
         raise ValueError("The file must hold one sequence.")
-    return _Sequence(root, found[0]).reading
+    return _SequenceReader(root, sequences[0]).reading
 
 
-def _sequences(element: Element) -> Iterator[Element]:
-    """Those that are not nested in a clip."""
+def _iterate_sequences(element: Element) -> Iterator[Element]:
+    """Yield the sequences that are not nested in a clip."""
     for child in element:
         if child.tag == "sequence":
             yield child
         elif child.tag != "clipitem":
-            yield from _sequences(child)
+            yield from _iterate_sequences(child)
 
 
-class _Sequence:
-    """Reads one sequence; a file is described once, with any of the clips that play it."""
+class _SequenceReader:
+    """A reader of one sequence, in which any of the clips of a file may describe it."""
 
     def __init__(self, root: Element, sequence: Element) -> None:
         self.reading = Reading()
@@ -133,70 +137,72 @@ class _Sequence:
             if len(file) and file.get("id"):
                 self._files.setdefault(file.get("id", ""), file)
         self._source = cache(self._read_source)
-        self._rate = _rate(sequence, None)
-        self._check(sequence, SEQUENCE)
+        self._rate = _read_rate(sequence, None)
+        self._check_children(sequence, SEQUENCE)
         media = sequence.find("media")
         for child in media if media is not None else ():
-            self._check(child, VIDEO if child.tag == "video" else AUDIO)
+            self._check_children(child, VIDEO if child.tag == "video" else AUDIO)
             for track in child.findall("track"):
                 self._read_track(track, child.tag)
         if media is not None:
-            self._check(media, MEDIA)
+            self._check_children(media, MEDIA)
         self._check_outputs(sequence)
 
-    def _check(self, element: Element, rules: Rules, **where: str) -> None:
-        """Name what is not known, or not of a value that changes nothing."""
+    def _check_children(self, element: Element, rules: Rules, **explicit_location: str) -> None:
+        """Refuse unknown children, and values that change something."""
         for child in element:
             rule = rules.get(child.tag, ("element", ()))
-            if rule is None or _text(child) in rule[1]:
+            if rule is None or _read_text(child) in rule[1]:
                 continue
-            what = rule[0] if isinstance(child.tag, str) else "element"
-            named = where or {"name": _text(element.find("name"), fold=False)}
+            code = rule[0] if isinstance(child.tag, str) else "element"
+            location = explicit_location or {"name": _read_text(element.find("name"), fold=False)}
             detail = f"`{child.tag}` in `{element.tag}` is not held."
-            self.reading.refuse(what, detail, **named)
+            self.reading.refuse(code, detail, **location)
 
     def _check_outputs(self, sequence: Element) -> None:
         for downmix in sequence.iterfind("./media/audio/outputs/group/downmix"):
-            if _text(downmix) not in ZERO:
+            if _read_text(downmix) not in ZERO:
                 self.reading.refuse("level", "Channels are mixed at their own level.")
 
     def _read_track(self, track: Element, kind: str) -> None:
-        self._check(track, TRACK)
-        enabled = _flag(track, "enabled")
-        name = _text(track.find("name"), fold=False)
-        exploded = int(track.get("currentExplodedTrackIndex", "0")) + 1
-        shown = self._shown(track)
-        pieces = [self._piece(each, enabled, kind, exploded) for each in shown]
+        self._check_children(track, TRACK)
+        enabled = _read_flag(track, "enabled")
+        name = _read_text(track.find("name"), fold=False)
+        exploded_index = int(track.get("currentExplodedTrackIndex", "0")) + 1
+        clips = self._read_clips(track)
+        pieces = [self._build_piece(clip, enabled, kind, exploded_index) for clip in clips]
         self.reading.tracks.append(ForeignTrack(kind, name, pieces))
 
-    def _shown(self, track: Element) -> list[Shown]:
-        """The clips of a track with their transitions."""
-        items = [each for each in track if each.tag in ("clipitem", "transitionitem")]
-        beside = [self._beside(each) for each in items]
-        shown: list[Shown | None] = []
+    def _read_clips(self, track: Element) -> list[Shown]:
+        """Return the clips of a track with their transitions."""
+        items = [element for element in track if element.tag in ("clipitem", "transitionitem")]
+        transitions = [self._find_transition(element) for element in items]
+        clips: list[Shown | None] = []
         for index, element in enumerate(items):
-            before = beside[index - 1] if index else None
-            after = beside[index + 1] if index + 1 < len(items) else None
-            clip = element.tag == "clipitem"
-            shown.append(_shown(element, before, after) if clip else None)
-        for index, transition in enumerate(beside):
+            before = transitions[index - 1] if index else None
+            after = transitions[index + 1] if index + 1 < len(items) else None
+            is_clip = element.tag == "clipitem"
+            clips.append(_build_clip(element, before, after) if is_clip else None)
+        for index, transition in enumerate(transitions):
             if transition is not None:
-                head = shown[index - 1] if index else None
-                tail = shown[index + 1] if index + 1 < len(shown) else None
-                self._join(transition, head, tail)
-        return [each for each in shown if each is not None]
+                head = clips[index - 1] if index else None
+                tail = clips[index + 1] if index + 1 < len(clips) else None
+                self._assign_transition(transition, head, tail)
+        return [clip for clip in clips if clip is not None]
 
-    def _beside(self, element: Element) -> Beside | None:
+    def _find_transition(self, element: Element) -> Beside | None:
         if element.tag != "transitionitem":
             return None
-        return Beside(element, _number(element, "start"), _number(element, "end"))
+        return Beside(element, _read_number(element, "start"), _read_number(element, "end"))
 
-    def _join(self, transition: Beside, head: Shown | None, tail: Shown | None) -> None:
-        """Give a transition to the clips that it joins; it fades one that stands alone."""
+    def _assign_transition(
+        self, transition: Beside, head: Shown | None, tail: Shown | None
+    ) -> None:
+        """Assign a transition to the two clips that it joins, or to the one clip that it fades."""
         self._check_transition(transition.element)
         start, end = transition.start, transition.end
         length = end - start
-        alignment = _text(transition.element.find("alignment"))
+        alignment = _read_text(transition.element.find("alignment"))
         leaves = head is not None and head.end == end and length <= head.end - head.start
         enters = tail is not None and tail.start == start and length <= tail.end - tail.start
         seconds = length / self._rate
@@ -204,79 +210,93 @@ class _Sequence:
             self._refuse_transition("It is too long, or not at all.")
         elif head is not None and tail is not None and leaves and enters:
             tail.fade = length
-            if _flag(head.element, "enabled") != _flag(tail.element, "enabled"):
+            if _read_flag(head.element, "enabled") != _read_flag(tail.element, "enabled"):
                 self._refuse_transition("One of the clips that it joins is not seen.")
-        elif tail is not None and enters and _apart(head, start, alignment == "start-black"):
+        elif (
+            tail is not None
+            and enters
+            and _fades_in_from_nothing(head, start, alignment == "start-black")
+        ):
             tail.fade_in = length
-        elif head is not None and leaves and _apart_after(tail, end, alignment == "end-black"):
+        elif (
+            head is not None
+            and leaves
+            and _fades_out_to_nothing(tail, end, alignment == "end-black")
+        ):
             head.fade_out = length
         else:
             self._refuse_transition("The clips beside it do not overlap as long as it takes.")
 
     def _check_transition(self, element: Element) -> None:
-        self._check(element, TRANSITION, name="")
+        self._check_children(element, TRANSITION, name="")
         effect = element.find("effect")
         if effect is None:
             self._refuse_transition("It does not say what it is.")
             return
-        kind = _text(effect.find("effectid")) or _text(effect.find("name"))
+        kind = _read_text(effect.find("effectid")) or _read_text(effect.find("name"))
         if kind in DISSOLVES:
-            self._check(effect, DISSOLVE)
+            self._check_children(effect, DISSOLVE)
         else:
-            name = _text(effect.find("name"), fold=False) or kind
+            name = _read_text(effect.find("name"), fold=False) or kind
             self.reading.refuse("transition", "It is no cross-fade.", name=name)
 
     def _refuse_transition(self, detail: str) -> None:
         self.reading.refuse("transition", detail)
 
-    def _piece(self, shown: Shown, track_enabled: bool, kind: str, exploded: int) -> Piece:
-        element, rate = shown.element, self._rate
-        name = _text(element.find("name"), fold=False)
-        self._check(element, CLIP, name=name)
-        for each in element.findall("filter"):
-            self._check_filter(each, name)
-        self._check_length(shown, name)
+    def _build_piece(
+        self, clip: Shown, track_enabled: bool, kind: str, exploded_index: int
+    ) -> Piece:
+        element, rate = clip.element, self._rate
+        name = _read_text(element.find("name"), fold=False)
+        self._check_children(element, CLIP, name=name)
+        for filter_element in element.findall("filter"):
+            self._check_filter(filter_element, name)
+        self._check_length(clip, name)
         file = element.find("file")
-        source = self._source_of(file, name)
-        channel = _text(element.find("./sourcetrack/trackindex")) or str(exploded)
-        begin, end = ms_at(shown.start, rate), ms_at(shown.end, rate)
-        entered = ms_at(shown.start + shown.fade + shown.fade_in, rate) - begin
-        left = end - ms_at(shown.end - shown.fade_out, rate)
+        source = self._get_source(file, name)
+        channel = _read_text(element.find("./sourcetrack/trackindex")) or str(exploded_index)
+        begin, end = ms_at(clip.start, rate), ms_at(clip.end, rate)
+        fade_in_length_ms = ms_at(clip.start + clip.fade + clip.fade_in, rate) - begin
+        fade_out_ms = end - ms_at(clip.end - clip.fade_out, rate)
         return Piece(
             begin_ms=begin,
             end_ms=end,
-            in_ms=ms_at(_number(element, "in"), _rate(element, rate)),
+            in_ms=ms_at(_read_number(element, "in"), _read_rate(element, rate)),
             source=source,
-            cross_fade_ms=entered if shown.fade else 0,
-            fade_in_ms=entered if shown.fade_in else 0,
-            fade_out_ms=left,
-            enabled=track_enabled and _flag(element, "enabled"),
+            cross_fade_ms=fade_in_length_ms if clip.fade else 0,
+            fade_in_ms=fade_in_length_ms if clip.fade_in else 0,
+            fade_out_ms=fade_out_ms,
+            enabled=track_enabled and _read_flag(element, "enabled"),
             frame_ms=1000 / rate,
             channel=int(channel) if kind == "audio" else 0,
         )
 
-    def _check_length(self, shown: Shown, name: str) -> None:
-        """A clip that is longer or shorter than its source would play at another speed."""
-        rate = _rate(shown.element, self._rate)
-        played = (shown.end - shown.start) / self._rate
-        declared = (_number(shown.element, "out") - _number(shown.element, "in")) / rate
+    def _check_length(self, clip: Shown, name: str) -> None:
+        """Refuse a clip of another length than its source: it would play at another speed."""
+        rate = _read_rate(clip.element, self._rate)
+        timeline_seconds = (clip.end - clip.start) / self._rate
+        source_seconds = (
+            _read_number(clip.element, "out") - _read_number(clip.element, "in")
+        ) / rate
         slack = 0.001 if rate == self._rate else 1 / min(rate, self._rate)
-        if abs(played - declared) > slack:
+        if abs(timeline_seconds - source_seconds) > slack:
             detail = "Its times in the source and on the timeline are not equally long."
             self.reading.refuse("speed", detail, name=name)
 
     def _check_filter(self, element: Element, name: str) -> None:
-        if not _flag(element, "enabled"):
+        if not _read_flag(element, "enabled"):
             return
-        kind = _text(element.find("./effect/effectid"))
-        known = PARAMETERS.get(kind)
+        kind = _read_text(element.find("./effect/effectid"))
+        neutral_values = PARAMETERS.get(kind)
         parameters = element.findall("./effect/parameter")
-        if known is None or not all(_does_nothing(each, known, kind) for each in parameters):
-            what = "speed" if kind == "timeremap" else "effect"
-            title = _text(element.find("./effect/name"), fold=False) or kind
-            self.reading.refuse(what, f"The filter {title} is not held.", name=name)
+        if neutral_values is None or not all(
+            _does_nothing(parameter, neutral_values, kind) for parameter in parameters
+        ):
+            code = "speed" if kind == "timeremap" else "effect"
+            title = _read_text(element.find("./effect/name"), fold=False) or kind
+            self.reading.refuse(code, f"The filter {title} is not held.", name=name)
 
-    def _source_of(self, file: Element | None, name: str) -> MediaReference:
+    def _get_source(self, file: Element | None, name: str) -> MediaReference:
         if file is None:
             return reference_at("", name)
         key = file.get("id", "")
@@ -287,13 +307,13 @@ class _Sequence:
     def _read_source(self, file: Element, name: str) -> MediaReference:
         if file.find("mediaSource") is not None:
             self.reading.refuse("generator", "A clip plays a media file.", name=name)
-        url = _text(file.find("pathurl"), fold=False)
-        return reference_at(url, _text(file.find("name"), fold=False), name)
+        url = _read_text(file.find("pathurl"), fold=False)
+        return reference_at(url, _read_text(file.find("name"), fold=False), name)
 
 
-def _shown(element: Element, before: Beside | None, after: Beside | None) -> Shown:
-    """A clip between its transitions, whose times it may leave to them."""
-    start, end = _number(element, "start"), _number(element, "end")
+def _build_clip(element: Element, before: Beside | None, after: Beside | None) -> Shown:
+    """Return a clip; a time that it does not state is that of its transition."""
+    start, end = _read_number(element, "start"), _read_number(element, "end")
     if start == -1 and before is not None:
         start = before.start
     if end == -1 and after is not None:
@@ -303,64 +323,66 @@ def _shown(element: Element, before: Beside | None, after: Beside | None) -> Sho
     return Shown(element, start, end, before, after)
 
 
-def _apart(head: Shown | None, start: int, black: bool) -> bool:
-    """Whether what begins here comes from nothing, though a clip may end where it does."""
-    return head is None or head.end < start or (black and head.end == start)
+def _fades_in_from_nothing(head: Shown | None, start: int, is_black: bool) -> bool:
+    """Return True if no clip comes before a transition at ``start``, or black follows it there."""
+    return head is None or head.end < start or (is_black and head.end == start)
 
 
-def _apart_after(tail: Shown | None, end: int, black: bool) -> bool:
-    return tail is None or tail.start > end or (black and tail.start == end)
+def _fades_out_to_nothing(tail: Shown | None, end: int, is_black: bool) -> bool:
+    return tail is None or tail.start > end or (is_black and tail.start == end)
 
 
 def _does_nothing(
-    parameter: Element, known: Mapping[str, tuple[str, ...] | None], kind: str
+    parameter: Element, neutral_values: Mapping[str, tuple[str, ...] | None], kind: str
 ) -> bool:
-    key = _text(parameter.find("parameterid"))
+    key = _read_text(parameter.find("parameterid"))
     if kind == "timeremap" and key == "graphdict":
-        return True  # the curve of a variable speed, which `variablespeed` tells
-    if key not in known or parameter.find("keyframe") is not None:
+        return True  # The curve of a variable speed, which `variablespeed` switches on.
+    if key not in neutral_values or parameter.find("keyframe") is not None:
         return False
-    allowed = known[key]
+    allowed_values = neutral_values[key]
     value = parameter.find("value")
     values = [*value] if value is not None and len(value) else [value]
-    return allowed is None or all(_plain(_text(each)) in allowed for each in values)
+    return allowed_values is None or all(
+        _shorten_number(_read_text(element)) in allowed_values for element in values
+    )
 
 
-def _plain(text: str) -> str:
-    """A number in its shortest form."""
+def _shorten_number(text: str) -> str:
+    """Return a number in its shortest form, and other text unchanged."""
     try:
         return f"{float(text):g}".replace("-0", "0") if float(text) == 0 else f"{float(text):g}"
     except ValueError:
         return text
 
 
-def _text(element: Element | None, *, fold: bool = True) -> str:
-    found = (element.text or "").strip() if element is not None else ""
-    return found.lower() if fold else found
+def _read_text(element: Element | None, *, fold: bool = True) -> str:
+    text = (element.text or "").strip() if element is not None else ""
+    return text.lower() if fold else text
 
 
-def _flag(element: Element, tag: str) -> bool:
-    """Whether it is on, as it is where nothing is said."""
-    return _text(element.find(tag)) not in ("false", "0")
+def _read_flag(element: Element, tag: str) -> bool:
+    """Return True if the flag is on or absent."""
+    return _read_text(element.find(tag)) not in ("false", "0")
 
 
-def _number(element: Element, tag: str) -> int:
-    text = _text(element.find(tag))
-    whole, _, fraction = text.partition(".")  # Hiero and Nuke Studio write 1055.0
+def _read_number(element: Element, tag: str) -> int:
+    text = _read_text(element.find(tag))
+    integer, _, fraction = text.partition(".")  # Hiero and Nuke Studio write 1055.0.
     if fraction.strip("0"):
         raise ValueError(f"`{tag}` of a {element.tag} is {text}, which is no whole frame.")
     try:
-        return int(whole)
+        return int(integer)
     except ValueError as exc:
         raise ValueError(f"`{tag}` of a {element.tag} is {text!r}, which is no number.") from exc
 
 
-def _rate(element: Element, inherited: float | None) -> float:
+def _read_rate(element: Element, default: float | None) -> float:
     timebase = element.find("./rate/timebase")
     if timebase is None:
-        if inherited is None:
+        if default is None:
             raise ValueError("The sequence has no rate.")
-        return inherited
-    found = float(_text(timebase))
-    ntsc = _text(element.find("./rate/ntsc")) in ("true", "1")
-    return exact_rate(found * 1000 / 1001) if ntsc else found
+        return default
+    rate = float(_read_text(timebase))
+    ntsc = _read_text(element.find("./rate/ntsc")) in ("true", "1")
+    return exact_rate(rate * 1000 / 1001) if ntsc else rate

@@ -1,1 +1,1 @@
-"""What renders of a project are made of, and what of it is there already (decision 13)."""
+"""Inputs of a project's renders, and the render segments that are stored already (decision 13)."""

@@ -1,4 +1,4 @@
-"""Where a project's renders store their timelines and segments, until these are old."""
+"""Store the timelines and render segments of a project's renders, and sweep old ones."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,12 +17,12 @@ from media.storage.owners import Owner, register_object_owner
 from projects.models import Project, RenderFolder
 
 SEGMENT_MAX_AGE = timedelta(days=14)
-"""Of a render segment; what is missing then is made again."""
+"""Of a render segment; a later render makes a swept segment again."""
 TIMELINE_MAX_AGE = timedelta(days=2)
-"""Since a timeline was put there: longer than the job that names it can wait and run."""
+"""Since a timeline was stored: longer than the job that names it can wait and run."""
 SWEPT_EVERY = timedelta(days=1)
 MAX_TIMELINES = 500
-"""Timelines of one user that wait to be rendered, or to be swept."""
+"""Timelines of one user that wait to be rendered or swept."""
 MAX_STORED_BYTES = 4 * 1024**2
 PLAN = "timeline-"
 
@@ -46,22 +46,22 @@ class StoredTimelineTooLargeProblem(Problem):
 
 
 def folder_of(user_id: UUID, project_id: UUID) -> str:
-    """The beginning of the keys."""
+    """Return the prefix of the storage keys of a project's renders."""
     return f"users/{user_id}/renders/{project_id}/"
 
 
 def timeline_key(project: Project, name: str) -> str:
-    """Where a timeline is stored."""
+    """Return the storage key of a timeline."""
     return f"{folder_of(project.user_id, project.pk)}{PLAN}{name}.json"
 
 
 def segment_key(project: Project, name: str) -> str:
-    """Where a render segment is stored."""
+    """Return the storage key of a render segment."""
     return f"{folder_of(project.user_id, project.pk)}{name}.stretch"
 
 
 def schedule_sweep(project: Project) -> None:
-    """Have the folder swept from tomorrow on, for something will be in it."""
+    """Schedule the next sweep of the folder for tomorrow, before something is stored in it."""
     RenderFolder.objects.update_or_create(
         project_id=project.pk,
         defaults={"user_id": project.user_id, "sweep_at": Now() + SWEPT_EVERY},
@@ -78,67 +78,75 @@ def store_timeline(project: Project, name: str, content: bytes) -> None:
     with transaction.atomic():
         schedule_sweep(project)
         RenderFolder.objects.filter(pk=project.pk).update(plans=F("plans") + 1)
-        of_user = RenderFolder.objects.filter(user_id=project.user_id)
-        if of_user.aggregate(plans=Sum("plans"))["plans"] > MAX_TIMELINES:
+        user_folders = RenderFolder.objects.filter(user_id=project.user_id)
+        if user_folders.aggregate(plans=Sum("plans"))["plans"] > MAX_TIMELINES:
             raise TooManyRendersProblem
     object_storage().write(timeline_key(project, name), content, "application/json")
 
 
 def stored_keys(project: Project) -> set[str]:
-    """What is in the folder."""
-    found = object_storage().objects(folder_of(project.user_id, project.pk))
-    return {one.key for one in found}
+    """Return the keys of all objects in the folder."""
+    objects = object_storage().objects(folder_of(project.user_id, project.pk))
+    return {entry.key for entry in objects}
 
 
 def list_due() -> QuerySet[RenderFolder]:
-    """Folders that have not been looked through for a day."""
+    """Return the folders whose next sweep is due."""
     return RenderFolder.objects.filter(sweep_at__lte=Now())
 
 
 def sweep_folders() -> int:
-    """Remove what is old in some folders, and all in those of deleted projects."""
+    """Delete old objects of due folders, and all objects of deleted projects; return how many."""
     return sum(
         _sweep_folder(folder) for folder in list_due().order_by("sweep_at")[:FOLDERS_AT_ONCE]
     )
 
 
 def _sweep_folder(folder: RenderFolder) -> int:
-    there = Project.objects.filter(pk=folder.project_id).exists()
+    project_exists = Project.objects.filter(pk=folder.project_id).exists()
     now = clock.now()
-    found = object_storage().objects(folder_of(folder.user_id, folder.project_id))
-    plans = {one.key for one in found if one.key.rpartition("/")[2].startswith(PLAN)}
-    old = [
-        one.key
-        for one in found
-        if not there
-        or one.modified_at < now - (TIMELINE_MAX_AGE if one.key in plans else SEGMENT_MAX_AGE)
+    objects = object_storage().objects(folder_of(folder.user_id, folder.project_id))
+    timeline_keys = {
+        entry.key for entry in objects if entry.key.rpartition("/")[2].startswith(PLAN)
+    }
+    old_keys = [
+        entry.key
+        for entry in objects
+        if not project_exists
+        or entry.modified_at
+        < now - (TIMELINE_MAX_AGE if entry.key in timeline_keys else SEGMENT_MAX_AGE)
     ]
-    removed = delete_objects(old)
-    # Where somebody has entered it meanwhile, it is not due any more.
-    same = list_due().filter(pk=folder.pk)
-    if removed == len(found):
-        same.delete()
-    elif removed == len(old):
-        same.update(sweep_at=now + SWEPT_EVERY, plans=len(plans.difference(old)))
-    return removed
+    removed_count = delete_objects(old_keys)
+    # A render may have scheduled the folder again meanwhile: then it is not due any more.
+    due_folder = list_due().filter(pk=folder.pk)
+    if removed_count == len(objects):
+        due_folder.delete()
+    elif removed_count == len(old_keys):
+        due_folder.update(sweep_at=now + SWEPT_EVERY, plans=len(timeline_keys.difference(old_keys)))
+    return removed_count
 
 
 def register_owner() -> None:
-    """Called once, when Django is ready; who writes segments is for the room above to say."""
+    """Register the folders as owners of their objects; called once, when Django is ready.
+
+    The callers of this package register who writes segments.
+    """
     register_object_owner(Owner("renders", names_of))
 
 
 def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
-    """What is not old, in folders of projects that are there."""
+    """Return the keys of objects that are not old, in folders of existing projects."""
     folders = {}
-    for one in objects:
+    for entry in objects:
         with suppress(ValueError):
-            folders[one.key] = UUID(one.key.split("/")[3])
-    there = set(Project.objects.filter(pk__in=set(folders.values())).values_list("user_id", "pk"))
+            folders[entry.key] = UUID(entry.key.split("/")[3])
+    projects = set(
+        Project.objects.filter(pk__in=set(folders.values())).values_list("user_id", "pk")
+    )
     before = clock.now() - SEGMENT_MAX_AGE - SWEPT_EVERY
-    beginnings = {folder_of(*project) for project in there}
+    prefixes = {folder_of(*project) for project in projects}
     return {
-        one.key: None
-        for one in objects
-        if one.modified_at >= before and f"{one.key.rpartition('/')[0]}/" in beginnings
+        entry.key: None
+        for entry in objects
+        if entry.modified_at >= before and f"{entry.key.rpartition('/')[0]}/" in prefixes
     }

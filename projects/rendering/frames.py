@@ -1,4 +1,4 @@
-"""One frame of a project's timeline as a picture, while somebody waits for it (decision 54)."""
+"""Render one frame of a project's timeline as a picture within a request (decision 54)."""
 
 import base64
 import logging
@@ -39,11 +39,11 @@ logger = logging.getLogger(__name__)
 
 MIN_WIDTH, MAX_WIDTH, DEFAULT_WIDTH = 16, 1920, 640
 MAX_SIDE = MAX_WIDTH
-"""Pixels; of tall pictures the height is no more."""
+"""Pixels; the height of tall pictures has the same limit."""
 MAX_LAYERS = 4
-"""Pictures over each other, the topmost first; what lies under so many is not looked at."""
+"""Pictures on top of each other; layers below the topmost four are not rendered."""
 MAX_SECONDS = 10.0
-"""For all of a frame, but for one read from the storage."""
+"""For a whole frame, except for one read from the storage."""
 LIMITS = Limits(
     memory_bytes=384 * MIB,
     cpu_seconds=8,
@@ -51,7 +51,7 @@ LIMITS = Limits(
     file_bytes=0,
     answer_bytes=24 * MIB,
 )
-"""Of one layer: 4K of 10 bits takes 320 MiB. Its canvas in base64 is the largest answer."""
+"""For one layer: 4K of 10 bits takes 320 MiB. Its canvas in base64 is the largest answer."""
 
 
 class BeyondTimelineProblem(Problem):
@@ -88,7 +88,7 @@ PROBLEMS = (
 
 @dataclass(frozen=True)
 class Frame:
-    """A JPEG, and the version of the EDL that it shows."""
+    """A frame as JPEG, and the version of the EDL that it shows."""
 
     content: bytes
     version: int
@@ -96,7 +96,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class FramePlan:
-    """A frame that was asked for: what is seen at its time, and where its pictures come from."""
+    """A requested frame: the render segment of its time, and the media of its pictures."""
 
     project: Project
     tracks: list[Track]
@@ -105,7 +105,7 @@ class FramePlan:
     size: tuple[int, int]
     segment: RenderSegment
     media_ids: list[str]
-    """The media that the sources of ``segment`` are, by their numbers."""
+    """The ids of the media, indexed by the sources of ``segment``."""
 
     @property
     def key(self) -> tuple[UUID, str]:
@@ -113,83 +113,85 @@ class FramePlan:
 
 
 KEPT: Final["SessionCache[bytes]"] = SessionCache()
-"""By project and the frame's name, which is a hash of all that decides what is seen."""
+"""JPEGs by project and name of the frame, which is a hash of everything that the frame shows."""
 
 
 def get_version_at(project: Project, *, at_ms: int) -> int:
-    """The EDL's version, if its film has such a time; raises ``BeyondTimelineProblem``."""
-    document = _find(project, {})
-    _check_within(at_ms, document["settings"]["duration_ms"])
+    """Return the EDL's version; raise ``BeyondTimelineProblem`` if its film is shorter."""
+    document = _find_document(project, {})
+    _check_time(at_ms, document["settings"]["duration_ms"])
     return document["version"]
 
 
 def plan_picture(project: Project, *, at_ms: int, width: int) -> FramePlan:
-    """Plan the picture of a time of the timeline, without captions; no wider than the film itself.
+    """Plan the picture at a time of the timeline, without captions, no wider than the film.
 
     Raises ``BeyondTimelineProblem``.
     """
-    document = _find(project, {"tracks": 1})
+    document = _find_document(project, {"tracks": 1})
     duration = duration_of(document["tracks"])
-    _check_within(at_ms, duration)
+    _check_time(at_ms, duration)
     size = size_of(project, width)
-    segment, media_ids = _plan(project, document["tracks"], at_ms, duration, size)
+    segment, media_ids = _plan_segment(project, document["tracks"], at_ms, duration, size)
     return FramePlan(
         project, document["tracks"], document["version"], at_ms, size, segment, media_ids
     )
 
 
 def find_frame(plan: FramePlan) -> Frame | None:
-    """Return the frame if it was made a while ago and nothing of it has changed."""
+    """Return the frame if this process has it in memory, unchanged since it was made."""
     content = KEPT.get(plan.key)
     return None if content is None else Frame(content, plan.version)
 
 
 def reserve(plan: FramePlan) -> AbstractContextManager[Reservation | None]:
-    """Hold the memory in which the frame is made; raises ``FramesBusyProblem``."""
+    """Reserve the memory in which the frame is made; raise ``FramesBusyProblem``."""
     return QUEUE.reserve(plan.project.user_id, LIMITS, FramesBusyProblem)
 
 
 def make_frame(plan: FramePlan, memory: Reservation | None) -> Frame:
-    """Decode and blend the frame; raises ``PROBLEMS`` and ``UnavailableProblem``."""
+    """Decode and blend the frame; raise ``PROBLEMS`` or ``UnavailableProblem``."""
     media_ids = {plan.media_ids[piece.source] for piece in plan.segment.pieces}
-    sources = _sources(plan.project, plan.tracks, plan.at_ms, media_ids)
+    sources = _get_sources(plan.project, plan.tracks, plan.at_ms, media_ids)
     layers = [
         (piece, sources[plan.media_ids[piece.source]]) for piece in reversed(plan.segment.pieces)
     ]
-    content = _made(layers[:MAX_LAYERS], plan.size, memory)
+    content = _render_jpeg(layers[:MAX_LAYERS], plan.size, memory)
     KEPT.put(plan.key, content, len(content))
     return Frame(content, plan.version)
 
 
 def size_of(project: Project, width: int) -> tuple[int, int]:
-    """Width and height of the picture, both even."""
+    """Return width and height of the picture, both even."""
     sides = [int(side) for side in project.resolution.split("x")]
     scale = min(1.0, width / sides[0], MAX_SIDE / max(sides))
     wide, high = (max(2, int(side * scale) // 2 * 2) for side in sides)
     return wide, high
 
 
-def _find(project: Project, fields: Mapping[str, Any]) -> Document:
-    wanted = {"version": 1, "settings.duration_ms": 1, **fields}
-    return edl.find_document(project_id=project.pk, user_id=project.user_id, fields=wanted)
+def _find_document(project: Project, fields: Mapping[str, Any]) -> Document:
+    projection = {"version": 1, "settings.duration_ms": 1, **fields}
+    return edl.find_document(project_id=project.pk, user_id=project.user_id, fields=projection)
 
 
-def _check_within(at_ms: int, duration_ms: int) -> None:
+def _check_time(at_ms: int, duration_ms: int) -> None:
     if at_ms >= duration_ms:
         raise BeyondTimelineProblem(duration_ms=duration_ms)
 
 
-def _plan(
+def _plan_segment(
     project: Project, tracks: list[Track], at_ms: int, duration: int, size: tuple[int, int]
 ) -> tuple[RenderSegment, list[str]]:
-    """What is seen at the time, the lowest first; and the media that its sources are."""
-    seen = [track for track in tracks if track["type"] == "video"]
-    names = sorted({clip["media_file_id"] for track in seen for clip in _live(track)})
-    places = {name: place for place, name in enumerate(names)}
+    """Return the segment that shows the time, lowest layer first, and the ids of its sources."""
+    video_tracks = [track for track in tracks if track["type"] == "video"]
+    names = sorted(
+        {clip["media_file_id"] for track in video_tracks for clip in _iterate_live_clips(track)}
+    )
+    indexes = {name: index for index, name in enumerate(names)}
     rate = Fraction(exact_frame_rate(project))
     last = max(1, frame_of(duration, rate)) - 1
     plan = plan_frame(
-        [track_of(track, places, ()) for track in seen],
+        [track_of(track, indexes, ()) for track in video_tracks],
         [MediaReference(id=name, name=name) for name in names],
         min(last, math.floor(at_ms * rate / 1000)),
         rate,
@@ -198,39 +200,39 @@ def _plan(
     return plan, names
 
 
-def _live(track: Track) -> Iterator[Clip]:
+def _iterate_live_clips(track: Track) -> Iterator[Clip]:
     return (clip for clip in track["clips"] if not clip["deleted"])
 
 
-def _sources(
+def _get_sources(
     project: Project, tracks: list[Track], at_ms: int, media_ids: set[str]
 ) -> dict[str, MediaFile]:
-    """The user's own media of these ids; raises ``ClipsOfflineProblem``."""
+    """Return the user's media with these ids; raise ``ClipsOfflineProblem`` if any is missing."""
     rows = list_media(user_id=project.user_id).filter(pk__in=media_ids, status=MediaStatus.READY)
-    found = {str(row.pk): row for row in rows.only("pk", "r2_key")}
-    gone = media_ids - found.keys()
-    if gone:
+    media_by_id = {str(row.pk): row for row in rows.only("pk", "r2_key")}
+    missing = media_ids - media_by_id.keys()
+    if missing:
         clips = [
             clip["id"]
             for track in tracks
-            for clip in _live(track)
-            if clip["media_file_id"] in gone and clip["start_ms"] <= at_ms < end_of(clip)
+            for clip in _iterate_live_clips(track)
+            if clip["media_file_id"] in missing and clip["start_ms"] <= at_ms < end_of(clip)
         ]
         raise ClipsOfflineProblem(clips=clips[:MAX_CLIPS_NAMED], clip_count=len(clips))
-    return found
+    return media_by_id
 
 
-def _made(
+def _render_jpeg(
     layers: list[tuple[Piece, MediaFile]], size: tuple[int, int], memory: Reservation | None
 ) -> bytes:
-    """The JPEG of layers, the topmost first."""
+    """Return the JPEG of layers, which are ordered from the top."""
     width, height = size
     if not layers:
-        return _decoded(_sandboxed("blank", memory, width=width, height=height), "jpeg")
-    tick, canvas = _ending(MAX_SECONDS), b""
+        return _decode(_run_in_sandbox("blank", memory, width=width, height=height), "jpeg")
+    tick, canvas = _build_time_limit(MAX_SECONDS), b""
     for index, (piece, media) in enumerate(layers, start=1):
         above = canvas
-        found = _look(
+        answer = _render_layer(
             media,
             tick=tick,
             memory=memory,
@@ -241,18 +243,18 @@ def _made(
             height=height,
             is_last=index == len(layers),
         )
-        if "jpeg" in found:
-            return _decoded(found, "jpeg")
-        canvas = _decoded(found, "canvas")
-    raise UnavailableProblem  # something took the child over
+        if "jpeg" in answer:
+            return _decode(answer, "jpeg")
+        canvas = _decode(answer, "canvas")
+    raise UnavailableProblem  # A compromised child did not answer the last layer with a JPEG.
 
 
-def _look(media: MediaFile, **arguments: Any) -> dict[str, str]:
+def _render_layer(media: MediaFile, **arguments: Any) -> dict[str, str]:
     storage = object_storage()
     try:
         storage.head(media.r2_key)
-        place = storage.probe_source(media.r2_key)
-        found = inspect_with("projects.rendering.layers:under", place, limits=LIMITS, **arguments)
+        source = storage.probe_source(media.r2_key)
+        answer = inspect_with("projects.rendering.layers:under", source, limits=LIMITS, **arguments)
     except (InputRefusedError, ObjectMissingError) as exc:
         raise FrameUnreadableProblem(media_file_id=str(media.pk)) from exc
     except sandbox.SandboxFailedError as exc:
@@ -260,27 +262,27 @@ def _look(media: MediaFile, **arguments: Any) -> dict[str, str]:
         raise UnavailableProblem from exc
     except STORAGE_ERRORS as exc:
         raise UnavailableProblem from exc
-    if not isinstance(found, dict):
+    if not isinstance(answer, dict):
         raise FrameUnreadableProblem(media_file_id=str(media.pk))
-    return found
+    return answer
 
 
-def _sandboxed(function: str, memory: Reservation | None, **arguments: Any) -> dict[str, str]:
+def _run_in_sandbox(function: str, memory: Reservation | None, **arguments: Any) -> dict[str, str]:
     try:
-        found: dict[str, str] = sandbox.run(
+        answer: dict[str, str] = sandbox.run(
             f"projects.rendering.layers:{function}", arguments, limits=LIMITS, memory=memory
         )
     except (sandbox.SandboxFailedError, sandbox.SandboxExceededError) as exc:
         raise UnavailableProblem from exc
-    return found
+    return answer
 
 
-def _decoded(found: Mapping[str, str], name: str) -> bytes:
-    return base64.b64decode(found[name])
+def _decode(answer: Mapping[str, str], name: str) -> bytes:
+    return base64.b64decode(answer[name])
 
 
-def _ending(seconds: float) -> Callable[[], None]:
-    """What ends the work after so long."""
+def _build_time_limit(seconds: float) -> Callable[[], None]:
+    """Return a function that raises ``FramesBusyProblem`` once the seconds have passed."""
     end = time.monotonic() + seconds
 
     def tick() -> None:

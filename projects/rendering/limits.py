@@ -1,4 +1,4 @@
-"""What cannot be rendered of a timeline is refused before it is charged."""
+"""Refuse timelines that cannot be rendered, before the render is charged."""
 
 from auteur.api.problems import Problem
 from gpu_tasks.render.contract import MAX_FRAME_PIXELS, Captions, Format, Output
@@ -37,15 +37,15 @@ class FilmTooLargeProblem(Problem):
 
     def __init__(self, output: Output) -> None:
         minutes, seconds = divmod(output.longest_ms // 1000, 60)
-        like = f"{output.width}x{output.height}, {float(output.rate):.4g} frames a second"
+        size = f"{output.width}x{output.height}, {float(output.rate):.4g} frames a second"
         super().__init__(
-            f"At most {minutes} min {seconds} s can be rendered as {output.format} of {like}.",
+            f"At most {minutes} min {seconds} s can be rendered as {output.format} of {size}.",
             longest_ms=output.longest_ms,
         )
 
 
 def refuse_impossible(snapshot: Snapshot, output: Output) -> None:
-    """Refuse what no engine could make, or none in time.
+    """Refuse a render that no engine can make, or none within the time limit.
 
     Raises ``NothingToHearProblem``, ``NothingToShowProblem``, ``PicturesTooLargeProblem``,
     ``FilmTooLargeProblem``.
@@ -59,7 +59,7 @@ def refuse_impossible(snapshot: Snapshot, output: Output) -> None:
 
 
 def refuse_too_large(duration_ms: int, output: Output) -> None:
-    """The same as far as the film's length tells.
+    """Refuse a render that is too large or too long, judged by the length of the film.
 
     Raises ``PicturesTooLargeProblem``, ``FilmTooLargeProblem``.
     """

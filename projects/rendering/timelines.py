@@ -1,4 +1,4 @@
-"""The timeline as it is when somebody asks for a render, stored under its hash until it is done."""
+"""Store the timeline of a requested render under its hash, and list the inputs of the render."""
 
 import hashlib
 import math
@@ -50,7 +50,7 @@ MAX_CLIPS_NAMED = 20
 PROXY_SIDE = 640
 """The longer side of a proxy, at most."""
 WORK_OF_A_CLIP = 10
-"""As many words are as much work as a clip."""
+"""How many words are as much work as one clip."""
 MAX_TIMELINE_BYTES = 16 * 1024**2
 
 
@@ -80,7 +80,7 @@ class TimelineTooLongProblem(Problem):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A timeline as it was when somebody asked for it."""
+    """A timeline as it was when a render was requested."""
 
     name: str
     version: int
@@ -93,9 +93,9 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class RenderInputs:
-    """Keys of the render segments that are there and to be made, and of sources.
+    """The inputs of a render: the keys of stored segments, of segments to be made, and of sources.
 
-    A source is None where no segment to be made plays it.
+    A source is None if no segment to be made plays it.
     """
 
     timeline: Timeline
@@ -105,28 +105,28 @@ class RenderInputs:
 
 
 def get_length(project: Project) -> int:
-    """Milliseconds of the timeline; raises ``EmptyTimelineProblem``, ``TimelineTooLongProblem``.
+    """Return the milliseconds of the timeline without reading its tracks, to compute the price.
 
-    Found without reading the timeline: what a render costs is known before it is looked at.
+    Raises ``EmptyTimelineProblem``, ``TimelineTooLongProblem``.
     """
-    wanted = {"settings.duration_ms": 1}
-    found = edl.find_document(project_id=project.pk, user_id=project.user_id, fields=wanted)
-    return _possible(found["settings"]["duration_ms"])
+    fields = {"settings.duration_ms": 1}
+    document = edl.find_document(project_id=project.pk, user_id=project.user_id, fields=fields)
+    return _check_length(document["settings"]["duration_ms"])
 
 
 def take_snapshot(
     project: Project, *, with_captions: bool, count: Callable[[int], object] = int
 ) -> tuple[Snapshot, bytes]:
-    """What a render of the project's timeline is, and the timeline as it would be stored.
+    """Return a snapshot of the project's timeline, and the timeline in its stored form.
 
-    ``count`` is told how much work it will be (``WORK_OF_A_CLIP``) and may refuse it. Raises
+    ``count`` is called with the amount of work (``WORK_OF_A_CLIP``) and may refuse it. Raises
     ``EmptyTimelineProblem``, ``ClipsOfflineProblem``, ``TimelineTooLongProblem``,
     ``TooMuchSpokenProblem``.
     """
-    document = _read(project, with_captions=with_captions)
-    count(_work(document))
-    media = _media_of(project.user_id, document["tracks"])
-    timeline = _timeline(document, media, with_captions=with_captions)
+    document = _read_document(project, with_captions=with_captions)
+    count(_estimate_work(document))
+    media = _get_media(project.user_id, document["tracks"])
+    timeline = _build_timeline(document, media, with_captions=with_captions)
     content = timeline.model_dump_json().encode()
     clips = [clip for clip in all_clips(document["tracks"]) if not clip["deleted"]]
     effects = {effect["type"] for clip in clips for effect in clip["effects"]}
@@ -142,40 +142,41 @@ def take_snapshot(
     return snapshot, content
 
 
-def _work(document: Document) -> int:
-    """In words: those of the transcript, and its clips as so many each."""
+def _estimate_work(document: Document) -> int:
+    """Return the work in words: those of the transcript, and ``WORK_OF_A_CLIP`` for each clip."""
     segments = document["transcript"]["segments"] if "transcript" in document else []
     words = sum(max(1, len(segment["words"])) for segment in segments)
     return words + WORK_OF_A_CLIP * sum(len(track["clips"]) for track in document["tracks"])
 
 
 def load(project: Project, name: str) -> Timeline:
-    """The timeline stored under a name; raises ``ObjectMissingError``."""
+    """Return the timeline stored under a name; raise ``ObjectMissingError``."""
     content = object_storage().read(folders.timeline_key(project, name), MAX_TIMELINE_BYTES)
     return Timeline.model_validate_json(content)
 
 
 def list_inputs(project: Project, *, timeline: str, output: Output) -> RenderInputs:
-    """What a render of the timeline stored under a name reads; raises ``ObjectMissingError``."""
+    """Return the inputs of a render of a stored timeline; raise ``ObjectMissingError``."""
     folders.schedule_sweep(project)
-    stored = load(project, timeline)
-    segments = plan_render(stored, output).segments
+    stored_timeline = load(project, timeline)
+    segments = plan_render(stored_timeline, output).segments
     keys = {name: folders.segment_key(project, name) for name in segments}
     ready = folders.stored_keys(project)
-    missing = [name for name, key in keys.items() if key not in ready]
-    played = {piece.source for name in missing for piece in segments[name].pieces}
+    missing_names = [name for name, key in keys.items() if key not in ready]
+    played_sources = {piece.source for name in missing_names for piece in segments[name].pieces}
     return RenderInputs(
-        timeline=stored,
+        timeline=stored_timeline,
         sources=[
-            source.id if place in played else None for place, source in enumerate(stored.sources)
+            source.id if index in played_sources else None
+            for index, source in enumerate(stored_timeline.sources)
         ],
         ready=[key for key in keys.values() if key in ready],
-        made=[keys[name] for name in missing],
+        made=[keys[name] for name in missing_names],
     )
 
 
 def build_output(parameters: Mapping[str, Any]) -> Output:
-    """What the film is to be like, by a job's stored parameters."""
+    """Return the output format of a render from the stored parameters of its job."""
     width, height = (int(side) for side in parameters["resolution"].split("x"))
     if parameters["proxy"]:
         shrink = min(1.0, PROXY_SIDE / max(width, height))
@@ -191,16 +192,16 @@ def build_output(parameters: Mapping[str, Any]) -> Output:
     )
 
 
-def _read(project: Project, *, with_captions: bool) -> Document:
-    wanted = {"tracks": 1, "version": 1}
+def _read_document(project: Project, *, with_captions: bool) -> Document:
+    fields = {"tracks": 1, "version": 1}
     if with_captions:
-        wanted |= {"transcript": 1, "captions_style": 1}
-    document = edl.find_document(project_id=project.pk, user_id=project.user_id, fields=wanted)
-    _possible(duration_of(document["tracks"]))
+        fields |= {"transcript": 1, "captions_style": 1}
+    document = edl.find_document(project_id=project.pk, user_id=project.user_id, fields=fields)
+    _check_length(duration_of(document["tracks"]))
     return document
 
 
-def _possible(duration_ms: int) -> int:
+def _check_length(duration_ms: int) -> int:
     if not duration_ms:
         raise EmptyTimelineProblem
     if duration_ms > MAX_OUTPUT_MS:
@@ -208,77 +209,81 @@ def _possible(duration_ms: int) -> int:
     return duration_ms
 
 
-def _media_of(user_id: UUID, tracks: list[EdlTrack]) -> dict[str, MediaFile]:
-    """The media that the clips show, all of it."""
+def _get_media(user_id: UUID, tracks: list[EdlTrack]) -> dict[str, MediaFile]:
+    """Return the media that the clips show; raise ``ClipsOfflineProblem`` if any is deleted."""
     clips = [clip for clip in all_clips(tracks) if not clip["deleted"]]
     ids = {clip["media_file_id"] for clip in clips}
     rows = list_media(user_id=user_id).filter(pk__in=ids, status=MediaStatus.READY)
-    found = {str(row.pk): row for row in rows.only("pk", "name", "r2_key", "type", "metadata")}
-    offline = [clip["id"] for clip in clips if clip["media_file_id"] not in found]
-    if offline:
-        raise ClipsOfflineProblem(clips=offline[:MAX_CLIPS_NAMED], clip_count=len(offline))
-    return found
+    media_by_id = {
+        str(row.pk): row for row in rows.only("pk", "name", "r2_key", "type", "metadata")
+    }
+    offline_clips = [clip["id"] for clip in clips if clip["media_file_id"] not in media_by_id]
+    if offline_clips:
+        raise ClipsOfflineProblem(
+            clips=offline_clips[:MAX_CLIPS_NAMED], clip_count=len(offline_clips)
+        )
+    return media_by_id
 
 
-def _timeline(
+def _build_timeline(
     document: Document, media: Mapping[str, MediaFile], *, with_captions: bool
 ) -> Timeline:
-    places = {media_id: place for place, media_id in enumerate(sorted(media))}
-    detached = _detached(document["tracks"])
+    indexes = {media_id: index for index, media_id in enumerate(sorted(media))}
+    detached_spans = _list_detached_spans(document["tracks"])
     heard = {media_id for media_id, row in media.items() if row.metadata.get("has_audio")}
     return Timeline(
         sources=tuple(
             MediaReference(
                 id=media[media_id].r2_key,
                 name=media[media_id].name,
-                detached=tuple(detached.get(media_id, ())),
+                detached=tuple(detached_spans.get(media_id, ())),
             )
-            for media_id in places
+            for media_id in indexes
         ),
-        tracks=tuple(track_of(track, places, heard) for track in document["tracks"]),
-        cues=tuple(_cues(document)) if with_captions else (),
-        captions_style=_style(document),
+        tracks=tuple(track_of(track, indexes, heard) for track in document["tracks"]),
+        cues=tuple(_build_cues(document)) if with_captions else (),
+        captions_style=_read_captions_style(document),
     )
 
 
-def _style(document: Document) -> CaptionsStyle | None:
-    """What the timeline says of captions, where it was read."""
-    found = document.get("captions_style")
-    return None if found is None else CaptionsStyle.model_validate(found)
+def _read_captions_style(document: Document) -> CaptionsStyle | None:
+    """Return the captions style of the timeline, if it has one and it was read."""
+    style = document.get("captions_style")
+    return None if style is None else CaptionsStyle.model_validate(style)
 
 
-def track_of(track: EdlTrack, places: Mapping[str, int], heard: Collection[str]) -> Track:
-    """A track as it is rendered; ``places`` are those of media in sources, ``heard`` has sound."""
+def track_of(track: EdlTrack, indexes: Mapping[str, int], heard: Collection[str]) -> Track:
+    """Return a track to render: ``indexes`` are those of media in sources, ``heard`` has sound."""
     live = [clip for clip in track["clips"] if not clip["deleted"]]
     clips = []
-    for clip in undivided(sorted(live, key=lambda one: (one["start_ms"], end_of(one)))):
+    for clip in undivided(sorted(live, key=lambda clip: (clip["start_ms"], end_of(clip)))):
         media_id = clip["media_file_id"]
-        clips.append(_clip(clip, places[media_id], sounds=media_id in heard))
+        clips.append(_build_clip(clip, indexes[media_id], sounds=media_id in heard))
     return Track(shows=track["type"] == "video", clips=tuple(clips))
 
 
-def _detached(tracks: Iterable[EdlTrack]) -> dict[str, list[Span]]:
-    """When audio tracks play a media file: a film's sound is heard from there, not twice.
+def _list_detached_spans(tracks: Iterable[EdlTrack]) -> dict[str, list[Span]]:
+    """Return when audio tracks play each media file, so that its sound is not heard twice.
 
-    The spans of each are in order, and those that meet are one.
+    The spans of a media file are in order; adjacent spans are merged.
     """
-    played: dict[str, list[Span]] = {}
+    spans_by_media: dict[str, list[Span]] = {}
     clips = [clip for track in tracks if track["type"] == "audio" for clip in track["clips"]]
-    for clip in sorted(clips, key=lambda one: one["start_ms"]):
+    for clip in sorted(clips, key=lambda clip: clip["start_ms"]):
         if not clip["deleted"]:
-            spans = played.setdefault(clip["media_file_id"], [])
+            spans = spans_by_media.setdefault(clip["media_file_id"], [])
             begin, end = clip["start_ms"], end_of(clip)
             if spans and begin <= spans[-1][1]:
                 begin, last = spans.pop()
                 end = max(end, last)
             spans.append((begin, end))
-    return played
+    return spans_by_media
 
 
-def _clip(clip: EdlClip, source: int, *, sounds: bool) -> Clip:
-    gain = _number(clip, "gain", "db", MIN_GAIN_DB)
-    fade_in_ms, before_ms = _fade(clip, "fade_in")
-    fade_out_ms, behind_ms = _fade(clip, "fade_out")
+def _build_clip(clip: EdlClip, source: int, *, sounds: bool) -> Clip:
+    gain = _read_parameter(clip, "gain", "db", MIN_GAIN_DB)
+    fade_in_ms, before_ms = _read_fade(clip, "fade_in")
+    fade_out_ms, after_ms = _read_fade(clip, "fade_out")
     return Clip(
         source=source,
         start_ms=clip["start_ms"],
@@ -289,40 +294,40 @@ def _clip(clip: EdlClip, source: int, *, sounds: bool) -> Clip:
         fade_in_ms=fade_in_ms,
         fade_in_offset_ms=before_ms,
         fade_out_ms=fade_out_ms,
-        fade_out_offset_ms=behind_ms,
+        fade_out_offset_ms=after_ms,
         sounds=sounds,
     )
 
 
-def _fade(clip: EdlClip, kind: str) -> tuple[int, int]:
-    """How long it is, and how much of it lies outside the clip."""
-    length = int(min(MAX_TIME_MS, _number(clip, kind, "duration_ms", 0.0)))
-    outside = int(min(MAX_TIME_MS, _number(clip, kind, "offset_ms", 0.0)))
-    return length, outside if outside < length else 0
+def _read_fade(clip: EdlClip, kind: str) -> tuple[int, int]:
+    """Return the length of a fade, and how much of it lies outside the clip."""
+    length = int(min(MAX_TIME_MS, _read_parameter(clip, kind, "duration_ms", 0.0)))
+    offset = int(min(MAX_TIME_MS, _read_parameter(clip, kind, "offset_ms", 0.0)))
+    return length, offset if offset < length else 0
 
 
 Parameter = Literal["db", "duration_ms", "offset_ms"]
 
 
-def _number(clip: EdlClip, kind: str, name: Parameter, least: float) -> float:
-    """A parameter of an effect; 0 where there is none that is a number, as in old documents."""
+def _read_parameter(clip: EdlClip, kind: str, name: Parameter, minimum: float) -> float:
+    """Return a parameter of an effect; 0 if it is no number, as in old documents."""
     effect = effect_of(clip["effects"], kind)
     value = effect.get(name) if effect else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return 0.0
-    return max(least, float(value))
+    return max(minimum, float(value))
 
 
-def _cues(document: Document) -> list[Cue]:
-    styled = captions.styled_cues(document, "timeline")
-    cues = sorted((cue.start_ms, cue.end_ms, cue.text) for cue in styled)[:MAX_CUES]
+def _build_cues(document: Document) -> list[Cue]:
+    styled_cues = captions.styled_cues(document, "timeline")
+    cues = sorted((cue.start_ms, cue.end_ms, cue.text) for cue in styled_cues)[:MAX_CUES]
     return [
         Cue(start_ms=start, end_ms=end, text=text[:MAX_CUE_LENGTH]) for start, end, text in cues
     ]
 
 
 def exact_frame_rate(project: Project) -> str:
-    """The exact rate that two decimals mean: 29.97 is 30000/1001."""
+    """Return the exact rate that two decimals stand for: 29.97 is 30000/1001."""
     for timebase in NTSC_TIMEBASES:
         if round(timebase * 1000 / 1001, 2) == float(project.frame_rate):
             return f"{timebase * 1000}/1001"

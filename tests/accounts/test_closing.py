@@ -131,7 +131,7 @@ class TestRestoring:
         changing_mind = personal_data.PersonalDataSource(
             "late", {}, scrub=lambda _: (), close=restores
         )
-        monkeypatch.setattr(personal_data, "_holdings", [changing_mind])
+        monkeypatch.setattr(personal_data, "_sources", [changing_mind])
         do_what_is_due(user)
         assert User.objects.get(pk=user.pk).closing_at is None
         assert User.objects.get(pk=user.pk).is_active

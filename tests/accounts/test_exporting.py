@@ -268,7 +268,7 @@ class TestOneAtATime:
         late = PersonalDataSource(
             "late", {}, scrub=lambda _: (), listings=(Listing("late", takes_back),)
         )
-        monkeypatch.setattr(personal_data, "_holdings", [late])
+        monkeypatch.setattr(personal_data, "_sources", [late])
         worker.run_export(export.pk)
         assert api.get("/users/me/export").status_code == 404
         assert filesystem_storage.objects(f"users/{user.pk}/") == []
@@ -387,7 +387,7 @@ class TestRevokedConsents:
         late = PersonalDataSource(
             "late", {}, scrub=lambda _: (), listings=(Listing("late", revokes),)
         )
-        monkeypatch.setattr(personal_data, "_holdings", [late])
+        monkeypatch.setattr(personal_data, "_sources", [late])
         worker.run_export(export.pk)
         assert api.get("/users/me/export").status_code == 404
         assert storage.objects(f"users/{export.user_id}/exports/") == []

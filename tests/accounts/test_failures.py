@@ -19,7 +19,7 @@ OTHER_SECRET = "another-secret-of-thirty-two-bytes!"
 @pytest.fixture(autouse=True)
 def three_failures(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.UNAUTHENTICATED_RATE_LIMIT = "3/minute"
-    monkeypatch.setattr(authentication, "_good", authentication._GoodTokens(2))
+    monkeypatch.setattr(authentication, "_verified_bearers", authentication._VerifiedBearers(2))
 
 
 class Visitor:
@@ -125,7 +125,7 @@ def test_a_token_that_is_believed_opens_no_account_that_was_closed_meanwhile(use
 
 
 def test_only_the_latest_good_tokens_are_kept() -> None:
-    good = authentication._GoodTokens(2)
+    good = authentication._VerifiedBearers(2)
     for digest in (b"1", b"2", b"1", b"3"):
         good.remember(digest)
     assert [digest in good for digest in (b"1", b"2", b"3")] == [True, False, True]

@@ -38,7 +38,7 @@ def rows(page: str) -> list[str]:
 
 @pytest.mark.parametrize(("most", "said"), [(2, True), (3, False)])
 def test_no_more_is_counted_than_the_bound(root, jobs, monkeypatch, most, said):
-    monkeypatch.setattr(admin, "MOST_COUNTED", most)
+    monkeypatch.setattr(admin, "MAX_COUNTED", most)
     with CaptureQueriesContext(connection) as captured:
         page = root.list(Job)
     assert (f"(the first of more than {most:,})" in page) is said
@@ -49,7 +49,7 @@ def test_no_more_is_counted_than_the_bound(root, jobs, monkeypatch, most, said):
 
 @pytest.mark.parametrize(("most", "is_sorted"), [(2, False), (3, True)])
 def test_only_what_is_short_is_sorted_by_columns(root, jobs, monkeypatch, most, is_sorted):
-    monkeypatch.setattr(admin, "MOST_COUNTED", most)
+    monkeypatch.setattr(admin, "MAX_COUNTED", most)
     newest_first = [str(job.pk)[-8:] for job in jobs]
     by_cost = newest_first[::-1]
     shown = rows(root.list(Job, o="-5"))

@@ -128,7 +128,7 @@ class TestRepeated:
             path = f"/projects/{user.pk}/edl/import?format={query}"
             request = rf.post(path, "{}", content_type="application/json", headers={HEADER: "k"})
             force_authenticate(request, user=user)
-            return idempotency._key_of(APIView().initialize_request(request)).request_hash
+            return idempotency._parse_key(APIView().initialize_request(request)).request_hash
 
         assert hash_of("otio") == hash_of("otio") != hash_of("fcpxml")
 
@@ -243,14 +243,14 @@ class TestLifetime:
         assert Job.objects.count() == 3
 
     def test_so_many_at_once(self, user, monkeypatch):
-        monkeypatch.setattr(idempotency, "FORGET_AT_ONCE", 2)
-        monkeypatch.setattr(idempotency, "FORGET_SECONDS", 0.0)
+        monkeypatch.setattr(idempotency, "MAX_DELETED_ROWS", 2)
+        monkeypatch.setattr(idempotency, "MAX_DELETION_SECONDS", 0.0)
         expired_keys(user, 3)
         assert [idempotency.delete_expired_keys() for _ in range(3)] == [2, 1, 0]
 
     def test_batches_follow_until_nothing_is_left(self, user, monkeypatch):
-        monkeypatch.setattr(idempotency, "FORGET_AT_ONCE", 2)
-        monkeypatch.setattr(idempotency, "FORGET_SECONDS", 3600.0)
+        monkeypatch.setattr(idempotency, "MAX_DELETED_ROWS", 2)
+        monkeypatch.setattr(idempotency, "MAX_DELETION_SECONDS", 3600.0)
         expired_keys(user, 9)
         assert idempotency.delete_expired_keys() == 9
         assert not IdempotencyKey.objects.exists()

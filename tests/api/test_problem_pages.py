@@ -44,8 +44,8 @@ def test_a_code_of_several_problems_has_one_explanation() -> None:
     (found,) = [
         each for each in problem_pages.list_problems() if each.code == "unsupported_media_type"
     ]
-    assert problem_pages.OTHERS[found.code][1] in found.meaning
-    assert found.meaning != problem_pages.OTHERS[found.code][1]
+    assert problem_pages.OTHER_CODES[found.code][1] in found.meaning
+    assert found.meaning != problem_pages.OTHER_CODES[found.code][1]
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/nowhere", "/projects?limit=0", "/media?sort=x"])

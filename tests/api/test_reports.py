@@ -24,7 +24,7 @@ def broken(request):
         " or /shared/only-whoever-has-it-may-read-this-file_0")
 
 urls.urlpatterns.append(path("broken", broken))
-routing._resolvers.cache_clear()
+routing._build_resolvers.cache_clear()
 request = RequestFactory(SERVER_NAME="localhost").post(
     "/broken?token=in-the-query", {"password": "in-the-body"}, "application/json",
     headers={"Authorization": "Bearer in-the-header", "X-Request-ID": "0123456789abcdef"},

@@ -69,14 +69,14 @@ def test_stores_are_asked_once_a_second_however_many_ask(anyone, stores, monkeyp
         assert all(pool.map(ask, range(8)))
     assert [anyone.get("/health/ready").status_code for _ in range(20)] == [200] * 20
     assert len(checks) == 1
-    stores._until = 0.0
+    stores._fresh_until = 0.0
     anyone.get("/health/ready")
     assert len(checks) == 2
 
 
 def test_who_asks_while_another_checks_is_told_what_was_found(anyone, stores):
     found = stores.check()
-    with stores._checking:
+    with stores._lock:
         assert stores.check() == found
 
 
@@ -100,7 +100,7 @@ def test_the_description_is_made_once_and_is_what_it_would_be(anyone, path, acce
         throttle_classes=[], **({} if path == "/schema" else {"url_self": "/docs"})
     )
     made = plain(RequestFactory().get(path, headers={"Accept": accept})).render()
-    monkeypatch.setattr(schema_views._RenderedOnce, "_cache", {})
+    monkeypatch.setattr(schema_views._CachedView, "_cache", {})
     anyone.cookies["csrftoken"] = "c" * 32
     poison = {"lang": "de", "version": "poison", **({"script": ""} if "script" in path else {})}
     anyone.get(path.partition("?")[0], poison, headers={"Accept": accept})

@@ -153,13 +153,13 @@ def test_a_window_of_redis_slides_as_ours_does(
 def test_with_redis_away_each_process_holds_the_limit(
     who: str, no_redis: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ask, tries = windows._asked, []
+    ask, tries = windows._run_script, []
 
     def count(some: Any, told: Any) -> Any:
         tries.append(some)
         return ask(some, told)
 
-    monkeypatch.setattr(windows, "_asked", count)
+    monkeypatch.setattr(windows, "_run_script", count)
     process = Windows()
     started = time.monotonic()
     assert spend(process, who, 10, 100) == 10
@@ -188,17 +188,17 @@ def test_what_redis_may_have_counted_is_not_told_again(
     who: str, monkeypatch: pytest.MonkeyPatch, quiet: None
 ) -> None:
     """It has counted, and its answer comes too late."""
-    asked, process = windows._asked, Windows()
+    asked, process = windows._run_script, Windows()
 
     def late(some: Any, told: Any) -> Any:
         asked(some, told)
         raise redis.exceptions.TimeoutError
 
     assert spend(process, who, 100, 40) == 40
-    monkeypatch.setattr(windows, "_asked", late)
+    monkeypatch.setattr(windows, "_run_script", late)
     assert not process.settle()
     assert process.look(who, amount=100, seconds=MINUTE).left == 60
-    monkeypatch.setattr(windows, "_asked", asked)
+    monkeypatch.setattr(windows, "_run_script", asked)
     assert spend(process, who, 100, 1) == 1
     assert process.settle()
     other = Windows()
@@ -219,15 +219,15 @@ def test_no_more_windows_are_kept_than_so_many(
 
 
 def test_many_are_settled_at_once_and_one_more(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windows, "AT_ONCE", 3)
+    monkeypatch.setattr(windows, "MAX_SCRIPT_WINDOWS", 3)
     asked: list[int] = []
-    really = windows._asked
+    really = windows._run_script
 
     def counted(some: Any, told: Any) -> Any:
         asked.append(len(some))
         return really(some, told)
 
-    monkeypatch.setattr(windows, "_asked", counted)
+    monkeypatch.setattr(windows, "_run_script", counted)
     process = Windows()
     monkeypatch.setattr(windows, "SETTLE_SECONDS", 3600.0)
     for number in range(4):

@@ -224,12 +224,13 @@ def test_nothing_is_bought_where_there_is_no_room_for_it(world, wanted, buyer, m
 
 
 def test_who_comes_second_does_not_begin(world, wanted):
-    (first,), (second,) = auto_top_up._low(), auto_top_up._low()
+    (first,) = auto_top_up._list_below_threshold()
+    (second,) = auto_top_up._list_below_threshold()
     AutoTopUp.objects.update(due_at=clock.now())
     asked = len(world.asked)
-    assert auto_top_up._begin(first) == 1
+    assert auto_top_up._start_top_up(first) == 1
     TopUp.objects.all().delete()
-    assert auto_top_up._begin(second) == 0
+    assert auto_top_up._start_top_up(second) == 0
     assert len(world.asked) == asked + 3
 
 

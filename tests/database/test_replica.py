@@ -58,10 +58,10 @@ def standby(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> 
     data.mkdir(mode=0o700)
     (folder / "log").mkdir()
     if account.uid is not None and account.gid is not None:
-        postgres._let_pass(data, account)
+        postgres._allow_traversal(data, account)
         os.chown(data, account.uid, account.gid)
     command = [
-        str(postgres._binaries() / "pg_basebackup"),
+        str(postgres._find_binaries() / "pg_basebackup"),
         "--pgdata",
         str(data),
         "--write-recovery-conf",

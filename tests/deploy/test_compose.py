@@ -225,7 +225,7 @@ def test_redis_is_told_its_password_by_standard_input() -> None:
 
 
 def test_postgres_is_told_what_the_embedded_one_is() -> None:
-    told = {name for name, _, _ in (option.partition("=") for option in postgres.KEPT)}
+    told = {name for name, _, _ in (option.partition("=") for option in postgres.DURABLE)}
     command = shlex.split(services()["postgres"]["command"])
     given = {option.partition("=")[0] for option in command if "=" in option}
     assert given == told | {"shared_buffers", "max_connections"}

@@ -42,8 +42,8 @@ class Broker:
     def lead_to(url: str) -> None:
         """Let all reach another server in its place."""
         settings.REDIS_URL = settings.BROKER_URL = url
-        wake_signal._client.cache_clear()
-        broker._client.cache_clear()
+        wake_signal._get_client.cache_clear()
+        broker._get_client.cache_clear()
         current_app.conf.broker_write_url = url  # type: ignore[misc]  # the stub is too strict
         current_app._pool = current_app.amqp._producer_pool = None
 

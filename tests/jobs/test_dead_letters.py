@@ -34,7 +34,7 @@ ID = str(uuid.UUID(int=7))
 @pytest.fixture(autouse=True)
 def letters() -> Iterator[None]:
     """No letters before and afterwards."""
-    dead_letters._client.cache_clear()
+    dead_letters._get_client.cache_clear()
     dead_letters.delete_dead_letters()
     yield
     dead_letters.delete_dead_letters()
@@ -149,12 +149,12 @@ def test_only_the_newest_are_kept_and_they_are_shown(
 
 def test_with_redis_away_a_worker_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
-    dead_letters._client.cache_clear()
+    dead_letters._get_client.cache_clear()
     try:
         dead_letters.store_dead_letter(queue="steps", defect=Defect.BAD_BODY, content=b"x")
     finally:
         monkeypatch.undo()
-        dead_letters._client.cache_clear()
+        dead_letters._get_client.cache_clear()
 
 
 @pytest.mark.parametrize("arguments", [[ID], [[ID]], [[ID, ID]]])

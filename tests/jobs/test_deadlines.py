@@ -146,7 +146,7 @@ def test_a_queue_does_not_extend_a_job_for_ever(make_job: Callable[..., Job]) ->
 def extend(attempt: Attempt, state: CallState) -> None:
     """Poll a call of which this is known, a minute before its deadline."""
     Job.objects.update(deadline_at=timezone.now() + timedelta(minutes=1))
-    calls._extend([attempt], {attempt.call_id or "": CallStatus(state)}, 3.0)
+    calls._extend_calls([attempt], {attempt.call_id or "": CallStatus(state)}, 3.0)
 
 
 def test_outages_do_not_extend_a_job_for_ever(make_job: Callable[..., Job]) -> None:

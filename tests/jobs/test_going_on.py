@@ -137,13 +137,13 @@ def test_a_value_that_cannot_be_stored_holds_up_no_neighbour(
 ) -> None:
     bad, good = make_job(), make_job()
     ids = [admit(bad).pk, admit(good).pk]
-    prepare = workflow._prepare
+    prepare = workflow._prepare_attempt
 
     def spoilt(attempt: Attempt) -> dict[str, Any]:
         made = prepare(attempt)
         return {"payload": {"text": "\0"}} if attempt.pk == ids[0] else made
 
-    monkeypatch.setattr(workflow, "_prepare", spoilt)
+    monkeypatch.setattr(workflow, "_prepare_attempt", spoilt)
     workflow.prepare(ids, goes_on=True)
     states = dict(Attempt.objects.values_list("pk", "state"))
     assert states == {ids[0]: AttemptState.ERRORED, ids[1]: AttemptState.RUNNING}

@@ -14,7 +14,7 @@ from gpu_tasks.transcription.contract import RecordingTranscript
 from jobs import costs, lifecycle, outputs
 from jobs.features.files import list_writes
 from jobs.models import Attempt, Job
-from jobs.personal_data import _jobs
+from jobs.personal_data import _list_jobs
 from jobs.states import FINALIZE, AttemptState
 from media.storage import object_storage
 from tests.jobs.walk import WORKER, bring_to
@@ -99,7 +99,7 @@ def test_a_transcript_lies_in_its_object_alone_and_clients_see_no_difference(
 
 def test_an_export_has_the_transcript(make_job: MakeJob, user: User) -> None:
     transcribed(make_job())
-    [listed] = _jobs(user.pk)
+    [listed] = _list_jobs(user.pk)
     assert listed["output_data"]["transcript"] == TRANSCRIPT
 
 

@@ -250,8 +250,8 @@ def test_open_jobs_are_read_in_turns(house: House, monkeypatch: pytest.MonkeyPat
     state: dict[str, Any] = {}
     open_ones = sorted([house.open.pk, house.pending.pk, house.free.pk])
     for _ in range(2):
-        assert running_audit._open(state) == open_ones[:2]
-        assert running_audit._open(state) == open_ones[2:]
+        assert running_audit._list_open_jobs(state) == open_ones[:2]
+        assert running_audit._list_open_jobs(state) == open_ones[2:]
 
 
 def test_ended_jobs_are_counted_once(house: House, make_job: Callable[..., Job]) -> None:

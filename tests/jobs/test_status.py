@@ -208,7 +208,7 @@ def test_what_may_wait_elsewhere_is_not_timed_out_before_it_begins(
         report(dispatched, 0.0)
     Attempt.objects.update(lease_expires_at=F("created_at") - timedelta(seconds=1))
     dispatched.refresh_from_db()
-    waits = calls._waits(dispatched, calls.CallStatus(CallState.UNDER_WAY))
+    waits = calls._is_waiting(dispatched, calls.CallStatus(CallState.UNDER_WAY))
     assert waits is not begun
     lifecycle.extend_calls(
         attempt_ids=[dispatched.pk], seconds=30, waiting=waits, now=CallState.UNDER_WAY

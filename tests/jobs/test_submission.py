@@ -165,14 +165,14 @@ def test_submission_works_without_redis(api, make_media, settings, monkeypatch):
     from jobs import wake_signal
 
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    throttling._limiter.cache_clear()
-    wake_signal._client.cache_clear()
+    throttling._get_limiter.cache_clear()
+    wake_signal._get_client.cache_clear()
     try:
         assert submit(api, make_media()).status_code == 202
         assert Job.objects.count() == 1
     finally:
-        throttling._limiter.cache_clear()
-        wake_signal._client.cache_clear()
+        throttling._get_limiter.cache_clear()
+        wake_signal._get_client.cache_clear()
 
 
 def test_parameters_of_threads_do_not_mix():

@@ -94,7 +94,7 @@ def test_one_lost_message_is_sent_again_and_no_other(waiting: list[LocalCall]):
     for _ in range(MINUTE):
         step()
     assert messages() == CALLS + 3
-    assert local._calls_in(QUEUE) == {"", *(str(call.pk) for call in waiting)}
+    assert local._list_calls_in_redis(QUEUE) == {"", *(str(call.pk) for call in waiting)}
 
 
 def test_messages_lost_again_and_again_are_counted_and_sent_more_and_more_rarely(
@@ -116,11 +116,11 @@ def test_where_messages_are_only_counted_the_oldest_calls_are_taken_for_lost(
     waiting: list[LocalCall],
 ):
     rows = list(LocalCall.objects.order_by("created_at"))
-    assert local._uncounted(QUEUE, rows) == []
+    assert local._list_missing_in_rabbitmq(QUEUE, rows) == []
     with current_app.pool.acquire() as connection:
         connection.default_channel.client.rpop(QUEUE)
-    assert local._uncounted(QUEUE, rows[::-1]) == rows[:1]
-    assert local._uncounted(QUEUE, rows[1:]) == []  # another's message may hide it
+    assert local._list_missing_in_rabbitmq(QUEUE, rows[::-1]) == rows[:1]
+    assert local._list_missing_in_rabbitmq(QUEUE, rows[1:]) == []  # another's message may hide it
 
 
 def test_where_messages_are_only_counted_who_has_waited_long_is_told_of_again(
@@ -128,12 +128,12 @@ def test_where_messages_are_only_counted_who_has_waited_long_is_told_of_again(
 ):
     LocalCall.objects.filter(pk=waiting[0].pk).update(created_at=Now() - leases.SENT_AGAIN_AFTER)
     rows = list(LocalCall.objects.order_by("created_at"))
-    assert [row.pk for row in local._uncounted(QUEUE, rows)] == [waiting[0].pk]
+    assert [row.pk for row in local._list_missing_in_rabbitmq(QUEUE, rows)] == [waiting[0].pk]
     for _ in range(local.MAX_MESSAGES - CALLS - 1):
         broker.put(QUEUE)
-    assert len(local._uncounted(QUEUE, rows)) == 1
+    assert len(local._list_missing_in_rabbitmq(QUEUE, rows)) == 1
     broker.put(QUEUE)
-    assert local._uncounted(QUEUE, rows) == []
+    assert local._list_missing_in_rabbitmq(QUEUE, rows) == []
 
 
 def test_while_the_broker_is_away_nothing_is_taken_for_lost(

@@ -134,7 +134,7 @@ def test_who_was_only_slow_changes_nothing_of_what_another_has_done(
     workers()
     hurry()
     (row,) = steps.list_due(partner)
-    slow = steps._claim(steps.list_due(partner), row.pk)
+    slow = steps._claim_request(steps.list_due(partner), row.pk)
     assert slow is not None
     PartnerRequest.objects.update(due_at="2000-01-01T00:00:00Z")
     consumer.round()

@@ -37,7 +37,7 @@ def by_all_pairs(document: Any) -> list[captions.Spoken]:
     clips = [each for each in all_clips(document["tracks"]) if not each["deleted"]]
     segments = document["transcript"]["segments"]
     played = {
-        captions._moved(word, each): None
+        captions._move_word(word, each): None
         for index, one in enumerate(segments)
         for word in captions.shown(index, one)
         for each in clips

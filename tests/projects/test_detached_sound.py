@@ -35,7 +35,7 @@ def test_a_clip_sounds_whenever_no_audio_track_plays_its_file(
 ) -> None:
     clips = [clip(str(n), start, 0, length) for n, (start, length) in enumerate(others)]
     start, length = one
-    spans = timelines._detached([track(*clips, kind="audio")]).get(MEDIA, [])
+    spans = timelines._list_detached_spans([track(*clips, kind="audio")]).get(MEDIA, [])
     heard = list(outside(spans, start, start + length))
     elsewhere = {at for begin, more in others for at in range(begin, begin + more)}
     assert {at for span in heard for at in range(*span)} == (

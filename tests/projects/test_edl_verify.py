@@ -244,5 +244,5 @@ def test_a_document_of_a_younger_row_is_no_finding(edls: Edls, user: User) -> No
     document = edls.find_one({"project_id": str(project.pk)})
     assert document is not None
 
-    assert list(verification._without_project(set(), {str(project.pk): document})) == []
+    assert list(verification._find_orphans(set(), {str(project.pk): document})) == []
     assert timedelta(0) < verification.SETTLED_AFTER

@@ -122,7 +122,7 @@ def test_a_transcript_waits_for_its_timeline(lost: Project, edls: Edls) -> None:
 def test_the_rest_of_a_persons_data_is_exported(lost: Project, user: User, edls: Edls) -> None:
     other = authoring.create(user_id=user.pk, fields={"name": "Kept"})
 
-    exported = {row["id"]: row["edl"] for row in personal_data._with_edls(user.pk)}
+    exported = {row["id"]: row["edl"] for row in personal_data._iterate_projects_with_edls(user.pk)}
 
     assert exported[lost.pk] is None
     assert exported[other.pk]["version"] == 1

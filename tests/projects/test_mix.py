@@ -137,7 +137,7 @@ def rendered(film: Content, rate: str, files: Sequence[Path]) -> Signal:
     media = {
         one: MediaFile(name=one, r2_key=one, metadata={"has_audio": True}) for one in sorted(LOWEST)
     }
-    wanted = timelines._timeline({"tracks": film.tracks}, media, with_captions=False)
+    wanted = timelines._build_timeline({"tracks": film.tracks}, media, with_captions=False)
     settings = output(format=Format.M4A, frame_rate=rate)
     segments = plan_render(wanted, settings).sound
     if not segments:

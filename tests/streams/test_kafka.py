@@ -214,8 +214,8 @@ def test_how_a_client_signs_in(settings):
 def test_a_topic_that_is_otherwise_is_told():
     found = {"retention.ms": ConfigEntry("retention.ms", "1"), "max.message.bytes": None}
     stream = STREAMS["jobs.completed"]
-    assert kafka_admin._differences(stream, 6, None) == ()
-    assert kafka_admin._differences(stream, 3, found) == (
+    assert kafka_admin._list_differences(stream, 6, None) == ()
+    assert kafka_admin._list_differences(stream, 3, found) == (
         "partitions: 3, not 6",
         "retention.ms: 1, not 2592000000",
     )

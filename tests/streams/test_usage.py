@@ -84,13 +84,13 @@ class TestCounting:
         monkeypatch.setattr(usage, "MAX_COUNTERS", 2)
         uses = [Use(user.pk, f"/{n}", "GET", "2xx") for n in range(3)]
         for use in (*uses, uses[0]):
-            usage._count({use: 1})
+            usage._add_counts({use: 1})
         assert rows() == {(*uses[0], 2), (*uses[1], 1)}
 
 
 class TestRows:
     def use(self, user: User, requests: int = 1) -> None:
-        usage._count({Use(user.pk, "/jobs", "POST", "2xx"): requests})
+        usage._add_counts({Use(user.pk, "/jobs", "POST", "2xx"): requests})
 
     def test_they_are_told_until_the_sink_has_them(self, user: User) -> None:
         self.use(user, requests=5)

@@ -48,7 +48,7 @@ def test_the_policy_allows_what_the_page_works_with_and_nothing_else(built, clie
     settings.SUPABASE_ANON_KEY = "public"
     settings.SUPABASE_JWT_ISSUER = "https://project.supabase.co/auth/v1"
     told = directives(client.get("/studio"))
-    storage = studio._storage_origin()
+    storage = studio._get_storage_origin()
     files = ["'self'", "https://api.example.com", storage]
     assert told["default-src"] == told["base-uri"] == told["form-action"] == ["'none'"]
     assert told["script-src"] == told["style-src"] == ["'self'"]
@@ -59,8 +59,8 @@ def test_the_policy_allows_what_the_page_works_with_and_nothing_else(built, clie
 
 
 def test_the_storage_is_where_its_urls_lead(settings):
-    studio._storage_origin.cache_clear()
-    assert studio._storage_origin() == re.match(r"https?://[^/]+", settings.PUBLIC_URL)[0]
+    studio._get_storage_origin.cache_clear()
+    assert studio._get_storage_origin() == re.match(r"https?://[^/]+", settings.PUBLIC_URL)[0]
 
 
 def test_it_tells_where_things_are_and_nothing_secret(client, settings):

@@ -1,4 +1,4 @@
-"""`manage.py create_staff`: someone who may sign in to the admin."""
+"""`manage.py create_staff`: create a member of staff."""
 
 import os
 import secrets
@@ -35,8 +35,8 @@ class Command(BaseCommand):
     def handle(
         self, *, email: str, password_file: Path | None, reset: bool, role: str, **options: Any
     ) -> None:
-        given = _given_password(password_file)
-        password = given or secrets.token_urlsafe(GENERATED_BYTES)
+        chosen_password = _read_password(password_file)
+        password = chosen_password or secrets.token_urlsafe(GENERATED_BYTES)
         try:
             validate_password(password)
             user, password_set = members.ensure_staff(
@@ -48,13 +48,13 @@ class Command(BaseCommand):
             raise CommandError(str(exc)) from exc
         if not password_set:
             self.stdout.write(f"Staff account {user.email}: it was there, its password is kept.")
-        elif given:
+        elif chosen_password:
             self.stdout.write(f"Staff account {user.email}: it has the password that was given.")
         else:
             self.stdout.write(f"Staff account {user.email}, password: {password}")
 
 
-def _given_password(path: Path | None) -> str:
+def _read_password(path: Path | None) -> str:
     if path is None:
         return os.environ.get(PASSWORD_VARIABLE, "")
     try:

@@ -1,4 +1,4 @@
-"""`manage.py issue_token`: a token for development, alone on standard output."""
+"""`manage.py issue_token`: print a token for development, and nothing else."""
 
 import uuid
 from argparse import ArgumentParser
@@ -29,12 +29,12 @@ class Command(BaseCommand):
             raise CommandError(f"--hours is between 1 and {MAX_HOURS}.")
         if not settings.SUPABASE_JWT_SECRET:
             raise CommandError("SUPABASE_JWT_SECRET is not set: there is nothing to sign with.")
-        user = _user_of(email)
+        user = _get_or_create_user(email)
         lifetime = timedelta(hours=hours)
         self.stdout.write(tokens.issue_token(user_id=user.pk, email=user.email, lifetime=lifetime))
 
 
-def _user_of(email: str) -> User:
+def _get_or_create_user(email: str) -> User:
     try:
         email = signup.clean_email(email)
     except signup.EmailRequiredProblem as exc:

@@ -1,4 +1,4 @@
-"""`manage.py set_plan`: give a user a plan, or take it away."""
+"""`manage.py set_plan`: begin or end a user's plan."""
 
 from argparse import ArgumentParser
 from typing import Any

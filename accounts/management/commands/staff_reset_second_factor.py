@@ -1,4 +1,4 @@
-"""`manage.py staff_reset_second_factor`: for who has lost both app and recovery codes."""
+"""`manage.py staff_reset_second_factor`: reset a lost second factor."""
 
 from argparse import ArgumentParser
 from typing import Any

@@ -1,4 +1,4 @@
-"""`manage.py staff_roles`: the groups of staff, with the rights that the code says."""
+"""`manage.py staff_roles`: create or update the groups of the staff roles."""
 
 from typing import Any
 

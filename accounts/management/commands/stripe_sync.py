@@ -1,4 +1,4 @@
-"""`manage.py stripe_sync`: find events of Stripe's that the webhook has missed."""
+"""`manage.py stripe_sync`: store the events that the Stripe webhook has missed."""
 
 import json
 from argparse import ArgumentParser
@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *, days: int | None, as_json: bool, **options: Any) -> None:
         try:
-            done = missed_events.fetch_missed_events(days=days)
+            synced = missed_events.fetch_missed_events(days=days)
         except ValueError as exc:
             raise CommandError(f"--days: {exc}.") from exc
         except BillingDisabledProblem as exc:
@@ -37,19 +37,19 @@ class Command(BaseCommand):
         except (StripeAwayError, StripeRefusedError, UnreadableError) as exc:
             raise CommandError(f"Stripe could not be asked: {exc}.") from exc
         answer = {
-            "since": done.since.isoformat(),
-            "listed": done.listed,
-            "found": done.found,
-            "complete": done.is_complete,
+            "since": synced.since.isoformat(),
+            "listed": synced.listed,
+            "found": synced.missed,
+            "complete": synced.is_complete,
         }
         if as_json:
             self.stdout.write(json.dumps(answer))
         else:
             self.stdout.write(
-                f"Of {done.listed} events since {done.since:%Y-%m-%d %H:%M} UTC, "
-                f"{done.found} were missed."
+                f"Of {synced.listed} events since {synced.since:%Y-%m-%d %H:%M} UTC, "
+                f"{synced.missed} were missed."
             )
-        if not done.is_complete:
+        if not synced.is_complete:
             raise CommandError(
                 f"There are more than {missed_events.MAX_LISTED}: ask for fewer days."
             )

@@ -1,4 +1,4 @@
-"""`manage.py grant_credits`: add to a user's balance."""
+"""`manage.py grant_credits`: grant credits to a user."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from datetime import UTC, datetime
@@ -13,12 +13,12 @@ from credits.models import GrantKind
 
 
 def time(text: str) -> datetime:
-    """A time in ISO 8601, of UTC unless it says otherwise."""
+    """Return a time of ISO 8601 text, in UTC if the text has no offset."""
     try:
-        given = datetime.fromisoformat(text)
+        value = datetime.fromisoformat(text)
     except ValueError as exc:
         raise ArgumentTypeError(f"{text} is no time like 2027-01-31T12:00") from exc
-    return given if given.tzinfo else given.replace(tzinfo=UTC)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 class Command(BaseCommand):

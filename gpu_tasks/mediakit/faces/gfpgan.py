@@ -1,7 +1,7 @@
-"""Load GFPGAN v1.4 (Wang et al. 2021) by Spandrel, which knows RestoreFormer (2022) as well.
+"""Loading of GFPGAN v1.4 (Wang et al. 2021) by Spandrel, which also reads RestoreFormer (2022).
 
-In single precision, as its authors run it: StyleGAN's layers overflow float16, and in bfloat16
-each of them rounds what the one before has made.
+It runs in single precision, as its authors run it: StyleGAN's layers overflow float16, and in
+bfloat16 every layer adds rounding errors.
 """
 
 from pathlib import Path
@@ -13,21 +13,23 @@ from gpu_tasks.mediakit.faces.restoration import FaceRestorer
 
 FILE = "GFPGANv1.4.pth"
 ARCHITECTURES = frozenset({"GFPGAN", "RestoreFormer"})
-"""Those that restore an aligned face, and take and give values from -1 to 1."""
+"""Architectures that restore an aligned face, with values from -1 to 1 in and out."""
 
 
 def load_restorer(folder: Path, device: str) -> FaceRestorer:
-    """The restorer whose weights lie in ``folder``.
+    """Load the restorer from the weights in ``folder``.
 
     Raises ``FileNotFoundError`` without them, ``ValueError`` for a network of another kind.
     """
-    loaded = ModelLoader().load_from_file(folder / FILE)
-    if loaded.architecture.id not in ARCHITECTURES:
-        raise ValueError(f"{folder / FILE} holds {loaded.architecture.id}, which restores no faces")
-    model = loaded.to(device).eval().model
+    descriptor = ModelLoader().load_from_file(folder / FILE)
+    if descriptor.architecture.id not in ARCHITECTURES:
+        raise ValueError(
+            f"{folder / FILE} holds {descriptor.architecture.id}, which restores no faces"
+        )
+    model = descriptor.to(device).eval().model
 
-    def drawn(pictures: Any) -> Any:
-        # Spandrel's own call takes GFPGAN's values for shares, and its noise would flicker.
+    def redraw(pictures: Any) -> Any:
+        # Spandrel's own call expects values from 0 to 1, and its random noise would flicker.
         return model(pictures, return_rgb=False, randomize_noise=False)[0]
 
-    return FaceRestorer(drawn, device)
+    return FaceRestorer(redraw, device)

@@ -1,4 +1,4 @@
-"""The landmarks of a face: Face Mesh (Kartynnik et al. 2019), on a square turned with the face."""
+"""The landmarks of a face: Face Mesh (Kartynnik et al. 2019), on a square rotated with the face."""
 
 from dataclasses import dataclass
 
@@ -11,28 +11,28 @@ from gpu_tasks.mediakit.film import Frame
 
 LANDMARKS = 468
 MARGIN = 1.5
-"""The square's side, of the larger side of the face's box."""
+"""The square's side, relative to the larger side of the face's box."""
 RIGHT_CORNER, LEFT_CORNER = 33, 263
 """The outer corners of the person's eyes, among the landmarks."""
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """The landmarks that the network puts on what it is shown, be it a face or not."""
+    """The landmarks that the network finds in its picture, whether or not that is a face."""
 
     points: Points
     """468 × 3 in pixels of the frame; the depth grows away from the camera, 0 at the middle."""
     score: float
-    """How sure the network is that there is a face, 0 to 1."""
+    """The network's confidence that there is a face, 0 to 1."""
 
 
 def landmarks(frame: Frame, face: Face) -> Points:
-    """468 × 3 points of a detected face, in pixels."""
+    """Return the 468 × 3 landmarks of a detected face, in pixels."""
     return mesh(frame, square_of(face)).points
 
 
 def mesh(frame: Frame, square: Square) -> Mesh:
-    """The mesh of the face in a square of the frame."""
+    """Return the mesh of the face in a square of the frame."""
     side = networks.MESH.side
     raw, score = networks.outputs(networks.MESH, square.cut(frame, side))
     points = moved(raw.reshape(LANDMARKS, 3), square.to_frame(side))
@@ -40,7 +40,7 @@ def mesh(frame: Frame, square: Square) -> Mesh:
 
 
 def square_of(face: Face) -> Square:
-    """The square to look for the landmarks of a detected face in."""
+    """Return the square in which to look for the landmarks of a detected face."""
     right_eye, left_eye = face.keypoints[:2]
     side = max(face.right - face.left, face.bottom - face.top) * MARGIN
     x, y = (face.left + face.right) / 2, (face.top + face.bottom) / 2
@@ -48,7 +48,7 @@ def square_of(face: Face) -> Square:
 
 
 def square_around(points: Points) -> Square:
-    """The square to look for them in next, from the landmarks of the frame before."""
+    """Return the square for the next frame, from the landmarks of the previous one."""
     angle = angle_of(points[RIGHT_CORNER], points[LEFT_CORNER])
     cos, sin = np.cos(angle), np.sin(angle)
     upright = points[:, :2] @ np.array([[cos, -sin], [sin, cos]])

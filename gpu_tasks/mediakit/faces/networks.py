@@ -1,7 +1,7 @@
-"""The bundled networks, checked before they are loaded, and how they are run.
+"""The bundled networks, verified before they are loaded, and their execution.
 
-Origin and licence: `models/NOTICE`. OpenCV runs them; its networks hold the state of a run, so
-one thread at a time.
+`models/NOTICE` has origin and licence. OpenCV runs them. Its networks hold the state of a run, so
+they are for one thread at a time.
 """
 
 import hashlib
@@ -21,12 +21,15 @@ FOLDER = Path(__file__).parent / "models"
 
 
 class NetworkDamagedError(AuteurError):
-    """A bundled file is missing, or is not the one that we know."""
+    """A bundled file is missing, or its content is not the expected one."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A bundled network: square RGB pictures of ``side`` in, the named ``outputs`` out."""
+    """A bundled network.
+
+    Its input is a square RGB picture of ``side``; ``outputs`` are the names of its outputs.
+    """
 
     file: str
     sha256: str
@@ -55,9 +58,9 @@ IRIS = Network(
 
 
 def verify(network: Network, folder: Path = FOLDER) -> Path:
-    """Its file.
+    """Return the path of the network's file.
 
-    Raises ``NetworkDamagedError`` where that is missing or is not what it should be.
+    Raises ``NetworkDamagedError`` if it is missing or its content is not the expected one.
     """
     path = folder / network.file
     if not path.is_file():
@@ -68,20 +71,20 @@ def verify(network: Network, folder: Path = FOLDER) -> Path:
 
 
 @cache
-def _load(network: Network) -> cv2.dnn.Net:
-    # OpenCV's newer engine gives one output only; it is always taken for a network in memory.
+def _load_network(network: Network) -> cv2.dnn.Net:
+    # OpenCV's newer engine returns one output only, and is always used for networks in memory.
     return cv2.dnn.readNetFromTFLite(str(verify(network)), cv2.dnn.ENGINE_CLASSIC)
 
 
 def outputs(network: Network, picture: Frame, *, low: float = 0.0) -> Sequence[NDArray[np.float32]]:
-    """What the network says of a picture of its side, whose values become ``low`` to 1."""
+    """Return the network's outputs for a picture of its side, scaled to ``low`` to 1."""
     scale = (1 - low) / 255
     blob = picture.astype(np.float32).transpose(2, 0, 1)[None] * scale + low
-    net = _load(network)
+    net = _load_network(network)
     net.setInput(blob)
-    return [np.array(one, np.float32) for one in net.forward(network.outputs)]
+    return [np.array(output, np.float32) for output in net.forward(network.outputs)]
 
 
 def sigmoid(value: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The share that a score stands for; scores far out are cut, for they would overflow."""
+    """Return the share for a score; extreme scores are clipped, because they would overflow."""
     return np.asarray(1 / (1 + np.exp(-np.clip(value, -80, 80))), np.float32)

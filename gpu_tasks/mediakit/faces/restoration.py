@@ -1,6 +1,6 @@
-"""Restore faces that were changed: a network redraws an aligned face, which is blended back.
+"""Restoration of changed faces: a network redraws an aligned face, which is blended back.
 
-Takes any frame and landmarks of `mesh`; only what lies in the chosen region is changed.
+It works on any frame with landmarks of `mesh`. Only the chosen region is changed.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,11 @@ from gpu_tasks.mediakit.film import Frame
 
 SIDE = 512
 RIGHT, LEFT, MOUTH = (193.0, 240.0), (319.0, 240.0), (257.0, 370.0)
-"""Where the network has seen the middles of eyes and mouth, in its pixels (as FFHQ is aligned)."""
+"""The middles of eyes and mouth in the network's training pictures (aligned as in FFHQ)."""
 FEATHER = 0.05
-"""Of the region's edge, in sides of the aligned face: the deviation of a Gaussian."""
+"""Softness of the region's edge: the deviation of a Gaussian, in sides of the aligned face."""
 REACH = round(3 * FEATHER * SIDE)
-"""Pixels of the aligned face beyond the region where the feather ends."""
+"""How far beyond the region the feather ends, in pixels of the aligned face."""
 BATCH = 4
 
 Network = Callable[[Any], Any]
@@ -29,7 +29,7 @@ Network = Callable[[Any], Any]
 
 
 class FaceRestorer:
-    """A loaded network; one thread at a time."""
+    """A loaded network, for one thread at a time."""
 
     def __init__(self, network: Network, device: str) -> None:
         self._network = network
@@ -43,52 +43,54 @@ class FaceRestorer:
         region: Sequence[int] = OVAL,
         share: float = 1.0,
     ) -> list[Frame]:
-        """The frames with their faces redrawn, by ``share``, inside the hull of ``region``."""
+        """Redraw the faces of frames, by ``share``, inside the hull of ``region``."""
         restored: list[Frame] = []
         for start in range(0, len(frames), BATCH):
             batch = slice(start, start + BATCH)
-            restored += self._restore(frames[batch], landmarks[batch], region, share)
+            restored += self._restore_batch(frames[batch], landmarks[batch], region, share)
         return restored
 
-    def _restore(
+    def _restore_batch(
         self,
         frames: Sequence[Frame],
         landmarks: Sequence[Points],
         region: Sequence[int],
         share: float,
     ) -> list[Frame]:
-        aligned = [alignment(points) for points in landmarks]
-        faces = [_cut(frame, matrix) for frame, matrix in zip(frames, aligned, strict=True)]
-        drawn = self._draw(np.stack(faces))
-        together = zip(frames, landmarks, aligned, drawn, strict=True)
+        alignments = [alignment(points) for points in landmarks]
+        faces = [_cut_face(frame, matrix) for frame, matrix in zip(frames, alignments, strict=True)]
+        restored = self._redraw_faces(np.stack(faces))
+        parts = zip(frames, landmarks, alignments, restored, strict=True)
         return [
             blended(frame, face, matrix, points[list(region), :2], share)
-            for frame, points, matrix, face in together
+            for frame, points, matrix, face in parts
         ]
 
-    def _draw(self, faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def _redraw_faces(self, faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
         pictures = torch.from_numpy(faces).to(self._device).permute(0, 3, 1, 2) / 127.5 - 1
         with torch.inference_mode():
-            # GFPGAN looks at them as rows of memory.
-            drawn = self._network(pictures.contiguous())
-        pixels = ((drawn + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+            # GFPGAN needs contiguous memory.
+            restored = self._network(pictures.contiguous())
+        pixels = ((restored + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
         return np.asarray(pixels.cpu().numpy(), np.uint8)
 
 
 def alignment(points: Points) -> NDArray[np.float64]:
-    """2 × 3, from the frame to the aligned face: turned, scaled and moved, not sheared."""
+    """Return the 2 × 3 similarity from the frame to the aligned face."""
     eyes = [points[list(ring), :2].mean(axis=0) for ring in (RIGHT_EYE, LEFT_EYE)]
-    seen = np.array([*eyes, points[list(OUTER_LIPS), :2].mean(axis=0)], np.float64)
-    wanted = np.array([RIGHT, LEFT, MOUTH])
-    middle, target = seen.mean(axis=0), wanted.mean(axis=0)
+    positions = np.array([*eyes, points[list(OUTER_LIPS), :2].mean(axis=0)], np.float64)
+    goals = np.array([RIGHT, LEFT, MOUTH])
+    middle, target = positions.mean(axis=0), goals.mean(axis=0)
     # Least squares over similarities, as complex numbers (Umeyama 1991).
-    before, after = ((one - mean) @ [1, 1j] for one, mean in ((seen, middle), (wanted, target)))
+    before, after = (
+        (vertices - mean) @ [1, 1j] for vertices, mean in ((positions, middle), (goals, target))
+    )
     factor = np.vdot(before, after) / max(float(np.vdot(before, before).real), 1e-9)
     turn = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
     return np.column_stack([turn, target - turn @ middle])
 
 
-def _cut(frame: Frame, matrix: NDArray[np.float64]) -> Frame:
+def _cut_face(frame: Frame, matrix: NDArray[np.float64]) -> Frame:
     face = cv2.warpAffine(frame, matrix, (SIDE, SIDE), borderMode=cv2.BORDER_REFLECT)
     return np.asarray(face, np.uint8)
 
@@ -100,29 +102,33 @@ def blended(
     region: Points,
     share: float,
 ) -> Frame:
-    """A new frame with the aligned face laid back over ``region`` (N × 2 points of the frame)."""
+    """Return a new frame with the aligned face put back over ``region``.
+
+    The region is N × 2 points of the frame.
+    """
     hull = cv2.convexHull((region @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)).round()
     low, high = hull.min(axis=(0, 1)) - REACH, hull.max(axis=(0, 1)) + REACH + 1
     (left, top), (right, bottom) = np.clip((low, high), 0, SIDE).astype(int)
     restored = frame.copy()
-    part, placed = _part(restored, matrix, (left, top, right, bottom))
+    part, part_matrix = _cover_box(restored, matrix, (left, top, right, bottom))
     if part.size:
         mask = np.zeros((bottom - top, right - left), np.float32)
         cv2.fillConvexPoly(mask, (hull - (left, top)).astype(np.int32), (share,))
         mask = cv2.GaussianBlur(mask, (2 * REACH + 1, 2 * REACH + 1), FEATHER * SIDE)
         size, flags = part.shape[1::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        laid = cv2.warpAffine(face[top:bottom, left:right], placed, size, flags=flags)
-        weight = cv2.warpAffine(mask, placed, size, flags=flags)
-        part[:] = cv2.blendLinear(laid, part, weight, 1 - weight)
+        warped = cv2.warpAffine(face[top:bottom, left:right], part_matrix, size, flags=flags)
+        weight = cv2.warpAffine(mask, part_matrix, size, flags=flags)
+        part[:] = cv2.blendLinear(warped, part, weight, 1 - weight)
     return restored
 
 
-def _part(
+def _cover_box(
     frame: Frame, matrix: NDArray[np.float64], box: tuple[int, int, int, int]
 ) -> tuple[Frame, NDArray[np.float64]]:
-    """What of the frame a box of the aligned face covers, and the matrix from there to the box.
+    """Return the part of the frame that a box of the aligned face covers, and its matrix.
 
-    The box is left, top, right and bottom; one without an area covers nothing.
+    The matrix leads from the part to the box, which is left, top, right and bottom. A box without
+    an area covers nothing.
     """
     left, top, right, bottom = box
     if left >= right or top >= bottom:

@@ -1,4 +1,4 @@
-"""Follow one face through a film: detected now and then, found again from frame to frame."""
+"""Tracking of one face through a film: detected periodically, followed from frame to frame."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,20 +13,20 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 LOOK_SECONDS = 0.5
-"""How often faces are looked for while one is followed; and in all sizes while there is none."""
+"""How often faces are detected while one is followed, and in all sizes while there is none."""
 MIN_SCORE = 0.5
-"""Of a mesh to be a face's."""
+"""The lowest score of a mesh that counts as a face."""
 SAME_FACE = 0.3
-"""Overlap of a detection with the followed face above which it is that face."""
+"""The overlap of a detection with the followed face above which it is the same face."""
 BYSTANDER = 0.2
 """A face with less than this share of the largest one's area does not count as another face."""
 JUMP = 0.3
-"""Of the face's size: who moves further in a frame was cut to, and is not smoothed over."""
+"""The largest movement in a frame, in sizes of the face. More is a cut, which is not smoothed."""
 SEVERAL = "There are several faces in the film: it must be clear whose is meant."
 
 
 class Several(StrEnum):
-    """What to do about two faces or more."""
+    """The behaviour when there are two or more faces."""
 
     LARGEST = "largest"
     """Follow the largest until it is lost."""
@@ -40,15 +40,15 @@ class Tracked:
     points: Points
     """468 × 3 landmarks in pixels, smoothed over time."""
     score: float
-    """Of the mesh, 0 to 1."""
+    """Score of the mesh, 0 to 1."""
     faces: int
-    """How many faces there were when they were looked for last, bystanders left out."""
+    """The number of faces at the last detection, without bystanders."""
     anew: bool
-    """It was not followed here from the frame before: nothing of before says anything of it."""
+    """The face was not followed from the previous frame, so earlier values do not apply to it."""
 
 
 class FaceTracker:
-    """Takes a film's frames in order; ``several`` says what happens with two faces or more."""
+    """A tracker that takes a film's frames in order; ``several`` is for two or more faces."""
 
     def __init__(
         self,
@@ -61,34 +61,36 @@ class FaceTracker:
         self.frames_with_face = 0
         self.most_faces = 0
         self._several = several
-        self._every = max(1, round(LOOK_SECONDS * frame_rate))
+        self._detection_interval = max(1, round(LOOK_SECONDS * frame_rate))
         self._smooth = OneEuro(frame_rate, smoothing)
-        self._last: Points | None = None
+        self._last_points: Points | None = None
         self._size: float | None = None
         self._faces = 0
 
     @property
     def share_with_face(self) -> float:
-        """Of the frames so far."""
+        """Return the share of the frames so far that have a face."""
         return self.frames_with_face / self.frames if self.frames else 0.0
 
     def follow(self, frame: Frame) -> Tracked | None:
-        """The face in the next frame, or None where there is none.
+        """Return the face in the next frame, or None if there is none.
 
-        Raises ``EngineError`` INPUT_INVALID for several faces where they are refused.
+        Raises ``EngineError`` INPUT_INVALID for several faces if they are refused.
         """
-        due = self.frames % self._every == 0
+        is_due = self.frames % self._detection_interval == 0
         self.frames += 1
-        seen = self._detect(frame, LEVELS) if due else None
-        found = self._again(frame, seen) or self._anew(frame, seen)
-        if found is None:
-            self._last = None
+        faces = self._detect_faces(frame, LEVELS) if is_due else None
+        face_mesh = self._follow_last_face(frame, faces) or self._find_new_face(frame, faces)
+        if face_mesh is None:
+            self._last_points = None
             return None
         self.frames_with_face += 1
-        anew = not self._follows(found.points)
-        return Tracked(self._steady(found.points, anew), found.score, self._faces, anew)
+        is_new = not self._is_continuous(face_mesh.points)
+        return Tracked(
+            self._smooth_points(face_mesh.points, is_new), face_mesh.score, self._faces, is_new
+        )
 
-    def _detect(self, frame: Frame, levels: int) -> tuple[Face, ...]:
+    def _detect_faces(self, frame: Frame, levels: int) -> tuple[Face, ...]:
         faces = detect(frame, levels=levels)
         self._faces = sum(face.area >= BYSTANDER * faces[0].area for face in faces)
         self.most_faces = max(self.most_faces, self._faces)
@@ -96,46 +98,45 @@ class FaceTracker:
             raise EngineError(ErrorCode.INPUT_INVALID, SEVERAL)
         return faces
 
-    def _again(self, frame: Frame, seen: tuple[Face, ...] | None) -> Mesh | None:
-        """The face of the frame before, near where it was."""
-        if self._last is None:
+    def _follow_last_face(self, frame: Frame, faces: tuple[Face, ...] | None) -> Mesh | None:
+        """Return the mesh of the previous frame's face, near its last position."""
+        if self._last_points is None:
             return None
-        known = _box(self._last)
-        # Where the detector sees nothing, as with profiles, the mesh is believed.
-        if seen and all(face.overlap(known) < SAME_FACE for face in seen):
+        box = _build_box(self._last_points)
+        # If the detector finds no face, as with profiles, the mesh decides.
+        if faces and all(face.overlap(box) < SAME_FACE for face in faces):
             return None
-        return _believed(mesh(frame, square_around(self._last)))
+        return _accept_mesh(mesh(frame, square_around(self._last_points)))
 
-    def _anew(self, frame: Frame, seen: tuple[Face, ...] | None) -> Mesh | None:
-        """The largest face that has a mesh."""
-        self._last = None
-        faces = self._detect(frame, levels=1) if seen is None else seen
-        for face in faces:
-            # The second look is at where the mesh is, which the box tells roughly.
-            found = _believed(mesh(frame, square_of(face)))
-            found = found and _believed(mesh(frame, square_around(found.points)))
-            if found:
-                return found
+    def _find_new_face(self, frame: Frame, faces: tuple[Face, ...] | None) -> Mesh | None:
+        """Return the mesh of the largest face that has one."""
+        self._last_points = None
+        for face in self._detect_faces(frame, levels=1) if faces is None else faces:
+            # The box is rough, so the mesh is computed again around the first mesh.
+            face_mesh = _accept_mesh(mesh(frame, square_of(face)))
+            face_mesh = face_mesh and _accept_mesh(mesh(frame, square_around(face_mesh.points)))
+            if face_mesh:
+                return face_mesh
         return None
 
-    def _follows(self, points: Points) -> bool:
-        if self._last is None:
+    def _is_continuous(self, points: Points) -> bool:
+        if self._last_points is None:
             return False
-        moved = np.linalg.norm(points - self._last, axis=1).mean()
-        return bool(moved <= JUMP * square_around(points).side)
+        distance = np.linalg.norm(points - self._last_points, axis=1).mean()
+        return bool(distance <= JUMP * square_around(points).side)
 
-    def _steady(self, points: Points, anew: bool) -> Points:
-        if anew or self._size is None:
+    def _smooth_points(self, points: Points, is_new: bool) -> Points:
+        if is_new or self._size is None:
             self._smooth.reset()
             self._size = square_around(points).side
-        self._last = points
+        self._last_points = points
         return (self._smooth(points / self._size) * self._size).astype(np.float32)
 
 
-def _believed(found: Mesh) -> Mesh | None:
-    return found if found.score >= MIN_SCORE else None
+def _accept_mesh(face_mesh: Mesh) -> Mesh | None:
+    return face_mesh if face_mesh.score >= MIN_SCORE else None
 
 
-def _box(points: Points) -> Face:
+def _build_box(points: Points) -> Face:
     (left, top), (right, bottom) = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
     return Face(left, top, right, bottom, score=1.0, keypoints=points[:6, :2])

@@ -1,4 +1,4 @@
-"""Things, drawn from the shapes in ``things.txt``; where they stand or fly, and how they move."""
+"""Things, drawn from the shapes in ``things.txt``: where they stand or fly, and how they move."""
 
 import re
 from collections.abc import Iterator
@@ -13,97 +13,104 @@ from gpu_tasks.mediakit.scenes.stage import HORIZON, Colour, Stage, colour
 from gpu_tasks.mediakit.scenes.words import MAX_OF_A_KIND, Named
 
 SHORE, LAND = 0.72, 0.78
-"""Where sand begins before water, and where things stand on it, as shares of the height."""
+"""Where sand begins in front of water, and where things stand on it, as shares of the height."""
 BRIGHT = ("d13b3b", "f0a83a", "3f7fc4", "e6cf4a", "5aa05a", "a04f9e")
 
 Shape = tuple[str, str, NDArray[np.float64]]
 Drawing = tuple[float, str, float, float, float, list[Shape]]
 
 
-def _drawings() -> Iterator[tuple[str, Drawing]]:
+def _read_drawings() -> Iterator[tuple[str, Drawing]]:
     table = Path(__file__).with_name("things.txt").read_text()
     for text in re.findall(r"^\w.*(?:\n .*)+", table, re.MULTILINE):
         head, *shapes = text.splitlines()
-        name, tall, code, *rest = head.split()
-        drawn = []
+        name, tall, code, *position = head.split()
+        drawing = []
         for paint, *points in map(str.split, shapes):
             kind = "" if "," in points[0] else points.pop(0)
-            drawn.append((paint, kind, np.array([one.split(",") for one in points], np.float64)))
-        highest, lowest, speed = map(float, rest or (HORIZON, 0.985, 0))
-        yield name, (float(tall), code, highest, lowest, speed, drawn)
+            vertices = np.array([point.split(",") for point in points], np.float64)
+            drawing.append((paint, kind, vertices))
+        highest, lowest, speed = map(float, position or (HORIZON, 0.985, 0))
+        yield name, (float(tall), code, highest, lowest, speed, drawing)
 
 
-DRAWINGS = dict(_drawings())
+DRAWINGS = dict(_read_drawings())
 
 
 def stands(name: str) -> bool:
-    """Whether this thing stands on the ground."""
+    """Return whether this thing stands on the ground."""
     return name in DRAWINGS and DRAWINGS[name][2] == HORIZON
 
 
-def draw(stage: Stage, name: str, foot: tuple[float, float], height: float, own: Colour) -> None:
-    """Draw a thing of a height in pixels."""
+def draw(
+    stage: Stage, name: str, foot: tuple[float, float], height: float, main_colour: Colour
+) -> None:
+    """Draw a thing with a height in pixels."""
     sway = {"fire": 7 * np.sin(8 * stage.seconds), "weed": 14 * np.sin(stage.seconds + foot[0])}
     for paint, kind, points in DRAWINGS[name][-1]:
         bent = points + np.outer((points[:, 1] / 100) ** 2, (sway.get(name, 0), 0))
-        at, tone = foot + bent * (height / 100, -height / 100), _tone(stage, paint, own)
+        vertices = foot + bent * (height / 100, -height / 100)
+        tone = _get_tone(stage, paint, main_colour)
         if kind == "oval":
-            stage.oval(at[0], points[1] * (height / 100), tone)
+            stage.oval(vertices[0], points[1] * (height / 100), tone)
         elif kind:
-            stage.line(at, float(kind.removeprefix("line")) * height / 100, tone)
+            stage.line(vertices, float(kind.removeprefix("line")) * height / 100, tone)
         else:
-            stage.polygon(at, tone)
+            stage.polygon(vertices, tone)
 
 
-def _tone(stage: Stage, paint: str, own: Colour) -> Colour:
+def _get_tone(stage: Stage, paint: str, main_colour: Colour) -> Colour:
     if paint == "~":
         paint = "9fc0d4" if "day" in stage.prompt.shown else "!ffd27a"
     if paint.startswith("!"):
         return colour(paint[1:])
     if paint.startswith("*"):
-        return own * (float(paint[1:] or 100) / 100) * stage.light.tint / 255
+        return main_colour * (float(paint[1:] or 100) / 100) * stage.light.tint / 255
     return stage.own(paint)
 
 
 def row(stage: Stage, name: str, count: int, height: float, foot: float, place: str = "") -> None:
-    """Draw so many of what makes a place side by side, up to a height, their feet about on a row;
-    one of them in the middle.
+    """Draw ``count`` things of a place side by side, up to a height.
+
+    Their feet stand about on one row; a single thing stands in the middle.
     """
-    own = stage.own(DRAWINGS[name][1], place, lit=False)
+    main_colour = stage.own(DRAWINGS[name][1], place, lit=False)
     for x, size, shade in stage.rng.random((count, 3)) if count > 1 else [(0.5, 1, 0.8)]:
-        at = (x * stage.width, (foot + 0.03 * size) * stage.height)
-        draw(stage, name, at, height * (0.4 + 0.6 * size), own * (0.8 + 0.25 * shade))
+        position = (x * stage.width, (foot + 0.03 * size) * stage.height)
+        draw(stage, name, position, height * (0.4 + 0.6 * size), main_colour * (0.8 + 0.25 * shade))
 
 
-def place(stage: Stage, asked: list[Named]) -> None:
+def place(stage: Stage, things: list[Named]) -> None:
     """Draw things from the back to the front, those that stand on the ground on land."""
-    asked = [one for one in asked if one.name in DRAWINGS]
-    usual = {"bird": 3, "fish": 6}
-    each = [one for one in asked for _ in range(one.count or usual.get(one.name, 1))][
-        :MAX_OF_A_KIND
-    ]
+    usual_counts = {"bird": 3, "fish": 6}
+    copies = [
+        thing
+        for thing in things
+        if thing.name in DRAWINGS
+        for _ in range(thing.count or usual_counts.get(thing.name, 1))
+    ][:MAX_OF_A_KIND]
     # Multiples of irrational numbers spread evenly, however many there are.
-    nears = [(0.72 + 0.754877 * index) % 1 for index in range(len(each))]
+    nears = [(0.72 + 0.754877 * index) % 1 for index in range(len(copies))]
     for index in np.argsort(nears):
         across = 0.06 + 0.88 * ((0.36 + 0.569840 * index) % 1)
-        _put(stage, each[index], across, 0.2 + 0.7 * nears[index])
+        _draw_at(stage, copies[index], across, 0.2 + 0.7 * nears[index])
 
 
-def _put(stage: Stage, one: Named, x: float, near: float) -> None:
-    tall, code, highest, lowest, speed, _ = DRAWINGS[one.name]
-    height, grounded = stage.unit * tall * (0.5 + 0.75 * near), stands(one.name)
+def _draw_at(stage: Stage, thing: Named, x: float, near: float) -> None:
+    tall, code, highest, lowest, speed, _ = DRAWINGS[thing.name]
+    height, is_grounded = stage.unit * tall * (0.5 + 0.75 * near), stands(thing.name)
     phase, bright = stage.rng.uniform(0, 6.3), str(stage.rng.choice(BRIGHT))
-    top = LAND if grounded and "shore" in stage.prompt.shown else highest
+    top = LAND if is_grounded and "shore" in stage.prompt.shown else highest
     bob = 0.012 * float(np.sin(1.4 * stage.seconds + phase)) if speed else 0.0
-    way = x * stage.width + speed * (0.5 + near) * stage.height * stage.seconds
-    left = (way + height) % (stage.width + 2 * height) - height
+    across = x * stage.width + speed * (0.5 + near) * stage.height * stage.seconds
+    left = (across + height) % (stage.width + 2 * height) - height
     foot = (left, (top + (lowest - top) * near + bob) * stage.height)
-    if one.name == "fire":
+    if thing.name == "fire":
         stage.glow((left, foot[1] - height / 3), (height * 1.6,) * 2, colour("ff9a40"), 0.55)
-    elif grounded:
+    elif is_grounded:
         stage.glow(foot, (height * 0.6, height * 0.15), colour("101018"), 0.5)
-    draw(stage, one.name, foot, height, colour(one.colour or (bright if code == "?" else code)))
-    if one.name == "sign" and stage.prompt.caption:
+    draw(stage, thing.name, foot, height, colour(thing.colour or (bright if code == "?" else code)))
+    if thing.name == "sign" and stage.prompt.caption:
         write(stage.canvas, stage.prompt.caption, foot, height)
 
 

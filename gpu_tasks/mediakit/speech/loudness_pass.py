@@ -1,4 +1,4 @@
-"""How both engines take in the sound: watched block by block, and lifted where it is quiet."""
+"""The pass that measures a recording's loudness, and the reading of its amplified sound."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from gpu_tasks.mediakit.loudness import Meter, louder
 
 
 def measure(media: Path, report: Callable[[float], None]) -> Meter:
-    """How loud a recording is; it is read on only as long as it may still be a quiet one."""
+    """Measure the loudness of a recording; stop reading once it cannot be a quiet one."""
     meter = Meter()
     with open_media(media) as container:
         for block in SoundTrack(container).blocks():
@@ -21,7 +21,7 @@ def measure(media: Path, report: Callable[[float], None]) -> Meter:
 
 
 def listen(track: SoundTrack, gain: float, report: Callable[[float], None]) -> Iterator[Block]:
-    """The blocks, with a report for each: long silences are work too, and can be cancelled."""
+    """Yield the amplified blocks; report each, so that long silences can be cancelled."""
     for block in louder(track.blocks(), gain):
         report(block.share)
         yield block

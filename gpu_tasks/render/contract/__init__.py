@@ -1,4 +1,4 @@
-"""The render function: a timeline and its sources in, a film out, in segments that are kept."""
+"""The contract of rendering: a timeline and its sources in, a film of cacheable segments out."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -27,17 +27,17 @@ MAX_TRACKS = 50
 MAX_CLIPS = 2000
 MAX_CUES = 20_000
 MAX_OUTPUT_MS = 4 * 3600 * 1000
-"""Longer films cannot be done within the time limit, nor their segments be named in a call."""
+"""Longer films cannot be rendered within the time limit, nor their segments be named in a call."""
 MAX_FRAME_PIXELS = 8192 * 4352
-"""As many as the highest level of H.264 has (6.2): players do not show more."""
+"""The limit of the highest level of H.264 (6.2): players do not show more."""
 MIN_GAIN_DB, MAX_GAIN_DB = -60.0, 24.0
-"""The least is silence."""
+"""The least gain is silence."""
 MIN_LUFS, MAX_LUFS = -36.0, -8.0
 MAX_CUE_LENGTH = 2000
 
 Ms = Annotated[int, Field(ge=0)]
 Span = tuple[int, int]
-"""From, and to before: milliseconds or frames of the film."""
+"""Begin and exclusive end, in milliseconds or frames of the film."""
 
 
 class Format(StrEnum):
@@ -58,8 +58,10 @@ PIXELS_PER_CORE_SECOND = {
     (Format.MOV, False): 10_000_000,
     (Format.MOV, True): 13_000_000,
 }
-"""That one core makes of noisy footage of 1080 lines, reading it included, by format and whether
-it is a proxy: so an hour of 3840x2160 at 30 frames a second can be had as MP4."""
+"""Pixels that one core renders in a second of noisy footage of 1080 lines, reading it included, by
+format and whether the output is a proxy. So an hour of 3840x2160 at 30 frames a second is possible
+as MP4.
+"""
 
 CONTENT_TYPES = {
     Format.MP4: "video/mp4",
@@ -104,11 +106,11 @@ class Clip(PlainModel):
     sounds: bool = Field(description="Whether its sound is to be heard.")
 
     def source_ms(self, at_ms: int) -> float:
-        """The time of the source that is played at a time of the timeline."""
+        """Return the time of the source that is played at a time of the timeline."""
         return self.in_ms + (at_ms - self.start_ms) * self.speed_permille / 1000
 
     @model_validator(mode="after")
-    def _lasts(self) -> "Clip":
+    def _check_times(self) -> "Clip":
         if self.end_ms <= self.start_ms:
             raise ValueError("a clip ends after it begins")
         for fade_ms, offset_ms in (
@@ -127,7 +129,7 @@ class Track(PlainModel):
     clips: tuple[Clip, ...] = Field(max_length=MAX_CLIPS)
 
     @model_validator(mode="after")
-    def _ordered(self) -> "Track":
+    def _check_order(self) -> "Track":
         starts = [clip.start_ms for clip in self.clips]
         if starts != sorted(starts):
             raise ValueError("clips stand in order of time")
@@ -143,13 +145,13 @@ class Cue(PlainModel):
 
 
 def outside(spans: Sequence[Span], first: int, end: int) -> Iterator[Span]:
-    """What of a span lies outside of others, which are in order and apart."""
-    for begin, until in islice(spans, bisect_right(spans, first, key=itemgetter(1)), None):
+    """Yield the parts of a span outside the other spans, which are ordered and disjoint."""
+    for begin, span_end in islice(spans, bisect_right(spans, first, key=itemgetter(1)), None):
         if begin >= end:
             break
         if first < begin:
             yield first, begin
-        first = until
+        first = span_end
     if first < end:
         yield first, end
 
@@ -166,12 +168,12 @@ class Timeline(PlainModel):
 
     @property
     def duration_ms(self) -> int:
-        """The end of the last clip."""
+        """Return the end of the last clip."""
         return max((clip.end_ms for track in self.tracks for clip in track.clips), default=0)
 
     @property
     def is_heard(self) -> bool:
-        """Whether any clip sounds, and is not muted."""
+        """Return True if any clip sounds and is not muted."""
         return any(
             clip.gain_db > MIN_GAIN_DB and any(self.heard(track, clip))
             for track in self.tracks
@@ -179,13 +181,13 @@ class Timeline(PlainModel):
         )
 
     def heard(self, track: Track, clip: Clip) -> Iterator[Span]:
-        """When a clip of the track sounds, in milliseconds."""
+        """Yield when a clip of the track sounds, in milliseconds."""
         if clip.sounds:
             detached = self.sources[clip.source].detached if track.shows else ()
             yield from outside(detached, clip.start_ms, clip.end_ms)
 
     @model_validator(mode="after")
-    def _complete(self) -> "Timeline":
+    def _check_clips(self) -> "Timeline":
         clips = [clip for track in self.tracks for clip in track.clips]
         if not clips:
             raise ValueError("a timeline has clips")
@@ -209,19 +211,21 @@ class Output(PlainModel):
 
     @property
     def rate(self) -> Fraction:
-        """Frames per second."""
+        """Return the frames per second."""
         return Fraction(self.frame_rate)
 
     @property
     def longest_ms(self) -> int:
-        """How long a film like this can be, to be made within the time limit."""
+        """Return the longest duration of such a film that can be rendered within the time limit."""
         if self.format is Format.M4A:
             return MAX_OUTPUT_MS
-        made = PIXELS_PER_CORE_SECOND[self.format, self.proxy] * CORES * CONTRACT.time_limit_seconds
-        return min(MAX_OUTPUT_MS, int(1000 * made / (self.width * self.height * self.rate)))
+        pixels = (
+            PIXELS_PER_CORE_SECOND[self.format, self.proxy] * CORES * CONTRACT.time_limit_seconds
+        )
+        return min(MAX_OUTPUT_MS, int(1000 * pixels / (self.width * self.height * self.rate)))
 
     @model_validator(mode="after")
-    def _rate_within(self) -> "Output":
+    def _check_rate(self) -> "Output":
         if not 1 <= self.rate <= MAX_RATE:
             raise ValueError(f"the frame rate is from 1 to {MAX_RATE}")
         return self

@@ -1,4 +1,4 @@
-"""How captions look that are burned into the pictures."""
+"""The style of captions that are burned into the pictures."""
 
 from typing import Annotated, Literal
 
@@ -59,4 +59,4 @@ class CaptionsStyle(PlainModel):
 
 
 DEFAULT = CaptionsStyle()
-"""Of a timeline that has none of its own."""
+"""The style of a timeline that has none of its own."""

@@ -1,7 +1,7 @@
-"""The segments that a film is made of: what each plays, and its name.
+"""Plan the segments that a film is made of: what each plays, and its name.
 
-A segment's name is a hash of all that decides its content, and a segment is made of nothing else:
-so what has the same name is the same. Everything in it is counted from its own first frame.
+A segment's name is a hash of everything that decides its content, so segments with the same name
+are identical. All frames in a segment are counted from its first frame.
 """
 
 import hashlib
@@ -28,13 +28,13 @@ from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
 from gpu_tasks.render.contract.frames import FrameClip, frame_clips, frame_of, heard_clips
 
 VERSION = 6
-"""Raise it when the same segment is made differently: none made before is used then."""
+"""Raise it when the same segment is rendered differently, so that cached segments are not used."""
 SAMPLE_RATE = 48_000
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How long a segment may be, and how many clips it may open at once."""
+    """The limits of a segment's duration and of the clips it may open."""
 
     least_seconds: int
     most_seconds: int
@@ -47,7 +47,7 @@ SOUND = Bounds(least_seconds=15, most_seconds=60, most_pieces=40)
 
 @dataclass(frozen=True)
 class Ramp:
-    """A clip comes in or goes out; it may begin before the segment and end behind it."""
+    """A fade or dissolve of a clip; it may begin before the segment and end after it."""
 
     first: int
     length: int
@@ -56,18 +56,18 @@ class Ramp:
 
     @property
     def end(self) -> int:
-        """The frame after its last."""
+        """Return the frame after its last."""
         return self.first + self.length
 
     def opacity_at(self, frame: int) -> float:
-        """How much of the clip is seen at a frame, of 1."""
-        done = min(1.0, max(0.0, (frame - self.first) / self.length))
-        return done if self.rising else 1 - done
+        """Return the opacity of the clip at a frame, from 0 to 1."""
+        progress = min(1.0, max(0.0, (frame - self.first) / self.length))
+        return progress if self.rising else 1 - progress
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What a segment plays of a clip, from frame ``first`` to before ``end``."""
+    """The part of a clip that a segment plays, from frame ``first`` to before ``end``."""
 
     source: int
     first: int
@@ -77,7 +77,7 @@ class Piece:
     speed: Fraction
     gain_db: float = 0.0
     since: int = 0
-    """How many frames of the clip come before, where its sound depends on them."""
+    """How many frames of the clip come before, if its sound depends on them."""
     ramps: tuple[Ramp, ...] = ()
 
 
@@ -92,7 +92,7 @@ class Words:
 
 @dataclass(frozen=True)
 class RenderSegment:
-    """A part of the film, of ``length`` frames; pieces from the lowest to the one above all."""
+    """A part of the film, ``length`` frames long; its pieces are ordered from bottom to top."""
 
     name: str
     length: int
@@ -102,7 +102,7 @@ class RenderSegment:
 
 @dataclass(frozen=True)
 class RenderPlan:
-    """A film: segments of pictures and segments of sound, each one after another."""
+    """A film: the consecutive segments of its pictures, and those of its sound."""
 
     frames: int
     pictures: tuple[RenderSegment, ...]
@@ -110,23 +110,31 @@ class RenderPlan:
 
     @property
     def segments(self) -> dict[str, RenderSegment]:
-        """All that are different, by name."""
-        return {one.name: one for one in (*self.pictures, *self.sound)}
+        """Return all distinct segments by name."""
+        return {segment.name: segment for segment in (*self.pictures, *self.sound)}
 
 
 def plan_render(timeline: Timeline, output: Output) -> RenderPlan:
-    """How the timeline is rendered; pure, and quick."""
+    """Plan how the timeline is rendered."""
     rate = output.rate
     frames = max(1, frame_of(timeline.duration_ms, rate))
     tracks = [(track, frame_clips(track, rate)) for track in timeline.tracks]
-    seen = [clips for track, clips in tracks if track.shows]
-    heard = [list(heard_clips(track, clips, timeline.sources, rate)) for track, clips in tracks]
+    visible_tracks = [clips for track, clips in tracks if track.shows]
+    audible_tracks = [
+        list(heard_clips(track, clips, timeline.sources, rate)) for track, clips in tracks
+    ]
     pictures: tuple[RenderSegment, ...] = ()
     if output.format is not Format.M4A:
         cues = timeline.cues if output.captions is Captions.BURNED else ()
         style = timeline.captions_style or DEFAULT
-        pictures = tuple(_pictures(seen, timeline.sources, output, frames, cues, style))
-    sound = tuple(_sound(heard, timeline.sources, output, frames)) if any(heard) else ()
+        pictures = tuple(
+            _plan_pictures(visible_tracks, timeline.sources, output, frames, cues, style)
+        )
+    sound = (
+        tuple(_plan_sound(audible_tracks, timeline.sources, output, frames))
+        if any(audible_tracks)
+        else ()
+    )
     return RenderPlan(frames, pictures, sound)
 
 
@@ -137,19 +145,19 @@ def plan_frame(
     rate: Fraction,
     size: tuple[int, int],
 ) -> RenderSegment:
-    """One frame of the film by itself, without captions: what is played there, and its name."""
-    shown = [
+    """Plan a single frame of the film, without captions."""
+    clips = [
         clip
         for track in tracks
         if track.shows
         for clip in frame_clips(track, rate)
         if clip.first <= frame < clip.end
     ]
-    pieces = tuple(_piece(clip, frame, frame + 1, rate, sound=False) for clip in shown)
-    return _named(["frame", *size], sources, 1, pieces)
+    pieces = tuple(_build_piece(clip, frame, frame + 1, rate, sound=False) for clip in clips)
+    return _build_segment(["frame", *size], sources, 1, pieces)
 
 
-def _pictures(
+def _plan_pictures(
     tracks: list[list[FrameClip]],
     sources: Sequence[MediaReference],
     output: Output,
@@ -161,108 +169,119 @@ def _pictures(
     words = deque(
         Words(frame_of(cue.start_ms, rate), frame_of(cue.end_ms, rate), cue.text) for cue in cues
     )
-    made_of = [output.format, output.width, output.height, output.frame_rate, output.proxy]
-    edges = _edges(tracks, sources, rate)
-    cuts = _cuts(tracks, edges, frames, PICTURES, rate)
-    for (begin, end), clips in zip(pairwise(cuts), _played(tracks, cuts), strict=True):
+    settings = [output.format, output.width, output.height, output.frame_rate, output.proxy]
+    edges = _find_edges(tracks, sources, rate)
+    cuts = _choose_cuts(tracks, edges, frames, PICTURES, rate)
+    for (begin, end), clips in zip(pairwise(cuts), _assign_clips(tracks, cuts), strict=True):
         while words and words[0].end <= begin:
             words.popleft()
-        shown = [
-            Words(max(one.first, begin) - begin, min(one.end, end) - begin, one.text)
-            for one in takewhile(lambda one: one.first < end, words)  # noqa: B023 - used at once
+        visible_words = [
+            Words(max(cue.first, begin) - begin, min(cue.end, end) - begin, cue.text)
+            for cue in takewhile(lambda cue: cue.first < end, words)  # noqa: B023 - used at once
         ]
-        shown = [one for one in shown if one.first < one.end]
-        pieces = tuple(_piece(clip, begin, end, rate, sound=False) for clip in clips)
-        # A style is of no account where no words are shown.
-        looks = [style.model_dump()] if shown else []
-        kind = ["pictures", *made_of, *looks]
-        yield _named(kind, sources, end - begin, pieces, tuple(shown))
+        visible_words = [cue for cue in visible_words if cue.first < cue.end]
+        pieces = tuple(_build_piece(clip, begin, end, rate, sound=False) for clip in clips)
+        # The style has no effect on a segment without words.
+        style_values = [style.model_dump()] if visible_words else []
+        kind = ["pictures", *settings, *style_values]
+        yield _build_segment(kind, sources, end - begin, pieces, tuple(visible_words))
 
 
-def _sound(
+def _plan_sound(
     tracks: list[list[FrameClip]], sources: Sequence[MediaReference], output: Output, frames: int
 ) -> Iterator[RenderSegment]:
     rate = output.rate
-    edges = _outside_of_sped(_edges(tracks, sources, rate), tracks)
-    cuts = _cuts(tracks, edges, frames, SOUND, rate)
-    # Where a cut is no whole number of samples from the beginning, segments would not fit.
+    edges = _drop_edges_in_sped_clips(_find_edges(tracks, sources, rate), tracks)
+    cuts = _choose_cuts(tracks, edges, frames, SOUND, rate)
+    # Segments join without gaps only if every cut is a whole number of samples from the beginning.
     step = (SAMPLE_RATE / rate).denominator
-    whole = sorted({0, frames, *(cut - cut % step for cut in cuts[:-1])})
-    for (begin, end), clips in zip(pairwise(whole), _played(tracks, whole), strict=True):
-        pieces = tuple(_piece(clip, begin, end, rate, sound=True) for clip in clips)
-        yield _named(["sound", output.frame_rate], sources, end - begin, pieces)
+    sample_cuts = sorted({0, frames, *(cut - cut % step for cut in cuts[:-1])})
+    for (begin, end), clips in zip(
+        pairwise(sample_cuts), _assign_clips(tracks, sample_cuts), strict=True
+    ):
+        pieces = tuple(_build_piece(clip, begin, end, rate, sound=True) for clip in clips)
+        yield _build_segment(["sound", output.frame_rate], sources, end - begin, pieces)
 
 
-def _edges(
+def _find_edges(
     tracks: list[list[FrameClip]], sources: Sequence[MediaReference], rate: Fraction
 ) -> dict[int, bool]:
-    """Where it may be cut, and whether it is as soon as the segment is long enough.
+    """Return the frames where a cut is possible, and whether it is preferred there.
 
-    A cut depends on what begins or ends there, or on the time in a long take: not on what came
-    before, so that cuts find back to where they were behind a change.
+    A preferred cut is made as soon as the segment is long enough. The choice depends only on the
+    clip that begins or ends there, or on the time within a long clip, never on earlier clips: so
+    some time after a change, the cuts are the same as before.
     """
-    found: dict[int, bool] = {}
+    edges: dict[int, bool] = {}
     grid = PICTURES.most_seconds * round(rate) // 2
     for clip in (clip for clips in tracks for clip in clips):
-        played_from = f"{sources[clip.source].id} {clip.at} {clip.speed}"
-        for edge, what in ((clip.first, "begins"), (clip.end, "ends")):
-            found[edge] = found.get(edge, False) or crc32(f"{played_from} {what}".encode()) % 2 == 0
+        content = f"{sources[clip.source].id} {clip.at} {clip.speed}"
+        for edge, event in ((clip.first, "begins"), (clip.end, "ends")):
+            edges[edge] = edges.get(edge, False) or crc32(f"{content} {event}".encode()) % 2 == 0
         if clip.length > grid:
-            played = int(clip.at * rate / clip.speed)
-            begin = clip.first + grid - played % grid
-            found.update(dict.fromkeys(range(begin, clip.end, grid), True))
-    return found
+            played_frames = int(clip.at * rate / clip.speed)
+            begin = clip.first + grid - played_frames % grid
+            edges.update(dict.fromkeys(range(begin, clip.end, grid), True))
+    return edges
 
 
-def _outside_of_sped(edges: Mapping[int, bool], tracks: list[list[FrameClip]]) -> dict[int, bool]:
-    """Sound at another speed depends on where it began: it is not cut without need."""
-    spans = sorted((c.first, c.end) for clips in tracks for c in clips if c.speed != 1)
+def _drop_edges_in_sped_clips(
+    edges: Mapping[int, bool], tracks: list[list[FrameClip]]
+) -> dict[int, bool]:
+    """Drop the edges inside clips of another speed, whose sound depends on where it began."""
+    spans = sorted((clip.first, clip.end) for clips in tracks for clip in clips if clip.speed != 1)
     starts = [first for first, _ in spans]
     reach = [0]
     for _, end in spans:
         reach.append(max(reach[-1], end))
-    return {at: marked for at, marked in edges.items() if reach[bisect_left(starts, at)] <= at}
+    return {
+        frame: is_preferred
+        for frame, is_preferred in edges.items()
+        if reach[bisect_left(starts, frame)] <= frame
+    }
 
 
-def _cuts(
+def _choose_cuts(
     tracks: list[list[FrameClip]],
     edges: Mapping[int, bool],
     frames: int,
     bounds: Bounds,
     rate: Fraction,
 ) -> list[int]:
-    """The frames at which segments begin, and the end."""
-    least, most = int(bounds.least_seconds * rate), int(bounds.most_seconds * rate)
+    """Return the frames at which segments begin, and the end."""
+    min_frames, max_frames = int(bounds.least_seconds * rate), int(bounds.most_seconds * rate)
     starts = sorted(clip.first for clips in tracks for clip in clips)
     ends = sorted(clip.end for clips in tracks for clip in clips)
-    places = sorted(edge for edge in edges if 0 < edge < frames)
+    positions = sorted(edge for edge in edges if 0 < edge < frames)
     cuts = [0]
-    while (last := cuts[-1]) < frames:
-        # So many clips play already; the one that would be too many begins a new segment.
-        playing = bisect_right(starts, last) - bisect_right(ends, last)
-        too_many = bisect_right(starts, last) + max(1, bounds.most_pieces - playing)
-        limit = min(last + most, frames, *starts[too_many : too_many + 1])
-        inside = places[bisect_right(places, last) : bisect_right(places, limit)]
-        late = [place for place in inside if place >= last + least]
-        marked = next((place for place in late if edges[place]), None)
-        if marked is None:
-            marked = (
-                limit if limit in (frames, *starts[too_many:][:1]) else max(late, default=limit)
+    while (begin := cuts[-1]) < frames:
+        # The first clip beyond the limit begins a new segment.
+        playing_count = bisect_right(starts, begin) - bisect_right(ends, begin)
+        overflow_index = bisect_right(starts, begin) + max(1, bounds.most_pieces - playing_count)
+        limit = min(begin + max_frames, frames, *starts[overflow_index : overflow_index + 1])
+        candidates = positions[bisect_right(positions, begin) : bisect_right(positions, limit)]
+        late_candidates = [frame for frame in candidates if frame >= begin + min_frames]
+        cut = next((frame for frame in late_candidates if edges[frame]), None)
+        if cut is None:
+            cut = (
+                limit
+                if limit in (frames, *starts[overflow_index:][:1])
+                else max(late_candidates, default=limit)
             )
-        cuts.append(marked)
+        cuts.append(cut)
     return cuts
 
 
-def _played(tracks: list[list[FrameClip]], cuts: Sequence[int]) -> list[list[FrameClip]]:
-    """What each segment between two cuts has a part of, found without asking all of each."""
-    played: list[list[FrameClip]] = [[] for _ in cuts[1:]]
+def _assign_clips(tracks: list[list[FrameClip]], cuts: Sequence[int]) -> list[list[FrameClip]]:
+    """Return the clips of each segment between two cuts."""
+    clips_by_segment: list[list[FrameClip]] = [[] for _ in cuts[1:]]
     for clip in (clip for clips in tracks for clip in clips):
-        for place in range(bisect_right(cuts, clip.first) - 1, bisect_left(cuts, clip.end)):
-            played[place].append(clip)
-    return played
+        for index in range(bisect_right(cuts, clip.first) - 1, bisect_left(cuts, clip.end)):
+            clips_by_segment[index].append(clip)
+    return clips_by_segment
 
 
-def _piece(clip: FrameClip, begin: int, end: int, rate: Fraction, *, sound: bool) -> Piece:
+def _build_piece(clip: FrameClip, begin: int, end: int, rate: Fraction, *, sound: bool) -> Piece:
     first, last = max(clip.first, begin), min(clip.end, end)
     return Piece(
         source=clip.source,
@@ -274,15 +293,15 @@ def _piece(clip: FrameClip, begin: int, end: int, rate: Fraction, *, sound: bool
         since=first - clip.first if sound and clip.speed != 1 else 0,
         ramps=tuple(
             replace(ramp, first=ramp.first - begin)
-            for ramp in _ramps(clip, sound=sound)
+            for ramp in _build_ramps(clip, sound=sound)
             if ramp.first < last and ramp.end > first
         ),
     )
 
 
-def _ramps(clip: FrameClip, *, sound: bool) -> Iterator[Ramp]:
-    """Of the whole clip; in pictures the later clip dissolves over the other."""
-    first, end = clip.first - clip.before, clip.end + clip.behind
+def _build_ramps(clip: FrameClip, *, sound: bool) -> Iterator[Ramp]:
+    """Yield the ramps of the whole clip; in pictures the later clip dissolves over the earlier."""
+    first, end = clip.first - clip.frames_before, clip.end + clip.frames_after
     tail = clip.tail if sound else 0
     yield Ramp(first, clip.lead, rising=True, dissolve=True)
     if clip.fade_in:
@@ -292,26 +311,26 @@ def _ramps(clip: FrameClip, *, sound: bool) -> Iterator[Ramp]:
         yield Ramp(*clip.fade_out, rising=False, dissolve=False)
 
 
-def _named(
+def _build_segment(
     kind: list[Any],
     sources: Sequence[MediaReference],
     length: int,
     pieces: tuple[Piece, ...],
     words: tuple[Words, ...] = (),
 ) -> RenderSegment:
-    """A segment with its name; sources count by what they are, not by their places."""
+    """Return a segment with its name; sources count by their ids, not by their indices."""
     content = [
         VERSION,
         *kind,
         length,
-        [[sources[piece.source].id, *_values(piece)] for piece in pieces],
-        [[one.first, one.end, one.text] for one in words],
+        [[sources[piece.source].id, *_values_to_hash(piece)] for piece in pieces],
+        [[caption.first, caption.end, caption.text] for caption in words],
     ]
     name = hashlib.sha1(json.dumps(content).encode(), usedforsecurity=False).hexdigest()
     return RenderSegment(name, length, pieces, words)
 
 
-def _values(piece: Piece) -> list[Any]:
+def _values_to_hash(piece: Piece) -> list[Any]:
     ramps = [[ramp.first, ramp.length, ramp.rising, ramp.dissolve] for ramp in piece.ramps]
     at, speed = str(piece.at), str(piece.speed)
     return [piece.first, piece.end, at, speed, piece.gain_db, piece.since, ramps]

@@ -1,10 +1,10 @@
-"""Registers the backends with Django, for the local calls' table."""
+"""The Django app of the backends, for the table of local calls."""
 
 from django.apps import AppConfig
 
 
 class BackendsConfig(AppConfig):
-    """The `gpu_tasks` tables."""
+    """The Django app that owns the tables of `gpu_tasks`."""
 
     name = "gpu_tasks.runtime.backends"
     label = "gpu_tasks"

@@ -1,4 +1,4 @@
-"""What a backend does: start calls, tell how they stand, stop them."""
+"""The interface of backends: start calls, report their status, stop them."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from gpu_tasks.runtime.errors import AuteurError
 
 @dataclass(frozen=True)
 class Call:
-    """One call to start."""
+    """One call to be started."""
 
     attempt_id: UUID
     contract: Contract
@@ -22,28 +22,28 @@ class Call:
 
 
 class CallState(StrEnum):
-    """How a call stands, as its backend sees it."""
+    """The state of a call, as its backend knows it."""
 
     QUEUED = "queued"
     RUNNING = "running"
     UNDER_WAY = "under_way"
-    """Waiting or running: the backend does not tell which."""
+    """Waiting or running; the backend does not say which."""
     DONE = "done"
     LOST = "lost"
 
 
 @dataclass(frozen=True)
 class CallStatus:
-    """``outcome`` is there when the state is `DONE`."""
+    """The status of a call; ``outcome`` is set if the state is `DONE`."""
 
     state: CallState
     outcome: Outcome | None = None
     sent_again: bool = False
-    """It waits, and its message had to be sent once more: ask more and more rarely."""
+    """The call waits, and its message was sent again: poll it less and less often."""
 
 
 class BackendUnavailableError(AuteurError):
-    """The backend did not take the call, for certain; it may be offered again."""
+    """The backend certainly did not take the call; it may be offered again."""
 
 
 class Backend(Protocol):
@@ -51,24 +51,24 @@ class Backend(Protocol):
 
     @property
     def poll_seconds(self) -> float:
-        """When a call that has not called back is asked after again."""
+        """Return after how many seconds a call that has not called back is polled again."""
 
     def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
         """Start calls; return their ids by attempt.
 
         An attempt that is left out is lost: its call was refused, or may have been started although
-        nobody answered. Raises ``BackendUnavailableError`` where no call was started, for certain.
+        there was no answer. Raises ``BackendUnavailableError`` if certainly no call was started.
         """
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
-        """How these calls stand; one that the backend does not know is `LOST`.
+        """Return the status of each call; one that the backend does not know is `LOST`.
 
-        Raises ``BackendUnavailableError`` where nothing can be learnt.
+        Raises ``BackendUnavailableError`` if the backend does not answer for any call.
         """
 
     def stop(self, call_ids: Collection[str]) -> set[str]:
-        """End these calls, whether they run or wait; ended ones are no error.
+        """Stop these calls, whether they run or wait; ended calls are no error.
 
-        Returns those that were stopped; the others must be tried again. Raises
-        ``BackendUnavailableError`` where all must be.
+        Returns the calls that were stopped; the others must be tried again. Raises
+        ``BackendUnavailableError`` if all must be.
         """

@@ -1,7 +1,7 @@
 """The local backend: calls are rows, run by Celery workers on the queues ``gpu.<class>``.
 
-A call reports by the same signed callback as on Modal. Its worker renews a lease; who finds the
-lease expired takes the call away, and the worker, should it still live, stops.
+A call reports by the same signed callback as on Modal. Its worker renews a lease. When the lease
+has expired, the call is taken from the worker, which stops if it still lives.
 """
 
 import json
@@ -43,13 +43,13 @@ STORE_TRIES = 30
 STORE_PAUSE_SECONDS = 1.0
 CPU_DEVICE, CPU_DTYPE = "cpu", "float32"
 HARD_LIMIT_GRACE_SECONDS = 120
-"""After the time limit and this, the worker child is killed, should the engine not listen."""
+"""The worker child is killed this long after the time limit, if the engine ignores it."""
 MAX_MESSAGES = 100
-"""With so many in a queue of RabbitMQ, nobody is told of again because he has waited long."""
+"""With this many messages in a queue of RabbitMQ, no call is published again for waiting long."""
 UNDER_WAY = (LocalCallState.QUEUED, LocalCallState.RUNNING)
 
 
-def _cancel(rows: QuerySet[LocalCall]) -> int:
+def _cancel_calls(rows: QuerySet[LocalCall]) -> int:
     return rows.update(state=LocalCallState.CANCELLED, finished_at=Now())
 
 
@@ -59,112 +59,121 @@ CALLS = Leases(
     held={"state": LocalCallState.RUNNING},
     holder="worker",
     due_at="lease_expires_at",
-    fail=_cancel,
+    fail=_cancel_calls,
     new_holder=liveness.process_name,
 )
 
 
 class LocalBackend:
-    """Runs calls on workers of ours."""
+    """The backend that runs calls on our own workers."""
 
     poll_seconds = 3.0
 
     def spawn(self, calls: Sequence[Call]) -> dict[UUID, str]:
         """Store the calls and wake workers; the same attempt is never stored twice."""
-        LocalCall.objects.bulk_create([_row(call) for call in calls], ignore_conflicts=True)
+        LocalCall.objects.bulk_create([_build_row(call) for call in calls], ignore_conflicts=True)
         rows = LocalCall.objects.filter(attempt_id__in=[call.attempt_id for call in calls])
         publish_all([row for row in rows if row.state == LocalCallState.QUEUED])
         return {row.attempt_id: str(row.pk) for row in rows}
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
-        """How the calls stand; those that wait are published again if their messages are lost."""
+        """Return the status of each call; publish waiting calls again if messages are lost."""
         CALLS.expire(pk__in=call_ids)
         rows = {str(row.pk): row for row in LocalCall.objects.filter(pk__in=call_ids)}
-        lost = _without_message([r for r in rows.values() if r.state == LocalCallState.QUEUED])
-        if lost:
-            logger.warning("the messages of %d calls may be lost, and are sent again", len(lost))
-            publish_all(lost)
-        sent_again = {str(row.pk) for row in lost}
-        return {each: _status(rows.get(each), each in sent_again) for each in call_ids}
+        unpublished = _list_without_message(
+            [row for row in rows.values() if row.state == LocalCallState.QUEUED]
+        )
+        if unpublished:
+            logger.warning(
+                "the messages of %d calls may be lost, and are sent again", len(unpublished)
+            )
+            publish_all(unpublished)
+        sent_again = {str(row.pk) for row in unpublished}
+        return {
+            call_id: _get_status(rows.get(call_id), call_id in sent_again) for call_id in call_ids
+        }
 
     def stop(self, call_ids: Collection[str]) -> set[str]:
-        """Take the calls away; their workers notice at the next renewal of the lease."""
-        _cancel(LocalCall.objects.filter(pk__in=call_ids, state__in=UNDER_WAY))
+        """Cancel the calls; their workers notice when they next renew the lease."""
+        _cancel_calls(LocalCall.objects.filter(pk__in=call_ids, state__in=UNDER_WAY))
         return set(call_ids)
 
 
-def _without_message(waiting: Sequence[LocalCall]) -> list[LocalCall]:
-    """Those that no worker will hear of, as far as it can be known."""
-    look = _uncounted if settings.BROKER_IS_AMQP else _unlisted
+def _list_without_message(waiting: Sequence[LocalCall]) -> list[LocalCall]:
+    """Return the calls that no message announces, as far as that can be known."""
+    list_in_queue = _list_missing_in_rabbitmq if settings.BROKER_IS_AMQP else _list_missing_in_redis
     queues = {row.queue for row in waiting}
     try:
         return [
-            lost for name in queues for lost in look(name, [r for r in waiting if r.queue == name])
+            row
+            for name in queues
+            for row in list_in_queue(name, [call for call in waiting if call.queue == name])
         ]
     except BROKER_OUTAGES as exc:
         logger.warning("calls that wait are not looked after: %s", type(exc).__name__)
         return []
 
 
-def _unlisted(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
-    """Those whose messages are not in a queue of Redis."""
-    known = _calls_in(queue)
-    return [row for row in waiting if str(row.pk) not in known]
+def _list_missing_in_redis(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
+    """Return the calls whose messages are not in a queue of Redis."""
+    call_ids = _list_calls_in_redis(queue)
+    return [row for row in waiting if str(row.pk) not in call_ids]
 
 
-def _uncounted(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
-    """As many as a queue has messages too few, the oldest calls first: RabbitMQ only counts them.
+def _list_missing_in_rabbitmq(queue: str, waiting: Sequence[LocalCall]) -> list[LocalCall]:
+    """Return as many calls as a queue has too few messages, the oldest first.
 
-    Messages of other calls may hide a loss, so who has waited long is told of again as well; a
-    message too many finds its call taken.
+    RabbitMQ only counts its messages. Messages of other calls may hide a loss, so calls that have
+    waited long are published again too. A surplus message does no harm: its call is claimed
+    already.
     """
     messages = broker.count_messages([queue])[queue]
     rows = sorted(waiting, key=lambda row: row.created_at)
     missing = max(0, len(rows) - messages)
     if messages >= MAX_MESSAGES:
         return rows[:missing]
-    # By the database's clock, which wrote `created_at`.
+    # The database's clock wrote `created_at`, so it is compared with that clock.
     late = LocalCall.objects.filter(
         pk__in=[row.pk for row in rows[missing:]], created_at__lt=Now() - SENT_AGAIN_AFTER
     )
     return [*rows[:missing], *late.order_by("created_at")]
 
 
-def _calls_in(queue: str) -> set[str]:
-    """The calls that a queue of Redis holds messages of."""
+def _list_calls_in_redis(queue: str) -> set[str]:
+    """Return the ids of the calls that have messages in a queue of Redis."""
     with current_app.pool.acquire(block=True) as connection:
-        # The stub takes this pool's connections for producers.
+        # The stub types this pool's connections as producers.
         channel = connection.default_channel  # type: ignore[attr-defined]
         messages = channel.client.lrange(queue, 0, -1)
-    return {_id_of(message) for message in messages}
+    return {_parse_task_id(message) for message in messages}
 
 
-def _id_of(message: bytes) -> str:
-    """Of its task; what is none of ours must not hide the others."""
+def _parse_task_id(message: bytes) -> str:
+    """Return the id of a message's task, or an empty string for messages that are not ours."""
     try:
         return str(json.loads(message)["headers"]["id"])
     except (ValueError, TypeError, KeyError):
         return ""
 
 
-def _status(row: LocalCall | None, sent_again: bool) -> CallStatus:
+def _get_status(row: LocalCall | None, sent_again: bool) -> CallStatus:
     if row is None or row.state == LocalCallState.CANCELLED:
         return CallStatus(CallState.LOST)
     if row.state == LocalCallState.DONE:
-        return CallStatus(CallState.DONE, _outcome_of(row))
+        return CallStatus(CallState.DONE, _parse_outcome(row))
     return CallStatus(CallState(row.state), sent_again=sent_again)
 
 
-def _outcome_of(row: LocalCall) -> Outcome:
+def _parse_outcome(row: LocalCall) -> Outcome:
     try:
         return Outcome.model_validate(row.outcome)
     except ValidationError:
-        # Of another version of ours; it must not hide the calls polled with it.
+        # Another version wrote it. It must not hide the other calls of the poll.
         logger.exception("the outcome of call %s cannot be read", row.pk)
         return Outcome.failed(ErrorCode.MODEL_ERROR)
 
 
-def _row(call: Call) -> LocalCall:
+def _build_row(call: Call) -> LocalCall:
     return LocalCall(
         attempt_id=call.attempt_id,
         function=call.contract.name,
@@ -175,49 +184,49 @@ def _row(call: Call) -> LocalCall:
 
 
 def publish_all(rows: Sequence[LocalCall]) -> None:
-    """Wake workers for waiting calls, by messages that have the calls' ids."""
-    leases.wake_rows(RUN_CALL, {row.pk: _options(row) for row in rows})
+    """Publish waiting calls, in messages that carry their ids."""
+    leases.wake_rows(RUN_CALL, {row.pk: _build_options(row) for row in rows})
 
 
-def _options(row: LocalCall) -> dict[str, object]:
+def _build_options(row: LocalCall) -> dict[str, object]:
     limit = contracts()[row.function].time_limit_seconds + HARD_LIMIT_GRACE_SECONDS
     return {"task_id": str(row.pk), "queue": row.queue, "time_limit": limit}
 
 
 SPOILING = frozenset({ErrorCode.MODEL_ERROR, ErrorCode.GPU_OOM})
-"""After these a process's GPU memory may be full, or every further use of its GPU fail."""
+"""After these errors, a process's GPU memory may be full, or its GPU may be unusable."""
 
 
 def run(call_id: UUID) -> bool:
-    """Claim a waiting call, run it, store its outcome and report it; all others are left alone.
+    """Claim a waiting call, run it, store its outcome and report it; ignore other calls.
 
-    Returns whether this process is fit for another call.
+    Return whether this process can run another call.
     """
     lease = CALLS.claim(call_id)
     row = lease.row.first() if lease else None
     if lease is None or row is None:
         return True
     with ids.bind_ids(call=call_id, attempt=row.attempt_id):
-        return _run(row, lease)
+        return _run_claimed(row, lease)
 
 
-def _run(row: LocalCall, lease: Lease[LocalCall]) -> bool:
+def _run_claimed(row: LocalCall, lease: Lease[LocalCall]) -> bool:
     payload = contracts()[row.function].payload.model_validate(row.payload)
     # A worker of ours knows the secret, so the call's row need not hold the key.
     key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=payload.attempt_id)
     reporter = Reporter(payload=payload, call_id=str(row.pk), key=key)
     outcome = None
     try:
-        with _renewing(lease) as lost:
+        with _renew_in_background(lease) as lease_lost:
 
             def progress(share: float, stage: Stage) -> None:
-                if lost.is_set():
+                if lease_lost.is_set():
                     raise StoppedError
                 reporter.progress(share, stage)
 
-            # It no longer waits; and who is not wanted any more need not load anything.
+            # The call no longer waits. If it is no longer wanted, it need not load anything.
             progress(0.0, Stage.LOADING)
-            outcome = _outcome(row, payload, progress, reporter.place_for)
+            outcome = _run_call(row, payload, progress, reporter.place_for)
             _store_through_outages(lease, outcome)
         reporter.outcome(outcome)
     except (StoppedError, LeaseLostError):
@@ -228,16 +237,16 @@ def _run(row: LocalCall, lease: Lease[LocalCall]) -> bool:
 
 
 @contextmanager
-def _renewing(lease: Lease[LocalCall]) -> Iterator[threading.Event]:
-    """Renew the lease in a thread meanwhile; the event is set once it is lost."""
-    ended, lost = threading.Event(), threading.Event()
+def _renew_in_background(lease: Lease[LocalCall]) -> Iterator[threading.Event]:
+    """Renew the lease in a thread while the context lasts; the event is set if it is lost."""
+    stopping, lease_lost = threading.Event(), threading.Event()
 
     def renew() -> None:
-        while not (lost.is_set() or ended.wait(settings.HEARTBEAT_SECONDS)):
+        while not (lease_lost.is_set() or stopping.wait(settings.HEARTBEAT_SECONDS)):
             try:
                 lease.renew()
             except LeaseLostError:
-                lost.set()
+                lease_lost.set()
             except Error as exc:
                 logger.warning("lease not renewed: %s", type(exc).__name__)
                 connection.close()
@@ -246,20 +255,20 @@ def _renewing(lease: Lease[LocalCall]) -> Iterator[threading.Event]:
     thread = threading.Thread(target=renew, daemon=True)
     thread.start()
     try:
-        yield lost
+        yield lease_lost
     finally:
-        ended.set()
+        stopping.set()
         thread.join()
 
 
-def _outcome(
+def _run_call(
     row: LocalCall,
     payload: Payload,
     progress: runner.Tell,
     place_for: runner.PlaceFor,
 ) -> Outcome:
     try:
-        loaded = _load(row, payload)
+        loaded = _load_engine(row, payload)
     except Exception as exc:
         logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
         return Outcome.failed(runner.code_of(exc))
@@ -281,37 +290,38 @@ _engines = Engines()
 
 
 @cache
-def _isolated_engine(function: str, engine: str) -> IsolatedEngine:
-    return IsolatedEngine(function, engine, _model_dir())
+def _get_isolated_engine(function: str, engine: str) -> IsolatedEngine:
+    return IsolatedEngine(function, engine, _get_model_dir())
 
 
-def _load(row: LocalCall, payload: Payload) -> Loaded:
-    """The engine of a call; on a GPU, no more are kept than its memory is said to hold.
+def _load_engine(row: LocalCall, payload: Payload) -> Loaded:
+    """Return the engine of a call.
 
-    On a CPU, what reads files of users runs in a sandbox.
+    On a GPU, only as many engines stay loaded as its memory is configured to hold. On a CPU,
+    engines that read users' files run in a sandbox.
     """
     on_gpu = _is_on_gpu(row)
     if not on_gpu and any(runner.files_of(payload, InputFile)):
-        return Loaded(_isolated_engine(row.function, row.engine), 0.0)
+        return Loaded(_get_isolated_engine(row.function, row.engine), 0.0)
     device = settings.LOCAL_GPU_DEVICE if on_gpu else CPU_DEVICE
     dtype = CPU_DTYPE if device == CPU_DEVICE else contracts()[row.function].dtype
     return _engines.get(
         row.function,
         row.engine,
-        Host(_model_dir(), device, dtype),
+        Host(_get_model_dir(), device, dtype),
         at_most=settings.LOCAL_GPU_ENGINES if on_gpu else None,
     )
 
 
 def _store_through_outages(lease: Lease[LocalCall], outcome: Outcome) -> None:
-    """What has been worked out must not be lost because the database restarts."""
-    stored = outcome.model_dump(mode="json")
+    """Store the outcome, and retry while the database is unreachable."""
+    content = outcome.model_dump(mode="json")
     for tries_left in reversed(range(STORE_TRIES)):
         try:
-            # Who ran it is kept, for whoever looks into it later.
+            # The worker stays in the row, for later investigation.
             lease.finish(
                 state=LocalCallState.DONE,
-                outcome=stored,
+                outcome=content,
                 finished_at=Now(),
                 worker=lease.holder,
             )
@@ -325,17 +335,17 @@ def _store_through_outages(lease: Lease[LocalCall], outcome: Outcome) -> None:
             return
 
 
-def _model_dir() -> Path | None:
+def _get_model_dir() -> Path | None:
     return Path(settings.MODEL_DIR) if settings.MODEL_DIR else None
 
 
 def expire_killed() -> None:
-    """Let go of the calls of this machine's processes that are dead, without a lease's wait."""
+    """Expire the calls of dead processes of this machine, without waiting for their leases."""
     CALLS.expire(worker__startswith=liveness.build_process_name(""))
 
 
 def release_all_of(parent: int) -> None:
-    """Let the calls of a stopping worker's children wait again, at no cost of an attempt."""
+    """Release the calls of a stopping worker's children. It costs them no attempt."""
     rows = list(CALLS.held_rows(worker__startswith=liveness.build_process_name(parent, "")))
     CALLS.release(CALLS.held_rows(pk__in=[row.pk for row in rows]), timedelta(0))
     publish_all(rows)

@@ -1,7 +1,7 @@
-"""What calls at Modal returned, as plain values: nothing that comes from a container is unpickled.
+"""The results of calls at Modal as plain values: nothing that comes from a container is unpickled.
 
-The client's own ``FunctionCall.get`` unpickles results and exceptions, which is to run whatever
-code is in them. Here they are only fetched, and read where they are CBOR.
+The client's own ``FunctionCall.get`` unpickles results and exceptions, which runs any code in them.
+Here results are only fetched, and decoded if they are CBOR.
 """
 
 from collections import defaultdict
@@ -16,29 +16,29 @@ from modal_proto import api_pb2
 from gpu_tasks.runtime.errors import AuteurError
 
 MAX_RESULT_BYTES = 4 * 1024 * 1024
-"""Of an outcome; Modal itself holds what is above 2 MiB elsewhere, which is not fetched."""
+"""The limit of an outcome. Modal stores results above 2 MiB elsewhere; they are not fetched."""
 
 
 MAX_RESULT_DEPTH = 32
-"""Of lists and objects in each other, as in the body of a callback."""
+"""The limit of nested lists and objects, as in the body of a callback."""
 
 
 class NotPlainError(AuteurError):
-    """A result that is not CBOR, not here, too large, or with more in it than plain values."""
+    """A result that is not CBOR, is too large, is stored elsewhere, or is no plain value."""
 
 
 async def _outputs_of(client: _Client, call_id: str) -> api_pb2.FunctionGetOutputsResponse:
-    """What there is of a call's output, without waiting for it."""
+    """Return the outputs of a call so far, without waiting."""
     call = _Invocation(client._stub, call_id, client)
     return await call.pop_function_call_outputs(timeout=0)
 
 
 outputs_of = synchronize_api(_outputs_of)
-"""To be awaited as ``outputs_of.aio(client, call_id)``; raises the client's errors."""
+"""Await it as ``outputs_of.aio(client, call_id)``; it raises the client's errors."""
 
 
 def value_of(output: api_pb2.FunctionGetOutputsItem) -> Any:
-    """The value that a function returned; raises ``NotPlainError``."""
+    """Decode the value that a function returned; raises ``NotPlainError``."""
     if output.data_format != api_pb2.DATA_FORMAT_CBOR:
         raise NotPlainError(f"data format {output.data_format}")
     data = output.result.data
@@ -46,12 +46,12 @@ def value_of(output: api_pb2.FunctionGetOutputsItem) -> Any:
         raise NotPlainError(f"{len(data)} bytes")
     try:
         return cbor2.loads(
-            data, semantic_decoders=defaultdict(lambda: _refuse), max_depth=MAX_RESULT_DEPTH
+            data, semantic_decoders=defaultdict(lambda: _refuse_tag), max_depth=MAX_RESULT_DEPTH
         )
     except (cbor2.CBORDecodeError, ValueError, RecursionError, MemoryError) as exc:
         raise NotPlainError(type(exc).__name__) from exc
 
 
-def _refuse(*_: object) -> NoReturn:
-    """For every tag: references make much of little, and JSON knows none of the others."""
+def _refuse_tag(*_: object) -> NoReturn:
+    """Refuse every tag: references make large values of small ones, and JSON has no other tags."""
     raise cbor2.CBORDecodeError("a tag")

@@ -1,4 +1,4 @@
-"""How a call at Modal stands, by what its client returned or raised."""
+"""The status of a call at Modal, from what its client returned or raised."""
 
 import logging
 import re
@@ -26,54 +26,60 @@ UNREACHABLE: tuple[type[BaseException], ...] = (
     modal_errors.ClientClosed,
     StreamTerminatedError,
 )
-"""Nothing was learnt: ask again later. What the client could not reach, it has tried four times."""
+"""Errors that say nothing about the call: poll again later. The client has tried four times."""
 MISCONFIGURED: tuple[type[BaseException], ...] = (
     modal_errors.AuthError,
     modal_errors.PermissionDeniedError,
     modal_errors.VersionError,
     modal_errors.UnimplementedError,
 )
-"""Nothing will be learnt until somebody changes a setting, a token or a deployment."""
+"""Errors that last until a setting, a token or the deployment is changed."""
 OUT_OF_MEMORY = re.compile(
     r"\boom\b|out ?of ?memory|\bMemoryError\b|memory limit|exit code:? 137", re.IGNORECASE
 )
-"""Modal tells in words only that a container was killed for its memory, and what it raised."""
+"""Only the text of an error says that a container was killed for its memory."""
 CODES = {
     api_pb2.GenericResult.GENERIC_STATUS_TIMEOUT: ErrorCode.GPU_TIMEOUT,
     api_pb2.GenericResult.GENERIC_STATUS_INTERNAL_FAILURE: ErrorCode.GPU_UNAVAILABLE,
     api_pb2.GenericResult.GENERIC_STATUS_FAILURE: ErrorCode.MODEL_ERROR,  # raised in the container
 }
-"""Other ends are none of the call's doing: cancelled by others, evicted, never came up."""
+"""Other failures are not caused by the call: cancelled by others, evicted, never started."""
 
 UNDER_WAY = CallStatus(CallState.UNDER_WAY)
-"""Modal does not tell what waits for a container from what runs in one."""
+"""Modal does not distinguish waiting calls from running ones."""
 LOST = CallStatus(CallState.LOST)
 
 
 def status_of_value(call_id: str, value: Any) -> CallStatus:
-    """What a call returned, believed only if it is an ``Outcome``."""
+    """Return the status of a call that returned a value, which must be an ``Outcome``."""
     try:
         return CallStatus(CallState.DONE, Outcome.model_validate(value))
-    except (ValidationError, TypeError, RecursionError) as exc:  # of another version of ours
-        logger.error("what call %s returned is no outcome: %s", call_id, type(exc).__name__)  # noqa: TRY400 - its text may hold anything
+    except (ValidationError, TypeError, RecursionError) as exc:  # from another version
+        logger.error("what call %s returned is no outcome: %s", call_id, type(exc).__name__)  # noqa: TRY400 - the error's text may hold anything
         return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
 
 
 def status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
-    """How a call stands that Modal does not know; what says nothing about it is raised again."""
+    """Return `LOST` for a call that Modal does not know.
+
+    Errors that say nothing about the call are raised again.
+    """
     if isinstance(exc, modal_errors.NotFoundError):
         logger.info("call %s is lost: %s", call_id, type(exc).__name__)
         return LOST
     raise exc
 
 
-def status_of_outputs(call_id: str, found: api_pb2.FunctionGetOutputsResponse) -> CallStatus:
-    """How a call stands by what there is of its output; none and nothing under way is expired."""
-    if not found.outputs:
-        return UNDER_WAY if found.num_unfinished_inputs else LOST
-    output = found.outputs[0]
+def status_of_outputs(call_id: str, outputs: api_pb2.FunctionGetOutputsResponse) -> CallStatus:
+    """Return the status of a call by its outputs.
+
+    A call without outputs and without unfinished inputs has expired.
+    """
+    if not outputs.outputs:
+        return UNDER_WAY if outputs.num_unfinished_inputs else LOST
+    output = outputs.outputs[0]
     if output.result.status != api_pb2.GenericResult.GENERIC_STATUS_SUCCESS:
-        return _status_of_failure(call_id, output.result)
+        return _get_failure_status(call_id, output.result)
     try:
         return status_of_value(call_id, value_of(output))
     except NotPlainError as exc:
@@ -81,8 +87,11 @@ def status_of_outputs(call_id: str, found: api_pb2.FunctionGetOutputsResponse) -
         return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
 
 
-def _status_of_failure(call_id: str, result: api_pb2.GenericResult) -> CallStatus:
-    """By status and words: an exception that came along is not looked at, for it is pickled."""
+def _get_failure_status(call_id: str, result: api_pb2.GenericResult) -> CallStatus:
+    """Return the status by code and text of the failure.
+
+    The exception that comes with it is not read, because it is pickled.
+    """
     code = CODES.get(result.status)
     if code in (None, ErrorCode.MODEL_ERROR) and OUT_OF_MEMORY.search(result.exception):
         code = ErrorCode.GPU_OOM

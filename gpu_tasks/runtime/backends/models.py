@@ -1,4 +1,4 @@
-"""Calls that run on workers of our own: the local stand-in for Modal's call queue."""
+"""The table of calls on our own workers, which stands in for Modal's call queue."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from auteur.database.keys import new_id
 
 
 class LocalCallState(models.TextChoices):
-    """Where a local call stands."""
+    """The state of a local call."""
 
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"

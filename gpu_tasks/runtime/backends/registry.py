@@ -1,4 +1,4 @@
-"""The backends by name."""
+"""The backends by their names."""
 
 from functools import cache
 
@@ -9,11 +9,11 @@ from gpu_tasks.runtime.backends.local import LocalBackend
 
 _BACKENDS: dict[str, Backend] = {"local": LocalBackend()}
 _PATHS = {"modal": "gpu_tasks.runtime.backends.modal.ModalBackend"}
-"""Made when first asked for: who runs everything locally need not load a cloud's client."""
+"""Loaded on first use, so that local installations need not load a cloud's client."""
 
 
 @cache
-def _elsewhere(path: str) -> Backend:
+def _load_backend(path: str) -> Backend:
     try:
         backend: Backend = import_string(path)()
     except ImportError as exc:
@@ -22,8 +22,8 @@ def _elsewhere(path: str) -> Backend:
 
 
 def backend_of(name: str) -> Backend:
-    """The backend of that name, or of a class by its dotted path.
+    """Return the backend with this name, or of the class at this dotted path.
 
-    Raises ``BackendUnavailableError`` for one that we no longer have.
+    Raises ``BackendUnavailableError`` for a backend that no longer exists.
     """
-    return _BACKENDS[name] if name in _BACKENDS else _elsewhere(_PATHS.get(name, name))
+    return _BACKENDS[name] if name in _BACKENDS else _load_backend(_PATHS.get(name, name))

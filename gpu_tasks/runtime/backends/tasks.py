@@ -17,8 +17,9 @@ logger = logging.getLogger(__name__)
 
 @shared_task(name=local.RUN_CALL, ignore_result=True)
 def run_call(call_id: str) -> None:
-    """Run the call if it still waits; a worker child whose GPU may be spoilt makes way for a new
-    one.
+    """Run the call if it still waits.
+
+    A worker child whose GPU may be unusable exits afterwards, so that a new one replaces it.
     """
     if not local.run(UUID(call_id)):
         logger.warning("this process ends: its GPU may be of no more use to it")
@@ -27,13 +28,13 @@ def run_call(call_id: str) -> None:
 
 @worker_shutting_down.connect
 def release(**signal: Any) -> None:
-    """A worker told to stop (a deploy) lets others have its long calls at once."""
+    """Release the calls of a worker that stops (a deploy), so that others run them at once."""
     local.release_all_of(os.getpid())
 
 
 @task_failure.connect(sender=run_call)
 def expire_killed(exception: BaseException, **signal: Any) -> None:
-    """The pool has lost a child: nobody else on this machine may see that."""
+    """Expire the call of a killed child, which no other process of this machine may notice."""
     if not isinstance(exception, WorkerLostError):
         return
     try:
@@ -41,4 +42,4 @@ def expire_killed(exception: BaseException, **signal: Any) -> None:
     except Error as exc:
         logger.warning("killed calls wait for their leases' end: %s", type(exc).__name__)
     finally:
-        connection.close()  # else the next child is forked with it
+        connection.close()  # otherwise the next child inherits it

@@ -1,4 +1,4 @@
-"""`manage.py dead_letters`: show the messages that no worker could read."""
+"""Provide `manage.py dead_letters`: show the messages that no worker could read."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`manage.py deliver_webhooks`: send webhooks; any number may run at once."""
+"""Provide `manage.py deliver_webhooks`: send webhooks; any number may run at once."""
 
 import asyncio
 import logging
@@ -16,10 +16,10 @@ class Command(BaseCommand):
     help = "Hand out events to endpoints and send them. Stops on SIGTERM or Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        asyncio.run(_deliver())
+        asyncio.run(_run_sender())
 
 
-async def _deliver() -> None:
+async def _run_sender() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

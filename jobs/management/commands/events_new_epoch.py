@@ -1,4 +1,4 @@
-"""`manage.py events_new_epoch`: after a restore, number events beyond all that may be known."""
+"""Provide `manage.py events_new_epoch`: after a restore, begin numbers above all known ones."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        epoch = epochs.start_epoch(seen=self._seen_by_the_sink())
+        epoch = epochs.start_epoch(seen=self._list_sink_positions())
         self.stdout.write(
             f"Epoch {epoch.number} begins: events are numbered from {epoch.first_position} on."
         )
 
-    def _seen_by_the_sink(self) -> list[int]:
+    def _list_sink_positions(self) -> list[int]:
         if settings.STREAMS_SINK == sinks.OFF:
             return []
         sink = sinks.make_sink()

@@ -1,4 +1,4 @@
-"""`manage.py events_verify`: check the numbered log; exits with 1 if anything is off."""
+"""Provide `manage.py events_verify`: check the event log; exit with 1 if a rule is broken."""
 
 import json
 import sys
@@ -37,12 +37,12 @@ class Command(BaseCommand):
 
 
 def as_json(report: verification.Report) -> str:
-    """One object: ``ok``, the totals, how often each rule is broken, and the findings."""
+    """Return one object: ``ok``, the totals, how often each rule is broken, and the findings."""
     return json.dumps({"ok": not report.findings} | asdict(report), cls=DjangoJSONEncoder)
 
 
 def as_text(report: verification.Report) -> str:
-    """A line for each finding, and a summary."""
+    """Return a line for each finding, and a summary."""
     lines = [
         f"{finding.rule}: user {finding.user_id}, event {finding.seq or 'none'}: "
         f"expected {finding.expected}, found {finding.found}"

@@ -1,4 +1,4 @@
-"""`manage.py export_schemas FOLDER`: the streams' schemas, for whoever reads them."""
+"""Provide `manage.py export_schemas FOLDER`: write the streams' schemas for their readers."""
 
 from argparse import ArgumentParser
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`manage.py features`: what there is, at what price, and which engine does it."""
+"""Provide `manage.py features`: list the features with their prices and engines."""
 
 import json
 from argparse import ArgumentParser
@@ -21,19 +21,19 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="For programs.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        shown = [described(feature) for feature in features().values()]
+        descriptions = [described(feature) for feature in features().values()]
         if options["json"]:
-            self.stdout.write(json.dumps(shown))
+            self.stdout.write(json.dumps(descriptions))
             return
-        for one in shown:
-            self.stdout.write("; ".join(_parts(one)))
-            for role, model in one["models"].items():
-                if role in (default := one["defaults"].get("models", {})):
+        for description in descriptions:
+            self.stdout.write("; ".join(_iterate_parts(description)))
+            for role, model in description["models"].items():
+                if role in (default := description["defaults"].get("models", {})):
                     self.stdout.write(f"  {role} {model} (default {default[role]})")
 
 
 def described(feature: Feature) -> dict[str, Any]:
-    """A feature as plain values; under ``defaults``, what is declared of those that are set."""
+    """Return a feature as plain values; ``defaults`` has the declared values of overridden ones."""
     return {
         "slug": feature.slug,
         "summary": feature.summary,
@@ -47,36 +47,46 @@ def described(feature: Feature) -> dict[str, Any]:
         "time_limit_seconds": feature.contract.time_limit_seconds,
         "at_once": feature.at_once,
         "models": dict(feature.contract.models),
-        "defaults": _defaults(feature),
+        "defaults": _build_defaults(feature),
         "example": dict(feature.example),
     }
 
 
-def _defaults(feature: Feature) -> dict[str, Any]:
-    declared: dict[str, Any] = dict(feature.contract.defaults)
-    if models := declared.get("models"):
-        set_here = feature.contract.models
-        declared["models"] = {r: model for r, model in models.items() if model != set_here[r]}
+def _build_defaults(feature: Feature) -> dict[str, Any]:
+    defaults: dict[str, Any] = dict(feature.contract.defaults)
+    if models := defaults.get("models"):
+        models_in_use = feature.contract.models
+        defaults["models"] = {
+            role: model for role, model in models.items() if model != models_in_use[role]
+        }
     if names := configured_rates(feature.name):
-        declared["tariff"] = {name: feature.tariff.get(name, 0) for name in names}
-    return declared
+        defaults["tariff"] = {name: feature.tariff.get(name, 0) for name in names}
+    return defaults
 
 
-def _parts(one: Mapping[str, Any]) -> Iterator[str]:
-    """Of a feature's line."""
-    defaults = one["defaults"]
-    gpu = one["gpu_class"] + (_default(defaults, "gpu") if one["engine"] == "production" else "")
-    limit = f"{one['time_limit_seconds']} s{_default(defaults, 'time_limit_seconds')}"
-    yield f"{one['slug']:<22} {one['engine']} on {one['backend']}, {gpu}, {limit}"
-    declared = defaults.get("tariff", {})
-    yield ", ".join(f"{n} {v}{_default(declared, n)}" for n, v in one["tariff"].items()) or "free"
-    if one["at_once"]:
-        yield f"{one['at_once']} at once{_default(defaults, 'at_once')}"
-    if one["plan"]:
-        yield f"plan {one['plan']}"
-    if not one["enabled"]:
+def _iterate_parts(row: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the parts of a feature's line."""
+    defaults = row["defaults"]
+    gpu = row["gpu_class"] + (
+        _format_default(defaults, "gpu") if row["engine"] == "production" else ""
+    )
+    limit = f"{row['time_limit_seconds']} s{_format_default(defaults, 'time_limit_seconds')}"
+    yield f"{row['slug']:<22} {row['engine']} on {row['backend']}, {gpu}, {limit}"
+    tariff_defaults = defaults.get("tariff", {})
+    yield (
+        ", ".join(
+            f"{name} {value}{_format_default(tariff_defaults, name)}"
+            for name, value in row["tariff"].items()
+        )
+        or "free"
+    )
+    if row["at_once"]:
+        yield f"{row['at_once']} at once{_format_default(defaults, 'at_once')}"
+    if row["plan"]:
+        yield f"plan {row['plan']}"
+    if not row["enabled"]:
         yield "switched off"
 
 
-def _default(declared: Mapping[str, Any], name: str) -> str:
-    return f" (default {declared[name] or 'none'})" if name in declared else ""
+def _format_default(defaults: Mapping[str, Any], name: str) -> str:
+    return f" (default {defaults[name] or 'none'})" if name in defaults else ""

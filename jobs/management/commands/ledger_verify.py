@@ -1,4 +1,4 @@
-"""`manage.py ledger_verify`: check the ledger; exits with 1 if anything is off."""
+"""Provide `manage.py ledger_verify`: check the ledger; exit with 1 if a rule is broken."""
 
 import json
 import sys
@@ -35,18 +35,19 @@ class Command(BaseCommand):
 
 
 def as_json(report: ledger_audit.Report) -> str:
-    """One object: ``ok``, the totals, how often each rule is broken, and the findings."""
+    """Return one object: ``ok``, the totals, how often each rule is broken, and the findings."""
     return json.dumps({"ok": not report.total} | asdict(report), cls=DjangoJSONEncoder)
 
 
 def as_text(report: ledger_audit.Report) -> str:
-    """A line for each finding, and a summary."""
+    """Return a line for each finding, and a summary."""
     lines = [
-        f"{finding.rule}: {_whose(finding)}: expected {finding.expected}, found {finding.found}"
+        f"{finding.rule}: {_format_subject(finding)}: "
+        f"expected {finding.expected}, found {finding.found}"
         for finding in report.findings
     ]
-    if hidden := report.total - len(report.findings):
-        lines.append(f"… and {hidden} more (--limit names more of them)")
+    if hidden_count := report.total - len(report.findings):
+        lines.append(f"… and {hidden_count} more (--limit names more of them)")
     lines.append(
         f"Checked {report.accounts} accounts ({report.balance} credits), "
         f"{report.transactions} ledger rows and {report.jobs} jobs "
@@ -57,6 +58,6 @@ def as_text(report: ledger_audit.Report) -> str:
     return "\n".join(lines)
 
 
-def _whose(finding: ledger_audit.Finding) -> str:
+def _format_subject(finding: ledger_audit.Finding) -> str:
     account = f"account of {finding.user_id}"
     return f"{account}, job {finding.job_id}" if finding.job_id else account

@@ -1,4 +1,4 @@
-"""A step of `make check`."""
+"""Provide `manage.py lint_schemas`, a step of `make check`."""
 
 from argparse import ArgumentParser
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`manage.py orchestrate`: run one orchestrator; 1 to 3 may run at once."""
+"""Provide `manage.py orchestrate`: run one orchestrator; 1 to 3 may run at once."""
 
 import logging
 import signal

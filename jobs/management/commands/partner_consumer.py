@@ -1,4 +1,4 @@
-"""`manage.py partner_consumer`: serve partners; any number may run at once."""
+"""Provide `manage.py partner_consumer`: serve partners; any number may run at once."""
 
 import logging
 import signal

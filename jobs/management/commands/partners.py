@@ -1,4 +1,4 @@
-"""`manage.py partners list|check|dead-letters|send-again`: how partners and their brokers stand."""
+"""Provide `manage.py partners list|check|dead-letters|send-again`: inspect partners."""
 
 import json
 import sys
@@ -26,42 +26,44 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
 
         def action(name: str, help_: str) -> ArgumentParser:
-            added: ArgumentParser = actions.add_parser(name, help=help_)
-            added.add_argument("--json", action="store_true", help="for programs")
-            added.add_argument("--partner", help="this one alone, by its name")
-            return added
+            subparser: ArgumentParser = actions.add_parser(name, help=help_)
+            subparser.add_argument("--json", action="store_true", help="for programs")
+            subparser.add_argument("--partner", help="this one alone, by its name")
+            return subparser
 
         action("list", "partners, and how many of their requests are open")
         action("check", "try connection, credentials and topics; exits with 1 if one fails")
         letters = action("dead-letters", "messages that were no request, and why, newest first")
         letters.add_argument("--count", type=int, default=20, help="at most (%(default)s)")
-        again = action("send-again", "put dead letters back where they came from")
-        again.add_argument("--count", type=int, default=MAX_LETTERS, help="at most (%(default)s)")
+        send_again = action("send-again", "put dead letters back where they came from")
+        send_again.add_argument(
+            "--count", type=int, default=MAX_LETTERS, help="at most (%(default)s)"
+        )
 
     def handle(self, *args: Any, action: str, partner: str | None, **options: Any) -> None:
         run: Mapping[str, Callable[..., list[dict[str, Any]]]] = {
-            "list": _list,
-            "check": _check,
-            "dead-letters": _dead_letters,
-            "send-again": _send_again,
+            "list": _list_partners,
+            "check": _check_partners,
+            "dead-letters": _list_dead_letters,
+            "send-again": _send_letters_again,
         }
         partners = Partner.objects.select_related("user").order_by("name")
         if partner is not None:
             partners = partners.filter(name=partner)
             if not partners:
                 raise CommandError(f"There is no partner {partner!r}.")
-        found = run[action](partners, count=options.get("count", 0))
+        rows = run[action](partners, count=options.get("count", 0))
         if options["json"]:
-            self.stdout.write(json.dumps(found, default=str))
-        for row in [] if options["json"] else found:
+            self.stdout.write(json.dumps(rows, default=str))
+        for row in [] if options["json"] else rows:
             self.stdout.write("  ".join(f"{name}: {value}" for name, value in row.items()))
-        if any("problem" in row for row in found):
+        if any("problem" in row for row in rows):
             sys.exit(1)
 
 
-def _list(partners: QuerySet[Partner], **options: Any) -> list[dict[str, Any]]:
+def _list_partners(partners: QuerySet[Partner], **options: Any) -> list[dict[str, Any]]:
     is_open, is_failed = Q(requests__due_at__isnull=False), Q(requests__error_code__isnull=False)
-    counted = partners.annotate(
+    counted_partners = partners.annotate(
         of_all=Count("requests"),
         of_open=Count("requests", filter=is_open),
         of_failed=Count("requests", filter=is_failed),
@@ -76,15 +78,15 @@ def _list(partners: QuerySet[Partner], **options: Any) -> list[dict[str, Any]]:
             "open": partner.of_open,
             "failed": partner.of_failed,
         }
-        for partner in counted
+        for partner in counted_partners
     ]
 
 
-def _check(partners: QuerySet[Partner], **options: Any) -> list[dict[str, Any]]:
-    return [{"partner": partner.name, **_checked(partner)} for partner in partners]
+def _check_partners(partners: QuerySet[Partner], **options: Any) -> list[dict[str, Any]]:
+    return [{"partner": partner.name, **_check_partner(partner)} for partner in partners]
 
 
-def _checked(partner: Partner) -> dict[str, Any]:
+def _check_partner(partner: Partner) -> dict[str, Any]:
     try:
         transport = get_transport(partner)
         try:
@@ -96,7 +98,9 @@ def _checked(partner: Partner) -> dict[str, Any]:
     return {"ok": True}
 
 
-def _dead_letters(partners: QuerySet[Partner], count: int, **options: Any) -> list[dict[str, Any]]:
+def _list_dead_letters(
+    partners: QuerySet[Partner], count: int, **options: Any
+) -> list[dict[str, Any]]:
     letters = DeadLetter.objects.filter(partner__in=partners).select_related("partner")
     return [
         {
@@ -111,11 +115,16 @@ def _dead_letters(partners: QuerySet[Partner], count: int, **options: Any) -> li
     ]
 
 
-def _send_again(partners: QuerySet[Partner], count: int, **options: Any) -> list[dict[str, Any]]:
-    return [{"partner": partner.name, **_sent_again(partner, count)} for partner in partners]
+def _send_letters_again(
+    partners: QuerySet[Partner], count: int, **options: Any
+) -> list[dict[str, Any]]:
+    return [
+        {"partner": partner.name, **_send_partner_letters_again(partner, count)}
+        for partner in partners
+    ]
 
 
-def _sent_again(partner: Partner, count: int) -> dict[str, Any]:
+def _send_partner_letters_again(partner: Partner, count: int) -> dict[str, Any]:
     try:
         transport = get_transport(partner)
         try:

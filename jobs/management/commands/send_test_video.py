@@ -1,4 +1,4 @@
-"""`manage.py send_test_video`: ask for a video as a partner would, and wait for the answer."""
+"""Provide `manage.py send_test_video`: request a video as a partner would, and await the answer."""
 
 import json
 import time
@@ -36,30 +36,30 @@ class Command(BaseCommand):
         try:
             transport = get_transport(partner)
             try:
-                told = _round(transport, partner, video_id, options)
+                result = _make_round_trip(transport, partner, video_id, options)
             finally:
                 transport.close()
         except (TransportError, ConnectionSettingsError) as exc:
             raise CommandError(str(exc)) from exc
         if options["json"]:
-            self.stdout.write(json.dumps(told))
+            self.stdout.write(json.dumps(result))
         else:
-            self.stdout.write("\n".join(f"{name}: {value}" for name, value in told.items()))
+            self.stdout.write("\n".join(f"{name}: {value}" for name, value in result.items()))
 
 
-def _round(
+def _make_round_trip(
     transport: Transport, partner: Partner, video_id: str, options: dict[str, Any]
 ) -> dict[str, Any]:
     kind = Kind(options["kind"])
     topics = {Kind.TRANSCRIBE: partner.transcribe_topic, Kind.COMPRESS: partner.compress_topic}
-    began = time.monotonic()
+    started_at = time.monotonic()
     value = json.dumps({"video_id": video_id, "video_url": options["url"]}).encode()
     transport.send(Answer(topics[kind], video_id, value, str(uuid.uuid4())))
-    request = _answered(partner, kind, video_id, until=began + options["timeout"])
+    request = _wait_for_answer(partner, kind, video_id, until=started_at + options["timeout"])
     answer = build_answer(request)
     return {
         "video_id": video_id,
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(time.monotonic() - started_at, 1),
         "topic": answer.topic,
         "on_the_broker": transport.was_sent(answer, request.answer_mark),
         "error": request.error_code,
@@ -67,13 +67,17 @@ def _round(
     }
 
 
-def _answered(partner: Partner, kind: Kind, video_id: str, *, until: float) -> PartnerRequest:
+def _wait_for_answer(
+    partner: Partner, kind: Kind, video_id: str, *, until: float
+) -> PartnerRequest:
     rows = PartnerRequest.objects.filter(partner=partner, kind=kind, video_id=video_id)
     while time.monotonic() < until:
-        last = rows.select_related("partner").order_by("-created_at").first()
-        if last is not None and last.state == State.ANSWERED:
-            return last
+        request = rows.select_related("partner").order_by("-created_at").first()
+        if request is not None and request.state == State.ANSWERED:
+            return request
         time.sleep(LOOK_SECONDS)
-    last = rows.order_by("-created_at").first()
-    where = f"it is {last.state}" if last else "nobody has read it: does partner_consumer run?"
+    request = rows.order_by("-created_at").first()
+    where = (
+        f"it is {request.state}" if request else "nobody has read it: does partner_consumer run?"
+    )
     raise CommandError(f"There is no answer to {video_id}: {where}.")

@@ -1,4 +1,4 @@
-"""`manage.py streams create|health|peek|tail|lag|publish`: what others listen to."""
+"""Provide `manage.py streams create|health|peek|tail|lag|publish`: manage and publish streams."""
 
 import base64
 import difflib
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 MAX_COUNT = 1000
 SAMPLE_SECONDS = 1.0
-"""Between two looks, by which `lag` tells how fast is published."""
+"""Time between the two samples from which `lag` computes the rate of publishing."""
 
 
 class Command(BaseCommand):
@@ -38,18 +38,18 @@ class Command(BaseCommand):
         actions = parser.add_subparsers(dest="action", required=True)
 
         def action(name: str, help_: str) -> ArgumentParser:
-            added: ArgumentParser = actions.add_parser(name, help=help_)
-            added.add_argument("--json", action="store_true", help="for programs")
-            return added
+            subparser: ArgumentParser = actions.add_parser(name, help=help_)
+            subparser.add_argument("--json", action="store_true", help="for programs")
+            return subparser
 
         action("create", "make what is missing, and tell what is otherwise than planned")
         action("health", "try connection, credentials and streams; exits with 1 if one fails")
         peek = action("peek", "show the last records of a stream")
-        peek.add_argument("stream", type=_stream)
-        peek.add_argument("--count", type=_count, default=10, help="at most (%(default)s)")
+        peek.add_argument("stream", type=_parse_stream)
+        peek.add_argument("--count", type=_parse_count, default=10, help="at most (%(default)s)")
         tail = action("tail", "show records as they come, until Ctrl-C")
-        tail.add_argument("streams", nargs="*", type=_stream, help="all, if none is named")
-        tail.add_argument("--count", type=_count, help="end after so many")
+        tail.add_argument("streams", nargs="*", type=_parse_stream, help="all, if none is named")
+        tail.add_argument("--count", type=_parse_count, help="end after so many")
         action("lag", "how far publishing and consumer groups are behind, and how jobs fare")
         action("publish", "publish the numbered log until SIGTERM; any number may run")
 
@@ -68,19 +68,19 @@ class Command(BaseCommand):
             raise CommandError(str(exc)) from exc
 
     def _create(self, *, json: bool, **options: Any) -> None:
-        made = sinks.make_admin().create(STREAMS.values())
+        results = sinks.make_admin().create(STREAMS.values())
         if json:
-            self._print([asdict(each) for each in made])
+            self._print_json([asdict(result) for result in results])
             return
-        for each in made:
-            how = "made" if each.created else "was there"
-            self.stdout.write("; ".join((f"{each.stream}: {how}", *each.differs)))
+        for result in results:
+            verb = "made" if result.created else "was there"
+            self.stdout.write("; ".join((f"{result.stream}: {verb}", *result.differs)))
 
     def _health(self, *, json: bool, **options: Any) -> None:
         checks = sinks.make_admin().check(STREAMS.values())
         is_well = not any(check.problem for check in checks)
         if json:
-            self._print({"ok": is_well, "checks": [asdict(check) for check in checks]})
+            self._print_json({"ok": is_well, "checks": [asdict(check) for check in checks]})
         else:
             for check in checks:
                 mark = f"PROBLEM: {check.problem}" if check.problem else "ok"
@@ -89,13 +89,13 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _peek(self, *, json: bool, stream: str, count: int, **options: Any) -> None:
-        found = [_shown(record) for record in sinks.make_admin().peek(stream, count)]
+        records = [_to_plain_values(record) for record in sinks.make_admin().peek(stream, count)]
         if json:
-            self._print(found)
+            self._print_json(records)
             return
-        for record in found:
-            self.stdout.write(_line(record))
-        if not found:
+        for record in records:
+            self.stdout.write(_format_record(record))
+        if not records:
             self.stdout.write(f"{stream} is empty.")
 
     def _tail(
@@ -104,8 +104,8 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             for number, record in enumerate(sinks.make_admin().tail(streams or [*STREAMS]), 1):
-                shown = _shown(record)
-                self.stdout.write(_dumped(shown) if json else _line(shown))
+                values = _to_plain_values(record)
+                self.stdout.write(_dump_json(values) if json else _format_record(values))
                 self.stdout.flush()
                 if number == count:
                     return
@@ -114,22 +114,22 @@ class Command(BaseCommand):
 
     def _lag(self, *, json: bool, **options: Any) -> None:
         standing = sinks.make_admin().standing(STREAMS.values())
-        before = figures.publisher_lag()
+        earlier = figures.publisher_lag()
         time.sleep(SAMPLE_SECONDS)
-        after = figures.publisher_lag()
-        speed = max(0.0, (after.position - before.position) / SAMPLE_SECONDS)
-        told = _lag_told(after, figures.outcomes(), speed)
+        current = figures.publisher_lag()
+        speed = max(0.0, (current.position - earlier.position) / SAMPLE_SECONDS)
+        values = _build_lag(current, figures.outcomes(), speed)
         if json:
-            self._print(told | asdict(standing))
+            self._print_json(values | asdict(standing))
         else:
-            self.stdout.write(_lag_text(told, standing))
+            self.stdout.write(_format_lag(values, standing))
 
     def _publish(self, *, json: bool, **options: Any) -> None:
         if settings.STREAMS_SINK == sinks.OFF:
-            _wait_to_end()
+            _wait_for_signal()
             return
         publisher = Publisher(sinks.make_sink())
-        _on_end(publisher.stop)
+        _call_on_signal(publisher.stop)
         watch = Watch(sinks.make_admin, publisher.holder)
         watch.start()
         logger.info("streams started")
@@ -137,65 +137,67 @@ class Command(BaseCommand):
         watch.stop()
         logger.info("streams stopped")
         if json:
-            self._print({"position": publisher.position})
+            self._print_json({"position": publisher.position})
 
-    def _print(self, value: Any) -> None:
-        self.stdout.write(_dumped(value))
+    def _print_json(self, value: Any) -> None:
+        self.stdout.write(_dump_json(value))
 
 
-def _on_end(stop: Callable[[], None]) -> None:
+def _call_on_signal(stop: Callable[[], None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop())
 
 
-def _wait_to_end() -> None:
-    """Stay: whoever runs us would only start us again."""
+def _wait_for_signal() -> None:
+    """Wait for the end, because a supervisor would only start this process again."""
     end = threading.Event()
-    _on_end(end.set)
+    _call_on_signal(end.set)
     logger.info("streams are off: STREAMS_SINK is none")
     end.wait()
 
 
-def _stream(name: str) -> str:
-    """A stream's name; raises ``ArgumentTypeError`` with what may have been meant."""
+def _parse_stream(name: str) -> str:
+    """Return a stream's name; raise ``ArgumentTypeError`` with similar names."""
     if name in STREAMS:
         return name
-    near = difflib.get_close_matches(name, STREAMS, n=3, cutoff=0.5)
-    meant = f" Did you mean {' or '.join(near)}?" if near else ""
-    raise ArgumentTypeError(f"There is no stream {name!r}.{meant} There are: {', '.join(STREAMS)}.")
+    matches = difflib.get_close_matches(name, STREAMS, n=3, cutoff=0.5)
+    suggestion = f" Did you mean {' or '.join(matches)}?" if matches else ""
+    raise ArgumentTypeError(
+        f"There is no stream {name!r}.{suggestion} There are: {', '.join(STREAMS)}."
+    )
 
 
-def _count(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_COUNT:
         raise ArgumentTypeError(f"It must be from 1 to {MAX_COUNT}.")
     return int(text)
 
 
-def _shown(record: Stored) -> dict[str, Any]:
-    """A record as plain values; one that cannot be read as what it is, with the reason."""
-    shown: dict[str, Any] = {
+def _to_plain_values(record: Stored) -> dict[str, Any]:
+    """Return a record as plain values; an unreadable one as bytes, with the reason."""
+    values: dict[str, Any] = {
         "stream": record.stream,
         "place": record.place,
         "at": record.at.isoformat(timespec="milliseconds"),
         "key": record.key,
     }
     try:
-        return shown | {"value": encoding.decode(record.value)}
+        return values | {"value": encoding.decode(record.value)}
     except (encoding.UnreadableRecordError, encoding.RegistryError) as exc:
         encoded = base64.b64encode(record.value[:MAX_COUNT]).decode()
-        return shown | {"unreadable": str(exc), "bytes": encoded}
+        return values | {"unreadable": str(exc), "bytes": encoded}
 
 
-def _line(shown: Mapping[str, Any]) -> str:
-    told = shown["value"] if "value" in shown else f"UNREADABLE: {shown['unreadable']}"
-    text = told if isinstance(told, str) else _dumped(told)
-    return f"{shown['at']} {shown['stream']} {shown['place']} {shown['key']} {text}"
+def _format_record(values: Mapping[str, Any]) -> str:
+    value = values["value"] if "value" in values else f"UNREADABLE: {values['unreadable']}"
+    text = value if isinstance(value, str) else _dump_json(value)
+    return f"{values['at']} {values['stream']} {values['place']} {values['key']} {text}"
 
 
-_dumped = partial(json.dumps, default=str, separators=(",", ":"))
+_dump_json = partial(json.dumps, default=str, separators=(",", ":"))
 
 
-def _lag_told(
+def _build_lag(
     lag: figures.PublisherLag, ends: figures.Outcomes, published_per_second: float
 ) -> dict[str, Any]:
     return {
@@ -217,23 +219,23 @@ def _lag_told(
     }
 
 
-def _lag_text(told: Mapping[str, Any], standing: Standing) -> str:
-    publisher, speed, ends = told["publisher"], told["throughput"], told["outcomes"]
+def _format_lag(values: Mapping[str, Any], standing: Standing) -> str:
+    publisher, throughput, ends = values["publisher"], values["throughput"], values["outcomes"]
     lines = [
         f"publisher: at {publisher['position']} of {publisher['log_position']}, "
         f"{publisher['events']} events and {publisher['seconds']:.1f} s behind; "
         + (f"held by {publisher['holder']}" if publisher["holder"] else "nobody publishes"),
-        f"throughput: {speed['events_per_second']} events/s happen (last minute), "
-        f"{speed['published_per_second']} events/s are published (last second)",
+        f"throughput: {throughput['events_per_second']} events/s happen (last minute), "
+        f"{throughput['published_per_second']} events/s are published (last second)",
         f"jobs (last {figures.RECENT_EVENTS} events): {ends[JobStatus.COMPLETED]} completed, "
         f"{ends[JobStatus.FAILED]} failed, {ends[JobStatus.CANCELLED]} cancelled; "
         f"error rate {ends['error_rate']:.1%}",
         "requested to completed, within seconds: "
-        + ", ".join(f"{le}: {count}" for le, count in told["latency"]["within_seconds"].items()),
-        *(f"stream {each.stream}: {each.records} records" for each in standing.lengths),
+        + ", ".join(f"{le}: {count}" for le, count in values["latency"]["within_seconds"].items()),
+        *(f"stream {stream.stream}: {stream.records} records" for stream in standing.lengths),
         *(
-            f"group {each.group} of {each.stream}: {each.lag} behind, {each.pending} pending"
-            for each in standing.groups
+            f"group {group.group} of {group.stream}: {group.lag} behind, {group.pending} pending"
+            for group in standing.groups
         ),
     ]
     return "\n".join(lines if standing.groups else [*lines, "no consumer groups"])

@@ -1,4 +1,4 @@
-"""`manage.py sweep`: remove what nobody will use, as the orchestrator does; or only count it."""
+"""Provide `manage.py sweep`: delete unused rows and objects, or only count them."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -21,25 +21,29 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
-        counts = {sweep.name: _count(sweep) for sweep in sweeping.SWEEPS}
-        without_rows = orphans.count_orphans()
+        counts = {sweep.name: _count_rows(sweep) for sweep in sweeping.SWEEPS}
+        orphan_counts = orphans.count_orphans()
         if not dry_run:
             while sweeping.sweep_all():
                 pass
             orphans.delete_all()
         for sweep in sweeping.SWEEPS:
-            self._report(sweep.name, counts[sweep.name], None if dry_run else _count(sweep))
+            self._print_result(
+                sweep.name, counts[sweep.name], None if dry_run else _count_rows(sweep)
+            )
             if sweep.name == sweeping.ORPHANS:
-                for room, tally in sorted(without_rows.items()):
-                    self.stdout.write(f"  users/*/{room}/: {tally.count}, {tally.size_bytes} bytes")
+                for folder, tally in sorted(orphan_counts.items()):
+                    self.stdout.write(
+                        f"  users/*/{folder}/: {tally.count}, {tally.size_bytes} bytes"
+                    )
 
-    def _report(self, name: str, count: int | None, left: int | None) -> None:
+    def _print_result(self, name: str, count: int | None, remaining: int | None) -> None:
         if count is None:
             self.stdout.write(f"{name}: not counted, all rows are walked through in turn")
             return
-        result = "would be removed" if left is None else f"found, {left} left"
+        result = "would be removed" if remaining is None else f"found, {remaining} left"
         self.stdout.write(f"{name}: {count} {result}")
 
 
-def _count(sweep: sweeping.Sweep) -> int | None:
+def _count_rows(sweep: sweeping.Sweep) -> int | None:
     return sweep.count() if sweep.count is not None else None

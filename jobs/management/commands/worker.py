@@ -1,4 +1,4 @@
-"""`manage.py worker steps|cpu|media|gpu`: run a Celery worker for one role's queues."""
+"""Provide `manage.py worker steps|cpu|media|gpu`: run a Celery worker for one role's queues."""
 
 import subprocess
 import sys
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             _check_device(settings.LOCAL_GPU_DEVICE)
         name = f"{role}-{gpu_class}" if gpu_class else role
         processes = concurrency or processes_of(role)
-        command = ["worker", "--queues", ",".join(_queues(role, gpu_class))]
+        command = ["worker", "--queues", ",".join(_list_queues(role, gpu_class))]
         command += ["--hostname", f"{name}@%h", "--concurrency", str(processes)]
         command += ["--loglevel", settings.LOG_LEVEL, "--without-gossip", "--without-mingle"]
         if role != "gpu":
@@ -56,10 +56,10 @@ class Command(BaseCommand):
                 settings.FIRST_SANDBOX_MEMORY_MIB[role] * MIB,
             )
         if role == "steps":
-            # From its start, not from its first message: messages are shared among who lives.
+            # Begin at the start, not at the first message: living workers share the messages.
             worker_process_init.connect(_begin_heartbeat, weak=False)
         else:
-            command += _take_when_free()
+            command += _configure_late_delivery()
         current_app.worker_main(command)
 
 
@@ -68,19 +68,20 @@ def _begin_heartbeat(**signal: Any) -> None:
 
 
 def processes_of(role: str) -> int:
-    """How many a worker has, if it is not told."""
-    # Imports wait for others' servers, exports take hours: they take no process from checks.
-    beside = {
+    """Return how many processes a worker of this role has by default."""
+    # Imports wait for foreign servers and exports take hours, so they get processes of their own.
+    extra = {
         "gpu": 1 - settings.WORKER_CONCURRENCY,
         "media": settings.IMPORT_LIMIT + settings.EXPORT_LIMIT,
     }
-    return int(settings.WORKER_CONCURRENCY + beside.get(role, 0))
+    return int(settings.WORKER_CONCURRENCY + extra.get(role, 0))
 
 
-def _take_when_free() -> list[str]:
+def _configure_late_delivery() -> list[str]:
     """Let a message wait in its queue, for all workers, until a process is free for it.
 
-    RabbitMQ hands out one for each process more than those acknowledged: at the end, then.
+    RabbitMQ delivers one message per process more than were acknowledged, so they are acknowledged
+    late.
     """
     if not settings.BROKER_IS_AMQP:
         return ["--disable-prefetch"]
@@ -91,18 +92,18 @@ def _take_when_free() -> list[str]:
 
 
 def _check_device(device: str) -> None:
-    """Refuse to start where every call would fail; raises ``CommandError``."""
-    # In a process of its own: CUDA, once used here, is of no use in the children forked later.
+    """Raise ``CommandError`` if the device cannot be used, because every call would fail."""
+    # Check in another process: once used here, CUDA does not work in children forked later.
     if device != "cpu":
-        tried = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", TRY_DEVICE, device], capture_output=True, text=True, check=False
         )
-        if tried.returncode:
-            [*_, why] = tried.stderr.strip().splitlines() or ["torch does not start"]
-            raise CommandError(f"LOCAL_GPU_DEVICE is {device}, which cannot be used here: {why}")
+        if result.returncode:
+            [*_, reason] = result.stderr.strip().splitlines() or ["torch does not start"]
+            raise CommandError(f"LOCAL_GPU_DEVICE is {device}, which cannot be used here: {reason}")
 
 
-def _queues(role: str, gpu_class: str | None) -> list[str]:
+def _list_queues(role: str, gpu_class: str | None) -> list[str]:
     if gpu_class:
         return [GPU_CLASSES[gpu_class].queue]
     return {"steps": step_queues, "cpu": cpu_queues, "media": media_queues}[role]()

@@ -1,4 +1,4 @@
-"""What carries messages of partners to us, and answers to them: Kafka, Redis Streams, AMQP."""
+"""Create the transport of a partner: Kafka, Redis Streams or AMQP."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +12,7 @@ TRANSPORTS = {
     "redis": "jobs.partners.transports.redis.RedisTransport",
     "amqp": "jobs.partners.transports.amqp.AmqpTransport",
 }
-"""By name: who speaks over Redis loads nothing of Kafka's."""
+"""The import path of each transport. Using Redis loads no code for Kafka."""
 DEAD_LETTERS = "{group}.dead"
 
 
@@ -24,17 +24,17 @@ def connect(
     group: str,
     dead_letters: str = "",
 ) -> Transport:
-    """What reads ``topics`` as one of ``group``; it connects when it is first used.
+    """Return a transport that reads ``topics`` as ``group``. It connects when it is first used.
 
-    Dead letters go to a topic of the group's own if none is named. Raises
+    Without ``dead_letters``, dead letters go to a topic named after the group. Raises
     ``ConnectionSettingsError``.
     """
     if isinstance(connection, Mapping):
         connection = connection_of(transport, connection)
-    made: Transport = import_string(TRANSPORTS[transport])(
+    instance: Transport = import_string(TRANSPORTS[transport])(
         connection,
         topics=tuple(topics),
         group=group,
         dead_letters=dead_letters or DEAD_LETTERS.format(group=group),
     )
-    return made
+    return instance

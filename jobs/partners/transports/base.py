@@ -1,7 +1,7 @@
-"""What all transports have in common: messages, answers, and what can go wrong.
+"""Define what all transports have in common: messages, answers and errors.
 
-A transport is for one thread of one process, and connects when it is first used: never make one
-before a fork (librdkafka works in threads, which a fork would lose).
+A transport belongs to one thread of one process, and connects when it is first used. Never create
+one before a fork, because librdkafka works in threads, which a fork would lose.
 """
 
 from collections.abc import Sequence
@@ -11,29 +11,29 @@ from typing import Any, Protocol
 from gpu_tasks.runtime.errors import AuteurError
 
 MAX_MESSAGE_BYTES = 1024 * 1024
-"""Of a message that somebody reads; what is longer is set aside."""
+"""The limit of a message. Longer messages become dead letters."""
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
-"""Of an answer; the words of ten hours of speech are about six million bytes."""
+"""The limit of an answer. The words of ten hours of speech are about six million bytes."""
 MAX_KEPT_BYTES = 64 * 1024
-"""Of a longer message, in the dead letters: only to be recognised."""
+"""How much of a longer message its dead letter has, so that people can recognise it."""
 MAX_REASON_CHARACTERS = 500
 MAX_AT_ONCE = 100
-"""Messages that one transport has given out and that were not acknowledged."""
+"""How many unacknowledged messages one transport may have."""
 ANSWER_SECONDS = 10.0
-"""For a broker to answer anything."""
+"""The timeout of every answer of a broker."""
 
 
 class TransportError(AuteurError):
-    """Nothing, or not everything, was done; the text holds no secret."""
+    """Raised if an operation was not done, or not completely. The text has no secret."""
 
     def __init__(self, text: str, *, is_outage: bool) -> None:
         super().__init__(text)
         self.is_outage = is_outage
-        """It passes by itself: wait, and do the same again. Otherwise the text says what to do."""
+        """True if waiting and repeating is enough. Otherwise the text says what to change."""
 
 
 class AnswerTooLargeError(TransportError):
-    """The broker takes no message of this size."""
+    """Raised if the broker does not accept an answer of this size."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, is_outage=False)
@@ -41,70 +41,73 @@ class AnswerTooLargeError(TransportError):
 
 @dataclass(frozen=True)
 class Message:
-    """One that a partner sent."""
+    """A message that a partner sent."""
 
     topic: str
     key: bytes | None
     value: bytes
     coordinates: str
-    """Of it in the partner's broker: no other has them, and it keeps them if it comes again.
+    """The unique place in the partner's broker. A repeated message has the same coordinates.
 
-    Longer than the topic by 55 characters at most.
+    They are at most 55 characters longer than the topic.
     """
     receipt: Any = field(default=None, repr=False, compare=False)
-    """By which the transport that gave it knows it."""
+    """The value by which the transport identifies the message."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One for a partner."""
+    """An answer to a partner."""
 
     topic: str
     key: str
     value: bytes
     id: str
-    """The same each time that it is sent."""
+    """The same id each time the answer is sent."""
 
 
 class Transport(Protocol):
-    """A partner's broker. Every method but `close` raises ``TransportError``.
+    """A connection to a partner's broker. Every method but `close` raises ``TransportError``.
 
-    After an error it may be used on: it connects again by itself.
+    After an error it stays usable, because it reconnects by itself.
     """
 
     def check(self) -> None:
-        """Return if it answers, takes the credentials and has the topics that are read."""
+        """Check that the broker answers, accepts the credentials and has the topics to read."""
 
-    def receive(self, seconds: float, most: int) -> Sequence[Message]:
-        """Wait as long for messages; at most ``most``, or ``MAX_AT_ONCE``, none if there are none.
+    def receive(self, seconds: float, limit: int) -> Sequence[Message]:
+        """Return up to ``limit`` messages, at most ``MAX_AT_ONCE``. Wait ``seconds`` for them.
 
-        Those that it gave before and that were not acknowledged come first, without waiting. What
-        a process that died had not acknowledged comes to another one of the group.
+        Messages that were returned before and not acknowledged come first, without waiting. Those
+        of a dead process go to another process of the group.
         """
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """They do not come again, unless the broker meanwhile gave them to another process."""
+        """Acknowledge messages. They repeat only if another process has received them meanwhile."""
 
     def set_aside(self, message: Message, reason: str) -> None:
-        """Put it among the dead letters, then acknowledge it."""
+        """Store a message as a dead letter, then acknowledge it."""
 
-    def send_again(self, most: int) -> int:
-        """Put dead letters back where they came from, as new messages; how many.
+    def send_again(self, limit: int) -> int:
+        """Send dead letters back to their topics as new messages. Return how many.
 
-        Those that were too long are left out: only their beginnings were kept.
+        Shortened dead letters are left out.
         """
 
     def mark(self, topic: str) -> str:
-        """Where a topic ends now, for `was_sent`; to be noted before anything is sent."""
+        """Return the current end of a topic, for `was_sent`. Store it before sending anything."""
 
     def send(self, answer: Answer) -> None:
-        """Return once the broker has it for good. After an error it may have it all the same."""
+        """Send an answer. Return once the broker has stored it.
+
+        After an error the broker may have stored it as well.
+        """
 
     def was_sent(self, answer: Answer, since: str | None) -> bool | None:
-        """Whether it was sent after that `mark`; None where the broker cannot tell.
+        """Return True if the answer was sent after `mark`, or None if the broker cannot tell.
 
-        Ask ``ANSWER_SECONDS`` after a try at the earliest: until then it may still arrive.
+        Call it ``ANSWER_SECONDS`` after a try at the earliest: until then the answer may arrive.
         """
 
     def close(self) -> None:
-        """Disconnect; what was not acknowledged comes to another process soon."""
+        """Disconnect. Unacknowledged messages soon go to another process."""

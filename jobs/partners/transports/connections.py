@@ -1,4 +1,4 @@
-"""How a broker is reached: what an administrator enters, validated. Secrets are never shown."""
+"""Validate the settings by which a broker is reached. Secrets are never shown."""
 
 import re
 import ssl
@@ -27,10 +27,10 @@ MAX_PORT = 65_535
 
 
 class ConnectionSettingsError(AuteurError):
-    """What was entered is no connection; the text names the fields and holds no value."""
+    """Raised if settings are not a connection. The text names the fields and has no values."""
 
 
-def _certificates(text: str) -> str:
+def _check_certificates(text: str) -> str:
     if text:
         try:
             ssl.create_default_context(cadata=text)
@@ -39,15 +39,18 @@ def _certificates(text: str) -> str:
     return text
 
 
-def _address(text: str) -> str:
-    found = ADDRESS.fullmatch(text)
-    if not found or not 0 < int(found[2]) <= MAX_PORT:
+def _check_address(text: str) -> str:
+    match = ADDRESS.fullmatch(text)
+    if not match or not 0 < int(match[2]) <= MAX_PORT:
         raise ValueError("it must be host:port")
     return text
 
 
-def _checked_url(url: SecretStr, schemes: tuple[str, str], wants_path: bool) -> SecretStr:
-    """``from None`` throughout: what urllib says holds parts of the URL."""
+def _check_url(url: SecretStr, schemes: tuple[str, str], wants_path: bool) -> SecretStr:
+    """Return the URL if it is valid.
+
+    Errors are raised ``from None``, because urllib's messages have parts of the URL.
+    """
     try:
         parts = urlsplit(url.get_secret_value())
         host, _ = parts.hostname, parts.port
@@ -55,23 +58,23 @@ def _checked_url(url: SecretStr, schemes: tuple[str, str], wants_path: bool) -> 
         raise ValueError("it is no URL") from None
     if parts.scheme not in schemes or not host or len(url) > MAX_URL_CHARACTERS:
         raise ValueError(f"it must be {schemes[0]}:// or {schemes[1]}://, with a host")
-    if parts.query or parts.fragment:  # of client libraries, which read all sorts of things there
+    if parts.query or parts.fragment:  # Client libraries would read options there.
         raise ValueError("it must have no options after a question mark")
     if wants_path and not re.fullmatch(r"/?[0-9]{0,3}", parts.path):
         raise ValueError("its path must be the number of a database")
     return url
 
 
-def _redis_url(url: SecretStr) -> SecretStr:
-    return _checked_url(url, ("redis", "rediss"), wants_path=True)
+def _check_redis_url(url: SecretStr) -> SecretStr:
+    return _check_url(url, ("redis", "rediss"), wants_path=True)
 
 
-def _amqp_url(url: SecretStr) -> SecretStr:
-    return _checked_url(url, ("amqp", "amqps"), wants_path=False)
+def _check_amqp_url(url: SecretStr) -> SecretStr:
+    return _check_url(url, ("amqp", "amqps"), wants_path=False)
 
 
 CertificatesText = Annotated[
-    str, Field(max_length=MAX_CA_CHARACTERS), AfterValidator(_certificates)
+    str, Field(max_length=MAX_CA_CHARACTERS), AfterValidator(_check_certificates)
 ]
 
 
@@ -93,7 +96,7 @@ class _Connection(BaseModel):
 class KafkaConnection(_Connection):
     """Kafka's."""
 
-    brokers: list[Annotated[str, AfterValidator(_address)]] = Field(
+    brokers: list[Annotated[str, AfterValidator(_check_address)]] = Field(
         min_length=1, max_length=MAX_BROKERS
     )
     username: str = Field(default="", max_length=255)
@@ -105,7 +108,7 @@ class KafkaConnection(_Connection):
     request_timeout: int = Field(default=30_000, ge=1000, le=120_000)
 
     @model_validator(mode="after")
-    def _has_both(self) -> "KafkaConnection":
+    def _check_login(self) -> "KafkaConnection":
         if bool(self.username) != bool(self.password):
             raise ValueError("username and password belong together")
         return self
@@ -114,13 +117,13 @@ class KafkaConnection(_Connection):
 class RedisConnection(_Connection):
     """Redis': ``redis://`` or, with TLS, ``rediss://``."""
 
-    url: Annotated[SecretStr, AfterValidator(_redis_url)]
+    url: Annotated[SecretStr, AfterValidator(_check_redis_url)]
 
 
 class AmqpConnection(_Connection):
     """RabbitMQ's: ``amqp://`` or, with TLS, ``amqps://``; the path is the virtual host."""
 
-    url: Annotated[SecretStr, AfterValidator(_amqp_url)]
+    url: Annotated[SecretStr, AfterValidator(_check_amqp_url)]
 
 
 Connection = KafkaConnection | RedisConnection | AmqpConnection
@@ -132,20 +135,22 @@ KINDS: Mapping[str, type[Connection]] = {
 
 
 def connection_of(transport: str, values: Mapping[str, object]) -> Connection:
-    """What was entered, checked; raises ``ConnectionSettingsError``."""
+    """Validate the settings of a connection. Raise ``ConnectionSettingsError``."""
     if transport not in KINDS:
         raise ConnectionSettingsError(f"Unknown transport: use one of {', '.join(KINDS)}.")
     try:
         return KINDS[transport].model_validate(values)
     except ValidationError as exc:
-        wrong = exc.errors(include_input=False, include_context=False, include_url=False)
-        raise ConnectionSettingsError("; ".join(map(_told, wrong))) from None
+        errors = exc.errors(include_input=False, include_context=False, include_url=False)
+        raise ConnectionSettingsError("; ".join(map(_describe_error, errors))) from None
 
 
-def _told(wrong: Mapping[str, object]) -> str:
-    location = wrong["loc"]
-    # A name that nobody knows may be a secret in the wrong place.
-    known = wrong["type"] != "extra_forbidden" and isinstance(location, tuple)
-    where = ".".join(map(str, location)) if known and isinstance(location, tuple) else ""
-    why = str(wrong["msg"]).removeprefix("Value error, ")
-    return f"{where}: {why}" if where else why
+def _describe_error(error: Mapping[str, object]) -> str:
+    location = error["loc"]
+    # An unknown name may be a secret in the wrong place.
+    is_known_field = error["type"] != "extra_forbidden" and isinstance(location, tuple)
+    field_path = (
+        ".".join(map(str, location)) if is_known_field and isinstance(location, tuple) else ""
+    )
+    reason = str(error["msg"]).removeprefix("Value error, ")
+    return f"{field_path}: {reason}" if field_path else reason

@@ -1,4 +1,4 @@
-"""What is sent, within its bounds."""
+"""Enforce the size limits of answers and dead letters."""
 
 from jobs.partners.transports.base import (
     MAX_ANSWER_BYTES,
@@ -12,17 +12,17 @@ from jobs.partners.transports.base import (
 
 
 def checked(answer: Answer) -> None:
-    """Return if it may be sent; raises ``AnswerTooLargeError``."""
+    """Check the size of an answer. Raise ``AnswerTooLargeError``."""
     if len(answer.value) > MAX_ANSWER_BYTES:
         raise AnswerTooLargeError(f"An answer has {len(answer.value)} bytes: too many to be sent")
 
 
 def kept_of(message: Message) -> tuple[bytes, bool]:
-    """What a dead letter keeps of a message, and whether that is all."""
+    """Return the part of a message that its dead letter has, and True if that is all of it."""
     is_whole = len(message.value) <= MAX_MESSAGE_BYTES
     return (message.value if is_whole else message.value[:MAX_KEPT_BYTES]), is_whole
 
 
 def reason_of(text: str) -> str:
-    """As a dead letter tells it."""
+    """Return the reason as a dead letter states it, shortened."""
     return text[:MAX_REASON_CHARACTERS]

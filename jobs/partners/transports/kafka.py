@@ -1,4 +1,4 @@
-"""Kafka: a consumer that commits by hand, and a producer that has all replicas acknowledge."""
+"""Exchange messages over Kafka, with manual commits and an idempotent producer."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -20,20 +20,20 @@ from jobs.partners.transports.contents import checked, kept_of, reason_of
 from jobs.partners.transports.kafka_client import REFUSALS, Failures, configuration
 from jobs.partners.transports.kafka_reading import KafkaReader
 
-Place = tuple[str, int]
-"""A topic and the number of a partition."""
+PartitionKey = tuple[str, int]
+"""The topic and the number of a partition."""
 Receipt = tuple[str, int, int]
-"""A topic, a partition and an offset."""
+"""The topic, partition and offset of a message."""
 
 ID_HEADER = "id"
 OVERHEAD_BYTES = 64 * 1024
-"""Of a message in a request: key, headers, lengths."""
+"""The size of a message's key, headers and lengths in a request, at most."""
 SESSION_MS = 15_000
-"""A process that says nothing for so long has died: others read its partitions."""
+"""The time without heartbeats after which a process counts as dead and loses its partitions."""
 HEARTBEATS = 5
-"""In this time: one that is late is no death."""
+"""How many heartbeats are sent in this time, so that a late one does no harm."""
 QUEUE_KBYTES = 16 * 1024
-"""Fetched ahead, of each partition."""
+"""How much is fetched ahead from each partition."""
 MOVED = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.REBALANCE_IN_PROGRESS,
@@ -41,19 +41,19 @@ MOVED = {
     KafkaError._STATE,
     KafkaError._NO_OFFSET,
 }
-"""A commit comes too late, or too early: partitions go to other processes just now."""
+"""Errors of commits during a rebalance, when partitions move to other processes."""
 PASSING = {
     KafkaError._PARTITION_EOF,
     KafkaError._MAX_POLL_EXCEEDED,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
-"""After these other messages can be read; that a topic is missing, `check` tells."""
+"""Errors after which other messages can be read. `check` reports missing topics."""
 REFRESH_MS = 30_000
-"""Between looks for topics that were missing."""
+"""How often missing topics are looked up again."""
 
 
 class KafkaTransport:
-    """As `Transport`."""
+    """The transport for Kafka."""
 
     def __init__(
         self, connection: KafkaConnection, *, topics: Sequence[str], group: str, dead_letters: str
@@ -66,101 +66,122 @@ class KafkaTransport:
         self._consumer: Consumer | None = None
         self._producer: Producer | None = None
         self._reader: KafkaReader | None = None
-        self._held: dict[Receipt, Message] = {}
-        self._next: dict[Place, int] = {}
-        """After the last message of a partition that was given."""
+        self._pending_messages: dict[Receipt, Message] = {}
+        self._next_offsets: dict[PartitionKey, int] = {}
+        """The offset after the last received message, by partition."""
 
     def check(self) -> None:
-        """As `Transport.check`."""
+        """Implement `Transport.check`."""
         try:
-            reader = self._reading()
-            missing = [topic for topic in self._topics if not reader.partitions(topic)]
+            reader = self._get_reader()
+            missing_topics = [topic for topic in self._topics if not reader.partitions(topic)]
         except TransportError:
             self._disconnect()
             raise
-        if missing:
-            text = f"Kafka has no topics {', '.join(missing)}: make them"
+        if missing_topics:
+            text = f"Kafka has no topics {', '.join(missing_topics)}: make them"
             raise TransportError(text, is_outage=False)
 
-    def receive(self, seconds: float, most: int) -> Sequence[Message]:
-        """As `Transport.receive`."""
-        most = min(most, MAX_AT_ONCE)
-        wait = 0.0 if self._held else seconds
-        while len(self._held) < most:
-            found = self._polled(wait)
-            if found is None:
+    def receive(self, seconds: float, limit: int) -> Sequence[Message]:
+        """Implement `Transport.receive`."""
+        limit = min(limit, MAX_AT_ONCE)
+        wait = 0.0 if self._pending_messages else seconds
+        while len(self._pending_messages) < limit:
+            message = self._poll_message(wait)
+            if message is None:
                 break
             wait = 0.0
-            self._hold(found)
-        return list(self._held.values())[:most]
+            self._add_message(message)
+        return list(self._pending_messages.values())[:limit]
 
-    def _polled(self, seconds: float) -> KafkaMessage | None:
-        found = self._consuming().poll(seconds)
-        error = self._failures.last if found is None else found.error()
+    def _poll_message(self, seconds: float) -> KafkaMessage | None:
+        message = self._get_consumer().poll(seconds)
+        error = self._failures.last if message is None else message.error()
         if error is None:
             self._failures.clear()
-            return found
-        if error.code() in PASSING or (found is None and not _is_whole_outage(error)):
+            return message
+        if error.code() in PASSING or (message is None and not _is_outage_or_refusal(error)):
             return None
-        meaning = self._failures.meaning(error)
-        if meaning.is_outage:
-            self._failures.clear()  # it connects again by itself
+        transport_error = self._failures.meaning(error)
+        if transport_error.is_outage:
+            self._failures.clear()  # The client reconnects by itself.
         else:
             self._disconnect()
-        raise meaning
+        raise transport_error
 
-    def _hold(self, found: KafkaMessage) -> None:
-        topic, partition, offset = found.topic() or "", found.partition(), found.offset()
+    def _add_message(self, message: KafkaMessage) -> None:
+        topic, partition, offset = message.topic() or "", message.partition(), message.offset()
         if partition is None or offset is None:
             return
-        # The time, since in a topic that was made anew the offsets begin again.
-        coordinates = f"{topic}/{partition}/{offset}@{found.timestamp()[1]}"
+        # The timestamp is needed because the offsets of a recreated topic start again.
+        coordinates = f"{topic}/{partition}/{offset}@{message.timestamp()[1]}"
         receipt = (topic, partition, offset)
-        key = found.key() or None
-        self._held[receipt] = Message(
-            topic, _bytes(key), found.value() or b"", coordinates, receipt
+        key = message.key() or None
+        self._pending_messages[receipt] = Message(
+            topic, _encode_key(key), message.value() or b"", coordinates, receipt
         )
-        self._next[topic, partition] = offset + 1
+        self._next_offsets[topic, partition] = offset + 1
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """As `Transport.acknowledge`: commits what is done without gaps."""
-        done = [self._held.pop(message.receipt, None) for message in messages]
-        places = {one.receipt[:2] for one in done if one is not None}
-        self._commit(self._consuming(), places)
+        """Implement `Transport.acknowledge`: commit up to the first unacknowledged message."""
+        acknowledged_messages = [
+            self._pending_messages.pop(message.receipt, None) for message in messages
+        ]
+        partitions = {
+            message.receipt[:2] for message in acknowledged_messages if message is not None
+        }
+        self._commit_offsets(self._get_consumer(), partitions)
 
-    def _commit(self, consumer: Consumer, places: Collection[Place]) -> None:
-        read = [place for place in places if place in self._next]
-        offsets = [TopicPartition(*place, self._done_before(place)) for place in read]
+    def _commit_offsets(self, consumer: Consumer, partitions: Collection[PartitionKey]) -> None:
+        known_partitions = [
+            partition for partition in partitions if partition in self._next_offsets
+        ]
+        offsets = [
+            TopicPartition(*partition, self._get_commit_offset(partition))
+            for partition in known_partitions
+        ]
         if not offsets:
             return
         try:
             consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as exc:
-            # The next commit says it too; or it comes again, and somebody sees that it was here.
+            # The next commit includes these offsets, or the messages repeat and are recognised.
             if exc.args[0].code() not in MOVED:
                 raise self._failures.meaning(exc.args[0]) from exc
 
-    def _done_before(self, place: Place) -> int:
-        waiting = [receipt[2] for receipt in self._held if receipt[:2] == place]
-        return min(waiting, default=self._next[place])
+    def _get_commit_offset(self, partition: PartitionKey) -> int:
+        pending_offsets = [
+            receipt[2] for receipt in self._pending_messages if receipt[:2] == partition
+        ]
+        return min(pending_offsets, default=self._next_offsets[partition])
 
-    def _revoked(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        """Others read them now, from what was committed."""
-        gone = {(one.topic, one.partition) for one in partitions}
+    def _on_revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        """Commit what is acknowledged. Other processes continue from there."""
+        revoked_partitions = {(partition.topic, partition.partition) for partition in partitions}
         with suppress(TransportError):
-            self._commit(consumer, gone)
-        self._forget(gone)
+            self._commit_offsets(consumer, revoked_partitions)
+        self._forget_partitions(revoked_partitions)
 
-    def _lost(self, _: Consumer, partitions: Sequence[TopicPartition]) -> None:
-        """Others have been reading them."""
-        self._forget({(one.topic, one.partition) for one in partitions})
+    def _on_lost(self, _: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        """Forget partitions that other processes already read."""
+        self._forget_partitions(
+            {(partition.topic, partition.partition) for partition in partitions}
+        )
 
-    def _forget(self, places: set[Place]) -> None:
-        self._held = {at: one for at, one in self._held.items() if at[:2] not in places}
-        self._next = {place: at for place, at in self._next.items() if place not in places}
+    def _forget_partitions(self, partitions: set[PartitionKey]) -> None:
+        self._pending_messages = {
+            receipt: message
+            for receipt, message in self._pending_messages.items()
+            if receipt[:2] not in partitions
+        }
+        self._next_offsets = {
+            partition: offset
+            for partition, offset in self._next_offsets.items()
+            if partition not in partitions
+        }
 
     def set_aside(self, message: Message, reason: str) -> None:
-        """As `Transport.set_aside`."""
+        """Implement `Transport.set_aside`."""
         value, is_whole = kept_of(message)
         headers = {
             "topic": message.topic,
@@ -168,68 +189,70 @@ class KafkaTransport:
             "coordinates": message.coordinates,
             "whole": str(int(is_whole)),
         }
-        self._produce(self._dead_letters, message.key, value, headers)
+        self._produce_message(self._dead_letters, message.key, value, headers)
         self.acknowledge([message])
 
-    def send_again(self, most: int) -> int:
-        """As `Transport.send_again`; Kafka keeps dead letters until they are too old."""
-        sent = 0
-        reader = self._reading()
+    def send_again(self, limit: int) -> int:
+        """Implement `Transport.send_again`. Kafka keeps dead letters until their retention ends."""
+        count = 0
+        reader = self._get_reader()
         for letter in reader.read(self._dead_letters, reader.committed(self._dead_letters)):
-            headers = _headers(letter)
+            headers = _get_headers(letter)
             if headers.get("whole") == "1":
-                self._produce(headers["topic"], _bytes(letter.key()), letter.value() or b"", {})
-                sent += 1
+                self._produce_message(
+                    headers["topic"], _encode_key(letter.key()), letter.value() or b"", {}
+                )
+                count += 1
             reader.commit(letter)
-            if sent >= most:
+            if count >= limit:
                 break
-        return sent
+        return count
 
     def mark(self, topic: str) -> str:
-        """As `Transport.mark`: the ends of the partitions, as ``0:17,1:4``."""
-        ends = self._reading().ends(topic)
+        """Implement `Transport.mark`: the end offsets of the partitions, as ``0:17,1:4``."""
+        ends = self._get_reader().ends(topic)
         return ",".join(f"{number}:{end}" for number, end in ends.items())
 
     def send(self, answer: Answer) -> None:
-        """As `Transport.send`."""
+        """Implement `Transport.send`."""
         checked(answer)
         headers = {ID_HEADER: answer.id}
-        self._produce(answer.topic, answer.key.encode(), answer.value, headers)
+        self._produce_message(answer.topic, answer.key.encode(), answer.value, headers)
 
     def was_sent(self, answer: Answer, since: str | None) -> bool | None:
-        """As `Transport.was_sent`: looks at what came after the mark."""
+        """Implement `Transport.was_sent` by reading the messages after the mark."""
         if since is None:
             return None
-        reader = self._reading()
-        pairs = (one.partition(":") for one in since.split(",") if one)
-        noted = {int(number): int(end) for number, _, end in pairs}
-        starts = {number: noted.get(number, 0) for number in reader.partitions(answer.topic)}
-        found = reader.read(answer.topic, starts)
-        return any(_headers(message).get(ID_HEADER) == answer.id for message in found)
+        reader = self._get_reader()
+        pairs = (pair.partition(":") for pair in since.split(",") if pair)
+        marked_ends = {int(number): int(end) for number, _, end in pairs}
+        starts = {number: marked_ends.get(number, 0) for number in reader.partitions(answer.topic)}
+        messages = reader.read(answer.topic, starts)
+        return any(_get_headers(message).get(ID_HEADER) == answer.id for message in messages)
 
-    def _produce(
+    def _produce_message(
         self, topic: str, key: bytes | None, value: bytes, headers: Mapping[str, str]
     ) -> None:
-        failed: list[KafkaError] = []
-        producer = self._producing()
+        errors: list[KafkaError] = []
+        producer = self._get_producer()
 
-        def delivered(error: KafkaError | None, message: KafkaMessage) -> None:
+        def on_delivery(error: KafkaError | None, message: KafkaMessage) -> None:
             if error is not None:
-                failed.append(error)
+                errors.append(error)
 
         with self._failures.answering(producer):
             producer.produce(
-                topic, key=key, value=value, headers=dict(headers), on_delivery=delivered
+                topic, key=key, value=value, headers=dict(headers), on_delivery=on_delivery
             )
-            left = producer.flush(ANSWER_SECONDS + 1)
-        if failed or left:
+            unsent_count = producer.flush(ANSWER_SECONDS + 1)
+        if errors or unsent_count:
             producer.purge()
             producer.flush(0)
             self._producer = None
-            raise self._failures.meaning(*failed)
+            raise self._failures.meaning(*errors)
         self._failures.clear()
 
-    def _producing(self) -> Producer:
+    def _get_producer(self) -> Producer:
         if self._producer is None:
             with self._failures.answering():
                 self._producer = Producer(
@@ -238,18 +261,18 @@ class KafkaTransport:
                         self._failures,
                         enable_idempotence=True,
                         acks="all",
-                        partitioner="murmur2_random",  # Java's
-                        linger_ms=0,  # each is waited for
+                        partitioner="murmur2_random",  # As in Java.
+                        linger_ms=0,  # Every message is flushed.
                         message_timeout_ms=int(1000 * ANSWER_SECONDS),
                         message_max_bytes=MAX_ANSWER_BYTES + OVERHEAD_BYTES,
                     )
                 )
         return self._producer
 
-    def _consuming(self) -> Consumer:
+    def _get_consumer(self) -> Consumer:
         if self._consumer is None:
             with self._failures.answering():
-                made = Consumer(
+                consumer = Consumer(
                     configuration(
                         self._connection,
                         self._failures,
@@ -263,18 +286,18 @@ class KafkaTransport:
                         queued_max_messages_kbytes=QUEUE_KBYTES,
                     )
                 )
-                made.subscribe(self._topics, on_revoke=self._revoked, on_lost=self._lost)
-            self._consumer = made
+                consumer.subscribe(self._topics, on_revoke=self._on_revoke, on_lost=self._on_lost)
+            self._consumer = consumer
         return self._consumer
 
-    def _reading(self) -> KafkaReader:
+    def _get_reader(self) -> KafkaReader:
         if self._reader is None:
             group = f"{self._group}.again"
             self._reader = KafkaReader(self._connection, self._failures, group)
         return self._reader
 
     def close(self) -> None:
-        """As `Transport.close`."""
+        """Implement `Transport.close`."""
         self._disconnect()
 
     def _disconnect(self) -> None:
@@ -287,19 +310,22 @@ class KafkaTransport:
         if producer is not None:
             producer.purge()
             producer.flush(0)
-        self._forget(set(self._next))
+        self._forget_partitions(set(self._next_offsets))
         self._failures = Failures()
 
 
-def _is_whole_outage(error: KafkaError) -> bool:
-    """Or one that says what must be changed; one broker of several may be away."""
+def _is_outage_or_refusal(error: KafkaError) -> bool:
+    """Return True if no broker answers or something must be changed.
+
+    An outage of one of several brokers is neither.
+    """
     return error.code() == KafkaError._ALL_BROKERS_DOWN or error.code() in REFUSALS
 
 
-def _bytes(key: str | bytes | None) -> bytes | None:
+def _encode_key(key: str | bytes | None) -> bytes | None:
     return key.encode() if isinstance(key, str) else key
 
 
-def _headers(message: KafkaMessage) -> dict[str, str]:
-    found: Any = message.headers() or []
-    return {name: (value or b"").decode(errors="replace") for name, value in found}
+def _get_headers(message: KafkaMessage) -> dict[str, str]:
+    headers: Any = message.headers() or []
+    return {name: (value or b"").decode(errors="replace") for name, value in headers}

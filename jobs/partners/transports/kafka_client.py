@@ -1,4 +1,4 @@
-"""What Kafka's clients are told of a partner's brokers, and what their errors mean."""
+"""Configure Kafka's clients for a partner's brokers, and classify their errors."""
 
 from typing import Any
 
@@ -28,28 +28,31 @@ REFUSALS = {
     KafkaError.UNSUPPORTED_VERSION: OLD,
     KafkaError._INVALID_ARG: "Kafka's client refuses a setting",
 }
-"""Errors that do not pass by themselves; all others but those of size are outages."""
+"""Errors that somebody must fix. All others, except those of size, are outages."""
 TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 
 
 class Failures(kafka.Failures[TransportError]):
-    """Raises a ``TransportError``."""
+    """The errors of a client, converted to ``TransportError``."""
 
     refusals = {*REFUSALS, *TOO_LARGE}
 
     def refused(self, error: KafkaError) -> TransportError:
-        """It says what its partner's operator, or ours, must change."""
+        """Return an error that says what the partner's operator, or ours, must change."""
         if error.code() in TOO_LARGE:
             return AnswerTooLargeError(f"A topic takes no message of this size ({error.str()}).")
         return TransportError(f"{REFUSALS[error.code()]} ({error.str()}).", is_outage=False)
 
     def away(self, why: str) -> TransportError:
-        """It passes."""
+        """Return an error for an outage."""
         return TransportError(why, is_outage=True)
 
 
 def configuration(connection: KafkaConnection, failures: Failures, **more: Any) -> dict[str, Any]:
-    """For a client of a partner's brokers; ``more`` by librdkafka's names, _ for a dot."""
+    """Return the configuration of a client.
+
+    ``more`` has options by librdkafka's names, with _ for a dot.
+    """
     login = None
     if connection.username:
         password = connection.password.get_secret_value()

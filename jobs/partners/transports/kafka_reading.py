@@ -1,4 +1,4 @@
-"""Topics read from one place to their ends, by whoever looks: no other reader's place moves."""
+"""Read topics from given offsets to their ends, without changing any group's offsets."""
 
 import time
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from jobs.partners.transports.connections import KafkaConnection
 from jobs.partners.transports.kafka_client import Failures, configuration
 
 SEARCH_SECONDS = 60.0
-"""For a topic to be read to its end."""
+"""How long reading a topic to its end may take."""
 POLL_SECONDS = 1.0
 FETCH_MS = 50
-"""To wait at an end, which is what is looked for."""
+"""How long the broker waits at the end of a partition. The reader stops there."""
 
 
 class KafkaReader:
-    """Reads without joining the group ``group``, under whose name it may commit."""
+    """A reader that does not join ``group``, but may commit offsets for it."""
 
     def __init__(self, connection: KafkaConnection, failures: Failures, group: str) -> None:
         self._failures = failures
@@ -31,42 +31,42 @@ class KafkaReader:
                     enable_auto_commit=False,
                     enable_partition_eof=True,
                     fetch_wait_max_ms=FETCH_MS,
-                    auto_offset_reset="earliest",  # where what was to be read was just removed
+                    auto_offset_reset="earliest",  # The requested offset may be gone.
                 )
             )
 
     def partitions(self, topic: str) -> list[int]:
-        """Of a topic; none where there is no such topic yet."""
+        """Return the partitions of a topic. A missing topic has none."""
         with self._failures.answering(self._consumer):
-            found = self._consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
-        return [] if found.error else sorted(found.partitions)
+            metadata = self._consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
+        return [] if metadata.error else sorted(metadata.partitions)
 
     def ends(self, topic: str) -> dict[int, int]:
-        """Where its partitions end."""
+        """Return the end offset of each partition."""
         ends = {}
         with self._failures.answering(self._consumer):
             for number in self.partitions(topic):
-                place = TopicPartition(topic, number)
-                ends[number] = self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)[
-                    1
-                ]
+                partition = TopicPartition(topic, number)
+                ends[number] = self._consumer.get_watermark_offsets(
+                    partition, timeout=ANSWER_SECONDS
+                )[1]
         return ends
 
     def committed(self, topic: str) -> dict[int, int]:
-        """Where to read on, by what was committed; else the beginning."""
-        places = [TopicPartition(topic, number) for number in self.partitions(topic)]
+        """Return the committed offset of each partition, or its beginning."""
+        partitions = [TopicPartition(topic, number) for number in self.partitions(topic)]
         with self._failures.answering(self._consumer):
-            found = self._consumer.committed(places, timeout=ANSWER_SECONDS)
-        return {place.partition: max(0, place.offset) for place in found}
+            committed_offsets = self._consumer.committed(partitions, timeout=ANSWER_SECONDS)
+        return {partition.partition: max(0, partition.offset) for partition in committed_offsets}
 
     def commit(self, message: Message) -> None:
-        """It and those before it are done."""
+        """Commit the offset after this message."""
         with self._failures.answering(self._consumer):
             self._consumer.commit(message=message, asynchronous=False)
 
     def read(self, topic: str, starts: dict[int, int]) -> Iterator[Message]:
-        """From the starts to the ends as they are when they are reached."""
-        limit = time.monotonic() + SEARCH_SECONDS
+        """Yield messages from the start offsets to the current ends."""
+        deadline = time.monotonic() + SEARCH_SECONDS
         unread = set(starts)
         self._consumer.assign([TopicPartition(topic, *start) for start in starts.items()])
         try:
@@ -75,13 +75,13 @@ class KafkaReader:
                 if message is not None and message.error() is None:
                     yield message
                 elif message is not None:
-                    self._note(message, unread)
-                if time.monotonic() > limit:
+                    self._handle_error(message, unread)
+                if time.monotonic() > deadline:
                     raise self._failures.meaning()
         finally:
             self._consumer.unassign()
 
-    def _note(self, message: Message, unread: set[Any]) -> None:
+    def _handle_error(self, message: Message, unread: set[Any]) -> None:
         error = message.error()
         if error is not None and error.code() == KafkaError._PARTITION_EOF:
             unread.discard(message.partition())

@@ -1,7 +1,7 @@
-"""Redis Streams: a consumer group reads them, MULTI joins what belongs together.
+"""Exchange messages over Redis Streams, with a consumer group and MULTI transactions.
 
-Entries have the fields ``key`` (which may be missing) and ``value``; one without ``value`` is read
-as an object of its fields. Needs Redis 6.2.
+Entries have the fields ``key`` (optional) and ``value``. An entry without ``value`` is read as an
+object of its fields. It needs Redis 6.2.
 """
 
 import json
@@ -29,18 +29,18 @@ from jobs.partners.transports.connections import RedisConnection
 from jobs.partners.transports.contents import checked, kept_of, reason_of
 
 Receipt = tuple[str, str]
-"""A stream and the id of an entry."""
+"""The stream and the id of an entry."""
 
 LOST_SECONDS = 30.0
-"""After these, a message that was not acknowledged is given to another process."""
+"""The time after which another process gets an unacknowledged message."""
 CLAIM_SECONDS = 10.0
-"""Between looks for such messages."""
+"""How often such messages are claimed."""
 MAX_ENTRIES = 100_000
-"""Of an answers' stream, and of the dead letters; the oldest go first."""
+"""The length to which streams of answers and dead letters are trimmed."""
 SENT_SECONDS = 7 * 24 * 3600
-"""How long it is known that an answer was sent."""
+"""How long it is recorded that an answer was sent."""
 FORGOTTEN_SECONDS = 24 * 3600
-"""A consumer that read nothing for so long is no process any more."""
+"""The idle time after which a consumer's process is taken for dead."""
 
 REFUSALS = {
     exceptions.AuthenticationError: "Redis refuses the user or password",
@@ -49,7 +49,7 @@ REFUSALS = {
 AWAY = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
-    exceptions.ReadOnlyError,  # a replica, which will be the primary or is left for it
+    exceptions.ReadOnlyError,  # A failover is in progress.
     exceptions.MasterDownError,
     exceptions.OutOfMemoryError,
 )
@@ -58,7 +58,7 @@ TLS_FAILS = "TLS with Redis fails: look at the certificates and the host's name"
 
 
 class RedisTransport:
-    """As `Transport`."""
+    """The transport for Redis Streams."""
 
     def __init__(
         self, connection: RedisConnection, *, topics: Sequence[str], group: str, dead_letters: str
@@ -68,17 +68,17 @@ class RedisTransport:
         self._group = group
         self._dead_letters = dead_letters
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._made: redis.Redis | None = None
+        self._cached_client: redis.Redis | None = None
         self._is_ready = False
-        self._held: dict[Receipt, Message] = {}
+        self._pending_messages: dict[Receipt, Message] = {}
         self._claim_at = 0.0
         self._cursors: dict[str, str] = {}
 
     @property
     def _client(self) -> redis.Redis:
-        if self._made is None:
+        if self._cached_client is None:
             secure = {"ssl_ca_data": self._connection.ca} if self._connection.ca else {}
-            self._made = redis.Redis.from_url(
+            self._cached_client = redis.Redis.from_url(
                 self._connection.url.get_secret_value(),
                 protocol=2,
                 socket_timeout=ANSWER_SECONDS,
@@ -86,24 +86,24 @@ class RedisTransport:
                 retry=Retry(NoBackoff(), 0),
                 **secure,
             )
-        return self._made
+        return self._cached_client
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Raise what Redis raises as a ``TransportError``."""
+    def _convert_errors(self) -> Iterator[None]:
+        """Convert Redis' errors to ``TransportError``."""
         try:
             yield
         except exceptions.RedisError as exc:
             self._is_ready = False
-            raise _meaning(exc) from exc
+            raise _classify_error(exc) from exc
 
     def check(self) -> None:
-        """As `Transport.check`; groups are made, and with them streams that are missing."""
-        with self._answering():
-            self._prepare()
+        """Implement `Transport.check`. Missing groups and streams are created."""
+        with self._convert_errors():
+            self._create_groups()
             self._client.ping()
 
-    def _prepare(self) -> None:
+    def _create_groups(self) -> None:
         if self._is_ready:
             return
         for topic in self._topics:
@@ -112,40 +112,42 @@ class RedisTransport:
             except exceptions.ResponseError as exc:
                 if "BUSYGROUP" not in str(exc):
                     raise
-            self._forget_consumers(topic)
+            self._delete_old_consumers(topic)
         self._is_ready = True
 
-    def _forget_consumers(self, topic: str) -> None:
-        """Each process has a name of its own: they would become ever more."""
+    def _delete_old_consumers(self, topic: str) -> None:
+        """Delete the consumers of dead processes, because each process has a new name."""
         for consumer in self._client.xinfo_consumers(topic, self._group):
             if not consumer["pending"] and consumer["idle"] > 1000 * FORGOTTEN_SECONDS:
                 self._client.xgroup_delconsumer(topic, self._group, consumer["name"])
 
-    def receive(self, seconds: float, most: int) -> Sequence[Message]:
-        """As `Transport.receive`."""
-        most = min(most, MAX_AT_ONCE)
-        with self._answering():
-            self._prepare()
+    def receive(self, seconds: float, limit: int) -> Sequence[Message]:
+        """Implement `Transport.receive`."""
+        limit = min(limit, MAX_AT_ONCE)
+        with self._convert_errors():
+            self._create_groups()
             if time.monotonic() >= self._claim_at:
-                self._claim(most)
-            if len(self._held) < most:
-                self._read(0 if self._held else seconds, most - len(self._held))
-        return list(self._held.values())[:most]
+                self._claim_lost_messages(limit)
+            if len(self._pending_messages) < limit:
+                self._read_messages(
+                    0 if self._pending_messages else seconds, limit - len(self._pending_messages)
+                )
+        return list(self._pending_messages.values())[:limit]
 
-    def _read(self, seconds: float, most: int) -> None:
-        """``most`` of each stream at most: Redis counts them apart."""
-        found: Any = self._client.xreadgroup(
+    def _read_messages(self, seconds: float, limit: int) -> None:
+        """Read new messages, up to ``limit`` of all streams: Redis counts each stream apart."""
+        answer: Any = self._client.xreadgroup(
             self._group,
             self._name,
             dict.fromkeys(self._topics, ">"),
-            count=max(1, most // len(self._topics)),
-            block=_blocking(seconds),
+            count=max(1, limit // len(self._topics)),
+            block=_compute_block_ms(seconds),
         )
-        for topic, entries in found or []:
-            self._hold(topic.decode(), entries)
+        for topic, entries in answer or []:
+            self._add_messages(topic.decode(), entries)
 
-    def _claim(self, most: int) -> None:
-        """Take what another process was given and did not acknowledge in time."""
+    def _claim_lost_messages(self, limit: int) -> None:
+        """Claim messages that another process has not acknowledged in time."""
         for topic in self._topics:
             after, entries, *_ = self._client.xautoclaim(
                 topic,
@@ -153,30 +155,32 @@ class RedisTransport:
                 self._name,
                 min_idle_time=int(1000 * LOST_SECONDS),
                 start_id=self._cursors.get(topic, "0-0"),
-                count=most,
+                count=limit,
             )
             self._cursors[topic] = after.decode()
-            self._hold(topic, entries)
+            self._add_messages(topic, entries)
         self._claim_at = time.monotonic() + CLAIM_SECONDS
 
-    def _hold(self, topic: str, entries: Iterable[tuple[bytes | None, dict[bytes, bytes]]]) -> None:
+    def _add_messages(
+        self, topic: str, entries: Iterable[tuple[bytes | None, dict[bytes, bytes]]]
+    ) -> None:
         for entry_id, fields in entries:
-            if entry_id is not None and fields is not None:  # else it was deleted meanwhile
-                message = _message(topic, entry_id.decode(), fields)
-                self._held[topic, entry_id.decode()] = message
+            if entry_id is not None and fields is not None:  # Otherwise the entry was deleted.
+                message = _build_message(topic, entry_id.decode(), fields)
+                self._pending_messages[topic, entry_id.decode()] = message
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """As `Transport.acknowledge`."""
-        with self._answering(), self._client.pipeline(transaction=False) as batch:
+        """Implement `Transport.acknowledge`."""
+        with self._convert_errors(), self._client.pipeline(transaction=False) as batch:
             for message in messages:
                 topic, entry_id = message.receipt
                 batch.xack(topic, self._group, entry_id)
             batch.execute()
         for message in messages:
-            self._held.pop(message.receipt, None)
+            self._pending_messages.pop(message.receipt, None)
 
     def set_aside(self, message: Message, reason: str) -> None:
-        """As `Transport.set_aside`, both at once."""
+        """Implement `Transport.set_aside`. Both writes are one transaction."""
         topic, entry_id = message.receipt
         value, is_whole = kept_of(message)
         fields: dict[Any, Any] = {
@@ -187,18 +191,18 @@ class RedisTransport:
             "coordinates": message.coordinates,
             "whole": int(is_whole),
         }
-        with self._answering(), self._client.pipeline() as batch:
+        with self._convert_errors(), self._client.pipeline() as batch:
             batch.xadd(self._dead_letters, fields, maxlen=MAX_ENTRIES, approximate=True)
             batch.xack(topic, self._group, entry_id)
             batch.execute()
-        self._held.pop(message.receipt, None)
+        self._pending_messages.pop(message.receipt, None)
 
-    def send_again(self, most: int) -> int:
-        """As `Transport.send_again`."""
-        sent = 0
-        with self._answering():
-            for entry_id, fields in self._letters():
-                if sent >= most:
+    def send_again(self, limit: int) -> int:
+        """Implement `Transport.send_again`."""
+        count = 0
+        with self._convert_errors():
+            for entry_id, fields in self._read_dead_letters():
+                if count >= limit:
                     break
                 if fields.get(b"whole") != b"1":
                     continue
@@ -208,55 +212,55 @@ class RedisTransport:
                     )
                     batch.xdel(self._dead_letters, entry_id)
                     batch.execute()
-                sent += 1
-        return sent
+                count += 1
+        return count
 
-    def _letters(self) -> Iterator[tuple[bytes, dict[Any, Any]]]:
+    def _read_dead_letters(self) -> Iterator[tuple[bytes, dict[Any, Any]]]:
         after = b"-"
         while True:
-            found: Any = self._client.xrange(self._dead_letters, min=after, count=MAX_AT_ONCE)
-            yield from found
-            if len(found) < MAX_AT_ONCE:
+            entries: Any = self._client.xrange(self._dead_letters, min=after, count=MAX_AT_ONCE)
+            yield from entries
+            if len(entries) < MAX_AT_ONCE:
                 return
-            after = b"(" + found[-1][0]
+            after = b"(" + entries[-1][0]
 
     def mark(self, topic: str) -> str:
-        """As `Transport.mark`: Redis knows of each answer itself."""
+        """Implement `Transport.mark`. It is empty, because Redis records each answer."""
         return ""
 
     def send(self, answer: Answer) -> None:
-        """As `Transport.send`; one that is there is not added again."""
+        """Implement `Transport.send`. An answer that was sent is not added again."""
         checked(answer)
         fields: dict[Any, Any] = {"key": answer.key, "value": answer.value, "id": answer.id}
 
         def add(batch: "redis.client.Pipeline") -> None:
-            is_there = batch.exists(_sent_key(answer))
+            was_added = batch.exists(_build_sent_key(answer))
             batch.multi()
-            if not is_there:
+            if not was_added:
                 batch.xadd(answer.topic, fields, maxlen=MAX_ENTRIES, approximate=True)
-                batch.set(_sent_key(answer), 1, ex=SENT_SECONDS)
+                batch.set(_build_sent_key(answer), 1, ex=SENT_SECONDS)
 
-        with self._answering():  # begins again where another process sends the same
-            self._client.transaction(add, _sent_key(answer))
+        with self._convert_errors():  # It starts over if another process sends the same answer.
+            self._client.transaction(add, _build_sent_key(answer))
 
     def was_sent(self, answer: Answer, since: str | None) -> bool | None:
-        """As `Transport.was_sent`, for a week."""
-        with self._answering():
-            return bool(self._client.exists(_sent_key(answer)))
+        """Implement `Transport.was_sent`, for a week."""
+        with self._convert_errors():
+            return bool(self._client.exists(_build_sent_key(answer)))
 
     def close(self) -> None:
-        """As `Transport.close`."""
-        if self._made is None:
+        """Implement `Transport.close`."""
+        if self._cached_client is None:
             return
-        with suppress(exceptions.RedisError):  # then they wait until they are taken for lost
-            self._give_up()
-        self._made.close()
-        self._made, self._is_ready = None, False
-        self._held.clear()
+        with suppress(exceptions.RedisError):  # Then the messages are claimed after `LOST_SECONDS`.
+            self._release_messages()
+        self._cached_client.close()
+        self._cached_client, self._is_ready = None, False
+        self._pending_messages.clear()
 
-    def _give_up(self) -> None:
-        """Say of all that is held that it has waited long enough."""
-        for topic, entry_id in self._held:
+    def _release_messages(self) -> None:
+        """Set the idle time of all pending messages so that others claim them at once."""
+        for topic, entry_id in self._pending_messages:
             self._client.xclaim(
                 topic,
                 self._group,
@@ -268,33 +272,35 @@ class RedisTransport:
             )
 
 
-def _blocking(seconds: float) -> int | None:
-    """In milliseconds, below what an answer may take; None for not at all, as 0 is for ever."""
+def _compute_block_ms(seconds: float) -> int | None:
+    """Return the blocking time, below the timeout. None is no blocking, because 0 is for ever."""
     return int(1000 * min(seconds, ANSWER_SECONDS / 2)) or None
 
 
-def _message(topic: str, entry_id: str, fields: dict[bytes, bytes]) -> Message:
+def _build_message(topic: str, entry_id: str, fields: dict[bytes, bytes]) -> Message:
     value = fields.get(b"value")
     if value is None:
-        texts = ((name.decode(errors="replace"), it) for name, it in fields.items())
-        value = json.dumps({name: it.decode(errors="replace") for name, it in texts}).encode()
+        texts = ((name.decode(errors="replace"), content) for name, content in fields.items())
+        value = json.dumps(
+            {name: content.decode(errors="replace") for name, content in texts}
+        ).encode()
     return Message(
         topic, fields.get(b"key") or None, value, f"{topic}/{entry_id}", (topic, entry_id)
     )
 
 
-def _sent_key(answer: Answer) -> str:
+def _build_sent_key(answer: Answer) -> str:
     return f"{answer.topic}:sent:{answer.id}"
 
 
-def _meaning(exc: exceptions.RedisError) -> TransportError:
-    # Without the command before it, which holds a message.
-    why = str(exc).rpartition(" caused error: ")[2]
+def _classify_error(exc: exceptions.RedisError) -> TransportError:
+    # The command before the cause is left out, because it has a message in it.
+    reason = str(exc).rpartition(" caused error: ")[2]
     for kind, text in REFUSALS.items():
         if isinstance(exc, kind):
-            return TransportError(f"{text}: {why}", is_outage=False)
-    if "CERTIFICATE_VERIFY_FAILED" in why:
-        return TransportError(f"{TLS_FAILS}: {why}", is_outage=False)
-    if isinstance(exc, AWAY) or NO_GROUP in why:  # the group is made again
-        return TransportError(f"Redis is away: {why}", is_outage=True)
-    return TransportError(f"Redis refuses: {why}", is_outage=False)
+            return TransportError(f"{text}: {reason}", is_outage=False)
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return TransportError(f"{TLS_FAILS}: {reason}", is_outage=False)
+    if isinstance(exc, AWAY) or NO_GROUP in reason:  # A missing group is created again.
+        return TransportError(f"Redis is away: {reason}", is_outage=True)
+    return TransportError(f"Redis refuses: {reason}", is_outage=False)

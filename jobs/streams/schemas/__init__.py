@@ -1,4 +1,4 @@
-"""The Avro schemas of the streams: the files beside this one, made whole."""
+"""Load the Avro schemas of the streams from the files in this folder."""
 
 import json
 from collections.abc import Mapping
@@ -14,48 +14,51 @@ from jobs.streams.names import GENERIC, SCHEMAS, STREAMS
 
 Schema = dict[str, Any]
 RELEASED = SCHEMAS / "released"
-"""Those that the last release wrote with, each whole."""
+"""The folder with the last release's schemas, each complete."""
 _JOB_TYPE = "JobType"
 
 
 @cache
 def job_types() -> frozenset[str]:
-    """What a job's type is called in records."""
-    return frozenset(_job_type()["symbols"])
+    """Return the job types that records can name."""
+    return frozenset(_load_job_type()["symbols"])
 
 
 @cache
 def whole_schema(stream: str) -> Schema:
-    """The schema of a stream's records as JSON, which needs no other file."""
-    schema = _read(STREAMS[stream].schema)
+    """Return the complete schema of a stream's records, as JSON that needs no other file."""
+    schema = _read_schema(STREAMS[stream].schema)
     for field in schema["fields"]:
-        field["type"] = _with_job_type(field["type"])
+        field["type"] = _expand_job_type(field["type"])
     return schema
 
 
 @cache
 def parsed_schema(stream: str) -> Schema:
-    """The schema of a stream's records, as fastavro reads and writes by it."""
+    """Return the schema of a stream's records, parsed by fastavro."""
     return parse(whole_schema(stream))
 
 
 def generic_schema() -> Schema:
-    """What every feature's stream says; and all of it, where the feature has no schema file."""
-    return _read(GENERIC)
+    """Return the schema with the fields that all feature streams share.
+
+    A feature without a schema file of its own uses it as it is.
+    """
+    return _read_schema(GENERIC)
 
 
 def parse(schema: Schema) -> Schema:
-    """Any schema for fastavro; raises what `fastavro.parse_schema` does."""
+    """Parse a schema for fastavro. Raise the errors of `fastavro.parse_schema`."""
     return cast(Schema, parse_schema(schema, named_schemas={}))
 
 
 def fingerprint_of(schema: Schema) -> bytes:
-    """What tells schemas apart that write differently: CRC-64-AVRO, little-endian, 8 bytes."""
+    """Return the fingerprint of a schema: CRC-64-AVRO, little-endian, 8 bytes."""
     return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
 def export(folder: Path) -> None:
-    """Write each stream's schema whole, for readers and for the next release to be compared to."""
+    """Write each stream's complete schema, for readers and to compare the next release with."""
     folder.mkdir(parents=True, exist_ok=True)
     for stream in STREAMS:
         text = json.dumps(whole_schema(stream), indent=2, ensure_ascii=False)
@@ -63,25 +66,25 @@ def export(folder: Path) -> None:
 
 
 def read_folder(folder: Path) -> Mapping[str, Schema]:
-    """The schemas that `export` has written, by their streams."""
-    return {path.stem: _read(path) for path in sorted(folder.glob("*.avsc"))}
+    """Return the schemas that `export` has written, by stream."""
+    return {path.stem: _read_schema(path) for path in sorted(folder.glob("*.avsc"))}
 
 
-def _read(path: Path) -> Schema:
+def _read_schema(path: Path) -> Schema:
     schema: Schema = json.loads(path.read_text())
     return schema
 
 
 @cache
-def _job_type() -> Schema:
-    """With all features, at the end those that the file does not know: an enum only grows."""
-    schema = _read(SCHEMAS / f"{_JOB_TYPE}.avsc")
+def _load_job_type() -> Schema:
+    """Return the enum of job types. Features that the file lacks come last: an enum only grows."""
+    schema = _read_schema(SCHEMAS / f"{_JOB_TYPE}.avsc")
     declared = (feature.name.upper() for feature in features().values())
     schema["symbols"] += sorted(set(declared) - set(schema["symbols"]))
     return schema
 
 
-def _with_job_type(type_: Any) -> Any:
+def _expand_job_type(type_: Any) -> Any:
     if isinstance(type_, list):
-        return [_with_job_type(one) for one in type_]
-    return _job_type() if type_ == _JOB_TYPE else type_
+        return [_expand_job_type(member) for member in type_]
+    return _load_job_type() if type_ == _JOB_TYPE else type_

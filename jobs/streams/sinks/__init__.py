@@ -1,4 +1,4 @@
-"""What carries records to a broker, by the setting ``STREAMS_SINK``."""
+"""Create the sink and its admin by the setting ``STREAMS_SINK``."""
 
 from typing import Any
 
@@ -13,26 +13,26 @@ KINDS = {
     "redis": ("jobs.streams.sinks.redis.RedisSink", "jobs.streams.sinks.redis_admin.RedisAdmin"),
     "kafka": ("jobs.streams.sinks.kafka.KafkaSink", "jobs.streams.sinks.kafka_admin.KafkaAdmin"),
 }
-"""The classes of each kind, by name: who publishes to Redis loads nothing of Kafka's."""
+"""The import paths of each kind's classes. Publishing to Redis loads no code for Kafka."""
 
 
 class StreamsOffError(AuteurError):
-    """Nothing is published here."""
+    """Raised if the settings say that nothing is published."""
 
 
 def make_sink() -> Sink:
-    """What publishes, not yet connected; raises ``StreamsOffError``."""
-    sink: Sink = _make(0)
+    """Create the sink, not yet connected. Raise ``StreamsOffError``."""
+    sink: Sink = _create_configured(0)
     return sink
 
 
 def make_admin() -> StreamAdmin:
-    """What looks at streams and makes them; raises ``StreamsOffError``."""
-    admin: StreamAdmin = _make(1)
+    """Create the stream admin. Raise ``StreamsOffError``."""
+    admin: StreamAdmin = _create_configured(1)
     return admin
 
 
-def _make(which: int) -> Any:
+def _create_configured(index: int) -> Any:
     if settings.STREAMS_SINK == OFF:
         raise StreamsOffError("STREAMS_SINK is none: nothing is published.")
-    return import_string(KINDS[settings.STREAMS_SINK][which])()
+    return import_string(KINDS[settings.STREAMS_SINK][index])()

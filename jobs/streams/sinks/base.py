@@ -1,4 +1,4 @@
-"""What all sinks have in common: what is written, how it is looked at, and what can go wrong."""
+"""Define what all sinks have in common: their protocols, values and errors."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from jobs.streams.names import Stream
 
 
 class SinkError(AuteurError):
-    """Nothing, or not everything, was written."""
+    """Raised if not all records were written, or none."""
 
 
 class SinkAwayError(SinkError):
-    """The broker does not answer: wait, and write the same again."""
+    """Raised if the broker does not answer. Wait and write the same records again."""
 
 
 class SinkRefusedError(SinkError):
-    """The broker refuses; the message says what somebody must change."""
+    """Raised if the broker refuses. The message says what to change."""
 
 
 class LogBehindError(SinkRefusedError):
-    """The sink has more than the log holds: the database was set back."""
+    """Raised if the sink has more than the log: the database was restored to an earlier state."""
 
 
 class SinkMovedError(SinkError):
-    """It has not the position that was written last: begin again."""
+    """Raised if the sink has another position than the last one written. Connect again."""
 
 
 class Encoded(NamedTuple):
@@ -36,26 +36,26 @@ class Encoded(NamedTuple):
     key: str
     value: bytes
     timestamp_ms: int
-    """When it happened, in Unix milliseconds."""
+    """When the event happened, in Unix milliseconds."""
 
 
 class Sink(Protocol):
-    """Where one process publishes; it is not safe for use by several threads."""
+    """The destination of one publishing process. It is not thread-safe."""
 
     def begin(self) -> int | None:
-        """Connect; the position that is known there, None where none is kept.
+        """Connect and return the position that the sink stores, or None if it stores none.
 
         Raises ``SinkAwayError`` and ``SinkRefusedError``.
         """
 
     def write(self, records: Sequence[Encoded], position: int | None) -> None:
-        """Return once the broker has all of them, and the position unless it is None.
+        """Write all records, and the position unless it is None. Return once they are stored.
 
-        Raises ``SinkError``; some may have been written then.
+        Raises ``SinkError``; some records may have been written then.
         """
 
     def close(self) -> None:
-        """Disconnect; without effect where there is no connection."""
+        """Disconnect. It does nothing without a connection."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ class Stored:
 
     stream: str
     place: str
-    """Of it in its stream: Redis' id, or partition and offset."""
+    """The position in the stream: the id in Redis, or partition and offset."""
     key: str
     value: bytes
     at: datetime
-    """When it happened, or when it was added, as the broker tells."""
+    """When the event happened, or when the broker stored it."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, and what is wrong with it: nothing, if ``problem`` is empty."""
+    """The result of one check. ``problem`` is empty if the check passed."""
 
     name: str
     detail: str = ""
@@ -82,57 +82,57 @@ class Check:
 
 @dataclass(frozen=True)
 class Made:
-    """A stream as `StreamAdmin.create` left it."""
+    """The result of `StreamAdmin.create` for one stream."""
 
     stream: str
     created: bool
     differs: tuple[str, ...] = ()
-    """From what the table of streams says; nothing of this was changed."""
+    """Differences from the stream's definition. An existing stream is not changed."""
 
 
 @dataclass(frozen=True)
 class Length:
-    """What a stream holds."""
+    """The number of records in a stream."""
 
     stream: str
     records: int
-    """That are kept, or in Kafka at most that many."""
+    """The stored records. In Kafka there may be fewer."""
 
 
 @dataclass(frozen=True)
 class GroupLag:
-    """How far a consumer group is behind in a stream."""
+    """The lag of a consumer group in a stream."""
 
     stream: str
     group: str
     lag: int
-    """Records that it has not been given."""
+    """How many records were not delivered to the group."""
     pending: int = 0
-    """That it was given and has not acknowledged; Kafka counts these in the lag."""
+    """How many delivered records are not acknowledged. Kafka counts these in the lag."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How streams and their groups stand."""
+    """The lengths of streams and the lags of their groups."""
 
     lengths: tuple[Length, ...]
     groups: tuple[GroupLag, ...]
 
 
 class StreamAdmin(Protocol):
-    """Looks at streams and makes them. Every method raises ``SinkError``."""
+    """The administration of streams. Every method raises ``SinkError``."""
 
     def create(self, streams: Iterable[Stream]) -> list[Made]:
-        """Make those that are missing; doing it again changes nothing."""
+        """Create missing streams. A repeated call changes nothing."""
 
     def check(self, streams: Iterable[Stream]) -> list[Check]:
-        """Connection, credentials and streams, as far as one can come."""
+        """Check the connection, the credentials and the streams, up to the first failure."""
 
     def peek(self, stream: str, count: int) -> list[Stored]:
-        """The last records, the oldest first; none where there is no such stream yet."""
+        """Return the last records, the oldest first. A missing stream has none."""
 
     def tail(self, streams: Sequence[str]) -> Iterator[Stored]:
-        """What is added from now on, for ever."""
+        """Yield new records as they are added, for ever."""
 
     def standing(self, streams: Iterable[Stream]) -> Standing:
-        """Lengths of streams, and lags of groups."""
+        """Return the lengths of streams and the lags of groups."""

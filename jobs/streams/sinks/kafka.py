@@ -1,7 +1,7 @@
-"""Kafka: an idempotent producer that has every record acknowledged by all replicas in sync.
+"""Write records to Kafka with an idempotent producer, acknowledged by all in-sync replicas.
 
-librdkafka works in threads, which a fork would lose (confluent-kafka-python#1122): this is for a
-process of its own, never for a worker that forks.
+librdkafka works in threads, which a fork would lose (confluent-kafka-python#1122). Use this module
+in a process of its own, never in a worker that forks.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,26 +13,26 @@ from jobs.streams.sinks.base import Encoded, SinkAwayError
 from jobs.streams.sinks.kafka_client import Failures, configuration
 
 WRITE_SECONDS = 10.0
-"""For a batch to be acknowledged."""
+"""How long the acknowledgement of a batch may take."""
 CONNECT_SECONDS = 5.0
 LINGER_MS = 5
 QUEUE_KBYTES = 64 * 1024
-"""What may wait in the client; a batch is smaller."""
+"""How much may wait in the client. A batch is smaller."""
 OVERHEAD_BYTES = 64 * 1024
-"""Of a record in a request: key, headers, lengths."""
+"""The size of a record's key, headers and lengths in a request, at most."""
 
-Delivered = Callable[[KafkaError | None, Message], None]
+DeliveryCallback = Callable[[KafkaError | None, Message], None]
 
 
 class KafkaSink:
-    """Publishes; what was written of a batch before a failure is written again."""
+    """The sink for Kafka. After a failure, the whole batch is written again."""
 
     def __init__(self) -> None:
         self._failures = Failures()
-        self._made: Producer | None = None
+        self._cached_producer: Producer | None = None
 
     def begin(self) -> None:
-        """As `Sink.begin`: Kafka keeps no position of ours."""
+        """Implement `Sink.begin`. Kafka stores no position of ours."""
         producer = self._producer
         with self._failures.answering(producer):
             producer.list_topics(timeout=CONNECT_SECONDS)
@@ -40,14 +40,14 @@ class KafkaSink:
 
     @property
     def _producer(self) -> Producer:
-        if self._made is None:
+        if self._cached_producer is None:
             with self._failures.answering():
-                self._made = Producer(
+                self._cached_producer = Producer(
                     configuration(
                         self._failures,
                         enable_idempotence=True,
                         acks="all",
-                        partitioner="murmur2_random",  # Java's: a user is in the same partition
+                        partitioner="murmur2_random",  # As in Java: a user has one partition.
                         compression_type="lz4",
                         linger_ms=LINGER_MS,
                         message_timeout_ms=int(1000 * WRITE_SECONDS),
@@ -55,46 +55,46 @@ class KafkaSink:
                         queue_buffering_max_kbytes=QUEUE_KBYTES,
                     )
                 )
-        return self._made
+        return self._cached_producer
 
     def write(self, records: Sequence[Encoded], position: int | None) -> None:
-        """As `Sink.write`."""
-        failed: list[KafkaError] = []
+        """Implement `Sink.write`."""
+        errors: list[KafkaError] = []
 
-        def delivered(error: KafkaError | None, message: Message) -> None:
-            if error is not None and not failed:
-                failed.append(error)
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            if error is not None and not errors:
+                errors.append(error)
 
         with self._failures.answering():
             for record in records:
-                self._produce(record, delivered)
-            left = self._producer.flush(WRITE_SECONDS)
-        if failed or left:
+                self._produce_with_flush(record, on_delivery)
+            unsent_count = self._producer.flush(WRITE_SECONDS)
+        if errors or unsent_count:
             self.close()
-            raise self._failures.meaning(*failed)
+            raise self._failures.meaning(*errors)
         self._failures.clear()
 
-    def _produce(self, record: Encoded, delivered: Delivered) -> None:
+    def _produce_with_flush(self, record: Encoded, on_delivery: DeliveryCallback) -> None:
         try:
-            self._hand_over(record, delivered)
-        except BufferError:  # more than may wait
+            self._produce_record(record, on_delivery)
+        except BufferError:  # The client's queue is full.
             if self._producer.flush(WRITE_SECONDS):
                 self.close()
                 raise SinkAwayError("Kafka is away: what waits is not taken") from None
-            self._hand_over(record, delivered)
+            self._produce_record(record, on_delivery)
 
-    def _hand_over(self, record: Encoded, delivered: Delivered) -> None:
+    def _produce_record(self, record: Encoded, on_delivery: DeliveryCallback) -> None:
         self._producer.produce(
             record.stream,
             key=record.key,
             value=record.value,
             timestamp=record.timestamp_ms,
-            on_delivery=delivered,
+            on_delivery=on_delivery,
         )
 
     def close(self) -> None:
-        """As `Sink.close`: what was not acknowledged will be written again."""
-        if self._made is not None:
-            self._made.purge()
-            self._made.flush(0)
-            self._made = None
+        """Implement `Sink.close`. Unacknowledged records will be written again."""
+        if self._cached_producer is not None:
+            self._cached_producer.purge()
+            self._cached_producer.flush(0)
+            self._cached_producer = None

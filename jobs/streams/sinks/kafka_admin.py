@@ -1,4 +1,4 @@
-"""Kafka's topics looked at, and made."""
+"""Inspect Kafka's topics, and create missing ones."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -22,13 +22,13 @@ from jobs.streams.sinks.kafka_client import Failures, configuration
 
 ANSWER_SECONDS = 10.0
 BROKERS_OWN = -1
-"""How many replicas: as the cluster's default says."""
+"""The replication factor that stands for the cluster's default."""
 
 Answer = TypeVar("Answer")
 
 
 class KafkaAdmin:
-    """Looks at topics and makes them."""
+    """The stream admin for Kafka."""
 
     def __init__(self) -> None:
         self._failures = Failures()
@@ -36,38 +36,46 @@ class KafkaAdmin:
             self._client = AdminClient(configuration(self._failures))
 
     def create(self, streams: Iterable[Stream]) -> list[Made]:
-        """As `StreamAdmin.create`."""
-        wanted = {stream.name: stream for stream in streams}
-        there = self._partitions()
-        missing = [
-            NewTopic(name, stream.partitions, BROKERS_OWN, config=_config(stream))
-            for name, stream in wanted.items()
-            if name not in there
+        """Implement `StreamAdmin.create`."""
+        streams_by_name = {stream.name: stream for stream in streams}
+        existing_partitions = self._count_partitions()
+        new_topics = [
+            NewTopic(name, stream.partitions, BROKERS_OWN, config=_build_config(stream))
+            for name, stream in streams_by_name.items()
+            if name not in existing_partitions
         ]
         with self._failures.answering(self._client):
-            if missing:
-                for future in self._client.create_topics(missing).values():
-                    self._result(future)
-            found = self._configs([name for name in wanted if name in there])
+            if new_topics:
+                for future in self._client.create_topics(new_topics).values():
+                    self._wait_for_result(future)
+            configs = self._describe_configs(
+                [name for name in streams_by_name if name in existing_partitions]
+            )
         return [
-            Made(name, name not in there, _differences(stream, there.get(name), found.get(name)))
-            for name, stream in wanted.items()
+            Made(
+                name,
+                name not in existing_partitions,
+                _list_differences(stream, existing_partitions.get(name), configs.get(name)),
+            )
+            for name, stream in streams_by_name.items()
         ]
 
-    def _partitions(self) -> dict[str, int]:
-        """Of the topics that there are."""
+    def _count_partitions(self) -> dict[str, int]:
+        """Return the number of partitions of each existing topic."""
         with self._failures.answering(self._client):
             topics = self._client.list_topics(timeout=ANSWER_SECONDS).topics
         return {name: len(topic.partitions) for name, topic in topics.items() if not topic.error}
 
-    def _configs(self, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    def _describe_configs(self, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
         if not names:
             return {}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-        asked = self._client.describe_configs(resources, request_timeout=ANSWER_SECONDS)
-        return {resource.name: self._result(future) for resource, future in asked.items()}
+        futures = self._client.describe_configs(resources, request_timeout=ANSWER_SECONDS)
+        return {
+            resource.name: self._wait_for_result(future) for resource, future in futures.items()
+        }
 
-    def _result(self, future: "Future[Answer]") -> Answer:
+    def _wait_for_result(self, future: "Future[Answer]") -> Answer:
         try:
             return future.result(ANSWER_SECONDS)
         except TimeoutError as exc:
@@ -75,98 +83,103 @@ class KafkaAdmin:
             raise self._failures.meaning() from exc
 
     def check(self, streams: Iterable[Stream]) -> list[Check]:
-        """As `StreamAdmin.check`."""
+        """Implement `StreamAdmin.check`."""
         try:
-            there = self._partitions()
+            existing_partitions = self._count_partitions()
         except SinkError as exc:
             return [Check("connection", problem=str(exc))]
-        wanted = {stream.name: stream for stream in streams}
-        missing = [name for name in wanted if name not in there]
-        problem = f"Missing: {', '.join(missing)}. Run `manage.py streams create`."
+        streams_by_name = {stream.name: stream for stream in streams}
+        missing_names = [name for name in streams_by_name if name not in existing_partitions]
+        problem = f"Missing: {', '.join(missing_names)}. Run `manage.py streams create`."
         return [
             Check("connection", "answers, and takes the credentials"),
             Check(
                 "streams",
-                f"{len(wanted) - len(missing)} of {len(wanted)}",
-                problem if missing else "",
+                f"{len(streams_by_name) - len(missing_names)} of {len(streams_by_name)}",
+                problem if missing_names else "",
             ),
         ]
 
     def peek(self, stream: str, count: int) -> list[Stored]:
-        """As `StreamAdmin.peek`."""
+        """Implement `StreamAdmin.peek`."""
         return kafka_reading.peek(stream, count)
 
     def tail(self, streams: Sequence[str]) -> Iterator[Stored]:
-        """As `StreamAdmin.tail`."""
+        """Implement `StreamAdmin.tail`."""
         return kafka_reading.tail(streams)
 
     def standing(self, streams: Iterable[Stream]) -> Standing:
-        """As `StreamAdmin.standing`."""
-        there = self._partitions()
-        places = [
+        """Implement `StreamAdmin.standing`."""
+        existing_partitions = self._count_partitions()
+        partitions = [
             (stream.name, number)
             for stream in streams
-            for number in range(there.get(stream.name, 0))
+            for number in range(existing_partitions.get(stream.name, 0))
         ]
         with self._failures.answering(self._client):
-            first = self._offsets(places, OffsetSpec.earliest())
-            ends = self._offsets(places, OffsetSpec.latest())
-            groups = [lag for group in self._groups() for lag in self._lags(group, ends)]
+            starts = self._list_offsets(partitions, OffsetSpec.earliest())
+            ends = self._list_offsets(partitions, OffsetSpec.latest())
+            groups = [
+                lag for group in self._list_groups() for lag in self._compute_lags(group, ends)
+            ]
         lengths: dict[str, int] = {}
-        for name, number in places:
-            kept = ends[name, number] - first[name, number]
-            lengths[name] = lengths.get(name, 0) + kept
-        return Standing(tuple(Length(*each) for each in lengths.items()), tuple(groups))
+        for name, number in partitions:
+            count = ends[name, number] - starts[name, number]
+            lengths[name] = lengths.get(name, 0) + count
+        return Standing(tuple(Length(*item) for item in lengths.items()), tuple(groups))
 
-    def _offsets(
-        self, places: Sequence[tuple[str, int]], spec: OffsetSpec
+    def _list_offsets(
+        self, partitions: Sequence[tuple[str, int]], spec: OffsetSpec
     ) -> dict[tuple[str, int], int]:
-        if not places:
+        if not partitions:
             return {}
-        asked = self._client.list_offsets(
-            {TopicPartition(*place): spec for place in places}, request_timeout=ANSWER_SECONDS
+        futures = self._client.list_offsets(
+            {TopicPartition(*partition): spec for partition in partitions},
+            request_timeout=ANSWER_SECONDS,
         )
         return {
-            (place.topic, place.partition): self._result(future).offset
-            for place, future in asked.items()
+            (partition.topic, partition.partition): self._wait_for_result(future).offset
+            for partition, future in futures.items()
         }
 
-    def _groups(self) -> list[str]:
-        asked = self._client.list_consumer_groups(request_timeout=ANSWER_SECONDS)
-        return [group.group_id for group in self._result(asked).valid]
+    def _list_groups(self) -> list[str]:
+        future = self._client.list_consumer_groups(request_timeout=ANSWER_SECONDS)
+        return [group.group_id for group in self._wait_for_result(future).valid]
 
-    def _lags(self, group: str, ends: Mapping[tuple[str, int], int]) -> list[GroupLag]:
-        """Of a group in each stream that it has read anything of."""
-        asked = self._client.list_consumer_group_offsets(
+    def _compute_lags(self, group: str, ends: Mapping[tuple[str, int], int]) -> list[GroupLag]:
+        """Return the group's lag in each stream of which it has read anything."""
+        futures = self._client.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(group)], request_timeout=ANSWER_SECONDS
         )
-        found = self._result(asked[group]).topic_partitions
+        partitions = self._wait_for_result(futures[group]).topic_partitions
         lags: dict[str, int] = {}
-        for place in found:
-            end = ends.get((place.topic, place.partition))
-            if end is not None and place.offset >= 0:
-                lags[place.topic] = lags.get(place.topic, 0) + max(0, end - place.offset)
+        for partition in partitions:
+            end = ends.get((partition.topic, partition.partition))
+            if end is not None and partition.offset >= 0:
+                lags[partition.topic] = lags.get(partition.topic, 0) + max(
+                    0, end - partition.offset
+                )
         return [GroupLag(stream, group, lag) for stream, lag in lags.items()]
 
 
-def _config(stream: Stream) -> dict[str, str]:
+def _build_config(stream: Stream) -> dict[str, str]:
     return {
         "retention.ms": str(int(1000 * stream.retention.total_seconds())),
         "max.message.bytes": str(MAX_RECORD_BYTES + OVERHEAD_BYTES),
     }
 
 
-def _differences(
-    stream: Stream, partitions: int | None, found: Mapping[str, Any] | None
+def _list_differences(
+    stream: Stream, partitions: int | None, config: Mapping[str, Any] | None
 ) -> tuple[str, ...]:
-    """How a topic that was there differs from what it would be made with."""
+    """Return how an existing topic differs from the topic that would be created."""
     if partitions is None:
         return ()
     differences = []
     if partitions != stream.partitions:
         differences.append(f"partitions: {partitions}, not {stream.partitions}")
-    for name, wanted in _config(stream).items():
-        entry = (found or {}).get(name)
-        if entry is not None and entry.value != wanted:
-            differences.append(f"{name}: {entry.value}, not {wanted}")
+    for name, expected in _build_config(stream).items():
+        entry = (config or {}).get(name)
+        if entry is not None and entry.value != expected:
+            differences.append(f"{name}: {entry.value}, not {expected}")
     return tuple(differences)

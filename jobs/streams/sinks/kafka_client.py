@@ -1,4 +1,4 @@
-"""What Kafka's clients are told, by the settings, and what their errors mean."""
+"""Configure Kafka's clients by the settings, and classify their errors."""
 
 from typing import Any
 
@@ -33,25 +33,28 @@ REFUSALS = {
     KafkaError.UNSUPPORTED_VERSION: "This Kafka is too old for what is asked of it",
     KafkaError._INVALID_ARG: "Kafka's client refuses a setting",
 }
-"""Errors that do not pass by themselves; all others are outages."""
+"""Errors that somebody must fix. All others are outages."""
 
 
 class Failures(kafka.Failures[SinkError]):
-    """Raises a ``SinkError``."""
+    """The errors of a client, converted to ``SinkError``."""
 
     refusals = set(REFUSALS)
 
     def refused(self, error: KafkaError) -> SinkError:
-        """It says what to change."""
+        """Return an error that says what to change."""
         return SinkRefusedError(f"{REFUSALS[error.code()]} ({error.str()}).")
 
     def away(self, why: str) -> SinkError:
-        """It passes."""
+        """Return an error for an outage."""
         return SinkAwayError(why)
 
 
 def configuration(failures: Failures, **more: Any) -> dict[str, Any]:
-    """For a client of the brokers that are set; ``more`` by librdkafka's names, _ for a dot."""
+    """Return the configuration of a client.
+
+    ``more`` has options by librdkafka's names, with _ for a dot.
+    """
     login = settings.KAFKA_SASL_MECHANISM, settings.KAFKA_USERNAME, settings.KAFKA_PASSWORD
     return kafka.configuration(
         failures,

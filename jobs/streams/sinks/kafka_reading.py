@@ -1,4 +1,4 @@
-"""Records read from Kafka by whoever looks: without a group, so that nobody's place moves."""
+"""Read records from Kafka without a consumer group, so that no group's offsets change."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -13,77 +13,77 @@ from jobs.streams.sinks.kafka_client import Failures, configuration
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.5
 GROUP = "auteur-streams"
-"""Kafka's client wants a name; nothing is ever committed under it."""
+"""Kafka's client requires a group name. Nothing is ever committed under it."""
 
 
 def peek(stream: str, count: int) -> list[Stored]:
-    """The last records by their times, the oldest first."""
+    """Return the last records by time, the oldest first."""
     failures = Failures()
-    with closing(_consumer(failures)) as consumer, failures.answering():
+    with closing(_create_consumer(failures)) as consumer, failures.answering():
         ends: dict[int, int] = {}
         starts = []
-        for number in _partitions(consumer, stream):
-            place = TopicPartition(stream, number)
-            first, end = consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
+        for number in _list_partitions(consumer, stream):
+            partition = TopicPartition(stream, number)
+            first, end = consumer.get_watermark_offsets(partition, timeout=ANSWER_SECONDS)
             if end > first:
                 ends[number] = end
                 starts.append(TopicPartition(stream, number, max(first, end - count)))
         if not starts:
             return []
         consumer.assign(starts)
-        found = _read_until(consumer, ends, failures)
-    return sorted(found, key=lambda one: one.at)[-count:]
+        records = _read_until(consumer, ends, failures)
+    return sorted(records, key=lambda record: record.at)[-count:]
 
 
 def _read_until(consumer: Consumer, ends: dict[int, int], failures: Failures) -> list[Stored]:
-    found = []
-    limit = time.monotonic() + ANSWER_SECONDS
-    while ends and time.monotonic() < limit:
-        message = _message(consumer, failures)
+    records = []
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while ends and time.monotonic() < deadline:
+        message = _poll_message(consumer, failures)
         if message is None:
             continue
-        found.append(_stored(message))
+        records.append(_build_stored(message))
         number, offset = message.partition(), message.offset()
         if number in ends and offset is not None and offset + 1 >= ends[number]:
             del ends[number]
-    return found
+    return records
 
 
 def tail(streams: Sequence[str]) -> Iterator[Stored]:
-    """What comes from now on."""
+    """Yield the records that are added from now on."""
     failures = Failures()
-    with closing(_consumer(failures)) as consumer, failures.answering():
-        places = []
+    with closing(_create_consumer(failures)) as consumer, failures.answering():
+        partitions = []
         for stream in streams:
-            for number in _partitions(consumer, stream):
-                place = TopicPartition(stream, number)
-                _, end = consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
-                places.append(TopicPartition(stream, number, end))
-        consumer.assign(places)
+            for number in _list_partitions(consumer, stream):
+                partition = TopicPartition(stream, number)
+                _, end = consumer.get_watermark_offsets(partition, timeout=ANSWER_SECONDS)
+                partitions.append(TopicPartition(stream, number, end))
+        consumer.assign(partitions)
         while True:
-            message = _message(consumer, failures)
+            message = _poll_message(consumer, failures)
             if message is not None:
-                yield _stored(message)
+                yield _build_stored(message)
 
 
-def _consumer(failures: Failures) -> Consumer:
+def _create_consumer(failures: Failures) -> Consumer:
     with failures.answering():
         return Consumer(
             configuration(
                 failures,
                 group_id=GROUP,
                 enable_auto_commit=False,
-                auto_offset_reset="earliest",  # where what was to be read was just removed
+                auto_offset_reset="earliest",  # The requested offset may just have been deleted.
             )
         )
 
 
-def _partitions(consumer: Consumer, stream: str) -> list[int]:
+def _list_partitions(consumer: Consumer, stream: str) -> list[int]:
     topic = consumer.list_topics(stream, timeout=ANSWER_SECONDS).topics[stream]
     return [] if topic.error else list(topic.partitions)
 
 
-def _message(consumer: Consumer, failures: Failures) -> Message | None:
+def _poll_message(consumer: Consumer, failures: Failures) -> Message | None:
     message = consumer.poll(POLL_SECONDS)
     if message is None:
         return None
@@ -95,7 +95,7 @@ def _message(consumer: Consumer, failures: Failures) -> Message | None:
     raise failures.meaning(error)
 
 
-def _stored(message: Message) -> Stored:
+def _build_stored(message: Message) -> Stored:
     _, milliseconds = message.timestamp()
     return Stored(
         message.topic() or "",

@@ -1,4 +1,4 @@
-"""Redis Streams: records, and the position that they reach, written as one."""
+"""Write records and the position that they reach to Redis Streams, atomically."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,12 +15,12 @@ from jobs.streams.names import STREAMS
 from jobs.streams.sinks.base import Encoded, SinkAwayError, SinkMovedError, SinkRefusedError
 
 PREFIX = "auteur:streams:"
-"""Before a stream's name: Celery's queues have the same names."""
+"""The prefix of stream keys. Without it, streams and Celery queues would share names."""
 POSITION = "auteur:streams:position"
-"""How far in the numbered log the streams go."""
+"""The key of the position in the event log that the streams have reached."""
 ANSWER_SECONDS = 5.0
 TRIM_SECONDS = 60.0
-"""Between looks for old records in all streams; those that are written to are looked at then."""
+"""How often all streams are trimmed. Streams of a batch are trimmed with each batch."""
 
 WRITE = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
@@ -30,9 +30,9 @@ end
 if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2]) end
 return 1
 """
-"""Adds records and notes the position, unless Redis has another than is expected.
+"""A script that adds records and stores the position, unless Redis has an unexpected position.
 
-It does what MULTI with WATCH would, in less of the client's time: one command for all records.
+It does what MULTI with WATCH would, but costs the client less time: one command for all records.
 """
 
 REFUSALS = {
@@ -43,15 +43,15 @@ REFUSALS = {
 AWAY = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
-    exceptions.ReadOnlyError,  # a replica, which will be the primary or is left for it
+    exceptions.ReadOnlyError,  # A failover is in progress.
     exceptions.MasterDownError,
 )
 
 
 def connect() -> Any:
-    """A client that tries nothing twice: who publishes begins again.
+    """Return a client without retries, because the publisher retries.
 
-    Its answers are bytes, which its types do not know.
+    Its answers are bytes, which its type annotations do not say.
     """
     return redis.Redis.from_url(
         settings.STREAMS_REDIS_URL,
@@ -63,27 +63,27 @@ def connect() -> Any:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Raise what Redis raises as a ``SinkError``."""
+    """Convert Redis' errors to ``SinkError``."""
     try:
         yield
     except exceptions.RedisError as exc:
-        # Without the command before it, which holds a record.
-        why = str(exc).rpartition(" caused error: ")[2]
+        # The command before the cause is left out, because it has a record in it.
+        reason = str(exc).rpartition(" caused error: ")[2]
         for kind, text in REFUSALS.items():
             if isinstance(exc, kind):
-                raise SinkRefusedError(f"{text}: {why}") from exc
+                raise SinkRefusedError(f"{text}: {reason}") from exc
         if isinstance(exc, AWAY):
-            raise SinkAwayError(f"Redis is away: {why}") from exc
-        raise SinkRefusedError(f"Redis refuses: {why}") from exc
+            raise SinkAwayError(f"Redis is away: {reason}") from exc
+        raise SinkRefusedError(f"Redis refuses: {reason}") from exc
 
 
 def key_of(stream: str) -> str:
-    """Where a stream is kept."""
+    """Return the key of a stream."""
     return PREFIX + stream
 
 
 def other_values(client: Any, streams: Iterable[str]) -> list[str]:
-    """Keys of streams that hold something else."""
+    """Return the keys of streams that have values of another type."""
     keys = [key_of(stream) for stream in streams]
     with client.pipeline(transaction=False) as batch:
         for key in keys:
@@ -93,7 +93,7 @@ def other_values(client: Any, streams: Iterable[str]) -> list[str]:
 
 
 class RedisSink:
-    """Publishes; each batch is written whole or not at all."""
+    """The sink for Redis Streams. It writes each batch completely or not at all."""
 
     def __init__(self) -> None:
         self._client = connect()
@@ -101,44 +101,44 @@ class RedisSink:
         self._trim_at = 0.0
 
     def begin(self) -> int:
-        """As `Sink.begin`: 0 where Redis knows nothing of us."""
+        """Implement `Sink.begin`. The position is 0 if Redis has none."""
         with answering():
             self._position = self._client.get(POSITION) or b""
-            wrong = other_values(self._client, STREAMS)
-        if wrong:  # the other records of a batch would be written, again and again
-            raise SinkRefusedError(f"Not streams, but other values: {', '.join(wrong)}.")
+            wrong_keys = other_values(self._client, STREAMS)
+        if wrong_keys:  # The batch's other records would be written at every try.
+            raise SinkRefusedError(f"Not streams, but other values: {', '.join(wrong_keys)}.")
         try:
             return int(self._position or 0)
         except ValueError as exc:
             raise SinkRefusedError(f"{POSITION} in Redis is no position: delete it.") from exc
 
     def write(self, records: Sequence[Encoded], position: int | None) -> None:
-        """As `Sink.write`, but nothing is written where Redis was emptied or went on without us."""
-        places = {name: number for number, name in enumerate(STREAMS, start=2)}
+        """Implement `Sink.write`. Nothing is written if the position in Redis has changed."""
+        key_numbers = {name: number for number, name in enumerate(STREAMS, start=2)}
         values: list[str | bytes | int] = []
         for stream, key, value, _ in records:
-            values += (places[stream], key, value)
-        noted = b"" if position is None else b"%d" % position
+            values += (key_numbers[stream], key, value)
+        encoded_position = b"" if position is None else b"%d" % position
         with answering(), self._client.pipeline(transaction=False) as batch:
             keys = (POSITION, *map(key_of, STREAMS))
-            batch.eval(WRITE, len(keys), *keys, self._position, noted, *values)
-            self._trim(batch, {record.stream for record in records})
+            batch.eval(WRITE, len(keys), *keys, self._position, encoded_position, *values)
+            self._trim_streams(batch, {record.stream for record in records})
             is_written, *_ = batch.execute()
         if not is_written:
             raise SinkMovedError("Redis does not have what was written to it.")
-        self._position = noted or self._position
+        self._position = encoded_position or self._position
 
-    def _trim(self, batch: Any, written: set[str]) -> None:
-        """By length and by age; about, for whole nodes alone are cheap to remove."""
+    def _trim_streams(self, batch: Any, stream_names: set[str]) -> None:
+        """Trim streams by length and age. Trimming whole nodes only is approximate and cheap."""
         now = time.time()
         if now >= self._trim_at:
             self._trim_at = now + TRIM_SECONDS
-            written = set(STREAMS)
-        for name in written:
+            stream_names = set(STREAMS)
+        for name in stream_names:
             oldest = int(1000 * (now - STREAMS[name].retention.total_seconds()))
             batch.xtrim(key_of(name), minid=oldest, approximate=True)
             batch.xtrim(key_of(name), maxlen=settings.STREAMS_REDIS_LENGTH, approximate=True)
 
     def close(self) -> None:
-        """As `Sink.close`."""
+        """Implement `Sink.close`."""
         self._client.close()

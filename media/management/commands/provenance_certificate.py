@@ -1,4 +1,4 @@
-"""`manage.py provenance_certificate FOLDER`: a certificate for development, and its key."""
+"""Create a certificate for development and its key: `manage.py provenance_certificate FOLDER`."""
 
 import os
 from pathlib import Path
@@ -25,8 +25,8 @@ class Command(BaseCommand):
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             chain, key = certificates.make_development()
-            _write(folder / KEY, key)
-            _write(folder / CERTIFICATE, chain)
+            _create_private_file(folder / KEY, key)
+            _create_private_file(folder / CERTIFICATE, chain)
         except FileExistsError as exc:
             raise CommandError(f"{exc.filename} is there already, and is kept.") from exc
         except OSError as exc:
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         self.stdout.write(f"C2PA_PRIVATE_KEY_FILE={folder.resolve() / KEY}")
 
 
-def _write(path: Path, text: str) -> None:
+def _create_private_file(path: Path, text: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with os.fdopen(os.open(path, flags, 0o600), "w") as file:
         file.write(text)

@@ -1,4 +1,4 @@
-"""`manage.py provenance_verify FILE`: what a file's content credentials say, and if they hold."""
+"""Verify and print a file's content credentials: `manage.py provenance_verify FILE`."""
 
 import json
 import sys
@@ -27,20 +27,20 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="one JSON object")
 
     def handle(self, *args: Any, file: Path, json: bool, **options: Any) -> None:
-        found = _read(file)
-        self.stdout.write(as_json(found) if json else as_text(found))
-        if found.said is None:
+        credentials = _read_file(file)
+        self.stdout.write(as_json(credentials) if json else as_text(credentials))
+        if credentials.report is None:
             sys.exit(2)
-        if found.said["validation_state"] == "Invalid":
+        if credentials.report["validation_state"] == "Invalid":
             sys.exit(1)
 
 
-def _read(file: Path) -> FileCredentials:
+def _read_file(file: Path) -> FileCredentials:
     if not file.is_file():
         raise CommandError(f"{file} is no file.")
     size_bytes = file.stat().st_size
     try:
-        found = read_credentials(
+        credentials = read_credentials(
             str(file.resolve()),
             content_type=TYPES.get(file.suffix.lower().removeprefix("."), ""),
             size_bytes=size_bytes,
@@ -48,22 +48,24 @@ def _read(file: Path) -> FileCredentials:
         )
     except UnusableCertificateError as exc:
         raise CommandError(str(exc)) from exc
-    if found.not_read is not None:
-        raise CommandError(f"{file} was not read: {found.not_read.replace('_', ' ')}.")
-    return found
+    if credentials.not_read is not None:
+        raise CommandError(f"{file} was not read: {credentials.not_read.replace('_', ' ')}.")
+    return credentials
 
 
-def as_json(found: FileCredentials) -> str:
-    said = found.said or {"validation_state": None, "problems": [], "manifest": None}
-    return json.dumps({**said, "is_ours": found.is_ours})
+def as_json(credentials: FileCredentials) -> str:
+    report = credentials.report or {"validation_state": None, "problems": [], "manifest": None}
+    return json.dumps({**report, "is_ours": credentials.is_ours})
 
 
-def as_text(found: FileCredentials) -> str:
-    if found.said is None:
+def as_text(credentials: FileCredentials) -> str:
+    if credentials.report is None:
         return "No content credentials."
-    lines = [f"{found.said['validation_state']}{', signed by us' if found.is_ours else ''}"]
-    lines += [f"  problem: {code}" for code in found.said["problems"]]
-    if manifest := found.said.get("manifest"):
+    lines = [
+        f"{credentials.report['validation_state']}{', signed by us' if credentials.is_ours else ''}"
+    ]
+    lines += [f"  problem: {code}" for code in credentials.report["problems"]]
+    if manifest := credentials.report.get("manifest"):
         signer = manifest["signed_by"]
         lines.append(
             f"  signed by {signer['common_name']} ({signer['issuer']}), {signer['algorithm']}"
@@ -72,7 +74,7 @@ def as_text(found: FileCredentials) -> str:
         for action in manifest["actions"]:
             facts = [action["action"], action["software_agent"], action["digital_source_type"]]
             lines.append("  " + ", ".join(fact for fact in facts if fact))
-        for one in manifest["ingredients"]:
-            own = ", with credentials of its own" if one["has_credentials"] else ""
-            lines.append(f"  {one['relationship']}: {one['title']}{own}")
+        for ingredient in manifest["ingredients"]:
+            suffix = ", with credentials of its own" if ingredient["has_credentials"] else ""
+            lines.append(f"  {ingredient['relationship']}: {ingredient['title']}{suffix}")
     return "\n".join(lines)

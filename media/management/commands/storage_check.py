@@ -1,4 +1,4 @@
-"""`manage.py storage_check`: whether the configured object storage will do."""
+"""Check that the configured object storage is suitable: `manage.py storage_check`."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`manage.py storage_verify`: compare rows and objects; exits with 1 if anything is off."""
+"""Compare rows and objects, and exit with 1 if they differ: `manage.py storage_verify`."""
 
 import json
 import sys
@@ -40,7 +40,7 @@ def as_json(report: verification.Report) -> str:
 
 
 def as_text(report: verification.Report) -> str:
-    lines = [_line(finding) for finding in report.findings]
+    lines = [_format_finding(finding) for finding in report.findings]
     if hidden := report.total - len(report.findings):
         lines.append(f"… and {hidden} more (--limit names more of them)")
     lines.append(
@@ -54,7 +54,7 @@ def as_text(report: verification.Report) -> str:
     return "\n".join(lines)
 
 
-def _line(finding: verification.Finding) -> str:
+def _format_finding(finding: verification.Finding) -> str:
     sizes = [
         f"{word} {size} bytes"
         for word, size in (("expected", finding.expected), ("found", finding.found))

@@ -81,7 +81,7 @@ def test_what_a_client_says_of_its_address_counts_behind_proxies_alone(make_key,
 
 def test_bad_keys_are_counted_like_bad_tokens(make_key, settings, monkeypatch):
     settings.UNAUTHENTICATED_RATE_LIMIT = "3/minute"
-    monkeypatch.setattr(authentication, "_good", authentication._GoodTokens(9))
+    monkeypatch.setattr(authentication, "_verified_bearers", authentication._VerifiedBearers(9))
     known, new = make_key(), make_key()
     address = uuid.uuid4().hex
     assert by_key(known).get("/users/me", REMOTE_ADDR=address).status_code == 200

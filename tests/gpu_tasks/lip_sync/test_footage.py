@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gpu_tasks.lip_sync.contract import MAX_RATE, MAX_SECONDS, MIN_RATE
-from gpu_tasks.lip_sync.footage import _recording, rate_of, source_index
+from gpu_tasks.lip_sync.footage import _read_recording, rate_of, source_index
 from gpu_tasks.lip_sync.speech import openings
 from gpu_tasks.mediakit.audio import RATE
 from tests.gpu_tasks.mediakit.test_loudness import at_level
@@ -44,7 +44,7 @@ def test_a_frame_rate_is_kept_or_divided(given: Fraction, used: Fraction):
 def test_a_recording_as_long_as_it_may_be_is_read_whole(tmp_path: Path):
     longest = np.zeros(MAX_SECONDS * RATE, np.int16)
     path = write_sound(tmp_path / "long.flac", "flac", longest, rate=RATE, sample_format="s16")
-    assert _recording(path).size == longest.size
+    assert _read_recording(path).size == longest.size
 
 
 def test_lips_move_for_quiet_speech_as_for_loud(tmp_path: Path):
@@ -53,14 +53,14 @@ def test_lips_move_for_quiet_speech_as_for_loud(tmp_path: Path):
     for level_db in (-22, -60):
         quiet = at_level(loud, level_db)
         path = write_sound(tmp_path / "said.wav", "pcm_s16le", quiet, rate=RATE)
-        shapes.append(openings(_recording(path), frames=75, frame_rate=Fraction(25)))
+        shapes.append(openings(_read_recording(path), frames=75, frame_rate=Fraction(25)))
     assert np.abs(shapes[0] - shapes[1]).max() < 0.1
 
 
 def test_a_gap_in_a_recording_is_silence(tmp_path: Path):
     path = tmp_path / "gap.mka"
     write_sound(path, "pcm_s16le", tone(1.0), rate=RATE, starts=(0.0, 1.5))
-    read = _recording(path)
+    read = _read_recording(path)
     assert (read == sound_of(path)).all()
     assert read.size == 2 * RATE
     assert not read[round(0.6 * RATE) : round(1.4 * RATE)].any()

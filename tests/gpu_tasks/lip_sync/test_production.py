@@ -163,9 +163,9 @@ def test_a_frame_is_told_of_what_is_heard_around_it():
 def test_places_are_told_by_sines_and_cosines():
     import torch
 
-    from gpu_tasks.lip_sync.musetalk import _placed
+    from gpu_tasks.lip_sync.musetalk import _add_positions
 
-    places = _placed(torch.zeros(1, 50, 4))[0]
+    places = _add_positions(torch.zeros(1, 50, 4))[0]
     assert places[0].tolist() == [0, 1, 0, 1]
     assert places[7].tolist() == pytest.approx(
         [np.sin(7), np.cos(7), np.sin(0.07), np.cos(0.07)], abs=1e-5

@@ -145,7 +145,7 @@ def test_joints_are_told_in_pixels_of_each_frame(engine: Any):
 def test_the_person_around_the_face_is_chosen():
     import torch
 
-    from gpu_tasks.performance_cloning.people import _box
+    from gpu_tasks.performance_cloning.people import _choose_box
 
     _, points = face()
     x, y = points[:, :2].mean(axis=0)
@@ -153,7 +153,7 @@ def test_the_person_around_the_face_is_chosen():
 
     def box(boxes: list[list[float]], labels: list[int]) -> Any:
         found = {"boxes": torch.tensor(boxes), "labels": torch.tensor(labels)}
-        return _box(found, points, HEIGHT, WIDTH)
+        return _choose_box(found, points, HEIGHT, WIDTH)
 
     assert box([away, around], [0, 0]) == pytest.approx((x - 50, y - 50, 100, 130), abs=1e-3)
     assert box([away], [0]) == (0, 0, WIDTH, HEIGHT)
@@ -161,24 +161,24 @@ def test_the_person_around_the_face_is_chosen():
 
 
 def test_the_model_sees_faces_from_the_brows_to_the_chin():
-    from gpu_tasks.performance_cloning.production import _face
+    from gpu_tasks.performance_cloning.production import _crop_face
 
     frame, points = face()
-    seen = _face(frame, points, 64)
+    seen = _crop_face(frame, points, 64)
     assert seen.shape == (64, 64, 3)
     forehead, chin = points[10, 1], points[152, 1]
     marked = frame.copy()
     marked[: int(forehead)] = 0
     marked[int(chin) + 10 :] = 0
-    assert (_face(marked, points, 64) == seen).all()
+    assert (_crop_face(marked, points, 64) == seen).all()
 
 
 @pytest.mark.parametrize("way", [(-90, 0), (90, 0), (0, -90), (0, 100), (4000, 0)])
 def test_a_face_at_the_edge_is_shown_as_far_as_it_is_seen(way: tuple[int, int]):
-    from gpu_tasks.performance_cloning.production import _face
+    from gpu_tasks.performance_cloning.production import _crop_face
 
     frame, points = face()
-    assert _face(frame, points + np.array([*way, 0], np.float32), 64).shape == (64, 64, 3)
+    assert _crop_face(frame, points + np.array([*way, 0], np.float32), 64).shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize("frames", [1, 5, 6, 77, 78, 149, 150, 500])
@@ -194,11 +194,11 @@ def test_segments_hold_all_frames_and_suit_the_model(frames: int):
 
 
 def test_the_longest_film_fits_the_time_at_a_size_worth_looking_at(engine: Any):
-    from gpu_tasks.performance_cloning.wan import MAX_AREA, STEPS, _area
+    from gpu_tasks.performance_cloning.wan import MAX_AREA, STEPS, _max_frame_area
 
-    assert _area(25 * MAX_SECONDS, STEPS) > 400 * 400
-    assert _area(25 * 10, STEPS) > 512 * 512
-    assert _area(50, STEPS) > MAX_AREA
+    assert _max_frame_area(25 * MAX_SECONDS, STEPS) > 400 * 400
+    assert _max_frame_area(25 * 10, STEPS) > 512 * 512
+    assert _max_frame_area(50, STEPS) > MAX_AREA
 
 
 @pytest.mark.parametrize("frames", [50, 250, 500])
@@ -206,7 +206,7 @@ def test_all_that_is_painted_and_coded_takes_the_time(frames: int):
     from gpu_tasks.performance_cloning import wan
 
     count, length = wan.segments(frames)
-    area = wan._area(frames, wan.STEPS)
+    area = wan._max_frame_area(frames, wan.STEPS)
     tokens = area / wan.MULTIPLE**2 * (2 + (length - 1) // 4)
     attention = 4 * wan._LAYERS * wan._CHANNELS * tokens**2
     steps = count * wan.STEPS * (2 * wan._WEIGHTS * tokens + attention)

@@ -74,7 +74,7 @@ def test_the_stock_voice_is_planned_for_before_it_is_loaded(engine: Engine, tmp_
     from gpu_tasks.tts.production import ProductionEngine
 
     assert isinstance(engine, ProductionEngine)
-    found = engine._sample(payload(TEXT), workspace_with(tmp_path))
+    found = engine._load_sample(payload(TEXT), workspace_with(tmp_path))
     assert found.reference == planning.STOCK
 
 

@@ -80,7 +80,7 @@ def test_a_reply_goes_round_in_circles_less(
 def next_token(looking: Any, brightness: int, question: str, *said: Said) -> Any:
     """What the model would say first, as numbers."""
     frame = np.full((64, 64, 3), brightness, np.uint8)
-    inputs = looking._inputs([Still(0.5, frame)], 1.0, said, question)
+    inputs = looking._build_inputs([Still(0.5, frame)], 1.0, said, question)
     with torch.inference_mode():
         return looking._model(**inputs).logits[0, -1]
 
@@ -138,7 +138,7 @@ def test_marks_of_the_models_own_in_a_question_do_no_harm(
 
 def length(looking: Any, *said: Said) -> int:
     frame = np.zeros((512, 512, 3), np.uint8)
-    return int(looking._inputs([Still(0.5, frame)], 1.0, said, "?")["input_ids"].shape[1])
+    return int(looking._build_inputs([Still(0.5, frame)], 1.0, said, "?")["input_ids"].shape[1])
 
 
 @pytest.mark.parametrize("text", ["A dog barks.", "犬が吠えている。", "🐈" * 20])
@@ -159,7 +159,7 @@ def test_the_longest_transcript_leaves_room_for_a_reply(looking: Engine):
     """22,000 tokens fit the graphics card: the largest stills, transcript and question."""
     said = [Said(start_ms=i, end_ms=i, text="字" * MAX_SEGMENT_TEXT) for i in range(MAX_SEGMENTS)]
     found = [still(float(i), side=MAX_SIDE) for i in range(MAX_FRAMES)]
-    inputs = looking._inputs(found, 7200.0, said, "犬" * MAX_QUESTION)
+    inputs = looking._build_inputs(found, 7200.0, said, "犬" * MAX_QUESTION)
     assert inputs["input_ids"].shape[1] <= MAX_PROMPT_TOKENS
     assert (inputs["mm_token_type_ids"].sum()) == MAX_FRAMES * 256
 

@@ -28,13 +28,13 @@ Make = Callable[..., Any]
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The projects whose timelines have been looked at."""
     found: list[Any] = []
-    look = timelines._timeline
+    look = timelines._build_timeline
 
     def looking(document: Any, media: Any, **options: Any) -> Any:
         found.append(document["version"])
         return look(document, media, **options)
 
-    monkeypatch.setattr(timelines, "_timeline", looking)
+    monkeypatch.setattr(timelines, "_build_timeline", looking)
     return found
 
 

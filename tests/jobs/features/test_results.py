@@ -97,7 +97,7 @@ def test_delivered_twice_it_is_stored_once(run_job, film):
     job_id = run_job("stills", video_media_id=str(film.pk))["id"]
     job = Job.objects.get(pk=job_id)
     before = MediaFile.objects.count()
-    workflow._deliver(Attempt.objects.select_related("job").get(job=job))
+    workflow._deliver_result(Attempt.objects.select_related("job").get(job=job))
     assert MediaFile.objects.count() == before == 2
 
 

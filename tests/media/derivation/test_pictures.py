@@ -95,7 +95,7 @@ def test_a_short_film_of_many_pixels_is_sampled_too(
     shown = [halves(10 * (n // RATE), 10 * (n // RATE)) for n in range(20 * RATE)]
     content = film(shown, key_frames_every=RATE)
     decoded_frames = 0
-    frames_of = frames._frames_of
+    frames_of = frames._decode_packet
 
     def count(*arguments: Any) -> Any:
         nonlocal decoded_frames
@@ -103,7 +103,7 @@ def test_a_short_film_of_many_pixels_is_sampled_too(
         decoded_frames += len(found)
         return found
 
-    monkeypatch.setattr(frames, "_frames_of", count)
+    monkeypatch.setattr(frames, "_decode_packet", count)
     whole = made(content, 20)
     assert decoded_frames >= 19 * RATE
     decoded_frames = 0

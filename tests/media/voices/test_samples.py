@@ -119,9 +119,9 @@ def test_a_sound_that_lasts_longer_than_its_container_said(speech: Samples):
     limit = MAX_SAMPLE_SECONDS * RATE
     inside = Block(limit - 10, speech[:10], 1.0)
     past = Block(limit - 10, speech[: 10 + RATE // 1000], 1.0)
-    assert list(samples._bounded(iter([inside]))) == [inside]
+    assert list(samples._limit_length(iter([inside]))) == [inside]
     with pytest.raises(InputRefusedError, match="'sample_too_long'"):
-        list(samples._bounded(iter([inside, past])))
+        list(samples._limit_length(iter([inside, past])))
 
 
 def test_the_softest_sound():

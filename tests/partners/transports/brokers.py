@@ -17,7 +17,7 @@ import redis
 
 from auteur.devstack.ports import free_ports
 from auteur.devstack.processes import BASE_DIR
-from auteur.devstack.services import _redis_binary
+from auteur.devstack.services import _find_redis_binary
 from jobs.partners.transports import connect
 from jobs.partners.transports.base import Message, Transport, TransportError
 from tests.partners.transports import rabbitmq
@@ -114,7 +114,7 @@ def _redis(data: Path) -> Iterator[Broker]:
         f"port {port}\nbind 127.0.0.1\nsave ''\ndir {data}\nrequirepass {REDIS_PASSWORD}\n"
     )
     server = subprocess.Popen(
-        [_redis_binary(), data / "redis.conf"], stdout=subprocess.DEVNULL, cwd=data
+        [_find_redis_binary(), data / "redis.conf"], stdout=subprocess.DEVNULL, cwd=data
     )
     url = f"redis://:{REDIS_PASSWORD}@127.0.0.1:{port}/0"
     wrong = {"url": url.replace(REDIS_PASSWORD, "another-password")}

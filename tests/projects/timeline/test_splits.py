@@ -112,7 +112,7 @@ def timeline_of(film: Content) -> Any:
         for media_id in (MEDIA, OTHER_MEDIA)
     }
     document = {"tracks": film.tracks, "transcript": {"segments": film.segments}}
-    return timelines._timeline(document, media, with_captions=True)
+    return timelines._build_timeline(document, media, with_captions=True)
 
 
 def planned(film: Content, rate: str) -> RenderPlan:

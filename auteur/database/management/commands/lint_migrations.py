@@ -1,4 +1,4 @@
-"""A step of `make check`."""
+"""Lint new migrations, as a step of `make check`."""
 
 from typing import Any
 
@@ -15,11 +15,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         loader = MigrationLoader(connection, replace_migrations=False)
-        found = linting.list_new_migrations(loader)
-        if complaints := linting.lint_migrations(loader, found):
+        migrations = linting.list_new_migrations(loader)
+        if complaints := linting.lint_migrations(loader, migrations):
             raise CommandError(complaints)
         with linting.empty_schema(connection.alias):
-            rewritten = linting.find_rewrites(MigrationExecutor(connection))
-        if rewritten:
-            raise CommandError(f"Written anew, while nobody can read them: {rewritten}")
-        self.stdout.write(f"{len(found)} new migrations are safe.")
+            rewrites = linting.find_rewrites(MigrationExecutor(connection))
+        if rewrites:
+            raise CommandError(f"Written anew, while nobody can read them: {rewrites}")
+        self.stdout.write(f"{len(migrations)} new migrations are safe.")

@@ -1,4 +1,4 @@
-"""Django's ``migrate``, as the owner of the tables, alone and without stopping the application."""
+"""Django's ``migrate``, as the owner of the tables, alone and without blocking the application."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ class Command(migrate.Command):
     )
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
-        """No checks of a database that may have no tables yet, nor the application's role."""
+        """Skip database checks, because there may be no tables and no application role yet."""
         return {**super().get_check_kwargs(options), "databases": []}
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = options["database"]
-        say = self.stdout.write if options["verbosity"] else _nothing
+        say = self.stdout.write if options["verbosity"] else _discard
         with migration_session.as_owner(alias) as application:
             migration_session.wait_for_answer(alias, say)
             with migration_session.migration_lock(alias, say):
@@ -45,5 +45,5 @@ class Command(migrate.Command):
             )
 
 
-def _nothing(line: str) -> None:
-    """For whom wants to hear nothing."""
+def _discard(line: str) -> None:
+    pass

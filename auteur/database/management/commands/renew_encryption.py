@@ -14,10 +14,10 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        done = encryption.reencrypt()
-        self.stdout.write(f"{done.renewed} values are encrypted anew.")
-        if done.unreadable:
+        counts = encryption.reencrypt()
+        self.stdout.write(f"{counts.renewed} values are encrypted anew.")
+        if counts.unreadable:
             raise CommandError(
-                f"{done.unreadable} values cannot be read with any key: put the one that "
+                f"{counts.unreadable} values cannot be read with any key: put the one that "
                 "encrypted them into DJANGO_SECRET_KEY_FALLBACKS, or have them entered again."
             )

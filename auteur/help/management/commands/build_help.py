@@ -1,4 +1,4 @@
-"""`manage.py build_help`: the docs site, as `make docs` has it built."""
+"""`manage.py build_help`: build the docs site, as `make docs` does."""
 
 import logging
 from argparse import ArgumentParser

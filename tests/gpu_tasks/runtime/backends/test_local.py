@@ -103,7 +103,7 @@ def test_a_worker_that_stops_releases_the_calls_of_its_children(peer: Peer) -> N
     local.release_all_of(os.getppid())
     states = dict(LocalCall.objects.values_list("pk", "state"))
     assert states == {ours.pk: LocalCallState.QUEUED, others.pk: LocalCallState.RUNNING}
-    assert str(ours.pk) in local._calls_in(ours.queue)
+    assert str(ours.pk) in local._list_calls_in_redis(ours.queue)
     assert CALLS.claim(ours.pk) is not None
     assert CALLS.claim(ours.pk) is None
 
