@@ -29,7 +29,7 @@ GOAL_SECONDS = 2.0
 MAKE_ENDPOINTS = """
 import uuid
 from accounts.models import User
-from jobs.webhooks import endpoints
+from jobs.integrations.webhooks import endpoints
 for number in range({count}):
     user = User.objects.create(email=f"{{uuid.uuid4()}}@example.com")
     endpoints.create_endpoint(

@@ -9,7 +9,8 @@ import pytest
 import redis
 from django.conf import settings
 
-from auteur import broker, health
+from auteur import health
+from auteur.core.work import broker
 from auteur.devstack import ports, services
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.supervisor import Supervisor
@@ -19,7 +20,7 @@ QUEUE = "asked.elsewhere"
 PASSWORD = "of-another-redis"
 SEND_AND_COUNT = """
 from celery import current_app
-from auteur import broker
+from auteur.core.work import broker
 broker.ping()
 assert broker.count_messages(["asked.never", "asked.elsewhere"]) == {
     "asked.never": 0, "asked.elsewhere": 0

@@ -7,9 +7,9 @@ from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import models
 
-from auteur import encryption
-from jobs.webhooks import endpoints, secrets
-from jobs.webhooks.models import WebhookEndpoint
+from auteur.core import encryption
+from jobs.integrations.webhooks import endpoints, secrets
+from jobs.integrations.webhooks.models import WebhookEndpoint
 
 
 @pytest.fixture

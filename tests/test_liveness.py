@@ -20,14 +20,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
-from auteur import liveness
-from auteur.database.clock import MAX_SKEW_SECONDS, ClockSkewError, check_skew, measure_skew
-from auteur.database.roles import TIMEOUTS
+from auteur.core.database.clock import MAX_SKEW_SECONDS, ClockSkewError, check_skew, measure_skew
+from auteur.core.database.roles import TIMEOUTS
+from auteur.core.work import liveness
 from auteur.devstack.processes import BASE_DIR
-from gpu_tasks.runtime.backends import local
-from gpu_tasks.runtime.backends.base import CallState
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import heartbeat, sql
+from jobs.calls.backends import local
+from jobs.calls.backends.base import CallState
+from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.models import Attempt, Job, WorkerHeartbeat
 from jobs.orchestrator import calls, clock_skew, repair
 from jobs.states import DISPATCH, AttemptState

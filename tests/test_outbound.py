@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from auteur.outbound import (
+from auteur.core.net.outbound import (
     MAX_URL_LENGTH,
     AddressPolicy,
     RefusedAddressError,

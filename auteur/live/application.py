@@ -8,7 +8,7 @@ from uuid import UUID
 from channels.security.websocket import WebsocketDenier
 from django.urls import Resolver404, resolve
 
-from auteur.api.problems import UnavailableProblem
+from auteur.core.api.problems import UnavailableProblem
 from auteur.live import api_client, polling
 from auteur.live.api_client import Answer, Asking, refusal
 from auteur.live.hub import Hub

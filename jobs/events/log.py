@@ -4,7 +4,7 @@ import json
 from typing import Any
 from uuid import UUID
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from jobs import sql
 from jobs.events import chain, epochs
 from jobs.events.contract import Head, Wire

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db import transaction
 
 from jobs import sql
+from jobs.audit.ledger_audit import SHOWN_PER_RULE, TIME_LIMIT, consistent_snapshot
 from jobs.events import chain, epochs
-from jobs.ledger_audit import SHOWN_PER_RULE, TIME_LIMIT, consistent_snapshot
 from jobs.models import Event, EventEpoch, EventHead
 
 ROWS_AT_ONCE = 2000

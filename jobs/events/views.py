@@ -8,10 +8,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.requests import user_id
-from auteur.api.scopes import Scope
-from auteur.api.throttling import Cost
-from auteur.api.views import APIView
+from auteur.core.api.requests import user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.throttling import Cost
+from auteur.core.api.views import APIView
 from jobs import queries
 from jobs.events import log
 from jobs.events.contract import EventPage, Head

@@ -8,7 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.api import filters
+from auteur.core.api import filters
 from jobs.models import Job
 from media.models import MediaFile
 from projects.models import Project

@@ -14,9 +14,9 @@ from psycopg import sql
 from rest_framework.test import force_authenticate
 from rest_framework.views import APIView
 
-from auteur.api import idempotency
-from auteur.api.idempotency import HEADER, LIFETIME, MAX_LENGTH
-from auteur.api.models import IdempotencyKey
+from auteur.core.api import idempotency
+from auteur.core.api.idempotency import HEADER, LIFETIME, MAX_LENGTH
+from auteur.core.api.models import IdempotencyKey
 from credits import ledger
 from credits.models import Credits, CreditTransaction
 from jobs.features.registry import features

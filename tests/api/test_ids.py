@@ -5,10 +5,10 @@ import logging
 import pytest
 from django.test import Client
 
-from auteur import ids
-from auteur.api.request_ids import HEADER
 from auteur.celery import app
-from auteur.logs import Line, scrubbed
+from auteur.core import ids
+from auteur.core.api.request_ids import HEADER
+from auteur.core.logs import Line, scrubbed
 from jobs.models import Event, Job
 from jobs.queries import find_jobs
 from tests.jobs.walk import number_all

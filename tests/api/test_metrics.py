@@ -14,16 +14,17 @@ from django.test.utils import CaptureQueriesContext
 from auteur import dead_letters, metrics
 from auteur.dead_letters import Defect
 from credits.models import Credits
-from jobs import cached_figures, ledger_audit, lifecycle, running_audit
+from jobs import cached_figures, lifecycle
+from jobs.audit import ledger_audit, running_audit
 from jobs.events import log
 from jobs.events.numbering import number_events
 from jobs.heartbeat import LOST_AFTER
+from jobs.integrations.streams import cursor
+from jobs.integrations.streams import figures as streams
+from jobs.integrations.streams.sinks.base import GroupLag, Length, Standing
 from jobs.models import Job, KeptFigures, WorkerHeartbeat
 from jobs.orchestrator import clock_skew
 from jobs.states import AttemptState
-from jobs.streams import cursor
-from jobs.streams import figures as streams
-from jobs.streams.sinks.base import GroupLag, Length, Standing
 from tests.credits.books import stop_comparing_books
 from tests.jobs.walk import bring_to
 from tests.live.running import make_job as make_live_job

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from rest_framework.test import APIClient
 
-from jobs.unknown_features import MAX_NAME_LENGTH
+from jobs.http.unknown_features import MAX_NAME_LENGTH
 from projects.models import Project
 from tests.contract import described
 

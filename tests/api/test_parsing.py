@@ -5,8 +5,8 @@ import json
 import pytest
 from rest_framework.test import APIClient
 
-from auteur.api import parsing
-from auteur.api.problems import MAX_DETAIL_LENGTH, MAX_ERRORS
+from auteur.core.api import parsing
+from auteur.core.api.problems import MAX_DETAIL_LENGTH, MAX_ERRORS
 from auteur.wsgi import application
 from jobs.submission import MAX_BATCH
 from tests.conftest import bearer

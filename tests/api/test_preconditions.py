@@ -4,7 +4,7 @@ import pytest
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from auteur.api import preconditions
+from auteur.core.api import preconditions
 
 
 def versions(header: str | None, *, required: bool = False) -> frozenset[int] | None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.test import Client
 
-from auteur.api import problem_pages
+from auteur.core.api import problem_pages
 from tests.contract import codes_of, described
 
 pytestmark = pytest.mark.django_db

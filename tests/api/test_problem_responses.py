@@ -3,9 +3,9 @@
 import pytest
 from rest_framework.views import APIView
 
-from auteur.api import problem_responses
-from auteur.api.pagination import cursor_pagination
-from auteur.api.problems import CONTENT_TYPE, Problem
+from auteur.core.api import problem_responses
+from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.problems import CONTENT_TYPE, Problem
 from jobs.lifecycle import JobFinishedProblem
 from tests.contract import ContractClient, codes_of, described
 
@@ -14,7 +14,7 @@ ELSEWHERE = (
     "credits.corrections",
     "credits.ledger.NoGrantProblem",
     "credits.ledger.TooManyGrantsProblem",
-    "jobs.callbacks",
+    "jobs.http.callbacks",
     "jobs.lifecycle.calls",
     "jobs.lifecycle.locking.JobWaitsForMediaProblem",
     "media.problems.UploadRefusedProblem",
@@ -117,7 +117,7 @@ def _all(kind):
 def test_the_client_of_the_tests_refuses_what_is_not_listed(api, monkeypatch):
     assert isinstance(api, ContractClient)
     assert api.get("/jobs", {"limit": 0}).json()["code"] == "invalid_limit"
-    monkeypatch.setattr("auteur.api.pagination.InvalidLimitProblem.default_code", "surprise")
+    monkeypatch.setattr("auteur.core.api.pagination.InvalidLimitProblem.default_code", "surprise")
     with pytest.raises(AssertionError, match="get /jobs does not list 400 surprise"):
         api.get("/jobs", {"limit": 0})
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError
 from rest_framework.test import APIClient
 
-from auteur.api import problems
+from auteur.core.api import problems
 
 
 def problem(answer):

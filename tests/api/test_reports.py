@@ -15,7 +15,7 @@ from django.test import RequestFactory
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from auteur import urls
-from auteur.api import routing
+from auteur.core.api import routing
 
 @csrf_exempt
 def broken(request):

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.urls import Resolver404, ResolverMatch, URLPattern, URLResolver, get_resolver, resolve
 from django.urls.resolvers import RoutePattern
 
-from auteur.api import routing
+from auteur.core.api import routing
 
 PARAMETER = re.compile(r"<(?:(\w+):)?\w+>")
 EXAMPLES = {"uuid": str(uuid.uuid4()), "int": "7", "path": "a/b.mp4"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from auteur.sandbox_queue import FilesBusyProblem, SandboxQueue
+from auteur.core.work.sandbox_queue import FilesBusyProblem, SandboxQueue
 from gpu_tasks.runtime import memory_budget
 from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.memory_budget import CHILD_BYTES, MemoryBudget

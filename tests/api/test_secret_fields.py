@@ -16,8 +16,8 @@ from rest_framework import serializers
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.api.models import IdempotencyKey
-from auteur.api.secret_fields import (
+from auteur.core.api.models import IdempotencyKey
+from auteur.core.api.secret_fields import (
     OneTimeSecret,
     OneTimeSecretField,
     SealedSecret,
@@ -255,7 +255,7 @@ class TestRepeated:
 
 
 def test_secrets_that_were_stored_before_are_removed(user: User) -> None:
-    redact_answers = importlib.import_module("auteur.api.migrations.0004_redact_answers")
+    redact_answers = importlib.import_module("auteur.core.api.migrations.0004_redact_answers")
     body = '{"id":"1","secret":"whsec_ab+/c=","url":"https://whsec_.example"}'
     row = IdempotencyKey.objects.create(user=user, key="k", request_hash="", body=body)
     with connection.cursor() as cursor:

@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from auteur import health
-from auteur.api import schema_views
+from auteur.core.api import schema_views
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from auteur.api import windows
-from auteur.api.scopes import Scope
-from auteur.api.throttling import POINT, Cost
+from auteur.core.api import windows
+from auteur.core.api.scopes import Scope
+from auteur.core.api.throttling import POINT, Cost
 from tests.conftest import bearer, by_key
 
 

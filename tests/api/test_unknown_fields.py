@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from auteur.api.unknown_fields import MAX_COMPARED_LENGTH, unknown_fields
+from auteur.core.api.unknown_fields import MAX_COMPARED_LENGTH, unknown_fields
 from projects.models import Project
 from tests.contract import described
 

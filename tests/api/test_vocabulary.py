@@ -8,7 +8,7 @@ from django.db import models
 from django.urls import get_resolver
 from rest_framework.serializers import ModelSerializer
 
-from auteur.api.schema import TAGS
+from auteur.core.api.schema import TAGS
 from projects.models import Project
 from tests.contract import described
 

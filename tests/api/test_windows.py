@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import redis
 
-from auteur.api import windows
-from auteur.api.windows import Standing, Windows
+from auteur.core.api import windows
+from auteur.core.api.windows import Standing, Windows
 from tests.waiting import until
 
 MINUTE = 60

@@ -17,7 +17,7 @@ from accounts.billing.models import (
     TopUp,
 )
 from accounts.models import User
-from auteur.api.scopes import Scope
+from auteur.core.api.scopes import Scope
 from credits import ledger
 from tests.billing.conftest import PACK_CREDITS, PRICES, balance, deliver
 from tests.conftest import by_key

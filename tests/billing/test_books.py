@@ -7,7 +7,8 @@ from accounts.billing.models import BillingCustomer, BillingEvent, BillingPaymen
 from accounts.models import Subscription
 from credits import ledger
 from credits.models import CreditTransaction
-from jobs import ledger_audit, lifecycle, submission
+from jobs import lifecycle, submission
+from jobs.audit import ledger_audit
 from tests.billing.conftest import (
     PACK,
     PACK_CREDITS,

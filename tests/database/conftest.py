@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from auteur.database import roles
+from auteur.core.database import roles
 from auteur.devstack import ports
 from auteur.devstack.postgres import unprivileged
 from tests.waiting import until

@@ -8,10 +8,11 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, ProgrammingError, connection
 
 from accounts.models import StaffEvent
-from auteur.database import execute, pooling, reports
+from auteur.core.database import execute, pooling, reports
 from credits import ledger
 from credits.models import CreditTransaction
-from jobs import ledger_audit, lifecycle
+from jobs import lifecycle
+from jobs.audit import ledger_audit
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState
 from tests.database.conftest import POOL_SIZE, run

@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from auteur.database.conditions import OneOf
+from auteur.core.database.conditions import OneOf
 from credits.models import CreditTransaction
 from jobs.models import Attempt, Event, Job
 from jobs.states import ENDED, OPEN, AttemptState, JobStatus

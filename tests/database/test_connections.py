@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError
 from django.db import connection
 
-from auteur.database import migration_session
+from auteur.core.database import migration_session
 
 SSL_REQUEST, PROTOCOL = 80877103, 196608
 # What PgBouncer takes at the start without being told to ignore it.

@@ -8,7 +8,7 @@ from django.db import InterfaceError, OperationalError, ProgrammingError, connec
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.database import execute, execute_first
+from auteur.core.database import execute, execute_first
 from tests.conftest import by_key
 
 pytestmark = pytest.mark.django_db(transaction=True)

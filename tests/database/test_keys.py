@@ -6,7 +6,7 @@ import uuid
 import pytest
 from django.db import connection
 
-from auteur.database.keys import NEW_ID, new_id
+from auteur.core.database.keys import NEW_ID, new_id
 from jobs.models import Attempt
 from tests.jobs.walk import admit
 

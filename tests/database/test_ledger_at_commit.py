@@ -10,7 +10,7 @@ from django.db import DatabaseError, IntegrityError, ProgrammingError, connectio
 from accounts.models import User
 from credits import ledger
 from credits.models import Credits, CreditTransaction
-from jobs import ledger_audit
+from jobs.audit import ledger_audit
 from tests.database.conftest import run
 
 pytestmark = pytest.mark.usefixtures("as_application")

@@ -8,7 +8,7 @@ from django.db import connection, migrations, models
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
-from auteur.database import linting
+from auteur.core.database import linting
 
 pytestmark = pytest.mark.django_db(transaction=True)  # as migrations that are not atomic need it
 

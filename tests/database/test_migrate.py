@@ -16,7 +16,7 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 
-from auteur.database import migration_session
+from auteur.core.database import migration_session
 from auteur.devstack.processes import BASE_DIR
 from tests.database.conftest import as_superuser, run, url_of
 from tests.waiting import until

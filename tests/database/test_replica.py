@@ -12,11 +12,11 @@ import pytest
 from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
-from auteur.database import replica
+from auteur.core.database import replica
 from auteur.devstack import ports, postgres
 from auteur.devstack.supervisor import Supervisor
 from credits.models import Credits
-from jobs import costs
+from jobs.estimates import costs
 from tests.database.conftest import url_of
 from tests.waiting import until
 
@@ -150,7 +150,7 @@ def test_one_that_is_away_is_left_alone_for_a_while_and_said_once(
     lagging, standby: Standby, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert replica.read_from_replica() == replica.REPLICA
-    with standby.away(), caplog.at_level(logging.WARNING, "auteur.database.replica"):
+    with standby.away(), caplog.at_level(logging.WARNING, "auteur.core.database.replica"):
         assert [replica.read_from_replica() for _ in range(3)] == ["default"] * 3
         assert costs.summaries() == []
     assert caplog.text.count("does not answer") == 1

@@ -12,7 +12,7 @@ from django.db import DatabaseError, ProgrammingError, connection, transaction
 from psycopg.errors import InsufficientPrivilege
 
 from accounts.models import User
-from auteur.database import reports, roles
+from auteur.core.database import reports, roles
 from jobs.models import Job
 from media.models import VoiceClone
 from projects.models import Project

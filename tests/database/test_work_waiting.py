@@ -8,9 +8,9 @@ import pytest
 import yaml
 from django.db import ProgrammingError, connection, transaction
 
-from auteur.database import roles
+from auteur.core.database import roles
 from auteur.devstack.processes import BASE_DIR
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
+from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.states import AttemptState
 from tests.database.conftest import run
 from tests.deploy.files import text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from auteur.api.problem_pages import list_problems
+from auteur.core.api.problem_pages import list_problems
 from auteur.help import building, codes, decisions, edl, features, links, policy
 from projects.timeline.operations import Operation
 

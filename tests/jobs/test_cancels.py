@@ -9,7 +9,8 @@ from django.db.models import F
 
 from credits import ledger
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
-from jobs import cancels, derived_media, ledger_audit, lifecycle
+from jobs import cancels, derived_media, lifecycle
+from jobs.audit import ledger_audit
 from jobs.cancels import CAUSED_BY_US, CAUSED_BY_USER, WINDOW, FreeCancelsUsedProblem
 from jobs.errors import JobError
 from jobs.hooks import end_jobs_of_project

@@ -3,7 +3,7 @@
 import pytest
 
 from gpu_tasks.runtime.contract import CLASS_LIMITS, GpuClass
-from jobs.capacity import class_limit
+from jobs.calls.capacity import class_limit
 from jobs.features.registry import features
 
 ELSEWHERE = "modal"

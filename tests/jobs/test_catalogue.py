@@ -10,10 +10,10 @@ from rest_framework.test import APIClient
 
 from accounts.models import Plan, Subscription, SubscriptionStatus
 from gpu_tasks.transcription import contract as transcription
-from jobs.catalogue import describe_feature
-from jobs.catalogue_views import FeatureSerializer
+from jobs.estimates.price_text import price_text
 from jobs.features.registry import features, get_feature
-from jobs.price_text import price_text
+from jobs.http.catalogue import describe_feature
+from jobs.http.catalogue_views import FeatureSerializer
 from media.models import MediaFile
 from tests.contract import ContractClient
 from tests.contract import described as api_schema

@@ -12,7 +12,8 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from auteur import metrics
 from gpu_tasks.runtime.errors import ErrorCode
-from jobs import circuits, lifecycle, submission
+from jobs import lifecycle, submission
+from jobs.calls import circuits
 from jobs.errors import JobError
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job, KeptFigures

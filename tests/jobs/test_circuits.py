@@ -12,8 +12,9 @@ from accounts.models import User
 from gpu_tasks.runtime.contract import Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.stages import Stage
-from jobs import circuits, lifecycle
-from jobs.circuits import MIN_LOST
+from jobs import lifecycle
+from jobs.calls import circuits
+from jobs.calls.circuits import MIN_LOST
 from jobs.errors import JobError
 from jobs.models import Attempt, Circuit, Job
 from jobs.orchestrator import admission, repair
@@ -82,10 +83,10 @@ def let_probe() -> None:
 def test_it_opens_where_most_jobs_are_lost(
     lost: list[Job], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING, logger="jobs.circuits"):
+    with caplog.at_level(logging.WARNING, logger="jobs.calls.circuits"):
         assert watch() == {FEATURE}
         assert watch() == {FEATURE}
-    (line,) = [record for record in caplog.records if record.name == "jobs.circuits"]
+    (line,) = [record for record in caplog.records if record.name == "jobs.calls.circuits"]
     assert line.levelno == logging.WARNING
     assert FEATURE in line.getMessage()
 
@@ -232,7 +233,7 @@ def test_it_closes_when_a_probe_has_reported(
     attempt = probe(opened)
     assert watch() == {FEATURE}
     lifecycle.report_outcome(attempt_id=attempt.pk, call_id="probe", outcome=OUTCOME)
-    with caplog.at_level(logging.WARNING, logger="jobs.circuits"):
+    with caplog.at_level(logging.WARNING, logger="jobs.calls.circuits"):
         assert watch() == set()
     assert "closes" in caplog.text
     assert watch() == set()  # what was lost before does not open it again

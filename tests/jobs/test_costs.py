@@ -6,8 +6,9 @@ import pytest
 
 from gpu_tasks.runtime.contract import EngineInfo, Failure, GpuClass, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
-from jobs import costs, lifecycle
-from jobs.costs import measured, summaries, with_gpu_cost
+from jobs import lifecycle
+from jobs.estimates import costs
+from jobs.estimates.costs import measured, summaries, with_gpu_cost
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState
 from tests.jobs.walk import bring_to

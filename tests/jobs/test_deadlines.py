@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from auteur import metrics
 from credits.models import CreditTransaction
-from gpu_tasks.runtime.backends.base import CallState, CallStatus
 from gpu_tasks.runtime.contract import Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
-from jobs.deadlines import DELIVERY_LIMIT, OUTAGE_ALLOWANCE, START_GRACE
+from jobs.calls.backends.base import CallState, CallStatus
+from jobs.calls.deadlines import DELIVERY_LIMIT, OUTAGE_ALLOWANCE, START_GRACE
 from jobs.errors import JobError
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job, WorkerHeartbeat

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.durations import History, Run, Running, quantile
+from jobs.estimates.durations import History, Run, Running, quantile
 from tests.properties import LONG, examples
 
 JOBS = 10_000 if LONG else 250

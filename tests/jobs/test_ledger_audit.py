@@ -16,7 +16,8 @@ from django.utils import timezone
 from accounts.models import User
 from credits import ledger
 from credits.models import CreditGrant, Credits, CreditTransaction, KeySpending, TransactionType
-from jobs import ledger_audit, lifecycle, submission
+from jobs import lifecycle, submission
+from jobs.audit import ledger_audit
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job, RunningCancel
 from jobs.states import AttemptState

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.db.models import F
 
 from credits.models import Credits
-from jobs import ledger_audit
+from jobs.audit import ledger_audit
 from jobs.models import Job
 from tests.credits.books import stop_comparing_books
 

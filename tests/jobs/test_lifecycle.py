@@ -8,7 +8,7 @@ import pytest
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
-from auteur.api.problems import NotFoundProblem
+from auteur.core.api.problems import NotFoundProblem
 from credits import ledger
 from credits.models import CreditTransaction
 from gpu_tasks.runtime.contract import Failure, Outcome

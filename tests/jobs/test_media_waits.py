@@ -17,7 +17,8 @@ from accounts.models import User
 from credits import ledger, spending
 from credits.models import CreditTransaction
 from gpu_tasks.runtime.errors import InputRefusedError
-from jobs import hooks, ledger_audit, lifecycle, queries, submission, watermarks
+from jobs import hooks, lifecycle, queries, submission, watermarks
+from jobs.audit import ledger_audit
 from jobs.events.numbering import number_events
 from jobs.features.registry import get_feature
 from jobs.models import Event, GpuPool, Job, UserEvent

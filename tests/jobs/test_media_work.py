@@ -19,7 +19,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from accounts.models import User
-from auteur.broker import count_messages
+from auteur.core.work.broker import count_messages
 from auteur.devstack.processes import BASE_DIR
 from jobs import publishing
 from jobs.management.commands.worker import processes_of

@@ -11,12 +11,12 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from credits.models import CreditTransaction
-from gpu_tasks.runtime.backends.base import CallState
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.contract import EngineInfo, Failure, GpuClass, Outcome
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import lifecycle
-from jobs.capacity import class_limit
+from jobs.calls.backends.base import CallState
+from jobs.calls.backends.models import LocalCall, LocalCallState
+from jobs.calls.capacity import class_limit
 from jobs.errors import JobError
 from jobs.features.registry import get_feature
 from jobs.heartbeat import LOST_AFTER

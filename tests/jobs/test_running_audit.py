@@ -16,7 +16,8 @@ from psycopg.errors import QueryCanceled
 from accounts.models import User
 from credits import ledger
 from credits.models import Credits
-from jobs import cached_figures, ledger_audit, lifecycle, running_audit
+from jobs import cached_figures, lifecycle
+from jobs.audit import ledger_audit, running_audit
 from jobs.events.numbering import number_events
 from jobs.models import AuditedAccount, AuditFinding, Job, KeptFigures
 from jobs.states import AttemptState

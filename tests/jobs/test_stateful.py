@@ -26,8 +26,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
-from jobs import ledger_audit, queries
+from jobs import queries
+from jobs.audit import ledger_audit
+from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.events import verification
 from jobs.events.contract import ENDS
 from jobs.models import Attempt, Event, Job, UserEvent

@@ -11,11 +11,12 @@ from django.core.management import call_command
 from django.db import OperationalError
 from django.db.models.functions import Now
 
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import lifecycle
+from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.features.registry import features
 from jobs.models import Job
-from jobs.orchestrator import loop, sweeping
+from jobs.orchestrator import loop
+from jobs.retention import sweeping
 from jobs.states import AttemptState
 from media.storage import LONGEST_WRITE
 from tests.jobs.walk import bring_to
@@ -80,10 +81,10 @@ def test_objects_are_kept_longer_than_a_call_can_write() -> None:
 
 def test_a_round_is_logged_by_counts_only(caplog: pytest.LogCaptureFixture) -> None:
     a_call(uuid.uuid4(), sweeping.CALLS_KEPT)
-    with caplog.at_level(logging.INFO, logger="jobs.orchestrator.sweeping"):
+    with caplog.at_level(logging.INFO, logger="jobs.retention.sweeping"):
         assert (loop.delete_unused(), loop.delete_unused()) == (1, 0)
 
-    told = [r.getMessage() for r in caplog.records if r.name == "jobs.orchestrator.sweeping"]
+    told = [r.getMessage() for r in caplog.records if r.name == "jobs.retention.sweeping"]
     assert told == ["1 local calls long ended removed"]
 
 

@@ -8,8 +8,8 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
-from gpu_tasks.runtime.backends import modal as modal_backend
 from jobs import lifecycle, workflow
+from jobs.calls.backends import modal as modal_backend
 from jobs.models import Attempt, Job
 from jobs.orchestrator import repair
 from jobs.states import AttemptState

@@ -9,9 +9,9 @@ from celery import current_app
 from django.db.models import F
 from django.db.models.functions import Now
 
-from auteur import leases
-from gpu_tasks.runtime.backends import local
-from gpu_tasks.runtime.backends.models import LocalCall
+from auteur.core.work import leases
+from jobs.calls.backends import local
+from jobs.calls.backends.models import LocalCall
 from jobs.models import Attempt, Job
 from jobs.orchestrator import calls
 from jobs.states import AttemptState

@@ -9,7 +9,7 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from jobs.partners.transports import kafka
+from jobs.integrations.partners.transports import kafka
 from tests.partners.transports.reader import SESSION_MS
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from django.utils import timezone
 from accounts.api_keys import keys
 from accounts.api_keys.models import ApiKey
 from accounts.models import User
-from auteur.api.requests import KeyAuth
-from auteur.api.scopes import Scope
+from auteur.core.api.requests import KeyAuth
+from auteur.core.api.scopes import Scope
 from auteur.live import followers
 from auteur.live.followers import Follower, TokenExpiredError, Wish
 from auteur.live.hub import Hub, Subscription

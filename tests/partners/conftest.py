@@ -17,9 +17,9 @@ from gpu_tasks.transcription.contract import (
     TranscribedWord,
 )
 from jobs import lifecycle
+from jobs.integrations.partners.consumer import Consumer
+from jobs.integrations.partners.models import Partner, PartnerRequest, State
 from jobs.models import Attempt, Job
-from jobs.partners.consumer import Consumer
-from jobs.partners.models import Partner, PartnerRequest, State
 from jobs.states import FINALIZE, AttemptState
 from media import checking, results
 from media.imports import worker

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from auteur import liveness
-from auteur.leases import LeaseLostError
+from auteur.core.work import liveness
+from auteur.core.work.leases import LeaseLostError
 from credits.models import CreditTransaction, TransactionType
 from jobs import failpoints
+from jobs.integrations.partners import steps
+from jobs.integrations.partners.consumer import Consumer
+from jobs.integrations.partners.models import Partner, PartnerRequest, State
 from jobs.models import Job
-from jobs.partners import steps
-from jobs.partners.consumer import Consumer
-from jobs.partners.models import Partner, PartnerRequest, State
 from media.models import MediaFile
 from tests.partners.conftest import Platform, hurry
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from jobs.partners import messages
-from jobs.partners.messages import InvalidMessageError
-from jobs.partners.models import MAX_VIDEO_ID_LENGTH, Kind
+from jobs.integrations.partners import messages
+from jobs.integrations.partners.messages import InvalidMessageError
+from jobs.integrations.partners.models import MAX_VIDEO_ID_LENGTH, Kind
 from tests.partners.conftest import TRANSCRIPT
 
 LIMIT = 65_536

@@ -7,9 +7,9 @@ import pytest
 from django.conf import settings as known_settings
 from django.core.files.storage import storages
 
-from auteur import liveness
-from jobs.partners.consumer import Consumer, Consumers
-from jobs.partners.models import Partner, PartnerRequest, State
+from auteur.core.work import liveness
+from jobs.integrations.partners.consumer import Consumer, Consumers
+from jobs.integrations.partners.models import Partner, PartnerRequest, State
 from tests.partners.conftest import Platform, hurry
 from tests.waiting import until
 

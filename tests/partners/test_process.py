@@ -17,8 +17,8 @@ from django.db import connection
 
 from auteur.devstack.processes import BASE_DIR
 from jobs.failpoints import VARIABLE
+from jobs.integrations.partners.models import Partner
 from jobs.models import Job
-from jobs.partners.models import Partner
 from tests.database.conftest import url_of
 from tests.partners.conftest import Platform, hurry, work_on
 from tests.waiting import until

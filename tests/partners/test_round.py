@@ -13,10 +13,10 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from credits import ledger
 from jobs import lifecycle
+from jobs.integrations.partners import answers, dead_letters
+from jobs.integrations.partners.consumer import Consumer
+from jobs.integrations.partners.models import DeadLetter, Partner, PartnerRequest, State
 from jobs.models import Job
-from jobs.partners import answers, dead_letters
-from jobs.partners.consumer import Consumer
-from jobs.partners.models import DeadLetter, Partner, PartnerRequest, State
 from jobs.states import JobStatus
 from media.models import MediaFile
 from tests.media.imports.source import File, Source, plain

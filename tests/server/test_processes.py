@@ -15,7 +15,7 @@ import psutil
 import pytest
 import requests
 
-from auteur import cores
+from auteur.core import cores
 from auteur.devstack import ports
 from auteur.devstack.processes import BASE_DIR
 from auteur.server.children import RESTART_SECONDS, STOP_SECONDS
@@ -271,7 +271,7 @@ def test_cores_are_those_of_the_container(tmp_path: Path, said: str, found: int 
 
 
 def test_cores_are_those_that_it_may_run_on() -> None:
-    asked = [sys.executable, "-c", "from auteur import cores; print(cores.count_cores())"]
+    asked = [sys.executable, "-c", "from auteur.core import cores; print(cores.count_cores())"]
     pinned = ["import os, sys", "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"]
     pinned.append("os.execv(sys.argv[1], sys.argv[1:])")
     command = [sys.executable, "-c", "; ".join(pinned), *asked]

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
-from auteur.api.waiting import REPEATED_KEY, WAIT_KEY, Wait
+from auteur.core.api.waiting import REPEATED_KEY, WAIT_KEY, Wait
 from auteur.server.gateway import Environ
 from tests.server.serving import Served, serving, whole
 from tests.waiting import until

@@ -7,10 +7,10 @@ import pytest
 import redis
 from django.conf import settings
 
-from jobs.streams import encoding
-from jobs.streams.publisher import Publisher
-from jobs.streams.sinks.base import Sink
-from jobs.streams.sinks.redis import PREFIX, RedisSink, key_of
+from jobs.integrations.streams import encoding
+from jobs.integrations.streams.publisher import Publisher
+from jobs.integrations.streams.sinks.base import Sink
+from jobs.integrations.streams.sinks.redis import PREFIX, RedisSink, key_of
 
 Published = list[dict[str, Any]]
 

@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from jobs.streams.records import Record
+from jobs.integrations.streams.records import Record
 
 WITH_PUBLISHED_SCHEMA = ("jobs.requested", "jobs.transcription", "jobs.completed", "jobs.failed")
 """Streams whose schemas were published first; later versions may only widen them."""

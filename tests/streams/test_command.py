@@ -12,8 +12,8 @@ import pytest
 import redis
 from django.core.management import CommandError, call_command
 
-from jobs.streams.names import STREAMS
-from jobs.streams.sinks.redis import POSITION, key_of
+from jobs.integrations.streams.names import STREAMS
+from jobs.integrations.streams.sinks.redis import POSITION, key_of
 from tests.live.running import end, make_job, make_user, say
 from tests.streams.conftest import rounds
 from tests.waiting import until

@@ -11,8 +11,13 @@ from avro.schema import parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.streams import schemas
-from jobs.streams.encoding import MAX_RECORD_BYTES, UnreadableRecordError, decode, encoder
+from jobs.integrations.streams import schemas
+from jobs.integrations.streams.encoding import (
+    MAX_RECORD_BYTES,
+    UnreadableRecordError,
+    decode,
+    encoder,
+)
 from tests.streams.records import WITH_PUBLISHED_SCHEMA, failed
 
 ENCODED = encoder()(failed())

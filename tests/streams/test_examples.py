@@ -16,10 +16,10 @@ from django.conf import settings
 from django.test import override_settings
 
 from auteur.devstack.processes import BASE_DIR
-from jobs.streams import encoding, schemas
-from jobs.streams.encoding import encoder
-from jobs.streams.records import Record
-from jobs.streams.sinks.redis import key_of
+from jobs.integrations.streams import encoding, schemas
+from jobs.integrations.streams.encoding import encoder
+from jobs.integrations.streams.records import Record
+from jobs.integrations.streams.sinks.redis import key_of
 from tests.streams import mock_cluster
 from tests.streams.records import analytics, failed
 from tests.streams.registry import LOGIN, Registry, serving

@@ -9,13 +9,13 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import ConfigEntry
 
 from jobs.events import log
-from jobs.streams import batches, cursor, encoding
-from jobs.streams.names import STREAMS
-from jobs.streams.sinks import kafka, kafka_admin, kafka_reading
-from jobs.streams.sinks.base import Encoded, SinkAwayError, SinkRefusedError
-from jobs.streams.sinks.kafka import KafkaSink
-from jobs.streams.sinks.kafka_admin import KafkaAdmin
-from jobs.streams.sinks.kafka_client import Failures, configuration
+from jobs.integrations.streams import batches, cursor, encoding
+from jobs.integrations.streams.names import STREAMS
+from jobs.integrations.streams.sinks import kafka, kafka_admin, kafka_reading
+from jobs.integrations.streams.sinks.base import Encoded, SinkAwayError, SinkRefusedError
+from jobs.integrations.streams.sinks.kafka import KafkaSink
+from jobs.integrations.streams.sinks.kafka_admin import KafkaAdmin
+from jobs.integrations.streams.sinks.kafka_client import Failures, configuration
 from tests.live.running import make_job, make_user, say
 from tests.streams import mock_cluster
 from tests.streams.conftest import rounds

@@ -12,7 +12,7 @@ import pytest
 from auteur.devstack.processes import BASE_DIR
 from jobs.events import log
 from jobs.failpoints import VARIABLE
-from jobs.streams import cursor
+from jobs.integrations.streams import cursor
 from tests.database.conftest import url_of
 from tests.live.running import make_job, make_user, say
 from tests.waiting import until

@@ -15,16 +15,16 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.http import HttpResponse
 
-from auteur import liveness
+from auteur.core.work import liveness
 from auteur.devstack import ports
 from jobs.events import epochs, log
+from jobs.integrations.streams import batches, cursor, inbox
+from jobs.integrations.streams import publisher as publishing
+from jobs.integrations.streams.models import ApiUsage
+from jobs.integrations.streams.sinks.redis import POSITION, RedisSink, key_of
+from jobs.integrations.streams.usage import CountUsage
 from jobs.models import EventCursor, Job, UserEvent
 from jobs.progress import PROGRESS_CHANNEL
-from jobs.streams import batches, cursor, inbox
-from jobs.streams import publisher as publishing
-from jobs.streams.models import ApiUsage
-from jobs.streams.sinks.redis import POSITION, RedisSink, key_of
-from jobs.streams.usage import CountUsage
 from tests.chaos.proxy import Mode, Proxy
 from tests.jobs.events.setting_back import set_back
 from tests.live.running import make_job, make_user, progress, say

@@ -19,12 +19,12 @@ from jobs.events import log
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField
 from jobs.features.registry import get_feature
+from jobs.integrations.streams import contents, schemas
+from jobs.integrations.streams.encoding import decode, encoder
+from jobs.integrations.streams.names import STREAMS
+from jobs.integrations.streams.records import Row, progress_record, records_of
 from jobs.models import Job
 from jobs.states import AttemptState
-from jobs.streams import contents, schemas
-from jobs.streams.encoding import decode, encoder
-from jobs.streams.names import STREAMS
-from jobs.streams.records import Row, progress_record, records_of
 from tests.jobs.walk import RESULT, bring_to, number_all
 from tests.streams.records import AT_MS, FEATURES
 

@@ -8,8 +8,13 @@ import fastavro
 import pytest
 from django.test import override_settings
 
-from jobs.streams import encoding, schemas
-from jobs.streams.encoding import RegistryError, UnreadableRecordError, decode, encoder
+from jobs.integrations.streams import encoding, schemas
+from jobs.integrations.streams.encoding import (
+    RegistryError,
+    UnreadableRecordError,
+    decode,
+    encoder,
+)
 from tests.streams.records import failed
 from tests.streams.registry import LOGIN, Registry, serving
 

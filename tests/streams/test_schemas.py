@@ -13,8 +13,8 @@ from django.core.management.base import CommandError
 
 from auteur.devstack.processes import BASE_DIR
 from jobs.features.registry import features
-from jobs.streams import compatibility, schemas
-from jobs.streams.names import GENERIC, STREAMS
+from jobs.integrations.streams import compatibility, schemas
+from jobs.integrations.streams.names import GENERIC, STREAMS
 from tests.streams.records import FEATURES, WITH_PUBLISHED_SCHEMA
 
 PLUGINS = {"jobs.noop", "jobs.noop-gpu", "jobs.stills"}

@@ -11,10 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from jobs.integrations.streams import usage
+from jobs.integrations.streams.encoding import decode, encoder
+from jobs.integrations.streams.usage import Use
 from jobs.models import ApiUsage
-from jobs.streams import usage
-from jobs.streams.encoding import decode, encoder
-from jobs.streams.usage import Use
 
 pytestmark = pytest.mark.django_db
 COLUMNS = ("user_id", "route", "method", "status_class", "requests")

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from accounts.models import User
+from auteur.core.net.callable_urls import webhook_policy
 from jobs.events.numbering import number_events
+from jobs.integrations.webhooks import claims, deliveries, endpoints, sending, verification
+from jobs.integrations.webhooks.models import WebhookEndpoint
 from jobs.models import Event, Job
-from jobs.webhooks import claims, deliveries, endpoints, sending, verification
-from jobs.webhooks.addresses import webhook_policy
-from jobs.webhooks.models import WebhookEndpoint
 from tests.webhooks.receiver import Receiver
 
 HOLDER = "the test"

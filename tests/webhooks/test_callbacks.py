@@ -5,9 +5,9 @@ from standardwebhooks import Webhook
 
 from credits import ledger
 from jobs import lifecycle
+from jobs.integrations.webhooks import deliveries
+from jobs.integrations.webhooks.models import WebhookDelivery, WebhookQueue
 from jobs.models import Job
-from jobs.webhooks import deliveries
-from jobs.webhooks.models import WebhookDelivery, WebhookQueue
 from tests.webhooks.conftest import deliver
 from tests.webhooks.receiver import answering
 

@@ -13,17 +13,18 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from auteur import encryption, liveness
+from auteur.core import encryption
+from auteur.core.work import liveness
 from jobs import sql
 from jobs.events import epochs, log
-from jobs.models import EventCursor, UserEvent
-from jobs.webhooks import claims, deliveries, endpoints, retrying, secrets, sending
-from jobs.webhooks.models import (
+from jobs.integrations.webhooks import claims, deliveries, endpoints, retrying, secrets, sending
+from jobs.integrations.webhooks.models import (
     DeliveryState,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookQueue,
 )
+from jobs.models import EventCursor, UserEvent
 from tests.jobs.events.setting_back import set_back
 from tests.webhooks.conftest import HOLDER, deliver, hand_out_all
 from tests.webhooks.receiver import (

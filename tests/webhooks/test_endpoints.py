@@ -9,8 +9,12 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from jobs.webhooks import claims, deliveries, endpoints, secrets
-from jobs.webhooks.models import MAX_DESCRIPTION_LENGTH, WebhookDelivery, WebhookEndpoint
+from jobs.integrations.webhooks import claims, deliveries, endpoints, secrets
+from jobs.integrations.webhooks.models import (
+    MAX_DESCRIPTION_LENGTH,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
 from tests.webhooks.conftest import HOLDER, deliver
 from tests.webhooks.receiver import answering
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from auteur import liveness
+from auteur.core.work import liveness
 from auteur.devstack.processes import BASE_DIR
 from jobs.events.numbering import number_events
+from jobs.integrations.webhooks import claims, deliveries, sender
+from jobs.integrations.webhooks.models import WebhookDelivery
 from jobs.models import Event, UserEvent
-from jobs.webhooks import claims, deliveries, sender
-from jobs.webhooks.models import WebhookDelivery
 from tests.waiting import until
 from tests.webhooks.receiver import answering, hanging
 

@@ -10,7 +10,7 @@ import pytest
 from rest_framework.test import APIClient
 from yarl import URL
 
-from auteur.outbound import AddressPolicy
+from auteur.core.net.outbound import AddressPolicy
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.imports import limits
 from media.imports.addresses import parse_redirection, policy

@@ -18,8 +18,8 @@ import redis
 from auteur.devstack.ports import free_ports
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.services import _find_redis_binary
-from jobs.partners.transports import connect
-from jobs.partners.transports.base import Message, Transport, TransportError
+from jobs.integrations.partners.transports import connect
+from jobs.integrations.partners.transports.base import Message, Transport, TransportError
 from tests.partners.transports import rabbitmq
 from tests.streams import mock_cluster
 from tests.waiting import hang

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from jobs.partners.transports import kafka
-from jobs.partners.transports import redis as redis_transport
+from jobs.integrations.partners.transports import kafka
+from jobs.integrations.partners.transports import redis as redis_transport
 from tests.partners.transports import brokers
 from tests.partners.transports.brokers import Broker
 from tests.partners.transports.reader import SESSION_MS

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from auteur.devstack.cli import say
 from auteur.devstack.processes import BASE_DIR
-from jobs.partners.transports import connect, kafka
+from jobs.integrations.partners.transports import connect, kafka
 
 SESSION_MS = 4000
 """More than the three seconds for which the mock cluster waits for a new group's members: it would

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import KafkaError
 
-from jobs.partners.transports import connect, kafka_client, kafka_reading
-from jobs.partners.transports.base import (
+from jobs.integrations.partners.transports import connect, kafka_client, kafka_reading
+from jobs.integrations.partners.transports.base import (
     MAX_KEPT_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_REASON_CHARACTERS,
@@ -14,12 +14,12 @@ from jobs.partners.transports.base import (
     Message,
     TransportError,
 )
-from jobs.partners.transports.connections import (
+from jobs.integrations.partners.transports.connections import (
     MAX_BROKERS,
     ConnectionSettingsError,
     connection_of,
 )
-from jobs.partners.transports.contents import kept_of, reason_of
+from jobs.integrations.partners.transports.contents import kept_of, reason_of
 from tests.tls_listener import tls_listener
 
 SECRET = "s3cr3t"

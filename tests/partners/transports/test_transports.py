@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 from kombu import Connection, Queue
 
-from jobs.partners.transports import amqp, base, connect, kafka
-from jobs.partners.transports import redis as redis_transport
-from jobs.partners.transports.base import (
+from jobs.integrations.partners.transports import amqp, base, connect, kafka
+from jobs.integrations.partners.transports import redis as redis_transport
+from jobs.integrations.partners.transports.base import (
     MAX_ANSWER_BYTES,
     MAX_AT_ONCE,
     MAX_MESSAGE_BYTES,

@@ -2,9 +2,9 @@
 
 from uuid import uuid4
 
-from gpu_tasks.runtime.backends.base import Call
 from gpu_tasks.runtime.engine import contracts
 from gpu_tasks.runtime.errors import ErrorCode
+from jobs.calls.backends.base import Call
 
 NOBODY = "http://127.0.0.1:9/callback"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
-from gpu_tasks.runtime.backends.modal import ModalBackend
+from jobs.calls.backends.modal import ModalBackend
 from tests.modal_peer.book import Book
 from tests.modal_peer.scenario import Scenario
 from tests.modal_peer.serving import Peer as ModalPeer

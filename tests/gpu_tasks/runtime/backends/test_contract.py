@@ -7,10 +7,6 @@ from uuid import UUID, uuid4
 import pytest
 from django.conf import settings
 
-from gpu_tasks.runtime.backends import local
-from gpu_tasks.runtime.backends.base import Backend, CallState, CallStatus
-from gpu_tasks.runtime.backends.local import LocalBackend
-from gpu_tasks.runtime.backends.modal import ModalBackend
 from gpu_tasks.runtime.callback import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
@@ -19,6 +15,10 @@ from gpu_tasks.runtime.callback import (
     is_authentic,
 )
 from gpu_tasks.runtime.errors import ErrorCode
+from jobs.calls.backends import local
+from jobs.calls.backends.base import Backend, CallState, CallStatus
+from jobs.calls.backends.local import LocalBackend
+from jobs.calls.backends.modal import ModalBackend
 from tests.gpu_tasks.peer import Peer
 from tests.gpu_tasks.runtime.backends.calls import noop
 from tests.modal_peer.scenario import Scenario

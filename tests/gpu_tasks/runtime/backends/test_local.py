@@ -11,14 +11,14 @@ from django.db import connection
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from auteur import liveness
-from auteur.leases import Lease, LeaseLostError
-from gpu_tasks.runtime.backends import local
-from gpu_tasks.runtime.backends.local import CALLS
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
+from auteur.core.work import liveness
+from auteur.core.work.leases import Lease, LeaseLostError
 from gpu_tasks.runtime.callback import ATTEMPT_HEADER, attempt_key
 from gpu_tasks.runtime.contract import Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
+from jobs.calls.backends import local
+from jobs.calls.backends.local import CALLS
+from jobs.calls.backends.models import LocalCall, LocalCallState
 from tests.gpu_tasks.peer import Peer
 
 pytestmark = pytest.mark.django_db(transaction=True)

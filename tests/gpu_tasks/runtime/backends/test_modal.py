@@ -19,13 +19,13 @@ import pytest
 from modal_proto import api_pb2
 from pytest_django import Settings
 
-from gpu_tasks.runtime.backends import modal as modal_backend
-from gpu_tasks.runtime.backends.base import BackendUnavailableError, Call, CallState
-from gpu_tasks.runtime.backends.modal import BATCH_SECONDS, ModalBackend
-from gpu_tasks.runtime.backends.modal_outputs import MAX_RESULT_BYTES, NotPlainError, value_of
-from gpu_tasks.runtime.backends.modal_statuses import status_of_value
 from gpu_tasks.runtime.callback import attempt_key
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
+from jobs.calls.backends import modal as modal_backend
+from jobs.calls.backends.base import BackendUnavailableError, Call, CallState
+from jobs.calls.backends.modal import BATCH_SECONDS, ModalBackend
+from jobs.calls.backends.modal_outputs import MAX_RESULT_BYTES, NotPlainError, value_of
+from jobs.calls.backends.modal_statuses import status_of_value
 from tests.gpu_tasks.runtime.backends.calls import NOBODY, noop
 from tests.modal_peer.scenario import PICKLE_MARK, Scenario
 from tests.modal_peer.serving import Peer

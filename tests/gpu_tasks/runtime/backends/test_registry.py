@@ -6,15 +6,15 @@ import sys
 import pytest
 
 from auteur.devstack.processes import BASE_DIR
-from gpu_tasks.runtime.backends.base import BackendUnavailableError
-from gpu_tasks.runtime.backends.local import LocalBackend
-from gpu_tasks.runtime.backends.modal import ModalBackend
-from gpu_tasks.runtime.backends.registry import backend_of
+from jobs.calls.backends.base import BackendUnavailableError
+from jobs.calls.backends.local import LocalBackend
+from jobs.calls.backends.modal import ModalBackend
+from jobs.calls.backends.registry import backend_of
 
 LOOK = """
 import sys, django
 django.setup()
-from gpu_tasks.runtime.backends.registry import backend_of
+from jobs.calls.backends.registry import backend_of
 backend_of("local")
 print("modal" in sys.modules)
 backend_of("modal")
@@ -30,7 +30,7 @@ def test_backends_by_name():
 
 def test_a_backend_that_we_do_not_have_is_unavailable():
     with pytest.raises(BackendUnavailableError):
-        backend_of("gpu_tasks.runtime.backends.nowhere.Backend")
+        backend_of("jobs.calls.backends.nowhere.Backend")
 
 
 def test_modals_client_is_loaded_by_who_uses_it():
