@@ -2,8 +2,8 @@
 
 All figures come from the database, so any process can serve them and no process keeps counters.
 Figures that need many rows are computed by one orchestrator for all (`jobs.cached_figures`,
-`jobs.audit.running_audit`). A scrape reads the stored ones, and ``auteur_…_timestamp_seconds`` gives
-their age.
+`jobs.audit.running_audit`). A scrape reads the stored ones, and ``auteur_…_timestamp_seconds``
+gives their age.
 
 It is served at a port of its own (`auteur.server`), which must not be public.
 """

@@ -97,6 +97,7 @@ INSTALLED_APPS = [
     "auteur.help",
     "accounts",
     "jobs",
+    "jobs.integrations",
     "projects",
     "media",
     "credits",
@@ -832,7 +833,7 @@ if SCHEMA_REGISTRY_API_KEY and _registry.scheme == "http" and not DEBUG:
 if SCHEMA_REGISTRY_CA_PATH and not Path(SCHEMA_REGISTRY_CA_PATH).is_file():
     raise ImproperlyConfigured("SCHEMA_REGISTRY_CA_PATH names no file.")
 
-# --- Webhooks, imports: which addresses users may have us call (auteur/core/net/outbound.py) -----------
+# --- Webhooks, imports: which addresses users may have us call (auteur/core/net/outbound.py) ---
 
 WEBHOOK_HTTP = env.bool("WEBHOOK_HTTP", default=DEBUG)  # http:// besides https://
 

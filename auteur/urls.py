@@ -14,6 +14,7 @@ from jobs.admin import ledger_audit as ledger_audit_admin
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
     path("", include("jobs.http.urls")),
+    path("", include("jobs.integrations.urls")),
     path("", include("projects.urls")),
     path("", include("media.urls")),
     path("", include("credits.urls")),

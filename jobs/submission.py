@@ -23,9 +23,8 @@ from auteur.core.api.idempotency import IdempotentRequest, KeyTakenProblem
 from auteur.core.api.problems import NotFoundProblem, Problem, Resource
 from auteur.core.database.keys import new_id
 from credits import ledger, spending
-from jobs import ledger_descriptions, sql
+from jobs import ledger_descriptions, quotes, sql
 from jobs.budget import BatchTooLargeProblem, Budget
-from jobs.estimates import quotes
 from jobs.features.base import Feature, ValidatedParameters, to_stored_parameters
 from jobs.features.parameters import MediaNotReadyProblem, VoiceNotReadyProblem
 from jobs.features.registry import features

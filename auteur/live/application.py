@@ -23,7 +23,7 @@ from auteur.server.limits import OverloadedError, taken
 from auteur.server.protocol import TRANSPORT
 from auteur.server.serving import address_of
 from jobs.events.log import TooManyConnectionsProblem
-from jobs.events.views import EventsView, JobEventsView
+from jobs.http.event_views import EventsView, JobEventsView
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("auteur.access")

@@ -21,8 +21,8 @@ from auteur.core.api.requests import KeyAuth, user_id
 from auteur.core.api.scopes import Scope
 from auteur.core.api.throttling import Cost
 from jobs import queries, status
+from jobs.event_contract import ENDS
 from jobs.events import log
-from jobs.events.contract import ENDS
 from jobs.events.log import MAX_SEQ
 from jobs.models import Job, UserEvent
 from jobs.states import OPEN

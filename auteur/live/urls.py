@@ -3,7 +3,7 @@
 from django.urls import path
 
 from auteur import health
-from jobs.events.views import EventHeadView, EventsView, JobEventsView
+from jobs.http.event_views import EventHeadView, EventsView, JobEventsView
 
 urlpatterns = [
     path("events", EventsView.as_view()),

@@ -1,1 +1,6 @@
-"""Show jobs and what belongs to them in the admin."""
+"""Load the admin pages of jobs, which Django looks for here."""
+
+from jobs.admin.circuits import CircuitAdmin
+from jobs.admin.jobs import JobAdmin
+
+__all__ = ["CircuitAdmin", "JobAdmin"]

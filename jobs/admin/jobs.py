@@ -26,27 +26,15 @@ from auteur.core.admin import (
     two_lines,
 )
 from jobs import lifecycle, submission
-from jobs.admin.circuits import CircuitAdmin
 from jobs.admin.job_parts import AttemptInline, EventInline, TransactionInline, coloured, dollars
 from jobs.cancels import STAFF_ALERT, list_alerted_users
 from jobs.estimates.costs import with_gpu_cost
 from jobs.features.base import Feature
 from jobs.features.registry import features
-from jobs.integrations.partners.admin import DeadLetterAdmin, PartnerAdmin, PartnerRequestAdmin
-from jobs.integrations.webhooks.admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
 from jobs.models import Job
 from jobs.queries import find_jobs
 from jobs.states import ENDED, OPEN, JobStatus
 from media.models import MediaFile
-
-__all__ = [  # Django looks here for pages
-    "CircuitAdmin",
-    "DeadLetterAdmin",
-    "PartnerAdmin",
-    "PartnerRequestAdmin",
-    "WebhookDeliveryAdmin",
-    "WebhookEndpointAdmin",
-]
 
 CHARGED, ON_THE_HOUSE = "charged", "house"
 

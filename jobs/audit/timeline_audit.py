@@ -1,7 +1,7 @@
 """Audit timelines continuously: a slice of all projects in each round, all within a day.
 
-One orchestrator makes a round every few minutes, as in `jobs.audit.running_audit`. Each round checks
-earlier findings again.
+One orchestrator makes a round every few minutes, as in `jobs.audit.running_audit`. Each round
+checks earlier findings again.
 """
 
 import logging

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from auteur.core.api.problems import Problem
 from jobs import sql
+from jobs.event_contract import Head, Wire
 from jobs.events import chain, epochs
-from jobs.events.contract import Head, Wire
 from jobs.models import EventHead, UserEvent
 
 MAX_EVENTS = 500
@@ -155,7 +155,7 @@ def first_position() -> int:
 
 
 def to_wire(row: UserEvent) -> Wire:
-    """Return the event as clients get it (`jobs.events.contract`)."""
+    """Return the event as clients get it (`jobs.event_contract`)."""
     values: dict[str, Any] = {
         "seq": row.seq,
         "type": row.type,

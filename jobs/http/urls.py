@@ -1,14 +1,13 @@
 """Route `/jobs`; the paths of features follow from their declarations."""
 
-from django.urls import include, path
+from django.urls import path
 
-from jobs.events.views import EventHeadView, EventsView, JobEventsView
 from jobs.features.registry import features
 from jobs.http import views
 from jobs.http.callbacks import gpu_callback, gpu_output
 from jobs.http.catalogue_views import FeaturesView
+from jobs.http.event_views import EventHeadView, EventsView, JobEventsView
 from jobs.http.unknown_features import unknown_feature
-from jobs.integrations.partners.views import SharedMediaView
 
 urlpatterns = [
     path("features", FeaturesView.as_view()),
@@ -27,8 +26,6 @@ urlpatterns = [
     path("jobs/<str:name>/estimate", unknown_feature),
     path("events", EventsView.as_view()),
     path("events/head", EventHeadView.as_view()),
-    path("", include("jobs.integrations.webhooks.urls")),
-    path("shared/<str:token>", SharedMediaView.as_view(), name="shared-media"),
     path("internal/gpu-callback", gpu_callback),
     path("internal/gpu-callback/outputs", gpu_output),
 ]

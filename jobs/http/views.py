@@ -17,10 +17,9 @@ from auteur.core.api.requests import api_key_id, plan_name, user_id
 from auteur.core.api.scopes import Scope
 from auteur.core.api.throttling import Cost
 from auteur.core.api.views import APIView
-from jobs import lifecycle, queries, submission
+from jobs import lifecycle, queries, quotes, submission
 from jobs.budget import Budget
 from jobs.cancels import FreeCancelsUsedProblem
-from jobs.estimates import quotes
 from jobs.features.base import Feature
 from jobs.features.registry import problems_of_features
 from jobs.http.output_models import camel

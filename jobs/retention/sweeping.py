@@ -18,8 +18,6 @@ from jobs.archive import parts, walking
 from jobs.archive.models import ArchiveWalk
 from jobs.archive.sources import SOURCES, is_archiving
 from jobs.calls.backends.models import LocalCall
-from jobs.integrations.partners import answers, dead_letters
-from jobs.integrations.webhooks import deliveries
 from jobs.models import UserEvent
 from jobs.objects import current_attempts
 from media import orphans
@@ -123,17 +121,6 @@ SWEEPS = [
     ),
     Sweep("archives no longer kept", lambda: parts.old().count(), parts.remove_old),
     Sweep("events no longer kept", lambda: list_old_events().count(), delete_old_events),
-    Sweep(
-        "webhook deliveries no longer kept",
-        lambda: deliveries.list_old_deliveries().count(),
-        deliveries.delete_old_deliveries,
-    ),
-    Sweep(
-        "partners' dead letters no longer kept",
-        lambda: dead_letters.list_old().count(),
-        dead_letters.delete_old,
-    ),
-    Sweep("plain tokens of answered partners", None, answers.hash_tokens),
     Sweep("old segments of renders", lambda: folders.list_due().count(), folders.sweep_folders),
     Sweep(
         ORPHANS,

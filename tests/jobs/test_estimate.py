@@ -9,8 +9,7 @@ from django.utils import timezone
 
 from credits import ledger
 from credits.models import CreditTransaction
-from jobs import queries, sql, submission
-from jobs.estimates import quotes
+from jobs import queries, quotes, sql, submission
 from jobs.features.parameters import MAX_QUOTE_LENGTH
 from jobs.features.registry import get_feature
 from jobs.models import Job

@@ -24,7 +24,7 @@ from auteur.live.hub import Hub, Subscription
 from auteur.live.messages import Entry
 from auteur.live.openings import LONGEST, end_of
 from auteur.live.threads import Threads
-from jobs.events.contract import Wire
+from jobs.event_contract import Wire
 from jobs.models import Job
 from tests.live.running import WAIT_SECONDS, Live, say
 

@@ -11,7 +11,7 @@ import requests
 from accounts.models import User
 from auteur.devstack import ports
 from auteur.devstack.processes import BASE_DIR, answers_ok
-from jobs.models import ApiUsage
+from jobs.integrations.streams.models import ApiUsage
 from tests.database.conftest import url_of
 from tests.live.conftest import Stores
 from tests.live.running import Live, make_user, token_of

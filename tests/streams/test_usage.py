@@ -13,8 +13,8 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from jobs.integrations.streams import usage
 from jobs.integrations.streams.encoding import decode, encoder
+from jobs.integrations.streams.models import ApiUsage
 from jobs.integrations.streams.usage import Use
-from jobs.models import ApiUsage
 
 pytestmark = pytest.mark.django_db
 COLUMNS = ("user_id", "route", "method", "status_class", "requests")

@@ -10,8 +10,8 @@ from django.db.models.functions import Now
 class IdempotencyKey(models.Model):
     """An idempotency key of a user's request, with the response to it.
 
-    Only `auteur.core.api.idempotency` writes it, in the transaction that does the request's work. So a
-    row that other transactions can see always has its response.
+    Only `auteur.core.api.idempotency` writes it, in the transaction that does the request's work.
+    So a row that other transactions can see always has its response.
     """
 
     user = models.ForeignKey(

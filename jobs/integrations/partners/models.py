@@ -147,6 +147,7 @@ class Partner(models.Model):
     )
 
     class Meta:
+        app_label = "jobs"
         db_table = "partners"
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -242,6 +243,7 @@ class PartnerRequest(models.Model):
     answered_at = models.DateTimeField(null=True)
 
     class Meta:
+        app_label = "jobs"
         db_table = "partner_requests"
         indexes: ClassVar = [
             models.Index(
@@ -299,6 +301,7 @@ class DeadLetter(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        app_label = "jobs"
         db_table = "partner_dead_letters"
         indexes: ClassVar = [
             models.Index(fields=["created_at"], name="partner_dead_letters_by_age"),

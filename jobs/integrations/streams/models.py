@@ -15,6 +15,7 @@ class ApiUsage(models.Model):
     counted_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        app_label = "jobs"
         db_table = "api_usage"
 
     def __str__(self) -> str:

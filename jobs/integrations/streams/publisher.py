@@ -1,9 +1,9 @@
 """Publish the event log: read by position, write to the sink, then move the cursor.
 
-One process publishes; any number of processes stand by to replace it (`jobs.integrations.streams.cursor`). The
-cursor moves when the sink has acknowledged, so a crash repeats records and never skips any. No
-transaction is open while the sink answers, and at most two batches are in memory: a sink that is
-away causes lag and nothing else.
+One process publishes; any number of processes stand by to replace it
+(`jobs.integrations.streams.cursor`). The cursor moves when the sink has acknowledged, so a crash
+repeats records and never skips any. No transaction is open while the sink answers, and at most two
+batches are in memory: a sink that is away causes lag and nothing else.
 """
 
 import logging

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs import sql
-from jobs.events.contract import EventType, Wire
+from jobs.event_contract import EventType, Wire
 from jobs.integrations.streams import contents, names, schemas
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Claim, finish and release deliveries.
 
-The terms are those of `auteur.core.work.leases`. docs/decisions/0029 says why its code is not used here.
+The terms are those of `auteur.core.work.leases`. docs/decisions/0029 says why its code is not used.
 """
 
 import json

@@ -17,8 +17,8 @@ from django.utils import timezone
 from auteur.core.api.problems import NotFoundProblem, Problem, Resource
 from auteur.core.net.callable_urls import origin
 from jobs import sql
+from jobs.event_contract import ENDS, Wire
 from jobs.events import chain, cursors, epochs, log
-from jobs.events.contract import ENDS, Wire
 from jobs.integrations.webhooks import verification
 from jobs.integrations.webhooks.endpoints import get_callbacks_endpoint
 from jobs.integrations.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
@@ -142,7 +142,7 @@ def create_ping(endpoint: WebhookEndpoint) -> WebhookDelivery:
 
 
 def create_challenge(endpoint: WebhookEndpoint) -> WebhookDelivery:
-    """Create a delivery with a challenge for the endpoint (`jobs.integrations.webhooks.verification`).
+    """Create a delivery with a challenge for the endpoint (`webhooks.verification`).
 
     Raises ``EndpointDisabledProblem``.
     """

@@ -73,6 +73,7 @@ class WebhookEndpoint(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        app_label = "jobs"
         db_table = "webhook_endpoints"
         indexes: ClassVar = [
             models.Index(fields=["user", "-created_at", "-id"], name="webhooks_of_user"),
@@ -127,6 +128,7 @@ class WebhookDelivery(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        app_label = "jobs"
         db_table = "webhook_deliveries"
         verbose_name_plural = "webhook deliveries"
         indexes: ClassVar = [
@@ -165,6 +167,7 @@ class WebhookQueue(models.Model):
     next_due_at = models.DateTimeField(help_text="When a delivery of it is due, or sooner.")
 
     class Meta:
+        app_label = "jobs"
         db_table = "webhook_queues"
         indexes: ClassVar = [
             models.Index(fields=["next_due_at"], name="webhook_queues_by_due"),

@@ -11,7 +11,7 @@ from auteur.core.api.content import ContentSerializer
 from auteur.core.api.secret_fields import SecretMethodField
 from auteur.core.api.unknown_fields import RequestSerializer
 from auteur.core.net.callable_urls import CallableURLField
-from jobs.events.contract import EventType
+from jobs.event_contract import EventType
 from jobs.events.log import MAX_SEQ
 from jobs.integrations.webhooks import secrets
 from jobs.integrations.webhooks.models import (

@@ -16,8 +16,8 @@ from accounts.models import User
 from credits.models import CreditTransaction
 from jobs.archive import parts, sources, walking
 from jobs.archive.models import ArchivePart, ArchiveWalk
+from jobs.audit import event_verification as verification
 from jobs.audit import ledger_audit
-from jobs.events import verification
 from jobs.models import Attempt, Job, UserEvent
 from jobs.retention import sweeping
 from jobs.states import AttemptState

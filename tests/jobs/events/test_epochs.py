@@ -16,8 +16,9 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from auteur import metrics
 from docs.examples import verify_events
-from jobs.events import cursors, epochs, log, verification
-from jobs.events.contract import Wire
+from jobs.audit import event_verification as verification
+from jobs.event_contract import Wire
+from jobs.events import cursors, epochs, log
 from jobs.events.epochs import SPAN
 from jobs.models import EventCursor, EventEpoch, Job, UserEvent
 from tests.jobs.events.setting_back import set_back

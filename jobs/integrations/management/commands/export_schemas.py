@@ -13,8 +13,8 @@ from jobs.integrations.streams.names import STREAMS
 class Command(BaseCommand):
     help = (
         "Write the Avro schema of each stream into a folder, each whole in a file of the stream's "
-        "name: for readers that have no registry, and, as jobs/integrations/streams/schemas/released, for the "
-        "next release to be compared to."
+        "name: for readers that have no registry, and, as "
+        "jobs/integrations/streams/schemas/released, for the next release to be compared to."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

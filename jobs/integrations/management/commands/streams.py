@@ -17,6 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from jobs.events import outcomes
 from jobs.integrations.streams import encoding, figures, sinks
 from jobs.integrations.streams.names import STREAMS
 from jobs.integrations.streams.publisher import Publisher
@@ -118,7 +119,7 @@ class Command(BaseCommand):
         time.sleep(SAMPLE_SECONDS)
         current = figures.publisher_lag()
         speed = max(0.0, (current.position - earlier.position) / SAMPLE_SECONDS)
-        values = _build_lag(current, figures.outcomes(), speed)
+        values = _build_lag(current, outcomes.count_outcomes(), speed)
         if json:
             self._print_json(values | asdict(standing))
         else:
@@ -198,7 +199,7 @@ _dump_json = partial(json.dumps, default=str, separators=(",", ":"))
 
 
 def _build_lag(
-    lag: figures.PublisherLag, ends: figures.Outcomes, published_per_second: float
+    lag: figures.PublisherLag, ends: outcomes.Outcomes, published_per_second: float
 ) -> dict[str, Any]:
     return {
         "publisher": asdict(lag),
@@ -227,7 +228,7 @@ def _format_lag(values: Mapping[str, Any], standing: Standing) -> str:
         + (f"held by {publisher['holder']}" if publisher["holder"] else "nobody publishes"),
         f"throughput: {throughput['events_per_second']} events/s happen (last minute), "
         f"{throughput['published_per_second']} events/s are published (last second)",
-        f"jobs (last {figures.RECENT_EVENTS} events): {ends[JobStatus.COMPLETED]} completed, "
+        f"jobs (last {outcomes.RECENT_EVENTS} events): {ends[JobStatus.COMPLETED]} completed, "
         f"{ends[JobStatus.FAILED]} failed, {ends[JobStatus.CANCELLED]} cancelled; "
         f"error rate {ends['error_rate']:.1%}",
         "requested to completed, within seconds: "

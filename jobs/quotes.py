@@ -21,7 +21,7 @@ from jobs.queries import duration_statistics
 
 LIFETIME = timedelta(minutes=15)
 
-_SIGNER = signing.Signer(salt="jobs.estimates.quotes")
+_SIGNER = signing.Signer(salt="jobs.quotes")
 
 
 class InvalidQuoteProblem(Problem):

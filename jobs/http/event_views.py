@@ -13,8 +13,8 @@ from auteur.core.api.scopes import Scope
 from auteur.core.api.throttling import Cost
 from auteur.core.api.views import APIView
 from jobs import queries
+from jobs.event_contract import EventPage, Head
 from jobs.events import log
-from jobs.events.contract import EventPage, Head
 from jobs.events.log import MAX_EVENTS, MAX_SEQ, MAX_WAIT_SECONDS, get_head, list_events
 
 DEFAULT_EVENTS = 100
