@@ -13,7 +13,7 @@ import psycopg
 
 from benchmarks import report, stack
 from jobs.states import JobStatus
-from tests.streams import mock_cluster
+from tests.jobs.integrations.streams import mock_cluster
 
 EVENTS = 300 * (int(os.environ.get("BENCHMARK_EVENTS", "100000")) // 300)
 """Whole jobs of each user."""

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from benchmarks import report, stack
-from tests.webhooks.receiver import Receiver, hanging
+from tests.jobs.integrations.webhooks.receiver import Receiver, hanging
 
 ENDPOINTS = int(os.environ.get("BENCHMARK_ENDPOINTS", "1000"))
 EVENTS_A_SECOND = int(os.environ.get("BENCHMARK_EVENTS_A_SECOND", "200"))

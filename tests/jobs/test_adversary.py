@@ -27,7 +27,7 @@ from jobs.states import COLLECT, DISPATCH, PREPARE, AttemptState
 from media.deletion import MediaInUseProblem, delete_media
 from media.storage import object_storage
 from tests.credits.books import stop_comparing_books
-from tests.jobs.test_callbacks import body_of, send
+from tests.jobs.http.test_callbacks import body_of, send
 from tests.jobs.walk import WORKER, bring_to
 from tests.waiting import until
 

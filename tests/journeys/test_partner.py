@@ -14,11 +14,11 @@ import pytest
 
 from auteur.devstack.processes import BASE_DIR
 from jobs.integrations.partners.transports import connect
+from tests.jobs.integrations.partners.transports import brokers
+from tests.jobs.integrations.partners.transports.brokers import Broker
 from tests.journeys.recordings import beginning
 from tests.journeys.stack import JourneyStack
 from tests.media.imports.source import File, Source, plain
-from tests.partners.transports import brokers
-from tests.partners.transports.brokers import Broker
 from tests.properties import LONG
 from tests.waiting import until
 
