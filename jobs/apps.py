@@ -14,22 +14,9 @@ class JobsConfig(AppConfig):
         from jobs import checks, hooks, personal_data
 
         hooks.register()
-        _register_encrypted_columns()
         personal_data.register_personal_data()
         checks.register()
         if settings.FEATURE_PRICES:  # Otherwise the features need not all be imported.
             from jobs.features.registry import check_prices
 
             check_prices()
-
-
-def _register_encrypted_columns() -> None:
-    from auteur import encryption
-    from jobs.partners.models import PURPOSE
-    from jobs.webhooks import secrets
-
-    encryption.register_columns(
-        "jobs.WebhookEndpoint", "secret", "previous_secret", purpose=secrets.PURPOSE
-    )
-    encryption.register_columns("jobs.Partner", "connection", purpose=PURPOSE)
-    encryption.register_columns("jobs.PartnerRequest", "url", purpose=PURPOSE)

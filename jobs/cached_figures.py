@@ -15,9 +15,9 @@ from django.db.models import Model
 from django.db.models.functions import Now
 
 from jobs import sql
+from jobs.events import outcomes
 from jobs.models import KeptFigures
 from jobs.states import JobStatus
-from jobs.streams import figures as streams
 
 STANDING = "standing"
 UNDELIVERED = "undelivered"
@@ -91,7 +91,7 @@ def count_jobs_by_status() -> int:
 
 def _compute_standing(_previous: Any) -> dict[str, Any]:
     open_rows = sql.run("count_open")
-    ends = streams.outcomes()
+    ends = outcomes.count_outcomes()
     return {
         "jobs": [row[:3] for row in open_rows],
         "oldest_pending": [

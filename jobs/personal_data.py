@@ -1,12 +1,10 @@
-"""List and erase personal data of jobs: parameters and outputs, logs, webhooks, partners."""
+"""List and erase personal data of jobs: their parameters, outputs and events."""
 
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-
-from auteur.personal_data import (
+from auteur.core.personal_data import (
     Listing,
     NotYetError,
     PersonalDataSource,
@@ -16,11 +14,10 @@ from auteur.personal_data import (
     list_rows,
     register_source,
 )
-from gpu_tasks.runtime.backends.models import LocalCall
 from jobs import lifecycle, outputs, sql
-from jobs.events import cursors, log
+from jobs.calls.backends.models import LocalCall
+from jobs.events import log
 from jobs.models import (
-    ApiUsage,
     Attempt,
     AuditedAccount,
     AuditFinding,
@@ -28,11 +25,7 @@ from jobs.models import (
     Job,
     UserEvent,
 )
-from jobs.partners.answers import captions_of
-from jobs.partners.models import DeadLetter, Partner, PartnerRequest
 from jobs.states import OPEN
-from jobs.webhooks.deliveries import CURSOR
-from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
 
 OWNERS = {
     "jobs.Job": "user",
@@ -44,13 +37,6 @@ OWNERS = {
     "jobs.RunningCancel": "user",
     "jobs.AuditedAccount": "user_id",
     "jobs.AuditFinding": "user_id",
-    "jobs.ApiUsage": "user_id",
-    "jobs.WebhookEndpoint": "user",
-    "jobs.WebhookDelivery": "endpoint__user",
-    "jobs.WebhookQueue": "user_id",
-    "jobs.Partner": "user",
-    "jobs.PartnerRequest": "partner__user",
-    "jobs.DeadLetter": "partner__user",
     "gpu_tasks.LocalCall": None,
 }
 INTERNAL = {"rank", "wake_at", "start_deadline_at", "deadline_at", "modal_task_id", "attempt_id"}
@@ -67,7 +53,6 @@ def register_personal_data() -> None:
             listings=(
                 Listing("jobs", _list_jobs),
                 Listing("events", _list_events),
-                Listing("webhooks", _list_webhooks),
             ),
         )
     )
@@ -108,10 +93,6 @@ def _list_events(user_id: UUID) -> Iterator[dict[str, Any]]:
             yield {**log.to_wire(row)}
 
 
-def _list_webhooks(user_id: UUID) -> Iterator[dict[str, Any]]:
-    return list_rows(WebhookEndpoint.objects.filter(user_id=user_id))
-
-
 def _erase(user_id: UUID) -> Steps:
     if Job.objects.filter(user_id=user_id, status__in=OPEN).exists():
         raise NotYetError
@@ -121,12 +102,9 @@ def _erase(user_id: UUID) -> Steps:
     for page in iterate_pages(UserEvent.objects.filter(user_id=user_id).only("pk")):
         # The oldest are deleted first, so that the remaining log has no gaps.
         yield UserEvent.objects.filter(pk__in=[row.pk for row in page]).delete()
-    yield from delete_in_batches(ApiUsage.objects.filter(user_id=user_id))
     # Without these rows, the audit reads the account's ledger rows from the beginning.
     yield from delete_in_batches(AuditFinding.objects.filter(user_id=user_id))
     yield from delete_in_batches(AuditedAccount.objects.filter(user_id=user_id))
-    yield from _remove_webhooks(user_id)
-    yield from _remove_partners(user_id)
 
 
 def _empty_jobs(user_id: UUID) -> Steps:
@@ -136,29 +114,3 @@ def _empty_jobs(user_id: UUID) -> Steps:
         yield LocalCall.objects.filter(attempt_id__in=attempts).delete()
         yield sql.run("empty_attempts", job_ids=job_ids)
         yield sql.run("empty_jobs", job_ids=job_ids)
-
-
-def _remove_webhooks(user_id: UUID) -> Steps:
-    deliveries = WebhookDelivery.objects.filter(endpoint__user_id=user_id)
-    yield from delete_in_batches(deliveries)
-    with transaction.atomic():
-        # The lock stops the fan-out. Nothing is fanned out later, because the log is deleted.
-        if cursors.lock_cursor(CURSOR) is None:
-            raise NotYetError
-        deliveries.delete()
-        WebhookQueue.objects.filter(user_id=user_id).delete()
-        WebhookEndpoint.objects.filter(user_id=user_id).delete()
-
-
-def _remove_partners(user_id: UUID) -> Steps:
-    partners = Partner.objects.filter(user_id=user_id)
-    yield partners.update(is_active=False)
-    requests = PartnerRequest.objects.filter(partner__user_id=user_id).select_related("partner")
-    for page in iterate_pages(requests):
-        for request in page:
-            storage, key = captions_of(request.partner, request.video_id)
-            storage.delete(key)
-            yield key
-        PartnerRequest.objects.filter(pk__in=[request.pk for request in page]).delete()
-    yield from delete_in_batches(DeadLetter.objects.filter(partner__user_id=user_id))
-    yield partners.delete()
