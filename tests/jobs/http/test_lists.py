@@ -126,10 +126,14 @@ def test_a_quota_is_summed_from_an_index(user: User, make_media: Any) -> None:
     used = quota.count_used_bytes(user.pk)
     assert used == 16 + quota.KINDS[0].max_unsized_bytes()
     with connection.cursor() as cursor:
-        # Of a table with four rows all other plans cost the same.
         cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
-        cursor.execute("SET LOCAL enable_indexscan = off")
+        # Without the other indexes, because all plans for a table of four rows cost the same.
+        cursor.execute(
+            "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'media_files'::regclass"
+            " AND NOT indisunique AND indexrelid <> 'media_files_counted'::regclass"
+        )
+        for (index,) in cursor.fetchall():
+            cursor.execute(f"DROP INDEX {index}")
         cursor.execute(
             "EXPLAIN SELECT sum(file_size_bytes), count(id) FILTER (WHERE status <> 'ready')"
             " FROM media_files WHERE user_id = %s AND NOT (status = 'rejected')",
