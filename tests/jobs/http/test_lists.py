@@ -129,7 +129,8 @@ def test_a_quota_is_summed_from_an_index(user: User, make_media: Any) -> None:
         cursor.execute("SET LOCAL enable_seqscan = off")
         # Without the other indexes, because all plans for a table of four rows cost the same.
         cursor.execute(
-            "SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'media_files'::regclass"
+            "SELECT indexrelid::regclass::text FROM pg_index"
+            " WHERE indrelid = 'media_files'::regclass"
             " AND NOT indisunique AND indexrelid <> 'media_files_counted'::regclass"
         )
         for (index,) in cursor.fetchall():
