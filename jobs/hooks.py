@@ -14,7 +14,6 @@ from jobs import (
     sql,
     timeline_audit,
 )
-from jobs.archive import parts as archives
 from jobs.models import Job
 from jobs.orchestrator import periodic, sweeping
 from jobs.states import OPEN
@@ -36,7 +35,6 @@ def register() -> None:
     media_deletion.register_usage(queries.open_jobs_reading)
     media_deletion.register_usage(queries.open_jobs_speaking_with, VoiceClone)
     objects.register_owners()
-    archives.register_owner()
     derived_works.register_derived_works(derived_media)
     checking.register_after_check(wake_jobs_waiting_for)
     project_deletion.register_before_delete(end_jobs_of_project)
