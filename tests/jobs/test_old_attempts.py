@@ -1,4 +1,4 @@
-"""Attempts go `ATTEMPTS_KEPT_DAYS` after their job's end, a page at a time, and nothing else does."""
+"""Attempts go `ATTEMPTS_KEPT_DAYS` after their job's end, a page at a time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ def ago(age: timedelta) -> datetime:
 
 
 def limit() -> datetime:
-    """The beginning of the day that is 30 days ago: attempts of jobs that ended before it are due."""
+    """The beginning of the day 30 days ago: attempts of jobs that ended before it are due."""
     return ago(timedelta(days=30)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
