@@ -537,21 +537,6 @@ if EVENTS_SYNCHRONOUS_COMMIT not in SYNCHRONOUS_COMMITS:
         f"{', '.join(SYNCHRONOUS_COMMITS)}."
     )
 
-# Rows that leave are written before, as Parquet, and the ledger is copied (decision 48).
-ARCHIVE = env.str("ARCHIVE", default="none")
-if ARCHIVE not in ("none", "storage"):
-    raise ImproperlyConfigured(f"ARCHIVE is {ARCHIVE!r}: use storage or none.")
-ARCHIVE_BUCKET = env.str("ARCHIVE_BUCKET", default="")
-if ARCHIVE_BUCKET:
-    if STORAGE_BACKEND != "s3":
-        raise ImproperlyConfigured("ARCHIVE_BUCKET needs STORAGE_BACKEND=s3.")
-    _archive = _OBJECT_STORAGE["OPTIONS"] | {"bucket_name": ARCHIVE_BUCKET}
-    STORAGES["archive"] = _OBJECT_STORAGE | {"OPTIONS": _archive}
-elif ARCHIVE == "storage" and S3_PUBLIC_BASE_URL:
-    raise ImproperlyConfigured(
-        "ARCHIVE=storage needs ARCHIVE_BUCKET where S3_PUBLIC_BASE_URL lets anybody read S3_BUCKET."
-    )
-ARCHIVE_KEPT_DAYS = env.int("ARCHIVE_KEPT_DAYS", default=1095)  # 0 is for ever
 # Since their jobs ended, of attempts; 0 is for ever. Of what is younger, retention empties columns.
 ATTEMPTS_KEPT_DAYS = env.int("ATTEMPTS_KEPT_DAYS", default=0)
 
@@ -581,7 +566,6 @@ for _name, _value in (
     ("RETENTION_PROMPTS_DAYS", RETENTION_PROMPTS_DAYS),
     ("RETENTION_PAYLOADS_DAYS", RETENTION_PAYLOADS_DAYS),
     ("RETENTION_OUTCOMES_DAYS", RETENTION_OUTCOMES_DAYS),
-    ("ARCHIVE_KEPT_DAYS", ARCHIVE_KEPT_DAYS),
     ("ATTEMPTS_KEPT_DAYS", ATTEMPTS_KEPT_DAYS),
     ("API_KEYS_KEPT_DAYS", API_KEYS_KEPT_DAYS),
     ("ADMIN_LOG_KEPT_DAYS", ADMIN_LOG_KEPT_DAYS),

@@ -5,7 +5,6 @@ from contextlib import suppress
 
 from auteur.core.personal_data import iterate_pages
 from jobs import cached_figures, derived_media, lifecycle, objects, queries, sql
-from jobs.archive import parts as archives
 from jobs.audit import running_audit, timeline_audit
 from jobs.models import Job
 from jobs.orchestrator import periodic
@@ -29,7 +28,6 @@ def register() -> None:
     media_deletion.register_usage(queries.open_jobs_reading)
     media_deletion.register_usage(queries.open_jobs_speaking_with, VoiceClone)
     objects.register_owners()
-    archives.register_owner()
     derived_works.register_derived_works(derived_media)
     checking.register_after_check(wake_jobs_waiting_for)
     project_deletion.register_before_delete(end_jobs_of_project)

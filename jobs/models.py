@@ -20,14 +20,8 @@ from auteur.core.database.keys import NewId, new_id
 from auteur.core.database.ordering import TimeAtUtc
 from auteur.core.net.outbound import MAX_URL_LENGTH
 from gpu_tasks.runtime.errors import ErrorCode
-from jobs.archive.models import ArchivePart, ArchiveWalk
 from jobs.event_contract import EventType
 from jobs.states import CLAIMED, ENDED, MEDIA_CLASS, OPEN, AttemptState, JobStatus
-
-__all__ = [  # Django looks here for models
-    "ArchivePart",
-    "ArchiveWalk",
-]
 
 PRICE_VERSION_LENGTH = 12
 
@@ -505,6 +499,22 @@ class EventCursor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.position}"
+
+
+class SweepCursor(models.Model):
+    """How far a sweep has read a table."""
+
+    table = models.CharField(max_length=50, primary_key=True)
+    after = models.CharField(
+        max_length=100, blank=True, default="", help_text="The last key that is done with."
+    )
+    next_at = models.DateTimeField(db_default=Now(), help_text="When it may go on.")
+
+    class Meta:
+        db_table = "archive_walks"  # The archive, which is gone, had the same cursors.
+
+    def __str__(self) -> str:
+        return f"{self.table} after {self.after}"
 
 
 class Circuit(models.Model):

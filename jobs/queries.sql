@@ -912,40 +912,24 @@ UPDATE jobs SET wake_at = statement_timestamp()
 FROM reporting WHERE jobs.id = reporting.job_id RETURNING jobs.id
 
 
--- # Archives (docs/decisions/0048): pages of a span's rows, each with whether it is due
+-- # Old attempts (docs/decisions/0048)
 
--- name: attempts_to_archive
-SELECT j.status IN {ENDED} AND j.completed_at < %(due_before)s, a.id, a.created_at, a.job_id,
-       j.user_id, j.type, a.number, a.state, a.backend, a.engine, a.gpu_class, a.call_id,
-       a.error_code, a.crash_count, a.used_credits, a.claimed_at, a.dispatched_at, a.started_at,
-       a.reported_at, a.finished_at, (a.outcome ->> 'load_seconds')::float8,
-       (a.outcome ->> 'seconds')::float8
-FROM job_attempts a JOIN jobs j ON j.id = a.job_id
-WHERE a.id > %(after)s::uuid AND a.id <= %(last)s::uuid
-ORDER BY a.id LIMIT %(limit)s::bigint
-
--- name: remove_attempts
--- Of jobs that had ended by then, which then name none.
-WITH old AS (
-    SELECT a.id, a.job_id FROM job_attempts a JOIN jobs j ON j.id = a.job_id
-    WHERE a.id > %(after)s::uuid AND a.id <= %(last)s::uuid
-      AND j.status IN {ENDED} AND j.completed_at < %(due_before)s
+-- name: remove_old_attempts
+-- The attempts of a page whose jobs had ended by then; these jobs then name none. Returns the last id
+-- of the page, or null behind the last row, and how many were removed.
+WITH page AS (
+    SELECT id, job_id FROM job_attempts WHERE id > %(after)s::uuid ORDER BY id LIMIT %(limit)s
+),
+old AS (
+    SELECT page.id, page.job_id FROM page JOIN jobs j ON j.id = page.job_id
+    WHERE j.status IN {ENDED} AND j.completed_at < %(due_before)s
     ORDER BY j.id FOR NO KEY UPDATE OF j
 ),
 job AS (
     UPDATE jobs SET attempt_id = NULL FROM old WHERE jobs.id = old.job_id AND attempt_id = old.id
 ),
 removed AS (DELETE FROM job_attempts WHERE id IN (SELECT id FROM old) RETURNING id)
-SELECT count(*) FROM removed
-
--- name: ledger_to_archive
-SELECT created_at < %(due_before)s, id, created_at, user_id, seq, type, amount, balance_after, job_id,
-       description, parts::text
-FROM credit_transactions
-WHERE created_at BETWEEN %(at)s::timestamptz AND %(last_at)s::timestamptz
-  AND (created_at, id) > (%(at)s::timestamptz, %(after)s::uuid)
-  AND (created_at, id) <= (%(last_at)s::timestamptz, %(last)s::uuid)
-ORDER BY created_at, id LIMIT %(limit)s::bigint
+SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1), (SELECT count(*) FROM removed)
 
 
 -- # The numbered log (docs/decisions/0028)
@@ -1020,20 +1004,6 @@ DELETE FROM user_events WHERE position > %(after)s AND position < coalesce(
     (SELECT min(position) FROM page WHERE NOT is_old), (SELECT max(position) + 1 FROM page)
 )
 RETURNING position
-
--- name: events_to_archive
-SELECT created_at < %(due_before)s, position, created_at, user_id, seq, job_id, type,
-       data ->> 'type', data ->> 'status', (data ->> 'attempt')::bigint,
-       (data ->> 'credits_cost')::bigint, (data ->> 'credits_refunded')::bigint,
-       (data ->> 'processing_time_ms')::bigint, data #>> '{{error,code}}', hash
-FROM user_events WHERE position > %(after)s AND position <= %(last)s
-ORDER BY position LIMIT %(limit)s::bigint
-
--- name: remove_events
-WITH removed AS (
-    DELETE FROM user_events WHERE position > %(after)s AND position <= %(last)s RETURNING position
-)
-SELECT count(*) FROM removed
 
 -- name: page_of_events
 SELECT user_id, seq, position, type, data, hash, created_at FROM user_events

@@ -45,19 +45,15 @@ def pages(after: str = "") -> Iterator[list[StoredObject]]:
 def orphans_of(page: Sequence[StoredObject], *, before: datetime) -> list[StoredObject]:
     """Return the orphans in users' rooms that were last modified before that time.
 
-    Objects outside users' folders are never orphans: archives have their rows first, and other
-    objects may be an operator's backup.
+    Objects outside users' folders are never orphans: they may be an operator's backup.
     """
     candidates = [
-        stored for stored in page if stored.modified_at < before and is_in_users_room(stored.key)
+        stored
+        for stored in page
+        if stored.modified_at < before and find_prefix(stored.key) is not None
     ]
     referenced = list_referenced_keys(candidates)
     return [stored for stored in candidates if stored.key not in referenced]
-
-
-def is_in_users_room(key: str) -> bool:
-    """Return True if the key is in a registered room of a user's folder."""
-    return key.startswith("users/") and find_prefix(key) is not None
 
 
 def count_orphans() -> dict[str, ObjectCount]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -12,13 +12,11 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from auteur.core.api.problems import DATABASE_OUTAGES
+from auteur.core.database import clock
 from credits import expiry
 from jobs import sql
-from jobs.archive import parts, walking
-from jobs.archive.models import ArchiveWalk
-from jobs.archive.sources import SOURCES, is_archiving
 from jobs.calls.backends.models import LocalCall
-from jobs.models import UserEvent
+from jobs.models import Attempt, SweepCursor, UserEvent
 from jobs.objects import current_attempts
 from media import orphans
 from media import sweeping as uploads
@@ -31,6 +29,9 @@ CALLS_KEPT = timedelta(days=7)
 """Time since a local call ended after which its row is not needed."""
 CALLS_AT_ONCE = 500
 EVENTS_AT_ONCE = 5000
+ATTEMPTS_AT_ONCE = 10_000
+"""How many attempts a page has, old or not."""
+ATTEMPTS_PAUSE = timedelta(minutes=1)
 ORPHANS = "objects without rows"
 
 
@@ -84,21 +85,42 @@ def list_old_events() -> QuerySet[UserEvent]:
 
 
 def delete_old_events() -> int:
-    """Delete some of the `list_old_events`, the oldest first; return how many.
-
-    If events are archived, `jobs.archive` deletes them.
-    """
-    if is_archiving():
-        return 0
+    """Delete some of the `list_old_events`, the oldest first; return how many."""
     retention = timedelta(days=settings.EVENTS_KEPT_DAYS)
-    walk, _ = ArchiveWalk.objects.get_or_create(table=UserEvent._meta.db_table)
+    cursor, _ = SweepCursor.objects.get_or_create(table=UserEvent._meta.db_table)
     rows = sql.run(
-        "remove_old_events", after=int(walk.after or 0), limit=EVENTS_AT_ONCE, kept=retention
+        "remove_old_events", after=int(cursor.after or 0), limit=EVENTS_AT_ONCE, kept=retention
     )
     if rows:
         last_position = max(position for (position,) in rows)
-        ArchiveWalk.objects.filter(pk=walk.pk).update(after=str(last_position))
+        SweepCursor.objects.filter(pk=cursor.pk).update(after=str(last_position))
     return len(rows)
+
+
+def delete_old_attempts() -> int:
+    """Delete the attempts of one page whose jobs ended long ago, if it is time; return how many.
+
+    Pages follow each other by id, and begin again behind the last row: an index by time would cost
+    every job (docs/decisions/0039). All orchestrators together read a page a minute.
+    """
+    if not settings.ATTEMPTS_KEPT_DAYS:
+        return 0
+    table = Attempt._meta.db_table
+    SweepCursor.objects.get_or_create(table=table)
+    cursor = SweepCursor.objects.filter(table=table)
+    if not cursor.filter(next_at__lte=Now()).update(next_at=Now() + ATTEMPTS_PAUSE):
+        return 0
+    after = cursor.get().after
+    kept_since = clock.now() - timedelta(days=settings.ATTEMPTS_KEPT_DAYS)
+    ((last_id, count),) = sql.run(
+        "remove_old_attempts",
+        after=after or str(UUID(int=0)),
+        due_before=kept_since.replace(hour=0, minute=0, second=0, microsecond=0),
+        limit=ATTEMPTS_AT_ONCE,
+    )
+    # Another orchestrator may have read on, if this one was slow.
+    cursor.filter(after=after).update(after=str(last_id or ""))
+    return int(count)
 
 
 SWEEPS = [
@@ -115,11 +137,7 @@ SWEEPS = [
     Sweep("half files", uploads.count_unfinished, uploads.delete_unfinished),
     Sweep("local calls long ended", lambda: list_old_calls().count(), delete_old_calls),
     Sweep("accounts' expired credits", expiry.count_expired, expiry.write_expired),
-    *(
-        Sweep(f"archived rows of {source.table}", None, partial(walking.turn, source))
-        for source in SOURCES
-    ),
-    Sweep("archives no longer kept", lambda: parts.old().count(), parts.remove_old),
+    Sweep("attempts no longer kept", None, delete_old_attempts),
     Sweep("events no longer kept", lambda: list_old_events().count(), delete_old_events),
     Sweep("old segments of renders", lambda: folders.list_due().count(), folders.sweep_folders),
     Sweep(

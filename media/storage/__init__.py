@@ -21,9 +21,6 @@ MAX_KEY_LENGTH = 512
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._=-]*"
 KEY_PATTERN = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*")
 
-ARCHIVE = "archive"
-"""The folder of archived rows. No client may read it, so no URL of it is signed."""
-
 LONGEST_WRITE = timedelta(days=2)
 """The longest life of a signed URL to write to. Older leftovers cannot be written again."""
 
@@ -187,13 +184,6 @@ def seconds_to_write(expires: int | None) -> int:
     if seconds > LONGEST_WRITE.total_seconds():
         raise ValueError("a URL to write to would live too long")
     return seconds
-
-
-def signable_key(key: str) -> str:
-    """Return the key if a URL of it may be signed, or raise ``InvalidKey``."""
-    if key.partition("/")[0] == ARCHIVE:
-        raise InvalidKey("no URL of an archive is signed")
-    return checked_key(key)
 
 
 def checked_key(key: str) -> str:

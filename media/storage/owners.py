@@ -1,8 +1,7 @@
 """Find which table owns an object, which keys its rows name, and where an upload is expected.
 
-Keys begin with ``users/<user>/<room>/``, or with a room that belongs to no user. The apps register
-the owners of their rooms in ``AppConfig.ready``. Objects outside these rooms are not Auteur's, and
-are never touched.
+Keys begin with ``users/<user>/<room>/``. The apps register the owners of their rooms in
+``AppConfig.ready``. Objects outside these rooms are not Auteur's, and are never touched.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,8 +46,6 @@ class Owner:
     names: Callable[[Sequence[StoredObject]], Mapping[str, int | None]] = lambda objects: {}
     expects: Callable[[str], int | None] = lambda key: None
     columns: Sequence[Column] = ()
-    is_at_root: bool = False
-    """True if its keys begin with the room and belong to no user."""
 
 
 _owners: list[Owner] = []
@@ -67,10 +64,11 @@ def list_columns() -> list[Column]:
 
 def find_prefix(key: str) -> str | None:
     """Return the room of a key, or None for an object that is not ours."""
-    is_users = key.startswith("users/")
+    if not key.startswith("users/"):
+        return None
     user, _, path = key.removeprefix("users/").partition("/")
-    room, _, name = path.partition("/") if is_users else (user, "", path)
-    has_owner = any(owner.room == room and owner.is_at_root is not is_users for owner in _owners)
+    room, _, name = path.partition("/")
+    has_owner = any(owner.room == room for owner in _owners)
     return room if user and name and has_owner else None
 
 

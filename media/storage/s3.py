@@ -19,7 +19,6 @@ from media.storage import (
     StoredObject,
     checked_key,
     seconds_to_write,
-    signable_key,
 )
 from media.storage.multipart import StoredPart
 
@@ -252,7 +251,7 @@ class PresignedS3Storage(S3Storage):
     ) -> str:
         return client.generate_presigned_url(
             operation,
-            Params={"Bucket": self.bucket_name, "Key": signable_key(key), **parameters},
+            Params={"Bucket": self.bucket_name, "Key": checked_key(key), **parameters},
             ExpiresIn=settings.PRESIGNED_URL_SECONDS if expires is None else expires,
         )
 

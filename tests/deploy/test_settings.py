@@ -83,10 +83,7 @@ def test_a_space_after_a_comma_is_part_of_no_key():
         ("ATTEMPTS_KEPT_DAYS", "14", "ATTEMPTS_KEPT_DAYS must be 0, or at least 15."),
         ("ADMIN_LOG_KEPT_DAYS", "364", "ADMIN_LOG_KEPT_DAYS must be 0, or at least 365."),
         ("API_KEYS_KEPT_DAYS", "3651", "API_KEYS_KEPT_DAYS must be between 0 and 3650."),
-        ("ARCHIVE_KEPT_DAYS", "-1", "ARCHIVE_KEPT_DAYS must be between 0 and 3650."),
-        ("ARCHIVE", "s3", "ARCHIVE is 's3': use storage or none."),
         ("EVENTS_SYNCHRONOUS_COMMIT", "off", "EVENTS_SYNCHRONOUS_COMMIT is 'off': use one of"),
-        ("ARCHIVE_BUCKET", "archive", "ARCHIVE_BUCKET needs STORAGE_BACKEND=s3."),
         ("C2PA_MAX_BYTES", "2684354561", "C2PA_MAX_BYTES must be between 1 and 2684354560."),
         ("MAX_OPEN_IMPORTS", "0", "MAX_OPEN_IMPORTS must be at least 1."),
         ("WEBHOOK_REFUSED_NETWORKS", "ours", "WEBHOOK_REFUSED_NETWORKS must be like"),
@@ -125,24 +122,6 @@ def test_every_secret_with_fallbacks_is_checked() -> None:
     names = re.findall(r'env\.fallbacks\(\s*"(\w+)_FALLBACKS"', text("auteur/settings.py"))
     checked = re.findall(r'env\.secret\("(\w+)"', text("auteur/settings.py"))
     assert sorted(names) == sorted(checked) == sorted(SECRETS)
-
-
-def test_no_archive_lies_where_anybody_may_read() -> None:
-    s3 = {
-        "STORAGE_BACKEND": "s3",
-        "S3_BUCKET": "objects",
-        "S3_ACCESS_KEY_ID": "key",
-        "S3_SECRET_ACCESS_KEY": "secret",
-        "S3_PUBLIC_BASE_URL": "https://media.example.com",
-        "ARCHIVE": "storage",
-    }
-    why = (
-        "ARCHIVE=storage needs ARCHIVE_BUCKET where S3_PUBLIC_BASE_URL lets anybody read S3_BUCKET."
-    )
-    with pytest.raises(ImproperlyConfigured, match=re.escape(why)):
-        read_settings(**s3)
-    storages = read_settings(**s3, ARCHIVE_BUCKET="archives")["STORAGES"]
-    assert storages["archive"]["OPTIONS"]["bucket_name"] == "archives"
 
 
 def test_signing_in_by_an_address_is_for_ones_own_machine() -> None:

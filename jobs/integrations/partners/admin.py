@@ -32,7 +32,7 @@ from jobs.integrations.partners.transports.connections import (
 
 CONNECTION_HELP = (
     'Kafka: {"brokers": ["host:9093"], "username": "…", "password": "…", "saslMechanism": '
-    '"scram-sha-256", "ca": "-----BEGIN CERTIFICATE-----…"}. Redis and AMQP: {"url": '
+    '"scram-sha-256", "ca": "-----BEGIN CERTIFICATE-----…"}. Redis: {"url": '
     '"rediss://name:password@host:6380/0"}. Nothing: as it is.'
 )
 

@@ -24,7 +24,7 @@ MAX_VIDEO_ID_LENGTH = 128
 MAX_COORDINATES_LENGTH = 255
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,200}")
-"""The names that Kafka accepts. The other brokers accept them as well."""
+"""The names that Kafka accepts. Redis accepts them as well."""
 HOST = re.compile(r"\.?[a-z0-9-]+(?:\.[a-z0-9-]+)*")
 
 
@@ -33,7 +33,6 @@ class TransportKind(models.TextChoices):
 
     KAFKA = "kafka", "Kafka"
     REDIS = "redis", "Redis Streams"
-    AMQP = "amqp", "AMQP (RabbitMQ)"
 
 
 class Kind(models.TextChoices):
@@ -151,7 +150,9 @@ class Partner(models.Model):
         db_table = "partners"
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(transport__in=TransportKind.values), name="partners_transport_known"
+                # Rows may still name the removed AMQP transport (docs/decisions/0065).
+                condition=Q(transport__in=[*TransportKind.values, "amqp"]),
+                name="partners_transport_known",
             ),
             models.CheckConstraint(
                 condition=Q(

@@ -187,23 +187,6 @@ def test_no_other_keys_than_ours(unreached: ObjectStorage, key: str) -> None:
             use()
 
 
-def test_archives_are_named_by_their_columns_and_no_url_of_them_is_signed(
-    storage: ObjectStorage,
-) -> None:
-    key = "archive/user_events/year=2026/month=01/part-1-20000.parquet"
-    storage.write(key, b"PAR1", "application/vnd.apache.parquet")
-    assert storage.read(key, 4) == b"PAR1"
-    assert [one.key for one in storage.objects("archive/user_events/")] == [key]
-    assert [one.key for one in storage.page("", 10)] == [key]
-    for sign in (
-        lambda: storage.presigned_get(key),
-        lambda: storage.presigned_put(key, content_type="video/mp4"),
-        lambda: storage.presigned_part(key, "upload", number=1, size_bytes=1),
-    ):
-        with pytest.raises(InvalidKey):
-            sign()
-
-
 def test_the_longest_key(storage: ObjectStorage) -> None:
     key = "/".join(["a" * 127] * 4) + "b"
     assert len(key) == MAX_KEY_LENGTH

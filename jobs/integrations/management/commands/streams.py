@@ -43,7 +43,7 @@ class Command(BaseCommand):
             subparser.add_argument("--json", action="store_true", help="for programs")
             return subparser
 
-        action("create", "make what is missing, and tell what is otherwise than planned")
+        action("create", "make the streams that are missing")
         action("health", "try connection, credentials and streams; exits with 1 if one fails")
         peek = action("peek", "show the last records of a stream")
         peek.add_argument("stream", type=_parse_stream)
@@ -74,8 +74,7 @@ class Command(BaseCommand):
             self._print_json([asdict(result) for result in results])
             return
         for result in results:
-            verb = "made" if result.created else "was there"
-            self.stdout.write("; ".join((f"{result.stream}: {verb}", *result.differs)))
+            self.stdout.write(f"{result.stream}: {'made' if result.created else 'was there'}")
 
     def _health(self, *, json: bool, **options: Any) -> None:
         checks = sinks.make_admin().check(STREAMS.values())

@@ -1,4 +1,4 @@
-"""Create the transport of a partner: Kafka, Redis Streams or AMQP."""
+"""Create the transport of a partner: Kafka or Redis Streams."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,6 @@ from jobs.integrations.partners.transports.connections import Connection, connec
 TRANSPORTS = {
     "kafka": "jobs.integrations.partners.transports.kafka.KafkaTransport",
     "redis": "jobs.integrations.partners.transports.redis.RedisTransport",
-    "amqp": "jobs.integrations.partners.transports.amqp.AmqpTransport",
 }
 """The import path of each transport. Using Redis loads no code for Kafka."""
 DEAD_LETTERS = "{group}.dead"

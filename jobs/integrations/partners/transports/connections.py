@@ -46,7 +46,7 @@ def _check_address(text: str) -> str:
     return text
 
 
-def _check_url(url: SecretStr, schemes: tuple[str, str], wants_path: bool) -> SecretStr:
+def _check_redis_url(url: SecretStr) -> SecretStr:
     """Return the URL if it is valid.
 
     Errors are raised ``from None``, because urllib's messages have parts of the URL.
@@ -56,21 +56,13 @@ def _check_url(url: SecretStr, schemes: tuple[str, str], wants_path: bool) -> Se
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise ValueError("it is no URL") from None
-    if parts.scheme not in schemes or not host or len(url) > MAX_URL_CHARACTERS:
-        raise ValueError(f"it must be {schemes[0]}:// or {schemes[1]}://, with a host")
-    if parts.query or parts.fragment:  # Client libraries would read options there.
+    if parts.scheme not in ("redis", "rediss") or not host or len(url) > MAX_URL_CHARACTERS:
+        raise ValueError("it must be redis:// or rediss://, with a host")
+    if parts.query or parts.fragment:  # The client library would read options there.
         raise ValueError("it must have no options after a question mark")
-    if wants_path and not re.fullmatch(r"/?[0-9]{0,3}", parts.path):
+    if not re.fullmatch(r"/?[0-9]{0,3}", parts.path):
         raise ValueError("its path must be the number of a database")
     return url
-
-
-def _check_redis_url(url: SecretStr) -> SecretStr:
-    return _check_url(url, ("redis", "rediss"), wants_path=True)
-
-
-def _check_amqp_url(url: SecretStr) -> SecretStr:
-    return _check_url(url, ("amqp", "amqps"), wants_path=False)
 
 
 CertificatesText = Annotated[
@@ -120,17 +112,10 @@ class RedisConnection(_Connection):
     url: Annotated[SecretStr, AfterValidator(_check_redis_url)]
 
 
-class AmqpConnection(_Connection):
-    """RabbitMQ's: ``amqp://`` or, with TLS, ``amqps://``; the path is the virtual host."""
-
-    url: Annotated[SecretStr, AfterValidator(_check_amqp_url)]
-
-
-Connection = KafkaConnection | RedisConnection | AmqpConnection
+Connection = KafkaConnection | RedisConnection
 KINDS: Mapping[str, type[Connection]] = {
     "kafka": KafkaConnection,
     "redis": RedisConnection,
-    "amqp": AmqpConnection,
 }
 
 

@@ -86,8 +86,6 @@ class Made:
 
     stream: str
     created: bool
-    differs: tuple[str, ...] = ()
-    """Differences from the stream's definition. An existing stream is not changed."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ class StreamAdmin(Protocol):
     """The administration of streams. Every method raises ``SinkError``."""
 
     def create(self, streams: Iterable[Stream]) -> list[Made]:
-        """Create missing streams. A repeated call changes nothing."""
+        """Create missing streams. Existing ones are not changed."""
 
     def check(self, streams: Iterable[Stream]) -> list[Check]:
         """Check the connection, the credentials and the streams, up to the first failure."""

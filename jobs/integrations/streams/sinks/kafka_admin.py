@@ -2,16 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
-from confluent_kafka.admin import (
-    AdminClient,
-    ConfigResource,
-    NewTopic,
-    OffsetSpec,
-    ResourceType,
-)
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from jobs.integrations.streams.encoding import MAX_RECORD_BYTES
 from jobs.integrations.streams.names import Stream
@@ -48,40 +42,29 @@ class KafkaAdmin:
         streams_by_name = {stream.name: stream for stream in streams}
         existing_partitions = self._count_partitions()
         new_topics = [
-            NewTopic(name, stream.partitions, BROKERS_OWN, config=_build_config(stream))
+            NewTopic(
+                name,
+                stream.partitions,
+                BROKERS_OWN,
+                config={
+                    "retention.ms": str(int(1000 * stream.retention.total_seconds())),
+                    "max.message.bytes": str(MAX_RECORD_BYTES + OVERHEAD_BYTES),
+                },
+            )
             for name, stream in streams_by_name.items()
             if name not in existing_partitions
         ]
-        with self._failures.answering(self._client):
-            if new_topics:
+        if new_topics:
+            with self._failures.answering(self._client):
                 for future in self._client.create_topics(new_topics).values():
                     self._wait_for_result(future)
-            configs = self._describe_configs(
-                [name for name in streams_by_name if name in existing_partitions]
-            )
-        return [
-            Made(
-                name,
-                name not in existing_partitions,
-                _list_differences(stream, existing_partitions.get(name), configs.get(name)),
-            )
-            for name, stream in streams_by_name.items()
-        ]
+        return [Made(name, name not in existing_partitions) for name in streams_by_name]
 
     def _count_partitions(self) -> dict[str, int]:
         """Return the number of partitions of each existing topic."""
         with self._failures.answering(self._client):
             topics = self._client.list_topics(timeout=ANSWER_SECONDS).topics
         return {name: len(topic.partitions) for name, topic in topics.items() if not topic.error}
-
-    def _describe_configs(self, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-        if not names:
-            return {}
-        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-        futures = self._client.describe_configs(resources, request_timeout=ANSWER_SECONDS)
-        return {
-            resource.name: self._wait_for_result(future) for resource, future in futures.items()
-        }
 
     def _wait_for_result(self, future: "Future[Answer]") -> Answer:
         try:
@@ -168,26 +151,3 @@ class KafkaAdmin:
                     0, end - partition.offset
                 )
         return [GroupLag(stream, group, lag) for stream, lag in lags.items()]
-
-
-def _build_config(stream: Stream) -> dict[str, str]:
-    return {
-        "retention.ms": str(int(1000 * stream.retention.total_seconds())),
-        "max.message.bytes": str(MAX_RECORD_BYTES + OVERHEAD_BYTES),
-    }
-
-
-def _list_differences(
-    stream: Stream, partitions: int | None, config: Mapping[str, Any] | None
-) -> tuple[str, ...]:
-    """Return how an existing topic differs from the topic that would be created."""
-    if partitions is None:
-        return ()
-    differences = []
-    if partitions != stream.partitions:
-        differences.append(f"partitions: {partitions}, not {stream.partitions}")
-    for name, expected in _build_config(stream).items():
-        entry = (config or {}).get(name)
-        if entry is not None and entry.value != expected:
-            differences.append(f"{name}: {entry.value}, not {expected}")
-    return tuple(differences)

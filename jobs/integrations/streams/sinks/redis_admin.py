@@ -43,11 +43,10 @@ class RedisAdmin:
         with answering():
             for stream in streams:
                 key = key_of(stream.name)
-                kind = self._client.type(key).decode()
-                if kind == "none":
+                is_missing = not self._client.exists(key)
+                if is_missing:
                     self._create_empty_stream(key)
-                differences = () if kind in {"none", "stream"} else (f"the key is a {kind}",)
-                results.append(Made(stream.name, created=kind == "none", differs=differences))
+                results.append(Made(stream.name, created=is_missing))
         return results
 
     def _create_empty_stream(self, key: str) -> None:

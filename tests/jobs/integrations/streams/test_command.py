@@ -31,12 +31,13 @@ def told(*arguments: str) -> Any:
     return json.loads(streams(*arguments, "--json"))
 
 
-def test_create_makes_what_is_missing_and_tells_what_is_otherwise(store: redis.Redis):
+def test_create_makes_what_is_missing_and_changes_nothing_else(store: redis.Redis):
     store.set(key_of("jobs.tts"), "something else")
     made = {each["stream"]: each for each in told("create")}
     assert set(made) == set(STREAMS)
-    assert made["jobs.completed"] == {"stream": "jobs.completed", "created": True, "differs": []}
-    assert made["jobs.tts"]["differs"] == ["the key is a string"]
+    assert made["jobs.completed"] == {"stream": "jobs.completed", "created": True}
+    assert made["jobs.tts"] == {"stream": "jobs.tts", "created": False}
+    assert store.get(key_of("jobs.tts")) == b"something else"
     assert store.xinfo_stream(key_of("jobs.completed"))["length"] == 0
     assert store.xinfo_groups(key_of("jobs.completed")) == []
     assert "jobs.completed: was there\n" in streams("create")

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import KafkaError
-from confluent_kafka.admin import ConfigEntry
 
 from jobs.events import log
 from jobs.integrations.streams import batches, cursor, encoding
 from jobs.integrations.streams.names import STREAMS
-from jobs.integrations.streams.sinks import kafka, kafka_admin, kafka_reading
+from jobs.integrations.streams.sinks import kafka
 from jobs.integrations.streams.sinks.base import Encoded, SinkAwayError, SinkRefusedError
 from jobs.integrations.streams.sinks.kafka import KafkaSink
 from jobs.integrations.streams.sinks.kafka_admin import KafkaAdmin
@@ -209,14 +208,3 @@ def test_how_a_client_signs_in(settings):
     assert chosen["sasl.mechanism"] == "SCRAM-SHA-512"
     assert (chosen["sasl.username"], chosen["sasl.password"]) == ("auteur", "secret")
     assert chosen["linger.ms"] == 5
-
-
-def test_a_topic_that_is_otherwise_is_told():
-    found = {"retention.ms": ConfigEntry("retention.ms", "1"), "max.message.bytes": None}
-    stream = STREAMS["jobs.completed"]
-    assert kafka_admin._list_differences(stream, 6, None) == ()
-    assert kafka_admin._list_differences(stream, 3, found) == (
-        "partitions: 3, not 6",
-        "retention.ms: 1, not 2592000000",
-    )
-    assert kafka_reading.GROUP

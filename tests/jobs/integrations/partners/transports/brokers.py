@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 
 from auteur.devstack.ports import free_ports
@@ -20,7 +19,6 @@ from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.services import _find_redis_binary
 from jobs.integrations.partners.transports import connect
 from jobs.integrations.partners.transports.base import Message, Transport, TransportError
-from tests.jobs.integrations.partners.transports import rabbitmq
 from tests.jobs.integrations.streams import mock_cluster
 from tests.waiting import hang
 
@@ -95,15 +93,10 @@ def wait_for(transport: Transport, count: int) -> list[Message]:
     return found
 
 
-def found() -> list[str]:
-    """The transports whose brokers this machine has."""
-    return ["redis", "kafka", *(["amqp"] if rabbitmq.found() else [])]
-
-
 @contextlib.contextmanager
 def running(transport: str, data: Path) -> Iterator[Broker]:
-    """Of a kind, until the block ends; skips the test where it cannot be had."""
-    with {"redis": _redis, "kafka": _kafka, "amqp": _rabbitmq}[transport](data) as broker:
+    """Of a kind, until the block ends."""
+    with {"redis": _redis, "kafka": _kafka}[transport](data) as broker:
         yield broker
 
 
@@ -136,13 +129,3 @@ def _kafka(data: Path) -> Iterator[Broker]:
     with mock_cluster.running() as cluster:
         connection = {"brokers": cluster.addresses, "ssl": False}
         yield Broker("kafka", connection, cluster.process.pid)
-
-
-@contextlib.contextmanager
-def _rabbitmq(data: Path) -> Iterator[Broker]:
-    if rabbitmq.found() is None:
-        pytest.skip("RabbitMQ is not on this machine")
-    with rabbitmq.running(data) as (port, server):
-        url = f"amqp://{rabbitmq.USER}:{rabbitmq.PASSWORD}@127.0.0.1:{port}/"
-        wrong = {"url": url.replace(rabbitmq.PASSWORD, "another-password")}
-        yield Broker("amqp", {"url": url}, server.pid, wrong)

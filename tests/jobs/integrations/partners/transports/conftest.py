@@ -11,7 +11,7 @@ from tests.jobs.integrations.partners.transports.brokers import Broker
 from tests.jobs.integrations.partners.transports.reader import SESSION_MS
 
 
-@pytest.fixture(scope="module", params=["redis", "kafka", "amqp"])
+@pytest.fixture(scope="module", params=["redis", "kafka"])
 def kind(request, tmp_path_factory) -> Iterator[Broker]:
     with brokers.running(request.param, tmp_path_factory.mktemp(request.param)) as broker:
         yield broker

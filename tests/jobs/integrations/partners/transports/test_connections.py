@@ -60,9 +60,9 @@ def test_kafka_is_reached_as_the_course_platform_says_it():
         ("redis", {"url": f"redis://:{SECRET}@a:99999"}, "url: it is no URL"),
         ("redis", {"url": f"redis://:{SECRET}@a?ssl_cert_reqs=none"}, "no options"),
         ("redis", {"url": f"redis://:{SECRET}@a/name"}, "number of a database"),
-        ("amqp", {"url": f"amqp://:{SECRET}@"}, "with a host"),
-        ("amqp", {"url": f"amqp://u:{SECRET}@a/" + "v" * 2048}, "url"),
-        ("smtp", {"url": SECRET}, "use one of kafka, redis, amqp"),
+        ("redis", {"url": f"redis://:{SECRET}@"}, "with a host"),
+        ("redis", {"url": f"redis://u:{SECRET}@a/" + "0" * 2048}, "url"),
+        ("amqp", {"url": SECRET}, "use one of kafka, redis"),
     ],
 )
 def test_what_is_no_connection_is_told_without_what_was_entered(transport, values, text):
@@ -107,7 +107,6 @@ def test_a_dead_letter_keeps_what_may_be_read_and_of_more_the_beginning():
     [
         ("kafka", {"brokers": ["127.0.0.1:1"], "ssl": False}),
         ("redis", {"url": f"redis://:{SECRET}@127.0.0.1:1"}),
-        ("amqp", {"url": f"amqp://auteur:{SECRET}@127.0.0.1:1"}),
     ],
 )
 def test_nobody_there_is_an_outage(transport, values, monkeypatch):
@@ -128,14 +127,13 @@ def tls(tmp_path) -> Iterator[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("knows_it", [False, True], ids=["unknown signer", "another name"])
-@pytest.mark.parametrize("transport", ["kafka", "redis", "amqp"])
+@pytest.mark.parametrize("transport", ["kafka", "redis"])
 def test_a_certificate_that_does_not_match_is_refused(tls, transport, knows_it, monkeypatch):
     monkeypatch.setattr(kafka_reading, "ANSWER_SECONDS", 1.0)
     port, certificate = tls
     reached: dict[str, dict[str, object]] = {
         "kafka": {"brokers": [f"127.0.0.1:{port}"]},
         "redis": {"url": f"rediss://:{SECRET}@127.0.0.1:{port}"},
-        "amqp": {"url": f"amqps://auteur:{SECRET}@127.0.0.1:{port}"},
     }
     values = reached[transport] | ({"ca": certificate} if knows_it else {})
     made = connect(transport, values, topics=["Transcribe"], group="auteur")

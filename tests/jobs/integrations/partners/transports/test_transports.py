@@ -1,16 +1,13 @@
-"""What all transports promise, shown on Redis, on librdkafka's mock cluster and on RabbitMQ."""
+"""What all transports promise, shown on Redis and on librdkafka's mock cluster."""
 
 import json
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Iterator
 
 import pytest
-from kombu import Connection, Queue
 
-from jobs.integrations.partners.transports import amqp, base, connect, kafka
+from jobs.integrations.partners.transports import base, connect, kafka
 from jobs.integrations.partners.transports import redis as redis_transport
 from jobs.integrations.partners.transports.base import (
     MAX_ANSWER_BYTES,
@@ -140,10 +137,9 @@ def test_whether_an_answer_was_sent_is_known(broker):
     before = transport.mark(topic)
     transport.send(answer)
     transport.send(Answer(topic, "video", b"{}", "request 2"))
-    unknown = broker.transport == "amqp"
-    assert transport.was_sent(answer, before) is (None if unknown else True)
+    assert transport.was_sent(answer, before) is True
     other = Answer(topic, "video", b"{}", "request 3")
-    assert transport.was_sent(other, before) is (None if unknown else False)
+    assert transport.was_sent(other, before) is False
     if broker.transport == "kafka":
         assert transport.was_sent(answer, transport.mark(topic)) is False
         assert transport.was_sent(answer, None) is None
@@ -174,7 +170,7 @@ def test_a_broker_that_hangs_is_an_outage_and_it_goes_on(broker, monkeypatch):
     transport.close()
     broker.hang()
     with monkeypatch.context() as patience:
-        for module in (base, amqp, kafka, redis_transport):
+        for module in (base, kafka, redis_transport):
             patience.setattr(module, "ANSWER_SECONDS", 0.5)
         with pytest.raises(TransportError) as raised:
             put(transport, topic, b"lost")
@@ -188,41 +184,6 @@ def test_a_broker_that_hangs_is_an_outage_and_it_goes_on(broker, monkeypatch):
     while not values >= {b"before", b"after"}:
         assert time.monotonic() < limit, values
         values = {one.value for one in transport.receive(0.2, 10)}
-
-
-@pytest.fixture
-def full(broker) -> Iterator[Queue]:
-    """A queue of the partner's that holds one message and has it."""
-    if broker.transport != "amqp":
-        pytest.skip("no other broker says that it does not take a message")
-    arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
-    with Connection(broker.connection["url"]) as partner:
-        queue = Queue(new_topic("full"), durable=True, queue_arguments=arguments, channel=partner)
-        queue.declare()
-        put(broker.connect("others"), queue.name, b"there")
-        yield queue
-
-
-def test_what_a_queue_does_not_take_is_sent_once_it_does(broker, full, monkeypatch):
-    """As of one that is full; or of one that somebody is just making, which ends by itself."""
-    topic = new_topic()
-    transport = broker.connect(topic)
-    put(transport, topic, b"asked")
-    asked = wait_for(transport, 1)
-    with monkeypatch.context() as patience:
-        patience.setattr(amqp, "ANSWER_SECONDS", 0.3)
-        with pytest.raises(TransportError, match=f"the queue {full.name}: is it full?") as raised:
-            put(transport, full.name, b"too many")
-    assert raised.value.is_outage
-    assert transport.receive(0, 1) == asked
-    emptied = threading.Timer(0.5, full.purge)
-    emptied.start()
-    put(transport, full.name, b"an answer")
-    emptied.join()
-    assert full.get(no_ack=True).body == b"an answer"
-    transport.acknowledge(asked)
-    transport.close()
-    assert transport.receive(0.2, 1) == []
 
 
 def test_a_wrong_password_is_told_without_it(broker):

@@ -1,1 +1,0 @@
-"""Rows that leave, or are copied, as Parquet in the object storage (docs/decisions/0048)."""

@@ -1,1 +1,0 @@
-"""Archives of rows: written, read back, and only then deleted."""
