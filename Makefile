@@ -17,7 +17,7 @@ SHIMS := var/shims
 HELP := var/help/policy.txt
 ROOMS := accounts auteur credits gpu_tasks jobs media projects
 PEERS := var/peers
-QUICK := tests/accounts tests/api tests/credits tests/projects tests/jobs \
+QUICK := tests/accounts tests/auteur/core/api tests/credits tests/projects tests/jobs \
 	$(addprefix --ignore tests/jobs/,features test_gpu_settings.py test_gpu_worker.py test_media_work.py)
 # What the generated part of clients/python is made of: it is made anew when one of these changes.
 CLIENT := docs/openapi.json clients/python/pyproject.toml clients/python/hatch_build.py \
@@ -90,7 +90,7 @@ test-shims: $(SHIMS)/.ready  ## the engines that need torchaudio or torchvision 
 
 test-pooler: $(READY)  ## the application through a real PgBouncer, which must be installed
 	@command -v pgbouncer >/dev/null || { echo "PgBouncer is missing: apt install pgbouncer"; exit 1; }
-	@$(PYTHON) -m pytest -n 0 tests/database
+	@$(PYTHON) -m pytest -n 0 tests/auteur/core/database
 
 test-image: $(READY)  ## build the image without Docker and run it; a demo on a bare Debian (root, debootstrap)
 	@IMAGE_DIR=var/image $(PYTHON) -m pytest -n 0 -m image tests/deploy

@@ -27,7 +27,7 @@ from accounts.models import Plan, Subscription, User
 from accounts.staff.admin import RoleAdmin, StaffEventAdmin
 from accounts.staff.roles import can_grant_credits
 from accounts.subscriptions import set_plan
-from auteur.admin import (
+from auteur.core.admin import (
     EMPTY,
     ConfirmedActions,
     ConfirmedChanges,

@@ -15,7 +15,7 @@ class AccountsConfig(AppConfig):
         from accounts import personal_data, retention, tasks
         from accounts.exporting import deletion
         from accounts.staff.models import PURPOSE
-        from auteur import encryption
+        from auteur.core import encryption
 
         encryption.register_columns("accounts.Authenticator", "secret", purpose=PURPOSE)
         personal_data.register_personal_data()

@@ -14,8 +14,8 @@ from rest_framework.request import Request
 from accounts import signup, tokens
 from accounts.api_keys import keys
 from accounts.models import User
-from auteur.api.requests import KeyAuth, client_address
-from auteur.api.throttling import Failures
+from auteur.core.api.requests import KeyAuth, client_address
+from auteur.core.api.throttling import Failures
 
 SCHEME = "Bearer"
 GOOD_TOKENS = 10_000

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import IN_FORCE, User
-from auteur.database import columns, execute_first, instance
+from auteur.core.database import columns, execute_first, instance
 
 SELECTED = f"""{columns(User, "users")},
        (SELECT plan FROM subscriptions WHERE user_id = users.id AND {IN_FORCE})"""  # noqa: S608

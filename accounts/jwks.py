@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from jwt import PyJWK, PyJWKClient, PyJWKSet, PyJWTError
 
-from auteur.api.problems import UnavailableProblem
+from auteur.core.api.problems import UnavailableProblem
 
 logger = logging.getLogger(__name__)
 

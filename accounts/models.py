@@ -19,7 +19,7 @@ from accounts.billing.models import (
     TopUp,
 )
 from accounts.staff.models import Authenticator, RecoveryCodes, StaffEvent
-from auteur.database import execute
+from auteur.core.database import execute
 
 __all__ = [  # Django imports only this module, so the models of the subpackages are listed here.
     "ApiKey",
@@ -167,7 +167,7 @@ class AccountClosing(models.Model):
     """The closing of an account by its user; the row stays as a record.
 
     First the account's activity is stopped; then, at the user's ``closing_at``, it is erased.
-    ``holder``, ``due_at`` and ``tries`` belong to `auteur.leases`.
+    ``holder``, ``due_at`` and ``tries`` belong to `auteur.core.work.leases`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
@@ -217,7 +217,7 @@ OPEN_EXPORTS = (ExportStatus.WAITING, ExportStatus.WORKING)
 class AccountExport(models.Model):
     """An archive of all data of an account; each user has one, which the next replaces.
 
-    ``holder``, ``due_at`` and ``tries`` belong to `auteur.leases`.
+    ``holder``, ``due_at`` and ``tries`` belong to `auteur.core.work.leases`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)

@@ -6,8 +6,8 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from accounts.closing.requests import AccountClosingProblem
-from auteur.api.problems import Problem
-from auteur.api.scopes import raise_counted
+from auteur.core.api.problems import Problem
+from auteur.core.api.scopes import raise_counted
 
 
 class IsOpenAccount(BasePermission):

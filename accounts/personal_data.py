@@ -22,8 +22,8 @@ from accounts.models import (
     User,
 )
 from accounts.subscriptions import set_plan
-from auteur.database import execute
-from auteur.personal_data import (
+from auteur.core.database import execute
+from auteur.core.personal_data import (
     Listing,
     PersonalDataSource,
     Steps,

@@ -17,10 +17,10 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts.models import ApiKey, RetentionWalk
-from auteur.database import execute
+from auteur.core.database import execute
 from credits import spending
 from jobs import sql
-from jobs.orchestrator import sweeping
+from jobs.retention import sweeping
 
 ROWS_A_TURN = 2000
 TURN = timedelta(minutes=1)

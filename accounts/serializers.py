@@ -4,9 +4,9 @@ from django.core.validators import URLValidator
 from rest_framework import serializers
 
 from accounts.models import ExportStatus, Plan, SubscriptionStatus
-from auteur.api.choices import ChoiceField
-from auteur.api.secret_fields import SecretURLField
-from auteur.api.unknown_fields import RequestSerializer
+from auteur.core.api.choices import ChoiceField
+from auteur.core.api.secret_fields import SecretURLField
+from auteur.core.api.unknown_fields import RequestSerializer
 
 MAX_NAME_CHARS = 255
 MAX_AVATAR_URL_CHARS = 2048

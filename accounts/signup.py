@@ -10,8 +10,8 @@ from django.db import IntegrityError, transaction
 from accounts.bearers import find_user
 from accounts.models import User
 from accounts.tokens import LEEWAY_SECONDS, Claims, InvalidTokenProblem
-from auteur.api.problems import Problem
-from auteur.database import execute, statements
+from auteur.core.api.problems import Problem
+from auteur.core.database import execute, statements
 from credits import ledger
 
 _STATEMENTS = statements(Path(__file__).with_name("queries.sql"))

@@ -12,7 +12,7 @@ from django.conf import settings
 from accounts.closing import worker as closing
 from accounts.exporting import worker as exporting
 from accounts.exporting.states import EXPORTS
-from auteur import liveness
+from auteur.core.work import liveness
 from media.tasks import Work
 from media.tasks import register_work as register_with_media
 

@@ -17,7 +17,7 @@ import jwt
 from django.conf import settings
 
 from accounts.jwks import KeySet
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from gpu_tasks.runtime.errors import AuteurError
 
 SHARED_SECRET_ALGORITHM = "HS256"  # noqa: S105 (the name of an algorithm)

@@ -19,10 +19,10 @@ from accounts.serializers import (
     VerifiedTokenSerializer,
 )
 from accounts.signup import AccountDeletedProblem
-from auteur.api.idempotency import idempotent
-from auteur.api.problems import NotFoundProblem
-from auteur.api.scopes import Scope
-from auteur.api.views import APIView
+from auteur.core.api.idempotency import idempotent
+from auteur.core.api.problems import NotFoundProblem
+from auteur.core.api.scopes import Scope
+from auteur.core.api.views import APIView
 
 
 class VerifyView(APIView):

@@ -12,9 +12,9 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from auteur import broker
-from auteur.api.problems import OUTAGES
-from auteur.broker import BROKER_OUTAGES
+from auteur.core.api.problems import OUTAGES
+from auteur.core.work import broker
+from auteur.core.work.broker import BROKER_OUTAGES
 from media.storage import object_storage
 
 TIMEOUT_SECONDS = 2.0

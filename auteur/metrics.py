@@ -2,7 +2,7 @@
 
 All figures come from the database, so any process can serve them and no process keeps counters.
 Figures that need many rows are computed by one orchestrator for all (`jobs.cached_figures`,
-`jobs.running_audit`). A scrape reads the stored ones, and ``auteur_…_timestamp_seconds`` gives
+`jobs.audit.running_audit`). A scrape reads the stored ones, and ``auteur_…_timestamp_seconds`` gives
 their age.
 
 It is served at a port of its own (`auteur.server`), which must not be public.
@@ -32,16 +32,18 @@ from prometheus_client.registry import Collector
 from redis import RedisError
 
 from auteur import dead_letters
-from auteur.api import problems
-from jobs import cached_figures, circuits, running_audit, timeline_audit
+from auteur.core.api import problems
+from jobs import cached_figures
+from jobs.audit import running_audit, timeline_audit
+from jobs.calls import circuits
 from jobs.events import epochs
 from jobs.heartbeat import LOST_AFTER
+from jobs.integrations.streams import figures as streams
+from jobs.integrations.streams import sinks
+from jobs.integrations.streams.watch import STALE
 from jobs.models import Circuit, Job, WorkerHeartbeat
 from jobs.orchestrator import clock_skew
 from jobs.states import JobStatus
-from jobs.streams import figures as streams
-from jobs.streams import sinks
-from jobs.streams.watch import STALE
 from media.provenance.certificates import UnusableCertificateError
 from media.provenance.credentials import get_identity
 

@@ -19,7 +19,8 @@ from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
 from limits import parse
 
-from auteur import __version__, cores
+from auteur import __version__
+from auteur.core import cores
 from gpu_tasks.runtime import overrides
 from gpu_tasks.runtime.contract import RENTED, GpuClass
 from gpu_tasks.runtime.engine import contracts
@@ -91,28 +92,28 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "auteur.database",
-    "auteur.api",
+    "auteur.core.database",
+    "auteur.core.api",
     "auteur.help",
     "accounts",
     "jobs",
     "projects",
     "media",
     "credits",
-    "gpu_tasks.runtime.backends",
+    "jobs.calls.backends",
 ]
 
 MIDDLEWARE = [
-    "auteur.api.request_ids.RequestId",
+    "auteur.core.api.request_ids.RequestId",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "auteur.api.browsers.ContentSecurityPolicy",
+    "auteur.core.api.browsers.ContentSecurityPolicy",
     "corsheaders.middleware.CorsMiddleware",
-    "auteur.api.browsers.ForStaff",
+    "auteur.core.api.browsers.ForStaff",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "auteur.api.throttling.RateLimitHeaders",
-    "jobs.streams.usage.CountUsage",
+    "auteur.core.api.throttling.RateLimitHeaders",
+    "jobs.integrations.streams.usage.CountUsage",
 ]
 # Around the pages of the admin alone: what clients of the API send has no session.
 STAFF_MIDDLEWARE = [
@@ -147,7 +148,7 @@ TEMPLATES = [
 
 _DATABASE_OPTIONS = {
     "connect_timeout": 5,
-    "prepare_threshold": 5,  # uses of a statement; behind a pooler, never (auteur/database)
+    "prepare_threshold": 5,  # uses of a statement; behind a pooler, never (auteur/core/database)
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -168,7 +169,7 @@ def _database(url: dict[str, Any]) -> dict[str, Any]:
 DATABASES = {"default": _database(env.db_url("DATABASE_URL"))}
 # Whether a pooler in front of it keeps prepared statements: PgBouncer from 1.21 on, if told to.
 POOLER_PREPARES = env.bool("POOLER_PREPARES", default=False)
-# What may lag is read there (auteur/database/replica.py).
+# What may lag is read there (auteur/core/database/replica.py).
 _REPLICA_URL = env.str("DATABASE_REPLICA_URL", default="")
 if _REPLICA_URL:
     DATABASES["replica"] = _database(env.db_url_config(_REPLICA_URL))
@@ -465,17 +466,17 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": [
         "rest_framework.permissions.IsAuthenticated",
-        "auteur.api.scopes.WithinScope",
+        "auteur.core.api.scopes.WithinScope",
         "accounts.permissions.IsOpenAccount",
     ],
-    "DEFAULT_PARSER_CLASSES": ["auteur.api.parsing.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["auteur.core.api.parsing.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_THROTTLE_CLASSES": ["auteur.api.throttling.RateLimit"],
+    "DEFAULT_THROTTLE_CLASSES": ["auteur.core.api.throttling.RateLimit"],
     "NUM_PROXIES": TRUSTED_PROXIES,
-    "DEFAULT_SCHEMA_CLASS": "auteur.api.schema.Schema",
+    "DEFAULT_SCHEMA_CLASS": "auteur.core.api.schema.Schema",
     "DEFAULT_METADATA_CLASS": None,  # OPTIONS is for browsers, and answered to them before
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "auteur.api.negotiation.Negotiation",
-    "EXCEPTION_HANDLER": "auteur.api.problems.exception_handler",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "auteur.core.api.negotiation.Negotiation",
+    "EXCEPTION_HANDLER": "auteur.core.api.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -495,10 +496,10 @@ SPECTACULAR_SETTINGS = {
         "ErrorCode": "gpu_tasks.runtime.errors.ErrorCode",
         "JobStatus": "jobs.status.ShownStatus",
         "StoredJobStatus": ["pending", "processing", "completed", "failed", "cancelled"],
-        "EventType": "jobs.webhooks.serializers.EVENTS",
-        "DeliveryState": "jobs.webhooks.models.DeliveryState",
-        "DeliveryError": "jobs.webhooks.models.DeliveryError",
-        "DisabledReason": "jobs.webhooks.models.DisabledReason",
+        "EventType": "jobs.integrations.webhooks.serializers.EVENTS",
+        "DeliveryState": "jobs.integrations.webhooks.models.DeliveryState",
+        "DeliveryError": "jobs.integrations.webhooks.models.DeliveryError",
+        "DisabledReason": "jobs.integrations.webhooks.models.DisabledReason",
         "DerivationStatus": "media.models.DerivationStatus",
         "ConsentKind": "media.consents.models.ConsentKind",
         "ConsentStatus": "media.consents.serializers.STATUSES",
@@ -515,8 +516,8 @@ SPECTACULAR_SETTINGS = {
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "auteur.api.schema.add_problem_responses",
-        "auteur.api.schema.order_by_tag",
+        "auteur.core.api.schema.add_problem_responses",
+        "auteur.core.api.schema.order_by_tag",
     ],
 }
 
@@ -831,7 +832,7 @@ if SCHEMA_REGISTRY_API_KEY and _registry.scheme == "http" and not DEBUG:
 if SCHEMA_REGISTRY_CA_PATH and not Path(SCHEMA_REGISTRY_CA_PATH).is_file():
     raise ImproperlyConfigured("SCHEMA_REGISTRY_CA_PATH names no file.")
 
-# --- Webhooks, imports: which addresses users may have us call (auteur/outbound.py) -----------
+# --- Webhooks, imports: which addresses users may have us call (auteur/core/net/outbound.py) -----------
 
 WEBHOOK_HTTP = env.bool("WEBHOOK_HTTP", default=DEBUG)  # http:// besides https://
 
@@ -985,7 +986,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"()": "auteur.logs.Line"},
+        "line": {"()": "auteur.core.logs.Line"},
         "access": {"format": "[%(asctime)s] %(message)s", "datefmt": "%d/%b/%Y:%H:%M:%S %z"},
     },
     "handlers": {

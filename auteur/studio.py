@@ -21,9 +21,9 @@ from rest_framework.response import Response
 
 from accounts import development
 from accounts.signup import MAX_EMAIL_CHARS, AccountInactiveProblem, EmailRequiredProblem
-from auteur.api.problems import NotFoundProblem, Resource
-from auteur.api.unknown_fields import RequestSerializer
-from auteur.api.views import APIView
+from auteur.core.api.problems import NotFoundProblem, Resource
+from auteur.core.api.unknown_fields import RequestSerializer
+from auteur.core.api.views import APIView
 from media.storage import object_storage
 
 START_TYPES = ("application/json", "text/html")

@@ -5,14 +5,15 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
 from auteur import health, studio
-from auteur.api import problem_pages
-from auteur.api.schema_views import DocsView, SchemaView
+from auteur.core.api import problem_pages
+from auteur.core.api.schema_views import DocsView, SchemaView
 from auteur.help import views as help_views
-from jobs import costs_admin, ledger_audit_admin
+from jobs.admin import costs as costs_admin
+from jobs.admin import ledger_audit as ledger_audit_admin
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("accounts.urls")),
-    path("", include("jobs.urls")),
+    path("", include("jobs.http.urls")),
     path("", include("projects.urls")),
     path("", include("media.urls")),
     path("", include("credits.urls")),
@@ -40,7 +41,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", studio.start),
 ]
 
-handler400 = "auteur.api.problems.bad_request"
-handler403 = "auteur.api.problems.permission_denied"
-handler404 = "auteur.api.problems.page_not_found"
-handler500 = "auteur.api.problems.server_error"
+handler400 = "auteur.core.api.problems.bad_request"
+handler403 = "auteur.core.api.problems.permission_denied"
+handler404 = "auteur.core.api.problems.page_not_found"
+handler500 = "auteur.core.api.problems.server_error"

@@ -8,8 +8,8 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest
 from django.urls import ResolverMatch
 
-from auteur.api import routing
-from auteur.api.requests import Utf8Request
+from auteur.core.api import routing
+from auteur.core.api.requests import Utf8Request
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auteur.settings")
 

@@ -16,8 +16,8 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from gpu_tasks.runtime.backends.base import Call, CallState, CallStatus
 from gpu_tasks.runtime.callback import attempt_key, signed_headers
+from jobs.calls.backends.base import Call, CallState, CallStatus
 
 CALLS = "benchmark:calls"
 THREADS = 3

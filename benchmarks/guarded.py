@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from auteur import health
-from auteur.api.requests import Utf8Request
+from auteur.core.api.requests import Utf8Request
 
 
 class NoOpView(APIView):

@@ -26,11 +26,11 @@ django.setup()
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
-from auteur.api.request_ids import RequestId
+from auteur.core.api.request_ids import RequestId
 from benchmarks.submitter import ByDjango
-from gpu_tasks.runtime.backends.base import Call, CallState, CallStatus
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
 from jobs import lifecycle, tasks, watermarks
+from jobs.calls.backends.base import Call, CallState, CallStatus
 from jobs.events.numbering import number_events
 from jobs.models import Event
 from jobs.orchestrator import admission, due

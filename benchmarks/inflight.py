@@ -25,7 +25,7 @@ from auteur.devstack import processes
 from auteur.devstack.child import Child
 from benchmarks import report, stack
 from benchmarks.recovery import percentile
-from gpu_tasks.runtime.backends.modal import JITTER, POLL_SECONDS
+from jobs.calls.backends.modal import JITTER, POLL_SECONDS
 from jobs.states import literals
 from tests.modal_peer.book import Book
 from tests.modal_peer.scenario import Scenario, Script

@@ -13,7 +13,7 @@ import psycopg
 
 from benchmarks import report, stack
 from jobs.states import JobStatus
-from tests.streams import mock_cluster
+from tests.jobs.integrations.streams import mock_cluster
 
 EVENTS = 300 * (int(os.environ.get("BENCHMARK_EVENTS", "100000")) // 300)
 """Whole jobs of each user."""
@@ -44,8 +44,8 @@ PUBLISH = """
 import time
 from jobs.events import log
 from jobs.models import EventCursor
-from jobs.streams import sinks
-from jobs.streams.publisher import Publisher
+from jobs.integrations.streams import sinks
+from jobs.integrations.streams.publisher import Publisher
 EventCursor.objects.filter(name="streams").delete()
 publisher, last = Publisher(sinks.make_sink()), log.last_position()
 began = time.perf_counter()
@@ -57,8 +57,8 @@ BARE_REDIS = """
 import time
 import redis
 from django.conf import settings
-from jobs.streams.names import STREAMS
-from jobs.streams.sinks.redis import key_of
+from jobs.integrations.streams.names import STREAMS
+from jobs.integrations.streams.sinks.redis import key_of
 client = redis.Redis.from_url(settings.STREAMS_REDIS_URL)
 records = [(name, fields) for name in STREAMS for _, fields in client.xrange(key_of(name))]
 began = time.perf_counter()
@@ -74,8 +74,8 @@ import time
 import redis
 from confluent_kafka import Producer
 from django.conf import settings
-from jobs.streams.names import STREAMS
-from jobs.streams.sinks.redis import key_of
+from jobs.integrations.streams.names import STREAMS
+from jobs.integrations.streams.sinks.redis import key_of
 client = redis.Redis.from_url(settings.STREAMS_REDIS_URL)
 records = [(name, fields) for name in STREAMS for _, fields in client.xrange(key_of(name))]
 producer = Producer({"bootstrap.servers": ",".join(settings.KAFKA_BROKERS), "acks": "all",

@@ -27,12 +27,12 @@ django.setup()
 import psycopg
 from django.db import connection
 
-from auteur.api.idempotency import IdempotentRequest
+from auteur.core.api.idempotency import IdempotentRequest
 from benchmarks.stack import CLIENTS
 from jobs import submission
 from jobs.features.registry import features
-from jobs.serializers import SubmittedSerializer
-from jobs.views import ACCEPTED
+from jobs.http.serializers import SubmittedSerializer
+from jobs.http.views import ACCEPTED
 
 FEATURE = features()["noop"]
 REQUEST_HASH = hashlib.sha256(b"{}").hexdigest()

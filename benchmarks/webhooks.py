@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from benchmarks import report, stack
-from tests.webhooks.receiver import Receiver, hanging
+from tests.jobs.integrations.webhooks.receiver import Receiver, hanging
 
 ENDPOINTS = int(os.environ.get("BENCHMARK_ENDPOINTS", "1000"))
 EVENTS_A_SECOND = int(os.environ.get("BENCHMARK_EVENTS_A_SECOND", "200"))
@@ -29,7 +29,7 @@ GOAL_SECONDS = 2.0
 MAKE_ENDPOINTS = """
 import uuid
 from accounts.models import User
-from jobs.webhooks import endpoints
+from jobs.integrations.webhooks import endpoints
 for number in range({count}):
     user = User.objects.create(email=f"{{uuid.uuid4()}}@example.com")
     endpoints.create_endpoint(

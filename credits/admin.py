@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 
-from auteur.admin import (
+from auteur.core.admin import (
     EMPTY,
     GREEN,
     RED,

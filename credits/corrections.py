@@ -15,7 +15,7 @@ from django.db import DataError
 from django.db.models import Sum
 from django.db.models.functions import Now
 
-from auteur.api.problems import NotFoundProblem, Problem, Resource
+from auteur.core.api.problems import NotFoundProblem, Problem, Resource
 from credits import ledger
 from credits.models import (
     CreditCorrection,

@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from credits import sql
 from credits.models import (
     DEFAULT_PRIORITY,

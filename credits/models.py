@@ -12,8 +12,8 @@ from django.db import models
 from django.db.models import BigIntegerField, DateTimeField, Func, IntegerField, Q
 from django.db.models.functions import Now
 
-from auteur.database.conditions import OneOf
-from auteur.database.keys import NewId, new_id
+from auteur.core.database.conditions import OneOf
+from auteur.core.database.keys import NewId, new_id
 
 DEFAULT_PRIORITY = 100
 """The priority of grants of all kinds, so that the grant that expires first burns first."""

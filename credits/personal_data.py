@@ -2,7 +2,13 @@
 
 from uuid import UUID
 
-from auteur.personal_data import Listing, PersonalDataSource, Steps, list_rows, register_source
+from auteur.core.personal_data import (
+    Listing,
+    PersonalDataSource,
+    Steps,
+    list_rows,
+    register_source,
+)
 from credits.models import CreditGrant, CreditTransaction
 
 

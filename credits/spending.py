@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import connection
 from django.utils import timezone
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from credits import sql
 from credits.models import KeySpending
 

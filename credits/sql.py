@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from auteur.database import execute, statements
+from auteur.core.database import execute, statements
 from credits.models import GrantKind, TransactionType
 
 STATEMENTS = statements(

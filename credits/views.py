@@ -7,11 +7,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.cached_serializers import serialize
-from auteur.api.pagination import Cursor
-from auteur.api.requests import api_key_id, user_id
-from auteur.api.scopes import Scope
-from auteur.api.views import APIView, ListAPIView
+from auteur.core.api.cached_serializers import serialize
+from auteur.core.api.pagination import Cursor
+from auteur.core.api.requests import api_key_id, user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.views import APIView, ListAPIView
 from credits import balances
 from credits.models import CreditTransaction
 from credits.serializers import (

@@ -24,9 +24,9 @@ class JobsConfig(AppConfig):
 
 
 def _register_encrypted_columns() -> None:
-    from auteur import encryption
-    from jobs.partners.models import PURPOSE
-    from jobs.webhooks import secrets
+    from auteur.core import encryption
+    from jobs.integrations.partners.models import PURPOSE
+    from jobs.integrations.webhooks import secrets
 
     encryption.register_columns(
         "jobs.WebhookEndpoint", "secret", "previous_secret", purpose=secrets.PURPOSE

@@ -15,9 +15,9 @@ from django.db.models import Model
 from django.db.models.functions import Now
 
 from jobs import sql
+from jobs.integrations.streams import figures as streams
 from jobs.models import KeptFigures
 from jobs.states import JobStatus
-from jobs.streams import figures as streams
 
 STANDING = "standing"
 UNDELIVERED = "undelivered"

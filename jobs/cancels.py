@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import Count, QuerySet
 from django.db.models.functions import Now
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from credits.models import Credits
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs.models import Attempt, Job, RunningCancel

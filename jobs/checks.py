@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core import checks
 
-from jobs.capacity import LOCAL
+from jobs.calls.capacity import LOCAL
 from jobs.features.base import Feature
 from jobs.features.registry import features
 

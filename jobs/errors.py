@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from auteur.api.problems import OUTAGES
-from gpu_tasks.runtime.backends.base import BackendUnavailableError
+from auteur.core.api.problems import OUTAGES
 from gpu_tasks.runtime.errors import POLICIES, AuteurError, EngineError, ErrorCode
+from jobs.calls.backends.base import BackendUnavailableError
 from media.storage import ObjectMissingError
 
 CALLS_AWAY: tuple[type[Exception], ...] = (BackendUnavailableError, *OUTAGES)

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import Error, connection
 from django.db.models.functions import Now
 
-from auteur import liveness
+from auteur.core.work import liveness
 from jobs import sql
 from jobs.models import WorkerHeartbeat
 

@@ -3,20 +3,13 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
-from auteur.personal_data import iterate_pages
-from jobs import (
-    cached_figures,
-    derived_media,
-    lifecycle,
-    objects,
-    queries,
-    running_audit,
-    sql,
-    timeline_audit,
-)
+from auteur.core.personal_data import iterate_pages
+from jobs import cached_figures, derived_media, lifecycle, objects, queries, sql
 from jobs.archive import parts as archives
+from jobs.audit import running_audit, timeline_audit
 from jobs.models import Job
-from jobs.orchestrator import periodic, sweeping
+from jobs.orchestrator import periodic
+from jobs.retention import sweeping
 from jobs.states import OPEN
 from media import checking
 from media import deletion as media_deletion

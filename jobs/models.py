@@ -15,17 +15,17 @@ from django.db.models import Q, Value
 from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Coalesce, Now
 
-from auteur.database.conditions import OneOf
-from auteur.database.keys import NewId, new_id
-from auteur.database.ordering import TimeAtUtc
-from auteur.outbound import MAX_URL_LENGTH
+from auteur.core.database.conditions import OneOf
+from auteur.core.database.keys import NewId, new_id
+from auteur.core.database.ordering import TimeAtUtc
+from auteur.core.net.outbound import MAX_URL_LENGTH
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs.archive.models import ArchivePart, ArchiveWalk
-from jobs.events.contract import EventType
-from jobs.partners.models import DeadLetter, Partner, PartnerRequest
+from jobs.event_contract import EventType
+from jobs.integrations.partners.models import DeadLetter, Partner, PartnerRequest
+from jobs.integrations.streams.models import ApiUsage
+from jobs.integrations.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
 from jobs.states import CLAIMED, ENDED, MEDIA_CLASS, OPEN, AttemptState, JobStatus
-from jobs.streams.models import ApiUsage
-from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
 
 __all__ = [  # Django looks here for models
     "ApiUsage",
@@ -430,7 +430,7 @@ class UserEvent(models.Model):
         related_name="events",
     )
     type = models.CharField(max_length=50)
-    data = models.JSONField(help_text="What clients are told: jobs/events/contract.py.")
+    data = models.JSONField(help_text="What clients are told: jobs/event_contract.py.")
     internal = models.JSONField(default=dict, help_text="What staff may know besides.")
     hash = models.BinaryField(max_length=32)
     created_at = models.DateTimeField(help_text="When it happened.")

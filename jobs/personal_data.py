@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from auteur.personal_data import (
+from auteur.core.personal_data import (
     Listing,
     NotYetError,
     PersonalDataSource,
@@ -16,9 +16,13 @@ from auteur.personal_data import (
     list_rows,
     register_source,
 )
-from gpu_tasks.runtime.backends.models import LocalCall
 from jobs import lifecycle, outputs, sql
+from jobs.calls.backends.models import LocalCall
 from jobs.events import cursors, log
+from jobs.integrations.partners.answers import captions_of
+from jobs.integrations.partners.models import DeadLetter, Partner, PartnerRequest
+from jobs.integrations.webhooks.deliveries import CURSOR
+from jobs.integrations.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
 from jobs.models import (
     ApiUsage,
     Attempt,
@@ -28,11 +32,7 @@ from jobs.models import (
     Job,
     UserEvent,
 )
-from jobs.partners.answers import captions_of
-from jobs.partners.models import DeadLetter, Partner, PartnerRequest
 from jobs.states import OPEN
-from jobs.webhooks.deliveries import CURSOR
-from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
 
 OWNERS = {
     "jobs.Job": "user",

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from gpu_tasks.runtime.stages import Stage
-from jobs.durations import Running
+from jobs.estimates.durations import Running
 from jobs.queries import get_history
 from jobs.wake_signal import publish_signal
 

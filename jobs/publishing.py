@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.conf import settings
 
-from auteur import broker
-from auteur.broker import BROKER_OUTAGES
+from auteur.core.work import broker
+from auteur.core.work.broker import BROKER_OUTAGES
 from jobs import heartbeat, tasks
 from jobs.features.registry import features, get_feature
 from jobs.states import (

@@ -12,11 +12,12 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from auteur.api.problems import NotFoundProblem, Resource
+from auteur.core.api.problems import NotFoundProblem, Resource
 from gpu_tasks.runtime.errors import policy_of
-from jobs import circuits, outputs, sql, status
-from jobs.capacity import class_limit
-from jobs.durations import History, Run, Running
+from jobs import outputs, sql, status
+from jobs.calls import circuits
+from jobs.calls.capacity import class_limit
+from jobs.estimates.durations import History, Run, Running
 from jobs.features.registry import features, get_feature
 from jobs.models import Attempt, Job, UserEvent
 from jobs.states import OPEN, WITHOUT_MACHINE, ShownStatus

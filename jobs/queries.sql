@@ -66,7 +66,7 @@ mine.j_wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_times
 -- their tables refuse: so nothing is kept without its jobs. A job's rank is one after the user's last
 -- in its GPU class, or that of the class's clock if it is higher (docs/decisions/0009).
 --
--- {claim_key} is `auteur.api.idempotency.claim_cte`, {charge} and {spend} are of `credits.sql`. The last
+-- {claim_key} is `auteur.core.api.idempotency.claim_cte`, {charge} and {spend} are of `credits.sql`. The last
 -- is there for API keys alone, as is {is_within_caps}.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
@@ -465,7 +465,7 @@ FROM unnest(%(types)s::text[]) AS known (type) CROSS JOIN LATERAL (
 -- name: take_due
 -- Due attempts in these states, taken by one orchestrator; the same statement delays their next
 -- wake-up, so that no other takes them. Each set of states is of jobs of its own types. Those past
--- their deadline are left to `repair` (jobs/deadlines.py has the same condition).
+-- their deadline are left to `repair` (jobs/calls/deadlines.py has the same condition).
 WITH due AS (
     SELECT j.id AS job_id, j.type, a.id AS attempt_id, a.state, a.publish_count, a.crash_count
     FROM {lazily}, jobs j JOIN job_attempts a ON {current}
@@ -1438,7 +1438,7 @@ ON CONFLICT (name) DO UPDATE SET found_at = EXCLUDED.found_at, value = EXCLUDED.
 RETURNING f.name
 
 
--- # The ledger audit: what breaks a rule, and how (what the rules mean: jobs/ledger_audit.py)
+-- # The ledger audit: what breaks a rule, and how (what the rules mean: jobs/audit/ledger_audit.py)
 --
 -- One statement, and so one pass, for all rules about the same rows. Each rule is a SELECT of what
 -- was expected and what was found, where the rule is broken.

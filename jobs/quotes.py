@@ -15,7 +15,7 @@ from uuid import UUID
 from django.core import signing
 from django.utils import timezone
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from jobs.features.base import Feature, to_stored_parameters
 from jobs.queries import duration_statistics
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from auteur.api import idempotency
-from auteur.database import execute, statements
-from auteur.database.keys import NEW_ID
+from auteur.core.api import idempotency
+from auteur.core.database import execute, statements
+from auteur.core.database.keys import NEW_ID
 from credits import sql as ledger_sql
 from credits.models import TransactionType
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode

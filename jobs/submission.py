@@ -17,11 +17,11 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from rest_framework import exceptions
 
-from auteur import ids
-from auteur.api import idempotency
-from auteur.api.idempotency import IdempotentRequest, KeyTakenProblem
-from auteur.api.problems import NotFoundProblem, Problem, Resource
-from auteur.database.keys import new_id
+from auteur.core import ids
+from auteur.core.api import idempotency
+from auteur.core.api.idempotency import IdempotentRequest, KeyTakenProblem
+from auteur.core.api.problems import NotFoundProblem, Problem, Resource
+from auteur.core.database.keys import new_id
 from credits import ledger, spending
 from jobs import ledger_descriptions, quotes, sql
 from jobs.budget import BatchTooLargeProblem, Budget

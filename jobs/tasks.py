@@ -11,8 +11,8 @@ from celery import Task, shared_task
 from celery.signals import task_failure, task_prerun, worker_process_shutdown
 from django.db import Error, close_old_connections, connection
 
-from auteur import ids
-from auteur.api.problems import OUTAGES
+from auteur.core import ids
+from auteur.core.api.problems import OUTAGES
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, workflow
 from jobs.errors import JobError, JobFailedError

@@ -12,12 +12,12 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DataError, connection
 
-from auteur.api.problems import OUTAGES, UnavailableProblem
-from gpu_tasks.runtime.backends.base import Call
-from gpu_tasks.runtime.backends.registry import backend_of
+from auteur.core.api.problems import OUTAGES, UnavailableProblem
 from gpu_tasks.runtime.contract import InputFile, Outcome, OutputFile, Payload
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from jobs import lifecycle
+from jobs.calls.backends.base import Call
+from jobs.calls.backends.registry import backend_of
 from jobs.errors import CALLS_AWAY, JobError
 from jobs.failpoints import failpoint
 from jobs.features.files import Read, Write
@@ -124,7 +124,7 @@ def _start_calls(backend: str, attempts: Sequence[Attempt], calls: Sequence[Call
 def signed_payload(attempt: Attempt) -> Payload:
     """Return the call's payload with fresh signed URLs of its inputs, checked against the contract.
 
-    The call requests the URLs of its outputs later (`jobs.callbacks.gpu_output`).
+    The call requests the URLs of its outputs later (`jobs.http.callbacks.gpu_output`).
     """
     storage = object_storage()
     contract = get_feature(attempt.job.type).contract

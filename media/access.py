@@ -6,7 +6,7 @@ from uuid import UUID
 from django.apps import apps
 from django.db.models import QuerySet
 
-from auteur.api.problems import NotFoundProblem, Resource
+from auteur.core.api.problems import NotFoundProblem, Resource
 from media.models import MediaFile, Upload, VoiceClone
 
 Row = TypeVar("Row", bound=Upload)

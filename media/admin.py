@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from auteur.admin import (
+from auteur.core.admin import (
     BLUE,
     EMPTY,
     GREEN,
@@ -28,7 +28,7 @@ from auteur.admin import (
     pretty_json,
     two_lines,
 )
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from media.consents.admin import ConsentAdmin
 from media.derivation import states
 from media.models import (

@@ -6,7 +6,7 @@ class MediaConfig(AppConfig):
 
     def ready(self) -> None:
         """Register the owned objects, encrypted columns, personal data and checks of this app."""
-        from auteur import encryption
+        from auteur.core import encryption
         from media import owners, personal_data
         from media.imports import limits
         from media.provenance import checks

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from auteur.api.problems import UnavailableProblem
-from auteur.leases import Lease, LeaseLostError, Leases
+from auteur.core.api.problems import UnavailableProblem
+from auteur.core.work.leases import Lease, LeaseLostError, Leases
 from gpu_tasks.runtime.errors import InputRefusedError
 from gpu_tasks.runtime.sandbox import SandboxFailedError
 from media.deletion import delete_objects_after_commit

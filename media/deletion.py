@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from media.access import get_media
 from media.models import MediaFile, Upload
 from media.storage import STORAGE_ERRORS, object_storage

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from auteur.api.problems import Problem, field_problem
+from auteur.core.api.problems import Problem, field_problem
 from media import parts
 from media.access import check_project, get_media
 from media.content_types import declared_media_type

@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
-from auteur.api.problems import UnavailableProblem
+from auteur.core.api.problems import UnavailableProblem
 from gpu_tasks.runtime import memory_budget, sandbox
 from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.errors import InputRefusedError

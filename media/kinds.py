@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models.functions import Now
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from media.content_types import ACCEPTED
 from media.inspection import inspect, inspect_with
 from media.limits import LISTENING

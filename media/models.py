@@ -8,8 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
-from auteur.database.keys import NewId, new_id
-from auteur.database.ordering import TimeAtUtc
+from auteur.core.database.keys import NewId, new_id
+from auteur.core.database.ordering import TimeAtUtc
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.consents.models import Consent, Removal
 

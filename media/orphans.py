@@ -12,7 +12,7 @@ from itertools import islice
 
 from django.db.models.functions import Now
 
-from auteur.database import clock
+from auteur.core.database import clock
 from media.models import StorageWalk
 from media.storage import LONGEST_WRITE, STORAGE_ERRORS, StoredObject, is_refusal, object_storage
 from media.storage.owners import find_prefix, list_referenced_keys

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auteur.api.problems import Problem, UnavailableProblem
+from auteur.core.api.problems import Problem, UnavailableProblem
 from media.models import Upload
 from media.storage import ObjectMissingError, object_storage
 from media.storage.multipart import (

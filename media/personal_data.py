@@ -5,7 +5,7 @@ from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
-from auteur.personal_data import (
+from auteur.core.personal_data import (
     Listing,
     PersonalDataSource,
     Steps,

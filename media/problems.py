@@ -1,6 +1,6 @@
 """Define the problems that more than one module of `media` raises."""
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 
 
 class UploadRefusedProblem(Problem):

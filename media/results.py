@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 
 from django.db import transaction
 
-from auteur.api.problems import NotFoundProblem
+from auteur.core.api.problems import NotFoundProblem
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from media.access import check_project
 from media.consents import receipts

@@ -7,11 +7,11 @@ from django.core.validators import MinValueValidator
 from django.db.models.functions import Lower
 from rest_framework import serializers
 
-from auteur.api.cached_serializers import OptionalTextField
-from auteur.api.choices import ChoiceField
-from auteur.api.filters import ListFilter
-from auteur.api.secret_fields import SealedSecret, SecretMethodField, SecretURLField
-from auteur.api.unknown_fields import RequestSerializer
+from auteur.core.api.cached_serializers import OptionalTextField
+from auteur.core.api.choices import ChoiceField
+from auteur.core.api.filters import ListFilter
+from auteur.core.api.secret_fields import SealedSecret, SecretMethodField, SecretURLField
+from auteur.core.api.unknown_fields import RequestSerializer
 from media.imports.limits import MAX_URL_LENGTH
 from media.models import DerivationStatus, MediaFile, MediaImport, MediaStatus, MediaType
 from media.parts import PartUpload

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from auteur.database import clock
+from auteur.core.database import clock
 from media.deletion import abort_uploads, delete_objects
 from media.kinds import Kind, Row
 from media.models import MediaStatus

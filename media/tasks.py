@@ -10,7 +10,7 @@ from celery import Task, shared_task
 from celery.signals import worker_shutting_down
 from django.conf import settings
 
-from auteur.leases import Leases
+from auteur.core.work.leases import Leases
 from media import checking
 from media.consents import removal_worker
 from media.derivation import worker

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from auteur.api.problems import Problem, field_problem
+from auteur.core.api.problems import Problem, field_problem
 from gpu_tasks.runtime.errors import InputRefusedError
 from media import parts
 from media.checking import reject_upload

@@ -10,14 +10,14 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.filters import FilteredListView
-from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor_pagination
-from auteur.api.requests import plan_name, user_id
-from auteur.api.scopes import Scope
-from auteur.api.throttling import Cost
-from auteur.api.views import APIView
-from auteur.api.waiting import WAIT_SECONDS, answer_later
+from auteur.core.api.filters import FilteredListView
+from auteur.core.api.idempotency import idempotent
+from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.requests import plan_name, user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.throttling import Cost
+from auteur.core.api.views import APIView
+from auteur.core.api.waiting import WAIT_SECONDS, answer_later
 from media import imports, uploads
 from media.access import get_media, list_media
 from media.deletion import MediaInUseProblem, delete_media

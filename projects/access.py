@@ -4,9 +4,9 @@ from uuid import UUID
 
 from rest_framework.request import Request
 
-from auteur.api.problems import NotFoundProblem, Resource
-from auteur.api.requests import user_id as user_of
-from auteur.database import execute
+from auteur.core.api.problems import NotFoundProblem, Resource
+from auteur.core.api.requests import user_id as user_of
+from auteur.core.database import execute
 from projects.models import Project
 from projects.project_pictures import with_thumbnails
 

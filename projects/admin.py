@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from auteur.admin import RecentFilter, SelectedFilter, StaffAdmin, link, list_link, two_lines
+from auteur.core.admin import RecentFilter, SelectedFilter, StaffAdmin, link, list_link, two_lines
 from projects import authoring
 from projects.models import Project
 

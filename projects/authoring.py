@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from auteur.api.problems import OUTAGES
+from auteur.core.api.problems import OUTAGES
 from projects import edl
 from projects.access import get_project
 from projects.models import Project

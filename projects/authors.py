@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from rest_framework.request import Request
 
-from auteur.api.requests import KeyAuth, user_id
+from auteur.core.api.requests import KeyAuth, user_id
 from projects.timeline.content import Author
 from projects.timeline.history import Attribution
 

@@ -15,7 +15,7 @@ from textwrap import wrap
 from typing import Literal, NamedTuple, TypeVar
 from uuid import UUID
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
 from projects import edl
 from projects.timeline.content import (

@@ -9,10 +9,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.idempotency import idempotent
-from auteur.api.requests import user_id
-from auteur.api.scopes import Scope
-from auteur.api.views import APIView
+from auteur.core.api.idempotency import idempotent
+from auteur.core.api.requests import user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.views import APIView
 from media.models import MediaType
 from projects import copying
 from projects.access import get_edl_key

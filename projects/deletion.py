@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from auteur.api.problems import DATABASE_OUTAGES
+from auteur.core.api.problems import DATABASE_OUTAGES
 from media.deletion import delete_project_media
 from media.models import MediaFile
 from projects import edl

@@ -20,7 +20,13 @@ from django.db.models import Q
 from django.utils import timezone
 from mongoengine.errors import NotUniqueError
 
-from auteur.api.problems import OUTAGES, NotFoundProblem, Problem, Resource, UnavailableProblem
+from auteur.core.api.problems import (
+    OUTAGES,
+    NotFoundProblem,
+    Problem,
+    Resource,
+    UnavailableProblem,
+)
 from projects.access import get_project
 from projects.connection import collection
 from projects.documents import EditDecisionList

@@ -10,9 +10,9 @@ from pydantic import ValidationError as ShapeError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.idempotency import idempotent
-from auteur.api.parsing import JSONParser
-from auteur.api.preconditions import (
+from auteur.core.api.idempotency import idempotent
+from auteur.core.api.parsing import JSONParser
+from auteur.core.api.preconditions import (
     CONDITIONAL,
     ETAG,
     UNCHANGED,
@@ -21,8 +21,8 @@ from auteur.api.preconditions import (
     not_modified_response,
     parse_versions,
 )
-from auteur.api.scopes import Scope
-from auteur.api.views import APIView
+from auteur.core.api.scopes import Scope
+from auteur.core.api.views import APIView
 from projects import authors, edl
 from projects.access import get_edl_key
 from projects.authors import author_of

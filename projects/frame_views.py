@@ -10,11 +10,11 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from auteur.api.preconditions import ETAG
-from auteur.api.requests import user_id
-from auteur.api.scopes import Scope
-from auteur.api.throttling import Cost, charge_points
-from auteur.api.views import APIView
+from auteur.core.api.preconditions import ETAG
+from auteur.core.api.requests import user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.throttling import Cost, charge_points
+from auteur.core.api.views import APIView
 from projects.access import get_project
 from projects.documents import MAX_TIME_MS
 from projects.rendering import frames

@@ -13,13 +13,13 @@ from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.idempotency import DOCUMENTED, idempotent
-from auteur.api.preconditions import ETAG, etag_header, if_match_parameter, parse_versions
-from auteur.api.problems import PayloadTooLargeProblem, field_problem
-from auteur.api.requests import user_id
-from auteur.api.scopes import Scope
-from auteur.api.views import APIView
-from auteur.sandbox_queue import QUEUE, FilesBusyProblem
+from auteur.core.api.idempotency import DOCUMENTED, idempotent
+from auteur.core.api.preconditions import ETAG, etag_header, if_match_parameter, parse_versions
+from auteur.core.api.problems import PayloadTooLargeProblem, field_problem
+from auteur.core.api.requests import user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.views import APIView
+from auteur.core.work.sandbox_queue import QUEUE, FilesBusyProblem
 from gpu_tasks.runtime.memory_budget import Reservation
 from media.file_names import attachment
 from projects.access import get_edl_key

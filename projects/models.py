@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lower, Now
 
-from auteur.database.keys import NewId, new_id
-from auteur.database.ordering import TimeAtUtc
+from auteur.core.database.keys import NewId, new_id
+from auteur.core.database.ordering import TimeAtUtc
 
 
 class Projects(models.Manager["Project"]):

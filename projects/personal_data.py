@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from auteur.personal_data import (
+from auteur.core.personal_data import (
     Listing,
     PersonalDataSource,
     Steps,

@@ -11,9 +11,9 @@ from django.db.models.functions import Lower
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from auteur.api.filters import ListFilter
-from auteur.api.secret_fields import SecretMethodField
-from auteur.api.unknown_fields import RequestSerializer
+from auteur.core.api.filters import ListFilter
+from auteur.core.api.secret_fields import SecretMethodField
+from auteur.core.api.unknown_fields import RequestSerializer
 from media.storage import object_storage
 from projects.documents import MAX_UNDO_DEPTH
 from projects.models import Project

@@ -12,8 +12,8 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.idempotency import idempotent
-from auteur.api.preconditions import (
+from auteur.core.api.idempotency import idempotent
+from auteur.core.api.preconditions import (
     CONDITIONAL,
     ETAG,
     UNCHANGED,
@@ -22,9 +22,9 @@ from auteur.api.preconditions import (
     not_modified_response,
     parse_versions,
 )
-from auteur.api.problems import field_problem
-from auteur.api.scopes import Scope
-from auteur.api.views import APIView
+from auteur.core.api.problems import field_problem
+from auteur.core.api.scopes import Scope
+from auteur.core.api.views import APIView
 from projects import captions, edl, transcript
 from projects.access import get_edl_key
 from projects.authors import author_of

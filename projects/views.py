@@ -12,14 +12,19 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.cached_serializers import serialize
-from auteur.api.filters import FilteredListView
-from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor_pagination
-from auteur.api.preconditions import CONDITIONAL, UNCHANGED, etag_header, not_modified_response
-from auteur.api.requests import user_id
-from auteur.api.scopes import Scope
-from auteur.api.views import APIView
+from auteur.core.api.cached_serializers import serialize
+from auteur.core.api.filters import FilteredListView
+from auteur.core.api.idempotency import idempotent
+from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.preconditions import (
+    CONDITIONAL,
+    UNCHANGED,
+    etag_header,
+    not_modified_response,
+)
+from auteur.core.api.requests import user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.views import APIView
 from projects import authoring, deletion, edl
 from projects.access import get_project
 from projects.models import Project

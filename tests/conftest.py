@@ -16,8 +16,8 @@ from rest_framework.test import APIClient
 
 from accounts.api_keys import keys
 from accounts.models import User
-from auteur import liveness
-from auteur.api.scopes import Scope
+from auteur.core.api.scopes import Scope
+from auteur.core.work import liveness
 from auteur.devstack import ports
 from credits import ledger
 from credits.models import Credits

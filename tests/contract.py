@@ -10,8 +10,8 @@ from drf_spectacular.generators import SchemaGenerator
 from jsonschema_rs import Draft202012Validator
 from rest_framework.test import APIClient
 
-from auteur.api import problem_responses
-from auteur.api.problems import CONTENT_TYPE
+from auteur.core.api import problem_responses
+from auteur.core.api.problems import CONTENT_TYPE
 
 JSON = "application/json"
 

@@ -12,13 +12,13 @@ GROUPS = {
     "tests/journeys/": "stack",
     "tests/chaos/": "chaos",
     "tests/clients/": "clients",
-    "tests/database/": "database",  # roles are the whole server's
+    "tests/auteur/core/database/": "database",  # roles are the whole server's
     "tests/deploy/test_commands.py": "deploy",
     "tests/gpu_tasks/gaze_redirection/": "gaze_redirection",  # films that take long to make
     "tests/gpu_tasks/lip_sync/": "lip_sync",
     "tests/gpu_tasks/performance_cloning/": "performance_cloning",
-    "tests/help/": "clients",
-    "tests/live/": "live",
+    "tests/auteur/help/": "clients",
+    "tests/auteur/live/": "live",
     "tests/studio/": "clients",
 }
 

@@ -57,7 +57,7 @@ def _start() -> None:
     numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
     chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
     values = environment.prepare(folder, chosen)
-    # Tests make and empty their tables; those of tests/database and running stacks have two roles.
+    # Tests make and empty their tables; those of tests/auteur/core/database and running stacks have two roles.
     values["DATABASE_URL"] = values.pop("MIGRATION_DATABASE_URL")
     given = [store for store, variable in URL_OF_STORE.items() if variable in os.environ]
     databases = REDIS_DATABASES_ANYWHERE if "redis" in given else services.REDIS_DATABASES
@@ -81,7 +81,7 @@ def _stop() -> None:
 def _take_own_names(worker: str) -> None:
     """Give this process a Redis database, a MongoDB database and a storage folder of its own."""
     os.environ.setdefault("CPU_LIMIT", "50")
-    os.environ.setdefault("API_PROCESSES", "1")  # tests/server/test_processes.py has several
+    os.environ.setdefault("API_PROCESSES", "1")  # tests/auteur/server/test_processes.py has several
     os.environ.setdefault("UNAUTHENTICATED_RATE_LIMIT", "1000000/minute")
     number = int(worker.removeprefix("gw")) + 1 if worker.startswith("gw") else 0
     folder = Path(os.environ[FOLDER_VARIABLE])

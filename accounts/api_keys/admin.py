@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.api_keys import keys
 from accounts.api_keys.models import ApiKey
-from auteur.admin import (
+from auteur.core.admin import (
     BROWN,
     GREEN,
     RED,

@@ -24,10 +24,10 @@ from accounts.api_keys.models import ApiKey
 from accounts.models import User
 from accounts.signup import AccountInactiveProblem
 from accounts.tokens import InvalidTokenProblem
-from auteur.api.problems import NotFoundProblem, Problem, Resource
-from auteur.api.requests import KeyAuth
-from auteur.api.scopes import Scope
-from auteur.database import execute, execute_first, statements
+from auteur.core.api.problems import NotFoundProblem, Problem, Resource
+from auteur.core.api.requests import KeyAuth
+from auteur.core.api.scopes import Scope
+from auteur.core.database import execute, execute_first, statements
 from credits import spending
 
 BRAND = "auteur_"

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from auteur.api.scopes import Scope
+from auteur.core.api.scopes import Scope
 
 SCOPES = [(scope.value, scope.value) for scope in Scope]
 MAX_NAME_LENGTH = 100

@@ -8,10 +8,10 @@ from django.utils import timezone
 from rest_framework import serializers
 
 from accounts.api_keys.models import MAX_NAME_LENGTH, PREFIX_LENGTH, SCOPES, ApiKey
-from auteur.api.choices import ChoiceField
-from auteur.api.scopes import Scope
-from auteur.api.secret_fields import OneTimeSecretField
-from auteur.api.unknown_fields import RequestSerializer
+from auteur.core.api.choices import ChoiceField
+from auteur.core.api.scopes import Scope
+from auteur.core.api.secret_fields import OneTimeSecretField
+from auteur.core.api.unknown_fields import RequestSerializer
 from credits.ledger import MAX_AMOUNT
 from credits.spending import CAPS
 

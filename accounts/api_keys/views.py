@@ -17,10 +17,10 @@ from accounts.api_keys.serializers import (
     ApiKeyWithSecretSerializer,
     NewApiKeySerializer,
 )
-from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor_pagination
-from auteur.api.requests import user_id
-from auteur.api.views import APIView, ListAPIView
+from auteur.core.api.idempotency import idempotent
+from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.requests import user_id
+from auteur.core.api.views import APIView, ListAPIView
 from credits import spending
 
 

@@ -16,7 +16,7 @@ from accounts.billing.models import (
     EventState,
     TopUp,
 )
-from auteur.admin import (
+from auteur.core.admin import (
     BLUE,
     EMPTY,
     GREEN,
@@ -31,7 +31,7 @@ from auteur.admin import (
     list_link,
     two_lines,
 )
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 
 COLOURS = {
     EventState.WAITING: BLUE,

@@ -28,7 +28,7 @@ from accounts.billing.models import (
 )
 from accounts.billing.stripe_objects import PaymentIntent, UnreadableError
 from accounts.models import User
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from credits.ledger import MAX_OPEN_GRANTS, TooManyGrantsProblem
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from accounts.billing.client import StripeAwayError, StripeRefusedError
 from accounts.billing.offers import Offer
 from accounts.billing.stripe_objects import UnreadableError
 from accounts.models import User
-from auteur.api.problems import Problem, field_problem
+from auteur.core.api.problems import Problem, field_problem
 
 logger = logging.getLogger(__name__)
 

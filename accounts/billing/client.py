@@ -15,7 +15,7 @@ from django.conf import settings
 
 from accounts.billing import stripe_objects
 from accounts.billing.stripe_objects import parse_object
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from gpu_tasks.runtime.errors import AuteurError
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from auteur.database import execute
+from auteur.core.database import execute
 
 
 def now() -> datetime:

@@ -18,7 +18,7 @@ from accounts.billing.models import AutoTopUp, BillingCustomer
 from accounts.billing.plans import PAID
 from accounts.billing.stripe_objects import Subscription, UnreadableError
 from accounts.models import User
-from auteur.personal_data import NotYetError, Steps
+from auteur.core.personal_data import NotYetError, Steps
 
 logger = logging.getLogger(__name__)
 

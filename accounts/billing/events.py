@@ -13,9 +13,9 @@ from accounts.billing.errors import SetAsideError
 from accounts.billing.event_handlers import HANDLERS, handle_event
 from accounts.billing.models import BillingEvent, EventState, SetAsideReason
 from accounts.billing.stripe_objects import UnreadableError
-from auteur import liveness
-from auteur.api.problems import OUTAGES
-from auteur.leases import Lease, LeaseLostError, Leases
+from auteur.core.api.problems import OUTAGES
+from auteur.core.work import liveness
+from auteur.core.work.leases import Lease, LeaseLostError, Leases
 from credits.ledger import TooManyGrantsProblem
 
 logger = logging.getLogger(__name__)

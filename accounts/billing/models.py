@@ -76,7 +76,7 @@ class SetAsideReason(models.TextChoices):
 class BillingEvent(models.Model):
     """An event of Stripe's; the current state of its object is read when it is processed.
 
-    ``holder``, ``due_at`` and ``tries`` belong to `auteur.leases`.
+    ``holder``, ``due_at`` and ``tries`` belong to `auteur.core.work.leases`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)

@@ -5,8 +5,8 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.billing.auto_top_up import MAX_CAP, MAX_THRESHOLD
-from auteur.api.secret_fields import SecretURLField
-from auteur.api.unknown_fields import RequestSerializer
+from auteur.core.api.secret_fields import SecretURLField
+from auteur.core.api.unknown_fields import RequestSerializer
 
 MAX_NAME_LENGTH = 50
 

@@ -18,12 +18,12 @@ from accounts.billing.serializers import (
     PageSerializer,
 )
 from accounts.models import User
-from auteur.api import idempotency
-from auteur.api.idempotency import idempotent
-from auteur.api.problems import NotFoundProblem, Resource
-from auteur.api.requests import api_key_id, user_id
-from auteur.api.scopes import Scope
-from auteur.api.views import APIView
+from auteur.core.api import idempotency
+from auteur.core.api.idempotency import idempotent
+from auteur.core.api.problems import NotFoundProblem, Resource
+from auteur.core.api.requests import api_key_id, user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.views import APIView
 
 
 class BillingView(APIView):

@@ -10,7 +10,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from accounts.billing import client, events, stripe_objects
-from auteur.api import problems
+from auteur.core.api import problems
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from accounts.billing.closing import unpause_top_ups
 from accounts.models import AccountClosing, BillingCustomer, User
 from accounts.signup import AccountDeletedProblem
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 
 LAST_CALL = timedelta(minutes=1)
 """After this time a worker that lost its lease has no request to Stripe in progress."""

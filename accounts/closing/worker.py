@@ -12,10 +12,10 @@ from django.db.models.functions import Now
 
 from accounts.billing.closing import resume_charging
 from accounts.models import AccountClosing, ClosingStatus, User
-from auteur import liveness
-from auteur.api.problems import OUTAGES, Problem
-from auteur.leases import Lease, LeaseLostError, Leases
-from auteur.personal_data import NotYetError, Steps, list_sources
+from auteur.core.api.problems import OUTAGES, Problem
+from auteur.core.personal_data import NotYetError, Steps, list_sources
+from auteur.core.work import liveness
+from auteur.core.work.leases import Lease, LeaseLostError, Leases
 from media.limits import LEASE
 from media.storage import STORAGE_ERRORS
 

@@ -12,7 +12,7 @@ from typing import IO, Any, cast
 
 from django.core.serializers.json import DjangoJSONEncoder
 
-from auteur.personal_data import StoredFile
+from auteur.core.personal_data import StoredFile
 from media.imports.storing import PartWriter
 from media.storage import ObjectMissingError, object_storage
 

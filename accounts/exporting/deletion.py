@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts.models import OPEN_EXPORTS, AccountExport, ExportStatus
-from jobs.orchestrator import sweeping
+from jobs.retention import sweeping
 from media.consents import archives
 from media.consents.archives import Archive
 from media.storage import StoredObject, object_storage

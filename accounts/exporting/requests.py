@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts.exporting.deletion import delete_export
 from accounts.models import AccountExport, ExportStatus, User
-from auteur.api.problems import NotFoundProblem, Problem, Resource
+from auteur.core.api.problems import NotFoundProblem, Problem, Resource
 from media.storage import object_storage
 
 MEDIA = "media"

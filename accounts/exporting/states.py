@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from accounts.models import AccountExport, ExportStatus
-from auteur import liveness
-from auteur.leases import Leases
+from auteur.core.work import liveness
+from auteur.core.work.leases import Leases
 from media.limits import LEASE
 
 

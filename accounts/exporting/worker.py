@@ -16,9 +16,9 @@ from accounts.exporting.archive import Archive
 from accounts.exporting.deletion import delete_objects
 from accounts.exporting.states import EXPORTS
 from accounts.models import AccountExport, ExportStatus
-from auteur.api.problems import OUTAGES, Problem
-from auteur.leases import Lease, LeaseLostError
-from auteur.personal_data import StoredFile, list_sources
+from auteur.core.api.problems import OUTAGES, Problem
+from auteur.core.personal_data import StoredFile, list_sources
+from auteur.core.work.leases import Lease, LeaseLostError
 from media.imports.storing import PartWriter
 from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
 from media.storage.multipart import part_bytes_of

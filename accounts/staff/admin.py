@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group
 
 from accounts.staff.events import FAILURES
 from accounts.staff.models import EventKind, StaffEvent
-from auteur.admin import GREEN, RED, ReadOnlyAdmin, SelectedFilter, badge, link
+from auteur.core.admin import GREEN, RED, ReadOnlyAdmin, SelectedFilter, badge, link
 
 admin.site.unregister(Group)
 

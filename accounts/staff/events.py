@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest
 
 from accounts.staff.models import EventKind, StaffEvent
-from auteur.api.requests import client_address
+from auteur.core.api.requests import client_address
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from django.core.exceptions import ValidationError
 from accounts.models import User
 from accounts.staff import events
 from accounts.staff.models import EventKind
-from auteur.api import throttling
-from auteur.api.requests import client_address
+from auteur.core.api import throttling
+from auteur.core.api.requests import client_address
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django_otp.models import Device
 from django_otp.oath import TOTP
 
-from auteur import encryption
+from auteur.core import encryption
 
 logger = logging.getLogger(__name__)
 

@@ -30,7 +30,7 @@ from accounts.staff.models import (
     RecoveryCodes,
     StaffEvent,
 )
-from auteur import encryption
+from auteur.core import encryption
 from gpu_tasks.runtime.errors import AuteurError
 
 Result = TypeVar("Result")

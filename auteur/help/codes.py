@@ -4,7 +4,7 @@ import json
 from functools import cache
 from typing import Any
 
-from auteur.api.problem_responses import codes_of
+from auteur.core.api.problem_responses import codes_of
 from auteur.help.links import ROOT
 from auteur.help.markdown import table
 

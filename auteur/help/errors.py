@@ -1,6 +1,6 @@
 """The page of all errors by code, in the words of their classes."""
 
-from auteur.api.problem_pages import list_problems
+from auteur.core.api.problem_pages import list_problems
 from auteur.help.markdown import table
 from gpu_tasks.runtime.errors import POLICIES
 

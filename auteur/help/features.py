@@ -11,10 +11,10 @@ from django.test.utils import override_settings
 from auteur.help import codes, snippets
 from auteur.help.links import ROOT
 from auteur.help.markdown import duration, fenced, shown, table, tabs
-from jobs.catalogue import describe_feature
+from jobs.estimates.price_text import price_text
 from jobs.features.base import Feature
 from jobs.features.registry import features
-from jobs.price_text import price_text
+from jobs.http.catalogue import describe_feature
 
 DECLARED = ROOT / "jobs" / "features"
 EXAMPLES = ROOT / "docs" / "examples" / "features"

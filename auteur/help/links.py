@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from django.urls import Resolver404, resolve
 
-from auteur.api.problem_pages import list_problems
+from auteur.core.api.problem_pages import list_problems
 from gpu_tasks.runtime.errors import AuteurError
 
 ROOT = Path(__file__).resolve().parents[2]

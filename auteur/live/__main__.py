@@ -14,7 +14,7 @@ def main() -> None:
     host, _, port = parser.parse_args().bind.rpartition(":")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auteur.settings")
     django.setup()
-    importlib.import_module("jobs.streams.usage").flush_regularly()
+    importlib.import_module("jobs.integrations.streams.usage").flush_regularly()
     importlib.import_module("auteur.live.serving").serve((host, int(port)))
 
 

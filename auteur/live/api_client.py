@@ -9,8 +9,8 @@ from typing import Any
 
 from django.core.handlers.wsgi import WSGIHandler
 
-from auteur.api.problems import Problem, problem_response
-from auteur.api.requests import Utf8Request
+from auteur.core.api.problems import Problem, problem_response
+from auteur.core.api.requests import Utf8Request
 from auteur.server.gateway import WSGI, Call, Environ, Headers
 
 ANSWER_BYTES = 1024**2

@@ -8,7 +8,7 @@ from uuid import UUID
 from channels.security.websocket import WebsocketDenier
 from django.urls import Resolver404, resolve
 
-from auteur.api.problems import UnavailableProblem
+from auteur.core.api.problems import UnavailableProblem
 from auteur.live import api_client, polling
 from auteur.live.api_client import Answer, Asking, refusal
 from auteur.live.hub import Hub
@@ -23,7 +23,7 @@ from auteur.server.limits import OverloadedError, taken
 from auteur.server.protocol import TRANSPORT
 from auteur.server.serving import address_of
 from jobs.events.log import TooManyConnectionsProblem
-from jobs.events.views import EventsView, JobEventsView
+from jobs.http.event_views import EventsView, JobEventsView
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("auteur.access")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from auteur.api.problems import DATABASE_OUTAGES
+from auteur.core.api.problems import DATABASE_OUTAGES
 from auteur.live.hub import Hub, Subscription
 from auteur.live.messages import Entry, Progress, entry_of
 from auteur.live.threads import Threads

@@ -17,8 +17,8 @@ from redis import asyncio as redis
 from redis.exceptions import RedisError
 
 from accounts.api_keys import keys
-from auteur.api.problems import DATABASE_OUTAGES
-from auteur.api.scopes import Scope
+from auteur.core.api.problems import DATABASE_OUTAGES
+from auteur.core.api.scopes import Scope
 from auteur.live.messages import Entry, Progress, progress_of
 from auteur.live.threads import Threads
 from jobs.events import epochs, log

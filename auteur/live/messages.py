@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from jobs.events.contract import ENDS, Wire
+from jobs.event_contract import ENDS, Wire
 
 PROGRESS_TYPE = "job.progress"
 

@@ -17,12 +17,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.tokens import LEEWAY_SECONDS, Claims
-from auteur.api.requests import KeyAuth, user_id
-from auteur.api.scopes import Scope
-from auteur.api.throttling import Cost
+from auteur.core.api.requests import KeyAuth, user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.throttling import Cost
 from jobs import queries, status
+from jobs.event_contract import ENDS
 from jobs.events import log
-from jobs.events.contract import ENDS
 from jobs.events.log import MAX_SEQ
 from jobs.models import Job, UserEvent
 from jobs.states import OPEN
@@ -95,10 +95,10 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/events", JobOpening.as_view()),
     path("ws/jobs", SocketOpening.as_view()),
 ]
-handler400 = "auteur.api.problems.bad_request"
-handler403 = "auteur.api.problems.permission_denied"
-handler404 = "auteur.api.problems.page_not_found"
-handler500 = "auteur.api.problems.server_error"
+handler400 = "auteur.core.api.problems.bad_request"
+handler403 = "auteur.core.api.problems.permission_denied"
+handler404 = "auteur.core.api.problems.page_not_found"
+handler500 = "auteur.core.api.problems.server_error"
 
 
 def open_jobs(user_id: UUID) -> list[dict[str, Any]]:

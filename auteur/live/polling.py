@@ -10,7 +10,7 @@ from django.http.request import HttpHeaders
 
 from accounts import tokens
 from accounts.api_keys import keys
-from auteur.api.problems import DATABASE_OUTAGES, Problem
+from auteur.core.api.problems import DATABASE_OUTAGES, Problem
 from auteur.live.hub import Hub
 from auteur.live.messages import Entry
 from auteur.live.streaming import until_gone

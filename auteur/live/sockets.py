@@ -11,7 +11,7 @@ from channels.exceptions import DenyConnection
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
-from auteur.api.parsing import parse_json
+from auteur.core.api.parsing import parse_json
 from auteur.live.api_client import Answer, refusal
 from auteur.live.followers import Follower, TokenExpiredError, Wish, wish_of
 from auteur.live.limits import AUTHENTICATION_SECONDS, MESSAGE_BYTES

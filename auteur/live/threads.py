@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from django.db import close_old_connections, connection
 
-from auteur.api.problems import DATABASE_OUTAGES
+from auteur.core.api.problems import DATABASE_OUTAGES
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from auteur import health
-from jobs.events.views import EventHeadView, EventsView, JobEventsView
+from jobs.http.event_views import EventHeadView, EventsView, JobEventsView
 
 urlpatterns = [
     path("events", EventsView.as_view()),
@@ -12,7 +12,7 @@ urlpatterns = [
     path("health/live", health.live),
 ]
 
-handler400 = "auteur.api.problems.bad_request"
-handler403 = "auteur.api.problems.permission_denied"
-handler404 = "auteur.api.problems.page_not_found"
-handler500 = "auteur.api.problems.server_error"
+handler400 = "auteur.core.api.problems.bad_request"
+handler403 = "auteur.core.api.problems.permission_denied"
+handler404 = "auteur.core.api.problems.page_not_found"
+handler500 = "auteur.core.api.problems.server_error"

@@ -18,7 +18,7 @@ def main() -> None:
         figures = options.metrics, _named("auteur.metrics:application")
     told = {}
     if apps.is_installed("jobs"):  # a bare application has none to count
-        told["begin"] = _named("jobs.streams.usage:flush_regularly")
+        told["begin"] = _named("jobs.integrations.streams.usage:flush_regularly")
     _named("auteur.server.serving:serve")(application, options.bind, figures, **told)
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from auteur.api.problems import problem_response
-from auteur.api.request_ids import HEADER
-from auteur.api.waiting import REPEATED_KEY, WAIT_KEY
-from auteur.logs import logged_path
+from auteur.core.api.problems import problem_response
+from auteur.core.api.request_ids import HEADER
+from auteur.core.api.waiting import REPEATED_KEY, WAIT_KEY
+from auteur.core.logs import logged_path
 from auteur.server import bodies
 from auteur.server.bodies import PeerGoneError
 from auteur.server.gateway import WSGI, Call, Environ, TooLarge, environ_of

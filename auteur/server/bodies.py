@@ -9,7 +9,7 @@ from typing import IO, Any
 from django.conf import settings
 from django.urls import Resolver404
 
-from auteur.api import routing
+from auteur.core.api import routing
 from auteur.server.gateway import Environ
 from auteur.server.limits import Budget, Limits, OverloadedError
 from gpu_tasks.runtime.errors import AuteurError

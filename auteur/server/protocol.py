@@ -6,7 +6,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from auteur.api.problems import problem_response
+from auteur.core.api.problems import problem_response
 from auteur.server.limits import Budget, Limits
 from gpu_tasks.runtime.errors import AuteurError
 

@@ -14,8 +14,8 @@ import uvicorn
 from django.conf import settings
 from django.utils.datastructures import CaseInsensitiveMapping
 
-from auteur.api import requests
-from auteur.sandbox_queue import MAX_WAIT_SECONDS
+from auteur.core.api import requests
+from auteur.core.work.sandbox_queue import MAX_WAIT_SECONDS
 from auteur.server import children
 from auteur.server.accepting import Acceptor
 from auteur.server.application import Application

@@ -1,4 +1,4 @@
-"""Requests that wait for something without a thread (`auteur.api.waiting`)."""
+"""Requests that wait for something without a thread (`auteur.core.api.waiting`)."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import close_old_connections
 
-from auteur.api.waiting import Wait
+from auteur.core.api.waiting import Wait
 from auteur.server.limits import Budget, Limits, OverloadedError, taken
 from auteur.server.threads import Threads
 

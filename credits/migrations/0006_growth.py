@@ -6,8 +6,8 @@ from django.contrib.postgres.operations import AddConstraintNotValid, ValidateCo
 from django.db import migrations, models
 from django.db.models import Q
 
-from auteur.database.conditions import OneOf
-from auteur.database.keys import NewId, new_id
+from auteur.core.database.conditions import OneOf
+from auteur.core.database.keys import NewId, new_id
 
 GIVEN_OR_TAKEN = ["subscription", "bonus", "purchase", "adjustment"]
 ONCE_PER_JOB = models.UniqueConstraint(

@@ -179,7 +179,7 @@ def is_archiving() -> bool:
 
 
 def _events() -> timedelta | None:
-    # Without an archive, `jobs.orchestrator.sweeping` removes them.
+    # Without an archive, `jobs.retention.sweeping` removes them.
     return timedelta(days=settings.EVENTS_KEPT_DAYS) if is_archiving() else None
 
 

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Min
 from django.db.models.functions import Now
 
-from auteur.database import clock
+from auteur.core.database import clock
 from jobs.archive import parts
 from jobs.archive.models import ArchivePart, ArchiveWalk
 from jobs.archive.sources import (

@@ -4,10 +4,10 @@ import json
 from typing import Any
 from uuid import UUID
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from jobs import sql
+from jobs.event_contract import Head, Wire
 from jobs.events import chain, epochs
-from jobs.events.contract import Head, Wire
 from jobs.models import EventHead, UserEvent
 
 MAX_EVENTS = 500
@@ -155,7 +155,7 @@ def first_position() -> int:
 
 
 def to_wire(row: UserEvent) -> Wire:
-    """Return the event as clients get it (`jobs.events.contract`)."""
+    """Return the event as clients get it (`jobs.event_contract`)."""
     values: dict[str, Any] = {
         "seq": row.seq,
         "type": row.type,

@@ -14,8 +14,8 @@ from django.db.models.functions import Now
 
 from gpu_tasks.runtime.errors import AuteurError, policy_of
 from jobs import sql, watermarks
+from jobs.event_contract import ENDS, AttemptData, EndData, EventError, EventType, JobData
 from jobs.events import chain, cursors, epochs
-from jobs.events.contract import ENDS, AttemptData, EndData, EventError, EventType, JobData
 from jobs.events.log import WAKE_CHANNEL
 from jobs.failpoints import failpoint
 from jobs.models import Event

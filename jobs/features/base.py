@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import models
 from pydantic import BaseModel
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from gpu_tasks.runtime.contract import Contract, GpuClass, PlainModel
 from jobs.features import files
 from jobs.features.files import Output
@@ -46,7 +46,7 @@ class Feature:
     the model that reads it (`jobs.outputs`). At most one name."""
     output: ClassVar[type[BaseModel] | None] = None
     """The output that `collect` builds from the contract's result, as clients read it. None means
-    the result itself. The fields that `jobs.output_models` adds are left out."""
+    the result itself. The fields that `jobs.http.output_models` adds are left out."""
     making: ClassVar[Making | None]
     """How its media are made, for their content credentials (`media.provenance`); None if it makes
     no media. There is no default, because a wrong type would be signed."""

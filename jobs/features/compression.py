@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from pydantic import TypeAdapter, ValidationError
 from rest_framework import serializers
 
-from auteur.api.choices import ChoiceField
+from auteur.core.api.choices import ChoiceField
 from gpu_tasks.compression import contract
 from gpu_tasks.runtime.contract import PlainModel
 from jobs.features.base import Feature

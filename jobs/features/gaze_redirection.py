@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from auteur.api.choices import ChoiceField
+from auteur.core.api.choices import ChoiceField
 from gpu_tasks.gaze_redirection import contract
 from jobs.features.base import Feature
 from jobs.features.files import Output

@@ -11,10 +11,10 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from auteur.api.problems import NotFoundProblem, Problem, Resource
-from auteur.api.unknown_fields import RequestSerializer
+from auteur.core.api.problems import NotFoundProblem, Problem, Resource
+from auteur.core.api.unknown_fields import RequestSerializer
+from auteur.core.net.callable_urls import CallableURLField
 from gpu_tasks.runtime.prompts import MAX_PROMPT_CHARACTERS, to_readable
-from jobs.webhooks.addresses import CallableURLField
 from media.access import get_media, get_voice
 from media.consents.models import ConsentKind
 from media.consents.records import ConsentRequiredProblem, has_consent

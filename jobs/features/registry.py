@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 import jobs.features
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from jobs.features.base import MAX_PRICE, STARTED, Feature
 
 INFRASTRUCTURE = ("base", "files", "parameters", "registry")

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from rest_framework import serializers
 
-from auteur.api.choices import ChoiceField
+from auteur.core.api.choices import ChoiceField
 from gpu_tasks.render import contract
 from gpu_tasks.runtime.contract import PlainModel
 from gpu_tasks.runtime.errors import EngineError, ErrorCode

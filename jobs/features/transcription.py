@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, cast
 from pydantic import BaseModel, Field
 from rest_framework import serializers
 
-from auteur.api.problems import NotFoundProblem
+from auteur.core.api.problems import NotFoundProblem
 from gpu_tasks.runtime.contract import PlainModel
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.transcription import contract

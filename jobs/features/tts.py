@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from gpu_tasks.runtime.errors import EngineError
 from gpu_tasks.tts import contract
 from jobs.features.base import Feature

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from auteur.api.problems import NotFoundProblem
+from auteur.core.api.problems import NotFoundProblem
 from gpu_tasks.video_query import contract
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, Parameters, seed

@@ -13,7 +13,7 @@ from django.db.models import Min
 from django.db.models.functions import Coalesce, Now
 
 from jobs import sql, watermarks
-from jobs.deadlines import OUTAGE_ALLOWANCE, START_GRACE
+from jobs.calls.deadlines import OUTAGE_ALLOWANCE, START_GRACE
 from jobs.features.base import Feature
 from jobs.features.registry import get_feature
 from jobs.lifecycle.locking import (

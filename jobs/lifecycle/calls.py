@@ -6,12 +6,12 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from auteur.api.problems import NotFoundProblem, Problem, Resource
-from gpu_tasks.runtime.backends.base import CallState
+from auteur.core.api.problems import NotFoundProblem, Problem, Resource
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.stages import Stage
 from jobs import sql
-from jobs.deadlines import OUTAGE_ALLOWANCE
+from jobs.calls.backends.base import CallState
+from jobs.calls.deadlines import OUTAGE_ALLOWANCE
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Attempt

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from auteur import ids
-from auteur.api.problems import NotFoundProblem
+from auteur.core import ids
+from auteur.core.api.problems import NotFoundProblem
 from credits import ledger, spending
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import ledger_descriptions, sql

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models.functions import Coalesce, Now
 
-from auteur.api.problems import NotFoundProblem, Problem, Resource
+from auteur.core.api.problems import NotFoundProblem, Problem, Resource
 from jobs.models import Attempt, Event, Job
 from jobs.states import DELIVERING, ENDED, MAY_RUN
 

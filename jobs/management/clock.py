@@ -4,8 +4,8 @@ import logging
 
 from django.core.management.base import CommandError
 
-from auteur.api.problems import DATABASE_OUTAGES
-from auteur.database.clock import ClockSkewError, check_skew, measure_skew
+from auteur.core.api.problems import DATABASE_OUTAGES
+from auteur.core.database.clock import ClockSkewError, check_skew, measure_skew
 
 logger = logging.getLogger(__name__)
 

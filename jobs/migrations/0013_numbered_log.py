@@ -78,7 +78,7 @@ class Migration(migrations.Migration):
                 ("type", models.CharField(max_length=50)),
                 (
                     "data",
-                    models.JSONField(help_text="What clients are told: jobs/events/contract.py."),
+                    models.JSONField(help_text="What clients are told: jobs/event_contract.py."),
                 ),
                 (
                     "internal",

@@ -8,8 +8,8 @@ from django.contrib.postgres.operations import (
 from django.db import migrations, models
 from django.db.models import Q
 
-from auteur.database.conditions import OneOf
-from auteur.database.keys import NewId, new_id
+from auteur.core.database.conditions import OneOf
+from auteur.core.database.keys import NewId, new_id
 
 OPEN = ["pending", "processing"]
 ENDED = ["completed", "failed", "cancelled"]

@@ -5,7 +5,7 @@ from django.db import migrations, models
 from django.db.models import Q, Value
 from django.db.models.functions import Coalesce
 
-from auteur.database.ordering import TimeAtUtc
+from auteur.core.database.ordering import TimeAtUtc
 
 WAITS = Q(status="pending", attempt__isnull=True)
 UNSUCCESSFUL = Q(status__in=["failed", "cancelled"])

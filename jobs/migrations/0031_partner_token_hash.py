@@ -1,6 +1,6 @@
 """Addresses of `/shared` are found by a hash of their token.
 
-Tokens of requests that were answered before are hashed by `jobs.partners.answers.hash_tokens`, once no
+Tokens of requests that were answered before are hashed by `jobs.integrations.partners.answers.hash_tokens`, once no
 process that looks them up in plain is left.
 """
 

@@ -5,9 +5,10 @@ from collections.abc import Collection
 from django.db import transaction
 
 from gpu_tasks.runtime.contract import GpuClass
-from jobs import circuits, lifecycle, sql, watermarks
-from jobs.capacity import class_limit
-from jobs.circuits import OpenCircuit
+from jobs import lifecycle, sql, watermarks
+from jobs.calls import circuits
+from jobs.calls.capacity import class_limit
+from jobs.calls.circuits import OpenCircuit
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import GpuPool

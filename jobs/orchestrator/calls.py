@@ -8,11 +8,11 @@ from datetime import timedelta
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from auteur.api.problems import OUTAGES, NotFoundProblem
-from gpu_tasks.runtime.backends.base import BackendUnavailableError, CallState, CallStatus
-from gpu_tasks.runtime.backends.registry import backend_of
+from auteur.core.api.problems import OUTAGES, NotFoundProblem
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle, sql
+from jobs.calls.backends.base import BackendUnavailableError, CallState, CallStatus
+from jobs.calls.backends.registry import backend_of
 from jobs.errors import CALLS_AWAY, JobError
 from jobs.models import Attempt
 from jobs.orchestrator import due

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from jobs import sql, watermarks
-from jobs.deadlines import DELIVERY_LIMIT, START_GRACE, is_in_time
+from jobs.calls.deadlines import DELIVERY_LIMIT, START_GRACE, is_in_time
 from jobs.features.registry import features
 from jobs.publishing import WakeUp, queues_with_capacity
 from jobs.states import COMPLETED_QUEUE, COMPLETED_STATES, FEATURE_STATES, AttemptState

@@ -16,11 +16,12 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from auteur import liveness
-from auteur.api import idempotency
-from auteur.api.problems import DATABASE_OUTAGES, OUTAGES
-from auteur.broker import BROKER_OUTAGES
-from jobs import circuits, heartbeat, lifecycle, publishing, watermarks
+from auteur.core.api import idempotency
+from auteur.core.api.problems import DATABASE_OUTAGES, OUTAGES
+from auteur.core.work import liveness
+from auteur.core.work.broker import BROKER_OUTAGES
+from jobs import heartbeat, lifecycle, publishing, watermarks
+from jobs.calls import circuits
 from jobs.events.numbering import number_events
 from jobs.failpoints import failpoint
 from jobs.models import Job
@@ -34,9 +35,9 @@ from jobs.orchestrator import (
     media_work,
     periodic,
     repair,
-    sweeping,
 )
 from jobs.publishing import WakeUp
+from jobs.retention import sweeping
 from jobs.states import JobStatus
 from jobs.wake_signal import WakeSignal
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from rest_framework.exceptions import APIException
 
-from auteur.api.problems import OUTAGES, NotFoundProblem, UnavailableProblem
+from auteur.core.api.problems import OUTAGES, NotFoundProblem, UnavailableProblem
 from credits import ledger, spending
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import ledger_descriptions, lifecycle, sql, submission

@@ -1,6 +1,6 @@
 """Wake the workers for media: checks, then thumbnails and waveforms (docs/decisions/0015)."""
 
-from auteur import broker, leases
+from auteur.core.work import broker, leases
 from media.tasks import WORK, Work
 
 MAX_WAITING = 4

@@ -10,11 +10,12 @@ from django.db.models import F, Q, Value
 from django.db.models.expressions import Case, When
 from django.db.models.functions import Now
 
-from auteur import liveness
-from auteur.api.problems import OUTAGES
+from auteur.core.api.problems import OUTAGES
+from auteur.core.work import liveness
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
-from jobs import cached_figures, circuits, heartbeat, lifecycle
-from jobs.deadlines import is_in_time
+from jobs import cached_figures, heartbeat, lifecycle
+from jobs.calls import circuits
+from jobs.calls.deadlines import is_in_time
 from jobs.errors import JobError
 from jobs.features.registry import features, get_feature
 from jobs.models import Attempt, Job

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.defaultfilters import filesizeformat
 
-from auteur.admin import (
+from auteur.core.admin import (
     BROWN,
     EMPTY,
     GREEN,

@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from auteur.database.keys import new_id
+from auteur.core.database.keys import new_id
 
 MAX_SUBJECT_LENGTH = 255
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from django.db import transaction
 
-from auteur.api.problems import NotFoundProblem, Problem, Resource, field_problem
+from auteur.core.api.problems import NotFoundProblem, Problem, Resource, field_problem
 from media.access import get_voice
 from media.consents.models import Consent, ConsentKind, ConsentStatus
 from media.consents.statements import STATEMENTS, worded

@@ -15,9 +15,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from auteur import liveness
-from auteur.api.problems import OUTAGES
-from auteur.leases import Lease, LeaseLostError, Leases
+from auteur.core.api.problems import OUTAGES
+from auteur.core.work import liveness
+from auteur.core.work.leases import Lease, LeaseLostError, Leases
 from media.consents import archives, receipts
 from media.consents.derived_works import DerivedMedia, get_derived_works
 from media.consents.models import Consent, ConsentStatus, Removal, RemovedKind

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from auteur.api.problems import NotFoundProblem, Resource
+from auteur.core.api.problems import NotFoundProblem, Resource
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.consents import archives, receipts
 from media.consents.models import Consent, ConsentStatus

@@ -6,9 +6,9 @@ from django.db.models import Count, Q, Sum
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from auteur.api.cached_serializers import OptionalTextField
-from auteur.api.choices import ChoiceField
-from auteur.api.unknown_fields import RequestSerializer
+from auteur.core.api.cached_serializers import OptionalTextField
+from auteur.core.api.choices import ChoiceField
+from auteur.core.api.unknown_fields import RequestSerializer
 from media.consents.derived_works import get_derived_works
 from media.consents.models import (
     MAX_SUBJECT_LENGTH,

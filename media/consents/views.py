@@ -9,12 +9,12 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor_pagination
-from auteur.api.problems import NotFoundProblem
-from auteur.api.requests import user_id
-from auteur.api.scopes import Scope
-from auteur.api.views import APIView, ListAPIView
+from auteur.core.api.idempotency import idempotent
+from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.problems import NotFoundProblem
+from auteur.core.api.requests import user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.views import APIView, ListAPIView
 from media.consents.models import Consent, Removal
 from media.consents.records import MAX_CONSENTS, MAX_COVERED, TooManyConsentsProblem, record_consent
 from media.consents.revocation import get_consent, revoke_consent

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from auteur.leases import Leases
+from auteur.core.work.leases import Leases
 from media.limits import LEASE
 from media.models import DerivationStatus, MediaFile, MediaStatus
 

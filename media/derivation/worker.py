@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from auteur.api.problems import UnavailableProblem
-from auteur.leases import Lease, LeaseLostError
+from auteur.core.api.problems import UnavailableProblem
+from auteur.core.work.leases import Lease, LeaseLostError
 from gpu_tasks.runtime.errors import InputRefusedError
 from gpu_tasks.runtime.sandbox import SandboxFailedError
 from media.deletion import delete_objects

@@ -3,7 +3,7 @@
 from django.conf import settings
 from yarl import URL
 
-from auteur.outbound import AddressPolicy, RefusedURLError, checked_url, own_hosts
+from auteur.core.net.outbound import AddressPolicy, RefusedURLError, checked_url, own_hosts
 from media.imports.errors import refusal
 from media.imports.limits import MAX_URL_LENGTH
 

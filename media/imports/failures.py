@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import aiohttp
 
-from auteur.outbound import RefusedAddressError
+from auteur.core.net.outbound import RefusedAddressError
 from gpu_tasks.runtime.errors import AuteurError
 from media.imports.errors import FetchFailedError, refusal
 

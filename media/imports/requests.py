@@ -7,9 +7,9 @@ from django.db import transaction
 from django.db.models.functions import Now
 from yarl import URL
 
-from auteur import encryption
-from auteur.api.problems import Problem, field_problem
-from auteur.outbound import RefusedURLError
+from auteur.core import encryption
+from auteur.core.api.problems import Problem, field_problem
+from auteur.core.net.outbound import RefusedURLError
 from media.access import check_project
 from media.content_types import declared_media_type
 from media.files import display_name

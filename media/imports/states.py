@@ -5,8 +5,8 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 
-from auteur import liveness
-from auteur.leases import Leases
+from auteur.core.work import liveness
+from auteur.core.work.leases import Leases
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.checking import reject_upload
 from media.imports.errors import refusal

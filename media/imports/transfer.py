@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from auteur import __version__
-from auteur.outbound import AddressPolicy, connector
+from auteur.core.net.outbound import AddressPolicy, connector
 from media.imports import limits
 from media.imports.addresses import parse_redirection
 from media.imports.errors import FetchFailedError, refusal

@@ -13,7 +13,7 @@ from django.db import connections
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
-from auteur.api.problems import DATABASE_OUTAGES
+from auteur.core.api.problems import DATABASE_OUTAGES
 from media.imports import limits, worker
 from media.imports.states import IMPORTS
 from media.imports.worker import Slot

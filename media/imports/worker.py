@@ -10,11 +10,11 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from auteur import encryption
-from auteur.api.problems import NotFoundProblem, UnavailableProblem
-from auteur.encryption import UnreadableSecretError
-from auteur.leases import Lease, LeaseLostError
-from auteur.outbound import RefusedURLError
+from auteur.core import encryption
+from auteur.core.api.problems import NotFoundProblem, UnavailableProblem
+from auteur.core.encryption import UnreadableSecretError
+from auteur.core.net.outbound import RefusedURLError
+from auteur.core.work.leases import Lease, LeaseLostError
 from gpu_tasks.runtime.errors import AuteurError, InputRefusedError
 from media.content_types import declared_media_type
 from media.deletion import abort_uploads

@@ -6,7 +6,7 @@ from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndex
 from django.db import migrations, models
 from django.db.models import Q
 
-from auteur.database.keys import NewId, new_id
+from auteur.core.database.keys import NewId, new_id
 
 
 def ids(model, **options):

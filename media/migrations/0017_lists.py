@@ -4,7 +4,7 @@ from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 from django.db.models import Q
 
-from auteur.database.ordering import TimeAtUtc
+from auteur.core.database.ordering import TimeAtUtc
 
 
 class Migration(migrations.Migration):

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 
-from auteur.api.problems import UnavailableProblem
+from auteur.core.api.problems import UnavailableProblem
 from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from gpu_tasks.runtime.memory_budget import Reservation

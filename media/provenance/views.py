@@ -7,11 +7,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.requests import user_id
-from auteur.api.scopes import Scope
-from auteur.api.throttling import Cost
-from auteur.api.views import APIView
-from auteur.sandbox_queue import QUEUE, FilesBusyProblem
+from auteur.core.api.requests import user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.throttling import Cost
+from auteur.core.api.views import APIView
+from auteur.core.work.sandbox_queue import QUEUE, FilesBusyProblem
 from media.access import get_media
 from media.limits import READING_BACK
 from media.models import MediaFile, MediaStatus

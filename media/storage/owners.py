@@ -13,7 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import QuerySet
 
-from auteur.api.problems import NotFoundProblem, Problem, Resource
+from auteur.core.api.problems import NotFoundProblem, Problem, Resource
 from media.storage import StoredObject
 
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from media.storage import signable_key
 
 SIGNATURE = "signature"

@@ -14,7 +14,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from auteur.api.problems import (
+from auteur.core.api.problems import (
     NotFoundProblem,
     Problem,
     Resource,

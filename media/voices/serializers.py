@@ -4,9 +4,9 @@ from django.conf import settings
 from django.core.validators import MinValueValidator
 from rest_framework import serializers
 
-from auteur.api.cached_serializers import OptionalTextField
-from auteur.api.secret_fields import SecretMethodField, SecretURLField
-from auteur.api.unknown_fields import RequestSerializer
+from auteur.core.api.cached_serializers import OptionalTextField
+from auteur.core.api.secret_fields import SecretMethodField, SecretURLField
+from auteur.core.api.unknown_fields import RequestSerializer
 from media.models import MediaStatus, VoiceClone
 from media.storage import object_storage
 from media.uploads import UploadTarget

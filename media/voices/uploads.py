@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models.functions import Now
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from media.access import get_voice
 from media.consents.models import ConsentKind
 from media.consents.records import record_voice_consent

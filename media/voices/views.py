@@ -9,13 +9,13 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor_pagination
-from auteur.api.requests import plan_name, user_id
-from auteur.api.scopes import Scope
-from auteur.api.throttling import Cost
-from auteur.api.views import APIView, ListAPIView
-from auteur.api.waiting import WAIT_SECONDS
+from auteur.core.api.idempotency import idempotent
+from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.requests import plan_name, user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.throttling import Cost
+from auteur.core.api.views import APIView, ListAPIView
+from auteur.core.api.waiting import WAIT_SECONDS
 from media import uploads
 from media.kinds import VOICES, TooManyVoicesProblem
 from media.limits import MAX_SPEECH_MS, MIN_SPEECH_MS

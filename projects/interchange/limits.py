@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from projects.interchange.building import placed_clips
 from projects.interchange.terms import MAX_NAMED, Item, item
 from projects.interchange.times import LEADER_FROM_MS, exact_rate, frame_of, has_timecode

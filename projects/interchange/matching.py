@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from media.access import list_media
 from media.models import MediaFile, MediaStatus
 from projects.interchange.terms import MAX_NAMED, MediaReference

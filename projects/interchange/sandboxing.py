@@ -5,7 +5,7 @@ OpenTimelineIO trusts its input, and keeps some of it in memory for good.
 
 import logging
 
-from auteur.api.problems import Problem, UnavailableProblem
+from auteur.core.api.problems import Problem, UnavailableProblem
 from gpu_tasks.runtime import sandbox
 from gpu_tasks.runtime.confinement import MIB, Limits
 from gpu_tasks.runtime.errors import InputRefusedError

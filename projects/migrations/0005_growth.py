@@ -4,7 +4,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-from auteur.database.keys import NewId, new_id
+from auteur.core.database.keys import NewId, new_id
 
 
 class Migration(migrations.Migration):

@@ -3,7 +3,7 @@
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 
-from auteur.database.ordering import TimeAtUtc
+from auteur.core.database.ordering import TimeAtUtc
 
 
 class Migration(migrations.Migration):

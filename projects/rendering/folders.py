@@ -9,8 +9,8 @@ from django.db import transaction
 from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Now
 
-from auteur.api.problems import Problem
-from auteur.database import clock
+from auteur.core.api.problems import Problem
+from auteur.core.database import clock
 from media.deletion import delete_objects
 from media.storage import StoredObject, object_storage
 from media.storage.owners import Owner, register_object_owner

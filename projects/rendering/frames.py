@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import Any, Final
 from uuid import UUID
 
-from auteur.api.problems import Problem, UnavailableProblem
-from auteur.sandbox_queue import QUEUE, FilesBusyProblem
+from auteur.core.api.problems import Problem, UnavailableProblem
+from auteur.core.work.sandbox_queue import QUEUE, FilesBusyProblem
 from gpu_tasks.render.contract import MediaReference
 from gpu_tasks.render.contract.frames import SLACK_SECONDS, frame_of
 from gpu_tasks.render.contract.segments import Piece, RenderSegment, plan_frame

@@ -1,6 +1,6 @@
 """Refuse timelines that cannot be rendered, before the render is charged."""
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from gpu_tasks.render.contract import MAX_FRAME_PIXELS, Captions, Format, Output
 from projects.rendering.timelines import Snapshot
 

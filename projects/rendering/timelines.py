@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from gpu_tasks.render.contract import (
     MAX_CUE_LENGTH,
     MAX_CUES,

@@ -17,7 +17,7 @@ from uuid import UUID
 from pydantic import ValidationError as ShapeError
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 
-from auteur.api.problems import NotFoundProblem, Problem, Resource
+from auteur.core.api.problems import NotFoundProblem, Problem, Resource
 from projects import edl
 from projects.timeline import changes as changing
 from projects.timeline import history, patching, rules, sources

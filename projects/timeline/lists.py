@@ -11,7 +11,7 @@ from pydantic import ValidationError as ShapeError
 from pydantic import WrapValidator
 from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
-from auteur.api.problems import MAX_ERRORS
+from auteur.core.api.problems import MAX_ERRORS
 
 Handler = Callable[[Any], list[Any]]
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from auteur.api.problems import NotFoundProblem
+from auteur.core.api.problems import NotFoundProblem
 from projects import edl
 from projects.connection import edls
 from projects.models import Project

@@ -13,7 +13,7 @@ import jsonpatch
 import jsonpointer
 from pydantic import ValidationError as ShapeError
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from projects.documents import MAX_CLIPS, MAX_OPERATIONS, MAX_SEGMENTS, MAX_TRACKS
 from projects.timeline.content import Clip, Content, Effect, Segment, Track
 from projects.timeline.rules import TimelineTooLargeProblem, raise_error, raise_shape_errors

@@ -10,7 +10,7 @@ from pydantic import ValidationError as ShapeError
 from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.settings import api_settings
 
-from auteur.api.problems import MAX_ERRORS, field_problem
+from auteur.core.api.problems import MAX_ERRORS, field_problem
 from projects.documents import MAX_CLIPS, MAX_TIME_MS, MAX_TRACKS, MAX_TRACKS_BYTES
 from projects.edl import EdlTooLargeProblem
 from projects.timeline.clip_diff import ClipDiff, diff_clips

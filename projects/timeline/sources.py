@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from auteur.database import execute
+from auteur.core.database import execute
 from media.access import list_media
 from media.models import MediaFile, MediaStatus, MediaType
 from projects.timeline.clip_diff import ClipDiff, Placed

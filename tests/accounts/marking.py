@@ -9,7 +9,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from accounts.models import User
-from auteur.personal_data import list_sources
+from auteur.core.personal_data import list_sources
 from tests.accounts.columns import BOOKS, personal_columns
 
 MARK = "mark7q"

@@ -16,9 +16,9 @@ from rest_framework.test import APIClient
 from accounts import closing
 from accounts.closing import worker
 from accounts.models import AccountClosing, ClosingStatus, User
-from auteur import personal_data
+from auteur.core import personal_data
 from credits import ledger
-from jobs.deadlines import DELIVERY_LIMIT
+from jobs.calls.deadlines import DELIVERY_LIMIT
 from jobs.models import Attempt, Job
 from jobs.orchestrator import repair
 from jobs.states import AttemptState, JobStatus

@@ -18,10 +18,10 @@ from rest_framework.test import APIClient
 from accounts.exporting import archive, deletion, worker
 from accounts.exporting.states import EXPORTS
 from accounts.models import AccountExport, ExportStatus, User
-from auteur import personal_data
-from auteur.personal_data import Listing, PersonalDataSource
+from auteur.core import personal_data
+from auteur.core.personal_data import Listing, PersonalDataSource
 from jobs.models import Job
-from jobs.orchestrator import sweeping
+from jobs.retention import sweeping
 from media import orphans
 from media.consents.models import Consent, ConsentKind, ConsentStatus
 from media.consents.records import record_consent

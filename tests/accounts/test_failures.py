@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts import authentication, tokens
 from accounts.models import User
-from auteur.api import windows
+from auteur.core.api import windows
 from tests.accounts.provider import signed
 
 OTHER_SECRET = "another-secret-of-thirty-two-bytes!"

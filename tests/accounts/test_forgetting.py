@@ -1,7 +1,7 @@
 """Nothing of a person is left where we store anything, but in the ledger.
 
 Tables, columns and what is kept are read from models and catalogue: whoever adds a table says in
-its room what it holds of people (`auteur.personal_data`), or here that it holds nothing.
+its room what it holds of people (`auteur.core.personal_data`), or here that it holds nothing.
 """
 
 import json
@@ -20,7 +20,7 @@ from rest_framework.test import APIClient
 
 from accounts.closing import worker
 from accounts.models import AccountClosing, ClosingStatus, User
-from auteur.personal_data import list_sources
+from auteur.core.personal_data import list_sources
 from credits.models import CreditTransaction
 from media import orphans
 from media.storage import object_storage

@@ -6,7 +6,7 @@ import pytest
 
 from accounts import jwks
 from accounts.jwks import KeySet
-from auteur.api.problems import UnavailableProblem
+from auteur.core.api.problems import UnavailableProblem
 from tests.accounts.provider import Provider
 from tests.waiting import until
 

@@ -14,12 +14,12 @@ from rest_framework.test import APIClient
 from accounts import retention
 from accounts.api_keys import keys
 from accounts.models import ApiKey, User
-from auteur.api.scopes import Scope
-from auteur.database import execute
+from auteur.core.api.scopes import Scope
+from auteur.core.database import execute
 from credits.models import KeySpending
-from jobs import ledger_audit
+from jobs.audit import ledger_audit
 from jobs.models import Job
-from jobs.orchestrator import sweeping
+from jobs.retention import sweeping
 
 pytestmark = pytest.mark.django_db
 

@@ -13,7 +13,7 @@ from accounts import retention
 from accounts.models import RetentionWalk
 from jobs import sql
 from jobs.models import Attempt, Job
-from jobs.orchestrator import sweeping
+from jobs.retention import sweeping
 from jobs.states import AttemptState
 from tests.jobs.walk import OUTCOME, bring_to
 

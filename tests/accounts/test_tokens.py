@@ -15,7 +15,7 @@ import pytest
 
 from accounts import tokens
 from accounts.tokens import LEEWAY_SECONDS, InvalidTokenProblem, TokenExpiredProblem
-from auteur.api.problems import UnavailableProblem
+from auteur.core.api.problems import UnavailableProblem
 from tests.accounts.provider import Provider, claims, signed
 
 USER_ID = uuid.UUID("0b0e7a52-6d6f-4a39-9a0e-1b8e6f5f2f11")

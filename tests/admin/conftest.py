@@ -17,12 +17,12 @@ from django.urls import reverse
 from accounts.api_keys import keys
 from accounts.models import Subscription, User
 from accounts.staff.sessions import IDENTITY_AT
-from auteur.api.scopes import Scope
+from auteur.core.api.scopes import Scope
 from credits.models import CreditCorrection, CreditGrant, Credits, CreditTransaction
+from jobs.integrations.webhooks import deliveries, endpoints
+from jobs.integrations.webhooks.models import WebhookDelivery, WebhookEndpoint
 from jobs.models import Job
 from jobs.states import AttemptState
-from jobs.webhooks import deliveries, endpoints
-from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from media import imports
 from media.consents.models import Consent, ConsentKind
 from media.consents.records import record_consent

@@ -13,7 +13,7 @@ from accounts.billing.models import (
     EventState,
     TopUp,
 )
-from auteur.admin import OwnObjectProblem
+from auteur.core.admin import OwnObjectProblem
 from tests.admin.conftest import messages_of, records_of
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from auteur.admin import MAX_REASON_CHARS, MAX_SELECTED
+from auteur.core.admin import MAX_REASON_CHARS, MAX_SELECTED
 from credits import ledger
 from credits.models import CreditTransaction
 from jobs import cancels, lifecycle

@@ -7,9 +7,10 @@ from django.db import connection
 from django.db.models import F
 from django.urls import reverse
 
-from auteur.admin import GREEN, RED
+from auteur.core.admin import GREEN, RED
 from credits.models import Credits
-from jobs import ledger_audit, ledger_audit_admin
+from jobs.admin import ledger_audit as ledger_audit_admin
+from jobs.audit import ledger_audit
 from jobs.models import Job
 from tests.admin.conftest import page_url
 from tests.credits.books import stop_comparing_books

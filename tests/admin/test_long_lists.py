@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auteur import admin
+from auteur.core import admin
 from jobs.models import Job
 from jobs.states import AttemptState
 from media.models import MediaFile

@@ -10,13 +10,13 @@ from django.urls import reverse
 from accounts.api_keys import keys
 from accounts.api_keys.models import ApiKey
 from accounts.models import User
-from auteur.admin import MAX_JSON_CHARS, pretty_json
-from auteur.api.scopes import Scope
+from auteur.core.admin import MAX_JSON_CHARS, pretty_json
+from auteur.core.api.scopes import Scope
 from credits.models import CreditCorrection, CreditGrant, Credits, CreditTransaction
+from jobs.integrations.webhooks import secrets
+from jobs.integrations.webhooks.models import WebhookDelivery, WebhookEndpoint
 from jobs.models import Job
 from jobs.states import AttemptState
-from jobs.webhooks import secrets
-from jobs.webhooks.models import WebhookDelivery, WebhookEndpoint
 from media import imports
 from media.consents.models import Consent, ConsentKind
 from media.consents.records import record_consent

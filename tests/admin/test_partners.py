@@ -8,7 +8,7 @@ from django.conf import settings
 
 from accounts.models import User
 from accounts.staff.sessions import IDENTITY_AT
-from jobs.partners.models import DeadLetter, Kind, Partner, PartnerRequest, State
+from jobs.integrations.partners.models import DeadLetter, Kind, Partner, PartnerRequest, State
 from tests.admin.conftest import XSS, Browser, list_url, messages_of, page_url
 
 SECRET = "correct-horse"

@@ -6,11 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from auteur.admin import (
-    MAX_SEARCH_LENGTH,
-    MAX_SEARCH_WORDS,
-    StaffAdmin,
-)
+from auteur.core.admin import MAX_SEARCH_LENGTH, MAX_SEARCH_WORDS, StaffAdmin
 from tests.admin.conftest import list_url, messages_of
 
 LISTS = [model for model, page in admin.site._registry.items() if isinstance(page, StaffAdmin)]

@@ -15,7 +15,7 @@ from django.urls import reverse
 from accounts.models import StaffEvent, User
 from accounts.staff import roles
 from accounts.staff.roles import ROLES, SUPERUSER
-from auteur.admin import OwnObjectProblem
+from auteur.core.admin import OwnObjectProblem
 from credits import ledger
 from jobs.models import Job
 from tests.admin.conftest import REASON, list_url, messages_of, page_url, records_of

@@ -25,10 +25,10 @@ from tests.chaos.objects import ObjectStore
 from tests.chaos.proxy import Mode, Proxy
 from tests.chaos.rabbitmq import Queues
 from tests.chaos.sinks import KafkaRecords, Records, RedisRecords
+from tests.jobs.integrations.streams import mock_cluster
 from tests.journeys.stack import JourneyStack
 from tests.modal_peer.control import RemoteBook
 from tests.modal_peer.scenario import Scenario
-from tests.streams import mock_cluster
 from tests.waiting import until
 
 PLUGINS = (BASE_DIR / "tests" / "plugins", BASE_DIR / "tests" / "chaos" / "plugins")

@@ -8,7 +8,7 @@ from confluent_kafka import Producer
 
 from tests.chaos.records import HEADER_BYTES, differences, taken_of
 from tests.chaos.sinks import KafkaRecords, Published
-from tests.streams import mock_cluster
+from tests.jobs.integrations.streams import mock_cluster
 from tests.waiting import until
 
 SCHEMA = fastavro.parse_schema(

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.api.pagination import Cursor
+from auteur.core.api.pagination import Cursor
 from credits import balances, ledger
 from credits.models import CreditTransaction, GrantKind
 from tests.credits.books import stop_comparing_books

@@ -14,7 +14,8 @@ from accounts.models import User
 from credits import balances, expiry, ledger
 from credits.models import CreditGrant, Credits, CreditTransaction, GrantKind
 from gpu_tasks.runtime.errors import ErrorCode
-from jobs import ledger_audit, lifecycle, submission
+from jobs import lifecycle, submission
+from jobs.audit import ledger_audit
 from jobs.errors import JobError
 from jobs.features.registry import get_feature
 from jobs.models import Job

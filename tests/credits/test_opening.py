@@ -12,7 +12,8 @@ from django.db import connection
 from accounts.models import User
 from credits import ledger
 from credits.models import CreditGrant, Credits
-from jobs import ledger_audit, lifecycle
+from jobs import lifecycle
+from jobs.audit import ledger_audit
 from jobs.models import Job
 
 pytestmark = pytest.mark.django_db

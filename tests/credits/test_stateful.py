@@ -20,7 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from accounts.models import User
 from credits import expiry, ledger
 from credits.models import CreditGrant, Credits
-from jobs import ledger_audit, lifecycle, submission
+from jobs import lifecycle, submission
+from jobs.audit import ledger_audit
 from tests.credits.clock import pass_time
 
 pytestmark = [pytest.mark.django_db, pytest.mark.property]

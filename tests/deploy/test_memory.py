@@ -5,7 +5,7 @@ import re
 import pytest
 from django.conf import settings
 
-from auteur.sandbox_queue import MAX_RUNNING, MAX_WAITING
+from auteur.core.work.sandbox_queue import MAX_RUNNING, MAX_WAITING
 from gpu_tasks.runtime.confinement import MIB
 from gpu_tasks.runtime.memory_budget import most_bytes
 from jobs.management.commands.worker import processes_of

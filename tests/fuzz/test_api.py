@@ -30,7 +30,7 @@ from accounts.models import User
 from auteur.wsgi import application
 from media.models import MediaFile, MediaType
 from media.storage import object_storage
-from tests.billing.conftest import world  # noqa: F401  # a fixture
+from tests.accounts.billing.conftest import world  # noqa: F401  # a fixture
 from tests.conftest import bearer
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "600"))

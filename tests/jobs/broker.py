@@ -16,7 +16,7 @@ from celery.canvas import signature
 from django.conf import settings
 from kombu.exceptions import OperationalError as BrokerError
 
-from auteur import broker
+from auteur.core.work import broker
 from jobs import wake_signal
 from jobs.publishing import step_queues
 

@@ -6,7 +6,8 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from jobs import circuits, heartbeat, queries, watermarks
+from jobs import heartbeat, queries, watermarks
+from jobs.calls import circuits
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,12 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 from pydantic import ValidationError
 
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from credits.models import Credits, CreditTransaction
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, lifecycle, submission, tasks, workflow
+from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.errors import JobError
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
@@ -27,7 +27,7 @@ from jobs.states import COLLECT, DISPATCH, PREPARE, AttemptState
 from media.deletion import MediaInUseProblem, delete_media
 from media.storage import object_storage
 from tests.credits.books import stop_comparing_books
-from tests.jobs.test_callbacks import body_of, send
+from tests.jobs.http.test_callbacks import body_of, send
 from tests.jobs.walk import WORKER, bring_to
 from tests.waiting import until
 

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from auteur.api.models import IdempotencyKey
+from auteur.core.api.models import IdempotencyKey
 from credits import ledger
 from credits.models import CreditTransaction
 from jobs.features.registry import get_feature

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from rest_framework.test import APIClient
 
-from auteur.api.scopes import Scope
+from auteur.core.api.scopes import Scope
+from jobs.integrations.webhooks.models import WebhookDelivery
 from jobs.models import Job
-from jobs.webhooks.models import WebhookDelivery
 from tests.conftest import by_key
 
 pytestmark = pytest.mark.django_db

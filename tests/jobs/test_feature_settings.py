@@ -23,8 +23,9 @@ from credits import ledger
 from gpu_tasks.runtime import overrides
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.engine import contracts
-from jobs import costs, lifecycle, submission, workflow
-from jobs.capacity import class_limit
+from jobs import lifecycle, submission, workflow
+from jobs.calls.capacity import class_limit
+from jobs.estimates import costs
 from jobs.features.base import MAX_PRICE
 from jobs.features.registry import check_prices, features, get_feature
 from jobs.models import Attempt, Job

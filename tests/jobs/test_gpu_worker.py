@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.engine import contracts
 from jobs import submission, workflow
-from jobs.costs import measured
+from jobs.estimates.costs import measured
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission

@@ -11,7 +11,8 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
 from gpu_tasks.transcription.contract import RecordingTranscript
-from jobs import costs, lifecycle, outputs
+from jobs import lifecycle, outputs
+from jobs.estimates import costs
 from jobs.features.files import list_writes
 from jobs.models import Attempt, Job
 from jobs.personal_data import _list_jobs

@@ -24,7 +24,7 @@ from jobs.models import Attempt, Job
 from jobs.progress import MESSAGES, PROGRESS_CHANNEL
 from jobs.states import AttemptState
 from tests.jobs.broker import Broker
-from tests.jobs.test_callbacks import body_of, send
+from tests.jobs.http.test_callbacks import body_of, send
 from tests.jobs.walk import OUTCOME, bring_to
 from tests.waiting import LIMIT_SECONDS
 

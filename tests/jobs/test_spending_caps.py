@@ -8,12 +8,13 @@ from django.db import DatabaseError, connection, connections
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
-from auteur.api.models import IdempotencyKey
-from auteur.api.problems import Problem
-from auteur.api.scopes import Scope
+from auteur.core.api.models import IdempotencyKey
+from auteur.core.api.problems import Problem
+from auteur.core.api.scopes import Scope
 from credits import ledger, spending
 from credits.models import CreditTransaction, KeySpending
-from jobs import ledger_audit, lifecycle, submission
+from jobs import lifecycle, submission
+from jobs.audit import ledger_audit
 from jobs.budget import Budget
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job

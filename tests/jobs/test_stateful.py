@@ -26,10 +26,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
-from jobs import ledger_audit, queries
-from jobs.events import verification
-from jobs.events.contract import ENDS
+from jobs import queries
+from jobs.audit import event_verification as verification
+from jobs.audit import ledger_audit
+from jobs.calls.backends.models import LocalCall, LocalCallState
+from jobs.event_contract import ENDS
 from jobs.models import Attempt, Event, Job, UserEvent
 from jobs.states import ENDED, FAILED_QUEUE, OPEN, ShownStatus, moves
 from jobs.status import filter_by_status, is_waiting, restarted, shown_status, waits_for

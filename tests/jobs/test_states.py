@@ -35,10 +35,10 @@ PAGE = settings.BASE_DIR / "docs" / "states.md"
 TYPED = re.compile(rf"['\"]({'|'.join({*AttemptState.values, *JobStatus.values})})['\"]")
 MAY_TYPE = {
     "jobs/states.py",
-    "jobs/webhooks/models.py",  # states of deliveries
-    "jobs/management/commands/partners.py",  # counts requests, not jobs
-    "jobs/partners/transports/redis.py",  # messages of a group are "pending"
-    "jobs/streams/sinks/redis_admin.py",
+    "jobs/integrations/webhooks/models.py",  # states of deliveries
+    "jobs/integrations/management/commands/partners.py",  # counts requests, not jobs
+    "jobs/integrations/partners/transports/redis.py",  # messages of a group are "pending"
+    "jobs/integrations/streams/sinks/redis_admin.py",
     "benchmarks/streams.py",  # types of events
     "benchmarks/grown.py",  # rows made by SQL
     "benchmarks/plain.py",  # a baseline answers as we do

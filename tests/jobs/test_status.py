@@ -9,10 +9,10 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from gpu_tasks.runtime.backends.base import CallState
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
+from jobs.calls.backends.base import CallState
+from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.errors import JobError
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job

@@ -161,7 +161,7 @@ def test_concurrent_submissions_never_overdraw(make_user, make_media, client_of)
 
 
 def test_submission_works_without_redis(api, make_media, settings, monkeypatch):
-    from auteur.api import throttling
+    from auteur.core.api import throttling
     from jobs import wake_signal
 
     settings.REDIS_URL = "redis://127.0.0.1:1/0"

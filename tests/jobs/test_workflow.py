@@ -11,9 +11,9 @@ import pytest
 from django.utils import timezone
 
 from credits.models import CreditTransaction
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
 from jobs import lifecycle, workflow
+from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState
 from media.models import MediaFile

@@ -19,12 +19,12 @@ from redis.exceptions import RedisError
 from accounts.models import User
 from credits import ledger
 from credits.models import Credits
-from gpu_tasks.runtime.backends import local
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.contract import EngineInfo, Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import heartbeat, hooks, lifecycle, submission, tasks
 from jobs.budget import Budget
+from jobs.calls.backends import local
+from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.events.numbering import number_events
 from jobs.features.parameters import MediaNotReadyProblem
 from jobs.features.registry import get_feature

@@ -12,8 +12,8 @@ import pytest
 from auteur.devstack import rabbitmq
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.stack import make_folders
-from tests.billing.stripe_server import served
-from tests.billing.stripe_world import World
+from tests.accounts.billing.stripe_server import served
+from tests.accounts.billing.stripe_world import World
 from tests.journeys import shop
 from tests.journeys.client import Person
 from tests.journeys.people import People

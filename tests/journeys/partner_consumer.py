@@ -9,8 +9,8 @@ import sys
 
 from django.core.management import execute_from_command_line
 
-from jobs.partners.transports import kafka
-from tests.partners.transports.reader import SESSION_MS
+from jobs.integrations.partners.transports import kafka
+from tests.jobs.integrations.partners.transports.reader import SESSION_MS
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "auteur.settings")

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import requests
 
-from tests.billing.stripe_server import KEY, signed
-from tests.billing.stripe_world import Object, World
+from tests.accounts.billing.stripe_server import KEY, signed
+from tests.accounts.billing.stripe_world import Object, World
 from tests.journeys.stack import JourneyStack
 
 SECRET = "whsec_" + "j" * 32

@@ -13,12 +13,12 @@ from typing import Any, Self
 import pytest
 
 from auteur.devstack.processes import BASE_DIR
-from jobs.partners.transports import connect
+from jobs.integrations.partners.transports import connect
+from tests.jobs.integrations.partners.transports import brokers
+from tests.jobs.integrations.partners.transports.brokers import Broker
 from tests.journeys.recordings import beginning
 from tests.journeys.stack import JourneyStack
 from tests.media.imports.source import File, Source, plain
-from tests.partners.transports import brokers
-from tests.partners.transports.brokers import Broker
 from tests.properties import LONG
 from tests.waiting import until
 
@@ -32,7 +32,7 @@ ANSWERS = {"update_transcribe", "finish_compress"}
 MAKE = """
 import json
 from accounts.models import User
-from jobs.partners.models import Partner
+from jobs.integrations.partners.models import Partner
 for values, connection in json.loads('''{partners}'''):
     partner = Partner(user=User.objects.get(email="{email}"), **values)
     partner.connection_settings = connection
@@ -150,7 +150,7 @@ def test_every_video_is_answered_once_whoever_is_killed(
 def _moments(platforms: list[Platform], log: Path) -> Iterator[Callable[[], bool]]:
     """When all processes that serve partners are killed."""
     if LONG:  # what was read and not yet acknowledged waits until its reader is taken for lost
-        yield lambda: "jobs.partners.intake" in log.read_text()
+        yield lambda: "jobs.integrations.partners.intake" in log.read_text()
     yield lambda: all(f" of {each.partner}: " in log.read_text() for each in platforms)
     yield lambda: any("update_transcribe" in each.said() for each in platforms)
 

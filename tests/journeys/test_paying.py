@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.billing.stripe_world import Object, World
+from tests.accounts.billing.stripe_world import Object, World
 from tests.journeys import shop
 from tests.journeys.client import Person
 from tests.journeys.recordings import INTERVIEW

@@ -96,7 +96,7 @@ def test_it_listens_here_alone_and_no_command_line_shows_its_password(
 PING = """
 import django
 django.setup()
-from auteur import broker
+from auteur.core.work import broker
 try:
     broker.ping()
 except broker.BROKER_OUTAGES as exc:
@@ -172,7 +172,7 @@ def test_a_worker_takes_no_more_calls_than_it_has_processes_and_killed_it_loses_
 
 ASK = """
 import os, signal, time
-from auteur import broker
+from auteur.core.work import broker
 from celery import current_app
 
 QUEUES = ["asked.never", "asked.once"]

@@ -4,9 +4,9 @@ import pytest
 from standardwebhooks import Webhook
 
 from jobs.events import chain
+from tests.jobs.integrations.webhooks.receiver import Receiver
 from tests.journeys.recordings import BROKEN
 from tests.waiting import until
-from tests.webhooks.receiver import Receiver
 
 pytestmark = pytest.mark.xdist_group("stack")
 

@@ -23,8 +23,8 @@ from media.models import MediaFile
 from media.storage.filesystem import SignedFileSystemStorage
 from media.storage.s3 import PresignedS3Storage
 from projects.models import Project
+from tests.auteur.server.serving import serving
 from tests.media import samples
-from tests.server.serving import serving
 
 BUCKET = "auteur-tests"
 ACCESS_KEY, SECRET_KEY, REGION = "AKIDEXAMPLE", "not-a-real-secret", "us-east-1"

@@ -14,8 +14,8 @@ from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from auteur.core.work.leases import MAX_TRIES, LeaseLostError, Leases
 from auteur.devstack.processes import BASE_DIR
-from auteur.leases import MAX_TRIES, LeaseLostError, Leases
 from gpu_tasks.runtime.confinement import MIB
 from media import checking, inspection, limits
 from media.derivation.states import DERIVATIONS

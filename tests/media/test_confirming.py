@@ -13,8 +13,8 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.api import waiting
-from auteur.api.waiting import REPEATED_KEY, WAIT_KEY
+from auteur.core.api import waiting
+from auteur.core.api.waiting import REPEATED_KEY, WAIT_KEY
 from media import checking
 from media.kinds import FILES
 from media.models import MediaFile, MediaStatus, VoiceClone

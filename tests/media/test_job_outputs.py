@@ -13,7 +13,7 @@ from jobs.errors import JobError
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState
 from media.storage import ObjectStorage
-from tests.jobs.test_callbacks import send
+from tests.jobs.http.test_callbacks import send
 from tests.jobs.walk import OUTCOME, bring_to
 
 URL = "/internal/gpu-callback/outputs"

@@ -17,8 +17,8 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from jobs import lifecycle
+from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState
 from media import orphans, verification

@@ -10,7 +10,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Plan, User
 from accounts.subscriptions import set_plan
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from media import quota
 from media.files import request_upload
 from media.models import MediaFile, MediaStatus, VoiceClone

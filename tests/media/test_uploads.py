@@ -16,7 +16,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from media import checking
 from media.files import confirm_upload
 from media.kinds import FILES

@@ -7,7 +7,7 @@ import modal
 import pytest
 
 from auteur.devstack.ports import HOST, free_ports
-from tests.gpu_tasks.runtime.backends.calls import noop
+from tests.jobs.calls.backends.calls import noop
 from tests.modal_peer.control import RemoteBook
 from tests.modal_peer.scenario import Scenario
 from tests.modal_peer.serving import Peer

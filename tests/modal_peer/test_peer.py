@@ -14,7 +14,7 @@ from auteur.devstack.processes import BASE_DIR
 from gpu_tasks.runtime.callback import Callback
 from gpu_tasks.runtime.contract import Outcome
 from tests.gpu_tasks.peer import Peer, serving
-from tests.gpu_tasks.runtime.backends.calls import noop
+from tests.jobs.calls.backends.calls import noop
 from tests.modal_peer.scenario import Scenario, Script
 from tests.waiting import until
 

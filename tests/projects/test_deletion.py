@@ -15,7 +15,7 @@ from pymongo.collection import Collection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.api.problems import NotFoundProblem
+from auteur.core.api.problems import NotFoundProblem
 from jobs import hooks
 from jobs.models import Job
 from media.models import MediaFile, MediaType

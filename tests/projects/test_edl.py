@@ -9,7 +9,7 @@ import pytest
 from pymongo.collection import Collection
 
 from accounts.models import User
-from auteur.api.problems import NotFoundProblem
+from auteur.core.api.problems import NotFoundProblem
 from projects import edl
 from projects.documents import (
     MAX_STACK_BYTES,

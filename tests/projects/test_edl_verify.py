@@ -14,7 +14,7 @@ from pymongo.collection import Collection
 
 from accounts.models import User
 from auteur import metrics
-from jobs import timeline_audit
+from jobs.audit import timeline_audit
 from jobs.models import KeptFigures
 from projects import authoring, edl, verification
 from projects.models import Project

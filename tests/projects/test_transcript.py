@@ -13,7 +13,7 @@ from pymongo.collection import Collection
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.api.problems import NotFoundProblem
+from auteur.core.api.problems import NotFoundProblem
 from gpu_tasks.transcription.contract import TranscribedSegment
 from projects import edl, transcript
 from projects.documents import (

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
 
-from jobs.events import verification
-from jobs.ledger_audit import SHOWN_PER_RULE
+from jobs.audit import event_verification as verification
+from jobs.audit.ledger_audit import SHOWN_PER_RULE
 
 
 class Command(BaseCommand):

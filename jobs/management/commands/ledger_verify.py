@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
 
-from jobs import ledger_audit
+from jobs.audit import ledger_audit
 
 
 class Command(BaseCommand):

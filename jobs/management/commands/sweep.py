@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from jobs.orchestrator import sweeping
+from jobs.retention import sweeping
 from media import orphans
 
 

@@ -15,7 +15,7 @@ from accounts import authentication
 from accounts.api_keys import keys
 from accounts.api_keys.models import ApiKey
 from accounts.models import User
-from auteur.api.scopes import Scope
+from auteur.core.api.scopes import Scope
 from projects.models import Project
 from tests.conftest import by_key
 

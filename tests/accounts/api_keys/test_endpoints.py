@@ -11,8 +11,8 @@ from django.utils import timezone
 from accounts.api_keys import keys
 from accounts.api_keys.models import ApiKey
 from accounts.api_keys.serializers import MAX_NETWORKS
-from auteur.api.models import IdempotencyKey
-from auteur.api.scopes import Scope
+from auteur.core.api.models import IdempotencyKey
+from auteur.core.api.scopes import Scope
 from tests.conftest import by_key
 
 ALL = [scope.value for scope in Scope]

@@ -9,7 +9,7 @@ import pytest
 from django.urls import URLResolver, get_resolver
 
 from accounts.api_keys.models import ApiKey
-from auteur.api.scopes import MONEY, Scope, scope_of
+from auteur.core.api.scopes import MONEY, Scope, scope_of
 from tests.conftest import bearer, by_key
 from tests.contract import described
 

@@ -14,12 +14,12 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from credits.models import CreditTransaction
-from jobs import ledger_audit
 from jobs.archive import parts, sources, walking
 from jobs.archive.models import ArchivePart, ArchiveWalk
-from jobs.events import verification
+from jobs.audit import event_verification as verification
+from jobs.audit import ledger_audit
 from jobs.models import Attempt, Job, UserEvent
-from jobs.orchestrator import sweeping
+from jobs.retention import sweeping
 from jobs.states import AttemptState
 from media import orphans
 from media.storage import ARCHIVE, LONGEST_WRITE, InvalidKey, object_storage

@@ -1,8 +1,8 @@
 """Set the numbered log back to a position, as a restore of PostgreSQL does."""
 
 from jobs.events import log
+from jobs.integrations.webhooks.models import WebhookDelivery
 from jobs.models import EventCursor, EventEpoch, EventHead, UserEvent
-from jobs.webhooks.models import WebhookDelivery
 
 
 def set_back(position: int) -> None:

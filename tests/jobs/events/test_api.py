@@ -12,7 +12,7 @@ from accounts.models import User
 from docs.examples.verify_events import next_hash
 from jobs.events.log import MAX_EVENTS, MAX_SEQ, MAX_WAIT_SECONDS
 from jobs.models import Job, UserEvent
-from jobs.orchestrator import sweeping
+from jobs.retention import sweeping
 from tests.jobs.walk import number_all
 
 pytestmark = pytest.mark.django_db

@@ -16,14 +16,15 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from auteur import metrics
 from docs.examples import verify_events
-from jobs.events import cursors, epochs, log, verification
-from jobs.events.contract import Wire
+from jobs.audit import event_verification as verification
+from jobs.event_contract import Wire
+from jobs.events import cursors, epochs, log
 from jobs.events.epochs import SPAN
 from jobs.models import EventCursor, EventEpoch, Job, UserEvent
+from tests.auteur.live.running import make_job as make_plain_job
+from tests.auteur.live.running import say
 from tests.jobs.events.setting_back import set_back
 from tests.jobs.walk import number_all
-from tests.live.running import make_job as make_plain_job
-from tests.live.running import say
 from tests.properties import LONG
 
 pytestmark = pytest.mark.django_db

@@ -13,9 +13,11 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts.models import User
 from gpu_tasks.runtime.errors import ErrorCode
+from jobs import event_contract as contract
 from jobs import lifecycle
+from jobs.audit import event_verification as verification
 from jobs.errors import JobError
-from jobs.events import chain, contract, log, verification
+from jobs.events import chain, log
 from jobs.events.numbering import BATCH, number_events
 from jobs.lifecycle.locking import lock_job, record
 from jobs.models import Event, EventCursor, Job, UserEvent

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from jobs import lifecycle
-from jobs.events import verification
+from jobs.audit import event_verification as verification
 from jobs.models import Event, Job
 from tests.jobs.walk import number_all
 

@@ -11,8 +11,8 @@ from django.core.files.storage import storages
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from gpu_tasks.runtime.backends import local
 from jobs import workflow
+from jobs.calls.backends import local
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission

@@ -14,8 +14,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from credits import ledger
-from gpu_tasks.runtime.backends import local
-from jobs import ledger_audit, lifecycle, workflow
+from jobs import lifecycle, workflow
+from jobs.audit import ledger_audit
+from jobs.calls.backends import local
 from jobs.features import files
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission, repair

@@ -14,7 +14,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from credits import ledger
-from gpu_tasks.runtime.backends.models import LocalCall
+from jobs.calls.backends.models import LocalCall
 from jobs.models import Job
 from media.models import MediaFile
 from media.storage import object_storage

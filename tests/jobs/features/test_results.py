@@ -136,7 +136,7 @@ def test_a_result_that_is_not_what_was_promised_is_a_models_error(api, film, con
 
 def finish_with(job_id: UUID, content: bytes) -> None:
     """As `finish`, but another content lies where the engine has put its result."""
-    from gpu_tasks.runtime.backends import local
+    from jobs.calls.backends import local
     from jobs.orchestrator import admission
 
     admission.admit_all()

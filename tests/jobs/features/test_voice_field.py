@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from auteur.api.problems import NotFoundProblem, Problem
+from auteur.core.api.problems import NotFoundProblem, Problem
 from jobs.features.base import to_stored_parameters
 from jobs.features.parameters import Parameters, VoiceField, VoiceNotReadyProblem
 from media.models import MediaStatus, VoiceClone

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from credits.models import CreditTransaction
-from jobs import ledger_audit, lifecycle
+from jobs import lifecycle
+from jobs.audit import ledger_audit
 from jobs.models import Attempt, Job
 from jobs.states import DELIVERING, FINALIZE, OPEN, AttemptState, JobStatus
 from media.consents import removal_worker

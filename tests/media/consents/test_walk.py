@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from auteur.leases import Lease
+from auteur.core.work.leases import Lease
 from media import tasks
 from media.consents import receipts, removal_worker
 from media.consents.models import Consent, ConsentStatus, Removal

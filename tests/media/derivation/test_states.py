@@ -8,8 +8,8 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from auteur import leases, liveness
-from auteur.leases import Lease, LeaseLostError
+from auteur.core.work import leases, liveness
+from auteur.core.work.leases import Lease, LeaseLostError
 from media.derivation.states import DERIVATIONS, request_derivation
 from media.models import DerivationStatus, MediaFile, MediaStatus
 

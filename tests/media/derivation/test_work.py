@@ -13,7 +13,7 @@ from django.db import connection
 from pytest_django import DjangoCaptureOnCommitCallbacks
 from rest_framework.test import APIClient
 
-from auteur.leases import Lease
+from auteur.core.work.leases import Lease
 from gpu_tasks.runtime import sandbox
 from media import deletion, limits
 from media.derivation import worker

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.leases import LeaseLostError
+from auteur.core.work.leases import LeaseLostError
 from media import imports
 from media.imports import limits
 from media.imports.states import IMPORTS

@@ -10,7 +10,7 @@ import pytest
 from rest_framework.test import APIClient
 from yarl import URL
 
-from auteur.outbound import AddressPolicy
+from auteur.core.net.outbound import AddressPolicy
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.imports import limits
 from media.imports.addresses import parse_redirection, policy
@@ -18,10 +18,10 @@ from media.imports.transfer import Transfer
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 from media.storage.filesystem import INCOMING, PARTS, SignedFileSystemStorage
 from projects.models import Project
+from tests.auteur.core.net.test_outbound import Names
+from tests.jobs.integrations.webhooks.receiver import Receiver, continuing, dripping, self_signed
 from tests.media import samples
 from tests.media.imports.source import Answer, File, Source, plain, saying
-from tests.test_outbound import Names
-from tests.webhooks.receiver import Receiver, continuing, dripping, self_signed
 
 Importing = Callable[..., MediaFile]
 Fetch = Callable[[MediaFile], MediaFile]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from auteur.api.problems import UnavailableProblem
+from auteur.core.api.problems import UnavailableProblem
 from gpu_tasks.runtime.errors import EngineError, InputRefusedError
 from media.limits import MARKING
 from media.models import MediaType

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 
-from auteur.sandbox_queue import SandboxQueue
+from auteur.core.work.sandbox_queue import SandboxQueue
 from media.limits import READING_BACK
 from media.models import MediaStatus, MediaType
 from media.provenance import certificates, checks, views

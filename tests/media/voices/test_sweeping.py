@@ -7,7 +7,7 @@ import pytest
 from django.db.models.functions import Now
 from pytest_django import Settings
 
-from jobs.orchestrator.sweeping import sweep_all
+from jobs.retention.sweeping import sweep_all
 from media import sweeping
 from media.kinds import VOICES
 from media.models import VoiceClone

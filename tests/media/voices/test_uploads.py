@@ -13,7 +13,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.api.problems import Problem
+from auteur.core.api.problems import Problem
 from gpu_tasks.mediakit.audio import Samples
 from media import checking
 from media.kinds import VOICES

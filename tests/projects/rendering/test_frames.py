@@ -14,7 +14,7 @@ from PIL import Image
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from auteur.sandbox_queue import SandboxQueue
+from auteur.core.work.sandbox_queue import SandboxQueue
 from gpu_tasks.render.contract import Timeline
 from media.models import MediaFile
 from media.storage import object_storage

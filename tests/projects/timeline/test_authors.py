@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.api_keys import keys
 from accounts.models import User
-from auteur.api.scopes import Scope
+from auteur.core.api.scopes import Scope
 from media.models import MediaFile
 from projects import documents, serializers
 from projects.models import Project

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from auteur.api.problems import MAX_ERRORS
+from auteur.core.api.problems import MAX_ERRORS
 from projects import documents
 from projects.models import Project
 from tests.costs import cost_of

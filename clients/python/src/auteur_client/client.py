@@ -99,7 +99,7 @@ class Auteur(FeatureRunner):
 
             from auteur_client.api.users import users_me_retrieve
 
-            profile = users_me_retrieve.sync(client=auteur.api)
+            profile = users_me_retrieve.sync(client=auteur.core.api)
         """
         from auteur_client.api.client import AuthenticatedClient  # noqa: PLC0415
 

@@ -1,0 +1,25 @@
+"""Lint new migrations, as a step of `make check`."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+
+from auteur.core.database import linting
+
+
+class Command(BaseCommand):
+    help = "Fails if a migration since the baseline would stop or endanger a database in use."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        loader = MigrationLoader(connection, replace_migrations=False)
+        migrations = linting.list_new_migrations(loader)
+        if complaints := linting.lint_migrations(loader, migrations):
+            raise CommandError(complaints)
+        with linting.empty_schema(connection.alias):
+            rewrites = linting.find_rewrites(MigrationExecutor(connection))
+        if rewrites:
+            raise CommandError(f"Written anew, while nobody can read them: {rewrites}")
+        self.stdout.write(f"{len(migrations)} new migrations are safe.")

@@ -1,0 +1,49 @@
+"""Django's ``migrate``, as the owner of the tables, alone and without blocking the application."""
+
+from typing import Any
+
+from django.core.management.commands import migrate
+
+from auteur.core.database import migration_session, roles
+
+
+class Command(migrate.Command):
+    help = (
+        migrate.Command.help
+        + " Runs as MIGRATION_DATABASE_URL, gives up locks that block the application and tries "
+        "again, then closes all tables to everybody but the application's role."
+    )
+
+    def get_check_kwargs(self, options: dict[str, Any]) -> Any:
+        """Skip database checks, because there may be no tables and no application role yet."""
+        return {**super().get_check_kwargs(options), "databases": []}
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        alias = options["database"]
+        say = self.stdout.write if options["verbosity"] else _discard
+        with migration_session.as_owner(alias) as application:
+            migration_session.wait_for_answer(alias, say)
+            with migration_session.migration_lock(alias, say):
+                migration_session.with_retries(
+                    lambda: self._run(application, say, *args, **options), say
+                )
+
+    def _run(
+        self, application: dict[str, Any], say: migration_session.Say, *args: Any, **options: Any
+    ) -> None:
+        migration_session.drop_half_made_indexes(options["database"])
+        super().handle(*args, **options)
+        if options["plan"] or options["check_unapplied"]:
+            return
+        is_apart = roles.secure_tables(
+            options["database"], user=application["USER"], password=application["PASSWORD"]
+        )
+        if not is_apart:
+            say(
+                "One role for all: the application owns its tables. With MIGRATION_DATABASE_URL,"
+                " DATABASE_URL can be of a role that may neither change them nor the ledger."
+            )
+
+
+def _discard(line: str) -> None:
+    pass

@@ -1,0 +1,46 @@
+"""Decide by the settings which URLs users may have us call."""
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+from yarl import URL
+
+from auteur.core.net.outbound import (
+    MAX_URL_LENGTH,
+    AddressPolicy,
+    RefusedURLError,
+    checked_url,
+    own_hosts,
+)
+
+
+def webhook_policy() -> AddressPolicy:
+    """Return the address policy of webhooks."""
+    return AddressPolicy(
+        schemes=("https", "http") if settings.WEBHOOK_HTTP else ("https",),
+        ports=settings.WEBHOOK_PORTS,
+        hosts_refused=own_hosts(),
+        networks_refused=settings.WEBHOOK_REFUSED_NETWORKS,
+        networks_allowed=settings.WEBHOOK_ALLOWED_NETWORKS,
+    )
+
+
+def origin(url: str) -> str:
+    """Return the scheme, host and port of a URL."""
+    return str(URL(url).origin())
+
+
+class CallableURLField(serializers.CharField):
+    """A URL that we may call; kept as it will be called."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=MAX_URL_LENGTH, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the URL with its host name in ASCII. Raise 400 if we do not call it."""
+        text = super().to_internal_value(data)
+        try:
+            return checked_url(text, webhook_policy())
+        except RefusedURLError as exc:
+            raise serializers.ValidationError(str(exc), code=exc.code) from exc

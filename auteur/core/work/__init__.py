@@ -1,0 +1,1 @@
+"""Share work between processes: leases, liveness and the broker."""

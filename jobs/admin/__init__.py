@@ -1,0 +1,1 @@
+"""Show jobs and what belongs to them in the admin."""

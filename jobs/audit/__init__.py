@@ -1,0 +1,1 @@
+"""Audit the books: the ledger against the jobs, and the timelines against their projects."""

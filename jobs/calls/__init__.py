@@ -1,0 +1,1 @@
+"""Run calls of GPU functions: their backends, capacity, deadlines and circuits."""

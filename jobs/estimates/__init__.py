@@ -1,0 +1,1 @@
+"""Estimate what jobs cost and how long they take."""

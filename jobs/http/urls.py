@@ -1,0 +1,34 @@
+"""Route `/jobs`; the paths of features follow from their declarations."""
+
+from django.urls import include, path
+
+from jobs.features.registry import features
+from jobs.http import views
+from jobs.http.callbacks import gpu_callback, gpu_output
+from jobs.http.catalogue_views import FeaturesView
+from jobs.http.event_views import EventHeadView, EventsView, JobEventsView
+from jobs.http.unknown_features import unknown_feature
+from jobs.integrations.partners.views import SharedMediaView
+
+urlpatterns = [
+    path("features", FeaturesView.as_view()),
+    *(path(f"jobs/{f.slug}", views.submit_view(f).as_view()) for f in features().values()),
+    *(
+        path(f"jobs/{f.slug}/estimate", views.estimate_view(f).as_view())
+        for f in features().values()
+    ),
+    path("jobs/batch", views.BatchView.as_view()),
+    path("jobs", views.JobListView.as_view()),
+    path("jobs/<uuid:job_id>", views.JobView.as_view()),
+    path("jobs/<uuid:job_id>/cancel", views.CancelView.as_view()),
+    path("jobs/<uuid:job_id>/retry", views.RetryView.as_view()),
+    path("jobs/<uuid:job_id>/events", JobEventsView.as_view()),
+    path("jobs/<str:name>", unknown_feature),
+    path("jobs/<str:name>/estimate", unknown_feature),
+    path("events", EventsView.as_view()),
+    path("events/head", EventHeadView.as_view()),
+    path("", include("jobs.integrations.webhooks.urls")),
+    path("shared/<str:token>", SharedMediaView.as_view(), name="shared-media"),
+    path("internal/gpu-callback", gpu_callback),
+    path("internal/gpu-callback/outputs", gpu_output),
+]

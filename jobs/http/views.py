@@ -1,0 +1,256 @@
+"""Serve `/jobs`: two endpoints per declared feature, and the jobs themselves."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from auteur.core.api.cached_serializers import serialize
+from auteur.core.api.filters import FilteredListView
+from auteur.core.api.idempotency import IdempotentRequest, idempotent_in_statement
+from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.problems import NotFoundProblem, Problem
+from auteur.core.api.requests import api_key_id, plan_name, user_id
+from auteur.core.api.scopes import Scope
+from auteur.core.api.throttling import Cost
+from auteur.core.api.views import APIView
+from jobs import lifecycle, queries, quotes, submission
+from jobs.budget import Budget
+from jobs.cancels import FreeCancelsUsedProblem
+from jobs.features.base import Feature
+from jobs.features.registry import problems_of_features
+from jobs.http.output_models import camel
+from jobs.http.serializers import (
+    BatchSerializer,
+    CancelSerializer,
+    EstimateSerializer,
+    JobFilter,
+    JobSerializer,
+    JobSummarySerializer,
+    SubmittedBatchSerializer,
+    SubmittedSerializer,
+)
+from jobs.models import Job
+
+ACCEPTED = 202
+EXAMPLE_ID = "7c0ffee0-1234-4abc-8def-0123456789ab"
+
+
+class SubmitView(APIView):
+    """`POST /jobs/<feature>`; a subclass per feature is made by `submit_view`."""
+
+    scopes: ClassVar = {"POST": Scope.JOBS}
+    feature: ClassVar[Feature]
+
+    @idempotent_in_statement(serializer=SubmittedSerializer, status=ACCEPTED)
+    def post(self, request: Request, key: IdempotentRequest | None) -> Response:
+        """Charge for the job and accept it."""
+        parameters = submission.validate(
+            feature=self.feature,
+            user_id=user_id(request),
+            data=request.data,
+            budget=Budget(user_id(request), api_key_id=api_key_id(request)),
+        )
+        submitted = submission.submit(
+            feature=self.feature,
+            user_id=user_id(request),
+            plan=plan_name(request),
+            parameters=parameters,
+            key=key,
+            api_key_id=api_key_id(request),
+        )
+        return Response(serialize(SubmittedSerializer, submitted), status=ACCEPTED)
+
+
+def submit_view(feature: Feature) -> type[APIView]:
+    """Return the endpoint of one feature, with its own schema."""
+    view = type(
+        f"Submit{camel(feature)}View",
+        (SubmitView,),
+        {"feature": feature, "problems": _list_problems(feature, *submission.PROBLEMS)},
+    )
+    schema = extend_schema(
+        operation_id=f"jobs_{feature.name}_submit",
+        summary=feature.summary,
+        request=feature.parameters,
+        responses={202: SubmittedSerializer},
+        examples=[OpenApiExample(feature.slug, documented(feature), request_only=True)],
+    )
+    return extend_schema_view(post=schema)(view)
+
+
+def documented(feature: Feature) -> dict[str, Any]:
+    """Return a feature's example with ids for files and projects."""
+    return {
+        name: EXAMPLE_ID if name.endswith("_id") else value
+        for name, value in feature.example.items()
+    }
+
+
+class EstimateView(APIView):
+    """`POST /jobs/<feature>/estimate`; a subclass per feature is made by `estimate_view`."""
+
+    scopes: ClassVar = {"POST": Scope.READ}
+    feature: ClassVar[Feature]
+
+    def post(self, request: Request) -> Response:
+        """The price, held by a quote; nothing is charged or kept."""
+        parameters = submission.validate(
+            feature=self.feature, user_id=user_id(request), data=request.data
+        )
+        submission.check_plan(self.feature, plan_name(request))
+        estimate = quotes.estimate(
+            feature=self.feature, user_id=user_id(request), parameters=parameters
+        )
+        return Response(serialize(EstimateSerializer, estimate))
+
+
+def estimate_view(feature: Feature) -> type[APIView]:
+    """Return the endpoint for estimates of one feature, with its own schema."""
+    view = type(
+        f"Estimate{camel(feature)}View",
+        (EstimateView,),
+        {"feature": feature, "problems": _list_problems(feature, *submission.PRICING)},
+    )
+    schema = extend_schema(
+        operation_id=f"jobs_{feature.name}_estimate",
+        summary=f"Ask the price: {feature.summary[0].lower()}{feature.summary[1:]}",
+        request=feature.parameters,
+        responses=EstimateSerializer,
+    )
+    return extend_schema_view(post=schema)(view)
+
+
+class BatchView(APIView):
+    """`POST /jobs/batch`."""
+
+    scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {"POST": (*submission.WHOLE, NotFoundProblem)}
+
+    @extend_schema(
+        operation_id="jobs_batch_submit",
+        summary="Submit several jobs, all or none",
+        description="Errors are named by the jobs' indexes: `jobs.0.media_id`. A key stands for "
+        "the batch as a whole.",
+        request=BatchSerializer,
+        responses={202: SubmittedBatchSerializer},
+    )
+    @idempotent_in_statement(serializer=SubmittedBatchSerializer, status=ACCEPTED)
+    def post(self, request: Request, key: IdempotentRequest | None) -> Response:
+        """Charge for the jobs and accept them."""
+        body = BatchSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        batch = submission.submit_batch(
+            user_id=user_id(request),
+            plan=plan_name(request),
+            wanted=body.validated_data["jobs"],
+            key=key,
+            api_key_id=api_key_id(request),
+        )
+        return Response(SubmittedBatchSerializer(batch).data, status=ACCEPTED)
+
+
+class JobListView(FilteredListView[Job]):
+    """`GET /jobs`."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+    serializer_class = JobSummarySerializer
+    pagination_class = cursor_pagination("jobs")
+    filter_class = JobFilter
+    queryset = Job.objects.none()
+
+    @extend_schema(summary="List your jobs, newest first", parameters=[JobFilter])
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """A page of jobs."""
+        return super().get(request, *args, **kwargs)
+
+    def rows(self) -> QuerySet[Job]:
+        """Return the user's jobs."""
+        return queries.list_jobs(user_id(self.request))
+
+    def get_queryset(self) -> QuerySet[Job]:
+        """Return the jobs that match the query, without their outputs."""
+        jobs = queries.with_retries(super().get_queryset())
+        return jobs.defer("output_data", "input_params", "derived_params")
+
+
+class JobView(APIView):
+    """`GET /jobs/:id`."""
+
+    scopes: ClassVar = {"GET": Scope.READ}
+    costs: ClassVar = {"GET": Cost.STATUS}
+
+    @extend_schema(summary="See one job", responses=JobSerializer)
+    def get(self, request: Request, job_id: UUID) -> Response:
+        """The job with its output."""
+        job = queries.get_job(user_id=user_id(request), job_id=job_id)
+        return Response(JobSerializer(job).data)
+
+
+class CancelView(APIView):
+    """`POST /jobs/:id/cancel`."""
+
+    scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {"POST": (lifecycle.JobFinishedProblem, FreeCancelsUsedProblem)}
+
+    @extend_schema(
+        summary="Cancel a job, which refunds it",
+        description="A job whose work has begun is refunded a number of times in 24 hours. Jobs "
+        "that a revoked consent or a deleted project has ended count as well, and those whose "
+        "input turned out to be invalid. Beyond it the answer is 409 `free_cancels_used`, with "
+        "`next_free_at` (null: never), unless `without_refund` agrees to go without the refund. "
+        "Credits that have expired meanwhile return to their grant, and cannot be spent. For an "
+        "API key without the scope `read`, `input_params`, `output_data` and `callback_url` are "
+        "null.",
+        request=CancelSerializer,
+        responses=JobSerializer,
+    )
+    def post(self, request: Request, job_id: UUID) -> Response:
+        """End the job, unless it has ended."""
+        job = queries.get_job(user_id=user_id(request), job_id=job_id)
+        body = CancelSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        lifecycle.cancel(
+            job_id=job.pk,
+            by="user",
+            is_limited=True,
+            without_refund=body.validated_data["without_refund"],
+        )
+        job = queries.get_job(user_id=job.user_id, job_id=job.pk)
+        return Response(JobSerializer(job, context={"request": request}).data)
+
+
+class RetryView(APIView):
+    """`POST /jobs/:id/retry`."""
+
+    scopes: ClassVar = {"POST": Scope.JOBS}
+    problems: ClassVar = {
+        "POST": (
+            *submission.PROBLEMS,
+            *submission.RETRYING,
+            *problems_of_features(),
+        )
+    }
+
+    @extend_schema(
+        summary="Run a failed or cancelled job again, as a new one at today's price",
+        request=None,
+        responses={202: SubmittedSerializer},
+    )
+    @idempotent_in_statement(serializer=SubmittedSerializer, status=ACCEPTED)
+    def post(self, request: Request, job_id: UUID, key: IdempotentRequest | None) -> Response:
+        """Charge for the new job and accept it."""
+        job = queries.get_job(user_id=user_id(request), job_id=job_id)
+        submitted = submission.retry(
+            job=job, plan=plan_name(request), key=key, api_key_id=api_key_id(request)
+        )
+        return Response(serialize(SubmittedSerializer, submitted), status=ACCEPTED)
+
+
+def _list_problems(
+    feature: Feature, *common: type[Problem]
+) -> dict[str, tuple[type[Problem], ...]]:
+    return {"POST": (*feature.problems, *common)}

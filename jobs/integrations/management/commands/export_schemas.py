@@ -1,0 +1,25 @@
+"""Provide `manage.py export_schemas FOLDER`: write the streams' schemas for their readers."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from jobs.integrations.streams import schemas
+from jobs.integrations.streams.names import STREAMS
+
+
+class Command(BaseCommand):
+    help = (
+        "Write the Avro schema of each stream into a folder, each whole in a file of the stream's "
+        "name: for readers that have no registry, and, as jobs/integrations/streams/schemas/released, for the "
+        "next release to be compared to."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("folder", type=Path)
+
+    def handle(self, *, folder: Path, **options: Any) -> None:
+        schemas.export(folder)
+        self.stdout.write(f"Wrote the schemas of {len(STREAMS)} streams to {folder}.")

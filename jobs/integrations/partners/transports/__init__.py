@@ -1,0 +1,40 @@
+"""Create the transport of a partner: Kafka, Redis Streams or AMQP."""
+
+from collections.abc import Mapping, Sequence
+
+from django.utils.module_loading import import_string
+
+from jobs.integrations.partners.transports.base import Transport
+from jobs.integrations.partners.transports.connections import Connection, connection_of
+
+TRANSPORTS = {
+    "kafka": "jobs.integrations.partners.transports.kafka.KafkaTransport",
+    "redis": "jobs.integrations.partners.transports.redis.RedisTransport",
+    "amqp": "jobs.integrations.partners.transports.amqp.AmqpTransport",
+}
+"""The import path of each transport. Using Redis loads no code for Kafka."""
+DEAD_LETTERS = "{group}.dead"
+
+
+def connect(
+    transport: str,
+    connection: Connection | Mapping[str, object],
+    *,
+    topics: Sequence[str],
+    group: str,
+    dead_letters: str = "",
+) -> Transport:
+    """Return a transport that reads ``topics`` as ``group``. It connects when it is first used.
+
+    Without ``dead_letters``, dead letters go to a topic named after the group. Raises
+    ``ConnectionSettingsError``.
+    """
+    if isinstance(connection, Mapping):
+        connection = connection_of(transport, connection)
+    instance: Transport = import_string(TRANSPORTS[transport])(
+        connection,
+        topics=tuple(topics),
+        group=group,
+        dead_letters=dead_letters or DEAD_LETTERS.format(group=group),
+    )
+    return instance

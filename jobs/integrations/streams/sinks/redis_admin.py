@@ -1,0 +1,142 @@
+"""Inspect Redis Streams, and create them before records are written."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from jobs.integrations.streams.names import Stream
+from jobs.integrations.streams.sinks.base import (
+    Check,
+    GroupLag,
+    Length,
+    Made,
+    SinkError,
+    Standing,
+    Stored,
+)
+from jobs.integrations.streams.sinks.redis import (
+    POSITION,
+    answering,
+    connect,
+    key_of,
+    other_values,
+)
+
+MAX_LAG_COUNTED = 10_000
+"""How far the lag of a group is counted in versions before Redis 7."""
+AT_ONCE = 100
+"""How many records one command reads."""
+BLOCK_MS = 2000  # It must be below the timeout of answers.
+MAKING = "auteur:making"
+"""A temporary group. An empty stream can be created only together with a group."""
+
+
+class RedisAdmin:
+    """The stream admin for Redis Streams."""
+
+    def __init__(self) -> None:
+        self._client = connect()
+
+    def create(self, streams: Iterable[Stream]) -> list[Made]:
+        """Implement `StreamAdmin.create`. The publisher enforces retention, not Redis."""
+        results = []
+        with answering():
+            for stream in streams:
+                key = key_of(stream.name)
+                kind = self._client.type(key).decode()
+                if kind == "none":
+                    self._create_empty_stream(key)
+                differences = () if kind in {"none", "stream"} else (f"the key is a {kind}",)
+                results.append(Made(stream.name, created=kind == "none", differs=differences))
+        return results
+
+    def _create_empty_stream(self, key: str) -> None:
+        with self._client.pipeline() as batch:
+            batch.xgroup_create(key, MAKING, mkstream=True)
+            batch.xgroup_destroy(key, MAKING)
+            batch.execute()
+
+    def check(self, streams: Iterable[Stream]) -> list[Check]:
+        """Implement `StreamAdmin.check`."""
+        try:
+            with answering():
+                server = self._client.info()
+                position = self._client.get(POSITION)
+                names = [stream.name for stream in streams]
+                existing_count = self._client.exists(*map(key_of, names))
+                wrong_keys = other_values(self._client, names)
+        except SinkError as exc:
+            return [Check("connection", problem=str(exc))]
+        stream_count = existing_count - len(wrong_keys)
+        return [
+            Check("connection", f"Redis {server['redis_version']}, signed in"),
+            _check_memory(server),
+            Check(
+                "streams",
+                f"{stream_count} of {len(names)}; others come with their first record",
+                f"Not streams, but other values: {', '.join(wrong_keys)}." if wrong_keys else "",
+            ),
+            Check("position", str(int(position)) if position else "nothing was published yet"),
+        ]
+
+    def peek(self, stream: str, count: int) -> list[Stored]:
+        """Implement `StreamAdmin.peek`."""
+        with answering():
+            entries = self._client.xrevrange(key_of(stream), count=count)
+        return [_build_stored(stream, *entry) for entry in reversed(entries)]
+
+    def tail(self, streams: Sequence[str]) -> Iterator[Stored]:
+        """Implement `StreamAdmin.tail`."""
+        with answering():
+            last_ids: dict[str, Any] = {key_of(name): self._get_last_id(name) for name in streams}
+            while True:
+                for key, entries in self._read_new_entries(last_ids):
+                    for entry_id, fields in entries:
+                        last_ids[key] = entry_id
+                        yield _build_stored(key.removeprefix(key_of("")), entry_id, fields)
+
+    def _read_new_entries(self, last_ids: dict[str, Any]) -> list[tuple[str, list[Any]]]:
+        answer = self._client.xread(last_ids, count=AT_ONCE, block=BLOCK_MS) or []
+        pairs = answer.items() if isinstance(answer, Mapping) else answer
+        return [(key.decode(), entries) for key, entries in pairs]
+
+    def _get_last_id(self, stream: str) -> bytes | str:
+        entries = self._client.xrevrange(key_of(stream), count=1)
+        return entries[0][0] if entries else "0-0"
+
+    def standing(self, streams: Iterable[Stream]) -> Standing:
+        """Implement `StreamAdmin.standing`."""
+        names = [stream.name for stream in streams]
+        with answering():
+            with self._client.pipeline(transaction=False) as batch:
+                for name in names:
+                    batch.xlen(key_of(name))
+                lengths_by_name = zip(names, batch.execute(), strict=True)
+            lengths = tuple(Length(name, length) for name, length in lengths_by_name)
+            existing_names = [
+                length.stream for length in lengths if self._client.exists(key_of(length.stream))
+            ]
+            groups = [group for name in existing_names for group in self._list_group_lags(name)]
+        return Standing(lengths, tuple(groups))
+
+    def _list_group_lags(self, stream: str) -> Iterator[GroupLag]:
+        for group in self._client.xinfo_groups(key_of(stream)):
+            lag = group.get("lag")
+            if lag is None:
+                after = b"(" + group["last-delivered-id"]
+                lag = len(self._client.xrange(key_of(stream), after, count=MAX_LAG_COUNTED))
+            yield GroupLag(stream, group["name"].decode(), lag, group["pending"])
+
+
+def _check_memory(server: Mapping[str, Any]) -> Check:
+    limit, policy = server.get("maxmemory", 0), server.get("maxmemory_policy", "noeviction")
+    detail = f"{server['used_memory']} bytes of {limit or 'no limit'}, {policy}"
+    evicts = bool(limit) and not str(policy).startswith(("noeviction", "volatile-"))
+    problem = "When Redis is full it deletes streams: set maxmemory-policy to noeviction."
+    return Check("memory", detail, problem if evicts else "")
+
+
+def _build_stored(stream: str, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Stored:
+    at = datetime.fromtimestamp(int(entry_id.partition(b"-")[0]) / 1000, UTC)
+    key = fields.get(b"key", b"").decode(errors="replace")
+    return Stored(stream, entry_id.decode(), key, fields.get(b"value", b""), at)

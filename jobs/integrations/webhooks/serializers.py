@@ -1,0 +1,192 @@
+"""The serializers of requests and answers about webhooks."""
+
+import json
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from auteur.core.api.choices import ChoiceField
+from auteur.core.api.content import ContentSerializer
+from auteur.core.api.secret_fields import SecretMethodField
+from auteur.core.api.unknown_fields import RequestSerializer
+from auteur.core.net.callable_urls import CallableURLField
+from jobs.event_contract import EventType
+from jobs.events.log import MAX_SEQ
+from jobs.integrations.webhooks import secrets
+from jobs.integrations.webhooks.models import (
+    MAX_DESCRIPTION_LENGTH,
+    DeliveryError,
+    DeliveryState,
+    DisabledReason,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from jobs.integrations.webhooks.verification import CHALLENGE_LENGTH
+
+EVENTS = [(event_type.value, event_type.value) for event_type in EventType]
+
+
+class NewEndpointSerializer(RequestSerializer):
+    """Where events are to go."""
+
+    url = CallableURLField(help_text="Of your server; it is called from the public internet.")
+    events = serializers.ListField(
+        child=ChoiceField(choices=EVENTS),
+        required=False,
+        default=list,
+        max_length=len(EVENTS),
+        help_text="Types that it gets; none: all.",
+    )
+    description = serializers.CharField(
+        required=False, allow_blank=True, default="", max_length=MAX_DESCRIPTION_LENGTH
+    )
+    enabled = serializers.BooleanField(required=False, default=True)
+
+
+class EndpointSerializer(serializers.ModelSerializer[WebhookEndpoint]):
+    """An endpoint."""
+
+    events = serializers.ListField(child=serializers.ChoiceField(choices=EVENTS))
+    enabled = serializers.SerializerMethodField()
+    disabled_reason = serializers.ChoiceField(
+        choices=DisabledReason.choices,
+        allow_null=True,
+        help_text="`owner`: you did; `failing`: everything failed for three days; `gone`: it "
+        "answered 410.",
+    )
+
+    class Meta:
+        model = WebhookEndpoint
+        fields: tuple[str, ...] = (
+            "id",
+            "url",
+            "events",
+            "description",
+            "enabled",
+            "disabled_at",
+            "disabled_reason",
+            "failing_since",
+            "previous_secret_expires_at",
+            "verified_at",
+            "created_at",
+        )
+        read_only_fields = fields
+
+    def get_enabled(self, endpoint: WebhookEndpoint) -> bool:
+        """Whether it gets anything."""
+        return endpoint.disabled_at is None
+
+
+class EndpointWithSecretSerializer(EndpointSerializer):
+    """An endpoint, when its secret is shown."""
+
+    secret = SecretMethodField()
+
+    class Meta(EndpointSerializer.Meta):
+        fields = (*EndpointSerializer.Meta.fields, "secret")
+        read_only_fields = fields
+
+    def get_secret(self, endpoint: WebhookEndpoint) -> str:
+        """Begins with `whsec_`; it is not shown again."""
+        return secrets.shown(endpoint.secret)
+
+
+class CallbackSecretSerializer(serializers.ModelSerializer[WebhookEndpoint]):
+    """By what the deliveries to every `callback_url` of yours are signed."""
+
+    secret = SecretMethodField()
+
+    class Meta:
+        model = WebhookEndpoint
+        fields = ("id", "secret", "previous_secret_expires_at")
+        read_only_fields = fields
+
+    def get_secret(self, endpoint: WebhookEndpoint) -> str:
+        """Begins with `whsec_`."""
+        return secrets.shown(endpoint.secret)
+
+
+class DeliverySummarySerializer(serializers.ModelSerializer[WebhookDelivery]):
+    """A delivery in a list: everything but what was sent and answered."""
+
+    type = serializers.CharField(help_text="The event's, `webhook.ping` or `webhook.verification`.")
+    state = serializers.ChoiceField(choices=DeliveryState.choices)
+    due_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it is tried again; null once it has ended."
+    )
+    status = serializers.IntegerField(
+        allow_null=True, help_text="The HTTP status of the last answer."
+    )
+    error_code = serializers.ChoiceField(
+        choices=DeliveryError.choices,
+        allow_null=True,
+        help_text="Why the last try failed.",
+    )
+
+    class Meta:
+        model = WebhookDelivery
+        fields: tuple[str, ...] = (
+            "id",
+            "type",
+            "seq",
+            "job_id",
+            "url",
+            "state",
+            "tries",
+            "due_at",
+            "status",
+            "duration_ms",
+            "error_code",
+            "tried_at",
+            "created_at",
+        )
+        read_only_fields = fields
+
+
+class DeliverySerializer(ContentSerializer, DeliverySummarySerializer):
+    """A delivery with its last request and answer."""
+
+    CONTENT = ("url", "request_headers", "answer")
+
+    body = serializers.SerializerMethodField()
+    request_headers = serializers.SerializerMethodField()
+
+    class Meta(DeliverySummarySerializer.Meta):
+        fields = (*DeliverySummarySerializer.Meta.fields, "body", "request_headers", "answer")
+        read_only_fields = fields
+
+    @extend_schema_field({"type": "object", "additionalProperties": True})
+    def get_body(self, delivery: WebhookDelivery) -> Any:
+        """Return the body that is sent."""
+        return json.loads(delivery.body)
+
+    @extend_schema_field({"type": ["object", "null"], "additionalProperties": {"type": "string"}})
+    def get_request_headers(self, delivery: WebhookDelivery) -> Any:
+        """Return our request headers, without the signature."""
+        return delivery.request_headers
+
+
+class ChallengeSerializer(RequestSerializer):
+    """What the endpoint's URL has received."""
+
+    challenge = serializers.CharField(
+        max_length=CHALLENGE_LENGTH, help_text="`data.challenge` of a `webhook.verification`."
+    )
+
+
+class ReplaySerializer(RequestSerializer):
+    """What is to be sent again."""
+
+    after = serializers.IntegerField(
+        min_value=0, max_value=MAX_SEQ, help_text="Everything that came after this `seq`."
+    )
+
+
+class ReplayedSerializer(serializers.Serializer[Any]):
+    """What will be sent again."""
+
+    deliveries = serializers.IntegerField(help_text="How many.")
+    last_seq = serializers.IntegerField(
+        help_text="Of the last event that was looked at; go on after it until it stays the same."
+    )

@@ -1,0 +1,1 @@
+"""Delete what jobs no longer need."""

@@ -1,0 +1,42 @@
+"""A Modal control plane on loopback, and the backend that talks to it."""
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from jobs.calls.backends.modal import ModalBackend
+from tests.modal_peer.book import Book
+from tests.modal_peer.scenario import Scenario
+from tests.modal_peer.serving import Peer as ModalPeer
+from tests.modal_peer.serving import serving
+
+
+@pytest.fixture(scope="module")
+def running_modal_peer() -> Iterator[ModalPeer]:
+    with serving() as peer:
+        yield peer
+
+
+@pytest.fixture
+def modal_peer(
+    running_modal_peer: ModalPeer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ModalPeer]:
+    """A peer that knows of no calls, which the settings lead to."""
+    settings.MODAL_TOKEN_ID, settings.MODAL_TOKEN_SECRET = "ak-tests", "as-tests"
+    monkeypatch.setenv("MODAL_SERVER_URL", running_modal_peer.url)
+    vars(running_modal_peer.book).update(vars(Book()))
+    yield running_modal_peer
+    running_modal_peer.plays(Scenario.SUCCESS)
+
+
+@pytest.fixture(scope="module")
+def module_backend() -> ModalBackend:
+    return ModalBackend()
+
+
+@pytest.fixture
+def backend(modal_peer: ModalPeer, module_backend: ModalBackend) -> ModalBackend:
+    """The Modal backend; its client is the same in all tests of a module, as in a process."""
+    module_backend._alarmed_at.clear()
+    return module_backend
