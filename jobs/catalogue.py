@@ -18,7 +18,7 @@ from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, ProjectField, VoiceField
 from jobs.features.registry import features
 from jobs.price_text import price_text
-from media.content_types import ACCEPTED, declared_media_type
+from media.content_types import ACCEPTED, get_media_type
 from media.models import MediaType
 
 KINDS: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], str], ...] = (
@@ -39,7 +39,7 @@ def build_catalogue(*, plan: str | None = None, is_signed_in: bool = False) -> d
     """
     types: dict[str, list[str]] = {media_type.value: [] for media_type in MediaType}
     for content_type in ACCEPTED:
-        types[declared_media_type(content_type)].append(content_type)
+        types[get_media_type(content_type)].append(content_type)
     return {
         "features": [
             describe_feature(feature, is_locked=is_signed_in and feature.plan not in (None, plan))

@@ -114,7 +114,7 @@ def delete_project_media(project_id: UUID) -> int:
     newest = MediaFile.objects.filter(project_id=project_id).order_by("-created_at", "-pk")
     media_ids = list(newest.values_list("pk", flat=True)[:MEDIA_AT_ONCE])
     rows = lock_media(MediaFile.objects.filter(pk__in=media_ids))
-    delete_locked(rows, leaving=project_id)
+    delete_locked_media(rows, leaving=project_id)
     delete_objects_after_commit(rows)
     return len(media_ids)
 
@@ -124,7 +124,7 @@ def lock_media(rows: QuerySet[MediaFile]) -> list[MediaFile]:
     return list(rows.select_for_update().order_by("pk"))
 
 
-def delete_locked(rows: Sequence[MediaFile], leaving: UUID | None = None) -> None:
+def delete_locked_media(rows: Sequence[MediaFile], leaving: UUID | None = None) -> None:
     """Delete locked rows and mark their clips offline; the caller deletes the objects."""
     MediaFile.objects.filter(pk__in=[row.pk for row in rows]).delete()
     for user_id in {row.user_id for row in rows}:

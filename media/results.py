@@ -11,8 +11,8 @@ from auteur.api.problems import NotFoundProblem
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from media.access import check_project
 from media.consents import receipts
-from media.content_types import ACCEPTED, declared_media_type
-from media.file_names import portable, portable_stem
+from media.content_types import ACCEPTED, get_media_type
+from media.file_names import make_portable, make_portable_stem
 from media.models import MediaFile, MediaStatus
 from media.provenance.credentials import SignedResult, sign_result
 from media.provenance.statements import Statement
@@ -23,7 +23,7 @@ MAX_STEM_LENGTH, MAX_STEM_BYTES = 80, 200
 NON_COLUMN_KEYS = ("object_key", "credentials")
 """Keys of an inspected file that are not columns of its row."""
 CONSENT_REVOKED = "The consent to use what this job worked on has been revoked."
-NOT_AS_PROMISED = "The model's result is not a file of the promised kind."
+WRONG_FILE_TYPE = "The model's result is not a file of the promised kind."
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def inspect_result(
             made.key, content_type=made.content_type, statement=made.statement, tick=tick
         )
     except InputRefusedError as exc:
-        raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED) from exc
+        raise EngineError(ErrorCode.MODEL_ERROR, WRONG_FILE_TYPE) from exc
     return _build_values(job_id, place, made, signed)
 
 
@@ -60,8 +60,8 @@ def _build_values(
     job_id: UUID, place: int, written: WrittenFile, signed: SignedResult
 ) -> dict[str, Any]:
     probe = signed.probe
-    if probe.type != declared_media_type(written.content_type):
-        raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED)
+    if probe.type != get_media_type(written.content_type):
+        raise EngineError(ErrorCode.MODEL_ERROR, WRONG_FILE_TYPE)
     return {
         "id": str(uuid5(job_id, str(place))),
         "name": written.name,
@@ -115,12 +115,12 @@ def _build_row(
     )
 
 
-def name_for_people(title: str, label: str, content_type: str, number: int | None = None) -> str:
+def build_file_name(title: str, label: str, content_type: str, number: int | None = None) -> str:
     """Build a file name such as `interview, lip sync.mp4` from the title of the source."""
-    stem = portable_stem(" ".join(title.split())[:MAX_STEM_LENGTH], MAX_STEM_BYTES)
+    stem = make_portable_stem(" ".join(title.split())[:MAX_STEM_LENGTH], MAX_STEM_BYTES)
     parts = ", ".join(part for part in (stem, label) if part)
     numbered = f"{parts} {number}" if number is not None else parts
-    return portable(f"{numbered}.{ACCEPTED[content_type]}")
+    return make_portable(f"{numbered}.{ACCEPTED[content_type]}")
 
 
 def list_downloads(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

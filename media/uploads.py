@@ -19,7 +19,7 @@ from auteur.api.problems import Problem, field_problem
 from gpu_tasks.runtime.errors import InputRefusedError
 from media import parts
 from media.checking import reject_upload
-from media.content_types import base_type
+from media.content_types import parse_base_type
 from media.deletion import abort_uploads
 from media.kinds import Kind, Row
 from media.models import MediaStatus, Upload
@@ -61,7 +61,7 @@ class UploadRejectedProblem(Problem):
     default_detail = "The uploaded file was refused: upload another one."
 
 
-CONFIRMING = (
+CONFIRM_PROBLEMS = (
     UploadMissingProblem,
     UploadRejectedProblem,
     parts.UploadIncompleteProblem,
@@ -71,7 +71,7 @@ CONFIRMING = (
     StorageQuotaExceededProblem,
 )
 """The problems of confirming an upload."""
-DECLARING = (FileTooLargeProblem, UnsupportedMediaTypeProblem, StorageQuotaExceededProblem)
+DECLARE_PROBLEMS = (FileTooLargeProblem, UnsupportedMediaTypeProblem, StorageQuotaExceededProblem)
 """The problems of declaring an upload, except for limits of number."""
 
 
@@ -95,7 +95,7 @@ def declare_upload(
 
     Raises ``UnsupportedMediaTypeProblem`` and ``FileTooLargeProblem``.
     """
-    mime_type = base_type(content_type)
+    mime_type = parse_base_type(content_type)
     if mime_type not in kind.content_types:
         formats = ", ".join(sorted(set(kind.content_types.values())))
         raise UnsupportedMediaTypeProblem(
@@ -144,7 +144,7 @@ def build_target(row: Upload, arrived: Sequence[StoredPart] = ()) -> UploadTarge
     return UploadTarget(row.pk, upload_url, headers, expires_at)
 
 
-def confirm(
+def confirm_upload(
     kind: Kind[Row], find: Callable[[], Row], check_size: Callable[[int], None] = lambda size: None
 ) -> Row:
     """Join the parts of an upload and request its check; return the row in its current state.
@@ -207,7 +207,7 @@ def _join_and_measure(kind: Kind[Row], row: Row) -> int:
     return size_bytes
 
 
-def printable(field: str, text: str) -> str:
+def check_printable(field: str, text: str) -> str:
     """Return the text of a field, or raise a 400 about it if it has control characters."""
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise field_problem(field, "invalid", "Control characters are not allowed.")

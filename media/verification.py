@@ -16,10 +16,10 @@ from django.db.models import F
 from django.db.models.functions import Collate
 from django.utils import timezone
 
-from media.orphans import pages
-from media.storage import LONGEST_WRITE, ObjectMissingError, StoredObject, object_storage
+from media.orphans import iterate_pages
+from media.storage import MAX_WRITE_LIFETIME, ObjectMissingError, StoredObject, object_storage
 from media.storage.owners import Column, find_prefix, list_columns, list_referenced_keys
-from media.sweeping import UNFINISHED_KEPT
+from media.sweeping import UNFINISHED_LIFETIME
 
 RULES = {
     "object_without_row": "an object that no row names, older than any URL to write it with",
@@ -28,7 +28,7 @@ RULES = {
     "unknown_object": "an object in none of our folders: it is never removed",
     "half_upload": "what was half written and left alone",
 }
-SHOWN = 100
+DEFAULT_LIMIT = 100
 """Findings that are listed by default. All are counted."""
 USERS_AT_ONCE = 100
 ROWS_AT_ONCE = 1000
@@ -64,7 +64,7 @@ class Report:
         return sum(self.broken.values())
 
 
-def verify_storage(*, limit: int = SHOWN) -> Report:
+def verify_storage(*, limit: int = DEFAULT_LIMIT) -> Report:
     """Compare all rows and objects, with one request per 1000 objects and per difference."""
     report = Report(timezone.now())
     for finding in _iterate_findings(report):
@@ -74,9 +74,9 @@ def verify_storage(*, limit: int = SHOWN) -> Report:
 
 def _iterate_findings(report: Report) -> Iterator[Finding]:
     """Yield the differences by merging objects and rows, which are both in key order."""
-    required = required_keys()
+    required = iterate_required_keys()
     row = next(required, None)
-    for page in pages():
+    for page in iterate_pages():
         report.objects += len(page)
         report.size_bytes += sum(stored.size_bytes for stored in page)
         yield from _check_objects(page, report.checked_at)
@@ -87,7 +87,7 @@ def _iterate_findings(report: Report) -> Iterator[Finding]:
     while row is not None:
         yield from _check_missing(row)
         row = next(required, None)
-    for name in object_storage().unfinished(before=report.checked_at - UNFINISHED_KEPT):
+    for name in object_storage().list_unfinished(before=report.checked_at - UNFINISHED_LIFETIME):
         yield Finding("half_upload", name)
 
 
@@ -98,7 +98,7 @@ def _check_objects(page: Sequence[StoredObject], now: datetime) -> Iterator[Find
             yield Finding("unknown_object", stored.key, None, stored.size_bytes)
         elif stored.key in sizes:
             yield from _check_size(stored, sizes[stored.key])
-        elif stored.modified_at < now - LONGEST_WRITE and _find_size(stored.key) is not None:
+        elif stored.modified_at < now - MAX_WRITE_LIFETIME and _find_size(stored.key) is not None:
             yield Finding("object_without_row", stored.key, None, stored.size_bytes)
 
 
@@ -127,7 +127,7 @@ def _list_current_sizes(key: str) -> dict[str, int | None]:
     return list_referenced_keys([StoredObject(key=key, modified_at=timezone.now(), size_bytes=0)])
 
 
-def required_keys() -> Iterator[str]:
+def iterate_required_keys() -> Iterator[str]:
     """Yield the keys of all objects that must exist, in key order, which is users' id order."""
     users = get_user_model()._default_manager.order_by("pk")
     after = UUID(int=0)

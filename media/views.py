@@ -56,7 +56,7 @@ class UploadUrlView(APIView):
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
     costs: ClassVar = {"POST": Cost.UPLOAD}
-    problems: ClassVar = {"POST": (*uploads.DECLARING, TooManyUploadsProblem)}
+    problems: ClassVar = {"POST": (*uploads.DECLARE_PROBLEMS, TooManyUploadsProblem)}
 
     @extend_schema(
         summary="Ask for an upload URL",
@@ -153,7 +153,7 @@ class ConfirmView(APIView):
     """The end of an upload."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
-    problems: ClassVar = {"POST": uploads.CONFIRMING}
+    problems: ClassVar = {"POST": uploads.CONFIRM_PROBLEMS}
 
     @extend_schema(
         summary="Confirm an upload",
@@ -176,7 +176,7 @@ class ConfirmView(APIView):
         )
         return Response(
             {"media": MediaSerializer(media).data},
-            status=confirmation_status(request, FILES, media),
+            status=get_confirmation_status(request, FILES, media),
         )
 
 
@@ -244,7 +244,7 @@ class ProjectMediaView(MediaView):
     """One media file of a project."""
 
 
-def confirmation_status(request: Request, kind: Kind[Any], row: Upload) -> int:
+def get_confirmation_status(request: Request, kind: Kind[Any], row: Upload) -> int:
     """Return the HTTP status of the response about a confirmed upload.
 
     During the check, the server may delay the response for a moment and look again.

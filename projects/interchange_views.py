@@ -21,7 +21,7 @@ from auteur.api.scopes import Scope
 from auteur.api.views import APIView
 from auteur.sandbox_queue import QUEUE, FilesBusyProblem
 from gpu_tasks.runtime.memory_budget import Reservation
-from media.file_names import attachment
+from media.file_names import build_content_disposition
 from projects.access import get_edl_key
 from projects.authors import author_of
 from projects.edl import TimelineMissingProblem
@@ -105,7 +105,7 @@ class ExportView(APIView):
             form=form,
             leave_out=_parse_left_out(request),
         )
-        headers = {**etag_header(file.version), "Content-Disposition": attachment(file.name)}
+        headers = {**etag_header(file.version), "Content-Disposition": build_content_disposition(file.name)}
         if file.left_out:
             counts = (f"{kind}={count}" for kind, count in file.left_out.items())
             headers[LEFT_OUT.name] = ", ".join(counts)

@@ -10,7 +10,7 @@ from jobs.step_leases import build_lease_renewer
 from media import results
 from media.content_types import ACCEPTED
 from media.models import MediaFile, MediaStatus, VoiceClone
-from media.provenance.source_types import Making, find_source_type, source_type_of
+from media.provenance.source_types import Making, find_source_type, derive_source_type
 from media.provenance.statements import MAX_SOURCES, Source, Statement
 
 RESULT_KEY = "result_key"
@@ -109,7 +109,7 @@ def inspect_outputs(
             made=results.WrittenFile(
                 key=file_entry["write"]["key"],
                 content_type=output.content_type,
-                name=results.name_for_people(
+                name=results.build_file_name(
                     title,
                     output.label,
                     output.content_type,
@@ -130,7 +130,7 @@ def statement_of(attempt: Attempt, making: Making, most_bytes: int | None) -> St
     sources = list(dict.fromkeys(_build_source(media) for media in sources_of(attempt.job)))
     return Statement(
         making=making,
-        source_type=source_type_of(
+        source_type=derive_source_type(
             making,
             is_draft=name == "draft",
             sources=[source.source_type for source in sources],

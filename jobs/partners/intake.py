@@ -27,7 +27,7 @@ from jobs.partners.models import (
     State,
 )
 from jobs.partners.transports.base import Message, Transport
-from media.imports.addresses import parse_address, policy, redact_address
+from media.imports.addresses import parse_address, build_policy, redact_address
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +116,7 @@ def _is_duplicate(request: PartnerRequest) -> bool:
 def _set_address(request: PartnerRequest, text: str) -> None:
     """Store the URL. If it is refused, store the failure, which the partner will receive."""
     try:
-        url = parse_address(text, policy())
+        url = parse_address(text, build_policy())
         _check_host(request.partner, url)
     except RefusedURLError as exc:
         request.state = State.ANSWERING

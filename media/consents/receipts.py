@@ -26,7 +26,7 @@ def is_being_removed(source_ids: Collection[UUID]) -> bool:
     return Removal.objects.filter(object_id__in=source_ids, kind__in=SOURCES).exists()
 
 
-def list_removals(consent: Consent, removals: Iterable[Removal]) -> None:
+def add_removals(consent: Consent, removals: Iterable[Removal]) -> None:
     """Add these objects to the consent's receipt, each key once."""
     removals_by_key = {removal.key: removal for removal in removals}
     for removal in removals_by_key.values():
@@ -40,15 +40,15 @@ def list_removals(consent: Consent, removals: Iterable[Removal]) -> None:
     )
 
 
-def name_rows(consent: Consent, rows: Iterable[Upload]) -> None:
+def add_rows(consent: Consent, rows: Iterable[Upload]) -> None:
     """Add the objects of these media and voices to the receipt."""
-    list_removals(consent, (removal for row in rows for removal in _build_removals(row)))
+    add_removals(consent, (removal for row in rows for removal in _build_removals(row)))
 
 
-def name_stored(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
+def add_stored_objects(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
     """Add the objects in these folders to the receipt; the values are their owners' ids."""
     listings = _request_in_parallel(object_storage().objects, folders)
-    list_removals(
+    add_removals(
         consent,
         (
             Removal(kind=kind, object_id=owner_id, key=stored.key, size_bytes=stored.size_bytes)
@@ -58,10 +58,10 @@ def name_stored(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]
     )
 
 
-def name_segments(consent: Consent, keys: Mapping[str, UUID]) -> None:
+def add_segments(consent: Consent, keys: Mapping[str, UUID]) -> None:
     """Add the existing ones of these segments to the receipt; the values are their jobs' ids."""
     sizes = _request_in_parallel(_find_size, keys)
-    list_removals(
+    add_removals(
         consent,
         (
             Removal(kind=RemovedKind.SEGMENT, object_id=job_id, key=key, size_bytes=size)
@@ -71,7 +71,7 @@ def name_segments(consent: Consent, keys: Mapping[str, UUID]) -> None:
     )
 
 
-def remove_some(rows: QuerySet[Removal]) -> int:
+def remove_batch(rows: QuerySet[Removal]) -> int:
     """Remove a batch of these objects, and return how many; 0 once all are gone.
 
     Raises one of ``STORAGE_ERRORS``.
@@ -81,12 +81,12 @@ def remove_some(rows: QuerySet[Removal]) -> int:
     return Removal.objects.filter(pk__in=keys).update(removed_at=Now())
 
 
-def left(consent: Consent) -> QuerySet[Removal]:
+def list_pending_removals(consent: Consent) -> QuerySet[Removal]:
     """Return the consent's removals that are not done yet, in the order of their index."""
     return Removal.objects.filter(consent=consent, removed_at=None).order_by("object_id")
 
 
-def archives_of(consent: Consent) -> dict[str, UUID]:
+def list_export_folders(consent: Consent) -> dict[str, UUID]:
     """Return the folders of the exports in the receipt, with the exports' ids."""
     removals = Removal.objects.filter(consent=consent, kind=RemovedKind.EXPORT)
     return {f"{posixpath.dirname(removal.key)}/": removal.object_id for removal in removals}

@@ -10,9 +10,9 @@ from django.db import transaction
 from auteur.api.problems import NotFoundProblem, Problem, Resource, field_problem
 from media.access import get_voice
 from media.consents.models import Consent, ConsentKind, ConsentStatus
-from media.consents.statements import STATEMENTS, worded
+from media.consents.statements import STATEMENTS, choose_statement
 from media.models import MediaFile, MediaStatus, VoiceClone
-from media.uploads import printable
+from media.uploads import check_printable
 
 MAX_COVERED = 100
 """Media files that one consent covers."""
@@ -65,11 +65,11 @@ def record_consent(
             get_voice(user_id=user_id, voice_id=voice_id)
         except NotFoundProblem as exc:
             raise NotFoundProblem(Resource.VOICE, field="voice_id") from exc
-    agreement = worded(kind, statement)
+    agreement = choose_statement(kind, statement)
     return Consent.objects.create(
         user_id=user_id,
         kind=kind,
-        subject=printable("subject", subject),
+        subject=check_printable("subject", subject),
         statement=agreement.text,
         statement_version=agreement.version,
         media_ids=sorted(set(media_ids)),

@@ -48,7 +48,7 @@ def _reject_covered(consent: Consent) -> None:
     files = MediaFile.objects.filter(user_id=consent.user_id, pk__in=consent.media_ids)
     voices = VoiceClone.objects.filter(user_id=consent.user_id, pk__in=consent.covered)
     rows: list[Upload] = [*lock_media(files), *voices.select_for_update()]
-    receipts.name_rows(consent, rows)
+    receipts.add_rows(consent, rows)
     for row in rows:
         type(row)._default_manager.filter(pk=row.pk).update(
             status=MediaStatus.REJECTED,

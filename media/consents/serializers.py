@@ -23,7 +23,7 @@ from media.consents.statements import STATEMENTS
 
 MAX_STATEMENT_LENGTH = 2000
 STATUSES = [(status, status) for status in ("given", "revoked", "removed")]
-OURS = " ".join(f"{kind.label}: “{statement.text}”" for kind, statement in STATEMENTS.items())
+OUR_STATEMENTS = " ".join(f"{kind.label}: “{statement.text}”" for kind, statement in STATEMENTS.items())
 
 
 class NewConsentSerializer(RequestSerializer):
@@ -46,7 +46,7 @@ class NewConsentSerializer(RequestSerializer):
     statement = serializers.CharField(
         required=False,
         max_length=MAX_STATEMENT_LENGTH,
-        help_text=f"The words that were agreed to, where they are not ours. {OURS}",
+        help_text=f"The words that were agreed to, where they are not ours. {OUR_STATEMENTS}",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ JPEG, JSON = "image/jpeg", "application/json"
 
 
 @dataclass
-class Derived:
+class Derivatives:
     """A file's derivatives: content and type by column, and the layout of the sprite's tiles."""
 
     objects: dict[str, tuple[bytes, str]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ def _make_and_store(lease: Lease[MediaFile], media: MediaFile) -> None:
     )
 
 
-def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
+def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derivatives:
     """Make the derivatives of the file at a path or URL, leaving out parts that fail.
 
     Raises ``UnavailableProblem``, ``SandboxFailedError`` and ``LeaseLostError``.
@@ -89,7 +89,7 @@ def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
         for number, part in enumerate(parts)
     }
     pictures, peaks = results.get("pictures") or {}, results.get("peaks")
-    derived = Derived(sprite=pictures.get("sprite_description"))
+    derived = Derivatives(sprite=pictures.get("sprite_description"))
     for name in ("thumbnail", "sprite"):
         if pictures.get(name) is not None:
             derived.objects[f"{name}_r2_key"] = base64.b64decode(pictures[name]), JPEG

@@ -40,6 +40,6 @@ class FetchFailedError(AuteurError):
         super().__init__(code)
 
 
-def refusal(code: str) -> InputRefusedError:
+def build_refusal(code: str) -> InputRefusedError:
     """Return the error of a permanent failure."""
     return InputRefusedError(code, REFUSALS[code])

@@ -28,7 +28,7 @@ CURVES: dict[str, tuple[str, hashes.HashAlgorithm]] = {
 DEVELOPMENT_LIFE = timedelta(days=3650)
 WARNING_DAYS = (30, 7, 1)
 """Days before the end of a certificate at which operators are warned."""
-LEAST_RSA_BITS = 2048
+MIN_RSA_BITS = 2048
 CLAIM_SIGNING = x509.ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 """C2PA's own purpose of a key (C2PA Specification 2, certificate profile)."""
 PURPOSES = frozenset(
@@ -136,7 +136,7 @@ def _encode_pem(certificates: Sequence[x509.Certificate]) -> str:
 
 
 @cache
-def load(path: str, key_pem: str) -> Identity:
+def load_identity(path: str, key_pem: str) -> Identity:
     """Return the identity of a PEM file (the signing certificate first) and a key in PEM.
 
     Raises ``UnusableCertificateError``. ``Identity.check`` tests whether it is valid today.
@@ -152,7 +152,7 @@ def load(path: str, key_pem: str) -> Identity:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         is_supported = key.curve.name in CURVES
     elif isinstance(key, rsa.RSAPrivateKey):
-        is_supported = key.key_size >= LEAST_RSA_BITS
+        is_supported = key.key_size >= MIN_RSA_BITS
     else:
         is_supported = isinstance(key, ed25519.Ed25519PrivateKey)
     if not is_supported:
@@ -160,7 +160,7 @@ def load(path: str, key_pem: str) -> Identity:
     return Identity(tuple(chain), key)  # type: ignore[arg-type]
 
 
-def make_development(
+def create_development_certificate(
     *, until: datetime | None = None, name: str = "Auteur development"
 ) -> tuple[str, str]:
     """Return the PEM of a new chain (certificate, root) and of its key, for one installation."""

@@ -9,12 +9,12 @@ from media.provenance.certificates import UnusableCertificateError
 from media.provenance.credentials import get_identity
 
 
-def register() -> None:
+def register_checks() -> None:
     """Register the check with Django."""
-    checks.register(certificate)
+    checks.register(check_certificate)
 
 
-def certificate(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_certificate(**kwargs: Any) -> list[checks.CheckMessage]:
     """Return messages about a missing, unusable or expiring certificate."""
     try:
         identity = get_identity()

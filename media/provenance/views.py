@@ -15,7 +15,7 @@ from auteur.sandbox_queue import QUEUE, FilesBusyProblem
 from media.access import get_media
 from media.limits import READING_BACK
 from media.models import MediaFile, MediaStatus
-from media.provenance.credentials import FileCredentials, not_read, read_credentials
+from media.provenance.credentials import FileCredentials, find_skip_reason, read_credentials
 from media.provenance.serializers import ProvenanceSerializer
 from media.storage import object_storage
 
@@ -40,10 +40,10 @@ class ProvenanceView(APIView):
     def get(self, request: Request, media_id: UUID) -> Response:
         """Read and verify the credentials of the file."""
         media = get_media(user_id=user_id(request), media_id=media_id)
-        return Response(ProvenanceSerializer(provenance_of(media)).data)
+        return Response(ProvenanceSerializer(read_provenance(media)).data)
 
 
-def provenance_of(media: MediaFile) -> dict[str, Any]:
+def read_provenance(media: MediaFile) -> dict[str, Any]:
     """Return what ``ProvenanceSerializer`` shows.
 
     A file that is too large, or whose format has no credentials, takes no place in the sandbox's
@@ -52,7 +52,7 @@ def provenance_of(media: MediaFile) -> dict[str, Any]:
     size_bytes = media.file_size_bytes or 0
     credentials = FileCredentials("unreadable")
     if media.status == MediaStatus.READY:
-        credentials = not_read(media.mime_type, size_bytes, MAX_BYTES) or _read_from_storage(
+        credentials = find_skip_reason(media.mime_type, size_bytes, MAX_BYTES) or _read_from_storage(
             media, size_bytes
         )
     report = credentials.report or {}

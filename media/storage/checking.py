@@ -57,7 +57,7 @@ def check_storage(storage: ObjectStorage) -> Iterator[Finding]:
         for name, check in CHECKS.items():
             yield _run_check(name, check, trial)
     finally:
-        for stored in storage.objects(f"{trial.prefix}/"):
+        for stored in storage.list_objects(f"{trial.prefix}/"):
             storage.delete(stored.key)
 
 
@@ -89,7 +89,7 @@ def _check_objects(trial: Trial) -> str:
     info = trial.storage.head(key)
     _require((info.size_bytes, info.content_type) == (5, TYPE), f"HEAD says {info}")
     _require(trial.storage.read(key, 5) == b"12345", "GET answers other bytes")
-    keys = [stored.key for stored in trial.storage.objects(trial.key("objects/"))]
+    keys = [stored.key for stored in trial.storage.list_objects(trial.key("objects/"))]
     _require(keys == [key], f"the listing holds {keys}")
     trial.storage.delete(key)
     _require(_is_missing(trial, key), "a deleted object is still there")
@@ -111,7 +111,7 @@ def _check_parts(trial: Trial) -> str:
         url = storage.presigned_part(key, upload_id, number=number, size_bytes=size)
         status = requests.put(url, data=b"x" * size, timeout=TIMEOUT_SECONDS).status_code
         _require(status == 200, f"a part was answered with {status}")
-    parts = storage.stored_parts(key, upload_id)
+    parts = storage.list_stored_parts(key, upload_id)
     sizes = [part.size_bytes for part in parts]
     _require(sizes == [PART_BYTES, 1], f"parts of {sizes} bytes are listed")
     storage.join_parts(key, upload_id, parts)
@@ -122,7 +122,7 @@ def _check_parts(trial: Trial) -> str:
 def _check_unfinished(trial: Trial) -> str:
     storage, key = trial.storage, trial.key("unfinished")
     upload_id = storage.begin_parts(key, content_type=TYPE)
-    names = storage.unfinished(before=timezone.now() + timedelta(minutes=1))
+    names = storage.list_unfinished(before=timezone.now() + timedelta(minutes=1))
     storage.abort_parts(key, upload_id)
     _require(
         any(upload_id in name for name in names), "uploads that nobody finishes are not listed"

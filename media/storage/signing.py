@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode
 
 from auteur.api.problems import Problem
-from media.storage import signable_key
+from media.storage import check_signable_key
 
 SIGNATURE = "signature"
 
@@ -66,7 +66,7 @@ class SignedUrls:
         expires_at = int(time.time() if now is None else now) + expires
         pairs = [("expires", str(expires_at))]
         pairs += [(name, str(value)) for name, value in parameters.items() if value is not None]
-        text = _build_signed_text(method, signable_key(key), pairs)
+        text = _build_signed_text(method, check_signable_key(key), pairs)
         pairs.append((SIGNATURE, _compute_signature(self.signing_key, text)))
         return f"{self.base_url}{quote(key)}?{urlencode(pairs)}"
 
@@ -91,7 +91,7 @@ class SignedUrls:
             raise UrlExpiredProblem
         size = values.get("size_bytes")
         return Grant(
-            key=signable_key(key),
+            key=check_signable_key(key),
             content_type=values.get("content_type"),
             size_bytes=None if size is None else int(size),
             filename=values.get("filename"),

@@ -22,7 +22,7 @@ from auteur.api.problems import (
     problem_response,
 )
 from media.content_types import SERVED
-from media.file_names import attachment
+from media.file_names import build_content_disposition
 from media.problems import FileTooLargeProblem, SizeMismatchProblem
 from media.storage import ObjectMissingError
 from media.storage.filesystem import (
@@ -32,7 +32,7 @@ from media.storage.filesystem import (
     SignedFileSystemStorage,
 )
 from media.storage.owners import lock_expected_upload
-from media.storage.ranges import ByteRange, NotSatisfiableError, requested_range
+from media.storage.ranges import ByteRange, NotSatisfiableError, parse_range
 from media.storage.signing import Grant
 
 logger = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ class SignedObjectView(APIView):
         except ObjectMissingError as exc:
             raise NotFoundProblem(Resource.FILE) from exc
         try:
-            part = requested_range(request.headers.get("Range", ""), info.size_bytes)
+            part = parse_range(request.headers.get("Range", ""), info.size_bytes)
         except NotSatisfiableError:
             file.close()
             return problem_response(
@@ -233,7 +233,7 @@ def _set_headers(
     response["Content-Type"] = content_type if content_type in SERVED else UNKNOWN_CONTENT_TYPE
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["Content-Disposition"] = attachment(filename)
+    response["Content-Disposition"] = build_content_disposition(filename)
     response["Accept-Ranges"] = "bytes"
     response["Cache-Control"] = "private"
     return response

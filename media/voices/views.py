@@ -20,7 +20,7 @@ from media import uploads
 from media.kinds import VOICES, TooManyVoicesProblem
 from media.limits import MAX_SPEECH_MS, MIN_SPEECH_MS
 from media.models import VoiceClone
-from media.views import confirmation_status
+from media.views import get_confirmation_status
 from media.voices.serializers import (
     ConfirmedVoiceSerializer,
     NewVoiceSerializer,
@@ -48,7 +48,7 @@ class VoicesView(ListAPIView[VoiceClone]):
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     costs: ClassVar = {"POST": Cost.UPLOAD}
     problems: ClassVar = {
-        "POST": (*uploads.DECLARING, ConsentRequiredProblem, TooManyVoicesProblem)
+        "POST": (*uploads.DECLARE_PROBLEMS, ConsentRequiredProblem, TooManyVoicesProblem)
     }
     serializer_class = VoiceSerializer
     pagination_class = cursor_pagination("voices")
@@ -81,7 +81,7 @@ class ConfirmVoiceView(APIView):
     """The end of a sample's upload."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
-    problems: ClassVar = {"POST": uploads.CONFIRMING}
+    problems: ClassVar = {"POST": uploads.CONFIRM_PROBLEMS}
 
     @extend_schema(
         summary="Confirm a voice",
@@ -99,7 +99,7 @@ class ConfirmVoiceView(APIView):
         voice = confirm_voice(user_id=user_id(request), voice_id=voice_id)
         return Response(
             {"voice": VoiceSerializer(voice).data},
-            status=confirmation_status(request, VOICES, voice),
+            status=get_confirmation_status(request, VOICES, voice),
         )
 
 

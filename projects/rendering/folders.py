@@ -86,7 +86,7 @@ def store_timeline(project: Project, name: str, content: bytes) -> None:
 
 def stored_keys(project: Project) -> set[str]:
     """Return the keys of all objects in the folder."""
-    objects = object_storage().objects(folder_of(project.user_id, project.pk))
+    objects = object_storage().list_objects(folder_of(project.user_id, project.pk))
     return {entry.key for entry in objects}
 
 
@@ -105,7 +105,7 @@ def sweep_folders() -> int:
 def _sweep_folder(folder: RenderFolder) -> int:
     project_exists = Project.objects.filter(pk=folder.project_id).exists()
     now = clock.now()
-    objects = object_storage().objects(folder_of(folder.user_id, folder.project_id))
+    objects = object_storage().list_objects(folder_of(folder.user_id, folder.project_id))
     timeline_keys = {
         entry.key for entry in objects if entry.key.rpartition("/")[2].startswith(PLAN)
     }

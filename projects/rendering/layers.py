@@ -18,8 +18,8 @@ from gpu_tasks.mediakit.decoding import STILL, is_bt709, open_media
 from gpu_tasks.mediakit.orientation import orientation_of
 from gpu_tasks.render.contract.frames import box_of
 from gpu_tasks.runtime.errors import EngineError
-from media.derivation.frames import DecodedFrame, convert_frame, find_still, frame_at
-from media.derivation.pictures import jpeg
+from media.derivation.frames import DecodedFrame, convert_frame, find_still, decode_frame_at
+from media.derivation.pictures import encode_jpeg
 
 Canvas = NDArray[np.uint8]
 """Height × width × 4: red, green and blue, premultiplied, and alpha."""
@@ -37,7 +37,7 @@ def under(
 ) -> dict[str, str] | None:
     """Return the canvas above with the file's picture below it; None if that cannot be decoded.
 
-    ``ask`` returns the canvas above, or nothing. The answer has a ``jpeg`` if the result is opaque
+    ``ask`` returns the canvas above, or nothing. The answer has a ``encode_jpeg`` if the result is opaque
     or ``is_last``, else the ``canvas``, either in base64.
     """
     above = ask("above")
@@ -46,20 +46,20 @@ def under(
         with open_media(source) as container:
             formats = set(container.format.name.split(","))
             is_still = not formats.isdisjoint(STILL)
-            frame = find_still(container) if is_still else frame_at(container, seconds)
+            frame = find_still(container) if is_still else decode_frame_at(container, seconds)
             if frame is None:
                 return None
             blended = _blend_under(canvas, _place_on_canvas(frame, width, height), opacity)
     except (EngineError, av.FFmpegError, ValueError):
         return None
     if is_last or blended[..., 3].min() == 255:
-        return {"jpeg": _encode_base64(jpeg(np.ascontiguousarray(blended[..., :3])))}
+        return {"jpeg": _encode_base64(encode_jpeg(np.ascontiguousarray(blended[..., :3])))}
     return {"canvas": _encode_base64(blended.tobytes())}
 
 
 def blank(width: int, height: int) -> dict[str, str]:
     """Return a black JPEG, for a time at which no clip is shown."""
-    return {"jpeg": _encode_base64(jpeg(np.zeros((height, width, 3), np.uint8)))}
+    return {"jpeg": _encode_base64(encode_jpeg(np.zeros((height, width, 3), np.uint8)))}
 
 
 def _encode_base64(content: bytes) -> str:

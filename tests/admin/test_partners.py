@@ -55,7 +55,7 @@ def test_whoever_saves_one_shows_who_they_are(root: Browser, form: dict[str, Any
 
 
 def test_its_password_is_on_no_page(root: Browser, made: Partner):
-    page = root.page(made) + root.list(Partner)
+    page = root.list_page(made) + root.list(Partner)
     assert "127.0.0.1:1" in page
     assert SECRET not in page
 
@@ -122,7 +122,7 @@ def test_staff_who_may_only_see_add_and_try_nothing(staff_with, made: Partner, f
     viewer = staff_with("jobs.view_partner")
     assert viewer.client.post(f"{list_url(Partner)}add/", form).status_code == 403
     assert '<select name="action"' not in viewer.list(Partner)
-    assert 'name="_save"' not in viewer.page(made)
+    assert 'name="_save"' not in viewer.list_page(made)
 
 
 def test_requests_and_dead_letters_are_found_and_show_no_address(root: Browser, made: Partner):
@@ -143,9 +143,9 @@ def test_requests_and_dead_letters_are_found_and_show_no_address(root: Browser, 
     for term in ("lesson-7", "Compress/0/7", "cdn.example", str(request.pk)):
         assert "lesson-7" in root.list(PartnerRequest, q=term)
     assert "lesson-7" not in root.list(PartnerRequest, q="lesson-8")
-    assert "no_sound" in root.page(request)
-    assert "token-of-it" not in root.page(request)
-    for page in (root.page(letter), root.list(DeadLetter)):
+    assert "no_sound" in root.list_page(request)
+    assert "token-of-it" not in root.list_page(request)
+    for page in (root.list_page(letter), root.list(DeadLetter)):
         assert XSS not in page
         assert "Compress/0/8" in page
     for obj in (made, request, letter):

@@ -30,7 +30,7 @@ from jobs.features.registry import check_prices, features, get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission
 from jobs.states import AttemptState, JobStatus
-from media.storage import LONGEST_WRITE
+from media.storage import MAX_WRITE_LIFETIME
 from tests.jobs.gpu_workers import gpu_worker
 from tests.jobs.walk import admit, bring_to
 from tests.waiting import until
@@ -259,7 +259,7 @@ class TestTime:
         most = overrides.MAX_TIME_LIMIT_SECONDS
         for name in features():
             set_contract(name, FEATURE_TIME_LIMITS=f"{name}={most}")
-            assert get_feature(name).run_limit < LONGEST_WRITE
+            assert get_feature(name).run_limit < MAX_WRITE_LIFETIME
 
 
 class TestGpu:

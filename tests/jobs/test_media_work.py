@@ -303,7 +303,7 @@ def test_imports_outlive_their_workers_and_end_with_their_media(
     until(lambda: f"import {deleted.pk} was taken away meanwhile" in log.read_text(), DONE_SECONDS)
     tomorrow = timezone.now() + timedelta(days=1)
     assert upload_id
-    assert upload_id not in str(object_storage().unfinished(before=tomorrow))
+    assert upload_id not in str(object_storage().list_unfinished(before=tomorrow))
 
     stopped = fetching()
     worker.send_signal(signal.SIGTERM)

@@ -17,7 +17,7 @@ from jobs.features.registry import features
 from jobs.models import Job
 from jobs.orchestrator import loop, sweeping
 from jobs.states import AttemptState
-from media.storage import LONGEST_WRITE
+from media.storage import MAX_WRITE_LIFETIME
 from tests.jobs.walk import bring_to
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +75,7 @@ def test_a_round_of_calls_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_objects_are_kept_longer_than_a_call_can_write() -> None:
-    assert all(each.run_limit < LONGEST_WRITE for each in features().values())
+    assert all(each.run_limit < MAX_WRITE_LIFETIME for each in features().values())
 
 
 def test_a_round_is_logged_by_counts_only(caplog: pytest.LogCaptureFixture) -> None:

@@ -17,7 +17,7 @@ from gpu_tasks.mediakit.seeking import entry_into
 from gpu_tasks.render import sources
 from gpu_tasks.render.contract import Clip
 from media.derivation import peaks, pictures
-from media.derivation.frames import pictures_at
+from media.derivation.frames import iterate_pictures
 from media.probing import probe
 from projects.rendering.layers import under
 from tests.gpu_tasks.films import make_film
@@ -58,7 +58,7 @@ MATRICES = {
 
 def thumbnail_of(path: Path) -> Pixels:
     with open_media(path) as container:
-        content, _ = pictures.of_film(container, 500, lambda share: None)
+        content, _ = pictures.make_film_pictures(container, 500, lambda share: None)
     assert content is not None
     return decoded(content)
 
@@ -164,7 +164,7 @@ class TestEmptyEdits:
 
     def test_pictures_of_derivatives_and_frames(self, delayed: Path) -> None:
         with open_media(delayed) as container:
-            found = list(pictures_at(container, [at / 1000 for at in TIMES_MS], 96))
+            found = list(iterate_pictures(container, [at / 1000 for at in TIMES_MS], 96))
         for at_ms, picture in zip(TIMES_MS, found, strict=True):
             assert picture is not None
             assert abs(picture.mean() - brightness_at(at_ms // 100 * 100)) < 3
@@ -187,7 +187,7 @@ class TestEmptyEdits:
         assert abs(loud[0] / RATE * 1000 - begins_ms) < 30
         with delayed.open("rb") as source:
             document = json.loads(
-                peaks.make(source, EMPTY_MS + PLAYED_MS, lambda share: None) or ""
+                peaks.make_peaks(source, EMPTY_MS + PLAYED_MS, lambda share: None) or ""
             )
         heard = np.abs(document["data"][1::2]) > 20
         assert abs(int(np.argmax(heard)) * 1000 / document["pairs_per_second"] - begins_ms) < 30

@@ -359,15 +359,15 @@ def test_nothing_that_is_owned_is_ever_removed(
     owned, lost = strewn(dice, user, running, make_media)
     for key in dice.sample(sorted(owned | lost), len(owned | lost)):
         storage.write(key, b"abc", KIND)
-    monkeypatch.setattr(orphans, "LISTED_AT_ONCE", dice.randint(1, 9))
-    monkeypatch.setattr(orphans, "LISTINGS_A_TURN", dice.randint(1, 4))
-    monkeypatch.setattr(orphans, "REMOVALS_A_TURN", dice.randint(1, 5))
+    monkeypatch.setattr(orphans, "PAGE_SIZE", dice.randint(1, 9))
+    monkeypatch.setattr(orphans, "MAX_LISTINGS", dice.randint(1, 4))
+    monkeypatch.setattr(orphans, "MAX_DELETIONS", dice.randint(1, 5))
 
     removed = [turn() for _ in range(len(owned | lost) + 3)]
 
-    assert max(removed) <= orphans.REMOVALS_A_TURN
+    assert max(removed) <= orphans.MAX_DELETIONS
     assert sum(removed) == len(lost)
-    assert {one.key for page in orphans.pages() for one in page} == owned
+    assert {one.key for page in orphans.iterate_pages() for one in page} == owned
     found = verification.verify_storage().broken
     assert (found["object_without_row"], found["unknown_object"]) == (0, 3)
 
@@ -377,15 +377,15 @@ def test_a_listing_goes_on_in_the_order_of_keys(storage: ObjectStorage) -> None:
     for key in keys:
         if key not in ("a", "a/b"):  # a file is no folder
             storage.write(f"users/{key}/end", b"abc", KIND)
-    whole = [one.key for one in storage.page("", 1000)]
+    whole = [one.key for one in storage.list_page("", 1000)]
     assert whole == sorted(whole)
     for size in (1, 2, 3):
         pages, after = [], ""
-        while page := storage.page(after, size):
+        while page := storage.list_page(after, size):
             pages += [one.key for one in page]
             after = page[-1].key
         assert pages == whole
-    assert {one.size_bytes for one in storage.page("", 1000)} == {3}
+    assert {one.size_bytes for one in storage.list_page("", 1000)} == {3}
 
 
 def test_a_turn_costs_so_many_requests(
@@ -393,9 +393,9 @@ def test_a_turn_costs_so_many_requests(
 ) -> None:
     for number in range(12):
         s3_storage.write(f"users/1/media/{number}/source.mp4", b"abc", KIND)
-    monkeypatch.setattr(orphans, "LISTED_AT_ONCE", 3)
-    monkeypatch.setattr(orphans, "LISTINGS_A_TURN", 2)
-    monkeypatch.setattr(orphans, "REMOVALS_A_TURN", 4)
+    monkeypatch.setattr(orphans, "PAGE_SIZE", 3)
+    monkeypatch.setattr(orphans, "MAX_LISTINGS", 2)
+    monkeypatch.setattr(orphans, "MAX_DELETIONS", 4)
     asked: list[str] = []
     s3_storage.client.meta.events.register(
         "before-send.s3", lambda request, **_: asked.append(request.method)
@@ -437,6 +437,6 @@ def test_the_commands_tell_what_there_is(
         filesystem_storage.write(key, b"abc", KIND)
     told = ["  users/*/jobs/: 1, 3 bytes", "  users/*/media/: 2, 6 bytes"]
     assert printed("--dry-run") == ["objects without rows: 3 would be removed", *told]
-    assert len(filesystem_storage.page("", 9)) == 3
+    assert len(filesystem_storage.list_page("", 9)) == 3
     assert printed() == ["objects without rows: 3 found, 0 left", *told]
-    assert filesystem_storage.page("", 9) == []
+    assert filesystem_storage.list_page("", 9) == []

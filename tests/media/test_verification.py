@@ -47,7 +47,7 @@ def verified(*arguments: str) -> tuple[int, str]:
 def test_books_that_agree(kept: Callable[..., MediaFile], monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(5):
         kept()
-    monkeypatch.setattr(orphans, "LISTED_AT_ONCE", 3)
+    monkeypatch.setattr(orphans, "PAGE_SIZE", 3)
     monkeypatch.setattr(verification, "USERS_AT_ONCE", 2)
     monkeypatch.setattr(verification, "ROWS_AT_ONCE", 1)
 
@@ -63,7 +63,7 @@ def test_what_is_off_is_named(
 ) -> None:
     for module in (orphans, verification):
         monkeypatch.setattr(module, "LONGEST_WRITE", timedelta(seconds=-5))
-    monkeypatch.setattr(orphans, "LISTED_AT_ONCE", 2)
+    monkeypatch.setattr(orphans, "PAGE_SIZE", 2)
     gone, changed, bare, _ = (kept() for _ in range(4))
     storage.delete(gone.r2_key)
     storage.write(changed.r2_key, b"other", "audio/wav")

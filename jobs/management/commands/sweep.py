@@ -26,7 +26,7 @@ class Command(BaseCommand):
         if not dry_run:
             while sweeping.sweep_all():
                 pass
-            orphans.delete_all()
+            orphans.delete_all_orphans()
         for sweep in sweeping.SWEEPS:
             self._print_result(
                 sweep.name, counts[sweep.name], None if dry_run else _count_rows(sweep)

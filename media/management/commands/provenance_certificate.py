@@ -24,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, folder: Path, **options: Any) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            chain, key = certificates.make_development()
+            chain, key = certificates.create_development_certificate()
             _create_private_file(folder / KEY, key)
             _create_private_file(folder / CERTIFICATE, chain)
         except FileExistsError as exc:

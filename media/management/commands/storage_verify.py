@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--limit",
             type=int,
-            default=verification.SHOWN,
+            default=verification.DEFAULT_LIMIT,
             help="findings named; all are counted (default: %(default)s)",
         )
 

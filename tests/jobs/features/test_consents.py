@@ -73,7 +73,7 @@ def follow(consent: Consent) -> Consent:
 
 
 def nothing_is_left(user: User) -> None:
-    assert object_storage().objects(f"users/{user.pk}/") == []
+    assert object_storage().list_objects(f"users/{user.pk}/") == []
     assert not MediaFile.objects.exists()
     assert not Removal.objects.filter(removed_at=None).exists()
     assert ledger_audit.check().total == 0
@@ -198,7 +198,7 @@ def test_segments_that_another_open_render_reads_stay(
     Attempt.objects.filter(job=other).update(payload={"ready": [read]})
     revoke_consent(consent=consent)
     follow(consent)
-    assert [one.key for one in object_storage().objects(f"{folder}/")] == [shared]
+    assert [one.key for one in object_storage().list_objects(f"{folder}/")] == [shared]
     assert Removal.objects.get(kind=RemovedKind.SEGMENT).key == own
     other.refresh_from_db()
     assert other.status == JobStatus.PENDING

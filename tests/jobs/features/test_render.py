@@ -393,18 +393,18 @@ def test_a_deleted_project_leaves_no_stretches(
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
     run_job("render", project_id=str(project.pk))
     folder = folders.folder_of(project.user_id, project.pk)
-    assert object_storage().objects(folder)
+    assert object_storage().list_objects(folder)
     assert api.delete(f"/projects/{project.pk}").status_code == 204
     RenderFolder.objects.update(sweep_at=timezone.now())
     assert folders.sweep_folders() > 0
-    assert object_storage().objects(folder) == []
+    assert object_storage().list_objects(folder) == []
     assert not RenderFolder.objects.exists()
 
 
 def _age(project: Project, by: timedelta) -> None:
     """As if all had been made so long ago."""
     then = (timezone.now() - by).timestamp()
-    for one in object_storage().objects(folders.folder_of(project.user_id, project.pk)):
+    for one in object_storage().list_objects(folders.folder_of(project.user_id, project.pk)):
         os.utime(storages["default"].path(one.key), (then, then))
     RenderFolder.objects.update(sweep_at=timezone.now())
 

@@ -57,7 +57,7 @@ def batch(client: APIClient, *projects: Project, **parameters: Any) -> Any:
 
 
 def stored(project: Project) -> list[str]:
-    found = object_storage().objects(folders.folder_of(project.user_id, project.pk))
+    found = object_storage().list_objects(folders.folder_of(project.user_id, project.pk))
     return [one.key for one in found]
 
 

@@ -83,7 +83,7 @@ def test_a_voice_of_ones_own_for_as_long_as_it_may_be_used(
     removal_worker.run_removal(consent.pk)
     assert not MediaFile.objects.exists()
     assert not VoiceClone.objects.exists()
-    assert object_storage().objects(f"users/{voice.user_id}/") == []
+    assert object_storage().list_objects(f"users/{voice.user_id}/") == []
 
 
 def test_a_voice_deleted_meanwhile_ends_the_job(api: APIClient, voice: VoiceClone):

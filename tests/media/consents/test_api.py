@@ -145,7 +145,7 @@ def test_revoked_nothing_new_begins_and_the_receipt_follows(
     assert one["size_bytes"] == 21
     assert one["removed_at"] is not None
     assert api.get(f"/media/{media.pk}").status_code == 404
-    assert objects.page("", 10) == []
+    assert objects.list_page("", 10) == []
 
 
 def test_a_closed_account_may_revoke_as_well(api: APIClient, make_media: Make) -> None:

@@ -83,7 +83,7 @@ def all_of_it_goes(objects: ObjectStorage, user: User, seed: int, kills: list[in
             removal_worker.run_removal(consent.pk)
     finish(consent)
 
-    stored = {one.key for one in objects.objects(f"users/{user.pk}/")}
+    stored = {one.key for one in objects.list_objects(f"users/{user.pk}/")}
     assert stored == staying
     kept = (MediaFile.objects.filter(user=user), VoiceClone.objects.filter(user=user))
     rows = {pk for found in kept for pk in found.values_list("pk", flat=True)}

@@ -19,7 +19,7 @@ from tests.media.consents.conftest import CONTENT, follow
 pytestmark = pytest.mark.django_db
 
 Make = Callable[..., Any]
-FILES = 3 * removal_worker.AT_ONCE
+FILES = 3 * removal_worker.BATCH_SIZE
 
 
 class KilledError(BaseException):
@@ -65,7 +65,7 @@ def test_a_lease_outlasts_what_is_asked_of_the_storage(
     monkeypatch.setattr(Lease, "renew", renews)
     assert follow(revoked).finished_at is not None
     assert most == receipts.REQUESTS_AT_ONCE
-    assert objects.page("", 10) == []
+    assert objects.list_page("", 10) == []
 
 
 def test_who_dies_while_naming_has_removed_what_was_named(
@@ -77,7 +77,7 @@ def test_who_dies_while_naming_has_removed_what_was_named(
         nonlocal listed
         with counting:
             listed += 1
-            if listed > 2 * removal_worker.AT_ONCE:
+            if listed > 2 * removal_worker.BATCH_SIZE:
                 raise KilledError
         return whole(self, prefix)
 
@@ -86,14 +86,14 @@ def test_who_dies_while_naming_has_removed_what_was_named(
         with pytest.raises(KilledError):
             follow(revoked)
     # Two thirds of the files, with their pictures.
-    assert Removal.objects.exclude(removed_at=None).count() == 4 * removal_worker.AT_ONCE
-    assert len(objects.page("", 100)) == 2 * removal_worker.AT_ONCE
+    assert Removal.objects.exclude(removed_at=None).count() == 4 * removal_worker.BATCH_SIZE
+    assert len(objects.list_page("", 100)) == 2 * removal_worker.BATCH_SIZE
 
     removal_worker.REVOCATIONS.requeue(
         removal_worker.REVOCATIONS.held_rows(), removal_worker.FAULT_PAUSE
     )
     assert follow(revoked).finished_at is not None
-    assert objects.page("", 10) == []
+    assert objects.list_page("", 10) == []
     assert follow(revoked).status == ConsentStatus.REMOVED
 
 
@@ -104,6 +104,6 @@ def test_an_hour_of_work_is_not_killed() -> None:
 def test_an_index_finds_what_is_left(revoked: Consent) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    plan = receipts.left(revoked)[: receipts.REQUESTS_AT_ONCE].explain()
+    plan = receipts.list_pending_removals(revoked)[: receipts.REQUESTS_AT_ONCE].explain()
     assert "removals_left" in plan
     assert "Sort" not in plan

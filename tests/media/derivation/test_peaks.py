@@ -12,7 +12,7 @@ import pytest
 
 from gpu_tasks.mediakit.decoding import open_media
 from media.derivation import peaks
-from media.derivation.peaks import MAX_PAIRS, rate_of
+from media.derivation.peaks import MAX_PAIRS, choose_rate
 from tests.media import samples
 from tests.media.films import film, halves, tone
 
@@ -39,7 +39,7 @@ def made(tmp_path: Path) -> Callable[..., Any]:
     def make(content: bytes, seconds: float, name: str = "sound.wav") -> Any:
         (tmp_path / name).write_bytes(content)
         with open_media(tmp_path / name) as container:
-            found = peaks.peaks(container, int(seconds * 1000), lambda share: None)
+            found = peaks.compute_peaks(container, int(seconds * 1000), lambda share: None)
         return None if found is None else json.loads(found)
 
     return make
@@ -54,7 +54,7 @@ def pairs(document: dict[str, Any]) -> np.ndarray:
     [(0.001, 100), (500, 100), (500.001, 50), (1000, 50), (2500, 20), (3600, 10), (43_200, 1)],
 )
 def test_the_finest_rate_that_is_not_too_much(seconds: float, rate: int) -> None:
-    assert rate_of(int(seconds * 1000)) == rate
+    assert choose_rate(int(seconds * 1000)) == rate
     assert seconds * rate <= MAX_PAIRS
 
 
@@ -107,4 +107,4 @@ def test_whoever_watches_may_stop_it(tmp_path: Path) -> None:
 
     (tmp_path / "sound.wav").write_bytes(samples.wav())
     with open_media(tmp_path / "sound.wav") as container, pytest.raises(EnoughError):
-        peaks.peaks(container, 1000, stop)
+        peaks.compute_peaks(container, 1000, stop)

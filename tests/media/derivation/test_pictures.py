@@ -13,7 +13,7 @@ from gpu_tasks.mediakit import sizes
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.film import probe
 from media.derivation import frames, pictures
-from media.derivation.pictures import MAX_TILES, Strip, interval_of, of_film, still
+from media.derivation.pictures import MAX_TILES, Strip, compute_interval, make_film_pictures, make_still_thumbnail
 from tests.gpu_tasks import hdr
 from tests.media import samples
 from tests.media.films import HEIGHT, RATE, WIDTH, decoded, film, halves
@@ -38,7 +38,7 @@ def made(tmp_path: Path) -> Derived:
     def make(content: bytes, seconds: float, name: str = "film.mp4") -> tuple:
         (tmp_path / name).write_bytes(content)
         with open_media(tmp_path / name) as container:
-            return of_film(container, int(seconds * 1000), lambda share: None)
+            return make_film_pictures(container, int(seconds * 1000), lambda share: None)
 
     return make
 
@@ -62,7 +62,7 @@ def tile(strip: Strip, number: int) -> np.ndarray:
     ],
 )
 def test_tiles_are_a_second_apart_or_a_hundred(duration_ms: int, expected: tuple) -> None:
-    assert interval_of(duration_ms) == expected
+    assert compute_interval(duration_ms) == expected
 
 
 def test_each_tile_shows_its_own_time(made: Derived) -> None:
@@ -273,20 +273,20 @@ def test_whoever_watches_may_stop_it(tmp_path: Path) -> None:
 
     (tmp_path / "film.mp4").write_bytes(film([halves(40, 220)] * 3))
     with open_media(tmp_path / "film.mp4") as container, pytest.raises(EnoughError):
-        of_film(container, 300, stop)
+        make_film_pictures(container, 300, stop)
 
 
 @pytest.mark.parametrize(("codec", "name"), [("png", "a.png"), ("mjpeg", "a.jpg")])
 def test_the_thumbnail_of_a_picture(tmp_path: Path, codec: str, name: str) -> None:
     (tmp_path / name).write_bytes(samples.image(codec))
     with open_media(tmp_path / name) as container:
-        assert decoded(still(container)).shape == (48, 64, 3)
+        assert decoded(make_still_thumbnail(container)).shape == (48, 64, 3)
 
 
 def test_a_photo_held_otherwise_is_shown_upright(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(samples.photo(orientation=6))
     with open_media(tmp_path / "a.jpg") as container:
-        shown = decoded(still(container))
+        shown = decoded(make_still_thumbnail(container))
     assert shown.shape == (64, 48, 3)
     # Turned clockwise, the left side is on top.
     assert shown[:24].mean() < 60 < 180 < shown[40:].mean()
@@ -303,7 +303,7 @@ def test_a_photo_is_shown_as_its_note_says(tmp_path: Path, suffix: str, orientat
     with Image.open(path) as photo:
         expected = np.asarray(ImageOps.exif_transpose(photo).convert("RGB"), float)
     with open_media(path) as container:
-        shown = decoded(still(container))
+        shown = decoded(make_still_thumbnail(container))
     assert np.abs(shown - expected).mean() < 6
     frame = next(iter(probe(path).frames()))
     assert np.abs(frame - expected).mean() < 6

@@ -209,7 +209,7 @@ def test_media_deleted_meanwhile_leaves_nothing(
 ) -> None:
     derived = worker.derive
 
-    def derive_and_lose(*args: Any) -> worker.Derived:
+    def derive_and_lose(*args: Any) -> worker.Derivatives:
         made = derived(*args)
         with django_capture_on_commit_callbacks(execute=True):
             deletion.delete_media(user_id=talk.user_id, media_id=talk.pk)

@@ -13,7 +13,7 @@ from yarl import URL
 from auteur.outbound import AddressPolicy
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.imports import limits
-from media.imports.addresses import parse_redirection, policy
+from media.imports.addresses import parse_redirection, build_policy
 from media.imports.transfer import Transfer
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 from media.storage.filesystem import INCOMING, PARTS, SignedFileSystemStorage
@@ -265,5 +265,5 @@ def test_the_largest_file_and_one_byte_more(
 def test_what_may_be_called_follows_the_settings(settings: Any) -> None:
     settings.IMPORT_PORTS = [range(80, 81)]
     settings.WEBHOOK_REFUSED_NETWORKS = [ip_network("8.8.8.8/32")]
-    assert policy().ports == settings.IMPORT_PORTS
-    assert policy().networks_refused == settings.WEBHOOK_REFUSED_NETWORKS
+    assert build_policy().ports == settings.IMPORT_PORTS
+    assert build_policy().networks_refused == settings.WEBHOOK_REFUSED_NETWORKS

@@ -131,7 +131,7 @@ class TestCertificates:
         call_command("provenance_certificate", str(folder), stdout=StringIO())
         certificate, key = folder / "c2pa-certificate.pem", folder / "c2pa-private-key.pem"
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
-        certificates.load(str(certificate), key.read_text()).check()
+        certificates.load_identity(str(certificate), key.read_text()).check()
         before = key.read_text()
         with pytest.raises(CommandError, match="is kept"):
             call_command("provenance_certificate", str(folder), stdout=StringIO())
@@ -139,23 +139,23 @@ class TestCertificates:
 
     @pytest.mark.parametrize("part", ["certificate", "key"])
     def test_what_is_no_certificate_or_key_is_an_error(self, settings, tmp_path: Path, part: str):
-        chain, key = certificates.make_development()
+        chain, key = certificates.create_development_certificate()
         path = tmp_path / f"{uuid4()}.pem"
         path.write_text(chain if part == "key" else "nonsense")
         settings.C2PA_CERTIFICATE_PATH = str(path)
         settings.C2PA_PRIVATE_KEY = key if part == "certificate" else "nonsense"
-        [error] = checks.certificate()
+        [error] = checks.check_certificate()
         assert error.id == "media.E001"
         assert "nonsense" not in error.msg
 
     def test_another_certificates_key_is_an_error(self, settings, signs_as):
         signs_as()
-        settings.C2PA_PRIVATE_KEY = certificates.make_development()[1]
-        [error] = checks.certificate()
+        settings.C2PA_PRIVATE_KEY = certificates.create_development_certificate()[1]
+        [error] = checks.check_certificate()
         assert "another certificate's" in error.msg
 
     def test_without_one_there_is_a_warning(self, settings):
-        assert checks.certificate() == []
+        assert checks.check_certificate() == []
         settings.C2PA_CERTIFICATE_PATH = ""
-        [warning] = checks.certificate()
+        [warning] = checks.check_certificate()
         assert warning.id == "media.W001"
