@@ -134,22 +134,25 @@ def ask(client: "subprocess.Popen[str]") -> float:
 
 def cpu_seconds(server: psutil.Process) -> float:
     """Of a server and all that it started, to the nanosecond."""
-    found = 0
+    results = 0
     for process in (server, *server.children(recursive=True)):
         for thread in Path(f"/proc/{process.pid}/task").iterdir():
-            found += int((thread / "schedstat").read_text().split()[0])
-    return found / 1e9
+            results += int((thread / "schedstat").read_text().split()[0])
+    return results / 1e9
 
 
 def spread(server: psutil.Process, port: int) -> list[int]:
     """How many connections each process of a server has."""
-    each = (
-        sum(one.laddr.port == port and one.status == "ESTABLISHED" for one in opened)
+    counts = (
+        sum(
+            connection.laddr.port == port and connection.status == "ESTABLISHED"
+            for connection in opened
+        )
         for opened in (
             process.net_connections("tcp") for process in (server, *server.children(recursive=True))
         )
     )
-    return sorted(filter(None, each), reverse=True)
+    return sorted(filter(None, counts), reverse=True)
 
 
 def turn(cell: Cell, server: psutil.Process, port: int, path: str, token: str) -> None:
@@ -173,14 +176,14 @@ def answers_while_others_stall(port: int, token: str) -> bool:
 
 def servers(settings: Mapping[str, str]) -> dict[str, tuple[Process, int]]:
     """Ours and the peers that are here, each with its port."""
-    found = {}
+    results = {}
     for name, command in COMMANDS.items():
         if name != "ours" and importlib.util.find_spec(name) is None:
             print(f"{name} is not installed: not measured")
             continue
         (port,) = ports.free_ports(1)
         filled = command.format(host=ports.HOST, port=port, address=f"{ports.HOST}:{port}")
-        found[name] = (
+        results[name] = (
             Process(
                 name=name,
                 command=(sys.executable, "-m", *filled.split()),
@@ -190,7 +193,7 @@ def servers(settings: Mapping[str, str]) -> dict[str, tuple[Process, int]]:
             ),
             port,
         )
-    return found
+    return results
 
 
 def measure(
@@ -198,20 +201,23 @@ def measure(
 ) -> tuple[dict[tuple[str, str], Cell], dict[str, bool]]:
     """What each server did at each path; and which answered while others stalled."""
     (user,) = stack.make_users(settings, users=1, credits=1)
-    wanted = servers(settings)
-    with stack.running([process for process, _ in wanted.values()], var) as supervisor:
-        found = {(name, path): Cell() for path in PATHS for name in wanted}
+    server_processes = servers(settings)
+    with stack.run_processes(
+        [process for process, _ in server_processes.values()], var
+    ) as supervisor:
+        results = {(name, path): Cell() for path in PATHS for name in server_processes}
         running = {child.name: psutil.Process(child.pid) for child in supervisor.children}
         for _ in range(TURNS):
-            for (name, path), cell in found.items():
-                turn(cell, running[name], wanted[name][1], path, user.token)
-        return found, {
-            name: answers_while_others_stall(port, user.token) for name, (_, port) in wanted.items()
+            for (name, path), cell in results.items():
+                turn(cell, running[name], server_processes[name][1], path, user.token)
+        return results, {
+            name: answers_while_others_stall(port, user.token)
+            for name, (_, port) in server_processes.items()
         }
 
 
 def main() -> None:
-    with stack.stores(without=("mongodb",)) as (var, values), ExitStack() as exits:
+    with stack.run_stores(without=("mongodb",)) as (var, values), ExitStack() as exits:
         settings = stack.settings(
             values,
             RATE_LIMIT="1000000/minute",
@@ -219,14 +225,14 @@ def main() -> None:
             API_THREADS=str(THREADS),
             LOG_LEVEL="WARNING",
         )
-        exits.enter_context(stack.running(stack.programs(settings, ("migrate",)), var))
-        found, steady = measure(settings, var)
-    cpu = {name: cell.cpu_ms for (name, path), cell in found.items() if path == PATHS[0]}
+        exits.enter_context(stack.run_processes(stack.list_programs(settings, ("migrate",)), var))
+        results, steady = measure(settings, var)
+    cpu = {name: cell.cpu_ms for (name, path), cell in results.items() if path == PATHS[0]}
     report.show(
         benchmark="servers",
         title=f"{PROCESSES} processes, {CONNECTIONS} connections, {os.cpu_count()} cores",
         columns=("server", "path", "requests/s", "CPU ms", "most of one process", "while stalled"),
-        rows=rows(found, steady),
+        rows=rows(results, steady),
         ours=cpu["ours"],
         baselines={name: figure for name, figure in cpu.items() if name != "ours"} or cpu,
         less_is_better=True,
@@ -235,13 +241,13 @@ def main() -> None:
         answers_while_others_stall=steady,
         cells={
             f"{name} {path}": [round(cell.requests / cell.seconds, 1), round(cell.cpu_ms, 3)]
-            for (name, path), cell in found.items()
+            for (name, path), cell in results.items()
         },
     )
 
 
 def rows(
-    found: Mapping[tuple[str, str], Cell], steady: Mapping[str, bool]
+    results: Mapping[tuple[str, str], Cell], steady: Mapping[str, bool]
 ) -> Sequence[Sequence[object]]:
     return [
         (
@@ -252,7 +258,7 @@ def rows(
             " ".join(map(str, cell.spread)),
             "answers" if steady[name] else "silent",
         )
-        for (name, path), cell in found.items()
+        for (name, path), cell in results.items()
     ]
 
 

@@ -60,7 +60,7 @@ def be_slow(port: int, count: int) -> None:
 
 @contextmanager
 def slow_peers(port: int, count: int) -> Iterator[None]:
-    """So many, for the block."""
+    """Run this many slow peers until the block ends."""
     command = [sys.executable, "-m", "benchmarks.slow_peers", str(port), str(count)]
     with subprocess.Popen(
         command, cwd=processes.BASE_DIR, stdout=subprocess.PIPE, text=True
@@ -74,8 +74,8 @@ def slow_peers(port: int, count: int) -> Iterator[None]:
             process.kill()
 
 
-def latencies(url: str, user: User) -> list[float]:
-    """Milliseconds of each request of one client, one after the other."""
+def measure_latencies(url: str, user: User) -> list[float]:
+    """Return the milliseconds of each request of one client, one after the other."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
     took = []
@@ -91,36 +91,36 @@ def latencies(url: str, user: User) -> list[float]:
 
 
 def measure(values: Mapping[str, str], user: User) -> dict[bool, list[float]]:
-    """All requests, with slow peers and without, in turns."""
-    found: dict[bool, list[float]] = {False: [], True: []}
+    """Measure requests with slow peers and without, in turn."""
+    results: dict[bool, list[float]] = {False: [], True: []}
     port = int(values["API_PORT"])
     for slow in TURNS:
         with slow_peers(port, PEERS if slow else 0):
-            found[slow] += latencies(values["PUBLIC_URL"], user)
-    return found
+            results[slow] += measure_latencies(values["PUBLIC_URL"], user)
+    return results
 
 
 def main() -> None:
-    with stack.stores() as (var, values):
+    with stack.run_stores() as (var, values):
         settings = stack.settings(
             values,
             RATE_LIMIT="1000000/minute",
             MAX_CONNECTIONS_PER_ADDRESS="2000",
             LOG_LEVEL="WARNING",
         )
-        with stack.running(stack.programs(settings, ("migrate", "api")), var):
+        with stack.run_processes(stack.list_programs(settings, ("migrate", "api")), var):
             (user,) = stack.make_users(settings, users=1, credits=1)
-            latencies(values["PUBLIC_URL"], user)
-            found = measure(values, user)
-    p50 = {slow: statistics.median(took) for slow, took in found.items()}
-    p99 = {slow: statistics.quantiles(took, n=100)[-1] for slow, took in found.items()}
+            measure_latencies(values["PUBLIC_URL"], user)
+            results = measure(values, user)
+    p50 = {slow: statistics.median(took) for slow, took in results.items()}
+    p99 = {slow: statistics.quantiles(took, n=100)[-1] for slow, took in results.items()}
     report.show(
         benchmark="slow_peers",
         title=f"Milliseconds of a GET, {os.cpu_count()} cores shared by all",
         columns=("while", "p50", "p99", "most"),
         rows=[
-            ("nobody else is there", p50[False], p99[False], max(found[False])),
-            (f"{PEERS} peers are slow", p50[True], p99[True], max(found[True])),
+            ("nobody else is there", p50[False], p99[False], max(results[False])),
+            (f"{PEERS} peers are slow", p50[True], p99[True], max(results[True])),
         ],
         ours=p99[True],
         baselines={"nobody": p99[False]},

@@ -28,12 +28,18 @@ from auteur.admin import (
 from jobs import lifecycle, submission
 from jobs.cancels import STAFF_ALERT, list_alerted_users
 from jobs.circuits_admin import CircuitAdmin
-from jobs.costs import with_gpu_cost
+from jobs.costs import annotate_gpu_cost
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Job
 from jobs.partners.admin import DeadLetterAdmin, PartnerAdmin, PartnerRequestAdmin
-from jobs.parts_admin import AttemptInline, EventInline, TransactionInline, coloured, dollars
+from jobs.parts_admin import (
+    AttemptInline,
+    EventInline,
+    TransactionInline,
+    format_dollars,
+    render_coloured,
+)
 from jobs.queries import find_jobs
 from jobs.states import ENDED, OPEN, JobStatus
 from jobs.webhooks.admin import WebhookDeliveryAdmin, WebhookEndpointAdmin
@@ -55,7 +61,10 @@ class RunAgainForm(ReasonForm):
     """The form for the reason of a new run, and for who pays."""
 
     price = forms.ChoiceField(
-        choices=[(CHARGED, "Charge the client the same again"), (ON_THE_HOUSE, "On the house")],
+        choices=[
+            (CHARGED, "Charge the user the same price again"),
+            (ON_THE_HOUSE, "Charge nothing"),
+        ],
         widget=AdminRadioSelect(attrs={"class": "radiolist"}),
     )
     field_order = ("price", "reason")
@@ -189,7 +198,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         job_columns = ("input_params", "derived_params", "output_data")
         attempt_columns = (f"attempt__{name}" for name in ("payload", "outcome", "result"))
         jobs = super().get_queryset(request).defer(*job_columns, *attempt_columns)
-        return with_gpu_cost(jobs)
+        return annotate_gpu_cost(jobs)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
@@ -206,7 +215,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="status", ordering="status")
     def coloured_status(self, obj: Job) -> str:
-        return coloured(obj.status, obj.get_status_display())
+        return render_coloured(obj.status, obj.get_status_display())
 
     @admin.display(description="status", ordering="status")
     def status_and_error(self, obj: Job) -> str:
@@ -251,7 +260,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     @admin.display(description="GPU")
     def gpu_and_its_cost(self, obj: Any) -> str:
         """Return its GPU class, and the cost in US dollars of all attempts together."""
-        return two_lines(obj.gpu_class, dollars(obj.gpu_cost))
+        return two_lines(obj.gpu_class, format_dollars(obj.gpu_cost))
 
     # A job's page
 

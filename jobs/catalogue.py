@@ -13,7 +13,7 @@ from rest_framework.fields import empty
 
 from jobs import circuits
 from jobs.capacity import class_limit
-from jobs.checks import missing
+from jobs.checks import list_missing_packages
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, ProjectField, VoiceField
 from jobs.features.registry import features
@@ -61,7 +61,7 @@ def describe_feature(feature: Feature, *, is_locked: bool = False) -> dict[str, 
         "path": f"/jobs/{feature.slug}",
         "title": feature.summary,
         "description": sys.modules[type(feature).__module__].__doc__ or feature.summary,
-        "available": feature.is_enabled and not missing(feature) and not is_locked,
+        "available": feature.is_enabled and not list_missing_packages(feature) and not is_locked,
         "enabled": feature.is_enabled,
         "locked_by_plan": is_locked,
         "engine": feature.engine,

@@ -31,10 +31,10 @@ REST_SECONDS = 2.0
 """Between checks whether figures, or a round of the audit, are due."""
 
 
-def register() -> None:
+def register_hooks() -> None:
     """Register all hooks; called once, when Django is ready."""
-    media_deletion.register_usage(queries.open_jobs_reading)
-    media_deletion.register_usage(queries.open_jobs_speaking_with, VoiceClone)
+    media_deletion.register_usage(queries.list_open_jobs_reading)
+    media_deletion.register_usage(queries.list_open_jobs_using_voice, VoiceClone)
     objects.register_owners()
     archives.register_owner()
     derived_works.register_derived_works(derived_media)

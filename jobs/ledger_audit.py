@@ -22,7 +22,7 @@ from django.db import connection, transaction
 from jobs import sql
 from jobs.models import Job
 
-SHOWN_PER_RULE = 100
+MAX_LISTED_PER_RULE = 100
 """Findings that a report lists for each rule; all are counted."""
 TIME_LIMIT = timedelta(minutes=30)
 """Time limit of one statement, for a check without a waiting user."""
@@ -30,8 +30,8 @@ ACCOUNTS_AT_ONCE = 500
 ROWS_AT_ONCE = 50_000
 """Ledger rows of the accounts of one page, unless a single account has more."""
 JOBS_AT_ONCE = 2_000
-OF_ACCOUNTS = ("audit_accounts", "audit_ledger_rows", "audit_grants")
-OF_JOBS = ("audit_jobs", "audit_attempts")
+ACCOUNT_STATEMENTS = ("audit_accounts", "audit_ledger_rows", "audit_grants")
+JOB_STATEMENTS = ("audit_jobs", "audit_attempts")
 START = UUID(int=0)
 
 RULES: Mapping[str, str] = {
@@ -154,7 +154,7 @@ Instant = Callable[[], AbstractContextManager[Any]]
 
 def verify_ledger(
     *,
-    limit: int = SHOWN_PER_RULE,
+    limit: int = MAX_LISTED_PER_RULE,
     time_limit: timedelta = TIME_LIMIT,
     within: timedelta | None = None,
 ) -> Report:
@@ -184,7 +184,7 @@ def consistent_snapshot(time_limit: timedelta) -> Iterator[None]:
     yield
 
 
-def check(*, limit: int = SHOWN_PER_RULE, instant: Instant = nullcontext) -> Report:
+def check(*, limit: int = MAX_LISTED_PER_RULE, instant: Instant = nullcontext) -> Report:
     """Check everything, each page in an ``instant``, or all in the current transaction."""
     results = AuditFindings(limit)
     transactions = jobs = 0
@@ -195,14 +195,14 @@ def check(*, limit: int = SHOWN_PER_RULE, instant: Instant = nullcontext) -> Rep
     after: UUID | None = START
     while after is not None:
         with instant():
-            page, after = users_after(after)
+            page, after = list_users_after(after)
             for audited_account in check_accounts([Account(user_id) for user_id in page], results):
                 unread_key_ids.difference_update(map(UUID, audited_account.account.spent or ()))
                 transactions += audited_account.rows
     after = START
     while after is not None:
         with instant():
-            job_ids, after = jobs_after(after)
+            job_ids, after = list_jobs_after(after)
             check_jobs(job_ids, results)
             jobs += len(job_ids)
     with instant():
@@ -219,23 +219,23 @@ def check(*, limit: int = SHOWN_PER_RULE, instant: Instant = nullcontext) -> Rep
 
 
 @dataclass(frozen=True)
-class Audited:
+class AccountAudit:
     """An account as it is now, with how many ledger rows were read."""
 
     account: Account
     rows: int
 
 
-def check_accounts(accounts: Sequence[Account], results: AuditFindings) -> list[Audited]:
+def check_accounts(accounts: Sequence[Account], results: AuditFindings) -> list[AccountAudit]:
     """Audit accounts from where they were audited before.
 
     The caller's transaction sees one instant. A user without an account has no ``seq`` afterwards.
     """
     since = as_json(accounts)
-    for audit in OF_ACCOUNTS:
+    for audit in ACCOUNT_STATEMENTS:
         results.ask(audit, since=since)
     audited_accounts = [
-        Audited(Account.read(*row[:-1]), row[-1]) for row in sql.run("audited", since=since)
+        AccountAudit(Account.read(*row[:-1]), row[-1]) for row in sql.run("audited", since=since)
     ]
     results.ask("audit_keys", audited=as_json([entry.account for entry in audited_accounts]))
     return audited_accounts
@@ -248,11 +248,11 @@ def as_json(accounts: Sequence[Account]) -> str:
 
 def check_jobs(job_ids: Sequence[UUID], results: AuditFindings) -> None:
     """Audit jobs and their attempts."""
-    for audit in OF_JOBS:
+    for audit in JOB_STATEMENTS:
         results.ask(audit, job_ids=list(job_ids))
 
 
-def users_after(after: UUID, most: int = ACCOUNTS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
+def list_users_after(after: UUID, most: int = ACCOUNTS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
     """Return the next users by their ids, with or without an account, and the last of them.
 
     The last is None if none follow. They have ``ROWS_AT_ONCE`` ledger rows at most, or there is
@@ -269,7 +269,7 @@ def users_after(after: UUID, most: int = ACCOUNTS_AT_ONCE) -> tuple[list[UUID], 
     return page, page[-1] if page else None
 
 
-def jobs_after(after: UUID, most: int = JOBS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
+def list_jobs_after(after: UUID, most: int = JOBS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
     """Return the next jobs by their ids, and the last of them, or None if none follow."""
     following = Job.objects.filter(pk__gt=after).order_by("pk")
     page = list(following.values_list("pk", flat=True)[:most])

@@ -28,7 +28,7 @@ from jobs.models import (
     Job,
     UserEvent,
 )
-from jobs.partners.answers import captions_of
+from jobs.partners.answers import get_captions_location
 from jobs.partners.models import DeadLetter, Partner, PartnerRequest
 from jobs.states import OPEN
 from jobs.webhooks.deliveries import CURSOR
@@ -156,7 +156,7 @@ def _remove_partners(user_id: UUID) -> Steps:
     requests = PartnerRequest.objects.filter(partner__user_id=user_id).select_related("partner")
     for page in iterate_pages(requests):
         for request in page:
-            storage, key = captions_of(request.partner, request.video_id)
+            storage, key = get_captions_location(request.partner, request.video_id)
             storage.delete(key)
             yield key
         PartnerRequest.objects.filter(pk__in=[request.pk for request in page]).delete()

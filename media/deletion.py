@@ -47,11 +47,14 @@ _timelines: list[Timelines] = []
 
 
 class MediaInUseProblem(Problem):
-    """Open work reads it (``used_by``), or timelines show it (``shown_in``)."""
+    """Raised if open work reads the media (``used_by``) or timelines show it (``shown_in``)."""
 
     status_code = 409
     default_code = "media_in_use"
-    default_detail = "The media file is used by work that has not ended, or shown on a timeline."
+    default_detail = (
+        "The media file is used by open work, or shown on a timeline. Wait for the work to end, or "
+        "delete it with force=true if only timelines show it."
+    )
 
 
 def register_usage(finder: UsageFinder, model: type[Upload] = MediaFile) -> UsageFinder:
@@ -151,7 +154,7 @@ def abort_uploads(rows: Iterable[Upload]) -> None:
             if row.upload_id:
                 object_storage().abort_parts(row.object_key, row.upload_id)
         except STORAGE_ERRORS as exc:
-            logger.warning("parts left behind: %s", type(exc).__name__)
+            logger.warning("parts of an upload could not be deleted: %s", type(exc).__name__)
             return
 
 
@@ -164,7 +167,7 @@ def delete_objects(keys: list[str]) -> int:
         except STORAGE_ERRORS as exc:
             # Stop at the first failure: the request must not wait for a timeout for each key.
             logger.warning(
-                "%d objects left behind: %s", len(keys) - deleted_count, type(exc).__name__
+                "%d objects could not be deleted: %s", len(keys) - deleted_count, type(exc).__name__
             )
             return deleted_count
     return len(keys)

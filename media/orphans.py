@@ -14,7 +14,13 @@ from django.db.models.functions import Now
 
 from auteur.database import clock
 from media.models import StorageWalk
-from media.storage import MAX_WRITE_LIFETIME, STORAGE_ERRORS, StoredObject, is_refusal, object_storage
+from media.storage import (
+    MAX_WRITE_LIFETIME,
+    STORAGE_ERRORS,
+    StoredObject,
+    is_refusal,
+    object_storage,
+)
 from media.storage.owners import find_prefix, list_referenced_keys
 
 logger = logging.getLogger(__name__)
@@ -76,7 +82,9 @@ def delete_all_orphans() -> int:
     """Delete all orphans, without limit on requests, and return how many."""
     before = clock.now() - MAX_WRITE_LIFETIME
     return sum(
-        _delete_orphan(orphan) for page in iterate_pages() for orphan in list_orphans(page, before=before)
+        _delete_orphan(orphan)
+        for page in iterate_pages()
+        for orphan in list_orphans(page, before=before)
     )
 
 

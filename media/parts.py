@@ -16,11 +16,13 @@ from media.storage.multipart import (
 
 
 class UploadIncompleteProblem(Problem):
-    """Parts are missing, or have another size: they can still be sent (again)."""
+    """Raised if parts are missing or have the wrong size. They can still be sent, or sent again."""
 
     status_code = 422
     default_code = "upload_incomplete"
-    default_detail = "Some parts have not been uploaded."
+    default_detail = (
+        "Some parts have not been uploaded. Send the missing_parts, then confirm again."
+    )
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,10 @@ def register_personal_data() -> None:
             scrub=_erase,
             listings=(
                 Listing(
-                    "media", lambda user_id: list_rows(_filter_media(user_id), without=INTERNAL_FILE_COLUMNS)
+                    "media",
+                    lambda user_id: list_rows(
+                        _filter_media(user_id), without=INTERNAL_FILE_COLUMNS
+                    ),
                 ),
                 Listing("imports", _list_imports),
                 Listing(

@@ -18,7 +18,7 @@ from media.problems import UploadRefusedProblem
 
 
 class StorageQuotaExceededProblem(UploadRefusedProblem):
-    """There is no room for it: ``used_bytes`` of ``limit_bytes`` are taken."""
+    """Raised if the file exceeds the quota: ``used_bytes`` of ``limit_bytes`` are used."""
 
     status_code = 403
     default_code = "storage_quota_exceeded"

@@ -31,7 +31,7 @@ from media.storage.multipart import StoredPart
 
 
 class UnsupportedMediaTypeProblem(Problem):
-    """The content type is not accepted; ``accepted`` lists those that are."""
+    """Raised for a content type that is not accepted. ``accepted`` lists those that are."""
 
     status_code = 415
     default_code = "unsupported_media_type"
@@ -39,26 +39,28 @@ class UnsupportedMediaTypeProblem(Problem):
 
 
 class UploadMissingProblem(Problem):
-    """Nothing has been uploaded yet: the URL still works until it expires."""
+    """Raised if nothing has been uploaded yet. The URL works until it expires."""
 
     status_code = 422
     default_code = "upload_missing"
-    default_detail = "Nothing has been uploaded yet."
+    default_detail = (
+        "Nothing has been uploaded yet. Send the file to its upload URL, then confirm again."
+    )
 
 
 class EmptyFileProblem(UploadRefusedProblem):
-    """Zero bytes."""
+    """Raised if the uploaded file has no bytes."""
 
     default_code = "empty_file"
     default_detail = "The uploaded file is empty."
 
 
 class UploadRejectedProblem(Problem):
-    """The file was refused; ``reason`` is the code, and the detail says why."""
+    """Raised if the file was refused. ``reason`` is the code, and the detail says why."""
 
     status_code = 409
     default_code = "upload_rejected"
-    default_detail = "The uploaded file was refused: upload another one."
+    default_detail = "The uploaded file was refused. Upload another one."
 
 
 CONFIRM_PROBLEMS = (
@@ -144,7 +146,7 @@ def build_target(row: Upload, arrived: Sequence[StoredPart] = ()) -> UploadTarge
     return UploadTarget(row.pk, upload_url, headers, expires_at)
 
 
-def confirm_upload(
+def complete_upload(
     kind: Kind[Row], find: Callable[[], Row], check_size: Callable[[int], None] = lambda size: None
 ) -> Row:
     """Join the parts of an upload and request its check; return the row in its current state.

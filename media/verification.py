@@ -22,11 +22,11 @@ from media.storage.owners import Column, find_prefix, list_columns, list_referen
 from media.sweeping import UNFINISHED_LIFETIME
 
 RULES = {
-    "object_without_row": "an object that no row names, older than any URL to write it with",
-    "row_without_object": "a row that names an object which is not there",
-    "size_differs": "an object that has another size than its row",
-    "unknown_object": "an object in none of our folders: it is never removed",
-    "half_upload": "what was half written and left alone",
+    "object_without_row": "an object that no row names, older than any URL to write it",
+    "row_without_object": "a row that names a missing object",
+    "size_differs": "an object whose size differs from that in its row",
+    "unknown_object": "an object outside all of our folders, which is never removed",
+    "half_upload": "an upload that was begun and never finished",
 }
 DEFAULT_LIMIT = 100
 """Findings that are listed by default. All are counted."""
@@ -105,9 +105,9 @@ def _check_objects(page: Sequence[StoredObject], now: datetime) -> Iterator[Find
 def _check_size(stored: StoredObject, size: int | None) -> Iterator[Finding]:
     if size is None or size == stored.size_bytes:
         return
-    found, expected = _find_size(stored.key), _list_current_sizes(stored.key).get(stored.key)
-    if None not in (found, expected) and found != expected:
-        yield Finding("size_differs", stored.key, expected, found)
+    stored_size, expected = _find_size(stored.key), _list_current_sizes(stored.key).get(stored.key)
+    if None not in (stored_size, expected) and stored_size != expected:
+        yield Finding("size_differs", stored.key, expected, stored_size)
 
 
 def _check_missing(key: str) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from auteur.api.problems import NotFoundProblem, Resource
 from auteur.api.requests import user_id as user_of
 from auteur.database import execute
 from projects.models import Project
-from projects.project_pictures import with_thumbnails
+from projects.project_pictures import annotate_thumbnails
 
 OWNED = """
 SELECT 1 FROM projects
@@ -21,7 +21,7 @@ def get_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Proje
     ``lock`` locks its row until the transaction ends.
     """
     rows = Project.objects.select_for_update(no_key=True) if lock else Project.objects
-    project = with_thumbnails(rows.filter(pk=project_id, user_id=user_id)).first()
+    project = annotate_thumbnails(rows.filter(pk=project_id, user_id=user_id)).first()
     if project is None:
         raise NotFoundProblem(Resource.PROJECT)
     return project

@@ -60,7 +60,7 @@ class Project(models.Model):
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     thumbnail_r2_key: str | None = None
-    """Set in the rows of `projects.project_pictures.with_thumbnails`."""
+    """Set in the rows of `projects.project_pictures.annotate_thumbnails`."""
 
     objects = Projects()
     with_deleted = models.Manager["Project"]()

@@ -14,6 +14,6 @@ FIRST = (
 )
 
 
-def with_thumbnails(rows: QuerySet[Project]) -> QuerySet[Project]:
+def annotate_thumbnails(rows: QuerySet[Project]) -> QuerySet[Project]:
     """Return the projects, each with the ``thumbnail_r2_key`` of its picture, or None."""
     return rows.annotate(thumbnail_r2_key=Subquery(FIRST))  # type: ignore[no-redef]

@@ -16,7 +16,7 @@ from projects.models import Project
 
 PROJECTS_PER_PAGE = 500
 DOCUMENTS_PER_READ = 2_000
-"""Of one range of ids; a range with more documents is halved."""
+"""The number of documents read in one range of ids. A range with more documents is halved."""
 MAX_NAMED = 100
 """Findings of each rule that a report names; all findings are counted."""
 SETTLED_AFTER = timedelta(hours=1)
@@ -24,9 +24,9 @@ SETTLED_AFTER = timedelta(hours=1)
 START: Final = UUID(int=0)
 END: Final = UUID(int=2**128 - 1)
 RULES: Final[Mapping[str, str]] = {
-    "timeline_missing": "A project that had a timeline has one.",
+    "timeline_missing": "A project that had a timeline still has one.",
     "timeline_of_another_user": "A timeline belongs to the user of its project.",
-    "version_went_back": "A timeline is at least as new as it was known to be.",
+    "version_went_back": "A timeline is at least as new as the last version that was noted.",
     "timeline_without_project": "Each timeline belongs to a project.",
 }
 _FIELDS: Final = {"project_id": 1, "user_id": 1, "version": 1, "created_at": 1}

@@ -35,7 +35,9 @@ def revoke_exports(user_id: UUID) -> list[RevokedExport]:
     exports = list(AccountExport.objects.select_for_update().filter(user_id=user_id))
     for export in exports:
         delete_export(export)
-    return [RevokedExport(export.pk, export.object_key, export.file_size_bytes) for export in exports]
+    return [
+        RevokedExport(export.pk, export.object_key, export.file_size_bytes) for export in exports
+    ]
 
 
 def delete_objects(export: AccountExport) -> None:

@@ -21,7 +21,7 @@ from jobs.models import PRICE_VERSION_LENGTH, Attempt, Job
 from media.models import MediaFile
 from media.provenance.source_types import Making
 
-STARTED = "per_started_"
+PER_STARTED = "per_started_"
 MAX_PRICE = 10_000_000
 """The highest price of a job. The prices of a batch, added up, fit into a column."""
 
@@ -133,7 +133,7 @@ class Feature:
     @property
     def rates(self) -> Mapping[str, int]:
         """Return the tariff, overridden by the numbers of the setting `FEATURE_PRICES`."""
-        return {**self.tariff, **configured_rates(self.name)}
+        return {**self.tariff, **get_configured_rates(self.name)}
 
     @property
     def least_price(self) -> int:
@@ -143,7 +143,7 @@ class Feature:
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         _, per = self.unit
-        rates, started_units = self.rates, per_started(self.amount(parameters), per)
+        rates, started_units = self.rates, count_started_units(self.amount(parameters), per)
         return min(MAX_PRICE, rates.get("base", 0) + started_units * rates["credits"])
 
     def amount(self, parameters: Mapping[str, Any]) -> int:
@@ -157,8 +157,8 @@ class Feature:
     def unit(self) -> tuple[str, int]:
         """Return what the tariff counts, and how many of them cost its ``credits``."""
         for name, per in self.rates.items():
-            if name.startswith(STARTED):
-                return name.removeprefix(STARTED), per
+            if name.startswith(PER_STARTED):
+                return name.removeprefix(PER_STARTED), per
         return self.measured.rpartition("_")[2], 1
 
     @property
@@ -217,14 +217,14 @@ class Feature:
         payload: dict[str, Any] = {}
         for name, field in self.parameters().get_fields().items():
             if isinstance(field, MediaField):
-                payload[_get_payload_field(name)] = files.read_of(job, parameters.get(name))
+                payload[_get_payload_field(name)] = files.find_media_read(job, parameters.get(name))
             elif isinstance(field, VoiceField):
-                payload[_get_payload_field(name)] = files.read_of_voice(job, parameters.get(name))
+                payload[_get_payload_field(name)] = files.find_voice_read(job, parameters.get(name))
             elif name in payload_fields and name in parameters:
                 payload[name] = parameters[name]
         if "seed" in payload_fields:
             payload["seed"] = parameters.get("seed", job.pk.int % SEEDS)
-        writes = files.writes_of(attempt, self.outputs(parameters))
+        writes = files.build_writes(attempt, self.outputs(parameters))
         if "results" in payload_fields:
             payload["results"] = writes
         elif writes:
@@ -239,8 +239,8 @@ class Feature:
         output = result.model_dump(mode="json")
         parameters = attempt.job.parameters
         if self.making and (outputs := self.outputs(parameters)):
-            title = self.title(parameters, files.sources_of(attempt.job))
-            statement = files.statement_of(attempt, self.making, self.most_bytes(parameters))
+            title = self.title(parameters, files.list_sources(attempt.job))
+            statement = files.build_statement(attempt, self.making, self.most_bytes(parameters))
             output["media"] = files.inspect_outputs(attempt, outputs, title, statement)
         return output
 
@@ -281,7 +281,7 @@ def to_stored_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def configured_rates(feature: str) -> dict[str, int]:
+def get_configured_rates(feature: str) -> dict[str, int]:
     """Return the numbers of a feature's tariff that the setting `FEATURE_PRICES` holds."""
     prefix = f"{feature}."
     return {
@@ -291,6 +291,6 @@ def configured_rates(feature: str) -> dict[str, int]:
     }
 
 
-def per_started(amount: int, unit: int) -> int:
+def count_started_units(amount: int, unit: int) -> int:
     """Return how many units have been started: 1 for 0 and for one unit, 2 for one more."""
     return max(1, -(-amount // unit))

@@ -25,7 +25,7 @@ from auteur.encryption import UnreadableSecretError
 from jobs.partners.brokers import get_transport
 from jobs.partners.models import DeadLetter, Partner, PartnerRequest, State
 from jobs.partners.transports.base import TransportError
-from jobs.partners.transports.connections import ConnectionSettingsError, connection_of
+from jobs.partners.transports.connections import ConnectionSettingsError, parse_connection
 
 CONNECTION_HELP = (
     'Kafka: {"brokers": ["host:9093"], "username": "…", "password": "…", "saslMechanism": '
@@ -69,7 +69,7 @@ class PartnerForm(forms.ModelForm):
             values = new_values if new_values is not None else self._get_stored_settings()
             if not isinstance(values, dict):
                 raise ConnectionSettingsError("It must be an object.")
-            connection_of(transport, values)
+            parse_connection(transport, values)
         except (ConnectionSettingsError, UnreadableSecretError) as exc:
             self.add_error("new_connection", str(exc) or "Enter it again: it cannot be read.")
             return cleaned
@@ -125,7 +125,7 @@ class PartnerAdmin(ConfirmedChanges):
         if obj._state.adding:
             return EMPTY
         try:
-            connection = connection_of(obj.transport, obj.connection_settings)
+            connection = parse_connection(obj.transport, obj.connection_settings)
         except (ConnectionSettingsError, UnreadableSecretError):
             return "It cannot be read: enter it again."
         return pretty_json(connection.model_dump(mode="json"))

@@ -82,7 +82,7 @@ def build_address(request: PartnerRequest) -> str:
     return f"{settings.PUBLIC_URL}/shared/{request.token}"
 
 
-def new_token() -> str:
+def create_token() -> str:
     """Return a new token for an address."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
@@ -92,7 +92,7 @@ def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def shared_media(token: str) -> MediaFile | None:
+def find_shared_media(token: str) -> MediaFile | None:
     """Return the media file that an address of ours leads to; None once it was deleted."""
     if not TOKEN.fullmatch(token):
         return None
@@ -124,12 +124,12 @@ def store_captions(request: PartnerRequest, value: bytes) -> failures.Failure | 
 
     Raises ``STORAGE_ERRORS``.
     """
-    storage, key = captions_of(request.partner, request.video_id)
+    storage, key = get_captions_location(request.partner, request.video_id)
     storage.write(key, value, "application/json")
     return failures.TOO_LARGE if len(value) > request.partner.max_answer_bytes else None
 
 
-def captions_of(partner: Partner, video_id: str) -> tuple[ObjectStorage, str]:
+def get_captions_location(partner: Partner, video_id: str) -> tuple[ObjectStorage, str]:
     """Return the storage and key of a video's captions: the partners' bucket, or our own."""
     folders = [partner.captions_folder] if partner.captions_folder else []
     if settings.CAPTIONS_BUCKET:

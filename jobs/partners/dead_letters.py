@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from jobs.partners.models import MAX_COORDINATES_LENGTH, DeadLetter, Partner
 from jobs.partners.transports.base import Message
 
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 REMOVED_AT_ONCE = 1000
 
 
@@ -26,7 +26,7 @@ def store_dead_letter(partner: Partner, message: Message, reason: str) -> None:
 
 def list_old() -> QuerySet[DeadLetter]:
     """Return the dead letters whose retention period has ended."""
-    return DeadLetter.objects.filter(created_at__lt=Now() - KEPT)
+    return DeadLetter.objects.filter(created_at__lt=Now() - RETENTION)
 
 
 def delete_old() -> int:

@@ -1,4 +1,4 @@
-"""The models of partners, their requests and dead letters."""
+"""Store partners, their requests and dead letters."""
 
 import json
 import re
@@ -174,12 +174,16 @@ class Partner(models.Model):
         names = [getattr(self, topic) for topic in self.TOPICS]
         read_topics = (self.transcribe_topic, self.compress_topic)
         if any(names.count(name) > 1 for name in read_topics):
-            raise ValidationError("A topic that is read cannot be any other topic, too.")
+            raise ValidationError(
+                "A topic that is read cannot also be used as another topic. Choose different names."
+            )
         if self.language not in WHISPER_LANGUAGES:
-            raise ValidationError({"language": "No language that we transcribe."})
+            raise ValidationError({"language": "Transcription does not support this language."})
         self.url_hosts = [host.strip().lower() for host in self.url_hosts if host.strip()]
         if invalid_hosts := [host for host in self.url_hosts if not HOST.fullmatch(host)]:
-            raise ValidationError({"url_hosts": f"No name of a host: {', '.join(invalid_hosts)}"})
+            raise ValidationError(
+                {"url_hosts": f"These are not host names: {', '.join(invalid_hosts)}"}
+            )
 
     @property
     def connection_settings(self) -> dict[str, Any]:

@@ -159,10 +159,10 @@ def _run_step(step: _Step) -> None:
     except LeaseLostError:
         logger.info("partner request %s was taken away meanwhile", step.row.pk)
     except exceptions.APIException as exc:
-        if failures.is_passing(exc):
+        if failures.is_transient(exc):
             step.postpone(OUTAGE_PAUSE, exc.__class__.__name__)
         else:
-            step.fail(failures.of_problem(exc))
+            step.fail(failures.describe_problem(exc))
     except TransportError as exc:
         _handle_transport_error(step, exc)
     except DATABASE_OUTAGES:
@@ -203,7 +203,7 @@ def _start_work(step: _Step) -> None:
     if media is None:
         step.fail(failures.DELETED)
     elif media.status == MediaStatus.REJECTED:
-        step.fail(failures.of_refusal(media.refusal))
+        step.fail(failures.describe_refusal(media.refusal))
     elif media.status == MediaStatus.READY:
         _submit_job(step)
     else:
@@ -241,13 +241,13 @@ def _check_work(step: _Step) -> None:
     elif job.status == JobStatus.COMPLETED:
         _finish_work(step, job)
     else:
-        step.fail(failures.of_job(job))
+        step.fail(failures.describe_job(job))
 
 
 def _finish_work(step: _Step, job: Job) -> None:
     row = step.row
     if row.kind == Kind.COMPRESS:
-        token = answers.new_token()
+        token = answers.create_token()
         step.save_and_release(
             state=State.ANSWERING,
             result_id=answers.get_result(job),

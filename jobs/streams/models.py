@@ -1,4 +1,4 @@
-"""The model of API usage that is to be published."""
+"""Store the use of the API until it is published."""
 
 from django.db import models
 from django.db.models.functions import Now

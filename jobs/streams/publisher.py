@@ -23,7 +23,7 @@ from jobs.streams import cursor, usage
 from jobs.streams.batches import Reader
 from jobs.streams.encoding import RegistryError
 from jobs.streams.inbox import Inbox
-from jobs.streams.records import Record, progress_record
+from jobs.streams.records import Record, build_progress_record
 from jobs.streams.sinks.base import LogBehindError, Sink, SinkError, SinkRefusedError
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Publisher:
         if not self._has_begun:
             self._connect_sink()
         batch = self._reader.next(self._current_position)
-        if not batch.events and epochs.log_end() < self._current_position:
+        if not batch.events and epochs.get_log_end() < self._current_position:
             # The database was restored to an earlier state: begin again at the cursor.
             self.position, self._has_begun = None, False
             return 0.0
@@ -133,7 +133,7 @@ class Publisher:
             failpoint("before_cursor_moved")
             self._move_cursor(batch.last)
         if usage_rows:
-            usage.forget(row_id for row_id, _ in usage_rows)
+            usage.delete_rows(row_id for row_id, _ in usage_rows)
             self._usage_at = 0.0 if len(usage_rows) == USAGE_AT_ONCE else self._usage_at
         is_behind = batch.is_full or len(usage_rows) == USAGE_AT_ONCE
         return 0.0 if is_behind else POLL_SECONDS
@@ -156,7 +156,7 @@ class Publisher:
         Raises ``LogBehindError`` if the sink has more than the log: new events would get numbers
         that readers already know, and readers would drop them.
         """
-        end = epochs.log_end()
+        end = epochs.get_log_end()
         if self._current_position > end:
             epochs.report_log_behind("streams", seen=self._current_position, end=end)
             self._move_cursor(end)
@@ -181,7 +181,7 @@ class Publisher:
         records = []
         for message in self.inbox.take_progress():
             try:
-                records.append(progress_record(message))
+                records.append(build_progress_record(message))
             except (ValueError, KeyError, TypeError):
                 logger.warning("a message of progress was not understood")
         return records
@@ -190,7 +190,7 @@ class Publisher:
         if time.monotonic() < self._usage_at:
             return []
         self._usage_at = time.monotonic() + USAGE_SECONDS
-        return usage.take(USAGE_AT_ONCE)
+        return usage.list_oldest(USAGE_AT_ONCE)
 
     @property
     def _current_position(self) -> int:

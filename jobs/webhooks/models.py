@@ -1,4 +1,4 @@
-"""The models of webhook endpoints, their deliveries and delivery queues."""
+"""Store webhook endpoints, their deliveries and delivery queues."""
 
 from typing import ClassVar
 

@@ -18,8 +18,8 @@ from auteur import liveness
 from auteur.api.problems import DATABASE_OUTAGES
 from auteur.outbound import PooledResolver
 from jobs.webhooks import claims, deliveries, sending
-from jobs.webhooks.addresses import webhook_policy
-from jobs.webhooks.claims import Claimed, Tried
+from jobs.webhooks.addresses import build_policy
+from jobs.webhooks.claims import ClaimedDelivery, DeliveryResult
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ SLOW_THREADS = 512
 queues have threads of their own, so a name server that hangs does not delay them."""
 SLOW_SECONDS = 1.0
 """A queue is slow after a delivery has taken this long, until a delivery takes less."""
-MAX_SLOW_LANES = 10_000
+MAX_SLOW_QUEUES = 10_000
 """How many slow queues are remembered. Beyond this number, all are forgotten."""
 ROUND_SECONDS = 0.05
 """The shortest time between two rounds. Deliveries that end meanwhile are stored together."""
@@ -68,11 +68,11 @@ class Sender:
 
     def __init__(self) -> None:
         self._holder = liveness.process_name()
-        self._policy = webhook_policy()
+        self._policy = build_policy()
         self._in_flight: dict[asyncio.Task[None], _InFlightRequest] = {}
         self._slow: set[UUID] = set()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        self._outcomes: list[Tried] = []
+        self._outcomes: list[DeliveryResult] = []
         self._delivery_ended = asyncio.Event()
         self._next_reap_at = 0.0
         self._is_unsure = False
@@ -115,11 +115,11 @@ class Sender:
         return OUTAGE_PAUSE_SECONDS
 
     def _build_database_round(
-        self, outcomes: list[Tried]
-    ) -> Callable[[], tuple[int, list[Claimed]]]:
+        self, outcomes: list[DeliveryResult]
+    ) -> Callable[[], tuple[int, list[ClaimedDelivery]]]:
         """Return the work of one round for the database thread, based on what is in flight now."""
         self._slow |= {request.lane for request in self._in_flight.values() if request.is_slow}
-        if len(self._slow) > MAX_SLOW_LANES:
+        if len(self._slow) > MAX_SLOW_QUEUES:
             self._slow.clear()
         slow_queues = set(self._slow)
         busy = Counter(request.lane for request in self._in_flight.values())
@@ -132,14 +132,14 @@ class Sender:
         in_flight_ids = {request.id for request in self._in_flight.values()}
         is_unsure = self._is_unsure
 
-        def run_database_round() -> tuple[int, list[Claimed]]:
+        def run_database_round() -> tuple[int, list[ClaimedDelivery]]:
             if outcomes:
                 claims.finish(outcomes, holder=self._holder)
             if is_unsure:  # The answer to a claim was lost.
                 claims.release_own(self._holder, in_flight_ids=in_flight_ids)
             self._release_lost()
             events_count = deliveries.fan_out_events()
-            claimed_deliveries: list[Claimed] = []
+            claimed_deliveries: list[ClaimedDelivery] = []
             for is_slow, limit in ((False, quick_limit), (True, slow_limit)):
                 new_deliveries = claims.claim(
                     holder=self._holder,
@@ -161,7 +161,7 @@ class Sender:
             if count := claims.release_lost():
                 logger.warning("%d deliveries of senders that are gone", count)
 
-    def _start_sending(self, delivery: Claimed) -> None:
+    def _start_sending(self, delivery: ClaimedDelivery) -> None:
         http = self._sessions[delivery.lane in self._slow]
         task = asyncio.create_task(self._send_delivery(http, delivery))
         self._in_flight[task] = _InFlightRequest(
@@ -169,7 +169,7 @@ class Sender:
         )
         task.add_done_callback(self._on_delivered)
 
-    async def _send_delivery(self, http: aiohttp.ClientSession, delivery: Claimed) -> None:
+    async def _send_delivery(self, http: aiohttp.ClientSession, delivery: ClaimedDelivery) -> None:
         outcome = await sending.attempt(http, self._policy, delivery)
         self._outcomes.append((delivery, outcome))
 

@@ -18,9 +18,9 @@ from auteur.outbound import (
 )
 from gpu_tasks.runtime.errors import AuteurError
 from jobs.webhooks import secrets, verification
-from jobs.webhooks.claims import TIME_LIMIT_SECONDS, Claimed, Outcome
+from jobs.webhooks.claims import TIME_LIMIT_SECONDS, ClaimedDelivery, Outcome
 from jobs.webhooks.models import DeliveryError
-from jobs.webhooks.retrying import asked_wait
+from jobs.webhooks.retrying import parse_retry_after
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,9 @@ def session(
     )
 
 
-async def attempt(http: aiohttp.ClientSession, policy: AddressPolicy, delivery: Claimed) -> Outcome:
+async def attempt(
+    http: aiohttp.ClientSession, policy: AddressPolicy, delivery: ClaimedDelivery
+) -> Outcome:
     """Send the delivery once and return the outcome. It raises nothing."""
     try:
         url = _get_checked_url(delivery, policy)
@@ -71,7 +73,7 @@ async def attempt(http: aiohttp.ClientSession, policy: AddressPolicy, delivery: 
             ) as response,
         ):
             status = response.status
-            retry_after = asked_wait(response.headers.get("Retry-After"))
+            retry_after = parse_retry_after(response.headers.get("Retry-After"))
             answer = await _read_answer(response.content)
             error = _find_status_error(status)
             if delivery.type == verification.TYPE:
@@ -99,7 +101,7 @@ class UnsendableError(AuteurError):
         self.error = error
 
 
-def _get_checked_url(delivery: Claimed, policy: AddressPolicy) -> str:
+def _get_checked_url(delivery: ClaimedDelivery, policy: AddressPolicy) -> str:
     if not delivery.has_endpoint or delivery.url is None:
         raise UnsendableError(DeliveryError.ENDPOINT_DELETED)
     if delivery.is_disabled:
@@ -110,11 +112,11 @@ def _get_checked_url(delivery: Claimed, policy: AddressPolicy) -> str:
         raise UnsendableError(DeliveryError.URL_REFUSED) from exc
 
 
-def _build_headers(delivery: Claimed, content: str) -> dict[str, str]:
+def _build_headers(delivery: ClaimedDelivery, content: str) -> dict[str, str]:
     now = datetime.now(UTC)
     message_id = str(delivery.id)
     try:
-        signature = secrets.signature(
+        signature = secrets.compute_signature(
             stored=delivery.secrets, message_id=message_id, at=now, body=content
         )
     except UnreadableSecretError as exc:

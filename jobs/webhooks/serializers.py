@@ -89,7 +89,7 @@ class EndpointWithSecretSerializer(EndpointSerializer):
 
     def get_secret(self, endpoint: WebhookEndpoint) -> str:
         """Begins with `whsec_`; it is not shown again."""
-        return secrets.shown(endpoint.secret)
+        return secrets.reveal_secret(endpoint.secret)
 
 
 class CallbackSecretSerializer(serializers.ModelSerializer[WebhookEndpoint]):
@@ -104,7 +104,7 @@ class CallbackSecretSerializer(serializers.ModelSerializer[WebhookEndpoint]):
 
     def get_secret(self, endpoint: WebhookEndpoint) -> str:
         """Begins with `whsec_`."""
-        return secrets.shown(endpoint.secret)
+        return secrets.reveal_secret(endpoint.secret)
 
 
 class DeliverySummarySerializer(serializers.ModelSerializer[WebhookDelivery]):
@@ -168,25 +168,27 @@ class DeliverySerializer(ContentSerializer, DeliverySummarySerializer):
 
 
 class ChallengeSerializer(RequestSerializer):
-    """What the endpoint's URL has received."""
+    """The challenge that the endpoint's URL has received."""
 
     challenge = serializers.CharField(
-        max_length=CHALLENGE_LENGTH, help_text="`data.challenge` of a `webhook.verification`."
+        max_length=CHALLENGE_LENGTH,
+        help_text="The value of `data.challenge` in a `webhook.verification`.",
     )
 
 
 class ReplaySerializer(RequestSerializer):
-    """What is to be sent again."""
+    """The events to be sent again."""
 
     after = serializers.IntegerField(
-        min_value=0, max_value=MAX_SEQ, help_text="Everything that came after this `seq`."
+        min_value=0, max_value=MAX_SEQ, help_text="All events after this `seq` are sent again."
     )
 
 
 class ReplayedSerializer(serializers.Serializer[Any]):
-    """What will be sent again."""
+    """The result of a replay."""
 
-    deliveries = serializers.IntegerField(help_text="How many.")
+    deliveries = serializers.IntegerField(help_text="The number of deliveries.")
     last_seq = serializers.IntegerField(
-        help_text="Of the last event that was looked at; go on after it until it stays the same."
+        help_text="The `seq` of the last event that was read. Repeat the replay with it as "
+        "`after` until it no longer changes."
     )

@@ -24,7 +24,7 @@ class ConsentKind(models.TextChoices):
 class ConsentStatus(models.TextChoices):
     """The state of a consent: `revoked` until a worker begins the removal, or after it died."""
 
-    GIVEN = "given", "Given"
+    ACTIVE = "given", "Given"
     REVOKED = "revoked", "Revoked"
     REMOVING = "removing", "Removing"
     REMOVED = "removed", "Removed"
@@ -53,7 +53,7 @@ class Consent(models.Model):
     media_ids = ArrayField(models.UUIDField(), default=list, blank=True)
     voice_id = models.UUIDField(null=True, blank=True)
     status = models.CharField(
-        max_length=10, choices=ConsentStatus, default=ConsentStatus.GIVEN, db_default="given"
+        max_length=10, choices=ConsentStatus, default=ConsentStatus.ACTIVE, db_default="given"
     )
     given_at = models.DateTimeField(db_default=Now())
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -77,7 +77,7 @@ class Consent(models.Model):
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(status=ConsentStatus.GIVEN, revoked_at=None, due_at=None)
+                condition=Q(status=ConsentStatus.ACTIVE, revoked_at=None, due_at=None)
                 | Q(
                     status__in=[ConsentStatus.REVOKED, ConsentStatus.REMOVING],
                     revoked_at__isnull=False,

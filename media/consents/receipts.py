@@ -1,4 +1,4 @@
-"""Keep the receipts of revoked consents: list each object, remove it, then record that."""
+"""Record each object that a revoked consent covers in a receipt, and remove it."""
 
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping

@@ -71,13 +71,13 @@ def run_removal(consent_id: UUID) -> None:
     try:
         _RemovalRun(consent, lease).run()
     except LeaseLostError:
-        logger.info("consent %s is another's to follow", consent_id)
+        logger.info("consent %s: another worker has the lease", consent_id)
     except STORE_ERRORS as exc:
         logger.warning("consent %s waits for a store: %s", consent_id, type(exc).__name__)
         lease.release(DELIVERY_PAUSE)
     except Exception:
         # Try again after any error: the removal must not be reported as finished before it is.
-        logger.exception("consent %s could not be followed", consent_id)
+        logger.exception("consent %s: what it covers could not be removed", consent_id)
         lease.requeue(FAULT_PAUSE)
 
 
@@ -118,7 +118,7 @@ class _RemovalRun:
             )
             deleted_count = self._delete_rows(derived.media_ids)
             for job_ids in self._split_batches(derived.open_jobs):
-                get_derived_works().stop(job_ids=job_ids)
+                get_derived_works().cancel_jobs(job_ids=job_ids)
             if derived == previous and not deleted_count:
                 return derived
             previous = derived
@@ -149,7 +149,7 @@ class _RemovalRun:
             folder = {self._build_folder(VOICES.room, voice_id): voice_id}
             self._remove_folders(RemovedKind.VOICE, folder)
         for job_ids in self._split_batches(derived.ended_jobs):
-            leftovers = get_derived_works().forget(job_ids=job_ids)
+            leftovers = get_derived_works().erase_results(job_ids=job_ids)
             self._remove_folders(RemovedKind.OUTPUT, leftovers.folders)
             self._remove_segments(leftovers.segments)
 
@@ -167,7 +167,9 @@ class _RemovalRun:
 
     def _remove_objects_owned_by(self, owner_ids: Iterable[UUID]) -> None:
         """Remove the listed objects of these owners; later listings may add sizes to the others."""
-        self._remove_listed(receipts.list_pending_removals(self.consent).filter(object_id__in=set(owner_ids)))
+        self._remove_listed(
+            receipts.list_pending_removals(self.consent).filter(object_id__in=set(owner_ids))
+        )
 
     def _remove_listed(self, removals: QuerySet[Removal]) -> None:
         self.lease.renew()

@@ -19,7 +19,7 @@ class ConsentRevokedError(InputRefusedError):
     """Raised for media and voices whose consent was revoked."""
 
     code = "consent_revoked"
-    detail = "The consent to use it has been revoked."
+    detail = "The consent to use this file has been revoked."
 
 
 def get_consent(*, user_id: UUID, consent_id: UUID) -> Consent:
@@ -34,7 +34,7 @@ def revoke_consent(*, consent: Consent, by: str = BY_USER) -> Consent:
     """Revoke the consent idempotently; from then on, jobs on what it covers are refused."""
     with transaction.atomic():
         locked = Consent.objects.select_for_update(no_key=True).get(pk=consent.pk)
-        if locked.status == ConsentStatus.GIVEN:
+        if locked.status == ConsentStatus.ACTIVE:
             _reject_covered(locked)
             archives.revoke_exports(locked)
             Consent.objects.filter(pk=locked.pk).update(

@@ -152,10 +152,10 @@ def _build_strip(tiles: list[Picture | None], interval_ms: int) -> Strip:
     for number, tile in enumerate(tiles):
         if tile is None:
             continue
-        top, left = number // columns * height, number % columns * width
+        y, x = number // columns * height, number % columns * width
         # If the film changes its shape, later tiles are cropped to the first tile's shape.
         cropped = tile[:height, :width]
-        canvas[top : top + cropped.shape[0], left : left + cropped.shape[1]] = cropped
+        canvas[y : y + cropped.shape[0], x : x + cropped.shape[1]] = cropped
     return Strip(encode_jpeg(canvas), width, height, columns, rows, len(tiles), interval_ms)
 
 

@@ -41,7 +41,7 @@ def run_derivation(media_id: UUID) -> None:
     try:
         _make_and_store(lease, media)
     except LeaseLostError:
-        logger.info("media %s was taken away meanwhile", media_id)
+        logger.info("another worker has claimed media %s", media_id)
         if not MediaFile.objects.filter(pk=media_id).exists():
             # The media was deleted, perhaps before our writes, so the objects may be left behind.
             delete_objects(list(media.derived_keys().values()))
@@ -49,7 +49,7 @@ def run_derivation(media_id: UUID) -> None:
         logger.warning("media %s waits for the storage: %s", media_id, type(exc).__name__)
         lease.release()
     except SandboxFailedError:
-        logger.exception("nothing was made of media %s", media_id)
+        logger.exception("no derivatives could be made of media %s", media_id)
         lease.requeue()
 
 

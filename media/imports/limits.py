@@ -14,20 +14,21 @@ IDLE_SECONDS = 30.0
 PACE_SECONDS, PACE_BYTES = 60.0, 1024**2
 """A transfer must receive at least so many bytes in each period of so many seconds."""
 TRY_SECONDS = 60 * 60
-"""The longest transfer of a file that cannot be resumed. Others are released after a turn."""
+"""The longest transfer of a file that cannot be resumed. Others end after a time slice."""
 TIME_SLICE_SECONDS = 5 * 60
 TRANSFERS = 12
 """Concurrent transfers of a process, each in a thread with a database connection."""
 SERVE_SECONDS = 12 * 60 * 60
-"""Then a task takes no more imports, because brokers want messages acknowledged in a day."""
+"""The time after which a task starts no more imports: brokers want acknowledgements in a day."""
 PART_BYTES = 5 * 1024**2
 """The smallest part that S3 accepts; each transfer keeps one in memory. Files with more than
 `MAX_PARTS` of them have larger parts."""
 MAX_PARTS = 1000
 MAX_WAIT = timedelta(seconds=30)
-"""When a user without a transfer has waited longer, another user's transfer is ended,"""
+"""When a user without a transfer has waited longer, another user's transfer is displaced."""
 SHARED_PACE_SECONDS, SHARED_PACE_BYTES = 30.0, 256 * 1024
-"""of a user with several, or the slowest below so many bytes a second after so many seconds."""
+"""The displaced transfer is the slowest of a user with several. If no user has several, it is the
+slowest, if it has received fewer bytes per second than this after so many seconds."""
 MAX_DURATION = timedelta(hours=12)
 """The longest time from the request to the end. Unconfirmed uploads are swept after a day."""
 RETRY_AFTER = tuple(timedelta(seconds=seconds) for seconds in (10, 30, 120, 600))

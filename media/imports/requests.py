@@ -14,7 +14,7 @@ from media.access import check_project
 from media.content_types import get_media_type
 from media.files import parse_display_name
 from media.imports import contents
-from media.imports.addresses import parse_address, build_policy, redact_address
+from media.imports.addresses import build_policy, parse_address, redact_address
 from media.imports.limits import PURPOSE
 from media.kinds import FILES
 from media.models import MediaFile, MediaImport
@@ -23,7 +23,7 @@ from media.storage import object_storage
 
 
 class TooManyImportsProblem(Problem):
-    """One must be over before another begins."""
+    """Raised if the user has the maximum number of open imports."""
 
     status_code = 409
     default_code = "too_many_imports"

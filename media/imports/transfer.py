@@ -68,21 +68,21 @@ class Answer:
 class Transfer:
     """One HTTP transfer: opened, then read. Raises ``InputRefusedError`` and ``FetchFailedError``.
 
-    ``heard`` is called regularly, also while no bytes arrive, and can end the transfer by raising.
-    ``most`` bounds the bytes that are read from each connection, including headers.
+    ``check`` is called regularly, also while no bytes arrive, and can end the transfer by raising.
+    ``max_bytes`` bounds the bytes that are read from each connection, including headers.
     """
 
     def __init__(
         self,
         policy: AddressPolicy,
         *,
-        most: int,
-        heard: Callable[[], None] = lambda: None,
+        max_bytes: int,
+        check: Callable[[], None] = lambda: None,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        self._policy, self._on_wait = policy, heard
+        self._policy, self._on_wait = policy, check
         self._make_connector = lambda: connector(
-            policy, most=2 * most + OVERHEAD_BYTES, resolver=resolver
+            policy, most=2 * max_bytes + OVERHEAD_BYTES, resolver=resolver
         )
         self._runner = asyncio.Runner()
         self._response: aiohttp.ClientResponse | None = None
@@ -221,7 +221,9 @@ def _check_status(response: aiohttp.ClientResponse, *, ranged: bool) -> None:
         raise build_refusal("encoding_refused")
 
 
-def _build_answer(response: aiohttp.ClientResponse, url: URL, arrived: StoredBeginning | None) -> Answer:
+def _build_answer(
+    response: aiohttp.ClientResponse, url: URL, arrived: StoredBeginning | None
+) -> Answer:
     resumed = arrived if response.status == 206 else None
     disposition = response.content_disposition
     return Answer(

@@ -64,7 +64,7 @@ class Transfers:
                     if len(self._slots) == self._size:
                         self._displace_transfers(count_waiting_users())
                 except DATABASE_OUTAGES as exc:
-                    logger.warning("no further imports are taken: %s", type(exc).__name__)
+                    logger.warning("no further imports are started: %s", type(exc).__name__)
                     connections.close_all()  # A broken connection does not recover.
 
     def _start_transfer(self, pool: ThreadPoolExecutor, media_id: UUID) -> None:

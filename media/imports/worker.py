@@ -21,10 +21,10 @@ from media.deletion import abort_uploads
 from media.derivation.progress import throttle_reports
 from media.files import confirm_file
 from media.imports import contents, limits
-from media.imports.addresses import parse_address, build_policy
+from media.imports.addresses import build_policy, parse_address
 from media.imports.errors import FetchFailedError, build_refusal
 from media.imports.states import IMPORTS, reject_imports
-from media.imports.storing import PartWriter, list_arrived_parts, choose_part_bytes
+from media.imports.storing import PartWriter, choose_part_bytes, list_arrived_parts
 from media.imports.transfer import Answer, StoredBeginning, Transfer
 from media.kinds import FILES
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class TimeSliceEndedError(AuteurError):
-    """Raised to end a turn: other imports wait, and the received parts are stored."""
+    """Raised to end a time slice: other imports wait, and the received parts are stored."""
 
 
 @dataclass
@@ -71,7 +71,7 @@ def run_import(media_id: UUID, slot: Slot | None = None) -> None:
     try:
         _fetch_and_confirm(lease, row, slot)
     except (LeaseLostError, NotFoundProblem):
-        logger.info("import %s was taken away meanwhile", media_id)
+        logger.info("another worker has claimed import %s", media_id)
     except (InputRefusedError, UploadRefusedProblem, UploadRejectedProblem) as exc:
         reject_imports(lease.row, _build_refusal(exc))
     except TimeSliceEndedError:
@@ -132,7 +132,7 @@ class _Fetch:
             return
         try:
             with Transfer(
-                self.policy, most=FILES.max_bytes(), heard=self._check_interruption
+                self.policy, max_bytes=FILES.max_bytes(), check=self._check_interruption
             ) as transfer:
                 answer = transfer.open(self.url, self._find_arrived())
                 if not answer.offset:

@@ -112,7 +112,7 @@ class Identity:
         """Raise ``UnusableCertificateError`` unless readers accept its signatures now."""
         certificate, now = self.certificate, now or datetime.now(UTC)
         if certificate.public_key() != self.key.public_key():
-            raise UnusableCertificateError("The private key is another certificate's.")
+            raise UnusableCertificateError("The private key does not belong to the certificate.")
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise UnusableCertificateError(
                 f"The certificate is valid from {certificate.not_valid_before_utc} to "
@@ -120,7 +120,9 @@ class Identity:
                 since=self.ends_at if now > self.ends_at else None,
             )
         if not PURPOSES.intersection(_list_purposes(certificate)):
-            raise UnusableCertificateError("The certificate is not for signing claims.")
+            raise UnusableCertificateError(
+                "The certificate lacks a key purpose for signing: e-mail, documents or claims."
+            )
 
 
 def _list_purposes(certificate: x509.Certificate) -> Sequence[x509.ObjectIdentifier]:
@@ -156,7 +158,9 @@ def load_identity(path: str, key_pem: str) -> Identity:
     else:
         is_supported = isinstance(key, ed25519.Ed25519PrivateKey)
     if not is_supported:
-        raise UnusableCertificateError("Keys are of P-256, P-384, P-521, Ed25519, or RSA.")
+        raise UnusableCertificateError(
+            "The key type is not supported: use P-256, P-384, P-521, Ed25519 or RSA."
+        )
     return Identity(tuple(chain), key)  # type: ignore[arg-type]
 
 

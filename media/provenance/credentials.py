@@ -38,7 +38,7 @@ MAX_SOURCE_BYTES = 512 * 1024**2
 """The largest source whose manifests are embedded: the whole file is read to check them."""
 SIGNED_FILE_NAME = "signed"
 """The signed file's name in the sandbox's folder."""
-MARKING_FAILED = "The result could not be marked as generated."
+MARKING_FAILED = "The result could not be marked as generated media."
 
 
 @dataclass
@@ -227,7 +227,9 @@ def _build_ingredient_archive(
             format_name=format_name,
             ingredient=statement.ingredient(source),
             anchors=identity.anchors_pem,
-            most_bytes=MAX_ARCHIVE_BYTES if statement.most_bytes is None else MAX_ARCHIVE_BYTES_OF_LIMITED,
+            most_bytes=MAX_ARCHIVE_BYTES
+            if statement.most_bytes is None
+            else MAX_ARCHIVE_BYTES_OF_LIMITED,
         )
     except (InputRefusedError, SandboxFailedError) as exc:
         logger.warning("credentials of media %s not read: %s", source.media_id, exc)
@@ -273,7 +275,7 @@ def read_credentials(
     try:
         identity = get_identity()
     except UnusableCertificateError as exc:
-        logger.warning("nothing is known as ours: %s", exc)
+        logger.warning("our own credentials cannot be recognized: %s", exc)
         identity = None
     try:
         report = inspect_with(
@@ -289,5 +291,7 @@ def read_credentials(
     except SandboxFailedError:
         logger.exception("the credentials of a file were not read")
         return FileCredentials("unreadable")
-    is_ours = report is not None and identity is not None and is_signed_by(report, identity.serial_number)
+    is_ours = (
+        report is not None and identity is not None and is_signed_by(report, identity.serial_number)
+    )
     return FileCredentials(None, report, is_ours)

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from c2pa import Builder, C2paError, Context, Reader
 
-from media.provenance.manifests import summarize, clean_text
+from media.provenance.manifests import clean_text, summarize
 
 ONLY_LOCAL = {
     # A file may name URLs of other machines; they are not requested.

@@ -18,8 +18,8 @@ from media.storage import (
     ObjectTooLargeError,
     StoredObject,
     check_key,
-    get_write_seconds,
     check_signable_key,
+    get_write_seconds,
 )
 from media.storage.multipart import StoredPart
 

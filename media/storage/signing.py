@@ -13,19 +13,21 @@ SIGNATURE = "signature"
 
 
 class SignatureInvalidProblem(Problem):
-    """The URL was not made by us, or something in it was altered."""
+    """Raised if we did not sign the URL, or it was altered."""
 
     status_code = 403
     default_code = "signature_invalid"
-    default_detail = "The URL's signature does not match."
+    default_detail = (
+        "The URL's signature is not valid. Use the URL unchanged, or request a new one."
+    )
 
 
 class UrlExpiredProblem(Problem):
-    """The URL was ours and its time is over."""
+    """Raised if the URL has expired."""
 
     status_code = 403
     default_code = "url_expired"
-    default_detail = "The URL has expired: ask for a new one."
+    default_detail = "The URL has expired. Request a new one."
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,25 @@ from media.consents.statements import STATEMENTS, choose_statement
 from media.deletion import delete_objects_after_commit, list_usages
 from media.kinds import VOICES
 from media.models import VoiceClone
-from media.uploads import UploadTarget, begin_upload, confirm_upload, declare_upload, check_printable
+from media.uploads import (
+    UploadTarget,
+    begin_upload,
+    check_printable,
+    complete_upload,
+    declare_upload,
+)
 
 CONSENT_STATEMENT = STATEMENTS[ConsentKind.VOICE].text
 CONSENT_VERSION = STATEMENTS[ConsentKind.VOICE].version
 
 
 class ConsentRequiredProblem(Problem):
-    """Nobody's voice is taken without their consent."""
+    """Raised if a voice is created without the consent of the speaker."""
 
     default_code = "consent_required"
-    default_detail = "A voice needs the consent of the person who speaks."
+    default_detail = (
+        "A voice needs the consent of the speaker. Send consent: true once you have it."
+    )
 
     def __init__(self) -> None:
         error = {"field": "consent", "code": self.default_code, "detail": self.default_detail}
@@ -31,11 +39,11 @@ class ConsentRequiredProblem(Problem):
 
 
 class VoiceInUseProblem(Problem):
-    """Open work speaks with it (``used_by``)."""
+    """Raised if open work uses the voice (``used_by``)."""
 
     status_code = 409
     default_code = "voice_in_use"
-    default_detail = "The voice is used by work that has not ended."
+    default_detail = "The voice is used by open work. Wait for its end, or cancel it."
 
 
 def request_voice(
@@ -68,8 +76,8 @@ def request_voice(
 
 
 def confirm_voice(*, user_id: UUID, voice_id: UUID) -> VoiceClone:
-    """Confirm a voice like ``media.uploads.confirm_upload``; also raises ``NotFoundProblem``."""
-    return confirm_upload(VOICES, lambda: get_voice(user_id=user_id, voice_id=voice_id))
+    """Confirm a voice like ``media.uploads.complete_upload``; also raises ``NotFoundProblem``."""
+    return complete_upload(VOICES, lambda: get_voice(user_id=user_id, voice_id=voice_id))
 
 
 @transaction.atomic

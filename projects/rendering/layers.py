@@ -18,14 +18,14 @@ from gpu_tasks.mediakit.decoding import STILL, is_bt709, open_media
 from gpu_tasks.mediakit.orientation import orientation_of
 from gpu_tasks.render.contract.frames import box_of
 from gpu_tasks.runtime.errors import EngineError
-from media.derivation.frames import DecodedFrame, convert_frame, find_still, decode_frame_at
+from media.derivation.frames import DecodedFrame, convert_frame, decode_frame_at, find_still
 from media.derivation.pictures import encode_jpeg
 
 Canvas = NDArray[np.uint8]
 """Height × width × 4: red, green and blue, premultiplied, and alpha."""
 
 
-def under(
+def render_under(
     source: BinaryIO,
     *,
     seconds: float,
@@ -37,7 +37,7 @@ def under(
 ) -> dict[str, str] | None:
     """Return the canvas above with the file's picture below it; None if that cannot be decoded.
 
-    ``ask`` returns the canvas above, or nothing. The answer has a ``encode_jpeg`` if the result is opaque
+    ``ask`` returns the canvas above, or nothing. The answer has a ``jpeg`` if the result is opaque
     or ``is_last``, else the ``canvas``, either in base64.
     """
     above = ask("above")
@@ -57,7 +57,7 @@ def under(
     return {"canvas": _encode_base64(blended.tobytes())}
 
 
-def blank(width: int, height: int) -> dict[str, str]:
+def render_blank(width: int, height: int) -> dict[str, str]:
     """Return a black JPEG, for a time at which no clip is shown."""
     return {"jpeg": _encode_base64(encode_jpeg(np.zeros((height, width, 3), np.uint8)))}
 
@@ -73,12 +73,12 @@ def _place_on_canvas(decoded: DecodedFrame, width: int, height: int) -> Canvas:
     aspect = Fraction(decoded.stream.sample_aspect_ratio or 1) or Fraction(1)
     sides = (frame.width * aspect, Fraction(frame.height))
     swaps_sides = orientation.swaps_sides
-    left, top, wide, high = box_of(*(sides[::-1] if swaps_sides else sides), (width, height))
+    x, y, wide, high = box_of(*(sides[::-1] if swaps_sides else sides), (width, height))
     size = {"width": high, "height": wide} if swaps_sides else {"width": wide, "height": high}
     colours = {"src_colorspace": Colorspace.ITU709} if is_bt709(frame) else {}
     picture = orientation.apply(convert_frame(frame, **size, **colours))
     canvas = np.zeros((height, width, 4), np.uint8)
-    region = canvas[top : top + high, left : left + wide]
+    region = canvas[y : y + high, x : x + wide]
     if picture.shape[2] == 4:
         alpha = picture[..., 3:].astype(np.uint16)
         region[..., :3] = (picture[..., :3] * alpha + 127) // 255

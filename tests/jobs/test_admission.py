@@ -33,7 +33,7 @@ def submit(db: None) -> Submit:
 
     def batch(user: User, count: int = 1, plan: str | None = None) -> list[Job]:
         wanted = [{"type": "noop", "price": 0}] * count
-        told = submission.submit_batch(user_id=user.pk, plan=plan, wanted=wanted)
+        told = submission.submit_batch(user_id=user.pk, plan=plan, items=wanted)
         return [Job.objects.get(pk=each.job_id) for each in told.jobs]
 
     return batch
@@ -54,7 +54,7 @@ def let_in() -> set[User]:
 
 
 def start_of(job: Job) -> datetime | None:
-    return queries.estimated_start(job, queries.queue_position(job))
+    return queries.estimate_start(job, queries.compute_queue_position(job))
 
 
 def end_one() -> None:
@@ -116,7 +116,7 @@ def _submit_and_close(submit: Submit, user: User) -> None:
 def test_a_refused_submission_takes_no_turn(submit, make_user):
     poor = make_user(balance=0)
     with pytest.raises(Exception, match="credits"):
-        submission.submit_batch(user_id=poor.pk, plan=None, wanted=[{"type": "noop"}])
+        submission.submit_batch(user_id=poor.pk, plan=None, items=[{"type": "noop"}])
     assert [job.rank for job in submit(poor)] == [0]
 
 
@@ -291,8 +291,8 @@ def test_the_place_in_the_queue_is_that_of_the_turns(submit, make_user):
     many, few = make_user(), make_user()
     waiting = submit(many, 3)
     [mine] = submit(few)
-    assert [queries.queue_position(job) for job in waiting] == [1, 3, 4]
-    assert queries.queue_position(mine) == 2
+    assert [queries.compute_queue_position(job) for job in waiting] == [1, 3, 4]
+    assert queries.compute_queue_position(mine) == 2
 
 
 def test_who_waits_sees_when_it_may_start_and_who_does_not_sees_nothing(submit, user, room):
@@ -343,9 +343,9 @@ def test_a_feature_that_runs_few_at_once_leaves_room_to_others(settings, user):
     assert few == 10
     picture = {"type": "image_generation", "prompt": "the sea", "width": 256, "height": 256}
     pictures = [picture] * (few + 5)
-    submission.submit_batch(user_id=user.pk, plan=None, wanted=pictures)
+    submission.submit_batch(user_id=user.pk, plan=None, items=pictures)
     submission.submit_batch(
-        user_id=user.pk, plan=None, wanted=[{"type": "noop_gpu", "price": 0}] * 20
+        user_id=user.pk, plan=None, items=[{"type": "noop_gpu", "price": 0}] * 20
     )
     for _ in range(2):
         admission.admit_all()
@@ -511,16 +511,16 @@ def read_rows() -> Iterator[Callable[[], int]]:
     yield lambda: fetched() - before
 
 
-@pytest.mark.parametrize("most", [queries.MOST_COUNTED, 8])
+@pytest.mark.parametrize("most", [queries.MAX_COUNTED, 8])
 def test_a_place_is_exact_or_near(submit, make_user, monkeypatch, most):
-    monkeypatch.setattr(queries, "MOST_COUNTED", most)
+    monkeypatch.setattr(queries, "MAX_COUNTED", most)
     chance = random.Random(1)
     users = [make_user() for _ in range(5)]
     for _ in range(12):
         submit(chance.choice(users), chance.randint(1, 4))
     waiting = Job.objects.filter(attempt=None).order_by("rank", "created_at")
     for place, job in enumerate(waiting, 1):
-        found = queries.queue_position(job)
+        found = queries.compute_queue_position(job)
         if place <= most:
             assert found == place
         else:

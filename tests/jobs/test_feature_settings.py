@@ -219,7 +219,7 @@ class TestPrices:
 class TestAtOnce:
     def test_no_more_are_let_in_than_is_set_on_cpus_as_well(self, user, set_contract):
         set_contract("noop", FEATURE_AT_ONCE="noop=2")
-        made = submission.submit_batch(user_id=user.pk, plan=None, wanted=[{"type": "noop"}] * 4)
+        made = submission.submit_batch(user_id=user.pk, plan=None, items=[{"type": "noop"}] * 4)
         admission.admit_all()
         admission.admit_all()
         admitted = Job.objects.exclude(attempt=None)
@@ -272,7 +272,7 @@ class TestGpu:
         set_contract("transcription", FEATURE_GPUS="transcription=T4")
         job = make_job()
         assert (waiting.gpu_class, job.gpu_class) == (GpuClass.A10G, GpuClass.T4)
-        assert (class_limit(GpuClass.T4), costs.price_of(GpuClass.T4)) == (100, 0.000164)
+        assert (class_limit(GpuClass.T4), costs.get_gpu_price(GpuClass.T4)) == (100, 0.000164)
         for each in (waiting, job):  # what waited under the other class is not left behind
             attempt = admit(each)
             assert attempt.gpu_class == each.gpu_class

@@ -460,7 +460,7 @@ def test_a_key_that_begins_to_spend_meanwhile_is_in_order(db, monkeypatch, is_la
 
     if not is_late:
         spend()
-    monkeypatch.setattr(ledger_audit, "users_after", users_after)
+    monkeypatch.setattr(ledger_audit, "list_users_after", users_after)
     assert ledger_audit.check().broken["key_spending_is_the_sum"] == total
 
 

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from jobs import queries
 from jobs.models import Job
-from jobs.states import ShownStatus
+from jobs.states import ClientStatus
 from media import quota
 from media.models import MediaFile
 from projects.models import Project
@@ -34,7 +34,7 @@ FROM generate_series(1, %(many)s) AS n
 """
 FILTERS: list[dict[str, Any]] = [
     {},
-    *({"status": status} for status in ShownStatus),
+    *({"status": status} for status in ClientStatus),
     {"type": "transcription"},
     {"type": "noop"},
     {"type": "noop", "status": "failed"},
@@ -97,7 +97,7 @@ def test_of_media_only_open_jobs_are_looked_at(
     Job.objects.filter(pk=first.pk).update(media_ids=[uuid.uuid4(), media.pk])
     Job.objects.filter(status="completed").update(media_ids=[media.pk])
     with read_rows() as rows:
-        assert queries.open_jobs_reading(media) == [f"job {first.pk} (noop)"]
+        assert queries.list_open_jobs_reading(media) == [f"job {first.pk} (noop)"]
     assert rows() < PAGE_ROWS
 
 
@@ -113,7 +113,7 @@ def test_so_many_uses_are_named(
             " FROM generate_series(1, %s)",
             [user.pk, media.pk, queries.MAX_USES_SHOWN + more],
         )
-    assert len(queries.open_jobs_reading(media)) == queries.MAX_USES_SHOWN
+    assert len(queries.list_open_jobs_reading(media)) == queries.MAX_USES_SHOWN
 
 
 def test_a_quota_is_summed_from_an_index(user: User, make_media: Any) -> None:

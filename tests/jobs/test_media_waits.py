@@ -266,7 +266,11 @@ class TestTheEndOfTheCheck:
         end_check(media, duration_ms=600_001)
         assert media_waits.queue_checked_jobs() == 1
         job = Job.objects.get()
-        assert (job.status, job.credits_cost, queries.queue_position(job)) == ("pending", 6, 1)
+        assert (job.status, job.credits_cost, queries.compute_queue_position(job)) == (
+            "pending",
+            6,
+            1,
+        )
         assert job.derived_params == {"language": "en", "speaker_diarization": True}
         assert ledger_rows() == [("usage", -6)]
         assert media_waits.queue_checked_jobs() == 0

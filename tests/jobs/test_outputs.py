@@ -63,7 +63,7 @@ def test_a_completed_attempt_keeps_its_figures_alone(make_job: MakeJob) -> None:
         "tenths": [],
         "engine": OUTCOME["engine"],
     }
-    measured = costs.measured(Attempt.objects.all()).get()
+    measured = costs.annotate_costs(Attempt.objects.all()).get()
     assert (measured.load_seconds, measured.run_seconds) == (1.0, 2.0)
 
 

@@ -103,8 +103,8 @@ def test_what_was_read_before_is_found_by_a_slice(
 def test_the_slices_come_round(
     house: House, make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_audit, "LEAST_ACCOUNTS", 1)
-    monkeypatch.setattr(running_audit, "LEAST_JOBS", 1)
+    monkeypatch.setattr(running_audit, "MIN_ACCOUNTS", 1)
+    monkeypatch.setattr(running_audit, "MIN_JOBS", 1)
     users = [make_user(balance=5) for _ in range(4)]
     most = max(User.objects.count(), Job.objects.count()) + 1
     for _ in range(most):
@@ -167,7 +167,7 @@ def test_from_round_to_round_it_sees_what_a_whole_audit_sees(
 def test_nobody_counts_as_in_order_where_not_all_is_named(
     make_user: Callable[..., User], no_slice: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_audit, "FOUND_AT_ONCE", 1)
+    monkeypatch.setattr(running_audit, "MAX_STORED_FINDINGS", 1)
     users = [make_user(balance=5) for _ in range(4)]
     off = {user.pk for user in users[1:]}
     stop_comparing_books()
@@ -246,7 +246,7 @@ def test_findings_of_a_rule_that_is_no_more_are_forgotten(db: None) -> None:
 
 
 def test_open_jobs_are_read_in_turns(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running_audit, "OPEN_AT_ONCE", 2)
+    monkeypatch.setattr(running_audit, "MAX_OPEN_JOBS", 2)
     state: dict[str, Any] = {}
     open_ones = sorted([house.open.pk, house.pending.pk, house.free.pk])
     for _ in range(2):

@@ -31,8 +31,8 @@ from jobs import ledger_audit, queries
 from jobs.events import verification
 from jobs.events.contract import ENDS
 from jobs.models import Attempt, Event, Job, UserEvent
-from jobs.states import ENDED, FAILED_QUEUE, OPEN, ShownStatus, moves
-from jobs.status import filter_by_status, is_waiting, restarted, shown_status, waits_for
+from jobs.states import ENDED, FAILED_QUEUE, OPEN, ClientStatus, list_transitions
+from jobs.status import describe_restart, filter_by_status, get_client_status, is_waiting, waits_for
 from media.models import MediaStatus
 from tests.jobs.broker import Broker
 from tests.jobs.world import ALIVE, GONE, OUTCOMES, SLOW, World
@@ -114,15 +114,17 @@ class Onlooker:
 
     def look(self, user_id: UUID) -> None:
         """Fail if a job is listed as what it is not, or its progress fell within an attempt."""
-        listed = {name: filter_by_status(name) for name in ShownStatus.values}
+        listed = {name: filter_by_status(name) for name in ClientStatus.values}
         for job in queries.list_jobs(user_id).annotate(**{f"in_{k}": v for k, v in listed.items()}):
-            assert [name for name in listed if getattr(job, f"in_{name}")] == [shown_status(job)]
+            assert [name for name in listed if getattr(job, f"in_{name}")] == [
+                get_client_status(job)
+            ]
             is_in_queue = is_waiting(job) and waits_for(job) is None
-            assert (queries.queue_position(job) is not None) is is_in_queue
+            assert (queries.compute_queue_position(job) is not None) is is_in_queue
             attempt = job.attempt.number if job.attempt else 1
             assert job.progress >= self._progress.get((job.pk, attempt), 0.0)
             self._progress[job.pk, attempt] = job.progress
-            assert attempt == 1 or restarted(job, job.lost_because)
+            assert attempt == 1 or describe_restart(job, job.lost_because)
 
 
 def _ended_jobs() -> Any:
@@ -331,7 +333,7 @@ def _seen_moves(transactional_db: None) -> Iterator[None]:
         cursor.execute("DROP TRIGGER note_move ON job_attempts")
         cursor.execute("DROP FUNCTION note_move; DROP TABLE seen_moves")
     assert seen, "nothing has moved"
-    assert seen <= moves(), seen - moves()
+    assert seen <= list_transitions(), seen - list_transitions()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from jobs.errors import JobError
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import calls, repair
-from jobs.states import AttemptState, ShownStatus
+from jobs.states import AttemptState, ClientStatus
 from tests.jobs.walk import OUTCOME, bring_to
 
 LOST = "The machine doing the work was lost."
@@ -33,7 +33,7 @@ def see(api: APIClient) -> Callable[[Job], dict[str, Any]]:
         assert listed == {name: body[name] for name in listed}
         found = [
             status
-            for status in ShownStatus.values
+            for status in ClientStatus.values
             if body["id"] in {one["id"] for one in api.get(f"/jobs?status={status}").json()["jobs"]}
         ]
         assert found == [body["status"]]

@@ -37,10 +37,10 @@ def test_a_receiver_ends_with_the_hash_of_the_server(stack, person, project_id):
 
         until(lambda: ends() == set(job_ids), DONE_WITHIN)
         head = until(lambda: _head_of_all(person, events()), DONE_WITHIN)
-    hash_ = chain.BEFORE_THE_FIRST
+    hash_ = chain.ZERO_HASH
     for _, event in sorted(events().items()):
         told = {name: event[name] for name in ("seq", "type", "timestamp", "data")}
-        hash_ = chain.next_hash(hash_, **told)
+        hash_ = chain.compute_hash(hash_, **told)
         assert event["hash"] == hash_.hex()
     assert hash_.hex() == head["hash"]
 

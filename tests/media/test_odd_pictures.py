@@ -19,7 +19,7 @@ from gpu_tasks.render.contract import Clip
 from media.derivation import peaks, pictures
 from media.derivation.frames import iterate_pictures
 from media.probing import probe
-from projects.rendering.layers import under
+from projects.rendering.layers import render_under
 from tests.gpu_tasks.films import make_film
 from tests.gpu_tasks.render.calls import Studio, output, timeline
 from tests.media.containers import (
@@ -66,7 +66,7 @@ def thumbnail_of(path: Path) -> Pixels:
 def frame_of(path: Path, width: int, height: int, seconds: float = 0.0) -> Pixels:
     """Return a frame of a timeline of this size that shows the file alone."""
     with path.open("rb") as source:
-        answer = under(
+        answer = render_under(
             source,
             seconds=seconds,
             opacity=1.0,

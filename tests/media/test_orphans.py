@@ -133,12 +133,12 @@ def a_local_call(running: Any) -> Case:
 
 
 def a_stretch(running: Any, project: Project, delete: Any) -> Case:
-    _, key = running(folders.segment_key(project, "a" * 40), project)
+    _, key = running(folders.get_segment_key(project, "a" * 40), project)
     return Case(key, lambda: delete(f"/projects/{project.pk}"))
 
 
 def a_timeline(project: Project, delete: Any) -> Case:
-    key = folders.timeline_key(project, "b" * 40)
+    key = folders.get_timeline_key(project, "b" * 40)
     return Case(key, lambda: delete(f"/projects/{project.pk}"), expects=False)
 
 
@@ -335,7 +335,7 @@ def strewn(
         if cancelled:
             lifecycle.cancel(job_id=attempt.job_id, by="user")
     project = Project.objects.create(user=user, name="Kept")
-    owned.add(folders.segment_key(project, "c" * 40))
+    owned.add(folders.get_segment_key(project, "c" * 40))
     # In none of our folders: whoever put it there may need it.
     owned.update(["backups/yesterday.sql", "users/readme.txt", f"users/{user.pk}/else/1/2"])
     return owned, lost

@@ -183,7 +183,7 @@ def _compressed(job: Job) -> dict[str, Any]:
     object_storage().write(key, samples.video(), "video/mp4")
     said = Statement(TRANSCODED, None, "draft", "ffmpeg")
     made = results.WrittenFile(key=key, content_type="video/mp4", name="film.mp4", statement=said)
-    found = results.inspect_result(job_id=job.pk, place=0, made=made)
+    found = results.inspect_result(job_id=job.pk, index=0, file=made)
     origin = {"media_ids": [str(media_id) for media_id in job.media_ids]}
     results.store_results(user_id=job.user_id, project_id=None, files=[found], origin=origin)
     return {"media": [found]}

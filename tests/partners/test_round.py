@@ -32,7 +32,7 @@ WORDS = [
 
 
 def captions(partner: Partner, video_id: str) -> Any:
-    storage, key = answers.captions_of(partner, video_id)
+    storage, key = answers.get_captions_location(partner, video_id)
     return json.loads(storage.read(key, 10_000))
 
 
@@ -297,7 +297,7 @@ def test_the_reason_is_kept_for_a_month(platform: Platform, consumer: Consumer):
     platform.says(b"fresh")
     consumer.round()
     first = DeadLetter.objects.order_by("created_at").values("pk")[:1]
-    DeadLetter.objects.filter(pk__in=first).update(created_at=Now() - dead_letters.KEPT)
+    DeadLetter.objects.filter(pk__in=first).update(created_at=Now() - dead_letters.RETENTION)
     assert dead_letters.delete_old() == 1
     assert DeadLetter.objects.get().size_bytes == len(b"fresh")
 
@@ -319,7 +319,10 @@ def test_partners_have_nothing_in_common(
     assert len(platform.hears()) == len(others.hears()) == 1
     assert {user.pk, other.pk} == set(Job.objects.values_list("user_id", flat=True))
     assert captions(partner, "same") == captions(neighbour, "same")
-    assert answers.captions_of(partner, "same")[1] != answers.captions_of(neighbour, "same")[1]
+    assert (
+        answers.get_captions_location(partner, "same")[1]
+        != answers.get_captions_location(neighbour, "same")[1]
+    )
 
 
 def test_no_more_than_a_partner_may_have_open_are_read(

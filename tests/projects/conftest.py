@@ -50,7 +50,7 @@ def edl_store_away(settings: Any) -> Iterator[None]:
 @pytest.fixture
 def project(user: User) -> Project:
     """A project of ``user`` with its EDL."""
-    return authoring.create(user_id=user.pk, fields={"name": "Harbour"})
+    return authoring.create_project(user_id=user.pk, fields={"name": "Harbour"})
 
 
 @pytest.fixture

@@ -32,14 +32,14 @@ SEGMENTS = st.builds(
 )
 
 
-def by_all_pairs(document: Any) -> list[captions.Spoken]:
+def by_all_pairs(document: Any) -> list[captions.SpokenWord]:
     """Each word looked for in each clip."""
     clips = [each for each in all_clips(document["tracks"]) if not each["deleted"]]
     segments = document["transcript"]["segments"]
     played = {
         captions._move_word(word, each): None
         for index, one in enumerate(segments)
-        for word in captions.shown(index, one)
+        for word in captions.list_segment_words(index, one)
         for each in clips
         if each["media_file_id"] == one["media_file_id"]
         and each["in_point_ms"] <= (word.start_ms + word.end_ms) // 2 < each["out_point_ms"]
@@ -55,7 +55,7 @@ def test_one_pass_finds_what_all_pairs_do(lists: list[Any], segments: list[Any])
         "transcript": {"segments": segments},
     }
 
-    assert captions.words_of(document, "timeline") == by_all_pairs(document)
+    assert captions.list_words(document, "timeline") == by_all_pairs(document)
 
 
 def film(size: int, *, copies: int = 1) -> Any:
@@ -71,7 +71,7 @@ def film(size: int, *, copies: int = 1) -> Any:
 
 def test_twice_the_film_is_twice_the_work() -> None:
     once, twice = (
-        steps(lambda: captions.styled_cues(film(size), None))  # noqa: B023 - used at once
+        steps(lambda: captions.build_styled_cues(film(size), None))  # noqa: B023 - used at once
         for size in (50, 100)
     )
 
@@ -82,12 +82,12 @@ def test_as_many_words_as_the_bound_are_told_and_not_one_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     document = film(10, copies=3)
-    monkeypatch.setattr(captions, "MAX_SPOKEN", 300)
+    monkeypatch.setattr(captions, "MAX_WORDS", 300)
 
-    assert len(captions.words_of(document)) == 300
-    monkeypatch.setattr(captions, "MAX_SPOKEN", 299)
+    assert len(captions.list_words(document)) == 300
+    monkeypatch.setattr(captions, "MAX_WORDS", 299)
     with pytest.raises(captions.TooMuchSpokenProblem):
-        captions.words_of(document)
+        captions.list_words(document)
 
 
 @pytest.mark.parametrize("times", ["timeline", "source"])
@@ -95,12 +95,12 @@ def test_their_letters_are_bounded_with_the_speakers(
     monkeypatch: pytest.MonkeyPatch, times: captions.Times
 ) -> None:
     document = film(10)
-    monkeypatch.setattr(captions, "MAX_SPOKEN_CHARACTERS", 100 * len("aSpeaker 1"))
+    monkeypatch.setattr(captions, "MAX_CHARACTERS", 100 * len("aSpeaker 1"))
 
-    assert len(captions.words_of(document, times)) == 100
-    monkeypatch.setattr(captions, "MAX_SPOKEN_CHARACTERS", 100 * len("aSpeaker 1") - 1)
+    assert len(captions.list_words(document, times)) == 100
+    monkeypatch.setattr(captions, "MAX_CHARACTERS", 100 * len("aSpeaker 1") - 1)
     with pytest.raises(captions.TooMuchSpokenProblem):
-        captions.words_of(document, times)
+        captions.list_words(document, times)
 
 
 @pytest.mark.django_db

@@ -42,7 +42,7 @@ def template(
 ) -> Project:
     """Two stretches of a film with a logo between, music under all, words of film and music."""
     fields = {"name": "Weekly", "resolution": "1080x1920", "frame_rate": 25, "description": "D"}
-    project = authoring.create(user_id=user.pk, fields=fields)
+    project = authoring.create_project(user_id=user.pk, fields=fields)
     logo_id, music_id, film_id = str(logo.pk), str(music.pk), str(film.pk)
     fade = [{"type": "fade_in", "duration_ms": 500}]
     gone = clip("gone", 9000, 0, 500, media=film_id, deleted=True)
@@ -220,7 +220,7 @@ def test_what_cannot_be_filled_is_named(
 
 
 def test_so_many_are_filled_at_once(api: APIClient, template: Project, film: MediaFile) -> None:
-    most = {str(uuid.uuid4()): str(film.pk) for _ in range(copying.MAX_FILLED)}
+    most = {str(uuid.uuid4()): str(film.pk) for _ in range(copying.MAX_REPLACED)}
     assert len(refused(copies(api, template, media=most))) > 1  # each by itself is looked at
     more = most | {str(uuid.uuid4()): str(film.pk)}
     assert refused(copies(api, template, media=more)) == {"media": "too_many"}

@@ -163,10 +163,10 @@ def test_what_a_request_has_no_time_for_is_gone_on_with(
     assert api.delete(f"/projects/{project.pk}").status_code == 404
     assert Project.with_deleted.filter(pk=project.pk).exists()
     assert deletion.continue_deletions() == 0  # its request may not have ended
-    Project.with_deleted.update(deleted_at=Now() - deletion.LEFT_AFTER)
-    monkeypatch.setattr(deletion, "TURN_SECONDS", 0.0)
+    Project.with_deleted.update(deleted_at=Now() - deletion.REQUEST_TIMEOUT)
+    monkeypatch.setattr(deletion, "ROUND_SECONDS", 0.0)
     assert deletion.continue_deletions() == 0
-    monkeypatch.setattr(deletion, "TURN_SECONDS", 60.0)
+    monkeypatch.setattr(deletion, "ROUND_SECONDS", 60.0)
     assert deletion.continue_deletions() == 1
     assert not Project.with_deleted.exists()
     assert not MediaFile.objects.exists()

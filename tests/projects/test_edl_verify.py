@@ -35,7 +35,7 @@ def only_ours(edls: Edls) -> None:
 @pytest.fixture
 def projects(user: User) -> list[Project]:
     """Seven projects with timelines."""
-    return [authoring.create(user_id=user.pk, fields={"name": f"{n}"}) for n in range(7)]
+    return [authoring.create_project(user_id=user.pk, fields={"name": f"{n}"}) for n in range(7)]
 
 
 def aged(edls: Edls, project_id: object) -> None:
@@ -156,7 +156,7 @@ def test_timelines_that_went_back_are_accepted_beyond_what_was_seen(
 
     assert (code, "1 timelines were numbered" in text) == (0, True)
     key = {"project_id": projects[0].pk, "user_id": projects[0].user_id}
-    assert edl.version_of(**key) == 6
+    assert edl.get_version(**key) == 6
     assert run("--advance")[1].startswith("0 timelines")
 
 
@@ -239,7 +239,7 @@ def test_a_report_names_no_more_than_it_is_told() -> None:
 
 def test_a_document_of_a_younger_row_is_no_finding(edls: Edls, user: User) -> None:
     """It was committed between the two reads."""
-    project = authoring.create(user_id=user.pk, fields={"name": "Late"})
+    project = authoring.create_project(user_id=user.pk, fields={"name": "Late"})
     aged(edls, project.pk)
     document = edls.find_one({"project_id": str(project.pk)})
     assert document is not None

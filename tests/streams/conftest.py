@@ -10,7 +10,7 @@ from django.conf import settings
 from jobs.streams import encoding
 from jobs.streams.publisher import Publisher
 from jobs.streams.sinks.base import Sink
-from jobs.streams.sinks.redis import PREFIX, RedisSink, key_of
+from jobs.streams.sinks.redis import PREFIX, RedisSink, get_key
 
 Published = list[dict[str, Any]]
 
@@ -34,7 +34,7 @@ def read(store: redis.Redis) -> Callable[[str], Published]:
     """The values of a stream's records, in order."""
 
     def read(stream: str) -> Published:
-        entries = store.xrange(key_of(stream))
+        entries = store.xrange(get_key(stream))
         return [encoding.decode(fields[b"value"]) for _, fields in entries]
 
     return read

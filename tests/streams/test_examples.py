@@ -17,9 +17,9 @@ from django.test import override_settings
 
 from auteur.devstack.processes import BASE_DIR
 from jobs.streams import encoding, schemas
-from jobs.streams.encoding import encoder
+from jobs.streams.encoding import create_encoder
 from jobs.streams.records import Record
-from jobs.streams.sinks.redis import key_of
+from jobs.streams.sinks.redis import get_key
 from tests.streams import mock_cluster
 from tests.streams.records import analytics, failed
 from tests.streams.registry import LOGIN, Registry, serving
@@ -59,11 +59,11 @@ def test_they_are_short(name: str) -> None:
 
 
 def test_redis(store: redis.Redis, tmp_path: Path) -> None:
-    schemas.export(tmp_path)
-    encode = encoder()
+    schemas.export_schemas(tmp_path)
+    encode = create_encoder()
 
     def write(record: Record) -> None:
-        store.xadd(key_of(record.stream), {"key": record.key, "value": encode(record)})
+        store.xadd(get_key(record.stream), {"key": record.key, "value": encode(record)})
 
     for user_id, seq in (*WRITTEN[:3], USED):
         write(analytics(seq, user_id))
@@ -84,7 +84,7 @@ def test_kafka_with_a_registry() -> None:
             SCHEMA_REGISTRY_API_SECRET=LOGIN[1],
             SCHEMA_REGISTRY_AUTO_REGISTER=True,
         ):
-            encode = encoder()
+            encode = create_encoder()
             encoded = [(user_id, encode(failed(seq, user_id))) for user_id, seq in WRITTEN]
         brokers = ",".join(kafka.addresses)
         producer = Producer({"bootstrap.servers": brokers})

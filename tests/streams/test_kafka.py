@@ -12,10 +12,10 @@ from jobs.events import log
 from jobs.streams import batches, cursor, encoding
 from jobs.streams.names import STREAMS
 from jobs.streams.sinks import kafka, kafka_admin, kafka_reading
-from jobs.streams.sinks.base import Encoded, SinkAwayError, SinkRefusedError
+from jobs.streams.sinks.base import EncodedRecord, SinkAwayError, SinkRefusedError
 from jobs.streams.sinks.kafka import KafkaSink
 from jobs.streams.sinks.kafka_admin import KafkaAdmin
-from jobs.streams.sinks.kafka_client import Failures, configuration
+from jobs.streams.sinks.kafka_client import Failures, build_configuration
 from tests.live.running import make_job, make_user, say
 from tests.streams import mock_cluster
 from tests.streams.conftest import rounds
@@ -46,8 +46,8 @@ def sink(brokers: MockCluster) -> Iterator[KafkaSink]:
     sink.close()
 
 
-def record(number: int, stream: str = "jobs.tts", key: str = "21") -> Encoded:
-    return Encoded(stream, key, b"record %d" % number, 1_700_000_000_000 + number)
+def record(number: int, stream: str = "jobs.tts", key: str = "21") -> EncodedRecord:
+    return EncodedRecord(stream, key, b"record %d" % number, 1_700_000_000_000 + number)
 
 
 def test_records_come_in_order_to_the_partition_that_java_would_choose(sink):
@@ -57,7 +57,7 @@ def test_records_come_in_order_to_the_partition_that_java_would_choose(sink):
     found = KafkaAdmin().peek("jobs.tts", 1000)
     assert [one.value for one in found] == [b"record %d" % number for number in range(501)]
     expected = (JAVAS_HASH_OF_21 & 0x7FFFFFFF) % mock_cluster.PARTITIONS
-    assert {one.place.split(":")[0] for one in found} == {str(expected)}
+    assert {one.location.split(":")[0] for one in found} == {str(expected)}
     assert found[7].key == "21"
     assert found[7].at == datetime.datetime.fromtimestamp(1_700_000_000.007, datetime.UTC)
     assert [one.value for one in KafkaAdmin().peek("jobs.tts", 2)] == [b"record 499", b"record 500"]
@@ -111,12 +111,12 @@ def test_a_backlog_waits_in_the_log_while_brokers_hang(sink, brokers, make_publi
             sink.close()  # the producer that waits for longer
             say(job, *["requeued"] * 100)
             rounds(publisher)
-            assert cursor.row().get().position == publisher.position == before
+            assert cursor.select_row().get().position == publisher.position == before
     finally:
         brokers.go_on()
     sink.close()
     rounds(publisher, 6)
-    assert cursor.row().get().position == log.last_position() == before + 100
+    assert cursor.select_row().get().position == log.get_last_position() == before + 100
     found = [one for one in KafkaAdmin().peek("analytics.events", 1000) if one.key == str(user.pk)]
     told = [encoding.decode(one.value)["seq"] for one in found]
     assert list(dict.fromkeys(told)) == [*range(1, 102)]
@@ -199,11 +199,11 @@ def test_what_must_be_changed_is_told_also_where_the_call_only_took_too_long(cod
 
 def test_how_a_client_signs_in(settings):
     settings.KAFKA_BROKERS = ["a:9092", "b:9092"]
-    assert configuration(Failures())["security.protocol"] == "PLAINTEXT"
+    assert build_configuration(Failures())["security.protocol"] == "PLAINTEXT"
     settings.KAFKA_SSL = True
     settings.KAFKA_USERNAME, settings.KAFKA_PASSWORD = "auteur", "secret"
     settings.KAFKA_SASL_MECHANISM = "scram-sha-512"
-    chosen = configuration(Failures(), linger_ms=5)
+    chosen = build_configuration(Failures(), linger_ms=5)
     assert chosen["bootstrap.servers"] == "a:9092,b:9092"
     assert chosen["security.protocol"] == "SASL_SSL"
     assert chosen["sasl.mechanism"] == "SCRAM-SHA-512"

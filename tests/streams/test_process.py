@@ -60,12 +60,12 @@ def test_a_kill_repeats_and_passes_nothing_and_an_end_lets_another_go_on(
     assert killed[0].returncode == -signal.SIGKILL
     until(lambda: len(read("analytics.events")) == 4, seconds=20)
     assert [value["seq"] for value in read("analytics.events")] == [1, 2, 1, 2]
-    until(lambda: cursor.row().get().position == log.last_position())
+    until(lambda: cursor.select_row().get().position == log.get_last_position())
     living = second if killed[0] is first else first
     say(job, "completed")
     until(lambda: len(read("analytics.events")) == 5)
     living.send_signal(signal.SIGTERM)
     said, _ = living.communicate(timeout=15)
     assert living.returncode == 0
-    assert said == f'{{"position":{log.last_position()}}}\n'
-    assert cursor.row().get().holder is None
+    assert said == f'{{"position":{log.get_last_position()}}}\n'
+    assert cursor.select_row().get().holder is None

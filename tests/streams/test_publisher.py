@@ -23,7 +23,7 @@ from jobs.progress import PROGRESS_CHANNEL
 from jobs.streams import batches, cursor, inbox
 from jobs.streams import publisher as publishing
 from jobs.streams.models import ApiUsage
-from jobs.streams.sinks.redis import POSITION, RedisSink, key_of
+from jobs.streams.sinks.redis import POSITION, RedisSink, get_key
 from jobs.streams.usage import CountUsage
 from tests.chaos.proxy import Mode, Proxy
 from tests.jobs.events.setting_back import set_back
@@ -59,9 +59,9 @@ def test_events_become_records_in_order_and_the_cursor_follows(publisher, store,
     assert [len(read(stream)) for stream in ALL] == [1, 1, 2]
     assert seqs(read) == [1, 2]
     assert read("jobs.requested")[0]["job_id"] == str(job.pk)
-    ((_, entry),) = store.xrange(key_of("jobs.requested"))
+    ((_, entry),) = store.xrange(get_key("jobs.requested"))
     assert entry[b"key"] == str(job.user_id).encode()
-    assert position() == log.last_position() == int(store.get(POSITION))
+    assert position() == log.get_last_position() == int(store.get(POSITION))
     rounds(publisher)
     assert seqs(read) == [1, 2]
 
@@ -91,7 +91,7 @@ def test_what_is_written_and_not_noted_comes_again(publisher, make_publisher, re
     say(job, "requested", "started")
     rounds(publisher)
     cursor.release("the test")
-    EventCursor.objects.filter(name=cursor.NAME).update(position=log.last_position() - 1)
+    EventCursor.objects.filter(name=cursor.NAME).update(position=log.get_last_position() - 1)
     rounds(make_publisher(holder="its successor"))
     assert seqs(read) == [1, 2, 2]
 
@@ -99,16 +99,16 @@ def test_what_is_written_and_not_noted_comes_again(publisher, make_publisher, re
 def test_redis_emptied_is_filled_again_from_the_log(publisher, store, read, job, caplog):
     say(job, "requested", "started")
     rounds(publisher)
-    for key in (POSITION, *map(key_of, ALL)):
+    for key in (POSITION, *map(get_key, ALL)):
         store.delete(key)
     rounds(publisher)
     assert seqs(read) == []  # nothing new happened, so nobody has looked
     say(job, "completed")
     rounds(publisher, 4)
     assert seqs(read) == [1, 2, 3]
-    assert position() == int(store.get(POSITION)) == log.last_position()
+    assert position() == int(store.get(POSITION)) == log.get_last_position()
     assert "Redis does not have what was written to it" in caplog.text
-    assert f"the sink has 0 of {log.last_position() - 1}, going back" in caplog.text
+    assert f"the sink has 0 of {log.get_last_position() - 1}, going back" in caplog.text
 
 
 def test_redis_restored_to_an_earlier_time_gets_what_it_lacks(publisher, store, read, job):
@@ -118,8 +118,8 @@ def test_redis_restored_to_an_earlier_time_gets_what_it_lacks(publisher, store, 
     say(job, "started")
     rounds(publisher)
     store.set(POSITION, before)
-    (last, *_) = store.xrevrange(key_of("analytics.events"), count=1)
-    store.xdel(key_of("analytics.events"), last[0])
+    (last, *_) = store.xrevrange(get_key("analytics.events"), count=1)
+    store.xdel(get_key("analytics.events"), last[0])
     say(job, "completed")
     rounds(publisher, 4)
     assert seqs(read) == [1, 2, 3]
@@ -127,7 +127,7 @@ def test_redis_restored_to_an_earlier_time_gets_what_it_lacks(publisher, store, 
 
 def test_events_that_were_removed_before_are_told_and_passed(publisher, read, job, caplog):
     say(job, "requested", "started", "completed")
-    oldest = log.first_position()
+    oldest = log.get_first_position()
     UserEvent.objects.filter(position__lte=oldest + 1).delete()
     rounds(publisher)
     assert seqs(read) == [3]
@@ -162,7 +162,7 @@ class TestOneOfSeveral:
 
     def test_a_silent_ones_lease_ends(self, publisher, make_publisher, job, read):
         rounds(publisher)
-        cursor.row().update(held_until=Now() - timedelta(seconds=1))
+        cursor.select_row().update(held_until=Now() - timedelta(seconds=1))
         say(job, "requested")
         rounds(make_publisher(holder="the second"))
         assert seqs(read) == [1]
@@ -188,7 +188,7 @@ class TestOneOfSeveral:
         say(job, "completed")
         rounds(second, 4)
         assert list(dict.fromkeys(seqs(read))) == [1, 2, 3]
-        assert cursor.row().get().holder == "the second"
+        assert cursor.select_row().get().holder == "the second"
 
 
 class TestOutages:
@@ -238,7 +238,7 @@ class TestOutages:
         for behind in (100, 200):
             say(job, *["requeued"] * 100)
             rounds(publisher)
-            assert (position(), log.last_position()) == (before, before + behind)
+            assert (position(), log.get_last_position()) == (before, before + behind)
         assert seqs(read) == [1]
         proxy.mode = Mode.PASS
         rounds(publisher, 8)
@@ -246,13 +246,13 @@ class TestOutages:
         assert seqs(read) == [*range(1, 202)]
 
     def test_a_refusal_says_what_to_change(self, publisher, store, job, read, caplog):
-        store.lpush(key_of("analytics.events"), "a list")
+        store.lpush(get_key("analytics.events"), "a list")
         say(job, "requested")
         rounds(publisher)
-        wrong = key_of("analytics.events")
+        wrong = get_key("analytics.events")
         assert f"streams wait: Not streams, but other values: {wrong}." in caplog.text
         assert (position(), read("jobs.requested")) == (0, [])
-        store.delete(key_of("analytics.events"))
+        store.delete(get_key("analytics.events"))
         rounds(publisher)
         assert seqs(read) == [1]
 
@@ -332,13 +332,13 @@ def test_streams_keep_as_many_records_as_they_may_and_none_that_is_too_old(
 ):
     for number in range(300):
         store.xadd(
-            key_of("jobs.progress"), {"key": "old", "value": "x" * 100}, id=f"{number + 1}-0"
+            get_key("jobs.progress"), {"key": "old", "value": "x" * 100}, id=f"{number + 1}-0"
         )
     settings.STREAMS_REDIS_LENGTH = 100
     say(job, *["requeued"] * 400)
     rounds(publisher, 8)
-    assert store.xlen(key_of("jobs.progress")) < 100  # whole nodes go, of up to 100 records
-    assert 100 <= store.xlen(key_of("analytics.events")) < 200
+    assert store.xlen(get_key("jobs.progress")) < 100  # whole nodes go, of up to 100 records
+    assert 100 <= store.xlen(get_key("analytics.events")) < 200
 
 
 class TestALogThatWasSetBack:
@@ -365,7 +365,7 @@ class TestALogThatWasSetBack:
         say(ahead, "started")
         rounds(publisher)
 
-        assert seqs(read) == [1, 2, 3, 2, log.last_position()]
+        assert seqs(read) == [1, 2, 3, 2, log.get_last_position()]
         assert epochs.list_readers_ahead() == {}
 
     def test_a_cursor_beyond_the_log_goes_back_to_its_end(self, publisher, read, job):
@@ -386,6 +386,6 @@ class TestALogThatWasSetBack:
         call_command("events_new_epoch")
 
         say(job, "started")
-        assert log.last_position() > seen
+        assert log.get_last_position() > seen
         rounds(publisher)
-        assert position() == log.last_position()
+        assert position() == log.get_last_position()

@@ -53,14 +53,14 @@ class TestStreams:
 
     def test_a_further_feature_is_told_without_one(self) -> None:
         assert STREAMS["jobs.stills"].schema == GENERIC
-        assert {"NOOP", "STILLS"} < schemas.job_types()
+        assert {"NOOP", "STILLS"} < schemas.list_job_types()
 
 
 class TestSchemas:
     @pytest.mark.parametrize("stream", WITH_PUBLISHED_SCHEMA)
     def test_founding_fields_stand_as_they_were(self, stream: str) -> None:
         founding = json.loads((schemas.RELEASED / f"{stream}.avsc").read_text())
-        today = schemas.whole_schema(stream)
+        today = schemas.build_complete_schema(stream)
         assert {name: today[name] for name in ("namespace", "type", "name")} == {
             name: founding[name] for name in ("namespace", "type", "name")
         }
@@ -70,8 +70,8 @@ class TestSchemas:
 
     @pytest.mark.parametrize("stream", sorted(STREAMS))
     def test_each_is_one_for_apaches_avro_with_the_same_fingerprint(self, stream: str) -> None:
-        parsed = avro.schema.parse(json.dumps(schemas.whole_schema(stream)))
-        fingerprint = schemas.fingerprint_of(schemas.whole_schema(stream))
+        parsed = avro.schema.parse(json.dumps(schemas.build_complete_schema(stream)))
+        fingerprint = schemas.compute_fingerprint(schemas.build_complete_schema(stream))
         assert parsed.fingerprint("CRC-64-AVRO") == fingerprint
 
     @pytest.mark.parametrize("stream", sorted(STREAMS))
@@ -81,7 +81,9 @@ class TestSchemas:
         if released is not None:
             known = {field["name"] for field in released["fields"]}
             added = [
-                one for one in schemas.whole_schema(stream)["fields"] if one["name"] not in known
+                one
+                for one in schemas.build_complete_schema(stream)["fields"]
+                if one["name"] not in known
             ]
             assert added
             assert all("default" in field for field in added)
@@ -90,7 +92,7 @@ class TestSchemas:
         call_command("export_schemas", str(tmp_path / "new"), stdout=StringIO())
         written = schemas.read_folder(tmp_path / "new")
         assert set(written) == set(STREAMS)
-        assert written["jobs.completed"] == schemas.whole_schema("jobs.completed")
+        assert written["jobs.completed"] == schemas.build_complete_schema("jobs.completed")
         avro.schema.parse((tmp_path / "new" / "jobs.failed.avsc").read_text())
 
 
@@ -131,7 +133,7 @@ class TestCompatibility:
     )
     def test_a_break_is_named(self, tmp_path: Path, change: Any, why: str | None) -> None:
         """The other way round: the last release had what today's schema lacks."""
-        schemas.export(tmp_path)
+        schemas.export_schemas(tmp_path)
         path = tmp_path / "jobs.failed.avsc"
         released = json.loads(path.read_text())
         fields = {field["name"]: field for field in released["fields"]}
@@ -141,7 +143,7 @@ class TestCompatibility:
         assert [line[: len(why)] for line in found] == [why] if why else found == []
 
     def test_a_stream_that_is_gone_is_named(self, tmp_path: Path) -> None:
-        schemas.export(tmp_path)
+        schemas.export_schemas(tmp_path)
         (tmp_path / "jobs.dubbing.avsc").write_text((tmp_path / "jobs.tts.avsc").read_text())
         with pytest.raises(CommandError, match=r"^jobs\.dubbing: the stream is gone$"):
             call_command("lint_schemas", released=tmp_path)

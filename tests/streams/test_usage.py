@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from jobs.models import ApiUsage
 from jobs.streams import usage
-from jobs.streams.encoding import decode, encoder
+from jobs.streams.encoding import create_encoder, decode
 from jobs.streams.usage import Use
 
 pytestmark = pytest.mark.django_db
@@ -97,10 +97,12 @@ class TestRows:
         usage.flush()
         self.use(user)
         usage.flush()
-        [(first, record)] = usage.take(1)
+        [(first, record)] = usage.list_oldest(1)
         assert (record.stream, record.key, record.seq) == ("analytics.events", str(user.pk), None)
         told = {
-            name: value for name, value in decode(encoder()(record)).items() if value is not None
+            name: value
+            for name, value in decode(create_encoder()(record)).items()
+            if value is not None
         }
         assert told.pop("timestamp") == int(record.timestamp.timestamp() * 1000)
         assert told == {
@@ -112,12 +114,12 @@ class TestRows:
             "status_class": "2xx",
             "requests": 5,
         }
-        assert usage.take(1) == [(first, record)]
-        usage.forget([first])
-        [(second, record)] = usage.take(10)
+        assert usage.list_oldest(1) == [(first, record)]
+        usage.delete_rows([first])
+        [(second, record)] = usage.list_oldest(10)
         assert (second > first, record.value["requests"]) == (True, 1)
-        usage.forget([second])
-        assert usage.take(10) == []
+        usage.delete_rows([second])
+        assert usage.list_oldest(10) == []
 
     def test_nothing_counted_asks_the_database_nothing(self, django_assert_num_queries) -> None:
         with django_assert_num_queries(0):
@@ -144,7 +146,7 @@ class TestRows:
             usage.flush()
         assert ApiUsage.objects.count() == 3
         assert "2 rows wait for a sink" in caplog.text
-        usage.forget([number for number, _ in usage.take(2)])
+        usage.delete_rows([number for number, _ in usage.list_oldest(2)])
         self.use(user)
         assert len(rows()) == 1
         assert ApiUsage.objects.count() == 2

@@ -10,7 +10,7 @@ from accounts.models import User
 from jobs.events.numbering import number_events
 from jobs.models import Event, Job
 from jobs.webhooks import claims, deliveries, endpoints, sending, verification
-from jobs.webhooks.addresses import webhook_policy
+from jobs.webhooks.addresses import build_policy
 from jobs.webhooks.models import WebhookEndpoint
 from tests.webhooks.receiver import Receiver
 
@@ -70,7 +70,7 @@ def deliver(limit: int = 100) -> int:
     return len(claimed)
 
 
-async def _send(claimed: list[claims.Claimed]) -> list[claims.Tried]:
-    async with sending.session(webhook_policy()) as http:
-        tries = [sending.attempt(http, webhook_policy(), one) for one in claimed]
+async def _send(claimed: list[claims.ClaimedDelivery]) -> list[claims.DeliveryResult]:
+    async with sending.session(build_policy()) as http:
+        tries = [sending.attempt(http, build_policy(), one) for one in claimed]
         return list(zip(claimed, await asyncio.gather(*tries), strict=True))

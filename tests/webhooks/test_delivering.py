@@ -58,7 +58,7 @@ class TestEvents:
         sent = sorted((one.event for one in receiver.received), key=lambda event: event["seq"])
         assert sent == log.list_events(user_id=user.pk, after=0)
         for one in receiver.received:
-            Webhook(secrets.shown(endpoint.secret)).verify(one.body, one.headers)
+            Webhook(secrets.reveal_secret(endpoint.secret)).verify(one.body, one.headers)
             assert one.headers["content-type"] == "application/json"
         assert {one.headers["webhook-id"] for one in receiver.received} == {
             str(pk) for pk in WebhookDelivery.objects.values_list("pk", flat=True)
@@ -316,8 +316,8 @@ class TestDisabling:
 
 class TestSecrets:
     def test_both_sign_while_one_is_rotated(self, endpoint, receiver, make_job, happen):
-        before = secrets.shown(endpoint.secret)
-        after = secrets.shown(endpoints.rotate_secret(endpoint).secret)
+        before = secrets.reveal_secret(endpoint.secret)
+        after = secrets.reveal_secret(endpoints.rotate_secret(endpoint).secret)
         happen(make_job())
         deliver()
         [one] = receiver.received
@@ -332,15 +332,15 @@ class TestSecrets:
             Webhook(before).verify(two.body, two.headers)
 
     def test_they_are_stored_encrypted_by_a_key_that_can_be_changed(self, endpoint, settings):
-        shown = secrets.shown(endpoint.secret)
+        shown = secrets.reveal_secret(endpoint.secret)
         assert len(shown) == len("whsec_") + 44
         assert shown.removeprefix("whsec_").encode() not in bytes(endpoint.secret)
         settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
         settings.SECRET_KEY = "another" * 10
-        assert secrets.shown(endpoint.secret) == shown
+        assert secrets.reveal_secret(endpoint.secret) == shown
         settings.SECRET_KEY_FALLBACKS = []
         with pytest.raises(encryption.UnreadableSecretError):
-            secrets.shown(endpoint.secret)
+            secrets.reveal_secret(endpoint.secret)
 
     def test_a_secret_that_cannot_be_read_stops_nobody_else(
         self, endpoint, make_endpoint, receiver, make_job, happen
@@ -395,11 +395,11 @@ class TestFairness:
         happen(make_job(other))
         claimed = claims.claim(holder=HOLDER, limit=100)
         lanes = [one.lane for one in claimed]
-        assert (lanes.count(busy.pk), lanes.count(quiet.pk)) == (claims.LANE_AT_ONCE, 1)
+        assert (lanes.count(busy.pk), lanes.count(quiet.pk)) == (claims.MAX_PER_QUEUE, 1)
         claims.release_own(HOLDER)
         assert {one.lane for one in claims.claim(holder=HOLDER, limit=2)} == {busy.pk, quiet.pk}
         claims.release_own(HOLDER)
-        places = {busy.pk: claims.LANE_AT_ONCE - 1}
+        places = {busy.pk: claims.MAX_PER_QUEUE - 1}
         claimed = claims.claim(holder=HOLDER, limit=100, busy=places)
         assert [one.lane for one in claimed].count(busy.pk) == 1
 
@@ -421,7 +421,7 @@ class TestFairness:
             other.pk,
         }
         claims.release_own(HOLDER)
-        under_way = {user.pk: claims.OWNER_AT_ONCE - 1}
+        under_way = {user.pk: claims.MAX_PER_USER - 1}
         claimed = claims.claim(holder=HOLDER, limit=100, busy_owners=under_way)
         assert Counter(one.owner_id for one in claimed) == {user.pk: 1, other.pk: 1}
         claims.release_own(HOLDER)
@@ -429,7 +429,7 @@ class TestFairness:
         lanes = Counter(one.lane for one in claimed)
         assert lanes.pop(quiet.pk) == 1
         assert lanes.keys() == {one.pk for one in many}
-        assert (lanes.total(), max(lanes.values())) == (claims.OWNER_AT_ONCE, 4)
+        assert (lanes.total(), max(lanes.values())) == (claims.MAX_PER_USER, 4)
 
     def test_a_queue_without_a_place_waits_in_front_of_those_that_had_one(
         self, make_endpoint, make_user, make_job, happen
@@ -525,7 +525,7 @@ def test_deliveries_are_kept_for_a_while(endpoint, make_job, happen):
     happen(make_job(), "started")
     deliver()
     old, young = WebhookDelivery.objects.order_by("seq")
-    for delivery, age in ((old, deliveries.KEPT), (young, deliveries.KEPT - DAY)):
+    for delivery, age in ((old, deliveries.RETENTION), (young, deliveries.RETENTION - DAY)):
         WebhookDelivery.objects.filter(pk=delivery.pk).update(created_at=Now() - age)
     assert deliveries.list_old_deliveries().count() == 1
     assert deliveries.delete_old_deliveries() == 1

@@ -180,7 +180,7 @@ class TestDeliveries:
         assert answer.status_code == 202
         deliver()
         [one] = receiver.received
-        Webhook(secrets.shown(endpoint.secret)).verify(one.body, one.headers)
+        Webhook(secrets.reveal_secret(endpoint.secret)).verify(one.body, one.headers)
         assert one.event["type"] == "webhook.ping"
         assert one.event["data"] == {"endpoint_id": str(endpoint.pk)}
         delivery = api.get(f"/webhooks/{endpoint.pk}/deliveries/{answer.json()['id']}").json()
@@ -257,7 +257,7 @@ class TestVerification:
         assert "challenge" not in sent.json()["body"]["data"]
         assert deliver() == 1
         received = receiver.received[-1]
-        Webhook(secrets.shown(endpoint.secret)).verify(received.body, received.headers)
+        Webhook(secrets.reveal_secret(endpoint.secret)).verify(received.body, received.headers)
         assert received.event["type"] == "webhook.verification"
         return received.event["data"]["challenge"], sent.json()["id"]
 

@@ -172,6 +172,6 @@ def test_who_hangs_delays_nobody_else(
     monkeypatch.setattr(sender, "STOP_SECONDS", 0.1)
     asyncio.run(asyncio.wait_for(run(), 20))
     hung = [one for one in receiver.received if one.path == "/hangs"]
-    assert len(hung) == claims.LANE_AT_ONCE
+    assert len(hung) == claims.MAX_PER_QUEUE
     states = WebhookDelivery.objects.values_list("state", "holder", "tries")
     assert sorted(states) == [("succeeded", None, 1)] * 10 + [("waiting", None, 0)] * 21

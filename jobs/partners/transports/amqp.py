@@ -27,7 +27,7 @@ from jobs.partners.transports.base import (
     TransportError,
 )
 from jobs.partners.transports.connections import AmqpConnection
-from jobs.partners.transports.contents import checked, kept_of, reason_of
+from jobs.partners.transports.contents import check_size, truncate_message, truncate_reason
 
 HEARTBEAT_SECONDS = 60
 PORTS = {"amqp": 5672, "amqps": 5671}
@@ -35,11 +35,11 @@ PERSISTENT = 2
 NACKED_SECONDS = 0.2
 """The pause before a rejected message is sent again."""
 REFUSALS = {
-    exceptions.AccessRefused: "RabbitMQ refuses the user or password, or the user may not do this",
-    exceptions.NotAllowed: "RabbitMQ refuses: look at the virtual host and the user's rights",
-    exceptions.NotFound: "RabbitMQ has no such queue",
-    exceptions.PreconditionFailed: "RabbitMQ refuses: what is there is otherwise than asked for",
-    ssl.SSLError: "TLS with RabbitMQ fails: look at the certificates and the host's name",
+    exceptions.AccessRefused: "RabbitMQ refuses the user or password, or the user lacks the permission",
+    exceptions.NotAllowed: "RabbitMQ refuses the connection: check the virtual host and the user's permissions",
+    exceptions.NotFound: "RabbitMQ does not have the queue",
+    exceptions.PreconditionFailed: "RabbitMQ has a queue with other arguments than requested",
+    ssl.SSLError: "TLS with RabbitMQ fails: check the certificates and the host name",
 }
 """Errors that somebody must fix. All others are outages."""
 
@@ -169,11 +169,11 @@ class AmqpTransport:
 
     def set_aside(self, message: Message, reason: str) -> None:
         """Implement `Transport.set_aside`."""
-        value, is_whole = kept_of(message)
+        value, is_whole = truncate_message(message)
         headers = {
             "key": message.key or b"",
             "topic": message.topic,
-            "reason": reason_of(reason),
+            "reason": truncate_reason(reason),
             "coordinates": message.coordinates,
             "whole": is_whole,
         }
@@ -210,7 +210,7 @@ class AmqpTransport:
 
     def send(self, answer: Answer) -> None:
         """Implement `Transport.send`. A repeated answer has the same message id."""
-        checked(answer)
+        check_size(answer)
         self._publish_message(answer.topic, answer.value, {"key": answer.key}, answer.id)
 
     def was_sent(self, answer: Answer, since: str | None) -> bool | None:
@@ -251,7 +251,10 @@ class AmqpTransport:
                 )
             except exceptions.MessageNacked as exc:
                 if time.monotonic() > deadline:
-                    text = f"RabbitMQ takes no messages for the queue {queue}: is it full?"
+                    text = (
+                        f"RabbitMQ accepts no messages for the queue {queue}: check whether it is "
+                        "full"
+                    )
                     raise TransportError(text, is_outage=True) from exc
             else:
                 return
@@ -322,4 +325,4 @@ def _classify_error(exc: Exception) -> TransportError:
     for kind, text in REFUSALS.items():
         if isinstance(exc, kind):
             return TransportError(f"{text}: {exc}", is_outage=False)
-    return TransportError(f"RabbitMQ is away: {exc}", is_outage=True)
+    return TransportError(f"RabbitMQ does not answer: {exc}", is_outage=True)

@@ -16,8 +16,8 @@ from jobs.partners.transports.base import (
     TransportError,
 )
 from jobs.partners.transports.connections import KafkaConnection
-from jobs.partners.transports.contents import checked, kept_of, reason_of
-from jobs.partners.transports.kafka_client import REFUSALS, Failures, configuration
+from jobs.partners.transports.contents import check_size, truncate_message, truncate_reason
+from jobs.partners.transports.kafka_client import REFUSALS, Failures, build_configuration
 from jobs.partners.transports.kafka_reading import KafkaReader
 
 PartitionKey = tuple[str, int]
@@ -79,7 +79,7 @@ class KafkaTransport:
             self._disconnect()
             raise
         if missing_topics:
-            text = f"Kafka has no topics {', '.join(missing_topics)}: make them"
+            text = f"Kafka lacks the topics {', '.join(missing_topics)}: create them"
             raise TransportError(text, is_outage=False)
 
     def receive(self, seconds: float, limit: int) -> Sequence[Message]:
@@ -182,10 +182,10 @@ class KafkaTransport:
 
     def set_aside(self, message: Message, reason: str) -> None:
         """Implement `Transport.set_aside`."""
-        value, is_whole = kept_of(message)
+        value, is_whole = truncate_message(message)
         headers = {
             "topic": message.topic,
-            "reason": reason_of(reason),
+            "reason": truncate_reason(reason),
             "coordinates": message.coordinates,
             "whole": str(int(is_whole)),
         }
@@ -215,7 +215,7 @@ class KafkaTransport:
 
     def send(self, answer: Answer) -> None:
         """Implement `Transport.send`."""
-        checked(answer)
+        check_size(answer)
         headers = {ID_HEADER: answer.id}
         self._produce_message(answer.topic, answer.key.encode(), answer.value, headers)
 
@@ -256,7 +256,7 @@ class KafkaTransport:
         if self._producer is None:
             with self._failures.answering():
                 self._producer = Producer(
-                    configuration(
+                    build_configuration(
                         self._connection,
                         self._failures,
                         enable_idempotence=True,
@@ -273,7 +273,7 @@ class KafkaTransport:
         if self._consumer is None:
             with self._failures.answering():
                 consumer = Consumer(
-                    configuration(
+                    build_configuration(
                         self._connection,
                         self._failures,
                         group_id=self._group,

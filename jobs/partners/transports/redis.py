@@ -26,7 +26,7 @@ from jobs.partners.transports.base import (
     TransportError,
 )
 from jobs.partners.transports.connections import RedisConnection
-from jobs.partners.transports.contents import checked, kept_of, reason_of
+from jobs.partners.transports.contents import check_size, truncate_message, truncate_reason
 
 Receipt = tuple[str, str]
 """The stream and the id of an entry."""
@@ -44,7 +44,7 @@ FORGOTTEN_SECONDS = 24 * 3600
 
 REFUSALS = {
     exceptions.AuthenticationError: "Redis refuses the user or password",
-    exceptions.NoPermissionError: "The Redis user may not do this",
+    exceptions.NoPermissionError: "The Redis user lacks the permission",
 }
 AWAY = (
     exceptions.ConnectionError,
@@ -54,7 +54,7 @@ AWAY = (
     exceptions.OutOfMemoryError,
 )
 NO_GROUP = "NOGROUP"
-TLS_FAILS = "TLS with Redis fails: look at the certificates and the host's name"
+TLS_FAILS = "TLS with Redis fails: check the certificates and the host name"
 
 
 class RedisTransport:
@@ -182,12 +182,12 @@ class RedisTransport:
     def set_aside(self, message: Message, reason: str) -> None:
         """Implement `Transport.set_aside`. Both writes are one transaction."""
         topic, entry_id = message.receipt
-        value, is_whole = kept_of(message)
+        value, is_whole = truncate_message(message)
         fields: dict[Any, Any] = {
             "topic": topic,
             "key": message.key or b"",
             "value": value,
-            "reason": reason_of(reason),
+            "reason": truncate_reason(reason),
             "coordinates": message.coordinates,
             "whole": int(is_whole),
         }
@@ -230,7 +230,7 @@ class RedisTransport:
 
     def send(self, answer: Answer) -> None:
         """Implement `Transport.send`. An answer that was sent is not added again."""
-        checked(answer)
+        check_size(answer)
         fields: dict[Any, Any] = {"key": answer.key, "value": answer.value, "id": answer.id}
 
         def add(batch: "redis.client.Pipeline") -> None:
@@ -302,5 +302,5 @@ def _classify_error(exc: exceptions.RedisError) -> TransportError:
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return TransportError(f"{TLS_FAILS}: {reason}", is_outage=False)
     if isinstance(exc, AWAY) or NO_GROUP in reason:  # A missing group is created again.
-        return TransportError(f"Redis is away: {reason}", is_outage=True)
+        return TransportError(f"Redis does not answer: {reason}", is_outage=True)
     return TransportError(f"Redis refuses: {reason}", is_outage=False)

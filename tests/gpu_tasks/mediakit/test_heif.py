@@ -125,7 +125,12 @@ def photo(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 class TestWherePhotosGo:
     def test_thumbnail(self, photo: Path) -> None:
         with photo.open("rb") as file, open_media(file) as container:
-            assert np.abs(decoded(make_still_thumbnail(container) or b"").astype(float) - QUARTERS).mean() < 6
+            assert (
+                np.abs(
+                    decoded(make_still_thumbnail(container) or b"").astype(float) - QUARTERS
+                ).mean()
+                < 6
+            )
         with open_media(photo) as container:
             assert make_still_thumbnail(container)
 

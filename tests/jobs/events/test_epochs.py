@@ -18,7 +18,7 @@ from auteur import metrics
 from docs.examples import verify_events
 from jobs.events import cursors, epochs, log, verification
 from jobs.events.contract import Wire
-from jobs.events.epochs import SPAN
+from jobs.events.epochs import NUMBERS_PER_EPOCH
 from jobs.models import EventCursor, EventEpoch, Job, UserEvent
 from tests.jobs.events.setting_back import set_back
 from tests.jobs.walk import number_all
@@ -56,7 +56,7 @@ def test_numbers_go_on_beyond_all_that_may_be_known(job: Job, user: User) -> Non
 
     events = log.list_events(user_id=user.pk, after=None)
     assert [event["seq"] for event in events] == [1, 2, first, first + 1]
-    assert log.last_position() == first + 1
+    assert log.get_last_position() == first + 1
     assert verification.check().findings == []
 
 
@@ -133,14 +133,14 @@ def test_an_epoch_that_a_second_restore_has_lost_does_not_begin_again(
 
 
 def a_minute_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epochs, "ZERO", epochs.ZERO - timedelta(minutes=1))
+    monkeypatch.setattr(epochs, "EPOCH_ORIGIN", epochs.EPOCH_ORIGIN - timedelta(minutes=1))
 
 
 def test_positions_that_were_seen_elsewhere_are_left_out(job: Job) -> None:
-    seen = epochs.first_seq(epochs.start_epoch().number + 1000)
-    assert epochs.start_epoch(seen=[seen]).first_position == seen + SPAN
-    epochs.report_log_behind("live", seen=seen + 5 * SPAN, end=2)
-    assert epochs.start_epoch().first_position == seen + 6 * SPAN
+    seen = epochs.get_first_seq(epochs.start_epoch().number + 1000)
+    assert epochs.start_epoch(seen=[seen]).first_position == seen + NUMBERS_PER_EPOCH
+    epochs.report_log_behind("live", seen=seen + 5 * NUMBERS_PER_EPOCH, end=2)
+    assert epochs.start_epoch().first_position == seen + 6 * NUMBERS_PER_EPOCH
 
 
 def test_readers_that_have_read_all_wait_for_the_epoch(job: Job) -> None:
@@ -154,7 +154,7 @@ def test_readers_that_have_read_all_wait_for_the_epoch(job: Job) -> None:
 SPOILT = [
     "UPDATE event_epochs SET first_position = first_position + 5",
     "UPDATE event_epochs SET number = 2",
-    f"UPDATE user_events SET seq = seq + 1 WHERE seq > {SPAN}",
+    f"UPDATE user_events SET seq = seq + 1 WHERE seq > {NUMBERS_PER_EPOCH}",
     "DELETE FROM user_events WHERE seq = 2",
 ]
 

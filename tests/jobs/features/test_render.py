@@ -267,7 +267,7 @@ def kept(project: Project, **options: Any) -> Any:
     settings = {"with_captions": False, **options}
     told, content = timelines.take_snapshot(project, **settings)
     folders.store_timeline(project, told.name, content)
-    return timelines.load(project, told.name)
+    return timelines.load_timeline(project, told.name)
 
 
 def test_sound_that_is_on_an_audio_track_is_not_heard_from_the_film_at_that_time(
@@ -392,7 +392,7 @@ def test_a_deleted_project_leaves_no_stretches(
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
     run_job("render", project_id=str(project.pk))
-    folder = folders.folder_of(project.user_id, project.pk)
+    folder = folders.get_folder(project.user_id, project.pk)
     assert object_storage().list_objects(folder)
     assert api.delete(f"/projects/{project.pk}").status_code == 204
     RenderFolder.objects.update(sweep_at=timezone.now())
@@ -404,7 +404,7 @@ def test_a_deleted_project_leaves_no_stretches(
 def _age(project: Project, by: timedelta) -> None:
     """As if all had been made so long ago."""
     then = (timezone.now() - by).timestamp()
-    for one in object_storage().list_objects(folders.folder_of(project.user_id, project.pk)):
+    for one in object_storage().list_objects(folders.get_folder(project.user_id, project.pk)):
         os.utime(storages["default"].path(one.key), (then, then))
     RenderFolder.objects.update(sweep_at=timezone.now())
 

@@ -57,7 +57,7 @@ def batch(client: APIClient, *projects: Project, **parameters: Any) -> Any:
 
 
 def stored(project: Project) -> list[str]:
-    found = object_storage().list_objects(folders.folder_of(project.user_id, project.pk))
+    found = object_storage().list_objects(folders.get_folder(project.user_id, project.pk))
     return [one.key for one in found]
 
 
@@ -110,7 +110,7 @@ def test_timelines_of_a_batch_are_bounded_together(
     user: User, api: APIClient, film_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     projects = [film_of(user, api, 2) for _ in range(3)]
-    monkeypatch.setattr(budget, "MAX_WORK", 2 * 2 * timelines.WORK_OF_A_CLIP)
+    monkeypatch.setattr(budget, "MAX_WORK", 2 * 2 * timelines.WORK_PER_CLIP)
 
     fits = batch(api, *projects[:2])
     too_much = batch(api, *projects)

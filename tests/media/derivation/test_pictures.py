@@ -13,7 +13,13 @@ from gpu_tasks.mediakit import sizes
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.film import probe
 from media.derivation import frames, pictures
-from media.derivation.pictures import MAX_TILES, Strip, compute_interval, make_film_pictures, make_still_thumbnail
+from media.derivation.pictures import (
+    MAX_TILES,
+    Strip,
+    compute_interval,
+    make_film_pictures,
+    make_still_thumbnail,
+)
 from tests.gpu_tasks import hdr
 from tests.media import samples
 from tests.media.films import HEIGHT, RATE, WIDTH, decoded, film, halves

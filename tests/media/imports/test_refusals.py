@@ -13,7 +13,7 @@ from yarl import URL
 from auteur.outbound import AddressPolicy
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.imports import limits
-from media.imports.addresses import parse_redirection, build_policy
+from media.imports.addresses import build_policy, parse_redirection
 from media.imports.transfer import Transfer
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 from media.storage.filesystem import INCOMING, PARTS, SignedFileSystemStorage
@@ -170,7 +170,7 @@ def test_a_name_that_means_another_address_when_it_is_asked_for_again(source: So
         networks_allowed=[ip_network("127.0.0.1/32")],
     )
     names = Names("127.0.0.1", "127.0.0.2")
-    with Transfer(allowed, most=1000, resolver=names) as transfer:
+    with Transfer(allowed, max_bytes=1000, resolver=names) as transfer:
         with pytest.raises(InputRefusedError) as refused:
             transfer.open(URL(f"http://rebinding.example:{port}/a"))
         assert refused.value.code == "address_refused"

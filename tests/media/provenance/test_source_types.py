@@ -10,8 +10,8 @@ from media.provenance.source_types import (
     TRANSCODED,
     Making,
     SourceType,
-    find_source_type,
     derive_source_type,
+    find_source_type,
 )
 
 TRAINED = SourceType.TRAINED_ALGORITHMIC_MEDIA

@@ -17,9 +17,9 @@ from jobs.partners.transports.base import (
 from jobs.partners.transports.connections import (
     MAX_BROKERS,
     ConnectionSettingsError,
-    connection_of,
+    parse_connection,
 )
-from jobs.partners.transports.contents import kept_of, reason_of
+from jobs.partners.transports.contents import truncate_message, truncate_reason
 from tests.tls_listener import tls_listener
 
 SECRET = "s3cr3t"
@@ -27,10 +27,10 @@ KAFKA = {"brokers": ["a:9092", "[::1]:9092"], "username": "doadmin", "password":
 
 
 def test_kafka_is_reached_as_the_course_platform_says_it():
-    connection = connection_of(
+    connection = parse_connection(
         "kafka", KAFKA | {"saslMechanism": "scram-sha-512", "connectionTimeout": 5000}
     )
-    chosen = kafka_client.configuration(connection, kafka_client.Failures(), linger_ms=5)
+    chosen = kafka_client.build_configuration(connection, kafka_client.Failures(), linger_ms=5)
     assert chosen["bootstrap.servers"] == "a:9092,[::1]:9092"
     assert chosen["security.protocol"] == "SASL_SSL"
     assert chosen["sasl.mechanism"] == "SCRAM-SHA-512"
@@ -38,8 +38,8 @@ def test_kafka_is_reached_as_the_course_platform_says_it():
     assert chosen["socket.connection.setup.timeout.ms"] == 5000
     assert chosen["linger.ms"] == 5
     assert SECRET not in repr(connection)
-    plain = connection_of("kafka", {"brokers": ["a:1"], "ssl": False})
-    chosen = kafka_client.configuration(plain, kafka_client.Failures())
+    plain = parse_connection("kafka", {"brokers": ["a:1"], "ssl": False})
+    chosen = kafka_client.build_configuration(plain, kafka_client.Failures())
     assert chosen["security.protocol"] == "PLAINTEXT"
 
 
@@ -67,7 +67,7 @@ def test_kafka_is_reached_as_the_course_platform_says_it():
 )
 def test_what_is_no_connection_is_told_without_what_was_entered(transport, values, text):
     with pytest.raises(ConnectionSettingsError, match=text) as raised:
-        connection_of(transport, values)
+        parse_connection(transport, values)
     assert SECRET not in str(raised.value)
 
 
@@ -97,9 +97,9 @@ def test_a_topic_may_take_less_than_we_send():
 def test_a_dead_letter_keeps_what_may_be_read_and_of_more_the_beginning():
     longest = Message("Transcribe", None, b"x" * MAX_MESSAGE_BYTES, "Transcribe/1")
     longer = Message("Transcribe", None, b"x" * (MAX_MESSAGE_BYTES + 1), "Transcribe/2")
-    assert kept_of(longest) == (longest.value, True)
-    assert kept_of(longer) == (b"x" * MAX_KEPT_BYTES, False)
-    assert len(reason_of("x" * (MAX_REASON_CHARACTERS + 1))) == MAX_REASON_CHARACTERS
+    assert truncate_message(longest) == (longest.value, True)
+    assert truncate_message(longer) == (b"x" * MAX_KEPT_BYTES, False)
+    assert len(truncate_reason("x" * (MAX_REASON_CHARACTERS + 1))) == MAX_REASON_CHARACTERS
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from gpu_tasks.runtime.errors import InputRefusedError
 from projects.interchange import foreign, guarding, limits, sandboxing, terms
 from projects.interchange.formats import FORMATS
-from projects.interchange.sandboxing import UnreadableFileProblem, accepted
+from projects.interchange.sandboxing import UnreadableFileProblem, get_tracks
 from projects.interchange.terms import ForeignTrack
 
 ENTITIES = '<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
@@ -34,7 +34,7 @@ def item(schema: str, **fields: Any) -> dict[str, Any]:
 
 def read(text: str, form: str) -> list[ForeignTrack]:
     """What a child would read."""
-    return accepted(foreign.read(text, form, 25.0))
+    return get_tracks(foreign.read(text, form, 25.0))
 
 
 def xml(media: str) -> str:

@@ -5,7 +5,7 @@ from django.conf import settings
 
 from gpu_tasks.runtime.errors import InputRefusedError
 from projects.interchange import foreign, limits, sandboxing, times
-from projects.interchange.terms import ForeignTrack, Piece, tracks_from
+from projects.interchange.terms import ForeignTrack, Piece, parse_tracks
 from tests.projects.interchange.elements import ELEMENTS
 from tests.projects.interchange.elements.exports import FORMS, PARTS, Part
 from tests.projects.interchange.elements.row import PLAIN, Element
@@ -32,8 +32,8 @@ def film(tracks: list[ForeignTrack]) -> list[str]:
 @pytest.mark.parametrize("element", ELEMENTS, ids=str)
 def test_an_element_is_held_or_refused_by_name(element: Element) -> None:
     def tracks() -> list[ForeignTrack]:
-        rate = times.exact_rate(element.rate)
-        return sandboxing.accepted(foreign.read(element.text, element.form, rate))
+        rate = times.get_exact_rate(element.rate)
+        return sandboxing.get_tracks(foreign.read(element.text, element.form, rate))
 
     if element.fate in ("read", "left out"):
         expected = element.plays if element.fate == "read" else PLAIN
@@ -49,7 +49,7 @@ def test_an_element_is_held_or_refused_by_name(element: Element) -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
 def test_a_sample_of_opentimelineio_plays_or_is_refused_by_name(sample: Sample) -> None:
-    rate = times.exact_rate(sample.rate)
+    rate = times.get_exact_rate(sample.rate)
     if sample.fate == foreign.UNREADABLE:
         with pytest.raises(InputRefusedError, match=sample.says):
             foreign.read(sample.text, sample.form, rate)
@@ -58,14 +58,14 @@ def test_a_sample_of_opentimelineio_plays_or_is_refused_by_name(sample: Sample) 
 
     fates = sorted({each["what"] for each in answer.get("foreign", [])}) or ["read"]
     assert ", ".join(fates) == sample.fate
-    assert film(tracks_from(answer.get("tracks", []))) == [*sample.plays]
+    assert film(parse_tracks(answer.get("tracks", []))) == [*sample.plays]
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("part", PARTS, ids=str)
 def test_a_part_of_a_timeline_is_written_or_refused_by_name(part: Part, form: str) -> None:
     fate = part.fates[FORMS.index(form)]
-    without, _ = limits.without([*part.tracks], part.leave_out)
+    without, _ = limits.remove_effects([*part.tracks], part.leave_out)
     of = document(part.frame_rate, *(part.tracks if form == "otio" else without))
 
     if fate in ("written", "left out"):

@@ -11,7 +11,7 @@ from opentimelineio import opentime, schema
 from opentimelineio.opentime import RationalTime, TimeRange
 
 from projects.interchange import foreign, times
-from projects.interchange.terms import ForeignTrack, tracks_from
+from projects.interchange.terms import ForeignTrack, parse_tracks
 from tests.properties import examples
 
 pytestmark = pytest.mark.property
@@ -87,7 +87,7 @@ def played(tracks: list[ForeignTrack]) -> list[list[tuple[Any, ...]]]:
 
 def expected(track: list[Shot], rate: float) -> list[tuple[Any, ...]]:
     def ms(frame: int) -> int:
-        return round(frame * 1000 / times.exact_rate(rate))
+        return round(frame * 1000 / times.get_exact_rate(rate))
 
     return sorted(
         (
@@ -106,14 +106,14 @@ def expected(track: list[Shot], rate: float) -> list[tuple[Any, ...]]:
 
 
 def check(text: str, form: str, rate: float, *tracks: list[Shot]) -> None:
-    found = foreign.read(text, form, times.exact_rate(rate))
+    found = foreign.read(text, form, times.get_exact_rate(rate))
     assert "foreign" not in found
-    assert played(tracks_from(found["tracks"])) == [expected(each, rate) for each in tracks]
+    assert played(parse_tracks(found["tracks"])) == [expected(each, rate) for each in tracks]
 
 
 def edit_list(track: list[Shot], rate: float, hour: int, *, drop: bool, marks: bool) -> str:
     """The track as CMX 3600, its timecode by OpenTimelineIO's own reckoning."""
-    exact = times.exact_rate(rate)
+    exact = times.get_exact_rate(rate)
 
     def tc(frame: float) -> str:
         told = opentime.to_timecode(RationalTime(frame, exact), exact, drop)
@@ -296,7 +296,7 @@ def test_a_timeline_of_opentimelineio_plays_as_it_says(
     off = [replace(shot, off=data.draw(OFF)) for shot in track]
     track = off if seen_together(off) else track
     timeline = schema.Timeline()
-    timeline.tracks.append(timeline_track(data.draw, track, times.exact_rate(rate)))
+    timeline.tracks.append(timeline_track(data.draw, track, times.get_exact_rate(rate)))
 
     check(timeline.to_json_string(), "otio", rate, track)
 
@@ -317,7 +317,7 @@ def test_a_source_range_shows_a_part_or_is_refused(
     if "foreign" in found:
         assert {each["what"] for each in found["foreign"]} == {"trim"}
         return
-    (read,) = tracks_from(found["tracks"])
+    (read,) = parse_tracks(found["tracks"])
     for frame in range(length):
         assert showing(read, frame * 40) == frames_of(track, first + frame), frame
     assert max((piece.end_ms for piece in read.pieces), default=0) <= length * 40

@@ -21,8 +21,8 @@ from projects.interchange import (
     times,
 )
 from projects.interchange.building import Film
-from projects.interchange.matching import Matched
-from projects.interchange.terms import Piece, tracks_from
+from projects.interchange.matching import MediaMatches
+from projects.interchange.terms import Piece, parse_tracks
 from projects.timeline import rules
 from projects.timeline.content import Content, Track, end_of
 from projects.timeline.shape import EdlShape
@@ -41,7 +41,7 @@ def written(
     of: dict[str, Any], form: str, name: str = "Film", media: dict[str, MediaFile] | None = None
 ) -> str:
     """The file."""
-    limits.check(of, form)
+    limits.check_format(of, form)
     if media is None:
         media = {key: MediaFile(name=name, duration_ms=3_600_000) for key in (MEDIA, OTHER_MEDIA)}
     return exchange.WRITERS[form](Film(name, of["tracks"], of["settings"]["frame_rate"], media))
@@ -49,18 +49,18 @@ def written(
 
 def there_and_back(of: dict[str, Any], form: str, name: str = "Film") -> list[Track]:
     """The tracks of a file that was written, read by what imports use."""
-    rate = times.exact_rate(of["settings"]["frame_rate"])
+    rate = times.get_exact_rate(of["settings"]["frame_rate"])
     return imported(written(of, form, name), form, rate, {})
 
 
 def imported(text: str, form: str, rate: float, rows: dict[str, MediaFile]) -> list[Track]:
     """The tracks of a file, read by what imports use."""
-    tracks = sandboxing.accepted(foreign.read(text, form, rate))
+    tracks = sandboxing.get_tracks(foreign.read(text, form, rate))
     sources = [piece.source for each in tracks for piece in each.pieces]
     durations = {
         key: rows[key].duration_ms if key in rows else None for key in (MEDIA, OTHER_MEDIA)
     }
-    matched = Matched({s: str(s.media_id) for s in sources}, durations, rows)
+    matched = MediaMatches({s: str(s.media_id) for s in sources}, durations, rows)
     is_edit_list = form == "cmx3600"
     tracks = conversion.count_from_file_start(tracks, matched, is_edit_list=is_edit_list)
     ids = conversion.Ids()
@@ -86,7 +86,7 @@ def plain(tracks: list[dict[str, Any]]) -> list[Any]:
 
 
 def on_frames(rate: float, frame: int) -> int:
-    return round(frame * 1000 / times.exact_rate(rate))
+    return round(frame * 1000 / times.get_exact_rate(rate))
 
 
 @st.composite
@@ -153,7 +153,7 @@ def test_fcp_xml_is_what_another_reader_takes_it_for(of: dict[str, Any]) -> None
 
     assert read.foreign == []
     assert [list(map(cut_of, each.pieces)) for each in read.tracks] == [
-        list(map(cut_of, each.pieces)) for each in tracks_from(ours)
+        list(map(cut_of, each.pieces)) for each in parse_tracks(ours)
     ]
 
 
@@ -200,7 +200,7 @@ def ends_of_files(draw: st.DrawFn, form: str) -> tuple[dict[str, Any], dict[str,
 @given(data=st.data())
 def test_clips_keep_their_frames_at_the_ends_of_their_files(form: str, data: st.DataObject) -> None:
     of, media = data.draw(ends_of_files(form))
-    rate = times.exact_rate(of["settings"]["frame_rate"])
+    rate = times.get_exact_rate(of["settings"]["frame_rate"])
     text = written(of, form, media=media)
     texts = [(text, form)]
     if form != "cmx3600":
@@ -237,7 +237,7 @@ def frames(tracks: list[dict[str, Any]], rate: float) -> list[Any]:
     """What plays, in the order of FCP XML, to the frame."""
 
     def frame(at: int) -> int:
-        return times.frame_of(at, rate)
+        return times.to_frame(at, rate)
 
     told = []
     for each in sorted(tracks, key=lambda one: one["type"] == "audio"):
@@ -291,7 +291,7 @@ def test_any_film_comes_back_or_is_refused_by_name(
         return
     names = {kind for each in tracks for one in each["clips"] for kind in kinds_of(one)}
     leave = data.draw(st.sampled_from([[], ["fade_in"], ["effects"]]))
-    left, _ = limits.without(tracks, leave)
+    left, _ = limits.remove_effects(tracks, leave)
     refused: dict[str, Any] = {}
     try:
         back = there_and_back({**of, "tracks": left}, form)
@@ -302,7 +302,7 @@ def test_any_film_comes_back_or_is_refused_by_name(
         assert told <= {"effect", "track", "frame_rate", "timeline", "short_clip"}
         assert set(refused["can_leave_out"]) <= names - {*leave, "speed", "cross_fade"}
         return
-    exact = times.exact_rate(rate)
+    exact = times.get_exact_rate(rate)
     shown = [each for each in frames(left, exact) if each or form == "fcp_xml"]
     assert frames(back, exact) == shown
 
@@ -312,15 +312,15 @@ OFF = st.sampled_from([False, False, False, True])
 
 @given(frame=st.integers(0, 10**7), rate=RATES)
 def test_a_frame_is_a_millisecond_that_is_that_frame(frame: int, rate: float) -> None:
-    exact = times.exact_rate(rate)
+    exact = times.get_exact_rate(rate)
 
-    assert times.frame_of(times.ms_of(times.RationalTime(frame, exact)), exact) == frame
+    assert times.to_frame(times.time_to_ms(times.RationalTime(frame, exact)), exact) == frame
 
 
 def test_half_a_frame_is_the_later_one() -> None:
-    assert [times.frame_of(at, 25) for at in (19, 20, 59, 60)] == [0, 1, 1, 2]
-    assert math.isclose(times.exact_rate(29.97), 30000 / 1001)
-    assert times.exact_rate(12.5) == 12.5
+    assert [times.to_frame(at, 25) for at in (19, 20, 59, 60)] == [0, 1, 1, 2]
+    assert math.isclose(times.get_exact_rate(29.97), 30000 / 1001)
+    assert times.get_exact_rate(12.5) == 12.5
 
 
 SPEED = {"type": "speed", "rate": 2.0}
@@ -340,7 +340,7 @@ def test_what_a_format_cannot_hold_is_named() -> None:
     of = document(15, track(fast, clip("b", 5000, 0, 9)), track(clip("c", 0, 0, 99), name="s"))
 
     with pytest.raises(limits.CannotHoldProblem) as raised:
-        limits.check(of, "cmx3600")
+        limits.check_format(of, "cmx3600")
 
     told = [(each["what"], each.get("clip_id")) for each in raised.value.extra["items"]]
     assert told == [("frame_rate", None), ("effect", "a"), ("short_clip", "b"), ("track", None)]
@@ -351,13 +351,13 @@ def test_what_a_format_cannot_hold_is_named() -> None:
 )
 def test_cmx_3600_has_the_times_of_a_day(at: int, end: int) -> None:
     with pytest.raises(limits.CannotHoldProblem):
-        limits.check(document(25, track(clip("a", at, 0, end))), "cmx3600")
-    limits.check(document(25, track(clip("a", at, 0, end))), "fcp_xml")
+        limits.check_format(document(25, track(clip("a", at, 0, end))), "cmx3600")
+    limits.check_format(document(25, track(clip("a", at, 0, end))), "fcp_xml")
 
 
 def test_an_empty_timeline_is_no_edit_list() -> None:
     with pytest.raises(limits.CannotHoldProblem):
-        limits.check(document(25, track()), "cmx3600")
+        limits.check_format(document(25, track()), "cmx3600")
     assert there_and_back(document(25), "otio") == []
     assert there_and_back(document(25, track()), "fcp_xml")[0]["clips"] == []
 

@@ -202,7 +202,7 @@ def test_it_is_as_large_as_asked_for_and_no_larger_than_the_film(
     user: User, resolution: str, width: int | None, size: tuple[int, int]
 ) -> None:
     project = Project(user=user, resolution=resolution)
-    assert frames.size_of(project, width or frames.DEFAULT_WIDTH) == size
+    assert frames.compute_size(project, width or frames.DEFAULT_WIDTH) == size
 
 
 def test_who_has_it_is_told_so_until_the_timeline_changes(
