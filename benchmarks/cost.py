@@ -55,7 +55,7 @@ class Bench:
     """The log of PostgreSQL."""
 
     def used(self) -> Figures:
-        """Return the use since the start: processor ms by process, commits, fsyncs and bytes of WAL."""
+        """Return the use so far: processor ms by process, commits, fsyncs and bytes of WAL."""
         figures = {name: _cpu_ms(pid) for name, pid in self.processes.items()}
         figures["seconds"] = time.monotonic()
         rows = self.database.execute(

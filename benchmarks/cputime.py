@@ -33,7 +33,7 @@ def _pids() -> list[int]:
 
 
 def _stat(pid: int) -> list[str]:
-    """Return the fields after the name, which may contain anything; empty if the process has ended."""
+    """Return the fields after the name, which may contain anything; none after the end."""
     return _read(pid, "stat").rpartition(")")[2].split()
 
 

@@ -67,7 +67,7 @@ def watch_in_flight(database_url: str) -> Iterator[list[int]]:
 def measure(
     var: Path, values: Mapping[str, str], settings: dict[str, str]
 ) -> tuple[list[int], list[int], int]:
-    """Return the jobs admitted before each newcomer's, the jobs that waited, and the most in flight."""
+    """Return jobs admitted before each newcomer's, jobs waiting, and the most in flight."""
     url = values["PUBLIC_URL"]
     waiting = []
     with ExitStack() as exits:

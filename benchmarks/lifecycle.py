@@ -77,7 +77,7 @@ def _worker(app: str, settings: Mapping[str, str]) -> Process:
 
 
 def measure_baseline(var: Path, values: Mapping[str, str], name: str) -> float:
-    """Return the jobs per second of `benchmarks.bare` or `benchmarks.textbook`, in a new process."""
+    """Return the jobs per second of a baseline module, which runs in a new process."""
     own = {
         "BENCHMARK_BROKER": values["REDIS_URL"],
         "DATABASE_URL": values["MIGRATION_DATABASE_URL"],  # the textbook makes its tables

@@ -87,7 +87,7 @@ class Listener(asyncio.Protocol):
 
 
 async def listen(port: int, tokens: list[str]) -> None:
-    """Open a socket for each token; answer each line of input with the delays since the last one."""
+    """Open a socket for each token; answer each line of input with the delays since then."""
     late: list[float] = []
     turn = asyncio.Semaphore(AT_ONCE)
     loop = asyncio.get_running_loop()

@@ -32,7 +32,8 @@ WIDTH, HEIGHT, RATE = 640, 360, 25
 CUTS, CUT_MS = 30, 6000
 SOURCES, SOURCE_SECONDS = 3, 70
 NOISE = 6
-"""The noise of the sensor, with which the film takes about 1.1 Mb/s, a usual rate. With more noise, x264 takes so long that other differences hardly matter."""
+"""The noise of the sensor, with which the film takes about 1.1 Mb/s, a usual rate. With more noise,
+x264 takes so long that other differences hardly matter."""
 MOVIEPY = "moviepy==2.2.1"
 MOVIEPY_ENV = BASE_DIR / "var" / "benchmark-moviepy"
 OUTPUT = Output(format=Format.MP4, width=WIDTH, height=HEIGHT, frame_rate=str(RATE))

@@ -80,7 +80,7 @@ def write_record(line: Mapping[str, Any]) -> None:
 
 
 def _change(ratios: Mapping[str, float], before: Mapping[str, Any]) -> Table:
-    """Return a table of each ratio beside the recorded one: absolute figures depend on the machine."""
+    """Return a table of the ratios beside the recorded ones."""
     was = before["line"]["ratios"]
     then_and_there = f"at {before['commit']}, {before['date']}"
     table = Table("ours to", "now", then_and_there, "change", caption=f"then: {before['machine']}")

@@ -1,10 +1,10 @@
-"""Our server beside granian and gunicorn: requests a second and CPU of each, of the same Django.
+"""Measure our server beside granian and gunicorn, with the same Django: rate and CPU.
 
-As many processes each as this machine has cores, at most two. A turn is a second or so at each
-server; the clients keep their connections and are a process of their own, on the same cores. Peers
-are measured where they are installed (`pip install granian gunicorn`). Last, each is asked while
-twice as many peers as it has threads have sent half a body. The ratio is of processor time, which
-depends least on what else the machine does.
+Each server has as many processes as this machine has cores, at most two. A turn takes about a
+second at each server. The clients keep their connections and are a separate process on the same
+cores. Granian and gunicorn are measured if they are installed (`pip install granian gunicorn`).
+Last, each server gets requests while twice as many peers as it has threads have sent half a body.
+The ratio is of processor time, which depends least on other load.
 """
 
 import importlib.util
@@ -50,7 +50,7 @@ COMMANDS = {
 
 @dataclass
 class Cell:
-    """What was seen of one server at one path."""
+    """The figures of one server at one path."""
 
     requests: int = 0
     seconds: float = 0.0
@@ -63,7 +63,7 @@ class Cell:
 
 
 def be_clients(port: int, path: str, token: str) -> None:
-    """Ask whenever a line comes, over connections that stay; tell how long all answers took."""
+    """Send requests for each line of input, over persistent connections; print the seconds taken."""
     sent = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
     peers = [socket.create_connection((ports.HOST, port)) for _ in range(CONNECTIONS)]
     selector = selectors.DefaultSelector()
@@ -80,7 +80,7 @@ def be_clients(port: int, path: str, token: str) -> None:
 def ask_all(
     peers: Sequence[socket.socket], selector: selectors.BaseSelector, request: bytes
 ) -> None:
-    """So many requests, one at a time on each connection."""
+    """Send `REQUESTS` requests, one at a time on each connection."""
     received = dict.fromkeys(peers, b"")
     for peer in peers:
         peer.sendall(request)
@@ -125,7 +125,7 @@ def clients(port: int, path: str, token: str) -> Iterator["subprocess.Popen[str]
 
 
 def ask(client: "subprocess.Popen[str]") -> float:
-    """Seconds that one turn took."""
+    """Return the seconds that one turn took."""
     assert client.stdin is not None
     assert client.stdout is not None
     client.stdin.write("\n")
@@ -133,7 +133,7 @@ def ask(client: "subprocess.Popen[str]") -> float:
 
 
 def cpu_seconds(server: psutil.Process) -> float:
-    """Of a server and all that it started, to the nanosecond."""
+    """Return the processor time of a server and its children, to the nanosecond."""
     results = 0
     for process in (server, *server.children(recursive=True)):
         for thread in Path(f"/proc/{process.pid}/task").iterdir():
@@ -142,7 +142,7 @@ def cpu_seconds(server: psutil.Process) -> float:
 
 
 def spread(server: psutil.Process, port: int) -> list[int]:
-    """How many connections each process of a server has."""
+    """Return how many connections each process of a server has."""
     counts = (
         sum(
             connection.laddr.port == port and connection.status == "ESTABLISHED"
@@ -175,7 +175,7 @@ def answers_while_others_stall(port: int, token: str) -> bool:
 
 
 def servers(settings: Mapping[str, str]) -> dict[str, tuple[Process, int]]:
-    """Ours and the peers that are here, each with its port."""
+    """Return our server and the installed peers, each with its port."""
     results = {}
     for name, command in COMMANDS.items():
         if name != "ours" and importlib.util.find_spec(name) is None:
@@ -199,7 +199,7 @@ def servers(settings: Mapping[str, str]) -> dict[str, tuple[Process, int]]:
 def measure(
     settings: Mapping[str, str], var: Path
 ) -> tuple[dict[tuple[str, str], Cell], dict[str, bool]]:
-    """What each server did at each path; and which answered while others stalled."""
+    """Measure each server at each path, and find out which answered while peers stalled."""
     (user,) = stack.make_users(settings, users=1, credits=1)
     server_processes = servers(settings)
     with stack.run_processes(

@@ -1,8 +1,8 @@
-"""What a thousand slow peers cost others: milliseconds of GET requests, beside the same without.
+"""Measure how a thousand slow peers slow down GET requests of others.
 
-A third of the peers never finishes its headers, a third its body, a third reads nothing of a large
-answer; whoever is dropped comes back. They come from a process of their own, as do the clients that
-are measured; all share this machine's cores. The limits of one address and of requests are raised.
+A third of the peers never finishes its headers, a third its body, and a third reads nothing of a
+large answer. Dropped peers reconnect. They are a separate process, as are the measured clients; all
+processes share the cores of this machine. The limits of one address and of requests are raised.
 """
 
 import http.client
@@ -35,7 +35,7 @@ GOAL_MS = 50.0
 
 
 def be_slow(port: int, count: int) -> None:
-    """Keep so many slow connections, until this process is ended."""
+    """Keep this many slow connections until the process is ended."""
     poll = select.epoll()
     peers: dict[int, tuple[socket.socket, int]] = {}
 
@@ -86,7 +86,7 @@ def measure_latencies(url: str, user: User) -> list[float]:
         response.read()
         took.append((time.perf_counter() - began) * 1000)
         if response.status != http.client.OK:
-            raise RuntimeError(f"a request was answered {response.status}")
+            raise RuntimeError(f"a request was answered with {response.status}")
     return took
 
 

@@ -168,7 +168,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
                     "project_link",
                     "media_links",
                     "retry_link",
-                    "further_runs",
+                    "retry_links",
                 )
             },
         ),
@@ -287,7 +287,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         return link("jobs.Job", obj.retry_of_id)
 
     @admin.display(description="was run again as")
-    def further_runs(self, obj: Job) -> str:
+    def retry_links(self, obj: Job) -> str:
         ids = obj.retries.order_by("created_at").values_list("pk", flat=True)
         return (
             format_html_join("", "<div>{}</div>", [(link("jobs.Job", pk),) for pk in ids]) or EMPTY

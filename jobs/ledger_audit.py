@@ -252,7 +252,7 @@ def check_jobs(job_ids: Sequence[UUID], results: AuditFindings) -> None:
         results.ask(audit, job_ids=list(job_ids))
 
 
-def list_users_after(after: UUID, most: int = ACCOUNTS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
+def list_users_after(after: UUID, limit: int = ACCOUNTS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
     """Return the next users by their ids, with or without an account, and the last of them.
 
     The last is None if none follow. They have ``ROWS_AT_ONCE`` ledger rows at most, or there is
@@ -261,7 +261,7 @@ def list_users_after(after: UUID, most: int = ACCOUNTS_AT_ONCE) -> tuple[list[UU
     users = get_user_model()._default_manager.filter(pk__gt=after).order_by("pk")
     page: list[UUID] = []
     rows = 0
-    for user_id, seq in users.values_list("pk", "credits__seq")[:most]:
+    for user_id, seq in users.values_list("pk", "credits__seq")[:limit]:
         rows += seq or 0
         if page and rows > ROWS_AT_ONCE:
             break
@@ -269,8 +269,8 @@ def list_users_after(after: UUID, most: int = ACCOUNTS_AT_ONCE) -> tuple[list[UU
     return page, page[-1] if page else None
 
 
-def list_jobs_after(after: UUID, most: int = JOBS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
+def list_jobs_after(after: UUID, limit: int = JOBS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
     """Return the next jobs by their ids, and the last of them, or None if none follow."""
     following = Job.objects.filter(pk__gt=after).order_by("pk")
-    page = list(following.values_list("pk", flat=True)[:most])
+    page = list(following.values_list("pk", flat=True)[:limit])
     return page, page[-1] if page else None

@@ -123,7 +123,7 @@ def get_user_params(job: Job) -> Any:
     feature = features().get(job.type)
     if job.derived_params is not None or feature is None:
         return job.input_params
-    return feature.given(job)
+    return feature.get_user_parameters(job)
 
 
 def build_error(job: Job) -> dict[str, Any] | None:

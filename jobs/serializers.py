@@ -310,7 +310,7 @@ class JobSerializer(ContentSerializer, JobSummarySerializer):
         return queries.estimate_end(job, share="p50")
 
     def get_estimated_end_p90_at(self, job: Job) -> datetime | None:
-        """Return when the job ends with 90 % probability. Null also if too few jobs took so long."""
+        """Return when the job ends with 90 % probability. Null also if few jobs took so long."""
         return queries.estimate_end(job, share="p90")
 
     @extend_schema_field(GIVEN_PARAMS_SCHEMA)

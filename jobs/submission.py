@@ -197,12 +197,12 @@ class NewJob:
             "input_params": {
                 name: value
                 for name, value in stored_parameters.items()
-                if name in self.parameters.given
+                if name in self.parameters.explicit_names
             },
             "derived_params": {
                 name: value
                 for name, value in stored_parameters.items()
-                if name not in self.parameters.given
+                if name not in self.parameters.explicit_names
             },
             "retry_of_id": self.retry_of and str(self.retry_of),
             "callback_url": self.callback_url,
@@ -254,7 +254,7 @@ def parse_parameters(
     context = {"user_id": user_id, "budget": budget, "unchecked": unchecked}
     values = feature.parameters.read(data, context=context)
     names = {*data, *feature.parameters.stored_as_given}
-    return ValidatedParameters(values, given=names, waits_for_media=bool(unchecked))
+    return ValidatedParameters(values, explicit_names=names, waits_for_media=bool(unchecked))
 
 
 def check_plan(feature: Feature, plan: str | None) -> None:
@@ -367,7 +367,7 @@ def resubmit(
         raise InputGoneProblem(InputGoneProblem.parameters_gone)
     budget = Budget(job.user_id, charged=charged, api_key_id=api_key_id)
     parameters = validate(
-        feature=feature, user_id=job.user_id, data=feature.given(job), budget=budget
+        feature=feature, user_id=job.user_id, data=feature.get_user_parameters(job), budget=budget
     )
     new_job = NewJob(
         feature=feature,
@@ -403,7 +403,7 @@ def _build_job(
 ) -> NewJob:
     check_plan(feature, plan)
     job_parameters = ValidatedParameters(
-        parameters, parameters.given, waits_for_media=parameters.waits_for_media
+        parameters, parameters.explicit_names, waits_for_media=parameters.waits_for_media
     )
     quote_id, callback_url = (
         job_parameters.pop("quote_id", None),

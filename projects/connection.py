@@ -44,4 +44,4 @@ def collection() -> Collection[dict[str, Any]]:
 def edls(**selector: Any) -> QuerySet:
     """Return the EDL documents that match a selector; raise like `collection`."""
     collection()
-    return EditDecisionList.list_objects(**selector)
+    return EditDecisionList.objects(**selector)

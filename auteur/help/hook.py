@@ -49,9 +49,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             for site_path, source in OUTSIDE_PAGES.items()
         },
         "decisions/index.md": decisions.index(),
-        "edl-operations.md": edl.list_page(),
-        "errors.md": errors.list_page(),
-        "api.md": operations.list_page(),
+        "edl-operations.md": edl.page(),
+        "errors.md": errors.page(),
+        "api.md": operations.page(),
     }
     for site_path, text in pages.items():
         files.append(File.generated(config, site_path, content=text))

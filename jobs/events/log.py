@@ -24,7 +24,7 @@ class EventsRemovedProblem(Problem):
     status_code = 410
     default_code = "events_removed"
     default_detail = (
-        "Events after this one have been removed. Read the jobs again, then continue from the oldest "
+        "Events after this one have been removed. Read the jobs, then continue from the oldest "
         "event."
     )
 

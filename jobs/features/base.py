@@ -184,7 +184,7 @@ class Feature:
         """Return the media that the job reads; they cannot be deleted while it is open."""
         return [value.pk for value in parameters.values() if isinstance(value, MediaFile)]
 
-    def given(self, job: Job) -> dict[str, Any]:
+    def get_user_parameters(self, job: Job) -> dict[str, Any]:
         """Return the parameters that the job's user gave, without unknown names of old jobs."""
         names = self.parameters().fields
         return {name: value for name, value in (job.input_params or {}).items() if name in names}
@@ -260,16 +260,20 @@ def _get_payload_field(parameter: str) -> str:
 
 
 class ValidatedParameters(dict[str, Any]):
-    """All parameters of a job; ``given`` names those that its user gave.
+    """All parameters of a job; ``explicit_names`` are those that its user gave.
 
     ``waits_for_media`` is True if a media file or voice among them is still being checked.
     """
 
     def __init__(
-        self, parameters: Mapping[str, Any], given: Iterable[str], *, waits_for_media: bool = False
+        self,
+        parameters: Mapping[str, Any],
+        explicit_names: Iterable[str],
+        *,
+        waits_for_media: bool = False,
     ) -> None:
         super().__init__(parameters)
-        self.given = frozenset(given)
+        self.explicit_names = frozenset(explicit_names)
         self.waits_for_media = waits_for_media
 
 

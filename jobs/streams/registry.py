@@ -96,6 +96,6 @@ def _call_registry(call: Callable[[], Answer]) -> Answer:
         reason = f"{exc.error_message} (HTTP {exc.http_status_code})"
         raise error(f"The registry refused: {reason[:MAX_REASON_CHARACTERS]}") from exc
     except (httpx.HTTPError, OSError) as exc:
-        raise RegistryError(f"The schema registry does not answer: {type(exc).__name__}.") from exc
+        raise RegistryError(f"The registry is away: {type(exc).__name__}.") from exc
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
         raise RegistryError("The server at SCHEMA_REGISTRY_URL is not a schema registry.") from exc

@@ -159,7 +159,7 @@ class Sender:
         if time.monotonic() >= self._next_reap_at:
             self._next_reap_at = time.monotonic() + LOST_SECONDS
             if count := claims.release_lost():
-                logger.warning("%d deliveries of senders that are gone", count)
+                logger.warning("released %d deliveries of dead senders", count)
 
     def _start_sending(self, delivery: ClaimedDelivery) -> None:
         http = self._sessions[delivery.lane in self._slow]

@@ -45,7 +45,7 @@ class Browser:
     def list(self, model: type[models.Model], **query: Any) -> str:
         return self._text(self.client.get(list_url(model), query))
 
-    def list_page(self, obj: models.Model) -> str:
+    def page(self, obj: models.Model) -> str:
         return self._text(self.client.get(page_url(obj)))
 
     def act(self, action: str, *objects: models.Model, **given: Any) -> Any:

@@ -81,13 +81,13 @@ def top_up(user):
 def test_pages_show_what_there_is(root, user, customer, event, payment, top_up):
     for obj in (customer, payment, top_up, AutoTopUp.objects.get()):
         assert user.email in root.list(type(obj))
-        assert user.email in root.list_page(obj)
+        assert user.email in root.page(obj)
     assert "A price that we do not sell" in root.list(BillingEvent)
-    page = root.list_page(event)
+    page = root.page(event)
     assert "price_9" in page
     assert "cus_1" in page
-    assert ">150<" in root.list_page(payment)
-    assert "Payments" in root.list_page(user)
+    assert ">150<" in root.page(payment)
+    assert "Payments" in root.page(user)
 
 
 @pytest.mark.parametrize("wanted", ["evt_1", "in_1", "cus_1"])

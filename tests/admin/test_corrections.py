@@ -147,7 +147,7 @@ def test_without_an_amount_or_a_reason_nothing_is_taken(root, user, grant, wrong
 
 
 def test_only_who_may_move_credits(viewer, user, grant):
-    assert "take_back" not in viewer.list_page(grant)
+    assert "take_back" not in viewer.page(grant)
     viewer.act("take_back", grant, **TAKE)
     assert balance_of(user) == 100
 
@@ -155,4 +155,4 @@ def test_only_who_may_move_credits(viewer, user, grant):
 def test_a_grant_shows_what_remains(root, user, grant, make_job):
     make_job(user, minutes=20)
     assert page_url(grant)
-    assert ">90<" in root.list_page(grant)
+    assert ">90<" in root.page(grant)

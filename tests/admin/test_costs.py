@@ -49,13 +49,13 @@ def test_counting_the_list_adds_no_costs_up(root, measured):
 
 
 def test_a_job_shows_what_each_attempt_took_and_cost(root, measured):
-    shown = root.list_page(measured)
+    shown = root.page(measured)
     for text in ("queue 4.0 s", "start 10.5 s (loading 7.5 s)", "run 20.0 s", "$0.0084"):
         assert text in shown
 
 
 def test_a_job_without_outcome_has_dashes(root, job):
-    shown = root.list_page(job)
+    shown = root.page(job)
     assert "start -" in shown
     assert "run -" in shown
 

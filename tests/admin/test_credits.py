@@ -27,7 +27,7 @@ def refunded(job):
 
 
 def test_an_account_shows_its_movements(root, account, refunded):
-    page = root.list_page(account)
+    page = root.page(account)
     for text in ("+100", "-5", "+5", page_url(refunded)):
         assert text in page
 
@@ -39,9 +39,9 @@ def test_a_description_is_text(root, account, user):
     CreditTransaction.objects.create(
         user=user, seq=last.seq + 1, amount=1, balance_after=101, type="bonus", description=XSS
     )
-    assert XSS not in root.list_page(account)
+    assert XSS not in root.page(account)
     assert XSS not in root.list(CreditTransaction)
-    assert "&lt;script&gt;" in root.list_page(account)
+    assert "&lt;script&gt;" in root.page(account)
 
 
 @pytest.mark.parametrize("excess", [0, 1])
@@ -51,8 +51,8 @@ def test_an_account_shows_the_latest_movements_only(root, account, user, excess)
         CreditTransaction(user=user, seq=seq, amount=1, balance_after=seq, type="bonus")
         for seq in range(2, LATEST + 1 + excess)
     )
-    assert root.list_page(account).count("<td>Bonus</td>") == LATEST
-    assert ("+100" in root.list_page(account)) is (excess == 0)
+    assert root.page(account).count("<td>Bonus</td>") == LATEST
+    assert ("+100" in root.page(account)) is (excess == 0)
 
 
 @pytest.mark.parametrize("type", ["usage", "refund", "bonus"])

@@ -53,12 +53,12 @@ class TestReading:
         listed = root.list(Job)
         assert "Z900" in listed
         assert "GPU_ON_STRIKE" in listed
-        assert "local / draft (Z900)" in root.list_page(job)
+        assert "local / draft (Z900)" in root.page(job)
 
     def test_a_job_leads_to_all_that_belongs_to_it(self, root, job, user):
         usage = CreditTransaction.objects.get(job=job)
         [media_id] = job.media_ids
-        page = root.list_page(job)
+        page = root.page(job)
         for target in (
             page_url(user),
             page_url(usage),
@@ -68,26 +68,26 @@ class TestReading:
 
     def test_a_job_shows_its_project(self, root, job, project):
         Job.objects.filter(pk=job.pk).update(project=project)
-        page = root.list_page(job)
+        page = root.page(job)
         assert f'href="{page_url(project)}"' in page
         assert XSS not in page
 
     def test_a_job_shows_attempts_and_events(self, root, job):
         number_all()
-        page = root.list_page(job)
+        page = root.page(job)
         for text in ("call-1", "local / draft (CPU)", "requested", "started", "dispatched"):
             assert text.lower() in page.lower()
 
     def test_media_that_is_gone_is_said_to_be_gone(self, root, job):
         job.media_ids = ["00000000-0000-4000-8000-000000000000"]
         job.save(update_fields=["media_ids"])
-        assert "00000000-0000-4000-8000-000000000000 (deleted)" in root.list_page(job)
+        assert "00000000-0000-4000-8000-000000000000 (deleted)" in root.page(job)
 
     def test_input_and_output_are_readable_and_harmless(self, root, completed):
         Job.objects.filter(pk=completed.pk).update(
             input_params={"prompt": XSS}, output_data={"transcript": {"text": XSS}}
         )
-        page = root.list_page(completed)
+        page = root.page(completed)
         assert XSS not in page
         assert "&quot;prompt&quot;: &quot;&lt;script&gt;alert(" in page
         assert "&quot;text&quot;: &quot;&lt;script&gt;" in page
@@ -95,12 +95,12 @@ class TestReading:
     def test_an_error_that_names_markup_is_harmless(self, root, job):
         lifecycle.cancel(job_id=job.pk, by="user", reason=XSS)
         Attempt.objects.filter(job=job).update(error_code="MODEL_ERROR", error_message=XSS)
-        page = root.list_page(job)
+        page = root.page(job)
         assert XSS not in page
         assert "MODEL_ERROR: &lt;script&gt;" in page
 
     def test_nobody_edits_a_column(self, root, job):
-        page = root.list_page(job)
+        page = root.page(job)
         assert 'name="_save"' not in page
         assert 'name="credits_cost"' not in page
         response = root.client.post(page_url(job), {"credits_cost": 0, "status": "completed"})
@@ -119,7 +119,7 @@ class TestReading:
 
     def test_the_ledger_is_for_who_may_see_it(self, staff_with, job):
         browser = staff_with("jobs.view_job")
-        page = browser.list_page(job)
+        page = browser.page(job)
         assert "call-1" in page
         assert "credits/credittransaction" not in page
 
@@ -223,7 +223,7 @@ class TestCancel:
         assert messages_of(response) == [f"job {job}: Cancelled, 5 credits refunded."]
 
     def test_from_a_jobs_page_leads_back_to_it(self, root, job):
-        assert 'value="cancel"' in root.list_page(job)
+        assert 'value="cancel"' in root.page(job)
         response = root.act("cancel", job, reason=REASON, from_object="1")
         assert response.redirect_chain == [(page_url(job), 302)]
 
@@ -232,7 +232,7 @@ class TestCancel:
         history = root.client.get(page_url(job).replace("/change/", "/history/"))
         assert XSS not in history.content.decode()
         assert "&lt;script&gt;" in history.content.decode()
-        assert XSS not in root.list_page(job)
+        assert XSS not in root.page(job)
 
 
 class TestRequeue:
@@ -302,8 +302,8 @@ class TestRunAgain:
     def test_both_jobs_lead_to_each_other(self, root, completed):
         root.act("run_again", completed, reason=REASON, price="house")
         again = self.again(completed)
-        assert f'href="{page_url(again)}"' in root.list_page(completed)
-        assert f'href="{page_url(completed)}"' in root.list_page(again)
+        assert f'href="{page_url(again)}"' in root.page(completed)
+        assert f'href="{page_url(completed)}"' in root.page(again)
 
     def test_must_be_told_who_pays(self, root, completed):
         assert root.act("run_again", completed, reason=REASON).status_code == 400
@@ -334,13 +334,13 @@ class TestWhoAndHowMany:
 
     def test_who_may_change_jobs_can(self, staff_with, job):
         browser = staff_with("jobs.view_job", "jobs.change_job")
-        assert 'value="requeue"' in browser.list_page(job)
+        assert 'value="requeue"' in browser.page(job)
         browser.act("cancel", job, reason=REASON)
         job.refresh_from_db()
         assert job.status == JobStatus.CANCELLED
 
     def test_a_job_offers_what_applies_to_it(self, root, job, completed):
-        open_page, ended_page = root.list_page(job), root.list_page(completed)
+        open_page, ended_page = root.page(job), root.page(completed)
         assert 'value="run_again"' not in open_page
         assert 'value="cancel"' not in ended_page
         assert 'value="run_again"' in ended_page
@@ -373,7 +373,7 @@ class TestWhoAndHowMany:
 
 def test_data_that_is_no_object_is_shown_too(root, job):
     Job.objects.filter(pk=job.pk).update(input_params=json.loads("[1, null]"))
-    assert "null" in root.list_page(job)
+    assert "null" in root.page(job)
 
 
 def test_jobs_of_users_that_staff_were_told_of_are_listed(

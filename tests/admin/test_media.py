@@ -21,7 +21,7 @@ def open_url(obj):
 class TestOpen:
     def test_leads_to_the_object_for_a_short_while(self, root, media, client):
         object_storage().write(media.r2_key, b"sound", "audio/wav")
-        assert open_url(media) in root.list_page(media)
+        assert open_url(media) in root.page(media)
         response = root.client.get(open_url(media))
         assert response.status_code == 302
         expires = int(parse_qs(urlsplit(response.url).query)["expires"][0])
@@ -48,7 +48,7 @@ class TestOpen:
 
     @pytest.mark.parametrize("status", [MediaStatus.UPLOADING, MediaStatus.REJECTED])
     def test_is_not_offered_before_there_is_a_file(self, root, make_media, status):
-        assert "/open/" not in root.list_page(make_media(status=status))
+        assert "/open/" not in root.page(make_media(status=status))
 
 
 class TestMedia:
@@ -60,7 +60,7 @@ class TestMedia:
         assert (media.name, media.r2_key, media.status) == ("Sea", key, MediaStatus.READY)
 
     def test_a_name_is_text(self, root, media):
-        assert XSS not in root.list_page(media)
+        assert XSS not in root.page(media)
         assert XSS not in root.list(MediaFile)
         assert "&lt;script&gt;" in root.list(MediaFile)
 
@@ -94,7 +94,7 @@ class TestDerivatives:
             listed[status] = root.list(MediaFile, derivation_status__exact=status)
             assert page_url(media) in listed[status]
             assert f">{status.label}</span>" in listed[status]
-            assert f">{status.label}</span>" in root.list_page(media)
+            assert f">{status.label}</span>" in root.page(media)
         assert "25%" in listed[DerivationStatus.WORKING]
         assert page_url(media) not in root.list(MediaFile, derivation_status__exact="waiting")
 
@@ -108,7 +108,7 @@ class TestDerivatives:
         assert media.name.partition(" ")[0] in asking.content.decode()
         done = root.act("derive_again", media, reason=REASON)
         [message] = messages_of(done)
-        assert "are made again" in message
+        assert "are being made again" in message
         media.refresh_from_db()
         assert (media.derivation_status, media.derivation_tries) == (DerivationStatus.WAITING, 0)
         assert states.DERIVATIONS.take_due(1) == [media.pk]
@@ -119,7 +119,7 @@ class TestDerivatives:
         media = make_media(status=MediaStatus.UPLOADING)
         [message] = messages_of(root.act("derive_again", media, reason=REASON))
         assert "not ready" in message
-        assert "derive_again" not in root.list_page(media)
+        assert "derive_again" not in root.page(media)
 
     def test_who_may_only_see_asks_for_nothing(self, viewer, media):
         states.DERIVATIONS.claim(media.pk).fail()
@@ -137,15 +137,15 @@ class TestVoices:
         return voice
 
     def test_consent_can_be_read(self, root, ready):
-        page = root.list_page(ready)
+        page = root.page(ready)
         assert "Yes &lt;script&gt;" in page
         assert XSS not in page
 
     def test_a_sample_is_opened_once_it_is_there(self, root, ready, user):
-        assert "/open/" in root.list_page(ready)
+        assert "/open/" in root.page(ready)
         ready.status = MediaStatus.REJECTED
         ready.save()
-        assert "/open/" not in root.list_page(ready)
+        assert "/open/" not in root.page(ready)
 
     @pytest.mark.parametrize("query", ["Grandma", "owner", "id"])
     def test_search(self, root, voice, make_user, query):
@@ -172,7 +172,7 @@ class TestProjects:
         assert project.resolution == "1920x1080"
 
     def test_a_name_is_text(self, root, project):
-        assert XSS not in root.list_page(project)
+        assert XSS not in root.page(project)
         assert XSS not in root.list(Project)
 
     def test_who_may_only_see_changes_nothing(self, viewer, project):
@@ -186,7 +186,7 @@ class TestProjects:
             assert page_url(other) not in listed
 
     def test_a_project_leads_to_its_media_and_jobs(self, root, project, media):
-        page = root.list_page(project)
+        page = root.page(project)
         for path in ("media/mediafile", "jobs/job"):
             assert f"/admin/{path}/?project__id__exact={project.pk}" in page
         assert page_url(media) in root.list(MediaFile, project__id__exact=project.pk)
@@ -204,11 +204,11 @@ class TestConsents:
         assert REASON in note
 
     def test_its_page_shows_what_was_removed(self, root, viewer, consent, media):
-        assert 'value="revoke"' in root.list_page(consent)
+        assert 'value="revoke"' in root.page(consent)
         revoke_consent(consent=consent)
-        page = viewer.list_page(consent)
+        page = viewer.page(consent)
         assert media.r2_key in page
-        assert 'value="revoke"' not in root.list_page(consent)
+        assert 'value="revoke"' not in root.page(consent)
 
     def test_who_may_only_see_revokes_none(self, viewer, consent):
         viewer.act("revoke", consent, reason=REASON)

@@ -54,12 +54,12 @@ MODELS = (
 def test_every_list_and_page_shows_its_data(root, house, user):
     for obj in house:
         assert f">{user.email}<" in root.list(type(obj))
-        assert str(user.email) in root.list_page(obj)
+        assert str(user.email) in root.page(obj)
 
 
 def test_every_list_and_page_is_there_for_who_may_only_see(viewer, house):
     for obj in house:
-        listed, page = viewer.list(type(obj)), viewer.list_page(obj)
+        listed, page = viewer.list(type(obj)), viewer.page(obj)
         assert 'name="_save"' not in page
         assert '<select name="action"' not in listed
         assert 'name="action"' not in page
@@ -109,7 +109,7 @@ def test_the_house_has_a_name(root):
 
 def test_no_script_stands_in_a_page(root, house, job):
     confirming = root.act("cancel", job).content.decode()
-    pages = [root.list_page(obj) for obj in house] + [root.list(model) for model in MODELS]
+    pages = [root.page(obj) for obj in house] + [root.list(model) for model in MODELS]
     for page in [*pages, confirming]:
         for attributes, body in re.findall(r"<script([^>]*)>(.*?)</script>", page, re.DOTALL):
             assert "src=" in attributes or "application/json" in attributes
@@ -119,13 +119,13 @@ def test_no_script_stands_in_a_page(root, house, job):
 
 def test_no_secret_of_a_webhook_stands_in_a_page(root, house):
     endpoint = WebhookEndpoint.objects.get()
-    pages = root.list_page(endpoint) + root.list(WebhookEndpoint)
+    pages = root.page(endpoint) + root.list(WebhookEndpoint)
     assert secrets.reveal_secret(endpoint.secret) not in pages
     assert bytes(endpoint.secret).decode() not in pages
 
 
 def test_no_secret_of_an_import_stands_in_a_page(root, house):
-    pages = root.list_page(MediaImport.objects.get()) + root.list(MediaImport)
+    pages = root.page(MediaImport.objects.get()) + root.list(MediaImport)
     assert "https://media.example/film.mp4" in pages
     assert "token" not in pages.replace("csrfmiddlewaretoken", "")
 
@@ -144,7 +144,7 @@ class TestApiKeys:
             assert key.row.prefix in listed
             assert other.row.prefix not in listed
         secret = key.key.removeprefix(key.row.prefix)
-        pages = root.list_page(key.row) + root.list(ApiKey)
+        pages = root.page(key.row) + root.list(ApiKey)
         assert secret not in pages
         assert bytes(key.row.digest).hex() not in pages
 
@@ -161,7 +161,7 @@ class TestApiKeys:
     def test_a_job_names_its_key(self, root, make_key, make_job):
         key, job = make_key(), make_job()
         Job.objects.filter(pk=job.pk).update(api_key_id=key.row.pk)
-        assert page_url(key.row) in root.list_page(job)
+        assert page_url(key.row) in root.page(job)
 
 
 def test_the_guard_against_double_clicks_is_served(root, job):

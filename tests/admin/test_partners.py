@@ -55,7 +55,7 @@ def test_whoever_saves_one_shows_who_they_are(root: Browser, form: dict[str, Any
 
 
 def test_its_password_is_on_no_page(root: Browser, made: Partner):
-    page = root.list_page(made) + root.list(Partner)
+    page = root.page(made) + root.list(Partner)
     assert "127.0.0.1:1" in page
     assert SECRET not in page
 
@@ -80,12 +80,15 @@ def test_what_is_left_empty_stays(root: Browser, made: Partner, form: dict[str, 
         ({"new_connection": '{"url": "redis://x"}'}, "Extra inputs are not permitted"),
         ({"transport": "pigeon"}, "Select a valid choice"),
         ({"name": "Not a name"}, "Small letters, digits and -."),
-        ({"compress_topic": "Transcribe"}, "A topic that is read cannot be any other topic"),
+        (
+            {"compress_topic": "Transcribe"},
+            "A topic that is read cannot also be used as another topic",
+        ),
         ({"transcribe_topic": "a b"}, "Letters, digits, dots, _ and -."),
         ({"max_message_bytes": "0"}, "greater than or equal to 1"),
         ({"max_message_bytes": str(1024**2 + 1)}, "less than or equal to"),
-        ({"url_hosts": "https://cdn.example"}, "No name of a host"),
-        ({"language": "xx"}, "No language that we transcribe."),
+        ({"url_hosts": "https://cdn.example"}, "These are not host names"),
+        ({"language": "xx"}, "Transcription does not support this language."),
     ],
 )
 def test_what_cannot_be_is_told_beside_its_field(root, form, wrong, why):
@@ -122,7 +125,7 @@ def test_staff_who_may_only_see_add_and_try_nothing(staff_with, made: Partner, f
     viewer = staff_with("jobs.view_partner")
     assert viewer.client.post(f"{list_url(Partner)}add/", form).status_code == 403
     assert '<select name="action"' not in viewer.list(Partner)
-    assert 'name="_save"' not in viewer.list_page(made)
+    assert 'name="_save"' not in viewer.page(made)
 
 
 def test_requests_and_dead_letters_are_found_and_show_no_address(root: Browser, made: Partner):
@@ -143,9 +146,9 @@ def test_requests_and_dead_letters_are_found_and_show_no_address(root: Browser, 
     for term in ("lesson-7", "Compress/0/7", "cdn.example", str(request.pk)):
         assert "lesson-7" in root.list(PartnerRequest, q=term)
     assert "lesson-7" not in root.list(PartnerRequest, q="lesson-8")
-    assert "no_sound" in root.list_page(request)
-    assert "token-of-it" not in root.list_page(request)
-    for page in (root.list_page(letter), root.list(DeadLetter)):
+    assert "no_sound" in root.page(request)
+    assert "token-of-it" not in root.page(request)
+    for page in (root.page(letter), root.list(DeadLetter)):
         assert XSS not in page
         assert "Compress/0/8" in page
     for obj in (made, request, letter):

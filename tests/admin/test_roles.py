@@ -167,9 +167,7 @@ def test_who_clients_are_and_what_is_theirs(browser_as, house, user, job):
     seen = {}
     for role in ROLES:
         browser = browser_as(role)
-        pages = (
-            browser.list_page(job) + browser.list(Job) + browser.list(Job, user__id__exact=user.pk)
-        )
+        pages = browser.page(job) + browser.list(Job) + browser.list(Job, user__id__exact=user.pk)
         seen[role] = (user.email in pages, "a secret wish" in pages)
         found = browser.list(Job, q=user.email)
         assert (str(job.pk)[-8:] in found) == seen[role][0]

@@ -162,7 +162,7 @@ class TestRecord:
         client.post("/admin/login/", {"username": boss.email, "password": "wrong"})
         listed = browser.list(StaffEvent)
         assert "Sign-in refused" in listed
-        assert boss.email in browser.list_page(StaffEvent.objects.get())
+        assert boss.email in browser.page(StaffEvent.objects.get())
 
     @pytest.mark.parametrize("table", ["staff_events", "django_admin_log"])
     @pytest.mark.parametrize("statement", ["DELETE FROM {}", "UPDATE {} SET user_id = user_id"])

@@ -45,7 +45,7 @@ class TestReading:
         stop_comparing_books()
         Credits.objects.filter(user=root.user).delete()
         assert root.user.email in root.list(User)
-        assert root.user.email in root.list_page(root.user)
+        assert root.user.email in root.page(root.user)
 
     @pytest.mark.parametrize("field", ["email", "name", "id"])
     def test_search(self, root, make_user, field):
@@ -73,23 +73,23 @@ class TestReading:
         listed = root.list(User, closing_at__isempty="0")
         assert closed.email in listed
         assert user.email not in listed
-        assert "Closing at" in root.list_page(closed)
+        assert "Closing at" in root.page(closed)
 
     def test_a_user_leads_to_what_is_theirs(self, root, user):
-        page = root.list_page(user)
+        page = root.page(user)
         for path in ("jobs/job", "projects/project", "credits/credittransaction"):
             assert f"/admin/{path}/?user__id__exact={user.pk}" in page
 
     def test_a_name_is_text(self, root, make_user):
         named = make_user(name=XSS)
-        assert XSS not in root.list_page(named)
+        assert XSS not in root.page(named)
         assert XSS not in root.list(User)
 
     def test_no_password_is_shown(self, root, user):
         user.set_password("correct horse battery")
         user.save()
-        assert user.password not in root.list_page(user)
-        assert "pbkdf2" not in root.list_page(user)
+        assert user.password not in root.page(user)
+        assert "pbkdf2" not in root.page(user)
 
 
 class TestGrant:
@@ -163,7 +163,7 @@ class TestGrant:
         assert balance_of(user) == 107
 
     def test_who_may_only_see_cannot(self, viewer, user):
-        assert "grant_credits" not in viewer.list_page(user)
+        assert "grant_credits" not in viewer.page(user)
         viewer.act("grant_credits", user, **GRANT)
         assert balance_of(user) == 100
 
@@ -273,7 +273,7 @@ class TestPassword:
         return browser.client.post(password_url(user), data)
 
     def test_of_staff_is_set_by_superusers(self, root, colleague):
-        assert password_url(colleague) in root.list_page(colleague)
+        assert password_url(colleague) in root.page(colleague)
         assert root.client.get(password_url(colleague)).status_code == 200
         assert self.set(root, colleague).status_code == 302
         colleague.refresh_from_db()
@@ -285,7 +285,7 @@ class TestPassword:
         assert self.set(editor, root.user).status_code == 403
 
     def test_clients_have_none(self, root, user):
-        assert "Clients sign in by token." in root.list_page(user)
+        assert "Clients sign in by token." in root.page(user)
         assert self.set(root, user).status_code == 403
 
     def test_ones_own_is_changed_with_the_old_one(self, client, colleague):

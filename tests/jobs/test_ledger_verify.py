@@ -87,7 +87,7 @@ def test_what_is_not_named_is_counted(make_job):
     lines = printed.splitlines()
     assert code == 1
     assert sum(line.startswith("usage_is_the_price:") for line in lines) == 1
-    assert lines[1] == "… and 2 more (--limit names more of them)"
+    assert lines[1] == "… and 2 more (raise --limit to list them)"
     assert lines[-1] == "OFF: usage_is_the_price 3"
 
 

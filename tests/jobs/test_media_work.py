@@ -300,7 +300,9 @@ def test_imports_outlive_their_workers_and_end_with_their_media(
     upload_id = deleted.media.upload_id
     delete_media(user_id=deleted.user_id, media_id=deleted.pk)
     log = tmp_path / "worker.log"
-    until(lambda: f"import {deleted.pk} was taken away meanwhile" in log.read_text(), DONE_SECONDS)
+    until(
+        lambda: f"another worker has claimed import {deleted.pk}" in log.read_text(), DONE_SECONDS
+    )
     tomorrow = timezone.now() + timedelta(days=1)
     assert upload_id
     assert upload_id not in str(object_storage().list_unfinished(before=tomorrow))

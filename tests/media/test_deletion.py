@@ -107,7 +107,7 @@ def test_a_storage_that_is_away_does_not_bring_the_row_back(
     with django_capture_on_commit_callbacks(execute=True):
         assert api.delete(f"/media/{media.pk}").status_code == 204
     assert not MediaFile.objects.filter(pk=media.pk).exists()
-    assert "1 objects left behind: EndpointConnectionError" in caplog.text
+    assert "1 objects could not be deleted: EndpointConnectionError" in caplog.text
     assert media.r2_key not in caplog.text
 
 

@@ -158,7 +158,7 @@ def is_there(key: str) -> bool:
 def all_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Objects of now are older than any URL."""
     for module in (orphans, verification):
-        monkeypatch.setattr(module, "LONGEST_WRITE", timedelta(seconds=-5))
+        monkeypatch.setattr(module, "MAX_WRITE_LIFETIME", timedelta(seconds=-5))
 
 
 def turn() -> int:
@@ -203,7 +203,7 @@ def test_what_is_put_when_its_owner_is_gone_is_refused_or_found(
         assert answer.status_code == 200
     assert orphans.sweep_orphans() == 0  # somebody may still be at it
     for module in (orphans, verification):
-        monkeypatch.setattr(module, "LONGEST_WRITE", timedelta(seconds=-5))
+        monkeypatch.setattr(module, "MAX_WRITE_LIFETIME", timedelta(seconds=-5))
     assert verification.verify_storage().broken["object_without_row"] == 1
     assert (turn(), turn()) == (1, 0)
     assert not is_there(case.key)
@@ -283,7 +283,7 @@ def test_a_part_is_not_sent_when_its_upload_is_over(
 
 
 def test_a_url_to_write_to_lives_shorter_than_what_it_leaves(storage: ObjectStorage) -> None:
-    longest = int(orphans.LONGEST_WRITE.total_seconds())
+    longest = int(orphans.MAX_WRITE_LIFETIME.total_seconds())
     key = "users/1/media/2/source.mp4"
     assert storage.presigned_put(key, content_type=KIND, expires=longest)
     with pytest.raises(ValueError, match="too long"):

@@ -55,14 +55,14 @@ def test_books_that_agree(kept: Callable[..., MediaFile], monkeypatch: pytest.Mo
 
     assert code == 0, told
     assert "Checked 10 objects (30 bytes)" in told
-    assert told.endswith("Books and storage agree.\n")
+    assert told.endswith("The database and the storage agree.\n")
 
 
 def test_what_is_off_is_named(
     storage: ObjectStorage, kept: Callable[..., MediaFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (orphans, verification):
-        monkeypatch.setattr(module, "LONGEST_WRITE", timedelta(seconds=-5))
+        monkeypatch.setattr(module, "MAX_WRITE_LIFETIME", timedelta(seconds=-5))
     monkeypatch.setattr(orphans, "PAGE_SIZE", 2)
     gone, changed, bare, _ = (kept() for _ in range(4))
     storage.delete(gone.r2_key)
@@ -85,7 +85,7 @@ def test_what_is_off_is_named(
     }
     code, told = verified("--limit", "1")
     assert code == 1
-    assert "… and 4 more (--limit names more of them)" in told
+    assert "… and 4 more (raise --limit to list them)" in told
     assert "OFF: " in told
 
 

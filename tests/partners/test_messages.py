@@ -70,12 +70,12 @@ def test_an_id_that_cannot_is_refused(video_id):
     ],
 )
 def test_what_is_no_json_or_ambiguous_is_refused(value):
-    assert reason(value) == "It is no JSON, or names something twice."
+    assert reason(value) == "The message is not JSON, or has a name twice."
 
 
 @pytest.mark.parametrize("value", [b"[]", b'"text"', b"5", b"null"])
 def test_json_that_is_no_object_is_refused(value):
-    assert reason(value) == "It is JSON, but no object."
+    assert reason(value) == "The message is JSON, but not an object."
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ class TestCommands:
         platform.says(b"poison")
         consumer.round()
         (letter,) = self.run("partners", "dead-letters", "--partner", partner.name)
-        assert letter["reason"] == "It is no JSON, or names something twice."
+        assert letter["reason"] == "The message is not JSON, or has a name twice."
         assert self.run("partners", "send-again") == [{"partner": partner.name, "sent": 1}]
         assert platform.store.xlen(partner.dead_letter_topic) == 0
 
@@ -132,5 +132,5 @@ class TestCommands:
 
     def test_a_video_that_nobody_reads_is_told(self, partner):
         given = ["--partner", partner.name, "--url", "https://cdn.example/a.mp4", "--timeout", "0"]
-        with pytest.raises(CommandError, match="does partner_consumer run"):
+        with pytest.raises(CommandError, match="Start partner_consumer"):
             call_command("send_test_video", *given)

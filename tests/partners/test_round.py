@@ -280,7 +280,7 @@ def test_what_is_no_request_is_set_aside_with_the_reason_and_can_be_sent_again(
     assert platform.waiting() == 0
     letters = DeadLetter.objects.order_by("created_at").values_list("topic", "reason")
     assert list(letters) == [
-        (partner.transcribe_topic, "It is no JSON, or names something twice."),
+        (partner.transcribe_topic, "The message is not JSON, or has a name twice."),
         (partner.transcribe_topic, f"It has {len(json.dumps(long))} bytes; 200 are read."),
     ]
     stored = [fields for _, fields in platform.store.xrange(partner.dead_letter_topic)]

@@ -168,5 +168,5 @@ def test_a_reset_goes_on_beyond_what_clients_have_seen(
 
     call_command("edl_reset", str(lost.pk))  # once more changes nothing
     assert api.get(f"/projects/{lost.pk}/edl").json()["version"] == 4
-    with pytest.raises(CommandError, match="no such projects"):
+    with pytest.raises(CommandError, match="do not exist"):
         call_command("edl_reset", str(uuid.uuid4()))

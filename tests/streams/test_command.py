@@ -76,8 +76,8 @@ def test_peek_shows_the_last_records(publisher, store):
         (["peek", "jobs.lip_sync"], "Did you mean jobs.lip-sync"),
         (["peek", "nothing"], "There is no stream 'nothing'. There are: jobs.requested, "),
         (["tail", "jobs.requestd"], "Did you mean jobs.requested"),
-        (["peek", "jobs.tts", "--count", "0"], "It must be from 1 to 1000."),
-        (["peek", "jobs.tts", "--count", "1001"], "It must be from 1 to 1000."),
+        (["peek", "jobs.tts", "--count", "0"], "The number must be from 1 to 1000."),
+        (["peek", "jobs.tts", "--count", "1001"], "The number must be from 1 to 1000."),
         (["list"], "invalid choice: 'list'"),
     ],
 )

@@ -173,7 +173,7 @@ def test_a_certificate_that_does_not_match_is_refused(
     if knows_it:
         settings.KAFKA_CA_PATH = str(tmp_path / "certificate")
     monkeypatch.setattr(kafka, "CONNECT_SECONDS", 1.0)
-    with pytest.raises(SinkRefusedError, match="TLS with Kafka fails: look at KAFKA_CA_PATH"):
+    with pytest.raises(SinkRefusedError, match="TLS with Kafka fails: check KAFKA_CA_PATH"):
         KafkaSink().begin()
 
 

@@ -107,7 +107,7 @@ def test_redis_emptied_is_filled_again_from_the_log(publisher, store, read, job,
     rounds(publisher, 4)
     assert seqs(read) == [1, 2, 3]
     assert position() == int(store.get(POSITION)) == log.get_last_position()
-    assert "Redis does not have what was written to it" in caplog.text
+    assert "Redis does not have the position" in caplog.text
     assert f"the sink has 0 of {log.get_last_position() - 1}, going back" in caplog.text
 
 

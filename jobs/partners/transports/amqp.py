@@ -35,8 +35,8 @@ PERSISTENT = 2
 NACKED_SECONDS = 0.2
 """The pause before a rejected message is sent again."""
 REFUSALS = {
-    exceptions.AccessRefused: "RabbitMQ refuses the user or password, or the user lacks the permission",
-    exceptions.NotAllowed: "RabbitMQ refuses the connection: check the virtual host and the user's permissions",
+    exceptions.AccessRefused: "RabbitMQ refuses the user or password, or a permission",
+    exceptions.NotAllowed: "RabbitMQ refuses: check the virtual host and the permissions",
     exceptions.NotFound: "RabbitMQ does not have the queue",
     exceptions.PreconditionFailed: "RabbitMQ has a queue with other arguments than requested",
     ssl.SSLError: "TLS with RabbitMQ fails: check the certificates and the host name",
@@ -325,4 +325,4 @@ def _classify_error(exc: Exception) -> TransportError:
     for kind, text in REFUSALS.items():
         if isinstance(exc, kind):
             return TransportError(f"{text}: {exc}", is_outage=False)
-    return TransportError(f"RabbitMQ does not answer: {exc}", is_outage=True)
+    return TransportError(f"RabbitMQ is away: {exc}", is_outage=True)

@@ -302,5 +302,5 @@ def _classify_error(exc: exceptions.RedisError) -> TransportError:
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return TransportError(f"{TLS_FAILS}: {reason}", is_outage=False)
     if isinstance(exc, AWAY) or NO_GROUP in reason:  # A missing group is created again.
-        return TransportError(f"Redis does not answer: {reason}", is_outage=True)
+        return TransportError(f"Redis is away: {reason}", is_outage=True)
     return TransportError(f"Redis refuses: {reason}", is_outage=False)

@@ -80,9 +80,7 @@ class KafkaSink:
         except BufferError:  # The client's queue is full.
             if self._producer.flush(WRITE_SECONDS):
                 self.close()
-                raise SinkAwayError(
-                    "Kafka does not answer: it does not accept waiting records"
-                ) from None
+                raise SinkAwayError("Kafka is away: it does not accept waiting records") from None
             self._produce_record(record, on_delivery)
 
     def _produce_record(self, record: EncodedRecord, on_delivery: DeliveryCallback) -> None:

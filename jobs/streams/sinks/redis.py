@@ -73,7 +73,7 @@ def convert_errors() -> Iterator[None]:
             if isinstance(exc, kind):
                 raise SinkRefusedError(f"{text}: {reason}") from exc
         if isinstance(exc, AWAY):
-            raise SinkAwayError(f"Redis does not answer: {reason}") from exc
+            raise SinkAwayError(f"Redis is away: {reason}") from exc
         raise SinkRefusedError(f"Redis refuses: {reason}") from exc
 
 

@@ -73,29 +73,29 @@ def test_the_unique_index_is_made_and_kept(timelines: type[Timeline]) -> None:
 def test_compare_and_set_by_version(timelines: type[Timeline]) -> None:
     project = uuid.uuid4()
     timelines(project_id=project, version=3).save()
-    fresh = timelines.list_objects(project_id=project, version=3)
+    fresh = timelines.objects(project_id=project, version=3)
     edit = {"op": "trim", "clip": "a"}
     change = {"$inc": {"version": 1}, "$push": {"undo_stack": {"$each": [edit], "$slice": -5}}}
     assert fresh.update_one(__raw__=change) == 1
     assert fresh.update_one(__raw__=change) == 0
-    stored = timelines.list_objects(project_id=project).as_pymongo().first()
+    stored = timelines.objects(project_id=project).as_pymongo().first()
     assert (stored["version"], stored["undo_stack"]) == (4, [edit])
 
 
 def test_projections(timelines: type[Timeline]) -> None:
     project = uuid.uuid4()
     timelines(project_id=project, tracks=two_tracks()).save()
-    brief = timelines.list_objects(project_id=project).only("tracks.id").get()
+    brief = timelines.objects(project_id=project).only("tracks.id").get()
     assert [t.id for t in brief.tracks] == ["t1", "t2"]
     assert brief.version == 1
-    last = timelines.list_objects(project_id=project).fields(slice__tracks=-1, id=0).as_pymongo()
+    last = timelines.objects(project_id=project).fields(slice__tracks=-1, id=0).as_pymongo()
     assert [t["id"] for t in last.first()["tracks"]] == ["t2"]
 
 
 def test_queries_and_delete(timelines: type[Timeline]) -> None:
     for version in range(5):
         timelines(project_id=uuid.uuid4(), version=version).save()
-    found = timelines.list_objects(version__gte=2).limit(2)
+    found = timelines.objects(version__gte=2).limit(2)
     assert [t.version for t in found] == [2, 3]
-    assert timelines.list_objects(version__lt=2).delete() == 2
-    assert timelines.list_objects(version__in=[2, 9]).count() == 1
+    assert timelines.objects(version__lt=2).delete() == 2
+    assert timelines.objects(version__in=[2, 9]).count() == 1

@@ -96,7 +96,10 @@ def test_only_so_many_large_pictures_are_made_at_once(api):
     answer = submit(api, width=MAX_SIDE, height=MAX_SIDE, count=3)
     assert answer.status_code == 400
     [error] = answer.json()["errors"]
-    assert (error["field"], error["detail"]) == ("count", "Of this size, one job makes at most 2.")
+    assert (error["field"], error["detail"]) == (
+        "count",
+        "One job makes at most 2 pictures of this size.",
+    )
 
 
 @pytest.mark.parametrize(

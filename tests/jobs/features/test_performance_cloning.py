@@ -62,7 +62,7 @@ def test_a_driving_film_past_the_limit_is_refused_before_it_costs(api, portrait,
     assert answer.status_code == 422
     [error] = answer.json()["errors"]
     assert (error["field"], error["code"]) == ("driving_media_id", "too_long")
-    assert error["detail"] == "The file is too long: at most 20 seconds are allowed."
+    assert error["detail"] == "The file is too long: at most 20 seconds are allowed. Cut it first."
 
 
 def test_a_picture_does_not_act_and_a_recording_has_no_face(api, bring, portrait, tmp_path: Path):

@@ -129,7 +129,7 @@ def test_a_result_that_is_not_what_was_promised_is_a_models_error(api, film, con
     finish_with(UUID(job_id), content)
     assert error_of(job_id) == (
         "MODEL_ERROR",
-        "The model's result is not a file of the promised kind.",
+        "The model returned a file of the wrong type.",
     )
     assert MediaFile.objects.count() == 1
 

@@ -255,7 +255,7 @@ class TestOpen:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         media = importing(source.serves("/film.mp4", File(padded_film())))
-        monkeypatch.setattr(limits, "TURN_SECONDS", 0)
+        monkeypatch.setattr(limits, "TIME_SLICE_SECONDS", 0)
         assert fetch(media).status == MediaStatus.UPLOADING
         row = row_of(media)
         assert (row.status, row.tries, row.error) == (ImportStatus.WAITING, 0, None)
@@ -263,7 +263,7 @@ class TestOpen:
         assert fetch(media).status == MediaStatus.READY
         assert source.asked[1].headers["range"] == f"bytes={PART_BYTES}-"
 
-    @pytest.mark.parametrize("limit", ["TRY_SECONDS", "LONGEST"])
+    @pytest.mark.parametrize("limit", ["TRY_SECONDS", "MAX_DURATION"])
     def test_it_has_to_come_in_time(
         self,
         filesystem_storage: Any,
@@ -275,7 +275,7 @@ class TestOpen:
     ) -> None:
         without_versions = File(padded_film(), etag="")
         media = importing(source.serves("/film.mp4", without_versions))
-        monkeypatch.setattr(limits, limit, timedelta(0) if limit == "LONGEST" else 0)
+        monkeypatch.setattr(limits, limit, timedelta(0) if limit == "MAX_DURATION" else 0)
         assert fetch(media).metadata["rejected"] == "import_timed_out"
 
 

@@ -52,7 +52,7 @@ def trickle() -> Iterator[Trickle]:
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "PATIENCE", timedelta(0))
+    monkeypatch.setattr(limits, "MAX_WAIT", timedelta(0))
     monkeypatch.setattr(limits, "SHARED_PACE_SECONDS", 0.0)
     # What trickles is ended by nothing else, and does not come back meanwhile.
     monkeypatch.setattr(limits, "PACE_SECONDS", 3600.0)

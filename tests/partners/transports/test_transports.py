@@ -211,7 +211,9 @@ def test_what_a_queue_does_not_take_is_sent_once_it_does(broker, full, monkeypat
     asked = wait_for(transport, 1)
     with monkeypatch.context() as patience:
         patience.setattr(amqp, "ANSWER_SECONDS", 0.3)
-        with pytest.raises(TransportError, match=f"the queue {full.name}: is it full?") as raised:
+        with pytest.raises(
+            TransportError, match=f"the queue {full.name}: check whether it is full"
+        ) as raised:
             put(transport, full.name, b"too many")
     assert raised.value.is_outage
     assert transport.receive(0, 1) == asked
