@@ -63,7 +63,7 @@ class Cell:
 
 
 def be_clients(port: int, path: str, token: str) -> None:
-    """Send requests for each line of input, over persistent connections; print the seconds taken."""
+    """Send requests for each line of input, over persistent connections; print the seconds."""
     sent = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
     peers = [socket.create_connection((ports.HOST, port)) for _ in range(CONNECTIONS)]
     selector = selectors.DefaultSelector()
@@ -84,7 +84,7 @@ def ask_all(
     received = dict.fromkeys(peers, b"")
     for peer in peers:
         peer.sendall(request)
-    asked, answered = len(peers), 0
+    sent_count, answered = len(peers), 0
     while answered < REQUESTS:
         for key, _ in selector.select():
             peer = cast(socket.socket, key.fileobj)
@@ -93,9 +93,9 @@ def ask_all(
                 continue
             answered += 1
             received[peer] = b""
-            if asked < REQUESTS:
+            if sent_count < REQUESTS:
                 peer.sendall(request)
-                asked += 1
+                sent_count += 1
 
 
 def _is_whole(answer: bytes) -> bool:
