@@ -131,15 +131,18 @@ class TestSummaries:
     def test_classes_stand_apart(self, ended):
         ended(outcome(run=10))
         ended(outcome(run=90), GpuClass.CPU)
-        found = {each.gpu_class: each for each in list_summaries()}
-        assert {name: each.run_seconds for name, each in found.items()} == {"A10G": 10, "CPU": 90}
-        assert found["CPU"].cost_per_job == 0
+        results = {summary.gpu_class: summary for summary in list_summaries()}
+        assert {name: summary.run_seconds for name, summary in results.items()} == {
+            "A10G": 10,
+            "CPU": 90,
+        }
+        assert results["CPU"].cost_per_job == 0
 
     def test_the_latest_jobs_alone(self, ended, monkeypatch):
         monkeypatch.setattr(costs, "JOBS_PER_FEATURE", 1)
         ended(outcome(run=10))
         ended(outcome(run=90))
-        assert [each.run_seconds for each in list_summaries()] == [90]
+        assert [summary.run_seconds for summary in list_summaries()] == [90]
 
     def test_calls_that_never_reported_are_neither_cold_nor_warm(self, ended):
         lost = ended(outcome(run=10, load=1))

@@ -30,7 +30,7 @@ def make(rng: random.Random, takes: Takes) -> Run:
     seconds = max(0.001, takes(rng, price))
     parts = [rng.lognormvariate(0, 0.5) for _ in range(9)]
     whole = sum(parts) + 3 * rng.lognormvariate(0, 0.5)
-    tenths = tuple(seconds * sum(parts[: place + 1]) / whole for place in range(9))
+    tenths = tuple(seconds * sum(parts[: index + 1]) / whole for index in range(9))
     return Run(seconds, price, tenths)
 
 
@@ -42,11 +42,11 @@ def check(ended: list[tuple[float, float, float | None]]) -> None:
     """Whether of the runs half ended by their p50 and nine in ten by their p90, within 2 % and
     chance.
     """
-    for share, place in ((0.5, 1), (0.9, 2)):
-        known = [one for one in ended if one[place] is not None]
-        assert len(known) > 0.95 * len(ended)
-        hit = sum(one[0] <= (one[place] or 0) for one in known) / len(known)
-        assert abs(hit - share) < 0.02 + 4 * math.sqrt(share * (1 - share) / len(known)), (
+    for share, index in ((0.5, 1), (0.9, 2)):
+        expected = [first for first in ended if first[index] is not None]
+        assert len(expected) > 0.95 * len(ended)
+        hit = sum(first[0] <= (first[index] or 0) for first in expected) / len(expected)
+        assert abs(hit - share) < 0.02 + 4 * math.sqrt(share * (1 - share) / len(expected)), (
             share,
             hit,
         )
@@ -75,9 +75,9 @@ def test_a_jobs_own_pace_is_read_as_that_of_others_was(progress: float) -> None:
     ended: list[tuple[float, float, float | None]] = []
     for _ in range(JOBS):
         run = make(rng, takes)
-        told = run.seconds_at(progress)
-        later = min(run.seconds, told + 0.1)
-        end = history(rng, takes).forecast(RunningJob(later, run.credits, progress, told))
+        output = run.seconds_at(progress)
+        later = min(run.seconds, output + 0.1)
+        end = history(rng, takes).forecast(RunningJob(later, run.credits, progress, output))
         ended.append((run.seconds, end.p50, end.p90))
     check(ended)
 
@@ -88,8 +88,8 @@ def test_price_counts_where_runs_go_by_it_and_only_there() -> None:
     prices = (1, 20)
     cheap, dear = (by_price.forecast(RunningJob(0, price, 0, 0)).p50 for price in prices)
     assert 10 * cheap < dear < 30 * cheap
-    one, other = (alike.forecast(RunningJob(0, price, 0, 0)).p50 for price in prices)
-    assert one == other
+    first, other = (alike.forecast(RunningJob(0, price, 0, 0)).p50 for price in prices)
+    assert first == other
 
 
 RUNS = st.builds(

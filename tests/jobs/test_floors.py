@@ -27,10 +27,10 @@ OTHERS_SECONDS = 240.0
 @pytest.fixture
 def keeper(monkeypatch: pytest.MonkeyPatch) -> WatermarkKeeper:
     """Whose floors this process goes by; its times are seconds since it was made."""
-    made = WatermarkKeeper()
-    made._whole_at = 0.0
-    monkeypatch.setattr(watermarks, "_keeper", made)
-    return made
+    watermark_keeper = WatermarkKeeper()
+    watermark_keeper._whole_at = 0.0
+    monkeypatch.setattr(watermarks, "_keeper", watermark_keeper)
+    return watermark_keeper
 
 
 @pytest.fixture
@@ -68,12 +68,12 @@ def test_who_never_looks_reads_from_the_beginning() -> None:
 def test_whatever_waits_is_found_from_the_floors_on(keeper, make_job) -> None:
     admitted = admit(make_job())
     waiting = make_job()
-    found = raised(keeper)
+    results = raised(keeper)
     waiting.refresh_from_db()
-    assert found.wake_at <= Job.objects.get(pk=admitted.job_id).wake_at
-    assert found.of(admitted.gpu_class).attempts_from == admitted.created_at
-    assert found.of(waiting.gpu_class).waiting_from <= (waiting.rank, waiting.created_at)
-    assert found.event_id == Event.objects.earliest("pk").pk
+    assert results.wake_at <= Job.objects.get(pk=admitted.job_id).wake_at
+    assert results.of(admitted.gpu_class).attempts_from == admitted.created_at
+    assert results.of(waiting.gpu_class).waiting_from <= (waiting.rank, waiting.created_at)
+    assert results.event_id == Event.objects.earliest("pk").pk
     assert woken() == 1
     assert admission.admit_all() == 1
     assert number_events() == 2
@@ -137,10 +137,10 @@ def test_of_those_of_one_rank_the_later_ones_are_above_the_floor(keeper, make_jo
     gone = make_job()
     admitted = admit(gone)
     before = timezone.now()
-    found = raised(keeper).of(admitted.gpu_class)
-    assert found.waiting_from > (gone.rank, before)
+    results = raised(keeper).of(admitted.gpu_class)
+    assert results.waiting_from > (gone.rank, before)
     later = make_job()
-    Job.objects.filter(pk=later.pk).update(rank=found.waiting_from[0])
+    Job.objects.filter(pk=later.pk).update(rank=results.waiting_from[0])
     assert admission.admit_all() == 1
 
 
@@ -150,8 +150,8 @@ def test_a_newcomer_may_come_before_all_that_wait(keeper, make_job, make_user) -
         make_job()
     Job.objects.filter(pk=first.pk).update(rank=50)
     Job.objects.exclude(pk=first.pk).update(rank=60)
-    found = raised(keeper).of(first.gpu_class)
+    results = raised(keeper).of(first.gpu_class)
     newcomer = make_job(make_user(balance=100))
     newcomer.refresh_from_db()
-    assert (newcomer.rank, newcomer.created_at) >= found.waiting_from
+    assert (newcomer.rank, newcomer.created_at) >= results.waiting_from
     assert admission.admit_all() == 5

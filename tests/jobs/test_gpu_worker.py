@@ -63,9 +63,11 @@ def call(user, **data: object) -> Attempt:
     """A job's attempt, its call run by the worker and reported."""
     feature = get_feature("noop_gpu")
     parameters = submission.validate(feature=feature, user_id=user.pk, data=data)
-    made = submission.submit(feature=feature, user_id=user.pk, plan=None, parameters=parameters)
+    submission_result = submission.submit(
+        feature=feature, user_id=user.pk, plan=None, parameters=parameters
+    )
     assert admission.admit_all() == 1
-    attempt = Attempt.objects.get(job_id=made.job_id)
+    attempt = Attempt.objects.get(job_id=submission_result.job_id)
     workflow.prepare([attempt.pk])
     workflow.dispatch([attempt.pk])
     reported = annotate_costs(Attempt.objects.filter(pk=attempt.pk, reported_at__isnull=False))

@@ -394,8 +394,8 @@ def test_grants_that_do_not_add_up_are_found(house, break_it, rules):
         break_it(house)
     report = ledger_audit.check()
     assert {name for name, number in report.broken.items() if number} == rules
-    known = {house.user.pk, house.other.pk, *strangers()}
-    assert {finding.user_id for finding in report.findings} <= known
+    expected = {house.user.pk, house.other.pk, *strangers()}
+    assert {finding.user_id for finding in report.findings} <= expected
 
 
 @pytest.mark.parametrize(("rule", "break_it", "expected", "found"), BREAKS)

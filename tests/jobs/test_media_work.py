@@ -53,11 +53,11 @@ DERIVE = "media.derive"
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    made = Broker()
-    made.flush()
-    yield made
-    made.come_back()
-    made.flush()
+    new_broker = Broker()
+    new_broker.flush()
+    yield new_broker
+    new_broker.come_back()
+    new_broker.flush()
 
 
 @pytest.mark.django_db

@@ -106,8 +106,8 @@ def test_the_slices_come_round(
     monkeypatch.setattr(running_audit, "MIN_ACCOUNTS", 1)
     monkeypatch.setattr(running_audit, "MIN_JOBS", 1)
     users = [make_user(balance=5) for _ in range(4)]
-    most = max(User.objects.count(), Job.objects.count()) + 1
-    for _ in range(most):
+    maximum = max(User.objects.count(), Job.objects.count()) + 1
+    for _ in range(maximum):
         assert audit() == set()
     breaks.rewritable_ledger()
     for user in users:
@@ -116,7 +116,7 @@ def test_the_slices_come_round(
     while AuditFinding.objects.count() < len(users):
         audit()
         rounds += 1
-    assert rounds <= most
+    assert rounds <= maximum
 
 
 def test_what_is_mended_is_off_no_more(house: House, no_slice: None) -> None:
@@ -159,9 +159,9 @@ def test_from_round_to_round_it_sees_what_a_whole_audit_sees(
         assert audit() == set()
         assert ledger_audit.check().total == 0
     account = Credits.objects.get(user=house.user)
-    kept = AuditedAccount.objects.get(user_id=house.user.pk)
-    assert (kept.seq, kept.balance) == (account.seq, account.balance)
-    assert sum(kept.remaining.values()) == account.balance
+    audited_account = AuditedAccount.objects.get(user_id=house.user.pk)
+    assert (audited_account.seq, audited_account.balance) == (account.seq, account.balance)
+    assert sum(audited_account.remaining.values()) == account.balance
 
 
 def test_nobody_counts_as_in_order_where_not_all_is_named(
@@ -175,7 +175,9 @@ def test_nobody_counts_as_in_order_where_not_all_is_named(
     for _ in range(2):
         assert audit() == {"seq_is_the_last"}
         assert set(AuditFinding.objects.values_list("user_id", flat=True)) == off
-        assert [each.user_id for each in AuditedAccount.objects.all()] == [users[0].pk]
+        assert [audited_account.user_id for audited_account in AuditedAccount.objects.all()] == [
+            users[0].pk
+        ]
 
 
 def canceled() -> OperationalError:

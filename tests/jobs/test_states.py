@@ -108,10 +108,10 @@ def table() -> str:
         if state == AttemptState.ERRORED:
             queue, tasks = "jobs.failed", "fail"
         else:
-            tasks = ", ".join(each.name for each in chain_of(state))
+            tasks = ", ".join(item.name for item in chain_of(state))
         marks = ["yes" if mark else "" for mark in (its.in_pool, its.may_run, its.cancellable)]
-        held = HOLDING[state].name if state in CLAIMED else ""
-        lines.append(f"| {' | '.join([state, queue, tasks, held, *marks, its.colour])} |")
+        attempts = HOLDING[state].name if state in CLAIMED else ""
+        lines.append(f"| {' | '.join([state, queue, tasks, attempts, *marks, its.colour])} |")
     return re.sub(" +", " ", "\n".join(lines))
 
 

@@ -29,14 +29,17 @@ def see(api: APIClient) -> Callable[[Job], dict[str, Any]]:
 
     def look(job: Job) -> dict[str, Any]:
         body: dict[str, Any] = api.get(f"/jobs/{job.pk}").json()
-        [listed] = [one for one in api.get("/jobs").json()["jobs"] if one["id"] == str(job.pk)]
+        [listed] = [
+            job_row for job_row in api.get("/jobs").json()["jobs"] if job_row["id"] == str(job.pk)
+        ]
         assert listed == {name: body[name] for name in listed}
-        found = [
+        results = [
             status
             for status in ClientStatus.values
-            if body["id"] in {one["id"] for one in api.get(f"/jobs?status={status}").json()["jobs"]}
+            if body["id"]
+            in {job_row["id"] for job_row in api.get(f"/jobs?status={status}").json()["jobs"]}
         ]
-        assert found == [body["status"]]
+        assert results == [body["status"]]
         return body
 
     return look

@@ -75,7 +75,7 @@ def test_a_round_of_calls_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_objects_are_kept_longer_than_a_call_can_write() -> None:
-    assert all(each.run_limit < MAX_WRITE_LIFETIME for each in features().values())
+    assert all(feature.run_limit < MAX_WRITE_LIFETIME for feature in features().values())
 
 
 def test_a_round_is_logged_by_counts_only(caplog: pytest.LogCaptureFixture) -> None:
@@ -83,8 +83,8 @@ def test_a_round_is_logged_by_counts_only(caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.INFO, logger="jobs.orchestrator.sweeping"):
         assert (loop.delete_unused(), loop.delete_unused()) == (1, 0)
 
-    told = [r.getMessage() for r in caplog.records if r.name == "jobs.orchestrator.sweeping"]
-    assert told == ["1 local calls long ended removed"]
+    messages = [r.getMessage() for r in caplog.records if r.name == "jobs.orchestrator.sweeping"]
+    assert messages == ["1 local calls long ended removed"]
 
 
 def test_one_kind_that_fails_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,16 +119,16 @@ def test_all_media_of_a_project(
 ) -> None:
     thumbnail = "users/1/media/2/thumbnail.jpg"
     gone = [make_media(project=project, thumbnail_r2_key=thumbnail), make_media(project=project)]
-    kept = make_media()
+    media_body = make_media()
     keys = [media.r2_key for media in gone] + [thumbnail]
-    for key in (*keys, kept.r2_key):
+    for key in (*keys, media_body.r2_key):
         filesystem_storage.write(key, b"x", "audio/wav")
 
     with django_capture_on_commit_callbacks(execute=True), transaction.atomic():
         deletion.delete_project_media(project_id=project.pk)
 
-    assert list(MediaFile.objects.all()) == [kept]
+    assert list(MediaFile.objects.all()) == [media_body]
     for key in keys:
         with pytest.raises(ObjectMissingError):
             filesystem_storage.head(key)
-    assert filesystem_storage.head(kept.r2_key)
+    assert filesystem_storage.head(media_body.r2_key)

@@ -52,17 +52,17 @@ def test_what_some_system_does_not_take_is_replaced(given: str, named: str) -> N
 @pytest.mark.parametrize("device", sorted(DEVICES))
 @pytest.mark.parametrize("ending", ["", ".mp4", ".a.b", " ", ".", ":x"])
 def test_no_device_is_named(device: str, ending: str) -> None:
-    made = make_portable(device.lower() + ending)
-    assert made.partition(".")[0].rstrip().upper() not in DEVICES
+    portable = make_portable(device.lower() + ending)
+    assert portable.partition(".")[0].rstrip().upper() not in DEVICES
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "映", "👩", ". "])
 def test_long_names_keep_their_extension(letter: str) -> None:
     for shift in range(4):
-        made = make_portable("x" * shift + "y" + letter * 300 + ".jpeg")
-        assert len(made.encode()) <= MAX_BYTES
-        assert made.endswith(".jpeg")
-        assert not made.endswith((" .jpeg", "..jpeg"))
+        portable = make_portable("x" * shift + "y" + letter * 300 + ".jpeg")
+        assert len(portable.encode()) <= MAX_BYTES
+        assert portable.endswith(".jpeg")
+        assert not portable.endswith((" .jpeg", "..jpeg"))
     assert len(make_portable("a." + letter * 300).encode()) <= MAX_BYTES
 
 
@@ -88,6 +88,6 @@ def test_results_are_named_so(title: str, label: str, number: int | None, named:
 
 @pytest.mark.parametrize("letter", ["a", "👩"])
 def test_a_long_title_leaves_room_for_what_tells_results_apart(letter: str) -> None:
-    made = build_file_name(letter * 300, "compressed", "video/mp4", 12)
-    assert made.endswith(f"{letter}, compressed 12.mp4")
-    assert len(made.encode()) <= MAX_BYTES
+    file_name = build_file_name(letter * 300, "compressed", "video/mp4", 12)
+    assert file_name.endswith(f"{letter}, compressed 12.mp4")
+    assert len(file_name.encode()) <= MAX_BYTES

@@ -56,8 +56,8 @@ def ask(settings: Any, running: Attempt) -> Callable[..., Any]:
 
 def put(answer: Any, content: bytes = CONTENT, **headers: str) -> int:
     """Write to the place that was given; the status."""
-    place = answer.json()
-    sent = requests.put(place["url"], data=content, headers=place["headers"] | headers, timeout=10)
+    body = answer.json()
+    sent = requests.put(body["url"], data=content, headers=body["headers"] | headers, timeout=10)
     return sent.status_code
 
 

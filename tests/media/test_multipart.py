@@ -69,9 +69,9 @@ def test_a_large_file_comes_in_parts(
 ) -> None:
     assert (begun["upload_url"], begun["method"], begun["headers"]) == (None, "PUT", {})
     assert begun["part_size_bytes"] == PART
-    told = [(p["part_number"], p["offset"], p["size_bytes"]) for p in begun["parts"]]
+    messages = [(p["part_number"], p["offset"], p["size_bytes"]) for p in begun["parts"]]
     rest = len(content) - 2 * PART
-    assert told == [(1, 0, PART), (2, PART, PART), (3, 2 * PART, rest)]
+    assert messages == [(1, 0, PART), (2, PART, PART), (3, 2 * PART, rest)]
     assert not any(part["received"] for part in begun["parts"])
 
     for part in reversed(begun["parts"]):
@@ -189,8 +189,8 @@ def test_a_confirm_that_broke_off_is_made_up_for(
     for part in begun["parts"]:
         send(part, content)
     parts.join_parts(media_of(begun))
-    told = api.get(path_of(project, begun))
-    assert (told.status_code, told.json()["code"]) == (409, "upload_over")
+    response = api.get(path_of(project, begun))
+    assert (response.status_code, response.json()["code"]) == (409, "upload_over")
     assert confirm(media_of(begun)).status_code == 200
 
 

@@ -57,9 +57,9 @@ def test_a_video_is_transcribed_and_its_captions_are_stored(
     request = PartnerRequest.objects.get()
     assert (request.state, request.url, request.holder) == (State.ANSWERED, None, None)
     assert request.source == platform.source.url("/film.mp4")
-    kept = str(PartnerRequest.objects.values().get()) + caplog.text
-    assert "secret" not in kept
-    assert "Algebra" not in kept
+    stored = str(PartnerRequest.objects.values().get()) + caplog.text
+    assert "secret" not in stored
+    assert "Algebra" not in stored
     assert not MediaFile.objects.exists()
     assert platform.waiting() == 0
 
@@ -71,15 +71,15 @@ def test_a_video_is_compressed_and_its_address_lasts_until_it_is_deleted(
     serve()
     ((key, value),) = platform.hears("compressed_topic")
     path = "/shared/" + value.decode().partition("/shared/")[2]
-    made = MediaFile.objects.get()
+    media_file = MediaFile.objects.get()
     assert key == "lesson-2"
     for _ in range(2):
         led = client.get(path, headers={"accept": "video/mp4"})
         assert (led.status_code, led["Cache-Control"]) == (302, "no-store")
-        assert made.r2_key in led["Location"]
+        assert media_file.r2_key in led["Location"]
     assert client.head(path).status_code == 302
     assert client.get(f"{path}x").status_code == 404
-    assert api.delete(f"/media/{made.pk}").status_code == 204
+    assert api.delete(f"/media/{media_file.pk}").status_code == 204
     assert client.get(path).status_code == 404
 
 
@@ -307,16 +307,16 @@ def test_partners_have_nothing_in_common(
 ):
     other = make_user(balance=10)
     neighbour = make_partner(other)
-    others = Platform(neighbour, platform.store, platform.source)
+    platform_value = Platform(neighbour, platform.store, platform.source)
     platform.asks("same")
-    others.asks("same")
+    platform_value.asks("same")
     consumers = [make_consumer(partner), make_consumer(neighbour)]
     for _ in range(6):
         hurry()
         for consumer in consumers:
             consumer.round()
         workers()
-    assert len(platform.hears()) == len(others.hears()) == 1
+    assert len(platform.hears()) == len(platform_value.hears()) == 1
     assert {user.pk, other.pk} == set(Job.objects.values_list("user_id", flat=True))
     assert captions(partner, "same") == captions(neighbour, "same")
     assert (

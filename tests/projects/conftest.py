@@ -58,8 +58,8 @@ def stored(edls: Collection[dict[str, Any]]) -> Callable[[Project], dict[str, An
     """A project's document as it lies in the store."""
 
     def document(project: Project) -> dict[str, Any]:
-        found = edls.find_one({"project_id": str(project.pk), "user_id": str(project.user_id)})
-        assert found is not None
-        return found
+        one_value = edls.find_one({"project_id": str(project.pk), "user_id": str(project.user_id)})
+        assert one_value is not None
+        return one_value
 
     return document

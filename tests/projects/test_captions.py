@@ -48,9 +48,9 @@ def test_on_a_timeline_the_times_are_the_films() -> None:
 
 def test_what_no_clip_plays_is_not_told() -> None:
     gone = clip("a", 0, 0, 4000, deleted=True)
-    others = clip("b", 4000, 0, 4000, media=OTHER_MEDIA)
+    other_items = clip("b", 4000, 0, 4000, media=OTHER_MEDIA)
 
-    assert told(document(SAID, tracks=[track(gone, others)])) == []
+    assert told(document(SAID, tracks=[track(gone, other_items)])) == []
     assert told(document(SAID, tracks=[track(clip("a", 0, 2600, 4000))])) == [("four", 0, 300)]
 
 
@@ -188,13 +188,13 @@ class TestFiles:
     def test_json(self, api: APIClient, project: Project, spoken: Callable[..., None]) -> None:
         assert get(api, project, "json").json() == {"duration": 0, "language": "und", "words": []}
         spoken(SAID)
-        found = get(api, project, "json")
+        response = get(api, project, "json")
 
-        assert found["Content-Type"] == "application/json; charset=utf-8"
-        told = found.json()
-        assert told["duration"] == told["words"][-1]["end"] == 2.9
-        assert told["words"][0] == {"text": "one", "start": 1.0, "end": 1.4}
-        assert [word["text"] for word in told["words"]] == SAID["text"].split()
+        assert response["Content-Type"] == "application/json; charset=utf-8"
+        body = response.json()
+        assert body["duration"] == body["words"][-1]["end"] == 2.9
+        assert body["words"][0] == {"text": "one", "start": 1.0, "end": 1.4}
+        assert [word["text"] for word in body["words"]] == SAID["text"].split()
 
     def test_cues_have_the_lines_of_the_captions_style(
         self, api: APIClient, project: Project, spoken: Callable[..., None]

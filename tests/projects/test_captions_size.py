@@ -34,15 +34,15 @@ SEGMENTS = st.builds(
 
 def by_all_pairs(document: Any) -> list[captions.SpokenWord]:
     """Each word looked for in each clip."""
-    clips = [each for each in all_clips(document["tracks"]) if not each["deleted"]]
+    clips = [clip_row for clip_row in all_clips(document["tracks"]) if not clip_row["deleted"]]
     segments = document["transcript"]["segments"]
     played = {
-        captions._move_word(word, each): None
-        for index, one in enumerate(segments)
-        for word in captions.list_segment_words(index, one)
-        for each in clips
-        if each["media_file_id"] == one["media_file_id"]
-        and each["in_point_ms"] <= (word.start_ms + word.end_ms) // 2 < each["out_point_ms"]
+        captions._move_word(word, clip_row): None
+        for index, first in enumerate(segments)
+        for word in captions.list_segment_words(index, first)
+        for clip_row in clips
+        if clip_row["media_file_id"] == first["media_file_id"]
+        and clip_row["in_point_ms"] <= (word.start_ms + word.end_ms) // 2 < clip_row["out_point_ms"]
     }
     return sorted(played, key=lambda word: (word.start_ms, word.segment))
 
@@ -60,13 +60,13 @@ def test_one_pass_finds_what_all_pairs_do(lists: list[Any], segments: list[Any])
 
 def film(size: int, *, copies: int = 1) -> Any:
     """As many clips as segments of ten words, one behind the other; all of it ``copies`` times."""
-    said = [segment(f"s{n}", n * 5000, "a " * 10) for n in range(size)]
+    texts = [segment(f"s{n}", n * 5000, "a " * 10) for n in range(size)]
     clips = [
         clip(f"c{n}.{copy}", (n + copy * size) * 5000, n * 5000, n * 5000 + 5000)
         for copy in range(copies)
         for n in range(size)
     ]
-    return {"tracks": [track(*clips)], "transcript": {"segments": said}}
+    return {"tracks": [track(*clips)], "transcript": {"segments": texts}}
 
 
 def test_twice_the_film_is_twice_the_work() -> None:
@@ -108,9 +108,9 @@ def test_their_letters_are_bounded_with_the_speakers(
 def test_a_thousand_clips_of_two_thousand_words_are_refused_by_name(
     api: APIClient, project: Project, edls: Collection[dict[str, Any]], kind: str
 ) -> None:
-    said = [segment(f"s{n}", n * 10, "a " * 10) for n in range(200)]
+    texts = [segment(f"s{n}", n * 10, "a " * 10) for n in range(200)]
     tracks = [track(*(clip(f"c{n}", n * 7000, 0, 7000) for n in range(1000)))]
-    changed = {"transcript.segments": said, "tracks": tracks}
+    changed = {"transcript.segments": texts, "tracks": tracks}
     edls.update_one({"project_id": str(project.pk)}, {"$set": changed})
     began = time.process_time()
 
@@ -124,8 +124,8 @@ def test_a_thousand_clips_of_two_thousand_words_are_refused_by_name(
 def test_a_text_of_endless_words_is_refused_as_well(
     api: APIClient, project: Project, edls: Collection[dict[str, Any]]
 ) -> None:
-    said = [segment(f"s{n}", n, "x") | {"edited_text": "a " * 10_000} for n in range(20)]
-    changed = {"transcript.segments": said}
+    texts = [segment(f"s{n}", n, "x") | {"edited_text": "a " * 10_000} for n in range(20)]
+    changed = {"transcript.segments": texts}
     edls.update_one({"project_id": str(project.pk)}, {"$set": changed})
 
     answer = api.get(f"/projects/{project.pk}/transcript.vtt")

@@ -191,6 +191,6 @@ def test_jobs_leave_some_at_a_time(project: Project, monkeypatch: pytest.MonkeyP
         make_job_of(project)
     with CaptureQueriesContext(connection) as captured:
         deletion.delete_project(user_id=project.user_id, project_id=project.pk)
-    leaving = [each for each in captured if "SET project_id = NULL" in each["sql"]]
+    leaving = [query for query in captured if "SET project_id = NULL" in query["sql"]]
     assert len(leaving) == 4
     assert Job.objects.filter(project__isnull=True, status="cancelled").count() == 5

@@ -89,7 +89,9 @@ def test_each_disagreement_is_found_once(
 
     report = verification.verify_timelines()
 
-    assert [(each.rule, each.project_id) for each in report.findings] == [(rule, str(broken.pk))]
+    assert [(finding.rule, finding.project_id) for finding in report.findings] == [
+        (rule, str(broken.pk))
+    ]
     assert report.total == report.broken[rule] == 1
     assert report.documents == 7 - (rule == "timeline_missing")
 
@@ -135,8 +137,8 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def test_the_command_prints_and_fails(projects: list[Project], edls: Edls) -> None:
     code, text = run("--json")
-    told = json.loads(text)
-    assert (code, told["ok"], told["projects"], told["documents"]) == (0, True, 7, 7)
+    report = json.loads(text)
+    assert (code, report["ok"], report["projects"], report["documents"]) == (0, True, 7, 7)
     lose(projects[0], edls)
 
     code, text = run()
@@ -216,13 +218,13 @@ class TestRunningAudit:
             verification, "check_page", lambda after, report: page(after, report, size=2)
         )
         lose(projects[-1], edls)
-        found = []
+        results = []
         for _ in range(4):
             self.audit()
             standing = timeline_audit.read_status()
             assert standing is not None
-            found.append(standing.broken["timeline_missing"])
-        assert (found[0], found[-1]) == (0, 1)
+            results.append(standing.broken["timeline_missing"])
+        assert (results[0], results[-1]) == (0, 1)
 
     @pytest.mark.usefixtures("edl_store_away", "projects")
     def test_it_waits_for_mongodb(self, caplog: pytest.LogCaptureFixture) -> None:

@@ -23,7 +23,7 @@ def spoken(media: str, labels: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def names(segments: Sequence[dict[str, Any]]) -> list[str]:
-    return [one["speaker"] for one in segments]
+    return [segment_item["speaker"] for segment_item in segments]
 
 
 @given(heard, heard, st.integers(0, 2))
@@ -37,9 +37,9 @@ def test_nobody_is_taken_for_another_however_often_it_is_transcribed(
     for _ in range(again):
         assert assign_names(spoken(OTHER_MEDIA, other), [*first, *second], OTHER_MEDIA) == second
         assert assign_names(spoken(MEDIA, one), [*first, *second], MEDIA) == first
-    for labels, found in ((one, first), (other, second)):
-        assert len(set(zip(labels, names(found), strict=True))) == len(set(labels))
-        assert len(set(names(found))) == len(set(labels))
+    for labels, results in ((one, first), (other, second)):
+        assert len(set(zip(labels, names(results), strict=True))) == len(set(labels))
+        assert len(set(names(results))) == len(set(labels))
 
 
 def test_they_are_numbered_on_as_they_begin_to_speak() -> None:

@@ -43,15 +43,15 @@ def read(store: redis.Redis) -> Callable[[str], Published]:
 @pytest.fixture
 def make_publisher(db: None, store: redis.Redis) -> Iterator[Callable[..., Publisher]]:
     """A publisher that nobody runs: tests let it do round after round."""
-    made: list[Publisher] = []
+    created: list[Publisher] = []
 
     def make(sink: Sink | None = None, holder: str = "the test") -> Publisher:
         publisher = Publisher(sink or RedisSink(), holder=holder)
-        made.append(publisher)
+        created.append(publisher)
         return publisher
 
     yield make
-    for publisher in made:
+    for publisher in created:
         publisher.stop()
         publisher.close()
 

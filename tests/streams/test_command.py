@@ -33,10 +33,10 @@ def told(*arguments: str) -> Any:
 
 def test_create_makes_what_is_missing_and_tells_what_is_otherwise(store: redis.Redis):
     store.set(get_key("jobs.tts"), "something else")
-    made = {each["stream"]: each for each in told("create")}
-    assert set(made) == set(STREAMS)
-    assert made["jobs.completed"] == {"stream": "jobs.completed", "created": True, "differs": []}
-    assert made["jobs.tts"]["differs"] == ["the key is a string"]
+    created = {item["stream"]: item for item in told("create")}
+    assert set(created) == set(STREAMS)
+    assert created["jobs.completed"] == {"stream": "jobs.completed", "created": True, "differs": []}
+    assert created["jobs.tts"]["differs"] == ["the key is a string"]
     assert store.xinfo_stream(get_key("jobs.completed"))["length"] == 0
     assert store.xinfo_groups(get_key("jobs.completed")) == []
     assert "jobs.completed: was there\n" in streams("create")
@@ -61,9 +61,9 @@ def test_peek_shows_the_last_records(publisher, store):
     for job in jobs:
         say(job, "requested")
     rounds(publisher)
-    shown = told("peek", "jobs.requested", "--count", "2")
-    assert [one["value"]["job_id"] for one in shown] == [str(job.pk) for job in jobs[1:]]
-    assert shown[0]["key"] == str(jobs[1].user_id)
+    body = told("peek", "jobs.requested", "--count", "2")
+    assert [first["value"]["job_id"] for first in body] == [str(job.pk) for job in jobs[1:]]
+    assert body[0]["key"] == str(jobs[1].user_id)
     store.xadd(get_key("jobs.requested"), {"key": "k", "value": b"no Avro"})
     (unreadable,) = told("peek", "jobs.requested", "--count", "1")
     assert unreadable["unreadable"]

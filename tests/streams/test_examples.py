@@ -94,6 +94,6 @@ def test_kafka_with_a_registry() -> None:
         login = registry.url.replace("http://", f"http://{':'.join(LOGIN)}@")
         with following("follow_kafka.py", brokers, "jobs.failed", login) as printed:
             read = [printed() for _ in ONCE]
-    assert [one for one in read if one[0] == USER] == [(USER, 1), (USER, 2), (USER, 3)]
+    assert [first for first in read if first[0] == USER] == [(USER, 1), (USER, 2), (USER, 3)]
     assert (OTHER, 1) in read
     encoding._client.cache_clear()

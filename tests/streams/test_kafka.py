@@ -54,13 +54,16 @@ def test_records_come_in_order_to_the_partition_that_java_would_choose(sink):
     assert sink.begin() is None
     sink.write([record(number) for number in range(500)], 500)
     sink.write([record(500)], 501)
-    found = KafkaAdmin().peek("jobs.tts", 1000)
-    assert [one.value for one in found] == [b"record %d" % number for number in range(501)]
+    results = KafkaAdmin().peek("jobs.tts", 1000)
+    assert [first.value for first in results] == [b"record %d" % number for number in range(501)]
     expected = (JAVAS_HASH_OF_21 & 0x7FFFFFFF) % mock_cluster.PARTITIONS
-    assert {one.location.split(":")[0] for one in found} == {str(expected)}
-    assert found[7].key == "21"
-    assert found[7].at == datetime.datetime.fromtimestamp(1_700_000_000.007, datetime.UTC)
-    assert [one.value for one in KafkaAdmin().peek("jobs.tts", 2)] == [b"record 499", b"record 500"]
+    assert {first.location.split(":")[0] for first in results} == {str(expected)}
+    assert results[7].key == "21"
+    assert results[7].at == datetime.datetime.fromtimestamp(1_700_000_000.007, datetime.UTC)
+    assert [first.value for first in KafkaAdmin().peek("jobs.tts", 2)] == [
+        b"record 499",
+        b"record 500",
+    ]
 
 
 @pytest.mark.django_db
@@ -70,7 +73,7 @@ def test_events_reach_kafka_and_the_cursor_follows(sink, make_publisher):
     publisher = make_publisher(sink)
     rounds(publisher)
     rounds(publisher)
-    values = [encoding.decode(one.value) for one in KafkaAdmin().peek("analytics.events", 10)]
+    values = [encoding.decode(first.value) for first in KafkaAdmin().peek("analytics.events", 10)]
     assert [value["seq"] for value in values] == [1, 2]
 
 
@@ -89,8 +92,8 @@ def test_brokers_that_hang_are_an_outage_and_lose_nothing(sink, brokers, monkeyp
     monkeypatch.undo()
     sink.begin()
     sink.write([record(number, "jobs.render") for number in range(3)], 3)
-    found = [one.value for one in KafkaAdmin().peek("jobs.render", 10)]
-    assert found[-3:] == [b"record 0", b"record 1", b"record 2"]
+    results = [first.value for first in KafkaAdmin().peek("jobs.render", 10)]
+    assert results[-3:] == [b"record 0", b"record 1", b"record 2"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -117,17 +120,19 @@ def test_a_backlog_waits_in_the_log_while_brokers_hang(sink, brokers, make_publi
     sink.close()
     rounds(publisher, 6)
     assert cursor.select_row().get().position == log.get_last_position() == before + 100
-    found = [one for one in KafkaAdmin().peek("analytics.events", 1000) if one.key == str(user.pk)]
-    told = [encoding.decode(one.value)["seq"] for one in found]
-    assert list(dict.fromkeys(told)) == [*range(1, 102)]
+    results = [
+        first for first in KafkaAdmin().peek("analytics.events", 1000) if first.key == str(user.pk)
+    ]
+    messages = [encoding.decode(first.value)["seq"] for first in results]
+    assert list(dict.fromkeys(messages)) == [*range(1, 102)]
 
 
 def test_tail_tells_what_comes(sink):
     sink.begin()
     sink.write([record(0, "jobs.completed")], 1)
-    told = KafkaAdmin().tail(["jobs.completed"])
+    output = KafkaAdmin().tail(["jobs.completed"])
     first: list[object] = []
-    thread = threading.Thread(target=lambda: first.append(next(told)))
+    thread = threading.Thread(target=lambda: first.append(next(output)))
     thread.start()
     number = 0
     while thread.is_alive():
@@ -136,14 +141,14 @@ def test_tail_tells_what_comes(sink):
         thread.join(0.2)
     assert first[0].stream == "jobs.completed"
     assert first[0].value != b"record 0"
-    told.close()
+    output.close()
 
 
 def test_lengths_and_what_is_missing(sink):
     sink.begin()
     sink.write([record(number, "jobs.failed", f"user {number}") for number in range(9)], 9)
     standing = KafkaAdmin().standing([STREAMS["jobs.failed"]])
-    assert [(one.stream, one.records) for one in standing.lengths] == [("jobs.failed", 9)]
+    assert [(length.stream, length.records) for length in standing.lengths] == [("jobs.failed", 9)]
     connection, streams = KafkaAdmin().check(STREAMS.values())
     assert not connection.problem
     assert "jobs.gaze-redirection" in streams.problem
@@ -212,10 +217,10 @@ def test_how_a_client_signs_in(settings):
 
 
 def test_a_topic_that_is_otherwise_is_told():
-    found = {"retention.ms": ConfigEntry("retention.ms", "1"), "max.message.bytes": None}
+    values = {"retention.ms": ConfigEntry("retention.ms", "1"), "max.message.bytes": None}
     stream = STREAMS["jobs.completed"]
     assert kafka_admin._list_differences(stream, 6, None) == ()
-    assert kafka_admin._list_differences(stream, 3, found) == (
+    assert kafka_admin._list_differences(stream, 3, values) == (
         "partitions: 3, not 6",
         "retention.ms: 1, not 2592000000",
     )

@@ -218,9 +218,9 @@ class TestOutages:
         proxy.mode = Mode.PASS
         rounds(publisher)
         assert seqs(read) == [1, 2]
-        said = [record.message for record in caplog.records if "wait:" in record.message]
-        assert len(said) == 1
-        assert said[0].startswith("streams wait: Redis is away:")
+        texts = [record.message for record in caplog.records if "wait:" in record.message]
+        assert len(texts) == 1
+        assert texts[0].startswith("streams wait: Redis is away:")
         assert sum("streams go on after" in record.message for record in caplog.records) == 1
 
     @pytest.mark.django_db(transaction=True)
@@ -268,8 +268,12 @@ def test_usage_of_the_api_is_published_once_and_forgotten(publisher, read, job):
     ApiUsage.objects.create(status_class="2xx", **used)
     rounds(publisher)
     publisher.attempt(publisher.publish)
-    (told,) = read("analytics.events")
-    assert (told["event"], told["route"], told["requests"]) == ("api.usage", "/jobs/{job_id}", 7)
+    (output,) = read("analytics.events")
+    assert (output["event"], output["route"], output["requests"]) == (
+        "api.usage",
+        "/jobs/{job_id}",
+        7,
+    )
     assert not ApiUsage.objects.exists()
 
 
@@ -303,10 +307,10 @@ def test_no_transaction_is_open_while_the_sink_answers(make_publisher, job, read
 def test_progress_is_published_as_it_comes_the_newest_of_each_job(publisher, job, read):
     publisher.inbox.start()
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        told = json.dumps(progress(job, 10) | {"eta_at": "2026-11-23T10:00:00.000+00:00"})
-        until(lambda: client.publish(PROGRESS_CHANNEL, told))
+        output = json.dumps(progress(job, 10) | {"eta_at": "2026-11-23T10:00:00.000+00:00"})
+        until(lambda: client.publish(PROGRESS_CHANNEL, output))
         client.publish(PROGRESS_CHANNEL, b"nonsense")
-        client.publish(PROGRESS_CHANNEL, told.replace('"progress": 10', '"progress": 60'))
+        client.publish(PROGRESS_CHANNEL, output.replace('"progress": 10', '"progress": 60'))
         until(lambda: _publish_and_read(publisher, read))
     assert read("jobs.progress")[-1]["progress"] == 60
     assert read("jobs.progress")[-1]["job_id"] == str(job.pk)
@@ -317,8 +321,8 @@ def test_progress_of_more_jobs_than_fit_is_dropped(monkeypatch):
     mine = inbox.Inbox()
     for job_id, percent in (("a", 1), ("b", 1), ("c", 1), ("a", 2)):
         mine.keep(json.dumps({"job_id": job_id, "progress": percent}).encode())
-    taken = [json.loads(message) for message in mine.take_progress()]
-    assert [(one["job_id"], one["progress"]) for one in taken] == [("a", 2), ("b", 1)]
+    accepted = [json.loads(message) for message in mine.take_progress()]
+    assert [(first["job_id"], first["progress"]) for first in accepted] == [("a", 2), ("b", 1)]
     assert mine.take_progress() == []
 
 

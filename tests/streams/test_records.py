@@ -41,7 +41,7 @@ def rows_of(job: Job) -> list[Row]:
 def told(job: Job) -> dict[str, dict[str, Any]]:
     """What readers of each stream get, of analytics the last."""
     encode = create_encoder()
-    return {one.stream: decode(encode(one)) for one in build_records(rows_of(job))}
+    return {record.stream: decode(encode(record)) for record in build_records(rows_of(job))}
 
 
 def ended(make_job: MakeJob, output: Any) -> Job:
@@ -58,17 +58,17 @@ class TestALife:
         bring_to(job, AttemptState.COMPLETED)
         rows = rows_of(job)
         records = build_records(rows)
-        assert [one.stream for one in records] == [
+        assert [record.stream for record in records] == [
             *("jobs.requested", "analytics.events"),
             *("jobs.transcription", "analytics.events"),
             *("jobs.completed", "analytics.events"),
         ]
-        assert {one.key for one in records} == {str(job.user_id)}
-        assert [one.seq for one in records[::2]] == [row[3]["seq"] for row in rows]
+        assert {record.key for record in records} == {str(job.user_id)}
+        assert [record.seq for record in records[::2]] == [row[3]["seq"] for row in rows]
 
         media_id = str(job.media_ids[0])
         common = {"job_id": str(job.pk), "user_id": str(job.user_id), "project_id": None}
-        requested, begun, completed = (decode(create_encoder()(one)) for one in records[::2])
+        requested, begun, completed = (decode(create_encoder()(record)) for record in records[::2])
         assert json.loads(requested.pop("input_params")) == {"media_id": media_id}
         assert (
             requested.items()
@@ -130,10 +130,10 @@ class TestALife:
         bring_to(job, AttemptState.RUNNING)
         lifecycle.requeue_job(job_id=job.pk, by="ann@example.com", reason="it hung")
         records = build_records(rows_of(job))
-        assert [one.stream for one in records[4:]] == ["analytics.events"] * 2
-        told = [decode(create_encoder()(one)) for one in records[4:]]
-        assert [one["event"] for one in told] == ["job.retrying", "job.requeued"]
-        assert [one["attempt"] for one in told] == [2, None]
+        assert [record.stream for record in records[4:]] == ["analytics.events"] * 2
+        messages = [decode(create_encoder()(record)) for record in records[4:]]
+        assert [record["event"] for record in messages] == ["job.retrying", "job.requeued"]
+        assert [record["attempt"] for record in messages] == [2, None]
         assert "ann@" not in str(records)
         assert "hung" not in str(records)
 
@@ -148,7 +148,7 @@ class TestReading:
         with CaptureQueriesContext(connection) as queries:
             records = build_records(rows)
         assert len(records) == 2 * 3 * 3
-        statements = [one for one in queries if "SAVEPOINT" not in one["sql"]]
+        statements = [query for query in queries if "SAVEPOINT" not in query["sql"]]
         assert len(statements) == 1
 
     def test_nothing_is_asked_for_nothing(self) -> None:
@@ -159,7 +159,9 @@ class TestReading:
         rows = rows_of(job)
         first, again = build_records(rows), build_records(rows)
         assert first == again
-        assert [create_encoder()(one) for one in first] == [create_encoder()(one) for one in again]
+        assert [create_encoder()(item) for item in first] == [
+            create_encoder()(item) for item in again
+        ]
 
 
 class TestResults:
@@ -193,10 +195,12 @@ class TestResults:
 
     def test_what_is_too_large_is_left_out_and_named(self, make_job: MakeJob) -> None:
         empty = len(contents.dump_compact({"answer": "", "engine": "draft"}))
-        most = contents.MAX_JSON_CHARACTERS - empty
-        kept = told(ended(make_job, {"answer": "ü" * most, "engine": "draft"}))["jobs.completed"]
-        assert json.loads(kept["output_data"])["answer"] == "ü" * most
-        text = told(ended(make_job, {"answer": "ü" * (most + 1), "engine": "draft"}))
+        maximum = contents.MAX_JSON_CHARACTERS - empty
+        stored = told(ended(make_job, {"answer": "ü" * maximum, "engine": "draft"}))[
+            "jobs.completed"
+        ]
+        assert json.loads(stored["output_data"])["answer"] == "ü" * maximum
+        text = told(ended(make_job, {"answer": "ü" * (maximum + 1), "engine": "draft"}))
         output = json.loads(text["jobs.completed"]["output_data"])
         assert output == {"engine": "draft", "left_out": ["answer"]}
 
@@ -213,7 +217,8 @@ class TestParameters:
     def test_a_stream_has_each_parameter_of_its_feature(self, slug: str) -> None:
         feature = get_feature(slug.replace("-", "_"))
         fields = {
-            one["name"]: one for one in schemas.build_complete_schema(f"jobs.{slug}")["fields"]
+            field["name"]: field
+            for field in schemas.build_complete_schema(f"jobs.{slug}")["fields"]
         }
         for name, parameter in declared(feature).items():
             if isinstance(parameter, MediaField):
@@ -229,13 +234,17 @@ class TestParameters:
 
     def test_all_that_was_given_and_found(self, make_job: MakeJob) -> None:
         job = make_job()
-        given = {"prompt": "Birds", "width": 640, "height": 480}
+        number = {"prompt": "Birds", "width": 640, "height": 480}
         derived = {"count": 3, "timeline": {"name": "t"}}
-        values = {"type": "image_generation", "input_params": given, "derived_params": derived}
+        values = {
+            "type": "image_generation",
+            "input_params": number,
+            "derived_params": derived,
+        }
         record = of_older_release(job, **values)["jobs.image-generation"]
-        assert json.loads(record["input_params"]) == given
+        assert json.loads(record["input_params"]) == number
         typed = {name: record[name] for name in ("prompt", "width", "height", "count", "seed")}
-        assert typed == given | {"count": 3, "seed": None}
+        assert typed == number | {"count": 3, "seed": None}
 
     @pytest.mark.parametrize("target", ["archive", 25_000_000])
     def test_a_parameter_of_two_kinds(self, make_job: MakeJob, target: str | int) -> None:
@@ -339,8 +348,10 @@ class TestProgress:
 
 
 def message(**values: Any) -> bytes:
-    told = {"user_id": str(uuid4()), "job_id": str(uuid4()), "type": "tts", "progress": 1}
-    return json.dumps(told | {"stage": None, "message": None, "eta_at": None} | values).encode()
+    expected_body = {"user_id": str(uuid4()), "job_id": str(uuid4()), "type": "tts", "progress": 1}
+    return json.dumps(
+        expected_body | {"stage": None, "message": None, "eta_at": None} | values
+    ).encode()
 
 
 def test_every_stream_but_progress_can_be_told_apart_from_doubles() -> None:

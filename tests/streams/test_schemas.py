@@ -32,24 +32,26 @@ class TestStreams:
         assert len(ours()) == 16
 
     def test_retention_and_partitions_are_the_founding_ones(self) -> None:
-        told = {name: (STREAMS[name].retention.days, STREAMS[name].partitions) for name in ours()}
+        messages = {
+            name: (STREAMS[name].retention.days, STREAMS[name].partitions) for name in ours()
+        }
         special = {
             "jobs.completed": (30, 6),
             "jobs.failed": (30, 6),
             "jobs.progress": (1, 3),
             "analytics.events": (90, 6),
         }
-        assert told == dict.fromkeys(ours(), (7, 3)) | special
+        assert messages == dict.fromkeys(ours(), (7, 3)) | special
         assert all(stream.retention >= timedelta(days=1) for stream in STREAMS.values())
 
     def test_each_of_our_features_has_a_schema_and_a_type(self) -> None:
-        known = json.loads((GENERIC.parent / "JobType.avsc").read_text())["symbols"]
-        assert len(known) == 11
+        symbols = json.loads((GENERIC.parent / "JobType.avsc").read_text())["symbols"]
+        assert len(symbols) == 11
         for feature in features().values():
             if (stream := STREAMS[f"jobs.{feature.slug}"]).name not in PLUGINS:
                 assert stream.schema.is_file(), stream.schema
                 assert stream.schema != GENERIC
-                assert feature.name.upper() in known
+                assert feature.name.upper() in symbols
 
     def test_a_further_feature_is_told_without_one(self) -> None:
         assert STREAMS["jobs.stills"].schema == GENERIC
@@ -65,7 +67,11 @@ class TestSchemas:
             name: founding[name] for name in ("namespace", "type", "name")
         }
         for field in founding["fields"]:
-            [same] = [one for one in today["fields"] if one["name"] == field["name"]]
+            [same] = [
+                field_entry
+                for field_entry in today["fields"]
+                if field_entry["name"] == field["name"]
+            ]
             assert without_words(same) == without_words(field)
 
     @pytest.mark.parametrize("stream", sorted(STREAMS))
@@ -79,11 +85,11 @@ class TestSchemas:
         """In streams that the last release wrote, where else old records could not be read."""
         released = schemas.read_folder(schemas.RELEASED).get(stream)
         if released is not None:
-            known = {field["name"] for field in released["fields"]}
+            expected = {field["name"] for field in released["fields"]}
             added = [
-                one
-                for one in schemas.build_complete_schema(stream)["fields"]
-                if one["name"] not in known
+                field_entry
+                for field_entry in schemas.build_complete_schema(stream)["fields"]
+                if field_entry["name"] not in expected
             ]
             assert added
             assert all("default" in field for field in added)
@@ -139,8 +145,12 @@ class TestCompatibility:
         fields = {field["name"]: field for field in released["fields"]}
         change(fields)
         path.write_text(json.dumps(released | {"fields": list(fields.values())}))
-        found = compatibility.find_incompatibilities(tmp_path)
-        assert [line[: len(why)] for line in found] == [why] if why else found == []
+        incompatibilities = compatibility.find_incompatibilities(tmp_path)
+        assert (
+            [line[: len(why)] for line in incompatibilities] == [why]
+            if why
+            else incompatibilities == []
+        )
 
     def test_a_stream_that_is_gone_is_named(self, tmp_path: Path) -> None:
         schemas.export_schemas(tmp_path)

@@ -50,11 +50,11 @@ class TestCounting:
         }
 
     def test_each_user_is_counted_alone(self, client_of, make_user) -> None:
-        one, other = make_user(), make_user()
-        for who in (one, other, other):
+        first, other = make_user(), make_user()
+        for who in (first, other, other):
             client_of(who).get("/credits")
         assert rows() == {
-            (one.pk, "/credits", "GET", "2xx", 1),
+            (first.pk, "/credits", "GET", "2xx", 1),
             (other.pk, "/credits", "GET", "2xx", 2),
         }
 
@@ -78,7 +78,7 @@ class TestCounting:
         api.get("/credits")
         with CaptureQueriesContext(connection) as queries:
             api.get("/credits")
-        assert not [one for one in queries if "api_usage" in one["sql"]]
+        assert not [query for query in queries if "api_usage" in query["sql"]]
 
     def test_counters_are_bounded(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(usage, "MAX_COUNTERS", 2)
@@ -99,13 +99,13 @@ class TestRows:
         usage.flush()
         [(first, record)] = usage.list_oldest(1)
         assert (record.stream, record.key, record.seq) == ("analytics.events", str(user.pk), None)
-        told = {
+        messages = {
             name: value
             for name, value in decode(create_encoder()(record)).items()
             if value is not None
         }
-        assert told.pop("timestamp") == int(record.timestamp.timestamp() * 1000)
-        assert told == {
+        assert messages.pop("timestamp") == int(record.timestamp.timestamp() * 1000)
+        assert messages == {
             "event": "api.usage",
             "user_id": str(user.pk),
             "usage_id": first,

@@ -28,8 +28,8 @@ def make_endpoint(user: User, receiver: Receiver) -> Callable[..., WebhookEndpoi
     def make(
         owner: User = user, url: str | None = None, verified: bool = True, **given: Any
     ) -> WebhookEndpoint:
-        wanted: dict[str, Any] = {"events": [], "description": "", "enabled": True, **given}
-        endpoint = endpoints.create_endpoint(user_id=owner.pk, url=url or receiver.url(), **wanted)
+        values: dict[str, Any] = {"events": [], "description": "", "enabled": True, **given}
+        endpoint = endpoints.create_endpoint(user_id=owner.pk, url=url or receiver.url(), **values)
         if verified:
             verification.mark_verified(endpoint_id=endpoint.pk, url=endpoint.url or "")
             endpoint.refresh_from_db()
@@ -72,5 +72,5 @@ def deliver(limit: int = 100) -> int:
 
 async def _send(claimed: list[claims.ClaimedDelivery]) -> list[claims.DeliveryResult]:
     async with sending.session(build_policy()) as http:
-        tries = [sending.attempt(http, build_policy(), one) for one in claimed]
+        tries = [sending.attempt(http, build_policy(), first) for first in claimed]
         return list(zip(claimed, await asyncio.gather(*tries), strict=True))

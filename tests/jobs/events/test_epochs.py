@@ -179,16 +179,16 @@ def test_whatever_is_lost_no_number_names_two_events_and_no_client_misses_one(
 ) -> None:
     chance = random.Random(seed)
     jobs = [make_plain_job(make_user()) for _ in range(3)]
-    given: dict[tuple[UUID, int], str] = {}
-    known: defaultdict[UUID, set[int]] = defaultdict(lambda: {0})
+    values: dict[tuple[UUID, int], str] = {}
+    expected: defaultdict[UUID, set[int]] = defaultdict(lambda: {0})
     for _ in range(12):
         for job in chance.sample(jobs, chance.randrange(1, 4)):
             say(job, *["requeued"] * chance.randrange(1, 4))
         for job in jobs:
             for event in log.list_events(user_id=job.user_id, after=None):
-                hash_ = given.setdefault((job.user_id, event["seq"]), event["hash"])
+                hash_ = values.setdefault((job.user_id, event["seq"]), event["hash"])
                 assert hash_ == event["hash"], "one number names two events"
-                known[job.user_id].add(event["seq"])
+                expected[job.user_id].add(event["seq"])
         if chance.random() < 0.5:
             positions = [
                 0,
@@ -199,9 +199,9 @@ def test_whatever_is_lost_no_number_names_two_events_and_no_client_misses_one(
             epochs.start_epoch()
         assert verification.check().findings == []
         for job in jobs:
-            kept = log.list_events(user_id=job.user_id, after=None)
-            for after in known[job.user_id]:
-                check_client(job.user_id, after, kept)
+            events = log.list_events(user_id=job.user_id, after=None)
+            for after in expected[job.user_id]:
+                check_client(job.user_id, after, events)
 
 
 def check_client(user_id: UUID, after: int, kept: list[Wire]) -> None:
@@ -223,8 +223,8 @@ def test_the_example_verifies_across_epochs(
     first = epochs.start_epoch().first_position
     say(job, "started")
     monkeypatch.setattr(verify_events, "get", lambda base, token, path: get(api, path))
-    seq, known = verify_events.follow("", "")
-    assert (seq, known) == (first, log.get_head(user.pk).hash)
+    seq, expected = verify_events.follow("", "")
+    assert (seq, expected) == (first, log.get_head(user.pk).hash)
 
 
 def test_events_are_numbered_as_safely_as_the_setting_says(job: Job, settings: Any) -> None:

@@ -111,7 +111,7 @@ def test_its_example_can_be_tried(feature: Feature):
         if value is not None and isinstance(field, MediaField):
             assert (SAMPLES / value).is_file()
         if value is not None and isinstance(field, ProjectField):
-            assert all((SAMPLES / one).is_file() for one in value)
+            assert all((SAMPLES / first).is_file() for first in value)
 
 
 @every

@@ -30,8 +30,10 @@ class KilledError(BaseException):
 def revoked(stored: Make, consent_for: Make, objects: ObjectStorage) -> Consent:
     """Of many files, each with a picture that no row tells of."""
     media: list[MediaFile] = [stored() for _ in range(FILES)]
-    for one in media:
-        objects.write(f"users/{one.user_id}/media/{one.pk}/late.jpg", CONTENT, "image/jpeg")
+    for media_row in media:
+        objects.write(
+            f"users/{media_row.user_id}/media/{media_row.pk}/late.jpg", CONTENT, "image/jpeg"
+        )
     consent: Consent = revoke_consent(consent=consent_for(*media))
     return consent
 
@@ -39,16 +41,16 @@ def revoked(stored: Make, consent_for: Make, objects: ObjectStorage) -> Consent:
 def test_a_lease_outlasts_what_is_asked_of_the_storage(
     revoked: Consent, objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, most, counting = 0, 0, threading.Lock()
+    request_data, limit, counting = 0, 0, threading.Lock()
 
     def counted(name: str) -> None:
         whole = getattr(type(objects), name)
 
         def ask(self: Any, *given: Any) -> Any:
-            nonlocal asked, most
+            nonlocal request_data, limit
             with counting:
-                asked += 1
-                most = max(most, asked)
+                request_data += 1
+                limit = max(limit, request_data)
             return whole(self, *given)
 
         monkeypatch.setattr(type(objects), name, ask)
@@ -56,15 +58,15 @@ def test_a_lease_outlasts_what_is_asked_of_the_storage(
     renew = Lease.renew
 
     def renews(self: Lease[Any], **found: Any) -> None:
-        nonlocal asked
-        asked = 0
+        nonlocal request_data
+        request_data = 0
         renew(self, **found)
 
     for name in ("objects", "head", "delete"):
         counted(name)
     monkeypatch.setattr(Lease, "renew", renews)
     assert follow(revoked).finished_at is not None
-    assert most == receipts.REQUESTS_AT_ONCE
+    assert limit == receipts.REQUESTS_AT_ONCE
     assert objects.list_page("", 10) == []
 
 

@@ -76,9 +76,9 @@ def test_what_no_further_try_would_change(
     code: str,
 ) -> None:
     media = fetch(importing(source.serves("/get", answer)))
-    told = api.get(f"/media/{media.pk}").json()
-    assert (told["status"], told["rejection"]["code"]) == ("rejected", code)
-    assert told["rejection"]["detail"]
+    body = api.get(f"/media/{media.pk}").json()
+    assert (body["status"], body["rejection"]["code"]) == ("rejected", code)
+    assert body["rejection"]["detail"]
     row = MediaImport.objects.get()
     assert (row.status, row.url) == (ImportStatus.FAILED, None)
     assert is_empty(storage)
@@ -147,8 +147,8 @@ def test_nobody_is_there(importing: Importing, fetch: Fetch, tmp_path: Path) -> 
         unknown = fetch(importing(receiver.url("/f.mp4").replace("http://", "https://")))
     assert unknown.metadata["rejected"] == "tls_failed"
     nameless = fetch(importing("https://nowhere.invalid/film.mp4"))
-    told = nameless.metadata.get("rejected") or nameless.url_import.error_code
-    assert told in {"name_not_resolved", "connection_failed"}  # where there is no name server
+    output = nameless.metadata.get("rejected") or nameless.url_import.error_code
+    assert output in {"name_not_resolved", "connection_failed"}  # where there is no name server
 
 
 def test_the_last_redirection_and_one_more(
@@ -209,7 +209,7 @@ def test_urls_that_are_refused_at_once(begin: Any, settings: Any, url: str, code
     settings.PUBLIC_URL = "https://our.example"
     answer = begin(url)
     assert answer.status_code == 400
-    assert [(one["field"], one["code"]) for one in answer.json()["errors"]] == [("url", code)]
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("url", code)]
     assert not MediaFile.objects.exists()
 
 
@@ -257,8 +257,8 @@ def test_the_largest_file_and_one_byte_more(
     source: Source, importing: Importing, fetch: Fetch, settings: Any
 ) -> None:
     source.serves("/film.mp4", File(FILM))
-    for most, status in ((len(FILM), MediaStatus.READY), (len(FILM) - 1, MediaStatus.REJECTED)):
-        settings.MAX_UPLOAD_BYTES = most
+    for maximum, status in ((len(FILM), MediaStatus.READY), (len(FILM) - 1, MediaStatus.REJECTED)):
+        settings.MAX_UPLOAD_BYTES = maximum
         assert fetch(importing(source.url())).status == status
 
 

@@ -88,7 +88,7 @@ def row_of(media: MediaFile) -> MediaImport:
 
 
 def is_fetching(*media: MediaFile) -> bool:
-    return all(row_of(one).status == ImportStatus.FETCHING for one in media)
+    return all(row_of(media_row).status == ImportStatus.FETCHING for media_row in media)
 
 
 def start(user: User, url: str) -> MediaFile:
@@ -181,8 +181,8 @@ def test_who_has_waited_is_counted_once_and_not_while_served(
     filesystem_storage: Any, source: Source, make_user: Callable[..., User]
 ) -> None:
     url = source.serves("/film.mp4", File(samples.video()))
-    one, other = make_user(), make_user()
-    media = [start(one, url), start(one, url), start(other, url)]
+    first, other = make_user(), make_user()
+    media = [start(first, url), start(first, url), start(other, url)]
     assert transfers.count_waiting_users() == 2
     IMPORTS.claim(media[0].pk)
     assert transfers.count_waiting_users() == 1

@@ -34,12 +34,12 @@ def picture(stored, make_media):
 def test_its_owner_reads_where_it_comes_from(api, picture):
     answer = api.get(f"/media/{picture.pk}/provenance")
     assert answer.status_code == 200
-    told = answer.json()
-    assert told["media_id"] == str(picture.pk)
-    assert told["recorded"] == picture.origin["credentials"]
-    assert (told["validation_state"], told["is_ours"]) == ("Trusted", True)
-    assert (told["not_read"], told["problems"]) == (None, [])
-    assert told["manifest"]["actions"][0]["action"] == "c2pa.created"
+    body = answer.json()
+    assert body["media_id"] == str(picture.pk)
+    assert body["recorded"] == picture.origin["credentials"]
+    assert (body["validation_state"], body["is_ours"]) == ("Trusted", True)
+    assert (body["not_read"], body["problems"]) == (None, [])
+    assert body["manifest"]["actions"][0]["action"] == "c2pa.created"
 
 
 def test_to_others_it_is_not_there(client_of, make_user, picture):
@@ -63,9 +63,9 @@ def test_an_upload_without_credentials_says_nothing(api, stored, make_media):
 def test_of_a_larger_file_what_was_noted_is_told(api, picture, monkeypatch):
     picture.file_size_bytes = views.MAX_BYTES + 1
     picture.save(update_fields=["file_size_bytes"])
-    told = api.get(f"/media/{picture.pk}/provenance").json()
-    assert (told["not_read"], told["manifest"]) == ("too_large", None)
-    assert told["recorded"]["status"] == "signed"
+    body = api.get(f"/media/{picture.pk}/provenance").json()
+    assert (body["not_read"], body["manifest"]) == ("too_large", None)
+    assert body["recorded"]["status"] == "signed"
 
 
 def test_each_user_has_one_read_at_a_time_and_waits_a_moment_for_it(
@@ -84,8 +84,8 @@ def test_with_a_broken_certificate_it_is_read_and_nobodys(api, picture, settings
     broken = tmp_path / "broken.pem"
     broken.write_text("no certificate")
     settings.C2PA_CERTIFICATE_PATH = str(broken)
-    told = api.get(f"/media/{picture.pk}/provenance").json()
-    assert (told["is_ours"], told["manifest"] is not None) == (False, True)
+    body = api.get(f"/media/{picture.pk}/provenance").json()
+    assert (body["is_ours"], body["manifest"] is not None) == (False, True)
 
 
 def test_what_is_no_media_yet_is_not_read(api, make_media):
@@ -98,9 +98,9 @@ class TestCommand:
         path = tmp_path / "picture.png"
         path.write_bytes(content_of(picture.r2_key))
         call_command("provenance_verify", str(path))
-        shown = capsys.readouterr().out
-        assert shown.startswith("Trusted, signed by us\n")
-        assert "c2pa.created, owner/model 0123456789abcdef" in shown
+        body = capsys.readouterr().out
+        assert body.startswith("Trusted, signed by us\n")
+        assert "c2pa.created, owner/model 0123456789abcdef" in body
         call_command("provenance_verify", str(path), "--json")
         assert json.loads(capsys.readouterr().out)["is_ours"] is True
 

@@ -112,12 +112,12 @@ def test_a_dead_letter_keeps_what_may_be_read_and_of_more_the_beginning():
 )
 def test_nobody_there_is_an_outage(transport, values, monkeypatch):
     monkeypatch.setattr(kafka_reading, "ANSWER_SECONDS", 0.5)
-    made = connect(transport, values, topics=["Transcribe"], group="auteur")
+    created = connect(transport, values, topics=["Transcribe"], group="auteur")
     with pytest.raises(TransportError, match="is away") as raised:
-        made.check()
+        created.check()
     assert raised.value.is_outage
     assert SECRET not in str(raised.value)
-    made.close()
+    created.close()
 
 
 @pytest.fixture
@@ -138,9 +138,9 @@ def test_a_certificate_that_does_not_match_is_refused(tls, transport, knows_it, 
         "amqp": {"url": f"amqps://auteur:{SECRET}@127.0.0.1:{port}"},
     }
     values = reached[transport] | ({"ca": certificate} if knows_it else {})
-    made = connect(transport, values, topics=["Transcribe"], group="auteur")
+    created = connect(transport, values, topics=["Transcribe"], group="auteur")
     with pytest.raises(TransportError, match=r"TLS with .* fails: check") as raised:
-        made.check()
+        created.check()
     assert not raised.value.is_outage
     assert SECRET not in str(raised.value)
-    made.close()
+    created.close()

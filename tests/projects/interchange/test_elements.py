@@ -21,8 +21,8 @@ def shown(kind: str, piece: Piece) -> str:
         f"out {piece.fade_out_ms}": piece.fade_out_ms,
         "off": not piece.enabled,
     }
-    told = [f"{piece.source.names[0]} {piece.begin_ms}-{piece.end_ms} @{piece.in_ms}"]
-    return " ".join([kind, *told, *(name for name, there in marks.items() if there)])
+    output = [f"{piece.source.names[0]} {piece.begin_ms}-{piece.end_ms} @{piece.in_ms}"]
+    return " ".join([kind, *output, *(name for name, there in marks.items() if there)])
 
 
 def film(tracks: list[ForeignTrack]) -> list[str]:
@@ -44,7 +44,7 @@ def test_an_element_is_held_or_refused_by_name(element: Element) -> None:
     else:
         with pytest.raises(limits.CannotHoldProblem) as raised:
             tracks()
-        assert {each["what"] for each in raised.value.extra["items"]} == {element.fate}
+        assert {item["what"] for item in raised.value.extra["items"]} == {element.fate}
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
@@ -56,7 +56,7 @@ def test_a_sample_of_opentimelineio_plays_or_is_refused_by_name(sample: Sample) 
         return
     answer = foreign.read(sample.text, sample.form, rate)
 
-    fates = sorted({each["what"] for each in answer.get("foreign", [])}) or ["read"]
+    fates = sorted({item["what"] for item in answer.get("foreign", [])}) or ["read"]
     assert ", ".join(fates) == sample.fate
     assert film(parse_tracks(answer.get("tracks", []))) == [*sample.plays]
 
@@ -74,13 +74,13 @@ def test_a_part_of_a_timeline_is_written_or_refused_by_name(part: Part, form: st
     else:
         with pytest.raises(limits.CannotHoldProblem) as raised:
             there_and_back(of, form)
-        assert {each["what"] for each in raised.value.extra["items"]} == {fate}
+        assert {item["what"] for item in raised.value.extra["items"]} == {fate}
 
 
 def test_the_page_has_these_rows() -> None:
     page = (settings.BASE_DIR / "docs/interchange.md").read_text()
     titles = {"otio": "OpenTimelineIO", "fcp_xml": "FCP XML", "cmx3600": "CMX 3600"}
-    imports = [(titles[each.form], each.name, each.fate) for each in ELEMENTS]
+    imports = [(titles[element.form], element.name, element.fate) for element in ELEMENTS]
     exports = [(part.name, *part.fates) for part in PARTS]
     samples = [(f"`{sample.name}`", sample.fate, sample.why) for sample in SAMPLES]
 
