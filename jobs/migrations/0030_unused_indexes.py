@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 null=True,
                 related_name="+",
-                help_text="The current attempt; an older one's reports have no effect.",
+                help_text="The current attempt. Reports of older attempts have no effect.",
             ),
             "jobs_attempt_id_253b3aba",
             "jobs (attempt_id)",
