@@ -36,10 +36,10 @@ LOST_AFTER = timedelta(minutes=30)
 MIN_ACCOUNTS, MIN_JOBS = 20, 2_000
 """The smallest slice of a round."""
 MAX_CHANGED_ACCOUNTS = 20_000
-ROWS_AT_ONCE = 50_000
+MAX_NEW_ROWS = 50_000
 """New ledger rows of one round; further ones come in the next. One account always fits."""
 MAX_OPEN_JOBS = 10_000
-EVENTS_AT_ONCE = 5_000
+MAX_EVENTS = 5_000
 MAX_STORED_FINDINGS = 1_000
 """Jobs with findings that each round checks again; and stored findings of each rule."""
 
@@ -134,11 +134,11 @@ def _iterate_changed_accounts() -> Iterator[list[Account]]:
     page_rows = total_rows = 0
     for *columns, rows in sql.run("accounts_to_audit", limit=MAX_CHANGED_ACCOUNTS):
         total_rows += rows
-        if total_rows > rows and total_rows > ROWS_AT_ONCE:
+        if total_rows > rows and total_rows > MAX_NEW_ROWS:
             break
         if page and (
-            page_rows + rows > ledger_audit.ROWS_AT_ONCE
-            or len(page) == ledger_audit.ACCOUNTS_AT_ONCE
+            page_rows + rows > ledger_audit.ROWS_PER_PAGE
+            or len(page) == ledger_audit.ACCOUNTS_PER_PAGE
         ):
             yield page
             page, page_rows = [], 0
@@ -151,7 +151,7 @@ def _iterate_changed_accounts() -> Iterator[list[Account]]:
 def _list_ended_jobs(state: dict[str, Any]) -> set[UUID]:
     """List the jobs whose end was numbered since the last round, and count them."""
     job_ids: set[UUID] = set()
-    while pages := sql.run("ended_since", after=state["position"], limit=EVENTS_AT_ONCE):
+    while pages := sql.run("ended_since", after=state["position"], limit=MAX_EVENTS):
         ((state["position"], jobs),) = pages
         for job_id, type_, status in json.loads(jobs):
             counts = state["ended"].setdefault(type_, {})
@@ -182,7 +182,7 @@ def _audit_slice(state: dict[str, Any]) -> None:
     remaining = max(MIN_ACCOUNTS, int(cached_figures.estimate_rows(get_user_model()) / rounds) + 1)
     while remaining > 0:
         page, last = ledger_audit.list_users_after(
-            UUID(state["account"]), min(remaining, ledger_audit.ACCOUNTS_AT_ONCE)
+            UUID(state["account"]), min(remaining, ledger_audit.ACCOUNTS_PER_PAGE)
         )
         _audit_accounts([Account(user_id) for user_id in page])
         state["account"] = str(last or START)
@@ -190,7 +190,7 @@ def _audit_slice(state: dict[str, Any]) -> None:
     remaining = max(MIN_JOBS, int(cached_figures.estimate_rows(Job) / rounds) + 1)
     while remaining > 0:
         page, last = ledger_audit.list_jobs_after(
-            UUID(state["job"]), min(remaining, ledger_audit.JOBS_AT_ONCE)
+            UUID(state["job"]), min(remaining, ledger_audit.JOBS_PER_PAGE)
         )
         _audit_jobs(page)
         state["job"] = str(last or START)
@@ -248,8 +248,8 @@ def _audit_page(accounts: Sequence[Account], *, with_jobs: bool) -> list[UUID]:
 
 
 def _audit_jobs(job_ids: Sequence[UUID]) -> None:
-    for start in range(0, len(job_ids), ledger_audit.JOBS_AT_ONCE):
-        page = job_ids[start : start + ledger_audit.JOBS_AT_ONCE]
+    for start in range(0, len(job_ids), ledger_audit.JOBS_PER_PAGE):
+        page = job_ids[start : start + ledger_audit.JOBS_PER_PAGE]
         results = AuditFindings(MAX_STORED_FINDINGS)
         with _log_failed_page(f"{len(page)} jobs from {page[0]} on"):
             with _instant():

@@ -20,7 +20,7 @@ from media.storage import STORAGE_ERRORS, object_storage
 
 logger = logging.getLogger(__name__)
 
-MEDIA_AT_ONCE = 100
+MEDIA_PER_BATCH = 100
 """Media of a deleted project per transaction. Their objects are deleted one by one."""
 
 UsageFinder = Callable[[Any], Iterable[str]]
@@ -115,7 +115,7 @@ def _mark_clips_offline(
 def delete_project_media(project_id: UUID) -> int:
     """Delete a batch of media of a project whose jobs were cancelled, and return how many."""
     newest = MediaFile.objects.filter(project_id=project_id).order_by("-created_at", "-pk")
-    media_ids = list(newest.values_list("pk", flat=True)[:MEDIA_AT_ONCE])
+    media_ids = list(newest.values_list("pk", flat=True)[:MEDIA_PER_BATCH])
     rows = lock_media(MediaFile.objects.filter(pk__in=media_ids))
     delete_locked_media(rows, leaving=project_id)
     delete_objects_after_commit(rows)

@@ -30,8 +30,8 @@ RULES = {
 }
 DEFAULT_LIMIT = 100
 """Findings that are listed by default. All are counted."""
-USERS_AT_ONCE = 100
-ROWS_AT_ONCE = 1000
+USERS_PER_PAGE = 100
+ROWS_PER_PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,9 @@ def iterate_required_keys() -> Iterator[str]:
     """Yield the keys of all objects that must exist, in key order, which is users' id order."""
     users = get_user_model()._default_manager.order_by("pk")
     after = UUID(int=0)
-    while user_ids := list(users.filter(pk__gt=after).values_list("pk", flat=True)[:USERS_AT_ONCE]):
+    while user_ids := list(
+        users.filter(pk__gt=after).values_list("pk", flat=True)[:USERS_PER_PAGE]
+    ):
         yield from merge(*(_iterate_keys(column, user_ids) for column in list_columns()))
         after = user_ids[-1]
 
@@ -144,7 +146,7 @@ def _iterate_keys(column: Column, user_ids: Sequence[UUID]) -> Iterator[str]:
     while keys := list(
         rows.filter(object_key__gt=after)
         .order_by("object_key")
-        .values_list("object_key", flat=True)[:ROWS_AT_ONCE]
+        .values_list("object_key", flat=True)[:ROWS_PER_PAGE]
     ):
         yield from keys
         after = keys[-1]

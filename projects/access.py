@@ -10,7 +10,7 @@ from auteur.database import execute
 from projects.models import Project
 from projects.project_pictures import annotate_thumbnails
 
-OWNED = """
+OWNERSHIP_QUERY = """
 SELECT 1 FROM projects
 WHERE id = %(project_id)s AND user_id = %(user_id)s AND deleted_at IS NULL"""
 
@@ -30,6 +30,6 @@ def get_project(*, user_id: UUID, project_id: UUID, lock: bool = False) -> Proje
 def get_edl_key(request: Request, project_id: UUID) -> dict[str, UUID]:
     """Return the key of the EDL; raise ``NotFoundProblem`` if the project is not the user's."""
     key = {"project_id": project_id, "user_id": user_of(request)}
-    if not execute(OWNED, key):
+    if not execute(OWNERSHIP_QUERY, key):
         raise NotFoundProblem(Resource.PROJECT)
     return key

@@ -27,7 +27,7 @@ REQUEST_SECONDS = 5.0
 """How long a request deletes contents, except for the step in progress."""
 ROUND_SECONDS = 20.0
 """The time for which an orchestrator deletes contents in one round of its sweeps."""
-PROJECTS_AT_ONCE = 1000
+PROJECTS_PER_ROUND = 1000
 """Projects of one such round."""
 REQUEST_TIMEOUT = timedelta(minutes=1)
 """After this time since a project was marked, its request has ended."""
@@ -69,7 +69,7 @@ def continue_deletions() -> int:
         "deleted_at"
     )
     deleted_count = 0
-    for project in pending[:PROJECTS_AT_ONCE]:
+    for project in pending[:PROJECTS_PER_ROUND]:
         if time.monotonic() >= end:
             break
         deleted_count += _try_to_continue(project, end)

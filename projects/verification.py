@@ -19,7 +19,7 @@ DOCUMENTS_PER_READ = 2_000
 """The number of documents read in one range of ids. A range with more documents is halved."""
 MAX_NAMED = 100
 """Findings of each rule that a report names; all findings are counted."""
-SETTLED_AFTER = timedelta(hours=1)
+MIN_DOCUMENT_AGE = timedelta(hours=1)
 """A younger document may belong to a project that is not committed yet."""
 START: Final = UUID(int=0)
 END: Final = UUID(int=2**128 - 1)
@@ -165,7 +165,7 @@ def _find_orphans(
     known_ids: Collection[str], documents: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Finding]:
     """Yield findings for documents whose project has no row, not even one being deleted."""
-    created_before = timezone.now() - SETTLED_AFTER
+    created_before = timezone.now() - MIN_DOCUMENT_AGE
     suspects = [
         document
         for project_id, document in documents.items()

@@ -13,13 +13,14 @@ from jobs.events import chain, epochs
 from jobs.ledger_audit import MAX_LISTED_PER_RULE, TIME_LIMIT, consistent_snapshot
 from jobs.models import Event, EventEpoch, EventHead
 
-ROWS_AT_ONCE = 2000
+ROWS_PER_PAGE = 2000
 RULES = {
     "seq_has_no_gaps": "A user's events are numbered one after another, anew in each epoch.",
     "hash_chains": "Each hash follows from the one before it and the event.",
     "position_rises": "An event with a higher seq has a higher position.",
     "head_is_the_last": "The head has the seq and hash of the user's last event.",
-    "ends_are_told": "An ended job has one event of its end, of its status, while events are kept.",
+    "ends_are_told": "An ended job has one event of its end, with its status, while its events "
+    "are stored.",
     "none_is_set_aside": "Every event has the data that its type requires.",
 }
 
@@ -90,7 +91,7 @@ class _LogRow:
 def _iterate_log() -> Iterator[_LogRow]:
     """Yield the whole log by user, in pages: a pooler would load a cursor's rows at once."""
     last_user, last_seq = UUID(int=0), -1
-    while page := sql.run("page_of_events", user_id=last_user, seq=last_seq, limit=ROWS_AT_ONCE):
+    while page := sql.run("page_of_events", user_id=last_user, seq=last_seq, limit=ROWS_PER_PAGE):
         yield from (_LogRow(*row) for row in page)
         last_user, last_seq, *_ = page[-1]
 

@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 
 def unindexed(model, field, foreign_key, index, columns):
-    """The key itself stays: Django would make it anew, and check all rows."""
+    """Remove the index of a foreign key, without the new check of all rows by Django."""
     return migrations.SeparateDatabaseAndState(
         [
             migrations.RunSQL(

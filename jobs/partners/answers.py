@@ -30,7 +30,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 """32 bytes are 43 characters in base64."""
 ROLLOUT = timedelta(hours=1)
 """How long processes of the previous release may still run. They find tokens only in plain."""
-TOKENS_AT_ONCE = 1000
+TOKENS_PER_BATCH = 1000
 
 _started_at = time.monotonic()
 
@@ -109,7 +109,7 @@ def hash_tokens() -> int:
     """
     if time.monotonic() - _started_at < ROLLOUT.total_seconds():
         return 0
-    rows = sql.run("hash_partner_tokens", answered=State.ANSWERED, limit=TOKENS_AT_ONCE)
+    rows = sql.run("hash_partner_tokens", answered=State.ANSWERED, limit=TOKENS_PER_BATCH)
     return len(rows)
 
 

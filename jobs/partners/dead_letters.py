@@ -9,7 +9,7 @@ from jobs.partners.models import MAX_COORDINATES_LENGTH, DeadLetter, Partner
 from jobs.partners.transports.base import Message
 
 RETENTION = timedelta(days=30)
-REMOVED_AT_ONCE = 1000
+DELETE_BATCH_SIZE = 1000
 
 
 def store_dead_letter(partner: Partner, message: Message, reason: str) -> None:
@@ -32,6 +32,6 @@ def list_old() -> QuerySet[DeadLetter]:
 def delete_old() -> int:
     """Delete one batch of old dead letters, the oldest first, and return how many."""
     letter_ids = list(
-        list_old().order_by("created_at").values_list("pk", flat=True)[:REMOVED_AT_ONCE]
+        list_old().order_by("created_at").values_list("pk", flat=True)[:DELETE_BATCH_SIZE]
     )
     return DeadLetter.objects.filter(pk__in=letter_ids).delete()[0]

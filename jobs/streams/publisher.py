@@ -28,7 +28,7 @@ from jobs.streams.sinks.base import LogBehindError, Sink, SinkError, SinkRefused
 
 logger = logging.getLogger(__name__)
 
-USAGE_AT_ONCE = 1000
+USAGE_PER_ROUND = 1000
 USAGE_SECONDS = 1.0
 """How often usage of the API is read."""
 ROUND_SECONDS = 0.05
@@ -134,8 +134,8 @@ class Publisher:
             self._move_cursor(batch.last)
         if usage_rows:
             usage.delete_rows(row_id for row_id, _ in usage_rows)
-            self._usage_at = 0.0 if len(usage_rows) == USAGE_AT_ONCE else self._usage_at
-        is_behind = batch.is_full or len(usage_rows) == USAGE_AT_ONCE
+            self._usage_at = 0.0 if len(usage_rows) == USAGE_PER_ROUND else self._usage_at
+        is_behind = batch.is_full or len(usage_rows) == USAGE_PER_ROUND
         return 0.0 if is_behind else POLL_SECONDS
 
     def _acquire_or_renew(self) -> bool:
@@ -190,7 +190,7 @@ class Publisher:
         if time.monotonic() < self._usage_at:
             return []
         self._usage_at = time.monotonic() + USAGE_SECONDS
-        return usage.list_oldest(USAGE_AT_ONCE)
+        return usage.list_oldest(USAGE_PER_ROUND)
 
     @property
     def _current_position(self) -> int:

@@ -26,12 +26,12 @@ from jobs.webhooks.models import DeliveryState, WebhookDelivery, WebhookEndpoint
 from jobs.webhooks.verification import EndpointUnverifiedProblem
 
 CURSOR = "webhooks"
-EVENTS_AT_ONCE = 500
+EVENTS_PER_BATCH = 500
 """How many events one transaction fans out, to about ten endpoints each."""
 MAX_REPLAYED = 1000
 """How many events one replay reads at most."""
 RETENTION = timedelta(days=30)
-REMOVED_AT_ONCE = 5000
+DELETE_BATCH_SIZE = 5000
 PING = "webhook.ping"
 CALLBACK_QUEUES = 8
 """How many delivery queues a user's callback URLs share. A URL's origin decides its queue."""
@@ -72,7 +72,7 @@ def fan_out_events() -> int:
         position = cursors.lock_cursor(CURSOR)
         if position is None:
             return 0
-        events = log.list_events_of_all(position=position, limit=EVENTS_AT_ONCE)
+        events = log.list_events_of_all(position=position, limit=EVENTS_PER_BATCH)
         if not events:
             return 0
         rows = [*_build_endpoint_deliveries(events), *_build_callback_deliveries(events)]
@@ -239,4 +239,4 @@ def list_old_deliveries() -> QuerySet[WebhookDelivery]:
 
 def delete_old_deliveries() -> int:
     """Delete one batch of old deliveries, the oldest first, and return how many."""
-    return len(sql.run("remove_old_deliveries", kept=RETENTION, limit=REMOVED_AT_ONCE))
+    return len(sql.run("remove_old_deliveries", kept=RETENTION, limit=DELETE_BATCH_SIZE))

@@ -23,11 +23,11 @@ from jobs.webhooks.claims import ClaimedDelivery, DeliveryResult
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 600
+MAX_IN_FLIGHT = 600
 """How many deliveries a process has in flight."""
-QUICK_AT_ONCE = 256
+MAX_QUICK_IN_FLIGHT = 256
 """How many of these may be of queues that are not slow."""
-SLOW_AT_ONCE = 256
+MAX_SLOW_IN_FLIGHT = 256
 """How many may be of slow queues. There are more only if a queue becomes slow in flight."""
 SLOW_THREADS = 512
 """How many threads resolve host names of slow queues. A thread can outlive its delivery. The other
@@ -81,8 +81,8 @@ class Sender:
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop`` is set. Then finish what is in flight and release the rest."""
         async with (
-            sending.session(self._policy, PooledResolver(QUICK_AT_ONCE)) as quick,
-            sending.session(self._policy, PooledResolver(SLOW_THREADS)) as slow,
+            sending.create_session(self._policy, PooledResolver(MAX_QUICK_IN_FLIGHT)) as quick,
+            sending.create_session(self._policy, PooledResolver(SLOW_THREADS)) as slow,
         ):
             self._sessions = {False: quick, True: slow}
             while not stop.is_set():
@@ -125,9 +125,9 @@ class Sender:
         busy = Counter(request.lane for request in self._in_flight.values())
         busy_owners = Counter(request.owner_id for request in self._in_flight.values())
         slow_count = sum(count for queue_id, count in busy.items() if queue_id in slow_queues)
-        remaining = AT_ONCE - busy.total()
-        quick_limit = min(remaining, QUICK_AT_ONCE - (busy.total() - slow_count))
-        slow_limit = min(remaining - max(0, quick_limit), SLOW_AT_ONCE - slow_count)
+        remaining = MAX_IN_FLIGHT - busy.total()
+        quick_limit = min(remaining, MAX_QUICK_IN_FLIGHT - (busy.total() - slow_count))
+        slow_limit = min(remaining - max(0, quick_limit), MAX_SLOW_IN_FLIGHT - slow_count)
 
         in_flight_ids = {request.id for request in self._in_flight.values()}
         is_unsure = self._is_unsure
@@ -170,7 +170,7 @@ class Sender:
         task.add_done_callback(self._on_delivered)
 
     async def _send_delivery(self, http: aiohttp.ClientSession, delivery: ClaimedDelivery) -> None:
-        outcome = await sending.attempt(http, self._policy, delivery)
+        outcome = await sending.try_delivery(http, self._policy, delivery)
         self._outcomes.append((delivery, outcome))
 
     def _on_delivered(self, task: "asyncio.Task[None]") -> None:

@@ -26,14 +26,14 @@ logger = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 64 * 1024
 """How much of an answer is read. The rest is not requested."""
-KEPT_ANSWER_BYTES = 4 * 1024
+MAX_STORED_ANSWER_BYTES = 4 * 1024
 MAX_RECEIVED_BYTES = 2 * MAX_ANSWER_BYTES
 """Includes the response heads, of which there may be several."""
-READ_AT_ONCE = 16 * 1024
+CHUNK_BYTES = 16 * 1024
 SIGNATURE = "webhook-signature"
 
 
-def session(
+def create_session(
     policy: AddressPolicy, resolver: aiohttp.abc.AbstractResolver | None = None
 ) -> aiohttp.ClientSession:
     """Return a session for requests to the addresses that the policy allows.
@@ -46,12 +46,12 @@ def session(
         timeout=aiohttp.ClientTimeout(total=None),  # `attempt` limits the whole request.
         headers={"User-Agent": f"Auteur-Webhooks/{__version__}", "Accept-Encoding": "identity"},
         auto_decompress=False,
-        read_bufsize=READ_AT_ONCE,
+        read_bufsize=CHUNK_BYTES,
         trust_env=False,
     )
 
 
-async def attempt(
+async def try_delivery(
     http: aiohttp.ClientSession, policy: AddressPolicy, delivery: ClaimedDelivery
 ) -> Outcome:
     """Send the delivery once and return the outcome. It raises nothing."""
@@ -133,8 +133,8 @@ def _build_headers(delivery: ClaimedDelivery, content: str) -> dict[str, str]:
 async def _read_answer(content: aiohttp.StreamReader) -> str:
     """Return the first bytes of the answer as text. Reading stops after ``MAX_ANSWER_BYTES``."""
     answer, size = b"", 0
-    while size < MAX_ANSWER_BYTES and (chunk := await content.read(READ_AT_ONCE)):
-        answer += chunk[: KEPT_ANSWER_BYTES - len(answer)]
+    while size < MAX_ANSWER_BYTES and (chunk := await content.read(CHUNK_BYTES)):
+        answer += chunk[: MAX_STORED_ANSWER_BYTES - len(answer)]
         size += len(chunk)
     return answer.decode(errors="replace").replace("\x00", "\ufffd")
 

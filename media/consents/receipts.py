@@ -14,7 +14,7 @@ from media.consents.models import Consent, Removal, RemovedKind
 from media.models import MediaFile, Upload
 from media.storage import ObjectMissingError, object_storage
 
-REQUESTS_AT_ONCE = 8
+PARALLEL_REQUESTS = 8
 """Parallel requests to the storage. They take as long as one, which is less than a lease."""
 SOURCES = (RemovedKind.MEDIA, RemovedKind.VOICE)
 
@@ -76,7 +76,7 @@ def remove_batch(rows: QuerySet[Removal]) -> int:
 
     Raises one of ``STORAGE_ERRORS``.
     """
-    keys = dict(rows.values_list("pk", "key")[:REQUESTS_AT_ONCE])
+    keys = dict(rows.values_list("pk", "key")[:PARALLEL_REQUESTS])
     _request_in_parallel(object_storage().delete, keys.values())
     return Removal.objects.filter(pk__in=keys).update(removed_at=Now())
 
@@ -109,5 +109,5 @@ def _find_size(key: str) -> int | None:
 
 def _request_in_parallel(send: Callable[[str], Answer], keys: Iterable[str]) -> list[Answer]:
     """Return the storage's answers in the order of the keys."""
-    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         return list(pool.map(send, list(keys)))

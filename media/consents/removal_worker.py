@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 HARD_LIMIT_SECONDS = 6 * 3600
 """A task that runs longer is killed with its process."""
-BATCH_SIZE = receipts.REQUESTS_AT_ONCE
+BATCH_SIZE = receipts.PARALLEL_REQUESTS
 """Rows, jobs or objects between two renewals of the lease."""
 DELIVERY_PAUSE = timedelta(seconds=1)
 """The wait before jobs whose results are being delivered are read again."""

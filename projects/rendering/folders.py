@@ -24,7 +24,7 @@ SWEEP_INTERVAL = timedelta(days=1)
 MAX_TIMELINES = 500
 """Timelines of one user that wait to be rendered or swept."""
 MAX_STORED_BYTES = 4 * 1024**2
-PLAN = "timeline-"
+TIMELINE_PREFIX = "timeline-"
 
 FOLDERS_AT_ONCE = 20
 
@@ -58,7 +58,7 @@ def get_folder(user_id: UUID, project_id: UUID) -> str:
 
 def get_timeline_key(project: Project, name: str) -> str:
     """Return the storage key of a timeline."""
-    return f"{get_folder(project.user_id, project.pk)}{PLAN}{name}.json"
+    return f"{get_folder(project.user_id, project.pk)}{TIMELINE_PREFIX}{name}.json"
 
 
 def get_segment_key(project: Project, name: str) -> str:
@@ -113,7 +113,7 @@ def _sweep_folder(folder: RenderFolder) -> int:
     now = clock.now()
     objects = object_storage().list_objects(get_folder(folder.user_id, folder.project_id))
     timeline_keys = {
-        entry.key for entry in objects if entry.key.rpartition("/")[2].startswith(PLAN)
+        entry.key for entry in objects if entry.key.rpartition("/")[2].startswith(TIMELINE_PREFIX)
     }
     old_keys = [
         entry.key

@@ -13,13 +13,18 @@ from jobs.events.numbering import number_events
 from jobs.models import Event, Job
 from jobs.orchestrator import admission, due
 from jobs.states import FEATURE_STATES
-from jobs.watermarks import SETTLED_SECONDS, WHOLE_SECONDS, WatermarkKeeper, Watermarks
+from jobs.watermarks import (
+    FULL_READING_SECONDS,
+    MIN_READING_AGE_SECONDS,
+    WatermarkKeeper,
+    Watermarks,
+)
 from tests.jobs.walk import admit, number_all
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SETTLED = SETTLED_SECONDS + 0.1
+SETTLED = MIN_READING_AGE_SECONDS + 0.1
 OTHERS_SECONDS = 240.0
 """For transactions of all databases of the server: a test of another worker is one."""
 
@@ -93,7 +98,9 @@ def test_where_nothing_waits_the_queues_begin_with_what_comes(keeper, make_job) 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "is_raised"), [(SETTLED_SECONDS, False), (SETTLED, True)], ids=["early", "settled"]
+    ("seconds", "is_raised"),
+    [(MIN_READING_AGE_SECONDS, False), (SETTLED, True)],
+    ids=["early", "settled"],
 )
 def test_a_look_counts_once_it_has_settled(keeper, make_job, seconds, is_raised) -> None:
     make_job()
@@ -127,9 +134,9 @@ def test_what_comes_in_below_is_found_by_the_next_look_at_all(keeper, make_job) 
     raised(keeper)
     Job.objects.update(wake_at=timezone.now() - timedelta(hours=1))
     assert woken() == 0
-    keeper.look(WHOLE_SECONDS)
+    keeper.look(FULL_READING_SECONDS)
     assert woken() == 0
-    keeper.look(WHOLE_SECONDS + 0.1)
+    keeper.look(FULL_READING_SECONDS + 0.1)
     assert woken() == 1
 
 

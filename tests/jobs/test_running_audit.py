@@ -195,8 +195,8 @@ def test_a_page_that_cannot_be_read_keeps_no_other_from_it(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(ledger_audit, "ACCOUNTS_AT_ONCE", 1)
-    monkeypatch.setattr(ledger_audit, "JOBS_AT_ONCE", 1)
+    monkeypatch.setattr(ledger_audit, "ACCOUNTS_PER_PAGE", 1)
+    monkeypatch.setattr(ledger_audit, "JOBS_PER_PAGE", 1)
     poisoned = {"check_accounts": house.user.pk, "check_jobs": house.open.pk}[check]
     reads = getattr(ledger_audit, check)
     read = []
@@ -236,7 +236,7 @@ def test_only_an_account_by_itself_may_take_long(
     monkeypatch.setattr(running_audit, "_instant", instant)
     audit()
     assert set(limits) == {running_audit.TIME_LIMIT}
-    monkeypatch.setattr(ledger_audit, "ACCOUNTS_AT_ONCE", 1)
+    monkeypatch.setattr(ledger_audit, "ACCOUNTS_PER_PAGE", 1)
     audit()
     assert limits.count(ledger_audit.TIME_LIMIT) == User.objects.count()
 

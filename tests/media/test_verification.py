@@ -48,8 +48,8 @@ def test_books_that_agree(kept: Callable[..., MediaFile], monkeypatch: pytest.Mo
     for _ in range(5):
         kept()
     monkeypatch.setattr(orphans, "PAGE_SIZE", 3)
-    monkeypatch.setattr(verification, "USERS_AT_ONCE", 2)
-    monkeypatch.setattr(verification, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(verification, "USERS_PER_PAGE", 2)
+    monkeypatch.setattr(verification, "ROWS_PER_PAGE", 1)
 
     code, output = verified()
 

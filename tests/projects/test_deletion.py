@@ -154,7 +154,7 @@ def test_what_a_request_has_no_time_for_is_gone_on_with(
         add_media(project)
     job = make_job_of(project)
     monkeypatch.setattr(deletion, "REQUEST_SECONDS", 0.0)
-    monkeypatch.setattr("media.deletion.MEDIA_AT_ONCE", 2)
+    monkeypatch.setattr("media.deletion.MEDIA_PER_BATCH", 2)
 
     assert api.delete(f"/projects/{project.pk}").status_code == 204
 
@@ -186,7 +186,7 @@ def make_job_of(project: Project) -> Job:
 
 
 def test_jobs_leave_some_at_a_time(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hooks, "JOBS_AT_ONCE", 2)
+    monkeypatch.setattr(hooks, "JOBS_PER_BATCH", 2)
     for _ in range(5):
         make_job_of(project)
     with CaptureQueriesContext(connection) as captured:

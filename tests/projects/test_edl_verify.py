@@ -39,7 +39,7 @@ def projects(user: User) -> list[Project]:
 
 
 def aged(edls: Edls, project_id: object) -> None:
-    created_at = edl.now() - 2 * verification.SETTLED_AFTER
+    created_at = edl.now() - 2 * verification.MIN_DOCUMENT_AGE
     edls.update_one({"project_id": str(project_id)}, {"$set": {"created_at": created_at}})
 
 
@@ -247,4 +247,4 @@ def test_a_document_of_a_younger_row_is_no_finding(edls: Edls, user: User) -> No
     assert document is not None
 
     assert list(verification._find_orphans(set(), {str(project.pk): document})) == []
-    assert timedelta(0) < verification.SETTLED_AFTER
+    assert timedelta(0) < verification.MIN_DOCUMENT_AGE

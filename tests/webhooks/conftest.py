@@ -71,6 +71,6 @@ def deliver(limit: int = 100) -> int:
 
 
 async def _send(claimed: list[claims.ClaimedDelivery]) -> list[claims.DeliveryResult]:
-    async with sending.session(build_policy()) as http:
-        tries = [sending.attempt(http, build_policy(), first) for first in claimed]
+    async with sending.create_session(build_policy()) as http:
+        tries = [sending.try_delivery(http, build_policy(), first) for first in claimed]
         return list(zip(claimed, await asyncio.gather(*tries), strict=True))

@@ -129,7 +129,7 @@ class TestEvents:
     def test_events_are_handed_out_in_batches_to_the_last(
         self, endpoint, make_job, happen, monkeypatch
     ):
-        monkeypatch.setattr(deliveries, "EVENTS_AT_ONCE", 2)
+        monkeypatch.setattr(deliveries, "EVENTS_PER_BATCH", 2)
         happen(make_job(), *["started"] * 4)
         handed_out = WebhookDelivery.objects.order_by("seq").values_list("seq", flat=True)
         assert list(handed_out) == list(UserEvent.objects.values_list("seq", flat=True))
@@ -202,7 +202,7 @@ class TestAnswers:
         deliver()
         delivery = only()
         assert delivery.state == "succeeded"
-        assert delivery.answer == "x" * sending.KEPT_ANSWER_BYTES
+        assert delivery.answer == "x" * sending.MAX_STORED_ANSWER_BYTES
 
     def test_of_interim_answers_without_an_end_few_are_taken(
         self, endpoint, receiver, make_job, happen, monkeypatch

@@ -123,7 +123,7 @@ def test_what_was_claimed_when_the_answer_was_lost_is_sent_after_the_outage(
 
 
 def test_several_hand_out_each_event_once(make_endpoint, make_job, monkeypatch):
-    monkeypatch.setattr(deliveries, "EVENTS_AT_ONCE", 3)
+    monkeypatch.setattr(deliveries, "EVENTS_PER_BATCH", 3)
     endpoint, job = make_endpoint(), make_job()
     for _ in range(60):
         Event.objects.create(job=job, user_id=job.user_id, type="started")

@@ -14,7 +14,7 @@ from jobs.partners.models import Kind, Partner, PartnerRequest, State
 from jobs.partners.transports.base import Answer, Transport, TransportError
 from jobs.partners.transports.connections import ConnectionSettingsError
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 
 class Command(BaseCommand):
@@ -75,7 +75,7 @@ def _wait_for_answer(
         request = rows.select_related("partner").order_by("-created_at").first()
         if request is not None and request.state == State.ANSWERED:
             return request
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     request = rows.order_by("-created_at").first()
     where = (
         f"it is {request.state}" if request else "no process has read it. Start partner_consumer"

@@ -21,7 +21,7 @@ from amqp import exceptions
 
 from jobs.partners.transports.base import (
     ANSWER_SECONDS,
-    MAX_AT_ONCE,
+    MAX_UNACKNOWLEDGED,
     Answer,
     Message,
     TransportError,
@@ -32,7 +32,7 @@ from jobs.partners.transports.contents import check_size, truncate_message, trun
 HEARTBEAT_SECONDS = 60
 PORTS = {"amqp": 5672, "amqps": 5671}
 PERSISTENT = 2
-NACKED_SECONDS = 0.2
+NACK_PAUSE_SECONDS = 0.2
 """The pause before a rejected message is sent again."""
 REFUSALS = {
     exceptions.AccessRefused: "RabbitMQ refuses the user or password, or a permission",
@@ -116,7 +116,7 @@ class AmqpTransport:
 
     def receive(self, seconds: float, limit: int) -> Sequence[Message]:
         """Implement `Transport.receive`."""
-        limit = min(limit, MAX_AT_ONCE)
+        limit = min(limit, MAX_UNACKNOWLEDGED)
         with self._convert_errors() as connection:
             self._subscribe_to_queues(connection)
             self._drain_events(connection, 0 if self._pending_messages else seconds)
@@ -132,7 +132,7 @@ class AmqpTransport:
             self._declare_queue(connection, queue)
         channel = amqp.Channel(connection, auto_decode=False)
         channel.open()
-        channel.basic_qos(0, MAX_AT_ONCE, a_global=False)
+        channel.basic_qos(0, MAX_UNACKNOWLEDGED, a_global=False)
         for queue in self._topics:
 
             def deliver(message: amqp.Message, queue: str = queue) -> None:
@@ -155,7 +155,7 @@ class AmqpTransport:
                 connection.drain_events(timeout=max(wait, 0.001))
             except TimeoutError:
                 return
-            if len(self._delivered_messages) >= MAX_AT_ONCE:
+            if len(self._delivered_messages) >= MAX_UNACKNOWLEDGED:
                 return
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
@@ -258,7 +258,7 @@ class AmqpTransport:
                     raise TransportError(text, is_outage=True) from exc
             else:
                 return
-            time.sleep(NACKED_SECONDS)
+            time.sleep(NACK_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Implement `Transport.close`."""

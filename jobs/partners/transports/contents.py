@@ -2,7 +2,7 @@
 
 from jobs.partners.transports.base import (
     MAX_ANSWER_BYTES,
-    MAX_KEPT_BYTES,
+    MAX_DEAD_LETTER_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_REASON_CHARACTERS,
     Answer,
@@ -22,7 +22,7 @@ def check_size(answer: Answer) -> None:
 def truncate_message(message: Message) -> tuple[bytes, bool]:
     """Return the part of a message that its dead letter has, and True if that is all of it."""
     is_whole = len(message.value) <= MAX_MESSAGE_BYTES
-    return (message.value if is_whole else message.value[:MAX_KEPT_BYTES]), is_whole
+    return (message.value if is_whole else message.value[:MAX_DEAD_LETTER_BYTES]), is_whole
 
 
 def truncate_reason(text: str) -> str:

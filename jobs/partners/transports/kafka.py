@@ -10,7 +10,7 @@ from confluent_kafka import Message as KafkaMessage
 from jobs.partners.transports.base import (
     ANSWER_SECONDS,
     MAX_ANSWER_BYTES,
-    MAX_AT_ONCE,
+    MAX_UNACKNOWLEDGED,
     Answer,
     Message,
     TransportError,
@@ -34,7 +34,7 @@ HEARTBEATS = 5
 """How many heartbeats are sent in this time, so that a late one does no harm."""
 QUEUE_KBYTES = 16 * 1024
 """How much is fetched ahead from each partition."""
-MOVED = {
+REBALANCE_ERRORS = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError.UNKNOWN_MEMBER_ID,
@@ -42,7 +42,7 @@ MOVED = {
     KafkaError._NO_OFFSET,
 }
 """Errors of commits during a rebalance, when partitions move to other processes."""
-PASSING = {
+TRANSIENT_ERRORS = {
     KafkaError._PARTITION_EOF,
     KafkaError._MAX_POLL_EXCEEDED,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -84,7 +84,7 @@ class KafkaTransport:
 
     def receive(self, seconds: float, limit: int) -> Sequence[Message]:
         """Implement `Transport.receive`."""
-        limit = min(limit, MAX_AT_ONCE)
+        limit = min(limit, MAX_UNACKNOWLEDGED)
         wait = 0.0 if self._pending_messages else seconds
         while len(self._pending_messages) < limit:
             message = self._poll_message(wait)
@@ -100,7 +100,9 @@ class KafkaTransport:
         if error is None:
             self._failures.clear()
             return message
-        if error.code() in PASSING or (message is None and not _is_outage_or_refusal(error)):
+        if error.code() in TRANSIENT_ERRORS or (
+            message is None and not _is_outage_or_refusal(error)
+        ):
             return None
         transport_error = self._failures.meaning(error)
         if transport_error.is_outage:
@@ -146,7 +148,7 @@ class KafkaTransport:
             consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as exc:
             # The next commit includes these offsets, or the messages repeat and are recognised.
-            if exc.args[0].code() not in MOVED:
+            if exc.args[0].code() not in REBALANCE_ERRORS:
                 raise self._failures.meaning(exc.args[0]) from exc
 
     def _get_commit_offset(self, partition: PartitionKey) -> int:

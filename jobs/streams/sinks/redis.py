@@ -40,7 +40,7 @@ REFUSALS = {
     exceptions.NoPermissionError: "The Redis user of STREAMS_REDIS_URL lacks the permission",
     exceptions.OutOfMemoryError: "Redis is full: raise maxmemory, or lower STREAMS_REDIS_LENGTH",
 }
-AWAY = (
+OUTAGE_ERRORS = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.ReadOnlyError,  # A failover is in progress.
@@ -72,7 +72,7 @@ def convert_errors() -> Iterator[None]:
         for kind, text in REFUSALS.items():
             if isinstance(exc, kind):
                 raise SinkRefusedError(f"{text}: {reason}") from exc
-        if isinstance(exc, AWAY):
+        if isinstance(exc, OUTAGE_ERRORS):
             raise SinkAwayError(f"Redis is away: {reason}") from exc
         raise SinkRefusedError(f"Redis refuses: {reason}") from exc
 

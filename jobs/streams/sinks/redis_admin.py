@@ -18,10 +18,10 @@ from jobs.streams.sinks.redis import POSITION, connect, convert_errors, get_key,
 
 MAX_LAG_COUNTED = 10_000
 """How far the lag of a group is counted in versions before Redis 7."""
-AT_ONCE = 100
+BATCH_SIZE = 100
 """How many records one command reads."""
 BLOCK_MS = 2000  # It must be below the timeout of answers.
-MAKING = "auteur:making"
+TEMPORARY_GROUP = "auteur:making"
 """A temporary group. An empty stream can be created only together with a group."""
 
 
@@ -48,8 +48,8 @@ class RedisAdmin:
 
     def _create_empty_stream(self, key: str) -> None:
         with self._client.pipeline() as batch:
-            batch.xgroup_create(key, MAKING, mkstream=True)
-            batch.xgroup_destroy(key, MAKING)
+            batch.xgroup_create(key, TEMPORARY_GROUP, mkstream=True)
+            batch.xgroup_destroy(key, TEMPORARY_GROUP)
             batch.execute()
 
     def check(self, streams: Iterable[Stream]) -> list[Check]:
@@ -92,7 +92,7 @@ class RedisAdmin:
                         yield _build_stored(key.removeprefix(get_key("")), entry_id, fields)
 
     def _read_new_entries(self, last_ids: dict[str, Any]) -> list[tuple[str, list[Any]]]:
-        answer = self._client.xread(last_ids, count=AT_ONCE, block=BLOCK_MS) or []
+        answer = self._client.xread(last_ids, count=BATCH_SIZE, block=BLOCK_MS) or []
         pairs = answer.items() if isinstance(answer, Mapping) else answer
         return [(key.decode(), entries) for key, entries in pairs]
 

@@ -66,7 +66,7 @@ def test_a_lease_outlasts_what_is_asked_of_the_storage(
         counted(name)
     monkeypatch.setattr(Lease, "renew", renews)
     assert follow(revoked).finished_at is not None
-    assert limit == receipts.REQUESTS_AT_ONCE
+    assert limit == receipts.PARALLEL_REQUESTS
     assert objects.list_page("", 10) == []
 
 
@@ -106,6 +106,6 @@ def test_an_hour_of_work_is_not_killed() -> None:
 def test_an_index_finds_what_is_left(revoked: Consent) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    plan = receipts.list_pending_removals(revoked)[: receipts.REQUESTS_AT_ONCE].explain()
+    plan = receipts.list_pending_removals(revoked)[: receipts.PARALLEL_REQUESTS].explain()
     assert "removals_left" in plan
     assert "Sort" not in plan

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError
 
 from jobs.partners.transports import connect, kafka_client, kafka_reading
 from jobs.partners.transports.base import (
-    MAX_KEPT_BYTES,
+    MAX_DEAD_LETTER_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_REASON_CHARACTERS,
     AnswerTooLargeError,
@@ -98,7 +98,7 @@ def test_a_dead_letter_keeps_what_may_be_read_and_of_more_the_beginning():
     longest = Message("Transcribe", None, b"x" * MAX_MESSAGE_BYTES, "Transcribe/1")
     longer = Message("Transcribe", None, b"x" * (MAX_MESSAGE_BYTES + 1), "Transcribe/2")
     assert truncate_message(longest) == (longest.value, True)
-    assert truncate_message(longer) == (b"x" * MAX_KEPT_BYTES, False)
+    assert truncate_message(longer) == (b"x" * MAX_DEAD_LETTER_BYTES, False)
     assert len(truncate_reason("x" * (MAX_REASON_CHARACTERS + 1))) == MAX_REASON_CHARACTERS
 
 

@@ -14,8 +14,8 @@ from jobs.partners.transports import amqp, base, connect, kafka
 from jobs.partners.transports import redis as redis_transport
 from jobs.partners.transports.base import (
     MAX_ANSWER_BYTES,
-    MAX_AT_ONCE,
     MAX_MESSAGE_BYTES,
+    MAX_UNACKNOWLEDGED,
     Answer,
     AnswerTooLargeError,
     Transport,
@@ -152,11 +152,11 @@ def test_whether_an_answer_was_sent_is_known(broker):
 def test_no_more_are_given_than_may_be_held(broker, patient):
     topic = new_topic()
     transport = broker.connect(topic)
-    put(transport, topic, *(b"%d" % number for number in range(MAX_AT_ONCE + 1)))
-    first = wait_for(transport, MAX_AT_ONCE)
-    assert len(transport.receive(0.2, 1000)) == MAX_AT_ONCE
+    put(transport, topic, *(b"%d" % number for number in range(MAX_UNACKNOWLEDGED + 1)))
+    first = wait_for(transport, MAX_UNACKNOWLEDGED)
+    assert len(transport.receive(0.2, 1000)) == MAX_UNACKNOWLEDGED
     transport.acknowledge(first[1:])
-    assert {item.value for item in wait_for(transport, 2)} == {b"0", b"%d" % MAX_AT_ONCE}
+    assert {item.value for item in wait_for(transport, 2)} == {b"0", b"%d" % MAX_UNACKNOWLEDGED}
 
 
 def test_an_answer_that_is_too_long_is_refused(broker):
