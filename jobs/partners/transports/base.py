@@ -78,8 +78,9 @@ class Transport(Protocol):
     def receive(self, seconds: float, limit: int) -> Sequence[Message]:
         """Return up to ``limit`` messages; wait ``seconds`` for them.
 
-        At most ``MAX_UNACKNOWLEDGED`` messages are returned and not acknowledged. Messages that were returned before and not acknowledged come first, without waiting. Those
-        of a dead process go to another process of the group.
+        At most ``MAX_UNACKNOWLEDGED`` messages are returned and not acknowledged. Messages that
+        were returned before and not acknowledged come first, without waiting. Those of a dead
+        process go to another process of the group.
         """
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
