@@ -91,7 +91,7 @@ def count_jobs_by_status() -> int:
 
 def _compute_standing(_previous: Any) -> dict[str, Any]:
     open_rows = sql.run("count_open")
-    ends = streams.outcomes()
+    ends = streams.compute_outcomes()
     return {
         "jobs": [row[:3] for row in open_rows],
         "oldest_pending": [

@@ -19,7 +19,7 @@ from auteur.core.personal_data import (
 from jobs import lifecycle, outputs, sql
 from jobs.calls.backends.models import LocalCall
 from jobs.events import cursors, log
-from jobs.integrations.partners.answers import captions_of
+from jobs.integrations.partners.answers import get_captions_location
 from jobs.integrations.partners.models import DeadLetter, Partner, PartnerRequest
 from jobs.integrations.webhooks.deliveries import CURSOR
 from jobs.integrations.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookQueue
@@ -156,7 +156,7 @@ def _remove_partners(user_id: UUID) -> Steps:
     requests = PartnerRequest.objects.filter(partner__user_id=user_id).select_related("partner")
     for page in iterate_pages(requests):
         for request in page:
-            storage, key = captions_of(request.partner, request.video_id)
+            storage, key = get_captions_location(request.partner, request.video_id)
             storage.delete(key)
             yield key
         PartnerRequest.objects.filter(pk__in=[request.pk for request in page]).delete()

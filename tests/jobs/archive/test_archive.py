@@ -22,7 +22,7 @@ from jobs.models import Attempt, Job, UserEvent
 from jobs.retention import sweeping
 from jobs.states import AttemptState
 from media import orphans
-from media.storage import ARCHIVE, LONGEST_WRITE, InvalidKey, object_storage
+from media.storage import ARCHIVE, MAX_WRITE_LIFETIME, InvalidKey, object_storage
 from media.storage.owners import find_prefix, list_referenced_keys, lock_expected_upload
 from tests.jobs.walk import bring_to, number_all
 
@@ -44,7 +44,7 @@ def archive(settings: Any) -> Iterator[None]:
     settings.EVENTS_KEPT_DAYS = 30
     settings.ATTEMPTS_KEPT_DAYS = 30
     yield
-    for one in object_storage().objects(f"{ARCHIVE}/"):
+    for one in object_storage().list_objects(f"{ARCHIVE}/"):
         object_storage().delete(one.key)
 
 
@@ -69,7 +69,7 @@ def rows_of(table: str) -> list[dict[str, Any]]:
 
 
 def objects() -> list[str]:
-    return [one.key for one in object_storage().objects(f"{ARCHIVE}/")]
+    return [one.key for one in object_storage().list_objects(f"{ARCHIVE}/")]
 
 
 def ago(age: timedelta) -> datetime:
@@ -444,14 +444,14 @@ def _aged(age: timedelta) -> int:
 class TestObjects:
     def test_they_are_owned_and_nothing_there_is_an_orphan(self, events: list[UserEvent]) -> None:
         turn()
-        found = object_storage().objects(f"{ARCHIVE}/")
-        later = datetime.now(UTC) + 2 * LONGEST_WRITE
-        assert orphans.orphans_of(found, before=later) == []
+        found = object_storage().list_objects(f"{ARCHIVE}/")
+        later = datetime.now(UTC) + 2 * MAX_WRITE_LIFETIME
+        assert orphans.list_orphans(found, before=later) == []
         assert list_referenced_keys(found) == {found[0].key: found[0].size_bytes}
         ArchivePart.objects.all().delete()
         object_storage().write(f"{ARCHIVE}/backups/of-others.sql", b"abc", "text/plain")
-        found = object_storage().objects(f"{ARCHIVE}/")
-        assert (len(found), orphans.orphans_of(found, before=later)) == (2, [])
+        found = object_storage().list_objects(f"{ARCHIVE}/")
+        assert (len(found), orphans.list_orphans(found, before=later)) == (2, [])
         assert events
 
     def test_a_folder_of_that_name_is_no_users(self) -> None:

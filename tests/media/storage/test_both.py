@@ -193,8 +193,10 @@ def test_archives_are_named_by_their_columns_and_no_url_of_them_is_signed(
     key = "archive/user_events/year=2026/month=01/part-1-20000.parquet"
     storage.write(key, b"PAR1", "application/vnd.apache.parquet")
     assert storage.read(key, 4) == b"PAR1"
-    assert [one.key for one in storage.objects("archive/user_events/")] == [key]
-    assert [one.key for one in storage.page("", 10)] == [key]
+    assert [
+        stored_object.key for stored_object in storage.list_objects("archive/user_events/")
+    ] == [key]
+    assert [stored_object.key for stored_object in storage.list_page("", 10)] == [key]
     for sign in (
         lambda: storage.presigned_get(key),
         lambda: storage.presigned_put(key, content_type="video/mp4"),
@@ -223,11 +225,14 @@ def test_objects_of_a_folder_are_told(storage: ObjectStorage) -> None:
     for key in ("users/1/renders/2/a.mp4", "users/1/renders/2/b/c.mp4", "users/1/renders/23/d.mp4"):
         storage.write(key, b"abc", "video/mp4")
 
-    found = storage.objects("users/1/renders/2/")
+    objects = storage.list_objects("users/1/renders/2/")
 
-    assert [one.key for one in found] == ["users/1/renders/2/a.mp4", "users/1/renders/2/b/c.mp4"]
-    assert all(begun <= one.modified_at <= timezone.now() for one in found)
-    assert storage.objects("users/1/renders/3/") == []
+    assert [first.key for first in objects] == [
+        "users/1/renders/2/a.mp4",
+        "users/1/renders/2/b/c.mp4",
+    ]
+    assert all(begun <= first.modified_at <= timezone.now() for first in objects)
+    assert storage.list_objects("users/1/renders/3/") == []
 
 
 def test_more_objects_than_one_answer_holds_are_told(
@@ -238,10 +243,12 @@ def test_more_objects_than_one_answer_holds_are_told(
     for key in keys:
         storage.write(key, b"", "video/mp4")
 
-    assert [one.key for one in storage.objects("users/1/renders/2/")] == keys
+    assert [
+        stored_object.key for stored_object in storage.list_objects("users/1/renders/2/")
+    ] == keys
 
 
 def test_a_folder_is_named_like_a_key(storage: ObjectStorage) -> None:
     for wrong in ("../", "/", "users/../x/"):
         with pytest.raises(InvalidKey):
-            storage.objects(wrong)
+            storage.list_objects(wrong)

@@ -21,25 +21,29 @@ from amqp import exceptions
 
 from jobs.integrations.partners.transports.base import (
     ANSWER_SECONDS,
-    MAX_AT_ONCE,
+    MAX_UNACKNOWLEDGED,
     Answer,
     Message,
     TransportError,
 )
 from jobs.integrations.partners.transports.connections import AmqpConnection
-from jobs.integrations.partners.transports.contents import checked, kept_of, reason_of
+from jobs.integrations.partners.transports.contents import (
+    check_size,
+    truncate_message,
+    truncate_reason,
+)
 
 HEARTBEAT_SECONDS = 60
 PORTS = {"amqp": 5672, "amqps": 5671}
 PERSISTENT = 2
-NACKED_SECONDS = 0.2
+NACK_PAUSE_SECONDS = 0.2
 """The pause before a rejected message is sent again."""
 REFUSALS = {
-    exceptions.AccessRefused: "RabbitMQ refuses the user or password, or the user may not do this",
-    exceptions.NotAllowed: "RabbitMQ refuses: look at the virtual host and the user's rights",
-    exceptions.NotFound: "RabbitMQ has no such queue",
-    exceptions.PreconditionFailed: "RabbitMQ refuses: what is there is otherwise than asked for",
-    ssl.SSLError: "TLS with RabbitMQ fails: look at the certificates and the host's name",
+    exceptions.AccessRefused: "RabbitMQ refuses the user or password, or a permission",
+    exceptions.NotAllowed: "RabbitMQ refuses: check the virtual host and the permissions",
+    exceptions.NotFound: "RabbitMQ does not have the queue",
+    exceptions.PreconditionFailed: "RabbitMQ has a queue with other arguments than requested",
+    ssl.SSLError: "TLS with RabbitMQ fails: check the certificates and the host name",
 }
 """Errors that somebody must fix. All others are outages."""
 
@@ -116,7 +120,7 @@ class AmqpTransport:
 
     def receive(self, seconds: float, limit: int) -> Sequence[Message]:
         """Implement `Transport.receive`."""
-        limit = min(limit, MAX_AT_ONCE)
+        limit = min(limit, MAX_UNACKNOWLEDGED)
         with self._convert_errors() as connection:
             self._subscribe_to_queues(connection)
             self._drain_events(connection, 0 if self._pending_messages else seconds)
@@ -132,7 +136,7 @@ class AmqpTransport:
             self._declare_queue(connection, queue)
         channel = amqp.Channel(connection, auto_decode=False)
         channel.open()
-        channel.basic_qos(0, MAX_AT_ONCE, a_global=False)
+        channel.basic_qos(0, MAX_UNACKNOWLEDGED, a_global=False)
         for queue in self._topics:
 
             def deliver(message: amqp.Message, queue: str = queue) -> None:
@@ -155,7 +159,7 @@ class AmqpTransport:
                 connection.drain_events(timeout=max(wait, 0.001))
             except TimeoutError:
                 return
-            if len(self._delivered_messages) >= MAX_AT_ONCE:
+            if len(self._delivered_messages) >= MAX_UNACKNOWLEDGED:
                 return
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
@@ -169,11 +173,11 @@ class AmqpTransport:
 
     def set_aside(self, message: Message, reason: str) -> None:
         """Implement `Transport.set_aside`."""
-        value, is_whole = kept_of(message)
+        value, is_whole = truncate_message(message)
         headers = {
             "key": message.key or b"",
             "topic": message.topic,
-            "reason": reason_of(reason),
+            "reason": truncate_reason(reason),
             "coordinates": message.coordinates,
             "whole": is_whole,
         }
@@ -210,7 +214,7 @@ class AmqpTransport:
 
     def send(self, answer: Answer) -> None:
         """Implement `Transport.send`. A repeated answer has the same message id."""
-        checked(answer)
+        check_size(answer)
         self._publish_message(answer.topic, answer.value, {"key": answer.key}, answer.id)
 
     def was_sent(self, answer: Answer, since: str | None) -> bool | None:
@@ -251,11 +255,14 @@ class AmqpTransport:
                 )
             except exceptions.MessageNacked as exc:
                 if time.monotonic() > deadline:
-                    text = f"RabbitMQ takes no messages for the queue {queue}: is it full?"
+                    text = (
+                        f"RabbitMQ accepts no messages for the queue {queue}: check whether it is "
+                        "full"
+                    )
                     raise TransportError(text, is_outage=True) from exc
             else:
                 return
-            time.sleep(NACKED_SECONDS)
+            time.sleep(NACK_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Implement `Transport.close`."""

@@ -19,14 +19,14 @@ from jobs.integrations.streams.sinks import kafka_reading
 from jobs.integrations.streams.sinks.base import (
     Check,
     GroupLag,
-    Length,
-    Made,
     SinkError,
-    Standing,
-    Stored,
+    StoredRecord,
+    StreamCreation,
+    StreamLength,
+    StreamStandings,
 )
 from jobs.integrations.streams.sinks.kafka import OVERHEAD_BYTES
-from jobs.integrations.streams.sinks.kafka_client import Failures, configuration
+from jobs.integrations.streams.sinks.kafka_client import Failures, build_configuration
 
 ANSWER_SECONDS = 10.0
 BROKERS_OWN = -1
@@ -41,9 +41,9 @@ class KafkaAdmin:
     def __init__(self) -> None:
         self._failures = Failures()
         with self._failures.answering():
-            self._client = AdminClient(configuration(self._failures))
+            self._client = AdminClient(build_configuration(self._failures))
 
-    def create(self, streams: Iterable[Stream]) -> list[Made]:
+    def create(self, streams: Iterable[Stream]) -> list[StreamCreation]:
         """Implement `StreamAdmin.create`."""
         streams_by_name = {stream.name: stream for stream in streams}
         existing_partitions = self._count_partitions()
@@ -60,7 +60,7 @@ class KafkaAdmin:
                 [name for name in streams_by_name if name in existing_partitions]
             )
         return [
-            Made(
+            StreamCreation(
                 name,
                 name not in existing_partitions,
                 _list_differences(stream, existing_partitions.get(name), configs.get(name)),
@@ -108,15 +108,15 @@ class KafkaAdmin:
             ),
         ]
 
-    def peek(self, stream: str, count: int) -> list[Stored]:
+    def peek(self, stream: str, count: int) -> list[StoredRecord]:
         """Implement `StreamAdmin.peek`."""
         return kafka_reading.peek(stream, count)
 
-    def tail(self, streams: Sequence[str]) -> Iterator[Stored]:
+    def tail(self, streams: Sequence[str]) -> Iterator[StoredRecord]:
         """Implement `StreamAdmin.tail`."""
         return kafka_reading.tail(streams)
 
-    def standing(self, streams: Iterable[Stream]) -> Standing:
+    def standing(self, streams: Iterable[Stream]) -> StreamStandings:
         """Implement `StreamAdmin.standing`."""
         existing_partitions = self._count_partitions()
         partitions = [
@@ -134,7 +134,9 @@ class KafkaAdmin:
         for name, number in partitions:
             count = ends[name, number] - starts[name, number]
             lengths[name] = lengths.get(name, 0) + count
-        return Standing(tuple(Length(*item) for item in lengths.items()), tuple(groups))
+        return StreamStandings(
+            tuple(StreamLength(*item) for item in lengths.items()), tuple(groups)
+        )
 
     def _list_offsets(
         self, partitions: Sequence[tuple[str, int]], spec: OffsetSpec
