@@ -210,7 +210,7 @@ def _collect_recent_ends(counts: dict[str, Any]) -> Iterator[Metric]:
 
 
 def _collect_streams() -> Iterator[Metric]:
-    lag = streams.publisher_lag()
+    lag = streams.compute_publisher_lag()
     yield _build_gauge("log_position", "The last position of the numbered log.", lag.log_position)
     yield _build_gauge("streams_position", "How far of it is published.", lag.position)
     yield _build_gauge("streams_lag_events", "Events that are not published yet.", lag.events)
@@ -218,7 +218,7 @@ def _collect_streams() -> Iterator[Metric]:
     yield _build_gauge(
         "streams_publishers", "Processes that publish: one, or none.", bool(lag.holder)
     )
-    snapshot = streams.stored(STALE)
+    snapshot = streams.find_standing(STALE)
     if snapshot is None:
         return
     yield _build_family(
@@ -258,7 +258,7 @@ def _collect_ledger(report: running_audit.AuditStatus) -> Iterator[Metric]:
 
 def _collect_event_log() -> Iterator[Metric]:
     yield _build_gauge(
-        "events_epoch", "The present epoch of the numbered log.", epochs.current_epoch()
+        "events_epoch", "The present epoch of the numbered log.", epochs.get_current_epoch()
     )
     yield _build_family(
         "log_behind_events",

@@ -495,7 +495,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         "ErrorCode": "gpu_tasks.runtime.errors.ErrorCode",
-        "JobStatus": "jobs.status.ShownStatus",
+        "JobStatus": "jobs.status.ClientStatus",
         "StoredJobStatus": ["pending", "processing", "completed", "failed", "cancelled"],
         "EventType": "jobs.integrations.webhooks.serializers.EVENTS",
         "DeliveryState": "jobs.integrations.webhooks.models.DeliveryState",

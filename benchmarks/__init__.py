@@ -1,4 +1,4 @@
-"""Benchmarks: each beside baselines of the same run. With them come the features of the tests."""
+"""Measure Auteur against baselines of the same run. The features of the tests are loaded."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""`python -m benchmarks [NAME ...] [--record]`: all of them, or these, one after another.
+"""Run all benchmarks, or some, one after another: `python -m benchmarks [NAME ...] [--record]`.
 
-With ``--record`` their figures are written into docs/benchmarks.json, to be compared to later.
+With ``--record`` the figures are written into docs/benchmarks.json, for later comparisons.
 """
 
 import argparse
@@ -33,7 +33,7 @@ INFRASTRUCTURE = (
 
 
 def names() -> list[str]:
-    """Of all benchmarks."""
+    """Return the names of all benchmarks."""
     return [
         module.name
         for module in pkgutil.iter_modules(benchmarks.__path__)
@@ -43,7 +43,9 @@ def names() -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="those to run; all, if not told")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="the benchmarks to run (default: all)"
+    )
     parser.add_argument("--record", action="store_true", help="write docs/benchmarks.json")
     options = parser.parse_args()
     if unknown := sorted(set(options.names) - set(names())):

@@ -1,4 +1,4 @@
-"""The bare baseline: a Celery chain of four steps that do nothing, without any database."""
+"""Run the bare baseline: a Celery chain of four steps that do nothing, without any database."""
 
 import os
 
@@ -17,7 +17,7 @@ _redis = redis.Redis.from_url(app.conf.broker_url)
 
 @app.task
 def step(job_id: int, number: int) -> None:
-    """Do nothing; the last one counts itself."""
+    """Do nothing; the last step of a chain counts it."""
     if number == STEPS:
         _redis.incr(DONE)
 

@@ -1,4 +1,4 @@
-"""The baseline of `benchmarks.edl`: a DRF view that does one versioned MongoDB update, no more."""
+"""Serve the baseline of `benchmarks.edl`: a DRF view that makes one versioned MongoDB update."""
 
 import os
 from typing import Any, cast
@@ -48,13 +48,13 @@ _documents = _client[os.environ.get("MONGODB_DATABASE", "auteur")]["edit_decisio
 
 
 class BareView(APIView):
-    """Sets where one clip begins, if the version is the one that is named."""
+    """Set the start of one clip if the named version is current."""
 
     def patch(self, request: Request, project_id: str, version: int) -> Response:
         body = cast(dict[str, Any], request.data)
         seen = {"project_id": project_id, "version": version}
-        place = {"tracks.0.clips.0.start_ms": body["start_ms"]}
-        done = _documents.update_one(seen, {"$set": place, "$inc": {"version": 1}})
+        change = {"tracks.0.clips.0.start_ms": body["start_ms"]}
+        done = _documents.update_one(seen, {"$set": change, "$inc": {"version": 1}})
         return Response({"version": version + 1}, status=200 if done.matched_count else 412)
 
 

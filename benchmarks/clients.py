@@ -1,4 +1,4 @@
-"""Clients that cost little beside the server they ask: one connection each, requests as bytes."""
+"""Request servers by clients that use little CPU: one connection each, requests as bytes."""
 
 import math
 import re
@@ -18,11 +18,11 @@ RECEIVED_BYTES = 65536
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 Requests = Iterable[bytes]
-"""Of one client, without end."""
+"""The endless requests of one client."""
 
 
-def server(name: str, settings: Mapping[str, str]) -> tuple[str, Process]:
-    """``benchmarks.<name>``'s application, served as ours is, and its address."""
+def start_server(name: str, settings: Mapping[str, str]) -> tuple[str, Process]:
+    """Serve the application of ``benchmarks.<name>`` like ours; return its address and process."""
     (port,) = ports.free_ports(1)
     (api,) = (program for program in processes.PROGRAMS if program.name == "api")
     command = api.command.replace("auteur.wsgi", f"benchmarks.{name}").partition(" --metrics")[0]
@@ -49,8 +49,8 @@ def _listens(port: int) -> bool:
         connection.close()
 
 
-def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
-    """As it goes over the wire."""
+def build_request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
+    """Return the bytes of an HTTP request."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
     if body:
         headers = {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}
@@ -59,7 +59,7 @@ def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"
 
 
 class Client:
-    """One connection."""
+    """A client with one connection."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
@@ -67,16 +67,16 @@ class Client:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, sent: bytes, expected: int) -> None:
-        """Send it and read the whole answer; raises ``RuntimeError`` for another status."""
+        """Send a request and read the whole answer; raise ``RuntimeError`` for another status."""
         self._socket.sendall(sent)
         got = b""
         while not _is_whole(got):
             more = self._socket.recv(RECEIVED_BYTES)
             if not more:
-                raise RuntimeError(f"the server hung up: {got!r}")
+                raise RuntimeError(f"the server closed the connection after {got!r}")
             got += more
         if got[9:12] != b"%d" % expected:
-            raise RuntimeError(f"answered {got!r}")
+            raise RuntimeError(f"the server answered {got!r}")
 
 
 def _is_whole(got: bytes) -> bool:
@@ -85,30 +85,33 @@ def _is_whole(got: bytes) -> bool:
         return False
     length = _LENGTH.search(head)
     if length is None:
-        raise RuntimeError(f"an answer without its length: {head!r}")
+        raise RuntimeError(f"the answer has no Content-Length: {head!r}")
     return len(body) >= int(length[1])
 
 
-def rate(url: str, requests: Sequence[Requests], *, seconds: float, expected: int) -> float:
-    """Answers a second, one client for each request, each as fast as it is answered."""
+def measure_rate(url: str, requests: Sequence[Requests], *, seconds: float, expected: int) -> float:
+    """Return answers per second of clients that each send requests as fast as possible."""
     end = time.perf_counter() + seconds
 
     def run(sent: Requests) -> int:
         client = Client(url)
-        for count, one in enumerate(sent):
+        for count, request_bytes in enumerate(sent):
             if time.perf_counter() >= end:
                 return count
-            client.ask(one, expected)
+            client.ask(request_bytes, expected)
         raise AssertionError
 
     with ThreadPoolExecutor(len(requests)) as threads:
         return sum(threads.map(run, requests)) / seconds
 
 
-def latencies(
+def measure_latencies(
     url: str, requests: Sequence[Requests], *, per_second: float, seconds: float, expected: int
 ) -> list[float]:
-    """Seconds from when each request was due to its answer, sorted; so many are due a second."""
+    """Return the sorted seconds from the due time of each request to its answer.
+
+    ``per_second`` requests are due in each second.
+    """
     begin, apart = time.perf_counter(), 1 / per_second
 
     def due(number: int) -> Iterator[float]:
@@ -124,23 +127,23 @@ def latencies(
         return took
 
     with ThreadPoolExecutor(len(requests)) as threads:
-        found = threads.map(run, range(len(requests)))
-        return sorted(took for one in found for took in one)
+        runs = threads.map(run, range(len(requests)))
+        return sorted(took for run_latencies in runs for took in run_latencies)
 
 
-def cpu_seconds(url: str) -> float:
-    """Processor time so far of the processes that were told to serve at this address."""
+def read_cpu_seconds(url: str) -> float:
+    """Return the processor time so far of the processes that serve this address."""
     address = urlsplit(url).netloc.encode()
     total = 0.0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             if address in (folder / "cmdline").read_bytes().split(b"\0"):
-                total += sum(_of_threads(folder))
+                total += sum(_iterate_thread_seconds(folder))
         except OSError:
             continue  # it has ended
     return total
 
 
-def _of_threads(folder: Path) -> Iterator[float]:
+def _iterate_thread_seconds(folder: Path) -> Iterator[float]:
     for thread in (folder / "task").iterdir():
         yield int((thread / "schedstat").read_text().split()[0]) / 1e9

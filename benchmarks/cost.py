@@ -1,10 +1,10 @@
-"""What one job costs, by process: processor time, statements, commits, fsyncs and bytes of WAL.
+"""Measure the cost of a job by process: processor time, statements, commits, fsyncs, WAL.
 
-Two loads: jobs that come all at once, whose steps share messages, and jobs that come one after the
-other to a quiet stack, each by itself. What the stack does in an idle second is measured first and
-taken off. Statements are counted in further runs, by PostgreSQL's own log; each is a round trip of
-its process, BEGIN and COMMIT as well. Clients and the stand-in for a GPU are not counted. The
-baseline is the goal that we set ourselves, for the processor time of a job in the busy load.
+There are two loads: jobs that arrive all at once, whose steps share messages, and jobs that arrive
+one after the other on a quiet stack. The cost of an idle second is measured first and subtracted.
+Statements are counted in further runs from PostgreSQL's log; each is a round trip of its process,
+including BEGIN and COMMIT. Clients and the stand-in for a GPU are not counted. The baseline is our
+goal for the processor time of a job in the busy load.
 """
 
 import os
@@ -26,13 +26,13 @@ from benchmarks import report, stack
 JOBS = int(os.environ.get("BENCHMARK_JOBS", "1000"))
 QUIET_JOBS = int(os.environ.get("BENCHMARK_QUIET_JOBS", "100"))
 COUNTED_SHARE = 4
-"""Statements are counted of a part of the jobs: a log of them all costs what is measured."""
+"""The share of jobs whose statements are counted: logging all of them would distort the costs."""
 WARM_UP_JOBS = 100
 USERS = 20
 WORKERS = 2
 IDLE_SECONDS = 5.0
 SETTLE_SECONDS = 1.0
-"""After the last job: its events are numbered, and connections' statistics told."""
+"""The pause after the last job, in which its events are numbered and statistics are reported."""
 QUIET_PAUSE_SECONDS = 0.02
 GOAL_MS = 4.0
 OURS = ("api", "orchestrator", "worker-steps")
@@ -44,32 +44,32 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Bench:
-    """A running stack, and what it has used up."""
+    """A running stack, and the resources that it has used."""
 
     url: str
     users: list[stack.User]
     database: psycopg.Connection
-    """The owner's."""
+    """The connection of the database owner."""
     processes: Mapping[str, int]
     log: Path
-    """PostgreSQL's."""
+    """The log of PostgreSQL."""
 
     def used(self) -> Figures:
-        """Since their start: ms of processor time by process; commits, fsyncs and bytes of WAL."""
-        found = {name: _cpu_ms(pid) for name, pid in self.processes.items()}
-        found["seconds"] = time.monotonic()
+        """Return the use so far: processor ms by process, commits, fsyncs and bytes of WAL."""
+        figures = {name: _cpu_ms(pid) for name, pid in self.processes.items()}
+        figures["seconds"] = time.monotonic()
         rows = self.database.execute(
             "SELECT (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()),"
             " wal_sync, wal_bytes::float, wal_fpi FROM pg_stat_wal"
         ).fetchall()
-        found.update(dict(zip(("commits", "fsyncs", "wal", "pages"), rows[0], strict=True)))
-        return found
+        figures.update(dict(zip(("commits", "fsyncs", "wal", "pages"), rows[0], strict=True)))
+        return figures
 
     def statements(self) -> Figures:
-        """In the log so far, by process."""
+        """Count the logged statements so far by process."""
         with self.log.open(errors="replace") as lines:
-            found = Counter(match[1] for line in lines if (match := LOGGED.match(line)))
-        return {name: float(found[name]) for name in OURS} | {"seconds": time.monotonic()}
+            counts = Counter(match[1] for line in lines if (match := LOGGED.match(line)))
+        return {name: float(counts[name]) for name in OURS} | {"seconds": time.monotonic()}
 
     def log_statements(self, whether: bool) -> None:
         options = {
@@ -92,17 +92,17 @@ class Bench:
             self._run([{}])
 
     def _run(self, bodies: list[dict[str, object]]) -> None:
-        before = stack.completed(self.database)
+        before = stack.count_completed(self.database)
         stack.submit(self.url, self.users, "/jobs/noop", bodies)
-        wanted = before + len(bodies)
-        stack.wait(lambda: stack.completed(self.database) >= wanted, interval=0.01)
+        target = before + len(bodies)
+        stack.wait_until(lambda: stack.count_completed(self.database) >= target, interval=0.01)
 
     def per_job(
         self, run: Callable[[int], None], jobs: int, look: Callable[[], Figures]
     ) -> dict[str, float]:
-        """What each job adds to what an idle stack uses."""
-        idle = _less(look(), time.sleep, IDLE_SECONDS, look)
-        busy = _less(look(), run, jobs, look)
+        """Return the use of each job in addition to that of an idle stack."""
+        idle = _subtract_idle(look(), time.sleep, IDLE_SECONDS, look)
+        busy = _subtract_idle(look(), run, jobs, look)
         return {
             name: (busy[name] - idle[name] / idle["seconds"] * busy["seconds"]) / jobs
             for name in busy
@@ -110,7 +110,7 @@ class Bench:
         } | {"seconds": busy["seconds"] / jobs}
 
 
-def _less(
+def _subtract_idle(
     before: Figures, act: Callable[..., None], how: float, look: Callable[[], Figures]
 ) -> Figures:
     act(how)
@@ -120,28 +120,28 @@ def _less(
 
 
 def _cpu_ms(pid: int) -> float:
-    """Of a process and all below it, those that have ended included."""
+    """Return the processor time of a process and its descendants, including ended ones."""
     seconds = 0.0
     top = psutil.Process(pid)
-    for each in (top, *top.children(recursive=True)):
+    for process in (top, *top.children(recursive=True)):
         with suppress(psutil.Error):
-            took = each.cpu_times()
+            took = process.cpu_times()
             seconds += took.user + took.system + took.children_user + took.children_system
     return 1000 * seconds
 
 
-def named(process: Process) -> Process:
-    """The process, by whose name PostgreSQL knows its connections."""
+def name_connections(process: Process) -> Process:
+    """Return the process with a setting that names its connections in PostgreSQL."""
     return replace(process, environment={**(process.environment or {}), "PGAPPNAME": process.name})
 
 
-def pids(*supervisors: Supervisor) -> dict[str, int]:
+def list_pids(*supervisors: Supervisor) -> dict[str, int]:
     children = [child for supervisor in supervisors for child in supervisor.children]
     return {c.name: c.pid for c in children if c.pid is not None and c.name in MEASURED}
 
 
 def main() -> None:
-    with stack.stores() as (var, values):
+    with stack.run_stores() as (var, values):
         settings = stack.settings(
             values,
             RATE_LIMIT="1000000/minute",
@@ -150,18 +150,18 @@ def main() -> None:
             CPU_LIMIT="1000000",
             LOG_LEVEL="WARNING",
         )
-        ours = [named(process) for process in stack.programs(settings)]
+        ours = [name_connections(process) for process in stack.list_programs(settings)]
         with (
-            stack.running([*ours, stack.module("echo", settings)], var) as supervisor,
+            stack.run_processes([*ours, stack.build_process("echo", settings)], var) as supervisor,
             psycopg.connect(values["MIGRATION_DATABASE_URL"], autocommit=True) as database,
         ):
             users = stack.make_users(
                 settings, users=USERS, credits=2 * (WARM_UP_JOBS + JOBS + QUIET_JOBS)
             )
-            here = {**pids(supervisor), "postgres": _postmaster(var)}
+            here = {**list_pids(supervisor), "postgres": _postmaster(var)}
             bench = Bench(values["PUBLIC_URL"], users, database, here, var / "log/postgres.log")
-            found = measure(bench)
-    show(found)
+            results = measure(bench)
+    show(results)
 
 
 def _postmaster(var: Path) -> int:
@@ -169,22 +169,22 @@ def _postmaster(var: Path) -> int:
 
 
 def measure(bench: Bench) -> dict[str, dict[str, float]]:
-    """For each load, what a job costs; statements under the names of processes, counted apart."""
+    """Return the cost of a job for each load. Statements are counted separately."""
     loads = {"at once": (bench.at_once, JOBS), "one by one": (bench.one_by_one, QUIET_JOBS)}
     bench.at_once(WARM_UP_JOBS)
     bench.one_by_one(WARM_UP_JOBS // 5)
-    found = {name: bench.per_job(run, jobs, bench.used) for name, (run, jobs) in loads.items()}
+    results = {name: bench.per_job(run, jobs, bench.used) for name, (run, jobs) in loads.items()}
     bench.log_statements(True)
     for name, (run, jobs) in loads.items():
         counted = bench.per_job(run, jobs // COUNTED_SHARE, bench.statements)
-        found[name] |= {f"statements of {process}": counted[process] for process in OURS}
+        results[name] |= {f"statements of {process}": counted[process] for process in OURS}
     bench.log_statements(False)
-    return found
+    return results
 
 
-def show(found: Mapping[str, Mapping[str, float]]) -> None:
+def show(results: Mapping[str, Mapping[str, float]]) -> None:
     rows = []
-    for load, figures in found.items():
+    for load, figures in results.items():
         rows += [
             (load, f"ms of processor time: {name}", round(figures[name], 2)) for name in MEASURED
         ]
@@ -192,17 +192,17 @@ def show(found: Mapping[str, Mapping[str, float]]) -> None:
         rows += [
             (load, name, round(figures[name], 2))
             for name in (
-                *(f"statements of {each}" for each in OURS),
+                *(f"statements of {process}" for process in OURS),
                 "commits",
                 "fsyncs",
                 "wal",
                 "pages",
             )
         ]
-    first = next(iter(found.values()))
+    first = next(iter(results.values()))
     report.show(
         benchmark="cost",
-        title=f"What a job costs, {os.cpu_count()} cores shared by all",
+        title=f"Cost of a job, {os.cpu_count()} cores shared by all processes",
         columns=("load", "what", "for each job"),
         rows=[(load, what, f"{figure:,.2f}") for load, what, figure in rows],
         ours=_total(first),
@@ -210,7 +210,7 @@ def show(found: Mapping[str, Mapping[str, float]]) -> None:
         less_is_better=True,
         **{
             load.replace(" ", "_"): {name: round(figure, 3) for name, figure in figures.items()}
-            for load, figures in found.items()
+            for load, figures in results.items()
         },
     )
 

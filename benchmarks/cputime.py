@@ -1,4 +1,4 @@
-"""The processor time of processes, as Linux tells it: it does not depend on what else runs."""
+"""Read the processor time of processes from Linux: it does not depend on other load."""
 
 import os
 from itertools import pairwise
@@ -6,11 +6,11 @@ from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PARENT, USER, SYSTEM = 1, 11, 12
-"""Places in ``/proc/<pid>/stat``, from the state on."""
+"""Indexes in ``/proc/<pid>/stat``, counted from the state."""
 
 
-def pid_at(port: str, name: str) -> int:
-    """The process that was started with ``--port``, by a command with this name."""
+def find_pid(port: str, name: str) -> int:
+    """Return the process that was started with ``--port`` by a command with this name."""
     for pid in _pids():
         words = _read(pid, "cmdline").split("\0")
         if ("--port", port) in pairwise(words) and any(name in word for word in words):
@@ -18,22 +18,22 @@ def pid_at(port: str, name: str) -> int:
     raise RuntimeError(f"no process of {name} has the port {port}")
 
 
-def seconds(pid: int) -> float:
-    """What a process and all that it has started have taken, threads that ended too."""
-    stats = {each: _stat(each) for each in _pids()}
+def read_cpu_seconds(pid: int) -> float:
+    """Return the processor time of a process and its descendants, including ended threads."""
+    stats = {pid: _stat(pid) for pid in _pids()}
     family, before = {pid}, 0
     while before < len(family):
         before = len(family)
-        family |= {each for each, stat in stats.items() if stat and int(stat[PARENT]) in family}
-    return sum(int(stats[one][USER]) + int(stats[one][SYSTEM]) for one in family) / TICKS
+        family |= {pid for pid, stat in stats.items() if stat and int(stat[PARENT]) in family}
+    return sum(int(stats[member][USER]) + int(stats[member][SYSTEM]) for member in family) / TICKS
 
 
 def _pids() -> list[int]:
-    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdecimal()]
+    return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal()]
 
 
 def _stat(pid: int) -> list[str]:
-    """Without the name, which may hold anything; empty if the process has gone."""
+    """Return the fields after the name, which may contain anything; none after the end."""
     return _read(pid, "stat").rpartition(")")[2].split()
 
 

@@ -1,11 +1,11 @@
-"""Jobs submitted while Redis is away, drained once it is back, beside the same in quiet times.
+"""Measure how fast jobs that were submitted during an outage of Redis are completed after it.
 
-Redis is killed under the running stack, the jobs are submitted by `POST /jobs/batch`, and after
-some seconds, in which the orchestrator tries in vain, Redis comes back with what its log kept. The
-drain's clock runs from Redis being started to the last job completed: all that went wrong meanwhile
-is for the stack to mend in that time. The steady rate, one half measured before and one after, is
-that of jobs submitted in the same way while all is well, its clock starting with the first
-submission. Every job must complete, and the books must add up.
+Redis is killed under the running stack, the jobs are submitted by `POST /jobs/batch`, and some
+seconds later Redis starts again with the contents of its log. The clock of the outage runs from
+this start to the last completed job, so it includes all repairs. The steady rate, half of it
+measured before and half after the outage, is that of jobs submitted in the same way without an
+outage; its clock starts with the first submission. Every job must complete, and the ledger must add
+up.
 """
 
 import json
@@ -35,7 +35,7 @@ TIMEOUT_SECONDS = 1800.0
 
 @dataclass(frozen=True)
 class Bench:
-    """What all phases need."""
+    """The stack that all phases use."""
 
     url: str
     users: list[stack.User]
@@ -47,19 +47,21 @@ class Bench:
         stack.submit(self.url, self.users, "/jobs/batch", bodies)
 
     def wait_for(self, completed: int) -> None:
-        stack.wait(lambda: stack.completed(self.database) >= completed, seconds=TIMEOUT_SECONDS)
+        stack.wait_until(
+            lambda: stack.count_completed(self.database) >= completed, seconds=TIMEOUT_SECONDS
+        )
 
     def steady(self, jobs: int) -> float:
-        """Seconds from the first submission to the last job completed."""
-        before = stack.completed(self.database)
+        """Return the seconds from the first submission to the last completed job."""
+        before = stack.count_completed(self.database)
         started = time.perf_counter()
         self.submit(jobs)
         self.wait_for(before + jobs)
         return time.perf_counter() - started
 
 
-def mortal_redis(var: Path, values: Mapping[str, str]) -> Process:
-    """Redis that is stopped by SIGKILL."""
+def build_killable_redis(var: Path, values: Mapping[str, str]) -> Process:
+    """Return the Redis process with SIGKILL as its stop signal."""
     address = urlsplit(values["REDIS_URL"])
     assert address.port is not None
     server = services.redis_server(var / "redis", address.port, values["REDIS_PASSWORD"])
@@ -67,13 +69,13 @@ def mortal_redis(var: Path, values: Mapping[str, str]) -> Process:
 
 
 def measure(var: Path, values: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, Any]:
-    """The seconds of each phase, and the books at the end."""
-    redis = mortal_redis(var, values)
-    ours = [*stack.programs(settings), stack.module("echo", settings)]
+    """Return the seconds of each phase, and the result of the final ledger audit."""
+    redis = build_killable_redis(var, values)
+    ours = [*stack.list_programs(settings), stack.build_process("echo", settings)]
     half = JOBS // 2
     with ExitStack() as broker, ExitStack() as exits:
-        broker.enter_context(stack.running([redis], var))
-        exits.enter_context(stack.running(ours, var))
+        broker.enter_context(stack.run_processes([redis], var))
+        exits.enter_context(stack.run_processes(ours, var))
         users = stack.make_users(settings, users=USERS, credits=2 * JOBS)
         database = exits.enter_context(psycopg.connect(values["DATABASE_URL"], autocommit=True))
         bench = Bench(values["PUBLIC_URL"], users, database)
@@ -82,9 +84,9 @@ def measure(var: Path, values: Mapping[str, str], settings: Mapping[str, str]) -
         away = time.perf_counter()
         bench.submit(JOBS)
         time.sleep(max(0.0, away + AWAY_SECONDS - time.perf_counter()))
-        done_before = stack.completed(database)
+        done_before = stack.count_completed(database)
         returned = time.perf_counter()
-        broker.enter_context(stack.running([redis], var))
+        broker.enter_context(stack.run_processes([redis], var))
         bench.wait_for(half + JOBS)
         drained = time.perf_counter()
         steady += bench.steady(JOBS - half)
@@ -92,13 +94,13 @@ def measure(var: Path, values: Mapping[str, str], settings: Mapping[str, str]) -
             "steady_rate": JOBS / steady,
             "outage_seconds": returned - away,
             "drained_rate": (half + JOBS - done_before) / (drained - returned),
-            "finished": stack.completed(database),
-            "books": json.loads(stack.manage(settings, "ledger_verify", "--json")),
+            "finished": stack.count_completed(database),
+            "books": json.loads(stack.run_manage(settings, "ledger_verify", "--json")),
         }
 
 
 def main() -> None:
-    with stack.stores(without=("redis",)) as (var, values):
+    with stack.run_stores(without=("redis",)) as (var, values):
         settings = stack.settings(
             values,
             RATE_LIMIT="1000000/minute",
@@ -106,25 +108,25 @@ def main() -> None:
             CPU_LIMIT="1000000",
             LOG_LEVEL="WARNING",
         )
-        found = measure(var, values, settings)
-    lost = 2 * JOBS - found["finished"]
+        results = measure(var, values, settings)
+    lost = 2 * JOBS - results["finished"]
     report.show(
         benchmark="drain",
-        title=f"{JOBS} jobs, {os.cpu_count()} cores shared by all",
+        title=f"{JOBS} jobs, {os.cpu_count()} cores shared by all processes",
         columns=("what", "figure"),
         rows=[
-            ("jobs/s drained after Redis was away", found["drained_rate"]),
-            ("jobs/s while all is well", found["steady_rate"]),
-            ("seconds that Redis was away", found["outage_seconds"]),
+            ("jobs/s completed after the outage of Redis", results["drained_rate"]),
+            ("jobs/s without an outage", results["steady_rate"]),
+            ("seconds of the outage", results["outage_seconds"]),
             ("jobs lost", lost),
-            ("findings in the books", sum(found["books"]["broken"].values())),
+            ("findings of the ledger audit", sum(results["books"]["broken"].values())),
         ],
-        ours=found["drained_rate"],
-        baselines={"steady": found["steady_rate"]},
+        ours=results["drained_rate"],
+        baselines={"steady": results["steady_rate"]},
         jobs=JOBS,
         lost=lost,
-        books_ok=found["books"]["ok"],
-        outage_seconds=round(found["outage_seconds"], 1),
+        books_ok=results["books"]["ok"],
+        outage_seconds=round(results["outage_seconds"], 1),
         goal=1.0,
     )
 

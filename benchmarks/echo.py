@@ -1,7 +1,7 @@
-"""A backend whose calls do nothing and answer by a signed HTTP callback, like a GPU elsewhere.
+"""Run calls that do nothing and report by a signed HTTP callback, like a remote GPU.
 
-`EchoBackend` runs in the step workers and hands calls over through a Redis list; ``python -m
-benchmarks.echo`` is the other side, as thin as can be: a GPU's own cost is not ours.
+`EchoBackend` runs in the step workers and passes calls on through a Redis list. ``python -m
+benchmarks.echo`` answers them with little processor time, because the cost of a GPU is not ours.
 """
 
 import http.client
@@ -27,7 +27,7 @@ FOR_EVER = -1
 
 
 class EchoBackend:
-    """Hands calls to the echo process."""
+    """A backend that passes calls on to the echo process."""
 
     poll_seconds = 30.0
 
@@ -50,8 +50,8 @@ class EchoBackend:
         pass
 
 
-def answer_for_ever() -> None:
-    """Take calls from the list and call back for each."""
+def answer_calls() -> None:
+    """Read calls from the list and send a callback for each, forever."""
     patience = Retry(ConstantBackoff(REDIS_AGAIN_SECONDS), FOR_EVER)
     queue = redis.Redis.from_url(os.environ["REDIS_URL"], retry=patience)
     address = urlsplit(os.environ["GPU_CALLBACK_URL"])
@@ -82,13 +82,13 @@ def _call_back(
     status = _post(connection, path, body, headers)
     # An attempt that another has taken the place of is told so.
     if status not in (http.client.OK, http.client.CONFLICT):
-        raise RuntimeError(f"callback answered {status}")
+        raise RuntimeError(f"the callback was answered with {status}")
 
 
 def _post(
     connection: http.client.HTTPConnection, path: str, body: bytes, headers: Mapping[str, str]
 ) -> int:
-    """The answer's status; a connection that the server closed while it was idle is renewed."""
+    """Return the status of the answer; reconnect if the server has closed an idle connection."""
     try:
         connection.request("POST", path, body, headers)
         answer = connection.getresponse()
@@ -101,6 +101,6 @@ def _post(
 
 
 if __name__ == "__main__":
-    threads = [threading.Thread(target=answer_for_ever) for _ in range(THREADS)]
+    threads = [threading.Thread(target=answer_calls) for _ in range(THREADS)]
     for thread in threads:
         thread.start()

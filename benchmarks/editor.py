@@ -1,8 +1,8 @@
-"""The process that `benchmarks.operations` measures in: one long film, edited in every way.
+"""Measure each kind of edit on one long film, in a process of `benchmarks.operations`.
 
 Prints one JSON line: for each kind of operation the median milliseconds of processor time of this
-thread, drivers included, where the process has edited the film before and where it does not know
-it; and the same for the bare versioned update of that document.
+thread, including drivers, if the process has edited the film before and if it has not; and the same
+for a bare versioned update of the document.
 """
 
 import json
@@ -35,13 +35,13 @@ SEGMENT_MS = 500 * WORDS_EACH
 TIMES = 7
 USUAL = " ".join(["extraordinary", "exceptionally"] * (WORDS_EACH // 2))
 CUTS = 20
-"""As many as there is room for: each makes a clip more."""
+"""The number of cuts: as many as the limit of clips allows, because each adds a clip."""
 AUTHOR: Author = {"type": "api_key", "id": str(uuid.uuid4()), "name": "Assistant"}
 Json = dict[str, Any]
 
 
 def make_film(words_of: Callable[[int], str] = lambda _: USUAL) -> dict[str, uuid.UUID]:
-    """Whose EDL it is: as long as one can be, with these words in each of its segments."""
+    """Create the longest possible EDL, with these words in each segment; return its key."""
     user = signup.sign_up(user_id=uuid.uuid4(), email=f"{uuid.uuid4()}@example.com")
     media = MediaFile.objects.create(
         user=user,
@@ -52,7 +52,7 @@ def make_film(words_of: Callable[[int], str] = lambda _: USUAL) -> dict[str, uui
         r2_key=str(uuid.uuid4()),
         r2_url="http://storage",
     )
-    project = authoring.create(user_id=user.pk, fields={"name": "Long"})
+    project = authoring.create_project(user_id=user.pk, fields={"name": "Long"})
     clips = [
         clip(str(uuid.uuid4()), at, at, at + SEGMENT_MS, media=str(media.pk))
         for at in range(0, CLIPS * SEGMENT_MS, SEGMENT_MS)
@@ -74,13 +74,13 @@ def make_film(words_of: Callable[[int], str] = lambda _: USUAL) -> dict[str, uui
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of operation: what is asked for the nth time, and what must be asked before, if any.
+    """A kind of operation: how to build the nth one, and the one that must precede it, if any.
 
-    They are made of the film's clips as they were in the beginning.
+    Both are built from the original clips of the film.
     """
 
     name: str
-    wanted: Callable[[list[Json], int], Json]
+    build: Callable[[list[Json], int], Json]
     before: Callable[[list[Json], int], Json] | None = None
 
 
@@ -155,23 +155,23 @@ KINDS = (
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """Processor time of this thread."""
+    """Return the milliseconds of processor time that the work takes in this thread."""
     began = time.thread_time()
     work()
     return (time.thread_time() - began) * 1000
 
 
-def stored(key: dict[str, uuid.UUID]) -> Json:
-    """The film's document."""
-    found = connection.collection().find_one({"project_id": str(key["project_id"])})
-    assert found is not None
-    return found
+def read_document(key: dict[str, uuid.UUID]) -> Json:
+    """Return the document of the film."""
+    document = connection.collection().find_one({"project_id": str(key["project_id"])})
+    assert document is not None
+    return document
 
 
-def by_operations(kind: Kind, *, kept: bool) -> float:
-    """The median of one kind, on a film of its own, which the process has edited before or not."""
+def measure_operations(kind: Kind, *, is_cached: bool) -> float:
+    """Return the median of one kind on a new film, with or without the film in the cache."""
     key = make_film()
-    clips = stored(key)["tracks"][0]["clips"]
+    clips = read_document(key)["tracks"][0]["clips"]
 
     def operate(operations: list[Any]) -> object:
         return editing.apply_operations(**key, versions=None, operations=operations, author=AUTHOR)
@@ -179,16 +179,16 @@ def by_operations(kind: Kind, *, kept: bool) -> float:
     def timed(number: int) -> float:
         if kind.before:
             operate(parsed(kind.before(clips, number)))
-        wanted = parsed(kind.wanted(clips, number))
-        if not kept:
+        operations = parsed(kind.build(clips, number))
+        if not is_cached:
             session.KEPT.forget((key["project_id"], key["user_id"]))
-        return milliseconds(lambda: operate(wanted))
+        return milliseconds(lambda: operate(operations))
 
     return statistics.median(timed(number) for number in range(TIMES))
 
 
-def by_undo(*, kept: bool) -> dict[str, float]:
-    """The medians of undo and redo of a cut that moves the rest."""
+def measure_undo(*, is_cached: bool) -> dict[str, float]:
+    """Return the medians of undo and redo of a cut that moves the rest."""
     key = make_film()
     ways: dict[str, Callable[..., object]] = {
         "undo a cut that moved the rest": editing.undo_edit,
@@ -199,25 +199,25 @@ def by_undo(*, kept: bool) -> dict[str, float]:
     editing.apply_operations(**key, versions=None, operations=parsed(cut([], 0)), author=AUTHOR)
     for _ in range(TIMES):
         for name, way in ways.items():
-            if not kept:
+            if not is_cached:
                 session.KEPT.forget((key["project_id"], key["user_id"]))
             took[name].append(milliseconds(partial(way, **key)))
     return {name: statistics.median(times) for name, times in took.items()}
 
 
 def _with_fillers(number: int) -> str:
-    """The words of a segment, one of a hundred of which begins with a filler."""
+    """Return the words of a segment. One of a hundred segments begins with a filler."""
     first = "um" if number % (SEGMENTS // CUTS) == 1 else "exceptionally"
     return f"{first} {USUAL[: USUAL.rindex(' ')]}"
 
 
 def _with_pauses(number: int) -> str:
-    """The words of a segment, one of a hundred of which falls silent before its end."""
+    """Return the words of a segment. One of a hundred segments ends with silence."""
     return USUAL[: USUAL.rindex(" ")] if number % (SEGMENTS // CUTS) == 1 else USUAL
 
 
-def by_finding(*, kept: bool) -> dict[str, float]:
-    """The medians of operations that look through all that is said, each undone again."""
+def measure_finding(*, is_cached: bool) -> dict[str, float]:
+    """Return the medians of operations that search the whole transcript, each undone afterwards."""
     kinds: dict[str, tuple[Callable[[int], str], Json]] = {
         f"find {CUTS} fillers, move the rest": (
             _with_fillers,
@@ -228,34 +228,38 @@ def by_finding(*, kept: bool) -> dict[str, float]:
             {"op": "cut_silences", "threshold_ms": 500, "padding_ms": 0},
         ),
     }
-    return {name: _found(*kind, kept=kept) for name, kind in kinds.items()}
+    return {name: _measure_finding(*kind, is_cached=is_cached) for name, kind in kinds.items()}
 
 
-def _found(words_of: Callable[[int], str], wanted: Json, *, kept: bool) -> float:
+def _measure_finding(words_of: Callable[[int], str], operation: Json, *, is_cached: bool) -> float:
     key = make_film(words_of)
     undo: Callable[..., object] = editing.undo_edit
     times = []
     for _ in range(TIMES + 1):
-        if not kept:
+        if not is_cached:
             session.KEPT.forget((key["project_id"], key["user_id"]))
         operate = partial(
-            editing.apply_operations, **key, versions=None, operations=parsed(wanted), author=AUTHOR
+            editing.apply_operations,
+            **key,
+            versions=None,
+            operations=parsed(operation),
+            author=AUTHOR,
         )
         times.append(milliseconds(operate))
         undo(**key)
     return statistics.median(times[1:])
 
 
-def bare(key: dict[str, uuid.UUID]) -> float:
-    """The median of one update that names the version, as plain pymongo sends it."""
+def measure_bare_update(key: dict[str, uuid.UUID]) -> float:
+    """Return the median of one versioned update by plain pymongo."""
     edls = connection.collection()
     mine = {name: str(value) for name, value in key.items()}
     change = {"$set": {"tracks.0.clips.0.start_ms": 1}, "$inc": {"version": 1}}
 
     def update() -> None:
-        found = edls.find_one(mine, {"version": 1})
-        assert found is not None
-        edls.update_one({**mine, "version": found["version"]}, change)
+        document = edls.find_one(mine, {"version": 1})
+        assert document is not None
+        edls.update_one({**mine, "version": document["version"]}, change)
 
     return statistics.median(milliseconds(update) for _ in range(TIMES))
 
@@ -263,10 +267,18 @@ def bare(key: dict[str, uuid.UUID]) -> float:
 def main() -> None:
     key = make_film()
     took = {}
-    for name, kept in (("operations", True), ("unknown", False)):
-        took[name] = {kind.name: by_operations(kind, kept=kept) for kind in KINDS}
-        took[name] |= by_undo(kept=kept) | by_finding(kept=kept)
-    print(json.dumps({"bytes": len(bson.encode(stored(key))), "bare": bare(key), **took}))
+    for name, is_cached in (("operations", True), ("unknown", False)):
+        took[name] = {kind.name: measure_operations(kind, is_cached=is_cached) for kind in KINDS}
+        took[name] |= measure_undo(is_cached=is_cached) | measure_finding(is_cached=is_cached)
+    print(
+        json.dumps(
+            {
+                "bytes": len(bson.encode(read_document(key))),
+                "bare": measure_bare_update(key),
+                **took,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

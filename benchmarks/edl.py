@@ -1,12 +1,12 @@
-"""EDL operations per second through the API, beside a bare DRF view that does one versioned update.
+"""Measure EDL operations per second of the API, beside a bare DRF view with one update.
 
 Ours moves a clip by `PATCH /projects/:id/edl` with `If-Match`: token, throttle, the project's row,
 a projected read, the rules of the timeline, and one update with its inverse and the new version.
-The baseline names project and version in its address and sends MongoDB the one update; it asks for
-no token and keeps no history. A second baseline is the same view behind the token and the throttle
-that every endpoint of ours has. All are served alike, by our server and its eight threads, to the
-same clients in turns, each with a project of its own; MongoDB and the clients share this
-machine's cores. The rate limit is raised.
+The baseline names project and version in its URL and sends MongoDB the one update, without a token
+or a history. A second baseline is the same view behind the token and the throttle of all our
+endpoints. All are served in the same way, by our server with its eight threads, to the same clients
+in turn, each with its own project. MongoDB and the clients share the cores of this machine. The
+rate limit is raised.
 """
 
 import http.client
@@ -49,7 +49,7 @@ for user_id in {users}:
 
 @dataclass
 class Editor:
-    """Somebody with projects of so many clips each, one for each side."""
+    """A user with one project for each side."""
 
     user: User
     projects: dict[str, str] = field(default_factory=dict)
@@ -57,8 +57,8 @@ class Editor:
     moves: "itertools.count[int]" = field(default_factory=itertools.count)
 
 
-def baseline(name: str, settings: Mapping[str, str]) -> tuple[str, Process]:
-    """A baseline's server and its address, served as ours is."""
+def start_baseline(name: str, settings: Mapping[str, str]) -> tuple[str, Process]:
+    """Serve a baseline like ours; return its address and process."""
     (port,) = ports.free_ports(1)
     (api,) = (program for program in processes.PROGRAMS if program.name == "api")
     command = api.command.replace("auteur.wsgi", f"benchmarks.{name}_edl")
@@ -87,18 +87,18 @@ def _listens(port: int) -> bool:
 
 
 def make_editors(settings: Mapping[str, str], url: str) -> list[Editor]:
-    """One for each client."""
+    """Create an editor for each client."""
     users = stack.make_users(settings, users=CLIENTS, credits=1)
     script = MAKE_MEDIA.format(users=[str(user.id) for user in users], duration_ms=CLIPS * CLIP_MS)
-    media = stack.manage(settings, "shell", "-v", "0", "-c", script).split()
+    media = stack.run_manage(settings, "shell", "-v", "0", "-c", script).split()
     editors = [Editor(user) for user in users]
     for editor, media_id in zip(editors, media, strict=True):
         for side in set(TURNS):
             connection = _connect(url)
-            made = _ask(connection, editor, "POST", "/projects", {"name": side})
-            path = f"/projects/{made['id']}/edl"
+            project = _ask(connection, editor, "POST", "/projects", {"name": side})
+            path = f"/projects/{project['id']}/edl"
             edited = _ask(connection, editor, "PUT", path, _timeline(media_id), {"If-Match": "*"})
-            editor.projects[side] = made["id"]
+            editor.projects[side] = project["id"]
             editor.versions[side] = edited["version"]
     return editors
 
@@ -146,31 +146,31 @@ def _ask(
     return json.loads(content)
 
 
-def move_by_us(connection: http.client.HTTPConnection, editor: Editor, start_ms: int) -> Any:
-    """One operation through the API."""
+def send_operation(connection: http.client.HTTPConnection, editor: Editor, start_ms: int) -> Any:
+    """Send one operation to the API."""
     operation = {"op": "move_clip", "clip_id": "c0", "start_ms": start_ms}
     path = f"/projects/{editor.projects['ours']}/edl"
     seen = {"If-Match": f'"{editor.versions["ours"]}"'}
     return _ask(connection, editor, "PATCH", path, {"operations": [operation]}, seen)
 
 
-def move_barely(
+def send_bare_update(
     side: str, connection: http.client.HTTPConnection, editor: Editor, start_ms: int
 ) -> Any:
-    """One update through a baseline."""
+    """Send one update to a baseline."""
     path = f"/bare/{editor.projects[side]}/{editor.versions[side]}"
     return _ask(connection, editor, "PATCH", path, {"start_ms": start_ms})
 
 
 MOVES: dict[str, Callable[[http.client.HTTPConnection, Editor, int], Any]] = {
-    "ours": move_by_us,
-    "guarded": partial(move_barely, "guarded"),
-    "bare": partial(move_barely, "bare"),
+    "ours": send_operation,
+    "guarded": partial(send_bare_update, "guarded"),
+    "bare": partial(send_bare_update, "bare"),
 }
 
 
-def rate(editors: list[Editor], side: str, url: str, seconds: float) -> float:
-    """Operations per second of all clients together."""
+def measure_rate(editors: list[Editor], side: str, url: str, seconds: float) -> float:
+    """Return the operations per second of all clients together."""
     end = time.perf_counter() + seconds
 
     def client(editor: Editor) -> int:
@@ -187,13 +187,13 @@ def rate(editors: list[Editor], side: str, url: str, seconds: float) -> float:
 
 
 @dataclass
-class Measured:
-    """What one side has done, in all its turns."""
+class SideResult:
+    """The work of one side, in all its turns."""
 
     operations: float = 0
     seconds: float = 0
     server_seconds: float = 0
-    """Of processor time, as the store's."""
+    """Seconds of processor time; so is that of the store."""
     store_seconds: float = 0
 
     @property
@@ -202,37 +202,37 @@ class Measured:
 
     @property
     def rate_alone(self) -> float:
-        """As it would be had the store taken no time of the cores."""
+        """Return the rate that would result if the store used no processor time."""
         return self.operations / (self.seconds - self.store_seconds / (os.cpu_count() or 1))
 
     def milliseconds(self, seconds: float) -> float:
-        """For each operation."""
+        """Return the milliseconds for each operation."""
         return seconds * 1000 / self.operations
 
 
-def measure(var: Path, values: Mapping[str, str]) -> dict[str, Measured]:
-    """What all sides do."""
+def measure(var: Path, values: Mapping[str, str]) -> dict[str, SideResult]:
+    """Measure all sides in turn."""
     settings = stack.settings(values, RATE_LIMIT="1000000/minute", LOG_LEVEL="WARNING")
-    bare_url, bare = baseline("bare", settings)
-    guarded_url, guarded = baseline("guarded", settings)
+    bare_url, bare = start_baseline("bare", settings)
+    guarded_url, guarded = start_baseline("guarded", settings)
     urls = {"ours": values["PUBLIC_URL"], "guarded": guarded_url, "bare": bare_url}
-    programs = stack.programs(settings, ("migrate", "api"))
-    with stack.running([*programs, bare, guarded], var) as supervisor:
+    programs = stack.list_programs(settings, ("migrate", "api"))
+    with stack.run_processes([*programs, bare, guarded], var) as supervisor:
         pids = {child.name: child.pid or 0 for child in supervisor.children}
         servers = {"ours": pids["api"], "guarded": pids["guarded"], "bare": pids["bare"]}
-        store = cputime.pid_at(values["MONGODB_URI"].rpartition(":")[2], "mongod")
+        store = cputime.find_pid(values["MONGODB_URI"].rpartition(":")[2], "mongod")
         editors = make_editors(settings, urls["ours"])
         for side, url in urls.items():
-            rate(editors, side, url, WARM_UP_SECONDS)
-        found = {side: Measured() for side in urls}
+            measure_rate(editors, side, url, WARM_UP_SECONDS)
+        results = {side: SideResult() for side in urls}
         for side in TURNS:
-            one = found[side]
-            before = cputime.seconds(servers[side]), cputime.seconds(store)
-            one.operations += rate(editors, side, urls[side], SECONDS) * SECONDS
-            one.seconds += SECONDS
-            one.server_seconds += cputime.seconds(servers[side]) - before[0]
-            one.store_seconds += cputime.seconds(store) - before[1]
-    return found
+            side_result = results[side]
+            before = cputime.read_cpu_seconds(servers[side]), cputime.read_cpu_seconds(store)
+            side_result.operations += measure_rate(editors, side, urls[side], SECONDS) * SECONDS
+            side_result.seconds += SECONDS
+            side_result.server_seconds += cputime.read_cpu_seconds(servers[side]) - before[0]
+            side_result.store_seconds += cputime.read_cpu_seconds(store) - before[1]
+    return results
 
 
 WAYS = {
@@ -243,9 +243,9 @@ WAYS = {
 
 
 def main() -> None:
-    with stack.stores() as (var, values):
-        found = measure(var, values)
-    ours, bare, guarded = found["ours"], found["bare"], found["guarded"]
+    with stack.run_stores() as (var, values):
+        results = measure(var, values)
+    ours, bare, guarded = results["ours"], results["bare"], results["guarded"]
     report.show(
         benchmark="edl",
         title=f"EDL operations per second, {CLIPS} clips, {CLIENTS} clients, "
@@ -254,10 +254,10 @@ def main() -> None:
         rows=[
             (
                 way,
-                found[side].rate,
-                found[side].rate_alone,
-                f"{found[side].milliseconds(found[side].server_seconds):.2f}",
-                f"{found[side].milliseconds(found[side].store_seconds):.2f}",
+                results[side].rate,
+                results[side].rate_alone,
+                f"{results[side].milliseconds(results[side].server_seconds):.2f}",
+                f"{results[side].milliseconds(results[side].store_seconds):.2f}",
             )
             for side, way in WAYS.items()
         ],
@@ -268,7 +268,8 @@ def main() -> None:
             "guarded_drf": round(ours.rate_alone / guarded.rate_alone, 2),
         },
         server_ms={
-            side: round(each.milliseconds(each.server_seconds), 2) for side, each in found.items()
+            side: round(result.milliseconds(result.server_seconds), 2)
+            for side, result in results.items()
         },
         clips=CLIPS,
         goal=GOAL,

@@ -1,10 +1,9 @@
-"""Events numbered per second, and whether one is missed when commits are late.
+"""Measure how many events per second are numbered, and check that late commits lose none.
 
-First, writers commit events out of order (each transaction locks a job, writes and lingers) while
-two orchestrators number them; then `manage.py events_verify` looks at every one. After that a
-backlog is numbered by one process alone, beside the plainest way to move the same rows with
-psycopg: batches from one table into the other, without numbers per user, hashes or what clients are
-told.
+First, writers commit events out of order (each transaction locks a job, writes and waits) while two
+orchestrators number them; then `manage.py events_verify` checks every event. After that, one
+process numbers a backlog alone. The baseline moves the same rows with psycopg in batches, without
+numbers per user, hashes or data for clients.
 """
 
 import json
@@ -64,7 +63,7 @@ print(numbered / (time.perf_counter() - began))
 
 
 def write(url: str, jobs: list[str], seed: int, transactions: int) -> None:
-    """Write events in transactions that end when they like."""
+    """Write events in transactions of random duration."""
     chance = random.Random(seed)  # noqa: S311 - the same ones each time
     with psycopg.connect(url) as database:
         for _ in range(transactions):
@@ -74,11 +73,12 @@ def write(url: str, jobs: list[str], seed: int, transactions: int) -> None:
 
 
 def write_and_number(url: str, jobs: list[str]) -> float:
-    """Events written and numbered per second, with late commits; all are checked afterwards."""
+    """Return the events written and numbered per second with late commits; check them all."""
     began = time.perf_counter()
-    each = EVENTS // WRITERS // PER_TRANSACTION
+    transactions_per_writer = EVENTS // WRITERS // PER_TRANSACTION
     threads = [
-        threading.Thread(target=write, args=(url, jobs, seed, each)) for seed in range(WRITERS)
+        threading.Thread(target=write, args=(url, jobs, seed, transactions_per_writer))
+        for seed in range(WRITERS)
     ]
     for thread in threads:
         thread.start()
@@ -87,11 +87,11 @@ def write_and_number(url: str, jobs: list[str]) -> float:
     with psycopg.connect(url, autocommit=True) as database:
         while _count(database, "job_events"):
             time.sleep(stack.POLL_SECONDS)
-    return WRITERS * each * PER_TRANSACTION / (time.perf_counter() - began)
+    return WRITERS * transactions_per_writer * PER_TRANSACTION / (time.perf_counter() - began)
 
 
-def move(url: str) -> float:
-    """Rows per second by the plainest way."""
+def measure_plain_move(url: str) -> float:
+    """Return the rows per second that the baseline moves."""
     with psycopg.connect(url, autocommit=True) as database:
         _fill(database)
         began, moved = time.perf_counter(), 0
@@ -100,11 +100,11 @@ def move(url: str) -> float:
         return moved / (time.perf_counter() - began)
 
 
-def number(url: str, settings: Mapping[str, str]) -> float:
-    """Events per second by `number_events`."""
+def measure_numbering(url: str, settings: Mapping[str, str]) -> float:
+    """Return the events per second that `number_events` numbers."""
     with psycopg.connect(url, autocommit=True) as database:
         _fill(database)
-    return float(stack.manage(settings, "shell", "--verbosity", "0", "-c", NUMBER))
+    return float(stack.run_manage(settings, "shell", "--verbosity", "0", "-c", NUMBER))
 
 
 def _fill(database: psycopg.Connection) -> None:
@@ -119,17 +119,17 @@ def _count(database: psycopg.Connection, table: str) -> int:
 
 
 def verify(settings: Mapping[str, str]) -> dict[str, int]:
-    """What `events_verify` says; fails if anything is off."""
-    told: dict[str, int] = json.loads(stack.manage(settings, "events_verify", "--json"))
-    assert told["ok"], told
-    assert told["waiting"] == 0, told
-    return told
+    """Return the report of `events_verify`; fail if it has findings."""
+    report: dict[str, int] = json.loads(stack.run_manage(settings, "events_verify", "--json"))
+    assert report["ok"], report
+    assert report["waiting"] == 0, report
+    return report
 
 
 def main() -> None:
-    with stack.stores(without=("mongodb",)) as (_, values):
+    with stack.run_stores(without=("mongodb",)) as (_, values):
         settings = stack.settings(values)
-        stack.manage(settings, "migrate", "--noinput", "--verbosity", "0")
+        stack.run_manage(settings, "migrate", "--noinput", "--verbosity", "0")
         stack.make_users(settings, users=USERS, credits=1)
         url = values["DATABASE_URL"]
         with psycopg.connect(url, autocommit=True) as database:
@@ -153,8 +153,8 @@ def main() -> None:
             for orchestrator in orchestrators:
                 orchestrator.wait()
         checked = verify(settings)
-        numbered = number(url, settings)
-        moved = move(url)
+        numbered = measure_numbering(url, settings)
+        moved = measure_plain_move(url)
     report.show(
         benchmark="events",
         title="Events",

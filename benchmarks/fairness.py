@@ -1,10 +1,10 @@
-"""How many are let in before a newcomer's first job, while another user holds 1,000 that wait.
+"""Measure how many jobs are admitted before a newcomer's first job while another user waits.
 
-Calls run at Modal's stand-in for half a second each; the class lets in ten at once. User A submits
-a thousand jobs; while they wait, other users submit one job each, in turn. For each of them we
-count the jobs that were let in after it was accepted and before it, beside what first come, first
-served would have made it wait for: all that were waiting when it came. How many calls are in
-flight is looked at all the time.
+Calls run at the stand-in for Modal for half a second each; the class admits ten at once. User A
+submits a thousand jobs; while they wait, other users submit one job each, in turn. For each of
+these jobs, the jobs that were admitted between its submission and its admission are counted. The
+baseline is first come, first served: all jobs that waited when it came. The number of calls in
+flight is observed all the time.
 """
 
 import os
@@ -45,8 +45,8 @@ WHERE a.created_at > to_timestamp(%s)
 
 
 @contextmanager
-def watching(database_url: str) -> Iterator[list[int]]:
-    """How many were in flight at each look."""
+def watch_in_flight(database_url: str) -> Iterator[list[int]]:
+    """Observe the number of calls in flight until the block ends."""
     seen: list[int] = []
     stop = threading.Event()
 
@@ -67,24 +67,24 @@ def watching(database_url: str) -> Iterator[list[int]]:
 def measure(
     var: Path, values: Mapping[str, str], settings: dict[str, str]
 ) -> tuple[list[int], list[int], int]:
-    """Jobs let in before each newcomer's, jobs waiting when it came, and most in flight."""
+    """Return jobs admitted before each newcomer's, jobs waiting, and the most in flight."""
     url = values["PUBLIC_URL"]
     waiting = []
     with ExitStack() as exits:
-        exits.enter_context(stack.running(stack.programs(settings), var))
+        exits.enter_context(stack.run_processes(stack.list_programs(settings), var))
         many, *newcomers = stack.make_users(settings, users=1 + NEWCOMERS, credits=WAITING_JOBS)
         database = exits.enter_context(psycopg.connect(values["DATABASE_URL"], autocommit=True))
-        seen = exits.enter_context(watching(values["DATABASE_URL"]))
+        seen = exits.enter_context(watch_in_flight(values["DATABASE_URL"]))
         bodies = [{"jobs": [{"type": "noop"}] * BATCH}] * (WAITING_JOBS // BATCH)
         stack.submit(url, [many], "/jobs/batch", bodies)
-        asked = []
+        submissions = []
         for newcomer in newcomers:
             waiting.append(_count(database, WAITING))
             (answer,) = stack.submit(url, [newcomer], "/jobs/noop", [{}])
-            asked.append((answer["job_id"], time.time()))
+            submissions.append((answer["job_id"], time.time()))
             time.sleep(PAUSE_SECONDS)
-        stack.wait(lambda: stack.completed(database) >= len(asked) + BATCH)
-        before = [_count(database, LET_IN_BEFORE, *each) for each in asked]
+        stack.wait_until(lambda: stack.count_completed(database) >= len(submissions) + BATCH)
+        before = [_count(database, LET_IN_BEFORE, *submission) for submission in submissions]
         return before, waiting, max(seen)
 
 
@@ -95,9 +95,9 @@ def _count(database: psycopg.Connection, query: str, *values: Any) -> int:
 
 
 def main() -> None:
-    with stack.stores() as (var, values), modal_peer(Scenario.REPORT, CALL_SECONDS) as peer:
+    with stack.run_stores() as (var, values), modal_peer(Scenario.REPORT, CALL_SECONDS) as peer:
         settings = modal_settings(values, peer, CPU_LIMIT=str(PLACES))
-        before, waiting, most = measure(var, values, settings)
+        before, waiting, max_in_flight = measure(var, values, settings)
     ours, fifo = statistics.fmean(before), statistics.fmean(waiting)
     report.show(
         benchmark="fairness",
@@ -107,16 +107,16 @@ def main() -> None:
             ("jobs let in before a newcomer's first: mean", ours),
             ("the most", max(before)),
             ("jobs that waited when it came: mean, as first come, first served", fifo),
-            (f"most in flight at {PLACES} places", most),
+            (f"most in flight at {PLACES} places", max_in_flight),
         ],
         ours=1 + ours,
         baselines={"first come, first served": 1 + fifo},
         less_is_better=True,
         most_before=max(before),
         goal=f"at most {MOST_RELEASES} releases, so {MOST_RELEASES - 1} let in before",
-        most_in_flight=most,
+        most_in_flight=max_in_flight,
         places=PLACES,
-        limit_kept=most <= PLACES,
+        limit_kept=max_in_flight <= PLACES,
     )
 
 

@@ -1,7 +1,7 @@
-"""A database that has been in use for a year: ended jobs with all that they leave behind.
+"""Fill a database as if it had been in use for a year: ended jobs and all rows about them.
 
-Rows are made by SQL in chunks, each of which continues where the last one ended, and so a run that
-was stopped goes on. Balances, grants and ledger rows add up (`manage.py ledger_verify`); events are
+Rows are inserted by SQL in chunks. Each chunk continues where the last one ended, so an interrupted
+run can be resumed. Balances, grants and ledger rows add up (`manage.py ledger_verify`). Events are
 numbered without gaps, but their hashes are random.
 """
 
@@ -14,11 +14,11 @@ import psycopg
 
 USERS = 10_000
 BUSY_SHARE = 20
-"""Every so manieth job is the first user's."""
+"""The first user has one of so many jobs."""
 CHUNK = 100_000
 GRANT = 500_000_000
 RANDOM_IDS = os.environ.get("BENCHMARK_GROWTH_IDS") == "random"
-"""Whether ids are random, as they once were; else they rise with time."""
+"""True if ids are random, as in old releases. Otherwise they increase with time."""
 
 _ID = (
     "gen_random_uuid()"
@@ -180,39 +180,40 @@ WHERE indrelid = ANY (%s::regclass[]) AND NOT indisunique
 
 
 def grow(database: psycopg.Connection, jobs: int, *, deadline: float = math.inf) -> None:
-    """Have so many ended jobs, as the tables' owner, who is a superuser; vacuumed when done.
+    """Insert rows until there are this many ended jobs, then vacuum.
 
-    No chunk is begun after the deadline (of `time.monotonic`).
+    The connection is that of the owner of the tables, a superuser. No chunk is begun after the
+    deadline (of `time.monotonic`).
     """
     database.execute("SET session_replication_role = replica")  # the rows add up by themselves
     database.execute("SET synchronous_commit = off")
     database.execute(PREPARE)
     database.execute(CURSOR)
-    if not _one(database, "SELECT count(*) FROM benchmark_progress"):
+    if not _fetch_number(database, "SELECT count(*) FROM benchmark_progress"):
         with database.transaction():
             database.execute(MAKE_USERS)
             database.execute(START)
     database.execute("UPDATE benchmark_progress SET wanted = %s", [jobs])
-    if _made(database) < jobs:
-        _take_indexes_away(database)
-    while _made(database) < jobs and time.monotonic() < deadline:
+    if _count_made_jobs(database) < jobs:
+        _drop_indexes(database)
+    while _count_made_jobs(database) < jobs and time.monotonic() < deadline:
         with database.transaction():
             for statement in (CHOOSE, "ANALYZE chunk", *MAKE):
                 database.execute(statement)
-        print(f"{_made(database):,} jobs", file=sys.stderr, flush=True)
+        print(f"{_count_made_jobs(database):,} jobs", file=sys.stderr, flush=True)
     if time.monotonic() < deadline:
-        _bring_indexes_back(database)
+        _restore_indexes(database)
     database.execute("RESET session_replication_role")
 
 
-def _take_indexes_away(database: psycopg.Connection) -> None:
+def _drop_indexes(database: psycopg.Connection) -> None:
     for name, definition in database.execute(PLAIN_INDEXES, [list(TABLES)]).fetchall():
         with database.transaction():
             database.execute("INSERT INTO benchmark_indexes VALUES (%s)", [definition])
             database.execute(f"DROP INDEX {name}")
 
 
-def _bring_indexes_back(database: psycopg.Connection) -> None:
+def _restore_indexes(database: psycopg.Connection) -> None:
     database.execute("SET maintenance_work_mem = '1GB'")
     waiting = database.execute("SELECT definition FROM benchmark_indexes").fetchall()
     for (definition,) in waiting:
@@ -223,11 +224,11 @@ def _bring_indexes_back(database: psycopg.Connection) -> None:
         database.execute("VACUUM (FREEZE, ANALYZE)")
 
 
-def _made(database: psycopg.Connection) -> int:
-    return _one(database, "SELECT made FROM benchmark_progress")
+def _count_made_jobs(database: psycopg.Connection) -> int:
+    return _fetch_number(database, "SELECT made FROM benchmark_progress")
 
 
-def _one(database: psycopg.Connection, query: str) -> int:
+def _fetch_number(database: psycopg.Connection, query: str) -> int:
     row = database.execute(query.encode()).fetchone()
     assert row is not None
     return int(row[0])

@@ -1,11 +1,11 @@
-"""What it costs that there are millions of ended jobs: rate, WAL, and buffers of requests.
+"""Measure the cost of millions of ended jobs: rate, WAL, and buffers of requests.
 
-Two databases at one server: one with few ended jobs, one with many (`benchmarks.grown`). The hot
-path (`benchmarks.hot_path`) runs in them in turns, each turn after a checkpoint, so that what WAL
-is written for a page's first change since is counted. Then each request of
-`benchmarks.request_buffers` is asked of the large one: what each of its statements reads.
-
-`BENCHMARK_GROWTH_FOLDER` keeps the databases from run to run: ten million jobs are made in an hour.
+There are two databases on one server: one with few ended jobs, one with many (`benchmarks.grown`).
+The hot path (`benchmarks.hot_path`) runs in them in turn, each time after a checkpoint, so that the
+WAL of the first change of each page is counted. Then each request of `benchmarks.request_buffers`
+is sent to the large database, and the buffers that each of its statements reads are counted.
+`BENCHMARK_GROWTH_FOLDER` keeps the databases between runs: inserting ten million jobs takes an
+hour.
 """
 
 import json
@@ -32,10 +32,10 @@ from benchmarks.ledger import Client
 FEW = 10_000
 JOBS = int(os.environ.get("BENCHMARK_GROWTH_JOBS", "300000"))
 MEASURED = int(os.environ.get("BENCHMARK_GROWTH_MEASURED", "1000"))
-"""Lives in each turn."""
+"""Jobs in each round."""
 FOLDER = os.environ.get("BENCHMARK_GROWTH_FOLDER")
 MAKING_SECONDS = float(os.environ.get("BENCHMARK_GROWTH_MAKING_SECONDS", "inf"))
-"""Where it is set, rows are made for so long, and nothing is measured."""
+"""If it is set, rows are inserted for this time and nothing is measured."""
 WARM_UP = 100
 MOST_BUFFERS = 5_000
 TURNS = ("few", "many", "many", "few")
@@ -53,8 +53,8 @@ FROM pg_stat_wal
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What some lives took of the server."""
+class Round:
+    """The cost of some jobs for the server."""
 
     jobs: int
     seconds: float
@@ -65,19 +65,21 @@ class Turn:
 
 
 @contextmanager
-def server(var: Path, *, throwaway: bool) -> Iterator[dict[str, str]]:
-    """PostgreSQL and Redis on a folder that may have been used before."""
+def start_server(var: Path, *, throwaway: bool) -> Iterator[dict[str, str]]:
+    """Run PostgreSQL and Redis on a folder that may have been used before."""
     make_folders(var)
     numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
     chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
     values = environment.prepare(var, chosen)
-    wanted = services.stores(var, chosen, values, throwaway=throwaway, without=("mongodb",))
-    with stack.running(wanted, var):
+    store_processes = services.stores(
+        var, chosen, values, throwaway=throwaway, without=("mongodb",)
+    )
+    with stack.run_processes(store_processes, var):
         yield values
 
 
-def settings_of(values: Mapping[str, str], database: str) -> dict[str, str]:
-    """The environment for one of the databases."""
+def build_settings(values: Mapping[str, str], database: str) -> dict[str, str]:
+    """Return the environment for one of the databases."""
 
     def to(url: str) -> str:
         return url.removesuffix(POSTGRES_DATABASE) + database
@@ -94,23 +96,23 @@ def settings_of(values: Mapping[str, str], database: str) -> dict[str, str]:
     )
 
 
-def make(values: Mapping[str, str]) -> None:
-    """Both databases, with what they shall hold."""
+def make_databases(values: Mapping[str, str]) -> None:
+    """Create and fill both databases."""
     with psycopg.connect(values["MIGRATION_DATABASE_URL"], autocommit=True) as owner:
-        known = {name for (name,) in owner.execute("SELECT datname FROM pg_database")}
-        for name in {"few", "many"} - known:
+        existing_names = {name for (name,) in owner.execute("SELECT datname FROM pg_database")}
+        for name in {"few", "many"} - existing_names:
             owner.execute(f'CREATE DATABASE "{name}"')
     deadline = time.monotonic() + MAKING_SECONDS
     for name, jobs in (("few", FEW), ("many", JOBS)):
-        settings = settings_of(values, name)
-        stack.manage(settings, "migrate", "--noinput", "--verbosity", "0")
+        settings = build_settings(values, name)
+        stack.run_manage(settings, "migrate", "--noinput", "--verbosity", "0")
         with psycopg.connect(settings["MIGRATION_DATABASE_URL"], autocommit=True) as owner:
             grown.grow(owner, jobs, deadline=deadline)
 
 
 @contextmanager
-def client(var: Path, settings: Mapping[str, str]) -> Iterator[Client]:
-    """A `benchmarks.hot_path` process on the users of its database."""
+def start_client(var: Path, settings: Mapping[str, str]) -> Iterator[Client]:
+    """Run a `benchmarks.hot_path` process with the users of its database."""
     with psycopg.connect(settings["MIGRATION_DATABASE_URL"]) as owner:
         rows = owner.execute("SELECT user_id FROM benchmark_users ORDER BY number").fetchall()
     file = var / f"users-of-{settings['DATABASE_URL'].rsplit('/', 1)[-1]}"
@@ -128,16 +130,16 @@ def client(var: Path, settings: Mapping[str, str]) -> Iterator[Client]:
         yield started
 
 
-def take_turn(owner: psycopg.Connection, one: Client, jobs: int) -> Turn:
-    """So many lives, after a checkpoint."""
+def run_round(owner: psycopg.Connection, client: Client, jobs: int) -> Round:
+    """Run this many jobs after a checkpoint; return their cost."""
     owner.execute("CHECKPOINT")
     before = owner.execute(WAL).fetchone()
-    one.order({"jobs": jobs})
-    took = json.loads(one.answer())
+    client.order({"jobs": jobs})
+    took = json.loads(client.answer())
     after = owner.execute(WAL).fetchone()
     assert before is not None
     assert after is not None
-    return Turn(
+    return Round(
         **took,
         **dict(
             zip(
@@ -149,8 +151,8 @@ def take_turn(owner: psycopg.Connection, one: Client, jobs: int) -> Turn:
     )
 
 
-def ask(settings: Mapping[str, str]) -> list[dict[str, Any]]:
-    """What each statement of each request reads."""
+def list_statement_reads(settings: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the buffers that the worst statement of each request reads."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.request_buffers"],
         cwd=processes.BASE_DIR,
@@ -162,55 +164,56 @@ def ask(settings: Mapping[str, str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def sizes(settings: Mapping[str, str]) -> dict[str, Any]:
-    """Bytes of each table without its indexes, and of each of these."""
+def measure_sizes(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Return the bytes of each table without its indexes, and of each index."""
     with psycopg.connect(settings["MIGRATION_DATABASE_URL"]) as owner:
         rows = owner.execute(SIZES, [list(grown.TABLES)]).fetchall()
     return {name: {"table": table, **json.loads(indexes)} for name, table, indexes in rows}
 
 
-def measure(var: Path, values: Mapping[str, str]) -> dict[str, list[Turn]]:
-    """The turns of each database."""
-    measured: dict[str, list[Turn]] = {name: [] for name in TURNS}
+def measure(var: Path, values: Mapping[str, str]) -> dict[str, list[Round]]:
+    """Measure the rounds of each database."""
+    measured: dict[str, list[Round]] = {name: [] for name in TURNS}
     with ExitStack() as exits:
         owner = exits.enter_context(
             psycopg.connect(values["MIGRATION_DATABASE_URL"], autocommit=True)
         )
         clients = {
-            name: exits.enter_context(client(var, settings_of(values, name))) for name in measured
+            name: exits.enter_context(start_client(var, build_settings(values, name)))
+            for name in measured
         }
-        for one in clients.values():
-            take_turn(owner, one, WARM_UP)
+        for client in clients.values():
+            run_round(owner, client, WARM_UP)
         for name in TURNS:
-            measured[name].append(take_turn(owner, clients[name], MEASURED))
+            measured[name].append(run_round(owner, clients[name], MEASURED))
             print(name, measured[name][-1], file=sys.stderr, flush=True)
     return measured
 
 
-def per_job(turns: list[Turn], what: str) -> float:
-    """The mean of a figure."""
+def compute_mean(turns: list[Round], what: str) -> float:
+    """Return the mean of a figure for each job."""
     return float(sum(getattr(turn, what) for turn in turns) / sum(turn.jobs for turn in turns))
 
 
 def run(var: Path) -> None:
-    with server(var, throwaway=True) as values:
-        make(values)
+    with start_server(var, throwaway=True) as values:
+        make_databases(values)
     if math.inf > MAKING_SECONDS:
         return
-    with server(var, throwaway=False) as values:
+    with start_server(var, throwaway=False) as values:
         measured = measure(var, values)
-        many = settings_of(values, "many")
-        asked = ask(many)
-        stored = sizes(many)
+        many = build_settings(values, "many")
+        requests = list_statement_reads(many)
+        stored = measure_sizes(many)
     few, grown_ = measured["few"], measured["many"]
     rows = [
-        ("jobs/s, statements alone", *(1 / per_job(t, "seconds") for t in (few, grown_))),
+        ("jobs/s, statements alone", *(1 / compute_mean(t, "seconds") for t in (few, grown_))),
         (
             "ms of the server's processor a job",
-            *(1000 * per_job(t, "server_cpu_seconds") for t in (few, grown_)),
+            *(1000 * compute_mean(t, "server_cpu_seconds") for t in (few, grown_)),
         ),
         *(
-            (f"{name} a job", *(per_job(t, what) / by for t in (few, grown_)))
+            (f"{name} a job", *(compute_mean(t, what) / by for t in (few, grown_)))
             for name, what, by in (
                 ("WAL, KB", "wal_bytes", 1000),
                 ("WAL records", "wal_records", 1),
@@ -218,9 +221,9 @@ def run(var: Path) -> None:
             )
         ),
         *(
-            (f"buffers: {one['request']}: {one['statement'][:40]}", "", one["buffers"])
-            for one in asked
-            if one["buffers"] > MOST_BUFFERS
+            (f"buffers: {request['request']}: {request['statement'][:40]}", "", request["buffers"])
+            for request in requests
+            if request["buffers"] > MOST_BUFFERS
         ),
     ]
     report.show(
@@ -228,14 +231,14 @@ def run(var: Path) -> None:
         title=f"{JOBS:,} ended jobs, {os.cpu_count()} cores",
         columns=("what", f"{FEW:,} ended jobs", f"{JOBS:,}"),
         rows=rows,
-        ours=1 / per_job(grown_, "seconds"),
-        baselines={"few": 1 / per_job(few, "seconds")},
+        ours=1 / compute_mean(grown_, "seconds"),
+        baselines={"few": 1 / compute_mean(few, "seconds")},
         server_cpu_ratio=round(
-            per_job(few, "server_cpu_seconds") / per_job(grown_, "server_cpu_seconds"), 2
+            compute_mean(few, "server_cpu_seconds") / compute_mean(grown_, "server_cpu_seconds"), 2
         ),
-        wal_kb_per_job=round(per_job(grown_, "wal_bytes") / 1000, 1),
-        most_buffers=max((one["buffers"] for one in asked), default=0),
-        requests=asked,
+        wal_kb_per_job=round(compute_mean(grown_, "wal_bytes") / 1000, 1),
+        most_buffers=max((request["buffers"] for request in requests), default=0),
+        requests=requests,
         sizes=stored,
         goal=0.9,
     )

@@ -1,7 +1,7 @@
-"""What the guard of each request costs: an authenticated view that does nothing ÷ `/health/live`.
+"""Measure the cost of the checks before each request: an empty view beside `/health/live`.
 
-Both are served by one process with all middleware; the view's requests bring a token, whose user is
-read, and count against a rate limit, which is raised. Clients ask each in turns.
+One process serves both with all middleware. Requests of the view have a token, whose user is read,
+and count against a raised rate limit. The clients request both in turn.
 """
 
 import os
@@ -20,32 +20,34 @@ TURNS = ("guarded", "live", "live", "guarded", "guarded", "live")
 
 
 def measure(var: Path, values: Mapping[str, str]) -> dict[str, list[tuple[float, float]]]:
-    """Answers a second, and milliseconds of the server's processor time for each, by turn."""
+    """Return answers per second and the server's milliseconds for each, by turn."""
     settings = stack.settings(values, RATE_LIMIT="1000000000/minute", LOG_LEVEL="ERROR")
-    url, server = clients.server("guarded", settings)
-    with stack.running([*stack.programs(settings, ("migrate",)), server], var):
+    url, server = clients.start_server("guarded", settings)
+    with stack.run_processes([*stack.list_programs(settings, ("migrate",)), server], var):
         users = stack.make_users(settings, users=CLIENTS, credits=1)
         bearers = [{"Authorization": f"Bearer {user.token}"} for user in users]
-        asked = {
-            "live": [repeat(clients.request("GET", "/health/live", {}))] * CLIENTS,
-            "guarded": [repeat(clients.request("GET", "/noop", bearer)) for bearer in bearers],
+        requests = {
+            "live": [repeat(clients.build_request("GET", "/health/live", {}))] * CLIENTS,
+            "guarded": [
+                repeat(clients.build_request("GET", "/noop", bearer)) for bearer in bearers
+            ],
         }
-        found: dict[str, list[tuple[float, float]]] = {side: [] for side in asked}
-        for sent in asked.values():
-            clients.rate(url, sent, seconds=WARM_UP_SECONDS, expected=200)
+        results: dict[str, list[tuple[float, float]]] = {side: [] for side in requests}
+        for sent in requests.values():
+            clients.measure_rate(url, sent, seconds=WARM_UP_SECONDS, expected=200)
         for side in TURNS:
-            before = clients.cpu_seconds(url)
-            rate = clients.rate(url, asked[side], seconds=SECONDS, expected=200)
-            cpu = clients.cpu_seconds(url) - before
-            found[side].append((rate, 1000 * cpu / (rate * SECONDS)))
-    return found
+            before = clients.read_cpu_seconds(url)
+            rate = clients.measure_rate(url, requests[side], seconds=SECONDS, expected=200)
+            cpu = clients.read_cpu_seconds(url) - before
+            results[side].append((rate, 1000 * cpu / (rate * SECONDS)))
+    return results
 
 
 def main() -> None:
-    with stack.stores() as (var, values):
-        found = measure(var, values)
-    rates = {side: statistics.mean(rate for rate, _ in turns) for side, turns in found.items()}
-    cpu = {side: statistics.mean(ms for _, ms in turns) for side, turns in found.items()}
+    with stack.run_stores() as (var, values):
+        results = measure(var, values)
+    rates = {side: statistics.mean(rate for rate, _ in turns) for side, turns in results.items()}
+    cpu = {side: statistics.mean(ms for _, ms in turns) for side, turns in results.items()}
     report.show(
         benchmark="guard",
         title=f"Requests a second, {CLIENTS} clients, {os.cpu_count()} cores, "

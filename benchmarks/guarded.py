@@ -1,4 +1,4 @@
-"""What `benchmarks.guard` asks: a view of REST framework that does nothing, behind all of ours."""
+"""Serve a view of REST framework that does nothing, behind our middleware (`benchmarks.guard`)."""
 
 import os
 
@@ -21,7 +21,7 @@ from auteur.core.api.requests import Utf8Request
 
 
 class NoOpView(APIView):
-    """For whoever is signed in."""
+    """A view for signed-in users that does nothing."""
 
     def get(self, request: Request) -> Response:
         return Response({"status": "ok"})

@@ -1,4 +1,4 @@
-"""A baseline of `benchmarks.edl`: its bare view behind the token and the throttle of our API."""
+"""Serve a baseline of `benchmarks.edl`: its bare view behind our token and throttle."""
 
 import os
 from typing import Any, cast
@@ -21,13 +21,13 @@ from projects.connection import collection
 
 
 class GuardedView(APIView):
-    """As `benchmarks.bare_edl.BareView`, for a request with a token."""
+    """The view of `benchmarks.bare_edl.BareView` for requests with a token."""
 
     def patch(self, request: Request, project_id: str, version: int) -> Response:
         body = cast(dict[str, Any], request.data)
         seen: dict[str, Any] = {"project_id": project_id, "version": version}
-        place = {"tracks.0.clips.0.start_ms": body["start_ms"]}
-        done = collection().update_one(seen, {"$set": place, "$inc": {"version": 1}})
+        change = {"tracks.0.clips.0.start_ms": body["start_ms"]}
+        done = collection().update_one(seen, {"$set": change, "$inc": {"version": 1}})
         return Response({"version": version + 1}, status=200 if done.matched_count else 412)
 
 

@@ -1,9 +1,9 @@
-"""A client process of `benchmarks.growth`: `python -m benchmarks.hot_path USERS`.
+"""Run jobs for `benchmarks.growth` in a process: `python -m benchmarks.hot_path USERS`.
 
-It takes jobs through their whole lives, one batch after another, by the functions that the API, the
-orchestrator and the workers call: submitted, admitted, woken, worked on, reported, delivered, and
-numbered; some are cancelled, with a refund. No HTTP and no messages, so that little else is
-measured than statements. Orders come one a line as JSON; each is answered by a line.
+It runs batches of jobs from submission to end, by the functions that the API, the orchestrator and
+the workers call: submit, admit, wake, work, report, deliver and number; some are cancelled with a
+refund. There is no HTTP and there are no messages, so little else than statements is measured. Each
+order is a line of JSON, answered by a line.
 """
 
 import json
@@ -40,22 +40,22 @@ from jobs.states import COMPLETED_STATES, FEATURE_STATES, AttemptState, chain_of
 
 BATCH = 50
 CANCELLED = 5
-"""Of a batch."""
+"""The number of cancelled jobs in a batch."""
 OUTCOME = Outcome(result={}, engine=EngineInfo(name="echo", model="none"), seconds=1.0)
 
 
 @dataclass(frozen=True)
-class Took:
-    """What some lives took."""
+class RunTotals:
+    """The cost of some jobs."""
 
     jobs: int
     seconds: float
     server_cpu_seconds: float
-    """Of the connection's process at the server."""
+    """Processor time of the connection's server process."""
 
 
 class Backend:
-    """Calls that are told to have started; `live` reports them."""
+    """A backend that only records calls; `run_jobs` reports their outcomes."""
 
     poll_seconds = 30.0
     calls: ClassVar[dict[uuid.UUID, str]] = {}
@@ -72,11 +72,11 @@ class Backend:
         pass
 
 
-def live(users: Iterator[uuid.UUID], way: ByDjango) -> int:
-    """The whole lives of a batch of jobs."""
+def run_jobs(users: Iterator[uuid.UUID], way: ByDjango) -> int:
+    """Run a batch of jobs from submission to end; return their number."""
     for _ in range(BATCH):
-        RequestId(lambda request: _submitted(users, way))(HttpRequest())
-    for job_id in _pending(CANCELLED):
+        RequestId(lambda request: _submit(users, way))(HttpRequest())
+    for job_id in _list_new_jobs(CANCELLED):
         lifecycle.cancel(job_id=job_id, by="user")
     while admission.admit_all():
         pass
@@ -93,27 +93,27 @@ def live(users: Iterator[uuid.UUID], way: ByDjango) -> int:
     return BATCH
 
 
-def _submitted(users: Iterator[uuid.UUID], way: ByDjango) -> HttpResponse:
+def _submit(users: Iterator[uuid.UUID], way: ByDjango) -> HttpResponse:
     way.submit(next(users))
     return HttpResponse()
 
 
-def _pending(number: int) -> list[uuid.UUID]:
-    """The jobs that this batch has just submitted, by the outbox of events."""
+def _list_new_jobs(number: int) -> list[uuid.UUID]:
+    """Return the jobs that this batch has just submitted, from the outbox of events."""
     return list(Event.objects.order_by("-id").values_list("job_id", flat=True)[:number])
 
 
 def _work(woken: Sequence[WakeUp]) -> None:
     by_state: dict[AttemptState, list[str]] = {}
-    for one in woken:
-        by_state.setdefault(one.state, []).append(str(one.attempt_id))
+    for wake_up in woken:
+        by_state.setdefault(wake_up.state, []).append(str(wake_up.attempt_id))
     for state, attempt_ids in by_state.items():
         for step in chain_of(state):
             getattr(tasks, step.name)(attempt_ids)
 
 
-def carry_out(users: Iterator[uuid.UUID], way: ByDjango, jobs: int) -> Took:
-    """At least so many lives."""
+def run_batches(users: Iterator[uuid.UUID], way: ByDjango, jobs: int) -> RunTotals:
+    """Run batches until there are at least this many jobs; return their cost."""
     pid = _backend_pid()
     before, started, done = _cpu_seconds(pid), time.perf_counter(), 0
     looked = started - FLOOR_SECONDS
@@ -121,8 +121,8 @@ def carry_out(users: Iterator[uuid.UUID], way: ByDjango, jobs: int) -> Took:
         if time.perf_counter() - looked > FLOOR_SECONDS:  # as the orchestrator does
             looked = time.perf_counter()
             watermarks.raise_watermarks()
-        done += live(users, way)
-    took = Took(done, time.perf_counter() - started, _cpu_seconds(pid) - before)
+        done += run_jobs(users, way)
+    took = RunTotals(done, time.perf_counter() - started, _cpu_seconds(pid) - before)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_force_next_flush()")
         cursor.execute("SELECT 1")
@@ -146,7 +146,7 @@ def main() -> None:
     way = ByDjango(True, everyone[0])
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(asdict(carry_out(users, way, json.loads(line)["jobs"]))), flush=True)
+        print(json.dumps(asdict(run_batches(users, way, json.loads(line)["jobs"]))), flush=True)
 
 
 if __name__ == "__main__":

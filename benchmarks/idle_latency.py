@@ -1,9 +1,8 @@
-"""Milliseconds from a submission to `completed` on a stack that has nothing else to do.
+"""Measure the milliseconds from submission to `completed` on an idle stack.
 
-One job after another comes to the whole stack of production settings, each when the one before has
-ended and a moment has passed; the engine answers at once, by a signed HTTP callback. Both times are
-PostgreSQL's own: the row's making and its end. The baseline is the limit that we set ourselves for
-the median.
+One job after another is submitted to the whole stack with production settings, each a moment after
+the previous one has ended. The engine reports at once by a signed HTTP callback. Both times are
+PostgreSQL's own: the creation of the row and its end. The baseline is our limit for the median.
 """
 
 import os
@@ -14,7 +13,7 @@ import time
 import psycopg
 
 from benchmarks import report, stack
-from benchmarks.recovery import percentile
+from benchmarks.recovery import compute_percentile
 
 JOBS = int(os.environ.get("BENCHMARK_QUIET_JOBS", "100"))
 WARM_UP_JOBS = 20
@@ -32,28 +31,28 @@ PARTS = ("all", "to admission", "to its claim", "to its call", "to the report", 
 
 
 def main() -> None:
-    with stack.stores() as (var, values):
+    with stack.run_stores() as (var, values):
         settings = stack.settings(values, RATE_LIMIT="1000000/minute", LOG_LEVEL="WARNING")
-        ours = [*stack.programs(settings), stack.module("echo", settings)]
+        ours = [*stack.list_programs(settings), stack.build_process("echo", settings)]
         with (
-            stack.running(ours, var),
+            stack.run_processes(ours, var),
             psycopg.connect(values["DATABASE_URL"], autocommit=True) as database,
         ):
             users = stack.make_users(settings, users=1, credits=WARM_UP_JOBS + JOBS)
             for number in range(1, WARM_UP_JOBS + JOBS + 1):
                 time.sleep(random.uniform(0.5, 1.5) * PAUSE_SECONDS)  # noqa: S311
                 stack.submit(values["PUBLIC_URL"], users, "/jobs/noop", [{}])
-                stack.wait(lambda: stack.completed(database) >= number, interval=0.01)  # noqa: B023
+                stack.wait_until(lambda: stack.count_completed(database) >= number, interval=0.01)  # noqa: B023
             took = database.execute(TOOK, [JOBS]).fetchall()
     parts = list(zip(*took, strict=True))
     medians = [statistics.median(part) for part in parts]
-    p99 = percentile(parts[0], 0.99)
+    p99 = compute_percentile(parts[0], 0.99)
     report.show(
         benchmark="idle_latency",
         title=f"Milliseconds of a job on an idle stack, {os.cpu_count()} cores",
         columns=("part", "p50", "p99"),
         rows=[
-            (name, median, percentile(part, 0.99))
+            (name, median, compute_percentile(part, 0.99))
             for name, median, part in zip(PARTS, medians, parts, strict=True)
         ],
         ours=medians[0],

@@ -1,10 +1,10 @@
-"""Ten thousand calls in flight at Modal's stand-in: what they cost, and when their ends are seen.
+"""Measure the cost of ten thousand calls in flight, and how soon their ends are noticed.
 
-The unmodified client talks to the stand-in (`tests/modal_peer`) over gRPC. Calls end minutes
-after they were started: once with a signed callback, once in silence, so that only asking finds it.
-The class limits are raised for it. While all are in flight, the orchestrator's share of a core and
-its memory are taken, and whether any worker is held by a call; a completion is seen when its
-attempt says so in PostgreSQL. The baselines are the limits that we set ourselves.
+The unmodified client talks to the stand-in for Modal (`tests/modal_peer`) over gRPC. Calls end
+minutes after they were started: in one run with a signed callback, in another without, so that only
+polling notices it. The class limits are raised. While all calls are in flight, the processor share
+and memory of the orchestrator are measured, and whether a call occupies a worker. An end is noticed
+when its attempt says so in PostgreSQL. The baselines are our own limits.
 """
 
 import json
@@ -24,7 +24,7 @@ import psycopg
 from auteur.devstack import processes
 from auteur.devstack.child import Child
 from benchmarks import report, stack
-from benchmarks.recovery import percentile
+from benchmarks.recovery import compute_percentile
 from jobs.calls.backends.modal import JITTER, POLL_SECONDS
 from jobs.states import literals
 from tests.modal_peer.book import Book
@@ -33,9 +33,9 @@ from tests.modal_peer.serving import Peer
 
 CALLS = int(os.environ.get("BENCHMARK_CALLS", "10000"))
 CALL_SECONDS = float(os.environ.get("BENCHMARK_CALL_SECONDS", "180"))
-"""Longer than it takes to start them all."""
+"""The duration of a call: longer than starting all calls takes."""
 SPREAD_SECONDS = 180.0
-"""Their ends do not come faster than they were started: some sixty a second."""
+"""The time over which the ends are spread: about sixty calls end per second."""
 WINDOW_SECONDS = 30.0
 BATCH = 100
 USERS = 20
@@ -46,12 +46,14 @@ MOST_SECONDS_WITHOUT = POLL_SECONDS * (1 + JITTER)
 TIMEOUT_SECONDS = 1800.0
 ANY_TOKEN = {"MODAL_TOKEN_ID": "ak-benchmark", "MODAL_TOKEN_SECRET": "as-benchmark"}
 IN_FLIGHT = "SELECT count(*) FROM job_attempts WHERE state = {RUNNING}".format_map(literals())
-HELD = "SELECT count(*) FROM job_attempts WHERE state IN {CLAIMED}".format_map(literals())
+CLAIMED_ATTEMPTS = "SELECT count(*) FROM job_attempts WHERE state IN {CLAIMED}".format_map(
+    literals()
+)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one way of ending showed."""
+class Result:
+    """The figures of one run."""
 
     cores: float
     megabytes: float
@@ -61,7 +63,7 @@ class Found:
 
 @contextmanager
 def modal_peer(scenario: Scenario, seconds: float, spread: float = 0.0) -> Iterator[Peer]:
-    """The stand-in, in a thread of this process, so that its book can be read."""
+    """Run the stand-in in a thread of this process, so that its records can be read."""
     book = Book(script=Script({scenario: 1.0}), slow_seconds=seconds, spread_seconds=spread)
     peer = Peer(book)
     peer.start()
@@ -72,7 +74,7 @@ def modal_peer(scenario: Scenario, seconds: float, spread: float = 0.0) -> Itera
 
 
 def modal_settings(values: Mapping[str, str], peer: Peer, **changed: str) -> dict[str, str]:
-    """The environment of our processes, with their calls at the stand-in."""
+    """Return the environment of our processes, with calls at the stand-in."""
     return stack.settings(
         values,
         INFERENCE_BACKEND="modal",
@@ -84,27 +86,29 @@ def modal_settings(values: Mapping[str, str], peer: Peer, **changed: str) -> dic
     )
 
 
-def measure(var: Path, values: Mapping[str, str], scenario: Scenario) -> Found:
-    """Submit, wait until all are in flight, look for a while, and wait for their ends."""
+def measure(var: Path, values: Mapping[str, str], scenario: Scenario) -> Result:
+    """Submit jobs, wait until all calls are in flight, measure, and wait for their ends."""
     with ExitStack() as exits:
         peer = exits.enter_context(modal_peer(scenario, CALL_SECONDS, SPREAD_SECONDS))
         settings = modal_settings(values, peer, CPU_LIMIT="1000000")
-        supervisor = exits.enter_context(stack.running(stack.programs(settings), var))
-        (orchestrator,) = (each for each in supervisor.children if each.name == "orchestrator")
+        supervisor = exits.enter_context(stack.run_processes(stack.list_programs(settings), var))
+        (orchestrator,) = (child for child in supervisor.children if child.name == "orchestrator")
         users = stack.make_users(settings, users=USERS, credits=CALLS)
         database = exits.enter_context(psycopg.connect(values["DATABASE_URL"], autocommit=True))
-        before = stack.completed(database)
+        before = stack.count_completed(database)
         bodies = [{"jobs": [{"type": "noop"}] * BATCH}] * (CALLS // BATCH)
         stack.submit(values["PUBLIC_URL"], users, "/jobs/batch", bodies)
-        stack.wait(lambda: _count(database, IN_FLIGHT) >= CALLS, seconds=CALL_SECONDS)
+        stack.wait_until(lambda: _count(database, IN_FLIGHT) >= CALLS, seconds=CALL_SECONDS)
         cores, megabytes = _watch(orchestrator)
-        held = _count(database, HELD) + _active_tasks(settings)
+        busy_slots = _count(database, CLAIMED_ATTEMPTS) + _active_tasks(settings)
         if _count(database, IN_FLIGHT) < CALLS:
             raise RuntimeError("calls ended while we looked: raise BENCHMARK_CALL_SECONDS")
-        stack.wait(
-            lambda: stack.completed(database) - before >= CALLS, seconds=TIMEOUT_SECONDS, interval=1
+        stack.wait_until(
+            lambda: stack.count_completed(database) - before >= CALLS,
+            seconds=TIMEOUT_SECONDS,
+            interval=1,
         )
-        return Found(cores, megabytes, held, _seen_after(database, peer))
+        return Result(cores, megabytes, busy_slots, _seen_after(database, peer))
 
 
 def _count(database: psycopg.Connection, query: str) -> int:
@@ -114,7 +118,7 @@ def _count(database: psycopg.Connection, query: str) -> int:
 
 
 def _watch(orchestrator: Child) -> tuple[float, float]:
-    """Cores and megabytes (resident) that the process takes over the window."""
+    """Return the cores and resident megabytes that the process uses in the window."""
     process = psutil.Process(orchestrator.pid)
     used = sum(process.cpu_times()[:2])
     time.sleep(WINDOW_SECONDS)
@@ -123,7 +127,7 @@ def _watch(orchestrator: Child) -> tuple[float, float]:
 
 
 def _active_tasks(settings: Mapping[str, str]) -> int:
-    """Tasks that Celery's workers are at."""
+    """Return the number of tasks that Celery's workers run."""
     done = subprocess.run(
         [sys.executable, "-m", "celery", "-A", "auteur", "inspect", "active", "--json"],
         cwd=processes.BASE_DIR,
@@ -136,7 +140,7 @@ def _active_tasks(settings: Mapping[str, str]) -> int:
 
 
 def _seen_after(database: psycopg.Connection, peer: Peer) -> list[float]:
-    """Seconds from each call's end to our seeing it."""
+    """Return the seconds from the end of each call until it is noticed."""
     wall = time.time() - time.monotonic()
     rows = database.execute(
         "SELECT call_id, extract(epoch FROM reported_at)::float FROM job_attempts"
@@ -147,10 +151,10 @@ def _seen_after(database: psycopg.Connection, peer: Peer) -> list[float]:
 
 
 def main() -> None:
-    with stack.stores() as (var, values):
+    with stack.run_stores() as (var, values):
         reported = measure(var, values, Scenario.REPORT)
         silent = measure(var, values, Scenario.SLOW)
-    p99, p99_silent = (percentile(each.seen_after, 0.99) for each in (reported, silent))
+    p99, p99_silent = (compute_percentile(result.seen_after, 0.99) for result in (reported, silent))
     ways = (
         ("with callbacks", reported, MOST_SECONDS_WITH_CALLBACK),
         ("without", silent, MOST_SECONDS_WITHOUT),
@@ -175,7 +179,7 @@ def main() -> None:
                 way.megabytes,
                 way.slots_held,
                 f"{statistics.median(way.seen_after):.2f}",
-                f"{percentile(way.seen_after, 0.99):.2f}",
+                f"{compute_percentile(way.seen_after, 0.99):.2f}",
                 limit,
             )
             for name, way, limit in ways

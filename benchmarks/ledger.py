@@ -1,10 +1,10 @@
-"""Submissions per second through Django, beside the same statement sent by plain psycopg.
+"""Measure submissions per second through Django, beside the same statement in plain psycopg.
 
 Ours is `jobs.submission.submit`: the price, the statement (key, charge, job, event, usage row) on
-Django's connection, and the wake signal. The baseline is that statement as it was
-sent, with fresh ids, prepared as well, in a loop that does nothing else. Both run in the same four
-client processes in turns, each client on one connection for each side; PostgreSQL flushes every
-commit. No HTTP, no orchestrator and no workers.
+Django's connection, and the wake signal. The baseline sends that statement with new ids, also
+prepared, in a loop that does nothing else. Both run in the same four client processes in turn, each
+client with one connection for each side. PostgreSQL flushes every commit. There is no HTTP, no
+orchestrator and no worker.
 """
 
 import json
@@ -33,7 +33,7 @@ TURNS = ("django", "psycopg", "psycopg", "django")
 
 @dataclass(frozen=True)
 class Cell:
-    """What is compared: on so many accounts, with or without Idempotency-Key."""
+    """One comparison: the number of accounts, and whether submissions have an Idempotency-Key."""
 
     accounts: int
     keyed: bool
@@ -68,8 +68,8 @@ class Client:
 
 
 @contextmanager
-def clients(var: Path, settings: Mapping[str, str]) -> Iterator[list[Client]]:
-    """Client processes with users who can pay, until the block ends."""
+def start_clients(var: Path, settings: Mapping[str, str]) -> Iterator[list[Client]]:
+    """Run client processes for users with credits until the block ends."""
     users = stack.make_users(settings, users=ACCOUNTS, credits=CREDITS)
     file = var / "users"
     file.write_text("\n".join(str(user.id) for user in users))
@@ -92,32 +92,32 @@ def clients(var: Path, settings: Mapping[str, str]) -> Iterator[list[Client]]:
         yield started
 
 
-def rate(all_clients: list[Client], way: str, cell: Cell, seconds: float) -> float:
-    """Jobs per second of all clients together."""
+def measure_rate(all_clients: list[Client], way: str, cell: Cell, seconds: float) -> float:
+    """Return the jobs per second of all clients together."""
     begin = time.time() + LEAD_SECONDS
     for client in all_clients:
         client.order({"way": way, "begin": begin, "seconds": seconds, **asdict(cell)})
     return sum(float(client.answer()) for client in all_clients)
 
 
-def compare(all_clients: list[Client], cell: Cell) -> tuple[float, float]:
-    """Jobs per second through Django and by plain psycopg, in turns after a warm-up of each."""
+def measure_both(all_clients: list[Client], cell: Cell) -> tuple[float, float]:
+    """Return the jobs per second through Django and by psycopg, in turn after a warm-up of each."""
     for way in set(TURNS):
-        rate(all_clients, way, cell, WARM_UP_SECONDS)
+        measure_rate(all_clients, way, cell, WARM_UP_SECONDS)
     rates: dict[str, list[float]] = {way: [] for way in TURNS}
     for way in TURNS:
-        rates[way].append(rate(all_clients, way, cell, SECONDS))
+        rates[way].append(measure_rate(all_clients, way, cell, SECONDS))
     return statistics.mean(rates["django"]), statistics.mean(rates["psycopg"])
 
 
 def main() -> None:
-    with stack.stores() as (var, values):
+    with stack.run_stores() as (var, values):
         settings = stack.settings(values, LOG_LEVEL="WARNING")
         with (
-            stack.running(stack.programs(settings, ("migrate",)), var),
-            clients(var, settings) as all_clients,
+            stack.run_processes(stack.list_programs(settings, ("migrate",)), var),
+            start_clients(var, settings) as all_clients,
         ):
-            measured = {cell: compare(all_clients, cell) for cell in CELLS}
+            measured = {cell: measure_both(all_clients, cell) for cell in CELLS}
     worst = min(measured, key=lambda cell: measured[cell][0] / measured[cell][1])
     ours, plain = measured[worst]
     report.show(

@@ -1,9 +1,9 @@
-"""Jobs per second through the whole stack, beside a bare Celery chain and the textbook way.
+"""Measure jobs per second of the whole stack, beside a bare Celery chain and textbook code.
 
 Ours: HTTP submission to `completed`, with PostgreSQL, Redis, tokens, throttle, idempotency keys,
-ledger and events in the path; the engine does nothing and answers by a signed HTTP callback for
-every job. All of it, the clients included, shares this machine's cores. The rate limit is raised.
-The baselines are published in process: they have no HTTP in their path.
+ledger and events in the path. The engine does nothing and reports each job by a signed HTTP
+callback. All processes, including the clients, share the cores of this machine. The rate limit is
+raised. The baselines are published in process, without HTTP.
 """
 
 import os
@@ -28,8 +28,10 @@ USERS = 20
 WORKERS = 2
 
 
-def ours(var: Path, values: Mapping[str, str], *, batch: int, events: bool) -> tuple[float, float]:
-    """Jobs per second and median seconds from submission to `completed`."""
+def measure_ours(
+    var: Path, values: Mapping[str, str], *, batch: int, events: bool
+) -> tuple[float, float]:
+    """Return the jobs per second and the median seconds from submission to `completed`."""
     settings = stack.settings(
         values,
         RATE_LIMIT="1000000/minute",
@@ -39,7 +41,9 @@ def ours(var: Path, values: Mapping[str, str], *, batch: int, events: bool) -> t
         CPU_LIMIT="1000000",
         LOG_LEVEL="WARNING",
     )
-    with stack.running([*stack.programs(settings), stack.module("echo", settings)], var):
+    with stack.run_processes(
+        [*stack.list_programs(settings), stack.build_process("echo", settings)], var
+    ):
         users = stack.make_users(settings, users=USERS, credits=WARM_UP_JOBS + JOBS)
         with psycopg.connect(values["DATABASE_URL"], autocommit=True) as database:
             _run(database, values["PUBLIC_URL"], users, WARM_UP_JOBS)
@@ -54,10 +58,10 @@ def ours(var: Path, values: Mapping[str, str], *, batch: int, events: bool) -> t
 
 
 def _run(database: psycopg.Connection, url: str, users: list[stack.User], jobs: int) -> float:
-    before = stack.completed(database)
+    before = stack.count_completed(database)
     started = time.perf_counter()
     stack.submit(url, users, "/jobs/noop", [{}] * jobs)
-    stack.wait(lambda: stack.completed(database) - before >= jobs)
+    stack.wait_until(lambda: stack.count_completed(database) - before >= jobs)
     return time.perf_counter() - started
 
 
@@ -72,15 +76,15 @@ def _worker(app: str, settings: Mapping[str, str]) -> Process:
     )
 
 
-def baseline(var: Path, values: Mapping[str, str], name: str) -> float:
-    """Jobs per second of `benchmarks.bare` or `benchmarks.textbook`, in a process of its own."""
+def measure_baseline(var: Path, values: Mapping[str, str], name: str) -> float:
+    """Return the jobs per second of a baseline module, which runs in a new process."""
     own = {
         "BENCHMARK_BROKER": values["REDIS_URL"],
         "DATABASE_URL": values["MIGRATION_DATABASE_URL"],  # the textbook makes its tables
         "LOG_LEVEL": "WARNING",
     }
     settings = environment.of_children({**values, **own}, os.environ)
-    with stack.running([_worker(f"benchmarks.{name}", settings)], var):
+    with stack.run_processes([_worker(f"benchmarks.{name}", settings)], var):
         time.sleep(3)  # the worker has no health check of its own
         command = [sys.executable, "-m", "benchmarks.lifecycle", name]
         done = subprocess.run(
@@ -95,7 +99,7 @@ def baseline(var: Path, values: Mapping[str, str], name: str) -> float:
 
 
 def run_bare() -> float:
-    """Publish the chains and wait for the last step of each."""
+    """Publish the chains and wait for the last step of each; return the rate."""
     from benchmarks import bare
 
     counter = redis.Redis.from_url(os.environ["BENCHMARK_BROKER"])
@@ -105,7 +109,7 @@ def run_bare() -> float:
         started = time.perf_counter()
         for number in range(jobs):
             bare.submit(number)
-        stack.wait(lambda: int(counter.get(bare.DONE) or 0) >= jobs)
+        stack.wait_until(lambda: int(counter.get(bare.DONE) or 0) >= jobs)
         return time.perf_counter() - started
 
     run(WARM_UP_JOBS)
@@ -113,27 +117,27 @@ def run_bare() -> float:
 
 
 def run_textbook() -> float:
-    """Submit and wait until all are saved as completed."""
+    """Submit jobs and wait until all are saved as completed; return the rate."""
     from benchmarks import textbook
 
     account_id = textbook.make_tables()
     started = time.perf_counter()
     for _ in range(JOBS):
         textbook.submit(account_id)
-    stack.wait(lambda: textbook.completed() >= JOBS)
+    stack.wait_until(lambda: textbook.count_completed() >= JOBS)
     return JOBS / (time.perf_counter() - started)
 
 
 def main() -> None:
     with ExitStack() as exits:
-        var, values = exits.enter_context(stack.stores())
-        batched = [ours(var, values, batch=50, events=False) for _ in range(2)]
-        single, single_p50 = ours(var, values, batch=1, events=False)
-        watched, watched_p50 = ours(var, values, batch=50, events=True)
-        bare = baseline(var, values, "bare")
-        textbook = baseline(var, values, "textbook")
-    rate = statistics.mean(each[0] for each in batched)
-    p50 = statistics.mean(each[1] for each in batched)
+        var, values = exits.enter_context(stack.run_stores())
+        batched = [measure_ours(var, values, batch=50, events=False) for _ in range(2)]
+        single, single_p50 = measure_ours(var, values, batch=1, events=False)
+        watched, watched_p50 = measure_ours(var, values, batch=50, events=True)
+        bare = measure_baseline(var, values, "bare")
+        textbook = measure_baseline(var, values, "textbook")
+    rate = statistics.mean(run[0] for run in batched)
+    p50 = statistics.mean(run[1] for run in batched)
     report.show(
         benchmark="lifecycle",
         title=f"Jobs per second, {JOBS} jobs, {os.cpu_count()} cores shared by all",

@@ -1,7 +1,7 @@
-"""Sockets at `/ws/jobs` in a process of their own, which say how late each event came.
+"""Open sockets at `/ws/jobs` in a separate process, and print the delay of each event.
 
-Speaks the WebSocket protocol itself, as far as it is needed here: ten thousand clients of a library
-would take the cores that are measured.
+It implements only the needed part of the WebSocket protocol: ten thousand clients of a library
+would use the cores that are measured.
 """
 
 import asyncio
@@ -15,16 +15,16 @@ from datetime import datetime
 from pathlib import Path
 
 AT_ONCE = 100
-"""Sockets that are being opened."""
+"""The number of sockets that are opened at the same time."""
 ADDRESSES = 8
-"""Of the loopback network: one has too few ports."""
+"""The number of loopback addresses: a single one has too few ports."""
 TEXT, PING = 0x1, 0x9
 MASK = b"\0\0\0\0"
 SHORT, MEDIUM = 125, 126
 
 
 class Listener(asyncio.Protocol):
-    """One socket."""
+    """One WebSocket."""
 
     def __init__(self, token: str, late: list[float]) -> None:
         self.is_open = asyncio.get_running_loop().create_future()
@@ -87,7 +87,7 @@ class Listener(asyncio.Protocol):
 
 
 async def listen(port: int, tokens: list[str]) -> None:
-    """Open a socket for each token; then answer each line of input with what came until then."""
+    """Open a socket for each token; answer each line of input with the delays since then."""
     late: list[float] = []
     turn = asyncio.Semaphore(AT_ONCE)
     loop = asyncio.get_running_loop()
@@ -99,12 +99,12 @@ async def listen(port: int, tokens: list[str]) -> None:
             await loop.create_connection(lambda: listener, "127.0.0.1", port, local_addr=address)
             await listener.is_open
 
-    await asyncio.gather(*(begin(*each) for each in enumerate(tokens)))
+    await asyncio.gather(*(begin(*numbered_token) for numbered_token in enumerate(tokens)))
     gc.freeze()  # what a thousand programs would hold is not to be walked by one
     print("open", flush=True)
     while await loop.run_in_executor(None, sys.stdin.readline):
-        told, late[:] = late[:], []
-        print(json.dumps(told), flush=True)
+        late_events, late[:] = late[:], []
+        print(json.dumps(late_events), flush=True)
 
 
 if __name__ == "__main__":

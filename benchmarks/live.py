@@ -1,9 +1,9 @@
-"""Ten thousand WebSockets at one process: how late they hear of 500 events a second, its memory.
+"""Measure the delay of 500 events per second at ten thousand WebSockets, and the memory used.
 
-Events are written into the outbox; a real orchestrator numbers them, and wakes `live` by Redis. An
-event is late by the time from its row, which is committed at once, to the client's reading it. The
-clients are a process of their own; all share this machine's cores, and no request or connection is
-limited but by what `live` itself has in all. The baselines are the limits that we set ourselves.
+Events are written into the outbox; a real orchestrator numbers them and wakes `live` through Redis.
+The delay of an event is the time from its row, which is committed at once, until the client reads
+it. The clients are a separate process; all processes share the cores of this machine. Only the
+total limits of `live` apply to requests and connections. The baselines are our own limits.
 """
 
 import json
@@ -23,7 +23,7 @@ import psycopg
 
 from auteur.devstack import processes
 from benchmarks import report, stack
-from benchmarks.recovery import percentile
+from benchmarks.recovery import compute_percentile
 from jobs.states import JobStatus
 
 SOCKETS = int(os.environ.get("BENCHMARK_SOCKETS", "10000"))
@@ -61,15 +61,15 @@ FROM unnest(%s::uuid[], %s::uuid[]) AS chosen (job_id, user_id)
 
 
 def make_users(settings: dict[str, str]) -> list[str]:
-    """A token for each user; half as many as there are sockets."""
+    """Create users, half as many as there are sockets; return a token of each."""
     script = MAKE.format(users=SOCKETS // SOCKETS_PER_USER)
-    lines = stack.manage(settings, "shell", "-v", "0", "-c", script).splitlines()
+    lines = stack.run_manage(settings, "shell", "-v", "0", "-c", script).splitlines()
     return [line.split()[1] for line in lines]
 
 
 @contextmanager
-def listening(port: str, tokens: Sequence[str], var: Path) -> Iterator["Listeners"]:
-    """All sockets, open."""
+def start_listeners(port: str, tokens: Sequence[str], var: Path) -> Iterator["Listeners"]:
+    """Open all sockets until the block ends."""
     file = var / "tokens"
     file.write_text("\n".join(tokens))
     command = [sys.executable, "-m", "benchmarks.listeners", port, str(file)]
@@ -97,7 +97,7 @@ class Listeners:
         self._process = process
 
     def late(self) -> list[float]:
-        """Seconds that events were late, of all that came since the last time."""
+        """Return the delays in seconds of all events since the last call."""
         cast(IO[str], self._process.stdin).write("\n")
         return [float(seconds) for seconds in json.loads(self.read())]
 
@@ -106,7 +106,7 @@ class Listeners:
 
 
 def write(database: psycopg.Connection, jobs: Sequence[tuple[uuid.UUID, uuid.UUID]]) -> int:
-    """Write events evenly over the time; how many."""
+    """Write events evenly over the time; return their number."""
     written, began = 0, time.monotonic()
     while (passed := time.monotonic() - began) < SECONDS:
         due = int(passed * EVENTS_A_SECOND) - written
@@ -119,7 +119,7 @@ def write(database: psycopg.Connection, jobs: Sequence[tuple[uuid.UUID, uuid.UUI
 
 
 def measure(var: Path, values: dict[str, str]) -> dict[str, Any]:
-    """Open all sockets, write, and see what came."""
+    """Open all sockets, write events, and measure the delays and the memory."""
     with ExitStack() as exits:
         settings = stack.settings(
             values,
@@ -127,16 +127,16 @@ def measure(var: Path, values: dict[str, str]) -> dict[str, Any]:
             MAX_CONNECTIONS_PER_ADDRESS="1000000",
             LOG_LEVEL="WARNING",
         )
-        programs = stack.programs(settings, RUNS_HERE)
-        supervisor = exits.enter_context(stack.running(programs, var))
-        (live,) = (each for each in supervisor.children if each.name == "live")
+        programs = stack.list_programs(settings, RUNS_HERE)
+        supervisor = exits.enter_context(stack.run_processes(programs, var))
+        (live,) = (child for child in supervisor.children if child.name == "live")
         process = psutil.Process(live.pid)
         empty = process.memory_info().rss
         tokens = make_users(settings) * SOCKETS_PER_USER
         database = exits.enter_context(psycopg.connect(values["DATABASE_URL"], autocommit=True))
         jobs = database.execute(MAKE_JOBS, [JobStatus.PENDING.value]).fetchall()
         began = time.monotonic()
-        listeners = exits.enter_context(listening(values["LIVE_PORT"], tokens, var))
+        listeners = exits.enter_context(start_listeners(values["LIVE_PORT"], tokens, var))
         opened = time.monotonic() - began
         time.sleep(SETTLE_SECONDS)
         used = sum(process.cpu_times()[:2])
@@ -156,9 +156,9 @@ def measure(var: Path, values: dict[str, str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    with stack.stores(without=("mongodb",)) as (var, values):
-        found = measure(var, values)
-    p50, p99 = statistics.median(found["late"]), percentile(found["late"], 0.99)
+    with stack.run_stores(without=("mongodb",)) as (var, values):
+        results = measure(var, values)
+    p50, p99 = statistics.median(results["late"]), compute_percentile(results["late"], 0.99)
     report.show(
         benchmark="live",
         title=f"{SOCKETS} WebSockets, {EVENTS_A_SECOND} events a second, "
@@ -176,11 +176,11 @@ def main() -> None:
             (
                 p50,
                 p99,
-                max(found["late"]),
-                found["megabytes"],
-                found["kilobytes_each"],
-                f"{found['cores']:.2f}",
-                found["opened"],
+                max(results["late"]),
+                results["megabytes"],
+                results["kilobytes_each"],
+                f"{results['cores']:.2f}",
+                results["opened"],
             )
         ],
         ours=p99,
@@ -188,8 +188,8 @@ def main() -> None:
         less_is_better=True,
         sockets=SOCKETS,
         ratio_is="limit / p99 milliseconds from commit to client",
-        ratio_memory=round(MOST_MB / found["megabytes"], 2),
-        megabytes=round(found["megabytes"]),
+        ratio_memory=round(MOST_MB / results["megabytes"], 2),
+        megabytes=round(results["megabytes"]),
     )
 
 

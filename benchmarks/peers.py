@@ -1,9 +1,9 @@
-"""Jobs per second of ours beside other task queues, on the same Redis and PostgreSQL, in turn.
+"""Measure jobs per second of Auteur and of other task queues, in turn, on the same stores.
 
 Ours as in `benchmarks.lifecycle`: over HTTP, with tokens, credits, ledger and events, and a
 callback for each job. The others: chains of three steps that do nothing (Celery: four), published
-in process to workers of two processes. Who keeps its messages in Redis loses up to a second of them
-with it. They are installed by `make bench-peers`, in an environment of their own.
+in process to workers of two processes. Queues in Redis can lose its last second of messages. `make
+bench-peers` installs them in a separate environment.
 """
 
 import os
@@ -28,13 +28,13 @@ START_SECONDS = 3.0  # workers have no health check of their own
 
 @dataclass(frozen=True)
 class Contender:
-    """Another queue: its module, what it is called here, and how a worker of it is started."""
+    """Another queue: its module, its title, and the command that starts a worker."""
 
     module: str
     title: str
     command: str
     is_one: bool = True
-    """Whether that command starts both processes."""
+    """True if the command starts both processes."""
     has_tables: bool = False
 
 
@@ -90,8 +90,8 @@ PUBLISHED = {
 }
 
 
-def contend(var: Path, values: Mapping[str, str], contender: Contender) -> float:
-    """Its jobs per second."""
+def measure_contender(var: Path, values: Mapping[str, str], contender: Contender) -> float:
+    """Return the jobs per second of a contender."""
     own = {
         "BENCHMARK_BROKER": values["REDIS_URL"],
         "BENCHMARK_DATABASE": values["MIGRATION_DATABASE_URL"],  # some make tables
@@ -101,7 +101,7 @@ def contend(var: Path, values: Mapping[str, str], contender: Contender) -> float
     settings = environment.of_children({**values, **own}, os.environ)
     if contender.has_tables:
         _drive(settings, contender.module, "prepare")
-    with stack.running(_workers(contender, settings), var):
+    with stack.run_processes(_workers(contender, settings), var):
         time.sleep(START_SECONDS)
         return float(_drive(settings, contender.module).split()[-1])
 
@@ -139,11 +139,13 @@ def main() -> None:
         print("peers: not installed; `make bench-peers` does it.", file=sys.stderr)
         return
     with ExitStack() as exits:
-        var, values = exits.enter_context(stack.stores())
-        ours = [lifecycle.ours(var, values, batch=50, events=False)[0]]
-        rates = {each.module: contend(var, values, each) for each in CONTENDERS}
-        celery = lifecycle.baseline(var, values, "bare")
-        ours += [lifecycle.ours(var, values, batch=50, events=False)[0]]
+        var, values = exits.enter_context(stack.run_stores())
+        ours = [lifecycle.measure_ours(var, values, batch=50, events=False)[0]]
+        rates = {
+            contender.module: measure_contender(var, values, contender) for contender in CONTENDERS
+        }
+        celery = lifecycle.measure_baseline(var, values, "bare")
+        ours += [lifecycle.measure_ours(var, values, batch=50, events=False)[0]]
     rate = statistics.mean(ours)
     report.show(
         benchmark="peers",
@@ -152,8 +154,8 @@ def main() -> None:
         rows=[
             ("ours, with HTTP, credits, ledger and events", rate, ""),
             *(
-                (each.title, rates[each.module], _ratio(rate, rates[each.module]))
-                for each in CONTENDERS
+                (contender.title, rates[contender.module], _ratio(rate, rates[contender.module]))
+                for contender in CONTENDERS
             ),
             ("Celery, chain of 4", celery, _ratio(rate, celery)),
             *((f"published: {what}", figure, "") for what, (figure, _) in PUBLISHED.items()),

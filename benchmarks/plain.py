@@ -1,4 +1,4 @@
-"""The baseline of `benchmarks.submission`: a Django view that inserts one row, and no more."""
+"""Serve the baseline of `benchmarks.submission`: a Django view that inserts one row."""
 
 import json
 import os
@@ -52,8 +52,8 @@ from django.urls import path
 _INSERT = "INSERT INTO benchmark_rows (id, body) VALUES (%s, %s)"
 
 
-def insert(request: HttpRequest) -> JsonResponse:
-    """One row with what was sent."""
+def insert_row(request: HttpRequest) -> JsonResponse:
+    """Insert one row with the body."""
     body: Any = json.loads(request.body)
     row_id = uuid.uuid4()
     with connection.cursor() as cursor:
@@ -61,5 +61,5 @@ def insert(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"job_id": str(row_id), "status": "pending"}, status=202)
 
 
-urlpatterns = [path("rows", insert)]
+urlpatterns = [path("rows", insert_row)]
 application = get_wsgi_application()

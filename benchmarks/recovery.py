@@ -1,11 +1,11 @@
-"""Seconds from the SIGKILL of a worker that has a job in its hands to the job's completion.
+"""Measure the seconds from the SIGKILL of a worker with a job to the job's completion.
 
 All settings are those of production; the calls themselves do nothing. One job after another is
-submitted, and a child of the steps' worker dies with it at one of the points of `jobs.failpoints`;
-every second time the rest of that worker is killed in the same moment, and a supervisor starts a
-new one. The death is noticed within milliseconds by the point's file going away; the completion is
-the time that PostgreSQL wrote down. The baseline is not measured: it is the limit that we set
-ourselves for the 99th percentile.
+submitted, and a child of the steps' worker is killed at one of the points of `jobs.failpoints`.
+Every second time the rest of that worker is killed at the same moment, and a supervisor starts a
+new one. The death is noticed within milliseconds, because the file of the point disappears; the
+completion is the time in PostgreSQL. The baseline is not measured: it is our limit for the 99th
+percentile.
 """
 
 import math
@@ -43,12 +43,12 @@ POINTS = (
     "before_complete",
 )
 DELIVERING = ("after_commit_collect", "after_claim_finalize")
-"""Only jobs that have something to deliver come to these."""
+"""The points that only jobs with a delivery reach."""
 
 
 @dataclass(frozen=True)
 class Death:
-    """Where a child dies, and whether all of its worker goes with it."""
+    """The point at which a child is killed, and whether its whole worker is killed, too."""
 
     point: str
     whole_worker: bool
@@ -63,7 +63,7 @@ DEATHS = [Death(point, whole) for point in POINTS for whole in (False, True)]
 
 @dataclass(frozen=True)
 class Bench:
-    """A running stack, and the means to kill in it."""
+    """A running stack whose worker can be killed."""
 
     url: str
     users: list[stack.User]
@@ -72,30 +72,30 @@ class Bench:
     worker: Child
 
     def recover(self, death: Death) -> float:
-        """Seconds from one death to the completion of the job that was held."""
+        """Return the seconds from the death to the completion of the job."""
         armed = self.failpoints / death.point
         armed.touch()
         body = {"delivered": death.point in DELIVERING}
         (answer,) = stack.submit(self.url, self.users, "/jobs/noop", [body])
-        stack.wait(lambda: not armed.exists(), seconds=GIVE_UP_SECONDS, interval=LOOK_SECONDS)
+        stack.wait_until(lambda: not armed.exists(), seconds=GIVE_UP_SECONDS, interval=LOOK_SECONDS)
         died_at = time.time()
         if death.whole_worker:
             self.worker.signal_group(SIGKILL)
         return self._completed_at(answer["job_id"]) - died_at
 
     def _completed_at(self, job_id: str) -> float:
-        found: list[tuple[str, float]] = []
+        rows: list[tuple[str, float]] = []
 
         def ended() -> bool:
-            found[:] = self.database.execute(
+            rows[:] = self.database.execute(
                 "SELECT status, extract(epoch FROM completed_at)::float FROM jobs"
                 " WHERE id = %s AND wake_at IS NULL",
                 [job_id],
             ).fetchall()
-            return bool(found)
+            return bool(rows)
 
-        stack.wait(ended, seconds=GIVE_UP_SECONDS)
-        ((status, completed_at),) = found
+        stack.wait_until(ended, seconds=GIVE_UP_SECONDS)
+        ((status, completed_at),) = rows
         if status != JobStatus.COMPLETED:
             raise RuntimeError(f"a job {status} for a worker's death")
         return completed_at
@@ -103,42 +103,48 @@ class Bench:
 
 @contextmanager
 def bench(var: Path, values: Mapping[str, str]) -> Iterator[Bench]:
-    """The stack with default settings, in which points can be armed."""
+    """Run the stack with default settings and armed failpoints."""
     # What dies here was killed, and has not failed: it comes back as fast the tenth time.
     child.LAST_BACKOFF_SECONDS = child.FIRST_BACKOFF_SECONDS
     failpoints = var / "failpoints"
     failpoints.mkdir()
     settings = stack.settings(values, **{VARIABLE: str(failpoints)})
-    ours = [*stack.programs(settings), stack.module("echo", settings)]
+    ours = [*stack.list_programs(settings), stack.build_process("echo", settings)]
     with (
-        stack.running(ours, var) as supervisor,
+        stack.run_processes(ours, var) as supervisor,
         psycopg.connect(values["DATABASE_URL"], autocommit=True) as database,
     ):
         users = stack.make_users(settings, users=1, credits=KILLS)
-        (worker,) = (each for each in supervisor.children if each.name == WORKER)
+        (worker,) = (process for process in supervisor.children if process.name == WORKER)
         yield Bench(values["PUBLIC_URL"], users, database, failpoints, worker)
 
 
-def percentile(seconds: Sequence[float], share: float) -> float:
-    """The smallest of the values that so large a share of them does not exceed."""
+def compute_percentile(seconds: Sequence[float], share: float) -> float:
+    """Return the smallest value that this share of the values does not exceed."""
     return sorted(seconds)[math.ceil(share * len(seconds)) - 1]
 
 
 def main() -> None:
     took: dict[Death, list[float]] = {death: [] for death in DEATHS}
-    with stack.stores() as (var, values), bench(var, values) as running:
+    with stack.run_stores() as (var, values), bench(var, values) as running:
         for death in islice(cycle(DEATHS), KILLS):
             took[death].append(running.recover(death))
-    every = [seconds for each in took.values() for seconds in each]
-    p50, p99, longest = statistics.median(every), percentile(every, 0.99), max(every)
+    every = [seconds for seconds_list in took.values() for seconds in seconds_list]
+    p50, p99, longest = statistics.median(every), compute_percentile(every, 0.99), max(every)
     report.show(
         benchmark="recovery",
         title=f"Seconds from SIGKILL to completion, {os.cpu_count()} cores shared by all",
         columns=("who died, and where", "kills", "p50", "p99", "max"),
         rows=[
-            (death.name, len(each), statistics.median(each), percentile(each, 0.99), max(each))
-            for death, each in took.items()
-            if each
+            (
+                death.name,
+                len(seconds_list),
+                statistics.median(seconds_list),
+                compute_percentile(seconds_list, 0.99),
+                max(seconds_list),
+            )
+            for death, seconds_list in took.items()
+            if seconds_list
         ]
         + [("all", len(every), p50, p99, longest)],
         ours=p99,

@@ -1,12 +1,12 @@
-"""Rendering a 3-minute film of 30 cuts, beside the best FFmpeg command by hand, and MoviePy.
+"""Measure the rendering of a 3-minute film of 30 cuts, beside FFmpeg by hand and MoviePy.
 
 Ours is the engine as a worker runs it, from the timeline to the finished file. By hand, the same
-film is one FFmpeg with the same encoders, presets and quality, in the two ways that people write:
-each cut an input with `-ss` and `-t`, joined by the `concat` filter; or a list for the `concat`
-demuxer. The better of the two counts. MoviePy gets the same codec, preset and threads. Once as a
-final film (x264 `fast`), once as a proxy (`ultrafast`). Then one clip is changed and the film is
-rendered again, by us. Everything runs alone, in turns; each best of its runs. MoviePy lives in an
-environment of its own, made on first use.
+film is one FFmpeg command with the same encoders, presets and quality, in the two usual ways: each
+cut as an input with `-ss` and `-t`, joined by the `concat` filter; or a list for the `concat`
+demuxer. The faster of the two counts. MoviePy gets the same codec, preset and threads. There is a
+final film (x264 `fast`) and a proxy (`ultrafast`). Then one clip is changed, and our engine renders
+the film again. Everything runs alone, in turn; the best run of each counts. MoviePy is installed in
+a separate environment on first use.
 """
 
 import json
@@ -32,8 +32,8 @@ WIDTH, HEIGHT, RATE = 640, 360, 25
 CUTS, CUT_MS = 30, 6000
 SOURCES, SOURCE_SECONDS = 3, 70
 NOISE = 6
-"""Of the sensor: the film then takes about 1.1 Mb/s, as footage of this size usually does. With
-more, x264 takes so long that who feeds it hardly matters."""
+"""The noise of the sensor, with which the film takes about 1.1 Mb/s, a usual rate. With more noise,
+x264 takes so long that other differences hardly matter."""
 MOVIEPY = "moviepy==2.2.1"
 MOVIEPY_ENV = BASE_DIR / "var" / "benchmark-moviepy"
 OUTPUT = Output(format=Format.MP4, width=WIDTH, height=HEIGHT, frame_rate=str(RATE))
@@ -54,8 +54,8 @@ concatenate_videoclips(parts).write_videofile(
 
 
 def make_sources(folder: Path) -> list[Path]:
-    """Films that move and are as easy to encode as most."""
-    made = []
+    """Create films with motion that are about as easy to encode as usual footage."""
+    paths = []
     for number in range(SOURCES):
         path = folder / f"camera-{number}.mp4"
         picture = f"testsrc2=size={WIDTH}x{HEIGHT}:rate={RATE}:duration={SOURCE_SECONDS}"
@@ -64,12 +64,12 @@ def make_sources(folder: Path) -> list[Path]:
         inputs = ["-f", "lavfi", "-i", noisy, "-f", "lavfi", "-i", tone]
         coding = "-c:v libx264 -preset veryfast -pix_fmt yuv420p -g 50 -c:a aac -shortest"
         ffmpeg.run([*inputs, *coding.split(), path])
-        made.append(path)
-    return made
+        paths.append(path)
+    return paths
 
 
-def cuts() -> list[Clip]:
-    """The film: cameras in turn, never at a key frame."""
+def build_cuts() -> list[Clip]:
+    """Return the clips of the film: cameras in turn, never cut at a key frame."""
     return [
         clip(
             number % SOURCES,
@@ -82,24 +82,24 @@ def cuts() -> list[Clip]:
     ]
 
 
-def inputs_and_filter(sources: list[Path], output: Output, target: Path) -> None:
-    """By hand: every cut an input."""
+def render_by_filter(sources: list[Path], output: Output, target: Path) -> None:
+    """Render by hand, with every cut as an input."""
     arguments: list[str | Path] = []
-    for one in cuts():
-        arguments += ["-ss", str(one.in_ms / 1000), "-t", str(CUT_MS / 1000)]
-        arguments += ["-i", sources[one.source]]
+    for cut in build_cuts():
+        arguments += ["-ss", str(cut.in_ms / 1000), "-t", str(CUT_MS / 1000)]
+        arguments += ["-i", sources[cut.source]]
     joined = "".join(f"[{number}:v][{number}:a]" for number in range(CUTS))
     graph = f"{joined}concat=n={CUTS}:v=1:a=1[v][a]"
-    shown = ["-filter_complex", graph, "-map", "[v]", "-map", "[a]"]
-    ffmpeg.run([*arguments, *shown, *_encoded(output), target])
+    mapping = ["-filter_complex", graph, "-map", "[v]", "-map", "[a]"]
+    ffmpeg.run([*arguments, *mapping, *_encoded(output), target])
 
 
-def list_and_demuxer(sources: list[Path], output: Output, target: Path) -> None:
-    """By hand: a list of cuts."""
+def render_by_demuxer(sources: list[Path], output: Output, target: Path) -> None:
+    """Render by hand, with a list of cuts."""
     lines = ["ffconcat version 1.0"]
-    for one in cuts():
-        lines += [f"file 'file:{sources[one.source]}'", f"inpoint {one.in_ms / 1000}"]
-        lines += [f"outpoint {(one.in_ms + CUT_MS) / 1000}"]
+    for cut in build_cuts():
+        lines += [f"file 'file:{sources[cut.source]}'", f"inpoint {cut.in_ms / 1000}"]
+        lines += [f"outpoint {(cut.in_ms + CUT_MS) / 1000}"]
     listed = target.with_suffix(".ffconcat")
     listed.write_text("\n".join(lines) + "\n")
     ffmpeg.run(["-safe", "0", "-f", "concat", "-i", listed, *_encoded(output), target])
@@ -114,12 +114,14 @@ def _encoded(output: Output) -> list[str]:
     return [*_encoder(output), *SOUND, *options]
 
 
-def by_moviepy(sources: list[Path], output: Output, target: Path) -> None:
-    """The same film by MoviePy."""
+def render_by_moviepy(sources: list[Path], output: Output, target: Path) -> None:
+    """Render the same film by MoviePy."""
     options = dict(pairwise(_encoder(output)))
     order = {
         "sources": [str(path) for path in sources],
-        "cuts": [(one.source, one.in_ms / 1000, (one.in_ms + CUT_MS) / 1000) for one in cuts()],
+        "cuts": [
+            (cut.source, cut.in_ms / 1000, (cut.in_ms + CUT_MS) / 1000) for cut in build_cuts()
+        ],
         "target": str(target),
         "rate": RATE,
         "preset": options["-preset"],
@@ -130,15 +132,15 @@ def by_moviepy(sources: list[Path], output: Output, target: Path) -> None:
 
 
 def prepare_moviepy() -> None:
-    """Its environment, which pins what ours does not."""
+    """Create the environment of MoviePy, whose dependencies conflict with ours."""
     python = MOVIEPY_ENV / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(MOVIEPY_ENV)], check=True)
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", MOVIEPY], check=True)
 
 
-def changed(film: Timeline) -> Timeline:
-    """The film with another second of one camera in the middle."""
+def build_changed_film(film: Timeline) -> Timeline:
+    """Return the film with another second of one camera in the middle."""
     clips = list(film.tracks[0].clips)
     middle = clips[CUTS // 2]
     clips[CUTS // 2] = middle.model_copy(update={"in_ms": middle.in_ms + 1000})
@@ -147,39 +149,43 @@ def changed(film: Timeline) -> Timeline:
 
 
 @dataclass
-class Ways:
-    """The ways to one film, each into files of its own."""
+class Renderers:
+    """The renderers of one film, each with separate files."""
 
     folder: Path
     sources: list[Path]
     output: Output
 
     def run(self) -> dict[str, float]:
-        film = timeline(self.sources, cuts())
+        film = timeline(self.sources, build_cuts())
         with TemporaryDirectory(dir=self.folder) as folder:
             studio = Studio(Path(folder))
             target = Path(folder) / "film.mp4"
             return {
-                "ours": seconds(studio.render, film, self.output, self.sources),
-                "one clip changed": seconds(
-                    studio.render, changed(film), self.output, self.sources
+                "ours": measure_seconds(studio.render, film, self.output, self.sources),
+                "one clip changed": measure_seconds(
+                    studio.render, build_changed_film(film), self.output, self.sources
                 ),
-                "concat filter": seconds(inputs_and_filter, self.sources, self.output, target),
-                "concat demuxer": seconds(list_and_demuxer, self.sources, self.output, target),
-                "MoviePy": seconds(by_moviepy, self.sources, self.output, target),
+                "concat filter": measure_seconds(
+                    render_by_filter, self.sources, self.output, target
+                ),
+                "concat demuxer": measure_seconds(
+                    render_by_demuxer, self.sources, self.output, target
+                ),
+                "MoviePy": measure_seconds(render_by_moviepy, self.sources, self.output, target),
             }
 
 
-def seconds(work: Callable[..., object], *arguments: object) -> float:
-    """How long it takes."""
+def measure_seconds(work: Callable[..., object], *arguments: object) -> float:
+    """Return the seconds that the work takes."""
     began = time.perf_counter()
     work(*arguments)
     return time.perf_counter() - began
 
 
 def measure(folder: Path, output: Output) -> dict[str, float]:
-    """The best of each."""
-    ways = Ways(folder, make_sources(folder), output)
+    """Return the best time of each renderer."""
+    ways = Renderers(folder, make_sources(folder), output)
     runs = [ways.run() for _ in range(RUNS)]
     return {name: min(run[name] for run in runs) for name in runs[0]}
 

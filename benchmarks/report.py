@@ -1,7 +1,7 @@
-"""How a benchmark tells its figures: a table for people, one JSON line for programs.
+"""Print the figures of a benchmark: a table for people, one JSON line for programs.
 
-The last figures are kept in ``docs/benchmarks.json``, each with its commit, day and machine: beside
-a ratio stands what it was then. `python -m benchmarks --record` writes them anew.
+The last recorded figures are in ``docs/benchmarks.json``, each with its commit, day and machine,
+and are printed beside each ratio. `python -m benchmarks --record` writes them.
 """
 
 import json
@@ -19,7 +19,7 @@ from rich.table import Table
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "docs" / "benchmarks.json"
 RECORD = "BENCHMARK_RECORD"
-"""The variable that has each benchmark write its figures down."""
+"""The environment variable that makes each benchmark record its figures."""
 WIDTH = 100
 
 
@@ -34,7 +34,7 @@ def show(
     less_is_better: bool = False,
     **more: Any,
 ) -> None:
-    """Print the rows, and the ratio of ours to each baseline, above 1 where ours is better."""
+    """Print the rows, and the ratio of ours to each baseline: above 1 if ours is better."""
     console = Console(width=WIDTH)
     table = Table(*columns, title=title)
     for row in rows:
@@ -54,21 +54,21 @@ def show(
         "ratios": ratios,
         **more,
     }
-    if before := records().get(benchmark):
+    if before := read_records().get(benchmark):
         console.print(_change(ratios, before))
     if os.environ.get(RECORD):
-        record(line)
+        write_record(line)
     print(json.dumps(line), flush=True)
 
 
-def records() -> dict[str, Any]:
-    """What was written down last, by benchmark."""
+def read_records() -> dict[str, Any]:
+    """Return the figures that were recorded last, by benchmark."""
     return dict(json.loads(RECORDS.read_text())) if RECORDS.exists() else {}
 
 
-def record(line: Mapping[str, Any]) -> None:
-    """Write the figures of one benchmark down in place of those before."""
-    found = records() | {
+def write_record(line: Mapping[str, Any]) -> None:
+    """Replace the recorded figures of one benchmark."""
+    all_records = read_records() | {
         str(line["benchmark"]): {
             "commit": _commit(),
             "date": datetime.now(UTC).date().isoformat(),
@@ -76,28 +76,28 @@ def record(line: Mapping[str, Any]) -> None:
             "line": dict(line),
         }
     }
-    RECORDS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    RECORDS.write_text(json.dumps(all_records, indent=1, sort_keys=True) + "\n")
 
 
 def _change(ratios: Mapping[str, float], before: Mapping[str, Any]) -> Table:
-    """Each ratio beside what it was: figures themselves are those of a machine and its day."""
+    """Return a table of the ratios beside the recorded ones."""
     was = before["line"]["ratios"]
     then_and_there = f"at {before['commit']}, {before['date']}"
     table = Table("ours to", "now", then_and_there, "change", caption=f"then: {before['machine']}")
     for name, ratio in ratios.items():
         then = was.get(name)
-        shown = ("", "") if then is None else (f"{then:.2f}", change(then, ratio))
-        table.add_row(name, f"{ratio:.2f}", *shown)
+        cells = ("", "") if then is None else (f"{then:.2f}", format_change(then, ratio))
+        table.add_row(name, f"{ratio:.2f}", *cells)
     return table
 
 
-def change(then: float, now: float) -> str:
-    """In per cent of what it was."""
+def format_change(then: float, now: float) -> str:
+    """Return the change in percent."""
     return f"{now / then - 1:+.0%}" if then else ""
 
 
 def _commit() -> str:
-    """Its short name, with a + where files differ from it."""
+    """Return the short name of the commit, with a + if files differ from it."""
     done = subprocess.run(
         ["git", "describe", "--always", "--exclude=*", "--dirty=+"],
         cwd=ROOT,

@@ -1,8 +1,9 @@
-"""What each statement of each request reads: `python -m benchmarks.request_buffers`.
+"""Print the buffers that statements of requests read: `python -m benchmarks.request_buffers`.
 
-A client process of `benchmarks.growth`, on a database of `benchmarks.grown`. It asks as the busiest
-user, and staff look at the admin's lists; each statement is explained (`ANALYZE, BUFFERS`) just
-before it is carried out. One line of JSON for the worst statement of each request.
+A client process of `benchmarks.growth`, on a database of `benchmarks.grown`. It sends requests of
+the busiest user, and opens the admin's lists as staff. Each statement is explained (`ANALYZE,
+BUFFERS`) just before it is executed. It prints one line of JSON for the worst statement of each
+request.
 """
 
 import datetime
@@ -45,8 +46,8 @@ WORDS = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
 
 
 @contextmanager
-def listening(heard: list[tuple[int, str]]) -> Iterator[None]:
-    """Note of each statement how many buffers it hits and reads."""
+def record_statements(heard: list[tuple[int, str]]) -> Iterator[None]:
+    """Record how many buffers each statement hits and reads."""
     with patch.object(psycopg.Cursor, "execute", _explained(psycopg.Cursor.execute, heard)):
         yield
 
@@ -64,10 +65,10 @@ def _explained(execute: Callable[..., Any], heard: list[tuple[int, str]]) -> Cal
     return explaining
 
 
-def tell(request: str, ask: Callable[[], int]) -> None:
-    """Ask, and print what the worst statement has read."""
+def print_worst_statement(request: str, ask: Callable[[], int]) -> None:
+    """Send a request, and print what its worst statement has read."""
     heard: list[tuple[int, str]] = []
-    with listening(heard):
+    with record_statements(heard):
         status = ask()
     buffers, statement = max(heard, default=(0, ""))
     line = {"request": request, "status": status, "buffers": buffers, "statements": len(heard)}
@@ -75,11 +76,11 @@ def tell(request: str, ask: Callable[[], int]) -> None:
 
 
 def scrape() -> int:
-    """`GET /metrics`."""
-    told = []
+    """Send `GET /metrics`."""
+    statements = []
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/metrics"}
-    metrics.application(environ, lambda status, headers: told.append(int(status.split()[0])))
-    return told[0]
+    metrics.application(environ, lambda status, headers: statements.append(int(status.split()[0])))
+    return statements[0]
 
 
 def main() -> None:
@@ -113,18 +114,24 @@ def main() -> None:
         "/events",
     ):
         name = path.replace(str(job_id), ":id").replace(str(media_id), ":id")
-        tell(f"GET {name}", lambda path=path: client.get(path).status_code)  # type: ignore[misc]
-    tell("POST /jobs/noop", lambda: client.post("/jobs/noop", "{}", "application/json").status_code)
+        print_worst_statement(f"GET {name}", lambda path=path: client.get(path).status_code)  # type: ignore[misc]
+    print_worst_statement(
+        "POST /jobs/noop", lambda: client.post("/jobs/noop", "{}", "application/json").status_code
+    )
     waiting = Job.objects.filter(user=user).latest("created_at")  # the hot path knows only its own
     lifecycle.cancel(job_id=waiting.pk, by="user")
-    tell("DELETE /media/:id", lambda: client.delete(f"/media/{media_id}").status_code)
-    tell("GET /metrics", scrape)
+    print_worst_statement(
+        "DELETE /media/:id", lambda: client.delete(f"/media/{media_id}").status_code
+    )
+    print_worst_statement("GET /metrics", scrape)
     staff = Client(**LENIENT)
     staff.force_login(
         User.objects.create(email=f"{uuid.uuid4()}@example.com", is_staff=True, is_superuser=True)
     )
     for path in LISTS:
-        tell(f"GET /admin/{path}", lambda path=path: staff.get(f"/admin/{path}").status_code)  # type: ignore[misc]
+        print_worst_statement(
+            f"GET /admin/{path}", lambda path=path: staff.get(f"/admin/{path}").status_code
+        )  # type: ignore[misc]
 
 
 def _busiest() -> Any:

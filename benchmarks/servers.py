@@ -1,10 +1,10 @@
-"""Our server beside granian and gunicorn: requests a second and CPU of each, of the same Django.
+"""Measure our server beside granian and gunicorn, with the same Django: rate and CPU.
 
-As many processes each as this machine has cores, at most two. A turn is a second or so at each
-server; the clients keep their connections and are a process of their own, on the same cores. Peers
-are measured where they are installed (`pip install granian gunicorn`). Last, each is asked while
-twice as many peers as it has threads have sent half a body. The ratio is of processor time, which
-depends least on what else the machine does.
+Each server has as many processes as this machine has cores, at most two. A turn takes about a
+second at each server. The clients keep their connections and are a separate process on the same
+cores. Granian and gunicorn are measured if they are installed (`pip install granian gunicorn`).
+Last, each server gets requests while twice as many peers as it has threads have sent half a body.
+The ratio is of processor time, which depends least on other load.
 """
 
 import importlib.util
@@ -50,7 +50,7 @@ COMMANDS = {
 
 @dataclass
 class Cell:
-    """What was seen of one server at one path."""
+    """The figures of one server at one path."""
 
     requests: int = 0
     seconds: float = 0.0
@@ -63,7 +63,7 @@ class Cell:
 
 
 def be_clients(port: int, path: str, token: str) -> None:
-    """Ask whenever a line comes, over connections that stay; tell how long all answers took."""
+    """Send requests for each line of input, over persistent connections; print the seconds."""
     sent = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
     peers = [socket.create_connection((ports.HOST, port)) for _ in range(CONNECTIONS)]
     selector = selectors.DefaultSelector()
@@ -80,11 +80,11 @@ def be_clients(port: int, path: str, token: str) -> None:
 def ask_all(
     peers: Sequence[socket.socket], selector: selectors.BaseSelector, request: bytes
 ) -> None:
-    """So many requests, one at a time on each connection."""
+    """Send `REQUESTS` requests, one at a time on each connection."""
     received = dict.fromkeys(peers, b"")
     for peer in peers:
         peer.sendall(request)
-    asked, answered = len(peers), 0
+    sent_count, answered = len(peers), 0
     while answered < REQUESTS:
         for key, _ in selector.select():
             peer = cast(socket.socket, key.fileobj)
@@ -93,9 +93,9 @@ def ask_all(
                 continue
             answered += 1
             received[peer] = b""
-            if asked < REQUESTS:
+            if sent_count < REQUESTS:
                 peer.sendall(request)
-                asked += 1
+                sent_count += 1
 
 
 def _is_whole(answer: bytes) -> bool:
@@ -125,7 +125,7 @@ def clients(port: int, path: str, token: str) -> Iterator["subprocess.Popen[str]
 
 
 def ask(client: "subprocess.Popen[str]") -> float:
-    """Seconds that one turn took."""
+    """Return the seconds that one turn took."""
     assert client.stdin is not None
     assert client.stdout is not None
     client.stdin.write("\n")
@@ -133,23 +133,26 @@ def ask(client: "subprocess.Popen[str]") -> float:
 
 
 def cpu_seconds(server: psutil.Process) -> float:
-    """Of a server and all that it started, to the nanosecond."""
-    found = 0
+    """Return the processor time of a server and its children, to the nanosecond."""
+    results = 0
     for process in (server, *server.children(recursive=True)):
         for thread in Path(f"/proc/{process.pid}/task").iterdir():
-            found += int((thread / "schedstat").read_text().split()[0])
-    return found / 1e9
+            results += int((thread / "schedstat").read_text().split()[0])
+    return results / 1e9
 
 
 def spread(server: psutil.Process, port: int) -> list[int]:
-    """How many connections each process of a server has."""
-    each = (
-        sum(one.laddr.port == port and one.status == "ESTABLISHED" for one in opened)
+    """Return how many connections each process of a server has."""
+    counts = (
+        sum(
+            connection.laddr.port == port and connection.status == "ESTABLISHED"
+            for connection in opened
+        )
         for opened in (
             process.net_connections("tcp") for process in (server, *server.children(recursive=True))
         )
     )
-    return sorted(filter(None, each), reverse=True)
+    return sorted(filter(None, counts), reverse=True)
 
 
 def turn(cell: Cell, server: psutil.Process, port: int, path: str, token: str) -> None:
@@ -172,15 +175,15 @@ def answers_while_others_stall(port: int, token: str) -> bool:
 
 
 def servers(settings: Mapping[str, str]) -> dict[str, tuple[Process, int]]:
-    """Ours and the peers that are here, each with its port."""
-    found = {}
+    """Return our server and the installed peers, each with its port."""
+    results = {}
     for name, command in COMMANDS.items():
         if name != "ours" and importlib.util.find_spec(name) is None:
             print(f"{name} is not installed: not measured")
             continue
         (port,) = ports.free_ports(1)
         filled = command.format(host=ports.HOST, port=port, address=f"{ports.HOST}:{port}")
-        found[name] = (
+        results[name] = (
             Process(
                 name=name,
                 command=(sys.executable, "-m", *filled.split()),
@@ -190,28 +193,31 @@ def servers(settings: Mapping[str, str]) -> dict[str, tuple[Process, int]]:
             ),
             port,
         )
-    return found
+    return results
 
 
 def measure(
     settings: Mapping[str, str], var: Path
 ) -> tuple[dict[tuple[str, str], Cell], dict[str, bool]]:
-    """What each server did at each path; and which answered while others stalled."""
+    """Measure each server at each path, and find out which answered while peers stalled."""
     (user,) = stack.make_users(settings, users=1, credits=1)
-    wanted = servers(settings)
-    with stack.running([process for process, _ in wanted.values()], var) as supervisor:
-        found = {(name, path): Cell() for path in PATHS for name in wanted}
+    server_processes = servers(settings)
+    with stack.run_processes(
+        [process for process, _ in server_processes.values()], var
+    ) as supervisor:
+        results = {(name, path): Cell() for path in PATHS for name in server_processes}
         running = {child.name: psutil.Process(child.pid) for child in supervisor.children}
         for _ in range(TURNS):
-            for (name, path), cell in found.items():
-                turn(cell, running[name], wanted[name][1], path, user.token)
-        return found, {
-            name: answers_while_others_stall(port, user.token) for name, (_, port) in wanted.items()
+            for (name, path), cell in results.items():
+                turn(cell, running[name], server_processes[name][1], path, user.token)
+        return results, {
+            name: answers_while_others_stall(port, user.token)
+            for name, (_, port) in server_processes.items()
         }
 
 
 def main() -> None:
-    with stack.stores(without=("mongodb",)) as (var, values), ExitStack() as exits:
+    with stack.run_stores(without=("mongodb",)) as (var, values), ExitStack() as exits:
         settings = stack.settings(
             values,
             RATE_LIMIT="1000000/minute",
@@ -219,14 +225,14 @@ def main() -> None:
             API_THREADS=str(THREADS),
             LOG_LEVEL="WARNING",
         )
-        exits.enter_context(stack.running(stack.programs(settings, ("migrate",)), var))
-        found, steady = measure(settings, var)
-    cpu = {name: cell.cpu_ms for (name, path), cell in found.items() if path == PATHS[0]}
+        exits.enter_context(stack.run_processes(stack.list_programs(settings, ("migrate",)), var))
+        results, steady = measure(settings, var)
+    cpu = {name: cell.cpu_ms for (name, path), cell in results.items() if path == PATHS[0]}
     report.show(
         benchmark="servers",
         title=f"{PROCESSES} processes, {CONNECTIONS} connections, {os.cpu_count()} cores",
         columns=("server", "path", "requests/s", "CPU ms", "most of one process", "while stalled"),
-        rows=rows(found, steady),
+        rows=rows(results, steady),
         ours=cpu["ours"],
         baselines={name: figure for name, figure in cpu.items() if name != "ours"} or cpu,
         less_is_better=True,
@@ -235,13 +241,13 @@ def main() -> None:
         answers_while_others_stall=steady,
         cells={
             f"{name} {path}": [round(cell.requests / cell.seconds, 1), round(cell.cpu_ms, 3)]
-            for (name, path), cell in found.items()
+            for (name, path), cell in results.items()
         },
     )
 
 
 def rows(
-    found: Mapping[tuple[str, str], Cell], steady: Mapping[str, bool]
+    results: Mapping[tuple[str, str], Cell], steady: Mapping[str, bool]
 ) -> Sequence[Sequence[object]]:
     return [
         (
@@ -252,7 +258,7 @@ def rows(
             " ".join(map(str, cell.spread)),
             "answers" if steady[name] else "silent",
         )
-        for (name, path), cell in found.items()
+        for (name, path), cell in results.items()
     ]
 
 

@@ -1,8 +1,8 @@
-"""What a thousand slow peers cost others: milliseconds of GET requests, beside the same without.
+"""Measure how a thousand slow peers slow down GET requests of others.
 
-A third of the peers never finishes its headers, a third its body, a third reads nothing of a large
-answer; whoever is dropped comes back. They come from a process of their own, as do the clients that
-are measured; all share this machine's cores. The limits of one address and of requests are raised.
+A third of the peers never finishes its headers, a third its body, and a third reads nothing of a
+large answer. Dropped peers reconnect. They are a separate process, as are the measured clients; all
+processes share the cores of this machine. The limits of one address and of requests are raised.
 """
 
 import http.client
@@ -35,7 +35,7 @@ GOAL_MS = 50.0
 
 
 def be_slow(port: int, count: int) -> None:
-    """Keep so many slow connections, until this process is ended."""
+    """Keep this many slow connections until the process is ended."""
     poll = select.epoll()
     peers: dict[int, tuple[socket.socket, int]] = {}
 
@@ -60,7 +60,7 @@ def be_slow(port: int, count: int) -> None:
 
 @contextmanager
 def slow_peers(port: int, count: int) -> Iterator[None]:
-    """So many, for the block."""
+    """Run this many slow peers until the block ends."""
     command = [sys.executable, "-m", "benchmarks.slow_peers", str(port), str(count)]
     with subprocess.Popen(
         command, cwd=processes.BASE_DIR, stdout=subprocess.PIPE, text=True
@@ -74,8 +74,8 @@ def slow_peers(port: int, count: int) -> Iterator[None]:
             process.kill()
 
 
-def latencies(url: str, user: User) -> list[float]:
-    """Milliseconds of each request of one client, one after the other."""
+def measure_latencies(url: str, user: User) -> list[float]:
+    """Return the milliseconds of each request of one client, one after the other."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
     took = []
@@ -86,41 +86,41 @@ def latencies(url: str, user: User) -> list[float]:
         response.read()
         took.append((time.perf_counter() - began) * 1000)
         if response.status != http.client.OK:
-            raise RuntimeError(f"a request was answered {response.status}")
+            raise RuntimeError(f"a request was answered with {response.status}")
     return took
 
 
 def measure(values: Mapping[str, str], user: User) -> dict[bool, list[float]]:
-    """All requests, with slow peers and without, in turns."""
-    found: dict[bool, list[float]] = {False: [], True: []}
+    """Measure requests with slow peers and without, in turn."""
+    results: dict[bool, list[float]] = {False: [], True: []}
     port = int(values["API_PORT"])
     for slow in TURNS:
         with slow_peers(port, PEERS if slow else 0):
-            found[slow] += latencies(values["PUBLIC_URL"], user)
-    return found
+            results[slow] += measure_latencies(values["PUBLIC_URL"], user)
+    return results
 
 
 def main() -> None:
-    with stack.stores() as (var, values):
+    with stack.run_stores() as (var, values):
         settings = stack.settings(
             values,
             RATE_LIMIT="1000000/minute",
             MAX_CONNECTIONS_PER_ADDRESS="2000",
             LOG_LEVEL="WARNING",
         )
-        with stack.running(stack.programs(settings, ("migrate", "api")), var):
+        with stack.run_processes(stack.list_programs(settings, ("migrate", "api")), var):
             (user,) = stack.make_users(settings, users=1, credits=1)
-            latencies(values["PUBLIC_URL"], user)
-            found = measure(values, user)
-    p50 = {slow: statistics.median(took) for slow, took in found.items()}
-    p99 = {slow: statistics.quantiles(took, n=100)[-1] for slow, took in found.items()}
+            measure_latencies(values["PUBLIC_URL"], user)
+            results = measure(values, user)
+    p50 = {slow: statistics.median(took) for slow, took in results.items()}
+    p99 = {slow: statistics.quantiles(took, n=100)[-1] for slow, took in results.items()}
     report.show(
         benchmark="slow_peers",
         title=f"Milliseconds of a GET, {os.cpu_count()} cores shared by all",
         columns=("while", "p50", "p99", "most"),
         rows=[
-            ("nobody else is there", p50[False], p99[False], max(found[False])),
-            (f"{PEERS} peers are slow", p50[True], p99[True], max(found[True])),
+            ("nobody else is there", p50[False], p99[False], max(results[False])),
+            (f"{PEERS} peers are slow", p50[True], p99[True], max(results[True])),
         ],
         ours=p99[True],
         baselines={"nobody": p99[False]},

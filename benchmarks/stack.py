@@ -1,4 +1,4 @@
-"""What benchmarks run against: stores, processes, users, and clients that submit over HTTP."""
+"""Run stores and processes for benchmarks, create users, and submit over HTTP."""
 
 import http.client
 import json
@@ -32,23 +32,23 @@ RUNS_HERE = ("migrate", "api", "orchestrator", "worker-steps")
 
 
 @contextmanager
-def stores(without: Collection[str] = ()) -> Iterator[tuple[Path, dict[str, str]]]:
-    """PostgreSQL, Redis and MongoDB in a folder of their own, as durable as by default."""
+def run_stores(without: Collection[str] = ()) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Run PostgreSQL, Redis and MongoDB in a new folder, as durable as by default."""
     with tempfile.TemporaryDirectory(prefix="auteur-benchmark-") as folder:
         var = Path(folder)
         make_folders(var)
         numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
         chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
         values = environment.prepare(var, chosen)
-        wanted = services.stores(var, chosen, values, throwaway=False, without=without)
-        with running(wanted, var):
+        store_processes = services.stores(var, chosen, values, throwaway=False, without=without)
+        with run_processes(store_processes, var):
             yield var, values
 
 
 @contextmanager
-def running(wanted: Sequence[Process], var: Path) -> Iterator[Supervisor]:
-    """These processes, restarted if they die, until the block ends."""
-    supervisor = Supervisor(wanted, var / "log", lambda line: None)
+def run_processes(wanted_processes: Sequence[Process], var: Path) -> Iterator[Supervisor]:
+    """Run these processes until the block ends, and restart those that die."""
+    supervisor = Supervisor(wanted_processes, var / "log", lambda line: None)
     with ThreadPoolExecutor(1) as thread:  # one for all: a child goes with the thread that began it
         try:
             thread.submit(supervisor.start).result()
@@ -60,7 +60,7 @@ def running(wanted: Sequence[Process], var: Path) -> Iterator[Supervisor]:
 
 
 def settings(values: Mapping[str, str], **changed: str) -> dict[str, str]:
-    """The environment of our processes, with the feature and the backend that do nothing."""
+    """Return the environment of our processes, with a feature and a backend that do nothing."""
     own = {
         "INFERENCE_BACKEND": "benchmarks.echo.EchoBackend",
         "GPU_CALLBACK_URL": f"{values['PUBLIC_URL']}/internal/gpu-callback",
@@ -68,8 +68,8 @@ def settings(values: Mapping[str, str], **changed: str) -> dict[str, str]:
     return environment.of_children({**values, **own, **changed}, os.environ)
 
 
-def programs(settings: Mapping[str, str], names: Collection[str] = RUNS_HERE) -> list[Process]:
-    """Those of Auteur's own processes, without what they need beside each other."""
+def list_programs(settings: Mapping[str, str], names: Collection[str] = RUNS_HERE) -> list[Process]:
+    """Return these processes of Auteur, without their dependencies on each other."""
     return [
         replace(process, needs=tuple(set(process.needs) & set(names)), uses=())
         for process in processes.to_run(settings)
@@ -77,8 +77,8 @@ def programs(settings: Mapping[str, str], names: Collection[str] = RUNS_HERE) ->
     ]
 
 
-def module(name: str, settings: Mapping[str, str]) -> Process:
-    """``python -m benchmarks.<name>`` as a process."""
+def build_process(name: str, settings: Mapping[str, str]) -> Process:
+    """Return ``python -m benchmarks.<name>`` as a process."""
     return Process(
         name=name,
         command=(sys.executable, "-m", f"benchmarks.{name}"),
@@ -87,8 +87,8 @@ def module(name: str, settings: Mapping[str, str]) -> Process:
     )
 
 
-def manage(settings: Mapping[str, str], *arguments: str) -> str:
-    """What ``manage.py`` prints; raises ``RuntimeError`` with it where it fails."""
+def run_manage(settings: Mapping[str, str], *arguments: str) -> str:
+    """Return the output of ``manage.py``; raise ``RuntimeError`` with it if it fails."""
     done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=processes.BASE_DIR,
@@ -119,21 +119,21 @@ for number in range({users}):
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who can submit."""
+    """A user who can submit jobs."""
 
     id: uuid.UUID
     token: str
 
 
 def make_users(settings: Mapping[str, str], *, users: int, credits: int) -> list[User]:
-    """New users with so many credits each."""
+    """Create users with this many credits each."""
     script = MAKE_USERS.format(users=users, credits=credits)
-    lines = manage(settings, "shell", "-v", "0", "-c", script).splitlines()
+    lines = run_manage(settings, "shell", "-v", "0", "-c", script).splitlines()
     return [User(uuid.UUID(user_id), token) for user_id, token in map(str.split, lines)]
 
 
 def submit(url: str, users: Sequence[User], path: str, bodies: Sequence[Any]) -> list[Any]:
-    """POST each body once, by clients in threads and users in turn; the answers, in no order."""
+    """POST each body once by clients in threads; return the answers in no order."""
     address = urlsplit(url)
     numbers = iter(range(len(bodies)))
     lock = threading.Lock()
@@ -164,23 +164,23 @@ def submit(url: str, users: Sequence[User], path: str, bodies: Sequence[Any]) ->
     return responses
 
 
-def completed(database: psycopg.Connection) -> int:
-    """How many jobs have gone the whole way."""
+def count_completed(database: psycopg.Connection) -> int:
+    """Return the number of completed jobs."""
     statement = "SELECT count(*) FROM jobs WHERE status = {COMPLETED}".format_map(literals())
     row = database.execute(statement.encode()).fetchone()
     assert row is not None
     return int(row[0])
 
 
-def wait(
+def wait_until(
     done: Callable[[], bool],
     *,
     seconds: float = TIMEOUT_SECONDS,
     interval: float = POLL_SECONDS,
 ) -> None:
-    """Return once it is done; raises if that takes too long."""
+    """Wait until ``done`` returns True; raise ``RuntimeError`` if that takes too long."""
     end = time.monotonic() + seconds
     while not done():
         if time.monotonic() > end:
-            raise RuntimeError("the benchmark did not come to its end")
+            raise RuntimeError("the benchmark did not finish in time")
         time.sleep(interval)

@@ -1,9 +1,9 @@
-"""Events of a backlog published per second, beside the bare clients writing the same bytes.
+"""Measure how many events per second are published, beside bare clients with the same bytes.
 
-The backlog is of whole jobs: requested, started, completed, with parameters and results. The
+The backlog consists of whole jobs: requested, started, completed, with parameters and results. The
 publisher reads the log and the jobs, encodes two records for each event, writes them, and moves its
-cursor after each batch; the bare client has all bytes in memory and only writes. Kafka is
-librdkafka's mock cluster in a process of its own.
+cursor after each batch. The bare client has all bytes in memory and only writes. Kafka is
+librdkafka's mock cluster in a separate process.
 """
 
 import os
@@ -16,7 +16,7 @@ from jobs.states import JobStatus
 from tests.jobs.integrations.streams import mock_cluster
 
 EVENTS = 300 * (int(os.environ.get("BENCHMARK_EVENTS", "100000")) // 300)
-"""Whole jobs of each user."""
+"""The number of events: whole jobs of each user."""
 USERS = 100
 PER_JOB = 3
 
@@ -47,7 +47,7 @@ from jobs.models import EventCursor
 from jobs.integrations.streams import sinks
 from jobs.integrations.streams.publisher import Publisher
 EventCursor.objects.filter(name="streams").delete()
-publisher, last = Publisher(sinks.make_sink()), log.last_position()
+publisher, last = Publisher(sinks.create_sink()), log.get_last_position()
 began = time.perf_counter()
 while publisher.position != last:
     publisher.publish()
@@ -58,9 +58,9 @@ import time
 import redis
 from django.conf import settings
 from jobs.integrations.streams.names import STREAMS
-from jobs.integrations.streams.sinks.redis import key_of
+from jobs.integrations.streams.sinks.redis import get_key
 client = redis.Redis.from_url(settings.STREAMS_REDIS_URL)
-records = [(name, fields) for name in STREAMS for _, fields in client.xrange(key_of(name))]
+records = [(name, fields) for name in STREAMS for _, fields in client.xrange(get_key(name))]
 began = time.perf_counter()
 for start in range(0, len(records), 2000):
     with client.pipeline(transaction=False) as batch:
@@ -75,9 +75,9 @@ import redis
 from confluent_kafka import Producer
 from django.conf import settings
 from jobs.integrations.streams.names import STREAMS
-from jobs.integrations.streams.sinks.redis import key_of
+from jobs.integrations.streams.sinks.redis import get_key
 client = redis.Redis.from_url(settings.STREAMS_REDIS_URL)
-records = [(name, fields) for name in STREAMS for _, fields in client.xrange(key_of(name))]
+records = [(name, fields) for name in STREAMS for _, fields in client.xrange(get_key(name))]
 producer = Producer({"bootstrap.servers": ",".join(settings.KAFKA_BROKERS), "acks": "all",
                      "enable.idempotence": True, "linger.ms": 5})
 began = time.perf_counter()
@@ -90,30 +90,30 @@ print(len(records), time.perf_counter() - began)
 
 
 def run(settings: Mapping[str, str], script: str) -> list[float]:
-    """The figures that a script prints."""
+    """Return the figures that a script prints."""
     return [float(word) for word in shell(settings, script).split()]
 
 
 def shell(settings: Mapping[str, str], script: str) -> str:
-    return stack.manage(settings, "shell", "--verbosity", "0", "-c", script)
+    return stack.run_manage(settings, "shell", "--verbosity", "0", "-c", script)
 
 
 def bare(settings: Mapping[str, str], script: str) -> float:
-    """Events per second whose records the bare client writes."""
+    """Return the events per second whose records the bare client writes."""
     records, seconds = run(settings, script)
     assert records >= EVENTS, "a stream was trimmed"
     return EVENTS / seconds
 
 
 def main() -> None:
-    with stack.stores(without=("mongodb",)) as (_, values), mock_cluster.running() as kafka:
+    with stack.run_stores(without=("mongodb",)) as (_, values), mock_cluster.running() as kafka:
         settings = stack.settings(
             values,
             STREAMS_REDIS_LENGTH=str(2 * EVENTS),
             KAFKA_BROKERS=",".join(kafka.addresses),
             LOG_LEVEL="WARNING",
         )
-        stack.manage(settings, "migrate", "--noinput", "--verbosity", "0")
+        stack.run_manage(settings, "migrate", "--noinput", "--verbosity", "0")
         stack.make_users(settings, users=USERS, credits=1)
         with psycopg.connect(values["DATABASE_URL"], autocommit=True) as database:
             database.execute(MAKE_JOBS, [JobStatus.COMPLETED.value, EVENTS // PER_JOB // USERS])

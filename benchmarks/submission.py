@@ -1,9 +1,10 @@
-"""`POST /jobs/<feature>` with an `Idempotency-Key`, beside a plain Django view that inserts a row.
+"""Measure `POST /jobs/<feature>` with a key, beside a plain Django view that inserts a row.
 
 Ours: token, user, rate limit (raised), parameters, and the statement that charges and stores the
-job with its key. The baseline has none of it: no REST framework, one middleware, no token; one row
-with a primary key. Each is served by a process of its own, alike, and asked in turns. Nobody works
-on the jobs. Last, ours is asked half as often as it can answer, each request at its time.
+job with its `Idempotency-Key`. The baseline has none of this: no REST framework, one middleware, no
+token; one row with a primary key. Each is served by a separate process in the same way, and
+requested in turn. No worker runs the jobs. Last, ours gets half as many requests as it can answer,
+each at its due time.
 """
 
 import os
@@ -26,24 +27,26 @@ ACCEPTED = 202
 TABLE = "CREATE TABLE benchmark_rows (id uuid PRIMARY KEY, body jsonb NOT NULL)"
 
 
-def by_us(user: stack.User) -> Iterator[bytes]:
-    """Submissions of one user, each with a key of its own."""
+def build_submissions(user: stack.User) -> Iterator[bytes]:
+    """Yield submissions of one user, each with a new key."""
     while True:
         own = {"Authorization": f"Bearer {user.token}", "Idempotency-Key": uuid.uuid4().hex}
-        yield clients.request("POST", "/jobs/noop", own, b"{}")
+        yield clients.build_request("POST", "/jobs/noop", own, b"{}")
 
 
-def plainly() -> Iterator[bytes]:
-    """Rows to insert."""
+def build_inserts() -> Iterator[bytes]:
+    """Yield requests to insert rows."""
     while True:
-        yield clients.request("POST", "/rows", {}, b"{}")
+        yield clients.build_request("POST", "/rows", {}, b"{}")
 
 
 def measure(
     var: Path, values: Mapping[str, str]
 ) -> tuple[dict[str, list[tuple[float, float]]], list[float]]:
-    """By side and turn, answers a second and milliseconds of the server's processor time for each;
-    and the seconds that ours took at half load, sorted.
+    """Return the figures of both sides by turn, and the latencies of ours at half load.
+
+    The figures are answers per second and the server's milliseconds for each; the latencies are
+    sorted, in seconds.
     """
     settings = stack.settings(
         values,
@@ -51,40 +54,42 @@ def measure(
         LOG_LEVEL="ERROR",
         BENCHMARK_DATABASE_URL=values["MIGRATION_DATABASE_URL"],
     )
-    plain_url, plain = clients.server("plain", settings)
+    plain_url, plain = clients.start_server("plain", settings)
     urls = {"ours": values["PUBLIC_URL"], "plain": plain_url}
     with psycopg.connect(values["MIGRATION_DATABASE_URL"], autocommit=True) as database:
         database.execute(TABLE)
-    with stack.running([*stack.programs(settings, ("migrate", "api")), plain], var):
+    with stack.run_processes([*stack.list_programs(settings, ("migrate", "api")), plain], var):
         users = stack.make_users(settings, users=CLIENTS, credits=1_000_000)
-        found: dict[str, list[tuple[float, float]]] = {side: [] for side in urls}
-        asked = {
-            "ours": [by_us(user) for user in users],
-            "plain": [plainly() for _ in range(CLIENTS)],
+        results: dict[str, list[tuple[float, float]]] = {side: [] for side in urls}
+        requests = {
+            "ours": [build_submissions(user) for user in users],
+            "plain": [build_inserts() for _ in range(CLIENTS)],
         }
         for side, url in urls.items():
-            clients.rate(url, asked[side], seconds=WARM_UP_SECONDS, expected=ACCEPTED)
+            clients.measure_rate(url, requests[side], seconds=WARM_UP_SECONDS, expected=ACCEPTED)
         for side in TURNS:
-            before = clients.cpu_seconds(urls[side])
-            rate = clients.rate(urls[side], asked[side], seconds=SECONDS, expected=ACCEPTED)
-            cpu = clients.cpu_seconds(urls[side]) - before
-            found[side].append((rate, 1000 * cpu / (rate * SECONDS)))
-        half = statistics.mean(rate for rate, _ in found["ours"]) / 2
-        took = clients.latencies(
+            before = clients.read_cpu_seconds(urls[side])
+            rate = clients.measure_rate(
+                urls[side], requests[side], seconds=SECONDS, expected=ACCEPTED
+            )
+            cpu = clients.read_cpu_seconds(urls[side]) - before
+            results[side].append((rate, 1000 * cpu / (rate * SECONDS)))
+        half = statistics.mean(rate for rate, _ in results["ours"]) / 2
+        took = clients.measure_latencies(
             urls["ours"],
-            asked["ours"],
+            requests["ours"],
             per_second=half,
             seconds=HALF_LOAD_SECONDS,
             expected=ACCEPTED,
         )
-    return found, took
+    return results, took
 
 
 def main() -> None:
-    with stack.stores() as (var, values):
-        found, took = measure(var, values)
-    rates = {side: statistics.mean(rate for rate, _ in turns) for side, turns in found.items()}
-    cpu = {side: statistics.mean(ms for _, ms in turns) for side, turns in found.items()}
+    with stack.run_stores() as (var, values):
+        results, took = measure(var, values)
+    rates = {side: statistics.mean(rate for rate, _ in turns) for side, turns in results.items()}
+    cpu = {side: statistics.mean(ms for _, ms in turns) for side, turns in results.items()}
     p50, p99 = (1000 * took[int(len(took) * share)] for share in (0.5, 0.99))
     report.show(
         benchmark="submission",

@@ -1,8 +1,8 @@
-"""A client process of `benchmarks.ledger`: `python -m benchmarks.submitter USERS NUMBER`.
+"""Submit jobs for `benchmarks.ledger`: `python -m benchmarks.submitter USERS NUMBER`.
 
-It submits through Django, as a view does after it has checked a request, or sends the very
-statement of that submission by plain psycopg, on a connection of its own. Orders come one a line as
-JSON; each is answered by one line, once it has been carried out.
+It submits through Django, as a view does after it has checked a request, or sends the same
+statement by plain psycopg on a separate connection. Each order is a line of JSON, answered by one
+line when it is done.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ REQUEST_HASH = hashlib.sha256(b"{}").hexdigest()
 
 @dataclass(frozen=True)
 class Order:
-    """From ``begin`` (Unix time) on, submit one job after another for some seconds."""
+    """An order to submit one job after another from ``begin`` (Unix time) for some seconds."""
 
     way: str
     keyed: bool
@@ -50,12 +50,12 @@ class Order:
 
 
 def new_key(user_id: uuid.UUID) -> IdempotentRequest:
-    """A key that has not been used."""
+    """Return a new idempotency key."""
     return IdempotentRequest(user_id, uuid.uuid4().hex, REQUEST_HASH, SubmittedSerializer, ACCEPTED)
 
 
 class ByDjango:
-    """Submission as production does it."""
+    """Submissions as in production."""
 
     def __init__(self, keyed: bool, user_id: uuid.UUID) -> None:
         self._keyed = keyed
@@ -72,7 +72,7 @@ class ByDjango:
 
 
 class ByPsycopg:
-    """What a submission sent, sent again with other ids, prepared in the same way."""
+    """Submissions by the recorded statement with new ids, prepared in the same way."""
 
     def __init__(self, keyed: bool, user_id: uuid.UUID) -> None:
         self._user_id = user_id
@@ -86,7 +86,7 @@ class ByPsycopg:
         values = [self._other(value, user_id, job_id, key) for value in self._values]
         row = self._cursor.execute(self._statement, values, **self._options).fetchone()
         if row is None or not all(row):
-            raise RuntimeError(f"the statement answered {row}")
+            raise RuntimeError(f"the statement returned {row}")
 
     def _other(self, value: Any, user_id: uuid.UUID, job_id: str, key: str) -> Any:
         if value == self._user_id:
@@ -99,7 +99,7 @@ class ByPsycopg:
 def _listen_to_submission(
     keyed: bool, user_id: uuid.UUID
 ) -> tuple[str, str, tuple[Any, Sequence[Any], dict[str, Any]]]:
-    """Submit a job: its key and id, and the one statement that was sent, as it was sent."""
+    """Submit a job; return its key, its id, and the statement that was sent."""
     heard = []
     execute = psycopg.RawCursor.execute
 
@@ -127,7 +127,7 @@ WAYS: dict[str, type[Way]] = {"django": ByDjango, "psycopg": ByPsycopg}
 
 
 def carry_out(order: Order, way: Way, users: Iterator[uuid.UUID]) -> float:
-    """Jobs per second."""
+    """Submit jobs as ordered; return the jobs per second."""
     time.sleep(max(0.0, order.begin - time.time()))
     started = time.perf_counter()
     count = 0

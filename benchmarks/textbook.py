@@ -1,4 +1,4 @@
-"""The textbook baseline: ORM ``get`` and ``save``, ``.delay()`` for each step, a result backend."""
+"""Run the textbook baseline: ORM ``get`` and ``save``, ``.delay()`` per step, result backend."""
 
 import os
 import uuid
@@ -46,7 +46,7 @@ class TextbookJob(models.Model):
 
 
 class LedgerRow(models.Model):
-    """What the job took."""
+    """The charge for a job."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE)
     job = models.ForeignKey(TextbookJob, on_delete=models.CASCADE)
@@ -60,7 +60,7 @@ MODELS = (Account, TextbookJob, LedgerRow)
 
 
 def make_tables() -> int:
-    """Create the tables and an account; its id."""
+    """Create the tables and an account; return its id."""
     with connection.schema_editor() as editor:
         for model in MODELS:
             editor.create_model(model)
@@ -68,7 +68,7 @@ def make_tables() -> int:
 
 
 def submit(account_id: int) -> None:
-    """Take the credits, store the job, publish its first step."""
+    """Charge the account, store the job, and publish its first step."""
     with transaction.atomic():
         account = Account.objects.select_for_update().get(pk=account_id)
         account.balance -= 1
@@ -86,31 +86,31 @@ def _move(job_id: str, status: str) -> None:
 
 @app.task
 def prepare(job_id: str) -> None:
-    """Step 1."""
+    """Do step 1."""
     _move(job_id, "preparing")
     dispatch.delay(job_id)
 
 
 @app.task
 def dispatch(job_id: str) -> None:
-    """Step 2."""
+    """Do step 2."""
     _move(job_id, "running")
     collect.delay(job_id)
 
 
 @app.task
 def collect(job_id: str) -> None:
-    """Step 3."""
+    """Do step 3."""
     _move(job_id, "collecting")
     finalize.delay(job_id)
 
 
 @app.task
 def finalize(job_id: str) -> None:
-    """Step 4."""
+    """Do step 4."""
     _move(job_id, DONE)
 
 
-def completed() -> int:
-    """How many have gone the whole way."""
+def count_completed() -> int:
+    """Return the number of completed jobs."""
     return TextbookJob.objects.filter(status=DONE).count()

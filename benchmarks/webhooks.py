@@ -1,9 +1,9 @@
-"""How long webhooks take while every tenth endpoint hangs: seconds from an event to its receiver.
+"""Measure the seconds from an event to its receiver while every tenth endpoint hangs.
 
-A thousand users have an endpoint each. Their events are written as the numberer would, so many a
-second and for all of them alike; the process `webhooks` hands them out and sends them to a receiver
-of our own, which shares this machine's cores. First every endpoint answers, then every tenth never
-does; measured are those that do.
+A thousand users have an endpoint each. Their events are written as the numbering does, in turn and
+at a fixed rate. The process `webhooks` sends them to our receiver, which shares the cores of this
+machine. In the first phase every endpoint answers, in the second every tenth never does; only the
+answering endpoints are measured.
 """
 
 import os
@@ -45,14 +45,14 @@ VALUES (%s, %s, %s, %s, 'job.started', '{}', '{}', %s, now())
 
 
 class Log:
-    """Events, each after the other, of the users in turn."""
+    """Events of the users in turn, and when each was written."""
 
     def __init__(self, database: psycopg.Connection, users: Sequence[str]) -> None:
         self._database = database
         self._users = users
         self._position = 0
         self.written: dict[tuple[int, int], float] = {}
-        """When an event was about to be written, by the number of its user and its seq."""
+        """The time at which each event was written, by the number of its user and its seq."""
 
     def write(self, count: int) -> None:
         rows: list[tuple[Any, ...]] = []
@@ -73,49 +73,51 @@ class Log:
             self.write(round(EVENTS_A_SECOND * TICK_SECONDS))
 
 
-def arrived(receiver: Receiver) -> dict[tuple[int, int], float]:
-    """When each event first came."""
-    found: dict[tuple[int, int], float] = {}
-    for one in list(receiver.received):
-        found.setdefault((int(one.path[1:]), one.event["seq"]), one.at)
-    return found
+def list_arrivals(receiver: Receiver) -> dict[tuple[int, int], float]:
+    """Return the time at which each event first arrived."""
+    arrivals: dict[tuple[int, int], float] = {}
+    for received in list(receiver.received):
+        arrivals.setdefault((int(received.path[1:]), received.event["seq"]), received.at)
+    return arrivals
 
 
-def phase(log: Log, receiver: Receiver, measured: Collection[int]) -> list[float]:
-    """Seconds that the events of a phase took to the measured endpoints."""
+def run_phase(log: Log, receiver: Receiver, measured: Collection[int]) -> list[float]:
+    """Return the seconds that events of a phase took to reach the measured endpoints."""
     before = set(log.written)
     log.write_for(SECONDS)
-    wanted = {key for key in set(log.written) - before if key[0] in measured}
+    expected = {key for key in set(log.written) - before if key[0] in measured}
     deadline = time.monotonic() + LAST_SECONDS
-    while not wanted <= (found := arrived(receiver)).keys() and time.monotonic() < deadline:
+    while (
+        not expected <= (arrivals := list_arrivals(receiver)).keys() and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
-    missing = len(wanted - found.keys())
-    assert not missing, f"{missing} events have not come"
-    return sorted(found[key] - log.written[key] for key in wanted)
+    missing = len(expected - arrivals.keys())
+    assert not missing, f"{missing} events have not arrived"
+    return sorted(arrivals[key] - log.written[key] for key in expected)
 
 
 def main() -> None:
     hang, answer = range(0, ENDPOINTS, ONE_IN), range(1, ENDPOINTS)
-    with stack.stores() as (var, values), Receiver() as receiver:
+    with stack.run_stores() as (var, values), Receiver() as receiver:
         settings = stack.settings(values, LOG_LEVEL="WARNING")
-        with stack.running(stack.programs(settings, ("migrate", "webhooks")), var):
+        with stack.run_processes(stack.list_programs(settings, ("migrate", "webhooks")), var):
             url = receiver.url("")
             script = MAKE_ENDPOINTS.format(count=ENDPOINTS, url=url)
-            users = stack.manage(settings, "shell", "-v", "0", "-c", script).split()
+            users = stack.run_manage(settings, "shell", "-v", "0", "-c", script).split()
             with psycopg.connect(values["DATABASE_URL"], autocommit=True) as database:
                 log = Log(database, users)
-                calm = phase(log, receiver, range(ENDPOINTS))
+                calm = run_phase(log, receiver, range(ENDPOINTS))
                 receiver.answers |= {f"/{number}": hanging for number in hang}
                 measured = [n for n in answer if n not in hang]
-                ours = phase(log, receiver, measured)
-    p99, calm_p99 = (statistics.quantiles(one, n=100)[98] for one in (ours, calm))
+                ours = run_phase(log, receiver, measured)
+    p99, calm_p99 = (statistics.quantiles(seconds, n=100)[98] for seconds in (ours, calm))
     report.show(
         benchmark="webhooks",
         title=f"{ENDPOINTS} endpoints, {EVENTS_A_SECOND} events a second: seconds to the receiver",
         columns=("endpoints", "p50 s", "p99 s", "worst s"),
         rows=[
-            ("all answer", *shown(calm)),
-            (f"one in {ONE_IN} hangs: the others", *shown(ours)),
+            ("all answer", *format_quantiles(calm)),
+            (f"one in {ONE_IN} hangs: the others", *format_quantiles(ours)),
         ],
         ours=1000 * p99,
         baselines={"none hangs": 1000 * calm_p99},
@@ -125,7 +127,7 @@ def main() -> None:
     )
 
 
-def shown(seconds: Sequence[float]) -> tuple[str, str, str]:
+def format_quantiles(seconds: Sequence[float]) -> tuple[str, str, str]:
     p99 = statistics.quantiles(seconds, n=100)[98]
     return f"{statistics.median(seconds):.3f}", f"{p99:.3f}", f"{seconds[-1]:.3f}"
 

@@ -1,1 +1,1 @@
-"""What you ask for: jobs, their attempts, and the pipeline that brings each to one end."""
+"""Accept, run and end jobs: their attempts, events, credits and results."""

@@ -13,9 +13,9 @@ class JobsConfig(AppConfig):
         """Register hooks and checks; refuse to start with meaningless prices."""
         from jobs import checks, hooks, personal_data
 
-        hooks.register()
+        hooks.register_hooks()
         personal_data.register_personal_data()
-        checks.register()
+        checks.register_checks()
         if settings.FEATURE_PRICES:  # Otherwise the features need not all be imported.
             from jobs.features.registry import check_prices
 

@@ -13,13 +13,13 @@ from auteur.core.api.problems import Problem
 from credits import ledger, spending
 
 MAX_WORK = 80_000
-"""In words of a transcript. The longest timeline with the longest transcript has as many."""
+"""The limit of work, in words: as many as the longest timeline and transcript have together."""
 
 Value = TypeVar("Value")
 
 
 class BatchTooLargeProblem(Problem):
-    """The jobs of the batch are too much work together; nothing was charged."""
+    """Raised if the jobs of a batch are too much work together. Nothing was charged."""
 
     status_code = 422
     default_code = "batch_too_large"

@@ -37,7 +37,7 @@ as ``MODEL_ERROR``: they count, and are refunded."""
 
 
 class FreeCancelsUsedProblem(Problem):
-    """The cancel would not be refunded. ``next_free_at``: when it would be (null: never)."""
+    """Raised if a cancel would not be refunded before ``next_free_at`` (null: never)."""
 
     status_code = 409
     default_code = "free_cancels_used"
@@ -80,7 +80,7 @@ def count_ended_job(
     return is_refunded
 
 
-def refunds_left(*, user_id: UUID) -> int:
+def count_remaining_refunds(*, user_id: UUID) -> int:
     """Return how many started jobs of a user would still be refunded, if they ended now."""
     refunds = RunningCancel.objects.filter(
         user_id=user_id, refunded=True, created_at__gt=Now() - WINDOW

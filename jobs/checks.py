@@ -11,26 +11,27 @@ from jobs.features.base import Feature
 from jobs.features.registry import features
 
 
-def register() -> None:
+def register_checks() -> None:
     """Have Django's commands run this check first, above all `migrate`."""
-    checks.register(draft_engines)
+    checks.register(check_draft_engines)
 
 
-def draft_engines(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_draft_engines(**kwargs: Any) -> list[checks.CheckMessage]:
     """Return an error for each draft engine that is configured and cannot run here."""
     return [
         checks.Error(
-            f"The draft engine of {feature.name} is asked for and lacks {', '.join(names)}.",
+            f"The draft engine of {feature.name} is configured, but these packages are missing: "
+            f"{', '.join(names)}.",
             hint="Install requirements/drafts.txt (the image: --build-arg ENGINES=drafts), "
             "or set INFERENCE_ENGINE=production.",
             id="jobs.E001",
         )
         for feature in features().values()
-        if (names := missing(feature))
+        if (names := list_missing_packages(feature))
     ]
 
 
-def missing(feature: Feature) -> list[str]:
+def list_missing_packages(feature: Feature) -> list[str]:
     """Return what the feature's draft engine lacks, if it is configured and runs on our workers."""
     is_ours = feature.backend == LOCAL and feature.engine == "draft"
     needs = feature.contract.draft_needs if is_ours else ()

@@ -14,7 +14,7 @@ from media.consents.derived_works import DerivedMedia, LeftoverObjects
 
 BY = "consent"
 REASON = "consent revoked"
-KEPT_OUTPUT = ["engine", "media"]
+RETAINED_KEYS = ["engine", "media"]
 """The keys that stay in an output: how it was made, and the ids of its media."""
 
 
@@ -29,7 +29,7 @@ def find_derived_works(*, user_id: UUID, sources: Collection[UUID]) -> DerivedMe
     )
 
 
-def stop(*, job_ids: Collection[UUID]) -> None:
+def cancel_jobs(*, job_ids: Collection[UUID]) -> None:
     """Cancel the jobs; started ones are refunded within the limit of `jobs.cancels`."""
     for job_id in job_ids:
         with suppress(lifecycle.JobFinishedProblem):
@@ -38,17 +38,17 @@ def stop(*, job_ids: Collection[UUID]) -> None:
             )
 
 
-def refunds_left(*, user_id: UUID) -> int:
+def count_remaining_refunds(*, user_id: UUID) -> int:
     """Implement `media.consents.derived_works.DerivedWorks`."""
-    return cancels.refunds_left(user_id=user_id)
+    return cancels.count_remaining_refunds(user_id=user_id)
 
 
-def forget(*, job_ids: Collection[UUID]) -> LeftoverObjects:
+def erase_outputs(*, job_ids: Collection[UUID]) -> LeftoverObjects:
     """Erase ended jobs' outputs except `KEPT_OUTPUT`; the caller deletes their objects."""
     with transaction.atomic():
         locked = Job.objects.select_for_update(no_key=True).filter(pk__in=job_ids).order_by("pk")
         users = dict(locked.values_list("pk", "user_id"))
-        sql.run("forget_outputs", job_ids=list(users), kept=KEPT_OUTPUT)
+        sql.run("forget_outputs", job_ids=list(users), kept=RETAINED_KEYS)
     folders = {f"users/{user_id}/jobs/{pk}/": pk for pk, user_id in users.items()}
     return LeftoverObjects(folders=folders, segments=_list_unneeded_segments(users))
 

@@ -16,7 +16,7 @@ from jobs.states import JobStatus
 
 
 class EventType(StrEnum):
-    """What can happen to a job."""
+    """The type of an event of a job."""
 
     REQUESTED = "job.requested"
     STARTED = "job.started"
@@ -34,7 +34,7 @@ ENDS = frozenset({EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED})
 Status = Annotated[
     JobStatus,
     WithJsonSchema({"type": "string", "enum": JobStatus.values}),
-    Field(description="The job's since this event."),
+    Field(description="The status of the job after this event."),
 ]
 
 
@@ -43,7 +43,7 @@ class _Strict(BaseModel):
 
 
 class EventError(_Strict):
-    """As the job's own ``error``."""
+    """The error of a job, as in the job's own ``error``."""
 
     code: str
     message: str
@@ -51,30 +51,30 @@ class EventError(_Strict):
 
 
 class JobData(_Strict):
-    """What every event says."""
+    """The data that every event has."""
 
     job_id: UUID
-    type: str = Field(description="The feature.")
+    type: str = Field(description="The name of the feature.")
     project_id: UUID | None
     status: Status
     credits_cost: int = Field(description="0 until a job that waited for its media is charged.")
 
 
 class AttemptData(JobData):
-    """A further attempt begins, and why."""
+    """The data of an event about a new attempt."""
 
-    attempt: int = Field(description="Its number, from 1.")
+    attempt: int = Field(description="The number of the attempt, from 1.")
     error: EventError | None = Field(
-        description="Why the one before it ended; null if our staff ended it."
+        description="Why the previous attempt ended. Null if our staff ended it."
     )
 
 
 class EndData(JobData):
-    """How it ended."""
+    """The data of an event about the end of a job."""
 
-    credits_refunded: int = Field(description="Credits, of `credits_cost`.")
+    credits_refunded: int = Field(description="The refunded part of `credits_cost`.")
     processing_time_ms: int | None = Field(
-        description="Since a machine began with its last attempt; null if none did."
+        description="The time since a machine began its last attempt. Null if none did."
     )
     media_ids: list[UUID] = Field(description="The media files of the result.")
     error: EventError | None
@@ -82,9 +82,11 @@ class EndData(JobData):
 
 class _Event(_Strict):
     seq: int = Field(
-        ge=1, description="From 1, without gaps but where an epoch begins, for each user."
+        ge=1,
+        description="The number of the event for its user: from 1, without gaps except where "
+        "an epoch begins.",
     )
-    timestamp: datetime = Field(description="When it happened; UTC, in microseconds.")
+    timestamp: datetime = Field(description="The time of the event, in UTC with microseconds.")
     hash: str = Field(
         pattern="^[0-9a-f]{64}$",
         description="SHA-256 of the compact JSON of "
@@ -94,49 +96,49 @@ class _Event(_Strict):
 
 
 class JobRequested(_Event):
-    """A job was accepted, and charged unless it waits for its media to be checked."""
+    """The job was accepted, and charged unless it waits for its media to be checked."""
 
     type: Literal[EventType.REQUESTED]
     data: JobData
 
 
 class JobStarted(_Event):
-    """Our work on it began."""
+    """Work on the job began."""
 
     type: Literal[EventType.STARTED]
     data: JobData
 
 
 class JobRetrying(_Event):
-    """An attempt came to nothing; the next one begins."""
+    """An attempt failed, and the next one begins."""
 
     type: Literal[EventType.RETRYING]
     data: AttemptData
 
 
 class JobRequeued(_Event):
-    """Our staff had it begin again."""
+    """Our staff started another attempt of the job."""
 
     type: Literal[EventType.REQUEUED]
     data: JobData
 
 
 class JobCompleted(_Event):
-    """Its result is there."""
+    """The job was completed, and its result is available."""
 
     type: Literal[EventType.COMPLETED]
     data: EndData
 
 
 class JobFailed(_Event):
-    """It came to nothing, and was refunded."""
+    """The job failed, and was refunded."""
 
     type: Literal[EventType.FAILED]
     data: EndData
 
 
 class JobCancelled(_Event):
-    """It was cancelled."""
+    """The job was cancelled."""
 
     type: Literal[EventType.CANCELLED]
     data: EndData
@@ -158,21 +160,23 @@ Event = TypeAliasType(
 
 
 class EventPage(_Strict):
-    """Some events of a user, by ``seq``."""
+    """A page of a user's events in the order of ``seq``."""
 
     events: list[Event]
 
 
 class Head(_Strict):
-    """How far a user's events go, for whoever wants to prove that none is missing."""
+    """The head of a user's event log, by which clients can prove that no event is missing."""
 
-    seq: int = Field(ge=0, description="Of the last event; 0 before the first.")
-    hash: str = Field(description="Of the last event; 64 zeros before the first.")
-    oldest_seq: int | None = Field(description="Of the first that is kept; null if none is.")
+    seq: int = Field(ge=0, description="The seq of the last event. 0 before the first.")
+    hash: str = Field(description="The hash of the last event. 64 zeros before the first.")
+    oldest_seq: int | None = Field(
+        description="The seq of the oldest stored event. Null if none is stored."
+    )
     epoch: int = Field(
         ge=0,
-        description="How often the log began anew after a restore. Where it grows, events that you "
-        "know may be gone: read the jobs again.",
+        description="The epoch of the log, which increases after a restore. If it has increased, "
+        "events that you know may be lost: read the jobs again.",
     )
 
 

@@ -17,16 +17,16 @@ from media.models import Upload, VoiceClone
 from projects import deletion as project_deletion
 from projects.models import Project
 
-JOBS_AT_ONCE = 500
+JOBS_PER_BATCH = 500
 """Jobs that are detached from a project in one statement."""
-REST_SECONDS = 2.0
+CHECK_SECONDS = 2.0
 """Between checks whether figures, or a round of the audit, are due."""
 
 
-def register() -> None:
+def register_hooks() -> None:
     """Register all hooks; called once, when Django is ready."""
-    media_deletion.register_usage(queries.open_jobs_reading)
-    media_deletion.register_usage(queries.open_jobs_speaking_with, VoiceClone)
+    media_deletion.register_usage(queries.list_open_jobs_reading)
+    media_deletion.register_usage(queries.list_open_jobs_using_voice, VoiceClone)
     objects.register_owners()
     derived_works.register_derived_works(derived_media)
     checking.register_after_check(wake_jobs_waiting_for)
@@ -34,9 +34,9 @@ def register() -> None:
     sweeping.register_sweep(
         sweeping.Sweep("deleted projects", None, project_deletion.continue_deletions)
     )
-    periodic.register_periodic(cached_figures.count_jobs_by_status, seconds=REST_SECONDS)
-    periodic.register_periodic(running_audit.audit_books, seconds=REST_SECONDS)
-    periodic.register_periodic(timeline_audit.audit_timelines, seconds=REST_SECONDS)
+    periodic.register_periodic(cached_figures.count_jobs_by_status, seconds=CHECK_SECONDS)
+    periodic.register_periodic(running_audit.audit_books, seconds=CHECK_SECONDS)
+    periodic.register_periodic(timeline_audit.audit_timelines, seconds=CHECK_SECONDS)
 
 
 def wake_jobs_waiting_for(upload: Upload) -> None:
@@ -61,5 +61,5 @@ def end_jobs_of_project(project: Project) -> Iterator[object]:
                     without_refund=True,
                 )
             yield job
-    while detached_rows := sql.run("leave_project", project_id=project.pk, limit=JOBS_AT_ONCE):
+    while detached_rows := sql.run("leave_project", project_id=project.pk, limit=JOBS_PER_BATCH):
         yield detached_rows

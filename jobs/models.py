@@ -43,32 +43,37 @@ class Job(models.Model):
     )
     type = models.CharField(max_length=50)
     gpu_class = models.CharField(
-        max_length=20, help_text="Which pool admits it; `media` while its media is being checked."
+        max_length=20,
+        help_text="The pool that admits the job; `media` while its media is being checked.",
     )
     plan = models.CharField(
-        max_length=50, null=True, blank=True, help_text="The user's, when it was asked for."
+        max_length=50, null=True, blank=True, help_text="The plan of the user at the submission."
     )
     rank = models.BigIntegerField(
-        default=0, db_default=0, help_text="Its place in the class's fair queue."
+        default=0, db_default=0, help_text="The position in the fair queue of the class."
     )
     media_ids = ArrayField(
-        models.UUIDField(), default=list, blank=True, help_text="The media it reads."
+        models.UUIDField(), default=list, blank=True, help_text="The media that the job reads."
     )
     status = models.CharField(
         max_length=50, choices=JobStatus, default=JobStatus.PENDING, db_default=JobStatus.PENDING
     )
     credits_cost = models.IntegerField()
     credits_refunded = models.BooleanField(
-        default=False, db_default=False, help_text="Wholly, or in part where it is completed."
+        default=False,
+        db_default=False,
+        help_text="True if the price was refunded, of a completed job in part.",
     )
     price_version = models.CharField(
-        max_length=PRICE_VERSION_LENGTH, help_text="Of the tariff that the price is by."
+        max_length=PRICE_VERSION_LENGTH, help_text="The version of the tariff."
     )
-    input_params = models.JSONField(null=True, blank=True, help_text="What its user gave.")
+    input_params = models.JSONField(
+        null=True, blank=True, help_text="The parameters that the user gave."
+    )
     derived_params = models.JSONField(
         null=True,
         blank=True,
-        help_text="What it goes by besides: defaults, and what was found when it was asked for.",
+        help_text="Derived parameters: defaults, and properties found at the submission.",
     )
     output_data = models.JSONField(null=True, blank=True)
     error_code = models.CharField(
@@ -76,9 +81,11 @@ class Job(models.Model):
     )
     error_message = models.TextField(null=True, blank=True)
     modal_task_id = models.CharField(
-        max_length=255, null=True, blank=True, help_text="The last attempt's call."
+        max_length=255, null=True, blank=True, help_text="The call of the last attempt."
     )
-    progress = models.FloatField(default=0.0, db_default=0.0, help_text="Share done, 0 to 1.")
+    progress = models.FloatField(
+        default=0.0, db_default=0.0, help_text="The completed share, from 0 to 1."
+    )
     attempt = models.ForeignKey(
         "Attempt",
         on_delete=models.PROTECT,
@@ -86,13 +93,16 @@ class Job(models.Model):
         blank=True,
         db_index=False,
         related_name="+",
-        help_text="The current attempt; an older one's reports have no effect.",
+        help_text="The current attempt. Reports of older attempts have no effect.",
     )
     callback_url = models.CharField(
-        max_length=MAX_URL_LENGTH, null=True, blank=True, help_text="Told of its end."
+        max_length=MAX_URL_LENGTH,
+        null=True,
+        blank=True,
+        help_text="The URL that is notified of the end.",
     )
     api_key_id = models.UUIDField(
-        null=True, blank=True, help_text="The API key that submitted it, if one did."
+        null=True, blank=True, help_text="The API key that submitted the job, if any."
     )
     retry_of = models.ForeignKey(
         "self",
@@ -103,14 +113,21 @@ class Job(models.Model):
         related_name="retries",
     )
     wake_at = models.DateTimeField(
-        null=True, blank=True, db_default=Now(), help_text="When the orchestrator looks again."
+        null=True,
+        blank=True,
+        db_default=Now(),
+        help_text="When the job is due for the orchestrator.",
     )
-    start_deadline_at = models.DateTimeField(help_text="Fails if still pending then.")
+    start_deadline_at = models.DateTimeField(
+        help_text="The job fails if it is still pending at this time."
+    )
     deadline_at = models.DateTimeField(
-        null=True, blank=True, help_text="Fails if still processing then."
+        null=True, blank=True, help_text="The job fails if it is still processing at this time."
     )
     started_at = models.DateTimeField(null=True, blank=True)
-    completed_at = models.DateTimeField(null=True, blank=True, help_text="When it ended, however.")
+    completed_at = models.DateTimeField(
+        null=True, blank=True, help_text="The time of the end, with any status."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -230,34 +247,37 @@ class Attempt(models.Model):
     engine = models.CharField(max_length=20)
     gpu_class = models.CharField(max_length=20)
     payload = models.JSONField(
-        null=True, blank=True, help_text="What the call gets; files by key, not yet signed."
+        null=True, blank=True, help_text="The input of the call, with files by key."
     )
     call_id = models.CharField(max_length=255, null=True, blank=True)
     progress = models.FloatField(default=0.0)
     progress_at = models.DateTimeField(
-        null=True, blank=True, help_text="When its call last told something new."
+        null=True, blank=True, help_text="The time of the last new report of the call."
     )
     stage = models.CharField(
-        max_length=20, null=True, blank=True, help_text="What its call was doing then."
+        max_length=20, null=True, blank=True, help_text="The stage that the call reported last."
     )
     outcome = models.JSONField(null=True, blank=True)
-    result = models.JSONField(null=True, blank=True, help_text="The job's output, as collected.")
+    result = models.JSONField(null=True, blank=True, help_text="The collected output of the job.")
     used_credits = models.IntegerField(
-        null=True, blank=True, help_text="What the result is worth of the job's price."
+        null=True, blank=True, help_text="The part of the price that the result is worth."
     )
     error_code = models.CharField(max_length=50, null=True, blank=True)
     error_message = models.TextField(null=True, blank=True)
     worker = models.CharField(
-        max_length=255, null=True, blank=True, help_text="The worker child that holds it."
+        max_length=255,
+        null=True,
+        blank=True,
+        help_text="The worker child that has claimed the attempt.",
     )
     lease_expires_at = models.DateTimeField(
-        null=True, blank=True, help_text="From claim; who holds it must be done by then."
+        null=True, blank=True, help_text="The end of the claim."
     )
     publish_count = models.SmallIntegerField(
-        default=0, help_text="Wake-ups sent for the present state."
+        default=0, help_text="The number of wake-ups sent for the current state."
     )
     crash_count = models.SmallIntegerField(
-        default=0, help_text="Workers that were lost while they held it."
+        default=0, help_text="The number of workers that were lost with a claim on the attempt."
     )
     stop_requested_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
@@ -265,7 +285,7 @@ class Attempt(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True)
     dispatched_at = models.DateTimeField(null=True, blank=True)
     started_at = models.DateTimeField(
-        null=True, blank=True, help_text="When its call came to a machine; null while it waits."
+        null=True, blank=True, help_text="When a machine began the call; null while the call waits."
     )
     reported_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -377,7 +397,9 @@ class Event(models.Model):
     type = models.CharField(max_length=50)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
-    set_aside_at = models.DateTimeField(null=True, help_text="It cannot be told as it stands.")
+    set_aside_at = models.DateTimeField(
+        null=True, help_text="When the event was set aside, because it lacks data."
+    )
 
     class Meta:
         db_table = "job_events"
@@ -414,10 +436,10 @@ class UserEvent(models.Model):
         related_name="events",
     )
     type = models.CharField(max_length=50)
-    data = models.JSONField(help_text="What clients are told: jobs/event_contract.py.")
-    internal = models.JSONField(default=dict, help_text="What staff may know besides.")
+    data = models.JSONField(help_text="The data for clients (jobs/event_contract.py).")
+    internal = models.JSONField(default=dict, help_text="Further data for staff.")
     hash = models.BinaryField(max_length=32)
-    created_at = models.DateTimeField(help_text="When it happened.")
+    created_at = models.DateTimeField(help_text="The time of the event.")
 
     class Meta:
         db_table = "user_events"
@@ -467,7 +489,7 @@ class EventEpoch(models.Model):
     number = models.BigIntegerField(
         primary_key=True, help_text="Minutes from 2026 to its beginning, or one more than before."
     )
-    first_position = models.BigIntegerField(help_text="That an event of this epoch may have.")
+    first_position = models.BigIntegerField(help_text="The first position in this epoch.")
     started_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -487,10 +509,10 @@ class EventCursor(models.Model):
     position = models.BigIntegerField(default=0)
     holder = models.CharField(max_length=255, null=True, blank=True)
     held_until = models.DateTimeField(
-        null=True, blank=True, help_text="Then the holder is lost, if it has been silent."
+        null=True, blank=True, help_text="The end of the holder's lease."
     )
     standing = models.JSONField(
-        null=True, blank=True, help_text="How what it writes to stands, as it last told."
+        null=True, blank=True, help_text="The state of the streams, as reported last."
     )
     standing_at = models.DateTimeField(null=True, blank=True)
 
@@ -528,7 +550,7 @@ class Circuit(models.Model):
         null=True, blank=True, help_text="Work that was lost before is not counted again."
     )
     error_code = models.CharField(
-        max_length=50, default="", help_text="The most frequent one when it was opened."
+        max_length=50, default="", help_text="The most frequent error when the circuit was opened."
     )
     next_probe_at = models.DateTimeField(
         null=True, blank=True, help_text="When one attempt may be started."
@@ -547,9 +569,9 @@ class KeptFigures(models.Model):
     """Figures that one process computes for all now and then: jobs by status, audit results."""
 
     name = models.CharField(max_length=50, primary_key=True)
-    value = models.JSONField(null=True, help_text="As found last; null before the first time.")
+    value = models.JSONField(null=True, help_text="The last figures; null before the first time.")
     found_at = models.DateTimeField(null=True)
-    next_at = models.DateTimeField(db_default=Now(), help_text="When somebody is to look again.")
+    next_at = models.DateTimeField(db_default=Now(), help_text="When the figures are due again.")
 
     class Meta:
         db_table = "kept_figures"
@@ -563,10 +585,10 @@ class AuditedAccount(models.Model):
 
     user_id = models.UUIDField(primary_key=True)
     seq = models.BigIntegerField(help_text="The last row that was read.")
-    balance = models.BigIntegerField(help_text="After it.")
-    remaining = models.JSONField(help_text="Of each open grant, by its id.")
+    balance = models.BigIntegerField(help_text="The balance after this row.")
+    remaining = models.JSONField(help_text="The remaining credits of each open grant, by its id.")
     last_grant = models.BigIntegerField(help_text="The highest id of its grants.")
-    spent = models.JSONField(help_text="By each API key, by its id.")
+    spent = models.JSONField(help_text="The spent credits of each API key, by its id.")
 
     class Meta:
         db_table = "audited_accounts"

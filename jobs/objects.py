@@ -19,9 +19,14 @@ from media.storage.owners import Column, NotExpectedProblem, Owner, register_obj
 def register_owners() -> None:
     """Register the owners of objects; called once, when Django is ready."""
     register_object_owner(
-        Owner("jobs", names_of, expects_result, (Column(_list_jobs_with_object, KT(OUTPUT_KEY)),))
+        Owner(
+            "jobs",
+            list_owned_objects,
+            find_result_limit,
+            (Column(_list_jobs_with_object, KT(OUTPUT_KEY)),),
+        )
     )
-    register_object_owner(Owner("renders", expects=expects_segment))
+    register_object_owner(Owner("renders", expects=find_segment_limit))
 
 
 def list_output_keys(attempt: Attempt) -> set[str]:
@@ -29,7 +34,7 @@ def list_output_keys(attempt: Attempt) -> set[str]:
     return {write.key for write in list_writes(attempt)}
 
 
-def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
+def list_owned_objects(objects: Sequence[StoredObject]) -> Mapping[str, None]:
     """Return the objects that current attempts may have written, or that outputs refer to."""
     id_pairs = [ids for item in objects if (ids := _parse_ids(item.key))]
     attempts = current_attempts().filter(pk__in={attempt_id for _, attempt_id in id_pairs})
@@ -40,7 +45,7 @@ def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
     return {item.key: None for item in objects if item.key in keys}
 
 
-def expects_result(key: str) -> int | None:
+def find_result_limit(key: str) -> int | None:
     """Return how many bytes may be written to a current attempt's output, or None."""
     ids = _parse_ids(key)
     if ids is None or not Attempt.objects.filter(pk=ids[1]).exists():
@@ -48,7 +53,7 @@ def expects_result(key: str) -> int | None:
     return _get_max_bytes(current_attempts().filter(pk=ids[1]), key)
 
 
-def expects_segment(key: str) -> int | None:
+def find_segment_limit(key: str) -> int | None:
     """Return how many bytes may be written to a segment that a render writes, or None."""
     try:
         user_id, project_id = (UUID(key.split("/")[index]) for index in (1, 3))

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from gpu_tasks.runtime.stages import Stage
-from jobs.estimates.durations import Running
+from jobs.estimates.durations import RunningJob
 from jobs.queries import get_history
 from jobs.wake_signal import publish_signal
 
@@ -60,5 +60,5 @@ def _push_report(report: ProgressReport) -> None:
 
 def _estimate_end(report: ProgressReport) -> datetime:
     seconds = (report.at - report.started_at).total_seconds()
-    running = Running(seconds, report.credits, report.progress, seconds)
-    return report.started_at + timedelta(seconds=get_history(report.type).foresee(running).p50)
+    running = RunningJob(seconds, report.credits, report.progress, seconds)
+    return report.started_at + timedelta(seconds=get_history(report.type).forecast(running).p50)

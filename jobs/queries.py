@@ -17,10 +17,10 @@ from gpu_tasks.runtime.errors import policy_of
 from jobs import outputs, sql, status
 from jobs.calls import circuits
 from jobs.calls.capacity import class_limit
-from jobs.estimates.durations import History, Run, Running
+from jobs.estimates.durations import History, Run, RunningJob
 from jobs.features.registry import features, get_feature
 from jobs.models import Attempt, Job, UserEvent
-from jobs.states import OPEN, WITHOUT_MACHINE, ShownStatus
+from jobs.states import OPEN, WITHOUT_MACHINE, ClientStatus
 from media import results
 from media.models import MediaFile, VoiceClone
 from media.storage import object_storage
@@ -35,7 +35,7 @@ MAX_RETRIES_SHOWN = 20
 MAX_USES_SHOWN = 100
 """Open jobs that an error lists at most, if a user wants to delete their input."""
 
-MOST_COUNTED = 500
+MAX_COUNTED = 500
 """Jobs of a feature before a waiting one that are counted; how many more there are is estimated."""
 
 MAX_JOBS_WITH_ID = 200
@@ -50,7 +50,7 @@ class DurationStatistics:
     p90: float | None
 
 
-def duration_statistics(feature: str) -> DurationStatistics:
+def compute_duration_statistics(feature: str) -> DurationStatistics:
     """Return the statistics of the last `RECENT_JOBS` completed jobs of a feature."""
     ((seconds,),) = sql.run("recent_seconds", type=feature, limit=RECENT_JOBS)
     return DurationStatistics(*(seconds or (None, None)))
@@ -90,7 +90,7 @@ def get_job(*, user_id: UUID, job_id: UUID) -> Job:
     return job
 
 
-def with_retries(jobs: QuerySet[Job]) -> QuerySet[Job]:
+def annotate_retries(jobs: QuerySet[Job]) -> QuerySet[Job]:
     """Annotate the jobs with ``retry_ids``, the ids of their retries, newest first."""
     retries = Job.objects.filter(retry_of=OuterRef("pk"), user=OuterRef("user_id"))
     newest_ids = retries.order_by("-created_at", "-pk").values("pk")[:MAX_RETRIES_SHOWN]
@@ -101,7 +101,7 @@ def list_retries(job: Job) -> list[UUID]:
     """Return the ids of the job's retries, newest first."""
     job_with_retries: Any = job
     if not hasattr(job, "retry_ids"):
-        job_with_retries = with_retries(Job.objects.filter(pk=job.pk).only("pk")).get()
+        job_with_retries = annotate_retries(Job.objects.filter(pk=job.pk).only("pk")).get()
     ids: list[UUID] = job_with_retries.retry_ids
     return ids
 
@@ -119,12 +119,12 @@ def find_jobs(text: str) -> set[UUID]:
     }
 
 
-def given_params(job: Job) -> Any:
+def get_user_params(job: Job) -> Any:
     """Return the parameters that the user gave; in old jobs they are mixed with derived ones."""
     feature = features().get(job.type)
     if job.derived_params is not None or feature is None:
         return job.input_params
-    return feature.given(job)
+    return feature.get_user_parameters(job)
 
 
 def build_error(job: Job) -> dict[str, Any] | None:
@@ -138,11 +138,11 @@ def build_error(job: Job) -> dict[str, Any] | None:
     }
 
 
-def queue_position(job: Job) -> int | None:
+def compute_queue_position(job: Job) -> int | None:
     """Return its position among jobs that wait for a machine of its class, from 1.
 
     Return None once it has a machine, and while its media is being checked. At most
-    ``MOST_COUNTED`` jobs of each feature are counted; how many more wait before it is estimated, as
+    ``MAX_COUNTED`` jobs of each feature are counted; how many more wait before it is estimated, as
     if they were equally dense.
     """
     if not status.is_waiting(job) or status.waits_for(job):
@@ -165,12 +165,12 @@ def queue_position(job: Job) -> int | None:
         types=list({*features(), job.type}),
         rank=job.rank,
         created_at=job.created_at,
-        most=MOST_COUNTED,
+        most=MAX_COUNTED,
     )
     return waiting_for_machines.count() + int(count) + 1
 
 
-def estimated_start(job: Job, position: int | None) -> datetime | None:
+def estimate_start(job: Job, position: int | None) -> datetime | None:
     """Return when the job may start from this `queue_position`.
 
     The estimate assumes that all jobs before it take as long as the last ones of its feature.
@@ -185,24 +185,26 @@ def estimated_start(job: Job, position: int | None) -> datetime | None:
     return timezone.now() + timedelta(seconds=seconds)
 
 
-def estimated_end(job: Job, *, share: Share) -> datetime | None:
+def estimate_end(job: Job, *, share: Share) -> datetime | None:
     """Return when this share of such jobs has ended; never in the past.
 
     Return None if the job does not run, or if too few jobs took so long.
     """
     started_at = (
-        status.started_at(job) if status.shown_status(job) == ShownStatus.PROCESSING else None
+        status.find_started_at(job)
+        if status.get_client_status(job) == ClientStatus.PROCESSING
+        else None
     )
     if started_at is None or job.attempt is None:
         return None
     now = timezone.now()
-    running = Running(
+    running = RunningJob(
         seconds=(now - started_at).total_seconds(),
         credits=job.credits_cost,
         progress=job.progress,
-        told_seconds=((job.attempt.progress_at or now) - started_at).total_seconds(),
+        reported_seconds=((job.attempt.progress_at or now) - started_at).total_seconds(),
     )
-    seconds = getattr(get_history(job.type).foresee(running), share)
+    seconds = getattr(get_history(job.type).forecast(running), share)
     return None if seconds is None else started_at + timedelta(seconds=seconds)
 
 
@@ -225,14 +227,14 @@ def build_output(job: Job) -> dict[str, Any] | None:
     return output
 
 
-def open_jobs_reading(media: MediaFile) -> list[str]:
+def list_open_jobs_reading(media: MediaFile) -> list[str]:
     """List open jobs that read a media file, as sentences for the user who deletes it."""
     return _describe_open_jobs(
         Job.objects.filter(user_id=media.user_id, media_ids__contains=[media.pk])
     )
 
 
-def open_jobs_speaking_with(voice: VoiceClone) -> list[str]:
+def list_open_jobs_using_voice(voice: VoiceClone) -> list[str]:
     """List open jobs that speak with a voice, as sentences for the user who deletes it."""
     return _describe_open_jobs(
         Job.objects.filter(user_id=voice.user_id, input_params__voice_id=str(voice.pk))

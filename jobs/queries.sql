@@ -1,32 +1,32 @@
--- Every raw statement of `jobs`, whole. `jobs/sql.py` reads them and says what the marks mean:
--- {STATE} is a state, or a set of them, of jobs/states.py as a literal, for a partial index is not
--- used for parameters; {fragment} is a piece that stands above; %(value)s is sent apart.
+-- All raw SQL statements of `jobs`. `jobs/sql.py` reads them and defines the marks: {STATE} is a
+-- state, or a set of states, of jobs/states.py as a literal, because a partial index is not used
+-- for parameters; {fragment} is a fragment that is defined above; %(value)s is a parameter.
 --
--- Locks: jobs in order of their ids, each before its attempt (rows are locked in the order of OF),
--- and before credits.
+-- Locks: jobs in the order of their ids, each before its attempt (rows are locked in the order of
+-- OF), and before credits.
 
 
 -- # Fragments
 
 -- name: current
--- The attempt `a` is the current one of the job `j`, which is open. Not by its status: where few jobs
--- are open, the index of these would be read for each, with all that it still holds of others.
+-- The attempt `a` is the current one of the open job `j`. This does not test the status: if few
+-- jobs are open, the index on the status would be read for each attempt, including its many dead
+-- entries.
 a.job_id = j.id AND a.id = j.attempt_id AND j.completed_at IS NULL
 
 -- name: current_attempts
--- The same, for queries of Django's: found by the index `jobs_to_wake`.
+-- The same condition, for queries of Django, which find the jobs by the index `jobs_to_wake`.
 SELECT a.id FROM jobs j JOIN job_attempts a ON {current}
 WHERE j.attempt_id IS NOT NULL AND j.wake_at IS NOT NULL
 
 -- name: one_of_these
--- One of `attempt_ids`. What they are is hidden from the planner, as are states and holders below: it
--- takes an array that it does not know for one of ten, and would rather plan anew at each use, for a
--- message with fewer.
+-- One of `attempt_ids`. The array is hidden from the planner, as are states and holders below: for
+-- an unknown array it assumes ten items, and would make a new plan at each execution with fewer.
 ANY(ARRAY(SELECT unnest(%(attempt_ids)s::uuid[])))
 
 -- name: mine
--- Locks those of the attempts that are current and in one of the states, and held by `holder` if
--- one is named: with this begins each transition that takes many attempts at once.
+-- Lock those of the attempts that are current, in one of the states, and claimed by `holder` if one
+-- is named. Each transition of many attempts at once begins with this.
 WITH mine AS (
     SELECT j.id AS job_id, j.user_id, j.type, j.status, j.wake_at, j.credits_cost,
            a.id AS attempt_id, a.state, a.result, a.used_credits, a.publish_count
@@ -38,16 +38,16 @@ WITH mine AS (
 )
 
 -- name: at_another_time
--- A wake_at that is near enough stays as it is, for each change of it costs an update of indexes.
+-- A wake_at that is close enough is not changed, because each change updates indexes.
 mine.wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timestamp() + %(before)s
 
 -- name: claimed_at_another_time
 mine.j_wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_timestamp() + %(before)s
 
 -- name: lazily
--- Nobody waits until the commit is on disk: of a crash of PostgreSQL it may be undone, as a whole and
--- with all that was committed after it. Only for statements that are their own transaction, and after
--- which nothing is done elsewhere that must not be done twice (docs/decisions/0045).
+-- Do not wait until the commit is on disk. A crash of PostgreSQL may undo the commit as a whole,
+-- with all later ones. Only for statements that are a transaction by themselves, and that no action
+-- outside the database follows which must not be repeated (docs/decisions/0045).
 (SELECT set_config('synchronous_commit', 'off', true)) AS lazily
 
 -- name: lazily_if_repeatable
@@ -55,19 +55,20 @@ mine.j_wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_times
     ELSE current_setting('synchronous_commit') END, true)) AS lazily
 
 
--- # Coming in
+-- # Submission
 
 -- name: submit
--- Key, credits, jobs and usage rows in one statement, which is its own transaction. It locks media,
--- key, account, API key and cursors in this order (docs/decisions/0006), for each part reads the one
--- before.
+-- Insert key, charge, jobs and usage rows in one statement, which is a transaction by itself. It
+-- locks media, key, account, API key and cursors in this order (docs/decisions/0006), because each
+-- part reads the previous one.
 --
--- Where there is no account, or a cap of the API key forbids it, cursors and jobs have no user, which
--- their tables refuse: so nothing is kept without its jobs. A job's rank is one after the user's last
--- in its GPU class, or that of the class's clock if it is higher (docs/decisions/0009).
+-- If there is no account, or a cap of the API key forbids the charge, cursors and jobs have no
+-- user, which their tables refuse: then nothing is stored. The rank of a job is one after the
+-- user's last in its GPU class, or after the clock of the class if that is higher
+-- (docs/decisions/0009).
 --
--- {claim_key} is `auteur.core.api.idempotency.claim_cte`, {charge} and {spend} are of `credits.sql`. The last
--- is there for API keys alone, as is {is_within_caps}.
+-- {claim_key} is `auteur.core.api.idempotency.claim_cte`, {charge} and {spend} are in `credits.sql`.
+-- {spend} and {is_within_caps} exist for API keys only.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
         place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
@@ -76,7 +77,7 @@ WITH wanted AS (
     )
 ),
 charged AS (SELECT place, id AS job_id, cost, description FROM wanted WHERE cost > 0),
--- Who deletes the media waits for this lock, and then finds the jobs that read it.
+-- Whoever deletes the media waits for this lock, and then finds the jobs that read it.
 held AS (
     SELECT id FROM media_files WHERE id = ANY(%(media_ids)s) AND status = {MEDIA_READY}
     ORDER BY id FOR SHARE
@@ -120,13 +121,14 @@ SELECT EXISTS (TABLE media), EXISTS (TABLE accepted)
 
 
 -- name: hold_media
--- Media of jobs of which some wait for it, whatever its check has found meanwhile: who deletes it
--- waits for these locks, and then finds the jobs. The caller opens the transaction, and runs `submit`
--- and `submit_waiting` in it.
+-- Lock the media of jobs of which some wait for media. Whoever deletes the media waits for these
+-- locks and then finds the jobs. The caller opens the transaction, and runs `submit` and
+-- `submit_waiting` in it.
 SELECT id FROM media_files WHERE id = ANY(%(media_ids)s) ORDER BY id FOR SHARE
 
 -- name: submit_waiting
--- Jobs without a price, whose media is being checked: they are in no queue (docs/decisions/0064).
+-- Insert jobs without a price whose media is being checked. They are in no queue
+-- (docs/decisions/0064).
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
         place int, id uuid, type text, project_id uuid, gpu_class text, media_ids uuid[], cost int,
@@ -148,7 +150,7 @@ FROM wanted ORDER BY place
 RETURNING id
 
 -- name: list_waiting_for_media
--- Pending jobs whose media may have been checked, the longest due first, by the index
+-- List pending jobs whose media may have been checked, the longest due first, by the index
 -- `jobs_waiting_for_media`.
 SELECT id FROM jobs
 WHERE status = {PENDING} AND attempt_id IS NULL AND gpu_class = {MEDIA_CLASS}
@@ -156,8 +158,8 @@ WHERE status = {PENDING} AND attempt_id IS NULL AND gpu_class = {MEDIA_CLASS}
 ORDER BY wake_at LIMIT %(limit)s
 
 -- name: wake_waiting_for_media
--- Jobs of a user that wait for this upload are due now. Whoever has one locked reads the upload anew
--- or postpones it, and then it is set here.
+-- Make the jobs of a user that wait for this upload due now. An orchestrator that has locked one of
+-- them reads the upload again or postpones the job; this statement then updates it.
 UPDATE jobs SET wake_at = statement_timestamp()
 WHERE id = ANY(ARRAY(
     SELECT id FROM jobs
@@ -170,7 +172,7 @@ WHERE id = ANY(ARRAY(
 RETURNING id
 
 -- name: postpone_waiting_for_media
--- Its media is still being checked: it is looked at again after a quarter of the time it has waited.
+-- Postpone a job whose media is still being checked by a quarter of the time that it has waited.
 UPDATE jobs
 SET wake_at = statement_timestamp() + least(%(longest)s, greatest(%(shortest)s,
         (statement_timestamp() - created_at) / 4))
@@ -179,11 +181,11 @@ WHERE id = %(job_id)s
 RETURNING id
 
 -- name: queue_checked
--- A job that waits for media that has been checked is charged, and enters the queue of its GPU class
--- with a rank as in `submit`, but above the clock: the job is older than those that are submitted now,
--- and must not come in below the floor of the queue (jobs/watermarks.py). Nothing is done for a job that
--- does not wait any more. The caller has locked the job; account, API key and cursor are locked in
--- this order.
+-- Charge a job whose media has been checked, and put it into the queue of its GPU class. Its rank
+-- is computed as in `submit`, but it is above the clock: the job is older than those that are
+-- submitted now, and must not be below the watermark of the queue (jobs/watermarks.py). Nothing is
+-- done if the job no longer waits. The caller has locked the job; account, API key and cursor are
+-- locked in this order.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (
         place int, id uuid, gpu_class text, media_ids uuid[], cost int, price_version text,
@@ -219,14 +221,15 @@ WHERE jobs.id = accepted.id
 RETURNING jobs.id
 
 -- name: lock_queue_cursor
--- The caller locks a user's cursor before it reads which of their jobs wait: a submission or another
--- end that holds it meanwhile is seen by `lower_queue_cursor`, which is a statement of its own.
+-- The caller locks the cursor of a user before it reads which of their jobs wait. A submission or
+-- another end that held the lock is then visible to `lower_queue_cursor`, because that is a
+-- separate statement.
 SELECT rank FROM fair_queue_cursors
 WHERE user_id = %(user_id)s AND gpu_class = %(gpu_class)s FOR NO KEY UPDATE
 
 -- name: lower_queue_cursor
--- Set a locked cursor back to the highest rank of the user that still waits, or to the class's clock.
--- Each step of `waiting` reads one row: the highest rank of the next plan of a type.
+-- Set a locked cursor back to the highest rank of the user's waiting jobs, or to the clock of the
+-- class. Each step of `waiting` reads one row: the highest rank of the next plan of a type.
 WITH RECURSIVE waiting (type, plan, rank) AS (
     SELECT known.type, last.* FROM unnest(%(types)s::text[]) AS known (type) CROSS JOIN LATERAL (
         SELECT coalesce(j.plan, '') AS plan, j.rank FROM jobs j
@@ -255,8 +258,8 @@ RETURNING rank
 -- # Admission
 
 -- name: classes_with_waiting_jobs
--- The GPU classes in which pending jobs of known types wait. Without an order to keep, PostgreSQL may
--- look for the first of them in the whole table.
+-- List the GPU classes in which pending jobs of known types wait. Without the ORDER BY, PostgreSQL
+-- might search the whole table for the first of them.
 SELECT class.name
 FROM unnest(%(classes)s::text[], %(ranks)s::bigint[], %(times)s::timestamptz[])
      AS class (name, from_rank, from_time)
@@ -272,20 +275,21 @@ WHERE EXISTS (
 )
 
 -- name: lock_pool
--- Only one orchestrator at a time counts and fills the free places of a class.
+-- Lock a GPU class, so that only one orchestrator counts and uses its free capacity.
 SELECT FROM gpu_pools WHERE gpu_class = %(gpu_class)s FOR UPDATE
 
 -- name: admit
--- First attempts for pending jobs of a class, by rank, as far as the class, each user and each
--- feature have places left. The caller has locked the class by `lock_pool`. Those whose queue has room
--- are taken at once, as `take_due` would: the caller wakes them.
+-- Create the first attempts of pending jobs of a class, by rank, as far as the class, each user and
+-- each feature have capacity. The caller has locked the class by `lock_pool`. Jobs whose queue has
+-- capacity are claimed at once, as by `take_due`: the caller wakes them.
 --
--- What cannot be admitted is not read (docs/decisions/0047): of each feature with places left the
--- first jobs are candidates. They are some more than there are places, for others may hold the locks
--- of a few. Where users are limited, those below their limits are taken of this first page. A type
--- whose page is full of users at their limits is `short`. It is read user by user: each step of
--- `waiting` finds the next user in the index, from one chosen at random and from the first one, at
--- most `users` steps each. If that does not reach all users, a `page` of its first jobs is read too.
+-- Jobs that cannot be admitted are not read (docs/decisions/0047). The candidates are the first
+-- jobs of each feature with capacity, some more than can be admitted, because others may have
+-- locked a few. If users have limits, those below their limits are selected from this first page. A
+-- type whose page is full of users at their limits is `short`. It is read user by user: each step
+-- of `waiting` finds the next user in the index, once from a random user and once from the first,
+-- with at most `users` steps each. If that does not reach all users, a `page` of its first jobs is
+-- read, too.
 WITH RECURSIVE feature AS (
     SELECT * FROM jsonb_to_recordset(%(features)s::jsonb) AS feature (
         type text, backend text, engine text, at_once int, has_room boolean
@@ -444,8 +448,8 @@ FROM attempt JOIN admitted ON admitted.id = attempt.job_id WHERE jobs.id = attem
 RETURNING attempt.id, admitted.type, has_room
 
 -- name: count_before
--- How many jobs of a class wait to be admitted before one of this rank; of each type at most `most`
--- are counted. Beyond them are as many more as there would be if they lay as close by rank.
+-- Count the jobs of a class that wait for admission before this rank, of each type at most `most`.
+-- The number of jobs beyond them is estimated, as if their ranks were equally dense.
 SELECT coalesce(sum(CASE
     WHEN counted < %(most)s THEN counted
     ELSE counted * greatest(1, (%(rank)s - first + 1)::float / (last - first + 1))
@@ -463,9 +467,10 @@ FROM unnest(%(types)s::text[]) AS known (type) CROSS JOIN LATERAL (
 -- # Waking
 
 -- name: take_due
--- Due attempts in these states, taken by one orchestrator; the same statement delays their next
--- wake-up, so that no other takes them. Each set of states is of jobs of its own types. Those past
--- their deadline are left to `repair` (jobs/calls/deadlines.py has the same condition).
+-- Claim due attempts in these states for one orchestrator. The same statement delays their next
+-- wake-up, so that no other orchestrator claims them. Each set of states is for jobs of its own
+-- types. Attempts past their deadline are left to `repair` (jobs/calls/deadlines.py has the same
+-- condition).
 WITH due AS (
     SELECT j.id AS job_id, j.type, a.id AS attempt_id, a.state, a.publish_count, a.crash_count
     FROM {lazily}, jobs j JOIN job_attempts a ON {current}
@@ -492,10 +497,10 @@ attempt AS (
 SELECT attempt_id, state, type, crash_count FROM due
 
 -- name: first_alive
--- Where each queue begins (jobs/watermarks.py), sought from the floors on: with the first one alive, or
--- with what may come next, if that is lower (a new job's rank is the class's clock at least, and it
--- is made now). And the oldest open transaction, and one of now: a snapshot's own end may be below
--- who is open.
+-- Find where each queue begins (jobs/watermarks.py), from the current watermarks on: at the first
+-- unfinished row, or at what may be inserted next if that is lower (the rank of a new job is at
+-- least the clock of the class, and its time is now). Also return the oldest open transaction and a
+-- current one, because the end of a snapshot may be below open transactions.
 SELECT pg_snapshot_xmin(seen)::text::bigint, pg_current_xact_id()::text::bigint,
        least((
            SELECT min(wake_at) FROM jobs WHERE attempt_id IS NOT NULL AND wake_at >= %(wake_at)s
@@ -532,8 +537,8 @@ FROM pg_current_snapshot() AS seen
 -- # Steps
 
 -- name: claim
--- A worker takes the attempts that wait for its step, and gets their rows and their jobs', as they
--- were before, and how long each has waited since it was created or had an outcome.
+-- Claim the attempts that wait for the worker's step. Return their rows and those of their jobs as
+-- they were before, and how long each has waited since it was created or had an outcome.
 WITH mine AS (
     SELECT {claimed_columns}
     FROM {lazily_if_repeatable}, jobs j JOIN job_attempts a ON {current}
@@ -563,8 +568,8 @@ attempt AS (
 SELECT {claimed}, statement_timestamp() - coalesce(a_reported_at, a_created_at) FROM mine
 
 -- name: finish
--- A worker leaves its step with what it has made of each attempt; or goes on with the next one, and
--- then holds them in that step's state, under a new lease.
+-- Leave a step, and store its values for each attempt. Or continue with the next step: the worker
+-- then holds the attempts in the state of that step, under a new lease.
 {mine},
 given AS (
     SELECT * FROM jsonb_to_recordset(%(values)s::jsonb) AS given (
@@ -586,7 +591,7 @@ FROM mine JOIN given ON given.id = mine.attempt_id WHERE job_attempts.id = mine.
 RETURNING job_attempts.id
 
 -- name: requeue
--- A claim is undone, so that another worker can take the attempts.
+-- Undo a claim, so that another worker can claim the attempts.
 {mine},
 job AS (
     UPDATE jobs SET wake_at = statement_timestamp() + %(pause)s
@@ -598,8 +603,9 @@ FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
 -- name: wake_left
--- What dead workers held is looked at now; what was published and not claimed is published again, for
--- the message may have died with them. Whoever has a row locked is at it.
+-- Make the attempts that dead workers had claimed due now. Attempts that were published and not
+-- claimed are published again, because the message may have been lost with the worker. Rows that
+-- another process has locked are skipped.
 WITH left_over AS (
     SELECT j.id FROM jobs j JOIN job_attempts a ON {current}
     WHERE j.attempt_id IS NOT NULL AND j.wake_at > statement_timestamp()
@@ -612,7 +618,8 @@ UPDATE jobs SET wake_at = statement_timestamp()
 FROM left_over WHERE jobs.id = left_over.id RETURNING jobs.id
 
 -- name: mark_errored
--- The attempts cannot go on: their error is stored, and a call that may still run is to be stopped.
+-- Store the error of attempts that cannot continue, and request the stop of their calls that may
+-- still run.
 {mine},
 job AS (
     UPDATE jobs SET wake_at = statement_timestamp() FROM mine WHERE jobs.id = mine.job_id
@@ -626,8 +633,8 @@ FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
 -- name: postpone_stops
--- Calls that could not be stopped are tried again after a quarter of the time since their attempts
--- ended, and given up when no call can run any more.
+-- Postpone stops that have failed by a quarter of the time since the attempts ended. They are given
+-- up when no call can run any more.
 UPDATE job_attempts
 SET stop_requested_at = statement_timestamp() + least(%(longest)s, greatest(%(shortest)s,
         (statement_timestamp() - coalesce(finished_at, statement_timestamp())) / 4)),
@@ -637,23 +644,24 @@ WHERE id = ANY(%(attempt_ids)s) AND stopped_at IS NULL
 RETURNING id, stopped_at IS NOT NULL
 
 -- name: figures
--- What statistics and costs need of an attempt's outcome.
+-- The figures of an attempt's outcome that statistics and costs need.
 CASE WHEN outcome IS NOT NULL THEN jsonb_strip_nulls(jsonb_build_object(
     'started_at', outcome -> 'started_at', 'load_seconds', outcome -> 'load_seconds',
     'seconds', outcome -> 'seconds', 'tenths', outcome -> 'tenths', 'engine', outcome -> 'engine'
 )) END
 
 -- name: written_elsewhere
--- Of an attempt's payload, what its call writes outside of its job's folder: segments of renders.
+-- The objects that a call writes outside the folder of its job, from its payload: segments of
+-- renders.
 (SELECT jsonb_build_object('made', made) FROM jsonb_path_query_array(payload,
     '$.*[*] ? (exists(@.write) && !(@.write.key like_regex "^users/[^/]+/jobs/"))'
 ) AS made WHERE made <> '[]')
 
 -- name: complete
--- Jobs whose results are delivered, or need no delivery, end. With those that are worth less than was
--- paid money moves: they end where the caller has opened a transaction for it. What lies in an object
--- is not stored here as well; of the attempt stays what is asked for later: its figures, and which
--- segments it wrote.
+-- End jobs whose results are delivered, or need no delivery. Jobs that are worth less than their
+-- price get a refund: they end only in a transaction that the caller has opened for it. Parts that
+-- are stored in objects are not stored here. Of the attempt remain its figures and the names of the
+-- segments that it wrote.
 {mine},
 ending AS (
     SELECT mine.*, coalesce(given.result, mine.result) AS output,
@@ -691,9 +699,9 @@ SELECT attempt_id, job_id FROM ending
 -- # Calls
 
 -- name: record_started_calls
--- The ids of calls are stored even of attempts that have ended, so that these calls can be stopped.
--- The run deadline starts here, anew for each attempt (docs/decisions/0059): between attempts,
--- deadline_at is the absolute bound, before the first it is null, which `least` ignores.
+-- Store the ids of calls, also for attempts that have ended, so that these calls can be stopped.
+-- The run deadline starts here for each attempt (docs/decisions/0059): between attempts,
+-- deadline_at is the absolute bound, and before the first it is null, which `least` ignores.
 WITH given AS (
     SELECT * FROM jsonb_to_recordset(%(calls)s::jsonb) AS given (id uuid, call_id text)
 ),
@@ -733,11 +741,11 @@ FROM known WHERE job_attempts.id = known.attempt_id
 RETURNING job_attempts.id, known.job_id, known.call_id, known.runs
 
 -- name: count_attempts_of
--- How many attempts of a job count against its feature's limit, how many ended by an infrastructure
--- error, and whether the job is past its absolute bound. An infrastructure error counts where the
--- input may be its cause: the machine was lost while it ran a call that we know, or the call reported
--- a result that could not be used. A call that began although its start was never answered has no
--- call_id: it was given up for the answer, not lost.
+-- Count the attempts of a job that count against the limit of its feature, and those that an
+-- infrastructure error ended, and tell if the job is past its absolute bound. An infrastructure
+-- error counts if the input may be its cause: the machine was lost while it ran a known call, or
+-- the call reported an unusable result. A call whose start was never answered has no call_id: it
+-- was given up, not lost.
 SELECT count(*) FILTER (WHERE a.error_code IS NOT NULL AND (
            a.error_code NOT IN {INFRASTRUCTURE}
            OR (a.error_code = {GPU_UNAVAILABLE} AND a.started_at IS NOT NULL
@@ -750,9 +758,10 @@ SELECT count(*) FILTER (WHERE a.error_code IS NOT NULL AND (
 FROM job_attempts a JOIN jobs j ON j.id = a.job_id WHERE a.job_id = %(job_id)s
 
 -- name: lost_jobs
--- Circuits that may have to be opened: closed ones, with how many jobs have lost an attempt to our
--- infrastructure lately. The storage is no backend's. Of a user's machines that were lost while they
--- ran a known call only one counts, for the input may be the cause. The index `attempts_lost` is read.
+-- List closed circuits with the number of jobs that have recently lost an attempt to our
+-- infrastructure. Errors of the storage count for no backend. Of the machines of one user that were
+-- lost while they ran a known call only one counts, because the input may be the cause. This reads
+-- the index `attempts_lost`.
 WITH lost AS (
     SELECT j.type, a.backend, a.error_code, a.finished_at,
            CASE WHEN a.error_code = {GPU_UNAVAILABLE} AND a.started_at IS NOT NULL
@@ -775,7 +784,7 @@ GROUP BY name HAVING count(DISTINCT subject) >= %(least)s
 ORDER BY name
 
 -- name: count_completed
--- Jobs of these types that were completed lately, of the last ones of each.
+-- Count the jobs of these types that were completed recently, among the last ones of each.
 SELECT count(*) FROM unnest(%(types)s::text[]) AS known (type) CROSS JOIN LATERAL (
     SELECT completed_at FROM jobs
     WHERE jobs.type = known.type AND status = {COMPLETED}
@@ -784,7 +793,8 @@ SELECT count(*) FROM unnest(%(types)s::text[]) AS known (type) CROSS JOIN LATERA
 WHERE completed_at > statement_timestamp() - %(window)s
 
 -- name: claim_probe
--- The next probe through all of these open circuits, for one caller; not while another goes on.
+-- Claim the next probe through all of these open circuits, for one caller, unless another probe
+-- runs.
 WITH open AS (
     SELECT name FROM circuits
     WHERE name = ANY(%(names)s::text[]) AND opened_at IS NOT NULL
@@ -805,8 +815,8 @@ WHERE circuits.name = open.name AND (SELECT count(*) FROM open) = (
 RETURNING circuits.name
 
 -- name: close_circuits
--- Circuits whose probe has succeeded: its call runs with its inputs there, or has reported an end
--- that is none of our infrastructure's.
+-- Close circuits whose probe has succeeded: its call runs and has its inputs, or has ended without
+-- an error of our infrastructure.
 WITH recovered AS (
     SELECT circuits.name, opened_at FROM circuits JOIN job_attempts a ON a.id = probe_id
     WHERE opened_at IS NOT NULL AND CASE WHEN a.reported_at IS NULL
@@ -820,8 +830,8 @@ FROM recovered WHERE circuits.name = recovered.name
 RETURNING circuits.name, extract(epoch FROM statement_timestamp() - recovered.opened_at)::float8
 
 -- name: extend_calls
--- Calls that go on are polled again later, the later the more often messages were lost. The run
--- deadline of those that are certain to wait for a machine starts anew, within the absolute bound.
+-- Postpone the next poll of calls that continue, longer if messages were lost repeatedly. The run
+-- deadline of those that certainly wait for a machine starts again, within the absolute bound.
 {mine},
 job AS (
     UPDATE jobs
@@ -856,8 +866,8 @@ FROM mine WHERE job_attempts.id = mine.attempt_id
 RETURNING job_attempts.id
 
 -- name: report_progress
--- What a call tells while it runs, if it is new. With its first word it has come to a machine, and
--- its lease begins; after that it is heard only so often. It locks as `report` does.
+-- Store the progress of a running call if it is new. With its first report the call has reached a
+-- machine, and its lease begins; later reports are limited in rate. It locks as `report` does.
 WITH reporting AS (
     SELECT a.id, a.job_id, j.user_id, j.type, j.credits_cost, a.started_at IS NULL AS begins,
            coalesce(a.started_at, statement_timestamp()) AS started_at,
@@ -890,8 +900,8 @@ SELECT job_id, user_id, type, progress, stage, credits_cost, started_at, stateme
 FROM reporting
 
 -- name: report
--- How a call ended. It locks as `mine` does, and only the attempt of this call while it is not to be
--- stopped. Written out for its speed: it runs once for every call.
+-- Store how a call ended. It locks as `mine` does, and only the attempt of this call, unless that
+-- is to be stopped. It repeats the locking for speed, because it runs once for every call.
 WITH reporting AS (
     SELECT a.id, a.job_id FROM jobs j JOIN job_attempts a ON {current}
     WHERE a.id = %(attempt_id)s AND a.state IN {MAY_RUN}
@@ -932,17 +942,19 @@ removed AS (DELETE FROM job_attempts WHERE id IN (SELECT id FROM old) RETURNING 
 SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1), (SELECT count(*) FROM removed)
 
 
--- # The numbered log (docs/decisions/0028)
+-- # The event log (docs/decisions/0028)
 
 -- name: lock_event_cursor
--- Nobody else follows the log under this name until the transaction ends; no row: somebody does.
+-- Lock the cursor of a reader until the transaction ends. It returns no row if another process has
+-- the lock.
 SELECT position FROM event_cursors WHERE name = %(reader)s FOR UPDATE SKIP LOCKED
 
 -- name: take_events
--- The oldest events that wait for a number leave the outbox, each with what a client needs of its
--- job, and with the last event of its user, or the number before the first one of the present epoch
--- (docs/decisions/0061). What an end says of a job never changes again. By an array, so that the outbox is never read from end to end: while somebody holds an old snapshot, it
--- keeps all that ever passed through it.
+-- Remove the oldest events from the outbox, each with the data of its job that clients need, and
+-- with the last event of its user, or the number before the first one of the current epoch
+-- (docs/decisions/0061). The data about an end of a job never changes again. The ids are an array,
+-- so that the outbox is never scanned: while an old snapshot is open, it contains all events that
+-- have passed through it.
 WITH taken AS (
     DELETE FROM job_events
     WHERE id = ANY(ARRAY(
@@ -970,8 +982,8 @@ FROM taken JOIN jobs j ON j.id = taken.job_id
 ORDER BY taken.id
 
 -- name: number_events
--- Numbered events become rows of the log; their users' heads move with them. Nobody sees them before
--- the commit is as safe as the setting says: on the standby, where there is a synchronous one.
+-- Insert numbered events into the log, and update the heads of their users. Nobody sees them before
+-- the commit is as durable as the setting requires: on the standby if there is a synchronous one.
 WITH numbered AS (
     SELECT * FROM jsonb_to_recordset(%(events)s::jsonb) AS event (
         position bigint, user_id uuid, seq bigint, job_id uuid, type text, data jsonb,
@@ -994,8 +1006,9 @@ SELECT count(*)
 FROM numbered, (SELECT set_config('synchronous_commit', %(synchronous_commit)s, true)) AS safely
 
 -- name: remove_old_events
--- Some events that are older than they are kept, the oldest first, up to one that is not; from where
--- the last ones ended, for rows that died before would be passed again while any snapshot sees them.
+-- Delete events whose retention has ended, the oldest first, up to one that is still retained. The
+-- search starts where the previous one ended, because deleted rows would be read again while any
+-- snapshot sees them.
 WITH page AS (
     SELECT position, created_at < statement_timestamp() - %(kept)s AS is_old
     FROM user_events WHERE position > %(after)s ORDER BY position LIMIT %(limit)s
@@ -1010,15 +1023,16 @@ SELECT user_id, seq, position, type, data, hash, created_at FROM user_events
 WHERE (user_id, seq) > (%(user_id)s, %(seq)s) ORDER BY user_id, seq LIMIT %(limit)s
 
 -- name: events_after
--- As `jobs.events.log.to_wire` tells them, for readers of everything: made here, they cost a third.
+-- Return events in the form of `jobs.events.log.to_wire`, for readers of the whole log. Built here,
+-- they cost a third.
 SELECT position, user_id, job_id, seq, type,
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), data,
        encode(hash, 'hex')
 FROM user_events WHERE position > %(position)s ORDER BY position LIMIT %(limit)s
 
 -- name: recent_ends
--- How jobs ended of which the last events tell, and how long they had taken since they were
--- submitted: by the number of the interval between `bounds`, in seconds.
+-- Count the ends of jobs in the last events, and how long these jobs had taken since their
+-- submission: by the number of the interval between `bounds`, in seconds.
 SELECT e.type, width_bucket(seconds, %(bounds)s::float8[]), count(*), sum(seconds)
 FROM user_events e
 JOIN jobs j ON j.id = e.job_id
@@ -1027,7 +1041,7 @@ WHERE e.position > %(after)s AND e.type IN ('job.completed', 'job.failed', 'job.
 GROUP BY 1, 2 ORDER BY 1, 2
 
 -- name: count_recent_events
--- How many of the last events happened lately.
+-- Count those of the last events that happened recently.
 SELECT count(*) FROM user_events
 WHERE position > %(after)s AND created_at > statement_timestamp() - %(lately)s
 
@@ -1035,8 +1049,8 @@ WHERE position > %(after)s AND created_at > statement_timestamp() - %(lately)s
 SELECT count(*) FROM job_events WHERE set_aside_at IS NULL
 
 -- name: audit_told_ends
--- Jobs whose end was not told exactly once; only of jobs that have an event still, for then no
--- later one was removed.
+-- Find jobs that do not have exactly one event of their end. Only jobs that still have an event are
+-- read, because then no later one was removed.
 WITH event AS (
     SELECT job_id, type FROM user_events UNION ALL SELECT job_id, 'job.' || type FROM job_events
 ),
@@ -1053,23 +1067,22 @@ WHERE status IN {ENDED} AND ends IS DISTINCT FROM 'job.' || status
 
 -- # Webhooks (docs/decisions/0029)
 --
--- A delivery waits while its state is 'waiting' and is due by due_at; while somebody holds it, that
--- is when the holder counts as lost.
+-- A delivery waits while its state is 'waiting', and is due by due_at. While a process has claimed
+-- it, due_at is the time at which the holder counts as lost.
 
 -- name: lock_due_queues
--- Queues in which a delivery is due, those that have waited longest first. They are locked by a
--- statement of their own, for `claim_deliveries` must see all that was written to them before.
+-- Lock the queues with a due delivery, the longest waiting first. This is a separate statement,
+-- because `claim_deliveries` must see everything that was written to them before.
 SELECT id FROM webhook_queues
 WHERE next_due_at <= statement_timestamp() AND (id = ANY(%(slow)s)) = %(is_slow)s
 ORDER BY next_due_at LIMIT %(queues)s
 FOR NO KEY UPDATE SKIP LOCKED
 
 -- name: claim_deliveries
--- Due deliveries of locked queues, taken by one sender. Users come first: each gets a place before
--- anybody gets a further one, what they have under way counted in; of a user the queues take turns.
--- A queue that was served, or has nothing to give, is read again when its next delivery is due, and
--- after those that wait now; one in which nothing waits is deleted. An endpoint that has been deleted
--- has no row.
+-- Claim due deliveries of locked queues for one sender. Users come first: each gets a place before
+-- any user gets a further one, including deliveries in flight; the queues of a user alternate. A
+-- queue that was served, or has nothing due, is read again when its next delivery is due, and after
+-- those that wait now. A queue in which nothing waits is deleted. A deleted endpoint has no row.
 WITH queue AS MATERIALIZED (
     SELECT id, user_id, next_due_at,
            %(at_once)s - coalesce((%(busy)s::jsonb ->> id::text)::int, 0) AS places,
@@ -1130,7 +1143,7 @@ FROM held JOIN queue ON queue.id = held.lane
      LEFT JOIN webhook_endpoints e ON e.id = held.endpoint_id
 
 -- name: finish_deliveries
--- What came of tries, as far as they are still the holder's.
+-- Store the outcomes of tries whose lease the holder still has.
 WITH given AS (
     SELECT * FROM jsonb_to_recordset(%(outcomes)s::jsonb) AS given (
         id uuid, tries int, state text, after_seconds float, status int, duration_ms int,
@@ -1147,7 +1160,7 @@ FROM given WHERE d.id = given.id AND d.holder = %(holder)s AND d.tries = given.t
 RETURNING d.endpoint_id, d.state, d.error_code
 
 -- name: remove_old_deliveries
--- Some that are older than they are kept, the oldest first.
+-- Delete some deliveries whose retention has ended, the oldest first.
 DELETE FROM webhook_deliveries WHERE id IN (
     SELECT id FROM webhook_deliveries WHERE created_at < statement_timestamp() - %(kept)s
     ORDER BY created_at LIMIT %(limit)s
@@ -1158,8 +1171,8 @@ RETURNING id
 -- # Streams (docs/decisions/0031)
 
 -- name: told_of_jobs
--- What records say of jobs that stands in no event: results where they are completed, else what was
--- given; and where they begin, what they go by besides, as far as it is small.
+-- Return the contents of jobs that records need and events do not have: results of completed jobs,
+-- otherwise the given parameters; for starting jobs also the derived parameters, if they are small.
 SELECT event.place,
        CASE event.type
            WHEN 'job.completed' THEN
@@ -1180,7 +1193,8 @@ FROM unnest(%(places)s::int[], %(job_ids)s::uuid[], %(types)s::text[])
      JOIN jobs j ON j.id = event.job_id
 
 -- name: add_usage
--- Ids rise, and the oldest rows go first: what lies between the ends is about how many there are.
+-- Insert counts. Ids increase and the oldest rows are deleted first, so the difference between the
+-- ends is about the number of rows.
 WITH added AS (
     INSERT INTO api_usage (user_id, route, method, status_class, requests)
     SELECT user_id, route, method, status_class, requests
@@ -1196,8 +1210,9 @@ SELECT count(*) FROM added
 -- # Consents (docs/decisions/0040)
 
 -- name: made_from
--- The lineage of media and voices, downwards: what jobs have made of them, of that, and so on, with
--- each job; results are known by the output of a job, or of an attempt that may just deliver it.
+-- Find the lineage of media and voices downwards: the results of jobs that used them, the results
+-- of jobs that used these, and so on, with each job. Results are found in the output of a job, or
+-- of an attempt that is being delivered.
 WITH RECURSIVE reads AS MATERIALIZED (
     SELECT j.id AS job_id, source
     FROM jobs j, unnest(
@@ -1226,7 +1241,7 @@ SELECT reached.source, j.id, j.status IN {OPEN}
 FROM reached LEFT JOIN jobs j ON j.id = reached.job_id
 
 -- name: forget_outputs
--- Of the outputs of ended jobs, which the caller has locked, only what is `kept` stays.
+-- Erase the outputs of ended jobs, which the caller has locked, except the keys in `kept`.
 WITH job AS (
     UPDATE jobs SET output_data = (
         SELECT coalesce(jsonb_object_agg(key, value), '{{}}'::jsonb)
@@ -1249,7 +1264,7 @@ attempt AS (
 )
 SELECT count(*) FROM job
 
--- # What people gave to jobs and got of them (docs/privacy.md)
+-- # Personal data in jobs (docs/privacy.md)
 
 -- name: empty_attempts
 UPDATE job_attempts
@@ -1258,7 +1273,8 @@ WHERE job_id = ANY(%(job_ids)s)
 RETURNING id
 
 -- name: empty_jobs
--- A failed job keeps its error's code; its message may name a file.
+-- Erase the contents of jobs. A failed job keeps the code of its error; the message may contain a
+-- file name.
 UPDATE jobs
 SET project_id = NULL, media_ids = ARRAY[]::uuid[], input_params = NULL, derived_params = NULL,
     output_data = NULL, callback_url = NULL,
@@ -1267,9 +1283,9 @@ WHERE id = ANY(%(job_ids)s)
 RETURNING id
 
 -- name: retain_jobs
--- A page of the walk through all jobs: prompts that are no longer kept go, but for the voice that
--- was used: whoever takes it back must find what was made with it. A time that is null is for ever,
--- for nothing is less than null.
+-- Process a page of all jobs: erase prompts whose retention has ended, except the id of the voice
+-- that was used, because its consent may be revoked later. A time that is null means forever,
+-- because nothing is less than null.
 WITH page AS (
     SELECT id, nullif(jsonb_strip_nulls(jsonb_build_object(
         'voice_id', coalesce(input_params -> 'voice_id', derived_params -> 'voice_id')
@@ -1287,7 +1303,8 @@ emptied AS (
 SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1), (SELECT count(*) FROM emptied)
 
 -- name: retain_attempts
--- The same of all attempts: payloads, and what calls answered but for its figures.
+-- Process a page of all attempts in the same way: erase payloads, and outcomes except their
+-- figures.
 WITH page AS (
     SELECT id FROM job_attempts WHERE id > %(after)s ORDER BY id LIMIT %(limit)s
 ),
@@ -1315,7 +1332,7 @@ SELECT (SELECT id FROM page ORDER BY id DESC LIMIT 1), (SELECT count(*) FROM emp
 -- # Statistics
 
 -- name: recent_seconds
--- How long the last completed jobs of a feature took in all.
+-- Return how long the last completed jobs of a feature took from request to result.
 SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) FROM (
     SELECT extract(epoch FROM completed_at - created_at)::float AS seconds
     FROM jobs WHERE type = %(type)s AND status = {COMPLETED}
@@ -1323,7 +1340,8 @@ SELECT percentile_cont(ARRAY[0.5, 0.9]) WITHIN GROUP (ORDER BY seconds) FROM (
 ) AS recent
 
 -- name: recent_runs
--- How they ran since a machine began: seconds, price, and when each tenth of the work was done.
+-- Return how these jobs ran since a machine began: seconds, price, and when each tenth of the work
+-- was done.
 SELECT seconds, credits_cost,
        ARRAY(SELECT value::float FROM jsonb_array_elements_text(tenths) AS tenth (value)) FROM (
     SELECT extract(epoch FROM j.completed_at - coalesce(a.started_at, j.started_at))::float
@@ -1335,10 +1353,10 @@ SELECT seconds, credits_cost,
 ) AS recent WHERE seconds > 0
 
 
--- # Projects that are deleted
+-- # Deleted projects
 
 -- name: leave_project
--- Some of a project's jobs are in it no more; who holds one, has it leave later.
+-- Detach some jobs from a deleted project. Jobs that another process has locked are detached later.
 UPDATE jobs SET project_id = NULL WHERE id = ANY(ARRAY(
     SELECT id FROM jobs WHERE project_id = %(project_id)s
     ORDER BY created_at DESC, id DESC LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
@@ -1346,10 +1364,11 @@ UPDATE jobs SET project_id = NULL WHERE id = ANY(ARRAY(
 RETURNING id
 
 
--- # How jobs stand, counted for all by one process (docs/decisions/0047)
+-- # Counts of jobs, computed by one process for all (docs/decisions/0047)
 
 -- name: count_open
--- Open jobs by type and status, with the request of the first of them that no worker has begun.
+-- Count open jobs by type and status, with the request time of the first one that no worker has
+-- begun.
 SELECT type, status, count(*), extract(epoch FROM min(created_at))::float FROM jobs
 WHERE status IN {OPEN} GROUP BY type, status
 
@@ -1358,7 +1377,8 @@ SELECT a.gpu_class, a.state, count(*) FROM jobs j JOIN job_attempts a ON {curren
 WHERE j.wake_at IS NOT NULL AND j.attempt_id IS NOT NULL GROUP BY a.gpu_class, a.state
 
 -- name: count_ended
--- All of them, but those whose end has no number yet: with it they are counted by `ended_since`.
+-- Count all ended jobs, except those whose end has no number yet: these are counted by
+-- `ended_since`.
 SELECT (SELECT coalesce(max(position), 0) FROM user_events), coalesce(jsonb_agg(ended), '[]') FROM (
     SELECT type, status, count(*) FROM jobs
     WHERE status IN {ENDED} AND id <> ALL(ARRAY(
@@ -1368,7 +1388,7 @@ SELECT (SELECT coalesce(max(position), 0) FROM user_events), coalesce(jsonb_agg(
 ) AS ended
 
 -- name: ended_since
--- What a stretch of the log tells of ended jobs; no row where nothing follows.
+-- Count the ended jobs in a range of the log. It returns no row if no event follows.
 SELECT max(position), coalesce(jsonb_agg(jsonb_build_array(j.id, j.type, j.status)) FILTER (
     WHERE event.type IN ('job.' || {COMPLETED}, 'job.' || {FAILED}, 'job.' || {CANCELLED})
 ), '[]')
@@ -1379,14 +1399,14 @@ FROM (
 HAVING count(*) > 0
 
 
--- # Signs of life, and clocks
+-- # Heartbeats and clocks
 
 -- name: beat
 INSERT INTO worker_heartbeats AS w (name, beat_at) VALUES (%(worker)s, statement_timestamp())
 ON CONFLICT (name) DO UPDATE SET beat_at = EXCLUDED.beat_at RETURNING w.name
 
 -- name: add_undelivered
--- Results that were given up, since ever: a counter that only grows.
+-- Add to the number of results that were given up. The counter only increases.
 INSERT INTO kept_figures AS f (name, found_at, next_at, value)
 VALUES (%(figure)s, statement_timestamp(), statement_timestamp(),
         jsonb_build_object('count', %(count)s::bigint))
@@ -1395,7 +1415,7 @@ ON CONFLICT (name) DO UPDATE SET found_at = EXCLUDED.found_at,
 RETURNING f.name
 
 -- name: store_clock_skew
--- The skew of one machine beside those of others, as long as they go on storing theirs.
+-- Store the clock skew of one machine beside those of others, as long as these are being updated.
 INSERT INTO kept_figures AS f (name, found_at, next_at, value)
 VALUES (%(figure)s, statement_timestamp(), statement_timestamp(), jsonb_build_object(
     %(host)s::text, jsonb_build_object('seconds', %(seconds)s::float8, 'at', statement_timestamp())
@@ -1408,17 +1428,19 @@ ON CONFLICT (name) DO UPDATE SET found_at = EXCLUDED.found_at, value = EXCLUDED.
 RETURNING f.name
 
 
--- # The ledger audit: what breaks a rule, and how (what the rules mean: jobs/audit/ledger_audit.py)
+-- # The ledger audit: violations of the rules in jobs/audit/ledger_audit.py
 --
--- One statement, and so one pass, for all rules about the same rows. Each rule is a SELECT of what
--- was expected and what was found, where the rule is broken.
+-- One statement checks all rules about the same rows in one pass. Each rule is a SELECT of the
+-- expected and the found value where the rule is broken.
 --
--- Accounts are audited from where they were audited before: `since` has of each the last row that
--- was read and what it came to, or nulls, and then all of its rows are read. Jobs are audited by
--- their ids. So the same statements make a running audit and a whole one (docs/decisions/0047).
+-- Accounts are audited from where they were audited before: `since` has the last row that was read
+-- of each account and the totals after it, or nulls; then all of its rows are read. Jobs are
+-- audited by their ids. So the same statements serve the running audit and a complete one
+-- (docs/decisions/0047).
 
 -- name: accounts_to_audit
--- Accounts that moved since they were audited, or never were; those with fewest rows to read first.
+-- List accounts that have changed since they were audited, or that never were audited, those with
+-- the fewest rows to read first.
 SELECT account.user_id, audited.seq, audited.balance, audited.remaining, audited.last_grant,
        audited.spent, greatest(account.seq - coalesce(audited.seq, 0), 0)
 FROM credits AS account LEFT JOIN audited_accounts AS audited USING (user_id)
@@ -1436,7 +1458,8 @@ SET seq = excluded.seq, balance = excluded.balance, remaining = excluded.remaini
 RETURNING user_id
 
 -- name: open_jobs_after
--- Open jobs by their ids. They are found first: to find them in that order, all jobs would be read.
+-- List open jobs by id. They are selected first: to select them in this order, all jobs would be
+-- read.
 WITH open AS MATERIALIZED (SELECT id FROM jobs WHERE status IN {OPEN})
 SELECT id FROM open WHERE id > %(after)s::uuid ORDER BY id LIMIT %(limit)s
 
@@ -1447,7 +1470,7 @@ SELECT now(), count(*), coalesce(sum(balance), 0) FROM credits
 SELECT api_key_id FROM key_spending WHERE spent <> 0
 
 -- name: since
--- The accounts, and the ledger rows that are to be read of them.
+-- The accounts, and those of their ledger rows that are to be read.
 WITH since AS (
     SELECT * FROM jsonb_to_recordset(%(since)s::jsonb) AS since (
         user_id uuid, seq bigint, balance bigint, remaining jsonb, last_grant bigint, spent jsonb
@@ -1459,7 +1482,7 @@ line AS (
 )
 
 -- name: first_of_each_rule
--- How each of the audits below ends: with the number of findings of each rule, and the first ones.
+-- The end of each audit below: the number of findings of each rule, and the first ones.
 SELECT rule, user_id, job_id, expected, found, total FROM (
     SELECT finding.*, count(*) OVER (PARTITION BY rule) AS total,
            row_number() OVER (PARTITION BY rule ORDER BY user_id, job_id) AS place
@@ -1469,7 +1492,7 @@ WHERE place <= greatest(%(limit)s, 1)
 ORDER BY rule, place
 
 -- name: audit_accounts
--- Balances and counters against the rows of their accounts.
+-- Compare balances and counters with the rows of their accounts.
 {since},
 finding AS (
     SELECT rule, user_id, NULL::uuid AS job_id, expected, found
@@ -1501,7 +1524,7 @@ finding AS (
 {first_of_each_rule}
 
 -- name: audit_ledger_rows
--- Each row against the one before it.
+-- Compare each row with the previous one.
 {since},
 chained AS (
     SELECT user_id, job_id, line.seq, amount, balance_after,
@@ -1518,8 +1541,8 @@ finding AS (
 {first_of_each_rule}
 
 -- name: audit_grants
--- What lies on the accounts, what was given, and what the ledger's rows say that moved. Rows from
--- before grants name none: what they come to is the account's opening grant.
+-- Compare the open grants on the accounts, the granted amounts, and the movements in ledger rows.
+-- Rows from before grants name none: their sum is the opening grant of the account.
 {since},
 account AS (SELECT credits.* FROM since JOIN credits USING (user_id)),
 open AS (
@@ -1597,7 +1620,7 @@ finding AS (
 {first_of_each_rule}
 
 -- name: audit_keys
--- What API keys have spent, against what `audited` says of them.
+-- Compare what API keys have spent with the result of `audited`.
 WITH finding AS (
     SELECT 'key_spending_is_the_sum' AS rule, user_id, NULL::uuid AS job_id,
            charged.credits AS expected, coalesce(spending.spent::text, 'nothing') AS found
@@ -1609,7 +1632,7 @@ WITH finding AS (
 {first_of_each_rule}
 
 -- name: audit_other_keys
--- Those of the API keys, which are named by no job, that have spent something.
+-- Find API keys that have spent something although no job names them.
 WITH finding AS (
     SELECT 'key_spending_is_the_sum' AS rule, NULL::uuid AS user_id, NULL::uuid AS job_id,
            '0' AS expected, spent::text AS found
@@ -1618,8 +1641,8 @@ WITH finding AS (
 {first_of_each_rule}
 
 -- name: audited
--- How far the accounts are audited by the statements above, in the same transaction. Where there are
--- no API keys, no jobs are looked at for them.
+-- Return how far the accounts are audited by the statements above, in the same transaction. Without
+-- API keys, no jobs are read for them.
 {since},
 charged AS (
     SELECT user_id, api_key_id, sum(credits) AS credits FROM (
@@ -1642,13 +1665,13 @@ SELECT since.user_id, account.seq, account.balance, (
 FROM since LEFT JOIN credits AS account USING (user_id)
 
 -- name: jobs_of_accounts
--- The jobs that the ledger rows to be read are about.
+-- List the jobs of the ledger rows to be read.
 {since}
 SELECT DISTINCT job_id FROM line WHERE job_id IS NOT NULL
 
 -- name: audit_jobs
--- Jobs against their ledger rows, and whether they wake. `is_unrefunded`: the price is kept, for the
--- user's free ends of begun jobs were used up (`jobs.cancels`).
+-- Compare jobs with their ledger rows, and check their wake_at. `is_unrefunded` means that the
+-- price is kept, because the user's free ends of begun jobs were used up (`jobs.cancels`).
 WITH job AS (
     SELECT job.user_id, job.id AS job_id, job.status, job.error_code, job.credits_cost AS cost,
            job.credits_refunded AS is_marked, job.wake_at, job.status IN {OPEN} AS is_open,
@@ -1730,7 +1753,7 @@ finding AS (
 {first_of_each_rule}
 
 -- name: audit_attempts
--- An attempt has not ended exactly while it is the current one of an open job.
+-- Find attempts that have ended although they are the current one of an open job, or the reverse.
 WITH attempt AS (
     SELECT j.user_id, a.job_id, a.number, a.state, j.status,
            a.state NOT IN {ENDED} AS is_alive, ({current}) IS TRUE AS is_wanted
@@ -1745,7 +1768,7 @@ finding AS (
 {first_of_each_rule}
 
 -- name: hash_partner_tokens
--- Tokens of requests that were answered, whose plain text nobody needs any more.
+-- Hash the tokens of answered requests, whose plain text is no longer needed.
 UPDATE partner_requests
 SET token_hash = sha256(convert_to(token, 'UTF8')), token = NULL
 WHERE id IN (

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from auteur.core.api.problems import Problem
 from jobs.features.base import Feature, to_stored_parameters
-from jobs.queries import duration_statistics
+from jobs.queries import compute_duration_statistics
 
 LIFETIME = timedelta(minutes=15)
 
@@ -25,7 +25,7 @@ _SIGNER = signing.Signer(salt="jobs.quotes")
 
 
 class InvalidQuoteProblem(Problem):
-    """The quote is not ours, is for another user or other parameters, or has expired."""
+    """Raised if the quote is not ours, is for another user or other parameters, or has expired."""
 
     default_code = "invalid_quote"
     default_detail = "The quote is for other parameters or has expired. Request a new estimate."
@@ -70,7 +70,7 @@ def estimate(*, feature: Feature, user_id: UUID, parameters: Mapping[str, Any]) 
     price = _compute_price(feature, parameters)
     expires_at = timezone.now().replace(microsecond=0) + LIFETIME
     terms = _hash_terms(feature, user_id, parameters)
-    durations = duration_statistics(feature.name)
+    durations = compute_duration_statistics(feature.name)
     return Estimate(
         credits=price.credits,
         price_version=price.version,

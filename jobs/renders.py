@@ -21,7 +21,7 @@ PROBLEMS = (
     folders.TooManyRendersProblem,
     folders.StoredTimelineTooLargeProblem,
 )
-"""The errors of a timeline that cannot be rendered, or not now."""
+"""The problems of a timeline that cannot be rendered, or not now."""
 
 
 def take_timeline_snapshot(
@@ -36,14 +36,14 @@ def take_timeline_snapshot(
     """
     project: Project = parameters["project_id"]
     length = timelines.get_length(project)
-    timeline = {"frame_rate": timelines.exact_frame_rate(project), "duration_ms": length}
+    timeline = {"frame_rate": timelines.get_exact_frame_rate(project), "duration_ms": length}
     render_parameters = {**parameters, "timeline": timeline}
     output = timelines.build_output(render_parameters)
-    limits.refuse_too_large(length, output)
+    limits.check_output_size(length, output)
     with_captions = parameters["captions"] != "none"
     if budget is None:  # An estimate stores nothing.
         snapshot, _ = timelines.take_snapshot(project, with_captions=with_captions)
-        limits.refuse_impossible(snapshot, output)
+        limits.check_render(snapshot, output)
         return asdict(snapshot)
     # A quote may be lower than today's price.
     budget.need(1 if "quote_id" in parameters else price(render_parameters))
@@ -51,7 +51,7 @@ def take_timeline_snapshot(
         (project.pk, with_captions),
         lambda: timelines.take_snapshot(project, with_captions=with_captions, count=budget.add),
     )
-    limits.refuse_impossible(snapshot, output)
+    limits.check_render(snapshot, output)
     name = snapshot.name
     budget.once((project.pk, name), lambda: folders.store_timeline(project, name, content))
     return asdict(snapshot)

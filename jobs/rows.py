@@ -14,7 +14,7 @@ _JSON = [isinstance(field, models.JSONField) for fields in _FIELDS.values() for 
 _JOB_NAMES, _ATTEMPT_NAMES = ([field.attname for field in fields] for fields in _FIELDS.values())
 
 
-def claimed() -> dict[str, str]:
+def build_claim_marks() -> dict[str, str]:
     """Return marks for statements: the columns of the job `j` and attempt `a`, and their names."""
     return {
         "claimed_columns": ", ".join(

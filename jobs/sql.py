@@ -17,7 +17,7 @@ _FILE = Path(__file__).with_name("queries.sql")
 _MARKS = {
     **states.literals(),
     "NEW_ID": NEW_ID,
-    **rows.claimed(),
+    **rows.build_claim_marks(),
     "MEDIA_READY": f"'{MediaStatus.READY.value}'",
     "USAGE": f"'{TransactionType.USAGE.value}'",
     "REFUND": f"'{TransactionType.REFUND.value}'",

@@ -145,7 +145,7 @@ def chain_of(state: AttemptState) -> tuple[Step, ...]:
     return (step, *chain_of(step.leaves)) if step else ()
 
 
-def moves() -> set[tuple[AttemptState, AttemptState]]:
+def list_transitions() -> set[tuple[AttemptState, AttemptState]]:
     """Return every transition of an attempt, as (state, next state)."""
     transitions = {(state, target) for state in MAY_RUN for target in (_A.REPORTED, _A.ERRORED)}
     for step in STEPS:
@@ -162,7 +162,7 @@ def moves() -> set[tuple[AttemptState, AttemptState]]:
     }
 
 
-class ShownStatus(TextChoices):
+class ClientStatus(TextChoices):
     """A job's status for clients: `pending` waits for its turn, `queued` for a machine."""
 
     PENDING = JobStatus.PENDING.value

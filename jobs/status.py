@@ -10,10 +10,10 @@ from typing import Literal
 from django.db.models import Q
 
 from jobs.models import Attempt, Job
-from jobs.states import MEDIA_CLASS, WITHOUT_MACHINE, JobStatus, ShownStatus
+from jobs.states import MEDIA_CLASS, WITHOUT_MACHINE, ClientStatus, JobStatus
 
-BY_STAFF = "It was started again by our staff."
-HANDED_BACK = "Its worker was stopped; another takes it over."
+RESTARTED_BY_STAFF = "It was started again by our staff."
+WORKER_STOPPED = "Its worker was stopped; another takes it over."
 
 
 _WAITS = Q(attempt__started_at__isnull=True, attempt__state__in=WITHOUT_MACHINE)
@@ -24,9 +24,9 @@ _OPEN = Q(status=JobStatus.PROCESSING, attempt__isnull=False, wake_at__isnull=Fa
 
 def filter_by_status(status: str) -> Q:
     """Return the filter for jobs that are shown with this status."""
-    if status == ShownStatus.QUEUED:
+    if status == ClientStatus.QUEUED:
         return _OPEN & _WAITS
-    if status == ShownStatus.PROCESSING:
+    if status == ClientStatus.PROCESSING:
         return _OPEN & _RUNS
     return Q(status=status)
 
@@ -36,11 +36,11 @@ def waits_for_machine(attempt: Attempt) -> bool:
     return attempt.started_at is None and attempt.state in WITHOUT_MACHINE
 
 
-def shown_status(job: Job) -> ShownStatus:
+def get_client_status(job: Job) -> ClientStatus:
     """Return the status for a client."""
     if job.status == JobStatus.PROCESSING and job.attempt and waits_for_machine(job.attempt):
-        return ShownStatus.QUEUED
-    return ShownStatus(job.status)
+        return ClientStatus.QUEUED
+    return ClientStatus(job.status)
 
 
 def waits_for(job: Job) -> Literal["media"] | None:
@@ -51,10 +51,10 @@ def waits_for(job: Job) -> Literal["media"] | None:
 
 def is_waiting(job: Job) -> bool:
     """Return True if the job waits, to be admitted or for a machine."""
-    return shown_status(job) in (ShownStatus.PENDING, ShownStatus.QUEUED)
+    return get_client_status(job) in (ClientStatus.PENDING, ClientStatus.QUEUED)
 
 
-def started_at(job: Job) -> datetime | None:
+def find_started_at(job: Job) -> datetime | None:
     """Return when the current attempt came to its machine, or None."""
     if is_waiting(job):
         return None
@@ -62,18 +62,24 @@ def started_at(job: Job) -> datetime | None:
     return attempt_started_at or job.started_at
 
 
-def stage(job: Job) -> str | None:
+def find_stage(job: Job) -> str | None:
     """Return the stage that its call has reported; None while it does not run."""
     return (
-        job.attempt.stage if job.attempt and shown_status(job) == ShownStatus.PROCESSING else None
+        job.attempt.stage
+        if job.attempt and get_client_status(job) == ClientStatus.PROCESSING
+        else None
     )
 
 
-def restarted(job: Job, reason: str | None) -> str | None:
+def describe_restart(job: Job, reason: str | None) -> str | None:
     """Return why the work begins again; ``reason`` is why the previous attempt ended."""
     attempt = job.attempt
     if attempt is None:
         return None
-    if shown_status(job) == ShownStatus.QUEUED and attempt.progress > 0:
-        return HANDED_BACK
-    return f"{reason or BY_STAFF} This is attempt {attempt.number}." if attempt.number > 1 else None
+    if get_client_status(job) == ClientStatus.QUEUED and attempt.progress > 0:
+        return WORKER_STOPPED
+    return (
+        f"{reason or RESTARTED_BY_STAFF} This is attempt {attempt.number}."
+        if attempt.number > 1
+        else None
+    )

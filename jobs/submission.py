@@ -45,15 +45,15 @@ DISABLED_RETRY_SECONDS = 600
 
 
 class PlanRequiredProblem(Problem):
-    """The feature needs a plan that the user does not have."""
+    """Raised if the feature needs a plan that the user does not have."""
 
     status_code = 403
     default_code = "plan_required"
-    default_detail = "This feature needs the Pro plan."
+    default_detail = "This feature needs the Pro plan. Change the plan first."
 
 
 class FeatureDisabledProblem(Problem):
-    """The feature is switched off, by `FEATURES_DISABLED`: nothing was charged."""
+    """Raised if the feature is switched off by `FEATURES_DISABLED`. Nothing was charged."""
 
     status_code = 503
     default_code = "feature_disabled"
@@ -65,18 +65,18 @@ class FeatureDisabledProblem(Problem):
 
 
 class TooManyWaitingJobsProblem(Problem):
-    """As many jobs of the user wait for media that is being checked as may; nothing was kept."""
+    """Raised if the user has the maximum number of jobs that wait for media. Nothing was stored."""
 
     status_code = 409
     default_code = "too_many_waiting_jobs"
     default_detail = (
-        f"At most {MAX_WAITING_FOR_MEDIA} jobs may wait for media that is being checked: submit "
-        "more when some of these checks have ended."
+        f"At most {MAX_WAITING_FOR_MEDIA} jobs may wait for media that is being checked. Submit "
+        "more when some of the checks have ended."
     )
 
 
 class JobOpenProblem(Problem):
-    """Only what has ended can be run again."""
+    """Raised if a job that has not ended is to be run again."""
 
     status_code = 409
     default_code = "job_open"
@@ -84,7 +84,7 @@ class JobOpenProblem(Problem):
 
 
 class JobCompletedProblem(Problem):
-    """What has its result is not run again."""
+    """Raised if a completed job is to be run again."""
 
     status_code = 409
     default_code = "job_completed"
@@ -92,23 +92,26 @@ class JobCompletedProblem(Problem):
 
 
 class InputGoneProblem(Problem):
-    """What the job worked on has been deleted."""
+    """Raised if media or a project that the job used has been deleted."""
 
     status_code = 409
     default_code = "input_gone"
-    default_detail = "A media file or project that the job used has been deleted."
-    forgotten = "The parameters of the job are no longer stored. Submit a new job."
+    default_detail = (
+        "A media file or project that the job used has been deleted. Submit a new job with other "
+        "input."
+    )
+    parameters_gone = "The parameters of the job are no longer stored. Submit a new job."
 
 
 class FeatureGoneProblem(Problem):
-    """The job is of a feature that is no longer declared."""
+    """Raised if the feature of the job no longer exists."""
 
     status_code = 409
     default_code = "feature_gone"
     default_detail = "This feature is no longer offered."
 
 
-WHOLE = (
+BATCH_PROBLEMS = (
     ledger.InsufficientCreditsProblem,
     spending.SpendingCapReachedProblem,
     BatchTooLargeProblem,
@@ -116,17 +119,17 @@ WHOLE = (
     TooManyWaitingJobsProblem,
 )
 """The errors of a batch as a whole, not of one of its jobs."""
-PRICING = (FeatureDisabledProblem, PlanRequiredProblem, NotFoundProblem)
+PRICING_PROBLEMS = (FeatureDisabledProblem, PlanRequiredProblem, NotFoundProblem)
 """The errors of an estimate, besides those of the feature's parameters."""
 PROBLEMS = (
-    *PRICING,
+    *PRICING_PROBLEMS,
     ledger.InsufficientCreditsProblem,
     spending.SpendingCapReachedProblem,
     quotes.InvalidQuoteProblem,
     TooManyWaitingJobsProblem,
 )
 """The errors of a submission, besides those of the feature's parameters."""
-RETRYING = (
+RETRY_PROBLEMS = (
     exceptions.ValidationError,
     JobCompletedProblem,
     JobOpenProblem,
@@ -137,7 +140,7 @@ RETRYING = (
 
 
 @dataclass(frozen=True)
-class Submitted:
+class SubmittedJob:
     """An accepted job, as its client sees it."""
 
     job_id: UUID
@@ -150,7 +153,7 @@ class Submitted:
 class SubmittedBatch:
     """Accepted jobs, in the order of the request."""
 
-    jobs: list[Submitted]
+    jobs: list[SubmittedJob]
 
 
 @dataclass(frozen=True)
@@ -169,9 +172,9 @@ class NewJob:
     id: UUID = field(default_factory=new_id)
 
     @property
-    def submitted(self) -> Submitted:
+    def submitted(self) -> SubmittedJob:
         waits_for = "media" if self.parameters.waits_for_media else None
-        return Submitted(self.id, JobStatus.PENDING.value, self.price.credits, waits_for)
+        return SubmittedJob(self.id, JobStatus.PENDING.value, self.price.credits, waits_for)
 
     @property
     def gpu_class(self) -> str:
@@ -194,12 +197,12 @@ class NewJob:
             "input_params": {
                 name: value
                 for name, value in stored_parameters.items()
-                if name in self.parameters.given
+                if name in self.parameters.explicit_names
             },
             "derived_params": {
                 name: value
                 for name, value in stored_parameters.items()
-                if name not in self.parameters.given
+                if name not in self.parameters.explicit_names
             },
             "retry_of_id": self.retry_of and str(self.retry_of),
             "callback_url": self.callback_url,
@@ -251,7 +254,7 @@ def parse_parameters(
     context = {"user_id": user_id, "budget": budget, "unchecked": unchecked}
     values = feature.parameters.read(data, context=context)
     names = {*data, *feature.parameters.stored_as_given}
-    return ValidatedParameters(values, given=names, waits_for_media=bool(unchecked))
+    return ValidatedParameters(values, explicit_names=names, waits_for_media=bool(unchecked))
 
 
 def check_plan(feature: Feature, plan: str | None) -> None:
@@ -268,7 +271,7 @@ def submit(
     parameters: ValidatedParameters,
     key: IdempotentRequest | None = None,
     api_key_id: UUID | None = None,
-) -> Submitted:
+) -> SubmittedJob:
     """Charge for a job and store it, once per key.
 
     A job that waits for media is charged later (`jobs.orchestrator.media_waits`). Raises
@@ -285,7 +288,7 @@ def submit_batch(
     *,
     user_id: UUID,
     plan: str | None,
-    wanted: Sequence[Mapping[str, Any]],
+    items: Sequence[Mapping[str, Any]],
     key: IdempotentRequest | None = None,
     api_key_id: UUID | None = None,
 ) -> SubmittedBatch:
@@ -296,10 +299,10 @@ def submit_batch(
     jobs: list[NewJob] = []
     errors: dict[str, Any] = {}
     budget = Budget(user_id, api_key_id=api_key_id)
-    for index, data in enumerate(wanted):
+    for index, data in enumerate(items):
         try:
             jobs.append(_build_job_of_batch(plan=plan, data=data, budget=budget))
-        except WHOLE:
+        except BATCH_PROBLEMS:
             raise  # The other jobs are not checked.
         except exceptions.APIException as exc:
             errors[str(index)] = _group_by_field(exc)
@@ -316,7 +319,7 @@ def retry(
     plan: str | None,
     key: IdempotentRequest | None = None,
     api_key_id: UUID | None = None,
-) -> Submitted:
+) -> SubmittedJob:
     """Run a failed or cancelled job again, for its user and at today's price.
 
     Raises ``JobOpenProblem``, ``JobCompletedProblem``, ``InputGoneProblem``,
@@ -352,7 +355,7 @@ def resubmit(
     reason: str = "",
     key: IdempotentRequest | None = None,
     api_key_id: UUID | None = None,
-) -> Submitted:
+) -> SubmittedJob:
     """Run an ended job again as a new one, at today's price or on the house.
 
     Raises ``JobOpenProblem``, ``InputGoneProblem`` if its parameters are no longer stored, and the
@@ -361,10 +364,10 @@ def resubmit(
     if job.status in OPEN:
         raise JobOpenProblem
     if job.input_params is None:
-        raise InputGoneProblem(InputGoneProblem.forgotten)
+        raise InputGoneProblem(InputGoneProblem.parameters_gone)
     budget = Budget(job.user_id, charged=charged, api_key_id=api_key_id)
     parameters = validate(
-        feature=feature, user_id=job.user_id, data=feature.given(job), budget=budget
+        feature=feature, user_id=job.user_id, data=feature.get_user_parameters(job), budget=budget
     )
     new_job = NewJob(
         feature=feature,
@@ -400,7 +403,7 @@ def _build_job(
 ) -> NewJob:
     check_plan(feature, plan)
     job_parameters = ValidatedParameters(
-        parameters, parameters.given, waits_for_media=parameters.waits_for_media
+        parameters, parameters.explicit_names, waits_for_media=parameters.waits_for_media
     )
     quote_id, callback_url = (
         job_parameters.pop("quote_id", None),
@@ -453,7 +456,7 @@ def _insert_jobs(
     *,
     user_id: UUID,
     jobs: Sequence[NewJob],
-    result: Submitted | SubmittedBatch,
+    result: SubmittedJob | SubmittedBatch,
     key: IdempotentRequest | None,
     api_key_id: UUID | None,
 ) -> None:

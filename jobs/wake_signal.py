@@ -40,7 +40,7 @@ class _Client:
             command(self._redis)
         except redis.RedisError as exc:
             self._away_until = time.monotonic() + AWAY_SECONDS
-            logger.warning("Redis was not told: %s", type(exc).__name__)
+            logger.warning("the signal was not sent through Redis: %s", type(exc).__name__)
 
 
 @cache

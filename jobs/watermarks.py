@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from jobs import sql
 from jobs.features.registry import features
 
-SETTLED_SECONDS = 5.0
+MIN_READING_AGE_SECONDS = 5.0
 """Rows that are written before a look, and committed after it, may be below its watermarks. So the
 watermarks are those of a look at least so long ago, whose transactions have all ended."""
-WHOLE_SECONDS = 20.0
+FULL_READING_SECONDS = 20.0
 """Pause between looks from the beginning."""
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,7 +60,7 @@ class Watermarks:
 
 
 @dataclass(frozen=True)
-class Look:
+class WatermarkReading:
     """One reading of the first unfinished rows, with the transactions of that time."""
 
     first: Watermarks
@@ -76,12 +76,12 @@ class WatermarkKeeper:
         self.floors = Watermarks()
         self.next_event_id = 0
         """The id after the events that this process has numbered."""
-        self._earlier: Look | None = None
+        self._earlier: WatermarkReading | None = None
         self._whole_at = time.monotonic()
 
     def look(self, now: float) -> None:
         """Update the watermarks; called every second or so, with the time of `time.monotonic`."""
-        is_from_start = now - self._whole_at > WHOLE_SECONDS
+        is_from_start = now - self._whole_at > FULL_READING_SECONDS
         current = self._read_first_unfinished(Watermarks() if is_from_start else self.floors, now)
         if is_from_start:
             self._whole_at = now
@@ -90,14 +90,14 @@ class WatermarkKeeper:
         if earlier is None:
             self._earlier = current
         elif (
-            now - earlier.at > SETTLED_SECONDS
+            now - earlier.at > MIN_READING_AGE_SECONDS
             and current.oldest_transaction >= earlier.next_transaction
         ):
             # The current look has found the rows that the earlier one could not see yet.
             self.floors = earlier.first.lower_of(current.first)
             self._earlier = current
 
-    def _read_first_unfinished(self, floors: Watermarks, now: float) -> Look:
+    def _read_first_unfinished(self, floors: Watermarks, now: float) -> WatermarkReading:
         """Read the first unfinished rows from these watermarks on."""
         classes = [
             {
@@ -122,7 +122,7 @@ class WatermarkKeeper:
             for _, _, _, _, name, rank, created_at, attempts_from in rows
             if name is not None
         }
-        return Look(
+        return WatermarkReading(
             Watermarks(wake_at, event_id, by_class), oldest_transaction, next_transaction, now
         )
 

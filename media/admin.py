@@ -68,11 +68,11 @@ IMPORT_COLOURS = {
 
 
 class NotReadyProblem(Problem):
-    """Nothing can be made of an upload that was not confirmed."""
+    """Raised if derivatives are requested of a file that is not ready."""
 
     status_code = 409
     default_code = "media_not_ready"
-    default_detail = "The media file is not ready."
+    default_detail = "The media file is not ready: wait until its status is ready."
 
 
 class StoredObjectAdmin(StaffAdmin):
@@ -312,7 +312,7 @@ class VoiceCloneAdmin(StoredObjectAdmin):
 def _request_derivation(request: HttpRequest, media: MediaFile, values: Mapping[str, Any]) -> str:
     if not states.request_derivation([media.pk]):
         raise NotReadyProblem
-    return "Pictures and waveform are made again."
+    return "The pictures and the waveform are being made again."
 
 
 def _format_seconds(milliseconds: int | None) -> str:

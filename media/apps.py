@@ -14,4 +14,4 @@ class MediaConfig(AppConfig):
         owners.register_all()
         personal_data.register_personal_data()
         encryption.register_columns("media.MediaImport", "url", purpose=limits.PURPOSE)
-        checks.register()
+        checks.register_checks()

@@ -26,17 +26,19 @@ HARD_LIMIT_SECONDS = 300
 
 
 class CheckFailedError(InputRefusedError):
-    """Raised if every try failed: a file that crashes workers is rejected."""
+    """Raised if every try to check a file failed: it may crash workers, so it is rejected."""
 
     code = "check_failed"
-    detail = "The file could not be checked: upload it again, or in another format."
+    detail = (
+        "The file could not be checked. Upload it again, or convert it to another format first."
+    )
 
 
 class UploadLostError(InputRefusedError):
     """Raised if the object disappeared after its confirmation."""
 
     code = "upload_missing"
-    detail = "The uploaded file is gone: upload it again."
+    detail = "The uploaded file no longer exists in the storage. Upload it again."
 
 
 def _reject_unchecked(kind: Kind[Row], rows: QuerySet[Row]) -> int:
@@ -86,7 +88,7 @@ def run_check(kind: Kind[Row], row_id: UUID) -> None:
         lease.finish(status=MediaStatus.READY, **_inspect_object(kind, row, lease))
         _notify_listeners(row)
     except LeaseLostError:
-        logger.info("%s was taken away meanwhile", row_id)
+        logger.info("another worker has claimed %s", row_id)
     except InputRefusedError as exc:
         reject_upload(lease.row, row, exc)
         _notify_listeners(row)

@@ -54,12 +54,12 @@ SERVED = frozenset(ACCEPTED) | {"application/json", "text/vtt", "application/x-s
 """Content types that are sent to browsers. All others, as SVG and HTML, are sent as bytes."""
 
 
-def base_type(content_type: str) -> str:
+def parse_base_type(content_type: str) -> str:
     """Return the type without parameters: ``video/webm`` for ``video/webm;codecs=vp9``."""
     return content_type.partition(";")[0].strip().lower()
 
 
-def declared_media_type(content_type: str) -> MediaType:
+def get_media_type(content_type: str) -> MediaType:
     """Return the media type that an accepted content type declares."""
     main = content_type.partition("/")[0]
     return MediaType(main) if main in MediaType.values else MediaType.VIDEO

@@ -20,7 +20,7 @@ from media.storage import STORAGE_ERRORS, object_storage
 
 logger = logging.getLogger(__name__)
 
-MEDIA_AT_ONCE = 100
+MEDIA_PER_BATCH = 100
 """Media of a deleted project per transaction. Their objects are deleted one by one."""
 
 UsageFinder = Callable[[Any], Iterable[str]]
@@ -47,11 +47,14 @@ _timelines: list[Timelines] = []
 
 
 class MediaInUseProblem(Problem):
-    """Open work reads it (``used_by``), or timelines show it (``shown_in``)."""
+    """Raised if open work reads the media (``used_by``) or timelines show it (``shown_in``)."""
 
     status_code = 409
     default_code = "media_in_use"
-    default_detail = "The media file is used by work that has not ended, or shown on a timeline."
+    default_detail = (
+        "The media file is used by open work, or shown on a timeline. Wait for the work to end, or "
+        "delete it with force=true if only timelines show it."
+    )
 
 
 def register_usage(finder: UsageFinder, model: type[Upload] = MediaFile) -> UsageFinder:
@@ -112,9 +115,9 @@ def _mark_clips_offline(
 def delete_project_media(project_id: UUID) -> int:
     """Delete a batch of media of a project whose jobs were cancelled, and return how many."""
     newest = MediaFile.objects.filter(project_id=project_id).order_by("-created_at", "-pk")
-    media_ids = list(newest.values_list("pk", flat=True)[:MEDIA_AT_ONCE])
+    media_ids = list(newest.values_list("pk", flat=True)[:MEDIA_PER_BATCH])
     rows = lock_media(MediaFile.objects.filter(pk__in=media_ids))
-    delete_locked(rows, leaving=project_id)
+    delete_locked_media(rows, leaving=project_id)
     delete_objects_after_commit(rows)
     return len(media_ids)
 
@@ -124,7 +127,7 @@ def lock_media(rows: QuerySet[MediaFile]) -> list[MediaFile]:
     return list(rows.select_for_update().order_by("pk"))
 
 
-def delete_locked(rows: Sequence[MediaFile], leaving: UUID | None = None) -> None:
+def delete_locked_media(rows: Sequence[MediaFile], leaving: UUID | None = None) -> None:
     """Delete locked rows and mark their clips offline; the caller deletes the objects."""
     MediaFile.objects.filter(pk__in=[row.pk for row in rows]).delete()
     for user_id in {row.user_id for row in rows}:
@@ -151,7 +154,7 @@ def abort_uploads(rows: Iterable[Upload]) -> None:
             if row.upload_id:
                 object_storage().abort_parts(row.object_key, row.upload_id)
         except STORAGE_ERRORS as exc:
-            logger.warning("parts left behind: %s", type(exc).__name__)
+            logger.warning("parts of an upload could not be deleted: %s", type(exc).__name__)
             return
 
 
@@ -164,7 +167,7 @@ def delete_objects(keys: list[str]) -> int:
         except STORAGE_ERRORS as exc:
             # Stop at the first failure: the request must not wait for a timeout for each key.
             logger.warning(
-                "%d objects left behind: %s", len(keys) - deleted_count, type(exc).__name__
+                "%d objects could not be deleted: %s", len(keys) - deleted_count, type(exc).__name__
             )
             return deleted_count
     return len(keys)

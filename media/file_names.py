@@ -21,17 +21,17 @@ https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 """
 
 
-def portable(name: str) -> str:
+def make_portable(name: str) -> str:
     """Return the name with the fewest changes that make it valid, and with its extension."""
     cleaned = _clean(name)
     stem, dot, extension = cleaned.rpartition(".")
     if not dot or len(extension.encode()) > MAX_EXTENSION_BYTES:
         stem, extension = cleaned, ""
     suffix = f".{extension}" if extension else ""
-    return portable_stem(stem, MAX_BYTES - len(suffix.encode())) + suffix
+    return make_portable_stem(stem, MAX_BYTES - len(suffix.encode())) + suffix
 
 
-def portable_stem(text: str, max_bytes: int) -> str:
+def make_portable_stem(text: str, max_bytes: int) -> str:
     """Return a valid name of at most ``max_bytes`` to which an extension can be added."""
     stem = _clean(text).lstrip(". ")
     if stem.partition(".")[0].rstrip().upper() in DEVICES:
@@ -39,9 +39,9 @@ def portable_stem(text: str, max_bytes: int) -> str:
     return stem.encode()[:max_bytes].decode(errors="ignore").rstrip(". ") or UNTITLED
 
 
-def attachment(filename: str | None) -> str:
+def build_content_disposition(filename: str | None) -> str:
     """Return the Content-Disposition header of a download with a user's file name."""
-    name = portable(filename) if filename else ""
+    name = make_portable(filename) if filename else ""
     return content_disposition_header(as_attachment=True, filename=name) or "attachment"
 
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from auteur.core.api.problems import Problem, field_problem
 from media import parts
 from media.access import check_project, get_media
-from media.content_types import declared_media_type
+from media.content_types import get_media_type
 from media.deletion import delete_media
 from media.kinds import FILES
 from media.models import MediaFile, MediaImport, MediaStatus
@@ -17,20 +17,23 @@ from media.uploads import (
     UploadTarget,
     begin_upload,
     build_target,
-    confirm,
+    check_printable,
+    complete_upload,
     declare_upload,
-    printable,
 )
 
 
 class UploadOverProblem(Problem):
-    """The upload has been confirmed, or refused, or waits for its confirmation alone."""
+    """Raised if an upload is over: confirmed, refused, or complete except for its confirmation."""
 
     status_code = 409
     default_code = "upload_over"
-    default_detail = "The upload is over."
-    fetched = "The file is fetched from its URL: there is nothing to send."
-    no_parts = "Its parts are joined, or the storage gave them up: confirm it, or begin another."
+    default_detail = "The upload was already confirmed or refused. Nothing more can be sent."
+    fetched = "The file is imported from its URL. There is nothing to send."
+    no_parts = (
+        "The parts of the upload are joined already, or the storage has deleted them. Confirm the "
+        "upload, or begin another."
+    )
 
 
 def request_upload(
@@ -50,8 +53,8 @@ def request_upload(
     media = declare_upload(FILES, user_id=user_id, content_type=content_type, size_bytes=size_bytes)
     check_project(user_id=user_id, project_id=project_id)
     media.project_id = project_id
-    media.name = display_name(filename)
-    media.type = declared_media_type(media.mime_type)
+    media.name = parse_display_name(filename)
+    media.type = get_media_type(media.mime_type)
     # Store the URL without the signature, which expires.
     media.r2_url = object_storage().presigned_get(media.r2_key).partition("?")[0]
     return begin_upload(
@@ -86,7 +89,7 @@ def abort_upload(*, user_id: UUID, project_id: UUID, media_id: UUID) -> None:
 def confirm_upload(
     *, user_id: UUID, project_id: UUID, media_id: UUID, plan: str | None
 ) -> MediaFile:
-    """Confirm an upload like ``media.uploads.confirm``; an open import is returned unchanged.
+    """Confirm an upload like ``complete_upload``; an open import is returned unchanged.
 
     The worker of an import confirms it. Also raises ``NotFoundProblem`` and
     ``StorageQuotaExceededProblem``.
@@ -99,7 +102,7 @@ def confirm_upload(
 
 def confirm_file(media: MediaFile, *, plan: str | None) -> MediaFile:
     """Confirm a media file like ``confirm_upload``, also for imports."""
-    return confirm(
+    return complete_upload(
         FILES,
         lambda: get_media(user_id=media.user_id, media_id=media.pk),
         lambda size: check_quota(user_id=media.user_id, plan=plan, adding=size, without=media.pk),
@@ -120,10 +123,10 @@ def _get_open_upload(
     return media
 
 
-def display_name(filename: str) -> str:
+def parse_display_name(filename: str) -> str:
     """Return the user's file name without folders; raises a 400 about ``filename``."""
     # Some clients send a full path, with the separators of their system.
     name = filename.replace("\\", "/").rpartition("/")[2].strip()
     if name in {"", ".", ".."}:
-        raise field_problem("filename", "invalid", "A file name is needed.")
-    return printable("filename", name)
+        raise field_problem("filename", "invalid", "Send a file name that is not empty.")
+    return check_printable("filename", name)

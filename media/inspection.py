@@ -21,7 +21,10 @@ class TooComplexError(InputRefusedError):
     """Raised if reading the file exceeded a limit of the sandbox."""
 
     code = "media_too_complex"
-    detail = "Reading the file takes more than it should: save it in another format."
+    detail = (
+        "Reading the file takes too much memory or time. Save it in another format and upload it "
+        "again."
+    )
 
 
 def inspect_with(

@@ -49,17 +49,17 @@ class Kind(Generic[Row]):
 
 
 class TooManyUploadsProblem(Problem):
-    """One must be confirmed or given up before another begins."""
+    """Raised if the user has the maximum number of open uploads."""
 
     status_code = 409
     default_code = "too_many_uploads"
     default_detail = (
-        "You have as many uploads open as one user may have: confirm some, or give them up."
+        "You have reached the limit of open uploads. Confirm or abort some of them first."
     )
 
 
 class TooManyVoicesProblem(Problem):
-    """One must go before another comes."""
+    """Raised if the user has the maximum number of voices."""
 
     status_code = 409
     default_code = "too_many_voices"
@@ -82,7 +82,10 @@ def _inspect_file(media: MediaFile, path_or_url: str, tick: Callable[[], None]) 
     facts = inspect(path_or_url, tick=tick)
     # A video without pictures is accepted as a sound, but a picture must be declared as one.
     if (facts.type == MediaType.IMAGE) != (media.type == MediaType.IMAGE):
-        detail = f"The file was announced as {media.type} and is {facts.type}."
+        detail = (
+            f"The upload was declared as {media.type}, but the file is {facts.type}. Upload it "
+            "again with the right content type."
+        )
         raise UnsupportedMediaError(detail=detail)
     return {**vars(facts), "derive_at": Now()}
 

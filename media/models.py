@@ -64,19 +64,21 @@ class Upload(models.Model):
     )
     mime_type = models.CharField(max_length=100, blank=True, default="", db_default="")
     file_size_bytes = models.BigIntegerField(
-        null=True, blank=True, help_text="As told before the upload, as found after it."
+        null=True,
+        blank=True,
+        help_text="The declared size before the upload, the measured size after it.",
     )
     upload_id = models.TextField(
-        blank=True, default="", db_default="", help_text="The storage's, of an upload in parts."
+        blank=True, default="", db_default="", help_text="The storage's id of an upload in parts."
     )
     upload_part_bytes = models.BigIntegerField(null=True, blank=True)
     check_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When to look again: to send its message, or whether its worker is lost.",
+        help_text="When the row is due: for its message, or because its worker is lost.",
     )
     check_claim = models.UUIDField(
-        null=True, blank=True, help_text="The token of whoever checks it."
+        null=True, blank=True, help_text="The token of the worker that checks the upload."
     )
     check_tries = models.SmallIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -165,11 +167,11 @@ class MediaFile(Upload):
     type = models.CharField(max_length=50, choices=MediaType)
     duration_ms = models.IntegerField(null=True, blank=True)
     r2_key = models.TextField(unique=True, help_text="The object's key.")
-    r2_url = models.TextField(help_text="The object's address, unsigned.")
+    r2_url = models.TextField(help_text="The unsigned URL of the object.")
     thumbnail_r2_key = models.TextField(null=True, blank=True)
     sprite_r2_key = models.TextField(null=True, blank=True)
     peaks_r2_key = models.TextField(null=True, blank=True)
-    sprite = models.JSONField(null=True, blank=True, help_text="How the sprite's tiles lie.")
+    sprite = models.JSONField(null=True, blank=True, help_text="The layout of the sprite's tiles.")
     derivation_status = models.CharField(
         max_length=20,
         choices=DerivationStatus,
@@ -179,22 +181,24 @@ class MediaFile(Upload):
     derivation_progress = models.FloatField(default=0.0, db_default=0.0)
     derivation_tries = models.SmallIntegerField(default=0, db_default=0)
     derivation_claim = models.UUIDField(
-        null=True, blank=True, help_text="The token of whoever works on it."
+        null=True, blank=True, help_text="The token of the worker that makes the derivatives."
     )
     derive_at = models.DateTimeField(
         null=True,
         blank=True,
         db_default=Now(),
-        help_text="When to look again: to send its message, or whether its worker is lost.",
+        help_text="When the row is due: for its message, or because its worker is lost.",
     )
     metadata = models.JSONField(
-        default=dict, blank=True, help_text="Width, height, codecs and so on, as probed."
+        default=dict,
+        blank=True,
+        help_text="The probed properties: width, height, codecs and others.",
     )
     origin = models.JSONField(
         null=True,
         blank=True,
         editable=False,
-        help_text="Of a job's result: job, feature, engine, and the media it was made from.",
+        help_text="How a job made the media: job, feature, engine, and the media that it used.",
     )
 
     class Meta:
@@ -300,19 +304,23 @@ class MediaImport(models.Model):
     )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     source = models.TextField(help_text="The URL without its query, which may hold secrets.")
-    url = models.BinaryField(null=True, help_text="The whole of it, encrypted, until it is over.")
+    url = models.BinaryField(
+        null=True, help_text="The complete URL, encrypted, until the import is over."
+    )
     status = models.CharField(max_length=20, choices=ImportStatus, default=ImportStatus.WAITING)
     holder = models.CharField(max_length=255, null=True)
     due_at = models.DateTimeField(
         null=True,
-        help_text="When to look again: to send its message, or whether its worker is lost.",
+        help_text="When the row is due: for its message, or because its worker is lost.",
     )
     tries = models.SmallIntegerField(default=0)
     received_bytes = models.BigIntegerField(default=0)
     validator = models.TextField(
-        default="", help_text="What the server knows this version by, if it gives parts of it."
+        default="", help_text="The server's validator of this version, if it can send parts of it."
     )
-    error_code = models.CharField(max_length=50, null=True, help_text="Why the last try failed.")
+    error_code = models.CharField(
+        max_length=50, null=True, help_text="The reason why the last try failed."
+    )
     error_detail = models.TextField(null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -369,9 +377,9 @@ class StorageWalk(models.Model):
 
     id = models.SmallIntegerField(primary_key=True, default=ONLY)
     after = models.TextField(
-        blank=True, default="", help_text="The last key that was looked at; empty at the start."
+        blank=True, default="", help_text="The last key that was examined; empty at the start."
     )
-    next_at = models.DateTimeField(db_default=Now(), help_text="When it may go on.")
+    next_at = models.DateTimeField(db_default=Now(), help_text="When the next part is due.")
 
     class Meta:
         db_table = "storage_walks"
@@ -395,24 +403,28 @@ class VoiceClone(Upload):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="voice_clones"
     )
     rejection = models.CharField(
-        max_length=50, blank=True, default="", db_default="", help_text="Why it was refused."
+        max_length=50,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The reason why the sample was refused.",
     )
     rejection_detail = models.TextField(blank=True, default="", db_default="")
     filename = models.CharField(max_length=255, blank=True, default="", db_default="")
     sample_r2_key = models.TextField(unique=True)
     sample_duration_ms = models.IntegerField(null=True, blank=True)
     speech_duration_ms = models.IntegerField(
-        null=True, blank=True, help_text="How much of the sample is speech."
+        null=True, blank=True, help_text="The duration of speech in the sample."
     )
     consent_statement = models.TextField(
-        blank=True, default="", db_default="", help_text="What was agreed to, in these words."
+        blank=True, default="", db_default="", help_text="The text that the person has agreed to."
     )
     consent_version = models.CharField(
         max_length=20,
         blank=True,
         default="",
         db_default="",
-        help_text="Of our own statement; empty where the client showed another.",
+        help_text="The version of our statement; empty if the client showed another text.",
     )
     consented_at = models.DateTimeField(null=True, blank=True)
 

@@ -14,17 +14,23 @@ from django.db.models.functions import Now
 
 from auteur.core.database import clock
 from media.models import StorageWalk
-from media.storage import LONGEST_WRITE, STORAGE_ERRORS, StoredObject, is_refusal, object_storage
+from media.storage import (
+    MAX_WRITE_LIFETIME,
+    STORAGE_ERRORS,
+    StoredObject,
+    is_refusal,
+    object_storage,
+)
 from media.storage.owners import find_prefix, list_referenced_keys
 
 logger = logging.getLogger(__name__)
 
-LISTED_AT_ONCE = 1000
+PAGE_SIZE = 1000
 """Objects in one listing, which is one request."""
-TURN = timedelta(minutes=1)
+SWEEP_INTERVAL = timedelta(minutes=1)
 """The interval between two turns, of all orchestrators together."""
-LISTINGS_A_TURN = 5
-REMOVALS_A_TURN = 250
+MAX_LISTINGS = 5
+MAX_DELETIONS = 250
 
 
 @dataclass
@@ -35,14 +41,14 @@ class ObjectCount:
     size_bytes: int = 0
 
 
-def pages(after: str = "") -> Iterator[list[StoredObject]]:
+def iterate_pages(after: str = "") -> Iterator[list[StoredObject]]:
     """Yield pages of all objects with keys after this one, in key order."""
-    while page := object_storage().page(after, LISTED_AT_ONCE):
+    while page := object_storage().list_page(after, PAGE_SIZE):
         yield page
         after = page[-1].key
 
 
-def orphans_of(page: Sequence[StoredObject], *, before: datetime) -> list[StoredObject]:
+def list_orphans(page: Sequence[StoredObject], *, before: datetime) -> list[StoredObject]:
     """Return the orphans in users' rooms that were last modified before that time.
 
     Objects outside users' folders are never orphans: they may be an operator's backup.
@@ -59,20 +65,22 @@ def orphans_of(page: Sequence[StoredObject], *, before: datetime) -> list[Stored
 def count_orphans() -> dict[str, ObjectCount]:
     """Return the number and size of the orphans, by room."""
     counts: dict[str, ObjectCount] = {}
-    before = clock.now() - LONGEST_WRITE
-    for page in pages():
-        for orphan in orphans_of(page, before=before):
+    before = clock.now() - MAX_WRITE_LIFETIME
+    for page in iterate_pages():
+        for orphan in list_orphans(page, before=before):
             tally = counts.setdefault(find_prefix(orphan.key) or "", ObjectCount())
             tally.count += 1
             tally.size_bytes += orphan.size_bytes
     return counts
 
 
-def delete_all() -> int:
+def delete_all_orphans() -> int:
     """Delete all orphans, without limit on requests, and return how many."""
-    before = clock.now() - LONGEST_WRITE
+    before = clock.now() - MAX_WRITE_LIFETIME
     return sum(
-        _delete_orphan(orphan) for page in pages() for orphan in orphans_of(page, before=before)
+        _delete_orphan(orphan)
+        for page in iterate_pages()
+        for orphan in list_orphans(page, before=before)
     )
 
 
@@ -80,9 +88,9 @@ def sweep_orphans() -> int:
     """Continue the walk through the storage, if it is due; return how many were deleted."""
     StorageWalk.objects.get_or_create(pk=StorageWalk.ONLY)
     walk = StorageWalk.objects.filter(pk=StorageWalk.ONLY)
-    if not walk.filter(next_at__lte=Now()).update(next_at=Now() + TURN):
+    if not walk.filter(next_at__lte=Now()).update(next_at=Now() + SWEEP_INTERVAL):
         return 0
-    turn = _WalkTurn(after=walk.get().after)
+    turn = _SweepStep(after=walk.get().after)
     try:
         turn.walk()
     finally:
@@ -91,7 +99,7 @@ def sweep_orphans() -> int:
 
 
 @dataclass
-class _WalkTurn:
+class _SweepStep:
     """One turn of the walk; ``after`` is the last key that was handled."""
 
     after: str
@@ -99,19 +107,19 @@ class _WalkTurn:
     removed: int = 0
 
     def walk(self) -> None:
-        before = clock.now() - LONGEST_WRITE
+        before = clock.now() - MAX_WRITE_LIFETIME
         listings = 0
-        for page in islice(pages(self.after), LISTINGS_A_TURN):
+        for page in islice(iterate_pages(self.after), MAX_LISTINGS):
             listings += 1
-            for orphan in orphans_of(page, before=before):
-                if self.handled == REMOVALS_A_TURN:
+            for orphan in list_orphans(page, before=before):
+                if self.handled == MAX_DELETIONS:
                     return
                 self.removed += _delete_orphan(orphan)
                 self.handled += 1
                 self.after = orphan.key
             self.after = page[-1].key
         # The end of the storage was reached: the next turn begins at the first key.
-        if listings < LISTINGS_A_TURN:
+        if listings < MAX_LISTINGS:
             self.after = ""
 
 

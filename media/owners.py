@@ -19,17 +19,17 @@ DERIVING = (DerivationStatus.WAITING, DerivationStatus.WORKING)
 def register_all() -> None:
     """Register the owners of this app's objects."""
     register_object_owner(
-        Owner(FILES.room, names_of_media, partial(expected_of, FILES), MEDIA_COLUMNS)
+        Owner(FILES.room, list_media_objects, partial(get_expected_bytes, FILES), MEDIA_COLUMNS)
     )
     # A job's results become media without being moved.
-    register_object_owner(Owner("jobs", names_of_media))
+    register_object_owner(Owner("jobs", list_media_objects))
     register_object_owner(
-        Owner(VOICES.room, names_of_voices, partial(expected_of, VOICES), VOICE_COLUMNS)
+        Owner(VOICES.room, list_voice_objects, partial(get_expected_bytes, VOICES), VOICE_COLUMNS)
     )
     register_object_owner(Owner(ROOM, expects=lambda _key: MAX_TRIAL_BYTES))
 
 
-def names_of_media(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
+def list_media_objects(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
     """Return the files of media and their derivatives, including those that are being made."""
     is_named = Q(r2_key__in=[stored.key for stored in objects]) | Q(pk__in=_parse_ids(objects))
     sizes: dict[str, int | None] = {}
@@ -43,7 +43,7 @@ def names_of_media(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
     return sizes
 
 
-def names_of_voices(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
+def list_voice_objects(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:
     """Return the samples of voices."""
     rows = VoiceClone.objects.filter(sample_r2_key__in=[stored.key for stored in objects])
     return {
@@ -52,7 +52,7 @@ def names_of_voices(objects: Sequence[StoredObject]) -> Mapping[str, int | None]
     }
 
 
-def expected_of(kind: Kind[Any], key: str) -> int | None:
+def get_expected_bytes(kind: Kind[Any], key: str) -> int | None:
     """Return the declared size of an upload, or the limit of one without a declared size."""
     rows = kind.model._default_manager.filter(**{kind.model.KEY: key})
     row = rows.select_for_update(no_key=True).first()

@@ -10,17 +10,19 @@ from media.storage.multipart import (
     MULTIPART_BYTES,
     Part,
     StoredPart,
-    part_bytes_of,
-    parts_of,
+    choose_part_bytes,
+    split_parts,
 )
 
 
 class UploadIncompleteProblem(Problem):
-    """Parts are missing, or have another size: they can still be sent (again)."""
+    """Raised if parts are missing or have the wrong size. They can still be sent, or sent again."""
 
     status_code = 422
     default_code = "upload_incomplete"
-    default_detail = "Some parts have not been uploaded."
+    default_detail = (
+        "Some parts have not been uploaded. Send the missing_parts, then confirm again."
+    )
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def begin_parts(row: Upload) -> None:
     """
     if (row.file_size_bytes or 0) <= MULTIPART_BYTES:
         return
-    row.upload_part_bytes = part_bytes_of(row.file_size_bytes or 0)
+    row.upload_part_bytes = choose_part_bytes(row.file_size_bytes or 0)
     try:
         row.upload_id = object_storage().begin_parts(row.object_key, content_type=row.mime_type)
     except OSError as exc:
@@ -50,12 +52,12 @@ def begin_parts(row: Upload) -> None:
 
 def list_expected_parts(row: Upload) -> list[Part]:
     """Return the parts of the declared file size."""
-    return parts_of(row.file_size_bytes or 0, row.upload_part_bytes or 1)
+    return split_parts(row.file_size_bytes or 0, row.upload_part_bytes or 1)
 
 
 def list_stored_parts(row: Upload) -> list[StoredPart]:
     """Return the stored parts; ``ObjectMissingError`` after the parts were joined or aborted."""
-    return object_storage().stored_parts(row.object_key, row.upload_id)
+    return object_storage().list_stored_parts(row.object_key, row.upload_id)
 
 
 def list_part_urls(row: Upload, arrived: Sequence[StoredPart]) -> list[PartUpload]:

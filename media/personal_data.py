@@ -17,14 +17,14 @@ from auteur.core.personal_data import (
 )
 from media.consents.models import Consent, Removal
 from media.deletion import delete_media
-from media.file_names import portable
+from media.file_names import make_portable
 from media.models import MediaFile, MediaImport, MediaStatus, Upload, VoiceClone
-from media.orphans import LISTED_AT_ONCE
+from media.orphans import PAGE_SIZE
 from media.storage import object_storage
 from media.voices.uploads import delete_voice
 
 INTERNAL = {"upload_id", "check_at", "check_claim", "check_tries"}
-OF_FILES = {*INTERNAL, "r2_url", "derivation_claim", "derivation_tries", "derive_at"}
+INTERNAL_FILE_COLUMNS = {*INTERNAL, "r2_url", "derivation_claim", "derivation_tries", "derive_at"}
 
 
 def register_personal_data() -> None:
@@ -42,7 +42,10 @@ def register_personal_data() -> None:
             scrub=_erase,
             listings=(
                 Listing(
-                    "media", lambda user_id: list_rows(_filter_media(user_id), without=OF_FILES)
+                    "media",
+                    lambda user_id: list_rows(
+                        _filter_media(user_id), without=INTERNAL_FILE_COLUMNS
+                    ),
                 ),
                 Listing("imports", _list_imports),
                 Listing(
@@ -77,7 +80,7 @@ def _iterate_files(user_id: UUID) -> Iterator[StoredFile]:
     for folder, rows in (("media", _filter_media(user_id)), ("voices", _filter_voices(user_id))):
         for page in iterate_pages(rows.filter(status=MediaStatus.READY)):
             for row in page:
-                path = f"{folder}/{row.pk}/{portable(row.name)}"
+                path = f"{folder}/{row.pk}/{make_portable(row.name)}"
                 yield StoredFile(path, row.object_key, row.file_size_bytes or 0)
 
 
@@ -107,7 +110,7 @@ def _abort_parts(row: Upload) -> None:
 def _remove_objects(folder: str) -> Steps:
     storage = object_storage()
     while True:
-        page = storage.page(folder, LISTED_AT_ONCE)
+        page = storage.list_page(folder, PAGE_SIZE)
         keys = [
             stored.key for stored in takewhile(lambda stored: stored.key.startswith(folder), page)
         ]

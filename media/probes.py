@@ -16,14 +16,14 @@ class UnsupportedMediaError(InputRefusedError):
     """Raised for an unknown container, or one without sound and picture."""
 
     code = "unsupported_media"
-    detail = "The file is not a video, a sound or a picture that we can read."
+    detail = "The file is not a video, sound or picture in a supported format."
 
 
 class MediaTooLongError(InputRefusedError):
     """Raised for media longer than the limit."""
 
     code = "media_too_long"
-    detail = "The file lasts longer than 12 hours."
+    detail = "The file is longer than 12 hours. Cut it into shorter files."
 
 
 class PictureTooLargeError(InputRefusedError):
@@ -31,8 +31,8 @@ class PictureTooLargeError(InputRefusedError):
 
     code = "picture_too_large"
     detail = (
-        f"Pictures may have {MAX_FRAME_PIXELS // 1_000_000} million pixels, photos in JPEG "
-        f"{MAX_DECODED_PIXELS // 1_000_000} million: make them smaller."
+        f"A picture may have at most {MAX_FRAME_PIXELS // 1_000_000} million pixels, a photo in "
+        f"JPEG {MAX_DECODED_PIXELS // 1_000_000} million. Make it smaller."
     )
 
 
@@ -40,21 +40,23 @@ class AnimatedPictureError(InputRefusedError):
     """Raised for an animated PNG or WebP: FFmpeg reads only their first picture, or none."""
 
     code = "animated_picture"
-    detail = "Animated pictures are not taken: upload a still picture, or a film (MP4, WebM)."
+    detail = "Animated pictures are not supported. Upload a still picture, or a film (MP4, WebM)."
 
 
 class PictureDamagedError(InputRefusedError):
     """Raised if part of a picture's data is missing or cannot be decoded."""
 
     code = "picture_damaged"
-    detail = "The picture is damaged or incomplete: upload the whole file, or save it anew."
+    detail = (
+        "The picture is damaged or incomplete. Upload the whole file, or save the picture again."
+    )
 
 
 class ProtectedMediaError(InputRefusedError):
     """Raised if pictures or sound are encrypted."""
 
     code = "media_protected"
-    detail = "The file is protected against copying (encrypted): upload it without protection."
+    detail = "The file is protected against copying (encrypted). Upload it without the protection."
 
 
 class TimestampsRestartError(InputRefusedError):
@@ -62,8 +64,9 @@ class TimestampsRestartError(InputRefusedError):
 
     code = "timestamps_restart"
     detail = (
-        "The clock of the recording starts again in the middle, as where files were joined end to "
-        "end: save it as MP4 (`ffmpeg -i FILE -c copy film.mp4`), or upload the parts one by one."
+        "The timestamps of the recording restart in the middle, as in files that were joined end "
+        "to end. Save it as MP4 (`ffmpeg -i FILE -c copy film.mp4`), or upload the parts one by "
+        "one."
     )
 
 
@@ -71,7 +74,7 @@ class DurationUnknownError(InputRefusedError):
     """Raised if the container states no duration, and measuring it took too long."""
 
     code = "duration_unknown"
-    detail = "The file does not say how long it lasts: save it in another format."
+    detail = "The file does not state its duration. Save it in another format."
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,15 @@ from auteur.core.api.problems import Problem
 
 
 class UploadRefusedProblem(Problem):
-    """The uploaded object cannot become a media file, now or later."""
+    """The base of problems with an uploaded object that can never become a media file."""
 
     status_code = 422
     default_code = "upload_refused"
-    default_detail = "The uploaded file was refused."
+    default_detail = "The uploaded file was refused. Upload another one."
 
 
 class FileTooLargeProblem(UploadRefusedProblem):
-    """More bytes than were told, or than anybody may upload."""
+    """Raised if a file is larger than declared, or larger than allowed."""
 
     status_code = 413
     default_code = "file_too_large"
@@ -20,8 +20,8 @@ class FileTooLargeProblem(UploadRefusedProblem):
 
 
 class SizeMismatchProblem(UploadRefusedProblem):
-    """Fewer bytes than were told."""
+    """Raised if a file is smaller than declared."""
 
     status_code = 422
     default_code = "size_mismatch"
-    default_detail = "The file is smaller than declared."
+    default_detail = "The file is smaller than declared. Upload all of it."

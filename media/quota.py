@@ -18,7 +18,7 @@ from media.problems import UploadRefusedProblem
 
 
 class StorageQuotaExceededProblem(UploadRefusedProblem):
-    """There is no room for it: ``used_bytes`` of ``limit_bytes`` are taken."""
+    """Raised if the file exceeds the quota: ``used_bytes`` of ``limit_bytes`` are used."""
 
     status_code = 403
     default_code = "storage_quota_exceeded"
@@ -32,7 +32,7 @@ def get_limit(plan: str | None) -> int | None:
     return limit or None
 
 
-def plan_of_user(user_id: UUID) -> str | None:
+def find_plan(user_id: UUID) -> str | None:
     """Return the name of the user's current plan, which the model of the app above defines."""
     return cast(Any, get_user_model()._default_manager.get(pk=user_id)).plan
 

@@ -11,8 +11,8 @@ from auteur.core.api.problems import NotFoundProblem
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
 from media.access import check_project
 from media.consents import receipts
-from media.content_types import ACCEPTED, declared_media_type
-from media.file_names import portable, portable_stem
+from media.content_types import ACCEPTED, get_media_type
+from media.file_names import make_portable, make_portable_stem
 from media.models import MediaFile, MediaStatus
 from media.provenance.credentials import SignedResult, sign_result
 from media.provenance.statements import Statement
@@ -22,8 +22,8 @@ MAX_STEM_LENGTH, MAX_STEM_BYTES = 80, 200
 """Limits of the title in a file name. The rest of the name is short."""
 NON_COLUMN_KEYS = ("object_key", "credentials")
 """Keys of an inspected file that are not columns of its row."""
-CONSENT_REVOKED = "The consent to use what this job worked on has been revoked."
-NOT_AS_PROMISED = "The model's result is not a file of the promised kind."
+CONSENT_REVOKED = "The consent to use media of this job has been revoked."
+WRONG_FILE_TYPE = "The model returned a file of the wrong type."
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class WrittenFile:
 
 
 def inspect_result(
-    *, job_id: UUID, place: int, made: WrittenFile, tick: Callable[[], None] = lambda: None
+    *, job_id: UUID, index: int, file: WrittenFile, tick: Callable[[], None] = lambda: None
 ) -> dict[str, Any]:
     """Inspect and sign a stored result; return its properties as plain values.
 
@@ -46,24 +46,24 @@ def inspect_result(
     ``ObjectMissingError``; ``EngineError`` MODEL_ERROR for a file of another type than promised;
     and what ``sign_result`` raises.
     """
-    object_storage().head(made.key)
+    object_storage().head(file.key)
     try:
         signed = sign_result(
-            made.key, content_type=made.content_type, statement=made.statement, tick=tick
+            file.key, content_type=file.content_type, statement=file.statement, tick=tick
         )
     except InputRefusedError as exc:
-        raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED) from exc
-    return _build_values(job_id, place, made, signed)
+        raise EngineError(ErrorCode.MODEL_ERROR, WRONG_FILE_TYPE) from exc
+    return _build_values(job_id, index, file, signed)
 
 
 def _build_values(
-    job_id: UUID, place: int, written: WrittenFile, signed: SignedResult
+    job_id: UUID, index: int, written: WrittenFile, signed: SignedResult
 ) -> dict[str, Any]:
     probe = signed.probe
-    if probe.type != declared_media_type(written.content_type):
-        raise EngineError(ErrorCode.MODEL_ERROR, NOT_AS_PROMISED)
+    if probe.type != get_media_type(written.content_type):
+        raise EngineError(ErrorCode.MODEL_ERROR, WRONG_FILE_TYPE)
     return {
-        "id": str(uuid5(job_id, str(place))),
+        "id": str(uuid5(job_id, str(index))),
         "name": written.name,
         "type": probe.type,
         "mime_type": written.content_type,
@@ -115,12 +115,12 @@ def _build_row(
     )
 
 
-def name_for_people(title: str, label: str, content_type: str, number: int | None = None) -> str:
+def build_file_name(title: str, label: str, content_type: str, number: int | None = None) -> str:
     """Build a file name such as `interview, lip sync.mp4` from the title of the source."""
-    stem = portable_stem(" ".join(title.split())[:MAX_STEM_LENGTH], MAX_STEM_BYTES)
+    stem = make_portable_stem(" ".join(title.split())[:MAX_STEM_LENGTH], MAX_STEM_BYTES)
     parts = ", ".join(part for part in (stem, label) if part)
     numbered = f"{parts} {number}" if number is not None else parts
-    return portable(f"{numbered}.{ACCEPTED[content_type]}")
+    return make_portable(f"{numbered}.{ACCEPTED[content_type]}")
 
 
 def list_downloads(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

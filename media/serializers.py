@@ -23,111 +23,126 @@ MAX_FILENAME_LENGTH = 255
 
 
 class NewUploadSerializer(RequestSerializer):
-    """A file that the client wants to upload."""
+    """A file to be uploaded."""
 
     filename = serializers.CharField(max_length=MAX_FILENAME_LENGTH)
     content_type = serializers.CharField(
         max_length=200,
-        help_text="For example `video/mp4`. Pictures are still (a GIF may move), of 67 million "
-        "pixels at most, photos in JPEG of 134 million.",
+        help_text="For example `video/mp4`. Pictures must be still (except GIF) and may have at "
+        "most 67 million pixels, photos in JPEG 134 million.",
     )
     size_bytes = serializers.IntegerField(
         required=False,
         allow_null=True,
         validators=[MinValueValidator(1)],
-        help_text="If given, exactly so many bytes can be uploaded, and their room is kept.",
+        help_text="The exact size of the file. If it is given, only a file of this size can be "
+        "uploaded, and the storage for it is reserved.",
     )
 
 
 class NewImportSerializer(RequestSerializer):
-    """A file that we are to fetch."""
+    """A file to be imported from a URL."""
 
-    url = serializers.CharField(max_length=MAX_URL_LENGTH, help_text="Of the file itself.")
+    url = serializers.CharField(
+        max_length=MAX_URL_LENGTH, help_text="The URL of the file itself, not of a web page."
+    )
     filename = serializers.CharField(
         max_length=MAX_FILENAME_LENGTH,
         required=False,
-        help_text="By default what the server or the URL calls it. By its extension we know the "
-        "type of a file whose server does not tell it.",
+        help_text="The name of the media file. By default it is taken from the server or the "
+        "URL. Its extension decides the type if the server does not state one.",
     )
 
 
 class DeletionSerializer(serializers.Serializer[None]):
-    """How a media file is deleted."""
+    """How to delete a media file."""
 
     force = serializers.BooleanField(
-        default=False, help_text="Even if timelines show it: their clips are marked `offline`."
+        default=False,
+        help_text="Delete the file even if timelines show it. Their clips are then marked "
+        "`offline`.",
     )
 
 
 class PartUploadSerializer(serializers.Serializer[PartUpload]):
-    """Where to send one part of a large file."""
+    """One part of a large file, and the URL to send it to."""
 
     part_number = serializers.IntegerField()
-    offset = serializers.IntegerField(help_text="Where in the file the part begins, in bytes.")
-    size_bytes = serializers.IntegerField(help_text="Exactly so many bytes are taken.")
-    received = serializers.BooleanField(help_text="Whether the storage has it.")
-    upload_url = SecretURLField(allow_null=True, help_text="null once it is received.")
+    offset = serializers.IntegerField(
+        help_text="The position in the file at which the part begins, in bytes."
+    )
+    size_bytes = serializers.IntegerField(help_text="The exact size of the part.")
+    received = serializers.BooleanField(help_text="True if the storage has received the part.")
+    upload_url = SecretURLField(allow_null=True, help_text="Null once the part is received.")
 
 
 class UploadSerializer(serializers.Serializer[UploadTarget]):
-    """Where and how to send the bytes."""
+    """Where and how to send the file."""
 
     media_id = serializers.UUIDField(source="id")
     upload_url = SecretURLField(
-        allow_null=True, help_text="For the whole file; null where it is sent in `parts`."
+        allow_null=True, help_text="The URL for the whole file. Null if it is sent in `parts`."
     )
-    method = serializers.CharField(help_text="The method to send the bytes by: `PUT`.")
+    method = serializers.CharField(help_text="The HTTP method: `PUT`.")
     headers = serializers.DictField(
-        child=serializers.CharField(), help_text="To be sent with the bytes, as they are."
+        child=serializers.CharField(), help_text="The headers to send with the request, unchanged."
     )
-    expires_at = serializers.DateTimeField(help_text="When the URLs stop working.")
+    expires_at = serializers.DateTimeField(help_text="The time at which the URLs expire.")
     part_size_bytes = serializers.IntegerField(
-        allow_null=True, help_text="Of all parts but the last; null where there are none."
+        allow_null=True,
+        help_text="The size of each part except the last. Null if the file is not sent in parts.",
     )
     parts = PartUploadSerializer(
         many=True,
         allow_null=True,
-        help_text=f"Of files above {MULTIPART_BYTES // 1024**2} MiB with a declared `size_bytes`.",
+        help_text=f"The parts, for files above {MULTIPART_BYTES // 1024**2} MiB with a declared "
+        "`size_bytes`. Otherwise null.",
     )
 
 
 class SpriteSerializer(serializers.Serializer[None]):
-    """How the tiles of a sprite strip lie: in rows, each tile at its own time."""
+    """The layout of a sprite strip: tiles in rows, one for each interval of time."""
 
     tile_width = serializers.IntegerField()
     tile_height = serializers.IntegerField()
     columns = serializers.IntegerField()
     rows = serializers.IntegerField()
-    count = serializers.IntegerField(help_text="Tile `n` is in row `n // columns`.")
-    interval_ms = serializers.IntegerField(help_text="Tile `n` is of `n * interval_ms`.")
+    count = serializers.IntegerField(
+        help_text="The number of tiles. Tile `n` is in row `n // columns`."
+    )
+    interval_ms = serializers.IntegerField(
+        help_text="The time between tiles. Tile `n` shows the film at `n * interval_ms`."
+    )
 
 
 class DerivativesSerializer(serializers.Serializer[MediaFile]):
-    """How far pictures and waveform are."""
+    """The state of a file's thumbnail, sprite and waveform."""
 
     status = serializers.ChoiceField(DerivationStatus.choices, source="derivation_status")
     progress = serializers.FloatField(source="derivation_progress", help_text="0 to 1.")
 
 
 class RejectionSerializer(serializers.Serializer[None]):
-    """Why a file was refused."""
+    """The reason why a file was refused."""
 
     code = serializers.CharField()
     detail = serializers.CharField()
 
 
 class ImportSerializer(serializers.ModelSerializer[MediaImport]):
-    """Where a file is fetched from, and how much of it has come."""
+    """The import of a file, and its progress."""
 
-    url = serializers.CharField(source="source", help_text="Without its query.")
+    url = serializers.CharField(source="source", help_text="The URL without its query.")
     progress = serializers.FloatField(
-        allow_null=True, help_text="0 to 1; null where the server does not tell the size."
+        allow_null=True, help_text="From 0 to 1. Null if the server does not state the size."
     )
     size_bytes = serializers.IntegerField(
-        source="media.file_size_bytes", allow_null=True, help_text="As the server tells it."
+        source="media.file_size_bytes",
+        allow_null=True,
+        help_text="The size that the server states.",
     )
     error = RejectionSerializer(
-        allow_null=True, help_text="Why the last try failed, while there will be another."
+        allow_null=True, help_text="Why the last try failed, if there will be another."
     )
 
     class Meta:
@@ -137,7 +152,7 @@ class ImportSerializer(serializers.ModelSerializer[MediaImport]):
 
 
 class SignedUrlField(serializers.CharField):
-    """Of an object's key, a URL to read it; null without a key."""
+    """A signed URL to read the object with this key. Null without a key."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(read_only=True, allow_null=True, **options)
@@ -152,31 +167,31 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
     project_id = serializers.UUIDField(read_only=True, allow_null=True)
     type = serializers.ChoiceField(choices=MediaType.choices, read_only=True)
     status = serializers.ChoiceField(choices=MediaStatus.choices, read_only=True)
-    mime_type = OptionalTextField(help_text="null until the type of an import is known.")
+    mime_type = OptionalTextField(help_text="Null until the type of an import is known.")
     metadata = serializers.DictField(
         read_only=True,
-        help_text="`width`, `height`, `rotation` (clockwise degrees) after `mirrored` (left to "
-        "right), `frame_rate` (on average), `variable_frame_rate`, `start_timecode` "
-        "(`hh:mm:ss:ff`, `;` before the frames if drop-frame; only where the file has one), "
-        "`bit_depth`, `hdr` and other facts of colour, `has_audio`, `audio_channels`, codecs and "
-        "so on.",
+        help_text="The measured properties: `width`, `height`, `rotation` (clockwise degrees, "
+        "applied after `mirrored`, left to right), `frame_rate` (average), `variable_frame_rate`, "
+        "`start_timecode` (`hh:mm:ss:ff`, with `;` before the frames if drop-frame; only if the "
+        "file has one), `bit_depth`, `hdr` and other colour properties, `has_audio`, "
+        "`audio_channels`, codecs and others.",
     )
     rejection = RejectionSerializer(
         source="refusal",
         read_only=True,
         allow_null=True,
-        help_text="Why the file was refused, if it was.",
+        help_text="Why the file was refused. Null if it was not.",
     )
     origin = serializers.DictField(
         read_only=True,
         allow_null=True,
-        help_text="Of a job's result: `job_id`, `type`, `engine` with its model, and the "
-        "`media_ids` that it was made from (`voice_ids` of speech in a voice), and what its "
-        "content `credentials` are. Null for what was uploaded.",
+        help_text="How a job made the media: `job_id`, `type`, `engine` with its model, the "
+        "`media_ids` that it was made from (`voice_ids` for speech in a voice), and its content "
+        "`credentials`. Null for uploads.",
     )
     thumbnail_url = SignedUrlField(
         source="thumbnail_r2_key",
-        help_text="A JPEG of a film or a picture, upright; null until there is one.",
+        help_text="A JPEG of the film or picture, upright. Null until it is made.",
     )
 
     class Meta:
@@ -201,13 +216,16 @@ class MediaSerializer(serializers.ModelSerializer[MediaFile]):
     def get_fields(self) -> dict[str, Any]:
         """Add `import`, which cannot be declared because it is a Python keyword."""
         import_field = ImportSerializer(
-            source="url_import", read_only=True, allow_null=True, help_text="Of one by URL."
+            source="url_import",
+            read_only=True,
+            allow_null=True,
+            help_text="The import, if the file was imported by URL.",
         )
         return {**super().get_fields(), "import": import_field}
 
 
 class MediaFilter(ListFilter):
-    """What lists of media can be narrowed and ordered by."""
+    """The filters and orders of lists of media."""
 
     type = ChoiceField(choices=MediaType.choices, required=False)
     status = ChoiceField(choices=MediaStatus.choices, required=False)
@@ -218,20 +236,25 @@ class MediaFilter(ListFilter):
 
 
 class MediaDetailSerializer(MediaSerializer):
-    """A media file with URLs of the file and of what was made of it, as far as it is there."""
+    """A media file, with URLs of the file and of its existing derivatives."""
 
     download_url = SecretMethodField(
-        help_text=f"Works for {settings.PRESIGNED_URL_SECONDS // 60} minutes, as all these URLs."
+        help_text="The URL of the file. All these URLs expire after "
+        f"{settings.PRESIGNED_URL_SECONDS // 60} minutes."
     )
     derivatives = DerivativesSerializer(
-        source="*", read_only=True, help_text="`failed` means that there are none."
+        source="*",
+        read_only=True,
+        help_text="The state of the derivatives. `failed` means that there are none.",
     )
-    sprite_url = SignedUrlField(source="sprite_r2_key", help_text="A JPEG of tiles, for a film.")
+    sprite_url = SignedUrlField(
+        source="sprite_r2_key", help_text="The sprite strip of a film: a JPEG of tiles."
+    )
     sprite = SpriteSerializer(read_only=True, allow_null=True)
     peaks_url = SignedUrlField(
         source="peaks_r2_key",
-        help_text="The waveform: JSON with `pairs_per_second`, `length` and `data`, least and "
-        "greatest sample (-128 to 127) in turn.",
+        help_text="The waveform: JSON with `pairs_per_second`, `length` and `data`, which "
+        "alternates the least and the greatest sample (-128 to 127) of each pair.",
     )
 
     class Meta(MediaSerializer.Meta):

@@ -15,9 +15,9 @@ from media.storage import object_storage
 
 UNCONFIRMED_LIFETIME = timedelta(days=1)
 """How long an unconfirmed upload is kept after its URL has expired."""
-UNFINISHED_KEPT = timedelta(days=2)
+UNFINISHED_LIFETIME = timedelta(days=2)
 """How long partial files and uploads in parts are kept: longer than the rows of uploads."""
-REMOVED_AT_ONCE = 50
+BATCH_SIZE = 50
 
 
 def list_unconfirmed(kind: Kind[Row]) -> QuerySet[Row]:
@@ -35,7 +35,7 @@ def delete_unconfirmed(kind: Kind[Row]) -> int:
     meanwhile, so that none is confirmed without its object.
     """
     locked = list_unconfirmed(kind).select_for_update(skip_locked=True).order_by("created_at")
-    rows = list(locked[:REMOVED_AT_ONCE])
+    rows = list(locked[:BATCH_SIZE])
     abort_uploads(rows)
     deletable = rows[: delete_objects([row.object_key for row in rows])]
     kind.model._default_manager.filter(pk__in=[row.pk for row in deletable]).delete()
@@ -44,11 +44,11 @@ def delete_unconfirmed(kind: Kind[Row]) -> int:
 
 def count_unfinished() -> int:
     """Return the number of old partial files and uploads in parts in the storage."""
-    return len(object_storage().unfinished(before=clock.now() - UNFINISHED_KEPT))
+    return len(object_storage().list_unfinished(before=clock.now() - UNFINISHED_LIFETIME))
 
 
 def delete_unfinished() -> int:
     """Delete a batch of old partial files and uploads in parts, and return how many."""
     storage = object_storage()
-    names = storage.unfinished(before=clock.now() - UNFINISHED_KEPT)
-    return sum(storage.remove_unfinished(name) for name in names[:REMOVED_AT_ONCE])
+    names = storage.list_unfinished(before=clock.now() - UNFINISHED_LIFETIME)
+    return sum(storage.remove_unfinished(name) for name in names[:BATCH_SIZE])

@@ -86,7 +86,7 @@ WORK = [
     # Users wait for checks, so derivatives leave a process free for them.
     Work(DERIVATIONS, derive, lambda: settings.DERIVE_LIMIT),
 ]
-"""Work that users wait for comes first, then work that other apps register."""
+"""The work that users wait for comes first, then work that other apps register."""
 
 
 def register_work(work: Work) -> None:

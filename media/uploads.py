@@ -19,7 +19,7 @@ from auteur.core.api.problems import Problem, field_problem
 from gpu_tasks.runtime.errors import InputRefusedError
 from media import parts
 from media.checking import reject_upload
-from media.content_types import base_type
+from media.content_types import parse_base_type
 from media.deletion import abort_uploads
 from media.kinds import Kind, Row
 from media.models import MediaStatus, Upload
@@ -31,7 +31,7 @@ from media.storage.multipart import StoredPart
 
 
 class UnsupportedMediaTypeProblem(Problem):
-    """The content type is not accepted; ``accepted`` lists those that are."""
+    """Raised for a content type that is not accepted. ``accepted`` lists those that are."""
 
     status_code = 415
     default_code = "unsupported_media_type"
@@ -39,29 +39,31 @@ class UnsupportedMediaTypeProblem(Problem):
 
 
 class UploadMissingProblem(Problem):
-    """Nothing has been uploaded yet: the URL still works until it expires."""
+    """Raised if nothing has been uploaded yet. The URL works until it expires."""
 
     status_code = 422
     default_code = "upload_missing"
-    default_detail = "Nothing has been uploaded yet."
+    default_detail = (
+        "Nothing has been uploaded yet. Send the file to its upload URL, then confirm again."
+    )
 
 
 class EmptyFileProblem(UploadRefusedProblem):
-    """Zero bytes."""
+    """Raised if the uploaded file has no bytes."""
 
     default_code = "empty_file"
     default_detail = "The uploaded file is empty."
 
 
 class UploadRejectedProblem(Problem):
-    """The file was refused; ``reason`` is the code, and the detail says why."""
+    """Raised if the file was refused. ``reason`` is the code, and the detail says why."""
 
     status_code = 409
     default_code = "upload_rejected"
-    default_detail = "The uploaded file was refused: upload another one."
+    default_detail = "The uploaded file was refused. Upload another one."
 
 
-CONFIRMING = (
+CONFIRM_PROBLEMS = (
     UploadMissingProblem,
     UploadRejectedProblem,
     parts.UploadIncompleteProblem,
@@ -71,7 +73,7 @@ CONFIRMING = (
     StorageQuotaExceededProblem,
 )
 """The problems of confirming an upload."""
-DECLARING = (FileTooLargeProblem, UnsupportedMediaTypeProblem, StorageQuotaExceededProblem)
+DECLARE_PROBLEMS = (FileTooLargeProblem, UnsupportedMediaTypeProblem, StorageQuotaExceededProblem)
 """The problems of declaring an upload, except for limits of number."""
 
 
@@ -95,7 +97,7 @@ def declare_upload(
 
     Raises ``UnsupportedMediaTypeProblem`` and ``FileTooLargeProblem``.
     """
-    mime_type = base_type(content_type)
+    mime_type = parse_base_type(content_type)
     if mime_type not in kind.content_types:
         formats = ", ".join(sorted(set(kind.content_types.values())))
         raise UnsupportedMediaTypeProblem(
@@ -144,7 +146,7 @@ def build_target(row: Upload, arrived: Sequence[StoredPart] = ()) -> UploadTarge
     return UploadTarget(row.pk, upload_url, headers, expires_at)
 
 
-def confirm(
+def complete_upload(
     kind: Kind[Row], find: Callable[[], Row], check_size: Callable[[int], None] = lambda size: None
 ) -> Row:
     """Join the parts of an upload and request its check; return the row in its current state.
@@ -207,7 +209,7 @@ def _join_and_measure(kind: Kind[Row], row: Row) -> int:
     return size_bytes
 
 
-def printable(field: str, text: str) -> str:
+def check_printable(field: str, text: str) -> str:
     """Return the text of a field, or raise a 400 about it if it has control characters."""
     if any(unicodedata.category(character) == "Cc" for character in text):
         raise field_problem(field, "invalid", "Control characters are not allowed.")

@@ -16,22 +16,22 @@ from django.db.models import F
 from django.db.models.functions import Collate
 from django.utils import timezone
 
-from media.orphans import pages
-from media.storage import LONGEST_WRITE, ObjectMissingError, StoredObject, object_storage
+from media.orphans import iterate_pages
+from media.storage import MAX_WRITE_LIFETIME, ObjectMissingError, StoredObject, object_storage
 from media.storage.owners import Column, find_prefix, list_columns, list_referenced_keys
-from media.sweeping import UNFINISHED_KEPT
+from media.sweeping import UNFINISHED_LIFETIME
 
 RULES = {
-    "object_without_row": "an object that no row names, older than any URL to write it with",
-    "row_without_object": "a row that names an object which is not there",
-    "size_differs": "an object that has another size than its row",
-    "unknown_object": "an object in none of our folders: it is never removed",
-    "half_upload": "what was half written and left alone",
+    "object_without_row": "an object that no row names, older than any URL to write it",
+    "row_without_object": "a row that names a missing object",
+    "size_differs": "an object whose size differs from that in its row",
+    "unknown_object": "an object outside all of our folders, which is never removed",
+    "half_upload": "an upload that was begun and never finished",
 }
-SHOWN = 100
+DEFAULT_LIMIT = 100
 """Findings that are listed by default. All are counted."""
-USERS_AT_ONCE = 100
-ROWS_AT_ONCE = 1000
+USERS_PER_PAGE = 100
+ROWS_PER_PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Report:
         return sum(self.broken.values())
 
 
-def verify_storage(*, limit: int = SHOWN) -> Report:
+def verify_storage(*, limit: int = DEFAULT_LIMIT) -> Report:
     """Compare all rows and objects, with one request per 1000 objects and per difference."""
     report = Report(timezone.now())
     for finding in _iterate_findings(report):
@@ -74,9 +74,9 @@ def verify_storage(*, limit: int = SHOWN) -> Report:
 
 def _iterate_findings(report: Report) -> Iterator[Finding]:
     """Yield the differences by merging objects and rows, which are both in key order."""
-    required = required_keys()
+    required = iterate_required_keys()
     row = next(required, None)
-    for page in pages():
+    for page in iterate_pages():
         report.objects += len(page)
         report.size_bytes += sum(stored.size_bytes for stored in page)
         yield from _check_objects(page, report.checked_at)
@@ -87,7 +87,7 @@ def _iterate_findings(report: Report) -> Iterator[Finding]:
     while row is not None:
         yield from _check_missing(row)
         row = next(required, None)
-    for name in object_storage().unfinished(before=report.checked_at - UNFINISHED_KEPT):
+    for name in object_storage().list_unfinished(before=report.checked_at - UNFINISHED_LIFETIME):
         yield Finding("half_upload", name)
 
 
@@ -98,16 +98,16 @@ def _check_objects(page: Sequence[StoredObject], now: datetime) -> Iterator[Find
             yield Finding("unknown_object", stored.key, None, stored.size_bytes)
         elif stored.key in sizes:
             yield from _check_size(stored, sizes[stored.key])
-        elif stored.modified_at < now - LONGEST_WRITE and _find_size(stored.key) is not None:
+        elif stored.modified_at < now - MAX_WRITE_LIFETIME and _find_size(stored.key) is not None:
             yield Finding("object_without_row", stored.key, None, stored.size_bytes)
 
 
 def _check_size(stored: StoredObject, size: int | None) -> Iterator[Finding]:
     if size is None or size == stored.size_bytes:
         return
-    found, expected = _find_size(stored.key), _list_current_sizes(stored.key).get(stored.key)
-    if None not in (found, expected) and found != expected:
-        yield Finding("size_differs", stored.key, expected, found)
+    stored_size, expected = _find_size(stored.key), _list_current_sizes(stored.key).get(stored.key)
+    if None not in (stored_size, expected) and stored_size != expected:
+        yield Finding("size_differs", stored.key, expected, stored_size)
 
 
 def _check_missing(key: str) -> Iterator[Finding]:
@@ -127,11 +127,13 @@ def _list_current_sizes(key: str) -> dict[str, int | None]:
     return list_referenced_keys([StoredObject(key=key, modified_at=timezone.now(), size_bytes=0)])
 
 
-def required_keys() -> Iterator[str]:
+def iterate_required_keys() -> Iterator[str]:
     """Yield the keys of all objects that must exist, in key order, which is users' id order."""
     users = get_user_model()._default_manager.order_by("pk")
     after = UUID(int=0)
-    while user_ids := list(users.filter(pk__gt=after).values_list("pk", flat=True)[:USERS_AT_ONCE]):
+    while user_ids := list(
+        users.filter(pk__gt=after).values_list("pk", flat=True)[:USERS_PER_PAGE]
+    ):
         yield from merge(*(_iterate_keys(column, user_ids) for column in list_columns()))
         after = user_ids[-1]
 
@@ -144,7 +146,7 @@ def _iterate_keys(column: Column, user_ids: Sequence[UUID]) -> Iterator[str]:
     while keys := list(
         rows.filter(object_key__gt=after)
         .order_by("object_key")
-        .values_list("object_key", flat=True)[:ROWS_AT_ONCE]
+        .values_list("object_key", flat=True)[:ROWS_PER_PAGE]
     ):
         yield from keys
         after = keys[-1]

@@ -45,29 +45,31 @@ from media.serializers import (
 )
 
 DELETION = (
-    "409 `media_in_use` where open jobs read it (`used_by`) or timelines show it (`shown_in`: each "
-    "project's `project_id`, `name`, `clip_count` and first `clip_ids`). With `force=true`, only "
-    "open jobs keep it: its clips stay on their timelines, marked `offline`."
+    "The answer is 409 `media_in_use` if open jobs read the file (`used_by`) or timelines show "
+    "it (`shown_in`: `project_id`, `name`, `clip_count` and first `clip_ids` of each project). "
+    "With `force=true`, only open jobs prevent the deletion: clips that show the file stay on "
+    "their timelines, marked `offline`."
 )
 
 
 class UploadUrlView(APIView):
-    """Uploads into a project."""
+    """Begin uploads into a project."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
     costs: ClassVar = {"POST": Cost.UPLOAD}
-    problems: ClassVar = {"POST": (*uploads.DECLARING, TooManyUploadsProblem)}
+    problems: ClassVar = {"POST": (*uploads.DECLARE_PROBLEMS, TooManyUploadsProblem)}
 
     @extend_schema(
-        summary="Ask for an upload URL",
-        description="PUT the bytes to `upload_url` with the `headers` of the answer, then confirm. "
-        "A large file whose `size_bytes` is told comes in `parts`: PUT each stretch of it to its "
-        "own `upload_url`, in any order and several at once, then confirm as well; nothing of the "
-        "storage's answers is needed. 403 `storage_quota_exceeded` says how much room there is "
-        "(`used_bytes`, `limit_bytes`); a told size keeps its room until the upload is confirmed, "
-        "given up, or a day old; without one the most that we take of such files does "
-        f"({settings.MAX_UNSIZED_UPLOAD_BYTES // 1024**2} MiB). 409 `too_many_uploads` while "
-        f"{settings.MAX_OPEN_UPLOADS} are open.",
+        summary="Begin an upload",
+        description="Send the file with PUT to `upload_url`, with the `headers` of the answer, "
+        "then confirm the upload. A large file with a declared `size_bytes` is sent in `parts`: "
+        "send each range of bytes to its own `upload_url`, in any order and several at once, then "
+        "confirm. Nothing of the storage's responses is needed. The answer is 403 "
+        "`storage_quota_exceeded` if the quota is too small (`used_bytes`, `limit_bytes`). A "
+        "declared size is reserved until the upload is confirmed, aborted or a day old. Without a "
+        f"size, the limit of such files ({settings.MAX_UNSIZED_UPLOAD_BYTES // 1024**2} MiB) is "
+        f"reserved. The answer is 409 `too_many_uploads` while {settings.MAX_OPEN_UPLOADS} "
+        "uploads are open.",
         request=NewUploadSerializer,
         responses={201: UploadSerializer},
     )
@@ -86,7 +88,7 @@ class UploadUrlView(APIView):
 
 
 class ImportView(APIView):
-    """Files that we fetch ourselves."""
+    """Import files by URL."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
     costs: ClassVar = {"POST": Cost.UPLOAD}
@@ -96,14 +98,14 @@ class ImportView(APIView):
 
     @extend_schema(
         summary="Import a file by its URL",
-        description="We fetch the file, and check it as an upload: read the media file until it is "
-        "`ready` or `rejected`. Meanwhile it is `uploading`, its `import` says how much has come, "
-        "and deleting it ends the import. `http` and `https`, files themselves: no web pages, no "
-        "logins. The size that the server tells has to find room (else the file is rejected with "
-        "`storage_quota_exceeded`); of a file whose size it does not tell we take "
-        f"{settings.MAX_UNSIZED_UPLOAD_BYTES // 1024**2} MiB. A server that is away is asked "
-        f"again, {MAX_TRIES} times in all. 409 `too_many_imports` while "
-        f"{settings.MAX_OPEN_IMPORTS} are open.",
+        description="The file is fetched and then checked like an upload: read the media file "
+        "until it is `ready` or `rejected`. Meanwhile its status is `uploading`, `import` has the "
+        "progress, and deleting it ends the import. The URL is `http` or `https` and leads to the "
+        "file itself, not to a web page or a login. The size that the server states must fit the "
+        "quota, otherwise the file is rejected with `storage_quota_exceeded`. If the server does "
+        f"not state it, the limit is {settings.MAX_UNSIZED_UPLOAD_BYTES // 1024**2} MiB. If the "
+        f"server does not answer, it is tried again, {MAX_TRIES} times in total. The answer is "
+        f"409 `too_many_imports` while {settings.MAX_OPEN_IMPORTS} imports are open.",
         request=NewImportSerializer,
         responses={202: ConfirmedMediaSerializer},
     )
@@ -119,7 +121,7 @@ class ImportView(APIView):
 
 
 class UploadView(APIView):
-    """An upload on its way."""
+    """Resume or abort an upload."""
 
     scopes: ClassVar = {"GET": Scope.MEDIA, "DELETE": Scope.MEDIA}
     problems: ClassVar = {
@@ -129,8 +131,9 @@ class UploadView(APIView):
 
     @extend_schema(
         summary="Resume an upload",
-        description="Which parts have arrived, and fresh URLs for all else that is to be sent. 409 "
-        "`upload_over` where the upload has been confirmed or only waits for it.",
+        description="Returns the parts that have been received, and new URLs for the others. The "
+        "answer is 409 `upload_over` if the upload is confirmed or only waits for its "
+        "confirmation.",
         responses=UploadSerializer,
     )
     def get(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
@@ -139,8 +142,8 @@ class UploadView(APIView):
         return Response(UploadSerializer(upload).data)
 
     @extend_schema(
-        summary="Give an upload up",
-        description="The media file goes, with all that has arrived of it.",
+        summary="Abort an upload",
+        description="Deletes the media file, and the parts that were received.",
         responses={204: None},
     )
     def delete(self, request: Request, project_id: UUID, media_id: UUID) -> Response:
@@ -150,19 +153,20 @@ class UploadView(APIView):
 
 
 class ConfirmView(APIView):
-    """The end of an upload."""
+    """Confirm uploads."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
-    problems: ClassVar = {"POST": uploads.CONFIRMING}
+    problems: ClassVar = {"POST": uploads.CONFIRM_PROBLEMS}
 
     @extend_schema(
         summary="Confirm an upload",
-        description="The parts are joined and the file is checked. 200 with the checked media file "
-        f"where that takes at most {WAIT_SECONDS:g} s, and 409 `upload_rejected` with a `reason` "
-        "where the file is refused: it is removed, upload another. 202 with the `status` "
-        "`checking` where the check takes longer. There is no need to wait for its end: jobs for "
-        "the file are accepted meanwhile. To see the end, confirm again or read the media file. "
-        "422 `upload_incomplete` says which parts are missing (`missing_parts`).",
+        description="Joins the parts and checks the file. The answer is 200 with the checked "
+        f"media file if that takes at most {WAIT_SECONDS:g} s, and 409 `upload_rejected` with a "
+        "`reason` if the file is refused. A refused file is removed: upload another one. The "
+        "answer is 202 with the `status` `checking` if the check takes longer. You need not wait "
+        "for its end: jobs for the file are accepted meanwhile. To see the result, confirm again "
+        "or read the media file. The answer is 422 `upload_incomplete` if parts are missing "
+        "(`missing_parts`).",
         request=None,
         responses={200: ConfirmedMediaSerializer, 202: ConfirmedMediaSerializer},
     )
@@ -176,7 +180,7 @@ class ConfirmView(APIView):
         )
         return Response(
             {"media": MediaSerializer(media).data},
-            status=confirmation_status(request, FILES, media),
+            status=get_confirmation_status(request, FILES, media),
         )
 
 
@@ -184,7 +188,7 @@ class ConfirmView(APIView):
     get=extend_schema(summary="List all your media, newest first", parameters=[MediaFilter])
 )
 class MediaListView(FilteredListView[MediaFile]):
-    """All media of the user."""
+    """List all media of the user."""
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = MediaSerializer
@@ -202,18 +206,18 @@ class MediaListView(FilteredListView[MediaFile]):
     get=extend_schema(summary="List a project's media, newest first", parameters=[MediaFilter])
 )
 class ProjectMediaListView(MediaListView):
-    """The media of a project."""
+    """List the media of a project."""
 
 
 class MediaView(APIView):
-    """One media file, wherever it belongs."""
+    """Read or delete a media file, in any project or in none."""
 
     scopes: ClassVar = {"GET": Scope.READ, "DELETE": Scope.MEDIA}
     problems: ClassVar = {"DELETE": (MediaInUseProblem,)}
 
     @extend_schema(summary="Read a media file", responses=MediaDetailSerializer)
     def get(self, request: Request, media_id: UUID, project_id: UUID | None = None) -> Response:
-        """With a URL to download it from."""
+        """Return the media file, with a URL to download it."""
         media = get_media(user_id=user_id(request), media_id=media_id, project_id=project_id)
         return Response(MediaDetailSerializer(media).data)
 
@@ -241,10 +245,10 @@ class MediaView(APIView):
     delete=extend_schema(summary="Delete a project's media file"),
 )
 class ProjectMediaView(MediaView):
-    """One media file of a project."""
+    """Read or delete a media file of a project."""
 
 
-def confirmation_status(request: Request, kind: Kind[Any], row: Upload) -> int:
+def get_confirmation_status(request: Request, kind: Kind[Any], row: Upload) -> int:
     """Return the HTTP status of the response about a confirmed upload.
 
     During the check, the server may delay the response for a moment and look again.

@@ -1,1 +1,1 @@
-"""What you make: projects, their edit decision lists and transcripts."""
+"""Store and edit projects: their timelines (edit decision lists) and transcripts."""

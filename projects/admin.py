@@ -57,4 +57,4 @@ class ProjectAdmin(StaffAdmin):
     def save_model(self, request: HttpRequest, obj: Project, form: ModelForm, change: bool) -> None:
         """Update the project through the same function as its owner."""
         fields = {name: form.cleaned_data[name] for name in form.changed_data}
-        authoring.update(user_id=obj.user_id, project_id=obj.pk, fields=fields)
+        authoring.update_project(user_id=obj.user_id, project_id=obj.pk, fields=fields)

@@ -14,10 +14,10 @@ from projects.models import Project
 
 logger = logging.getLogger(__name__)
 
-FIELDS_OF_EDL = ("resolution", "frame_rate")
+EDL_FIELDS = ("resolution", "frame_rate")
 
 
-def create(*, user_id: UUID, fields: Mapping[str, Any]) -> Project:
+def create_project(*, user_id: UUID, fields: Mapping[str, Any]) -> Project:
     """Create a project with a blank EDL; in an outage of MongoDB, its first use creates the EDL."""
     project = Project.objects.create(user_id=user_id, **fields)
     try:
@@ -29,14 +29,14 @@ def create(*, user_id: UUID, fields: Mapping[str, Any]) -> Project:
 
 
 @transaction.atomic
-def update(*, user_id: UUID, project_id: UUID, fields: Mapping[str, Any]) -> Project:
+def update_project(*, user_id: UUID, project_id: UUID, fields: Mapping[str, Any]) -> Project:
     """Update the row and the EDL's settings: both or, in an outage of MongoDB, neither."""
     project = get_project(user_id=user_id, project_id=project_id, lock=True)
-    before = [getattr(project, name) for name in FIELDS_OF_EDL]
+    before = [getattr(project, name) for name in EDL_FIELDS]
     for name, value in fields.items():
         setattr(project, name, value)
     project.save(update_fields=[*fields, "updated_at"])
     project.refresh_from_db(fields=["updated_at"])
-    if [getattr(project, name) for name in FIELDS_OF_EDL] != before:
+    if [getattr(project, name) for name in EDL_FIELDS] != before:
         edl.write_settings(project)
     return project

@@ -11,7 +11,7 @@ from projects.timeline.content import Author
 from projects.timeline.history import Attribution
 
 
-def author_of(request: Request) -> Author:
+def get_author(request: Request) -> Author:
     """Return the author of the edits that a request makes."""
     if isinstance(request.auth, KeyAuth):
         return {"type": "api_key", "id": str(request.auth.id), "name": request.auth.name}

@@ -37,9 +37,9 @@ MAX_CUE_MS = 6_000
 MAX_PAUSE_MS = 1_500
 """The limits of television subtitles."""
 
-MAX_SPOKEN = 60_000
+MAX_WORDS = 60_000
 """Words in one answer: slightly more than a transcript can hold, about six hours of speech."""
-MAX_SPOKEN_CHARACTERS = 2 * 1024**2
+MAX_CHARACTERS = 2 * 1024**2
 """Of all words in one answer, each with its speaker's name."""
 
 UNDETERMINED, MULTIPLE = "und", "mul"
@@ -47,17 +47,18 @@ UNDETERMINED, MULTIPLE = "und", "mul"
 
 
 class TooMuchSpokenProblem(Problem):
-    """The clips play more words than one answer may hold."""
+    """Raised if the clips play more words than one response may have."""
 
     status_code = 422
     default_code = "too_many_words"
     default_detail = (
-        f"At most {MAX_SPOKEN} words of {MAX_SPOKEN_CHARACTERS} characters, each word as often as "
-        "clips play it, can be told at once."
+        f"The transcript is too long for one response: at most {MAX_WORDS} words with "
+        f"{MAX_CHARACTERS} characters are returned, each word as often as clips play it. Shorten "
+        "the timeline."
     )
 
 
-class Spoken(NamedTuple):
+class SpokenWord(NamedTuple):
     """One word with its edited text, speaker and time."""
 
     segment: int
@@ -71,7 +72,7 @@ class Spoken(NamedTuple):
 class Cue:
     """Words that are shown together as one caption."""
 
-    words: tuple[Spoken, ...]
+    words: tuple[SpokenWord, ...]
     end_ms: int
 
     @property
@@ -83,11 +84,11 @@ class Cue:
         return " ".join(word.text for word in self.words)
 
 
-def srt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
+def write_srt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     """Return the captions as SubRip."""
     document = _find_document(project_id, user_id)
-    cues = styled_cues(document, times)
-    width = style_of(document).max_line_length
+    cues = build_styled_cues(document, times)
+    width = get_style(document).max_line_length
     has_several = _has_several_speakers(cue.words[0] for cue in cues)
     blocks = (
         f"{number}\n{_format_time(cue.start_ms, ',')} --> {_format_time(cue.end_ms, ',')}\n"
@@ -97,9 +98,9 @@ def srt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     return "\n".join(blocks)
 
 
-def vtt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
+def write_vtt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     """Return the captions as WebVTT, with voice spans for speakers and a time for each word."""
-    cues = styled_cues(_find_document(project_id, user_id), times)
+    cues = build_styled_cues(_find_document(project_id, user_id), times)
     blocks = (
         f"{_format_time(cue.start_ms, '.')} --> {_format_time(cue.end_ms, '.')}\n"
         f"<v {_escape(cue.words[0].speaker)}>{' '.join(_format_timed_words(cue))}</v>\n"
@@ -108,9 +109,9 @@ def vtt(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     return "\n".join(["WEBVTT\n", *blocks])
 
 
-def text(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
+def write_text(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     """Return plain text, a paragraph for each turn; speakers are named if there are several."""
-    words = words_of(_find_document(project_id, user_id), times)
+    words = list_words(_find_document(project_id, user_id), times)
     has_several = _has_several_speakers(words)
     turns = [list(turn) for _, turn in groupby(words, key=lambda word: word.speaker)]
     return "\n\n".join(
@@ -118,16 +119,16 @@ def text(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     ) + ("\n" if turns else "")
 
 
-def words_json(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
+def write_words_json(*, project_id: UUID, user_id: UUID, times: Times | None = None) -> str:
     """Return the words with their times in seconds, as JSON for other players.
 
     ``language`` is that of all words, or a code of ISO 639-2 (`language_of`).
     """
     document = _find_document(project_id, user_id)
-    words = words_of(document, times)
+    words = list_words(document, times)
     body = {
         "duration": max((word.end_ms for word in words), default=0) / 1000,
-        "language": language_of(words, document["transcript"]["segments"]),
+        "language": find_language(words, document["transcript"]["segments"]),
         "words": [
             {"text": word.text, "start": word.start_ms / 1000, "end": word.end_ms / 1000}
             for word in words
@@ -136,7 +137,7 @@ def words_json(*, project_id: UUID, user_id: UUID, times: Times | None = None) -
     return json.dumps(body, ensure_ascii=False)
 
 
-def language_of(words: Iterable[Spoken], segments: Sequence[Segment]) -> str:
+def find_language(words: Iterable[SpokenWord], segments: Sequence[Segment]) -> str:
     """Return the language of the words: ``mul`` for several, ``und`` if any has none."""
     languages = {segments[index].get("language") for index in {word.segment for word in words}}
     if None in languages or not languages:
@@ -149,7 +150,7 @@ def _find_document(project_id: UUID, user_id: UUID) -> Document:
     return edl.find_document(project_id=project_id, user_id=user_id, fields=fields)
 
 
-def words_of(document: Document, times: Times | None = None) -> list[Spoken]:
+def list_words(document: Document, times: Times | None = None) -> list[SpokenWord]:
     """Return the words of an EDL in the order of time.
 
     ``times`` defaults to ``timeline`` if there is any clip, else to ``source``.
@@ -158,7 +159,11 @@ def words_of(document: Document, times: Times | None = None) -> list[Spoken]:
     segments = document["transcript"]["segments"]
     if times is None:
         times = "timeline" if clips else "source"
-    all_words = (word for index, segment in enumerate(segments) for word in shown(index, segment))
+    all_words = (
+        word
+        for index, segment in enumerate(segments)
+        for word in list_segment_words(index, segment)
+    )
     words = list(_check_size(all_words, lambda word: word))
     return words if times == "source" else _list_played_words(words, segments, clips)
 
@@ -169,18 +174,18 @@ def _iterate_live_clips(track: Track) -> Iterator[Clip]:
     return undivided(sorted(live, key=itemgetter("start_ms")))
 
 
-def _check_size(items: Iterable[Item], word_of: Callable[[Item], Spoken]) -> Iterator[Item]:
+def _check_size(items: Iterable[Item], word_of: Callable[[Item], SpokenWord]) -> Iterator[Item]:
     """Yield the same items; raise ``TooMuchSpokenProblem`` at the first beyond the limits."""
     characters = 0
     for count, item in enumerate(items, start=1):
         word = word_of(item)
         characters += len(word.text) + len(word.speaker)
-        if count > MAX_SPOKEN or characters > MAX_SPOKEN_CHARACTERS:
+        if count > MAX_WORDS or characters > MAX_CHARACTERS:
             raise TooMuchSpokenProblem
         yield item
 
 
-def shown(index: int, segment: Segment) -> list[Spoken]:
+def list_segment_words(index: int, segment: Segment) -> list[SpokenWord]:
     """Return the edited words of a segment, with the times of the source media."""
     if segment["deleted"]:
         return []
@@ -189,13 +194,13 @@ def shown(index: int, segment: Segment) -> list[Spoken]:
         return _distribute_text(index, segment, heard)
     words = [(_normalize_spaces(word.get("edited_word", word["word"])), word) for word in heard]
     return [
-        Spoken(index, segment["speaker"], text, word["start_ms"], word["end_ms"])
+        SpokenWord(index, segment["speaker"], text, word["start_ms"], word["end_ms"])
         for text, word in words
         if text
     ]
 
 
-def _distribute_text(index: int, segment: Segment, heard: list[Word]) -> list[Spoken]:
+def _distribute_text(index: int, segment: Segment, heard: list[Word]) -> list[SpokenWord]:
     """Distribute edited text: over the remaining words if their number is equal, else evenly."""
     edited_text = segment["edited_text"]
     tokens = (segment["text"] if edited_text is None else edited_text).split()
@@ -209,14 +214,14 @@ def _distribute_text(index: int, segment: Segment, heard: list[Word]) -> list[Sp
         edges = [begin + length * i // len(tokens) for i in range(len(tokens) + 1)]
         times = list(pairwise(edges))
     return [
-        Spoken(index, segment["speaker"], token, start, end)
+        SpokenWord(index, segment["speaker"], token, start, end)
         for token, (start, end) in zip(tokens, times, strict=True)
     ]
 
 
 def _list_played_words(
-    words: list[Spoken], segments: list[Segment], clips: list[Clip]
-) -> list[Spoken]:
+    words: list[SpokenWord], segments: list[Segment], clips: list[Clip]
+) -> list[SpokenWord]:
     """Return the words that clips play, once if several tracks play them at the same time."""
     indexes_by_media: dict[str, list[int]] = {}
     for word_index, word in enumerate(words):
@@ -249,7 +254,7 @@ def _build_timing_key(clip: Clip) -> tuple[int, ...]:
 
 
 def _match_words_to_clips(
-    words: list[Spoken], word_indexes: list[int], clips: list[Clip]
+    words: list[SpokenWord], word_indexes: list[int], clips: list[Clip]
 ) -> Iterator[tuple[int, int, Clip]]:
     """Yield which clips play which words of one media, in a single pass in the order of time."""
     upcoming = sorted(enumerate(clips), key=lambda entry: entry[1]["in_point_ms"], reverse=True)
@@ -263,7 +268,7 @@ def _match_words_to_clips(
             yield word_index, clip_index, clip
 
 
-def _move_word(word: Spoken, clip: Clip) -> Spoken:
+def _move_word(word: SpokenWord, clip: Clip) -> SpokenWord:
     """Return the word at the time at which the clip plays it."""
     permille = speed_permille(clip["effects"])
     start, end = (
@@ -274,26 +279,26 @@ def _move_word(word: Spoken, clip: Clip) -> Spoken:
         )
         for time_ms in (word.start_ms, word.end_ms)
     )
-    return Spoken(word.segment, word.speaker, word.text, start, end)
+    return SpokenWord(word.segment, word.speaker, word.text, start, end)
 
 
-def style_of(document: Document) -> CaptionsStyle:
+def get_style(document: Document) -> CaptionsStyle:
     """Return the captions' style of an EDL, or the default."""
     style = document.get("captions_style")
     return DEFAULT if style is None else CaptionsStyle.model_validate(style)
 
 
-def styled_cues(document: Document, times: Times | None) -> list[Cue]:
+def build_styled_cues(document: Document, times: Times | None) -> list[Cue]:
     """Return the cues of an EDL, in as many lines of as many characters as its style allows."""
-    style = style_of(document)
-    return cues_of(
-        words_of(document, times), lines=style.max_lines, line_length=style.max_line_length
+    style = get_style(document)
+    return build_cues(
+        list_words(document, times), lines=style.max_lines, line_length=style.max_line_length
     )
 
 
-def cues_of(words: Iterable[Spoken], *, lines: int, line_length: int) -> list[Cue]:
+def build_cues(words: Iterable[SpokenWord], *, lines: int, line_length: int) -> list[Cue]:
     """Return cues of words that fit the lines and a few seconds, each of one speaker."""
-    runs: list[list[Spoken]] = []
+    runs: list[list[SpokenWord]] = []
     for word in words:
         if not runs or not _fits(runs[-1], word, lines, line_length):
             runs.append([])
@@ -303,7 +308,7 @@ def cues_of(words: Iterable[Spoken], *, lines: int, line_length: int) -> list[Cu
     ]
 
 
-def _fits(run: list[Spoken], word: Spoken, lines: int, line_length: int) -> bool:
+def _fits(run: list[SpokenWord], word: SpokenWord, lines: int, line_length: int) -> bool:
     return (
         (run[-1].segment, run[-1].speaker) == (word.segment, word.speaker)
         and word.start_ms >= run[-1].start_ms
@@ -313,7 +318,7 @@ def _fits(run: list[Spoken], word: Spoken, lines: int, line_length: int) -> bool
     )
 
 
-def _count_lines(words: Iterable[Spoken], line_length: int) -> int:
+def _count_lines(words: Iterable[SpokenWord], line_length: int) -> int:
     """Return how many lines the words take, if each line is filled as far as possible."""
     lines, line_fill = 0, line_length
     for word in words:
@@ -334,11 +339,11 @@ def _format_timed_words(cue: Cue) -> Iterator[str]:
         yield stamp + _escape(word.text)
 
 
-def _has_several_speakers(words: Iterable[Spoken]) -> bool:
+def _has_several_speakers(words: Iterable[SpokenWord]) -> bool:
     return len({word.speaker for word in words}) > 1
 
 
-def _format_label(word: Spoken, has_several: bool) -> str:
+def _format_label(word: SpokenWord, has_several: bool) -> str:
     return f"{_normalize_spaces(word.speaker)}: " if has_several else ""
 
 

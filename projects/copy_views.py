@@ -1,4 +1,4 @@
-"""The endpoints of templates: what can be filled in a project, and copies of it."""
+"""Serve the endpoints of templates: placeholders of a project, and copies of it."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -24,49 +24,62 @@ class PlaceholderSerializer(serializers.Serializer[Any]):
     """A media file that a timeline shows."""
 
     media_file_id = serializers.UUIDField()
-    name = serializers.CharField(allow_null=True, help_text="null where it has been deleted.")
+    name = serializers.CharField(allow_null=True, help_text="Null if the media file was deleted.")
     type = serializers.ChoiceField(MediaType.choices, allow_null=True)
     track_types = serializers.ListField(
-        child=serializers.ChoiceField(["audio", "video"]), help_text="What fills it must fit all."
+        child=serializers.ChoiceField(["audio", "video"]),
+        help_text="The types of the tracks that show it. A replacement must fit all of them.",
     )
     clip_count = serializers.IntegerField()
     duration_ms = serializers.IntegerField(
-        help_text="From the first to the last that clips show of it: a file that lasts so long "
-        "shortens none."
+        help_text="The time between the first and the last moment of the file that clips show. A "
+        "replacement of at least this duration shortens no clip."
     )
 
 
 class PlaceholdersSerializer(serializers.Serializer[Any]):
-    """What can be filled."""
+    """The placeholders of a project."""
 
-    placeholders = PlaceholderSerializer(many=True, help_text="In the order of the timeline.")
+    placeholders = PlaceholderSerializer(
+        many=True, help_text="The placeholders in the order of the timeline."
+    )
 
 
 class CopyFieldsSerializer(ProjectFieldsSerializer):
-    """A copy as a client describes it; what is absent is the template's."""
+    """The fields of a new copy. Missing fields have the template's values."""
 
     media = serializers.DictField(
         child=serializers.UUIDField(),
         required=False,
-        help_text="By the `media_file_id` of a placeholder, the id of the file in its place: your "
-        f"own, ready, of a type for its tracks. At most {copying.MAX_FILLED}; others stay.",
+        help_text="The replacements: the `media_file_id` of each placeholder with the id of the "
+        "file that replaces it. The file must be your own, ready, and of a type that fits the "
+        f"tracks. At most {copying.MAX_REPLACED}; other placeholders keep their media.",
     )
 
     def validate_media(self, value: dict[str, UUID]) -> dict[UUID, UUID]:
         """Return the ids of files by the ids of placeholders."""
-        if len(value) > copying.MAX_FILLED:
+        if len(value) > copying.MAX_REPLACED:
             raise serializers.ValidationError(
-                f"At most {copying.MAX_FILLED} placeholders are filled.", "too_many"
+                f"At most {copying.MAX_REPLACED} placeholders can be replaced in one copy. Leave "
+                "some out.",
+                "too_many",
             )
         return {serializers.UUIDField().run_validation(key): new for key, new in value.items()}
 
 
 class CopySerializer(ProjectSerializer):
-    """A project that was made of another."""
+    """A project that was copied from another."""
 
-    filled_clips = serializers.IntegerField(help_text="With other media than in the template.")
-    shortened_clips = serializers.IntegerField(help_text="Of these, where the media ends sooner.")
-    left_out_clips = serializers.IntegerField(help_text="Where it ends before the clip begins.")
+    filled_clips = serializers.IntegerField(
+        help_text="The number of clips with other media than in the template."
+    )
+    shortened_clips = serializers.IntegerField(
+        help_text="The number of these clips that are shorter, because their media ends earlier."
+    )
+    left_out_clips = serializers.IntegerField(
+        help_text="The number of clips that were left out, because their media ends before they "
+        "begin."
+    )
 
     class Meta(ProjectSerializer.Meta):
         fields = (
@@ -84,11 +97,9 @@ class PlaceholdersView(APIView):
     scopes: ClassVar = {"GET": Scope.READ}
     problems: ClassVar = {"GET": (TimelineMissingProblem,)}
 
-    @extend_schema(
-        summary="List what can be filled in a copy of a project", responses=PlaceholdersSerializer
-    )
+    @extend_schema(summary="List the placeholders of a project", responses=PlaceholdersSerializer)
     def get(self, request: Request, project_id: UUID) -> Response:
-        """The media of its timeline."""
+        """Return the media of the project's timeline."""
         placeholders = copying.list_placeholders(**get_edl_key(request, project_id))
         rows = [
             {
@@ -111,18 +122,18 @@ class CopiesView(APIView):
     problems: ClassVar = {"POST": (TimelineMissingProblem, EdlTooLargeProblem)}
 
     @extend_schema(
-        summary="Make a project of another, with other media",
-        description="Any project is a template: tracks, clips and style are copied, and `media` "
-        "takes the place of what its timeline shows. What fills a placeholder is played from its "
-        "beginning where the template's file is shown earliest; clips stay where they are, and are "
-        "shorter or left out where it ends too soon. The media stay in the projects that they are "
-        "in; what was said in what is replaced is not copied.",
+        summary="Copy a project, with other media",
+        description="Any project is a template. Tracks, clips and style are copied, and `media` "
+        "replaces media of the timeline. A replacement is played from its beginning where the "
+        "template shows the earliest moment of the replaced file. Clips keep their times; if a "
+        "replacement is too short, its clips are shortened or left out. The media files stay in "
+        "their own projects. Transcripts of replaced media are not copied.",
         request=CopyFieldsSerializer,
         responses={201: CopySerializer},
     )
     @idempotent
     def post(self, request: Request, project_id: UUID) -> Response:
-        """The new project."""
+        """Create the copy, and return it."""
         serializer = CopyFieldsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         fields = dict(serializer.validated_data)

@@ -17,14 +17,14 @@ from projects.timeline.clip_diff import diff_clips
 from projects.timeline.content import Content
 from projects.timeline.media_substitution import Placeholder, Replacement, Substitution
 
-MAX_FILLED = 50
-"""Placeholders that one copy replaces."""
-TAKEN_OVER = ("description", "resolution", "frame_rate")
+MAX_REPLACED = 50
+"""The number of placeholders that one copy can replace."""
+COPIED_FIELDS = ("description", "resolution", "frame_rate")
 _BLANK: Final = Content([], [])
 
 
 @dataclass(frozen=True)
-class Copied:
+class ProjectCopy:
     """A new project, and the result of the substitution in its clips."""
 
     project: Project
@@ -44,7 +44,7 @@ def list_placeholders(
 @transaction.atomic
 def copy_project(
     *, user_id: UUID, project_id: UUID, fields: Mapping[str, Any], media: Mapping[UUID, UUID]
-) -> Copied:
+) -> ProjectCopy:
     """Create a copy of a project; ``media`` maps ids of placeholders to ids of replacements.
 
     Raises a 400 problem that names the placeholders that cannot be replaced.
@@ -58,7 +58,7 @@ def copy_project(
         template, _build_replacements(user_id, template, media)
     )
     rules.check_content(template, substitution.content)
-    values = {name: getattr(source, name) for name in TAKEN_OVER} | dict(fields)
+    values = {name: getattr(source, name) for name in COPIED_FIELDS} | dict(fields)
     project = Project.objects.create(user_id=user_id, **values)
     new_clips = diff_clips(_BLANK, substitution.content)
     with sources.lock_media_of(
@@ -73,7 +73,7 @@ def copy_project(
             captions_style=content.captions_style,
         )
     project.refresh_from_db()
-    return Copied(project, substitution)
+    return ProjectCopy(project, substitution)
 
 
 def _build_replacements(
@@ -100,10 +100,24 @@ def _list_errors(
     for placeholder_id, file in pairs:
         name = f"media.{placeholder_id}"
         if placeholder_id not in placeholders:
-            yield name, "unknown_placeholder", "The timeline shows no such media file."
+            yield (
+                name,
+                "unknown_placeholder",
+                (
+                    "The timeline does not show this media file. GET /projects/:id/placeholders "
+                    "lists those that it shows."
+                ),
+            )
         elif file is None:
             yield name, *sources.UNKNOWN_MEDIA
         else:
             for kind in sorted(placeholders[placeholder_id].track_types):
                 if file.type not in sources.TYPES_ON_TRACK[kind]:
-                    yield name, "media_type", f"This is no file for {kind} tracks."
+                    yield (
+                        name,
+                        "media_type",
+                        (
+                            f"The file does not fit the {kind} tracks that show the placeholder. "
+                            "Choose another type of file."
+                        ),
+                    )

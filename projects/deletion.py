@@ -25,11 +25,11 @@ logger = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 5.0
 """How long a request deletes contents, except for the step in progress."""
-TURN_SECONDS = 20.0
-"""How long an orchestrator deletes contents in one round of its sweeps."""
-PROJECTS_AT_ONCE = 1000
+ROUND_SECONDS = 20.0
+"""The time for which an orchestrator deletes contents in one round of its sweeps."""
+PROJECTS_PER_ROUND = 1000
 """Projects of one such round."""
-LEFT_AFTER = timedelta(minutes=1)
+REQUEST_TIMEOUT = timedelta(minutes=1)
 """After this time since a project was marked, its request has ended."""
 
 TRIES = 10
@@ -64,10 +64,12 @@ def continue_deletions() -> int:
 
     A project that cannot be deleted does not block the others.
     """
-    end = time.monotonic() + TURN_SECONDS
-    pending = Project.with_deleted.filter(deleted_at__lte=Now() - LEFT_AFTER).order_by("deleted_at")
+    end = time.monotonic() + ROUND_SECONDS
+    pending = Project.with_deleted.filter(deleted_at__lte=Now() - REQUEST_TIMEOUT).order_by(
+        "deleted_at"
+    )
     deleted_count = 0
-    for project in pending[:PROJECTS_AT_ONCE]:
+    for project in pending[:PROJECTS_PER_ROUND]:
         if time.monotonic() >= end:
             break
         deleted_count += _try_to_continue(project, end)
@@ -77,7 +79,7 @@ def continue_deletions() -> int:
 def _try_to_continue(project: Project, end: float) -> bool:
     """Return True if the project is deleted before ``end``."""
     try:
-        return all(time.monotonic() < end for _ in steps(project))
+        return all(time.monotonic() < end for _ in delete_contents(project))
     except DATABASE_OUTAGES:
         raise
     except Exception:
@@ -85,7 +87,7 @@ def _try_to_continue(project: Project, end: float) -> bool:
         return False
 
 
-def steps(project: Project) -> Iterator[object]:
+def delete_contents(project: Project) -> Iterator[object]:
     """Delete the contents of a marked project; yield after each short transaction.
 
     Raises ``IntegrityError`` if concurrent writes interfere with every try.

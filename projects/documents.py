@@ -27,7 +27,7 @@ ALIAS = "edl"
 MAX_TRANSCRIPT_BYTES = 4 * 1024**2
 """About 45,000 words, five hours of speech."""
 MAX_STACK_BYTES = 5 * 1024**2
-"""Of each stack; larger than any other part, so that every edit can be undone."""
+"""The limit of each stack. It is larger than any other part, so that every edit can be undone."""
 MAX_UNDO_DEPTH = 100
 MAX_APPLIED_JOBS = 500
 MAX_TRACKS_BYTES = 7 * 1024**2 // 4
@@ -35,7 +35,7 @@ MAX_TRACKS_BYTES = 7 * 1024**2 // 4
 MAX_TRACKS = bounds.MAX_TRACKS
 MAX_CLIPS = bounds.MAX_CLIPS
 MAX_EFFECTS = 16
-"""Of one clip, each of a different type."""
+"""The number of effects of one clip, each of a different type."""
 MAX_EFFECT_BYTES = 1024
 MAX_TIME_MS = 100 * 3600 * 1000
 MIN_CLIP_MS = 1
@@ -47,11 +47,11 @@ MAX_SEGMENT_TEXT_LENGTH = 20_000
 MAX_SEGMENTS = 20_000
 """The bytes of a transcript cannot hold more, however short the segments are."""
 MAX_SEGMENT_WORDS = 10_000
-"""Of one segment: as many as its text can hold."""
+"""The number of words of one segment: as many as its text can hold."""
 MAX_OPERATIONS = 500
-"""In one request, of a JSON Patch or named."""
+"""The number of operations in one request, named or of a JSON Patch."""
 MAX_CUTS = 2 * MAX_CLIPS
-"""How often all operations of one request together may cut or restore a clip."""
+"""The number of times that all operations of one request together may cut or restore a clip."""
 MAX_FOUND_CUTS = MAX_CLIPS // 2
 """Cuts that one operation may find on all tracks; each within a clip adds two clips."""
 MAX_FILLERS = 100

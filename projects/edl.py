@@ -36,7 +36,7 @@ from projects.timeline.content import Document, duration_of
 logger = logging.getLogger(__name__)
 
 REPORT_SECONDS = 600.0
-"""Between two reports of one process that the same timeline is missing."""
+"""The time between two reports of one process that the same timeline is missing."""
 MAX_REPORTED = 1000
 """Missing timelines that a process remembers to have reported."""
 _reported: dict[UUID, float] = {}
@@ -56,35 +56,35 @@ CONTENT = (
 
 
 class StaleEdlProblem(Problem):
-    """Somebody else changed the EDL since the version that this edit was made for."""
+    """Raised if the EDL has changed since the version that the edit was made for."""
 
     status_code = 412
     default_code = "stale_edl"
-    default_detail = "The EDL has changed since that version. Read it again."
+    default_detail = "The EDL has changed since that version. Read it again and repeat the edit."
 
 
 class EdlTooLargeProblem(Problem):
-    """The edit would make a part of the EDL larger than its bound."""
+    """Raised if an edit would make a part of the EDL larger than its bound."""
 
     status_code = 413
     default_code = "edl_too_large"
-    default_detail = "The EDL would become too large."
+    default_detail = "The EDL would become too large. Remove tracks, clips or effects first."
 
 
 class TranscriptTooLargeProblem(EdlTooLargeProblem):
-    """The project's transcript would pass its bound; nothing was changed."""
+    """Raised if the transcript would become larger than its bound. Nothing was changed."""
 
     default_code = "transcript_too_large"
     default_detail = "The project's transcript would become too large."
 
 
 class TimelineMissingProblem(UnavailableProblem):
-    """The project had a timeline, and the document store has none: a fault of ours."""
+    """Raised if the timeline of a project is lost in MongoDB, which is our fault."""
 
     default_code = "timeline_missing"
     default_detail = (
-        "The project's timeline cannot be found. Nothing was overwritten. "
-        "Tell our support the id of the project."
+        "The project's timeline cannot be found. Nothing was overwritten. Send the id of the "
+        "project to our support."
     )
     headers: ClassVar[dict[str, str]] = {}  # A retry does not help, so there is no `Retry-After`.
 
@@ -159,7 +159,7 @@ def read_edl(*, project_id: UUID, user_id: UUID) -> dict[str, Any]:
     return {"captions_style": None, **document, **depths}
 
 
-def version_of(*, project_id: UUID, user_id: UUID) -> int:
+def get_version(*, project_id: UUID, user_id: UUID) -> int:
     """Return the version that `read_edl` would return, without reading the document."""
     return find_document(project_id=project_id, user_id=user_id, fields={"version": 1})["version"]
 

@@ -1,4 +1,4 @@
-"""The endpoints of a project's EDL."""
+"""Serve the endpoints of a project's EDL."""
 
 from dataclasses import asdict
 from typing import Any, ClassVar, TypeVar
@@ -25,7 +25,7 @@ from auteur.core.api.scopes import Scope
 from auteur.core.api.views import APIView
 from projects import authors, edl
 from projects.access import get_edl_key
-from projects.authors import author_of
+from projects.authors import get_author
 from projects.serializers import (
     EditedSerializer,
     HistorySerializer,
@@ -43,7 +43,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class JsonPatchParser(JSONParser):
-    """RFC 6902."""
+    """The parser of JSON Patches (RFC 6902)."""
 
     media_type = JSON_PATCH
 
@@ -65,17 +65,17 @@ class EdlView(APIView):
         responses={200: Edl, **UNCHANGED},
     )
     def get(self, request: Request, project_id: UUID) -> Response:
-        """The EDL; ``ETag`` is its version."""
+        """Return the EDL, with its version as ``ETag``."""
         key = get_edl_key(request, project_id)
-        if (answer := not_modified_response(request, lambda: edl.version_of(**key))) is not None:
+        if (answer := not_modified_response(request, lambda: edl.get_version(**key))) is not None:
             return answer
         document = edl.read_edl(**key)
         return Response(document, headers=etag_header(document["version"]))
 
     @extend_schema(
         summary="Replace a project's EDL",
-        description="Tracks, and the transcript if one is given. What else `GET` answers may be "
-        "sent back with them and is ignored.",
+        description="Replaces the tracks, and the transcript if the request has one. Other "
+        "fields of the `GET` response may be sent along and are ignored.",
         parameters=[if_match_parameter(required=True), ETAG],
         request=EdlShape,
         responses=EditedSerializer,
@@ -84,18 +84,18 @@ class EdlView(APIView):
     def put(self, request: Request, project_id: UUID) -> Response:
         versions = parse_versions(request, required=True)
         key = get_edl_key(request, project_id)
-        document = shaped(EdlShape, request.data)
-        author = author_of(request)
-        return response_of(
+        document = parse_body(EdlShape, request.data)
+        author = get_author(request)
+        return build_response(
             editing.replace_edl(**key, versions=versions, document=document, author=author)
         )
 
     @extend_schema(
         summary="Edit a project's EDL",
-        description="By named operations, or by a JSON Patch (RFC 6902) of the EDL. All are made, "
-        "as one version, or none. A JSON Patch counts places in lists: `If-Match` must say in "
-        "which version. Named operations know things by their ids: without `If-Match` they are "
-        "made on the latest version.",
+        description="Edits the EDL by named operations or by a JSON Patch (RFC 6902). Either all "
+        "of them are applied, as one version, or none. A JSON Patch refers to indexes of lists, "
+        "so it requires `If-Match` with the version. Named operations refer to ids; without "
+        "`If-Match` they are applied to the latest version.",
         parameters=[if_match_parameter(required=False), ETAG],
         request={
             "application/json": Operations,
@@ -105,16 +105,16 @@ class EdlView(APIView):
     )
     @idempotent
     def patch(self, request: Request, project_id: UUID) -> Response:
-        key, author = get_edl_key(request, project_id), author_of(request)
+        key, author = get_edl_key(request, project_id), get_author(request)
         if request.content_type.partition(";")[0].strip().lower() == JSON_PATCH:
             versions = parse_versions(request, required=True)
             patch = patching.parse_patch(request.data)
-            return response_of(
+            return build_response(
                 editing.patch_edl(**key, versions=versions, operations=patch, author=author)
             )
         versions = parse_versions(request, required=False)
-        operations = shaped(Operations, request.data).operations
-        return response_of(
+        operations = parse_body(Operations, request.data).operations
+        return build_response(
             editing.apply_operations(**key, versions=versions, operations=operations, author=author)
         )
 
@@ -127,7 +127,7 @@ class HistoryView(APIView):
 
     @extend_schema(
         summary="List the edits of the EDL that can be undone and redone",
-        description="Whose they are and when they were made. What a job has delivered is no edit.",
+        description="Returns the author and time of each edit. Results of jobs are not edits.",
         parameters=[ETAG],
         responses=HistorySerializer,
     )
@@ -149,7 +149,7 @@ class UndoView(APIView):
 
     @extend_schema(
         summary="Undo the last edit of the EDL",
-        description="409 `nothing_to_undo` where there is none.",
+        description="The answer is 409 `nothing_to_undo` if there is no edit to undo.",
         parameters=[if_match_parameter(required=False), ETAG],
         request=None,
         responses=SteppedSerializer,
@@ -169,7 +169,8 @@ class RedoView(APIView):
 
     @extend_schema(
         summary="Redo the edit of the EDL that was undone last",
-        description="409 `nothing_to_redo` where there is none: an edit forgets them.",
+        description="The answer is 409 `nothing_to_redo` if there is no edit to redo. A new edit "
+        "removes the edits that could be redone.",
         parameters=[if_match_parameter(required=False), ETAG],
         request=None,
         responses=SteppedSerializer,
@@ -181,7 +182,7 @@ class RedoView(APIView):
         return _build_step_response(request, result)
 
 
-def shaped(shape: type[T], data: Any) -> T:
+def parse_body(shape: type[T], data: Any) -> T:
     """Return the body as a value of this shape; raise a 400 problem that names malformed parts."""
     try:
         return shape.model_validate(data)
@@ -189,7 +190,7 @@ def shaped(shape: type[T], data: Any) -> T:
         rules.raise_shape_errors(exc, unnamed=Operation.named)
 
 
-def response_of(result: EditResult) -> Response:
+def build_response(result: EditResult) -> Response:
     """Return the result of an edit, with the new version's ``ETag``."""
     body: dict[str, Any] = {
         "version": result.version,
@@ -205,7 +206,7 @@ def response_of(result: EditResult) -> Response:
 
 def _build_step_response(request: Request, result: EditResult) -> Response:
     """Return the result of an undo or redo, and the author of the edit that it concerned."""
-    response = response_of(result)
+    response = build_response(result)
     if result.step is not None:
         response.data |= authors.describe_author(request, result.step)
     return response

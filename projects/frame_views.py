@@ -1,4 +1,4 @@
-"""The endpoint of one frame of a project's timeline."""
+"""Serve the endpoint of one frame of a project's timeline."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -22,7 +22,7 @@ from projects.transcript_views import AsIs
 
 
 class FrameQuery(serializers.Serializer[Any]):
-    """Which frame, and how large."""
+    """The time and the width of a frame."""
 
     at_ms = serializers.IntegerField(
         min_value=0, max_value=MAX_TIME_MS, help_text="The time on the timeline."
@@ -31,7 +31,7 @@ class FrameQuery(serializers.Serializer[Any]):
         min_value=frames.MIN_WIDTH,
         max_value=frames.MAX_WIDTH,
         default=frames.DEFAULT_WIDTH,
-        help_text="In pixels; the picture is even, and no larger than the film.",
+        help_text="The width in pixels. The picture has even sides and is no larger than the film.",
     )
 
 
@@ -45,11 +45,11 @@ class FrameView(APIView):
 
     @extend_schema(
         summary="See one frame of a project's timeline",
-        description="A JPEG of what a render would show at that time, without captions; black "
-        "where nothing is shown. Keep it, and ask again with `If-None-Match` (304): it stays as it "
-        "is until the EDL has another version. A picture that has to be made costs "
-        "five points, others one. Users take turns, each has one made at a time; 503 `frames_busy` "
-        "to who waits too long.",
+        description="Returns a JPEG of the film at that time as a render would show it, without "
+        "captions; black if no clip is shown. The picture is the same until the EDL has another "
+        "version: cache it, and request it again with `If-None-Match` (304). A picture that must "
+        "be rendered costs five points, others one. One picture of a user is rendered at a time, "
+        "alternating between users. The answer is 503 `frames_busy` if the wait is too long.",
         parameters=[
             FrameQuery,
             OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER),
@@ -57,11 +57,11 @@ class FrameView(APIView):
         ],
         responses={
             (200, "image/jpeg"): OpenApiTypes.BINARY,
-            304: OpenApiResponse(description="What you have."),
+            304: OpenApiResponse(description="The cached response is still valid."),
         },
     )
     def get(self, request: Request, project_id: UUID) -> HttpResponseBase:
-        """The picture, or 304 for those who have it."""
+        """Return the picture, or 304 if the client has it."""
         project = get_project(user_id=user_id(request), project_id=project_id)
         query = FrameQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
@@ -77,7 +77,7 @@ class FrameView(APIView):
         plan = frames.plan_picture(project, **parameters)
         frame = frames.find_frame(plan)
         if frame is None:
-            with frames.reserve(plan) as memory:
+            with frames.reserve_memory(plan) as memory:
                 charge_points(request, Cost.FRAME - Cost.REQUEST)
                 frame = frames.make_frame(plan, memory)
         headers = _build_headers(frame.version, **parameters)

@@ -1,4 +1,4 @@
-"""The endpoints that exchange a project's timeline with other editors."""
+"""Serve the endpoints that exchange a project's timeline with other editors."""
 
 import codecs
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ from auteur.core.api.scopes import Scope
 from auteur.core.api.views import APIView
 from auteur.core.work.sandbox_queue import QUEUE, FilesBusyProblem
 from gpu_tasks.runtime.memory_budget import Reservation
-from media.file_names import attachment
+from media.file_names import build_content_disposition
 from projects.access import get_edl_key
-from projects.authors import author_of
+from projects.authors import get_author
 from projects.edl import TimelineMissingProblem
-from projects.edl_views import response_of
+from projects.edl_views import build_response
 from projects.interchange import exchange, limits
 from projects.interchange.formats import FORMATS, MAX_INTERCHANGE_BYTES, Format
 from projects.interchange.matching import UnmatchedMediaProblem
@@ -44,21 +44,23 @@ FORMAT = OpenApiParameter(
 LEAVE_OUT = OpenApiParameter(
     "leave_out",
     str,
-    description="Types of effects, with commas, that the file may be without if the format cannot "
-    "hold them, such as `fade_in,gain`; `effects` stands for all but `speed`, without which other "
-    "pictures would play. Nothing is left out unasked but deleted clips.",
+    description="Types of effects, separated by commas, that the file may omit if the format "
+    "cannot represent them, such as `fade_in,gain`. `effects` means all except `speed`, without "
+    "which clips would play other pictures. Without this parameter only deleted clips are left "
+    "out.",
 )
 LEFT_OUT = OpenApiParameter(
     "X-Left-Out",
     str,
     OpenApiParameter.HEADER,
     response=[200],
-    description="What the file is without, and how many of each: `deleted_clips=2, fade_in=1`.",
+    description="What was left out of the file, and how many of each: `deleted_clips=2, "
+    "fade_in=1`.",
 )
 
 
 class TextParser(BaseParser):
-    """A file as it is sent, of any content type."""
+    """The parser of files, of any content type."""
 
     media_type = "*/*"
 
@@ -70,11 +72,13 @@ class TextParser(BaseParser):
     ) -> Any:
         body = stream.read(MAX_INTERCHANGE_BYTES + 1)
         if len(body) > MAX_INTERCHANGE_BYTES:
-            raise PayloadTooLargeProblem(f"A file has at most {MAX_INTERCHANGE_BYTES} bytes.")
+            raise PayloadTooLargeProblem(
+                f"The file is too large: at most {MAX_INTERCHANGE_BYTES} bytes can be imported."
+            )
         try:
             return body.removeprefix(codecs.BOM_UTF8).decode()
         except UnicodeDecodeError as exc:
-            raise ParseError("The file is not text in UTF-8.") from exc
+            raise ParseError("The file is not UTF-8 text. Save it in UTF-8.") from exc
 
 
 class ExportView(APIView):
@@ -86,11 +90,12 @@ class ExportView(APIView):
 
     @extend_schema(
         summary="Export a project's EDL for another editor",
-        description="OpenTimelineIO holds all of it but the transcript. FCP XML holds tracks, "
-        "clips and cross-fades; CMX 3600 those of one video track; both are without deleted clips. "
-        "What else a format cannot hold is told as 422 `cannot_hold`, by `items`; "
-        "`can_leave_out` are the types of effects that `leave_out` may name. Times are rounded to "
-        "the nearest frame of the project. docs/interchange.md has a table of what is written.",
+        description="OpenTimelineIO contains everything except the transcript. FCP XML contains "
+        "tracks, clips and cross-fades; CMX 3600 contains those of one video track. Both omit "
+        "deleted clips. If the format cannot represent something else, the answer is 422 "
+        "`cannot_hold` with `items`; `can_leave_out` lists the types of effects that `leave_out` "
+        "may name. Times are rounded to the nearest frame of the project. docs/interchange.md "
+        "lists what is written.",
         parameters=[FORMAT, LEAVE_OUT, ETAG, LEFT_OUT],
         responses={
             (200, kind): OpenApiTypes.OBJECT if kind.endswith("json") else OpenApiTypes.STR
@@ -105,7 +110,10 @@ class ExportView(APIView):
             form=form,
             leave_out=_parse_left_out(request),
         )
-        headers = {**etag_header(file.version), "Content-Disposition": attachment(file.name)}
+        headers = {
+            **etag_header(file.version),
+            "Content-Disposition": build_content_disposition(file.name),
+        }
         if file.left_out:
             counts = (f"{kind}={count}" for kind, count in file.left_out.items())
             headers[LEFT_OUT.name] = ", ".join(counts)
@@ -136,11 +144,12 @@ class ImportView(APIView):
     @extend_schema(
         summary="Replace a project's EDL by another editor's",
         description="The body is the file, in UTF-8. Clips play the media that the file names by "
-        "our ids, else the project's files of the same names; 422 `unmatched_media` tells the "
-        "`names` of those that are not there, 422 `cannot_hold` what a timeline of ours cannot "
-        "hold, effects of other editors among it. Only what changes nothing in the film, such as "
-        "markers, is left out: docs/interchange.md has a table. The transcript stays. 503 "
-        "`files_busy` while others' files are read: nothing has changed, ask again.",
+        "our ids, or else the project's files with the same names. The answer is 422 "
+        "`unmatched_media` with the `names` that match no file, and 422 `cannot_hold` with what "
+        "our timeline cannot represent, such as effects of other editors. Only elements that "
+        "change nothing in the film, such as markers, are left out: docs/interchange.md lists "
+        "them. The transcript stays. The answer is 503 `files_busy` while other files are being "
+        "read; nothing has changed then, so try again.",
         parameters=[FORMAT, if_match_parameter(required=True), ETAG, *DOCUMENTED],
         request={"*/*": OpenApiTypes.BINARY},
         responses=EditedSerializer,
@@ -163,10 +172,10 @@ class ImportView(APIView):
             versions=versions,
             form=form,
             text=text,
-            author=author_of(request),
+            author=get_author(request),
             memory=memory,
         )
-        return response_of(result)
+        return build_response(result)
 
 
 def _parse_left_out(request: Request) -> list[str]:
@@ -179,5 +188,7 @@ def _parse_left_out(request: Request) -> list[str]:
 def _get_format(request: Request) -> Format:
     form = FORMATS.get(request.query_params.get("format", ""))
     if form is None:
-        raise field_problem("format", "invalid_choice", f"It is one of {', '.join(FORMATS)}.")
+        raise field_problem(
+            "format", "invalid_choice", f"The format must be one of {', '.join(FORMATS)}."
+        )
     return form

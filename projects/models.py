@@ -52,7 +52,7 @@ class Project(models.Model):
     edl_version = models.BigIntegerField(
         null=True,
         editable=False,
-        help_text="A version that the document had: it has that one or a later one.",
+        help_text="A version that the document has reached.",
     )
     thumbnail_url = models.TextField(blank=True, default="", db_default="")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -60,7 +60,7 @@ class Project(models.Model):
     deleted_at = models.DateTimeField(null=True, editable=False)
 
     thumbnail_r2_key: str | None = None
-    """Set in the rows of `projects.project_pictures.with_thumbnails`."""
+    """Set in the rows of `projects.project_pictures.annotate_thumbnails`."""
 
     objects = Projects()
     with_deleted = models.Manager["Project"]()
@@ -97,7 +97,7 @@ class RenderFolder(models.Model):
     project_id = models.UUIDField(primary_key=True)
     user_id = models.UUIDField()
     plans = models.IntegerField(
-        default=0, db_default=0, help_text="How many timelines were put there since it was swept."
+        default=0, db_default=0, help_text="The number of timelines stored since the last sweep."
     )
     sweep_at = models.DateTimeField(db_index=True)
 

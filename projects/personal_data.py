@@ -46,7 +46,7 @@ def _erase(user_id: UUID) -> Steps:
     yield projects.filter(deleted_at=None).update(deleted_at=Now())
     for page in iterate_pages(projects):
         for project in page:
-            yield from deletion.steps(project)
+            yield from deletion.delete_contents(project)
             yield project
     # Delete the EDLs of projects that were deleted during an outage of MongoDB.
     yield edls(user_id=str(user_id)).delete()

@@ -5,7 +5,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from media.models import MediaFile
 from projects.models import Project
 
-FIRST = (
+FIRST_THUMBNAIL = (
     MediaFile.objects.filter(
         project_id=OuterRef("pk"), project__isnull=False, thumbnail_r2_key__isnull=False
     )
@@ -14,6 +14,6 @@ FIRST = (
 )
 
 
-def with_thumbnails(rows: QuerySet[Project]) -> QuerySet[Project]:
+def annotate_thumbnails(rows: QuerySet[Project]) -> QuerySet[Project]:
     """Return the projects, each with the ``thumbnail_r2_key`` of its picture, or None."""
-    return rows.annotate(thumbnail_r2_key=Subquery(FIRST))  # type: ignore[no-redef]
+    return rows.annotate(thumbnail_r2_key=Subquery(FIRST_THUMBNAIL))  # type: ignore[no-redef]

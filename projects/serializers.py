@@ -37,8 +37,8 @@ class ResolutionField(serializers.CharField):
     """``WIDTHxHEIGHT`` in pixels; even, as the usual video codecs need them."""
 
     default_error_messages: ClassVar = {
-        "resolution_invalid": "Give width and height in pixels, such as 1920x1080: even numbers "
-        f"from {MIN_SIDE_PIXELS} to {MAX_SIDE_PIXELS}.",
+        "resolution_invalid": "Give width and height in pixels as even numbers from "
+        f"{MIN_SIDE_PIXELS} to {MAX_SIDE_PIXELS}, such as 1920x1080.",
     }
 
     def to_internal_value(self, data: Any) -> str:
@@ -53,25 +53,27 @@ class ResolutionField(serializers.CharField):
 
 
 class ProjectFieldsSerializer(RequestSerializer):
-    """A project as a client describes it; what is optional and absent keeps its value."""
+    """The fields of a project. Missing optional fields keep their values."""
 
     name = serializers.CharField(max_length=MAX_NAME_LENGTH)
     description = serializers.CharField(
         max_length=MAX_DESCRIPTION_LENGTH, required=False, allow_blank=True
     )
-    resolution = ResolutionField(required=False, help_text="`1920x1080` if never given.")
+    resolution = ResolutionField(
+        required=False, help_text="Width and height in pixels. `1920x1080` if it was never set."
+    )
     frame_rate = serializers.DecimalField(
         max_digits=5,
         decimal_places=2,
         min_value=MIN_FRAME_RATE,
         max_value=MAX_FRAME_RATE,
         required=False,
-        help_text="Frames per second, `30` if never given.",
+        help_text="Frames per second. `30` if it was never set.",
     )
 
 
 class ProjectFilter(ListFilter):
-    """What `GET /projects` can be narrowed and ordered by."""
+    """The filters and orders of `GET /projects`."""
 
     SEARCHED = "name"
     SORTS: ClassVar = {
@@ -86,7 +88,7 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
     frame_rate = serializers.FloatField(read_only=True)
     thumbnail_url = SecretMethodField(
-        help_text="A JPEG of the first film or picture in the project; null until there is one."
+        help_text="A JPEG of the first film or picture in the project. Null until there is one."
     )
 
     class Meta:
@@ -110,10 +112,10 @@ class ProjectSerializer(serializers.ModelSerializer[Project]):
 
 
 class JsonPatchOperationSerializer(serializers.Serializer[Any]):
-    """One operation of a JSON Patch, RFC 6902."""
+    """One operation of a JSON Patch (RFC 6902)."""
 
     op = serializers.ChoiceField(choices=["add", "remove", "replace", "move", "copy", "test"])
-    path = serializers.CharField(help_text="Below `/tracks` or `/transcript/segments`.")
+    path = serializers.CharField(help_text="A path below `/tracks` or `/transcript/segments`.")
     value = serializers.JSONField(required=False)
 
     def get_fields(self) -> dict[str, Any]:
@@ -122,83 +124,95 @@ class JsonPatchOperationSerializer(serializers.Serializer[Any]):
 
 
 class RemovedSerializer(serializers.Serializer[Any]):
-    """What an operation has found and cut."""
+    """The result of an operation that searches for words or pauses to cut."""
 
     op = serializers.CharField()
-    count = serializers.IntegerField(help_text="How many words, or pauses.")
+    count = serializers.IntegerField(help_text="The number of words or pauses that were cut.")
     cut_ms = serializers.IntegerField(
-        help_text="Their time on the timeline; what several tracks play counts once."
+        help_text="The time that was cut from the timeline. Time that several tracks play counts "
+        "once."
     )
 
 
 class EditedSerializer(serializers.Serializer[Any]):
-    """An EDL after an edit. An edit that changes nothing makes no version."""
+    """An EDL after an edit. An edit that changes nothing creates no version."""
 
     version = serializers.IntegerField()
-    duration_ms = serializers.IntegerField(help_text="How long the timeline is.")
-    undo_depth = serializers.IntegerField(help_text="How many edits can be undone.")
-    redo_depth = serializers.IntegerField(help_text="How many undone edits can be redone.")
+    duration_ms = serializers.IntegerField(help_text="The duration of the timeline.")
+    undo_depth = serializers.IntegerField(help_text="The number of edits that can be undone.")
+    redo_depth = serializers.IntegerField(
+        help_text="The number of undone edits that can be redone."
+    )
     patch = JsonPatchOperationSerializer(
         many=True,
-        help_text="What makes this version of the one before, as a JSON Patch.",
+        help_text="The difference to the previous version, as a JSON Patch.",
     )
     removed = RemovedSerializer(
         many=True,
         required=False,
-        help_text="For each operation that looks for what to cut, in order; there if any was asked "
-        "for.",
+        help_text="The result of each operation that searches for words or pauses to cut, in "
+        "order. Absent if there was no such operation.",
     )
 
 
 class AuthorSerializer(serializers.Serializer[Any]):
-    """Who made an edit."""
+    """The author of an edit."""
 
-    type = serializers.ChoiceField(AUTHORS, help_text="A person, or an API key of theirs.")
-    id = serializers.UUIDField(help_text="The user's, or the key's.")
+    type = serializers.ChoiceField(
+        AUTHORS, help_text="`user` for a person, `api_key` for one of their API keys."
+    )
+    id = serializers.UUIDField(help_text="The id of the user or of the API key.")
     name = serializers.CharField(
-        help_text="The user's, as it is now, or the key's, as it was then. It may be empty."
+        help_text="The current name of the user, or the name of the API key at the time of the "
+        "edit. It may be empty."
     )
 
 
 class AttributedSerializer(serializers.Serializer[Any]):
-    """Whose edit it is."""
+    """The author and the operations of an edit."""
 
-    author = AuthorSerializer(allow_null=True, help_text="null of edits from before this was kept.")
+    author = AuthorSerializer(
+        allow_null=True, help_text="Null for edits made before authors were recorded."
+    )
     operations = serializers.ListField(
         child=serializers.CharField(),
         allow_null=True,
-        help_text="What it was made by, each named once: an `op`, or `patch` for a JSON Patch and "
-        "`replace` for another timeline in its place. null as for `author`.",
+        help_text="The names of the operations, each once: an `op`, `patch` for a JSON Patch, or "
+        "`replace` for a replaced timeline. Null for edits made before operations were recorded.",
     )
 
 
 class SteppedSerializer(EditedSerializer, AttributedSerializer):
-    """An EDL after undo or redo, and whose edit that was about."""
+    """An EDL after an undo or redo, and the author of the edit that was undone or redone."""
 
 
 class HistoryStepSerializer(AttributedSerializer):
-    """An edit that can be undone, or redone."""
+    """An edit that can be undone or redone."""
 
-    depth = serializers.IntegerField(help_text="So many undos, or redos, reach it: from 1.")
+    depth = serializers.IntegerField(
+        help_text="The number of undos or redos that reach the edit, from 1."
+    )
     made_at = serializers.DateTimeField(
-        help_text="When it was made; undone and redone, it keeps this."
+        help_text="The time of the edit. Undo and redo do not change it."
     )
 
 
 class HistorySerializer(serializers.Serializer[Any]):
     """The edits of an EDL that can be undone and redone."""
 
-    version = serializers.IntegerField(help_text="Of the EDL; `If-Match` of an undo may name it.")
+    version = serializers.IntegerField(
+        help_text="The version of the EDL, for `If-Match` of an undo or redo."
+    )
     undo = HistoryStepSerializer(
-        many=True, help_text=f"The newest first, {MAX_UNDO_DEPTH} at most."
+        many=True, help_text=f"At most {MAX_UNDO_DEPTH} edits, newest first."
     )
     redo = HistoryStepSerializer(
-        many=True, help_text=f"What was undone last first, {MAX_UNDO_DEPTH} at most."
+        many=True, help_text=f"At most {MAX_UNDO_DEPTH} edits, the last undone first."
     )
 
 
 class CaptionWordSerializer(serializers.Serializer[Any]):
-    """A word of the captions JSON, which players of others read: in seconds."""
+    """A word of the captions JSON for other players. Times are in seconds."""
 
     text = serializers.CharField()
     start = serializers.FloatField()
@@ -208,16 +222,17 @@ class CaptionWordSerializer(serializers.Serializer[Any]):
 class CaptionWordsSerializer(serializers.Serializer[Any]):
     """The captions JSON."""
 
-    duration = serializers.FloatField(help_text="When the last word ends.")
+    duration = serializers.FloatField(help_text="The end of the last word, in seconds.")
     language = serializers.CharField(
-        help_text="ISO 639; `mul` where the words have several, `und` where any has none."
+        help_text="A code of ISO 639. `mul` if the words have several languages, `und` if the "
+        "language of any is unknown."
     )
     words = CaptionWordSerializer(many=True)
 
 
 @extend_schema_field(cast(Any, Edl))
 class EdlField(serializers.JSONField):
-    """An EDL, as it is."""
+    """An EDL in its stored form."""
 
 
 class ProjectDetailSerializer(ProjectSerializer):

@@ -11,7 +11,7 @@ NUMBERED = re.compile(r"Speaker ([1-9]\d{0,5})")
 Segments = Sequence[Segment]
 
 
-def named(segments: Segments, before: Segments, media_file_id: str) -> list[Segment]:
+def assign_names(segments: Segments, before: Segments, media_file_id: str) -> list[Segment]:
     """Return a medium's new segments, with speakers distinct from those of other media ``before``.
 
     A speaker of the medium's earlier segments keeps their name, which the user may have given: the

@@ -49,7 +49,7 @@ def merge_transcript(
     return editing.retry_on_conflict(deliver, seconds=math.inf)
 
 
-def with_delivery(
+def replace_media_segments(
     segments: Sequence[Segment], media_file_id: str, delivered: Sequence[Segment]
 ) -> list[Segment]:
     """Return the segments, with those of one media replaced by the delivered segments."""
@@ -67,9 +67,10 @@ def _deliver_once(
         return int(document["version"])
 
     def change(content: Content) -> Content:
-        named_segments = speakers.named(new, content.segments, media_file_id)
+        named_segments = speakers.assign_names(new, content.segments, media_file_id)
         return replace(
-            content, segments=with_delivery(content.segments, media_file_id, named_segments)
+            content,
+            segments=replace_media_segments(content.segments, media_file_id, named_segments),
         )
 
     result = editing.edit(
@@ -94,7 +95,7 @@ def _build_extra_update(
         session.stacks,
         segments=session.content.segments,
         transcript_bytes=size,
-        deliver=partial(with_delivery, media_file_id=media_file_id, delivered=delivered),
+        deliver=partial(replace_media_segments, media_file_id=media_file_id, delivered=delivered),
     )
     transcript_updates = {
         "transcript.generated_at": transcript["generated_at"],

@@ -1,4 +1,4 @@
-"""The endpoints of a project's transcript."""
+"""Serve the endpoints of a project's transcript."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Literal, cast
@@ -27,8 +27,8 @@ from auteur.core.api.scopes import Scope
 from auteur.core.api.views import APIView
 from projects import captions, edl, transcript
 from projects.access import get_edl_key
-from projects.authors import author_of
-from projects.edl_views import response_of, shaped
+from projects.authors import get_author
+from projects.edl_views import build_response, parse_body
 from projects.serializers import CaptionWordsSerializer, EditedSerializer
 from projects.timeline import editing
 from projects.timeline.shape import TranscriptShape
@@ -38,8 +38,9 @@ TIMES = OpenApiParameter(
     "times",
     str,
     enum=["timeline", "source"],
-    description="Whose times: the film's, with what its clips play, or the media's own, with all "
-    "that is said. If absent the film's, unless no clip is on its timeline.",
+    description="The times to return: `timeline` for those of the film, with the words that its "
+    "clips play; `source` for those of the media, with all words. The default is `timeline` if "
+    "the timeline has a clip, otherwise `source`.",
 )
 
 
@@ -55,9 +56,9 @@ class TranscriptView(APIView):
         responses={200: TranscriptShape, **UNCHANGED},
     )
     def get(self, request: Request, project_id: UUID) -> Response:
-        """The transcript; ``ETag`` is the EDL's version."""
+        """Return the transcript, with the EDL's version as ``ETag``."""
         key = get_edl_key(request, project_id)
-        if (answer := not_modified_response(request, lambda: edl.version_of(**key))) is not None:
+        if (answer := not_modified_response(request, lambda: edl.get_version(**key))) is not None:
             return answer
         document = transcript.read_transcript(**key)
         return Response(document, headers=etag_header(document.pop("version")))
@@ -71,8 +72,8 @@ class SegmentView(APIView):
 
     @extend_schema(
         summary="Edit a segment of the transcript",
-        description="Deleting it, or words of it, cuts out the clips that play them; restoring "
-        "brings those back. What is edited is kept beside what was heard.",
+        description="Deleting the segment or some of its words cuts the clips that play them; "
+        "restoring brings them back. Edited text is stored beside the recognized text.",
         parameters=[if_match_parameter(required=False), ETAG],
         request=SegmentEdit,
         responses=EditedSerializer,
@@ -81,19 +82,19 @@ class SegmentView(APIView):
     def patch(self, request: Request, project_id: UUID, segment_id: str) -> Response:
         versions = parse_versions(request, required=False)
         key = get_edl_key(request, project_id)
-        segment_edit = shaped(SegmentEdit, request.data)
+        segment_edit = parse_body(SegmentEdit, request.data)
         result = editing.edit_segment(
             **key,
             versions=versions,
             segment_id=segment_id,
             wanted=segment_edit,
-            author=author_of(request),
+            author=get_author(request),
         )
-        return response_of(result)
+        return build_response(result)
 
 
 class AsIs(BaseContentNegotiation):
-    """The address says what comes; errors are problem documents whatever `Accept` says."""
+    """Ignore `Accept`: the URL decides the content type, and errors are problem documents."""
 
     def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any:
         return next(iter(parsers), None)
@@ -106,7 +107,7 @@ class AsIs(BaseContentNegotiation):
 
 
 class CaptionsView(APIView):
-    """A transcript as a file."""
+    """Return a transcript as a file."""
 
     scopes: ClassVar = {"GET": Scope.READ}
     problems: ClassVar = {
@@ -134,13 +135,13 @@ class SrtView(CaptionsView):
     """`/projects/:id/transcript.srt`."""
 
     content_type = "application/x-subrip"
-    write = captions.srt
+    write = captions.write_srt
 
 
 @extend_schema_view(
     get=extend_schema(
         summary="Get a project's captions as WebVTT",
-        description="With a voice span for each speaker, and a time for each word.",
+        description="Returns WebVTT with a voice span for each speaker and a time for each word.",
         parameters=[TIMES],
         responses={(200, "text/vtt"): OpenApiTypes.STR},
     )
@@ -149,7 +150,7 @@ class VttView(CaptionsView):
     """`/projects/:id/transcript.vtt`."""
 
     content_type = "text/vtt"
-    write = captions.vtt
+    write = captions.write_vtt
 
 
 @extend_schema_view(
@@ -164,13 +165,14 @@ class TextView(CaptionsView):
     """`/projects/:id/transcript.txt`."""
 
     content_type = "text/plain"
-    write = captions.text
+    write = captions.write_text
 
 
 @extend_schema_view(
     get=extend_schema(
         summary="Get a project's words as captions JSON",
-        description="`duration`, `language` and `words` of `text`, `start` and `end`, in seconds.",
+        description="Returns `duration`, `language` and `words` with `text`, `start` and `end`. "
+        "Times are in seconds.",
         parameters=[TIMES],
         responses={(200, "application/json"): CaptionWordsSerializer},
     )
@@ -179,11 +181,11 @@ class JsonView(CaptionsView):
     """`/projects/:id/transcript.json`."""
 
     content_type = "application/json"
-    write = captions.words_json
+    write = captions.write_words_json
 
 
 def _parse_times(request: Request) -> captions.Times | None:
     times = request.query_params.get("times")
     if times not in (None, "timeline", "source"):
-        raise field_problem("times", "invalid_choice", "It is `timeline` or `source`.")
+        raise field_problem("times", "invalid_choice", "The value must be `timeline` or `source`.")
     return cast(Literal["timeline", "source"] | None, times)

@@ -1,4 +1,4 @@
-"""Addresses of the project endpoints."""
+"""Route the URLs of the project endpoints."""
 
 from django.urls import path
 

@@ -16,17 +16,17 @@ from projects.models import Project
 
 PROJECTS_PER_PAGE = 500
 DOCUMENTS_PER_READ = 2_000
-"""Of one range of ids; a range with more documents is halved."""
+"""The number of documents read in one range of ids. A range with more documents is halved."""
 MAX_NAMED = 100
 """Findings of each rule that a report names; all findings are counted."""
-SETTLED_AFTER = timedelta(hours=1)
+MIN_DOCUMENT_AGE = timedelta(hours=1)
 """A younger document may belong to a project that is not committed yet."""
 START: Final = UUID(int=0)
 END: Final = UUID(int=2**128 - 1)
 RULES: Final[Mapping[str, str]] = {
-    "timeline_missing": "A project that had a timeline has one.",
+    "timeline_missing": "A project that had a timeline still has one.",
     "timeline_of_another_user": "A timeline belongs to the user of its project.",
-    "version_went_back": "A timeline is at least as new as it was known to be.",
+    "version_went_back": "A timeline is at least as new as the last version that was noted.",
     "timeline_without_project": "Each timeline belongs to a project.",
 }
 _FIELDS: Final = {"project_id": 1, "user_id": 1, "version": 1, "created_at": 1}
@@ -165,7 +165,7 @@ def _find_orphans(
     known_ids: Collection[str], documents: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Finding]:
     """Yield findings for documents whose project has no row, not even one being deleted."""
-    created_before = timezone.now() - SETTLED_AFTER
+    created_before = timezone.now() - MIN_DOCUMENT_AGE
     suspects = [
         document
         for project_id, document in documents.items()

@@ -1,4 +1,4 @@
-"""The project endpoints."""
+"""Serve the project endpoints."""
 
 from time import time
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ from auteur.core.api.views import APIView
 from projects import authoring, deletion, edl
 from projects.access import get_project
 from projects.models import Project
-from projects.project_pictures import with_thumbnails
+from projects.project_pictures import annotate_thumbnails
 from projects.serializers import (
     ProjectDetailSerializer,
     ProjectFieldsSerializer,
@@ -48,11 +48,11 @@ class ProjectsView(FilteredListView[Project]):
 
     def rows(self) -> QuerySet[Project]:
         """Return the user's own projects."""
-        return with_thumbnails(Project.objects.filter(user_id=user_id(self.request)))
+        return annotate_thumbnails(Project.objects.filter(user_id=user_id(self.request)))
 
     @extend_schema(summary="List your projects, newest first", parameters=[ProjectFilter])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """A page of projects without their EDLs."""
+        """Return a page of projects without their EDLs."""
         return self.list(request, *args, **kwargs)
 
     @extend_schema(
@@ -62,8 +62,10 @@ class ProjectsView(FilteredListView[Project]):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """The new project; its EDL is blank."""
-        project = authoring.create(user_id=user_id(request), fields=_validate_fields(request))
+        """Create a project with a blank EDL."""
+        project = authoring.create_project(
+            user_id=user_id(request), fields=_validate_fields(request)
+        )
         location = {"Location": reverse("project", args=[project.pk])}
         return Response(ProjectSerializer(project).data, status=201, headers=location)
 
@@ -81,17 +83,17 @@ class ProjectView(APIView):
 
     @extend_schema(
         summary="Get a project with its EDL",
-        description="`ETag` is the EDL's version and, behind a point, what changes with the "
-        "project's own fields. As `If-Match` of an edit it stands for the EDL's version.",
+        description="`ETag` has the EDL's version and, after a dot, a part that changes with the "
+        "project's own fields. In `If-Match` of an edit it stands for the EDL's version.",
         parameters=[*CONDITIONAL],
         responses={200: ProjectDetailSerializer, **UNCHANGED},
     )
     def get(self, request: Request, project_id: UUID) -> Response:
-        """The project."""
+        """Return the project with its EDL."""
         project = get_project(user_id=user_id(request), project_id=project_id)
         key = {"project_id": project_id, "user_id": project.user_id}
         not_modified = not_modified_response(
-            request, lambda: _build_version(project, edl.version_of(**key))
+            request, lambda: _build_version(project, edl.get_version(**key))
         )
         if not_modified is not None:
             return not_modified
@@ -105,7 +107,7 @@ class ProjectView(APIView):
         responses=ProjectSerializer,
     )
     def put(self, request: Request, project_id: UUID) -> Response:
-        """The project after the change; what is optional and absent keeps its value."""
+        """Update the project. Missing optional fields keep their values."""
         return self._update(request, project_id, _validate_fields(request))
 
     @extend_schema(
@@ -114,22 +116,25 @@ class ProjectView(APIView):
         responses=ProjectSerializer,
     )
     def patch(self, request: Request, project_id: UUID) -> Response:
-        """The project after the change."""
+        """Update parts of the project."""
         return self._update(request, project_id, _validate_fields(request, partial=True))
 
     @extend_schema(
         summary="Delete a project, its media and its EDL; open jobs are cancelled",
-        description="Open jobs are refunded as far as cancels of yours are: a job whose work has "
-        "begun a number of times in 24 hours. Further ones are cancelled without a refund.",
+        description="Open jobs are cancelled with the refunds of your own cancels: jobs that "
+        "have begun are refunded a number of times in 24 hours, further ones are cancelled "
+        "without a refund.",
         responses={204: None},
     )
     def delete(self, request: Request, project_id: UUID) -> Response:
-        """Nothing."""
+        """Delete the project."""
         deletion.delete_project(user_id=user_id(request), project_id=project_id)
         return Response(status=204)
 
     def _update(self, request: Request, project_id: UUID, fields: dict[str, Any]) -> Response:
-        project = authoring.update(user_id=user_id(request), project_id=project_id, fields=fields)
+        project = authoring.update_project(
+            user_id=user_id(request), project_id=project_id, fields=fields
+        )
         return Response(ProjectSerializer(project).data)
 
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from accounts.models import OPEN_EXPORTS, AccountExport, ExportStatus
 from jobs.retention import sweeping
 from media.consents import archives
-from media.consents.archives import Archive
+from media.consents.archives import RevokedExport
 from media.storage import StoredObject, object_storage
 from media.storage.owners import Owner, register_object_owner
 
@@ -30,12 +30,14 @@ def delete_export(export: AccountExport) -> None:
     transaction.on_commit(lambda: delete_objects(export), robust=True)
 
 
-def revoke_exports(user_id: UUID) -> list[Archive]:
+def revoke_exports(user_id: UUID) -> list[RevokedExport]:
     """Delete the user's exports in the caller's transaction; return their archives."""
     exports = list(AccountExport.objects.select_for_update().filter(user_id=user_id))
     for export in exports:
         delete_export(export)
-    return [Archive(export.pk, export.object_key, export.file_size_bytes) for export in exports]
+    return [
+        RevokedExport(export.pk, export.object_key, export.file_size_bytes) for export in exports
+    ]
 
 
 def delete_objects(export: AccountExport) -> None:
@@ -81,7 +83,7 @@ def register_sweep() -> None:
 
 def register_revocation() -> None:
     """Register with its registry; called once, when Django is ready."""
-    archives.register_revocation(revoke_exports)
+    archives.register_export_revoker(revoke_exports)
 
 
 def register_owner() -> None:

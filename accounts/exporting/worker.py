@@ -21,7 +21,7 @@ from auteur.core.personal_data import StoredFile, list_sources
 from auteur.core.work.leases import Lease, LeaseLostError
 from media.imports.storing import PartWriter
 from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
-from media.storage.multipart import part_bytes_of
+from media.storage.multipart import choose_part_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class _Export:
         export, storage = self._export, object_storage()
         if export.upload_id:
             storage.abort_parts(export.object_key, export.upload_id)
-        export.upload_part_bytes = part_bytes_of(self._bytes, MAX_PARTS)
+        export.upload_part_bytes = choose_part_bytes(self._bytes, MAX_PARTS)
         export.upload_id = storage.begin_parts(export.object_key, content_type="application/zip")
         self._lease.renew(upload_id=export.upload_id, upload_part_bytes=export.upload_part_bytes)
 
@@ -113,7 +113,7 @@ class _Export:
     def _finish_upload(self) -> None:
         export, storage = self._export, object_storage()
         self._lease.renew(due_at=Now() + JOINING)
-        parts = storage.stored_parts(export.object_key, export.upload_id)
+        parts = storage.list_stored_parts(export.object_key, export.upload_id)
         storage.join_parts(export.object_key, export.upload_id, parts)
         self._lease.finish(
             status=ExportStatus.READY,

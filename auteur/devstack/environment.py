@@ -88,7 +88,7 @@ def _create_certificate(var: Path) -> dict[str, str]:
     """
     certificate, key = var / "c2pa-certificate.pem", var / "c2pa-private-key.pem"
     if not (certificate.exists() and key.exists()):
-        chain, private = certificates.make_development()
+        chain, private = certificates.create_development_certificate()
         write_private(key, private)
         write_private(certificate, chain)
     return {"C2PA_CERTIFICATE_PATH": str(certificate), "C2PA_PRIVATE_KEY_FILE": str(key)}

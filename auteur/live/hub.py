@@ -188,7 +188,7 @@ class Hub:
     async def _read_log(self) -> bool:
         """Send new events to subscribers. Return True if there may be more."""
         if self._position is None:
-            self._position = await self._threads.call(log.last_position)
+            self._position = await self._threads.call(log.get_last_position)
         rows = await self._threads.call(
             log.list_events_of_all, position=self._position, limit=EVENTS_AT_ONCE
         )
@@ -200,7 +200,7 @@ class Hub:
             for subscription in self._subscriptions.get(user_id, ()):
                 subscription.add(entry)
         if not rows:
-            end = await self._threads.call(epochs.log_end)
+            end = await self._threads.call(epochs.get_log_end)
             if end < self._position:
                 await self._restart_at(end)
         return len(rows) == EVENTS_AT_ONCE

@@ -108,7 +108,7 @@ def open_jobs(user_id: UUID) -> list[dict[str, Any]]:
         {
             "id": str(job.pk),
             "type": job.type,
-            "status": status.shown_status(job),
+            "status": status.get_client_status(job),
             "progress": job.progress,
         }
         for job in jobs[:MAX_OPEN_JOBS]

@@ -1,6 +1,6 @@
-"""Other task queues, each with a chain of steps that do nothing: what `benchmarks.peers` measures.
+"""Run other task queues, each with chains of steps that do nothing (`benchmarks.peers`).
 
-They run in an environment of their own (`make bench-peers`), and know nothing of ours.
+They run in a separate environment (`make bench-peers`) and import nothing of ours.
 """
 
 import os
@@ -15,6 +15,6 @@ DONE = "benchmark:contender"
 counter = redis.Redis.from_url(BROKER)
 
 
-def done() -> None:
-    """Count a chain that has come to its end."""
+def count_done() -> None:
+    """Count a completed chain."""
     counter.incr(DONE)

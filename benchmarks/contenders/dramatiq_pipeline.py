@@ -1,18 +1,18 @@
-"""Dramatiq: a pipeline, over Redis."""
+"""Run chains as Dramatiq pipelines over Redis."""
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
-from benchmarks.contenders import BROKER, STEPS, done
+from benchmarks.contenders import BROKER, STEPS, count_done
 
 dramatiq.set_broker(RedisBroker(url=BROKER))
 
 
 @dramatiq.actor(queue_name="benchmark-dramatiq")
 def step(job_id: int, number: int) -> None:
-    """Do nothing; the last one counts itself."""
+    """Do nothing; the last step of a chain counts it."""
     if number == STEPS:
-        done()
+        count_done()
 
 
 def submit(job_id: int) -> None:

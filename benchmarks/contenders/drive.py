@@ -1,6 +1,6 @@
-"""`python -m benchmarks.contenders.drive NAME [prepare]`: publish chains, and wait for their ends.
+"""Publish chains and wait for their ends: `python -m benchmarks.contenders.drive NAME [prepare]`.
 
-Prints how many came to their end a second. The workers run beside.
+Prints how many chains were completed per second. The workers run in other processes.
 """
 
 import importlib
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _run(submit: object, jobs: int) -> float:
-    """Seconds from the first publication to the last end."""
+    """Return the seconds from the first publication to the last end."""
     assert callable(submit)
     counter.delete(DONE)
     started = time.perf_counter()
@@ -34,7 +34,7 @@ def _run(submit: object, jobs: int) -> float:
         submit(number)
     while int(counter.get(DONE) or 0) < jobs:
         if time.perf_counter() - started > TIMEOUT_SECONDS:
-            raise RuntimeError("the chains did not come to their end")
+            raise RuntimeError("the chains were not completed in time")
         time.sleep(POLL_SECONDS)
     return time.perf_counter() - started
 

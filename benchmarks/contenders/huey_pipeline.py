@@ -1,17 +1,17 @@
-"""Huey: a pipeline, over Redis."""
+"""Run chains as Huey pipelines over Redis."""
 
 from huey import RedisHuey
 
-from benchmarks.contenders import BROKER, STEPS, done
+from benchmarks.contenders import BROKER, STEPS, count_done
 
 huey = RedisHuey("benchmark-huey", url=BROKER, results=False)
 
 
 @huey.task()
 def step(job_id: int, number: int) -> None:
-    """Do nothing; the last one counts itself."""
+    """Do nothing; the last step of a chain counts it."""
     if number == STEPS:
-        done()
+        count_done()
 
 
 def submit(job_id: int) -> None:

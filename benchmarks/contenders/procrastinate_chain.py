@@ -1,10 +1,10 @@
-"""Procrastinate: each task defers the next, in PostgreSQL; it has no chains of its own."""
+"""Run chains in Procrastinate: each task defers the next, because it has no chains."""
 
 from functools import cache
 
 import procrastinate
 
-from benchmarks.contenders import DATABASE, STEPS, done
+from benchmarks.contenders import DATABASE, STEPS, count_done
 
 app = procrastinate.App(
     connector=procrastinate.PsycopgConnector(conninfo=DATABASE),
@@ -14,9 +14,9 @@ app = procrastinate.App(
 
 @app.task(name="step", queue="benchmark")
 async def step(job_id: int, number: int) -> None:
-    """Do nothing but the next one; the last one counts itself."""
+    """Defer the next step; the last step of a chain counts it."""
     if number == STEPS:
-        done()
+        count_done()
     else:
         await step.defer_async(job_id=job_id, number=number + 1)
 
@@ -27,7 +27,7 @@ def opened() -> procrastinate.App:
 
 
 def prepare() -> None:
-    """Make its tables."""
+    """Create the tables of Procrastinate."""
     with app.open():
         app.schema_manager.apply_schema()
 

@@ -1,13 +1,14 @@
-"""A queue in a table, as pgmq keeps one: read under a visibility timeout, deleted when done.
+"""Run chains in a table that is a queue, as in pgmq, with a visibility timeout.
 
-Messages are read ten at once by SKIP LOCKED; what is done goes in the transaction that sends on.
+Messages are read ten at once by SKIP LOCKED. A processed message is deleted in the transaction that
+sends the next one.
 """
 
 import time
 
 import psycopg
 
-from benchmarks.contenders import DATABASE, STEPS, done
+from benchmarks.contenders import DATABASE, STEPS, count_done
 
 AT_ONCE = 10
 PAUSE_SECONDS = 0.005
@@ -38,7 +39,7 @@ database = psycopg.connect(DATABASE, autocommit=True) if DATABASE else None
 
 
 def prepare() -> None:
-    """Make its table."""
+    """Create the table of the queue."""
     assert database
     database.execute(TABLE)
 
@@ -50,7 +51,7 @@ def submit(job_id: int) -> None:
 
 
 def work() -> None:
-    """Read, do nothing, send on; without end."""
+    """Read messages and send the next ones, forever."""
     assert database
     while True:
         messages = database.execute(READ, [AT_ONCE]).fetchall()
@@ -63,7 +64,7 @@ def work() -> None:
                 database.execute(SEND_ON, [list(column) for column in zip(*following, strict=True)])
             database.execute(DELETE, [[message_id for message_id, _, _ in messages]])
         for _ in range(len(messages) - len(following)):
-            done()
+            count_done()
 
 
 if __name__ == "__main__":

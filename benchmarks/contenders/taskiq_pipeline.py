@@ -1,11 +1,11 @@
-"""Taskiq: a pipeline of taskiq-pipelines, over Redis."""
+"""Run chains as pipelines of taskiq-pipelines over Redis."""
 
 import asyncio
 
 from taskiq_pipelines import Pipeline, PipelineMiddleware
 from taskiq_redis import ListQueueBroker
 
-from benchmarks.contenders import BROKER, STEPS, done
+from benchmarks.contenders import BROKER, STEPS, count_done
 
 broker = ListQueueBroker(BROKER, queue_name="benchmark-taskiq").with_middlewares(
     PipelineMiddleware()
@@ -15,9 +15,9 @@ loop = asyncio.new_event_loop()
 
 @broker.task
 async def step(job_id: int, number: int) -> None:
-    """Do nothing; the last one counts itself."""
+    """Do nothing; the last step of a chain counts it."""
     if number == STEPS:
-        done()
+        count_done()
 
 
 async def publish(job_id: int) -> None:

@@ -24,7 +24,7 @@ MAX_GPU_LIMIT = 10_000
 MIN_TIME_LIMIT_SECONDS = 10
 MAX_TIME_LIMIT_SECONDS = 12 * 3600
 """Half of Modal's own limit. All attempts of a job must end while their orphaned objects are still
-kept (`media.storage.LONGEST_WRITE`)."""
+kept (`media.storage.MAX_WRITE_LIFETIME`)."""
 MODEL = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*@[0-9a-f]{40}", re.ASCII)
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from auteur.core.admin import EMPTY, list_link
 from gpu_tasks.runtime.contract import GpuClass
-from jobs.admin.job_parts import dollars, seconds
+from jobs.admin.job_parts import format_dollars, format_seconds
 from jobs.estimates import costs
 from jobs.estimates.costs import Summary
 from jobs.models import Job
@@ -24,14 +24,14 @@ def costs_page(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm("jobs.view_job"):
         raise PermissionDenied
     try:
-        rows = [_build_row(summary) for summary in costs.summaries()]
+        rows = [_build_row(summary) for summary in costs.list_summaries()]
     except OperationalError:
         return _render_page(request, HTTPStatus.SERVICE_UNAVAILABLE)
     return _render_page(
         request,
         HTTPStatus.OK,
         rows=rows,
-        prices=[(gpu_class, f"${costs.price_of(gpu_class):.6f}") for gpu_class in GpuClass],
+        prices=[(gpu_class, f"${costs.get_gpu_price(gpu_class):.6f}") for gpu_class in GpuClass],
         most=costs.JOBS_PER_FEATURE,
     )
 
@@ -49,9 +49,9 @@ def _build_row(summary: Summary) -> tuple[str, ...]:
         summary.gpu_class,
         str(summary.jobs),
         str(summary.attempts),
-        seconds(summary.queue_seconds),
-        seconds(summary.start_seconds),
-        seconds(summary.run_seconds),
+        format_seconds(summary.queue_seconds),
+        format_seconds(summary.start_seconds),
+        format_seconds(summary.run_seconds),
         EMPTY if cold is None else f"{cold:.0%}",
-        dollars(summary.cost_per_job),
+        format_dollars(summary.cost_per_job),
     )

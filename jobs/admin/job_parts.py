@@ -21,7 +21,7 @@ from auteur.core.admin import (
 )
 from credits.admin import signed_amount
 from credits.models import CreditTransaction
-from jobs.estimates.costs import measured
+from jobs.estimates.costs import annotate_costs
 from jobs.models import Attempt, UserEvent
 from jobs.states import COLOURS
 
@@ -37,17 +37,17 @@ TIMES = (
 )
 
 
-def coloured(value: str, text: str) -> str:
+def render_coloured(value: str, text: str) -> str:
     """Return a job's status or an attempt's state in its colour."""
     return badge(text, HUES[COLOURS[value]])
 
 
-def seconds(number: float | None) -> str:
+def format_seconds(number: float | None) -> str:
     """Return a readable time."""
     return EMPTY if number is None else f"{number:,.1f} s"
 
 
-def dollars(number: float | None) -> str:
+def format_dollars(number: float | None) -> str:
     """Return a readable cost: GPU seconds are fractions of a cent."""
     return EMPTY if number is None else f"${number:,.4f}"
 
@@ -73,11 +73,11 @@ class AttemptInline(PartInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Attempt]:
         """Return the attempts with their times, without large columns."""
-        return measured(super().get_queryset(request)).defer("payload", "outcome", "result")
+        return annotate_costs(super().get_queryset(request)).defer("payload", "outcome", "result")
 
     @admin.display(description="state")
     def coloured_state(self, obj: Attempt) -> str:
-        return coloured(obj.state, obj.get_state_display())
+        return render_coloured(obj.state, obj.get_state_display())
 
     @admin.display(description="backend / engine")
     def runs_on(self, obj: Attempt) -> str:
@@ -86,20 +86,20 @@ class AttemptInline(PartInline):
     @admin.display(description="took")
     def took(self, obj: Any) -> str:
         """Return the time in our queues, until its engine was ready, and of the call itself."""
-        start = seconds(obj.start_seconds)
+        start = format_seconds(obj.start_seconds)
         if obj.load_seconds:
-            start += f" (loading {seconds(obj.load_seconds)})"
+            start += f" (loading {format_seconds(obj.load_seconds)})"
         parts = (
-            ("queue", seconds(obj.queue_seconds)),
+            ("queue", format_seconds(obj.queue_seconds)),
             ("start", start),
-            ("run", seconds(obj.run_seconds)),
+            ("run", format_seconds(obj.run_seconds)),
         )
         return format_html_join("", '<div style="white-space:nowrap">{} {}</div>', parts)
 
     @admin.display(description="GPU cost")
     def cost(self, obj: Any) -> str:
         """Return the cost in US dollars."""
-        return dollars(obj.gpu_cost)
+        return format_dollars(obj.gpu_cost)
 
     def error(self, obj: Attempt) -> str:
         return f"{obj.error_code}: {obj.error_message}" if obj.error_code else EMPTY

@@ -26,9 +26,15 @@ from auteur.core.admin import (
     two_lines,
 )
 from jobs import lifecycle, submission
-from jobs.admin.job_parts import AttemptInline, EventInline, TransactionInline, coloured, dollars
+from jobs.admin.job_parts import (
+    AttemptInline,
+    EventInline,
+    TransactionInline,
+    format_dollars,
+    render_coloured,
+)
 from jobs.cancels import STAFF_ALERT, list_alerted_users
-from jobs.estimates.costs import with_gpu_cost
+from jobs.estimates.costs import annotate_gpu_cost
 from jobs.features.base import Feature
 from jobs.features.registry import features
 from jobs.models import Job
@@ -43,7 +49,10 @@ class RunAgainForm(ReasonForm):
     """The form for the reason of a new run, and for who pays."""
 
     price = forms.ChoiceField(
-        choices=[(CHARGED, "Charge the client the same again"), (ON_THE_HOUSE, "On the house")],
+        choices=[
+            (CHARGED, "Charge the user the same price again"),
+            (ON_THE_HOUSE, "Charge nothing"),
+        ],
         widget=AdminRadioSelect(attrs={"class": "radiolist"}),
     )
     field_order = ("price", "reason")
@@ -147,7 +156,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
                     "project_link",
                     "media_links",
                     "retry_link",
-                    "further_runs",
+                    "retry_links",
                 )
             },
         ),
@@ -177,7 +186,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         job_columns = ("input_params", "derived_params", "output_data")
         attempt_columns = (f"attempt__{name}" for name in ("payload", "outcome", "result"))
         jobs = super().get_queryset(request).defer(*job_columns, *attempt_columns)
-        return with_gpu_cost(jobs)
+        return annotate_gpu_cost(jobs)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Job], search_term: str
@@ -194,7 +203,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
     @admin.display(description="status", ordering="status")
     def coloured_status(self, obj: Job) -> str:
-        return coloured(obj.status, obj.get_status_display())
+        return render_coloured(obj.status, obj.get_status_display())
 
     @admin.display(description="status", ordering="status")
     def status_and_error(self, obj: Job) -> str:
@@ -239,7 +248,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     @admin.display(description="GPU")
     def gpu_and_its_cost(self, obj: Any) -> str:
         """Return its GPU class, and the cost in US dollars of all attempts together."""
-        return two_lines(obj.gpu_class, dollars(obj.gpu_cost))
+        return two_lines(obj.gpu_class, format_dollars(obj.gpu_cost))
 
     # A job's page
 
@@ -266,7 +275,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         return link("jobs.Job", obj.retry_of_id)
 
     @admin.display(description="was run again as")
-    def further_runs(self, obj: Job) -> str:
+    def retry_links(self, obj: Job) -> str:
         ids = obj.retries.order_by("created_at").values_list("pk", flat=True)
         return (
             format_html_join("", "<div>{}</div>", [(link("jobs.Job", pk),) for pk in ids]) or EMPTY

@@ -22,7 +22,7 @@ from jobs.audit import ledger_audit
 PERMISSIONS = ("credits.view_credits", "credits.view_credittransaction")
 TIME_LIMIT = timedelta(seconds=20)
 """Time limit of the whole audit, because a browser waits. `ledger_verify` takes longer."""
-SHOWN_PER_RULE = 50
+MAX_LISTED_PER_RULE = 50
 
 
 @require_safe
@@ -32,7 +32,7 @@ def verify(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     try:
         report = ledger_audit.verify_ledger(
-            limit=SHOWN_PER_RULE, time_limit=TIME_LIMIT, within=TIME_LIMIT
+            limit=MAX_LISTED_PER_RULE, time_limit=TIME_LIMIT, within=TIME_LIMIT
         )
     except (OperationalError, TimeoutError):
         return _render_page(request, HTTPStatus.SERVICE_UNAVAILABLE)

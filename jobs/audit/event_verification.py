@@ -9,18 +9,19 @@ from uuid import UUID
 from django.db import transaction
 
 from jobs import sql
-from jobs.audit.ledger_audit import SHOWN_PER_RULE, TIME_LIMIT, consistent_snapshot
+from jobs.audit.ledger_audit import MAX_LISTED_PER_RULE, TIME_LIMIT, consistent_snapshot
 from jobs.events import chain, epochs
 from jobs.models import Event, EventEpoch, EventHead
 
-ROWS_AT_ONCE = 2000
+ROWS_PER_PAGE = 2000
 RULES = {
     "seq_has_no_gaps": "A user's events are numbered one after another, anew in each epoch.",
     "hash_chains": "Each hash follows from the one before it and the event.",
-    "position_rises": "What has the higher seq has the higher position.",
-    "head_is_the_last": "The head says the seq and hash of the user's last event.",
-    "ends_are_told": "An ended job has one event of its end, of its status, while events are kept.",
-    "none_is_set_aside": "Every event can be told: it has what its type must say.",
+    "position_rises": "An event with a higher seq has a higher position.",
+    "head_is_the_last": "The head has the seq and hash of the user's last event.",
+    "ends_are_told": "An ended job has one event of its end, with its status, while its events "
+    "are stored.",
+    "none_is_set_aside": "Every event has the data that its type requires.",
 }
 
 
@@ -48,7 +49,9 @@ class Report:
     """How often each rule is broken."""
 
 
-def verify_event_log(*, limit: int = SHOWN_PER_RULE, time_limit: timedelta = TIME_LIMIT) -> Report:
+def verify_event_log(
+    *, limit: int = MAX_LISTED_PER_RULE, time_limit: timedelta = TIME_LIMIT
+) -> Report:
     """Check all events as of one instant; must not be called in a transaction.
 
     At most ``limit`` findings are listed for each rule. Events missing before a user's first stored
@@ -58,7 +61,7 @@ def verify_event_log(*, limit: int = SHOWN_PER_RULE, time_limit: timedelta = TIM
         return check(limit=limit)
 
 
-def check(*, limit: int = SHOWN_PER_RULE) -> Report:
+def check(*, limit: int = MAX_LISTED_PER_RULE) -> Report:
     """Check all events that the current transaction sees."""
     reader = _LogReader()
     broken = dict.fromkeys(RULES, 0)
@@ -88,7 +91,7 @@ class _LogRow:
 def _iterate_log() -> Iterator[_LogRow]:
     """Yield the whole log by user, in pages: a pooler would load a cursor's rows at once."""
     last_user, last_seq = UUID(int=0), -1
-    while page := sql.run("page_of_events", user_id=last_user, seq=last_seq, limit=ROWS_AT_ONCE):
+    while page := sql.run("page_of_events", user_id=last_user, seq=last_seq, limit=ROWS_PER_PAGE):
         yield from (_LogRow(*row) for row in page)
         last_user, last_seq, *_ = page[-1]
 
@@ -127,17 +130,17 @@ def _check_row(
     if previous_row is None and row.seq > 1:
         return  # The event before it is no longer stored.
     seq = previous_row.seq if previous_row else 0
-    previous = bytes(previous_row.hash) if previous_row else chain.BEFORE_THE_FIRST
+    previous = bytes(previous_row.hash) if previous_row else chain.ZERO_HASH
     if row.seq != seq + 1 and not _is_epoch_start(row, previous_row, epoch_starts):
         yield Finding("seq_has_no_gaps", row.user_id, row.seq, str(seq + 1), str(row.seq))
     if previous_row and row.position <= previous_row.position:
         expected = f"more than {previous_row.position}"
         yield Finding("position_rises", row.user_id, row.seq, expected, str(row.position))
-    expected_hash = chain.next_hash(
+    expected_hash = chain.compute_hash(
         previous,
         seq=row.seq,
         type=row.type,
-        timestamp=chain.timestamp(row.created_at),
+        timestamp=chain.format_timestamp(row.created_at),
         data=json.loads(row.data),
     )
     if bytes(row.hash) != expected_hash:
@@ -148,8 +151,8 @@ def _check_row(
 def _is_epoch_start(
     row: _LogRow, previous_row: _LogRow | None, epoch_starts: Mapping[int, int]
 ) -> bool:
-    epoch = epochs.epoch_of(row.seq)
-    if previous_row is None or epoch not in epoch_starts or row.seq != epochs.first_seq(epoch):
+    epoch = epochs.get_epoch_of(row.seq)
+    if previous_row is None or epoch not in epoch_starts or row.seq != epochs.get_first_seq(epoch):
         return False
     return previous_row.position < epoch_starts[epoch] <= row.position
 

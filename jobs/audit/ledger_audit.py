@@ -22,49 +22,52 @@ from django.db import connection, transaction
 from jobs import sql
 from jobs.models import Job
 
-SHOWN_PER_RULE = 100
+MAX_LISTED_PER_RULE = 100
 """Findings that a report lists for each rule; all are counted."""
 TIME_LIMIT = timedelta(minutes=30)
 """Time limit of one statement, for a check without a waiting user."""
-ACCOUNTS_AT_ONCE = 500
-ROWS_AT_ONCE = 50_000
+ACCOUNTS_PER_PAGE = 500
+ROWS_PER_PAGE = 50_000
 """Ledger rows of the accounts of one page, unless a single account has more."""
-JOBS_AT_ONCE = 2_000
-OF_ACCOUNTS = ("audit_accounts", "audit_ledger_rows", "audit_grants")
-OF_JOBS = ("audit_jobs", "audit_attempts")
+JOBS_PER_PAGE = 2_000
+ACCOUNT_STATEMENTS = ("audit_accounts", "audit_ledger_rows", "audit_grants")
+JOB_STATEMENTS = ("audit_jobs", "audit_attempts")
 START = UUID(int=0)
 
 RULES: Mapping[str, str] = {
-    "account_exists": "Who has ledger rows has an account.",
+    "account_exists": "Every user with ledger rows has an account.",
     "balance_is_the_sum": "The balance is the sum of the account's ledger rows.",
     "seq_has_no_gaps": "An account's ledger rows are numbered 1, 2, 3 …",
-    "seq_is_the_last": "The account has counted as far as its ledger rows go.",
-    "balance_after_chains": "Each ledger row's balance is the one before it and its amount.",
-    "open_grants_make_the_balance": "What remains of an account's open grants is its balance.",
-    "parts_make_the_amount": "What a ledger row moved in grants is its amount.",
-    "grants_are_what_rows_moved": "What remains of a grant is what was given, less what was drawn, "
-    "expired or taken back, and what came back.",
-    "grants_are_what_was_given": "The first ledger row of a grant has given its amount.",
-    "open_grants_are_the_owners": "An account's open grants are its user's, as they were given.",
-    "open_grants_burn_in_order": "Open grants lie in the order of priority, expiry and age.",
-    "charged_once": "A job that costs something has one usage row, any other has none.",
-    "usage_is_the_price": "The usage row took what the job costs.",
-    "money_is_the_owners": "A job's ledger rows are its user's.",
+    "seq_is_the_last": "The last number of an account is that of its last ledger row.",
+    "balance_after_chains": "The balance of each ledger row is the previous balance plus its "
+    "amount.",
+    "open_grants_make_the_balance": "The remaining credits of an account's open grants are its "
+    "balance.",
+    "parts_make_the_amount": "The movements of a ledger row in grants are its amount.",
+    "grants_are_what_rows_moved": "The remaining credits of a grant are its amount, less what "
+    "was spent, expired or revoked, plus what was returned.",
+    "grants_are_what_was_given": "The first ledger row of a grant adds its amount.",
+    "open_grants_are_the_owners": "The open grants of an account belong to its user, and have "
+    "the values of the grants.",
+    "open_grants_burn_in_order": "Open grants are in the order of priority, expiry and age.",
+    "charged_once": "A job with a price has one usage row, any other job has none.",
+    "usage_is_the_price": "The usage row takes the price of the job.",
+    "money_is_the_owners": "The ledger rows of a job belong to its user.",
     "refunded_once": "A job has at most one refund row.",
-    "refund_within_usage": "What came back is at most what was taken.",
+    "refund_within_usage": "The refund is at most the charge.",
     "open_is_not_refunded": "A job is not refunded before it ends.",
-    "unsuccessful_is_refunded": "All credits of a failed or cancelled job came back, but for a "
-    "begun one beyond the free ends.",
-    "kept_is_cancelled": "Where the price is kept, beyond the free ends of begun jobs, nothing "
-    "came back, and the job was cancelled or its input was invalid.",
-    "grace_is_for_our_failures": "Expired credits came back with a grace for a job that its user "
-    "did not end, and only those that had none before.",
-    "completed_is_paid": "Of a completed job's credits not all came back.",
-    "refund_is_told": "A job says that it was refunded exactly if it was.",
-    "open_jobs_wake": "A job will be looked at again exactly while it is open.",
-    "living_attempts_are_wanted": "An attempt has not ended exactly while it is the current one of "
-    "an open job.",
-    "key_spending_is_the_sum": "An API key has spent what its jobs cost, less what came back.",
+    "unsuccessful_is_refunded": "A failed or cancelled job is fully refunded, except a begun one "
+    "beyond the free ends.",
+    "kept_is_cancelled": "If the price is kept, beyond the free ends of begun jobs, nothing is "
+    "refunded, and the job was cancelled or its input was invalid.",
+    "grace_is_for_our_failures": "Expired credits return with a grace period only for a job that "
+    "its user did not end, and only if they had none before.",
+    "completed_is_paid": "A completed job is not fully refunded.",
+    "refund_is_told": "A job is marked as refunded exactly if it was.",
+    "open_jobs_wake": "A job has a wake_at exactly while it is open.",
+    "living_attempts_are_wanted": "An attempt is open exactly while it is the current one of an "
+    "open job.",
+    "key_spending_is_the_sum": "The spending of an API key is the price of its jobs, less refunds.",
 }
 """The rules by the name under which the statements report violations."""
 
@@ -154,7 +157,7 @@ Instant = Callable[[], AbstractContextManager[Any]]
 
 def verify_ledger(
     *,
-    limit: int = SHOWN_PER_RULE,
+    limit: int = MAX_LISTED_PER_RULE,
     time_limit: timedelta = TIME_LIMIT,
     within: timedelta | None = None,
 ) -> Report:
@@ -184,7 +187,7 @@ def consistent_snapshot(time_limit: timedelta) -> Iterator[None]:
     yield
 
 
-def check(*, limit: int = SHOWN_PER_RULE, instant: Instant = nullcontext) -> Report:
+def check(*, limit: int = MAX_LISTED_PER_RULE, instant: Instant = nullcontext) -> Report:
     """Check everything, each page in an ``instant``, or all in the current transaction."""
     results = AuditFindings(limit)
     transactions = jobs = 0
@@ -195,14 +198,14 @@ def check(*, limit: int = SHOWN_PER_RULE, instant: Instant = nullcontext) -> Rep
     after: UUID | None = START
     while after is not None:
         with instant():
-            page, after = users_after(after)
+            page, after = list_users_after(after)
             for audited_account in check_accounts([Account(user_id) for user_id in page], results):
                 unread_key_ids.difference_update(map(UUID, audited_account.account.spent or ()))
                 transactions += audited_account.rows
     after = START
     while after is not None:
         with instant():
-            job_ids, after = jobs_after(after)
+            job_ids, after = list_jobs_after(after)
             check_jobs(job_ids, results)
             jobs += len(job_ids)
     with instant():
@@ -219,23 +222,23 @@ def check(*, limit: int = SHOWN_PER_RULE, instant: Instant = nullcontext) -> Rep
 
 
 @dataclass(frozen=True)
-class Audited:
+class AccountAudit:
     """An account as it is now, with how many ledger rows were read."""
 
     account: Account
     rows: int
 
 
-def check_accounts(accounts: Sequence[Account], results: AuditFindings) -> list[Audited]:
+def check_accounts(accounts: Sequence[Account], results: AuditFindings) -> list[AccountAudit]:
     """Audit accounts from where they were audited before.
 
     The caller's transaction sees one instant. A user without an account has no ``seq`` afterwards.
     """
     since = as_json(accounts)
-    for audit in OF_ACCOUNTS:
+    for audit in ACCOUNT_STATEMENTS:
         results.ask(audit, since=since)
     audited_accounts = [
-        Audited(Account.read(*row[:-1]), row[-1]) for row in sql.run("audited", since=since)
+        AccountAudit(Account.read(*row[:-1]), row[-1]) for row in sql.run("audited", since=since)
     ]
     results.ask("audit_keys", audited=as_json([entry.account for entry in audited_accounts]))
     return audited_accounts
@@ -248,29 +251,29 @@ def as_json(accounts: Sequence[Account]) -> str:
 
 def check_jobs(job_ids: Sequence[UUID], results: AuditFindings) -> None:
     """Audit jobs and their attempts."""
-    for audit in OF_JOBS:
+    for audit in JOB_STATEMENTS:
         results.ask(audit, job_ids=list(job_ids))
 
 
-def users_after(after: UUID, most: int = ACCOUNTS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
+def list_users_after(after: UUID, limit: int = ACCOUNTS_PER_PAGE) -> tuple[list[UUID], UUID | None]:
     """Return the next users by their ids, with or without an account, and the last of them.
 
-    The last is None if none follow. They have ``ROWS_AT_ONCE`` ledger rows at most, or there is
+    The last is None if none follow. They have ``ROWS_PER_PAGE`` ledger rows at most, or there is
     only one user.
     """
     users = get_user_model()._default_manager.filter(pk__gt=after).order_by("pk")
     page: list[UUID] = []
     rows = 0
-    for user_id, seq in users.values_list("pk", "credits__seq")[:most]:
+    for user_id, seq in users.values_list("pk", "credits__seq")[:limit]:
         rows += seq or 0
-        if page and rows > ROWS_AT_ONCE:
+        if page and rows > ROWS_PER_PAGE:
             break
         page.append(user_id)
     return page, page[-1] if page else None
 
 
-def jobs_after(after: UUID, most: int = JOBS_AT_ONCE) -> tuple[list[UUID], UUID | None]:
+def list_jobs_after(after: UUID, limit: int = JOBS_PER_PAGE) -> tuple[list[UUID], UUID | None]:
     """Return the next jobs by their ids, and the last of them, or None if none follow."""
     following = Job.objects.filter(pk__gt=after).order_by("pk")
-    page = list(following.values_list("pk", flat=True)[:most])
+    page = list(following.values_list("pk", flat=True)[:limit])
     return page, page[-1] if page else None

@@ -3,7 +3,7 @@
 One orchestrator makes a round every few minutes (docs/decisions/0047). It audits the accounts that
 have changed, from the ledger row after the last one read; the jobs of these rows, ended jobs and
 open jobs; and earlier findings. It also reads on through all accounts and all jobs, so that each
-row is read again within ``WHOLE``, even if nothing says that it has changed.
+row is read again within ``FULL_PERIOD``, even if nothing says that it has changed.
 """
 
 import json
@@ -29,19 +29,19 @@ from jobs.models import AuditedAccount, AuditFinding, Job
 logger = logging.getLogger(__name__)
 
 NAME = "audit"
-EVERY = timedelta(minutes=5)
-WHOLE = timedelta(days=1)
+INTERVAL = timedelta(minutes=5)
+FULL_PERIOD = timedelta(days=1)
 TIME_LIMIT = timedelta(minutes=1)
 """Time limit of one statement, unless an account is a page by itself."""
 LOST_AFTER = timedelta(minutes=30)
-LEAST_ACCOUNTS, LEAST_JOBS = 20, 2_000
+MIN_ACCOUNTS, MIN_JOBS = 20, 2_000
 """The smallest slice of a round."""
-MOVED_AT_ONCE = 20_000
-ROWS_AT_ONCE = 50_000
+MAX_CHANGED_ACCOUNTS = 20_000
+MAX_NEW_ROWS = 50_000
 """New ledger rows of one round; further ones come in the next. One account always fits."""
-OPEN_AT_ONCE = 10_000
-EVENTS_AT_ONCE = 5_000
-FOUND_AT_ONCE = 1_000
+MAX_OPEN_JOBS = 10_000
+MAX_EVENTS = 5_000
+MAX_STORED_FINDINGS = 1_000
 """Jobs with findings that each round checks again; and stored findings of each rule."""
 
 
@@ -73,7 +73,7 @@ def read_status() -> AuditStatus | None:
 
 def audit_books() -> int:
     """Make a round, if it is due and no other process makes it; return 1 if it was made."""
-    return cached_figures.refresh_figures(NAME, _make_round, every=EVERY, lost_after=LOST_AFTER)
+    return cached_figures.refresh_figures(NAME, _make_round, every=INTERVAL, lost_after=LOST_AFTER)
 
 
 def _make_round(previous: dict[str, Any] | None) -> dict[str, Any]:
@@ -133,13 +133,13 @@ def _iterate_changed_accounts() -> Iterator[list[Account]]:
     """Yield the changed accounts in pages, those with the fewest new rows first."""
     page: list[Account] = []
     page_rows = total_rows = 0
-    for *columns, rows in sql.run("accounts_to_audit", limit=MOVED_AT_ONCE):
+    for *columns, rows in sql.run("accounts_to_audit", limit=MAX_CHANGED_ACCOUNTS):
         total_rows += rows
-        if total_rows > rows and total_rows > ROWS_AT_ONCE:
+        if total_rows > rows and total_rows > MAX_NEW_ROWS:
             break
         if page and (
-            page_rows + rows > ledger_audit.ROWS_AT_ONCE
-            or len(page) == ledger_audit.ACCOUNTS_AT_ONCE
+            page_rows + rows > ledger_audit.ROWS_PER_PAGE
+            or len(page) == ledger_audit.ACCOUNTS_PER_PAGE
         ):
             yield page
             page, page_rows = [], 0
@@ -152,7 +152,7 @@ def _iterate_changed_accounts() -> Iterator[list[Account]]:
 def _list_ended_jobs(state: dict[str, Any]) -> set[UUID]:
     """List the jobs whose end was numbered since the last round, and count them."""
     job_ids: set[UUID] = set()
-    while pages := sql.run("ended_since", after=state["position"], limit=EVENTS_AT_ONCE):
+    while pages := sql.run("ended_since", after=state["position"], limit=MAX_EVENTS):
         ((state["position"], jobs),) = pages
         for job_id, type_, status in json.loads(jobs):
             counts = state["ended"].setdefault(type_, {})
@@ -163,37 +163,35 @@ def _list_ended_jobs(state: dict[str, Any]) -> set[UUID]:
 
 def _list_open_jobs(state: dict[str, Any]) -> list[UUID]:
     """List open jobs, as many as fit a round; after the last one, begin again with the first."""
-    rows = sql.run("open_jobs_after", after=state.get("open", str(START)), limit=OPEN_AT_ONCE)
+    rows = sql.run("open_jobs_after", after=state.get("open", str(START)), limit=MAX_OPEN_JOBS)
     page = [job_id for (job_id,) in rows]
-    state["open"] = str(page[-1] if len(page) == OPEN_AT_ONCE else START)
+    state["open"] = str(page[-1] if len(page) == MAX_OPEN_JOBS else START)
     return page
 
 
 def _list_jobs_with_findings() -> list[UUID]:
     """List the jobs that have findings."""
     findings = AuditFinding.objects.filter(subject_id=F("job_id"))
-    return list(findings.values_list("subject_id", flat=True)[:FOUND_AT_ONCE])
+    return list(findings.values_list("subject_id", flat=True)[:MAX_STORED_FINDINGS])
 
 
 # --- Everything else, within a day ------------------------------------------------------------
 
 
 def _audit_slice(state: dict[str, Any]) -> None:
-    rounds = WHOLE / EVERY
-    remaining = max(
-        LEAST_ACCOUNTS, int(cached_figures.estimate_rows(get_user_model()) / rounds) + 1
-    )
+    rounds = FULL_PERIOD / INTERVAL
+    remaining = max(MIN_ACCOUNTS, int(cached_figures.estimate_rows(get_user_model()) / rounds) + 1)
     while remaining > 0:
-        page, last = ledger_audit.users_after(
-            UUID(state["account"]), min(remaining, ledger_audit.ACCOUNTS_AT_ONCE)
+        page, last = ledger_audit.list_users_after(
+            UUID(state["account"]), min(remaining, ledger_audit.ACCOUNTS_PER_PAGE)
         )
         _audit_accounts([Account(user_id) for user_id in page])
         state["account"] = str(last or START)
         remaining = remaining - len(page) if last else 0
-    remaining = max(LEAST_JOBS, int(cached_figures.estimate_rows(Job) / rounds) + 1)
+    remaining = max(MIN_JOBS, int(cached_figures.estimate_rows(Job) / rounds) + 1)
     while remaining > 0:
-        page, last = ledger_audit.jobs_after(
-            UUID(state["job"]), min(remaining, ledger_audit.JOBS_AT_ONCE)
+        page, last = ledger_audit.list_jobs_after(
+            UUID(state["job"]), min(remaining, ledger_audit.JOBS_PER_PAGE)
         )
         _audit_jobs(page)
         state["job"] = str(last or START)
@@ -216,7 +214,7 @@ def _audit_accounts(accounts: Sequence[Account], *, with_jobs: bool = False) -> 
 
 
 def _audit_page(accounts: Sequence[Account], *, with_jobs: bool) -> list[UUID]:
-    results = AuditFindings(FOUND_AT_ONCE)
+    results = AuditFindings(MAX_STORED_FINDINGS)
     job_ids: list[UUID] = []
     with _instant(TIME_LIMIT if len(accounts) > 1 else ledger_audit.TIME_LIMIT):
         audited_accounts = [
@@ -251,9 +249,9 @@ def _audit_page(accounts: Sequence[Account], *, with_jobs: bool) -> list[UUID]:
 
 
 def _audit_jobs(job_ids: Sequence[UUID]) -> None:
-    for start in range(0, len(job_ids), ledger_audit.JOBS_AT_ONCE):
-        page = job_ids[start : start + ledger_audit.JOBS_AT_ONCE]
-        results = AuditFindings(FOUND_AT_ONCE)
+    for start in range(0, len(job_ids), ledger_audit.JOBS_PER_PAGE):
+        page = job_ids[start : start + ledger_audit.JOBS_PER_PAGE]
+        results = AuditFindings(MAX_STORED_FINDINGS)
         with _log_failed_page(f"{len(page)} jobs from {page[0]} on"):
             with _instant():
                 ledger_audit.check_jobs(page, results)

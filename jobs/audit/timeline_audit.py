@@ -19,12 +19,12 @@ from projects.verification import RULES, START, Report
 logger = logging.getLogger(__name__)
 
 NAME = "timelines"
-EVERY = timedelta(minutes=5)
-WHOLE = timedelta(days=1)
+INTERVAL = timedelta(minutes=5)
+FULL_PERIOD = timedelta(days=1)
 LOST_AFTER = timedelta(minutes=30)
 MIN_PROJECTS = 1_000
 """The smallest number of projects of a round."""
-MAX_KNOWN = 1_000
+MAX_STORED_FINDINGS = 1_000
 """Stored findings of each rule, from one round to the next."""
 
 
@@ -47,7 +47,9 @@ def read_status() -> TimelineAuditStatus | None:
 def audit_timelines() -> int:
     """Make a round, if it is due and no other process makes it; return 1 if it was made."""
     try:
-        return cached_figures.refresh_figures(NAME, _make_round, every=EVERY, lost_after=LOST_AFTER)
+        return cached_figures.refresh_figures(
+            NAME, _make_round, every=INTERVAL, lost_after=LOST_AFTER
+        )
     except OUTAGES as exc:
         if isinstance(exc, DATABASE_OUTAGES):
             raise
@@ -57,11 +59,13 @@ def audit_timelines() -> int:
 
 def _make_round(previous: dict[str, Any] | None) -> dict[str, Any]:
     state = previous or {"after": str(START), "findings": []}
-    report = Report(limit=MAX_KNOWN)
+    report = Report(limit=MAX_STORED_FINDINGS)
     project_ids = [UUID(name) for _, name in state["findings"] if verification.is_id(name)]
     verification.check_projects(project_ids, report)
     after = UUID(state["after"])
-    remaining = max(MIN_PROJECTS, int(cached_figures.estimate_rows(Project) * (EVERY / WHOLE)) + 1)
+    remaining = max(
+        MIN_PROJECTS, int(cached_figures.estimate_rows(Project) * (INTERVAL / FULL_PERIOD)) + 1
+    )
     while remaining > 0:
         last = verification.check_page(after, report)
         remaining = remaining - verification.PROJECTS_PER_PAGE if last else 0

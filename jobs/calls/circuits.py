@@ -91,7 +91,7 @@ def forget_cache() -> None:
     _cache = (-CACHE_SECONDS, {})
 
 
-def names_of(feature: Feature) -> tuple[str, ...]:
+def list_circuit_names(feature: Feature) -> tuple[str, ...]:
     """Return the names of the circuits that a feature depends on."""
     names = (f"feature:{feature.name}", f"backend:{feature.backend}")
     return (*names, CERTIFICATE) if feature.makes_media else names
@@ -100,7 +100,7 @@ def names_of(feature: Feature) -> tuple[str, ...]:
 def open_circuits_of(feature: Feature) -> list[OpenCircuit]:
     """Return the open circuits that a feature depends on."""
     circuits = open_circuits()
-    return [circuits[name] for name in names_of(feature) if name in circuits]
+    return [circuits[name] for name in list_circuit_names(feature) if name in circuits]
 
 
 def claim_probe(circuits: Collection[OpenCircuit]) -> bool:
@@ -140,7 +140,7 @@ def update_circuits() -> int:
 
 
 def _count_completed(name: str) -> int:
-    types = [feature.name for feature in features().values() if name in names_of(feature)]
+    types = [feature.name for feature in features().values() if name in list_circuit_names(feature)]
     ((count,),) = sql.run("count_completed", types=types, window=WINDOW, most=MAX_COMPLETED)
     return int(count)
 

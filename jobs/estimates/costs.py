@@ -53,19 +53,19 @@ class Median(Aggregate):
     output_field = FloatField()
 
 
-def price_of(gpu_class: GpuClass) -> float:
+def get_gpu_price(gpu_class: GpuClass) -> float:
     """Return the price of one second of such a GPU."""
     return float(settings.GPU_PRICES.get(gpu_class, USD_PER_SECOND[gpu_class]))
 
 
-def measured(attempts: QuerySet[Attempt]) -> QuerySet[Attempt]:
+def annotate_costs(attempts: QuerySet[Attempt]) -> QuerySet[Attempt]:
     """Annotate the attempts with their times and cost, if known.
 
     ``queue_seconds`` from admission until the call was started; ``start_seconds`` until its engine
     was ready, of which ``load_seconds`` for loading it; ``run_seconds``; and ``gpu_cost``.
     """
     price = Case(
-        *(When(gpu_class=name, then=Value(price_of(name))) for name in GpuClass),
+        *(When(gpu_class=name, then=Value(get_gpu_price(name))) for name in GpuClass),
         default=Value(0.0),
         output_field=FloatField(),
     )
@@ -88,9 +88,9 @@ def measured(attempts: QuerySet[Attempt]) -> QuerySet[Attempt]:
     )
 
 
-def with_gpu_cost(jobs: QuerySet[Job]) -> QuerySet[Job]:
+def annotate_gpu_cost(jobs: QuerySet[Job]) -> QuerySet[Job]:
     """Annotate the jobs with ``gpu_cost``, the cost of all their attempts together."""
-    attempts = measured(Attempt.objects.filter(job=OuterRef("pk"))).order_by()
+    attempts = annotate_costs(Attempt.objects.filter(job=OuterRef("pk"))).order_by()
     total = attempts.values("job").annotate(total=Sum("gpu_cost")).values("total")
     return jobs.annotate(gpu_cost=Subquery(total))
 
@@ -114,7 +114,7 @@ class Summary:
     cost_per_job: float | None
 
 
-def summaries() -> list[Summary]:
+def list_summaries() -> list[Summary]:
     """Return a summary of each feature on each GPU class of its latest jobs; may lag."""
     alias = read_from_replica()
     return [summary for name in sorted(features()) for summary in _summarize_feature(name, alias)]
@@ -125,7 +125,7 @@ def _summarize_feature(feature: str, alias: str) -> list[Summary]:
     latest_ids = completed_jobs.order_by("-created_at")[:JOBS_PER_FEATURE].values("pk")
     is_cold = Case(When(load_seconds__gt=0, then=Value(1.0)), default=Value(0.0))
     rows = (
-        measured(Attempt.objects.using(alias).filter(job__in=latest_ids))
+        annotate_costs(Attempt.objects.using(alias).filter(job__in=latest_ids))
         .values("gpu_class")
         .annotate(
             jobs=Count("job", distinct=True),

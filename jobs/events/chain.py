@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-BEFORE_THE_FIRST = bytes(32)
+ZERO_HASH = bytes(32)
 
 
-def timestamp(moment: datetime) -> str:
+def format_timestamp(moment: datetime) -> str:
     """Return the moment as events carry it: UTC, in microseconds, with a Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def next_hash(
+def compute_hash(
     previous: bytes, *, seq: int, type: str, timestamp: str, data: Mapping[str, Any]
 ) -> bytes:
     """Return the hash (32 bytes) of an event that follows one with the hash ``previous``."""

@@ -18,13 +18,13 @@ from jobs.models import EventCursor, EventEpoch, KeptFigures
 
 logger = logging.getLogger(__name__)
 
-ZERO = datetime(2026, 1, 1, tzinfo=UTC)
+EPOCH_ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 """The moment from which epochs are counted, in minutes.
 
 A second restore may go back to before the first one, and lose its epoch with its row. So the number
 of an epoch follows the clock, which no restore sets back.
 """
-SPAN = 10**8
+NUMBERS_PER_EPOCH = 10**8
 """Epoch n assigns numbers (``position`` and ``seq``) from ``n * SPAN + 1`` on.
 
 No system numbers as many events in a minute, and the numbers are exact in JavaScript until 2197.
@@ -33,22 +33,22 @@ BEHIND = "log_behind"
 """The row of `KeptFigures` with the readers whose positions are beyond the end of the log."""
 
 
-def current_epoch() -> int:
+def get_current_epoch() -> int:
     """Return the number of the current epoch."""
     return EventEpoch.objects.aggregate(number=Max("number"))["number"] or 0
 
 
-def epoch_of(seq: int) -> int:
+def get_epoch_of(seq: int) -> int:
     """Return the epoch that has assigned this seq of a user's event."""
-    return max(0, seq - 1) // SPAN
+    return max(0, seq - 1) // NUMBERS_PER_EPOCH
 
 
-def first_seq(epoch: int) -> int:
+def get_first_seq(epoch: int) -> int:
     """Return the first number that a user's event may have in an epoch."""
-    return epoch * SPAN + 1
+    return epoch * NUMBERS_PER_EPOCH + 1
 
 
-def log_end() -> int:
+def get_log_end() -> int:
     """Return the last position that was assigned, whether or not its event still exists."""
     return cursors.get_position(cursors.NUMBERING)
 
@@ -66,11 +66,11 @@ def start_epoch(*, seen: Iterable[int] = ()) -> EventEpoch:
     positions = [numbering.position, *other_cursors.values_list("position", flat=True), *seen]
     positions += [reader["seen"] for reader in list_readers_ahead().values()]
     number = max(
-        (timezone.now() - ZERO) // timedelta(minutes=1),
-        current_epoch() + 1,
-        max(positions) // SPAN + 1,  # A clock may have been ahead of ours.
+        (timezone.now() - EPOCH_ORIGIN) // timedelta(minutes=1),
+        get_current_epoch() + 1,
+        max(positions) // NUMBERS_PER_EPOCH + 1,  # A clock may have been ahead of ours.
     )
-    epoch = EventEpoch.objects.create(number=number, first_position=number * SPAN + 1)
+    epoch = EventEpoch.objects.create(number=number, first_position=number * NUMBERS_PER_EPOCH + 1)
     # A reader that had read everything has now read up to the beginning of the epoch.
     last_before = epoch.first_position - 1
     other_cursors.filter(position__gte=numbering.position).update(position=last_before)

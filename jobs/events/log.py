@@ -19,15 +19,18 @@ WAKE_CHANNEL = "auteur:events"
 
 
 class EventsRemovedProblem(Problem):
-    """What follows the event that the client knows was removed."""
+    """Raised if events after the one that the client knows were removed."""
 
     status_code = 410
     default_code = "events_removed"
-    default_detail = "Events after this one have been removed. Read the jobs, then go on."
+    default_detail = (
+        "Events after this one have been removed. Read the jobs, then continue from the oldest "
+        "event."
+    )
 
 
 class TooManyConnectionsProblem(Problem):
-    """The user has as many connections to process `live` as one may have."""
+    """Raised if the user has the maximum number of connections to the process `live`."""
 
     status_code = 429
     default_code = "too_many_connections"
@@ -35,34 +38,34 @@ class TooManyConnectionsProblem(Problem):
 
 
 class FutureEventProblem(Problem):
-    """No such event exists yet."""
+    """Raised if the client names an event that does not exist yet."""
 
     status_code = 400
     default_code = "future_event"
-    default_detail = "There is no event with this number yet."
+    default_detail = "There is no event with this number yet. Continue from the last event."
 
 
 PROBLEMS = (EventsRemovedProblem, FutureEventProblem)
 """The errors of reading after a seq."""
-WAITING = (*PROBLEMS, TooManyConnectionsProblem)
+WAIT_PROBLEMS = (*PROBLEMS, TooManyConnectionsProblem)
 """The errors of a request that may wait for events."""
 
 
 def get_head(user_id: UUID) -> Head:
     """Return how far the user's events go."""
     head = EventHead.objects.filter(user_id=user_id).first()
-    epoch = epochs.current_epoch()
+    epoch = epochs.get_current_epoch()
     if head is None:
-        return Head(seq=0, hash=chain.BEFORE_THE_FIRST.hex(), oldest_seq=None, epoch=epoch)
+        return Head(seq=0, hash=chain.ZERO_HASH.hex(), oldest_seq=None, epoch=epoch)
     return Head(
         seq=head.seq,
         hash=bytes(head.hash).hex(),
-        oldest_seq=oldest_seq(user_id),
+        oldest_seq=find_oldest_seq(user_id),
         epoch=epoch,
     )
 
 
-def oldest_seq(user_id: UUID) -> int | None:
+def find_oldest_seq(user_id: UUID) -> int | None:
     """Return the seq of the user's oldest stored event, or None."""
     events = UserEvent.objects.filter(user_id=user_id).order_by("seq")
     return events.values_list("seq", flat=True).first()
@@ -90,7 +93,7 @@ def _check_after(user_id: UUID, after: int, page: list[UserEvent]) -> None:
     if page and page[0].seq == after + 1:
         return
     head = get_head(user_id)
-    begins_at = epochs.first_seq(head.epoch)
+    begins_at = epochs.get_first_seq(head.epoch)
     if after > head.seq:
         if after + 1 == begins_at:
             return  # Nothing has happened in this epoch.
@@ -116,11 +119,11 @@ def _check_epoch(user_id: UUID, after: int) -> None:
     if following is None or following.seq == after + 1:
         return
     if after == 0:
-        is_on_record = bytes(following.hash) == chain.next_hash(
-            chain.BEFORE_THE_FIRST,
+        is_on_record = bytes(following.hash) == chain.compute_hash(
+            chain.ZERO_HASH,
             seq=following.seq,
             type=following.type,
-            timestamp=chain.timestamp(following.created_at),
+            timestamp=chain.format_timestamp(following.created_at),
             data=following.data,
         )
     else:
@@ -144,12 +147,12 @@ def list_events_of_all(*, position: int, limit: int) -> list[tuple[int, UUID, UU
     ]
 
 
-def last_position() -> int:
+def get_last_position() -> int:
     """Return the position of the event that was numbered last; 0 before the first."""
     return UserEvent.objects.order_by("-position").values_list("position", flat=True).first() or 0
 
 
-def first_position() -> int:
+def get_first_position() -> int:
     """Return the position of the oldest stored event, or 0."""
     return UserEvent.objects.order_by("position").values_list("position", flat=True).first() or 0
 
@@ -159,7 +162,7 @@ def to_wire(row: UserEvent) -> Wire:
     values: dict[str, Any] = {
         "seq": row.seq,
         "type": row.type,
-        "timestamp": chain.timestamp(row.created_at),
+        "timestamp": chain.format_timestamp(row.created_at),
         "data": row.data,
         "hash": bytes(row.hash).hex(),
     }

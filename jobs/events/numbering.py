@@ -69,10 +69,7 @@ class _IncompleteEventError(AuteurError):
 
 
 def number_events() -> int:
-    """Number a batch, unless another process is numbering; return how many events are finished.
-
-    An event with incomplete data is set aside: it must not block the events of others.
-    """
+    """Number one batch of events, unless another process does; return how many were handled."""
     first = watermarks.current_watermarks().event_id
     if not Event.objects.filter(pk__gte=first, set_aside_at=None).exists():
         return 0
@@ -91,7 +88,7 @@ def _number_batch(first: int) -> list[dict[str, Any]]:
     position = cursors.lock_cursor(cursors.NUMBERING)
     if position is None:
         return []
-    db_rows = sql.run("take_events", from_id=first, limit=BATCH, span=epochs.SPAN)
+    db_rows = sql.run("take_events", from_id=first, limit=BATCH, span=epochs.NUMBERS_PER_EPOCH)
     rows = [_OutboxRow(*row) for row in db_rows]
     if not rows:
         return []
@@ -112,15 +109,15 @@ def _build_numbered_events(rows: Iterable[_OutboxRow], position: int) -> list[di
     events: list[dict[str, Any]] = []
     for row in rows:
         position += 1
-        stored_head = (row.head_seq, bytes(row.head_hash or chain.BEFORE_THE_FIRST))
+        stored_head = (row.head_seq, bytes(row.head_hash or chain.ZERO_HASH))
         seq, previous = heads.get(row.user_id, stored_head)
         event: dict[str, Any] = {
             "seq": seq + 1,
             "type": f"job.{row.type}",
-            "timestamp": chain.timestamp(row.created_at),
+            "timestamp": chain.format_timestamp(row.created_at),
             "data": _build_checked_data(row),
         }
-        hash_ = chain.next_hash(previous, **event)
+        hash_ = chain.compute_hash(previous, **event)
         heads[row.user_id] = (seq + 1, hash_)
         event["created_at"] = event.pop("timestamp")
         event |= {

@@ -34,7 +34,7 @@ class Outcomes:
 
 def count_outcomes() -> Outcomes:
     """Return the outcomes among the last ``RECENT_EVENTS`` events."""
-    after = log.last_position() - RECENT_EVENTS
+    after = log.get_last_position() - RECENT_EVENTS
     counts = dict.fromkeys((EventType.COMPLETED, EventType.FAILED, EventType.CANCELLED), 0)
     counts_by_bucket = [0] * (len(LATENCY_BOUNDS) + 1)
     total = 0.0

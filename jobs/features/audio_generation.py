@@ -21,7 +21,7 @@ class AudioGenerationParameters(DurationParameters):
 
     prompt = PromptField(
         max_length=contract.MAX_PROMPT_CHARACTERS,
-        help_text="What is to be heard: `heavy rain, distant thunder`, `sad piano, 80 bpm`.",
+        help_text="A description of the sound: `heavy rain, distant thunder`, `sad piano, 80 bpm`.",
     )
     duration_ms = duration_ms(
         least_seconds=contract.MIN_DURATION_SEC, most_seconds=contract.MAX_DURATION_SEC

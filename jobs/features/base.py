@@ -21,7 +21,7 @@ from jobs.models import PRICE_VERSION_LENGTH, Attempt, Job
 from media.models import MediaFile
 from media.provenance.source_types import Making
 
-STARTED = "per_started_"
+PER_STARTED = "per_started_"
 MAX_PRICE = 10_000_000
 """The highest price of a job. The prices of a batch, added up, fit into a column."""
 
@@ -133,7 +133,7 @@ class Feature:
     @property
     def rates(self) -> Mapping[str, int]:
         """Return the tariff, overridden by the numbers of the setting `FEATURE_PRICES`."""
-        return {**self.tariff, **configured_rates(self.name)}
+        return {**self.tariff, **get_configured_rates(self.name)}
 
     @property
     def least_price(self) -> int:
@@ -143,7 +143,7 @@ class Feature:
 
     def price(self, parameters: Mapping[str, Any]) -> int:
         _, per = self.unit
-        rates, started_units = self.rates, per_started(self.amount(parameters), per)
+        rates, started_units = self.rates, count_started_units(self.amount(parameters), per)
         return min(MAX_PRICE, rates.get("base", 0) + started_units * rates["credits"])
 
     def amount(self, parameters: Mapping[str, Any]) -> int:
@@ -157,8 +157,8 @@ class Feature:
     def unit(self) -> tuple[str, int]:
         """Return what the tariff counts, and how many of them cost its ``credits``."""
         for name, per in self.rates.items():
-            if name.startswith(STARTED):
-                return name.removeprefix(STARTED), per
+            if name.startswith(PER_STARTED):
+                return name.removeprefix(PER_STARTED), per
         return self.measured.rpartition("_")[2], 1
 
     @property
@@ -184,7 +184,7 @@ class Feature:
         """Return the media that the job reads; they cannot be deleted while it is open."""
         return [value.pk for value in parameters.values() if isinstance(value, MediaFile)]
 
-    def given(self, job: Job) -> dict[str, Any]:
+    def get_user_parameters(self, job: Job) -> dict[str, Any]:
         """Return the parameters that the job's user gave, without unknown names of old jobs."""
         names = self.parameters().fields
         return {name: value for name, value in (job.input_params or {}).items() if name in names}
@@ -217,14 +217,14 @@ class Feature:
         payload: dict[str, Any] = {}
         for name, field in self.parameters().get_fields().items():
             if isinstance(field, MediaField):
-                payload[_get_payload_field(name)] = files.read_of(job, parameters.get(name))
+                payload[_get_payload_field(name)] = files.find_media_read(job, parameters.get(name))
             elif isinstance(field, VoiceField):
-                payload[_get_payload_field(name)] = files.read_of_voice(job, parameters.get(name))
+                payload[_get_payload_field(name)] = files.find_voice_read(job, parameters.get(name))
             elif name in payload_fields and name in parameters:
                 payload[name] = parameters[name]
         if "seed" in payload_fields:
             payload["seed"] = parameters.get("seed", job.pk.int % SEEDS)
-        writes = files.writes_of(attempt, self.outputs(parameters))
+        writes = files.build_writes(attempt, self.outputs(parameters))
         if "results" in payload_fields:
             payload["results"] = writes
         elif writes:
@@ -239,8 +239,8 @@ class Feature:
         output = result.model_dump(mode="json")
         parameters = attempt.job.parameters
         if self.making and (outputs := self.outputs(parameters)):
-            title = self.title(parameters, files.sources_of(attempt.job))
-            statement = files.statement_of(attempt, self.making, self.most_bytes(parameters))
+            title = self.title(parameters, files.list_sources(attempt.job))
+            statement = files.build_statement(attempt, self.making, self.most_bytes(parameters))
             output["media"] = files.inspect_outputs(attempt, outputs, title, statement)
         return output
 
@@ -260,16 +260,20 @@ def _get_payload_field(parameter: str) -> str:
 
 
 class ValidatedParameters(dict[str, Any]):
-    """All parameters of a job; ``given`` names those that its user gave.
+    """All parameters of a job; ``explicit_names`` are those that its user gave.
 
     ``waits_for_media`` is True if a media file or voice among them is still being checked.
     """
 
     def __init__(
-        self, parameters: Mapping[str, Any], given: Iterable[str], *, waits_for_media: bool = False
+        self,
+        parameters: Mapping[str, Any],
+        explicit_names: Iterable[str],
+        *,
+        waits_for_media: bool = False,
     ) -> None:
         super().__init__(parameters)
-        self.given = frozenset(given)
+        self.explicit_names = frozenset(explicit_names)
         self.waits_for_media = waits_for_media
 
 
@@ -281,7 +285,7 @@ def to_stored_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def configured_rates(feature: str) -> dict[str, int]:
+def get_configured_rates(feature: str) -> dict[str, int]:
     """Return the numbers of a feature's tariff that the setting `FEATURE_PRICES` holds."""
     prefix = f"{feature}."
     return {
@@ -291,6 +295,6 @@ def configured_rates(feature: str) -> dict[str, int]:
     }
 
 
-def per_started(amount: int, unit: int) -> int:
+def count_started_units(amount: int, unit: int) -> int:
     """Return how many units have been started: 1 for 0 and for one unit, 2 for one more."""
     return max(1, -(-amount // unit))

@@ -39,7 +39,7 @@ class TargetField(serializers.Field[Any, Any, Any, Any]):
             return TARGET.validate_python(data)
         except ValidationError as exc:
             raise serializers.ValidationError(
-                f"web, archive, or a size from {contract.MIN_TARGET_BYTES} bytes to "
+                f"Send `web`, `archive`, or a size from {contract.MIN_TARGET_BYTES} bytes to "
                 f"{contract.MAX_TARGET_BYTES}: 25MB, 700 KiB, 25000000.",
                 code="invalid_target",
             ) from exc
@@ -54,26 +54,29 @@ class CompressionParameters(Parameters):
     media_id = MediaField(types=(MediaType.VIDEO, MediaType.AUDIO), consent=None)
     target = TargetField(
         help_text="`web`: H.264 with AAC stereo, at most 1080p. `archive`: HEVC, visually "
-        "lossless, with every track of sound; sound that is lossless stays so, as FLAC or ALAC. "
-        "Or a size at most, as `web`: `25MB`, or bytes. Turned pictures are made upright, and "
-        "what is transparent black. What would not become smaller is kept in an MP4, where that "
-        "holds it and it is as the target asks for; else the job fails with INPUT_INVALID and is "
-        "refunded."
+        "lossless, with every sound track; lossless sound stays lossless, as FLAC or ALAC. Or a "
+        "maximum size, encoded like `web`: `25MB`, or a number of bytes. Rotated pictures become "
+        "upright, and transparent areas black. Streams that would not become smaller are copied "
+        "into an MP4, if it can hold them and they meet the target; otherwise the job fails with "
+        "INPUT_INVALID and is refunded."
     )
     codec = ChoiceField(
         choices=list(contract.Codec),
         required=False,
-        help_text="Instead of the usual one: H.264 for `web`, HEVC for `archive`.",
+        help_text="The video codec. Default: H.264 for `web`, HEVC for `archive`.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Refuse a codec for a requested size, and for media without pictures."""
         if "codec" in attrs and isinstance(attrs["target"], int):
-            raise serializers.ValidationError({"codec": ["Not with a size."]}, code="not_here")
+            raise serializers.ValidationError(
+                {"codec": ["A codec cannot be combined with a size. Leave out one of them."]},
+                code="not_here",
+            )
         media = attrs["media_id"]
         is_audio = media.status == MediaStatus.READY and media.type == MediaType.AUDIO
         if "codec" in attrs and is_audio:
-            detail = "A codec is for pictures, and this is a sound."
+            detail = "The file has no pictures. Leave out the codec."
             raise MediaNotUsableProblem(field="codec", code="no_pictures", detail=detail)
         return super().validate(attrs)
 

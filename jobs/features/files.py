@@ -10,7 +10,7 @@ from jobs.step_leases import build_lease_renewer
 from media import results
 from media.content_types import ACCEPTED
 from media.models import MediaFile, MediaStatus, VoiceClone
-from media.provenance.source_types import Making, find_source_type, source_type_of
+from media.provenance.source_types import Making, derive_source_type, find_source_type
 from media.provenance.statements import MAX_SOURCES, Source, Statement
 
 RESULT_KEY = "result_key"
@@ -44,7 +44,7 @@ class Output:
     """The description in its name: `lip sync` in `interview, lip sync.mp4`."""
 
 
-def read_of(job: Job, media_id: str | None) -> Read | None:
+def find_media_read(job: Job, media_id: str | None) -> Read | None:
     """Return one of the job's media files for its call; raise ``EngineError`` if it was deleted."""
     if media_id is None:
         return None
@@ -56,7 +56,7 @@ def read_of(job: Job, media_id: str | None) -> Read | None:
     return _build_read(media.r2_key)
 
 
-def read_of_voice(job: Job, voice_id: str | None) -> Read | None:
+def find_voice_read(job: Job, voice_id: str | None) -> Read | None:
     """Return the sample of one of the user's voices; raise ``EngineError`` if it was deleted."""
     if voice_id is None:
         return None
@@ -72,7 +72,7 @@ def _build_read(key: str) -> Read:
     return Read(key=key, name=key.rsplit("/", 1)[-1])
 
 
-def writes_of(attempt: Attempt, outputs: Sequence[Output]) -> list[Write]:
+def build_writes(attempt: Attempt, outputs: Sequence[Output]) -> list[Write]:
     """Return the objects for an attempt's outputs; no other attempt writes to them."""
     folder = f"users/{attempt.job.user_id}/jobs/{attempt.job_id}/{attempt.pk}"
     return [
@@ -89,7 +89,7 @@ def list_writes(attempt: Attempt) -> Iterator[Write]:
                 yield Write(**item["write"])
 
 
-def sources_of(job: Job) -> list[MediaFile]:
+def list_sources(job: Job) -> list[MediaFile]:
     """Return the media that the job reads, in its order, without deleted ones."""
     media = MediaFile.objects.in_bulk(job.media_ids)
     return [media[media_id] for media_id in job.media_ids if media_id in media]
@@ -104,12 +104,12 @@ def inspect_outputs(
     return [
         results.inspect_result(
             job_id=attempt.job_id,
-            place=index,
+            index=index,
             tick=build_lease_renewer(attempt),
-            made=results.WrittenFile(
+            file=results.WrittenFile(
                 key=file_entry["write"]["key"],
                 content_type=output.content_type,
-                name=results.name_for_people(
+                name=results.build_file_name(
                     title,
                     output.label,
                     output.content_type,
@@ -122,15 +122,15 @@ def inspect_outputs(
     ]
 
 
-def statement_of(attempt: Attempt, making: Making, most_bytes: int | None) -> Statement:
+def build_statement(attempt: Attempt, making: Making, most_bytes: int | None) -> Statement:
     """Return the credentials' statement: how, by what and from which media it was made."""
     engine = (attempt.outcome or {}).get("engine") or {}
     name = engine.get("name") or attempt.engine
     # Media that is read twice, as pictures and as sound, is one source.
-    sources = list(dict.fromkeys(_build_source(media) for media in sources_of(attempt.job)))
+    sources = list(dict.fromkeys(_build_source(media) for media in list_sources(attempt.job)))
     return Statement(
         making=making,
-        source_type=source_type_of(
+        source_type=derive_source_type(
             making,
             is_draft=name == "draft",
             sources=[source.source_type for source in sources],

@@ -24,7 +24,7 @@ class GazeRedirectionParameters(Parameters):
     target = ChoiceField(
         choices=[target.value for target in contract.Target],
         default=contract.Target.CAMERA.value,
-        help_text="Where the eyes shall look.",
+        help_text="The direction in which the eyes will look.",
     )
 
 

@@ -18,14 +18,14 @@ def _build_side_field() -> serializers.IntegerField:
         min_value=contract.MIN_SIDE,
         max_value=contract.MAX_SIDE,
         validators=[MultipleOf(contract.SIDE_STEP)],
-        help_text=f"In pixels; a multiple of {contract.SIDE_STEP}.",
+        help_text=f"The length in pixels, a multiple of {contract.SIDE_STEP}.",
     )
 
 
 class ImageGenerationParameters(Parameters):
     """`POST /jobs/image-generation`."""
 
-    prompt = PromptField(help_text="What is to be seen.")
+    prompt = PromptField(help_text="A description of the picture.")
     width = _build_side_field()
     height = _build_side_field()
     count = serializers.IntegerField(default=1, min_value=1, max_value=contract.MAX_COUNT)
@@ -37,7 +37,7 @@ class ImageGenerationParameters(Parameters):
         if pixels > contract.MAX_TOTAL_PIXELS:
             max_count = contract.MAX_TOTAL_PIXELS // (attrs["width"] * attrs["height"])
             raise serializers.ValidationError(
-                {"count": [f"Of this size, one job makes at most {max_count}."]},
+                {"count": [f"One job makes at most {max_count} pictures of this size."]},
                 code="too_many_pixels",
             )
         return super().validate(attrs)

@@ -18,17 +18,19 @@ class LipSyncParameters(Parameters):
     """`POST /jobs/lip-sync`."""
 
     video_media_id = MediaField(
-        types=(MediaType.VIDEO,), consent=ConsentKind.FACE, help_text="A film of one who speaks."
+        types=(MediaType.VIDEO,),
+        consent=ConsentKind.FACE,
+        help_text="A film of one person who speaks.",
     )
     audio_media_id = MediaField(
         types=(MediaType.AUDIO, MediaType.VIDEO),
         consent=None,
         sound=True,
         longest_ms=lambda: contract.MAX_SECONDS * 1000,
-        help_text=f"What shall be said, {contract.MAX_SECONDS} seconds at most.",
+        help_text=f"The recording to be spoken, at most {contract.MAX_SECONDS} seconds long.",
     )
     enhance_face = serializers.BooleanField(
-        default=False, help_text="Restore the detail of the new lower face."
+        default=False, help_text="Restore the details of the generated lower face."
     )
 
 

@@ -23,11 +23,11 @@ from projects.models import Project
 
 MAX_QUOTE_LENGTH = 1000
 SEEDS = 2**31
-"""A seed is a number from 0 to `SEEDS` - 1."""
+"""The number of seeds: a seed is a number from 0 to `SEEDS` - 1."""
 
 
 class MediaNotUsableProblem(Problem):
-    """The media exists, but this feature cannot work on it; nothing was charged."""
+    """Raised if a feature cannot use the media file. Nothing was charged."""
 
     status_code = 422
     default_code = "media_not_usable"
@@ -37,19 +37,19 @@ class MediaNotUsableProblem(Problem):
 
 
 class MediaNotReadyProblem(MediaNotUsableProblem):
-    """The media file has not been confirmed, is being checked, or was refused."""
+    """Raised if the media file is not confirmed, is being checked, or was refused."""
 
     def __init__(self, *, field: str, media: MediaFile) -> None:
-        detail = "The upload has not been confirmed."
+        detail = "The upload has not been confirmed. Confirm it first."
         if media.status == MediaStatus.CHECKING:
-            detail = "The file is being checked: wait until its status is ready."
+            detail = "The file is being checked. Wait until its status is ready."
         elif media.refusal is not None:
             detail = f"The file was refused: {media.refusal.detail}"
         super().__init__(field=field, code="media_not_ready", detail=detail)
 
 
 class _Id(serializers.UUIDField):
-    """An id as text; DRF takes a number for one as well."""
+    """The field of an id as text. DRF alone would accept a number as well."""
 
     def to_internal_value(self, data: Any) -> UUID:
         """Return the id, whoever owns it; 400 for anything but text."""
@@ -60,13 +60,13 @@ class _Id(serializers.UUIDField):
 
 @extend_schema_field(OpenApiTypes.UUID)
 class MediaField(serializers.Field[MediaFile, str, str, Any]):
-    """The id of one of the user's confirmed media files, of one of ``types``.
+    """The field for the id of one of the user's confirmed media files of one of ``types``.
 
-    A file that is still being checked is taken where the job may wait for it: what is in it is
+    A file that is still being checked is accepted if the job may wait for it. Its content is
     checked when the job is validated again.
 
-    ``longest_ms`` tells how long it may last, by the engine that is set. ``consent`` is what the
-    feature uses of a person in it, and None where it uses nothing: each declaration has to say it.
+    ``longest_ms`` returns the longest allowed duration for the configured engine. ``consent`` is
+    the feature of a person that is used, or None if none is: each declaration must state it.
     """
 
     problems: ClassVar = (MediaNotUsableProblem, ConsentRequiredProblem)
@@ -111,11 +111,13 @@ class MediaField(serializers.Field[MediaFile, str, str, Any]):
             raise MediaNotReadyProblem(field=self.field_name or "", media=media)
         if media.type not in self.types:
             types = " or ".join(self.types)
-            self._refuse("wrong_media_type", f"This is {media.type}; {types} is needed.")
+            self._refuse(
+                "wrong_media_type", f"The file is {media.type}, but this parameter needs {types}."
+            )
         if self.sound and not media.metadata.get("has_audio"):
-            self._refuse("no_sound", "The file has no sound.")
+            self._refuse("no_sound", "The file has no sound. Choose a file with sound.")
         if self.longest_ms is not None:
-            no_longer_than(self.longest_ms(), media, field=self.field_name or "")
+            check_length(self.longest_ms(), media, field=self.field_name or "")
 
     def _refuse(self, code: str, detail: str) -> None:
         raise MediaNotUsableProblem(field=self.field_name or "", code=code, detail=detail)
@@ -130,26 +132,26 @@ def _wait_for_check(row: Upload, context: Mapping[str, Any]) -> bool:
     return True
 
 
-def no_longer_than(longest_ms: int, media: MediaFile, *, field: str) -> None:
+def check_length(longest_ms: int, media: MediaFile, *, field: str) -> None:
     """Raise 422 if the media lasts longer than the engine can process within its time."""
     if (media.duration_ms or 0) > longest_ms:
         minutes, seconds = divmod(longest_ms // 1000, 60)
         longest = f"{minutes} minutes" if minutes else f"{seconds} seconds"
-        detail = f"The file is too long: at most {longest} are allowed."
+        detail = f"The file is too long: at most {longest} are allowed. Cut it first."
         raise MediaNotUsableProblem(field=field, code="too_long", detail=detail)
 
 
 class VoiceNotReadyProblem(Problem):
-    """The voice's sample has not been confirmed, or was refused; nothing was charged."""
+    """Raised if the voice's sample is not confirmed, is being checked, or was refused."""
 
     status_code = 422
     default_code = "voice_not_ready"
-    default_detail = "The voice's sample has not been confirmed."
+    default_detail = "The voice's sample has not been confirmed. Confirm it first."
 
     def __init__(self, *, field: str, voice: VoiceClone) -> None:
         detail = self.default_detail
         if voice.status == MediaStatus.CHECKING:
-            detail = "The voice's sample is being checked: wait until its status is ready."
+            detail = "The voice's sample is being checked. Wait until its status is ready."
         elif voice.status == MediaStatus.REJECTED and voice.rejection_detail:
             detail = f"The voice's sample was refused: {voice.rejection_detail}"
         error = {"field": field, "code": self.default_code, "detail": detail}
@@ -193,7 +195,7 @@ class ProjectField(serializers.Field[Project, str, str, Any]):
         return str(value.pk)
 
 
-def result_project() -> ProjectField:
+def build_project_field() -> ProjectField:
     """Return the parameter for the project of a result."""
     return ProjectField(
         required=False,
@@ -215,17 +217,18 @@ class Parameters(RequestSerializer):
     quote_id = serializers.CharField(
         required=False,
         max_length=MAX_QUOTE_LENGTH,
-        help_text="From an estimate with the same parameters: the job costs at most its price.",
+        help_text="The quote of an estimate with the same parameters. The job then costs at most "
+        "its price.",
     )
     callback_url = CallableURLField(
         required=False,
-        help_text="A URL of your server. It gets a webhook when the job ends, signed with the "
-        "secret from `GET /webhooks/callback-secret`.",
+        help_text="A URL of your server, which receives a webhook when the job ends. It is "
+        "signed with the secret from `GET /webhooks/callback-secret`.",
     )
 
     def get_fields(self) -> dict[str, Any]:
         """Return the fields, with ``project_id`` unless the feature declares its own."""
-        return {"project_id": result_project(), **super().get_fields()}
+        return {"project_id": build_project_field(), **super().get_fields()}
 
     @classmethod
     def read(cls, data: Any, *, context: dict[str, Any]) -> dict[str, Any]:
@@ -248,7 +251,7 @@ class Parameters(RequestSerializer):
 
 
 class MultipleOf(StepValueValidator):
-    """A number that can be divided by another."""
+    """The validator of numbers that must be a multiple of another."""
 
     message = "This must be a multiple of %(limit_value)s."
     code = "not_a_multiple"
@@ -268,7 +271,7 @@ class DurationParameters(Parameters):
         attrs.setdefault("duration_ms", attrs.get("duration_sec", 0) * 1000)
         attrs.setdefault("duration_sec", attrs["duration_ms"] // 1000)
         if attrs["duration_ms"] != attrs["duration_sec"] * 1000:
-            message = "This is another length than `duration_ms`. Leave it out."
+            message = "`duration_sec` differs from `duration_ms`. Leave it out."
             raise serializers.ValidationError({"duration_sec": [message]}, code="invalid")
         return super().validate(attrs)
 
@@ -296,7 +299,7 @@ def duration_sec(*, least_seconds: int, most_seconds: int) -> serializers.Intege
 
 
 class PromptField(serializers.CharField):
-    """What a model is asked for: one line, without control characters."""
+    """The field of a prompt for a model: one line, without control characters."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"max_length": MAX_PROMPT_CHARACTERS} | options)

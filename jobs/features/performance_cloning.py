@@ -18,13 +18,13 @@ class PerformanceCloningParameters(Parameters):
     source_media_id = MediaField(
         types=(MediaType.IMAGE, MediaType.VIDEO),
         consent=ConsentKind.FACE,
-        help_text="A portrait of one person, or a film whose first frame is one.",
+        help_text="A portrait of one person, or a film whose first frame is a portrait.",
     )
     driving_media_id = MediaField(
         types=(MediaType.VIDEO,),
         consent=None,
         longest_ms=lambda: contract.MAX_SECONDS * 1000,
-        help_text=f"A film of who acts, {contract.MAX_SECONDS} seconds at most.",
+        help_text=f"A film of the performance, at most {contract.MAX_SECONDS} seconds long.",
     )
     seed = seed()
 

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 import jobs.features
 from auteur.core.api.problems import Problem
-from jobs.features.base import MAX_PRICE, STARTED, Feature
+from jobs.features.base import MAX_PRICE, PER_STARTED, Feature
 
 INFRASTRUCTURE = ("base", "files", "parameters", "registry")
 
@@ -31,7 +31,7 @@ def get_feature(name: str) -> Feature:
     return features()[name]
 
 
-def problems_of_features() -> tuple[type[Problem], ...]:
+def list_feature_problems() -> tuple[type[Problem], ...]:
     """Return the errors that parameters of any feature can raise."""
     return tuple(problem for feature in features().values() for problem in feature.problems)
 
@@ -51,8 +51,10 @@ def check_prices() -> None:
         feature, _, number = name.partition(".")
         names = [f"{feature}.{rate}" for rate in _list_rates(feature)] or sorted(features())
         if name not in names:
-            raise ImproperlyConfigured(f"FEATURE_PRICES names {name}: use {', '.join(names)}.")
-        minimum = 1 if number.startswith(STARTED) else 0
+            raise ImproperlyConfigured(
+                f"FEATURE_PRICES has the unknown number {name}: use {', '.join(names)}."
+            )
+        minimum = 1 if number.startswith(PER_STARTED) else 0
         if not minimum <= value <= MAX_PRICE:
             raise ImproperlyConfigured(
                 f"FEATURE_PRICES sets {name} to {value}: use {minimum} to {MAX_PRICE}."

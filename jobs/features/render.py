@@ -24,9 +24,9 @@ from projects.serializers import ResolutionField
 
 
 class RenderOutput(contract.RenderResult):
-    """What was made, of which version of the timeline, and what is not in it."""
+    """The result of a render, with the version of the timeline and the effects that are missing."""
 
-    version: int = Field(description="Of the EDL.")
+    version: int = Field(description="The version of the EDL that was rendered.")
     ignored_effects: list[str] = Field(description="Types of effects that are not rendered.")
 
 
@@ -37,15 +37,17 @@ class RenderParameters(Parameters):
 
     project_id = ProjectField()
     format = ChoiceField(choices=list(contract.Format), default="mp4")
-    resolution = ResolutionField(required=False, help_text="The project's if absent.")
+    resolution = ResolutionField(
+        required=False, help_text="Width and height of the film. Default: those of the project."
+    )
     captions = ChoiceField(choices=list(contract.Captions), default="none")
     loudness_lufs = serializers.FloatField(
         required=False,
         min_value=contract.MIN_LUFS,
         max_value=contract.MAX_LUFS,
-        help_text="Such as -14; as loud as it was mixed if absent.",
+        help_text="The target loudness, such as -14. Default: the loudness of the mix.",
     )
-    proxy = serializers.BooleanField(default=False, help_text="Small and fast, for a first look.")
+    proxy = serializers.BooleanField(default=False, help_text="Render a small and fast preview.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Take a snapshot of the current timeline, which will be rendered and charged."""
@@ -103,7 +105,7 @@ class _Render(Feature):
             "output": output.model_dump(mode="json"),
             "sources": [key and Read(key, key.rsplit("/", 1)[-1]) for key in inputs.sources],
             "ready": [Read(key, key.rsplit("/", 1)[-1]) for key in inputs.ready],
-            "made": [Write(key, "application/octet-stream") for key in inputs.made],
+            "made": [Write(key, "application/octet-stream") for key in inputs.new_segments],
         }
 
     def collect(self, attempt: Attempt, result: PlainModel) -> dict[str, Any]:

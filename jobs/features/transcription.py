@@ -13,7 +13,7 @@ from gpu_tasks.transcription import contract
 from gpu_tasks.transcription.contract import RecordingTranscript
 from jobs.features.base import Feature
 from jobs.features.files import MAX_APART_BYTES, RESULT_KEY, Write
-from jobs.features.parameters import MediaField, Parameters, no_longer_than
+from jobs.features.parameters import MediaField, Parameters, check_length
 from jobs.models import Attempt, Job
 from media.models import MediaType
 from media.storage import object_storage
@@ -21,17 +21,20 @@ from projects import transcript
 
 
 class TranscriptionOutput(PlainModel):
-    """What was understood."""
+    """The result of a transcription."""
 
     transcript: RecordingTranscript | None = Field(
         default=None,
         exclude_if=lambda transcript: transcript is None,
-        description="Absent only where it is no longer kept.",
+        description="The transcript. Absent only if it is no longer stored.",
     )
-    result_url: str = Field(description="The transcript as a JSON file; works for 15 minutes.")
+    result_url: str = Field(
+        description="The URL of the transcript as a JSON file. It expires after 15 minutes."
+    )
     segments_count: int = Field(ge=0)
     heard: Literal["speech", "sound", "silence"] = Field(
-        description="Why there may be no words: sound without speech, or nothing at all."
+        description="What the recording contains. There are no words in `sound` without speech "
+        "and in `silence`."
     )
     language: str
 
@@ -49,19 +52,23 @@ class TranscriptionParameters(Parameters):
     language = serializers.CharField(default="en", max_length=8, help_text="ISO 639-1.")
     speaker_diarization = serializers.BooleanField(
         default=True,
-        help_text="Label speakers. Limits files to 2 hours instead of 3 (GPU engines).",
+        help_text="Label the speakers. GPU engines then accept files of at most 2 hours instead "
+        "of 3.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Check that the chosen engine transcribes the recording within its time limit."""
         longest_ms = _longest_ms(by_speaker=attrs["speaker_diarization"])
-        no_longer_than(longest_ms, attrs["media_id"], field="media_id")
+        check_length(longest_ms, attrs["media_id"], field="media_id")
         return super().validate(attrs)
 
     def validate_language(self, language: str) -> str:
         """Return the language in lower case; refuse one that the engine does not know."""
         if language.lower() not in (languages := contract.LANGUAGES[FEATURE.engine]):
-            detail = f"The {FEATURE.engine} engine knows: {', '.join(sorted(languages))}."
+            detail = (
+                f"The {FEATURE.engine} engine does not know this language. Use one of: "
+                f"{', '.join(sorted(languages))}."
+            )
             raise serializers.ValidationError(detail, code="unknown_language")
         return language.lower()
 

@@ -17,7 +17,7 @@ from media.provenance.source_types import GENERATED
 
 
 class TextTooLongProblem(Problem):
-    """It cannot be read in the time that a call has; nothing was charged."""
+    """Raised if the text cannot be read aloud within the time limit. Nothing was charged."""
 
     status_code = 422
     default_code = "text_too_long"
@@ -33,8 +33,8 @@ class TtsParameters(Parameters):
 
     text = serializers.CharField(
         max_length=contract.MAX_CHARACTERS,
-        help_text=f"Up to {contract.MAX_CHARACTERS:,} characters; fewer for non-Latin scripts or "
-        "slow speech.",
+        help_text=f"The text, of at most {contract.MAX_CHARACTERS:,} characters; fewer for "
+        "non-Latin scripts or slow speech.",
     )
     voice_id = VoiceField(
         required=False, help_text="A voice from `GET /voices`. Default: a stock voice."

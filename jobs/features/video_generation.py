@@ -20,7 +20,7 @@ from media.provenance.source_types import GENERATED
 class VideoGenerationParameters(DurationParameters):
     """`POST /jobs/video-generation`."""
 
-    prompt = PromptField(help_text="What is to be seen, and how it moves.")
+    prompt = PromptField(help_text="A description of the scene and its motion.")
     duration_ms = duration_ms(least_seconds=contract.MIN_SECONDS, most_seconds=contract.MAX_SECONDS)
     duration_sec = duration_sec(
         least_seconds=contract.MIN_SECONDS, most_seconds=contract.MAX_SECONDS

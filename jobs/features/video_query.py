@@ -25,7 +25,7 @@ class VideoQueryParameters(Parameters):
     question = serializers.CharField(
         min_length=contract.MIN_QUESTION,
         max_length=contract.MAX_QUESTION,
-        help_text="In English, where the draft engine answers.",
+        help_text="The question. The draft engine understands English only.",
     )
     seed = seed()
 

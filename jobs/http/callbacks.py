@@ -35,11 +35,11 @@ Message = TypeVar("Message", Callback, OutputRequest)
 
 
 class NotPromisedProblem(problems.Problem):
-    """No output of the attempt, or one of another type."""
+    """Raised if a call requests an output that its attempt does not have, or of another type."""
 
     status_code = HTTPStatus.UNPROCESSABLE_ENTITY
     default_code = "output_not_promised"
-    default_detail = "The attempt has no such output."
+    default_detail = "The attempt has no output with this name and type."
 
 
 @csrf_exempt
@@ -65,15 +65,17 @@ def _handle_message(
     attempt_id = _authenticate_attempt(request)
     if attempt_id is None:
         return problems.problem_response(
-            401, "invalid_signature", "The callback is not signed by us."
+            401, "invalid_signature", "The callback is not signed with a key of ours."
         )
     try:
         message = contract.model_validate_json(request.body)
     except ValidationError:
-        return problems.problem_response(400, "invalid", "The callback is not of the contract.")
+        return problems.problem_response(
+            400, "invalid", "The callback does not match the contract."
+        )
     if message.attempt_id != attempt_id:
         return problems.problem_response(
-            401, "invalid_signature", "Another attempt has signed this."
+            401, "invalid_signature", "The callback is signed with the key of another attempt."
         )
     try:
         return JsonResponse(act(message))

@@ -13,12 +13,12 @@ from rest_framework.fields import empty
 
 from jobs.calls import circuits
 from jobs.calls.capacity import class_limit
-from jobs.checks import missing
+from jobs.checks import list_missing_packages
 from jobs.estimates.price_text import price_text
 from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, ProjectField, VoiceField
 from jobs.features.registry import features
-from media.content_types import ACCEPTED, declared_media_type
+from media.content_types import ACCEPTED, get_media_type
 from media.models import MediaType
 
 KINDS: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], str], ...] = (
@@ -39,7 +39,7 @@ def build_catalogue(*, plan: str | None = None, is_signed_in: bool = False) -> d
     """
     types: dict[str, list[str]] = {media_type.value: [] for media_type in MediaType}
     for content_type in ACCEPTED:
-        types[declared_media_type(content_type)].append(content_type)
+        types[get_media_type(content_type)].append(content_type)
     return {
         "features": [
             describe_feature(feature, is_locked=is_signed_in and feature.plan not in (None, plan))
@@ -61,7 +61,7 @@ def describe_feature(feature: Feature, *, is_locked: bool = False) -> dict[str, 
         "path": f"/jobs/{feature.slug}",
         "title": feature.summary,
         "description": sys.modules[type(feature).__module__].__doc__ or feature.summary,
-        "available": feature.is_enabled and not missing(feature) and not is_locked,
+        "available": feature.is_enabled and not list_missing_packages(feature) and not is_locked,
         "enabled": feature.is_enabled,
         "locked_by_plan": is_locked,
         "engine": feature.engine,

@@ -1,4 +1,4 @@
-"""Serve `/features`: what is offered here, for developers of editors."""
+"""Serve `/features`: the features of this installation, for developers of editors."""
 
 import hashlib
 from typing import Any, ClassVar
@@ -30,39 +30,54 @@ CACHE_SECONDS = 60
 class PriceSerializer(serializers.Serializer[Any]):
     """`base`, and `credits` for each started `per` of the parameter `of`, in its `unit`."""
 
-    credits = serializers.IntegerField(allow_null=True, help_text="Null: ask for an estimate.")
+    credits = serializers.IntegerField(
+        allow_null=True,
+        help_text="The credits for each started unit. Null if the price is only known from an "
+        "estimate.",
+    )
     per = serializers.IntegerField(allow_null=True)
     unit = serializers.CharField(
-        allow_null=True, help_text="`ms` of a media file or timeline, `sec`, `characters`, `count`."
+        allow_null=True,
+        help_text="The unit: `ms` of a media file or timeline, `sec`, `characters` or `count`.",
     )
-    of = serializers.CharField(allow_null=True, help_text="The parameter that it counts.")
+    of = serializers.CharField(allow_null=True, help_text="The parameter whose amount is counted.")
     base = serializers.IntegerField(allow_null=True)
     minimum = serializers.IntegerField(allow_null=True)
-    text = serializers.CharField(help_text="For people, such as `1 credit per 5 minutes`.")
-    price_version = serializers.CharField(help_text="Changes when prices do.")
+    text = serializers.CharField(help_text="The price as text, such as `1 credit per 5 minutes`.")
+    price_version = serializers.CharField(
+        help_text="The version of the price. It changes whenever the price changes."
+    )
 
 
 @extend_schema_serializer(deprecate_fields=["run_seconds", "wait_seconds"])
 class LimitsSerializer(serializers.Serializer[Any]):
-    """Of one job, if nothing else is said; a feature may have others of its own besides."""
+    """The limits of one job, unless stated otherwise. A feature may have further limits."""
 
     run_seconds = serializers.IntegerField(help_text="Deprecated: use `run_ms`.")
-    run_ms = serializers.IntegerField(help_text="The longest time that one attempt computes.")
-    wait_ms = serializers.IntegerField(help_text="A job that waits longer is refunded.")
+    run_ms = serializers.IntegerField(help_text="The longest time that one attempt may run.")
+    wait_ms = serializers.IntegerField(
+        help_text="The longest time that a job waits. A job that waits longer fails with a refund."
+    )
     wait_seconds = serializers.IntegerField(help_text="Deprecated: use `wait_ms`.")
-    in_flight = serializers.IntegerField(help_text="Calls at once, of all users.")
+    in_flight = serializers.IntegerField(help_text="The number of concurrent calls of all users.")
     in_flight_per_user = serializers.IntegerField(
-        allow_null=True, help_text="In each GPU class. Null: as many as its turn allows."
+        allow_null=True,
+        help_text="The number of concurrent calls of one user in each GPU class. Null if "
+        "only the fair queue limits them.",
     )
     in_flight_per_user_by_plan = serializers.DictField(child=serializers.IntegerField())
-    input_bytes = serializers.IntegerField(help_text="Of one media file.")
-    output_bytes = serializers.IntegerField(help_text="Of one file that it makes.")
-    longest_ms = serializers.IntegerField(required=False, help_text="Of a film that it makes.")
-    total_pixels = serializers.IntegerField(required=False, help_text="Of all that it makes.")
+    input_bytes = serializers.IntegerField(help_text="The largest size of an input file.")
+    output_bytes = serializers.IntegerField(help_text="The largest size of a result file.")
+    longest_ms = serializers.IntegerField(
+        required=False, help_text="The longest duration of a result."
+    )
+    total_pixels = serializers.IntegerField(
+        required=False, help_text="The largest number of pixels of all results together."
+    )
 
 
 class ParameterSerializer(serializers.Serializer[Any]):
-    """One parameter; what is absent has no such bound."""
+    """One parameter. A bound that is absent does not apply."""
 
     type = serializers.ChoiceField(
         choices=["media", "voice", "project", "boolean", "integer", "number", "string"]
@@ -79,10 +94,12 @@ class ParameterSerializer(serializers.Serializer[Any]):
     consent = serializers.ChoiceField(
         choices=ConsentKind.choices,
         required=False,
-        help_text="What of a person is used: a recorded consent (`POST /consents`) can be revoked.",
+        help_text="The feature of a person that is used. A recorded consent (`POST /consents`) "
+        "can be revoked.",
     )
     consent_required = serializers.BooleanField(
-        required=False, help_text="Whether jobs without one are refused (422 `consent_required`)."
+        required=False,
+        help_text="True if jobs without a consent are refused (422 `consent_required`).",
     )
 
     def get_fields(self) -> dict[str, Any]:
@@ -92,10 +109,12 @@ class ParameterSerializer(serializers.Serializer[Any]):
 
 
 class FeatureSerializer(serializers.Serializer[Any]):
-    """One feature as it is set here."""
+    """One feature with the settings of this installation."""
 
-    type = serializers.CharField(help_text="A job's `type`.")
-    path = serializers.CharField(help_text="Where jobs are submitted; `/estimate` below it.")
+    type = serializers.CharField(help_text="The `type` of its jobs.")
+    path = serializers.CharField(
+        help_text="The path to submit jobs; estimates are at `/estimate` below it."
+    )
     title = serializers.CharField()
     description = serializers.CharField()
     available = serializers.BooleanField(
@@ -103,7 +122,8 @@ class FeatureSerializer(serializers.Serializer[Any]):
         "and your plan includes it."
     )
     enabled = serializers.BooleanField(
-        help_text="False while it is switched off: 503 `feature_disabled`; open jobs go on."
+        help_text="False while the feature is switched off (503 `feature_disabled`). Open jobs "
+        "continue."
     )
     locked_by_plan = serializers.BooleanField(
         help_text="True if the feature needs a `plan` that you do not have: 403 `plan_required`. "
@@ -111,20 +131,23 @@ class FeatureSerializer(serializers.Serializer[Any]):
     )
     impaired_since = serializers.DateTimeField(
         allow_null=True,
-        help_text="Since when most of its jobs are lost to an outage of ours, or its results "
-        "cannot be signed. Jobs are still taken, and wait; they fail with a refund after "
-        "`limits.wait_ms`. Null: it works.",
+        help_text="The time since which an outage of ours fails most of its jobs, or since which "
+        "its results cannot be signed. Jobs are still accepted and wait; they fail with a refund "
+        "after `limits.wait_ms`. Null if the feature works.",
     )
     next_try_at = serializers.DateTimeField(
         allow_null=True,
-        help_text="When one job is tried next, while it is impaired. All go on when it succeeds. "
-        "Null while it is impaired: jobs go on when we have repaired it.",
+        help_text="The time at which the next job is tried while the feature is impaired. All "
+        "jobs continue when it succeeds. Null if the feature works, or if jobs continue only "
+        "after a repair.",
     )
     engine = serializers.ChoiceField(choices=["draft", "production"])
     is_draft = serializers.BooleanField(
         help_text="A draft shows how the feature works, on a CPU and without its model's quality."
     )
-    plan = serializers.CharField(allow_null=True, help_text="The plan that it needs; null: none.")
+    plan = serializers.CharField(
+        allow_null=True, help_text="The plan that it needs. Null if it needs none."
+    )
     price = PriceSerializer()
     limits = LimitsSerializer()
     parameters = serializers.DictField(child=ParameterSerializer())
@@ -136,7 +159,7 @@ class CatalogueSerializer(serializers.Serializer[Any]):
     features = FeatureSerializer(many=True)
     content_types = serializers.DictField(
         child=serializers.ListField(child=serializers.CharField()),
-        help_text="What uploads of each media type may be.",
+        help_text="The accepted content types of each media type.",
     )
 
 
@@ -149,15 +172,18 @@ class FeaturesView(APIView):
 
     @extend_schema(
         operation_id="features_list",
-        summary="See what is offered: prices, plans, limits, parameters",
-        description="Prices and limits are public: no token is needed. With one, `available` and "
-        "`locked_by_plan` are those of the user's plan. The answer changes with a deployment or an "
-        "outage: keep it, and ask again with `If-None-Match` (304).",
+        summary="List the features with prices, plans, limits and parameters",
+        description="Prices and limits are public: no token is needed. With a token, `available` "
+        "and `locked_by_plan` are those of the user's plan. The answer changes with a deployment "
+        "or an outage: cache it, and request it again with `If-None-Match` (304).",
         parameters=[OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER)],
-        responses={200: CatalogueSerializer, 304: OpenApiResponse(description="What you have.")},
+        responses={
+            200: CatalogueSerializer,
+            304: OpenApiResponse(description="The cached response is still valid."),
+        },
     )
     def get(self, request: Request) -> HttpResponseBase:
-        """The catalogue, or 304 for those who have it."""
+        """Return the catalogue, or 304 if the client has it."""
         is_signed_in = request.user is not None
         plan = plan_name(request) if is_signed_in else None
         catalogue = build_catalogue(plan=plan, is_signed_in=is_signed_in)

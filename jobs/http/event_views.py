@@ -1,4 +1,4 @@
-"""The endpoints of the numbered log. Process `live` also waits at them, and streams."""
+"""Serve the endpoints of the event log. Process `live` also serves them, waits and streams."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -19,21 +19,21 @@ from jobs.events.log import MAX_EVENTS, MAX_SEQ, MAX_WAIT_SECONDS, get_head, lis
 
 DEFAULT_EVENTS = 100
 PROBLEMS = (
-    "`410 events_removed`, with the `oldest` seq that is kept, where events after this one are "
-    "gone; `400 future_event`, with the `last` seq, where there is no such event yet."
+    "The answer is `410 events_removed`, with the `oldest` stored seq, if events after this one "
+    "were removed, and `400 future_event`, with the `last` seq, if there is no such event yet."
 )
 
 
 class EventQuery(serializers.Serializer[Any]):
-    """Where to begin, and how long to wait."""
+    """The position to read from, and how long to wait for events."""
 
     after = serializers.IntegerField(
         min_value=0,
         max_value=MAX_SEQ,
         required=False,
         default=None,
-        help_text="The `seq` of the last event that you know; without it, the oldest that is kept "
-        "comes first.",
+        help_text="The `seq` of the last event that you know. Without it, the answer begins with "
+        "the oldest stored event.",
     )
     limit = serializers.IntegerField(
         min_value=1, max_value=MAX_EVENTS, required=False, default=DEFAULT_EVENTS
@@ -43,7 +43,7 @@ class EventQuery(serializers.Serializer[Any]):
         max_value=MAX_WAIT_SECONDS,
         required=False,
         default=0,
-        help_text="Seconds to wait at most while there is no event (long poll).",
+        help_text="The longest time to wait for an event, in seconds (long poll).",
     )
 
 
@@ -52,17 +52,17 @@ class EventsView(APIView):
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.STATUS}
-    problems: ClassVar = {"GET": log.WAITING}
+    problems: ClassVar = {"GET": log.WAIT_PROBLEMS}
 
     @extend_schema(
         summary="Get your events, or wait for them",
-        description="One gapless log of all that happened to your jobs. With `Accept: "
-        f"text/event-stream` it goes on as a stream of server-sent events. {PROBLEMS}",
+        description="Returns the gapless log of all events of your jobs. With `Accept: "
+        f"text/event-stream` the answer is a stream of server-sent events. {PROBLEMS}",
         parameters=[EventQuery],
         responses=EventPage,
     )
     def get(self, request: Request) -> Response:
-        """A page of events."""
+        """Return a page of events."""
         return _build_page_response(request)
 
 
@@ -71,18 +71,18 @@ class JobEventsView(APIView):
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.STATUS}
-    problems: ClassVar = {"GET": log.WAITING}
+    problems: ClassVar = {"GET": log.WAIT_PROBLEMS}
 
     @extend_schema(
         summary="Get a job's events, or wait for them",
-        description="Those of the one job, with their `seq` in your log. With `Accept: "
-        "text/event-stream` they go on as a stream of server-sent events, which ends when the job "
-        f"does. {PROBLEMS}",
+        description="Returns the events of one job, with their `seq` in your log. With `Accept: "
+        "text/event-stream` the answer is a stream of server-sent events, which ends when the job "
+        f"ends. {PROBLEMS}",
         parameters=[EventQuery],
         responses=EventPage,
     )
     def get(self, request: Request, job_id: UUID) -> Response:
-        """A page of events."""
+        """Return a page of events."""
         job = queries.get_job(user_id=user_id(request), job_id=job_id)
         return _build_page_response(request, job_id=job.pk)
 
@@ -93,9 +93,9 @@ class EventHeadView(APIView):
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.STATUS}
 
-    @extend_schema(summary="See how far your events go, and their hash", responses=Head)
+    @extend_schema(summary="Get the number and hash of your last event", responses=Head)
     def get(self, request: Request) -> Response:
-        """The last event's number and hash."""
+        """Return the number and hash of the last event."""
         return Response(get_head(user_id(request)).model_dump(mode="json"))
 
 

@@ -14,36 +14,43 @@ from jobs.features.base import Feature
 
 
 class ResultMedia(PlainModel):
-    """A media file that a job has made, as it was then; `GET /media/:id` has it as it is."""
+    """A media file as a job has made it. `GET /media/:id` has its current properties."""
 
     id: UUID
     name: str
     type: Literal["video", "audio", "image"]
     mime_type: str
-    duration_ms: int | None = Field(description="Null for a picture.")
+    duration_ms: int | None = Field(description="The duration. Null for a picture.")
     file_size_bytes: int
-    metadata: dict[str, Any] = Field(description="As of all media.")
+    metadata: dict[str, Any] = Field(description="The same properties as of all media.")
     download_url: str | None = Field(
-        description="Works for 15 minutes; null where the file has been deleted."
+        description="A URL of the file, which expires after 15 minutes. Null if the file was "
+        "deleted."
     )
 
 
 @cache
-def output_model(feature: Feature) -> type[BaseModel]:
+def build_output_model(feature: Feature) -> type[BaseModel]:
     """Return the model of the feature's output, with its engine and its media."""
     fields: dict[str, Any] = {
         "engine": (
             EngineInfo | None,
-            Field(description="What did the work; null of jobs of before it was told."),
+            Field(
+                description="The engine that ran the job. Null for jobs from before it was "
+                "recorded."
+            ),
         )
     }
     if type(feature).outputs is not Feature.outputs:
-        fields["media"] = (list[ResultMedia], Field(description="What was made, ready to be used."))
+        fields["media"] = (
+            list[ResultMedia],
+            Field(description="The media files that the job has made."),
+        )
     base = feature.output or feature.contract.result
-    name = f"{camel(feature)}Output"
+    name = f"{get_class_name(feature)}Output"
     return create_model(name, __base__=base, __doc__=base.__doc__, **fields)
 
 
-def camel(feature: Feature) -> str:
+def get_class_name(feature: Feature) -> str:
     """Return the feature's name as in classes and components: `LipSync`."""
     return feature.name.title().replace("_", "")

@@ -22,13 +22,20 @@ from auteur.core.api.unknown_fields import RequestSerializer
 from gpu_tasks.runtime.errors import ErrorCode
 from gpu_tasks.runtime.stages import Stage
 from jobs import queries
-from jobs.derived_media import KEPT_OUTPUT
+from jobs.derived_media import RETAINED_KEYS
 from jobs.features.base import Feature
 from jobs.features.registry import features
-from jobs.http.output_models import camel, output_model
+from jobs.http.output_models import build_output_model, get_class_name
 from jobs.models import Job
-from jobs.states import ShownStatus
-from jobs.status import filter_by_status, restarted, shown_status, stage, started_at, waits_for
+from jobs.states import ClientStatus
+from jobs.status import (
+    describe_restart,
+    filter_by_status,
+    find_stage,
+    find_started_at,
+    get_client_status,
+    waits_for,
+)
 from jobs.submission import MAX_BATCH
 
 WAITS_FOR = [("media", "a check of its media")]
@@ -44,18 +51,19 @@ class TypeField(ChoiceField):
 
 def _build_batch_serializer(feature: Feature) -> type[serializers.Serializer[Any]]:
     fields = {"type": serializers.ChoiceField(choices=[feature.name])}
-    return type(f"{camel(feature)}OfBatchSerializer", (feature.parameters,), fields)
+    return type(f"{get_class_name(feature)}OfBatchSerializer", (feature.parameters,), fields)
 
 
 GIVEN_PARAMS_SCHEMA = {
     "type": ["object", "null"],
-    "description": "The parameters that were given; what was left out is as the feature's schema "
-    "says. Null where they are no longer kept.",
+    "description": "The parameters of the request. Missing ones have the defaults of the "
+    "feature's schema. Null if they are no longer stored.",
 }
 OUTPUT_SCHEMA = {
     "type": ["object", "null"],
-    "description": "The result; URLs in it live 15 minutes. Null while there is none, and where it "
-    "is no longer kept. Where a consent was revoked, only `engine` and `media` stay of it.",
+    "description": "The result. URLs in it expire after 15 minutes. Null until there is a "
+    "result, and if it is no longer stored. If a consent was revoked, only `engine` and `media` "
+    "remain.",
 }
 SUMMARY_FIELDS: tuple[str, ...] = (
     "id",
@@ -82,48 +90,54 @@ class SubmittedSerializer(serializers.Serializer[Any]):
     """An accepted job."""
 
     id = serializers.UUIDField(source="job_id")
-    job_id = serializers.UUIDField(help_text="The same.")
-    status = serializers.ChoiceField(choices=ShownStatus.choices)
+    job_id = serializers.UUIDField(help_text="The same id.")
+    status = serializers.ChoiceField(choices=ClientStatus.choices)
     credits_cost = serializers.IntegerField(
-        help_text="0 while the job `waits_for` its media: it is charged when that has been checked."
+        help_text="The price. 0 while the job waits for its media (`waits_for`): it is charged "
+        "when the check has ended."
     )
     waits_for = serializers.ChoiceField(
         choices=WAITS_FOR,
         allow_null=True,
-        help_text="`media` while a media file or voice of the job is being checked.",
+        help_text="`media` while a media file or voice of the job is being checked. Otherwise "
+        "null.",
     )
 
 
 class CancelSerializer(RequestSerializer):
-    """What may be said with a cancel."""
+    """The options of a cancel."""
 
     without_refund = serializers.BooleanField(
-        default=False, help_text="Cancel, even if it is not refunded."
+        default=False, help_text="Cancel the job even if it is not refunded."
     )
 
 
 class SubmittedBatchSerializer(serializers.Serializer[Any]):
-    """Accepted jobs, in the order that they were asked for."""
+    """The accepted jobs, in the order of the request."""
 
     jobs = SubmittedSerializer(many=True)
 
 
 @extend_schema_serializer(deprecate_fields=["seconds_p50", "seconds_p90"])
 class EstimateSerializer(serializers.Serializer[Any]):
-    """What a job would cost, and how long the last ones of its kind took."""
+    """The price of a job, and the durations of recent jobs of the feature."""
 
     credits = serializers.IntegerField()
-    price_version = serializers.CharField(help_text="Changes when prices do.")
-    quote_id = serializers.CharField(
-        help_text="Send it with the same parameters: the job then costs no more than this."
+    price_version = serializers.CharField(
+        help_text="The version of the price. It changes whenever the price changes."
     )
-    expires_at = serializers.DateTimeField(help_text="The end of the quote.")
+    quote_id = serializers.CharField(
+        help_text="Send this with the same parameters: the job then costs at most `credits`."
+    )
+    expires_at = serializers.DateTimeField(help_text="The time at which the quote expires.")
     duration_p50_ms = serializers.IntegerField(
         allow_null=True,
-        help_text="From request to result, of half of the last jobs; null where there is no "
-        "experience.",
+        help_text="The time from request to result within which half of the recent jobs were "
+        "completed. Null without enough recent jobs.",
     )
-    duration_p90_ms = serializers.IntegerField(allow_null=True, help_text="Of nine in ten.")
+    duration_p90_ms = serializers.IntegerField(
+        allow_null=True, help_text="The same for 90 % of the recent jobs."
+    )
     seconds_p50 = serializers.FloatField(
         allow_null=True, help_text="Deprecated: use `duration_p50_ms`."
     )
@@ -133,7 +147,7 @@ class EstimateSerializer(serializers.Serializer[Any]):
 
 
 class JobOfBatchSerializer(serializers.Serializer[Any]):
-    """Which feature a job of a batch is of; its parameters stand beside."""
+    """One job of a batch: its feature, next to the parameters of the feature."""
 
     type = serializers.ChoiceField(choices=())
 
@@ -156,7 +170,7 @@ class JobOfBatchSerializer(serializers.Serializer[Any]):
     )
 )
 class JobsOfBatchField(serializers.ListField):
-    """Jobs of any features."""
+    """The jobs of a batch, of any features."""
 
     child = JobOfBatchSerializer()
 
@@ -175,11 +189,11 @@ class BatchSerializer(RequestSerializer):
 
 
 class JobErrorSerializer(serializers.Serializer[Any]):
-    """Why a job has no result."""
+    """The error of a job without a result."""
 
     code = serializers.ChoiceField(choices=[(code.value, code.value) for code in ErrorCode])
-    message = serializers.CharField(help_text="Fit for a user.")
-    retryable = serializers.BooleanField(help_text="Whether asking again may help.")
+    message = serializers.CharField(help_text="A sentence that can be shown to users.")
+    retryable = serializers.BooleanField(help_text="True if submitting the job again may help.")
 
 
 class JobSummarySerializer(serializers.ModelSerializer[Job]):
@@ -190,7 +204,7 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
     status = serializers.SerializerMethodField()
     waits_for = serializers.SerializerMethodField()
     progress = serializers.FloatField(
-        help_text="Share done, 0 to 1; it falls only with a new `attempt`, which begins again."
+        help_text="The completed share, from 0 to 1. It decreases only when a new `attempt` begins."
     )
     stage = serializers.SerializerMethodField()
     attempt = serializers.SerializerMethodField()
@@ -198,7 +212,7 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
     started_at = serializers.SerializerMethodField()
     error = serializers.SerializerMethodField()
     retry_of = serializers.UUIDField(
-        source="retry_of_id", allow_null=True, help_text="The job that it runs again."
+        source="retry_of_id", allow_null=True, help_text="The job that this job repeats."
     )
     retries = serializers.SerializerMethodField()
 
@@ -207,47 +221,48 @@ class JobSummarySerializer(serializers.ModelSerializer[Job]):
         fields = SUMMARY_FIELDS
         read_only_fields = fields
 
-    @extend_schema_field(serializers.ChoiceField(choices=ShownStatus.choices))
+    @extend_schema_field(serializers.ChoiceField(choices=ClientStatus.choices))
     def get_status(self, job: Job) -> str:
-        """`pending` until it is let in, `queued` until a machine works on it."""
-        return shown_status(job)
+        """Return `pending` until the job is admitted, then `queued` until a machine works on it."""
+        return get_client_status(job)
 
     @extend_schema_field(serializers.ChoiceField(choices=WAITS_FOR, allow_null=True))
     def get_waits_for(self, job: Job) -> str | None:
-        """`media` while a media file or voice of a `pending` job is being checked. The job is
-        charged when that has ended, and fails where the file is refused.
+        """Return `media` while a media file or voice of a `pending` job is being checked.
+
+        The job is charged when the check has ended, and fails if the file is refused.
         """
         return waits_for(job)
 
     @extend_schema_field(serializers.ChoiceField(choices=STAGES, allow_null=True))
     def get_stage(self, job: Job) -> str | None:
-        """What its machine is doing; null while that is not known."""
-        return stage(job)
+        """Return what its call is doing. Null if that is not known."""
+        return find_stage(job)
 
     def get_attempt(self, job: Job) -> int | None:
-        """The number of the present attempt, from 1; null before the first."""
+        """Return the number of the current attempt, from 1. Null before the first."""
         return job.attempt.number if job.attempt else None
 
     def get_restarted(self, job: Job) -> str | None:
-        """Why the work begins again, where it does; a sentence fit for a user."""
-        return restarted(job, getattr(job, "lost_because", None))
+        """Return why the work has begun again, as a sentence for users. Null if it has not."""
+        return describe_restart(job, getattr(job, "lost_because", None))
 
     def get_started_at(self, job: Job) -> datetime | None:
-        """When the present attempt came to its machine; null while it waits for one."""
-        return started_at(job)
+        """Return when a machine began the current attempt. Null while the attempt waits."""
+        return find_started_at(job)
 
     @extend_schema_field(JobErrorSerializer(allow_null=True))
     def get_error(self, job: Job) -> dict[str, Any] | None:
-        """The error, or null."""
+        """Return the error. Null if there is none."""
         return queries.build_error(job)
 
     def get_retries(self, job: Job) -> list[UUID]:
-        """The jobs that run it again, the newest first."""
+        """Return the jobs that repeat this job, newest first."""
         return queries.list_retries(job)
 
 
 class JobSerializer(ContentSerializer, JobSummarySerializer):
-    """One job, whole."""
+    """One job with its parameters and output."""
 
     CONTENT = ("callback_url", "input_params", "output_data")
 
@@ -276,40 +291,42 @@ class JobSerializer(ContentSerializer, JobSummarySerializer):
         self._positions: dict[UUID, int | None] = {}
 
     def get_queue_position(self, job: Job) -> int | None:
-        """Its place among those that wait for such a machine, about so where hundreds do; null once
-        it has one, and while it waits for its media.
+        """Return the position of the job among the jobs that wait for a machine of its GPU class.
+
+        The position is estimated above a few hundred. Null once the job has a machine, and while
+        its media is being checked.
         """
         return self._get_queue_position(job)
 
     def get_estimated_start_at(self, job: Job) -> datetime | None:
-        """When it may be begun, by what the last jobs took; null once it has been."""
-        return queries.estimated_start(job, self._get_queue_position(job))
+        """Return the estimated start, based on recent jobs. Null once the job has begun."""
+        return queries.estimate_start(job, self._get_queue_position(job))
 
     def get_estimated_end_at(self, job: Job) -> datetime | None:
-        """When it is done as likely as not, by its progress and what such jobs took.
+        """Return when the job ends with 50 % probability, based on its progress and recent jobs.
 
-        Null but while it runs.
+        Null unless the job runs.
         """
-        return queries.estimated_end(job, share="p50")
+        return queries.estimate_end(job, share="p50")
 
     def get_estimated_end_p90_at(self, job: Job) -> datetime | None:
-        """When nine in ten of such jobs are done; null also where too few took so long to say."""
-        return queries.estimated_end(job, share="p90")
+        """Return when the job ends with 90 % probability. Null also if few jobs took so long."""
+        return queries.estimate_end(job, share="p90")
 
     @extend_schema_field(GIVEN_PARAMS_SCHEMA)
     def get_input_params(self, job: Job) -> Any:
-        """The parameters that were given."""
-        return queries.given_params(job) or None
+        """Return the parameters of the request."""
+        return queries.get_user_params(job) or None
 
     @extend_schema_field(OUTPUT_SCHEMA)
     def get_output_data(self, job: Job) -> dict[str, Any] | None:
-        """The result, as `output_model` has it."""
+        """Return the result, in the form of `build_output_model`."""
         return queries.build_output(job)
 
     def _get_queue_position(self, job: Job) -> int | None:
         """Return the job's place in the queue, computed once per response."""
         if job.pk not in self._positions:
-            self._positions[job.pk] = queries.queue_position(job)
+            self._positions[job.pk] = queries.compute_queue_position(job)
         return self._positions[job.pk]
 
 
@@ -333,9 +350,9 @@ class JobsByType(OpenApiSerializerExtension):
         self, auto_schema: Any, direction: Any, feature: Feature, schema: dict[str, Any]
     ) -> str:
         """Register the component of a feature's jobs, and return its reference."""
-        output = auto_schema.resolve_serializer(output_model(feature), direction)
+        output = auto_schema.resolve_serializer(build_output_model(feature), direction)
         required = output.schema.get("required", ())
-        output.schema["required"] = [name for name in required if name in KEPT_OUTPUT]
+        output.schema["required"] = [name for name in required if name in RETAINED_KEYS]
         parameters = auto_schema.resolve_serializer(feature.parameters, "request")
         refs = {"input_params": parameters.ref, "output_data": output.ref}
         schema["properties"]["type"] = {"type": "string", "const": feature.name}
@@ -344,7 +361,7 @@ class JobsByType(OpenApiSerializerExtension):
             choices = {"anyOf": [ref, {"type": "null"}]}
             schema["properties"][name] = choices | {"description": property_schema["description"]}
         kind = ResolvedComponent(
-            name=f"{camel(feature)}Job",
+            name=f"{get_class_name(feature)}Job",
             type=ResolvedComponent.SCHEMA,
             object=feature,
             schema=schema | {"description": f"A job that asks: {feature.summary}."},
@@ -354,10 +371,10 @@ class JobsByType(OpenApiSerializerExtension):
 
 
 class JobFilter(ListFilter):
-    """What `GET /jobs` can be narrowed and ordered by."""
+    """The filters and orders of `GET /jobs`."""
 
     type = ChoiceField(choices=(), required=False)
-    status = ChoiceField(choices=ShownStatus.choices, required=False)
+    status = ChoiceField(choices=ClientStatus.choices, required=False)
     project_id = serializers.UUIDField(required=False)
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)

@@ -13,7 +13,7 @@ MAX_NAME_LENGTH = 50
 
 
 @csrf_exempt
-def unknown_feature(request: HttpRequest, name: str) -> HttpResponse:
+def answer_unknown_feature(request: HttpRequest, name: str) -> HttpResponse:
     """Return 404 with the features of similar names, as ``suggestions``."""
     code, suggestions = NotFoundProblem.default_code, list[str]()
     detail = "Not found: this is neither a feature nor the id of a job."
@@ -22,6 +22,6 @@ def unknown_feature(request: HttpRequest, name: str) -> HttpResponse:
         suggestions = get_close_matches(name, [feature.slug for feature in features().values()])
     if suggestions:
         detail += f" Did you mean {' or '.join(suggestions)}?"
-    detail += " GET /features lists the features."
+    detail += "GET /features lists the features."
     resource = Resource.FEATURE.value
     return problem_response(404, code, detail, resource=resource, suggestions=suggestions)

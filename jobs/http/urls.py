@@ -7,13 +7,13 @@ from jobs.http import views
 from jobs.http.callbacks import gpu_callback, gpu_output
 from jobs.http.catalogue_views import FeaturesView
 from jobs.http.event_views import EventHeadView, EventsView, JobEventsView
-from jobs.http.unknown_features import unknown_feature
+from jobs.http.unknown_features import answer_unknown_feature
 
 urlpatterns = [
     path("features", FeaturesView.as_view()),
-    *(path(f"jobs/{f.slug}", views.submit_view(f).as_view()) for f in features().values()),
+    *(path(f"jobs/{f.slug}", views.build_submit_view(f).as_view()) for f in features().values()),
     *(
-        path(f"jobs/{f.slug}/estimate", views.estimate_view(f).as_view())
+        path(f"jobs/{f.slug}/estimate", views.build_estimate_view(f).as_view())
         for f in features().values()
     ),
     path("jobs/batch", views.BatchView.as_view()),
@@ -22,8 +22,8 @@ urlpatterns = [
     path("jobs/<uuid:job_id>/cancel", views.CancelView.as_view()),
     path("jobs/<uuid:job_id>/retry", views.RetryView.as_view()),
     path("jobs/<uuid:job_id>/events", JobEventsView.as_view()),
-    path("jobs/<str:name>", unknown_feature),
-    path("jobs/<str:name>/estimate", unknown_feature),
+    path("jobs/<str:name>", answer_unknown_feature),
+    path("jobs/<str:name>/estimate", answer_unknown_feature),
     path("events", EventsView.as_view()),
     path("events/head", EventHeadView.as_view()),
     path("internal/gpu-callback", gpu_callback),

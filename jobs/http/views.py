@@ -21,8 +21,8 @@ from jobs import lifecycle, queries, quotes, submission
 from jobs.budget import Budget
 from jobs.cancels import FreeCancelsUsedProblem
 from jobs.features.base import Feature
-from jobs.features.registry import problems_of_features
-from jobs.http.output_models import camel
+from jobs.features.registry import list_feature_problems
+from jobs.http.output_models import get_class_name
 from jobs.http.serializers import (
     BatchSerializer,
     CancelSerializer,
@@ -40,7 +40,7 @@ EXAMPLE_ID = "7c0ffee0-1234-4abc-8def-0123456789ab"
 
 
 class SubmitView(APIView):
-    """`POST /jobs/<feature>`; a subclass per feature is made by `submit_view`."""
+    """Submit jobs of one feature; `build_submit_view` creates a subclass for each."""
 
     scopes: ClassVar = {"POST": Scope.JOBS}
     feature: ClassVar[Feature]
@@ -65,10 +65,10 @@ class SubmitView(APIView):
         return Response(serialize(SubmittedSerializer, submitted), status=ACCEPTED)
 
 
-def submit_view(feature: Feature) -> type[APIView]:
+def build_submit_view(feature: Feature) -> type[APIView]:
     """Return the endpoint of one feature, with its own schema."""
     view = type(
-        f"Submit{camel(feature)}View",
+        f"Submit{get_class_name(feature)}View",
         (SubmitView,),
         {"feature": feature, "problems": _list_problems(feature, *submission.PROBLEMS)},
     )
@@ -77,12 +77,12 @@ def submit_view(feature: Feature) -> type[APIView]:
         summary=feature.summary,
         request=feature.parameters,
         responses={202: SubmittedSerializer},
-        examples=[OpenApiExample(feature.slug, documented(feature), request_only=True)],
+        examples=[OpenApiExample(feature.slug, build_example(feature), request_only=True)],
     )
     return extend_schema_view(post=schema)(view)
 
 
-def documented(feature: Feature) -> dict[str, Any]:
+def build_example(feature: Feature) -> dict[str, Any]:
     """Return a feature's example with ids for files and projects."""
     return {
         name: EXAMPLE_ID if name.endswith("_id") else value
@@ -91,13 +91,13 @@ def documented(feature: Feature) -> dict[str, Any]:
 
 
 class EstimateView(APIView):
-    """`POST /jobs/<feature>/estimate`; a subclass per feature is made by `estimate_view`."""
+    """Estimate jobs of one feature; `build_estimate_view` creates a subclass for each."""
 
     scopes: ClassVar = {"POST": Scope.READ}
     feature: ClassVar[Feature]
 
     def post(self, request: Request) -> Response:
-        """The price, held by a quote; nothing is charged or kept."""
+        """Return the price with a quote. Nothing is charged or stored."""
         parameters = submission.validate(
             feature=self.feature, user_id=user_id(request), data=request.data
         )
@@ -108,16 +108,16 @@ class EstimateView(APIView):
         return Response(serialize(EstimateSerializer, estimate))
 
 
-def estimate_view(feature: Feature) -> type[APIView]:
+def build_estimate_view(feature: Feature) -> type[APIView]:
     """Return the endpoint for estimates of one feature, with its own schema."""
     view = type(
-        f"Estimate{camel(feature)}View",
+        f"Estimate{get_class_name(feature)}View",
         (EstimateView,),
-        {"feature": feature, "problems": _list_problems(feature, *submission.PRICING)},
+        {"feature": feature, "problems": _list_problems(feature, *submission.PRICING_PROBLEMS)},
     )
     schema = extend_schema(
         operation_id=f"jobs_{feature.name}_estimate",
-        summary=f"Ask the price: {feature.summary[0].lower()}{feature.summary[1:]}",
+        summary=f"Get the price: {feature.summary[0].lower()}{feature.summary[1:]}",
         request=feature.parameters,
         responses=EstimateSerializer,
     )
@@ -128,13 +128,13 @@ class BatchView(APIView):
     """`POST /jobs/batch`."""
 
     scopes: ClassVar = {"POST": Scope.JOBS}
-    problems: ClassVar = {"POST": (*submission.WHOLE, NotFoundProblem)}
+    problems: ClassVar = {"POST": (*submission.BATCH_PROBLEMS, NotFoundProblem)}
 
     @extend_schema(
         operation_id="jobs_batch_submit",
         summary="Submit several jobs, all or none",
-        description="Errors are named by the jobs' indexes: `jobs.0.media_id`. A key stands for "
-        "the batch as a whole.",
+        description="Errors name the index of the job: `jobs.0.media_id`. An idempotency key "
+        "applies to the whole batch.",
         request=BatchSerializer,
         responses={202: SubmittedBatchSerializer},
     )
@@ -146,7 +146,7 @@ class BatchView(APIView):
         batch = submission.submit_batch(
             user_id=user_id(request),
             plan=plan_name(request),
-            wanted=body.validated_data["jobs"],
+            items=body.validated_data["jobs"],
             key=key,
             api_key_id=api_key_id(request),
         )
@@ -164,7 +164,7 @@ class JobListView(FilteredListView[Job]):
 
     @extend_schema(summary="List your jobs, newest first", parameters=[JobFilter])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """A page of jobs."""
+        """Return a page of jobs."""
         return super().get(request, *args, **kwargs)
 
     def rows(self) -> QuerySet[Job]:
@@ -173,7 +173,7 @@ class JobListView(FilteredListView[Job]):
 
     def get_queryset(self) -> QuerySet[Job]:
         """Return the jobs that match the query, without their outputs."""
-        jobs = queries.with_retries(super().get_queryset())
+        jobs = queries.annotate_retries(super().get_queryset())
         return jobs.defer("output_data", "input_params", "derived_params")
 
 
@@ -183,9 +183,9 @@ class JobView(APIView):
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.STATUS}
 
-    @extend_schema(summary="See one job", responses=JobSerializer)
+    @extend_schema(summary="Get a job", responses=JobSerializer)
     def get(self, request: Request, job_id: UUID) -> Response:
-        """The job with its output."""
+        """Return the job with its output."""
         job = queries.get_job(user_id=user_id(request), job_id=job_id)
         return Response(JobSerializer(job).data)
 
@@ -197,14 +197,13 @@ class CancelView(APIView):
     problems: ClassVar = {"POST": (lifecycle.JobFinishedProblem, FreeCancelsUsedProblem)}
 
     @extend_schema(
-        summary="Cancel a job, which refunds it",
-        description="A job whose work has begun is refunded a number of times in 24 hours. Jobs "
-        "that a revoked consent or a deleted project has ended count as well, and those whose "
-        "input turned out to be invalid. Beyond it the answer is 409 `free_cancels_used`, with "
-        "`next_free_at` (null: never), unless `without_refund` agrees to go without the refund. "
-        "Credits that have expired meanwhile return to their grant, and cannot be spent. For an "
-        "API key without the scope `read`, `input_params`, `output_data` and `callback_url` are "
-        "null.",
+        summary="Cancel a job, with a refund",
+        description="Jobs that have begun are refunded a number of times in 24 hours. Jobs that "
+        "ended because of a revoked consent, a deleted project or invalid input count as well. "
+        "Beyond this number the answer is 409 `free_cancels_used`, with `next_free_at` (null: "
+        "never), unless `without_refund` is sent. Credits that have expired meanwhile return to "
+        "their grant and cannot be spent. For an API key without the scope `read`, "
+        "`input_params`, `output_data` and `callback_url` are null.",
         request=CancelSerializer,
         responses=JobSerializer,
     )
@@ -230,8 +229,8 @@ class RetryView(APIView):
     problems: ClassVar = {
         "POST": (
             *submission.PROBLEMS,
-            *submission.RETRYING,
-            *problems_of_features(),
+            *submission.RETRY_PROBLEMS,
+            *list_feature_problems(),
         )
     }
 

@@ -17,7 +17,7 @@ from auteur.core.personal_data import (
     register_source,
 )
 from jobs.events import cursors
-from jobs.integrations.partners.answers import captions_of
+from jobs.integrations.partners.answers import get_captions_location
 from jobs.integrations.partners.models import DeadLetter, Partner, PartnerRequest
 from jobs.integrations.streams.models import ApiUsage
 from jobs.integrations.webhooks.deliveries import CURSOR
@@ -75,7 +75,7 @@ def _remove_partners(user_id: UUID) -> Steps:
     requests = PartnerRequest.objects.filter(partner__user_id=user_id).select_related("partner")
     for page in iterate_pages(requests):
         for request in page:
-            storage, key = captions_of(request.partner, request.video_id)
+            storage, key = get_captions_location(request.partner, request.video_id)
             storage.delete(key)
             yield key
         PartnerRequest.objects.filter(pk__in=[request.pk for request in page]).delete()

@@ -44,7 +44,10 @@ class Migration(migrations.Migration):
             model_name="job",
             name="plan",
             field=models.CharField(
-                blank=True, help_text="The user's, when it was asked for.", max_length=50, null=True
+                blank=True,
+                help_text="The plan of the user at the submission.",
+                max_length=50,
+                null=True,
             ),
         ),
         migrations.AddField(

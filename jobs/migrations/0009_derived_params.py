@@ -10,15 +10,15 @@ class Migration(migrations.Migration):
             name="derived_params",
             field=models.JSONField(
                 blank=True,
-                help_text=(
-                    "What it goes by besides: defaults, and what was found when it was asked for."
-                ),
+                help_text=("Derived parameters: defaults, and properties found at the submission."),
                 null=True,
             ),
         ),
         migrations.AlterField(
             model_name="job",
             name="input_params",
-            field=models.JSONField(blank=True, help_text="What its user gave.", null=True),
+            field=models.JSONField(
+                blank=True, help_text="The parameters that the user gave.", null=True
+            ),
         ),
     ]

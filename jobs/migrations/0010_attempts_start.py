@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
             name="started_at",
             field=models.DateTimeField(
                 blank=True,
-                help_text="When its call came to a machine; null while it waits.",
+                help_text="When a machine began the call; null while the call waits.",
                 null=True,
             ),
         ),

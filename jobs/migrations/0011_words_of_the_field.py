@@ -58,7 +58,9 @@ class Migration(migrations.Migration):
                     "attempt",
                     "crash_count",
                     models.SmallIntegerField(
-                        default=0, help_text="Workers that were lost while they held it."
+                        default=0,
+                        help_text="The number of workers that were lost with a claim on the "
+                        "attempt.",
                     ),
                 ),
                 migrations.AlterField(
@@ -74,7 +76,9 @@ class Migration(migrations.Migration):
                     "job",
                     "rank",
                     models.BigIntegerField(
-                        db_default=0, default=0, help_text="Its place in the class's fair queue."
+                        db_default=0,
+                        default=0,
+                        help_text="The position in the fair queue of the class.",
                     ),
                 ),
             ],

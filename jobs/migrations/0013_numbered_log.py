@@ -78,14 +78,14 @@ class Migration(migrations.Migration):
                 ("type", models.CharField(max_length=50)),
                 (
                     "data",
-                    models.JSONField(help_text="What clients are told: jobs/event_contract.py."),
+                    models.JSONField(help_text="The data for clients (jobs/event_contract.py)."),
                 ),
                 (
                     "internal",
-                    models.JSONField(default=dict, help_text="What staff may know besides."),
+                    models.JSONField(default=dict, help_text="Further data for staff."),
                 ),
                 ("hash", models.BinaryField(max_length=32)),
-                ("created_at", models.DateTimeField(help_text="When it happened.")),
+                ("created_at", models.DateTimeField(help_text="The time of the event.")),
             ],
             options={
                 "db_table": "user_events",

@@ -9,14 +9,17 @@ class Migration(migrations.Migration):
             model_name="attempt",
             name="progress_at",
             field=models.DateTimeField(
-                blank=True, help_text="When its call last told something new.", null=True
+                blank=True, help_text="The time of the last new report of the call.", null=True
             ),
         ),
         migrations.AddField(
             model_name="attempt",
             name="stage",
             field=models.CharField(
-                blank=True, help_text="What its call was doing then.", max_length=20, null=True
+                blank=True,
+                help_text="The stage that the call reported last.",
+                max_length=20,
+                null=True,
             ),
         ),
     ]

@@ -33,7 +33,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "job",
             "callback_url",
-            models.CharField(blank=True, help_text="Told of its end.", max_length=2000, null=True),
+            models.CharField(
+                blank=True,
+                help_text="The URL that is notified of the end.",
+                max_length=2000,
+                null=True,
+            ),
         ),
         migrations.CreateModel(
             name="WebhookEndpoint",
@@ -46,11 +51,11 @@ class Migration(migrations.Migration):
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.CharField(max_length=50),
                         default=list,
-                        help_text="Types that it gets; none: all.",
+                        help_text="The types of events that the endpoint receives; all if empty.",
                         size=None,
                     ),
                 ),
-                ("secret", models.BinaryField(help_text="Encrypted, as the one before it.")),
+                ("secret", models.BinaryField(help_text="The current secret, encrypted.")),
                 ("previous_secret", models.BinaryField(null=True)),
                 ("previous_secret_expires_at", models.DateTimeField(null=True)),
                 ("disabled_at", models.DateTimeField(null=True)),
@@ -65,7 +70,7 @@ class Migration(migrations.Migration):
                 (
                     "failing_since",
                     models.DateTimeField(
-                        help_text="The first try that failed since one succeeded.", null=True
+                        help_text="The first failed try since the last success.", null=True
                     ),
                 ),
                 ("created_at", created_at()),
@@ -101,7 +106,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        help_text="The `webhook-id`: of endpoint and seq.",
+                        help_text="The `webhook-id`, which follows from endpoint and seq.",
                         primary_key=True,
                         serialize=False,
                     ),
@@ -122,10 +127,17 @@ class Migration(migrations.Migration):
                         help_text="What it waits behind: its endpoint, or its URL's origin."
                     ),
                 ),
-                ("url", models.CharField(help_text="Of a callback.", max_length=2000, null=True)),
+                (
+                    "url",
+                    models.CharField(
+                        help_text="The URL of a callback.", max_length=2000, null=True
+                    ),
+                ),
                 (
                     "seq",
-                    models.BigIntegerField(help_text="The event's; null for a ping.", null=True),
+                    models.BigIntegerField(
+                        help_text="The seq of the event; null for a ping.", null=True
+                    ),
                 ),
                 ("job_id", models.UUIDField(null=True)),
                 ("type", models.CharField(max_length=50)),
@@ -146,22 +158,31 @@ class Migration(migrations.Migration):
                 (
                     "due_at",
                     models.DateTimeField(
-                        help_text="When it is sent; while it is held, when the holder is lost.",
+                        help_text="When the delivery is due; while it is claimed, when the "
+                        "holder counts as lost.",
                         null=True,
                     ),
                 ),
                 ("tries", models.SmallIntegerField(default=0)),
                 (
                     "status",
-                    models.SmallIntegerField(help_text="HTTP's, of the last try.", null=True),
+                    models.SmallIntegerField(
+                        help_text="The HTTP status of the last try.", null=True
+                    ),
                 ),
                 ("duration_ms", models.IntegerField(null=True)),
                 ("error_code", models.CharField(max_length=50, null=True)),
                 (
                     "request_headers",
-                    models.JSONField(help_text="Without the signature.", null=True),
+                    models.JSONField(
+                        help_text="The headers of the last request, without the signature.",
+                        null=True,
+                    ),
                 ),
-                ("answer", models.TextField(help_text="How it began, as text.", null=True)),
+                (
+                    "answer",
+                    models.TextField(help_text="The beginning of the answer, as text.", null=True),
+                ),
                 ("tried_at", models.DateTimeField(null=True)),
                 ("created_at", created_at()),
             ],

@@ -16,7 +16,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "event",
             "set_aside_at",
-            models.DateTimeField(help_text="It cannot be told as it stands.", null=True),
+            models.DateTimeField(
+                help_text="When the event was set aside, because it lacks data.", null=True
+            ),
         ),
         AddConstraintNotValid(
             "event",

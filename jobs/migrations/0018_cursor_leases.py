@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             "held_until",
             models.DateTimeField(
                 blank=True,
-                help_text="Then the holder is lost, if it has been silent.",
+                help_text="The end of the holder's lease.",
                 null=True,
             ),
         ),
@@ -26,7 +26,7 @@ class Migration(migrations.Migration):
             "standing",
             models.JSONField(
                 blank=True,
-                help_text="How what it writes to stands, as it last told.",
+                help_text="The state of the streams, as reported last.",
                 null=True,
             ),
         ),

@@ -22,7 +22,9 @@ class Migration(migrations.Migration):
                 ("method", models.CharField(max_length=10)),
                 (
                     "status_class",
-                    models.CharField(help_text="Of the answers: 2xx, 4xx.", max_length=3),
+                    models.CharField(
+                        help_text="The class of the answers' status: 2xx, 4xx.", max_length=3
+                    ),
                 ),
                 ("requests", models.IntegerField()),
                 (

@@ -54,13 +54,15 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "connection",
-                    models.BinaryField(help_text="Where its broker is, and our login; encrypted."),
+                    models.BinaryField(
+                        help_text="The address of the broker and our login, encrypted."
+                    ),
                 ),
                 (
                     "transcribe_topic",
                     models.CharField(
                         default="Transcribe",
-                        help_text="Read: videos to be transcribed.",
+                        help_text="The topic that is read for videos to transcribe.",
                         max_length=200,
                         validators=[
                             django.core.validators.RegexValidator(
@@ -73,7 +75,7 @@ class Migration(migrations.Migration):
                     "transcribed_topic",
                     models.CharField(
                         default="update_transcribe",
-                        help_text="Written: transcripts.",
+                        help_text="The topic to which transcripts are written.",
                         max_length=200,
                         validators=[
                             django.core.validators.RegexValidator(
@@ -86,7 +88,7 @@ class Migration(migrations.Migration):
                     "transcribe_failed_topic",
                     models.CharField(
                         default="transcribe_failed",
-                        help_text="Written: why there is none.",
+                        help_text="The topic to which failures are written.",
                         max_length=200,
                         validators=[
                             django.core.validators.RegexValidator(
@@ -99,7 +101,7 @@ class Migration(migrations.Migration):
                     "compress_topic",
                     models.CharField(
                         default="Compress",
-                        help_text="Read: videos to be compressed.",
+                        help_text="The topic that is read for videos to compress.",
                         max_length=200,
                         validators=[
                             django.core.validators.RegexValidator(
@@ -112,7 +114,7 @@ class Migration(migrations.Migration):
                     "compressed_topic",
                     models.CharField(
                         default="finish_compress",
-                        help_text="Written: addresses of compressed videos.",
+                        help_text="The topic to which addresses of compressed videos are written.",
                         max_length=200,
                         validators=[
                             django.core.validators.RegexValidator(
@@ -125,7 +127,7 @@ class Migration(migrations.Migration):
                     "compress_failed_topic",
                     models.CharField(
                         default="compress_failed",
-                        help_text="Written: why there is none.",
+                        help_text="The topic to which failures are written.",
                         max_length=200,
                         validators=[
                             django.core.validators.RegexValidator(
@@ -138,7 +140,7 @@ class Migration(migrations.Migration):
                     "dead_letter_topic",
                     models.CharField(
                         default="auteur_dead_letters",
-                        help_text="Written: messages that are no request.",
+                        help_text="The topic to which messages are written that are not requests.",
                         max_length=200,
                         validators=[
                             django.core.validators.RegexValidator(
@@ -151,7 +153,7 @@ class Migration(migrations.Migration):
                     "group",
                     models.CharField(
                         default="auteur",
-                        help_text="The consumer group that we read as.",
+                        help_text="The consumer group with which we read.",
                         max_length=100,
                         validators=[
                             django.core.validators.RegexValidator(
@@ -164,7 +166,8 @@ class Migration(migrations.Migration):
                     "language",
                     models.CharField(
                         default="en",
-                        help_text="ISO 639-1, of its videos; answers say what it was.",
+                        help_text="The language of the videos (ISO 639-1). Answers state the "
+                        "recognized one.",
                         max_length=8,
                     ),
                 ),
@@ -173,7 +176,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="Of its captions, before `videos/`; one partner alone may have none.",
+                        help_text="The folder of the captions, before `videos/`. Only one "
+                        "partner may have none.",
                         max_length=100,
                         unique=True,
                         validators=[
@@ -187,14 +191,14 @@ class Migration(migrations.Migration):
                     "keeps_sources",
                     models.BooleanField(
                         default=False,
-                        help_text="Whether fetched videos stay in its account once answered.",
+                        help_text="Keep fetched videos in the account after the answer.",
                     ),
                 ),
                 (
                     "max_message_bytes",
                     models.IntegerField(
                         default=65536,
-                        help_text="Of a message that we read.",
+                        help_text="The limit of messages that are read.",
                         validators=[
                             django.core.validators.MinValueValidator(1),
                             django.core.validators.MaxValueValidator(1048576),
@@ -205,7 +209,8 @@ class Migration(migrations.Migration):
                     "max_answer_bytes",
                     models.IntegerField(
                         default=1000000,
-                        help_text="Of a message that we write: what its broker takes.",
+                        help_text="The limit of messages that are written, which the broker must "
+                        "accept.",
                         validators=[
                             django.core.validators.MinValueValidator(1),
                             django.core.validators.MaxValueValidator(67108864),
@@ -216,7 +221,7 @@ class Migration(migrations.Migration):
                     "max_open_requests",
                     models.IntegerField(
                         default=100,
-                        help_text="At once; the others wait in its broker.",
+                        help_text="The limit of concurrent requests. Others wait in the broker.",
                         validators=[
                             django.core.validators.MinValueValidator(1),
                             django.core.validators.MaxValueValidator(10000),
@@ -319,7 +324,7 @@ class Migration(migrations.Migration):
                 (
                     "coordinates",
                     models.CharField(
-                        help_text="Where its message stands in the broker.", max_length=255
+                        help_text="The place of the message in the broker.", max_length=255
                     ),
                 ),
                 (
@@ -332,12 +337,14 @@ class Migration(migrations.Migration):
                 (
                     "url",
                     models.BinaryField(
-                        help_text="The whole of it, encrypted, until it is asked.", null=True
+                        help_text="The complete URL, encrypted, until it is requested.", null=True
                     ),
                 ),
                 (
                     "target",
-                    models.CharField(blank=True, help_text="What to compress for.", max_length=20),
+                    models.CharField(
+                        blank=True, help_text="The target of the compression.", max_length=20
+                    ),
                 ),
                 (
                     "state",
@@ -358,19 +365,22 @@ class Migration(migrations.Migration):
                     "due_at",
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(),
-                        help_text="When to look again; while it is held, when the holder is lost.",
+                        help_text="When the request is due; while it is claimed, when the holder "
+                        "counts as lost.",
                         null=True,
                     ),
                 ),
                 (
                     "tries",
-                    models.SmallIntegerField(default=0, help_text="Of this step, that were lost."),
+                    models.SmallIntegerField(
+                        default=0, help_text="The number of lost tries of this step."
+                    ),
                 ),
-                ("media_id", models.UUIDField(help_text="The file that we fetched.", null=True)),
+                ("media_id", models.UUIDField(help_text="The fetched file.", null=True)),
                 ("job_id", models.UUIDField(null=True)),
                 (
                     "result_id",
-                    models.UUIDField(help_text="The media that its answer is about.", null=True),
+                    models.UUIDField(help_text="The media of the answer.", null=True),
                 ),
                 (
                     "token",
@@ -384,25 +394,31 @@ class Migration(migrations.Migration):
                 (
                     "answer_mark",
                     models.TextField(
-                        help_text="Where the answer's topic ended before we first tried to send it.",
+                        help_text="The end of the topic before the first try to send the answer.",
                         null=True,
                     ),
                 ),
                 (
                     "answer_tried_at",
-                    models.DateTimeField(help_text="When we last began to send it.", null=True),
+                    models.DateTimeField(
+                        help_text="The time of the last try to send the answer.", null=True
+                    ),
                 ),
                 ("error_code", models.CharField(max_length=50, null=True)),
                 ("error_message", models.TextField(null=True)),
                 ("is_retryable", models.BooleanField(null=True)),
                 (
                     "balance",
-                    models.IntegerField(help_text="Where credits were missing.", null=True),
+                    models.IntegerField(
+                        help_text="The balance, if credits were missing.", null=True
+                    ),
                 ),
                 ("required", models.IntegerField(null=True)),
                 (
                     "trouble",
-                    models.TextField(help_text="Why it waits, if not for its work.", null=True),
+                    models.TextField(
+                        help_text="Why the request waits, if not for its job.", null=True
+                    ),
                 ),
                 (
                     "created_at",

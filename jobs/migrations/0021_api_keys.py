@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
             "job",
             "api_key_id",
             models.UUIDField(
-                blank=True, help_text="The API key that submitted it, if one did.", null=True
+                blank=True, help_text="The API key that submitted the job, if any.", null=True
             ),
         ),
         migrations.RemoveConstraint("job", "jobs_status_known"),

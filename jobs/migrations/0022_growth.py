@@ -77,7 +77,7 @@ STORAGE_UNDO = "\n".join(
 
 
 def replaced(model, old, condition, new):
-    """A check that says the same, or more, takes the place of one before that one goes."""
+    """Return operations that replace a check by one that is at least as strict."""
     return (
         AddConstraintNotValid(model, models.CheckConstraint(condition=condition, name=new)),
         ValidateConstraint(model, new),

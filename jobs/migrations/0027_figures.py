@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
                 (
                     "value",
                     models.JSONField(
-                        help_text="As found last; null before the first time.", null=True
+                        help_text="The last figures; null before the first time.", null=True
                     ),
                 ),
                 ("found_at", models.DateTimeField(null=True)),
@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
                     "next_at",
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(),
-                        help_text="When somebody is to look again.",
+                        help_text="When the figures are due again.",
                     ),
                 ),
             ],
@@ -34,10 +34,18 @@ class Migration(migrations.Migration):
             fields=[
                 ("user_id", models.UUIDField(primary_key=True, serialize=False)),
                 ("seq", models.BigIntegerField(help_text="The last row that was read.")),
-                ("balance", models.BigIntegerField(help_text="After it.")),
-                ("remaining", models.JSONField(help_text="Of each open grant, by its id.")),
+                ("balance", models.BigIntegerField(help_text="The balance after this row.")),
+                (
+                    "remaining",
+                    models.JSONField(
+                        help_text="The remaining credits of each open grant, by its id."
+                    ),
+                ),
                 ("last_grant", models.BigIntegerField(help_text="The highest id of its grants.")),
-                ("spent", models.JSONField(help_text="By each API key, by its id.")),
+                (
+                    "spent",
+                    models.JSONField(help_text="The spent credits of each API key, by its id."),
+                ),
             ],
             options={"db_table": "audited_accounts"},
         ),

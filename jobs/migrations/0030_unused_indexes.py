@@ -11,7 +11,7 @@ from django.db import migrations, models
 
 
 def unindexed(model, field, foreign_key, index, columns):
-    """The key itself stays: Django would make it anew, and check all rows."""
+    """Remove the index of a foreign key, without the new check of all rows by Django."""
     return migrations.SeparateDatabaseAndState(
         [
             migrations.RunSQL(
@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 null=True,
                 related_name="+",
-                help_text="The current attempt; an older one's reports have no effect.",
+                help_text="The current attempt. Reports of older attempts have no effect.",
             ),
             "jobs_attempt_id_253b3aba",
             "jobs (attempt_id)",

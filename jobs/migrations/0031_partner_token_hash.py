@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
             "partnerrequest",
             "token_hash",
             models.BinaryField(
-                help_text="SHA-256 of the token by which anybody may read the result.",
+                help_text="SHA-256 of the token with which anybody can read the result.",
                 max_length=32,
                 null=True,
             ),
@@ -36,7 +36,10 @@ class Migration(migrations.Migration):
             "partnerrequest",
             "token",
             models.CharField(
-                help_text="In plain, until it was answered.", max_length=64, null=True, unique=True
+                help_text="The token in plain text, until the request is answered.",
+                max_length=64,
+                null=True,
+                unique=True,
             ),
         ),
     ]

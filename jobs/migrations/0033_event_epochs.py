@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "first_position",
-                    models.BigIntegerField(help_text="That an event of this epoch may have."),
+                    models.BigIntegerField(help_text="The first position in this epoch."),
                 ),
                 (
                     "started_at",

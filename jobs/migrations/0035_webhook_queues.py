@@ -54,14 +54,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             "webhookendpoint",
             "verified_at",
-            models.DateTimeField(
-                help_text="When its owner proved that they control the URL.", null=True
-            ),
+            models.DateTimeField(help_text="When the owner proved to control the URL.", null=True),
         ),
         migrations.AlterField(
             "webhookdelivery",
             "lane",
-            models.UUIDField(help_text="The queue that it waits in: `WebhookQueue`."),
+            models.UUIDField(help_text="The queue in which the delivery waits (`WebhookQueue`)."),
         ),
         migrations.CreateModel(
             name="WebhookQueue",
@@ -69,16 +67,18 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        help_text="The `lane` of its deliveries.", primary_key=True, serialize=False
+                        help_text="The value of `lane` of the deliveries.",
+                        primary_key=True,
+                        serialize=False,
                     ),
                 ),
                 (
                     "user_id",
-                    models.UUIDField(help_text="The user, or the endpoint if that is deleted."),
+                    models.UUIDField(help_text="The user; the endpoint if that is deleted."),
                 ),
                 (
                     "next_due_at",
-                    models.DateTimeField(help_text="When a delivery of it is due, or sooner."),
+                    models.DateTimeField(help_text="The earliest time at which a delivery is due."),
                 ),
             ],
             options={

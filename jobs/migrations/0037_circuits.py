@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                     "error_code",
                     models.CharField(
                         default="",
-                        help_text="The most frequent one when it was opened.",
+                        help_text="The most frequent error when the circuit was opened.",
                         max_length=50,
                     ),
                 ),

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
             "job",
             "gpu_class",
             models.CharField(
-                help_text="Which pool admits it; `media` while its media is being checked.",
+                help_text="The pool that admits the job; `media` while its media is being checked.",
                 max_length=20,
             ),
         ),

@@ -96,7 +96,7 @@ def _charge_and_queue(job: Job) -> None:
     """
     feature = get_feature(job.type)
     parameters = submission.parse_parameters(
-        feature=feature, user_id=job.user_id, data=feature.given(job)
+        feature=feature, user_id=job.user_id, data=feature.get_user_parameters(job)
     )
     cost = feature.price(parameters)
     row = {
@@ -109,7 +109,7 @@ def _charge_and_queue(job: Job) -> None:
         "derived_params": {
             name: value
             for name, value in to_stored_parameters(parameters).items()
-            if name not in parameters.given
+            if name not in parameters.explicit_names
         },
         "description": ledger_descriptions.describe_charge(feature.name),
     }

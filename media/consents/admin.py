@@ -26,7 +26,7 @@ from media.consents.models import Consent, ConsentStatus, Removal
 from media.consents.revocation import revoke_consent
 
 COLOURS = {
-    ConsentStatus.GIVEN: GREEN,
+    ConsentStatus.ACTIVE: GREEN,
     ConsentStatus.REVOKED: RED,
     ConsentStatus.REMOVING: BROWN,
     ConsentStatus.REMOVED: GREY,
@@ -41,15 +41,15 @@ class RemovalInline(PartInline):
     readonly_fields = fields
     ordering = ("-created_at",)
     verbose_name_plural = "removed objects"
-    MOST = 200
+    MAX_LISTED = 200
     """Objects shown on the page. The API lists all of them."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Removal]:
-        """Return the newest removals of the consent, at most ``MOST``."""
+        """Return the newest removals of the consent, at most ``MAX_LISTED``."""
         match = request.resolver_match
         consent_id: Any = match.kwargs.get("object_id") if match else None
         newest = Removal.objects.filter(consent_id=consent_id).order_by("-created_at")
-        return Removal.objects.filter(pk__in=newest.values("pk")[: self.MOST])
+        return Removal.objects.filter(pk__in=newest.values("pk")[: self.MAX_LISTED])
 
     def size(self, obj: Removal) -> str:
         return EMPTY if obj.size_bytes is None else filesizeformat(obj.size_bytes)
@@ -102,10 +102,10 @@ class ConsentAdmin(ConfirmedActions):
 
     def applies(self, action: str, obj: Consent) -> bool:
         """Return True for a consent that is not revoked yet."""
-        return obj.status == ConsentStatus.GIVEN
+        return obj.status == ConsentStatus.ACTIVE
 
     @admin.action(
-        description="Revoke the selected consents: all that was made under them is removed",
+        description="Revoke the selected consents and remove everything that was made under them",
         permissions=["change"],
     )
     def revoke(self, request: HttpRequest, queryset: QuerySet[Consent]) -> HttpResponse | None:
@@ -117,4 +117,4 @@ class ConsentAdmin(ConfirmedActions):
 
 def _revoke_consent(request: HttpRequest, consent: Consent, values: Mapping[str, Any]) -> str:
     revoke_consent(consent=consent, by=by_staff(request))
-    return "Revoked: what was made is being removed."
+    return "The consent is revoked. Everything that was made under it is being removed."

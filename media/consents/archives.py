@@ -14,7 +14,7 @@ from media.consents.models import Consent, Removal, RemovedKind
 
 
 @dataclass(frozen=True)
-class Archive:
+class RevokedExport:
     """An export that was revoked, and the key of its object, which may not exist yet."""
 
     id: UUID
@@ -22,22 +22,22 @@ class Archive:
     size_bytes: int | None
 
 
-Withdraw = Callable[[UUID], Iterable[Archive]]
+ExportRevoker = Callable[[UUID], Iterable[RevokedExport]]
 """Revokes all archives of a user in the caller's transaction, including unfinished ones."""
 
-_withdraw: list[Withdraw] = []
+_revokers: list[ExportRevoker] = []
 
 
-def register_revocation(withdraw: Withdraw) -> None:
+def register_export_revoker(withdraw: ExportRevoker) -> None:
     """Register the function that revokes exports; call this when Django is ready."""
-    _withdraw[:] = [withdraw]
+    _revokers[:] = [withdraw]
 
 
 @transaction.atomic
 def revoke_exports(consent: Consent) -> None:
     """Revoke the archives of the consent's user, and list them in the receipt."""
-    revoked = [archive for withdraw in _withdraw for archive in withdraw(consent.user_id)]
-    receipts.list_removals(
+    revoked = [archive for withdraw in _revokers for archive in withdraw(consent.user_id)]
+    receipts.add_removals(
         consent,
         (
             Removal(

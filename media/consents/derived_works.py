@@ -34,18 +34,18 @@ class DerivedWorks(Protocol):
         """Return what was made of the user's media and voices with these ids."""
         ...
 
-    def stop(self, *, job_ids: Collection[UUID]) -> None:
+    def cancel_jobs(self, *, job_ids: Collection[UUID]) -> None:
         """Cancel these jobs, except those whose results are being delivered.
 
         Jobs that have begun are refunded within the limits of the user's own cancels.
         """
         ...
 
-    def refunds_left(self, *, user_id: UUID) -> int:
+    def count_remaining_refunds(self, *, user_id: UUID) -> int:
         """Return how many begun jobs of the user would still be refunded if stopped now."""
         ...
 
-    def forget(self, *, job_ids: Collection[UUID]) -> LeftoverObjects:
+    def erase_results(self, *, job_ids: Collection[UUID]) -> LeftoverObjects:
         """Erase the results in the rows of these ended jobs; return where their objects lie."""
         ...
 

@@ -24,7 +24,7 @@ class ConsentKind(models.TextChoices):
 class ConsentStatus(models.TextChoices):
     """The state of a consent: `revoked` until a worker begins the removal, or after it died."""
 
-    GIVEN = "given", "Given"
+    ACTIVE = "given", "Given"
     REVOKED = "revoked", "Revoked"
     REMOVING = "removing", "Removing"
     REMOVED = "removed", "Removed"
@@ -42,30 +42,32 @@ class Consent(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="consents"
     )
     kind = models.CharField(max_length=10, choices=ConsentKind)
-    subject = models.CharField(max_length=MAX_SUBJECT_LENGTH, help_text="Who has given it.")
-    statement = models.TextField(help_text="What was agreed to, in these words.")
+    subject = models.CharField(
+        max_length=MAX_SUBJECT_LENGTH, help_text="The person who has given the consent."
+    )
+    statement = models.TextField(help_text="The text that the person has agreed to.")
     statement_version = models.CharField(
         max_length=20,
         blank=True,
         default="",
-        help_text="Of our own statement; empty where the client showed another.",
+        help_text="The version of our statement; empty if the client showed another text.",
     )
     media_ids = ArrayField(models.UUIDField(), default=list, blank=True)
     voice_id = models.UUIDField(null=True, blank=True)
     status = models.CharField(
-        max_length=10, choices=ConsentStatus, default=ConsentStatus.GIVEN, db_default="given"
+        max_length=10, choices=ConsentStatus, default=ConsentStatus.ACTIVE, db_default="given"
     )
     given_at = models.DateTimeField(db_default=Now())
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_by = models.CharField(max_length=50, blank=True, default="", db_default="")
     finished_at = models.DateTimeField(
-        null=True, blank=True, help_text="When all that could be reached was gone."
+        null=True, blank=True, help_text="The time at which all known objects were removed."
     )
     holder = models.CharField(max_length=255, null=True, blank=True)
     due_at = models.DateTimeField(
         null=True,
         blank=True,
-        help_text="When to look again: to send its message, or whether its worker is lost.",
+        help_text="When the row is due: for its message, or because its worker is lost.",
     )
     tries = models.IntegerField(default=0, db_default=0)
 
@@ -77,7 +79,7 @@ class Consent(models.Model):
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(status=ConsentStatus.GIVEN, revoked_at=None, due_at=None)
+                condition=Q(status=ConsentStatus.ACTIVE, revoked_at=None, due_at=None)
                 | Q(
                     status__in=[ConsentStatus.REVOKED, ConsentStatus.REMOVING],
                     revoked_at__isnull=False,

@@ -1,4 +1,4 @@
-"""Keep the receipts of revoked consents: list each object, remove it, then record that."""
+"""Record each object that a revoked consent covers in a receipt, and remove it."""
 
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ from media.consents.models import Consent, Removal, RemovedKind
 from media.models import MediaFile, Upload
 from media.storage import ObjectMissingError, object_storage
 
-REQUESTS_AT_ONCE = 8
+PARALLEL_REQUESTS = 8
 """Parallel requests to the storage. They take as long as one, which is less than a lease."""
 SOURCES = (RemovedKind.MEDIA, RemovedKind.VOICE)
 
@@ -26,7 +26,7 @@ def is_being_removed(source_ids: Collection[UUID]) -> bool:
     return Removal.objects.filter(object_id__in=source_ids, kind__in=SOURCES).exists()
 
 
-def list_removals(consent: Consent, removals: Iterable[Removal]) -> None:
+def add_removals(consent: Consent, removals: Iterable[Removal]) -> None:
     """Add these objects to the consent's receipt, each key once."""
     removals_by_key = {removal.key: removal for removal in removals}
     for removal in removals_by_key.values():
@@ -40,15 +40,15 @@ def list_removals(consent: Consent, removals: Iterable[Removal]) -> None:
     )
 
 
-def name_rows(consent: Consent, rows: Iterable[Upload]) -> None:
+def add_rows(consent: Consent, rows: Iterable[Upload]) -> None:
     """Add the objects of these media and voices to the receipt."""
-    list_removals(consent, (removal for row in rows for removal in _build_removals(row)))
+    add_removals(consent, (removal for row in rows for removal in _build_removals(row)))
 
 
-def name_stored(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
+def add_stored_objects(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
     """Add the objects in these folders to the receipt; the values are their owners' ids."""
     listings = _request_in_parallel(object_storage().objects, folders)
-    list_removals(
+    add_removals(
         consent,
         (
             Removal(kind=kind, object_id=owner_id, key=stored.key, size_bytes=stored.size_bytes)
@@ -58,10 +58,10 @@ def name_stored(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]
     )
 
 
-def name_segments(consent: Consent, keys: Mapping[str, UUID]) -> None:
+def add_segments(consent: Consent, keys: Mapping[str, UUID]) -> None:
     """Add the existing ones of these segments to the receipt; the values are their jobs' ids."""
     sizes = _request_in_parallel(_find_size, keys)
-    list_removals(
+    add_removals(
         consent,
         (
             Removal(kind=RemovedKind.SEGMENT, object_id=job_id, key=key, size_bytes=size)
@@ -71,22 +71,22 @@ def name_segments(consent: Consent, keys: Mapping[str, UUID]) -> None:
     )
 
 
-def remove_some(rows: QuerySet[Removal]) -> int:
+def remove_batch(rows: QuerySet[Removal]) -> int:
     """Remove a batch of these objects, and return how many; 0 once all are gone.
 
     Raises one of ``STORAGE_ERRORS``.
     """
-    keys = dict(rows.values_list("pk", "key")[:REQUESTS_AT_ONCE])
+    keys = dict(rows.values_list("pk", "key")[:PARALLEL_REQUESTS])
     _request_in_parallel(object_storage().delete, keys.values())
     return Removal.objects.filter(pk__in=keys).update(removed_at=Now())
 
 
-def left(consent: Consent) -> QuerySet[Removal]:
+def list_pending_removals(consent: Consent) -> QuerySet[Removal]:
     """Return the consent's removals that are not done yet, in the order of their index."""
     return Removal.objects.filter(consent=consent, removed_at=None).order_by("object_id")
 
 
-def archives_of(consent: Consent) -> dict[str, UUID]:
+def list_export_folders(consent: Consent) -> dict[str, UUID]:
     """Return the folders of the exports in the receipt, with the exports' ids."""
     removals = Removal.objects.filter(consent=consent, kind=RemovedKind.EXPORT)
     return {f"{posixpath.dirname(removal.key)}/": removal.object_id for removal in removals}
@@ -109,5 +109,5 @@ def _find_size(key: str) -> int | None:
 
 def _request_in_parallel(send: Callable[[str], Answer], keys: Iterable[str]) -> list[Answer]:
     """Return the storage's answers in the order of the keys."""
-    with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         return list(pool.map(send, list(keys)))

@@ -10,9 +10,9 @@ from django.db import transaction
 from auteur.core.api.problems import NotFoundProblem, Problem, Resource, field_problem
 from media.access import get_voice
 from media.consents.models import Consent, ConsentKind, ConsentStatus
-from media.consents.statements import STATEMENTS, worded
+from media.consents.statements import STATEMENTS, choose_statement
 from media.models import MediaFile, MediaStatus, VoiceClone
-from media.uploads import printable
+from media.uploads import check_printable
 
 MAX_COVERED = 100
 """Media files that one consent covers."""
@@ -23,15 +23,17 @@ MAX_STEPS = 20
 
 
 class TooManyConsentsProblem(Problem):
-    """One must be revoked before another is given."""
+    """Raised if the user has the maximum number of recorded consents."""
 
     status_code = 409
     default_code = "too_many_consents"
-    default_detail = "You have reached the limit of recorded consents."
+    default_detail = (
+        "You have reached the limit of recorded consents. Revoke one before you record another."
+    )
 
 
 class ConsentRequiredProblem(Problem):
-    """Nobody's face is used without a consent that is recorded and not revoked."""
+    """Raised if media of a person is used without a recorded consent that is in force."""
 
     status_code = 422
     default_code = "consent_required"
@@ -65,11 +67,11 @@ def record_consent(
             get_voice(user_id=user_id, voice_id=voice_id)
         except NotFoundProblem as exc:
             raise NotFoundProblem(Resource.VOICE, field="voice_id") from exc
-    agreement = worded(kind, statement)
+    agreement = choose_statement(kind, statement)
     return Consent.objects.create(
         user_id=user_id,
         kind=kind,
-        subject=printable("subject", subject),
+        subject=check_printable("subject", subject),
         statement=agreement.text,
         statement_version=agreement.version,
         media_ids=sorted(set(media_ids)),
@@ -92,14 +94,14 @@ def record_voice_consent(voice: VoiceClone) -> None:
 def _check_count(user_id: UUID) -> None:
     # The lock serializes the user's requests, so that two cannot pass the limit together.
     get_user_model()._default_manager.select_for_update(no_key=True).get(pk=user_id)
-    consents = Consent.objects.filter(user_id=user_id, status=ConsentStatus.GIVEN, voice_id=None)
+    consents = Consent.objects.filter(user_id=user_id, status=ConsentStatus.ACTIVE, voice_id=None)
     if consents.count() >= MAX_CONSENTS:
         raise TooManyConsentsProblem(max_consents=MAX_CONSENTS)
 
 
 def _check_media(user_id: UUID, media_ids: set[UUID]) -> None:
     if len(media_ids) > MAX_COVERED:
-        detail = f"A consent covers {MAX_COVERED} media files at most."
+        detail = f"A consent covers at most {MAX_COVERED} media files. Record several consents."
         raise field_problem("media_ids", "max_length", detail)
     rows = MediaFile.objects.filter(user_id=user_id, pk__in=media_ids)
     if rows.exclude(status=MediaStatus.REJECTED).count() != len(media_ids):
@@ -108,7 +110,7 @@ def _check_media(user_id: UUID, media_ids: set[UUID]) -> None:
 
 def has_consent(*, kind: ConsentKind, media: MediaFile) -> bool:
     """Return True if a consent covers the media file or one of its sources, direct or indirect."""
-    consents = Consent.objects.filter(user_id=media.user_id, kind=kind, status=ConsentStatus.GIVEN)
+    consents = Consent.objects.filter(user_id=media.user_id, kind=kind, status=ConsentStatus.ACTIVE)
     ids, origins = {media.pk}, [media.origin]
     for _ in range(MAX_STEPS):
         if consents.filter(media_ids__overlap=list(ids)).exists():

@@ -21,7 +21,7 @@ from auteur.core.work.leases import Lease, LeaseLostError, Leases
 from media.consents import archives, receipts
 from media.consents.derived_works import DerivedMedia, get_derived_works
 from media.consents.models import Consent, ConsentStatus, Removal, RemovedKind
-from media.deletion import abort_uploads, delete_locked, lock_media
+from media.deletion import abort_uploads, delete_locked_media, lock_media
 from media.kinds import FILES, VOICES
 from media.limits import LEASE
 from media.models import MediaFile, Upload, VoiceClone
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 HARD_LIMIT_SECONDS = 6 * 3600
 """A task that runs longer is killed with its process."""
-AT_ONCE = receipts.REQUESTS_AT_ONCE
+BATCH_SIZE = receipts.PARALLEL_REQUESTS
 """Rows, jobs or objects between two renewals of the lease."""
 DELIVERY_PAUSE = timedelta(seconds=1)
 """The wait before jobs whose results are being delivered are read again."""
@@ -39,7 +39,7 @@ LATE_WRITES = timedelta(minutes=10)
 """After this, a cancelled call can no longer write an object; the worker then looks again."""
 FAULT_PAUSE = timedelta(seconds=30)
 STORE_ERRORS: tuple[type[Exception], ...] = (*OUTAGES, *STORAGE_ERRORS)
-NEVER_GIVEN_UP = 2**31 - 1
+UNLIMITED_TRIES = 2**31 - 1
 
 Key = TypeVar("Key", UUID, str)
 
@@ -56,7 +56,7 @@ REVOCATIONS = Leases(
     due_at="due_at",
     tries="tries",
     fail=_requeue,
-    max_tries=NEVER_GIVEN_UP,
+    max_tries=UNLIMITED_TRIES,
     duration=LEASE,
     new_holder=liveness.process_name,
 )
@@ -71,13 +71,13 @@ def run_removal(consent_id: UUID) -> None:
     try:
         _RemovalRun(consent, lease).run()
     except LeaseLostError:
-        logger.info("consent %s is another's to follow", consent_id)
+        logger.info("consent %s: another worker has the lease", consent_id)
     except STORE_ERRORS as exc:
         logger.warning("consent %s waits for a store: %s", consent_id, type(exc).__name__)
         lease.release(DELIVERY_PAUSE)
     except Exception:
         # Try again after any error: the removal must not be reported as finished before it is.
-        logger.exception("consent %s could not be followed", consent_id)
+        logger.exception("consent %s: what it covers could not be removed", consent_id)
         lease.requeue(FAULT_PAUSE)
 
 
@@ -99,7 +99,7 @@ class _RemovalRun:
             # An export requested since the revocation may hold media that was deleted only now.
             archives.revoke_exports(self.consent)
         self._remove_objects_of(derived)
-        self._remove_listed(receipts.left(self.consent))
+        self._remove_listed(receipts.list_pending_removals(self.consent))
         if derived.open_jobs:
             self.lease.release(DELIVERY_PAUSE)
         elif self.consent.finished_at is None:
@@ -118,7 +118,7 @@ class _RemovalRun:
             )
             deleted_count = self._delete_rows(derived.media_ids)
             for job_ids in self._split_batches(derived.open_jobs):
-                get_derived_works().stop(job_ids=job_ids)
+                get_derived_works().cancel_jobs(job_ids=job_ids)
             if derived == previous and not deleted_count:
                 return derived
             previous = derived
@@ -132,15 +132,15 @@ class _RemovalRun:
         files = lock_media(MediaFile.objects.filter(user_id=self.user_id, pk__in=ids))
         voices = VoiceClone.objects.filter(user_id=self.user_id, pk__in=ids)
         rows: list[Upload] = [*files, *voices.select_for_update()]
-        receipts.name_rows(self.consent, rows)
-        delete_locked(files)
+        receipts.add_rows(self.consent, rows)
+        delete_locked_media(files)
         voices.delete()
         transaction.on_commit(lambda: abort_uploads(rows), robust=True)
         return len(rows)
 
     def _remove_objects_of(self, derived: DerivedMedia) -> None:
         """Remove the objects in the receipt, and objects without rows: new derivatives, outputs."""
-        self._remove_folders(RemovedKind.EXPORT, receipts.archives_of(self.consent))
+        self._remove_folders(RemovedKind.EXPORT, receipts.list_export_folders(self.consent))
         files = {
             self._build_folder(FILES.room, media_id): media_id for media_id in derived.media_ids
         }
@@ -149,29 +149,31 @@ class _RemovalRun:
             folder = {self._build_folder(VOICES.room, voice_id): voice_id}
             self._remove_folders(RemovedKind.VOICE, folder)
         for job_ids in self._split_batches(derived.ended_jobs):
-            leftovers = get_derived_works().forget(job_ids=job_ids)
+            leftovers = get_derived_works().erase_results(job_ids=job_ids)
             self._remove_folders(RemovedKind.OUTPUT, leftovers.folders)
             self._remove_segments(leftovers.segments)
 
     def _remove_folders(self, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
         for batch in self._split_batches(folders):
             owners = {folder: folders[folder] for folder in batch}
-            receipts.name_stored(self.consent, kind, owners)
+            receipts.add_stored_objects(self.consent, kind, owners)
             self._remove_objects_owned_by(owners.values())
 
     def _remove_segments(self, keys: Mapping[str, UUID]) -> None:
         for batch in self._split_batches(keys):
             owners = {key: keys[key] for key in batch}
-            receipts.name_segments(self.consent, owners)
+            receipts.add_segments(self.consent, owners)
             self._remove_objects_owned_by(owners.values())
 
     def _remove_objects_owned_by(self, owner_ids: Iterable[UUID]) -> None:
         """Remove the listed objects of these owners; later listings may add sizes to the others."""
-        self._remove_listed(receipts.left(self.consent).filter(object_id__in=set(owner_ids)))
+        self._remove_listed(
+            receipts.list_pending_removals(self.consent).filter(object_id__in=set(owner_ids))
+        )
 
     def _remove_listed(self, removals: QuerySet[Removal]) -> None:
         self.lease.renew()
-        while receipts.remove_some(removals):
+        while receipts.remove_batch(removals):
             self.lease.renew()
 
     def _build_folder(self, room: str, row_id: UUID) -> str:
@@ -180,6 +182,6 @@ class _RemovalRun:
     def _split_batches(self, ids: Collection[Key]) -> Iterator[Sequence[Key]]:
         """Yield the ids in their order in batches, and renew the lease before each."""
         ordered = sorted(ids)
-        for start in range(0, len(ordered), AT_ONCE):
+        for start in range(0, len(ordered), BATCH_SIZE):
             self.lease.renew()
-            yield ordered[start : start + AT_ONCE]
+            yield ordered[start : start + BATCH_SIZE]

@@ -19,7 +19,7 @@ class ConsentRevokedError(InputRefusedError):
     """Raised for media and voices whose consent was revoked."""
 
     code = "consent_revoked"
-    detail = "The consent to use it has been revoked."
+    detail = "The consent to use this file has been revoked."
 
 
 def get_consent(*, user_id: UUID, consent_id: UUID) -> Consent:
@@ -34,7 +34,7 @@ def revoke_consent(*, consent: Consent, by: str = BY_USER) -> Consent:
     """Revoke the consent idempotently; from then on, jobs on what it covers are refused."""
     with transaction.atomic():
         locked = Consent.objects.select_for_update(no_key=True).get(pk=consent.pk)
-        if locked.status == ConsentStatus.GIVEN:
+        if locked.status == ConsentStatus.ACTIVE:
             _reject_covered(locked)
             archives.revoke_exports(locked)
             Consent.objects.filter(pk=locked.pk).update(
@@ -48,7 +48,7 @@ def _reject_covered(consent: Consent) -> None:
     files = MediaFile.objects.filter(user_id=consent.user_id, pk__in=consent.media_ids)
     voices = VoiceClone.objects.filter(user_id=consent.user_id, pk__in=consent.covered)
     rows: list[Upload] = [*lock_media(files), *voices.select_for_update()]
-    receipts.name_rows(consent, rows)
+    receipts.add_rows(consent, rows)
     for row in rows:
         type(row)._default_manager.filter(pk=row.pk).update(
             status=MediaStatus.REJECTED,

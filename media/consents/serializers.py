@@ -23,22 +23,25 @@ from media.consents.statements import STATEMENTS
 
 MAX_STATEMENT_LENGTH = 2000
 STATUSES = [(status, status) for status in ("given", "revoked", "removed")]
-OURS = " ".join(f"{kind.label}: “{statement.text}”" for kind, statement in STATEMENTS.items())
+OUR_STATEMENTS = " ".join(
+    f"{kind.label}: “{statement.text}”" for kind, statement in STATEMENTS.items()
+)
 
 
 class NewConsentSerializer(RequestSerializer):
-    """Somebody agrees that their voice or face is used."""
+    """The consent of a person to the use of their voice or face."""
 
     kind = ChoiceField(choices=ConsentKind.choices)
     subject = serializers.CharField(
-        max_length=MAX_SUBJECT_LENGTH, help_text="Whose voice or face it is: a name."
+        max_length=MAX_SUBJECT_LENGTH, help_text="The name of the person whose voice or face it is."
     )
     media_ids = serializers.ListField(
         child=serializers.UUIDField(),
         required=False,
         default=list,
         max_length=MAX_COVERED,
-        help_text="Media files in which it is heard or seen; or a `voice_id`.",
+        help_text="The media files in which the person is heard or seen. Send either these or a "
+        "`voice_id`.",
     )
     voice_id = serializers.UUIDField(
         required=False, allow_null=True, help_text="A voice from `GET /voices`."
@@ -46,18 +49,19 @@ class NewConsentSerializer(RequestSerializer):
     statement = serializers.CharField(
         required=False,
         max_length=MAX_STATEMENT_LENGTH,
-        help_text=f"The words that were agreed to, where they are not ours. {OURS}",
+        help_text=f"The text that the person has agreed to, if it is not ours: {OUR_STATEMENTS}",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Require either media or a voice, and refuse a face for a voice."""
         if bool(attrs["media_ids"]) == bool(attrs.get("voice_id")):
             raise serializers.ValidationError(
-                {"media_ids": ["Either media_ids or a voice_id is needed."]}, code="either"
+                {"media_ids": ["Send either media_ids or a voice_id."]}, code="either"
             )
         if attrs.get("voice_id") and attrs["kind"] != ConsentKind.VOICE:
             raise serializers.ValidationError(
-                {"voice_id": ["A voice has no face."]}, code="not_here"
+                {"voice_id": ["A consent of the kind `face` needs media_ids, not a voice_id."]},
+                code="not_here",
             )
         return attrs
 
@@ -91,22 +95,26 @@ class ConsentSerializer(serializers.ModelSerializer[Consent]):
 
     @extend_schema_field(serializers.ChoiceField(choices=STATUSES))
     def get_status(self, consent: Consent) -> str:
-        """`revoked` while what was made is being removed; `removed` when all of it is gone."""
-        if consent.status == ConsentStatus.GIVEN:
+        """Return `revoked` during the removal, and `removed` when all objects are removed."""
+        if consent.status == ConsentStatus.ACTIVE:
             return "given"
         return "revoked" if consent.finished_at is None else "removed"
 
 
 class ReceiptSerializer(serializers.Serializer[Any]):
-    """What a receipt adds up to."""
+    """The totals of a receipt."""
 
-    objects_count = serializers.IntegerField(help_text="Objects that were found so far.")
-    removed_count = serializers.IntegerField(help_text="Of these, those that are gone.")
-    size_bytes = serializers.IntegerField(help_text="Of all of them, as far as it is known.")
+    objects_count = serializers.IntegerField(help_text="The number of objects found so far.")
+    removed_count = serializers.IntegerField(
+        help_text="The number of these objects that have been removed."
+    )
+    size_bytes = serializers.IntegerField(
+        help_text="The total size of these objects, as far as it is known."
+    )
 
 
 class ConsentDetailSerializer(ConsentSerializer):
-    """A consent, and what its receipt adds up to once it is revoked."""
+    """A consent, and the totals of its receipt once it is revoked."""
 
     receipt = serializers.SerializerMethodField()
     refunds_left = serializers.SerializerMethodField()
@@ -117,12 +125,12 @@ class ConsentDetailSerializer(ConsentSerializer):
 
     @extend_schema_field(
         serializers.IntegerField(
-            help_text="How many jobs whose work has begun would be refunded, if a revocation "
-            "cancelled them now. It cancels further ones as well, without a refund."
+            help_text="The number of begun jobs that would still be refunded if a revocation "
+            "cancelled them now. Further begun jobs are cancelled without a refund."
         )
     )
     def get_refunds_left(self, consent: Consent) -> int:
-        return get_derived_works().refunds_left(user_id=consent.user_id)
+        return get_derived_works().count_remaining_refunds(user_id=consent.user_id)
 
     @extend_schema_field(ReceiptSerializer(allow_null=True))
     def get_receipt(self, consent: Consent) -> Any:
@@ -142,7 +150,8 @@ class RemovalSerializer(serializers.ModelSerializer[Removal]):
     kind = serializers.ChoiceField(choices=RemovedKind.choices, read_only=True)
     id = serializers.UUIDField(
         source="object_id",
-        help_text="Of the media file, the voice, the export, or the job that made it.",
+        help_text="The id of the media file, the voice, the export, or the job that made the "
+        "object.",
     )
 
     class Meta:

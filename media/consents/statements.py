@@ -30,6 +30,6 @@ STATEMENTS: Mapping[ConsentKind, Statement] = {
 }
 
 
-def worded(kind: ConsentKind, client_text: str) -> Statement:
+def choose_statement(kind: ConsentKind, client_text: str) -> Statement:
     """Return the statement to record: the client's text if it is not empty, else ours."""
     return Statement(client_text, "") if client_text else STATEMENTS[kind]

@@ -28,7 +28,7 @@ from media.consents.serializers import (
 
 @extend_schema_view(get=extend_schema(summary="List your consents", description="Newest first."))
 class ConsentsView(ListAPIView[Consent]):
-    """The user's consents."""
+    """List consents, or record one."""
 
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     problems: ClassVar = {"POST": (TooManyConsentsProblem, NotFoundProblem)}
@@ -38,9 +38,10 @@ class ConsentsView(ListAPIView[Consent]):
 
     @extend_schema(
         summary="Record a consent",
-        description="That a person agrees to the use of their voice or face in up to "
-        f"{MAX_COVERED} media files, or in a voice. A voice has one from the start (`POST "
-        f"/voices`). 409 `too_many_consents` above {MAX_CONSENTS} for media.",
+        description="Records that a person agrees to the use of their voice or face in up to "
+        f"{MAX_COVERED} media files, or in a voice. A new voice already has a consent (`POST "
+        f"/voices`). The answer is 409 `too_many_consents` above {MAX_CONSENTS} consents for "
+        "media.",
         request=NewConsentSerializer,
         responses={201: ConsentSerializer},
     )
@@ -58,33 +59,34 @@ class ConsentsView(ListAPIView[Consent]):
 
 
 class ConsentView(APIView):
-    """One consent."""
+    """Read a consent."""
 
     scopes: ClassVar = {"GET": Scope.READ}
 
     @extend_schema(summary="Read a consent", responses={200: ConsentDetailSerializer})
     def get(self, request: Request, consent_id: UUID) -> Response:
-        """With what its receipt adds up to."""
+        """Return the consent, and the totals of its receipt."""
         consent = get_consent(user_id=user_id(request), consent_id=consent_id)
         return Response(ConsentDetailSerializer(consent).data)
 
 
 class RevokeView(APIView):
-    """The end of a consent: people may change their minds while an account is being closed."""
+    """Revoke a consent, also while the account is being closed."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
     for_closed_accounts = True
 
     @extend_schema(
         summary="Revoke a consent",
-        description="For good. What it covers can no longer be used from now on. Within a minute "
-        "it is removed, and so is all that was made of it, in however many steps: results, films "
-        "that show it, pictures, waveforms, transcripts; texts in a timeline stay. An export of "
-        "the account goes at once, for it may hold any of it: ask for another. Open jobs that "
-        "work on any of it are cancelled; those whose work has begun are refunded a number of "
-        "times in 24 hours (`refunds_left`), as other cancels are, and the `credits_refunded` and "
-        "`error` of each job say what became of it. Clips that show it stay on their timelines, "
-        "marked `offline`. Revoking again answers the same.",
+        description="A revocation is final. From then on, what the consent covers cannot be "
+        "used. Within a minute it is removed, with everything that was made of it, directly or "
+        "indirectly: results, films that show it, pictures, waveforms and transcripts. Texts in a "
+        "timeline stay. An export of the account is deleted at once, because it may hold any of "
+        "this: request another one. Open jobs that use any of it are cancelled. Those that have "
+        "begun are refunded a number of times in 24 hours (`refunds_left`), as with other "
+        "cancels; `credits_refunded` and `error` of each job say whether it was. Clips that show "
+        "the media stay on their timelines, marked `offline`. A repeated revocation returns the "
+        "same answer.",
         request=None,
         responses={202: ConsentDetailSerializer},
     )
@@ -99,11 +101,12 @@ class RevokeView(APIView):
 @extend_schema_view(
     get=extend_schema(
         summary="List what a revoked consent has removed",
-        description="Every object by its key, with `removed_at` once it is gone.",
+        description="Lists every object by its key. `removed_at` is set once the object is "
+        "removed.",
     )
 )
 class ReceiptView(ListAPIView[Removal]):
-    """The objects of a receipt."""
+    """List the objects of a receipt."""
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = RemovalSerializer

@@ -51,7 +51,7 @@ Picture = NDArray[np.uint8]
 _DAMAGE = (av.error.FFmpegError, ValueError)
 
 
-def pictures_at(
+def iterate_pictures(
     container: InputContainer,
     seconds: Sequence[float],
     long_side: int,
@@ -67,7 +67,7 @@ def pictures_at(
         return
     crop, delay = crop_of(container, stream), float(delay_of(container))
     seconds = [time - delay for time in seconds]
-    decoder = prepare(stream)
+    decoder = prepare_decoder(stream)
     step = seconds[1] - seconds[0] if len(seconds) > 1 else 0.0
     pixels = max(1, stream.width * stream.height)
     count = (seconds[-1] + step) * float(stream.average_rate or FALLBACK_RATE)
@@ -108,7 +108,7 @@ def find_still(container: InputContainer) -> DecodedFrame | None:
     stream = _find_stream(container)
     if stream is None:
         return None
-    decoder = prepare(stream)
+    decoder = prepare_decoder(stream)
     try:
         for packet in container.demux(stream):
             for frame in _decode_packet(decoder, packet):
@@ -118,7 +118,7 @@ def find_still(container: InputContainer) -> DecodedFrame | None:
     return None
 
 
-def frame_at(container: InputContainer, seconds: float) -> DecodedFrame | None:
+def decode_frame_at(container: InputContainer, seconds: float) -> DecodedFrame | None:
     """Return the exact frame that a film shows at a time, or its last frame after its end.
 
     Returns None if nothing decodes.
@@ -126,7 +126,7 @@ def frame_at(container: InputContainer, seconds: float) -> DecodedFrame | None:
     stream = _find_stream(container)
     if stream is None:
         return None
-    decoder = prepare(stream)
+    decoder = prepare_decoder(stream)
     seconds -= float(delay_of(container))
     is_seekable = not SEEKABLE.isdisjoint(container.format.name.split(","))
     try:
@@ -147,7 +147,7 @@ def _find_stream(container: InputContainer) -> VideoStream | None:
     return stream
 
 
-def prepare(stream: VideoStream) -> VideoCodecContext:
+def prepare_decoder(stream: VideoStream) -> VideoCodecContext:
     """Return a decoder without threads that refuses frames larger than the header may state."""
     context, name = stream.codec_context, alpha_decoder(stream)
     if name is not None:

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from gpu_tasks.mediakit.audio import RATE, Block, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.runtime.errors import EngineError
-from media.derivation.progress import throttled
+from media.derivation.progress import throttle_reports
 
 MAX_PAIRS = 50_000
 PAIRS_PER_SECOND = (100, 50, 20, 10, 5, 2, 1)
 """The rates: the highest with at most ``MAX_PAIRS`` is used. All divide the sample rate evenly."""
 
 
-def rate_of(duration_ms: int) -> int:
+def choose_rate(duration_ms: int) -> int:
     """Return how many pairs a second has."""
     for rate in PAIRS_PER_SECOND:
         if duration_ms * rate <= MAX_PAIRS * 1000:
@@ -30,18 +30,18 @@ def rate_of(duration_ms: int) -> int:
     return PAIRS_PER_SECOND[-1]
 
 
-def make(source: BinaryIO, duration_ms: int, tell: Callable[[float], None]) -> str | None:
-    """Return the document of ``peaks`` of an open file; None if no sound decodes."""
+def make_peaks(source: BinaryIO, duration_ms: int, tell: Callable[[float], None]) -> str | None:
+    """Return the document of ``compute_peaks`` of an open file; None if no sound decodes."""
     try:
         with open_media(source) as container:
             length = max(1, duration_ms or (container.duration or 0) * 1000 // av.time_base)
-            document = peaks(container, length, throttled(tell))
+            document = compute_peaks(container, length, throttle_reports(tell))
     except (EngineError, av.FFmpegError):
         return None
     return None if document is None else document.decode()
 
 
-def peaks(
+def compute_peaks(
     container: InputContainer, duration_ms: int, progress: Callable[[float], None]
 ) -> bytes | None:
     """Return the waveform of all channels as a JSON document; None if the sound does not decode.
@@ -50,7 +50,7 @@ def peaks(
     sample (-128 to 127) alternately. Pair ``n`` begins at ``n / pairs_per_second`` seconds of the
     container's time.
     """
-    rate = rate_of(duration_ms)
+    rate = choose_rate(duration_ms)
     pairs = _Pairs(RATE // rate)
     try:
         for block in SoundTrack(container).blocks():

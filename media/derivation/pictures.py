@@ -17,8 +17,8 @@ from av.container import InputContainer
 
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.runtime.errors import EngineError
-from media.derivation.frames import Picture, find_picture, pictures_at
-from media.derivation.progress import throttled
+from media.derivation.frames import Picture, find_picture, iterate_pictures
+from media.derivation.progress import throttle_reports
 from media.limits import PICTURES_SECONDS
 
 THUMBNAIL_SIDE = 640
@@ -49,13 +49,13 @@ class Strip:
         return {name: value for name, value in vars(self).items() if name != "content"}
 
 
-def interval_of(duration_ms: int) -> tuple[int, int]:
+def compute_interval(duration_ms: int) -> tuple[int, int]:
     """Return the milliseconds between tiles, and the number of tiles."""
     interval = max(MIN_INTERVAL_MS, math.ceil(duration_ms / MAX_TILES))
     return interval, max(1, math.ceil(duration_ms / interval))
 
 
-def make(
+def make_pictures(
     source: BinaryIO, duration_ms: int | None, tell: Callable[[float], None]
 ) -> dict[str, Any] | None:
     """Return the pictures of a film, or of a photo (no duration); None if the file does not open.
@@ -65,10 +65,10 @@ def make(
     try:
         with open_media(source) as container:
             if duration_ms is None:
-                thumbnail, strip = still(container), None
+                thumbnail, strip = make_still_thumbnail(container), None
             else:
                 length = max(1, duration_ms or (container.duration or 0) * 1000 // av.time_base)
-                thumbnail, strip = of_film(container, length, throttled(tell))
+                thumbnail, strip = make_film_pictures(container, length, throttle_reports(tell))
     except (EngineError, av.FFmpegError):
         return None
     return {
@@ -82,20 +82,20 @@ def _encode_base64(content: bytes | None) -> str | None:
     return None if content is None else base64.b64encode(content).decode()
 
 
-def still(container: InputContainer) -> bytes | None:
+def make_still_thumbnail(container: InputContainer) -> bytes | None:
     """Return the thumbnail of a picture, or None if it does not decode."""
     picture = find_picture(container, THUMBNAIL_SIDE)
-    return None if picture is None else jpeg(picture)
+    return None if picture is None else encode_jpeg(picture)
 
 
-def of_film(
+def make_film_pictures(
     container: InputContainer, duration_ms: int, progress: Callable[[float], None]
 ) -> tuple[bytes | None, Strip | None]:
     """Return thumbnail and strip; None where no frame could be decoded.
 
     A film that takes too long has no strip, and a thumbnail from its beginning.
     """
-    interval_ms, count = interval_of(duration_ms)
+    interval_ms, count = compute_interval(duration_ms)
     times = [number * interval_ms / 1000 for number in range(count)]
     poster = Poster()
     tiles: list[Picture | None] = []
@@ -104,7 +104,7 @@ def of_film(
     def tick() -> None:
         progress(len(tiles) / count)
 
-    for picture in pictures_at(container, times, THUMBNAIL_SIDE, tick):
+    for picture in iterate_pictures(container, times, THUMBNAIL_SIDE, tick):
         if picture is not None:
             poster.offer(picture)
         tiles.append(None if picture is None else _build_tile(picture))
@@ -113,7 +113,7 @@ def of_film(
     if poster.best is None:
         return None, None
     strip = _build_strip(tiles, interval_ms) if len(tiles) == count else None
-    return jpeg(poster.best), strip
+    return encode_jpeg(poster.best), strip
 
 
 class Poster:
@@ -152,14 +152,14 @@ def _build_strip(tiles: list[Picture | None], interval_ms: int) -> Strip:
     for number, tile in enumerate(tiles):
         if tile is None:
             continue
-        top, left = number // columns * height, number % columns * width
+        y, x = number // columns * height, number % columns * width
         # If the film changes its shape, later tiles are cropped to the first tile's shape.
         cropped = tile[:height, :width]
-        canvas[top : top + cropped.shape[0], left : left + cropped.shape[1]] = cropped
-    return Strip(jpeg(canvas), width, height, columns, rows, len(tiles), interval_ms)
+        canvas[y : y + cropped.shape[0], x : x + cropped.shape[1]] = cropped
+    return Strip(encode_jpeg(canvas), width, height, columns, rows, len(tiles), interval_ms)
 
 
-def jpeg(picture: Picture) -> bytes:
+def encode_jpeg(picture: Picture) -> bytes:
     """Return the picture as a JPEG, padded to even sides."""
     height, width = (side + side % 2 for side in picture.shape[:2])
     encoder: Any = av.CodecContext.create("mjpeg", "w")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 REPORT_SECONDS = 0.5
 
 
-def throttled(report: Callable[[float], None]) -> Callable[[float], None]:
+def throttle_reports(report: Callable[[float], None]) -> Callable[[float], None]:
     """Return a function that calls ``report`` at most twice a second."""
     due = 0.0
 

@@ -25,7 +25,7 @@ JPEG, JSON = "image/jpeg", "application/json"
 
 
 @dataclass
-class Derived:
+class Derivatives:
     """A file's derivatives: content and type by column, and the layout of the sprite's tiles."""
 
     objects: dict[str, tuple[bytes, str]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ def run_derivation(media_id: UUID) -> None:
     try:
         _make_and_store(lease, media)
     except LeaseLostError:
-        logger.info("media %s was taken away meanwhile", media_id)
+        logger.info("another worker has claimed media %s", media_id)
         if not MediaFile.objects.filter(pk=media_id).exists():
             # The media was deleted, perhaps before our writes, so the objects may be left behind.
             delete_objects(list(media.derived_keys().values()))
@@ -49,7 +49,7 @@ def run_derivation(media_id: UUID) -> None:
         logger.warning("media %s waits for the storage: %s", media_id, type(exc).__name__)
         lease.release()
     except SandboxFailedError:
-        logger.exception("nothing was made of media %s", media_id)
+        logger.exception("no derivatives could be made of media %s", media_id)
         lease.requeue()
 
 
@@ -73,7 +73,7 @@ def _make_and_store(lease: Lease[MediaFile], media: MediaFile) -> None:
     )
 
 
-def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
+def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derivatives:
     """Make the derivatives of the file at a path or URL, leaving out parts that fail.
 
     Raises ``UnavailableProblem``, ``SandboxFailedError`` and ``LeaseLostError``.
@@ -89,7 +89,7 @@ def derive(media: MediaFile, source: str, lease: Lease[MediaFile]) -> Derived:
         for number, part in enumerate(parts)
     }
     pictures, peaks = results.get("pictures") or {}, results.get("peaks")
-    derived = Derived(sprite=pictures.get("sprite_description"))
+    derived = Derivatives(sprite=pictures.get("sprite_description"))
     for name in ("thumbnail", "sprite"):
         if pictures.get(name) is not None:
             derived.objects[f"{name}_r2_key"] = base64.b64decode(pictures[name]), JPEG

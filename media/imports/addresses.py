@@ -4,11 +4,11 @@ from django.conf import settings
 from yarl import URL
 
 from auteur.core.net.outbound import AddressPolicy, RefusedURLError, checked_url, own_hosts
-from media.imports.errors import refusal
+from media.imports.errors import build_refusal
 from media.imports.limits import MAX_URL_LENGTH
 
 
-def policy() -> AddressPolicy:
+def build_policy() -> AddressPolicy:
     """Return the address policy of imports."""
     return AddressPolicy(
         schemes=("https", "http"),
@@ -43,10 +43,10 @@ def parse_redirection(url: URL, location: str, policy: AddressPolicy) -> URL:
         joined = url.join(URL(location, encoded=True)).with_fragment(None)
         target_url = parse_address(str(joined), policy)
     except (RefusedURLError, ValueError, IndexError) as exc:
-        raise refusal("redirect_refused") from exc
+        raise build_refusal("redirect_refused") from exc
     # An HTTPS request must not be redirected to an unencrypted one.
     if url.scheme == "https" and target_url.scheme != "https":
-        raise refusal("redirect_refused")
+        raise build_refusal("redirect_refused")
     return target_url
 
 

@@ -2,9 +2,9 @@
 
 from yarl import URL
 
-from media.content_types import ACCEPTED, base_type
-from media.file_names import portable
-from media.imports.errors import refusal
+from media.content_types import ACCEPTED, parse_base_type
+from media.file_names import make_portable
+from media.imports.errors import build_refusal
 from media.imports.transfer import Answer
 
 WEB_PAGES = {"text/html", "application/xhtml+xml"}
@@ -18,36 +18,36 @@ TYPES = {extension: kind for kind, extension in reversed(ACCEPTED.items())} | {
 """Content types by extension: the first accepted one of those with the same extension."""
 
 
-def type_of(answer: Answer, name: str) -> str:
+def get_content_type(answer: Answer, name: str) -> str:
     """Return the content type from the server, or else from one of the file's names.
 
     Raises ``InputRefusedError``.
     """
-    content_type = base_type(answer.content_type)
+    content_type = parse_base_type(answer.content_type)
     if content_type in WEB_PAGES:
-        raise refusal("web_page")
+        raise build_refusal("web_page")
     if content_type in ACCEPTED:
         return content_type
     for candidate in (name, answer.filename or "", answer.url.path):
-        if guessed_type := type_by_name(candidate):
+        if guessed_type := find_type_by_name(candidate):
             return guessed_type
-    raise refusal("unsupported_media_type")
+    raise build_refusal("unsupported_media_type")
 
 
-def type_by_name(name: str) -> str | None:
+def find_type_by_name(name: str) -> str | None:
     """Return the content type of the name's extension, or None."""
     return TYPES.get(name.rpartition(".")[2].lower()) if "." in name else None
 
 
-def name_in(url: URL) -> str:
+def get_name_in_url(url: URL) -> str:
     """Return the file name in the URL."""
-    return portable(_replace_surrogates(url.name or url.raw_host or ""))
+    return make_portable(_replace_surrogates(url.name or url.raw_host or ""))
 
 
-def name_of(answer: Answer, address: URL, name: str) -> str:
+def choose_name(answer: Answer, address: URL, name: str) -> str:
     """Return the media's name: from the server, unless the user has set one."""
-    if answer.filename and name == name_in(address):
-        return portable(_replace_surrogates(answer.filename))
+    if answer.filename and name == get_name_in_url(address):
+        return make_portable(_replace_surrogates(answer.filename))
     return name
 
 

@@ -8,7 +8,7 @@ import aiohttp
 
 from auteur.core.net.outbound import RefusedAddressError
 from gpu_tasks.runtime.errors import AuteurError
-from media.imports.errors import FetchFailedError, refusal
+from media.imports.errors import FetchFailedError, build_refusal
 
 # The first entry that matches counts.
 _CODES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
@@ -20,7 +20,7 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Raise the client's errors as ``InputRefusedError`` or ``FetchFailedError``."""
     try:
         yield
@@ -33,11 +33,11 @@ def translated() -> Iterator[None]:
 
 def _translate_error(exc: Exception) -> AuteurError:
     if isinstance(getattr(exc, "os_error", None), RefusedAddressError):
-        return refusal("address_refused")
+        return build_refusal("address_refused")
     if isinstance(exc, aiohttp.ClientSSLError):
-        return refusal("tls_failed")
+        return build_refusal("tls_failed")
     if isinstance(exc, UnicodeError) or _is_unknown_name(exc):
-        return refusal("name_not_resolved")
+        return build_refusal("name_not_resolved")
     return FetchFailedError(next(code for kinds, code in _CODES if isinstance(exc, kinds)))
 
 

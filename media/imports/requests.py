@@ -11,19 +11,19 @@ from auteur.core import encryption
 from auteur.core.api.problems import Problem, field_problem
 from auteur.core.net.outbound import RefusedURLError
 from media.access import check_project
-from media.content_types import declared_media_type
-from media.files import display_name
+from media.content_types import get_media_type
+from media.files import parse_display_name
 from media.imports import contents
-from media.imports.addresses import parse_address, policy, redact_address
+from media.imports.addresses import build_policy, parse_address, redact_address
 from media.imports.limits import PURPOSE
 from media.kinds import FILES
 from media.models import MediaFile, MediaImport
-from media.quota import admit_upload, plan_of_user
+from media.quota import admit_upload, find_plan
 from media.storage import object_storage
 
 
 class TooManyImportsProblem(Problem):
-    """One must be over before another begins."""
+    """Raised if the user has the maximum number of open imports."""
 
     status_code = 409
     default_code = "too_many_imports"
@@ -44,7 +44,7 @@ def start_import(
         if project_id is not None:
             check_project(user_id=user_id, project_id=project_id, lock=True)
         # This locks the user, so no other request counts the user's imports at the same time.
-        admit_upload(FILES, media, plan=plan_of_user(user_id))
+        admit_upload(FILES, media, plan=find_plan(user_id))
         _check_count(user_id)
         media.save(force_insert=True)
         MediaImport.objects.create(
@@ -59,7 +59,7 @@ def start_import(
 
 def _parse_url(url: str) -> URL:
     try:
-        return parse_address(url, policy())
+        return parse_address(url, build_policy())
     except RefusedURLError as exc:
         raise field_problem("url", exc.code, str(exc)) from exc
 
@@ -67,13 +67,13 @@ def _parse_url(url: str) -> URL:
 def _build_media(
     user_id: UUID, project_id: UUID | None, address: URL, filename: str | None
 ) -> MediaFile:
-    name = display_name(filename) if filename else contents.name_in(address)
+    name = parse_display_name(filename) if filename else contents.get_name_in_url(address)
     # The type is a guess from the name until the server states it.
     media = MediaFile(
         user_id=user_id,
         project_id=project_id,
         name=name,
-        type=declared_media_type(contents.type_by_name(name) or ""),
+        type=get_media_type(contents.find_type_by_name(name) or ""),
     )
     media.r2_key = f"users/{user_id}/{FILES.room}/{media.pk}/{FILES.object_name}"
     media.r2_url = object_storage().presigned_get(media.r2_key).partition("?")[0]

@@ -9,7 +9,7 @@ from auteur.core.work import liveness
 from auteur.core.work.leases import Leases
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.checking import reject_upload
-from media.imports.errors import refusal
+from media.imports.errors import build_refusal
 from media.imports.limits import MAX_TRIES
 from media.limits import LEASE
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
@@ -33,7 +33,7 @@ def _reject_import(
     if media is None or not rows.update(status=ImportStatus.FAILED, **end_columns):
         return 0
     uploading = MediaFile.objects.filter(pk=media.pk, status=MediaStatus.UPLOADING)
-    reject_upload(uploading, media, reason or row.error or refusal("import_failed"))
+    reject_upload(uploading, media, reason or row.error or build_refusal("import_failed"))
     return 1
 
 

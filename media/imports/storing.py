@@ -10,7 +10,7 @@ from media.storage import ObjectMissingError, object_storage
 from media.storage.multipart import STEP_BYTES, StoredPart
 
 
-def arrived(media: MediaFile) -> list[StoredPart]:
+def list_arrived_parts(media: MediaFile) -> list[StoredPart]:
     """Return the stored parts from the beginning of the file up to the first gap."""
     if not media.upload_id or media.file_size_bytes is None:
         return []
@@ -27,13 +27,13 @@ def arrived(media: MediaFile) -> list[StoredPart]:
     return contiguous
 
 
-def part_bytes_of(size_bytes: int) -> int:
+def choose_part_bytes(size_bytes: int) -> int:
     """Return the size of a file's parts; small, because each transfer keeps one in memory."""
     min_bytes = -(-size_bytes // MAX_PARTS)
     return max(PART_BYTES, -(-min_bytes // STEP_BYTES) * STEP_BYTES)
 
 
-class InParts(Protocol):
+class MultipartRow(Protocol):
     """A row whose object is uploaded in parts."""
 
     upload_id: str
@@ -46,7 +46,7 @@ class InParts(Protocol):
 class PartWriter:
     """A buffer that stores each complete part; its methods raise ``ObjectMissingError``."""
 
-    def __init__(self, row: InParts, stored_parts: Sequence[StoredPart] = ()) -> None:
+    def __init__(self, row: MultipartRow, stored_parts: Sequence[StoredPart] = ()) -> None:
         self._row = row
         self._part_bytes = row.upload_part_bytes or 1
         self._number = len(stored_parts)

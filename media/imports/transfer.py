@@ -20,8 +20,8 @@ from auteur import __version__
 from auteur.core.net.outbound import AddressPolicy, connector
 from media.imports import limits
 from media.imports.addresses import parse_redirection
-from media.imports.errors import FetchFailedError, refusal
-from media.imports.failures import translated
+from media.imports.errors import FetchFailedError, build_refusal
+from media.imports.failures import translate_errors
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ MAX_VALIDATOR_LENGTH = 500
 
 
 @dataclass(frozen=True)
-class Arrived:
+class StoredBeginning:
     """The stored beginning of a file, and the version of the file that it belongs to."""
 
     received_bytes: int
@@ -68,21 +68,21 @@ class Answer:
 class Transfer:
     """One HTTP transfer: opened, then read. Raises ``InputRefusedError`` and ``FetchFailedError``.
 
-    ``heard`` is called regularly, also while no bytes arrive, and can end the transfer by raising.
-    ``most`` bounds the bytes that are read from each connection, including headers.
+    ``check`` is called regularly, also while no bytes arrive, and can end the transfer by raising.
+    ``max_bytes`` bounds the bytes that are read from each connection, including headers.
     """
 
     def __init__(
         self,
         policy: AddressPolicy,
         *,
-        most: int,
-        heard: Callable[[], None] = lambda: None,
+        max_bytes: int,
+        check: Callable[[], None] = lambda: None,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        self._policy, self._on_wait = policy, heard
+        self._policy, self._on_wait = policy, check
         self._make_connector = lambda: connector(
-            policy, most=2 * most + OVERHEAD_BYTES, resolver=resolver
+            policy, most=2 * max_bytes + OVERHEAD_BYTES, resolver=resolver
         )
         self._runner = asyncio.Runner()
         self._response: aiohttp.ClientResponse | None = None
@@ -112,7 +112,7 @@ class Transfer:
             trust_env=False,
         )
 
-    def open(self, url: URL, arrived: Arrived | None = None) -> Answer:
+    def open(self, url: URL, arrived: StoredBeginning | None = None) -> Answer:
         """Request the file, or the part that has not arrived; follow redirections."""
         headers = arrived.headers if arrived else {}
         current_url = url
@@ -124,7 +124,7 @@ class Transfer:
                 current_url, response.headers.get("Location", ""), self._policy
             )
         else:
-            raise refusal("too_many_redirects")
+            raise build_refusal("too_many_redirects")
         if arrived and response.status in (206, 416) and not _is_continuation(response, arrived):
             return self.open(url)
         _check_status(response, ranged=arrived is not None)
@@ -134,7 +134,7 @@ class Transfer:
         """Yield the bytes of the body as they arrive."""
         pace = _Pace()
         while self._response is not None:
-            with translated():
+            with translate_errors():
                 reading = self._response.content.read(limits.READ_BYTES)
                 chunk = self._run_with_timeout(reading, limits.IDLE_SECONDS, pace)
             if not chunk:
@@ -144,7 +144,7 @@ class Transfer:
 
     def _send_request(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         self._close_response()
-        with translated():
+        with translate_errors():
             request = self._http.get(url, headers=headers, allow_redirects=False)
             self._response = self._run_with_timeout(_await_response(request), limits.HEAD_SECONDS)
         return self._response
@@ -164,7 +164,7 @@ class Transfer:
             while True:
                 self._on_wait()
                 remaining = began + seconds - time.monotonic()
-                self._runner.run(asyncio.wait({task}, timeout=min(limits.HEARD_SECONDS, remaining)))
+                self._runner.run(asyncio.wait({task}, timeout=min(limits.CHECK_SECONDS, remaining)))
                 if task.done():
                     return task.result()
                 if remaining <= 0:
@@ -200,7 +200,7 @@ class _Pace:
         self._seconds, self._bytes = 0.0, 0
 
 
-def _is_continuation(response: aiohttp.ClientResponse, arrived: Arrived) -> bool:
+def _is_continuation(response: aiohttp.ClientResponse, arrived: StoredBeginning) -> bool:
     """Return True if the response is exactly the rest of the stored version."""
     match = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     expected = (arrived.received_bytes, arrived.size_bytes - 1, arrived.size_bytes)
@@ -216,12 +216,14 @@ def _check_status(response: aiohttp.ClientResponse, *, ranged: bool) -> None:
     if status >= 500 or status in BUSY:
         raise FetchFailedError("source_unavailable")
     if status != 200 and not (ranged and status == 206):
-        raise refusal(REFUSED.get(status, "source_refused"))
+        raise build_refusal(REFUSED.get(status, "source_refused"))
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        raise refusal("encoding_refused")
+        raise build_refusal("encoding_refused")
 
 
-def _build_answer(response: aiohttp.ClientResponse, url: URL, arrived: Arrived | None) -> Answer:
+def _build_answer(
+    response: aiohttp.ClientResponse, url: URL, arrived: StoredBeginning | None
+) -> Answer:
     resumed = arrived if response.status == 206 else None
     disposition = response.content_disposition
     return Answer(

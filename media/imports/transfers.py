@@ -21,7 +21,7 @@ from media.models import MediaImport
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """The interval between two queries for due imports."""
 _STOPPING: Final = mmap.mmap(-1, 1)
 """A flag shared by a worker and its child processes. It has no lock: a signal handler sets it."""
@@ -48,11 +48,11 @@ class Transfers:
 
     def serve(self, first: UUID) -> None:
         """Fetch the first and due imports, and displace some for waiting users, until all end."""
-        until = time.monotonic() + limits.TAKING_SECONDS
+        until = time.monotonic() + limits.SERVE_SECONDS
         with ThreadPoolExecutor(self._size, thread_name_prefix="import") as pool:
             self._start_transfer(pool, first)
             while self._slots:
-                time.sleep(LOOK_SECONDS)
+                time.sleep(POLL_SECONDS)
                 self._slots = {
                     future: slot for future, slot in self._slots.items() if not future.done()
                 }
@@ -62,9 +62,9 @@ class Transfers:
                     for media_id in IMPORTS.take_due(self._size - len(self._slots)):
                         self._start_transfer(pool, media_id)
                     if len(self._slots) == self._size:
-                        self._displace_transfers(waiting_users())
+                        self._displace_transfers(count_waiting_users())
                 except DATABASE_OUTAGES as exc:
-                    logger.warning("no further imports are taken: %s", type(exc).__name__)
+                    logger.warning("no further imports are started: %s", type(exc).__name__)
                     connections.close_all()  # A broken connection does not recover.
 
     def _start_transfer(self, pool: ThreadPoolExecutor, media_id: UUID) -> None:
@@ -83,12 +83,12 @@ class Transfers:
     def _displace_transfers(self, waiting: int) -> None:
         """End one transfer for each waiting user, counting those that end already."""
         waiting -= sum(slot.is_displaced for slot in self._slots.values())
-        while waiting > 0 and (slot := slot_to_end(list(self._slots.values()))):
+        while waiting > 0 and (slot := choose_slot_to_end(list(self._slots.values()))):
             slot.is_displaced = True
             waiting -= 1
 
 
-def slot_to_end(slots: list[Slot]) -> Slot | None:
+def choose_slot_to_end(slots: list[Slot]) -> Slot | None:
     """Return a transfer of the user with the most, or else the slowest; None if all are fast."""
     slots = [slot for slot in slots if slot.user_id is not None and not slot.is_displaced]
     counts = Counter(slot.user_id for slot in slots)
@@ -103,10 +103,10 @@ def slot_to_end(slots: list[Slot]) -> Slot | None:
     return min(slow_slots, key=lambda slot: slot.pace, default=None)
 
 
-def waiting_users() -> int:
-    """Count the users without a transfer who have an import overdue by ``PATIENCE``."""
+def count_waiting_users() -> int:
+    """Count the users without a transfer who have an import overdue by ``MAX_WAIT``."""
     transfers_of_user = IMPORTS.held_rows(user_id=OuterRef("user_id"))
     overdue = MediaImport.objects.filter(
-        ~Exists(transfers_of_user), due_at__lte=Now() - limits.PATIENCE, **IMPORTS.waiting
+        ~Exists(transfers_of_user), due_at__lte=Now() - limits.MAX_WAIT, **IMPORTS.waiting
     )
     return overdue.values("user_id").distinct().count()

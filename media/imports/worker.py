@@ -16,28 +16,28 @@ from auteur.core.encryption import UnreadableSecretError
 from auteur.core.net.outbound import RefusedURLError
 from auteur.core.work.leases import Lease, LeaseLostError
 from gpu_tasks.runtime.errors import AuteurError, InputRefusedError
-from media.content_types import declared_media_type
+from media.content_types import get_media_type
 from media.deletion import abort_uploads
-from media.derivation.progress import throttled
+from media.derivation.progress import throttle_reports
 from media.files import confirm_file
 from media.imports import contents, limits
-from media.imports.addresses import parse_address, policy
-from media.imports.errors import FetchFailedError, refusal
+from media.imports.addresses import build_policy, parse_address
+from media.imports.errors import FetchFailedError, build_refusal
 from media.imports.states import IMPORTS, reject_imports
-from media.imports.storing import PartWriter, arrived, part_bytes_of
-from media.imports.transfer import Answer, Arrived, Transfer
+from media.imports.storing import PartWriter, choose_part_bytes, list_arrived_parts
+from media.imports.transfer import Answer, StoredBeginning, Transfer
 from media.kinds import FILES
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 from media.problems import UploadRefusedProblem
-from media.quota import check_quota, plan_of_user
+from media.quota import check_quota, find_plan
 from media.storage import STORAGE_ERRORS, ObjectMissingError, object_storage
 from media.uploads import UploadRejectedProblem
 
 logger = logging.getLogger(__name__)
 
 
-class TurnOverError(AuteurError):
-    """Raised to end a turn: other imports wait, and the received parts are stored."""
+class TimeSliceEndedError(AuteurError):
+    """Raised to end a time slice: other imports wait, and the received parts are stored."""
 
 
 @dataclass
@@ -71,10 +71,10 @@ def run_import(media_id: UUID, slot: Slot | None = None) -> None:
     try:
         _fetch_and_confirm(lease, row, slot)
     except (LeaseLostError, NotFoundProblem):
-        logger.info("import %s was taken away meanwhile", media_id)
+        logger.info("another worker has claimed import %s", media_id)
     except (InputRefusedError, UploadRefusedProblem, UploadRejectedProblem) as exc:
         reject_imports(lease.row, _build_refusal(exc))
-    except TurnOverError:
+    except TimeSliceEndedError:
         lease.release(limits.NO_TIME)
     except FetchFailedError as exc:
         logger.info("import %s waits for its source: %s", media_id, exc.code)
@@ -94,11 +94,11 @@ def _build_refusal(exc: Any) -> InputRefusedError:
 def _fetch_and_confirm(lease: Lease[MediaImport], row: MediaImport, slot: Slot) -> None:
     media = row.media
     if media.status == MediaStatus.UPLOADING:
-        if lease.row.filter(created_at__lte=Now() - limits.LONGEST).exists():
-            raise refusal("import_timed_out")
+        if lease.row.filter(created_at__lte=Now() - limits.MAX_DURATION).exists():
+            raise build_refusal("import_timed_out")
         _Fetch(lease, row, slot).run()
         lease.renew()
-    media = confirm_file(media, plan=plan_of_user(media.user_id))
+    media = confirm_file(media, plan=find_plan(media.user_id))
     lease.finish(
         status=ImportStatus.DONE,
         url=None,
@@ -116,13 +116,13 @@ class _Fetch:
         self.validator = row.validator
         try:
             address = encryption.decrypt(row.url or b"", purpose=limits.PURPOSE).decode()
-            self.policy = policy()
+            self.policy = build_policy()
             self.url = parse_address(address, self.policy)
         except (UnreadableSecretError, RefusedURLError) as exc:
-            raise refusal("import_failed") from exc
-        self.stored = arrived(self.media)
+            raise build_refusal("import_failed") from exc
+        self.stored = list_arrived_parts(self.media)
         self.received = sum(part.size_bytes for part in self.stored)
-        self._renew_lease = throttled(
+        self._renew_lease = throttle_reports(
             lambda received: self.lease.renew(received_bytes=int(received))
         )
 
@@ -132,7 +132,7 @@ class _Fetch:
             return
         try:
             with Transfer(
-                self.policy, most=FILES.max_bytes(), heard=self._check_interruption
+                self.policy, max_bytes=FILES.max_bytes(), check=self._check_interruption
             ) as transfer:
                 answer = transfer.open(self.url, self._find_arrived())
                 if not answer.offset:
@@ -145,27 +145,27 @@ class _Fetch:
     def _check_interruption(self) -> None:
         self._renew_lease(self.received)
         if self.slot.is_displaced:
-            raise TurnOverError if self._can_resume() else FetchFailedError("displaced")
+            raise TimeSliceEndedError if self._can_resume() else FetchFailedError("displaced")
 
     def _can_resume(self) -> bool:
         return bool(self.validator) and self.media.file_size_bytes is not None
 
-    def _find_arrived(self) -> Arrived | None:
+    def _find_arrived(self) -> StoredBeginning | None:
         size = self.media.file_size_bytes
         if not self.received or size is None or not self.validator:
             return None
-        return Arrived(self.received, size, self.validator)
+        return StoredBeginning(self.received, size, self.validator)
 
     def _begin_upload(self, answer: Answer) -> None:
         """Start at the first byte: reserve quota and begin a new upload in the storage."""
         media, size = self.media, answer.size_bytes
         self._check_size(size)
         previous_upload = copy(media)
-        media.mime_type = contents.type_of(answer, media.name)
-        media.type = declared_media_type(media.mime_type)
-        media.name = contents.name_of(answer, self.url, media.name)
+        media.mime_type = contents.get_content_type(answer, media.name)
+        media.type = get_media_type(media.mime_type)
+        media.name = contents.choose_name(answer, self.url, media.name)
         media.file_size_bytes = size
-        media.upload_part_bytes = part_bytes_of(size or FILES.max_unsized_bytes())
+        media.upload_part_bytes = choose_part_bytes(size or FILES.max_unsized_bytes())
         media.upload_id = object_storage().begin_parts(
             media.object_key, content_type=media.mime_type
         )
@@ -179,15 +179,15 @@ class _Fetch:
 
     def _check_size(self, size: int | None) -> None:
         if size == 0:
-            raise refusal("empty_file")
+            raise build_refusal("empty_file")
         if size is not None and size > FILES.max_bytes():
-            raise refusal("file_too_large")
+            raise build_refusal("file_too_large")
 
     @transaction.atomic
     def _reserve_quota(self) -> None:
         media = self.media
         adding = media.file_size_bytes or FILES.max_unsized_bytes()
-        plan = plan_of_user(media.user_id)
+        plan = find_plan(media.user_id)
         check_quota(user_id=media.user_id, plan=plan, adding=adding, without=media.pk)
         self._save_columns(
             "mime_type", "type", "name", "file_size_bytes", "upload_part_bytes", "upload_id"
@@ -207,22 +207,22 @@ class _Fetch:
             self.received += len(chunk)
             self.slot.received_bytes += len(chunk)
             if self.received > max_bytes:
-                raise refusal("file_too_large")
+                raise build_refusal("file_too_large")
             self._check_time(is_stored=writer.write(chunk))
         self._finish_upload(writer, answer.size_bytes)
 
     def _check_time(self, *, is_stored: bool) -> None:
         if not self._can_resume():
             if self.slot.seconds > limits.TRY_SECONDS:
-                raise refusal("import_timed_out")
-        elif is_stored and self.slot.seconds > limits.TURN_SECONDS:
-            raise TurnOverError
+                raise build_refusal("import_timed_out")
+        elif is_stored and self.slot.seconds > limits.TIME_SLICE_SECONDS:
+            raise TimeSliceEndedError
 
     def _finish_upload(self, writer: PartWriter, size: int | None) -> None:
         if size is not None and self.received != size:
             raise FetchFailedError("interrupted")
         if not self.received:
-            raise refusal("empty_file")
+            raise build_refusal("empty_file")
         writer.close()
         if size is None:
             self.media.file_size_bytes = self.received

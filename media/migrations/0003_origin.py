@@ -11,7 +11,8 @@ class Migration(migrations.Migration):
             field=models.JSONField(
                 blank=True,
                 editable=False,
-                help_text="Of a job's result: job, feature, engine, and the media it was made from.",
+                help_text="How a job made the media: job, feature, engine, and the media that it "
+                "used.",
                 null=True,
             ),
         ),

@@ -15,7 +15,9 @@ class Migration(migrations.Migration):
             model_name="mediafile",
             name="derivation_claim",
             field=models.UUIDField(
-                blank=True, help_text="The token of whoever works on it.", null=True
+                blank=True,
+                help_text="The token of the worker that makes the derivatives.",
+                null=True,
             ),
         ),
         migrations.AddField(
@@ -49,7 +51,7 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(
                 blank=True,
                 db_default=django.db.models.functions.datetime.Now(),
-                help_text="When to look again: to send its message, or whether its worker is lost.",
+                help_text="When the row is due: for its message, or because its worker is lost.",
                 null=True,
             ),
         ),
@@ -61,7 +63,9 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="mediafile",
             name="sprite",
-            field=models.JSONField(blank=True, help_text="How the sprite's tiles lie.", null=True),
+            field=models.JSONField(
+                blank=True, help_text="The layout of the sprite's tiles.", null=True
+            ),
         ),
         migrations.AddField(
             model_name="mediafile",
@@ -75,7 +79,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 db_default="",
                 default="",
-                help_text="The storage's, of an upload in parts.",
+                help_text="The storage's id of an upload in parts.",
             ),
         ),
         migrations.AddField(

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 db_default="",
                 default="",
-                help_text="What was agreed to, in these words.",
+                help_text="The text that the person has agreed to.",
             ),
         ),
         migrations.AddField(
@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 db_default="",
                 default="",
-                help_text="Of our own statement; empty where the client showed another.",
+                help_text="The version of our statement; empty if the client showed another text.",
                 max_length=20,
             ),
         ),
@@ -41,7 +41,9 @@ class Migration(migrations.Migration):
             model_name="voiceclone",
             name="file_size_bytes",
             field=models.BigIntegerField(
-                blank=True, help_text="As told before the upload, as found after it.", null=True
+                blank=True,
+                help_text="The declared size before the upload, the measured size after it.",
+                null=True,
             ),
         ),
         migrations.AddField(
@@ -61,7 +63,7 @@ class Migration(migrations.Migration):
                 blank=True,
                 db_default="",
                 default="",
-                help_text="Why it was refused.",
+                help_text="The reason why the sample was refused.",
                 max_length=50,
             ),
         ),
@@ -69,7 +71,7 @@ class Migration(migrations.Migration):
             model_name="voiceclone",
             name="speech_duration_ms",
             field=models.IntegerField(
-                blank=True, help_text="How much of the sample is speech.", null=True
+                blank=True, help_text="The duration of speech in the sample.", null=True
             ),
         ),
         migrations.AddField(

@@ -16,7 +16,7 @@ KNOWN = Q(status__in=["uploading", "checking", "ready", "rejected"])
 DUE_OR_OVER = Q(status="checking", check_at__isnull=False) | (
     ~Q(status="checking") & Q(check_at__isnull=True)
 )
-AT = "When to look again: to send its message, or whether its worker is lost."
+AT = "When the row is due: for its message, or because its worker is lost."
 
 
 def checked(model: str, table: str) -> list[Any]:
@@ -28,7 +28,9 @@ def checked(model: str, table: str) -> list[Any]:
         migrations.AddField(
             model,
             "check_claim",
-            models.UUIDField(blank=True, help_text="The token of whoever checks it.", null=True),
+            models.UUIDField(
+                blank=True, help_text="The token of the worker that checks the upload.", null=True
+            ),
         ),
         migrations.AddField(
             model, "check_tries", models.SmallIntegerField(db_default=0, default=0)

@@ -15,12 +15,12 @@ class Migration(migrations.Migration):
                     models.TextField(
                         blank=True,
                         default="",
-                        help_text="The last key that was looked at; empty at the start.",
+                        help_text="The last key that was examined; empty at the start.",
                     ),
                 ),
                 (
                     "next_at",
-                    models.DateTimeField(db_default=Now(), help_text="When it may go on."),
+                    models.DateTimeField(db_default=Now(), help_text="When the next part is due."),
                 ),
             ],
             options={

@@ -37,7 +37,8 @@ class Migration(migrations.Migration):
                 (
                     "url",
                     models.BinaryField(
-                        help_text="The whole of it, encrypted, until it is over.", null=True
+                        help_text="The complete URL, encrypted, until the import is over.",
+                        null=True,
                     ),
                 ),
                 (
@@ -57,7 +58,7 @@ class Migration(migrations.Migration):
                 (
                     "due_at",
                     models.DateTimeField(
-                        help_text="When to look again: to send its message, or whether its worker "
+                        help_text="When the row is due: for its message, or because its worker "
                         "is lost.",
                         null=True,
                     ),
@@ -68,13 +69,14 @@ class Migration(migrations.Migration):
                     "validator",
                     models.TextField(
                         default="",
-                        help_text="What the server knows this version by, if it gives parts of it.",
+                        help_text="The server's validator of this version, if it can send parts "
+                        "of it.",
                     ),
                 ),
                 (
                     "error_code",
                     models.CharField(
-                        help_text="Why the last try failed.", max_length=50, null=True
+                        help_text="The reason why the last try failed.", max_length=50, null=True
                     ),
                 ),
                 ("error_detail", models.TextField(null=True)),

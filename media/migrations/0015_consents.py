@@ -40,14 +40,23 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(choices=[("voice", "Voice"), ("face", "Face")], max_length=10),
                 ),
-                ("subject", models.CharField(help_text="Who has given it.", max_length=255)),
-                ("statement", models.TextField(help_text="What was agreed to, in these words.")),
+                (
+                    "subject",
+                    models.CharField(
+                        help_text="The person who has given the consent.", max_length=255
+                    ),
+                ),
+                (
+                    "statement",
+                    models.TextField(help_text="The text that the person has agreed to."),
+                ),
                 (
                     "statement_version",
                     models.CharField(
                         blank=True,
                         default="",
-                        help_text="Of our own statement; empty where the client showed another.",
+                        help_text="The version of our statement; empty if the client showed "
+                        "another text.",
                         max_length=20,
                     ),
                 ),
@@ -85,7 +94,7 @@ class Migration(migrations.Migration):
                     "finished_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When all that could be reached was gone.",
+                        help_text="The time at which all known objects were removed.",
                         null=True,
                     ),
                 ),
@@ -94,7 +103,7 @@ class Migration(migrations.Migration):
                     "due_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When to look again: to send its message, or whether its worker "
+                        help_text="When the row is due: for its message, or because its worker "
                         "is lost.",
                         null=True,
                     ),

@@ -16,7 +16,7 @@ def ids(model, **options):
 
 
 def unindexed(field, foreign_key, index):
-    """The key itself stays: Django would make it anew, and check all rows."""
+    """Remove the index of a foreign key, without the new check of all rows by Django."""
     return migrations.SeparateDatabaseAndState(
         [
             migrations.RunSQL(

@@ -28,7 +28,7 @@ CURVES: dict[str, tuple[str, hashes.HashAlgorithm]] = {
 DEVELOPMENT_LIFE = timedelta(days=3650)
 WARNING_DAYS = (30, 7, 1)
 """Days before the end of a certificate at which operators are warned."""
-LEAST_RSA_BITS = 2048
+MIN_RSA_BITS = 2048
 CLAIM_SIGNING = x509.ObjectIdentifier("1.3.6.1.4.1.62558.2.1")
 """C2PA's own purpose of a key (C2PA Specification 2, certificate profile)."""
 PURPOSES = frozenset(
@@ -112,7 +112,7 @@ class Identity:
         """Raise ``UnusableCertificateError`` unless readers accept its signatures now."""
         certificate, now = self.certificate, now or datetime.now(UTC)
         if certificate.public_key() != self.key.public_key():
-            raise UnusableCertificateError("The private key is another certificate's.")
+            raise UnusableCertificateError("The private key does not belong to the certificate.")
         if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise UnusableCertificateError(
                 f"The certificate is valid from {certificate.not_valid_before_utc} to "
@@ -120,7 +120,9 @@ class Identity:
                 since=self.ends_at if now > self.ends_at else None,
             )
         if not PURPOSES.intersection(_list_purposes(certificate)):
-            raise UnusableCertificateError("The certificate is not for signing claims.")
+            raise UnusableCertificateError(
+                "The certificate lacks a key purpose for signing: e-mail, documents or claims."
+            )
 
 
 def _list_purposes(certificate: x509.Certificate) -> Sequence[x509.ObjectIdentifier]:
@@ -136,7 +138,7 @@ def _encode_pem(certificates: Sequence[x509.Certificate]) -> str:
 
 
 @cache
-def load(path: str, key_pem: str) -> Identity:
+def load_identity(path: str, key_pem: str) -> Identity:
     """Return the identity of a PEM file (the signing certificate first) and a key in PEM.
 
     Raises ``UnusableCertificateError``. ``Identity.check`` tests whether it is valid today.
@@ -152,15 +154,17 @@ def load(path: str, key_pem: str) -> Identity:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         is_supported = key.curve.name in CURVES
     elif isinstance(key, rsa.RSAPrivateKey):
-        is_supported = key.key_size >= LEAST_RSA_BITS
+        is_supported = key.key_size >= MIN_RSA_BITS
     else:
         is_supported = isinstance(key, ed25519.Ed25519PrivateKey)
     if not is_supported:
-        raise UnusableCertificateError("Keys are of P-256, P-384, P-521, Ed25519, or RSA.")
+        raise UnusableCertificateError(
+            "The key type is not supported: use P-256, P-384, P-521, Ed25519 or RSA."
+        )
     return Identity(tuple(chain), key)  # type: ignore[arg-type]
 
 
-def make_development(
+def create_development_certificate(
     *, until: datetime | None = None, name: str = "Auteur development"
 ) -> tuple[str, str]:
     """Return the PEM of a new chain (certificate, root) and of its key, for one installation."""

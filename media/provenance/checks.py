@@ -9,26 +9,31 @@ from media.provenance.certificates import UnusableCertificateError
 from media.provenance.credentials import get_identity
 
 
-def register() -> None:
+def register_checks() -> None:
     """Register the check with Django."""
-    checks.register(certificate)
+    checks.register(check_certificate)
 
 
-def certificate(**kwargs: Any) -> list[checks.CheckMessage]:
+def check_certificate(**kwargs: Any) -> list[checks.CheckMessage]:
     """Return messages about a missing, unusable or expiring certificate."""
     try:
         identity = get_identity()
         if identity is None:
             return [
                 checks.Warning(
-                    "Nobody signs content credentials: what is generated is not marked as such.",
+                    "No certificate is set, so generated media is not marked with content "
+                    "credentials.",
                     hint="Set C2PA_CERTIFICATE_PATH and C2PA_PRIVATE_KEY.",
                     id="media.W001",
                 )
             ]
         identity.check()
     except UnusableCertificateError as exc:
-        return [checks.Error(f"Results cannot be signed, and wait: {exc}", id="media.E001")]
+        return [
+            checks.Error(
+                f"Results cannot be signed, so jobs that make media wait: {exc}", id="media.E001"
+            )
+        ]
     if identity.warning_days(datetime.now(UTC)) is not None:
         return [
             checks.Warning(f"C2PA_CERTIFICATE_PATH ends at {identity.ends_at}.", id="media.W002")

@@ -20,11 +20,11 @@ from media.limits import MARKING, READING_CREDENTIALS
 from media.probes import Probe
 from media.provenance import certificates
 from media.provenance.certificates import Identity, UnusableCertificateError
-from media.provenance.formats import format_of
-from media.provenance.manifests import is_by
+from media.provenance.formats import find_format
+from media.provenance.manifests import is_signed_by
 from media.provenance.statements import Source, Statement
 from media.storage import object_storage
-from media.storage.multipart import part_bytes_of
+from media.storage.multipart import choose_part_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +32,13 @@ MAX_READ_SOURCES = 10
 """Sources whose manifests are embedded in the result; further ones are only named."""
 MAX_ARCHIVE_BYTES = 256 * 1024
 """The largest manifests of a source that are embedded; with larger ones it is only named."""
-LITTLE_ROOM_BYTES = 18_000
+MAX_ARCHIVE_BYTES_OF_LIMITED = 18_000
 """The same limit for results with a maximum size."""
 MAX_SOURCE_BYTES = 512 * 1024**2
 """The largest source whose manifests are embedded: the whole file is read to check them."""
-SIGNED = "signed"
+SIGNED_FILE_NAME = "signed"
 """The signed file's name in the sandbox's folder."""
-NOT_MARKED = "The result could not be marked as generated."
+MARKING_FAILED = "The result could not be marked as generated media."
 
 
 @dataclass
@@ -57,7 +57,7 @@ def get_identity() -> Identity | None:
     """
     if not settings.C2PA_CERTIFICATE_PATH:
         return None
-    return certificates.load(settings.C2PA_CERTIFICATE_PATH, settings.C2PA_PRIVATE_KEY)
+    return certificates.load_identity(settings.C2PA_CERTIFICATE_PATH, settings.C2PA_PRIVATE_KEY)
 
 
 def check_signing() -> None:
@@ -79,7 +79,7 @@ def sign_result(
     record: dict[str, Any] = {"digital_source_type": None}
     if statement.source_type is not None:
         record["digital_source_type"] = statement.source_type.uri
-    identity, format_name = _get_usable_identity(), format_of(content_type)
+    identity, format_name = _get_usable_identity(), find_format(content_type)
     if identity is None:
         return _build_unsigned_result(key, record | {"status": "off"}, tick)
     if format_name is None:
@@ -132,13 +132,13 @@ def _sign_in_sandbox(
     archives, ingredients = _build_ingredients(statement, identity, tick)
     uri = statement.source_type.uri if statement.source_type else None
     report = inspect_with(
-        "media.provenance.signing:look_and_mark",
+        "media.provenance.signing:probe_and_sign",
         object_storage().probe_source(key),
         limits=MARKING,
         tick=tick,
         folder=folder,
         reply=lambda question: identity.sign(base64.b64decode(question)),
-        target_name=SIGNED,
+        target_name=SIGNED_FILE_NAME,
         format_name=format_name,
         definition=statement.definition() | {"ingredients": ingredients},
         archives=archives,
@@ -153,8 +153,8 @@ def _sign_in_sandbox(
         return _handle_signing_failure(key, probe, statement, str(report["failure"]))
     if report["is_marked"]:  # An earlier try has signed it.
         size_bytes = object_storage().head(key).size_bytes
-    elif _is_within_limit(folder / SIGNED, statement):
-        size_bytes = _replace_object(key, content_type, folder / SIGNED, tick)
+    elif _is_within_limit(folder / SIGNED_FILE_NAME, statement):
+        size_bytes = _replace_object(key, content_type, folder / SIGNED_FILE_NAME, tick)
     else:
         return SignedResult(probe, object_storage().head(key).size_bytes, {"status": "no_room"})
     return SignedResult(
@@ -171,7 +171,7 @@ def _handle_signing_failure(
 ) -> SignedResult:
     logger.error("a result cannot be signed: %s", failure)
     if statement.source_type is not None and statement.source_type.is_synthetic:
-        raise EngineError(ErrorCode.MODEL_ERROR, NOT_MARKED)
+        raise EngineError(ErrorCode.MODEL_ERROR, MARKING_FAILED)
     # A result without generated content is published without a label.
     return SignedResult(probe, object_storage().head(key).size_bytes, {"status": "failed"})
 
@@ -180,14 +180,14 @@ def _replace_object(key: str, content_type: str, path: Path, tick: Callable[[], 
     """Replace an object with a file, uploaded in parts, and return its size in bytes."""
     storage, size_bytes = object_storage(), path.stat().st_size
     upload_id = storage.begin_parts(key, content_type=content_type)
-    part_bytes = part_bytes_of(size_bytes)
+    part_bytes = choose_part_bytes(size_bytes)
     with path.open("rb") as content:
         number = 0
         while part := content.read(part_bytes):
             number += 1
             storage.write_part(key, upload_id, number, part)
             tick()
-    storage.join_parts(key, upload_id, storage.stored_parts(key, upload_id))
+    storage.join_parts(key, upload_id, storage.list_stored_parts(key, upload_id))
     return size_bytes
 
 
@@ -215,19 +215,21 @@ def _build_ingredients(
 def _build_ingredient_archive(
     statement: Statement, source: Source, identity: Identity, tick: Callable[[], None]
 ) -> str | None:
-    format_name = format_of(source.content_type)
+    format_name = find_format(source.content_type)
     if format_name is None or source.size_bytes > MAX_SOURCE_BYTES:
         return None
     try:
         archive = inspect_with(
-            "media.provenance.reading:archive",
+            "media.provenance.reading:create_archive",
             object_storage().probe_source(source.object_key),
             limits=READING_CREDENTIALS,
             tick=tick,
             format_name=format_name,
             ingredient=statement.ingredient(source),
             anchors=identity.anchors_pem,
-            most_bytes=MAX_ARCHIVE_BYTES if statement.most_bytes is None else LITTLE_ROOM_BYTES,
+            most_bytes=MAX_ARCHIVE_BYTES
+            if statement.most_bytes is None
+            else MAX_ARCHIVE_BYTES_OF_LIMITED,
         )
     except (InputRefusedError, SandboxFailedError) as exc:
         logger.warning("credentials of media %s not read: %s", source.media_id, exc)
@@ -239,7 +241,7 @@ def _build_ingredient_archive(
 class FileCredentials:
     """A file's content credentials, or the reason why they were not read."""
 
-    not_read: str | None = None
+    find_skip_reason: str | None = None
     """The reason: `unsupported_format`, `too_large` or `unreadable`; None if the file was read."""
     report: dict[str, Any] | None = None
     """The result of `reading.read`; None if the file has no credentials or was not read."""
@@ -247,9 +249,9 @@ class FileCredentials:
     """True if the credentials are valid and signed with our current certificate."""
 
 
-def not_read(content_type: str, size_bytes: int, most_bytes: int) -> FileCredentials | None:
+def find_skip_reason(content_type: str, size_bytes: int, most_bytes: int) -> FileCredentials | None:
     """Return the reason not to read a file, by its type and size, or None to read it."""
-    if format_of(content_type) is None:
+    if find_format(content_type) is None:
         return FileCredentials("unsupported_format")
     return FileCredentials("too_large") if size_bytes > most_bytes else None
 
@@ -268,20 +270,20 @@ def read_credentials(
     Files above ``most_bytes`` are not read, because the check hashes the whole file. Raises
     ``UnavailableProblem`` if the storage did not answer.
     """
-    if refusal := not_read(content_type, size_bytes, most_bytes):
+    if refusal := find_skip_reason(content_type, size_bytes, most_bytes):
         return refusal
     try:
         identity = get_identity()
     except UnusableCertificateError as exc:
-        logger.warning("nothing is known as ours: %s", exc)
+        logger.warning("our own credentials cannot be recognized: %s", exc)
         identity = None
     try:
         report = inspect_with(
-            "media.provenance.reading:read",
+            "media.provenance.reading:read_summary",
             path_or_url,
             limits=limits,
             memory=memory,
-            format_name=format_of(content_type),
+            format_name=find_format(content_type),
             anchors=identity.anchors_pem if identity else "",
         )
     except InputRefusedError:
@@ -289,5 +291,7 @@ def read_credentials(
     except SandboxFailedError:
         logger.exception("the credentials of a file were not read")
         return FileCredentials("unreadable")
-    is_ours = report is not None and identity is not None and is_by(report, identity.serial_number)
+    is_ours = (
+        report is not None and identity is not None and is_signed_by(report, identity.serial_number)
+    )
     return FileCredentials(None, report, is_ours)

@@ -13,6 +13,6 @@ FORMATS = {
 """Formats by the extension of an accepted type. WebM, Matroska, Ogg, MPEG and others have none."""
 
 
-def format_of(content_type: str) -> str | None:
+def find_format(content_type: str) -> str | None:
     """Return the format of a type that can hold credentials, None for other types."""
     return FORMATS.get(ACCEPTED.get(content_type, ""))

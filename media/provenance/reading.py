@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from c2pa import Builder, C2paError, Context, Reader
 
-from media.provenance.manifests import summary, text
+from media.provenance.manifests import clean_text, summarize
 
 ONLY_LOCAL = {
     # A file may name URLs of other machines; they are not requested.
@@ -17,39 +17,39 @@ ONLY_LOCAL = {
 }
 
 
-def context(anchors: str) -> Context:
+def create_context(anchors: str) -> Context:
     """Return the library's context, which trusts chains that end in ``anchors`` (PEM)."""
     trust = {"trust": {"trust_anchors": anchors}} if anchors else {}
     return Context.from_dict(ONLY_LOCAL | trust)
 
 
-def read(source: BinaryIO, format_name: str, anchors: str) -> dict[str, Any] | None:
+def read_summary(source: BinaryIO, format_name: str, anchors: str) -> dict[str, Any] | None:
     """Return the summary of the file's credentials, valid or not; None if it has none."""
     try:
-        reader = Reader.try_create(format_name, source, None, context(anchors))
+        reader = Reader.try_create(format_name, source, None, create_context(anchors))
     except C2paError as exc:
-        return {"validation_state": "Invalid", "problems": [text(exc)]}
+        return {"validation_state": "Invalid", "problems": [clean_text(exc)]}
     if reader is None:
         return None
     with reader:
         store = json.loads(reader.json())
-    return summary(store)
+    return summarize(store)
 
 
-def archive(
+def create_archive(
     source: BinaryIO, format_name: str, ingredient: dict[str, Any], anchors: str, most_bytes: int
 ) -> str | None:
     """Return an archive of the ingredient with the file's manifests, in base64.
 
     Returns None if the file has no manifests, or they are larger than ``most_bytes``.
     """
-    report = read(source, format_name, anchors)
+    report = read_summary(source, format_name, anchors)
     if report is None or "manifest" not in report:
         return None
     source.seek(0)
     content = io.BytesIO()
     try:
-        with Builder({}, context(anchors)) as builder:
+        with Builder({}, create_context(anchors)) as builder:
             builder.add_ingredient(ingredient, format_name, source)
             builder.write_ingredient_archive(ingredient["label"], content)
     except C2paError:

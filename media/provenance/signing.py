@@ -15,13 +15,13 @@ from c2pa import Builder, C2paError, C2paSigningAlg, Signer
 
 from media.probing import probe_as_json
 from media.provenance import xmp
-from media.provenance.manifests import is_by
-from media.provenance.reading import context, read
+from media.provenance.manifests import is_signed_by
+from media.provenance.reading import create_context, read_summary
 
 MAX_TEXT = 300
 
 
-def look_and_mark(
+def probe_and_sign(
     source: BinaryIO,
     *,
     target_name: str,
@@ -42,15 +42,15 @@ def look_and_mark(
     """
     result: dict[str, Any] = {"probe": probe_as_json(source), "is_marked": False, "failure": None}
     source.seek(0)
-    report = read(source, format_name, anchors)
-    if report is not None and is_by(report, serial_number):
+    report = read_summary(source, format_name, anchors)
+    if report is not None and is_signed_by(report, serial_number):
         return result | {"is_marked": True}
     source.seek(0)
     with Path("tagged").open("w+b") as tagged, Path(target_name).open("w+b") as target:
         if source_type is None:
             shutil.copyfileobj(source, tagged)
         else:
-            xmp.insert(format_name, source_type, source, tagged)
+            xmp.insert_source_type(format_name, source_type, source, tagged)
         tagged.seek(0)
         try:
             with (
@@ -64,7 +64,7 @@ def look_and_mark(
 
 
 def _create_builder(definition: dict[str, Any], archives: Sequence[str], anchors: str) -> Builder:
-    builder = Builder(definition, context(anchors))
+    builder = Builder(definition, create_context(anchors))
     for archive in archives:
         builder.add_ingredient_from_archive(io.BytesIO(base64.b64decode(archive)))
     return builder

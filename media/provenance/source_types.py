@@ -62,7 +62,7 @@ def find_source_type(value: object) -> SourceType | None:
     return SourceType(name) if name in set(SourceType) else None
 
 
-def source_type_of(
+def derive_source_type(
     making: Making, *, is_draft: bool, sources: Collection[SourceType | None]
 ) -> SourceType | None:
     """Return the source type of a result made of media of these types (None: captured or unknown).

@@ -15,7 +15,7 @@ from auteur.core.work.sandbox_queue import QUEUE, FilesBusyProblem
 from media.access import get_media
 from media.limits import READING_BACK
 from media.models import MediaFile, MediaStatus
-from media.provenance.credentials import FileCredentials, not_read, read_credentials
+from media.provenance.credentials import FileCredentials, find_skip_reason, read_credentials
 from media.provenance.serializers import ProvenanceSerializer
 from media.storage import object_storage
 
@@ -24,7 +24,7 @@ MAX_BYTES = 100 * 1024**2
 
 
 class ProvenanceView(APIView):
-    """Where one media file comes from, by its own account."""
+    """Read the content credentials of a media file."""
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.UPLOAD}  # The whole file is read.
@@ -32,18 +32,18 @@ class ProvenanceView(APIView):
 
     @extend_schema(
         summary="Read a media file's content credentials",
-        description="C2PA content credentials in the file, and whether they hold: who signed, what "
-        "was done by what, of what it was made. Read from the file at each request, up to "
-        f"{MAX_BYTES // 1024**2} MiB; of larger ones only `recorded` is told.",
+        description="Returns the C2PA content credentials in the file, and whether they are "
+        "valid: who signed it, how it was made and from what. The file is read at each request, "
+        f"up to {MAX_BYTES // 1024**2} MiB. For larger files only `recorded` is returned.",
         responses=ProvenanceSerializer,
     )
     def get(self, request: Request, media_id: UUID) -> Response:
         """Read and verify the credentials of the file."""
         media = get_media(user_id=user_id(request), media_id=media_id)
-        return Response(ProvenanceSerializer(provenance_of(media)).data)
+        return Response(ProvenanceSerializer(read_provenance(media)).data)
 
 
-def provenance_of(media: MediaFile) -> dict[str, Any]:
+def read_provenance(media: MediaFile) -> dict[str, Any]:
     """Return what ``ProvenanceSerializer`` shows.
 
     A file that is too large, or whose format has no credentials, takes no place in the sandbox's
@@ -52,9 +52,9 @@ def provenance_of(media: MediaFile) -> dict[str, Any]:
     size_bytes = media.file_size_bytes or 0
     credentials = FileCredentials("unreadable")
     if media.status == MediaStatus.READY:
-        credentials = not_read(media.mime_type, size_bytes, MAX_BYTES) or _read_from_storage(
-            media, size_bytes
-        )
+        credentials = find_skip_reason(
+            media.mime_type, size_bytes, MAX_BYTES
+        ) or _read_from_storage(media, size_bytes)
     report = credentials.report or {}
     return {
         "media_id": media.pk,

@@ -26,7 +26,7 @@ BOX = UUID("be7acfcb-97a9-42e8-9c71-999491e3afac").bytes
 MAX_BOXES = 10_000
 
 
-def insert(format_name: str, uri: str, source: BinaryIO, target: BinaryIO) -> None:
+def insert_source_type(format_name: str, uri: str, source: BinaryIO, target: BinaryIO) -> None:
     """Copy the file, and add the type if its format supports that."""
     source.seek(0)
     writer = WRITERS.get(format_name)

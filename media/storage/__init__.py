@@ -21,7 +21,7 @@ MAX_KEY_LENGTH = 512
 SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._=-]*"
 KEY_PATTERN = re.compile(rf"{SEGMENT}(?:/{SEGMENT})*")
 
-LONGEST_WRITE = timedelta(days=2)
+MAX_WRITE_LIFETIME = timedelta(days=2)
 """The longest life of a signed URL to write to. Older leftovers cannot be written again."""
 
 STORAGE_ERRORS = (OSError, BotoCoreError, ClientError)
@@ -129,7 +129,7 @@ class ObjectStorage(Protocol):
         """Store or replace a part; raises ``ObjectMissingError`` if the upload is over."""
         ...
 
-    def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+    def list_stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         """Return the stored parts by number; ``ObjectMissingError`` if the upload is over."""
         ...
 
@@ -141,18 +141,18 @@ class ObjectStorage(Protocol):
         """Delete the stored parts; an upload that is over is no error."""
         ...
 
-    def objects(self, prefix: str) -> list[StoredObject]:
+    def list_objects(self, prefix: str) -> list[StoredObject]:
         """Return all objects in a folder, such as ``users/1/renders/2/``."""
         ...
 
-    def page(self, after: str, limit: int) -> list[StoredObject]:
+    def list_page(self, after: str, limit: int) -> list[StoredObject]:
         """Return objects of the whole storage with keys after this one, in byte order.
 
         Returns at most ``limit`` (up to 1000), and an empty list at the end.
         """
         ...
 
-    def unfinished(self, *, before: datetime) -> list[str]:
+    def list_unfinished(self, *, before: datetime) -> list[str]:
         """Return the names of unfinished writes that have not changed since ``before``."""
         ...
 
@@ -178,15 +178,15 @@ def object_storage() -> ObjectStorage:
     return cast(ObjectStorage, storages["default"])
 
 
-def seconds_to_write(expires: int | None) -> int:
-    """Return the life of a URL to write to; raises ``ValueError`` above ``LONGEST_WRITE``."""
+def get_write_seconds(expires: int | None) -> int:
+    """Return the life of a URL to write to; raises ``ValueError`` above ``MAX_WRITE_LIFETIME``."""
     seconds: int = settings.PRESIGNED_URL_SECONDS if expires is None else expires
-    if seconds > LONGEST_WRITE.total_seconds():
+    if seconds > MAX_WRITE_LIFETIME.total_seconds():
         raise ValueError("a URL to write to would live too long")
     return seconds
 
 
-def checked_key(key: str) -> str:
+def check_key(key: str) -> str:
     """Return the key if its form is valid, or raise ``InvalidKey``."""
     if len(key) > MAX_KEY_LENGTH or not KEY_PATTERN.fullmatch(key):
         raise InvalidKey("not an object key")

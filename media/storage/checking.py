@@ -57,7 +57,7 @@ def check_storage(storage: ObjectStorage) -> Iterator[Finding]:
         for name, check in CHECKS.items():
             yield _run_check(name, check, trial)
     finally:
-        for stored in storage.objects(f"{trial.prefix}/"):
+        for stored in storage.list_objects(f"{trial.prefix}/"):
             storage.delete(stored.key)
 
 
@@ -87,10 +87,10 @@ def _check_objects(trial: Trial) -> str:
     key = trial.key("objects/one")
     trial.storage.write(key, b"12345", TYPE)
     info = trial.storage.head(key)
-    _require((info.size_bytes, info.content_type) == (5, TYPE), f"HEAD says {info}")
-    _require(trial.storage.read(key, 5) == b"12345", "GET answers other bytes")
-    keys = [stored.key for stored in trial.storage.objects(trial.key("objects/"))]
-    _require(keys == [key], f"the listing holds {keys}")
+    _require((info.size_bytes, info.content_type) == (5, TYPE), f"HEAD returned {info}")
+    _require(trial.storage.read(key, 5) == b"12345", "GET returned other bytes")
+    keys = [stored.key for stored in trial.storage.list_objects(trial.key("objects/"))]
+    _require(keys == [key], f"the listing returned {keys}")
     trial.storage.delete(key)
     _require(_is_missing(trial, key), "a deleted object is still there")
     return "put, head, get, list, delete"
@@ -110,8 +110,8 @@ def _check_parts(trial: Trial) -> str:
     for number, size in ((1, PART_BYTES), (2, 1)):
         url = storage.presigned_part(key, upload_id, number=number, size_bytes=size)
         status = requests.put(url, data=b"x" * size, timeout=TIMEOUT_SECONDS).status_code
-        _require(status == 200, f"a part was answered with {status}")
-    parts = storage.stored_parts(key, upload_id)
+        _require(status == 200, f"the PUT of a part returned {status}")
+    parts = storage.list_stored_parts(key, upload_id)
     sizes = [part.size_bytes for part in parts]
     _require(sizes == [PART_BYTES, 1], f"parts of {sizes} bytes are listed")
     storage.join_parts(key, upload_id, parts)
@@ -122,11 +122,9 @@ def _check_parts(trial: Trial) -> str:
 def _check_unfinished(trial: Trial) -> str:
     storage, key = trial.storage, trial.key("unfinished")
     upload_id = storage.begin_parts(key, content_type=TYPE)
-    names = storage.unfinished(before=timezone.now() + timedelta(minutes=1))
+    names = storage.list_unfinished(before=timezone.now() + timedelta(minutes=1))
     storage.abort_parts(key, upload_id)
-    _require(
-        any(upload_id in name for name in names), "uploads that nobody finishes are not listed"
-    )
+    _require(any(upload_id in name for name in names), "unfinished uploads are not listed")
     return "listed, aborted"
 
 
@@ -142,10 +140,10 @@ def _check_signed_put(trial: Trial) -> str:
     }
     accepted = {name: status for name, status in statuses.items() if not 400 <= status < 500}
     _require(not accepted, f"not refused: {accepted}")
-    _require(_is_missing(trial, key), "what was refused is there")
+    _require(_is_missing(trial, key), "a refused object was stored")
     status = _send_put(url, b"123")
-    _require(status == 200, f"the right PUT is answered with {status}")
-    return f"taken; refused: {', '.join(statuses)}"
+    _require(status == 200, f"a correct PUT returned {status}")
+    return f"accepted; refused: {', '.join(statuses)}"
 
 
 def _check_signed_get(trial: Trial) -> str:
@@ -153,17 +151,17 @@ def _check_signed_get(trial: Trial) -> str:
     trial.storage.write(key, b"12345", TYPE)
     url = trial.storage.presigned_get(key, expires=2)
     ranged = requests.get(url, headers={"Range": "bytes=1-2"}, timeout=TIMEOUT_SECONDS)
-    _require(ranged.content == b"23", f"a range is answered with {ranged.status_code}")
+    _require(ranged.content == b"23", f"the request for a range returned {ranged.status_code}")
     time.sleep(3)
     status = requests.get(url, timeout=TIMEOUT_SECONDS).status_code
-    _require(400 <= status < 500, f"after its time a URL is answered with {status}")
-    return "a range; refused after its time"
+    _require(400 <= status < 500, f"an expired URL returned {status}")
+    return "range read; refused after expiry"
 
 
 def _check_conditional_put(trial: Trial) -> str:
     url = trial.storage.presigned_put(trial.key("once"), content_type=TYPE, once=True)
     statuses = [_send_put(url, **ONCE), _send_put(url, **ONCE)]
-    _require(statuses == [200, 412], f"two PUTs are answered with {statuses}")
+    _require(statuses == [200, 412], f"two PUTs returned {statuses}")
     return "the second is refused (412)"
 
 
@@ -174,9 +172,9 @@ def _check_concurrent_puts(trial: Trial) -> str:
     accepted_count = statuses.count(200)
     _require(
         accepted_count == 1,
-        f"of {WRITERS} PUTs at once {accepted_count} are taken: one may replace another",
+        f"{accepted_count} of {WRITERS} concurrent PUTs were accepted, so one may replace another",
     )
-    return f"of {WRITERS} at once one is taken"
+    return f"one of {WRITERS} concurrent PUTs is accepted"
 
 
 def _check_cors(trial: Trial) -> str:

@@ -21,8 +21,8 @@ from media.storage import (
     ObjectMissingError,
     ObjectTooLargeError,
     StoredObject,
-    checked_key,
-    seconds_to_write,
+    check_key,
+    get_write_seconds,
 )
 from media.storage.multipart import StoredPart
 from media.storage.signing import SignedUrls
@@ -72,7 +72,7 @@ class SignedFileSystemStorage(FileSystemStorage):
         return self.urls.sign(
             "PUT",
             key,
-            expires=seconds_to_write(expires),
+            expires=get_write_seconds(expires),
             content_type=content_type,
             size_bytes=size_bytes,
             once=1 if once else None,
@@ -117,7 +117,7 @@ class SignedFileSystemStorage(FileSystemStorage):
             self._get_path(kind, name).unlink(missing_ok=True)
 
     def begin_parts(self, key: str, *, content_type: str) -> str:
-        checked_key(key)
+        check_key(key)
         upload_id = uuid.uuid4().hex
         folder = self._parts_folder(upload_id)
         folder.mkdir(parents=True)
@@ -136,18 +136,18 @@ class SignedFileSystemStorage(FileSystemStorage):
         return self.urls.sign(
             "PUT",
             key,
-            expires=seconds_to_write(expires),
+            expires=get_write_seconds(expires),
             size_bytes=size_bytes,
             upload_id=upload_id,
             part_number=number,
         )
 
     def write_part(self, key: str, upload_id: str, number: int, content: bytes, /) -> None:
-        checked_key(key)
+        check_key(key)
         self.receive_part(upload_id, number, [content])
 
-    def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
-        checked_key(key)
+    def list_stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        check_key(key)
         folder = self._parts_folder(upload_id)
         try:
             files = {
@@ -162,7 +162,7 @@ class SignedFileSystemStorage(FileSystemStorage):
         return [StoredPart(number, size, "") for number, size in sorted(files.items())]
 
     def join_parts(self, key: str, upload_id: str, parts: Sequence[StoredPart], /) -> None:
-        checked_key(key)
+        check_key(key)
         folder = self._parts_folder(upload_id)
         try:
             content_type = (folder / LABEL).read_text()
@@ -176,7 +176,7 @@ class SignedFileSystemStorage(FileSystemStorage):
         _remove_folder_atomically(folder)
 
     def abort_parts(self, key: str, upload_id: str, /) -> None:
-        checked_key(key)
+        check_key(key)
         _remove_folder_atomically(self._parts_folder(upload_id))
 
     def receive_part(
@@ -197,7 +197,7 @@ class SignedFileSystemStorage(FileSystemStorage):
             except FileNotFoundError as exc:
                 raise ObjectMissingError from exc
 
-    def objects(self, prefix: str) -> list[StoredObject]:
+    def list_objects(self, prefix: str) -> list[StoredObject]:
         folder = self._get_path(OBJECTS, prefix.removesuffix("/"))
         return [
             self._build_stored_object(path, path.stat())
@@ -205,7 +205,7 @@ class SignedFileSystemStorage(FileSystemStorage):
             if path.is_file()
         ]
 
-    def page(self, after: str, limit: int) -> list[StoredObject]:
+    def list_page(self, after: str, limit: int) -> list[StoredObject]:
         objects = []
         for path in islice(_iterate_files_after(self.root / OBJECTS, "", after), limit):
             with suppress(FileNotFoundError):  # It was removed meanwhile.
@@ -219,7 +219,7 @@ class SignedFileSystemStorage(FileSystemStorage):
             size_bytes=stat.st_size,
         )
 
-    def unfinished(self, *, before: datetime) -> list[str]:
+    def list_unfinished(self, *, before: datetime) -> list[str]:
         names = []
         for kind in (INCOMING, PARTS):
             with suppress(FileNotFoundError), os.scandir(self.root / kind) as entries:
@@ -230,7 +230,7 @@ class SignedFileSystemStorage(FileSystemStorage):
         return names
 
     def remove_unfinished(self, name: str, /) -> bool:
-        path = self.root / checked_key(name)
+        path = self.root / check_key(name)
         try:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         except FileNotFoundError:
@@ -298,7 +298,7 @@ class SignedFileSystemStorage(FileSystemStorage):
             raise ObjectExistsError from exc
 
     def _parts_folder(self, upload_id: str) -> Path:
-        return self.root / PARTS / checked_key(upload_id)
+        return self.root / PARTS / check_key(upload_id)
 
     def _read_content_type(self, key: str) -> str:
         try:
@@ -307,7 +307,7 @@ class SignedFileSystemStorage(FileSystemStorage):
             return UNKNOWN_CONTENT_TYPE
 
     def _get_path(self, kind: str, key: str) -> Path:
-        path = self.root / kind / checked_key(key)
+        path = self.root / kind / check_key(key)
         if path.resolve() != path:
             raise InvalidKey("the key leads through a symbolic link")
         return path

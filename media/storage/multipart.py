@@ -32,13 +32,13 @@ class StoredPart:
     etag: str
 
 
-def part_bytes_of(size_bytes: int, max_parts: int = MAX_PARTS) -> int:
+def choose_part_bytes(size_bytes: int, max_parts: int = MAX_PARTS) -> int:
     """Return the size of the parts of a file, except for the last part."""
     min_bytes = -(-size_bytes // max_parts)
     return max(PART_BYTES, -(-min_bytes // STEP_BYTES) * STEP_BYTES)
 
 
-def parts_of(size_bytes: int, part_bytes: int) -> list[Part]:
+def split_parts(size_bytes: int, part_bytes: int) -> list[Part]:
     """Return the parts of a file in order."""
     return [
         Part(number, offset, min(part_bytes, size_bytes - offset))

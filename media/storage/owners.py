@@ -17,11 +17,11 @@ from media.storage import StoredObject
 
 
 class NotExpectedProblem(Problem):
-    """There is a row for the key, and it takes no bytes: its upload or its attempt is over."""
+    """Raised if a row names the key but expects no bytes, because its upload or attempt is over."""
 
     status_code = 409
     default_code = "not_expected"
-    default_detail = "The upload is over. Nothing more can be sent."
+    default_detail = "The upload is over. Nothing more can be sent to this URL."
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class ByteRange:
         return self.end - self.start + 1
 
 
-def requested_range(header: str, size: int) -> ByteRange | None:
+def parse_range(header: str, size: int) -> ByteRange | None:
     """Return the requested range, or None (the whole object) for none, several or a bad one.
 
     Raises ``NotSatisfiableError``.

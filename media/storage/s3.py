@@ -11,14 +11,14 @@ from botocore.exceptions import ClientError
 from django.conf import settings
 from storages.backends.s3 import S3Storage
 
-from media.file_names import attachment
+from media.file_names import build_content_disposition
 from media.storage import (
     ObjectInfo,
     ObjectMissingError,
     ObjectTooLargeError,
     StoredObject,
-    checked_key,
-    seconds_to_write,
+    check_key,
+    get_write_seconds,
 )
 from media.storage.multipart import StoredPart
 
@@ -79,13 +79,13 @@ class PresignedS3Storage(S3Storage):
         if once:
             parameters["IfNoneMatch"] = "*"
         return self._sign_url(
-            self.signer, "put_object", key, seconds_to_write(expires), **parameters
+            self.signer, "put_object", key, get_write_seconds(expires), **parameters
         )
 
     def presigned_get(
         self, key: str, *, filename: str | None = None, expires: int | None = None
     ) -> str:
-        disposition = attachment(filename)
+        disposition = build_content_disposition(filename)
         return self._sign_url(
             self.signer, "get_object", key, expires, ResponseContentDisposition=disposition
         )
@@ -96,7 +96,7 @@ class PresignedS3Storage(S3Storage):
 
     def head(self, key: str) -> ObjectInfo:
         try:
-            response = self.client.head_object(Bucket=self.bucket_name, Key=checked_key(key))
+            response = self.client.head_object(Bucket=self.bucket_name, Key=check_key(key))
         except ClientError as exc:
             raise _translate_error(exc) from exc
         return ObjectInfo(
@@ -105,7 +105,7 @@ class PresignedS3Storage(S3Storage):
 
     def read(self, key: str, max_bytes: int) -> bytes:
         try:
-            response = self.client.get_object(Bucket=self.bucket_name, Key=checked_key(key))
+            response = self.client.get_object(Bucket=self.bucket_name, Key=check_key(key))
         except ClientError as exc:
             raise _translate_error(exc) from exc
         with response["Body"] as body:
@@ -117,7 +117,7 @@ class PresignedS3Storage(S3Storage):
         byte_range = f"bytes={offset}-{offset + size_bytes - 1}"
         try:
             response = self.client.get_object(
-                Bucket=self.bucket_name, Key=checked_key(key), Range=byte_range
+                Bucket=self.bucket_name, Key=check_key(key), Range=byte_range
             )
         except ClientError as exc:
             raise _translate_error(exc) from exc
@@ -126,15 +126,15 @@ class PresignedS3Storage(S3Storage):
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
         self.client.put_object(
-            Bucket=self.bucket_name, Key=checked_key(key), Body=content, ContentType=content_type
+            Bucket=self.bucket_name, Key=check_key(key), Body=content, ContentType=content_type
         )
 
     def delete(self, name: str) -> None:
-        self.client.delete_object(Bucket=self.bucket_name, Key=checked_key(name))
+        self.client.delete_object(Bucket=self.bucket_name, Key=check_key(name))
 
     def begin_parts(self, key: str, *, content_type: str) -> str:
         response = self.client.create_multipart_upload(
-            Bucket=self.bucket_name, Key=checked_key(key), ContentType=content_type
+            Bucket=self.bucket_name, Key=check_key(key), ContentType=content_type
         )
         return response["UploadId"]
 
@@ -149,14 +149,14 @@ class PresignedS3Storage(S3Storage):
     ) -> str:
         parameters = {"UploadId": upload_id, "PartNumber": number, "ContentLength": size_bytes}
         return self._sign_url(
-            self.signer, "upload_part", key, seconds_to_write(expires), **parameters
+            self.signer, "upload_part", key, get_write_seconds(expires), **parameters
         )
 
     def write_part(self, key: str, upload_id: str, number: int, content: bytes, /) -> None:
         try:
             self.client.upload_part(
                 Bucket=self.bucket_name,
-                Key=checked_key(key),
+                Key=check_key(key),
                 UploadId=upload_id,
                 PartNumber=number,
                 Body=content,
@@ -164,9 +164,9 @@ class PresignedS3Storage(S3Storage):
         except ClientError as exc:
             raise _translate_error(exc) from exc
 
-    def stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+    def list_stored_parts(self, key: str, upload_id: str) -> list[StoredPart]:
         pages = self.client.get_paginator("list_parts").paginate(
-            Bucket=self.bucket_name, Key=checked_key(key), UploadId=upload_id
+            Bucket=self.bucket_name, Key=check_key(key), UploadId=upload_id
         )
         try:
             parts = [part for page in pages for part in page.get("Parts", ())]
@@ -178,7 +178,7 @@ class PresignedS3Storage(S3Storage):
         try:
             self.client.complete_multipart_upload(
                 Bucket=self.bucket_name,
-                Key=checked_key(key),
+                Key=check_key(key),
                 UploadId=upload_id,
                 MultipartUpload={
                     "Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
@@ -191,21 +191,21 @@ class PresignedS3Storage(S3Storage):
         with suppress(ObjectMissingError):
             self._abort_upload(key, upload_id)
 
-    def objects(self, prefix: str) -> list[StoredObject]:
-        folder = f"{checked_key(prefix.removesuffix('/'))}/"
+    def list_objects(self, prefix: str) -> list[StoredObject]:
+        folder = f"{check_key(prefix.removesuffix('/'))}/"
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket_name, Prefix=folder
         )
         return [_build_stored_object(entry) for page in pages for entry in page.get("Contents", ())]
 
-    def page(self, after: str, limit: int) -> list[StoredObject]:
+    def list_page(self, after: str, limit: int) -> list[StoredObject]:
         start_parameters: dict[str, Any] = {"StartAfter": after} if after else {}
         response = self.client.list_objects_v2(
             Bucket=self.bucket_name, MaxKeys=limit, **start_parameters
         )
         return [_build_stored_object(entry) for entry in response.get("Contents", ())]
 
-    def unfinished(self, *, before: datetime) -> list[str]:
+    def list_unfinished(self, *, before: datetime) -> list[str]:
         pages = self.client.get_paginator("list_multipart_uploads").paginate(
             Bucket=self.bucket_name
         )
@@ -227,7 +227,7 @@ class PresignedS3Storage(S3Storage):
     def _abort_upload(self, key: str, upload_id: str) -> None:
         try:
             self.client.abort_multipart_upload(
-                Bucket=self.bucket_name, Key=checked_key(key), UploadId=upload_id
+                Bucket=self.bucket_name, Key=check_key(key), UploadId=upload_id
             )
         except ClientError as exc:
             raise _translate_error(exc) from exc
@@ -251,7 +251,7 @@ class PresignedS3Storage(S3Storage):
     ) -> str:
         return client.generate_presigned_url(
             operation,
-            Params={"Bucket": self.bucket_name, "Key": checked_key(key), **parameters},
+            Params={"Bucket": self.bucket_name, "Key": check_key(key), **parameters},
             ExpiresIn=settings.PRESIGNED_URL_SECONDS if expires is None else expires,
         )
 

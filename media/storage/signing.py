@@ -7,25 +7,27 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode
 
 from auteur.core.api.problems import Problem
-from media.storage import checked_key
+from media.storage import check_key
 
 SIGNATURE = "signature"
 
 
 class SignatureInvalidProblem(Problem):
-    """The URL was not made by us, or something in it was altered."""
+    """Raised if we did not sign the URL, or it was altered."""
 
     status_code = 403
     default_code = "signature_invalid"
-    default_detail = "The URL's signature does not match."
+    default_detail = (
+        "The URL's signature is not valid. Use the URL unchanged, or request a new one."
+    )
 
 
 class UrlExpiredProblem(Problem):
-    """The URL was ours and its time is over."""
+    """Raised if the URL has expired."""
 
     status_code = 403
     default_code = "url_expired"
-    default_detail = "The URL has expired: ask for a new one."
+    default_detail = "The URL has expired. Request a new one."
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class SignedUrls:
         expires_at = int(time.time() if now is None else now) + expires
         pairs = [("expires", str(expires_at))]
         pairs += [(name, str(value)) for name, value in parameters.items() if value is not None]
-        text = _build_signed_text(method, checked_key(key), pairs)
+        text = _build_signed_text(method, check_key(key), pairs)
         pairs.append((SIGNATURE, _compute_signature(self.signing_key, text)))
         return f"{self.base_url}{quote(key)}?{urlencode(pairs)}"
 
@@ -91,7 +93,7 @@ class SignedUrls:
             raise UrlExpiredProblem
         size = values.get("size_bytes")
         return Grant(
-            key=checked_key(key),
+            key=check_key(key),
             content_type=values.get("content_type"),
             size_bytes=None if size is None else int(size),
             filename=values.get("filename"),

@@ -22,7 +22,7 @@ from auteur.core.api.problems import (
     problem_response,
 )
 from media.content_types import SERVED
-from media.file_names import attachment
+from media.file_names import build_content_disposition
 from media.problems import FileTooLargeProblem, SizeMismatchProblem
 from media.storage import ObjectMissingError
 from media.storage.filesystem import (
@@ -32,14 +32,14 @@ from media.storage.filesystem import (
     SignedFileSystemStorage,
 )
 from media.storage.owners import lock_expected_upload
-from media.storage.ranges import ByteRange, NotSatisfiableError, requested_range
+from media.storage.ranges import ByteRange, NotSatisfiableError, parse_range
 from media.storage.signing import Grant
 
 logger = logging.getLogger(__name__)
 
 
 class LengthRequiredProblem(Problem):
-    """The body's length is not told beforehand."""
+    """Raised if the request has no Content-Length header."""
 
     status_code = 411
     default_code = "length_required"
@@ -47,27 +47,32 @@ class LengthRequiredProblem(Problem):
 
 
 class ContentTypeMismatchProblem(Problem):
-    """The URL was signed for another content type."""
+    """Raised if the request has another content type than the URL was signed for."""
 
     status_code = 403
     default_code = "content_type_mismatch"
-    default_detail = "The Content-Type header is not the one that the URL was signed for."
+    default_detail = (
+        "The Content-Type header differs from that of the signed URL. Send the headers of the "
+        "upload unchanged."
+    )
 
 
 class BodyIncompleteProblem(Problem):
-    """The connection ended before the body did; nothing was stored."""
+    """Raised if the connection ended before the body was complete. Nothing was stored."""
 
     status_code = 400
     default_code = "body_incomplete"
-    default_detail = "The body is shorter than its Content-Length."
+    default_detail = "The body is shorter than its Content-Length. Send it again."
 
 
 class AlreadyUploadedProblem(Problem):
-    """The URL may be used once, and was."""
+    """Raised if the URL may be used only once and has been used."""
 
     status_code = 412
     default_code = "already_uploaded"
-    default_detail = "A file has already been uploaded with this URL."
+    default_detail = (
+        "A file was already uploaded with this URL. Confirm the upload, or begin another."
+    )
 
 
 class AnyAccept(BaseContentNegotiation):
@@ -82,7 +87,7 @@ class AnyAccept(BaseContentNegotiation):
 
 
 class SignedObjectView(APIView):
-    """One object; the URL's signature is all the permission there is."""
+    """Serve one object. The signature of the URL is the only permission that is needed."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -128,7 +133,7 @@ class SignedObjectView(APIView):
         except ObjectMissingError as exc:
             raise NotFoundProblem(Resource.FILE) from exc
         try:
-            part = requested_range(request.headers.get("Range", ""), info.size_bytes)
+            part = parse_range(request.headers.get("Range", ""), info.size_bytes)
         except NotSatisfiableError:
             file.close()
             return problem_response(
@@ -233,7 +238,7 @@ def _set_headers(
     response["Content-Type"] = content_type if content_type in SERVED else UNKNOWN_CONTENT_TYPE
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["Content-Disposition"] = attachment(filename)
+    response["Content-Disposition"] = build_content_disposition(filename)
     response["Accept-Ranges"] = "bytes"
     response["Cache-Control"] = "private"
     return response

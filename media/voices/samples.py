@@ -28,7 +28,7 @@ MAX_PLATEAU_SHARE = 0.01
 """Speech with a larger share within 2 % of its peak is clipped; 0.001 is usual."""
 OTHER_SPEAKER_SECONDS = 1.5
 """Less voiced sound of a second speaker may be the same person in another tone."""
-NO_RECORDING = "A voice sample must be sound that we can read: a recording, or a film."
+NO_RECORDING = "A voice sample must be a sound or a film in a supported format."
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def examine_sample(source: BinaryIO) -> VoiceSample:
     if facts.type == IMAGE:
         raise UnsupportedMediaError(detail=NO_RECORDING)
     if not facts.metadata["has_audio"]:
-        raise InputRefusedError("no_sound", "The file has no sound.")
+        raise InputRefusedError(
+            "no_sound", "The file has no sound. Upload a recording of the speaker."
+        )
     check_length(facts.duration_ms or 0)
     source.seek(0)
     blocks = _read_blocks(source)
@@ -69,14 +71,16 @@ def examine_sample(source: BinaryIO) -> VoiceSample:
 def check_length(duration_ms: int) -> None:
     """Raise ``sample_too_long`` if the sample is longer than ``MAX_SAMPLE_SECONDS``."""
     if duration_ms > MAX_SAMPLE_SECONDS * 1000:
-        detail = f"A voice sample lasts {MAX_SAMPLE_SECONDS} seconds at most."
+        detail = (
+            f"A voice sample may last at most {MAX_SAMPLE_SECONDS} seconds. Upload a shorter one."
+        )
         raise InputRefusedError("sample_too_long", detail)
 
 
 def check_level(blocks: list[Block]) -> None:
     """Raise ``silent`` if no block is louder than ``SILENT_PEAK``."""
     if max((_measure_peak(block.samples) for block in blocks), default=0) <= SILENT_PEAK:
-        raise InputRefusedError("silent", "Nothing can be heard in this sample.")
+        raise InputRefusedError("silent", "The sample is silent. Record it again, louder.")
 
 
 def check_speech(speech_ms: int) -> None:
@@ -93,7 +97,9 @@ def check_clipping(speech: list[Utterance]) -> None:
     """Raise ``clipped`` if the peaks of the speech were cut off."""
     sound = np.abs(np.concatenate([utterance.samples for utterance in speech]).astype(np.int32))
     if float(np.mean(sound >= PLATEAU * sound.max())) > MAX_PLATEAU_SHARE:
-        detail = "The sample was recorded too loudly: its sound is distorted."
+        detail = (
+            "The sample was recorded too loudly and is distorted. Record it again, more quietly."
+        )
         raise InputRefusedError("clipped", detail)
 
 
@@ -104,7 +110,7 @@ def check_speaker(speech: list[Utterance]) -> None:
     for label, sound in zip(labels(voices), voices, strict=True):
         seconds[label] = seconds.get(label, 0.0) + sound.voiced_seconds
     if sum(sorted(seconds.values())[:-1]) >= OTHER_SPEAKER_SECONDS:
-        detail = "More than one person seems to speak: a sample is of one voice."
+        detail = "More than one person seems to speak. Upload a sample of one person."
         raise InputRefusedError("several_speakers", detail)
 
 
@@ -113,7 +119,10 @@ def _read_blocks(source: BinaryIO) -> list[Block]:
         with open_media(source) as container:
             return list(_limit_length(SoundTrack(container).blocks()))
     except EngineError as exc:
-        raise InputRefusedError("undecodable_sound", "The sound could not be decoded.") from exc
+        raise InputRefusedError(
+            "undecodable_sound",
+            "The sound could not be decoded. Save the sample in another format.",
+        ) from exc
 
 
 def _limit_length(blocks: Iterator[Block]) -> Iterator[Block]:

@@ -17,40 +17,44 @@ MAX_STATEMENT_LENGTH = 2000
 
 
 class NewVoiceSerializer(RequestSerializer):
-    """A voice whose sample the client wants to upload."""
+    """A voice whose sample is to be uploaded."""
 
     name = serializers.CharField(max_length=MAX_NAME_LENGTH)
     content_type = serializers.CharField(max_length=200, help_text="For example `audio/wav`.")
     filename = serializers.CharField(
-        required=False, max_length=MAX_NAME_LENGTH, help_text="What a preview is saved as."
+        required=False,
+        max_length=MAX_NAME_LENGTH,
+        help_text="The file name under which browsers save the preview.",
     )
     size_bytes = serializers.IntegerField(
         required=False,
         allow_null=True,
         validators=[MinValueValidator(1)],
-        help_text="If given, exactly so many bytes can be uploaded.",
+        help_text="The exact size of the sample. If it is given, only a file of this size can be "
+        "uploaded.",
     )
     consent = serializers.BooleanField(
         default=False,
         allow_null=True,
-        help_text="Must be `true`: the person who speaks agrees that speech is made with this "
-        "voice. It is recorded with its time.",
+        help_text="Must be `true`: the speaker agrees that speech is generated with this voice. "
+        "The consent is recorded with its time.",
     )
     consent_statement = serializers.CharField(
         required=False,
         max_length=MAX_STATEMENT_LENGTH,
-        help_text=f"The words that were agreed to, where they are not: “{CONSENT_STATEMENT}”",
+        help_text="The text that the speaker has agreed to, if it is not this: "
+        f"“{CONSENT_STATEMENT}”",
     )
 
 
 class VoiceUploadSerializer(serializers.Serializer[UploadTarget]):
-    """Where and how to send the bytes."""
+    """Where and how to send the sample."""
 
     voice_id = serializers.UUIDField(source="id")
     upload_url = SecretURLField()
-    method = serializers.CharField(help_text="The method to send the bytes by: `PUT`.")
+    method = serializers.CharField(help_text="The HTTP method: `PUT`.")
     headers = serializers.DictField(
-        child=serializers.CharField(), help_text="To be sent with the bytes, as they are."
+        child=serializers.CharField(), help_text="The headers to send with the request, unchanged."
     )
     expires_at = serializers.DateTimeField()
 
@@ -59,10 +63,13 @@ class VoiceSerializer(serializers.ModelSerializer[VoiceClone]):
     """A voice, with a URL to hear its sample once it is ready."""
 
     status = serializers.ChoiceField(choices=MediaStatus.choices, read_only=True)
-    consent_statement = OptionalTextField(help_text="The words that were agreed to.")
-    rejected = serializers.SerializerMethodField(help_text="Why the sample was refused: a code.")
+    consent_statement = OptionalTextField(help_text="The text that the speaker has agreed to.")
+    rejected = serializers.SerializerMethodField(
+        help_text="The code of the reason why the sample was refused."
+    )
     preview_url = SecretMethodField(
-        help_text=f"Works for {settings.PRESIGNED_URL_SECONDS // 60} minutes."
+        help_text="A URL of the sample, which expires after "
+        f"{settings.PRESIGNED_URL_SECONDS // 60} minutes."
     )
 
     class Meta:
@@ -82,7 +89,7 @@ class VoiceSerializer(serializers.ModelSerializer[VoiceClone]):
         read_only_fields = fields
 
     def get_rejected(self, voice: VoiceClone) -> str | None:
-        """The code, if it was refused."""
+        """Return the code of the refusal, or None."""
         return voice.rejection or None
 
     def get_preview_url(self, voice: VoiceClone) -> str | None:

@@ -9,21 +9,29 @@ from auteur.core.api.problems import Problem
 from media.access import get_voice
 from media.consents.models import ConsentKind
 from media.consents.records import record_voice_consent
-from media.consents.statements import STATEMENTS, worded
+from media.consents.statements import STATEMENTS, choose_statement
 from media.deletion import delete_objects_after_commit, list_usages
 from media.kinds import VOICES
 from media.models import VoiceClone
-from media.uploads import UploadTarget, begin_upload, confirm, declare_upload, printable
+from media.uploads import (
+    UploadTarget,
+    begin_upload,
+    check_printable,
+    complete_upload,
+    declare_upload,
+)
 
 CONSENT_STATEMENT = STATEMENTS[ConsentKind.VOICE].text
 CONSENT_VERSION = STATEMENTS[ConsentKind.VOICE].version
 
 
 class ConsentRequiredProblem(Problem):
-    """Nobody's voice is taken without their consent."""
+    """Raised if a voice is created without the consent of the speaker."""
 
     default_code = "consent_required"
-    default_detail = "A voice needs the consent of the person who speaks."
+    default_detail = (
+        "A voice needs the consent of the speaker. Send consent: true once you have it."
+    )
 
     def __init__(self) -> None:
         error = {"field": "consent", "code": self.default_code, "detail": self.default_detail}
@@ -31,11 +39,11 @@ class ConsentRequiredProblem(Problem):
 
 
 class VoiceInUseProblem(Problem):
-    """Open work speaks with it (``used_by``)."""
+    """Raised if open work uses the voice (``used_by``)."""
 
     status_code = 409
     default_code = "voice_in_use"
-    default_detail = "The voice is used by work that has not ended."
+    default_detail = "The voice is used by open work. Wait for its end, or cancel it."
 
 
 def request_voice(
@@ -59,17 +67,17 @@ def request_voice(
     voice = declare_upload(
         VOICES, user_id=user_id, content_type=content_type, size_bytes=size_bytes
     )
-    voice.name = printable("name", name)
-    voice.filename = printable("filename", filename)
-    statement = worded(ConsentKind.VOICE, consent_statement)
+    voice.name = check_printable("name", name)
+    voice.filename = check_printable("filename", filename)
+    statement = choose_statement(ConsentKind.VOICE, consent_statement)
     voice.consent_statement, voice.consent_version = statement.text, statement.version
     voice.consented_at = Now()
     return begin_upload(VOICES, voice, plan=plan, check=lambda: record_voice_consent(voice))
 
 
 def confirm_voice(*, user_id: UUID, voice_id: UUID) -> VoiceClone:
-    """Confirm a voice like ``media.uploads.confirm``; also raises ``NotFoundProblem``."""
-    return confirm(VOICES, lambda: get_voice(user_id=user_id, voice_id=voice_id))
+    """Confirm a voice like ``media.uploads.complete_upload``; also raises ``NotFoundProblem``."""
+    return complete_upload(VOICES, lambda: get_voice(user_id=user_id, voice_id=voice_id))
 
 
 @transaction.atomic

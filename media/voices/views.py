@@ -20,7 +20,7 @@ from media import uploads
 from media.kinds import VOICES, TooManyVoicesProblem
 from media.limits import MAX_SPEECH_MS, MIN_SPEECH_MS
 from media.models import VoiceClone
-from media.views import confirmation_status
+from media.views import get_confirmation_status
 from media.voices.serializers import (
     ConfirmedVoiceSerializer,
     NewVoiceSerializer,
@@ -36,29 +36,30 @@ from media.voices.uploads import (
 )
 
 SAMPLE = (
-    f"A sample is {MIN_SPEECH_MS // 1000} to {MAX_SPEECH_MS // 1000} seconds of one person's clear "
-    "speech, as a sound or as a film with sound."
+    f"A sample has {MIN_SPEECH_MS // 1000} to {MAX_SPEECH_MS // 1000} seconds of clear speech of "
+    "one person, as a sound or as a film with sound."
 )
 
 
 @extend_schema_view(get=extend_schema(summary="List your voices", description="Newest first."))
 class VoicesView(ListAPIView[VoiceClone]):
-    """The user's voices."""
+    """List voices, or create one."""
 
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     costs: ClassVar = {"POST": Cost.UPLOAD}
     problems: ClassVar = {
-        "POST": (*uploads.DECLARING, ConsentRequiredProblem, TooManyVoicesProblem)
+        "POST": (*uploads.DECLARE_PROBLEMS, ConsentRequiredProblem, TooManyVoicesProblem)
     }
     serializer_class = VoiceSerializer
     pagination_class = cursor_pagination("voices")
     queryset = VoiceClone.objects.none()
 
     @extend_schema(
-        summary="Bring a voice",
-        description=f"{SAMPLE} PUT it to `upload_url` with the `headers` of the answer, then "
-        "confirm. 400 `consent_required` without `consent`; 409 `too_many_voices`; 403 "
-        "`storage_quota_exceeded` as for media.",
+        summary="Create a voice",
+        description=f"{SAMPLE} Send it with PUT to `upload_url`, with the `headers` of the "
+        "answer, then confirm. The answer is 400 `consent_required` without `consent`, 409 "
+        "`too_many_voices` above the limit of voices, and 403 `storage_quota_exceeded` as for "
+        "media.",
         request=NewVoiceSerializer,
         responses={201: VoiceUploadSerializer},
     )
@@ -78,19 +79,20 @@ class VoicesView(ListAPIView[VoiceClone]):
 
 
 class ConfirmVoiceView(APIView):
-    """The end of a sample's upload."""
+    """Confirm the upload of a sample."""
 
     scopes: ClassVar = {"POST": Scope.MEDIA}
-    problems: ClassVar = {"POST": uploads.CONFIRMING}
+    problems: ClassVar = {"POST": uploads.CONFIRM_PROBLEMS}
 
     @extend_schema(
         summary="Confirm a voice",
-        description="The sample is checked. 200 with the checked voice where that takes at most "
-        f"{WAIT_SECONDS:g} s, and 409 `upload_rejected` where it is refused, with a `reason` "
-        "(`too_little_speech`, `too_much_speech`, `several_speakers`, `clipped`, `silent`, "
-        "`no_sound`, `undecodable_sound`, `sample_too_long`, or as for media): it is removed. 202 "
-        "with the `status` `checking` where the check takes longer: jobs that speak with the voice "
-        "are accepted meanwhile. To see the end, confirm again or list the voices.",
+        description="Checks the sample. The answer is 200 with the checked voice if that takes "
+        f"at most {WAIT_SECONDS:g} s, and 409 `upload_rejected` with a `reason` if the sample is "
+        "refused and removed (`too_little_speech`, `too_much_speech`, `several_speakers`, "
+        "`clipped`, `silent`, `no_sound`, `undecodable_sound`, `sample_too_long`, or as for "
+        "media). The answer is 202 with the `status` `checking` if the check takes longer: jobs "
+        "that use the voice are accepted meanwhile. To see the result, confirm again or list the "
+        "voices.",
         request=None,
         responses={200: ConfirmedVoiceSerializer, 202: ConfirmedVoiceSerializer},
     )
@@ -99,19 +101,20 @@ class ConfirmVoiceView(APIView):
         voice = confirm_voice(user_id=user_id(request), voice_id=voice_id)
         return Response(
             {"voice": VoiceSerializer(voice).data},
-            status=confirmation_status(request, VOICES, voice),
+            status=get_confirmation_status(request, VOICES, voice),
         )
 
 
 class VoiceView(APIView):
-    """One voice."""
+    """Delete voices."""
 
     scopes: ClassVar = {"DELETE": Scope.MEDIA}
     problems: ClassVar = {"DELETE": (VoiceInUseProblem,)}
 
     @extend_schema(
         summary="Delete a voice",
-        description="With its sample. 409 `voice_in_use` where open jobs speak with it.",
+        description="Deletes the voice and its sample. The answer is 409 `voice_in_use` while "
+        "open jobs use the voice.",
         responses={204: None},
     )
     def delete(self, request: Request, voice_id: UUID) -> Response:

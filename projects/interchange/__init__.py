@@ -1,1 +1,1 @@
-"""A project's timeline as files of other editors: OpenTimelineIO, FCP XML and CMX 3600."""
+"""Convert a project's timeline to and from files of other editors (OTIO, FCP XML, CMX 3600)."""

@@ -18,12 +18,12 @@ from media.models import MediaFile
 from projects.interchange.terms import OURS, URL_ROOT
 from projects.interchange.times import (
     Timecode,
+    build_time_range,
+    compute_start_frame,
+    count_frames,
     drops_frames,
-    exact_rate,
-    frame_of,
-    frames_in,
-    span,
-    start_frame,
+    get_exact_rate,
+    to_frame,
 )
 from projects.timeline.content import PERMILLE, Clip, Track, all_clips, end_of, speed_permille
 
@@ -32,7 +32,7 @@ KINDS = {"video": otio.schema.TrackKind.Video, "audio": otio.schema.TrackKind.Au
 
 
 @dataclass(frozen=True)
-class Placed:
+class FrameClip:
     """A clip in frames; ``fade`` is its overlap with the one before, ``tail`` with the one after.
 
     The cut of a cross-fade is in its middle.
@@ -73,8 +73,8 @@ class Placed:
 
         This is the nearest frame, unless the media would then be a frame too short.
         """
-        frame = frame_of(self.clip["in_point_ms"], rate)
-        excess = frame + self.length - frames_in(duration_ms, rate) if duration_ms else 0
+        frame = to_frame(self.clip["in_point_ms"], rate)
+        excess = frame + self.length - count_frames(duration_ms, rate) if duration_ms else 0
         is_rounded = 0 < excess <= 2 * max(self.speed, 1)
         return frame - min(excess, frame) if is_rounded else frame
 
@@ -91,7 +91,7 @@ class Film:
 
     @property
     def rate(self) -> float:
-        return exact_rate(self.frame_rate)
+        return get_exact_rate(self.frame_rate)
 
     @property
     def timecode(self) -> Timecode:
@@ -100,7 +100,7 @@ class Film:
     @property
     def files(self) -> dict[str, ExternalReference]:
         """Return references to its media, with names, addresses, lengths and timecodes."""
-        return references_of(self.tracks, self.media, self.rate)
+        return build_references(self.tracks, self.media, self.rate)
 
     @property
     def durations(self) -> dict[str, int | None]:
@@ -110,16 +110,16 @@ class Film:
         """Return the timecode of a file: its own numbering, if it has the film's rate."""
         metadata = self.media[key].metadata if key in self.media else {}
         text, file_rate = metadata.get("start_timecode"), metadata.get("frame_rate") or self.rate
-        if not text or exact_rate(file_rate) != self.rate:
+        if not text or get_exact_rate(file_rate) != self.rate:
             return self.timecode
         return Timecode(round(self.rate), ";" in text)
 
 
-def otio_json(film: Film) -> str:
+def write_otio(film: Film) -> str:
     """Return the document without its transcript, in OpenTimelineIO's own format."""
     rate, files, durations = film.rate, film.files, film.durations
     timeline = otio.schema.Timeline(
-        name=printable(film.name), global_start_time=RationalTime(0, rate)
+        name=replace_unprintable(film.name), global_start_time=RationalTime(0, rate)
     )
     for track in film.tracks:
         timeline.tracks.append(
@@ -128,17 +128,17 @@ def otio_json(film: Film) -> str:
     return str(otio.adapters.write_to_string(timeline, "otio_json", indent=-1))
 
 
-def references_of(
+def build_references(
     tracks: list[Track], media: Mapping[str, MediaFile], rate: float
 ) -> dict[str, ExternalReference]:
     """Return a reference to each media file, at least as long as clips show it.
 
     A reference begins at the timecode of its file, unless it would then pass midnight.
     """
-    lengths = {key: frames_in(row.duration_ms or 0, rate) for key, row in media.items()}
+    lengths = {key: count_frames(row.duration_ms or 0, rate) for key, row in media.items()}
     for clip in all_clips(tracks):
         lengths.setdefault(clip["media_file_id"], 0)
-    for placed in (placed for track in tracks for placed in placed_clips(track["clips"], rate)):
+    for placed in (placed for track in tracks for placed in list_frame_clips(track["clips"], rate)):
         key = placed.clip["media_file_id"]
         duration_ms = media[key].duration_ms if key in media else None
         end = placed.in_frame(rate, duration_ms) + placed.length
@@ -146,9 +146,13 @@ def references_of(
     references = {}
     for key, length in lengths.items():
         metadata = media[key].metadata if key in media else {}
-        start = start_frame(metadata.get("start_timecode", ""), metadata.get("frame_rate"), rate)
+        start = compute_start_frame(
+            metadata.get("start_timecode", ""), metadata.get("frame_rate"), rate
+        )
         start = start if (start + length) / rate < SECONDS_OF_A_DAY else 0
-        references[key] = _build_reference(key, media.get(key), span(start, length, rate))
+        references[key] = _build_reference(
+            key, media.get(key), build_time_range(start, length, rate)
+        )
     return references
 
 
@@ -159,7 +163,7 @@ def _build_reference(key: str, media: MediaFile | None, available: TimeRange) ->
         available_range=available,
         metadata={OURS: {"media_file_id": key}},
     )
-    reference.name = printable(name)
+    reference.name = replace_unprintable(name)
     return reference
 
 
@@ -173,36 +177,38 @@ def build_track(
 
     ``durations`` are those of the media, in milliseconds.
     """
-    name = printable(track["name"])
+    name = replace_unprintable(track["name"])
     metadata = {OURS: {**track, "clips": [dict(clip) for clip in track["clips"]]}}
     otio_track = otio.schema.Track(name=name, kind=KINDS[track["type"]], metadata=metadata)
     cursor = 0
-    for placed in placed_clips(track["clips"], rate):
+    for placed in list_frame_clips(track["clips"], rate):
         if placed.fade:
             otio_track.append(_build_cross_fade(placed, rate))
         elif placed.begin > cursor:
-            otio_track.append(otio.schema.Gap(source_range=span(0, placed.begin - cursor, rate)))
+            otio_track.append(
+                otio.schema.Gap(source_range=build_time_range(0, placed.begin - cursor, rate))
+            )
         in_frame = placed.in_frame(rate, durations.get(placed.clip["media_file_id"]))
         otio_track.append(_build_clip(placed, rate, reference(placed.clip), in_frame))
         cursor = placed.end
     return otio_track
 
 
-def placed_clips(clips: list[Clip], rate: float) -> list[Placed]:
+def list_frame_clips(clips: list[Clip], rate: float) -> list[FrameClip]:
     """Return the clips that are not deleted, in order of time."""
     live = sorted((c for c in clips if not c["deleted"]), key=lambda clip: int(clip["start_ms"]))
-    starts = [frame_of(clip["start_ms"], rate) for clip in live]
-    ends = [frame_of(end_of(clip), rate) for clip in live]
+    starts = [to_frame(clip["start_ms"], rate) for clip in live]
+    ends = [to_frame(end_of(clip), rate) for clip in live]
     fades = [
         max(ends[index - 1] - start, 0) if index else 0 for index, start in enumerate(starts)
     ] + [0]
     return [
-        Placed(clip, starts[index], ends[index], fades[index], fades[index + 1])
+        FrameClip(clip, starts[index], ends[index], fades[index], fades[index + 1])
         for index, clip in enumerate(live)
     ]
 
 
-def _build_cross_fade(placed: Placed, rate: float) -> otio.schema.Transition:
+def _build_cross_fade(placed: FrameClip, rate: float) -> otio.schema.Transition:
     return otio.schema.Transition(
         name="Cross Dissolve",
         transition_type=otio.schema.TransitionTypes.SMPTE_Dissolve,
@@ -212,7 +218,7 @@ def _build_cross_fade(placed: Placed, rate: float) -> otio.schema.Transition:
 
 
 def _build_clip(
-    placed: Placed, rate: float, reference: ExternalReference, in_frame: int
+    placed: FrameClip, rate: float, reference: ExternalReference, in_frame: int
 ) -> otio.schema.Clip:
     clip = placed.clip
     available = reference.available_range
@@ -222,7 +228,7 @@ def _build_clip(
     otio_clip = otio.schema.Clip(
         name=reference.name,
         media_reference=reference,
-        source_range=span(begin, placed.end - placed.begin, rate),
+        source_range=build_time_range(begin, placed.end - placed.begin, rate),
         metadata=metadata,
     )
     if placed.speed != 1:
@@ -230,6 +236,6 @@ def _build_clip(
     return otio_clip
 
 
-def printable(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """Replace the characters that a line of text, or XML, cannot hold by spaces."""
     return "".join(character if character.isprintable() else " " for character in text)

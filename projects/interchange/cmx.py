@@ -9,8 +9,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
-from projects.interchange.terms import ForeignTrack, MediaReference, Piece, Reading, reference_at
-from projects.interchange.times import LEADER_FROM_MS, Timecode, drops_frames, has_timecode, ms_at
+from projects.interchange.terms import ForeignTrack, MediaReference, Piece, Reading, build_reference
+from projects.interchange.times import (
+    LEADER_FROM_MS,
+    Timecode,
+    drops_frames,
+    frame_to_ms,
+    has_timecode,
+)
 
 BLACK = ("BL", "BLACK")
 NAMELESS = ("AX", "BARS", *BLACK)
@@ -143,11 +149,23 @@ def _read_clock(lines: list[str], rate: float, reading: Reading) -> Clock | None
     has_marks = any(";" in time for fields in events for time in fields[-4:])
     is_drop_frame = modes == {"DROP FRAME"}
     if modes - {"DROP FRAME", "NON-DROP FRAME"} or len(modes) > 1:
-        reading.refuse("fcm", "One count of frames holds for the whole list.")
+        reading.refuse(
+            "fcm",
+            "The list changes its frame count (FCM) in the middle. Use one count for the whole "
+            "list.",
+        )
     elif not has_timecode(rate):
-        reading.refuse("frame_rate", f"There is no timecode of {rate:g} frames a second.")
+        reading.refuse(
+            "frame_rate",
+            f"There is no timecode for {rate:g} frames per second. Change the frame rate of the "
+            "project.",
+        )
     elif (is_drop_frame or has_marks) and not drops_frames(rate):
-        reading.refuse("frame_rate", f"At {rate:g} frames a second no timecode is dropped.")
+        reading.refuse(
+            "frame_rate",
+            f"The list is in drop-frame timecode, which does not exist at {rate:g} frames per "
+            "second.",
+        )
     else:
         all_drop = is_drop_frame and not has_marks
         film_has_marks = any(";" in time for fields in events for time in fields[-2:])
@@ -179,12 +197,12 @@ def _check_note(line: str, event: Event | None, reading: Reading) -> None:
     note = line.removeprefix("*").strip()
     for pattern, code in CHANGING_NOTES:
         if pattern.match(note):
-            detail = "Our timeline does not hold what this note tells."
+            detail = "Our timeline cannot represent what this note describes."
             reading.refuse(code, detail, event=number, name=note)
             return
     known_prefixes = ("FCM", "M2", "AUD", "EFFECT", "ASC_", "FROM ", "TO ", "SOURCE ", "REEL")
     if not SILENT_LINES.match(line) and not line.startswith(known_prefixes):
-        reading.refuse("line", "This kind of line is not known.", event=number, name=line)
+        reading.refuse("line", "This kind of line is unknown.", event=number, name=line)
 
 
 def _parse_line(fields: list[str], notes: list[str], clock: Clock) -> Line:
@@ -225,7 +243,7 @@ def _parse_extra_channels(notes: list[str]) -> Iterator[int]:
 
 def _list_channels(line: Line, reading: Reading) -> list[int]:
     if -1 in line.channels:
-        detail = "The channels are V, A, A1 to A4, AA, B and NONE."
+        detail = "The channel is unknown. Use V, A, A1 to A4, AA, B or NONE."
         reading.refuse("channel", detail, event=line.number)
         return []
     return list(dict.fromkeys(line.channels))
@@ -237,7 +255,7 @@ def _build_cuts(event: Event, lines: list[Line], rate: float, reading: Reading) 
     for line in lines:
         if line.kind not in (CUT, DISSOLVE):
             code = OTHER_KINDS.get(line.kind[:1], "transition")
-            reading.refuse(code, "Clips are joined by cuts and dissolves.", event=number)
+            reading.refuse(code, "Only cuts and dissolves can join clips.", event=number)
             return
         if line.reel == "BARS":
             reading.refuse("generator", "A clip plays a media file.", event=number)
@@ -263,13 +281,13 @@ def _build_dissolve(
         or heads[0].record[1] != last.record[0]
     ):
         detail = (
-            "A dissolve has a line before it, of what it comes from, that ends where it begins."
+            "A dissolve must follow a line for its source, which ends where the dissolve begins."
         )
         reading.refuse("dissolve", detail, event=last.number)
         return
     (before,) = heads
     if last.fade > last.length:
-        reading.refuse("dissolve", "A dissolve is no longer than its clip.", event=last.number)
+        reading.refuse("dissolve", "The dissolve is longer than its clip.", event=last.number)
         return
     if before.length:
         yield Cut(before, sources[0])
@@ -288,13 +306,13 @@ def _read_speed(notes: list[str], lines: list[Line], rate: float, reading: Readi
         speed = round(float(match[1]) / round(rate), 3)
     number = lines[0].number
     if speed != 1 and (len(lines) > 1 or len(speeds) > 1):
-        reading.refuse("speed", "One clip has one speed, and cuts around it.", event=number)
+        reading.refuse("speed", "A clip can have one speed only, and no dissolve.", event=number)
     elif not MIN_RATE <= speed <= MAX_RATE:
-        reading.refuse("speed", "A speed is forwards, from 0.1 to 10.", event=number)
+        reading.refuse("speed", "The speed must be from 0.1 to 10, forwards.", event=number)
     else:
         for line in lines:
             if not line.is_black and not _has_matching_length(line, speed, rate):
-                detail = "Its times in the source and on the timeline are not equally long."
+                detail = "Its durations in the source and on the timeline differ."
                 reading.refuse("speed", detail, event=number)
     return speed
 
@@ -314,7 +332,7 @@ def _find_source(notes: Iterable[str], prefixes: tuple[str, ...], reel: str) -> 
             match = pattern.match(note)
             if match and match[1] in prefixes:
                 url, name = (url, match[2]) if pattern is NAME else (match[2], name)
-    return reference_at(url, name or ("" if url or reel in NAMELESS else reel))
+    return build_reference(url, name or ("" if url or reel in NAMELESS else reel))
 
 
 def _join_cuts(cuts: list[Cut], reading: Reading) -> list[Cut]:
@@ -324,7 +342,7 @@ def _join_cuts(cuts: list[Cut], reading: Reading) -> list[Cut]:
     for cut in sorted(cuts, key=lambda cut: cut.line.record):
         line = cut.line
         if line.record[0] < end:
-            detail = "It begins before the event before it has ended."
+            detail = "It begins before the previous event has ended."
             reading.refuse("overlap", detail, event=line.number)
         if cut.before is not None and not cut.before[0].is_black:
             _extend_before(cut, *cut.before, joined)
@@ -353,15 +371,15 @@ def _extend_before(cut: Cut, before: Line, source: MediaReference, joined: list[
 
 def _build_piece(cut: Cut, rate: float, origin: int, channel: int, reading: Reading) -> Piece:
     begin, end = (frame - origin for frame in cut.line.record)
-    fade_ms = ms_at(begin + cut.line.fade, rate) - ms_at(begin, rate)
-    finish = ms_at(end + cut.tail, rate)
-    fade_out_ms = finish - ms_at(end, rate) if cut.fade_out else 0
+    fade_ms = frame_to_ms(begin + cut.line.fade, rate) - frame_to_ms(begin, rate)
+    finish = frame_to_ms(end + cut.tail, rate)
+    fade_out_ms = finish - frame_to_ms(end, rate) if cut.fade_out else 0
     if max(fade_ms, fade_out_ms) > MAX_CROSS_FADE_MS:
-        reading.refuse("dissolve", "A dissolve is too long.", event=cut.line.number)
+        reading.refuse("dissolve", "The dissolve is too long.", event=cut.line.number)
     return Piece(
-        begin_ms=ms_at(begin, rate),
+        begin_ms=frame_to_ms(begin, rate),
         end_ms=finish,
-        in_ms=ms_at(cut.line.source[0], rate),
+        in_ms=frame_to_ms(cut.line.source[0], rate),
         source=cut.source,
         speed=cut.speed,
         cross_fade_ms=fade_ms if cut.has_cross_fade else 0,

@@ -16,10 +16,10 @@ from pydantic import ValidationError
 
 from projects.documents import MAX_TRACK_NAME_LENGTH
 from projects.interchange.building import build_track
-from projects.interchange.matching import Matched
+from projects.interchange.matching import MediaMatches
 from projects.interchange.reading import read_track
 from projects.interchange.terms import OURS, ForeignTrack, Piece, Reading
-from projects.interchange.times import exact_rate, frame_of, start_frame
+from projects.interchange.times import compute_start_frame, get_exact_rate, to_frame
 from projects.timeline.content import PERMILLE, Clip, Effect, Track, on_timeline
 from projects.timeline.shape import TrackShape
 
@@ -41,7 +41,7 @@ class Ids:
         return id_
 
 
-def convert_track(track: ForeignTrack, matched: Matched, *, rate: float, ids: Ids) -> Track:
+def convert_track(track: ForeignTrack, matched: MediaMatches, *, rate: float, ids: Ids) -> Track:
     """Return the track in the form in which an EDL has it."""
     ours = track.ours
     unchanged = (
@@ -61,7 +61,7 @@ def _list_ids(track: Track) -> set[str]:
 
 
 def _find_unchanged_track(
-    ours: Mapping[str, Any], pieces: list[Piece], matched: Matched, rate: float
+    ours: Mapping[str, Any], pieces: list[Piece], matched: MediaMatches, rate: float
 ) -> Track | None:
     """Return the track as we wrote it, or None if the file plays anything else by now."""
     try:
@@ -93,7 +93,7 @@ def _build_reference(clip: Clip) -> ExternalReference:
     )
 
 
-def _convert_piece(piece: Piece, matched: Matched, *, track_id: str, ids: Ids) -> Clip:
+def _convert_piece(piece: Piece, matched: MediaMatches, *, track_id: str, ids: Ids) -> Clip:
     media_id = matched.ids[piece.source]
     piece = _trim_to_media(piece, matched.durations.get(media_id))
     length = _source_length(piece)
@@ -140,8 +140,8 @@ def _trim_to_media(piece: Piece, duration_ms: int | None) -> Piece:
     if end_excess_ms <= 0:
         return piece
     rate, frame_ms = 1000 / piece.frame_ms, piece.frame_ms
-    first_end = math.ceil((frame_of(piece.end_ms, rate) - 0.5) * frame_ms)
-    last_begin = math.ceil((frame_of(piece.begin_ms, rate) + 0.5) * frame_ms) - 1
+    first_end = math.ceil((to_frame(piece.end_ms, rate) - 0.5) * frame_ms)
+    last_begin = math.ceil((to_frame(piece.begin_ms, rate) + 0.5) * frame_ms) - 1
     end_shift_ms = min(end_excess_ms, max(piece.end_ms - first_end, 0))
     begin_shift_ms = min(end_excess_ms - end_shift_ms, max(last_begin - piece.begin_ms, 0))
     end_ms = piece.end_ms - (end_excess_ms - begin_shift_ms)
@@ -149,7 +149,7 @@ def _trim_to_media(piece: Piece, duration_ms: int | None) -> Piece:
 
 
 def count_from_file_start(
-    tracks: list[ForeignTrack], matched: Matched, *, is_edit_list: bool
+    tracks: list[ForeignTrack], matched: MediaMatches, *, is_edit_list: bool
 ) -> list[ForeignTrack]:
     """Return the tracks with media times that count from the beginning of the file.
 
@@ -185,22 +185,22 @@ def count_from_file_start(
     ]
 
 
-def _fits_media(piece: Piece, matched: Matched) -> bool:
+def _fits_media(piece: Piece, matched: MediaMatches) -> bool:
     duration_ms = matched.durations.get(matched.ids[piece.source])
     end_ms = piece.in_ms + _source_length(piece)
     return piece.in_ms >= 0 and (not duration_ms or end_ms <= duration_ms + _tolerance(piece))
 
 
-def _subtract_start_timecode(piece: Piece, matched: Matched) -> Piece:
+def _subtract_start_timecode(piece: Piece, matched: MediaMatches) -> Piece:
     """Return the piece with the start timecode of its file subtracted from its media time."""
     row = matched.rows.get(matched.ids[piece.source])
     text = row.metadata.get("start_timecode") if row else None
     if row is None or not text:
         return piece
     # Rounding undoes the error of the double reciprocal.
-    rate = exact_rate(round(1000 / piece.frame_ms, 2))
-    start = start_frame(text, row.metadata.get("frame_rate"), rate)
-    frame = frame_of(piece.in_ms, rate)
+    rate = get_exact_rate(round(1000 / piece.frame_ms, 2))
+    start = compute_start_frame(text, row.metadata.get("frame_rate"), rate)
+    frame = to_frame(piece.in_ms, rate)
     # Subtract frames: the difference of their rounded times would be a millisecond off.
     remainder_ms = piece.in_ms - round(frame * piece.frame_ms)
     return replace(piece, in_ms=round((frame - start) * piece.frame_ms) + remainder_ms)

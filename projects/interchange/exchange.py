@@ -13,21 +13,21 @@ from projects.access import get_project
 from projects.interchange import building, conversion, limits, matching, sandboxing, writing
 from projects.interchange.building import Film
 from projects.interchange.formats import Format
-from projects.interchange.times import exact_rate
+from projects.interchange.times import get_exact_rate
 from projects.timeline import editing, rules
 from projects.timeline.content import Author, Track, all_clips
 from projects.timeline.session import EditResult
 from projects.timeline.shape import EdlShape
 
 WRITERS: dict[str, Callable[[Film], str]] = {
-    "otio": building.otio_json,
-    "fcp_xml": writing.fcp_xml,
-    "cmx3600": writing.cmx3600,
+    "otio": building.write_otio,
+    "fcp_xml": writing.write_fcp_xml,
+    "cmx3600": writing.write_cmx3600,
 }
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportedTimeline:
     """An exported file, its name, and the version of the EDL that it shows."""
 
     text: str
@@ -39,7 +39,7 @@ class Exported:
 
 def export_timeline(
     *, project_id: UUID, user_id: UUID, form: Format, leave_out: Collection[str] = ()
-) -> Exported:
+) -> ExportedTimeline:
     """Return the timeline as a file.
 
     ``leave_out`` are types of effects that may be missing in the file, if the format cannot hold
@@ -51,13 +51,13 @@ def export_timeline(
     left_out: dict[str, int] = {}
     tracks = document["tracks"]
     if form.name != "otio":
-        tracks, left_out = limits.without(tracks, leave_out)
-    limits.check({**document, "tracks": tracks}, form.name)
+        tracks, left_out = limits.remove_effects(tracks, leave_out)
+    limits.check_format({**document, "tracks": tracks}, form.name)
     ids = {clip["media_file_id"] for clip in all_clips(document["tracks"])}
     media = {str(row.pk): row for row in list_media(user_id=user_id).filter(pk__in=ids)}
     film = Film(project.name, tracks, document["settings"]["frame_rate"], media, tuple(left_out))
     text = WRITERS[form.name](film)
-    return Exported(text, f"{project.name}.{form.suffix}", document["version"], left_out)
+    return ExportedTimeline(text, f"{project.name}.{form.suffix}", document["version"], left_out)
 
 
 def import_timeline(
@@ -77,9 +77,9 @@ def import_timeline(
     """
     fields = {"tracks": 1, "settings": 1}
     document = edl.find_document(project_id=project_id, user_id=user_id, fields=fields)
-    rate = exact_rate(document["settings"]["frame_rate"])
+    rate = get_exact_rate(document["settings"]["frame_rate"])
     tracks = sandboxing.read(text, form.name, rate, memory)
-    matched = matching.match(
+    matched = matching.match_media(
         [piece.source for track in tracks for piece in track.pieces],
         user_id=user_id,
         project_id=project_id,

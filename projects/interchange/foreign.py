@@ -18,7 +18,7 @@ from projects.interchange.terms import ForeignTrack, Piece, Reading
 UNREADABLE = "unreadable_file"
 MAX_DETAIL_LENGTH = 500
 MAX_OWN_VALUES = 200_000
-"""In all metadata of ours: the largest timeline with all effects has half as many."""
+"""The limit of values in our metadata: twice as many as the largest timeline has."""
 
 
 def read(text: str, form: str, frame_rate: float) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def read(text: str, form: str, frame_rate: float) -> dict[str, Any]:
     except (InputRefusedError, MemoryError):
         raise
     except Exception as exc:  # Bad files can make the parsers raise anything.
-        detail = f"This is no {form} file that we can read: {exc}"
+        detail = f"The file cannot be read as {form}: {exc}"
         # The detail may quote lone surrogates of the file, which UTF-8 cannot encode.
         detail = detail.encode(errors="replace").decode()[:MAX_DETAIL_LENGTH]
         raise InputRefusedError(UNREADABLE, detail) from exc
@@ -47,7 +47,10 @@ def _read_tracks(text: str, form: str, frame_rate: float) -> dict[str, Any]:
     ]
     tracks = _merge_channels(tracks)
     if len(tracks) > MAX_TRACKS or sum(len(track.pieces) for track in tracks) > MAX_CLIPS:
-        raise ValueError(f"At most {MAX_TRACKS} tracks and {MAX_CLIPS} clips are read.")
+        raise ValueError(
+            f"The file has too many tracks or clips: at most {MAX_TRACKS} tracks and {MAX_CLIPS} "
+            "clips can be imported."
+        )
     _check_values(tracks)
     return {"tracks": [asdict(track) for track in tracks]}
 
@@ -83,21 +86,24 @@ def _check_values(tracks: list[ForeignTrack]) -> None:
     while level:
         values += len(level)
         if values > MAX_OWN_VALUES:
-            raise ValueError("There is too much metadata in it.")
-        level = [member for value in level for member in guarding.inside(value)]
+            raise ValueError("The file has too much metadata.")
+        level = [member for value in level for member in guarding.list_members(value)]
 
 
 def _read_otio(text: str, _: float) -> Reading:
     # Serialize the checked values, so that OpenTimelineIO reads exactly what was checked: it may
     # read equal members or numbers of the original text in another way.
-    timeline = otio.adapters.read_from_string(json.dumps(guarding.checked_json(text)), "otio_json")
+    timeline = otio.adapters.read_from_string(json.dumps(guarding.parse_json(text)), "otio_json")
     if not isinstance(timeline, otio.schema.Timeline) or timeline.tracks is None:
-        raise ValueError("The file must hold one timeline, and nothing beside it.")
+        raise ValueError("The file must contain exactly one timeline and nothing else.")
     if (
         len(timeline.tracks) > MAX_TRACKS
         or sum(map(_count_children, timeline.tracks)) > 4 * MAX_CLIPS
     ):
-        raise ValueError(f"At most {MAX_TRACKS} tracks and {MAX_CLIPS} clips are read.")
+        raise ValueError(
+            f"The file has too many tracks or clips: at most {MAX_TRACKS} tracks and {MAX_CLIPS} "
+            "clips can be imported."
+        )
     return reading.read_stack(timeline.tracks)
 
 

@@ -1,9 +1,9 @@
-"""The interchange formats: their names, suffixes and content types."""
+"""Define the interchange formats: their names, suffixes and content types."""
 
 from dataclasses import dataclass
 
 MAX_INTERCHANGE_BYTES = 8 * 1024**2
-"""Of an imported file; the largest possible timeline takes less."""
+"""The limit of an imported file. The largest possible timeline is smaller."""
 
 
 @dataclass(frozen=True)

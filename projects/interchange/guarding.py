@@ -13,8 +13,8 @@ from projects.bounds import MAX_CLIPS
 
 FCP_X = "fcpxml"
 NOT_FCP_X = (
-    "Files of Final Cut Pro X (fcpxml) are not read. Convert it to FCP XML (xmeml), for example "
-    "with DaVinci Resolve, or to OpenTimelineIO."
+    "Files of Final Cut Pro X (fcpxml) are not supported. Convert the file to FCP XML (xmeml), "
+    "for example with DaVinci Resolve, or to OpenTimelineIO."
 )
 NEWEST_SCHEMAS: dict[str, int] = type_version_map()
 MAX_DEPTH = 64
@@ -24,7 +24,7 @@ MAX_EVENT_LINES = 2 * MAX_CLIPS
 MAX_LINE_LENGTH = 1000
 
 
-def checked_json(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """Return the one timeline of a JSON text, without its markers.
 
     Markers change nothing in the film, and newer programs write them in a newer schema. Raises
@@ -34,40 +34,40 @@ def checked_json(text: str) -> Any:
     try:
         timeline = json.loads(text, object_pairs_hook=_check_object)
     except RecursionError as exc:
-        raise ValueError("It is nested too deeply.") from exc
+        raise ValueError("The file is nested too deeply.") from exc
     except json.JSONDecodeError as exc:
-        raise ValueError(f"It is no JSON: {exc}.") from exc
+        raise ValueError(f"The file is not JSON: {exc}.") from exc
     if not isinstance(timeline, dict) or not str(timeline.get("OTIO_SCHEMA")).startswith(
         "Timeline."
     ):
-        raise ValueError("The file must hold one timeline, and nothing beside it.")
+        raise ValueError("The file must contain exactly one timeline and nothing else.")
     level = [timeline]
     for _ in range(MAX_DEPTH):
-        level = [member for value in level for member in inside(value)]
+        level = [member for value in level for member in list_members(value)]
         if not level:
             return timeline
-    raise ValueError("It is nested too deeply.")
+    raise ValueError("The file is nested too deeply.")
 
 
 def _check_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("An object has two members of one name.")
+        raise ValueError("An object has two members with the same name.")
     schema, _, version = str(members.get("OTIO_SCHEMA", "")).partition(".")
     if schema == "SerializableObjectRef":
-        raise ValueError("It refers to parts of itself.")
+        raise ValueError("The file refers to parts of itself.")
     if schema:
         members.pop("markers", None)
     newest = NEWEST_SCHEMAS.get(schema)
     if schema != "Marker" and newest and version.isdecimal() and int(version[:9]) > newest:
         raise ValueError(
-            f"It has a {schema}.{version}; {schema}.{newest} is the newest that is read. Write it "
-            "for an older version of OpenTimelineIO."
+            f"The file has a {schema}.{version}, but {schema}.{newest} is the newest supported "
+            "version. Write the file for an older version of OpenTimelineIO."
         )
     return members
 
 
-def inside(value: Any) -> list[Any]:
+def list_members(value: Any) -> list[Any]:
     """Return the values in a list or a dict."""
     if isinstance(value, dict):
         return list(value.values())
@@ -97,30 +97,30 @@ class _XmlCheck:
         try:
             parser.Parse(text.encode(), True)
         except expat.ExpatError as exc:
-            raise ValueError(f"It is no XML: {exc}.") from exc
+            raise ValueError(f"The file is not XML: {exc}.") from exc
 
     def _on_doctype(self, name: str, system: str | None, public: str | None, subset: int) -> None:
         # Every file that editors write has `<!DOCTYPE xmeml>` without a definition.
         if name == FCP_X:
             raise ValueError(NOT_FCP_X)
         if name != "xmeml" or system is not None or public is not None or subset:
-            raise ValueError("A document type with a definition is not read.")
+            raise ValueError("Document types with a definition are not supported.")
 
     def _on_entity(self, *_: Any) -> None:
-        raise ValueError("Entities are not read.")
+        raise ValueError("Entities are not supported.")
 
     def _on_start(self, name: str, _: dict[str, str]) -> None:
         if not self._depth and name == FCP_X:
             raise ValueError(NOT_FCP_X)
         if not self._depth and name != "xmeml":
-            raise ValueError("Its root is not `xmeml`.")
+            raise ValueError("The root element is not `xmeml`.")
         self._depth += 1
         self._elements += 1
         if self._elements > MAX_ELEMENTS or self._depth > MAX_DEPTH:
-            raise ValueError("It has too many elements, or too deep ones.")
+            raise ValueError("The file has too many elements, or elements nested too deeply.")
         self._clips += name in ("clipitem", "generatoritem", "transitionitem")
         if self._clips > 2 * MAX_CLIPS:
-            raise ValueError("It has too many clips.")
+            raise ValueError("The file has too many clips.")
 
     def _on_end(self, _: str) -> None:
         self._depth -= 1
@@ -131,8 +131,8 @@ def check_cmx(text: str) -> None:
     lines = text.splitlines()
     events = sum(line.lstrip()[:1].isdigit() for line in lines)
     if not events:
-        raise ValueError("It has no events.")
+        raise ValueError("The file has no events.")
     if len(lines) > MAX_LINES or events > MAX_EVENT_LINES:
-        raise ValueError("It has too many events.")
+        raise ValueError("The file has too many events.")
     if max(map(len, lines)) > MAX_LINE_LENGTH:
-        raise ValueError("It has a line that is too long.")
+        raise ValueError("The file has a line that is too long.")

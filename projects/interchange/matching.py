@@ -14,17 +14,18 @@ COLUMNS = ("pk", "name", "duration_ms", "metadata")
 
 
 class UnmatchedMediaProblem(Problem):
-    """Clips play files that the project does not have."""
+    """Raised if clips play files that the project does not have."""
 
     status_code = 422
     default_code = "unmatched_media"
     default_detail = (
-        "The project has no media file, or several, with these `names`. Upload them first."
+        "The project has no media file, or several, with each of these `names`. Upload or rename "
+        "files so that each name is unique."
     )
 
 
 @dataclass(frozen=True)
-class Matched:
+class MediaMatches:
     """The media id of each source, and the durations of the media in milliseconds."""
 
     ids: Mapping[MediaReference, str]
@@ -33,9 +34,9 @@ class Matched:
     """The media that are not deleted."""
 
 
-def match(
+def match_media(
     sources: Iterable[MediaReference], *, user_id: UUID, project_id: UUID, tracks: list[Track]
-) -> Matched:
+) -> MediaMatches:
     """Match sources by id with the user's ready media and the timeline's media, else by name.
 
     An id in metadata does not count if the address names another file: another program has changed
@@ -64,7 +65,7 @@ def match(
         )
         raise UnmatchedMediaProblem(names=list(dict.fromkeys(missing_names))[:MAX_NAMED])
     rows |= {str(row.pk): row for files in files_by_name.values() for row in files}
-    return Matched(ids, durations | {key: row.duration_ms for key, row in rows.items()}, rows)
+    return MediaMatches(ids, durations | {key: row.duration_ms for key, row in rows.items()}, rows)
 
 
 def _list_ready_media(user_id: UUID, ids: set[str]) -> dict[str, MediaFile]:

@@ -17,9 +17,9 @@ from projects.interchange.terms import (
     MediaReference,
     Piece,
     Reading,
-    reference_at,
+    build_reference,
 )
-from projects.interchange.times import ms_of
+from projects.interchange.times import time_to_ms
 
 schema = otio.schema
 
@@ -33,7 +33,7 @@ OTHER_MEDIA = {
 
 
 @dataclass(frozen=True)
-class Around:
+class Neighbors:
     """The neighbors of a child: the transitions before and after it, and the next children."""
 
     before: Any = None
@@ -48,13 +48,15 @@ def read_stack(stack: otio.schema.Stack) -> Reading:
     _check_effects(stack, reading)
     for track in stack:
         if not isinstance(track, schema.Track) or track.kind not in KINDS:
-            reading.refuse("track", "A track is of video or of sound.", name=str(track.name))
+            reading.refuse(
+                "track", "Only tracks of video or sound can be imported.", name=str(track.name)
+            )
             continue
         pieces = _trim_to_source_range(read_track(track, reading), stack, reading)
         if not (stack.enabled and track.enabled):
             pieces = [replace(piece, enabled=False) for piece in pieces]
         reading.tracks.append(
-            ForeignTrack(KINDS[track.kind], track.name or "", pieces, written_to(track))
+            ForeignTrack(KINDS[track.kind], track.name or "", pieces, get_own_value(track))
         )
     return reading
 
@@ -72,11 +74,11 @@ def read_track(track: otio.schema.Track, reading: Reading) -> list[Piece]:
             pieces.append(_build_piece(child, begin, neighbors, speed))
         elif not isinstance(child, schema.Gap):
             code = "nested" if isinstance(child, otio.core.Composition) else "element"
-            reading.refuse(code, "A track holds clips, gaps and transitions.", name=name)
+            reading.refuse(code, "A track can contain only clips, gaps and transitions.", name=name)
     return _trim_to_source_range(pieces, track, reading)
 
 
-def _iterate_children(track: otio.schema.Track) -> Iterator[tuple[RationalTime, Any, Around]]:
+def _iterate_children(track: otio.schema.Track) -> Iterator[tuple[RationalTime, Any, Neighbors]]:
     """Yield each child with the time at which it begins, and its neighbors."""
     cursor = RationalTime(0, 1)
     children = [None, None, *track, None, None]
@@ -86,10 +88,10 @@ def _iterate_children(track: otio.schema.Track) -> Iterator[tuple[RationalTime, 
             cursor += child.trimmed_range().duration
 
 
-def _find_neighbors(head: Any, before: Any, child: Any, after: Any, tail: Any) -> Around:
+def _find_neighbors(head: Any, before: Any, child: Any, after: Any, tail: Any) -> Neighbors:
     if isinstance(child, schema.Transition):
-        return Around(head=before, tail=after)
-    return Around(
+        return Neighbors(head=before, tail=after)
+    return Neighbors(
         before if isinstance(before, schema.Transition) else None,
         after if isinstance(after, schema.Transition) else None,
         head,
@@ -101,28 +103,28 @@ def _check_effects(element: Any, reading: Reading) -> None:
     """Refuse the effects of a track or stack."""
     for effect in element.effects:
         if getattr(effect, "enabled", True):
-            reading.refuse("effect", "Effects are on clips.", name=str(element.name))
+            reading.refuse("effect", "Only clips can have effects.", name=str(element.name))
 
 
-def _check_transition(child: Any, neighbors: Around, name: str, reading: Reading) -> None:
+def _check_transition(child: Any, neighbors: Neighbors, name: str, reading: Reading) -> None:
     in_offset, out_offset = child.in_offset, child.out_offset
     if child.transition_type != DISSOLVE:
-        detail = f"A {child.transition_type} is no cross-fade."
+        detail = f"A {child.transition_type} is not a cross-fade. Only cross-fades can be imported."
     elif (
-        ms_of(in_offset + out_offset) > MAX_CROSS_FADE_MS
+        time_to_ms(in_offset + out_offset) > MAX_CROSS_FADE_MS
         or min(in_offset.value, out_offset.value) < 0
     ):
-        detail = "It is too long, or less than nothing."
+        detail = "Its duration is too long, or negative."
     elif (neighbors.head is None and in_offset.value) or (
         neighbors.tail is None and out_offset.value
     ):
-        detail = "It reaches beyond the beginning or the end of its track, where nothing plays."
+        detail = "It reaches beyond the beginning or the end of its track."
     elif not (
         _reaches_offset(neighbors.head, in_offset) and _reaches_offset(neighbors.tail, out_offset)
     ):
-        detail = "What it joins is shorter than it."
+        detail = "It is longer than one of the clips that it joins."
     elif _is_enabled(neighbors.head, neighbors.tail) != _is_enabled(neighbors.tail, neighbors.head):
-        detail = "One of the clips that it joins is not seen."
+        detail = "One of the clips that it joins is disabled."
     else:
         return
     reading.refuse("transition", detail, name=name)
@@ -146,16 +148,18 @@ def _check_clip(clip: otio.schema.Clip, name: str, reading: Reading) -> float:
     reference = clip.media_reference
     if type(reference) not in FILES:
         code = OTHER_MEDIA.get(type(reference), "media")
-        reading.refuse(code, "A clip plays one media file.", name=name)
+        reading.refuse(code, "A clip must play exactly one media file.", name=name)
     speed = 1.0
     for effect in clip.effects:
         if not getattr(effect, "enabled", True):
             continue
         if not isinstance(effect, schema.TimeEffect):
-            reading.refuse("effect", f"The effect {effect.effect_name} is not held.", name=name)
+            reading.refuse(
+                "effect", f"The effect {effect.effect_name} is not supported.", name=name
+            )
         elif speed != 1 or not _is_valid_speed(effect, clip):
             code = "freeze" if isinstance(effect, schema.FreezeFrame) else "speed"
-            detail = "A clip has one speed, from 0.1 to 10, in steps of 0.001."
+            detail = "A clip can have one speed, from 0.1 to 10 in steps of 0.001."
             reading.refuse(code, detail, name=name)
         else:
             speed = round(effect.time_scalar, 3)
@@ -172,7 +176,7 @@ def _is_valid_speed(effect: Any, clip: otio.schema.Clip) -> bool:
 
 
 def _build_piece(
-    clip: otio.schema.Clip, begin: RationalTime, neighbors: Around, speed: float
+    clip: otio.schema.Clip, begin: RationalTime, neighbors: Neighbors, speed: float
 ) -> Piece:
     trimmed_range = clip.trimmed_range()
     before, after = neighbors.before, neighbors.after
@@ -184,10 +188,10 @@ def _build_piece(
     in_time = RationalTime(start.value - head.rescaled_to(start.rate).value * speed, start.rate)
     is_joined = isinstance(neighbors.head, schema.Clip)
     return Piece(
-        begin_ms=ms_of(begin - head),
-        end_ms=ms_of(end + tail),
-        in_ms=ms_of(in_time),
-        source=source_of(clip),
+        begin_ms=time_to_ms(begin - head),
+        end_ms=time_to_ms(end + tail),
+        in_ms=time_to_ms(in_time),
+        source=get_source(clip),
         speed=speed,
         cross_fade_ms=fade_ms if is_joined else 0,
         fade_in_ms=0 if is_joined else fade_ms,
@@ -204,7 +208,7 @@ def _measure_transition(transition: Any, cut: RationalTime) -> int:
     """Return the milliseconds between the rounded ends of the clips that a transition joins."""
     if transition is None:
         return 0
-    return ms_of(cut + transition.out_offset) - ms_of(cut - transition.in_offset)
+    return time_to_ms(cut + transition.out_offset) - time_to_ms(cut - transition.in_offset)
 
 
 def _get_media_start(clip: otio.schema.Clip) -> RationalTime:
@@ -222,15 +226,15 @@ def _trim_to_source_range(
     window: TimeRange | None = element.source_range
     if window is None:
         return pieces
-    begin, end = ms_of(window.start_time), ms_of(window.end_time_exclusive())
+    begin, end = time_to_ms(window.start_time), time_to_ms(window.end_time_exclusive())
     remaining = [piece for piece in pieces if piece.begin_ms < end and piece.end_ms > begin]
     if pieces and not remaining:
-        reading.refuse("trim", "Nothing plays within the source range.", name=str(element.name))
+        reading.refuse("trim", "No clip plays within the source range.", name=str(element.name))
     for piece in remaining:
         fade_end_ms = piece.begin_ms + max(piece.cross_fade_ms, piece.fade_in_ms)
         ramps = ((piece.begin_ms, fade_end_ms), (piece.end_ms - piece.fade_out_ms, piece.end_ms))
         if any(first < edge < last for first, last in ramps for edge in (begin, end)):
-            reading.refuse("trim", "A source range ends within a fade.", name=str(element.name))
+            reading.refuse("trim", "The source range ends within a fade.", name=str(element.name))
     return [_trim_piece(piece, begin, end) for piece in remaining]
 
 
@@ -249,22 +253,22 @@ def _trim_piece(piece: Piece, begin: int, end: int) -> Piece:
     )
 
 
-def source_of(clip: otio.schema.Clip) -> MediaReference:
+def get_source(clip: otio.schema.Clip) -> MediaReference:
     """Return the file that a clip plays, with its id and names as far as the timeline has them."""
     reference = clip.media_reference
     metadata = {} if reference is None else _read_metadata(reference)
     url = getattr(reference, "target_url", None) or ""
     name = getattr(reference, "name", "")
-    return reference_at(url, name, clip.name, media_id=metadata.get("media_file_id"))
+    return build_reference(url, name, clip.name, media_id=metadata.get("media_file_id"))
 
 
 def _read_metadata(element: Any) -> dict[str, Any]:
     """Return our metadata of an element, or nothing if another program has replaced it."""
-    metadata = written_to(element)
+    metadata = get_own_value(element)
     return metadata if isinstance(metadata, dict) else {}
 
 
-def written_to(element: Any) -> Any:
+def get_own_value(element: Any) -> Any:
     """Return the value under our key in the metadata of an element, whoever wrote it."""
     return _convert_to_plain(element.metadata.get(OURS, {}))
 

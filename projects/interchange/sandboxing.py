@@ -11,7 +11,7 @@ from gpu_tasks.runtime.confinement import MIB, Limits
 from gpu_tasks.runtime.errors import InputRefusedError
 from gpu_tasks.runtime.memory_budget import Reservation
 from projects.interchange.limits import CannotHoldProblem
-from projects.interchange.terms import ForeignTrack, tracks_from
+from projects.interchange.terms import ForeignTrack, parse_tracks
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +26,12 @@ LIMITS = Limits(
 
 
 class UnreadableFileProblem(Problem):
-    """The file is not of its format, or is made to do harm."""
+    """Raised if a file is not in the given format, or is malicious."""
 
     default_code = "unreadable_file"
-    default_detail = "The file cannot be read in the given format."
+    default_detail = (
+        "The file cannot be read in the given format. Check the format, or export the file again."
+    )
 
 
 def read(
@@ -47,16 +49,20 @@ def read(
     except InputRefusedError as exc:
         raise UnreadableFileProblem(exc.detail) from exc
     except sandbox.SandboxExceededError as exc:
-        raise UnreadableFileProblem(f"Reading the file takes too much: {exc.limit}.") from exc
+        raise UnreadableFileProblem(
+            f"Reading the file exceeds a limit ({exc.limit}). Export a shorter timeline."
+        ) from exc
     except sandbox.SandboxFailedError as exc:
         logger.exception("a file of another editor was not read")
         raise UnavailableProblem from exc
-    return accepted(answer)
+    return get_tracks(answer)
 
 
-def accepted(answer: dict[str, list[dict[str, object]]]) -> list[ForeignTrack]:
+def get_tracks(answer: dict[str, list[dict[str, object]]]) -> list[ForeignTrack]:
     """Return the tracks in a child's answer; raise ``CannotHoldProblem`` for foreign items."""
     if items := answer.get("foreign"):
-        detail = "Our timeline cannot hold all that is in the file: `items` names what."
+        detail = (
+            "Our timeline cannot represent everything in the file. `items` lists what it cannot."
+        )
         raise CannotHoldProblem(detail, items=items)
-    return tracks_from(answer["tracks"])
+    return parse_tracks(answer["tracks"])

@@ -16,12 +16,12 @@ URL_ROOT = "media"
 MAX_NAME_LENGTH = 255
 MAX_URL_LENGTH = 8000
 MAX_NAMED = 50
-"""How many refused items one answer names."""
+"""The number of refused items that one response lists."""
 
 Item = dict[str, str]
 
 
-def item(code: str, detail: str, **location: str) -> Item:
+def build_item(code: str, detail: str, **location: str) -> Item:
     """Return the description of an item that cannot be held, with its location."""
     short_location = {key: value[:MAX_NAME_LENGTH] for key, value in location.items()}
     return {"what": code, **short_location, "detail": detail}
@@ -37,7 +37,7 @@ class Reading:
     def refuse(self, code: str, detail: str, **location: str) -> None:
         """Add an item that cannot be held, up to ``MAX_NAMED``."""
         if len(self.foreign) < MAX_NAMED:
-            self.foreign.append(item(code, detail, **location))
+            self.foreign.append(build_item(code, detail, **location))
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class MediaReference:
     """True if the id is from the metadata, so that another program may have changed the address."""
 
 
-def reference_at(url: str, *names: str, media_id: Any = None) -> MediaReference:
+def build_reference(url: str, *names: str, media_id: Any = None) -> MediaReference:
     """Return the file at an address, or with one of the names.
 
     An id in the address precedes ``media_id``, the id in the metadata, because other programs
@@ -121,7 +121,7 @@ class ForeignTrack:
     ours: Any = None
 
 
-def tracks_from(plain: list[dict[str, Any]]) -> list[ForeignTrack]:
+def parse_tracks(plain: list[dict[str, Any]]) -> list[ForeignTrack]:
     """Return the tracks from their plain form, which ``dataclasses.asdict`` and JSON have made."""
     return [
         ForeignTrack(**{**track, "pieces": [_build_piece(piece) for piece in track["pieces"]]})

@@ -21,7 +21,7 @@ LEADER_FROM_MS = 58 * 60_000
 """In an edit list, a first event this late in an hour is a leader before the next hour."""
 
 
-def exact_rate(frame_rate: float) -> float:
+def get_exact_rate(frame_rate: float) -> float:
     """Return the rate that a project's two decimals stand for: 29.97 is 30000/1001."""
     for timebase in NTSC_TIMEBASES:
         ntsc = timebase * 1000 / 1001
@@ -30,26 +30,26 @@ def exact_rate(frame_rate: float) -> float:
     return float(frame_rate)
 
 
-def frame_of(at_ms: int, rate: float) -> int:
+def to_frame(at_ms: int, rate: float) -> int:
     """Return the nearest frame."""
     return math.floor(at_ms * rate / 1000 + 0.5)
 
 
-def frames_in(duration_ms: int, rate: float) -> int:
+def count_frames(duration_ms: int, rate: float) -> int:
     """Return how many frames begin within a duration, which is itself a rounded number."""
     return math.ceil((duration_ms - 0.5) * rate / 1000)
 
 
-def ms_at(frame: float, rate: float) -> int:
+def frame_to_ms(frame: float, rate: float) -> int:
     """Return the nearest millisecond; raise ``ValueError`` for a rate or time out of bounds."""
     if not (0 < rate <= MAX_RATE and abs(frame) <= MAX_SECONDS * rate):
-        raise ValueError("A time in the file is none.")
+        raise ValueError("The file has an invalid time.")
     return round(frame * 1000 / rate)
 
 
-def ms_of(at: RationalTime) -> int:
+def time_to_ms(at: RationalTime) -> int:
     """Return the nearest millisecond of a time of OpenTimelineIO."""
-    return ms_at(at.value, at.rate)
+    return frame_to_ms(at.value, at.rate)
 
 
 def has_timecode(rate: float) -> bool:
@@ -83,9 +83,9 @@ class Timecode:
         match = TIMECODE.fullmatch(text)
         hours, minutes, seconds, frames = map(int, match.groups()) if match else (99, 0, 0, 0)
         if hours > 23 or minutes > 59 or seconds > 59 or frames >= self.timebase:
-            raise ValueError(f"{text} is no timecode of {self.timebase} frames a second.")
+            raise ValueError(f"{text} is not a timecode of {self.timebase} frames per second.")
         if minutes % 10 and seconds == 0 and frames < self.dropped:
-            raise ValueError(f"{text} is left out in drop-frame timecode.")
+            raise ValueError(f"{text} does not exist in drop-frame timecode.")
         minutes += 60 * hours
         counted = (minutes * 60 + seconds) * self.timebase + frames
         return counted - self.dropped * (minutes - minutes // 10)
@@ -102,12 +102,12 @@ class Timecode:
         return f"{hours:02}:{minutes:02}:{seconds % 60:02}{sign}{frames:02}"
 
 
-def start_frame(text: str, file_rate: float | None, rate: float) -> int:
+def compute_start_frame(text: str, file_rate: float | None, rate: float) -> int:
     """Return the frame, at ``rate``, of the timecode at which a file begins.
 
     The timecode counts the file's own frames. Return 0 for a timecode that they do not have.
     """
-    exact_file_rate = exact_rate(file_rate) if file_rate else rate
+    exact_file_rate = get_exact_rate(file_rate) if file_rate else rate
     drop = ";" in text
     if not has_timecode(exact_file_rate) or (drop and not drops_frames(exact_file_rate)):
         return 0
@@ -118,6 +118,6 @@ def start_frame(text: str, file_rate: float | None, rate: float) -> int:
     return math.floor(frame * rate / exact_file_rate + 0.5)
 
 
-def span(begin: float, length: float, rate: float) -> TimeRange:
+def build_time_range(begin: float, length: float, rate: float) -> TimeRange:
     """Return the time range of ``length`` frames from the frame ``begin``."""
     return TimeRange(RationalTime(begin, rate), RationalTime(length, rate))

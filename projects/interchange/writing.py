@@ -11,24 +11,26 @@ from xml.etree.ElementTree import Comment, Element, SubElement, indent, tostring
 from opentimelineio.schema import ExternalReference
 
 from media.models import MediaType
-from projects.interchange.building import Film, Placed, placed_clips, printable
-from projects.interchange.limits import playing
-from projects.interchange.times import Timecode, frame_of
+from projects.interchange.building import Film, FrameClip, list_frame_clips, replace_unprintable
+from projects.interchange.limits import list_playing_tracks
+from projects.interchange.times import Timecode, to_frame
 from projects.timeline.content import Track, duration_of
 
 REEL_LENGTH = 8
 
 
-def fcp_xml(film: Film) -> str:
+def write_fcp_xml(film: Film) -> str:
     """Return the timeline as FCP XML: the video tracks, then the audio tracks."""
     root = Element("xmeml", version="4")
     if film.left_out:
         root.append(Comment(f" left out: {', '.join(film.left_out)} "))
     project = SubElement(root, "project")
-    _add_values(project, name=printable(film.name))
+    _add_values(project, name=replace_unprintable(film.name))
     sequence = SubElement(SubElement(project, "children"), "sequence", id="sequence-1")
     _add_values(
-        sequence, name=printable(film.name), duration=frame_of(duration_of(film.tracks), film.rate)
+        sequence,
+        name=replace_unprintable(film.name),
+        duration=to_frame(duration_of(film.tracks), film.rate),
     )
     _add_rate(sequence, film)
     _add_timecode(sequence, film, film.timecode, 0)
@@ -57,15 +59,15 @@ class _TrackWriter:
 
     def track(self, track: Track) -> Element:
         element = Element("track")
-        _add_values(element, name=printable(track["name"]))
-        for placed in placed_clips(track["clips"], self._film.rate):
+        _add_values(element, name=replace_unprintable(track["name"]))
+        for placed in list_frame_clips(track["clips"], self._film.rate):
             if placed.fade:
                 element.append(self._build_transition(placed, track["type"]))
             element.append(self._build_clip_item(placed))
         _add_values(element, enabled="TRUE", locked="FALSE")
         return element
 
-    def _build_transition(self, placed: Placed, kind: str) -> Element:
+    def _build_transition(self, placed: FrameClip, kind: str) -> Element:
         element = Element("transitionitem")
         _add_rate(element, self._film)
         _add_values(element, start=placed.start, end=placed.start + placed.fade, alignment="center")
@@ -76,7 +78,7 @@ class _TrackWriter:
         _add_values(SubElement(element, "effect"), name=name, **attributes)
         return element
 
-    def _build_clip_item(self, placed: Placed) -> Element:
+    def _build_clip_item(self, placed: FrameClip) -> Element:
         self._count += 1
         key = placed.clip["media_file_id"]
         element = Element("clipitem", id=f"clipitem-{self._count}", frameBlend="FALSE")
@@ -131,15 +133,15 @@ def _add_timecode(parent: Element, film: Film, clock: Timecode, start: int) -> N
     _add_values(element, string=clock.text(start), frame=start, displayformat=display)
 
 
-def cmx3600(film: Film) -> str:
+def write_cmx3600(film: Film) -> str:
     """Return the one video track as CMX 3600; an event ends where the next dissolve begins."""
-    lines = [f"TITLE: {printable(film.name)}"]
+    lines = [f"TITLE: {replace_unprintable(film.name)}"]
     lines.append(f"FCM: {'DROP FRAME' if film.timecode.drop else 'NON-DROP FRAME'}")
     lines += [f"* LEFT OUT: {', '.join(film.left_out)}"] if film.left_out else []
     files = film.files
-    (track,) = playing(film.tracks)
-    previous: Placed | None = None
-    for index, placed in enumerate(placed_clips(track["clips"], film.rate)):
+    (track,) = list_playing_tracks(film.tracks)
+    previous: FrameClip | None = None
+    for index, placed in enumerate(list_frame_clips(track["clips"], film.rate)):
         number = f"{index + 1:03}"
         kind = "C"
         if placed.fade and previous is not None:
@@ -156,7 +158,7 @@ def cmx3600(film: Film) -> str:
 
 def _format_event(
     number: str,
-    placed: Placed,
+    placed: FrameClip,
     kind: str,
     frame_range: tuple[int, int],
     film: Film,
@@ -177,7 +179,7 @@ def _format_event(
 
 
 def _format_notes(
-    side: str, placed: Placed, film: Film, files: Mapping[str, ExternalReference]
+    side: str, placed: FrameClip, film: Film, files: Mapping[str, ExternalReference]
 ) -> list[str]:
     """Return the file's name, its address and the source timecode at which it starts."""
     key = placed.clip["media_file_id"]

@@ -10,8 +10,8 @@ from functools import cache
 from xml.etree.ElementTree import Element, fromstring
 
 from projects.bounds import MAX_CROSS_FADE_MS
-from projects.interchange.terms import ForeignTrack, MediaReference, Piece, Reading, reference_at
-from projects.interchange.times import exact_rate, ms_at
+from projects.interchange.terms import ForeignTrack, MediaReference, Piece, Reading, build_reference
+from projects.interchange.times import frame_to_ms, get_exact_rate
 
 Rules = Mapping[str, tuple[str, tuple[str, ...]] | None]
 """The children that an element may have.
@@ -85,7 +85,7 @@ PARAMETERS: Mapping[str, Mapping[str, tuple[str, ...] | None]] = {
 
 
 @dataclass(frozen=True)
-class Beside:
+class PlacedTransition:
     """A transition and its position, in frames of the sequence."""
 
     element: Element
@@ -94,14 +94,14 @@ class Beside:
 
 
 @dataclass
-class Shown:
+class PlacedClip:
     """A clip on a track with its cross-fades in full, in frames of the sequence."""
 
     element: Element
     start: int
     end: int
-    before: Beside | None
-    after: Beside | None
+    before: PlacedTransition | None
+    after: PlacedTransition | None
     fade: int = 0
     fade_in: int = 0
     fade_out: int = 0
@@ -114,7 +114,7 @@ def read(text: str, _: float) -> Reading:
         sequence for sequence in _iterate_sequences(root) if sequence.find("media") is not None
     ]
     if len(sequences) != 1:
-        raise ValueError("The file must hold one sequence.")
+        raise ValueError("The file must contain exactly one sequence.")
     return _SequenceReader(root, sequences[0]).reading
 
 
@@ -156,13 +156,15 @@ class _SequenceReader:
                 continue
             code = rule[0] if isinstance(child.tag, str) else "element"
             location = explicit_location or {"name": _read_text(element.find("name"), fold=False)}
-            detail = f"`{child.tag}` in `{element.tag}` is not held."
+            detail = f"`{child.tag}` in `{element.tag}` is not supported."
             self.reading.refuse(code, detail, **location)
 
     def _check_outputs(self, sequence: Element) -> None:
         for downmix in sequence.iterfind("./media/audio/outputs/group/downmix"):
             if _read_text(downmix) not in ZERO:
-                self.reading.refuse("level", "Channels are mixed at their own level.")
+                self.reading.refuse(
+                    "level", "Output channels with another level are not supported."
+                )
 
     def _read_track(self, track: Element, kind: str) -> None:
         self._check_children(track, TRACK)
@@ -173,11 +175,11 @@ class _SequenceReader:
         pieces = [self._build_piece(clip, enabled, kind, exploded_index) for clip in clips]
         self.reading.tracks.append(ForeignTrack(kind, name, pieces))
 
-    def _read_clips(self, track: Element) -> list[Shown]:
+    def _read_clips(self, track: Element) -> list[PlacedClip]:
         """Return the clips of a track with their transitions."""
         items = [element for element in track if element.tag in ("clipitem", "transitionitem")]
         transitions = [self._find_transition(element) for element in items]
-        clips: list[Shown | None] = []
+        clips: list[PlacedClip | None] = []
         for index, element in enumerate(items):
             before = transitions[index - 1] if index else None
             after = transitions[index + 1] if index + 1 < len(items) else None
@@ -190,13 +192,15 @@ class _SequenceReader:
                 self._assign_transition(transition, head, tail)
         return [clip for clip in clips if clip is not None]
 
-    def _find_transition(self, element: Element) -> Beside | None:
+    def _find_transition(self, element: Element) -> PlacedTransition | None:
         if element.tag != "transitionitem":
             return None
-        return Beside(element, _read_number(element, "start"), _read_number(element, "end"))
+        return PlacedTransition(
+            element, _read_number(element, "start"), _read_number(element, "end")
+        )
 
     def _assign_transition(
-        self, transition: Beside, head: Shown | None, tail: Shown | None
+        self, transition: PlacedTransition, head: PlacedClip | None, tail: PlacedClip | None
     ) -> None:
         """Assign a transition to the two clips that it joins, or to the one clip that it fades."""
         self._check_transition(transition.element)
@@ -207,11 +211,11 @@ class _SequenceReader:
         enters = tail is not None and tail.start == start and length <= tail.end - tail.start
         seconds = length / self._rate
         if length < 1 or seconds * 1000 > MAX_CROSS_FADE_MS:
-            self._refuse_transition("It is too long, or not at all.")
+            self._refuse_transition("Its duration is too long, or zero.")
         elif head is not None and tail is not None and leaves and enters:
             tail.fade = length
             if _read_flag(head.element, "enabled") != _read_flag(tail.element, "enabled"):
-                self._refuse_transition("One of the clips that it joins is not seen.")
+                self._refuse_transition("One of the clips that it joins is disabled.")
         elif (
             tail is not None
             and enters
@@ -225,26 +229,28 @@ class _SequenceReader:
         ):
             head.fade_out = length
         else:
-            self._refuse_transition("The clips beside it do not overlap as long as it takes.")
+            self._refuse_transition("The clips that it joins do not overlap for its duration.")
 
     def _check_transition(self, element: Element) -> None:
         self._check_children(element, TRANSITION, name="")
         effect = element.find("effect")
         if effect is None:
-            self._refuse_transition("It does not say what it is.")
+            self._refuse_transition("It has no effect.")
             return
         kind = _read_text(effect.find("effectid")) or _read_text(effect.find("name"))
         if kind in DISSOLVES:
             self._check_children(effect, DISSOLVE)
         else:
             name = _read_text(effect.find("name"), fold=False) or kind
-            self.reading.refuse("transition", "It is no cross-fade.", name=name)
+            self.reading.refuse(
+                "transition", "It is not a cross-fade. Only cross-fades can be imported.", name=name
+            )
 
     def _refuse_transition(self, detail: str) -> None:
         self.reading.refuse("transition", detail)
 
     def _build_piece(
-        self, clip: Shown, track_enabled: bool, kind: str, exploded_index: int
+        self, clip: PlacedClip, track_enabled: bool, kind: str, exploded_index: int
     ) -> Piece:
         element, rate = clip.element, self._rate
         name = _read_text(element.find("name"), fold=False)
@@ -255,13 +261,13 @@ class _SequenceReader:
         file = element.find("file")
         source = self._get_source(file, name)
         channel = _read_text(element.find("./sourcetrack/trackindex")) or str(exploded_index)
-        begin, end = ms_at(clip.start, rate), ms_at(clip.end, rate)
-        fade_in_length_ms = ms_at(clip.start + clip.fade + clip.fade_in, rate) - begin
-        fade_out_ms = end - ms_at(clip.end - clip.fade_out, rate)
+        begin, end = frame_to_ms(clip.start, rate), frame_to_ms(clip.end, rate)
+        fade_in_length_ms = frame_to_ms(clip.start + clip.fade + clip.fade_in, rate) - begin
+        fade_out_ms = end - frame_to_ms(clip.end - clip.fade_out, rate)
         return Piece(
             begin_ms=begin,
             end_ms=end,
-            in_ms=ms_at(_read_number(element, "in"), _read_rate(element, rate)),
+            in_ms=frame_to_ms(_read_number(element, "in"), _read_rate(element, rate)),
             source=source,
             cross_fade_ms=fade_in_length_ms if clip.fade else 0,
             fade_in_ms=fade_in_length_ms if clip.fade_in else 0,
@@ -271,7 +277,7 @@ class _SequenceReader:
             channel=int(channel) if kind == "audio" else 0,
         )
 
-    def _check_length(self, clip: Shown, name: str) -> None:
+    def _check_length(self, clip: PlacedClip, name: str) -> None:
         """Refuse a clip of another length than its source: it would play at another speed."""
         rate = _read_rate(clip.element, self._rate)
         timeline_seconds = (clip.end - clip.start) / self._rate
@@ -280,7 +286,7 @@ class _SequenceReader:
         ) / rate
         slack = 0.001 if rate == self._rate else 1 / min(rate, self._rate)
         if abs(timeline_seconds - source_seconds) > slack:
-            detail = "Its times in the source and on the timeline are not equally long."
+            detail = "Its durations in the source and on the timeline differ."
             self.reading.refuse("speed", detail, name=name)
 
     def _check_filter(self, element: Element, name: str) -> None:
@@ -294,11 +300,11 @@ class _SequenceReader:
         ):
             code = "speed" if kind == "timeremap" else "effect"
             title = _read_text(element.find("./effect/name"), fold=False) or kind
-            self.reading.refuse(code, f"The filter {title} is not held.", name=name)
+            self.reading.refuse(code, f"The filter {title} is not supported.", name=name)
 
     def _get_source(self, file: Element | None, name: str) -> MediaReference:
         if file is None:
-            return reference_at("", name)
+            return build_reference("", name)
         key = file.get("id", "")
         if not len(file) and key in self._files:
             file = self._files[key]
@@ -306,12 +312,14 @@ class _SequenceReader:
 
     def _read_source(self, file: Element, name: str) -> MediaReference:
         if file.find("mediaSource") is not None:
-            self.reading.refuse("generator", "A clip plays a media file.", name=name)
+            self.reading.refuse("generator", "A clip must play a media file.", name=name)
         url = _read_text(file.find("pathurl"), fold=False)
-        return reference_at(url, _read_text(file.find("name"), fold=False), name)
+        return build_reference(url, _read_text(file.find("name"), fold=False), name)
 
 
-def _build_clip(element: Element, before: Beside | None, after: Beside | None) -> Shown:
+def _build_clip(
+    element: Element, before: PlacedTransition | None, after: PlacedTransition | None
+) -> PlacedClip:
     """Return a clip; a time that it does not state is that of its transition."""
     start, end = _read_number(element, "start"), _read_number(element, "end")
     if start == -1 and before is not None:
@@ -320,15 +328,15 @@ def _build_clip(element: Element, before: Beside | None, after: Beside | None) -
         end = after.end
     if not 0 <= start < end:
         raise ValueError("A clip ends before it begins, or has no time.")
-    return Shown(element, start, end, before, after)
+    return PlacedClip(element, start, end, before, after)
 
 
-def _fades_in_from_nothing(head: Shown | None, start: int, is_black: bool) -> bool:
+def _fades_in_from_nothing(head: PlacedClip | None, start: int, is_black: bool) -> bool:
     """Return True if no clip comes before a transition at ``start``, or black follows it there."""
     return head is None or head.end < start or (is_black and head.end == start)
 
 
-def _fades_out_to_nothing(tail: Shown | None, end: int, is_black: bool) -> bool:
+def _fades_out_to_nothing(tail: PlacedClip | None, end: int, is_black: bool) -> bool:
     return tail is None or tail.start > end or (is_black and tail.start == end)
 
 
@@ -370,11 +378,11 @@ def _read_number(element: Element, tag: str) -> int:
     text = _read_text(element.find(tag))
     integer, _, fraction = text.partition(".")  # Hiero and Nuke Studio write 1055.0.
     if fraction.strip("0"):
-        raise ValueError(f"`{tag}` of a {element.tag} is {text}, which is no whole frame.")
+        raise ValueError(f"`{tag}` of a {element.tag} is {text}, which is not a whole frame.")
     try:
         return int(integer)
     except ValueError as exc:
-        raise ValueError(f"`{tag}` of a {element.tag} is {text!r}, which is no number.") from exc
+        raise ValueError(f"`{tag}` of a {element.tag} is {text!r}, which is not a number.") from exc
 
 
 def _read_rate(element: Element, default: float | None) -> float:
@@ -385,4 +393,4 @@ def _read_rate(element: Element, default: float | None) -> float:
         return default
     rate = float(_read_text(timebase))
     ntsc = _read_text(element.find("./rate/ntsc")) in ("true", "1")
-    return exact_rate(rate * 1000 / 1001) if ntsc else rate
+    return get_exact_rate(rate * 1000 / 1001) if ntsc else rate

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
             field=models.IntegerField(
                 db_default=0,
                 default=0,
-                help_text="How many timelines were put there since it was swept.",
+                help_text="The number of timelines stored since the last sweep.",
             ),
         ),
         AddIndexConcurrently(

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
             models.BigIntegerField(
                 null=True,
                 editable=False,
-                help_text="A version that the document had: it has that one or a later one.",
+                help_text="A version that the document has reached.",
             ),
         ),
     ]

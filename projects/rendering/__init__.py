@@ -1,1 +1,1 @@
-"""Inputs of a project's renders, and the render segments that are stored already (decision 13)."""
+"""Prepare the inputs of renders, and reuse stored render segments (docs/decisions/0013)."""

@@ -17,54 +17,60 @@ from media.storage.owners import Owner, register_object_owner
 from projects.models import Project, RenderFolder
 
 SEGMENT_MAX_AGE = timedelta(days=14)
-"""Of a render segment; a later render makes a swept segment again."""
+"""The maximum age of a render segment. A later render makes a swept segment again."""
 TIMELINE_MAX_AGE = timedelta(days=2)
-"""Since a timeline was stored: longer than the job that names it can wait and run."""
-SWEPT_EVERY = timedelta(days=1)
+"""The maximum age of a stored timeline: longer than the job that names it can wait and run."""
+SWEEP_INTERVAL = timedelta(days=1)
 MAX_TIMELINES = 500
 """Timelines of one user that wait to be rendered or swept."""
 MAX_STORED_BYTES = 4 * 1024**2
-PLAN = "timeline-"
+TIMELINE_PREFIX = "timeline-"
 
 FOLDERS_AT_ONCE = 20
 
 
 class TooManyRendersProblem(Problem):
-    """The timelines of the user's renders take all the room that there is for them."""
+    """Raised if the user has the maximum number of stored timelines."""
 
     status_code = 409
     default_code = "too_many_renders"
-    default_detail = f"At most {MAX_TIMELINES} renders can be submitted in two or three days."
+    default_detail = (
+        f"At most {MAX_TIMELINES} renders can be submitted within two or three days. Try again "
+        "tomorrow."
+    )
 
 
 class StoredTimelineTooLargeProblem(Problem):
-    """The timeline with its captions is too long to be stored for a render."""
+    """Raised if the timeline with its captions is too large to be stored for a render."""
 
     status_code = 422
     default_code = "timeline_too_large"
-    default_detail = "The timeline and its captions are too large to render."
+    default_detail = (
+        "The timeline and its captions are too large to render. Shorten the timeline, or render "
+        "without captions."
+    )
 
 
-def folder_of(user_id: UUID, project_id: UUID) -> str:
+def get_folder(user_id: UUID, project_id: UUID) -> str:
     """Return the prefix of the storage keys of a project's renders."""
     return f"users/{user_id}/renders/{project_id}/"
 
 
-def timeline_key(project: Project, name: str) -> str:
+def get_timeline_key(project: Project, name: str) -> str:
     """Return the storage key of a timeline."""
-    return f"{folder_of(project.user_id, project.pk)}{PLAN}{name}.json"
+    return f"{get_folder(project.user_id, project.pk)}{TIMELINE_PREFIX}{name}.json"
 
 
-def segment_key(project: Project, name: str) -> str:
+def get_segment_key(project: Project, name: str) -> str:
     """Return the storage key of a render segment."""
-    return f"{folder_of(project.user_id, project.pk)}{name}.stretch"
+    return f"{get_folder(project.user_id, project.pk)}{name}.stretch"
 
 
 def schedule_sweep(project: Project) -> None:
     """Schedule the next sweep of the folder for tomorrow, before something is stored in it."""
     RenderFolder.objects.update_or_create(
         project_id=project.pk,
-        defaults={"user_id": project.user_id, "sweep_at": Now() + SWEPT_EVERY},
+        defaults={"user_id": project.user_id, "sweep_at": Now() + SWEEP_INTERVAL},
     )
 
 
@@ -81,12 +87,12 @@ def store_timeline(project: Project, name: str, content: bytes) -> None:
         user_folders = RenderFolder.objects.filter(user_id=project.user_id)
         if user_folders.aggregate(plans=Sum("plans"))["plans"] > MAX_TIMELINES:
             raise TooManyRendersProblem
-    object_storage().write(timeline_key(project, name), content, "application/json")
+    object_storage().write(get_timeline_key(project, name), content, "application/json")
 
 
-def stored_keys(project: Project) -> set[str]:
+def list_stored_keys(project: Project) -> set[str]:
     """Return the keys of all objects in the folder."""
-    objects = object_storage().objects(folder_of(project.user_id, project.pk))
+    objects = object_storage().list_objects(get_folder(project.user_id, project.pk))
     return {entry.key for entry in objects}
 
 
@@ -105,9 +111,9 @@ def sweep_folders() -> int:
 def _sweep_folder(folder: RenderFolder) -> int:
     project_exists = Project.objects.filter(pk=folder.project_id).exists()
     now = clock.now()
-    objects = object_storage().objects(folder_of(folder.user_id, folder.project_id))
+    objects = object_storage().list_objects(get_folder(folder.user_id, folder.project_id))
     timeline_keys = {
-        entry.key for entry in objects if entry.key.rpartition("/")[2].startswith(PLAN)
+        entry.key for entry in objects if entry.key.rpartition("/")[2].startswith(TIMELINE_PREFIX)
     }
     old_keys = [
         entry.key
@@ -122,7 +128,9 @@ def _sweep_folder(folder: RenderFolder) -> int:
     if removed_count == len(objects):
         due_folder.delete()
     elif removed_count == len(old_keys):
-        due_folder.update(sweep_at=now + SWEPT_EVERY, plans=len(timeline_keys.difference(old_keys)))
+        due_folder.update(
+            sweep_at=now + SWEEP_INTERVAL, plans=len(timeline_keys.difference(old_keys))
+        )
     return removed_count
 
 
@@ -131,10 +139,10 @@ def register_owner() -> None:
 
     The callers of this package register who writes segments.
     """
-    register_object_owner(Owner("renders", names_of))
+    register_object_owner(Owner("renders", list_owned_objects))
 
 
-def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
+def list_owned_objects(objects: Sequence[StoredObject]) -> Mapping[str, None]:
     """Return the keys of objects that are not old, in folders of existing projects."""
     folders = {}
     for entry in objects:
@@ -143,8 +151,8 @@ def names_of(objects: Sequence[StoredObject]) -> Mapping[str, None]:
     projects = set(
         Project.objects.filter(pk__in=set(folders.values())).values_list("user_id", "pk")
     )
-    before = clock.now() - SEGMENT_MAX_AGE - SWEPT_EVERY
-    prefixes = {folder_of(*project) for project in projects}
+    before = clock.now() - SEGMENT_MAX_AGE - SWEEP_INTERVAL
+    prefixes = {get_folder(*project) for project in projects}
     return {
         entry.key: None
         for entry in objects

@@ -29,8 +29,8 @@ from projects.models import Project
 from projects.rendering.timelines import (
     MAX_CLIPS_NAMED,
     ClipsOfflineProblem,
-    exact_frame_rate,
-    track_of,
+    build_track,
+    get_exact_frame_rate,
 )
 from projects.timeline.content import Clip, Document, Track, duration_of, end_of
 from projects.timeline.session_cache import SessionCache
@@ -39,11 +39,11 @@ logger = logging.getLogger(__name__)
 
 MIN_WIDTH, MAX_WIDTH, DEFAULT_WIDTH = 16, 1920, 640
 MAX_SIDE = MAX_WIDTH
-"""Pixels; the height of tall pictures has the same limit."""
+"""The longest side of a picture, in pixels: tall pictures have the same limit."""
 MAX_LAYERS = 4
 """Pictures on top of each other; layers below the topmost four are not rendered."""
 MAX_SECONDS = 10.0
-"""For a whole frame, except for one read from the storage."""
+"""The time limit of a whole frame, except for one read from the storage."""
 LIMITS = Limits(
     memory_bytes=384 * MIB,
     cpu_seconds=8,
@@ -51,30 +51,35 @@ LIMITS = Limits(
     file_bytes=0,
     answer_bytes=24 * MIB,
 )
-"""For one layer: 4K of 10 bits takes 320 MiB. Its canvas in base64 is the largest answer."""
+"""The limits of one layer. 4K of 10 bits takes 320 MiB; a canvas is the largest answer."""
 
 
 class BeyondTimelineProblem(Problem):
-    """The film has no such time; ``duration_ms`` is how long it is."""
+    """Raised if the film is shorter than the requested time. ``duration_ms`` is its length."""
 
     status_code = 422
     default_code = "beyond_timeline"
-    default_detail = "The timeline ends before that."
+    default_detail = (
+        "The timeline ends before the requested time. Request a time below duration_ms."
+    )
 
 
 class FrameUnreadableProblem(Problem):
-    """A file cannot be decoded there, or not within bounds; ``media_file_id`` says which."""
+    """Raised if a media file cannot be decoded within the limits. ``media_file_id`` is its id."""
 
     status_code = 422
     default_code = "frame_unreadable"
-    default_detail = "A media file cannot be decoded there, or takes too long."
+    default_detail = (
+        "A media file cannot be decoded at this time, or decoding takes too long. Check the file "
+        "media_file_id."
+    )
 
 
 class FramesBusyProblem(FilesBusyProblem):
-    """As many frames are made already as memory allows."""
+    """Raised if no memory is free to render another frame."""
 
     default_code = "frames_busy"
-    default_detail = "Other frames are being made. Please try again shortly."
+    default_detail = "Other frames are being rendered. Try again in a moment."
 
 
 PROBLEMS = (
@@ -112,7 +117,7 @@ class FramePlan:
         return self.project.pk, self.segment.name
 
 
-KEPT: Final["SessionCache[bytes]"] = SessionCache()
+FRAME_CACHE: Final["SessionCache[bytes]"] = SessionCache()
 """JPEGs by project and name of the frame, which is a hash of everything that the frame shows."""
 
 
@@ -131,7 +136,7 @@ def plan_picture(project: Project, *, at_ms: int, width: int) -> FramePlan:
     document = _find_document(project, {"tracks": 1})
     duration = duration_of(document["tracks"])
     _check_time(at_ms, duration)
-    size = size_of(project, width)
+    size = compute_size(project, width)
     segment, media_ids = _plan_segment(project, document["tracks"], at_ms, duration, size)
     return FramePlan(
         project, document["tracks"], document["version"], at_ms, size, segment, media_ids
@@ -140,11 +145,11 @@ def plan_picture(project: Project, *, at_ms: int, width: int) -> FramePlan:
 
 def find_frame(plan: FramePlan) -> Frame | None:
     """Return the frame if this process has it in memory, unchanged since it was made."""
-    content = KEPT.get(plan.key)
+    content = FRAME_CACHE.get(plan.key)
     return None if content is None else Frame(content, plan.version)
 
 
-def reserve(plan: FramePlan) -> AbstractContextManager[Reservation | None]:
+def reserve_memory(plan: FramePlan) -> AbstractContextManager[Reservation | None]:
     """Reserve the memory in which the frame is made; raise ``FramesBusyProblem``."""
     return QUEUE.reserve(plan.project.user_id, LIMITS, FramesBusyProblem)
 
@@ -157,11 +162,11 @@ def make_frame(plan: FramePlan, memory: Reservation | None) -> Frame:
         (piece, sources[plan.media_ids[piece.source]]) for piece in reversed(plan.segment.pieces)
     ]
     content = _render_jpeg(layers[:MAX_LAYERS], plan.size, memory)
-    KEPT.put(plan.key, content, len(content))
+    FRAME_CACHE.put(plan.key, content, len(content))
     return Frame(content, plan.version)
 
 
-def size_of(project: Project, width: int) -> tuple[int, int]:
+def compute_size(project: Project, width: int) -> tuple[int, int]:
     """Return width and height of the picture, both even."""
     sides = [int(side) for side in project.resolution.split("x")]
     scale = min(1.0, width / sides[0], MAX_SIDE / max(sides))
@@ -188,10 +193,10 @@ def _plan_segment(
         {clip["media_file_id"] for track in video_tracks for clip in _iterate_live_clips(track)}
     )
     indexes = {name: index for index, name in enumerate(names)}
-    rate = Fraction(exact_frame_rate(project))
+    rate = Fraction(get_exact_frame_rate(project))
     last = max(1, frame_of(duration, rate)) - 1
     plan = plan_frame(
-        [track_of(track, indexes, ()) for track in video_tracks],
+        [build_track(track, indexes, ()) for track in video_tracks],
         [MediaReference(id=name, name=name) for name in names],
         min(last, math.floor(at_ms * rate / 1000)),
         rate,
@@ -254,7 +259,9 @@ def _render_layer(media: MediaFile, **arguments: Any) -> dict[str, str]:
     try:
         storage.head(media.r2_key)
         source = storage.probe_source(media.r2_key)
-        answer = inspect_with("projects.rendering.layers:under", source, limits=LIMITS, **arguments)
+        answer = inspect_with(
+            "projects.rendering.layers:render_under", source, limits=LIMITS, **arguments
+        )
     except (InputRefusedError, ObjectMissingError) as exc:
         raise FrameUnreadableProblem(media_file_id=str(media.pk)) from exc
     except sandbox.SandboxFailedError as exc:

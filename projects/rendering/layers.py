@@ -18,14 +18,14 @@ from gpu_tasks.mediakit.decoding import STILL, is_bt709, open_media
 from gpu_tasks.mediakit.orientation import orientation_of
 from gpu_tasks.render.contract.frames import box_of
 from gpu_tasks.runtime.errors import EngineError
-from media.derivation.frames import DecodedFrame, convert_frame, find_still, frame_at
-from media.derivation.pictures import jpeg
+from media.derivation.frames import DecodedFrame, convert_frame, decode_frame_at, find_still
+from media.derivation.pictures import encode_jpeg
 
 Canvas = NDArray[np.uint8]
 """Height × width × 4: red, green and blue, premultiplied, and alpha."""
 
 
-def under(
+def render_under(
     source: BinaryIO,
     *,
     seconds: float,
@@ -46,20 +46,20 @@ def under(
         with open_media(source) as container:
             formats = set(container.format.name.split(","))
             is_still = not formats.isdisjoint(STILL)
-            frame = find_still(container) if is_still else frame_at(container, seconds)
+            frame = find_still(container) if is_still else decode_frame_at(container, seconds)
             if frame is None:
                 return None
             blended = _blend_under(canvas, _place_on_canvas(frame, width, height), opacity)
     except (EngineError, av.FFmpegError, ValueError):
         return None
     if is_last or blended[..., 3].min() == 255:
-        return {"jpeg": _encode_base64(jpeg(np.ascontiguousarray(blended[..., :3])))}
+        return {"jpeg": _encode_base64(encode_jpeg(np.ascontiguousarray(blended[..., :3])))}
     return {"canvas": _encode_base64(blended.tobytes())}
 
 
-def blank(width: int, height: int) -> dict[str, str]:
+def render_blank(width: int, height: int) -> dict[str, str]:
     """Return a black JPEG, for a time at which no clip is shown."""
-    return {"jpeg": _encode_base64(jpeg(np.zeros((height, width, 3), np.uint8)))}
+    return {"jpeg": _encode_base64(encode_jpeg(np.zeros((height, width, 3), np.uint8)))}
 
 
 def _encode_base64(content: bytes) -> str:
@@ -73,12 +73,12 @@ def _place_on_canvas(decoded: DecodedFrame, width: int, height: int) -> Canvas:
     aspect = Fraction(decoded.stream.sample_aspect_ratio or 1) or Fraction(1)
     sides = (frame.width * aspect, Fraction(frame.height))
     swaps_sides = orientation.swaps_sides
-    left, top, wide, high = box_of(*(sides[::-1] if swaps_sides else sides), (width, height))
+    x, y, wide, high = box_of(*(sides[::-1] if swaps_sides else sides), (width, height))
     size = {"width": high, "height": wide} if swaps_sides else {"width": wide, "height": high}
     colours = {"src_colorspace": Colorspace.ITU709} if is_bt709(frame) else {}
     picture = orientation.apply(convert_frame(frame, **size, **colours))
     canvas = np.zeros((height, width, 4), np.uint8)
-    region = canvas[top : top + high, left : left + wide]
+    region = canvas[y : y + high, x : x + wide]
     if picture.shape[2] == 4:
         alpha = picture[..., 3:].astype(np.uint16)
         region[..., :3] = (picture[..., :3] * alpha + 127) // 255

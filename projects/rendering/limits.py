@@ -6,7 +6,7 @@ from projects.rendering.timelines import Snapshot
 
 
 class NothingToHearProblem(Problem):
-    """The sound alone is asked for, of a timeline that is silent."""
+    """Raised if only sound is requested and the timeline is silent."""
 
     status_code = 422
     default_code = "no_sound"
@@ -14,7 +14,7 @@ class NothingToHearProblem(Problem):
 
 
 class NothingToShowProblem(Problem):
-    """Captions are asked for in a file of sound."""
+    """Raised if captions are requested for an audio format."""
 
     status_code = 422
     default_code = "captions_without_pictures"
@@ -22,15 +22,18 @@ class NothingToShowProblem(Problem):
 
 
 class PicturesTooLargeProblem(Problem):
-    """No encoder's pictures are so large."""
+    """Raised if the resolution is larger than encoders support."""
 
     status_code = 422
     default_code = "resolution_too_large"
-    default_detail = f"A picture has at most {MAX_FRAME_PIXELS} pixels, as many as 8192x4352."
+    default_detail = (
+        f"The resolution is too large: at most {MAX_FRAME_PIXELS} pixels are possible, such as "
+        "8192x4352."
+    )
 
 
 class FilmTooLargeProblem(Problem):
-    """The film could not be made within the time limit; ``longest_ms`` could."""
+    """Raised if rendering would exceed the time limit. ``longest_ms`` is the longest duration."""
 
     status_code = 422
     default_code = "film_too_large"
@@ -44,13 +47,13 @@ class FilmTooLargeProblem(Problem):
         )
 
 
-def refuse_impossible(snapshot: Snapshot, output: Output) -> None:
+def check_render(snapshot: Snapshot, output: Output) -> None:
     """Refuse a render that no engine can make, or none within the time limit.
 
     Raises ``NothingToHearProblem``, ``NothingToShowProblem``, ``PicturesTooLargeProblem``,
     ``FilmTooLargeProblem``.
     """
-    refuse_too_large(snapshot.duration_ms, output)
+    check_output_size(snapshot.duration_ms, output)
     if output.format is Format.M4A:
         if not snapshot.is_heard:
             raise NothingToHearProblem
@@ -58,7 +61,7 @@ def refuse_impossible(snapshot: Snapshot, output: Output) -> None:
             raise NothingToShowProblem
 
 
-def refuse_too_large(duration_ms: int, output: Output) -> None:
+def check_output_size(duration_ms: int, output: Output) -> None:
     """Refuse a render that is too large or too long, judged by the length of the film.
 
     Raises ``PicturesTooLargeProblem``, ``FilmTooLargeProblem``.

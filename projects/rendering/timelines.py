@@ -49,33 +49,36 @@ from projects.timeline.effects import KNOWN
 MAX_CLIPS_NAMED = 20
 PROXY_SIDE = 640
 """The longer side of a proxy, at most."""
-WORK_OF_A_CLIP = 10
-"""How many words are as much work as one clip."""
+WORK_PER_CLIP = 10
+"""The number of words that are as much work as one clip."""
 MAX_TIMELINE_BYTES = 16 * 1024**2
 
 
 class EmptyTimelineProblem(Problem):
-    """There is nothing to render."""
+    """Raised if the timeline has no clips."""
 
     status_code = 422
     default_code = "empty_timeline"
-    default_detail = "The project's timeline has no clips."
+    default_detail = "The project's timeline has no clips. Add a clip first."
 
 
 class ClipsOfflineProblem(Problem):
-    """Clips show media that has been deleted: ``clips`` are their ids."""
+    """Raised if clips show deleted media. ``clips`` are the ids of the clips."""
 
     status_code = 422
     default_code = "clips_offline"
-    default_detail = "Clips show media files that have been deleted: remove or replace them."
+    default_detail = "Some clips show deleted media files. Remove or replace these clips."
 
 
 class TimelineTooLongProblem(Problem):
-    """The film would be longer than can be rendered."""
+    """Raised if the film is longer than the limit."""
 
     status_code = 422
     default_code = "timeline_too_long"
-    default_detail = f"A film of at most {MAX_OUTPUT_MS // 3_600_000} hours can be rendered."
+    default_detail = (
+        f"The film is longer than {MAX_OUTPUT_MS // 3_600_000} hours, the limit of a render. "
+        "Shorten the timeline."
+    )
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class RenderInputs:
     timeline: Timeline
     sources: list[str | None]
     ready: list[str]
-    made: list[str]
+    new_segments: list[str]
 
 
 def get_length(project: Project) -> int:
@@ -119,7 +122,7 @@ def take_snapshot(
 ) -> tuple[Snapshot, bytes]:
     """Return a snapshot of the project's timeline, and the timeline in its stored form.
 
-    ``count`` is called with the amount of work (``WORK_OF_A_CLIP``) and may refuse it. Raises
+    ``count`` is called with the amount of work (``WORK_PER_CLIP``) and may refuse it. Raises
     ``EmptyTimelineProblem``, ``ClipsOfflineProblem``, ``TimelineTooLongProblem``,
     ``TooMuchSpokenProblem``.
     """
@@ -135,7 +138,7 @@ def take_snapshot(
         version=document["version"],
         duration_ms=timeline.duration_ms,
         is_heard=timeline.is_heard,
-        frame_rate=exact_frame_rate(project),
+        frame_rate=get_exact_frame_rate(project),
         media_ids=sorted(media),
         ignored_effects=sorted(effects - KNOWN.keys()),
     )
@@ -143,25 +146,25 @@ def take_snapshot(
 
 
 def _estimate_work(document: Document) -> int:
-    """Return the work in words: those of the transcript, and ``WORK_OF_A_CLIP`` for each clip."""
+    """Return the work in words: those of the transcript, and ``WORK_PER_CLIP`` for each clip."""
     segments = document["transcript"]["segments"] if "transcript" in document else []
     words = sum(max(1, len(segment["words"])) for segment in segments)
-    return words + WORK_OF_A_CLIP * sum(len(track["clips"]) for track in document["tracks"])
+    return words + WORK_PER_CLIP * sum(len(track["clips"]) for track in document["tracks"])
 
 
-def load(project: Project, name: str) -> Timeline:
+def load_timeline(project: Project, name: str) -> Timeline:
     """Return the timeline stored under a name; raise ``ObjectMissingError``."""
-    content = object_storage().read(folders.timeline_key(project, name), MAX_TIMELINE_BYTES)
+    content = object_storage().read(folders.get_timeline_key(project, name), MAX_TIMELINE_BYTES)
     return Timeline.model_validate_json(content)
 
 
 def list_inputs(project: Project, *, timeline: str, output: Output) -> RenderInputs:
     """Return the inputs of a render of a stored timeline; raise ``ObjectMissingError``."""
     folders.schedule_sweep(project)
-    stored_timeline = load(project, timeline)
+    stored_timeline = load_timeline(project, timeline)
     segments = plan_render(stored_timeline, output).segments
-    keys = {name: folders.segment_key(project, name) for name in segments}
-    ready = folders.stored_keys(project)
+    keys = {name: folders.get_segment_key(project, name) for name in segments}
+    ready = folders.list_stored_keys(project)
     missing_names = [name for name, key in keys.items() if key not in ready]
     played_sources = {piece.source for name in missing_names for piece in segments[name].pieces}
     return RenderInputs(
@@ -171,7 +174,7 @@ def list_inputs(project: Project, *, timeline: str, output: Output) -> RenderInp
             for index, source in enumerate(stored_timeline.sources)
         ],
         ready=[key for key in keys.values() if key in ready],
-        made=[keys[name] for name in missing_names],
+        new_segments=[keys[name] for name in missing_names],
     )
 
 
@@ -240,7 +243,7 @@ def _build_timeline(
             )
             for media_id in indexes
         ),
-        tracks=tuple(track_of(track, indexes, heard) for track in document["tracks"]),
+        tracks=tuple(build_track(track, indexes, heard) for track in document["tracks"]),
         cues=tuple(_build_cues(document)) if with_captions else (),
         captions_style=_read_captions_style(document),
     )
@@ -252,7 +255,7 @@ def _read_captions_style(document: Document) -> CaptionsStyle | None:
     return None if style is None else CaptionsStyle.model_validate(style)
 
 
-def track_of(track: EdlTrack, indexes: Mapping[str, int], heard: Collection[str]) -> Track:
+def build_track(track: EdlTrack, indexes: Mapping[str, int], heard: Collection[str]) -> Track:
     """Return a track to render: ``indexes`` are those of media in sources, ``heard`` has sound."""
     live = [clip for clip in track["clips"] if not clip["deleted"]]
     clips = []
@@ -319,14 +322,14 @@ def _read_parameter(clip: EdlClip, kind: str, name: Parameter, minimum: float) -
 
 
 def _build_cues(document: Document) -> list[Cue]:
-    styled_cues = captions.styled_cues(document, "timeline")
+    styled_cues = captions.build_styled_cues(document, "timeline")
     cues = sorted((cue.start_ms, cue.end_ms, cue.text) for cue in styled_cues)[:MAX_CUES]
     return [
         Cue(start_ms=start, end_ms=end, text=text[:MAX_CUE_LENGTH]) for start, end, text in cues
     ]
 
 
-def exact_frame_rate(project: Project) -> str:
+def get_exact_frame_rate(project: Project) -> str:
     """Return the exact rate that two decimals stand for: 29.97 is 30000/1001."""
     for timebase in NTSC_TIMEBASES:
         if round(timebase * 1000 / 1001, 2) == float(project.frame_rate):

@@ -158,7 +158,7 @@ def test_no_more_is_in_memory_than_a_part_and_a_stretch(
     assert len(sizes) == 2
     # A hundred gigabytes come in as many parts as S3 joins, of sixteen megabytes.
     monkeypatch.undo()
-    assert multipart.part_bytes_of(100 * 1000**3, worker.MAX_PARTS) == 16 * 1024**2
+    assert multipart.choose_part_bytes(100 * 1000**3, worker.MAX_PARTS) == 16 * 1024**2
 
 
 class TestKills:
@@ -188,13 +188,13 @@ class TestKills:
             worker.run_export(export.pk)
         half = AccountExport.objects.get(pk=export.pk)
         assert half.upload_id
-        assert len(storage.stored_parts(half.object_key, half.upload_id)) == 1
+        assert len(storage.list_stored_parts(half.object_key, half.upload_id)) == 1
         EXPORTS.requeue(EXPORTS.held_rows(), timedelta(0))
 
         worker.run_export(export.pk)
         assert unpacked(api).read(f"media/{film.pk}/talk 1 2.wav") == CONTENT
         with pytest.raises(ObjectMissingError):
-            storage.stored_parts(half.object_key, half.upload_id)
+            storage.list_stored_parts(half.object_key, half.upload_id)
 
     def test_the_last_try_leaves_nothing_either(
         self,
@@ -210,7 +210,7 @@ class TestKills:
         assert api.get("/users/me/export").json()["status"] == "failed"
         assert (deletion.sweep_exports(), deletion.sweep_exports()) == (1, 0)
         with pytest.raises(ObjectMissingError):
-            storage.stored_parts(export.object_key, upload_id)
+            storage.list_stored_parts(export.object_key, upload_id)
 
     def test_a_file_that_goes_meanwhile_is_named(
         self,
@@ -271,8 +271,8 @@ class TestOneAtATime:
         monkeypatch.setattr(personal_data, "_sources", [late])
         worker.run_export(export.pk)
         assert api.get("/users/me/export").status_code == 404
-        assert filesystem_storage.objects(f"users/{user.pk}/") == []
-        assert filesystem_storage.unfinished(before=timezone.now() + timedelta(hours=1)) == []
+        assert filesystem_storage.list_objects(f"users/{user.pk}/") == []
+        assert filesystem_storage.list_unfinished(before=timezone.now() + timedelta(hours=1)) == []
 
     def test_others_see_none_of_it(
         self, begin: Callable[..., AccountExport], client_of: Any, make_user: Any
@@ -307,7 +307,7 @@ class TestKeeping:
         with django_capture_on_commit_callbacks(execute=True):
             assert deletion.sweep_exports() == 1
         assert not AccountExport.objects.exists()
-        assert filesystem_storage.page("", 10) == []
+        assert filesystem_storage.list_page("", 10) == []
         assert deletion.sweep_exports in [sweep.remove for sweep in sweeping.SWEEPS]
 
     def test_one_that_never_comes_is_given_up(
@@ -328,10 +328,10 @@ class TestKeeping:
         export = begin()
         worker.run_export(export.pk)
         later = timezone.now() + timedelta(days=3)
-        page = filesystem_storage.page("", 10)
-        assert orphans.orphans_of(page, before=later) == []
+        page = filesystem_storage.list_page("", 10)
+        assert orphans.list_orphans(page, before=later) == []
         AccountExport.objects.filter(pk=export.pk).delete()
-        assert [one.key for one in orphans.orphans_of(page, before=later)] == [export.object_key]
+        assert [one.key for one in orphans.list_orphans(page, before=later)] == [export.object_key]
 
 
 class TestRevokedConsents:
@@ -363,7 +363,7 @@ class TestRevokedConsents:
         assert storage.head(export.object_key)
 
         follow(consent)
-        assert storage.page("", 10) == []
+        assert storage.list_page("", 10) == []
         told = api.get(f"/consents/{consent.pk}/receipt").json()["objects"]
         (one,) = [one for one in told if one["kind"] == "export"]
         assert (one["id"], one["key"]) == (str(export.pk), export.object_key)
@@ -390,8 +390,8 @@ class TestRevokedConsents:
         monkeypatch.setattr(personal_data, "_sources", [late])
         worker.run_export(export.pk)
         assert api.get("/users/me/export").status_code == 404
-        assert storage.objects(f"users/{export.user_id}/exports/") == []
-        assert storage.unfinished(before=timezone.now() + timedelta(hours=1)) == []
+        assert storage.list_objects(f"users/{export.user_id}/exports/") == []
+        assert storage.list_unfinished(before=timezone.now() + timedelta(hours=1)) == []
 
     def test_one_that_was_asked_for_before_all_was_gone_goes_too(
         self,
@@ -419,7 +419,7 @@ class TestRevokedConsents:
         follow(consent)
         storage.write(export.object_key, CONTENT, "application/zip")
         assert follow(consent).status == ConsentStatus.REMOVED
-        assert storage.page("", 10) == []
+        assert storage.list_page("", 10) == []
 
     def test_others_keep_theirs(self, consent: Consent, make_user: Callable[..., User]) -> None:
         other = AccountExport.objects.create(user=make_user())

@@ -100,7 +100,7 @@ def left_in_objects() -> list[str]:
     storage = object_storage()
     return [
         one.key
-        for page in orphans.pages()
+        for page in orphans.iterate_pages()
         for one in page
         if MARK in one.key or MARK.encode() in storage.read(one.key, one.size_bytes)
     ]

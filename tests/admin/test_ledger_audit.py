@@ -56,7 +56,7 @@ def test_off(root, completed, user, page):
 
 @pytest.mark.parametrize("excess", [0, 1])
 def test_no_more_is_shown_than_fits_a_page(root, make_user, page, monkeypatch, excess):
-    monkeypatch.setattr(ledger_audit_admin, "SHOWN_PER_RULE", 2)
+    monkeypatch.setattr(ledger_audit_admin, "MAX_LISTED_PER_RULE", 2)
     stop_comparing_books()
     for _ in range(2 + excess):
         Credits.objects.filter(user=make_user()).update(seq=1)

@@ -108,7 +108,7 @@ class TestDerivatives:
         assert media.name.partition(" ")[0] in asking.content.decode()
         done = root.act("derive_again", media, reason=REASON)
         [message] = messages_of(done)
-        assert "are made again" in message
+        assert "are being made again" in message
         media.refresh_from_db()
         assert (media.derivation_status, media.derivation_tries) == (DerivationStatus.WAITING, 0)
         assert states.DERIVATIONS.take_due(1) == [media.pk]

@@ -120,7 +120,7 @@ def test_no_script_stands_in_a_page(root, house, job):
 def test_no_secret_of_a_webhook_stands_in_a_page(root, house):
     endpoint = WebhookEndpoint.objects.get()
     pages = root.page(endpoint) + root.list(WebhookEndpoint)
-    assert secrets.shown(endpoint.secret) not in pages
+    assert secrets.reveal_secret(endpoint.secret) not in pages
     assert bytes(endpoint.secret).decode() not in pages
 
 

@@ -80,12 +80,15 @@ def test_what_is_left_empty_stays(root: Browser, made: Partner, form: dict[str, 
         ({"new_connection": '{"url": "redis://x"}'}, "Extra inputs are not permitted"),
         ({"transport": "pigeon"}, "Select a valid choice"),
         ({"name": "Not a name"}, "Small letters, digits and -."),
-        ({"compress_topic": "Transcribe"}, "A topic that is read cannot be any other topic"),
+        (
+            {"compress_topic": "Transcribe"},
+            "A topic that is read cannot also be used as another topic",
+        ),
         ({"transcribe_topic": "a b"}, "Letters, digits, dots, _ and -."),
         ({"max_message_bytes": "0"}, "greater than or equal to 1"),
         ({"max_message_bytes": str(1024**2 + 1)}, "less than or equal to"),
-        ({"url_hosts": "https://cdn.example"}, "No name of a host"),
-        ({"language": "xx"}, "No language that we transcribe."),
+        ({"url_hosts": "https://cdn.example"}, "These are not host names"),
+        ({"language": "xx"}, "Transcription does not support this language."),
     ],
 )
 def test_what_cannot_be_is_told_beside_its_field(root, form, wrong, why):

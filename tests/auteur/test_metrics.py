@@ -21,7 +21,7 @@ from jobs.events.numbering import number_events
 from jobs.heartbeat import LOST_AFTER
 from jobs.integrations.streams import cursor
 from jobs.integrations.streams import figures as streams
-from jobs.integrations.streams.sinks.base import GroupLag, Length, Standing
+from jobs.integrations.streams.sinks.base import GroupLag, StreamLength, StreamStandings
 from jobs.models import Job, KeptFigures, WorkerHeartbeat
 from jobs.orchestrator import clock_skew
 from jobs.states import AttemptState
@@ -213,9 +213,11 @@ def test_how_publishing_stands(make_user):
     assert samples["auteur_streams_lag_events"] == 2
     assert samples["auteur_streams_publishers"] == 0
     assert cursor.acquire("a publisher") == 0
-    cursor.move("a publisher", 0, log.last_position())
+    cursor.move("a publisher", 0, log.get_last_position())
     lag = GroupLag("jobs.completed", "readers", lag=3, pending=1)
-    streams.store(Standing((Length("jobs.completed", 5),), (lag,)), "a publisher")
+    streams.store_standing(
+        StreamStandings((StreamLength("jobs.completed", 5),), (lag,)), "a publisher"
+    )
     Job.objects.update(created_at=Now() - timedelta(seconds=7))
     say(job, "completed")
     samples = renewed()

@@ -55,20 +55,20 @@ def test_the_next_run_tells_what_it_was_and_the_change(records, capsys, monkeypa
 
 
 def test_one_benchmark_leaves_the_others_as_they_were(records) -> None:
-    report.record({"benchmark": "run", "ratios": {}})
-    report.record({"benchmark": "walk", "ratios": {}})
-    assert set(report.records()) == {"run", "walk"}
+    report.write_record({"benchmark": "run", "ratios": {}})
+    report.write_record({"benchmark": "walk", "ratios": {}})
+    assert set(report.read_records()) == {"run", "walk"}
 
 
 @pytest.mark.parametrize(
     ("then", "now", "said"), [(1.0, 0.8, "-20%"), (0.5, 0.5, "+0%"), (0.0, 1.0, "")]
 )
 def test_a_change_is_told_in_per_cent(then: float, now: float, said: str) -> None:
-    assert report.change(then, now) == said
+    assert report.format_change(then, now) == said
 
 
 def test_what_is_written_down_is_of_benchmarks_that_there_are() -> None:
-    kept = report.records()
+    kept = report.read_records()
     assert set(kept) <= set(names())
     assert all(each["line"]["benchmark"] == name for name, each in kept.items())
 

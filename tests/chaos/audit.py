@@ -141,11 +141,11 @@ def violations(
 ) -> dict[str, list[str]]:
     """The rules that rows of this user break, with what tells most of the rows."""
     values: dict[str, Any] = {"user": user_id, "ended": list(ENDED)}
-    found = {}
+    values_value = {}
     for rule, query in rules.items():
         if rows := database.execute(query, values).fetchall():
-            found[rule] = [" ".join(map(str, row)) for row in rows]
-    return found
+            values_value[rule] = [" ".join(map(str, row)) for row in rows]
+    return values_value
 
 
 def tried_again(database: psycopg.Connection, user_id: str) -> list[str]:

@@ -166,14 +166,14 @@ class Receiver(Listener):
         self._server = ThreadingHTTPServer((ports.HOST, 0), self._handler())
         self._serving = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._serving.start()
-        made = requests.post(
+        response = requests.post(
             f"{url}/webhooks",
             json={"url": f"http://{ports.HOST}:{self._server.server_port}/"},
             headers={"Authorization": f"Bearer {token}"},
             timeout=REQUEST_SECONDS,
         )
-        made.raise_for_status()
-        self._signature = Webhook(made.json()["secret"])
+        response.raise_for_status()
+        self._signature = Webhook(response.json()["secret"])
 
     def stop(self) -> None:
         """Answer no more."""
@@ -248,14 +248,14 @@ class Listeners:
         """Who missed or doubled an event, or has not come as far as the log, with its hash."""
         seq, digest = self._head()
         end = time.monotonic() + CATCH_UP_SECONDS
-        while time.monotonic() < end and any(each.seq < seq for each in self._all):
+        while time.monotonic() < end and any(item.seq < seq for item in self._all):
             time.sleep(AGAIN_SECONDS)
-        wrong = [text for each in self._all for text in each.wrong]
+        wrong = [text for item in self._all for text in item.wrong]
         wrong += self._records.complaints()
         return wrong + [
-            f"{each.name}: heard {each.seq} events of {seq}, {each.hash} is not {digest}"
-            for each in self._all
-            if (each.seq, each.hash) != (seq, digest)
+            f"{item.name}: heard {item.seq} events of {seq}, {item.hash} is not {digest}"
+            for item in self._all
+            if (item.seq, item.hash) != (seq, digest)
         ]
 
     def _head(self) -> tuple[int, str]:

@@ -24,13 +24,13 @@ def _modal(stack: ChaosStack) -> Proxy:
 
 def find_bought_twice(stack: ChaosStack, user_id: str) -> Iterator[str]:
     """Yield this user's jobs that were computed more than once, or started too often."""
-    taken, run = stack.peer.taken_by_job(), stack.peer.run_by_job()
+    accepted, run = stack.peer.taken_by_job(), stack.peer.run_by_job()
     with stack.database() as database:
         for job in audit.jobs_of(database, user_id):
             if run.get(job.id, 0) > 1:
                 yield f"{run[job.id]} calls of job {job.id} ran to their end"
-            if taken.get(job.id, 0) > MAX_CALLS:
-                yield f"{taken[job.id]} calls of job {job.id} were started"
+            if accepted.get(job.id, 0) > MAX_CALLS:
+                yield f"{accepted[job.id]} calls of job {job.id} were started"
 
 
 def _goes(calls: tuple[Scenario, ...]) -> Callable[[ChaosStack], None]:

@@ -80,10 +80,10 @@ class Proxy:
         return len(links)
 
     async def _end(self) -> None:
-        others = asyncio.all_tasks(self._loop) - {asyncio.current_task(self._loop)}
-        for task in others:
+        other_items = asyncio.all_tasks(self._loop) - {asyncio.current_task(self._loop)}
+        for task in other_items:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*other_items, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = _Link([writer])

@@ -22,8 +22,8 @@ class Queues:
     def waiting(self) -> dict[str, int]:
         """How many messages wait in each that has some."""
         with self._connection() as connection:
-            found = {name: _size(connection, name) for name in self._names}
-        return {name: number for name, number in found.items() if number}
+            results = {name: _size(connection, name) for name in self._names}
+        return {name: number for name, number in results.items() if number}
 
     def purge(self) -> None:
         """Lose what waits; who holds a message keeps it."""

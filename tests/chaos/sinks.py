@@ -42,8 +42,8 @@ class RedisRecords:
 
     def read(self) -> Iterator[Published]:
         """As `Records.read`."""
-        found = self._client.xread(self._last, block=int(1000 * WAIT_SECONDS))
-        for key, entries in dict(found or {}).items():
+        results = self._client.xread(self._last, block=int(1000 * WAIT_SECONDS))
+        for key, entries in dict(results or {}).items():
             for entry_id, fields in entries:
                 self._last[key.decode()] = entry_id
                 stream = key.decode().removeprefix(PREFIX)
@@ -65,14 +65,16 @@ class KafkaRecords:
         }
         options |= {"allow.auto.create.topics": True, "enable.auto.commit": False}
         self._consumer = Consumer(options)
-        self._consumer.assign([place for name in streams for place in self._ends(name)])
+        self._consumer.assign([end for name in streams for end in self._ends(name)])
 
     def _ends(self, stream: str) -> Iterator[TopicPartition]:
         topic = self._consumer.list_topics(stream, timeout=ANSWER_SECONDS).topics[stream]
         for number in topic.partitions:
-            place = TopicPartition(stream, number)
-            _, place.offset = self._consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS)
-            yield place
+            topic_partition = TopicPartition(stream, number)
+            _, topic_partition.offset = self._consumer.get_watermark_offsets(
+                topic_partition, timeout=ANSWER_SECONDS
+            )
+            yield topic_partition
 
     def read(self) -> Iterator[Published]:
         """As `Records.read`; it connects again by itself."""

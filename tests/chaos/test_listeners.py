@@ -10,11 +10,11 @@ from tests.chaos.listeners import EPOCH, NO_HASH, Event, Listener
 
 def log(count: int) -> list[Event]:
     events: list[Event] = []
-    known = NO_HASH
+    expected = NO_HASH
     for seq in range(1, count + 1):
         event = {"seq": seq, "type": "job.started", "timestamp": "now", "data": {"n": seq}}
-        known = next_hash(known, event)
-        events.append(event | {"hash": known})
+        expected = next_hash(expected, event)
+        events.append(event | {"hash": expected})
     return events
 
 

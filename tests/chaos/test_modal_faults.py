@@ -27,12 +27,12 @@ def stack_on_modal() -> Iterator[ChaosStack]:
 
 @pytest.mark.parametrize("name", BOUNDED_MODAL)
 def test_no_job_and_no_credit_is_lost(stack_on_modal: ChaosStack, name: str) -> None:
-    taken = stack_on_modal.peer.taken()
+    accepted = stack_on_modal.peer.taken()
     report = run(stack_on_modal, faults_of("modal")[name], JOBS)
     assert report.is_clean, f"{report}\n{table([report])}"
     assert report.jobs == JOBS
     assert report.recoveries, "no job was open when the fault struck"
-    assert stack_on_modal.peer.taken() > taken + JOBS // 2, "few calls came to the peer"
+    assert stack_on_modal.peer.taken() > accepted + JOBS // 2, "few calls came to the peer"
 
 
 def test_late_starts_are_not_bought_again(stack_on_modal: ChaosStack) -> None:

@@ -41,8 +41,8 @@ def test_repeats_and_what_has_no_number_are_dropped() -> None:
 
 @pytest.mark.parametrize("seqs", [(1, 3), (2, 1, 3), (1, 2), ()])
 def test_a_gap_another_order_and_an_end_too_early_are_seen(seqs: tuple[int, ...]) -> None:
-    told = differences({"jobs.failed": taken(*seqs)}, {"jobs.failed": [1, 2, 3]})
-    assert told == [f"jobs.failed: {taken(*seqs)} instead of [1, 2, 3]"]
+    output = differences({"jobs.failed": taken(*seqs)}, {"jobs.failed": [1, 2, 3]})
+    assert output == [f"jobs.failed: {taken(*seqs)} instead of [1, 2, 3]"]
 
 
 def test_kafka_is_read_on_from_where_it_ends() -> None:
@@ -52,15 +52,15 @@ def test_kafka_is_read_on_from_where_it_ends() -> None:
         producer.flush(10)
         records = KafkaRecords(cluster.addresses, ["jobs.tts", "jobs.failed"])
         new = [Published("jobs.failed", "a", b"1"), Published("jobs.tts", "b", b"2")]
-        for each in new:
-            producer.produce(each.stream, key=each.key, value=each.value)
+        for item in new:
+            producer.produce(item.stream, key=item.key, value=item.value)
         producer.flush(10)
-        found: list[Published] = []
+        results: list[Published] = []
 
         def has_come() -> bool:
-            found.extend(records.read())
-            return len(found) >= len(new)
+            results.extend(records.read())
+            return len(results) >= len(new)
 
         until(has_come, seconds=20)
         records.close()
-    assert sorted(found) == new
+    assert sorted(results) == new

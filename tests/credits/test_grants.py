@@ -91,7 +91,7 @@ class TestBurning:
         soon, never = grant(somebody, 3, 3), grant(somebody, 9)
         media = [make_media(somebody, duration_ms=minutes * 60_000) for minutes in (4, 4, 8)]
         wanted = [{"type": "transcription", "media_id": str(each.pk)} for each in media]
-        submission.submit_batch(user_id=somebody.pk, plan=None, wanted=wanted)
+        submission.submit_batch(user_id=somebody.pk, plan=None, items=wanted)
         rows = CreditTransaction.objects.filter(user=somebody, type="usage").order_by("seq")
         assert [parts(row) for row in rows] == [
             [(soon, -2)],

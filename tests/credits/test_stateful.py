@@ -92,11 +92,11 @@ class Account(RuleBasedStateMachine):
         wanted = [{"type": "noop", "price": price, "used": price} for price in prices]
         if sum(prices) > self._spendable():
             with pytest.raises(ledger.InsufficientCreditsProblem) as refused:
-                submission.submit_batch(user_id=self.user.pk, plan=None, wanted=wanted)
+                submission.submit_batch(user_id=self.user.pk, plan=None, items=wanted)
             told = {"balance": self._spendable(), "required": sum(prices)}
             assert refused.value.extra == told
             return
-        made = submission.submit_batch(user_id=self.user.pk, plan=None, wanted=wanted).jobs
+        made = submission.submit_batch(user_id=self.user.pk, plan=None, items=wanted).jobs
         self.jobs += [
             (job.job_id, self._draw(price)) for job, price in zip(made, prices, strict=True)
         ]

@@ -85,7 +85,7 @@ class Known:
 
 def ask(cases: Any, path: str, known: Known, token: str, count: int, number: int) -> int:
     """So many requests; how many were made, none where the schema allows all there is."""
-    made = 0
+    created = 0
 
     @seed(SEED * 1000 + number)
     @settings(
@@ -97,8 +97,8 @@ def ask(cases: Any, path: str, known: Known, token: str, count: int, number: int
     )
     @given(case=cases, dice=st.randoms(use_true_random=False))
     def one(case: Any, dice: random.Random) -> None:
-        nonlocal made
-        made += 1
+        nonlocal created
+        created += 1
         known.put_into(case, dice)
         if "If-Match" in (case.headers or {}) and dice.random() < KNOWN:
             case.headers["If-Match"] = "*"
@@ -109,7 +109,7 @@ def ask(cases: Any, path: str, known: Known, token: str, count: int, number: int
 
     with contextlib.suppress(Unsatisfiable):
         one()
-    return made
+    return created
 
 
 @pytest.mark.django_db(transaction=True)
@@ -122,19 +122,21 @@ def test_every_answer_is_of_the_schema(
     user = make_user(balance=1_000_000)
     film = make_media(user, type=MediaType.VIDEO, duration_ms=60_000)
     object_storage().write(film.r2_key, b"no film", film.mime_type)
-    known = Known(media_id=film.pk, segment_id="s1")
+    known_numbers = Known(media_id=film.pk, segment_id="s1")
     operations = [
-        found.ok()
-        for found in schemathesis.openapi.from_wsgi("/schema", application).get_all_operations()
+        undo_operation.ok()
+        for undo_operation in schemathesis.openapi.from_wsgi(
+            "/schema", application
+        ).get_all_operations()
     ]
     # What deletes comes last, what makes first.
     operations.sort(key=lambda each: (each.method == "delete", each.method != "post", each.path))
     each = -(-REQUESTS // (len(operations) * len(ROUNDS)))
-    made = 0
+    created = 0
     for turn, mode in enumerate(ROUNDS):
         for number, operation in enumerate(operations):
             token = bearer(user.pk, user.email)
             cases = operation.as_strategy(generation_mode=mode)
-            made += ask(cases, operation.path, known, token, each, turn * 500 + number)
+            created += ask(cases, operation.path, known_numbers, token, each, turn * 500 + number)
             closing.restore_account(user=user)  # else all that follows is refused
-    assert made >= REQUESTS / 2
+    assert created >= REQUESTS / 2

@@ -104,8 +104,8 @@ def test_a_claim_waits_for_the_job_before_it_holds_the_attempt(make_job):
 def test_media_cannot_be_deleted_under_a_job_that_is_being_submitted(make_media, user):
     media = make_media()
     feature = get_feature("transcription")
-    given = {"media_id": str(media.pk)}
-    parameters = submission.validate(feature=feature, user_id=user.pk, data=given)
+    values = {"media_id": str(media.pk)}
+    parameters = submission.validate(feature=feature, user_id=user.pk, data=values)
     with transaction.atomic():
         submission.submit(feature=feature, user_id=user.pk, plan=None, parameters=parameters)
         deletion = Elsewhere(lambda: delete_media(user_id=user.pk, media_id=media.pk))
@@ -253,9 +253,9 @@ def test_a_poll_that_comes_late_does_not_lengthen_a_steps_lease(make_job):
 
 def test_an_unreadable_outcome_fails_its_own_job_alone(make_job):
     bad, good = (bring_to(make_job(), AttemptState.RUNNING) for _ in range(2))
-    kept = Outcome(result={}).model_dump(mode="json")
+    stored = Outcome(result={}).model_dump(mode="json")
     local_call(bad, state=LocalCallState.DONE, outcome={"of": "another version"})
-    local_call(good, state=LocalCallState.DONE, outcome=kept)
+    local_call(good, state=LocalCallState.DONE, outcome=stored)
     calls.poll([bad, good])
     bad.refresh_from_db()
     good.refresh_from_db()
@@ -284,11 +284,11 @@ def test_a_call_that_cannot_be_stopped_hides_no_other_and_does_not_keep_us_busy(
 
 
 def test_a_job_of_a_feature_not_known_yet_waits_and_stops_nobody(make_job):
-    unknown, known = make_job(), make_job()
+    unknown, expected = make_job(), make_job()
     Job.objects.filter(pk=unknown.pk).update(type="of_the_next_version")
     assert admission.admit_all() == 1
-    known.refresh_from_db()
-    assert known.attempt_id is not None
+    expected.refresh_from_db()
+    assert expected.attempt_id is not None
 
 
 def test_a_call_on_a_backend_that_is_gone_stops_nobody(make_job):

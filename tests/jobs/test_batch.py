@@ -38,21 +38,26 @@ def test_one_answer_per_job_in_order(api, user, make_media):
     transcription = {"type": "transcription", "media_id": str(media.pk)}
     answer = submit(api, noop(3), transcription, noop(0), noop(4))
     assert answer.status_code == 202
-    told = answer.json()["jobs"]
-    assert [(job["status"], job["credits_cost"]) for job in told] == [
+    job_bodies = answer.json()["jobs"]
+    assert [(job["status"], job["credits_cost"]) for job in job_bodies] == [
         ("pending", 3),
         ("pending", 5),
         ("pending", 0),
         ("pending", 4),
     ]
     jobs = {str(job.pk): job for job in Job.objects.all()}
-    assert [jobs[job["job_id"]].type for job in told] == ["noop", "transcription", "noop", "noop"]
-    assert jobs[told[1]["job_id"]].media_ids == [media.pk]
+    assert [jobs[job["job_id"]].type for job in job_bodies] == [
+        "noop",
+        "transcription",
+        "noop",
+        "noop",
+    ]
+    assert jobs[job_bodies[1]["job_id"]].media_ids == [media.pk]
     assert Event.objects.filter(type="requested").count() == 4
 
 
 def test_each_job_has_its_usage_row_and_the_chain_holds(api, user):
-    told = submit(api, noop(3), noop(0), noop(5), noop(2)).json()["jobs"]
+    jobs = submit(api, noop(3), noop(0), noop(5), noop(2)).json()["jobs"]
     rows = CreditTransaction.objects.filter(user=user).order_by("seq")
     assert [(row.seq, row.amount, row.balance_after) for row in rows] == [
         (1, 100, 100),
@@ -60,7 +65,7 @@ def test_each_job_has_its_usage_row_and_the_chain_holds(api, user):
         (3, -5, 92),
         (4, -2, 90),
     ]
-    assert [str(row.job_id) for row in rows[1:]] == [told[n]["job_id"] for n in (0, 2, 3)]
+    assert [str(row.job_id) for row in rows[1:]] == [jobs[n]["job_id"] for n in (0, 2, 3)]
     assert ledger.balance_of(user_id=user.pk) == 90
 
 
@@ -68,11 +73,11 @@ def test_a_batch_is_stored_as_single_jobs_are(api):
     submit(api, noop(2, seconds=1.5))
     api.post("/jobs/noop", {"price": 2, "seconds": 1.5}, format="json")
     own = ("id", "rank", "created_at", "wake_at", "start_deadline_at")
-    one, other = (
+    first, other = (
         {name: value for name, value in job.items() if name not in own}
         for job in Job.objects.values()
     )
-    assert one == other
+    assert first == other
 
 
 def test_what_is_free_needs_no_credits(client_of, make_user):

@@ -29,10 +29,11 @@ def test_draft_engines_that_cannot_run_stop_the_start(
     without(monkeypatch, *OCR, "espeakng_loader")
     with pytest.raises(SystemCheckError) as refused:
         call_command("check", stdout=StringIO())
-    told = str(refused.value)
-    assert "draft engine of video_query is asked for and lacks rapidocr, onnxruntime." in told
-    assert "draft engine of tts is asked for and lacks bin/flite or espeakng_loader." in told
-    assert "ENGINES=drafts" in told
+    text = str(refused.value)
+    missing = "is configured, but these packages are missing:"
+    assert f"draft engine of video_query {missing} rapidocr, onnxruntime." in text
+    assert f"draft engine of tts {missing} bin/flite or espeakng_loader." in text
+    assert "ENGINES=drafts" in text
 
 
 def test_they_are_missed_where_they_would_run_only(

@@ -39,8 +39,8 @@ def refused(answer):
 def quote_with(user, *, credits=1, expires_in=timedelta(minutes=5), **parameters):
     """A quote as it would have been signed at another time, by another tariff."""
     feature = get_feature("noop")
-    given = submission.validate(feature=feature, user_id=user.pk, data=parameters)
-    terms = quotes._hash_terms(feature, user.pk, given)
+    valid_parameters = submission.validate(feature=feature, user_id=user.pk, data=parameters)
+    terms = quotes._hash_terms(feature, user.pk, valid_parameters)
     expires_at = int((timezone.now() + expires_in).timestamp())
     return quotes._SIGNER.sign_object([terms, credits, "before", expires_at])
 

@@ -31,7 +31,7 @@ from jobs.features.registry import check_prices, features, get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission
 from jobs.states import AttemptState, JobStatus
-from media.storage import LONGEST_WRITE
+from media.storage import MAX_WRITE_LIFETIME
 from tests.jobs.gpu_workers import gpu_worker
 from tests.jobs.walk import admit, bring_to
 from tests.waiting import until
@@ -53,9 +53,9 @@ def set_contract(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         feature = get_feature(name)
         for variable, value in variables.items():
             monkeypatch.setenv(variable, value)
-        made = replace(feature.contract)
-        monkeypatch.setattr(type(feature), "contract", made)
-        monkeypatch.setitem(contracts(), name, made)
+        created = replace(feature.contract)
+        monkeypatch.setattr(type(feature), "contract", created)
+        monkeypatch.setitem(contracts(), name, created)
 
     return make
 
@@ -65,12 +65,12 @@ class TestOff:
         job = make_job()
         lifecycle.cancel(job_id=job.pk, by="user")
         settings.FEATURES_DISABLED = ["transcription"]
-        asked = {"media_id": str(job.media_ids[0])}
-        batch = {"jobs": [{"type": "noop"}, {"type": "transcription", **asked}]}
+        request_data = {"media_id": str(job.media_ids[0])}
+        batch = {"jobs": [{"type": "noop"}, {"type": "transcription", **request_data}]}
         for path, body in (
-            ("/jobs/transcription", asked),
+            ("/jobs/transcription", request_data),
             ("/jobs/transcription", {"nonsense": True}),
-            ("/jobs/transcription/estimate", asked),
+            ("/jobs/transcription/estimate", request_data),
             ("/jobs/batch", batch),
             (f"/jobs/{job.pk}/retry", {}),
         ):
@@ -82,7 +82,9 @@ class TestOff:
 
     def test_the_list_of_features_says_so(self, api, settings):
         def told(name: str) -> tuple[bool, bool]:
-            listed = {one["type"]: one for one in api.get("/features").json()["features"]}
+            listed = {
+                feature["type"]: feature for feature in api.get("/features").json()["features"]
+            }
             return listed[name]["enabled"], listed[name]["available"]
 
         assert told("render") == (True, True)
@@ -98,8 +100,8 @@ class TestOff:
         assert (again.status_code, again.content) == (202, first.content)
         assert refused(api.post(**sent, headers={"Idempotency-Key": "new"})) == DISABLED
         settings.FEATURES_DISABLED = []
-        taken = api.post(**sent, headers={"Idempotency-Key": "new"})
-        assert (taken.status_code, Job.objects.count()) == (202, 2)
+        response = api.post(**sent, headers={"Idempotency-Key": "new"})
+        assert (response.status_code, Job.objects.count()) == (202, 2)
 
     @pytest.mark.parametrize("state", [None, AttemptState.RUNNING])
     def test_open_jobs_finish(self, make_job, settings, state):
@@ -160,8 +162,8 @@ class TestPrices:
         version = price()["price_version"]
         settings.FEATURE_PRICES = {f"transcription.{name}": n for name, n in rates.items()}
         check_prices()
-        told = price()
-        assert (told["credits"], told["price_version"] == version) == (credits, False)
+        output = price()
+        assert (output["credits"], output["price_version"] == version) == (credits, False)
         assert get_feature("tts").rates == get_feature("tts").tariff
 
     def test_the_same_numbers_have_the_same_version(self, price, settings):
@@ -171,17 +173,24 @@ class TestPrices:
 
     def test_what_is_offered_has_the_set_price(self, api, settings):
         settings.FEATURE_PRICES = {"video_query.base": 0, "video_query.per_started_ms": 30_000}
-        listed = {one["type"]: one["price"] for one in api.get("/features").json()["features"]}
-        told = listed["video_query"]
-        assert (told["base"], told["per"], told["credits"], told["minimum"]) == (0, 30_000, 1, 1)
+        listed = {
+            feature["type"]: feature["price"] for feature in api.get("/features").json()["features"]
+        }
+        video_query = listed["video_query"]
+        assert (
+            video_query["base"],
+            video_query["per"],
+            video_query["credits"],
+            video_query["minimum"],
+        ) == (0, 30_000, 1, 1)
 
     def test_a_job_costs_no_more_than_its_estimate_said(self, price, settings, user):
         promised = price()
         settings.FEATURE_PRICES = {"transcription.credits": 10}
         assert price()["credits"] == 60
-        made = price(promised["quote_id"])
-        assert made["credits_cost"] == promised["credits"] == 6
-        job = Job.objects.get(pk=made["job_id"])
+        created = price(promised["quote_id"])
+        assert created["credits_cost"] == promised["credits"] == 6
+        job = Job.objects.get(pk=created["job_id"])
         assert job.price_version == promised["price_version"]
         assert ledger.balance_of(user_id=user.pk) == 94
 
@@ -194,8 +203,8 @@ class TestPrices:
     def test_what_is_free_costs_nobody_and_is_made(self, api, make_user, client_of, settings):
         settings.FEATURE_PRICES = {"image_generation.credits": 0}
         poor = client_of(make_user(balance=0))
-        asked = {"prompt": "the sea", "width": 256, "height": 256}
-        answer = poor.post("/jobs/image-generation", asked, format="json")
+        request_data = {"prompt": "the sea", "width": 256, "height": 256}
+        answer = poor.post("/jobs/image-generation", request_data, format="json")
         assert (answer.status_code, answer.json()["credits_cost"]) == (202, 0)
 
     @pytest.mark.parametrize(
@@ -220,7 +229,7 @@ class TestPrices:
 class TestAtOnce:
     def test_no_more_are_let_in_than_is_set_on_cpus_as_well(self, user, set_contract):
         set_contract("noop", FEATURE_AT_ONCE="noop=2")
-        made = submission.submit_batch(user_id=user.pk, plan=None, wanted=[{"type": "noop"}] * 4)
+        batch = submission.submit_batch(user_id=user.pk, plan=None, items=[{"type": "noop"}] * 4)
         admission.admit_all()
         admission.admit_all()
         admitted = Job.objects.exclude(attempt=None)
@@ -228,13 +237,13 @@ class TestAtOnce:
         lifecycle.cancel(job_id=admitted.earliest("rank").pk, by="user")
         admission.admit_all()
         assert Job.objects.exclude(attempt=None).count() == 3
-        assert len(made.jobs) == 4
+        assert len(batch.jobs) == 4
 
     @pytest.mark.parametrize(("at_once", "told"), [(3, 3), (4, 4), (5, 4)])
     def test_clients_are_told_the_lower_limit(self, api, settings, set_contract, at_once, told):
         settings.CPU_LIMIT = 4
         set_contract("render", FEATURE_AT_ONCE=f"render={at_once}")
-        listed = {one["type"]: one for one in api.get("/features").json()["features"]}
+        listed = {feature["type"]: feature for feature in api.get("/features").json()["features"]}
         assert listed["render"]["limits"]["in_flight"] == told
 
 
@@ -253,14 +262,17 @@ class TestTime:
         job.refresh_from_db()
         assert job.deadline_at - before > timedelta(seconds=3 * 1200 + 299)
         assert lifecycle.call_lease(feature) == timedelta(seconds=1260)
-        listed = {one["type"]: one for one in api.get("/features").json()["features"]}
+        listed = {
+            feature_row["type"]: feature_row
+            for feature_row in api.get("/features").json()["features"]
+        }
         assert listed["transcription"]["limits"]["run_seconds"] == 1200
 
     def test_the_longest_job_ends_while_what_it_wrote_is_kept(self, set_contract):
-        most = overrides.MAX_TIME_LIMIT_SECONDS
+        maximum = overrides.MAX_TIME_LIMIT_SECONDS
         for name in features():
-            set_contract(name, FEATURE_TIME_LIMITS=f"{name}={most}")
-            assert get_feature(name).run_limit < LONGEST_WRITE
+            set_contract(name, FEATURE_TIME_LIMITS=f"{name}={maximum}")
+            assert get_feature(name).run_limit < MAX_WRITE_LIFETIME
 
 
 class TestGpu:
@@ -273,10 +285,10 @@ class TestGpu:
         set_contract("transcription", FEATURE_GPUS="transcription=T4")
         job = make_job()
         assert (waiting.gpu_class, job.gpu_class) == (GpuClass.A10G, GpuClass.T4)
-        assert (class_limit(GpuClass.T4), costs.price_of(GpuClass.T4)) == (100, 0.000164)
-        for each in (waiting, job):  # what waited under the other class is not left behind
-            attempt = admit(each)
-            assert attempt.gpu_class == each.gpu_class
+        assert (class_limit(GpuClass.T4), costs.get_gpu_price(GpuClass.T4)) == (100, 0.000164)
+        for item in (waiting, job):  # what waited under the other class is not left behind
+            attempt = admit(item)
+            assert attempt.gpu_class == item.gpu_class
 
 
 @pytest.fixture
@@ -298,9 +310,9 @@ def own_t4(tmp_path: Path, settings, live_server, set_contract) -> Iterator[None
 
 @pytest.mark.django_db(transaction=True)
 def test_a_job_whose_feature_is_switched_off_while_it_runs_finishes_as_set(own_t4, api, settings):
-    made = api.post("/jobs/noop-gpu", {"seconds": 0.5}, format="json").json()
+    body = api.post("/jobs/noop-gpu", {"seconds": 0.5}, format="json").json()
     admission.admit_all()
-    attempt = Attempt.objects.get(job_id=made["job_id"])
+    attempt = Attempt.objects.get(job_id=body["job_id"])
     workflow.prepare([attempt.pk])
     workflow.dispatch([attempt.pk])
     settings.FEATURES_DISABLED = ["noop_gpu"]
@@ -308,9 +320,9 @@ def test_a_job_whose_feature_is_switched_off_while_it_runs_finishes_as_set(own_t
     until(Attempt.objects.filter(pk=attempt.pk, reported_at__isnull=False).exists, CALL_SECONDS)
     workflow.collect([attempt.pk])
     workflow.finalize([attempt.pk])
-    shown = api.get(f"/jobs/{made['job_id']}").json()
-    assert shown["status"] == "completed"
-    assert shown["output_data"]["engine"]["model"] == f"{OTHER}, float32 on cpu"
+    job_body = api.get(f"/jobs/{body['job_id']}").json()
+    assert job_body["status"] == "completed"
+    assert job_body["output_data"]["engine"]["model"] == f"{OTHER}, float32 on cpu"
     assert Attempt.objects.get(pk=attempt.pk).gpu_class == "T4"
 
 
@@ -326,17 +338,24 @@ def test_programs_see_what_is_set_and_what_the_default_is(settings, set_contract
     settings.FEATURES_DISABLED = ["render", "lip_sync"]
     out = io.StringIO()
     call_command("features", "--json", stdout=out)
-    by_slug = {one["slug"]: one for one in json.loads(out.getvalue())}
-    one = by_slug["transcription"]
-    assert (one["gpu"], one["time_limit_seconds"], one["models"]["asr"]) == ("L4", 900, OTHER)
-    assert one["tariff"] == {"credits": 3, "per_started_ms": 120_000, "base": 1}
-    assert one["defaults"] == {
+    by_slug = {transcription["slug"]: transcription for transcription in json.loads(out.getvalue())}
+    transcription = by_slug["transcription"]
+    assert (
+        transcription["gpu"],
+        transcription["time_limit_seconds"],
+        transcription["models"]["asr"],
+    ) == ("L4", 900, OTHER)
+    assert transcription["tariff"] == {"credits": 3, "per_started_ms": 120_000, "base": 1}
+    assert transcription["defaults"] == {
         "gpu": "A10G",
         "time_limit_seconds": 600,
         "models": {"asr": own},
         "tariff": {"credits": 1, "base": 0},
     }
-    assert {slug for slug, one in by_slug.items() if not one["enabled"]} == {"render", "lip-sync"}
+    assert {slug for slug, transcription in by_slug.items() if not transcription["enabled"]} == {
+        "render",
+        "lip-sync",
+    }
     assert by_slug["tts"]["defaults"] == {}
 
 

@@ -13,13 +13,18 @@ from jobs.events.numbering import number_events
 from jobs.models import Event, Job
 from jobs.orchestrator import admission, due
 from jobs.states import FEATURE_STATES
-from jobs.watermarks import SETTLED_SECONDS, WHOLE_SECONDS, WatermarkKeeper, Watermarks
+from jobs.watermarks import (
+    FULL_READING_SECONDS,
+    MIN_READING_AGE_SECONDS,
+    WatermarkKeeper,
+    Watermarks,
+)
 from tests.jobs.walk import admit, number_all
 from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SETTLED = SETTLED_SECONDS + 0.1
+SETTLED = MIN_READING_AGE_SECONDS + 0.1
 OTHERS_SECONDS = 240.0
 """For transactions of all databases of the server: a test of another worker is one."""
 
@@ -27,10 +32,10 @@ OTHERS_SECONDS = 240.0
 @pytest.fixture
 def keeper(monkeypatch: pytest.MonkeyPatch) -> WatermarkKeeper:
     """Whose floors this process goes by; its times are seconds since it was made."""
-    made = WatermarkKeeper()
-    made._whole_at = 0.0
-    monkeypatch.setattr(watermarks, "_keeper", made)
-    return made
+    watermark_keeper = WatermarkKeeper()
+    watermark_keeper._whole_at = 0.0
+    monkeypatch.setattr(watermarks, "_keeper", watermark_keeper)
+    return watermark_keeper
 
 
 @pytest.fixture
@@ -68,12 +73,12 @@ def test_who_never_looks_reads_from_the_beginning() -> None:
 def test_whatever_waits_is_found_from_the_floors_on(keeper, make_job) -> None:
     admitted = admit(make_job())
     waiting = make_job()
-    found = raised(keeper)
+    results = raised(keeper)
     waiting.refresh_from_db()
-    assert found.wake_at <= Job.objects.get(pk=admitted.job_id).wake_at
-    assert found.of(admitted.gpu_class).attempts_from == admitted.created_at
-    assert found.of(waiting.gpu_class).waiting_from <= (waiting.rank, waiting.created_at)
-    assert found.event_id == Event.objects.earliest("pk").pk
+    assert results.wake_at <= Job.objects.get(pk=admitted.job_id).wake_at
+    assert results.of(admitted.gpu_class).attempts_from == admitted.created_at
+    assert results.of(waiting.gpu_class).waiting_from <= (waiting.rank, waiting.created_at)
+    assert results.event_id == Event.objects.earliest("pk").pk
     assert woken() == 1
     assert admission.admit_all() == 1
     assert number_events() == 2
@@ -93,7 +98,9 @@ def test_where_nothing_waits_the_queues_begin_with_what_comes(keeper, make_job) 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "is_raised"), [(SETTLED_SECONDS, False), (SETTLED, True)], ids=["early", "settled"]
+    ("seconds", "is_raised"),
+    [(MIN_READING_AGE_SECONDS, False), (SETTLED, True)],
+    ids=["early", "settled"],
 )
 def test_a_look_counts_once_it_has_settled(keeper, make_job, seconds, is_raised) -> None:
     make_job()
@@ -127,9 +134,9 @@ def test_what_comes_in_below_is_found_by_the_next_look_at_all(keeper, make_job) 
     raised(keeper)
     Job.objects.update(wake_at=timezone.now() - timedelta(hours=1))
     assert woken() == 0
-    keeper.look(WHOLE_SECONDS)
+    keeper.look(FULL_READING_SECONDS)
     assert woken() == 0
-    keeper.look(WHOLE_SECONDS + 0.1)
+    keeper.look(FULL_READING_SECONDS + 0.1)
     assert woken() == 1
 
 
@@ -137,10 +144,10 @@ def test_of_those_of_one_rank_the_later_ones_are_above_the_floor(keeper, make_jo
     gone = make_job()
     admitted = admit(gone)
     before = timezone.now()
-    found = raised(keeper).of(admitted.gpu_class)
-    assert found.waiting_from > (gone.rank, before)
+    results = raised(keeper).of(admitted.gpu_class)
+    assert results.waiting_from > (gone.rank, before)
     later = make_job()
-    Job.objects.filter(pk=later.pk).update(rank=found.waiting_from[0])
+    Job.objects.filter(pk=later.pk).update(rank=results.waiting_from[0])
     assert admission.admit_all() == 1
 
 
@@ -150,8 +157,8 @@ def test_a_newcomer_may_come_before_all_that_wait(keeper, make_job, make_user) -
         make_job()
     Job.objects.filter(pk=first.pk).update(rank=50)
     Job.objects.exclude(pk=first.pk).update(rank=60)
-    found = raised(keeper).of(first.gpu_class)
+    results = raised(keeper).of(first.gpu_class)
     newcomer = make_job(make_user(balance=100))
     newcomer.refresh_from_db()
-    assert (newcomer.rank, newcomer.created_at) >= found.waiting_from
+    assert (newcomer.rank, newcomer.created_at) >= results.waiting_from
     assert admission.admit_all() == 5

@@ -30,10 +30,10 @@ MakeJob = Callable[..., Job]
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    made = Broker()
-    made.flush()
-    yield made
-    made.flush()
+    new_broker = Broker()
+    new_broker.flush()
+    yield new_broker
+    new_broker.flush()
 
 
 @pytest.fixture
@@ -42,9 +42,11 @@ def noop(user: User) -> MakeJob:
 
     def make(**data: Any) -> Job:
         feature = get_feature("noop")
-        given = submission.validate(feature=feature, user_id=user.pk, data=data)
-        made = submission.submit(feature=feature, user_id=user.pk, plan=None, parameters=given)
-        return Job.objects.get(pk=made.job_id)
+        parameters = submission.validate(feature=feature, user_id=user.pk, data=data)
+        submission_result = submission.submit(
+            feature=feature, user_id=user.pk, plan=None, parameters=parameters
+        )
+        return Job.objects.get(pk=submission_result.job_id)
 
     return make
 
@@ -58,7 +60,7 @@ def asked(act: Callable[[], object]) -> list[str]:
     """The statements on jobs and attempts that it makes, by their first words."""
     with CaptureQueriesContext(connection) as captured:
         act()
-    texts = [one["sql"] for one in captured]
+    texts = [query["sql"] for query in captured]
     return [text for text in texts if "job_attempts" in text and "FROM local_calls" not in text]
 
 
@@ -114,21 +116,21 @@ def test_what_was_worth_less_is_refunded_however_it_ends(
 
 
 def test_who_was_robbed_of_an_attempt_starts_no_call(make_job: MakeJob) -> None:
-    lost, kept = make_job(), make_job()
-    ids = [admit(lost).pk, admit(kept).pk]
-    held = lifecycle.claim(step=PREPARE, attempt_ids=ids, worker=WORKER)
+    lost, remaining = make_job(), make_job()
+    ids = [admit(lost).pk, admit(remaining).pk]
+    attempts = lifecycle.claim(step=PREPARE, attempt_ids=ids, worker=WORKER)
     lifecycle.requeue_job(job_id=lost.pk, by="staff")
-    values = {attempt.pk: {"payload": {"a": (1, 2)}} for attempt in held}
+    values = {attempt.pk: {"payload": {"a": (1, 2)}} for attempt in attempts}
     handed = lifecycle.hand_over(
-        step=PREPARE, to=DISPATCH, worker=WORKER, attempts=held, values=values
+        step=PREPARE, to=DISPATCH, worker=WORKER, attempts=attempts, values=values
     )
-    assert [attempt.job_id for attempt in handed] == [kept.pk]
+    assert [attempt.job_id for attempt in handed] == [remaining.pk]
     [attempt] = handed
     stored = Attempt.objects.get(pk=attempt.pk)
     assert (stored.state, stored.worker) == (AttemptState.DISPATCHING, WORKER)
     assert attempt.payload == stored.payload == {"a": [1, 2]}
     assert not lifecycle.hand_over(
-        step=PREPARE, to=DISPATCH, worker="another", attempts=held, values=values
+        step=PREPARE, to=DISPATCH, worker="another", attempts=attempts, values=values
     )
 
 
@@ -140,8 +142,8 @@ def test_a_value_that_cannot_be_stored_holds_up_no_neighbour(
     prepare = workflow._prepare_attempt
 
     def spoilt(attempt: Attempt) -> dict[str, Any]:
-        made = prepare(attempt)
-        return {"payload": {"text": "\0"}} if attempt.pk == ids[0] else made
+        created = prepare(attempt)
+        return {"payload": {"text": "\0"}} if attempt.pk == ids[0] else created
 
     monkeypatch.setattr(workflow, "_prepare_attempt", spoilt)
     workflow.prepare(ids, goes_on=True)
@@ -151,11 +153,13 @@ def test_a_value_that_cannot_be_stored_holds_up_no_neighbour(
 
 def test_a_claim_brings_the_rows_as_they_are(make_job: MakeJob) -> None:
     attempt = admit(make_job())
-    [held] = lifecycle.claim(step=PREPARE, attempt_ids=[attempt.pk], worker=WORKER)
+    [claimed_attempt] = lifecycle.claim(step=PREPARE, attempt_ids=[attempt.pk], worker=WORKER)
     stored = Attempt.objects.select_related("job").get(pk=attempt.pk)
-    left = {"claimed_at", "lease_expires_at"}
-    for mine, its in ((held, stored), (held.job, stored.job)):
-        fields = {f.attname for f in mine._meta.concrete_fields} - left - {"wake_at", "started_at"}
+    remaining = {"claimed_at", "lease_expires_at"}
+    for mine, its in ((claimed_attempt, stored), (claimed_attempt.job, stored.job)):
+        fields = (
+            {f.attname for f in mine._meta.concrete_fields} - remaining - {"wake_at", "started_at"}
+        )
         assert {name: getattr(mine, name) for name in fields} == {
             name: getattr(its, name) for name in fields
         }
@@ -201,10 +205,10 @@ def test_not_waiting_ends_with_the_statements_own_transaction(make_job: MakeJob)
 
 
 def test_what_lay_with_the_dead_is_looked_at_at_once(make_job: MakeJob) -> None:
-    theirs, sent, others, quiet = (make_job() for _ in range(4))
+    theirs, sent, other_items, quiet = (make_job() for _ in range(4))
     dead = bring_to(theirs, AttemptState.PREPARING)
     Attempt.objects.filter(pk=dead.pk).update(worker="dead")
-    bring_to(others, AttemptState.COLLECTING)
+    bring_to(other_items, AttemptState.COLLECTING)
     bring_to(sent, AttemptState.REPORTED)
     bring_to(quiet, AttemptState.REPORTED)
     Attempt.objects.filter(job=sent).update(publish_count=1)

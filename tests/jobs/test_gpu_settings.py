@@ -50,7 +50,11 @@ def test_what_they_cannot_mean_stops_the_start(variable: str, value: str, why: s
     ("variable", "value", "why"),
     [
         ("MAX_IN_FLIGHT", "-1", "MAX_IN_FLIGHT must not be below 0."),
-        ("FEATURE_PRICES", "tts.price=1", "FEATURE_PRICES names tts.price: use tts.base, "),
+        (
+            "FEATURE_PRICES",
+            "tts.price=1",
+            "FEATURE_PRICES has the unknown number tts.price: use tts.base, ",
+        ),
     ],
 )
 def test_no_process_starts_with_them(variable: str, value: str, why: str):

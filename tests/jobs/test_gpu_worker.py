@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.engine import contracts
 from jobs import submission, workflow
-from jobs.estimates.costs import measured
+from jobs.estimates.costs import annotate_costs
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import admission
@@ -63,12 +63,14 @@ def call(user, **data: object) -> Attempt:
     """A job's attempt, its call run by the worker and reported."""
     feature = get_feature("noop_gpu")
     parameters = submission.validate(feature=feature, user_id=user.pk, data=data)
-    made = submission.submit(feature=feature, user_id=user.pk, plan=None, parameters=parameters)
+    submission_result = submission.submit(
+        feature=feature, user_id=user.pk, plan=None, parameters=parameters
+    )
     assert admission.admit_all() == 1
-    attempt = Attempt.objects.get(job_id=made.job_id)
+    attempt = Attempt.objects.get(job_id=submission_result.job_id)
     workflow.prepare([attempt.pk])
     workflow.dispatch([attempt.pk])
-    reported = measured(Attempt.objects.filter(pk=attempt.pk, reported_at__isnull=False))
+    reported = annotate_costs(Attempt.objects.filter(pk=attempt.pk, reported_at__isnull=False))
     until(reported.exists, CALL_SECONDS)
     return reported.get()
 
@@ -90,7 +92,7 @@ def test_a_job_runs_on_a_gpu_of_our_own(worker: Path, on_our_gpus: None, user):
         assert job.status == JobStatus.COMPLETED
         assert job.gpu_class == GpuClass.L4
         assert job.output_data["engine"] == {"name": "production", "model": model}
-    first, second = measured(Attempt.objects.order_by("created_at"))
+    first, second = annotate_costs(Attempt.objects.order_by("created_at"))
     assert first.load_seconds >= 0.2
     assert first.start_seconds >= first.load_seconds
     assert second.load_seconds == 0

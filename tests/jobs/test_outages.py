@@ -31,8 +31,8 @@ def outage_in(task: tasks.JobTask, attempt_id: UUID) -> Attempt:
 
 @pytest.mark.django_db
 def test_a_repeatable_step_waits_again_at_no_fault(make_job: Callable[..., Job]) -> None:
-    held = claimed(make_job(), PREPARE, heartbeat.current_worker())
-    attempt = outage_in(tasks.prepare, held)
+    attempts = claimed(make_job(), PREPARE, heartbeat.current_worker())
+    attempt = outage_in(tasks.prepare, attempts)
     assert (attempt.state, attempt.worker, attempt.crash_count) == (AttemptState.QUEUED, None, 0)
 
 
@@ -40,12 +40,12 @@ def test_a_repeatable_step_waits_again_at_no_fault(make_job: Callable[..., Job])
 def test_a_dispatch_that_may_have_started_a_call_is_broken_off(
     make_job: Callable[..., Job],
 ) -> None:
-    held = claimed(make_job(), DISPATCH, heartbeat.current_worker())
-    assert outage_in(tasks.dispatch, held).state == AttemptState.ERRORED
+    attempts = claimed(make_job(), DISPATCH, heartbeat.current_worker())
+    assert outage_in(tasks.dispatch, attempts).state == AttemptState.ERRORED
 
 
 @pytest.mark.django_db
 def test_what_another_worker_holds_is_left_to_it(make_job: Callable[..., Job]) -> None:
-    held = claimed(make_job(), PREPARE, "another:1")
-    attempt = outage_in(tasks.prepare, held)
+    attempts = claimed(make_job(), PREPARE, "another:1")
+    attempt = outage_in(tasks.prepare, attempts)
     assert (attempt.state, attempt.worker) == (AttemptState.PREPARING, "another:1")

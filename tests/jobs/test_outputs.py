@@ -45,8 +45,8 @@ def transcribed(job: Job, *, payload: dict[str, Any] | None = None, **result: An
     key = f"users/{job.user_id}/jobs/{job.pk}/{attempt.pk}/transcript.json"
     object_storage().write(key, json.dumps(TRANSCRIPT).encode(), "application/json")
     result = {"transcript": TRANSCRIPT, "result_key": key, **TOLD} | result
-    given = {"payload": payload, "outcome": OUTCOME, "result": result}
-    Attempt.objects.filter(pk=attempt.pk).update(**given)
+    values = {"payload": payload, "outcome": OUTCOME, "result": result}
+    Attempt.objects.filter(pk=attempt.pk).update(**values)
     lifecycle.claim(step=FINALIZE, attempt_ids=[attempt.pk], worker=WORKER)
     assert lifecycle.complete(attempt_ids=[attempt.pk], worker=WORKER) == [attempt.pk]
     attempt.refresh_from_db()
@@ -64,7 +64,7 @@ def test_a_completed_attempt_keeps_its_figures_alone(make_job: MakeJob) -> None:
         "tenths": [],
         "engine": OUTCOME["engine"],
     }
-    measured = costs.measured(Attempt.objects.all()).get()
+    measured = costs.annotate_costs(Attempt.objects.all()).get()
     assert (measured.load_seconds, measured.run_seconds) == (1.0, 2.0)
 
 
@@ -83,7 +83,7 @@ def test_what_a_call_wrote_outside_of_its_job_is_still_found(make_job: MakeJob, 
     }
     attempt = transcribed(job, payload=payload)
     assert attempt.payload == {"made": [write(segment)]}
-    assert [one.key for one in list_writes(attempt)] == [segment]
+    assert [write_entry.key for write_entry in list_writes(attempt)] == [segment]
 
 
 def test_a_transcript_lies_in_its_object_alone_and_clients_see_no_difference(
@@ -93,9 +93,9 @@ def test_a_transcript_lies_in_its_object_alone_and_clients_see_no_difference(
     transcribed(job)
     assert job.output_data is not None
     assert set(job.output_data) == {"result_key", *TOLD}
-    shown = api.get(f"/jobs/{job.pk}").json()["output_data"]
-    assert (shown["transcript"], shown["heard"]) == (TRANSCRIPT, "silence")
-    assert set(shown) == {"transcript", "result_url", *TOLD}
+    output_data = api.get(f"/jobs/{job.pk}").json()["output_data"]
+    assert (output_data["transcript"], output_data["heard"]) == (TRANSCRIPT, "silence")
+    assert set(output_data) == {"transcript", "result_url", *TOLD}
 
 
 def test_an_export_has_the_transcript(make_job: MakeJob, user: User) -> None:
@@ -135,8 +135,11 @@ def test_what_is_no_transcript_any_more_is_not_told(make_job: MakeJob, api: APIC
     job = make_job()
     transcribed(job)
     object_storage().write((job.output_data or {})["result_key"], b"{}", "application/json")
-    shown = api.get(f"/jobs/{job.pk}")
-    assert (shown.status_code, set(shown.json()["output_data"])) == (200, {"result_url", *TOLD})
+    response = api.get(f"/jobs/{job.pk}")
+    assert (response.status_code, set(response.json()["output_data"])) == (
+        200,
+        {"result_url", *TOLD},
+    )
 
 
 def test_what_has_no_object_stays_in_the_row(make_job: MakeJob) -> None:

@@ -47,12 +47,12 @@ def hear(running: Attempt) -> Iterator[Hear]:
     def heard() -> list[dict[str, Any]]:
         mark = {"job_id": uuid.uuid4().hex}  # comes after all that was published before it
         client.publish(PROGRESS_CHANNEL, json.dumps(mark))
-        found = []
+        results = []
         while (message := listener.get_message(timeout=LIMIT_SECONDS)) is not None:
-            if (told := json.loads(message["data"])) == mark:
+            if (report_body := json.loads(message["data"])) == mark:
                 break
-            found.append(told)
-        return [one for one in found if one["job_id"] == str(running.job_id)]
+            results.append(report_body)
+        return [first for first in results if first["job_id"] == str(running.job_id)]
 
     yield heard
     listener.close()
@@ -100,8 +100,8 @@ def test_who_listens_hears_what_is_new_and_no_oftener_than_every_two_seconds(
     ]:
         time_passes()
         report(running, share, stage)
-    told = [(one["progress"], one["stage"]) for one in hear()]
-    assert told == [(30, "reading"), (30, "generating"), (40, "generating")]
+    messages = [(item["progress"], item["stage"]) for item in hear()]
+    assert messages == [(30, "reading"), (30, "generating"), (40, "generating")]
     running.job.refresh_from_db()
     assert running.job.progress == 0.4
 
@@ -123,29 +123,31 @@ def test_of_two_processes_that_hear_the_same_one_tells(hear: Hear, running: Atte
         thread.start()
     for thread in threads:
         thread.join()
-    assert [one["progress"] for one in hear()] == [50]
+    assert [first["progress"] for first in hear()] == [50]
 
 
 def test_nothing_is_told_before_it_is_kept(
     hear: Hear, running: Attempt, django_capture_on_commit_callbacks: Any
 ) -> None:
-    with django_capture_on_commit_callbacks(execute=False) as kept:
+    with django_capture_on_commit_callbacks(execute=False) as callbacks:
         report(running, 0.5)
-    assert len(kept) == 1
+    assert len(callbacks) == 1
     assert hear() == []
-    kept[0]()
+    callbacks[0]()
     assert len(hear()) == 1
-    with django_capture_on_commit_callbacks(execute=False) as kept, transaction.atomic():
+    with django_capture_on_commit_callbacks(execute=False) as callbacks, transaction.atomic():
         time_passes()
         report(running, 0.6)
         transaction.set_rollback(True)
-    assert kept == []
+    assert callbacks == []
 
 
 def test_what_is_new_costs_one_statement(running: Attempt) -> None:
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         report(running, 0.5, Stage.RUNNING)
-    statements = [one["sql"] for one in asked if not one["sql"].startswith(("SAVE", "RELEASE"))]
+    statements = [
+        first["sql"] for first in queries if not first["sql"].startswith(("SAVE", "RELEASE"))
+    ]
     assert len(statements) == 1
 
 
@@ -185,8 +187,8 @@ def test_a_call_that_names_no_stage_or_an_unknown_one(
 
 
 def test_who_names_no_stage_sends_none(running: Attempt) -> None:
-    told = Callback.model_validate(body_of(running))
-    assert "stage" not in told.model_dump_json()
+    output = Callback.model_validate(body_of(running))
+    assert "stage" not in output.model_dump_json()
 
 
 def test_every_stage_has_its_words() -> None:
@@ -199,7 +201,7 @@ def test_every_stage_has_its_words() -> None:
 def completed(like: Job, seconds: float) -> None:
     """A job that took so long, half of it for its first tenth."""
     begun = timezone.now() - timedelta(hours=1)
-    tenths = tuple(seconds * (0.5 + place / 20) for place in range(9))
+    tenths = tuple(seconds * (0.5 + index / 20) for index in range(9))
     job = Job.objects.create(
         user=like.user,
         type=like.type,
@@ -247,13 +249,13 @@ def ends(
         started_at=begun, progress_at=begun + timedelta(seconds=told), stage="running"
     )
     Job.objects.filter(pk=attempt.job_id).update(progress=progress)
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         body = api.get(f"/jobs/{attempt.job_id}").json()
-    assert sum("tenths" in one["sql"] for one in asked) <= 1
-    found = [body["estimated_end_at"], body["estimated_end_p90_at"]]
+    assert sum("tenths" in first["sql"] for first in queries) <= 1
+    results = [body["estimated_end_at"], body["estimated_end_p90_at"]]
     p50, p90 = [
         None if end is None else round((datetime.fromisoformat(end) - begun).total_seconds())
-        for end in found
+        for end in results
     ]
     assert p50 is not None
     return p50, p90

@@ -249,13 +249,13 @@ def test_giving_back_needs_a_transaction(transactional_db, make_key):
 def test_fifty_connections_spend_no_more_than_one_cap(make_user, make_key):
     user = make_user(balance=1000)
     key = make_key(Scope.JOBS, owner=user, caps={"credits_per_day": 20, "credits_in_all": 30})
-    gate, told = threading.Barrier(AT_ONCE), []
+    gate, output = threading.Barrier(AT_ONCE), []
 
     def run(number):
         connection.ensure_connection()
         gate.wait()
         answer = post(by_key(key), 3, f"key-{number}")
-        told.append((answer.status_code, answer.json().get("code")))
+        output.append((answer.status_code, answer.json().get("code")))
         connections.close_all()
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(AT_ONCE)]
@@ -264,7 +264,7 @@ def test_fifty_connections_spend_no_more_than_one_cap(make_user, make_key):
     for thread in threads:
         thread.join()
     refused = (403, "spending_cap_reached")
-    assert sorted(told, key=str) == [(202, None)] * 6 + [refused] * (AT_ONCE - 6)
+    assert sorted(output, key=str) == [(202, None)] * 6 + [refused] * (AT_ONCE - 6)
     assert counted(key) == (18, 18)
     assert Job.objects.count() == IdempotencyKey.objects.count() == 6
     assert ledger.balance_of(user_id=user.pk) == 1000 - 18
@@ -274,20 +274,22 @@ def test_fifty_connections_spend_no_more_than_one_cap(make_user, make_key):
 @pytest.mark.django_db(transaction=True)
 def test_refunds_and_submissions_at_once_neither_deadlock_nor_lose_count(make_user, make_key):
     user = make_user(balance=1000)
-    made = [make_key(Scope.JOBS, owner=user) for _ in range(2)]
+    created = [make_key(Scope.JOBS, owner=user) for _ in range(2)]
     feature = get_feature("noop")
     failed = []
 
     def run(number):
         try:
             for turn in range(6):
-                key = made[(number + turn) % 2]
-                given = submission.validate(feature=feature, user_id=user.pk, data={"price": 2})
+                key = created[(number + turn) % 2]
+                parameters = submission.validate(
+                    feature=feature, user_id=user.pk, data={"price": 2}
+                )
                 job_id = submission.submit(
                     feature=feature,
                     user_id=user.pk,
                     plan=None,
-                    parameters=given,
+                    parameters=parameters,
                     api_key_id=key.row.pk,
                 ).job_id
                 if turn % 2:
@@ -303,5 +305,5 @@ def test_refunds_and_submissions_at_once_neither_deadlock_nor_lose_count(make_us
     for thread in threads:
         thread.join()
     assert not failed
-    total = sum(counted(key)[1] for key in made)
+    total = sum(counted(key)[1] for key in created)
     assert total == 6 * 3 * 2 == 1000 - ledger.balance_of(user_id=user.pk)

@@ -32,8 +32,8 @@ from jobs.audit import ledger_audit
 from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.event_contract import ENDS
 from jobs.models import Attempt, Event, Job, UserEvent
-from jobs.states import ENDED, FAILED_QUEUE, OPEN, ShownStatus, moves
-from jobs.status import filter_by_status, is_waiting, restarted, shown_status, waits_for
+from jobs.states import ENDED, FAILED_QUEUE, OPEN, ClientStatus, list_transitions
+from jobs.status import describe_restart, filter_by_status, get_client_status, is_waiting, waits_for
 from media.models import MediaStatus
 from tests.jobs.broker import Broker
 from tests.jobs.world import ALIVE, GONE, OUTCOMES, SLOW, World
@@ -100,8 +100,8 @@ class Witness:
         self._ended = ended
         assert not _ended_jobs().filter(status="completed", output_data__isnull=True).exists()
         waiting = Event.objects.filter(type__in=ENDED).values_list("job", flat=True)
-        told = UserEvent.objects.filter(type__in=ENDS).values_list("job", flat=True)
-        assert sorted([*waiting, *told]) == sorted(ended), "an end was told twice or never"
+        user_events = UserEvent.objects.filter(type__in=ENDS).values_list("job", flat=True)
+        assert sorted([*waiting, *user_events]) == sorted(ended), "an end was told twice or never"
         events = verification.check()
         assert not events.findings, events.findings
         assert not _cursors_too_high(), "a rank is taken by no job"
@@ -115,15 +115,17 @@ class Onlooker:
 
     def look(self, user_id: UUID) -> None:
         """Fail if a job is listed as what it is not, or its progress fell within an attempt."""
-        listed = {name: filter_by_status(name) for name in ShownStatus.values}
+        listed = {name: filter_by_status(name) for name in ClientStatus.values}
         for job in queries.list_jobs(user_id).annotate(**{f"in_{k}": v for k, v in listed.items()}):
-            assert [name for name in listed if getattr(job, f"in_{name}")] == [shown_status(job)]
+            assert [name for name in listed if getattr(job, f"in_{name}")] == [
+                get_client_status(job)
+            ]
             is_in_queue = is_waiting(job) and waits_for(job) is None
-            assert (queries.queue_position(job) is not None) is is_in_queue
+            assert (queries.compute_queue_position(job) is not None) is is_in_queue
             attempt = job.attempt.number if job.attempt else 1
             assert job.progress >= self._progress.get((job.pk, attempt), 0.0)
             self._progress[job.pk, attempt] = job.progress
-            assert attempt == 1 or restarted(job, job.lost_because)
+            assert attempt == 1 or describe_restart(job, job.lost_because)
 
 
 def _ended_jobs() -> Any:
@@ -156,8 +158,8 @@ def settle(world: World) -> None:
         if not world.open_jobs():
             break
         world.wait(ROUND_SECONDS, deadlines=False)
-    left = Job.objects.filter(status__in=OPEN).values_list("status", "attempt__state", "wake_at")
-    assert not left, list(left)
+    jobs = Job.objects.filter(status__in=OPEN).values_list("status", "attempt__state", "wake_at")
+    assert not jobs, list(jobs)
     world.orchestrate()
     alive = LocalCall.objects.filter(state__in=ALIVE).values_list("pk", flat=True)
     for_nobody = Attempt.objects.filter(call_id__in=[str(pk) for pk in alive])
@@ -166,8 +168,8 @@ def settle(world: World) -> None:
 
 def _run_wanted_calls() -> None:
     """Workers get to calls once those that nobody wants should have been stopped."""
-    wanted = Job.objects.filter(status__in=OPEN).values("attempt_id")
-    LocalCall.objects.filter(state=LocalCallState.QUEUED, attempt_id__in=wanted).update(
+    jobs = Job.objects.filter(status__in=OPEN).values("attempt_id")
+    LocalCall.objects.filter(state=LocalCallState.QUEUED, attempt_id__in=jobs).update(
         state=LocalCallState.DONE, outcome=OUTCOMES["done"].model_dump(mode="json")
     )
 
@@ -332,16 +334,16 @@ def _seen_moves(transactional_db: None) -> Iterator[None]:
         cursor.execute("DROP TRIGGER note_move ON job_attempts")
         cursor.execute("DROP FUNCTION note_move; DROP TABLE seen_moves")
     assert seen, "nothing has moved"
-    assert seen <= moves(), seen - moves()
+    assert seen <= list_transitions(), seen - list_transitions()
 
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
     """Redis, there again for the next test."""
-    made = Broker()
-    yield made
-    made.come_back()
-    made.flush()
+    new_broker = Broker()
+    yield new_broker
+    new_broker.come_back()
+    new_broker.flush()
 
 
 @pytest.mark.timeout(3600)  # the long profile; and a failure takes minutes to be made small
@@ -354,12 +356,12 @@ def test_any_sequence(broker):
 
 def something(world: World, chance: random.Random) -> None:
     """One of the things that can happen; most often what helps jobs on, or locks one."""
-    job, back, place = chance.randrange(4), chance.choice([0, 0, 0, 1, 2]), chance.randrange(6)
+    job, back, index = chance.randrange(4), chance.choice([0, 0, 0, 1, 2]), chance.randrange(6)
     outcome = chance.choice([*OUTCOMES, "done", "done"])
     often = [
         world.orchestrate,
-        lambda: world.broker.deliver(place),
-        lambda: world.broker.deliver(place, goes_on=chance.random() < 0.5),
+        lambda: world.broker.deliver(index),
+        lambda: world.broker.deliver(index, goes_on=chance.random() < 0.5),
         lambda: world.report(job, back, outcome, 2),
         lambda: world.wait(chance.choice([1, 11, 61])),
         lambda: world.submit(chance.choice([0, 1, 3]), chance.randrange(4)),
@@ -380,9 +382,9 @@ def something(world: World, chance: random.Random) -> None:
         lambda: world.expire(job),
         world.look_and_die,
         world.sweep,
-        lambda: world.broker.double(place),
-        lambda: world.broker.take(place),
-        lambda: world.deliver_to(chance.choice([GONE, SLOW]), place, chance.random() < 0.5),
+        lambda: world.broker.double(index),
+        lambda: world.broker.take(index),
+        lambda: world.deliver_to(chance.choice([GONE, SLOW]), index, chance.random() < 0.5),
         lambda: world.finish_late(job, back),
         lambda: world.raise_in(job, back, chance.choice(TASKS)),
         lambda: world.begin_call(job, back),

@@ -27,7 +27,7 @@ from jobs.states import (
     AttemptState,
     JobStatus,
     chain_of,
-    moves,
+    list_transitions,
 )
 from tests.jobs.walk import bring_to
 
@@ -84,7 +84,9 @@ def test_chains_follow_from_the_steps() -> None:
 def diagram() -> str:
     """Moves from many states to an end are drawn once, from the box around them."""
     order = list(AttemptState)
-    all_moves = sorted(moves(), key=lambda move: (order.index(move[0]), order.index(move[1])))
+    all_moves = sorted(
+        list_transitions(), key=lambda move: (order.index(move[0]), order.index(move[1]))
+    )
     ends = (AttemptState.FAILED, AttemptState.CANCELLED)
     free = [state for state, its in STATES.items() if its.cancellable]
     inner = [(a, b) for a, b in all_moves if a in free and b in free]
@@ -106,10 +108,10 @@ def table() -> str:
         if state == AttemptState.ERRORED:
             queue, tasks = "jobs.failed", "fail"
         else:
-            tasks = ", ".join(each.name for each in chain_of(state))
+            tasks = ", ".join(item.name for item in chain_of(state))
         marks = ["yes" if mark else "" for mark in (its.in_pool, its.may_run, its.cancellable)]
-        held = HOLDING[state].name if state in CLAIMED else ""
-        lines.append(f"| {' | '.join([state, queue, tasks, held, *marks, its.colour])} |")
+        attempts = HOLDING[state].name if state in CLAIMED else ""
+        lines.append(f"| {' | '.join([state, queue, tasks, attempts, *marks, its.colour])} |")
     return re.sub(" +", " ", "\n".join(lines))
 
 
@@ -132,7 +134,7 @@ def test_what_can_be_cancelled_is_in_the_table(make_job: Callable[..., Job]) -> 
             assert not STATES[state].cancellable
         else:
             attempt.refresh_from_db()
-            assert (state, attempt.state) in moves()
+            assert (state, attempt.state) in list_transitions()
             assert bool(attempt.stop_requested_at) == (state in MAY_RUN)
 
 

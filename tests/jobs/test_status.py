@@ -17,7 +17,7 @@ from jobs.errors import JobError
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
 from jobs.orchestrator import calls, repair
-from jobs.states import AttemptState, ShownStatus
+from jobs.states import AttemptState, ClientStatus
 from tests.jobs.walk import OUTCOME, bring_to
 
 LOST = "The machine doing the work was lost."
@@ -29,14 +29,17 @@ def see(api: APIClient) -> Callable[[Job], dict[str, Any]]:
 
     def look(job: Job) -> dict[str, Any]:
         body: dict[str, Any] = api.get(f"/jobs/{job.pk}").json()
-        [listed] = [one for one in api.get("/jobs").json()["jobs"] if one["id"] == str(job.pk)]
-        assert listed == {name: body[name] for name in listed}
-        found = [
-            status
-            for status in ShownStatus.values
-            if body["id"] in {one["id"] for one in api.get(f"/jobs?status={status}").json()["jobs"]}
+        [listed] = [
+            job_row for job_row in api.get("/jobs").json()["jobs"] if job_row["id"] == str(job.pk)
         ]
-        assert found == [body["status"]]
+        assert listed == {name: body[name] for name in listed}
+        results = [
+            status
+            for status in ClientStatus.values
+            if body["id"]
+            in {job_row["id"] for job_row in api.get(f"/jobs?status={status}").json()["jobs"]}
+        ]
+        assert results == [body["status"]]
         return body
 
     return look

@@ -182,13 +182,13 @@ def test_parameters_of_threads_do_not_mix():
 
     def read(text):
         gate.wait()
-        found = [
+        results = [
             submission.validate(feature=feature, user_id=uuid.uuid4(), data={"text": text})
             for _ in range(50)
         ]
         with pytest.raises(ValidationError):
             submission.validate(feature=feature, user_id=uuid.uuid4(), data={"nonsense": text})
-        return {one["text"] for one in found}
+        return {first["text"] for first in results}
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(read, texts)) == [{text} for text in texts]

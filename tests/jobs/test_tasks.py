@@ -42,9 +42,9 @@ def test_a_failed_job_is_no_error_of_ours_in_the_log(make_job, caplog):
     attempt = broken(make_job())
     with caplog.at_level(logging.INFO):
         tasks.fail.apply(args=[[str(attempt.pk)]])
-    told = [record for record in caplog.records if "JobFailed" in record.getMessage()]
-    assert [(record.levelname, record.exc_info) for record in told] == [("INFO", None)]
-    assert "No sound." in told[0].getMessage()
+    messages = [record for record in caplog.records if "JobFailed" in record.getMessage()]
+    assert [(record.levelname, record.exc_info) for record in messages] == [("INFO", None)]
+    assert "No sound." in messages[0].getMessage()
 
 
 def test_a_doubled_message_changes_nothing(make_job):

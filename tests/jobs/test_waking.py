@@ -24,11 +24,11 @@ TRANSCRIPTION_QUEUE = "jobs.transcription"
 
 @pytest.fixture
 def broker():
-    made = Broker()
-    made.flush()
-    yield made
-    made.come_back()
-    made.flush()
+    new_broker = Broker()
+    new_broker.flush()
+    yield new_broker
+    new_broker.come_back()
+    new_broker.flush()
 
 
 def queued(make_job, count):
@@ -68,7 +68,7 @@ def test_steps_that_wait_for_a_worker_have_few_messages_however_long(make_job, b
     for _ in range(7):
         Job.objects.update(wake_at=F("wake_at") - timedelta(seconds=10))
         loop.wake()
-    assert {uuid.UUID(one) for one in broker.read(0)[1][0]} == ids
+    assert {uuid.UUID(first) for first in broker.read(0)[1][0]} == ids
 
 
 def test_a_full_queue_holds_up_no_other(make_job, broker):

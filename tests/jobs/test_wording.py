@@ -54,9 +54,9 @@ def test_a_refund_says_what_the_job_says(api, make_job, end):
 
     end(job)
 
-    shown = api.get(f"/jobs/{job.pk}").json()
-    reason = f"{shown['status']}: {shown['error']['message']}"
-    assert shown["credits_refunded"]
+    body = api.get(f"/jobs/{job.pk}").json()
+    reason = f"{body['status']}: {body['error']['message']}"
+    assert body["credits_refunded"]
     assert told(api, job) == {
         "usage": "Charged for transcription",
         "refund": f"Refunded, transcription {reason}",
@@ -65,6 +65,8 @@ def test_a_refund_says_what_the_job_says(api, make_job, end):
 
 def test_the_page_of_the_api_has_no_other_words():
     schema = described()
-    about_jobs = {path: told for path, told in schema["paths"].items() if path.startswith("/jobs")}
+    about_jobs = {
+        path: output for path, output in schema["paths"].items() if path.startswith("/jobs")
+    }
     parts = json.dumps([about_jobs, schema["components"]["schemas"]])
     assert OTHER_WORDS.findall(parts) == []

@@ -107,12 +107,12 @@ class World:
             parameters = submission.validate(
                 feature=feature, user_id=self.user.pk, data=data, budget=Budget(self.user.pk)
             )
-            made = submission.submit(
+            submission_result = submission.submit(
                 feature=feature, user_id=self.user.pk, plan=None, parameters=parameters
             )
         except (ledger.InsufficientCreditsProblem, MediaNotReadyProblem):
             return
-        self.job_ids.append(made.job_id)
+        self.job_ids.append(submission_result.job_id)
 
     def _unchecked_media(self) -> MediaFile:
         return MediaFile.objects.create(
@@ -145,12 +145,12 @@ class World:
         if job is None or self.open_jobs() >= self.most:
             return
         try:
-            made = submission.resubmit(
+            submission_result = submission.resubmit(
                 job=job, feature=get_feature("noop"), plan=job.plan, charged=charged, by="staff"
             )
         except (ledger.InsufficientCreditsProblem, MediaNotReadyProblem):
             return
-        self.job_ids.append(made.job_id)
+        self.job_ids.append(submission_result.job_id)
 
     def cancel(self, number: int) -> None:
         if job := self._job(number):

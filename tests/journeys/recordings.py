@@ -16,13 +16,13 @@ RATE = 16_000
 
 def beginning(path: Path, seconds: float) -> Path:
     """Of the interview, sound and pictures as they are."""
-    with av.open(str(INTERVIEW)) as whole, av.open(str(path), "w") as made:
+    with av.open(str(INTERVIEW)) as whole, av.open(str(path), "w") as created:
         streams: Any = whole.streams
-        tracks = [made.add_stream_from_template(stream) for stream in streams]
+        tracks = [created.add_stream_from_template(stream) for stream in streams]
         for packet in whole.demux():
             if packet.dts is not None and packet.dts * packet.time_base < seconds:
                 packet.stream = tracks[packet.stream.index]
-                made.mux(packet)
+                created.mux(packet)
     return path
 
 

@@ -79,9 +79,9 @@ class JourneyStack:
                 return None
             return psutil.Process(pid)
 
-        found = until(find, START_SECONDS)
-        assert found is not None
-        return found
+        results = until(find, START_SECONDS)
+        assert results is not None
+        return results
 
     def children(self, name: str) -> list[psutil.Process]:
         """What a process has started: the pool of a worker, the workers of the API."""

@@ -69,15 +69,15 @@ class Agent:
 
     async def call(self, tool: str, **arguments: Any) -> Any:
         """What a tool answers; fails the test where it refuses."""
-        found = await self.client.call_tool(tool, arguments)
-        assert not found.is_error, found.content
-        return found.structured_content
+        results = await self.client.call_tool(tool, arguments)
+        assert not results.is_error, results.content
+        return results.structured_content
 
     async def refused(self, tool: str, **arguments: Any) -> str:
         """Why a tool refuses."""
-        found = await self.client.call_tool(tool, arguments)
-        assert found.is_error
-        return str(found.content[0].text)
+        results = await self.client.call_tool(tool, arguments)
+        assert results.is_error
+        return str(results.content[0].text)
 
     async def task(self, task_id: str, method: str = "tasks/get") -> Detailed:
         request: Request[Any, Any] = Request(method=method, params=TaskParams(task_id=task_id))
@@ -144,11 +144,11 @@ def test_from_a_file_to_a_film_without_its_fillers(
 
             parameters = {"media_id": media["id"], "language": "en"}
             quote = await agent.call("quote_feature", type="transcription", parameters=parameters)
-            asked = {"parameters": parameters, "quote_id": quote["quote_id"]}
-            job = await agent.call("run_feature", type="transcription", **asked)
-            assert (await agent.call("run_feature", type="transcription", **asked))["id"] == job[
+            request_data = {"parameters": parameters, "quote_id": quote["quote_id"]}
+            job = await agent.call("run_feature", type="transcription", **request_data)
+            assert (await agent.call("run_feature", type="transcription", **request_data))[
                 "id"
-            ]
+            ] == job["id"]
             while job["status"] not in ("completed", "failed"):
                 job = await agent.call("wait_for_job", job_id=job["id"], seconds=5)
             assert job["status"] == "completed"
@@ -167,7 +167,7 @@ def test_from_a_file_to_a_film_without_its_fillers(
                 "edit_timeline", **here, version=timeline["version"], operations=[track]
             )
             timeline = await agent.call("get_timeline", **here)
-            assert [each["duration_ms"] for each in timeline["clips"]] == [4000]
+            assert [clip_row["duration_ms"] for clip_row in timeline["clips"]] == [4000]
             (step,) = (await agent.call("get_history", **here))["undo"]
             assert (step["author"]["type"], step["author"]["name"]) == ("api_key", "Agent Smith")
             assert step["operations"] == ["add_track", "add_clip"]
@@ -176,8 +176,8 @@ def test_from_a_file_to_a_film_without_its_fillers(
             assert b64decode(looked.content[0].data)[:2] == b"\xff\xd8"
             assert looked.content[-1].text == NOTICE
             assert "beyond_timeline" in await agent.refused("get_frame", **here, at_ms=4000)
-            (place,) = (await agent.call("list_placeholders", **here))["placeholders"]
-            assert (place["media_file_id"], place["duration_ms"]) == (media["id"], 4000)
+            (placeholder,) = (await agent.call("list_placeholders", **here))["placeholders"]
+            assert (placeholder["media_file_id"], placeholder["duration_ms"]) == (media["id"], 4000)
             copying = {
                 **here,
                 "name": "Copy",
@@ -200,8 +200,8 @@ def test_from_a_file_to_a_film_without_its_fillers(
             assert "not below" in await agent.refused(
                 "download_media", media_id=media["id"], path="../out.mp4"
             )
-            left = (await agent.call("get_credits"))["key"]
-            assert left["credits_spent"] == quote["credits"]
+            key = (await agent.call("get_credits"))["key"]
+            assert key["credits_spent"] == quote["credits"]
             assert len((await agent.call("list_jobs"))["rows"]) == 1
 
     played(edit)
@@ -212,17 +212,19 @@ def test_a_session_that_is_killed_goes_on_in_another(stack: JourneyStack, person
     parameters = {"media_id": person.media_of(project, INTERVIEW), "language": "en"}
     before = person.get("/credits")["balance"]
     token = key_of(person, credits_in_all=5)
-    told: Json = {}
+    expected_body: Json = {}
 
     async def begin() -> None:
         async with session(stack, token, knows_tasks=True) as agent:
             quote = await agent.call("quote_feature", type="transcription", parameters=parameters)
-            told["asked"] = {"parameters": parameters, "quote_id": quote["quote_id"]}
-            told.update(await agent.call("run_feature", type="transcription", **told["asked"]))
+            expected_body["asked"] = {"parameters": parameters, "quote_id": quote["quote_id"]}
+            expected_body.update(
+                await agent.call("run_feature", type="transcription", **expected_body["asked"])
+            )
             async with anyio.create_task_group() as meanwhile:
                 meanwhile.start_soon(kill)
                 with pytest.raises(MCPError, match="closed"):
-                    await agent.call("wait_for_job", job_id=told["task_id"], seconds=50)
+                    await agent.call("wait_for_job", job_id=expected_body["task_id"], seconds=50)
 
     async def kill() -> None:
         await anyio.sleep(0.5)
@@ -230,9 +232,9 @@ def test_a_session_that_is_killed_goes_on_in_another(stack: JourneyStack, person
 
     async def go_on() -> None:
         async with session(stack, token, knows_tasks=True) as agent:
-            again = await agent.call("run_feature", type="transcription", **told["asked"])
-            assert again["task_id"] == told["task_id"]
-            while (task := await agent.task(told["task_id"])).status == "working":
+            again = await agent.call("run_feature", type="transcription", **expected_body["asked"])
+            assert again["task_id"] == expected_body["task_id"]
+            while (task := await agent.task(expected_body["task_id"])).status == "working":
                 await anyio.sleep(0.5)
             assert task.status == "completed"
             assert task.result["isError"] is False
@@ -242,7 +244,7 @@ def test_a_session_that_is_killed_goes_on_in_another(stack: JourneyStack, person
 
     played(begin)
     played(go_on)
-    cost = person.get(f"/jobs/{told['task_id']}")["credits_cost"]
+    cost = person.get(f"/jobs/{expected_body['task_id']}")["credits_cost"]
     assert person.get("/credits")["balance"] == before - cost
 
 
@@ -255,8 +257,10 @@ def test_a_failed_job_is_a_completed_task_with_an_error(
     async def fail() -> None:
         async with session(stack, key_of(person, credits_in_all=5), knows_tasks=True) as agent:
             quote = await agent.call("quote_feature", type="transcription", parameters=parameters)
-            asked = {"parameters": parameters, "quote_id": quote["quote_id"]}
-            task_id = (await agent.call("run_feature", type="transcription", **asked))["task_id"]
+            request_data = {"parameters": parameters, "quote_id": quote["quote_id"]}
+            task_id = (await agent.call("run_feature", type="transcription", **request_data))[
+                "task_id"
+            ]
             while (task := await agent.task(task_id)).status == "working":
                 await anyio.sleep(0.5)
             assert task.status == "completed"
@@ -265,8 +269,10 @@ def test_a_failed_job_is_a_completed_task_with_an_error(
             await agent.task(task_id, "tasks/cancel")  # too late, and no error
 
             quote = await agent.call("quote_feature", type="transcription", parameters=parameters)
-            asked = {"parameters": parameters, "quote_id": quote["quote_id"]}
-            job_id = (await agent.call("run_feature", type="transcription", **asked))["task_id"]
+            request_data = {"parameters": parameters, "quote_id": quote["quote_id"]}
+            job_id = (await agent.call("run_feature", type="transcription", **request_data))[
+                "task_id"
+            ]
             for _ in range(2):
                 job = await agent.call("cancel_job", job_id=job_id)
                 assert (job["status"], job["credits_refunded"]) == ("cancelled", True)
@@ -287,8 +293,10 @@ def test_nothing_is_spent_without_a_cap_or_beyond_it(stack: JourneyStack, person
                 quote = await agent.call(
                     "quote_feature", type="transcription", parameters=parameters
                 )
-                asked = {"parameters": parameters, "quote_id": quote["quote_id"]}
-                reasons.append(await agent.refused("run_feature", type="transcription", **asked))
+                request_data = {"parameters": parameters, "quote_id": quote["quote_id"]}
+                reasons.append(
+                    await agent.refused("run_feature", type="transcription", **request_data)
+                )
 
         played(ask)
         return reasons[0]
@@ -302,15 +310,15 @@ def test_nothing_is_spent_without_a_cap_or_beyond_it(stack: JourneyStack, person
 
 def spend_nothing(stack: JourneyStack) -> str:
     """What a session without a good token is told."""
-    told: list[str] = []
+    messages: list[str] = []
 
     async def ask() -> None:
         async with session(stack, "auteur_no_such_key") as agent:
-            told.append(await agent.refused("list_projects"))
+            messages.append(await agent.refused("list_projects"))
 
     played(ask)
-    assert "auteur_no_such_key" not in told[0]
-    return told[0]
+    assert "auteur_no_such_key" not in messages[0]
+    return messages[0]
 
 
 def test_a_tool_that_reads_leads_nowhere_else(stack: JourneyStack, person: Person) -> None:
@@ -318,9 +326,9 @@ def test_a_tool_that_reads_leads_nowhere_else(stack: JourneyStack, person: Perso
 
     async def stray() -> None:
         async with session(stack, key_of(person), "--read-only") as agent:
-            asked = {"parameters": {"text": "Good morning"}}
+            request_data = {"parameters": {"text": "Good morning"}}
             for feature in ("tts?", "tts#", "../jobs/tts?", "tts/../tts"):
-                refusal = await agent.refused("quote_feature", type=feature, **asked)
+                refusal = await agent.refused("quote_feature", type=feature, **request_data)
                 assert "Give the `type` of a feature" in refusal
             refusal = await agent.refused("get_timeline", project_id=f"{project}?")
             assert "Give an id" in refusal
@@ -364,8 +372,8 @@ def test_over_http_each_request_has_its_bearer(stack: JourneyStack, person: Pers
                 person.post("/projects", {"name": "Mine"})
                 headers = {"Authorization": f"Bearer {key_of(person)}"}
                 async with httpx.AsyncClient(headers=headers) as asking:
-                    said = await called(asking, url, "list_projects")
-                    assert [row["name"] for row in said["rows"]] == ["Mine"]
+                    texts = await called(asking, url, "list_projects")
+                    assert [row["name"] for row in texts["rows"]] == ["Mine"]
 
             played(look)
         finally:

@@ -49,8 +49,8 @@ def test_a_feature_is_shown_by_name(stack: JourneyStack) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "✓ the job is completed" in done.stdout
     assert "draft procedural ambience" in " ".join(done.stdout.split())
-    [made] = (stack.var / "demo" / "audio-generation").iterdir()
-    assert made.read_bytes().startswith(b"RIFF")
+    [created] = (stack.var / "demo" / "audio-generation").iterdir()
+    assert created.read_bytes().startswith(b"RIFF")
 
 
 def test_a_feature_that_fails_shows_why_and_costs_nothing(stack: JourneyStack) -> None:

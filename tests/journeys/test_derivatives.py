@@ -43,8 +43,8 @@ def test_a_film_gets_its_pictures_and_its_waveform(person, project_id, holiday):
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, kind)
     listed = person.get(f"/projects/{project_id}/media")["media"]
     assert [bool(row["thumbnail_url"]) for row in listed] == [True]
-    shown = person.get(f"/projects/{project_id}")["thumbnail_url"]
-    pictures = [requests.get(url, timeout=10) for url in (shown, media["thumbnail_url"])]
+    thumbnail_url = person.get(f"/projects/{project_id}")["thumbnail_url"]
+    pictures = [requests.get(url, timeout=10) for url in (thumbnail_url, media["thumbnail_url"])]
     assert (pictures[0].status_code, pictures[0].content) == (200, pictures[1].content)
 
 

@@ -20,8 +20,8 @@ def test_a_film_of_the_web_is_ready_and_a_page_of_it_is_not(person, project_id):
         ids = [answer["media"]["id"] for answer in begun]
 
         def ended():
-            found = [person.get(f"/media/{media_id}") for media_id in ids]
-            return {media["status"] for media in found} <= {"ready", "rejected"} and found
+            results = [person.get(f"/media/{media_id}") for media_id in ids]
+            return {media["status"] for media in results} <= {"ready", "rejected"} and results
 
         ready, rejected = until(ended, SECONDS)
     assert (ready["status"], ready["name"]) == ("ready", "film.mp4")

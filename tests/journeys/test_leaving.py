@@ -47,8 +47,8 @@ def test_one_takes_all_along_and_nothing_is_left(
         assert archive.read(f"media/{media_id}/{INTERVIEW.name}") == INTERVIEW.read_bytes()
         assert job_id in archive.read("jobs.jsonl").decode()
 
-    said = {"kind": "voice", "subject": "Ann", "media_ids": [media_id]}
-    consent = f"/consents/{person.post('/consents', said)['id']}"
+    consent_body = {"kind": "voice", "subject": "Ann", "media_ids": [media_id]}
+    consent = f"/consents/{person.post('/consents', consent_body)['id']}"
     person.post(f"{consent}/revoke")
     kill_media_workers(stack)
     until(lambda: person.get(consent)["finished_at"], RECOVERED_WITHIN, interval=0.5)
@@ -78,8 +78,8 @@ def kill_media_workers(stack: JourneyStack) -> None:
 
 
 def ready(person: Person) -> str:
-    found = person.get("/users/me/export")
-    return str(found["download_url"] or "") if found["status"] == "ready" else ""
+    results = person.get("/users/me/export")
+    return str(results["download_url"] or "") if results["status"] == "ready" else ""
 
 
 def is_refused(person: Person) -> bool:

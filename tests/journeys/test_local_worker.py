@@ -37,8 +37,8 @@ def test_a_worker_told_to_stop_hands_its_call_back(stack, person, project_id, lo
     person.wait_for_progress(job_id, DONE_WITHIN)
     stack.process("worker-cpu").terminate()
     assert person.wait_for(job_id, RECOVERED_WITHIN)["status"] == "completed"
-    shown = stack.manage("shell", "-v", "0", "-c", ATTEMPTS.format(job_id=job_id))
-    assert shown == "1 completed"
+    body = stack.manage("shell", "-v", "0", "-c", ATTEMPTS.format(job_id=job_id))
+    assert body == "1 completed"
 
 
 ATTEMPTS = (

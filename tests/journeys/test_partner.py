@@ -90,10 +90,10 @@ def platforms(stack: JourneyStack, tmp_path: Path) -> Iterator[list[Platform]]:
     with ExitStack() as opened:
         enter = opened.enter_context
         there = [enter(brokers.running(name, tmp_path)) for name in brokers.found()]
-        made = [enter(Platform(broker, tmp_path)) for broker in there]
-        partners = json.dumps([(_values(one), one.broker.connection) for one in made])
+        created = [enter(Platform(broker, tmp_path)) for broker in there]
+        partners = json.dumps([(_values(first), first.broker.connection) for first in created])
         stack.manage("shell", "-c", MAKE.format(partners=partners, email=email))
-        yield made
+        yield created
 
 
 def _values(platform: Platform) -> dict[str, str]:
@@ -142,28 +142,28 @@ def test_every_video_is_answered_once_whoever_is_killed(
     expected = {(topic, f"lesson-{number}") for topic in ANSWERS for number in range(VIDEOS)}
     expected |= {("transcribe_failed", "page"), ("compress_failed", "page")}
     for heard in answers:
-        assert sorted((one["topic"], one["video_id"]) for one in heard) == sorted(expected)
-        for one in heard:
-            _check(one)
+        assert sorted((first["topic"], first["video_id"]) for first in heard) == sorted(expected)
+        for first in heard:
+            _check(first)
 
 
 def _moments(platforms: list[Platform], log: Path) -> Iterator[Callable[[], bool]]:
     """When all processes that serve partners are killed."""
     if LONG:  # what was read and not yet acknowledged waits until its reader is taken for lost
         yield lambda: "jobs.integrations.partners.intake" in log.read_text()
-    yield lambda: all(f" of {each.partner}: " in log.read_text() for each in platforms)
-    yield lambda: any("update_transcribe" in each.said() for each in platforms)
+    yield lambda: all(f" of {platform.partner}: " in log.read_text() for platform in platforms)
+    yield lambda: any("update_transcribe" in platform.said() for platform in platforms)
 
 
 def _check(answer: dict[str, Any]) -> None:
     if answer["topic"] == "finish_compress":
-        with urllib.request.urlopen(answer["value"], timeout=20) as found:  # noqa: S310
-            assert found.read(12)[4:8] == b"ftyp"
+        with urllib.request.urlopen(answer["value"], timeout=20) as results:  # noqa: S310
+            assert results.read(12)[4:8] == b"ftyp"
         return
-    told = json.loads(answer["value"])
-    assert told["video_id"] == answer["video_id"]
+    report = json.loads(answer["value"])
+    assert report["video_id"] == answer["video_id"]
     if answer["topic"] == "update_transcribe":
-        assert set(told["transcription"]) == {"duration", "language", "words"}
-        assert set(told["transcription"]["words"][0]) == {"text", "start", "end"}
+        assert set(report["transcription"]) == {"duration", "language", "words"}
+        assert set(report["transcription"]["words"][0]) == {"text", "start", "end"}
     else:
-        assert told["error"]["code"] == "web_page"
+        assert report["error"]["code"] == "web_page"

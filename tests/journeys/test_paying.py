@@ -42,10 +42,10 @@ def test_what_is_paid_is_had_once_and_what_is_taken_back_goes(
     stack.manage("stripe_sync")
     comes_to(person, GIVEN + STARTER_CREDITS - 1 + PACK_CREDITS)
 
-    told = len(world.events)
+    count = len(world.events)
     world.dispute(payment)
     world.cancel(subscription)
-    shop.tell(stack, world.events[told:])
+    shop.tell(stack, world.events[count:])
     comes_to(person, GIVEN + STARTER_CREDITS - 1)
     until(lambda: person.get("/users/me")["subscription"] is None, SECONDS)
 

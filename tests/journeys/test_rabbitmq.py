@@ -117,22 +117,22 @@ else:
 def test_a_certificate_is_checked_and_the_name_in_it(
     stack: JourneyStack, tmp_path: Path, shown: str, trusted: str, said: str
 ) -> None:
-    made = {
+    values = {
         "ours": make_certificate(tmp_path, "ours"),
         "other": make_certificate(tmp_path, "other"),
         "elsewhere": make_certificate(tmp_path, "elsewhere", "broker.example.com"),
     }
     [port] = free_ports(1)
     account = f"{RABBITMQ_USER}:{stack.env['RABBITMQ_PASSWORD']}"
-    told = {
+    expected_body = {
         "CELERY_BROKER_URL": f"amqps://{account}@localhost:{port}//",
-        "CELERY_BROKER_CA_PATH": str(made[trusted][0]),
+        "CELERY_BROKER_CA_PATH": str(values[trusted][0]),
     }
-    with tls_before(int(stack.env["RABBITMQ_PORT"]), port, made[shown]):
+    with tls_before(int(stack.env["RABBITMQ_PORT"]), port, values[shown]):
         done = subprocess.run(
             [sys.executable, "-c", PING],
             cwd=BASE_DIR,
-            env=stack.env | told | {"DJANGO_SETTINGS_MODULE": "auteur.settings"},
+            env=stack.env | expected_body | {"DJANGO_SETTINGS_MODULE": "auteur.settings"},
             capture_output=True,
             text=True,
             timeout=DONE_WITHIN,

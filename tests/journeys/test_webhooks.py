@@ -26,21 +26,23 @@ def test_a_receiver_ends_with_the_hash_of_the_server(stack, person, project_id):
             person.wait_for(job_id, DONE_WITHIN)
 
         def events() -> dict[int, dict]:
-            to_all = [one for one in list(receiver.received) if one.path == "/events"]
-            verified = [Webhook(endpoint["secret"]).verify(one.body, one.headers) for one in to_all]
+            to_all = [first for first in list(receiver.received) if first.path == "/events"]
+            verified = [
+                Webhook(endpoint["secret"]).verify(first.body, first.headers) for first in to_all
+            ]
             return {event["seq"]: event for event in verified}
 
         def ends() -> set[str]:
-            told = [one for one in list(receiver.received) if one.path == "/done"]
-            verified = [Webhook(secret).verify(one.body, one.headers) for one in told]
+            messages = [first for first in list(receiver.received) if first.path == "/done"]
+            verified = [Webhook(secret).verify(first.body, first.headers) for first in messages]
             return {event["data"]["job_id"] for event in verified}
 
         until(lambda: ends() == set(job_ids), DONE_WITHIN)
         head = until(lambda: _head_of_all(person, events()), DONE_WITHIN)
-    hash_ = chain.BEFORE_THE_FIRST
+    hash_ = chain.ZERO_HASH
     for _, event in sorted(events().items()):
-        told = {name: event[name] for name in ("seq", "type", "timestamp", "data")}
-        hash_ = chain.next_hash(hash_, **told)
+        messages = {name: event[name] for name in ("seq", "type", "timestamp", "data")}
+        hash_ = chain.compute_hash(hash_, **messages)
         assert event["hash"] == hash_.hex()
     assert hash_.hex() == head["hash"]
 

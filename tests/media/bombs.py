@@ -50,12 +50,12 @@ def mov_of_pictures(streams: int, side: int) -> bytes:
     content = png(side, side)
     file = io.BytesIO()
     with av.open(file, "w", format="mov") as container:
-        made = []
+        created = []
         for _ in range(streams):
             stream = container.add_stream("png", rate=1)
             stream.width, stream.height, stream.pix_fmt = side, side, "rgba"
-            made.append(stream)
-        for stream in made:
+            created.append(stream)
+        for stream in created:
             packet = av.Packet(content)
             packet.stream, packet.pts, packet.dts = stream, 0, 0
             packet.is_keyframe = True

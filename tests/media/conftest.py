@@ -158,9 +158,9 @@ def storage(
     request: pytest.FixtureRequest,
 ) -> SignedFileSystemStorage | PresignedS3Storage:
     """Each of the two storages in turn; both must pass the same tests."""
-    found = request.getfixturevalue(f"{request.param}_storage")
-    assert isinstance(found, SignedFileSystemStorage | PresignedS3Storage)
-    return found
+    results = request.getfixturevalue(f"{request.param}_storage")
+    assert isinstance(results, SignedFileSystemStorage | PresignedS3Storage)
+    return results
 
 
 @pytest.fixture
@@ -264,17 +264,17 @@ def ready(
 @pytest.fixture
 def listener() -> Iterator[tuple[int, list[str]]]:
     """The port of a server, and the paths that it was asked for."""
-    asked: list[str] = []
+    requests_made: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
+            requests_made.append(self.path)
             self.send_error(404)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    yield server.server_port, asked
+    yield server.server_port, requests_made
     server.shutdown()
     server.server_close()
     thread.join()

@@ -90,7 +90,8 @@ def _entry(number: int, kind: bytes, *, is_hidden: bool = False) -> bytes:
 
 def _associated(associations: Sequence[tuple[int, list[int]]]) -> bytes:
     parts = [
-        struct.pack(">HB", number, len(properties)) + bytes(0x80 | one for one in properties)
+        struct.pack(">HB", number, len(properties))
+        + bytes(0x80 | property_entry for property_entry in properties)
         for number, properties in associations
     ]
     return box(b"ipma", bytes(4), struct.pack(">I", len(parts)), *parts)

@@ -61,16 +61,16 @@ class TestBombs:
         assert len(content) < 3 * MIB
         path = tmp_path / f"source.{suffix}"
         path.write_bytes(content)
-        told = subprocess.run(
+        output = subprocess.run(
             [sys.executable, "-c", LOOK, path],
             cwd=BASE_DIR,
             capture_output=True,
             text=True,
             check=True,
         )
-        outcome, taken = json.loads(told.stdout)
+        outcome, accepted = json.loads(output.stdout)
         assert outcome == "answered" or "memory" in outcome
-        assert taken < MEMORY_BYTES + INTERPRETER_BYTES
+        assert accepted < MEMORY_BYTES + INTERPRETER_BYTES
 
 
 def test_what_takes_more_than_a_limit_is_rejected(
@@ -96,9 +96,9 @@ def test_confirming_answers_at_once_and_again(
     media = uploaded(content)
     first, second = begin_confirm(media), begin_confirm(media)
     assert (first.status_code, second.status_code) == (202, 202)
-    told = first.json()["media"]
-    assert told == second.json()["media"]
-    assert (told["status"], told["file_size_bytes"]) == ("checking", len(content))
+    media_body = first.json()["media"]
+    assert media_body == second.json()["media"]
+    assert (media_body["status"], media_body["file_size_bytes"]) == ("checking", len(content))
     assert api.get(f"/media/{media.pk}").json()["download_url"] is None
     assert api.get("/users/me").json()["storage"]["used_bytes"] == len(content)
     assert confirm(media).json()["media"]["status"] == "ready"
@@ -192,8 +192,8 @@ def test_users_take_turns_over_time(
     other = make_user()
     few = [make_media(other, **state) for _ in range(2)]
     line = replace(line, served={})
-    taken = [media_id for _ in range(6) for media_id in line.take_due(1)]
-    assert taken == [
+    accepted = [media_id for _ in range(6) for media_id in line.take_due(1)]
+    assert accepted == [
         pk for media in zip(many, few, strict=False) for pk in (m.pk for m in media)
     ] + [media.pk for media in many[2:]]
 

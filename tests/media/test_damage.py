@@ -8,8 +8,8 @@ import pytest
 
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError
-from media.derivation.peaks import peaks
-from media.derivation.pictures import of_film
+from media.derivation.peaks import compute_peaks
+from media.derivation.pictures import make_film_pictures
 from media.probing import probe
 from tests.media.films import film, halves, tone
 
@@ -42,7 +42,7 @@ def test_damage_is_refused_or_lived_with(tmp_path: Path, container: str) -> None
             seen.add("taken")
         except InputRefusedError as refusal:
             seen.add(refusal.code)
-        for make in (of_film, peaks):
+        for make in (make_film_pictures, compute_peaks):
             try:
                 with open_media(tmp_path / "source") as opened:
                     make(opened, duration_ms, lambda share: None)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from media.file_names import DEVICES, MAX_BYTES, attachment, portable
-from media.results import name_for_people
+from media.file_names import DEVICES, MAX_BYTES, build_content_disposition, make_portable
+from media.results import build_file_name
 
 KEPT = [
     "film.mp4",
@@ -23,7 +23,7 @@ KEPT = [
 
 @pytest.mark.parametrize("name", KEPT)
 def test_what_every_system_takes_is_left_as_it_is(name: str) -> None:
-    assert portable(name) == name
+    assert make_portable(name) == name
 
 
 @pytest.mark.parametrize(
@@ -45,30 +45,30 @@ def test_what_every_system_takes_is_left_as_it_is(name: str) -> None:
     ],
 )
 def test_what_some_system_does_not_take_is_replaced(given: str, named: str) -> None:
-    assert portable(given) == named
-    assert portable(named) == named
+    assert make_portable(given) == named
+    assert make_portable(named) == named
 
 
 @pytest.mark.parametrize("device", sorted(DEVICES))
 @pytest.mark.parametrize("ending", ["", ".mp4", ".a.b", " ", ".", ":x"])
 def test_no_device_is_named(device: str, ending: str) -> None:
-    made = portable(device.lower() + ending)
-    assert made.partition(".")[0].rstrip().upper() not in DEVICES
+    portable = make_portable(device.lower() + ending)
+    assert portable.partition(".")[0].rstrip().upper() not in DEVICES
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "映", "👩", ". "])
 def test_long_names_keep_their_extension(letter: str) -> None:
     for shift in range(4):
-        made = portable("x" * shift + "y" + letter * 300 + ".jpeg")
-        assert len(made.encode()) <= MAX_BYTES
-        assert made.endswith(".jpeg")
-        assert not made.endswith((" .jpeg", "..jpeg"))
-    assert len(portable("a." + letter * 300).encode()) <= MAX_BYTES
+        portable = make_portable("x" * shift + "y" + letter * 300 + ".jpeg")
+        assert len(portable.encode()) <= MAX_BYTES
+        assert portable.endswith(".jpeg")
+        assert not portable.endswith((" .jpeg", "..jpeg"))
+    assert len(make_portable("a." + letter * 300).encode()) <= MAX_BYTES
 
 
 def test_downloads_are_named_so() -> None:
-    assert attachment("a/b?.mp4") == 'attachment; filename="a b.mp4"'
-    assert attachment("") == attachment(None) == "attachment"
+    assert build_content_disposition("a/b?.mp4") == 'attachment; filename="a b.mp4"'
+    assert build_content_disposition("") == build_content_disposition(None) == "attachment"
 
 
 @pytest.mark.parametrize(
@@ -83,11 +83,11 @@ def test_downloads_are_named_so() -> None:
     ],
 )
 def test_results_are_named_so(title: str, label: str, number: int | None, named: str) -> None:
-    assert name_for_people(title, label, "video/mp4", number) == named
+    assert build_file_name(title, label, "video/mp4", number) == named
 
 
 @pytest.mark.parametrize("letter", ["a", "👩"])
 def test_a_long_title_leaves_room_for_what_tells_results_apart(letter: str) -> None:
-    made = name_for_people(letter * 300, "compressed", "video/mp4", 12)
-    assert made.endswith(f"{letter}, compressed 12.mp4")
-    assert len(made.encode()) <= MAX_BYTES
+    file_name = build_file_name(letter * 300, "compressed", "video/mp4", 12)
+    assert file_name.endswith(f"{letter}, compressed 12.mp4")
+    assert len(file_name.encode()) <= MAX_BYTES

@@ -56,8 +56,8 @@ def ask(settings: Any, running: Attempt) -> Callable[..., Any]:
 
 def put(answer: Any, content: bytes = CONTENT, **headers: str) -> int:
     """Write to the place that was given; the status."""
-    place = answer.json()
-    sent = requests.put(place["url"], data=content, headers=place["headers"] | headers, timeout=10)
+    body = answer.json()
+    sent = requests.put(body["url"], data=content, headers=body["headers"] | headers, timeout=10)
     return sent.status_code
 
 
@@ -87,7 +87,7 @@ def test_what_was_not_told_is_not_taken(
 ):
     """The storage of files refuses it; S3 does by the signature (`tests/media/storage`)."""
     assert put(ask(), content, **headers) in (403, 413, 422)
-    assert filesystem_storage.objects(f"users/{running.job.user_id}/") == []
+    assert filesystem_storage.list_objects(f"users/{running.job.user_id}/") == []
 
 
 def test_the_largest_output_has_a_place_and_nothing_above_it(ask, filesystem_storage):

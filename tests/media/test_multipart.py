@@ -69,9 +69,9 @@ def test_a_large_file_comes_in_parts(
 ) -> None:
     assert (begun["upload_url"], begun["method"], begun["headers"]) == (None, "PUT", {})
     assert begun["part_size_bytes"] == PART
-    told = [(p["part_number"], p["offset"], p["size_bytes"]) for p in begun["parts"]]
+    messages = [(p["part_number"], p["offset"], p["size_bytes"]) for p in begun["parts"]]
     rest = len(content) - 2 * PART
-    assert told == [(1, 0, PART), (2, PART, PART), (3, 2 * PART, rest)]
+    assert messages == [(1, 0, PART), (2, PART, PART), (3, 2 * PART, rest)]
     assert not any(part["received"] for part in begun["parts"])
 
     for part in reversed(begun["parts"]):
@@ -189,8 +189,8 @@ def test_a_confirm_that_broke_off_is_made_up_for(
     for part in begun["parts"]:
         send(part, content)
     parts.join_parts(media_of(begun))
-    told = api.get(path_of(project, begun))
-    assert (told.status_code, told.json()["code"]) == (409, "upload_over")
+    response = api.get(path_of(project, begun))
+    assert (response.status_code, response.json()["code"]) == (409, "upload_over")
     assert confirm(media_of(begun)).status_code == 200
 
 
@@ -226,7 +226,7 @@ def test_giving_up_removes_row_and_parts(
     assert answer.status_code == 204
     assert not MediaFile.objects.exists()
     with pytest.raises(ObjectMissingError):
-        storage.stored_parts(media.r2_key, media.upload_id)
+        storage.list_stored_parts(media.r2_key, media.upload_id)
     assert api.delete(upload).status_code == 404
 
 
@@ -262,7 +262,7 @@ def test_uploads_forgotten_in_the_middle_go_with_their_parts(
     MediaFile.objects.filter(pk=media.pk).update(created_at=Now() - timedelta(days=2))
     assert sweeping.delete_unconfirmed(FILES) == 1
     with pytest.raises(ObjectMissingError):
-        storage.stored_parts(media.r2_key, media.upload_id)
+        storage.list_stored_parts(media.r2_key, media.upload_id)
 
 
 def test_with_the_storage_away_nothing_begins(
@@ -282,7 +282,7 @@ def test_a_refused_upload_leaves_no_parts(
     body = {"filename": "a.mp4", "content_type": "video/mp4", "size_bytes": PART + 1}
     answer = api.post(f"/projects/{project.pk}/media/upload-url", body, format="json")
     assert answer.status_code == 403
-    assert storage.unfinished(before=timezone.now() + timedelta(days=1)) == []
+    assert storage.list_unfinished(before=timezone.now() + timedelta(days=1)) == []
 
 
 @pytest.mark.django_db(transaction=True)

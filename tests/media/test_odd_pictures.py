@@ -17,9 +17,9 @@ from gpu_tasks.mediakit.seeking import entry_into
 from gpu_tasks.render import sources
 from gpu_tasks.render.contract import Clip
 from media.derivation import peaks, pictures
-from media.derivation.frames import pictures_at
+from media.derivation.frames import iterate_pictures
 from media.probing import probe
-from projects.rendering.layers import under
+from projects.rendering.layers import render_under
 from tests.gpu_tasks.films import make_film
 from tests.gpu_tasks.render.calls import Studio, output, timeline
 from tests.media.containers import (
@@ -58,7 +58,7 @@ MATRICES = {
 
 def thumbnail_of(path: Path) -> Pixels:
     with open_media(path) as container:
-        content, _ = pictures.of_film(container, 500, lambda share: None)
+        content, _ = pictures.make_film_pictures(container, 500, lambda share: None)
     assert content is not None
     return decoded(content)
 
@@ -66,7 +66,7 @@ def thumbnail_of(path: Path) -> Pixels:
 def frame_of(path: Path, width: int, height: int, seconds: float = 0.0) -> Pixels:
     """Return a frame of a timeline of this size that shows the file alone."""
     with path.open("rb") as source:
-        answer = under(
+        answer = render_under(
             source,
             seconds=seconds,
             opacity=1.0,
@@ -80,9 +80,9 @@ def frame_of(path: Path, width: int, height: int, seconds: float = 0.0) -> Pixel
 
 
 def rendered_size(path: Path) -> tuple[float, float]:
-    shown = sources.probe(path, path.name).pictures
-    assert shown is not None
-    return float(shown.width), float(shown.height)
+    body = sources.probe(path, path.name).pictures
+    assert body is not None
+    return float(body.width), float(body.height)
 
 
 @pytest.mark.parametrize(("matrix", "rotation", "mirrored"), MATRICES.values(), ids=MATRICES)
@@ -91,18 +91,18 @@ def test_a_display_matrix_is_read_alike_everywhere(
 ) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(turned_by(film([QUARTERS] * 3), matrix))
-    shown = next(films.probe(path).frames())  # turned by FFmpeg's program, as renders are
-    height, width = shown.shape[:2]
+    body = next(films.probe(path).frames())  # turned by FFmpeg's program, as renders are
+    height, width = body.shape[:2]
     assert rendered_size(path) == (width, height)
     for picture in (thumbnail_of(path), frame_of(path, width, height)):
-        assert picture.shape == shown.shape
-        assert np.abs(picture.astype(float) - shown).mean() < 8
+        assert picture.shape == body.shape
+        assert np.abs(picture.astype(float) - body).mean() < 8
     facts = probe(str(path)).metadata
     assert (facts["rotation"], facts["mirrored"]) == (rotation, mirrored)
     if mirrored or not rotation:
         upright = QUARTERS[:, ::-1] if mirrored else QUARTERS
         expected = np.rot90(upright, -rotation // 90)
-        assert np.abs(shown.astype(float) - expected).mean() < 8
+        assert np.abs(body.astype(float) - expected).mean() < 8
 
 
 @pytest.fixture(params=["Matroska", "MP4"])
@@ -128,10 +128,10 @@ def test_a_crop_in_the_header_is_applied_everywhere(cropped: Path) -> None:
     assert (facts["width"], facts["height"]) == (96, 64)
     width = 120 if cropped.suffix == ".mkv" else 96
     assert rendered_size(cropped) == (width, 64)
-    shown = next(films.probe(cropped).frames())
+    body = next(films.probe(cropped).frames())
     for picture in (thumbnail_of(cropped), frame_of(cropped, width, 64)):
-        assert picture.shape == shown.shape == (64, width, 3)
-        assert np.abs(picture.astype(float) - shown).mean() < 8
+        assert picture.shape == body.shape == (64, width, 3)
+        assert np.abs(picture.astype(float) - body).mean() < 8
 
 
 EMPTY_MS, PLAYED_MS, FROM_MS = 1600, 3000, 1000
@@ -164,8 +164,8 @@ class TestEmptyEdits:
 
     def test_pictures_of_derivatives_and_frames(self, delayed: Path) -> None:
         with open_media(delayed) as container:
-            found = list(pictures_at(container, [at / 1000 for at in TIMES_MS], 96))
-        for at_ms, picture in zip(TIMES_MS, found, strict=True):
+            results = list(iterate_pictures(container, [at / 1000 for at in TIMES_MS], 96))
+        for at_ms, picture in zip(TIMES_MS, results, strict=True):
             assert picture is not None
             assert abs(picture.mean() - brightness_at(at_ms // 100 * 100)) < 3
             frame = frame_of(delayed, 96, 64, at_ms / 1000)
@@ -187,7 +187,7 @@ class TestEmptyEdits:
         assert abs(loud[0] / RATE * 1000 - begins_ms) < 30
         with delayed.open("rb") as source:
             document = json.loads(
-                peaks.make(source, EMPTY_MS + PLAYED_MS, lambda share: None) or ""
+                peaks.make_peaks(source, EMPTY_MS + PLAYED_MS, lambda share: None) or ""
             )
         heard = np.abs(document["data"][1::2]) > 20
         assert abs(int(np.argmax(heard)) * 1000 / document["pairs_per_second"] - begins_ms) < 30
@@ -199,9 +199,9 @@ class TestEmptyEdits:
         ]
         settings = output(width=96, height=64, frame_rate="10")
         _, rendered = Studio(tmp_path).render(timeline([delayed], clips), settings, [delayed])
-        shown = list(films.probe(rendered).frames())
+        body = list(films.probe(rendered).frames())
         for at_ms, source_ms in ((50, 1000), (650, 1600), (1950, 2900), (2050, 3500), (2950, 4400)):
-            assert abs(shown[at_ms // 100].mean() - brightness_at(source_ms)) < 3
+            assert abs(body[at_ms // 100].mean() - brightness_at(source_ms)) < 3
         with open_media(rendered) as container:
             blocks = list(SoundTrack(container).blocks())
         sound = np.concatenate([block.samples for block in blocks])
@@ -230,6 +230,6 @@ def test_headers_that_lie_say_nothing(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "film"
     path.write_bytes(content)
     with path.open("rb") as file:
-        found = read_headers(file)
-    assert not found.is_protected
-    assert not found.begins_empty
+        headers = read_headers(file)
+    assert not headers.is_protected
+    assert not headers.begins_empty

@@ -133,12 +133,12 @@ def a_local_call(running: Any) -> Case:
 
 
 def a_stretch(running: Any, project: Project, delete: Any) -> Case:
-    _, key = running(folders.segment_key(project, "a" * 40), project)
+    _, key = running(folders.get_segment_key(project, "a" * 40), project)
     return Case(key, lambda: delete(f"/projects/{project.pk}"))
 
 
 def a_timeline(project: Project, delete: Any) -> Case:
-    key = folders.timeline_key(project, "b" * 40)
+    key = folders.get_timeline_key(project, "b" * 40)
     return Case(key, lambda: delete(f"/projects/{project.pk}"), expects=False)
 
 
@@ -158,7 +158,7 @@ def is_there(key: str) -> bool:
 def all_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Objects of now are older than any URL."""
     for module in (orphans, verification):
-        monkeypatch.setattr(module, "LONGEST_WRITE", timedelta(seconds=-5))
+        monkeypatch.setattr(module, "MAX_WRITE_LIFETIME", timedelta(seconds=-5))
 
 
 def turn() -> int:
@@ -203,7 +203,7 @@ def test_what_is_put_when_its_owner_is_gone_is_refused_or_found(
         assert answer.status_code == 200
     assert orphans.sweep_orphans() == 0  # somebody may still be at it
     for module in (orphans, verification):
-        monkeypatch.setattr(module, "LONGEST_WRITE", timedelta(seconds=-5))
+        monkeypatch.setattr(module, "MAX_WRITE_LIFETIME", timedelta(seconds=-5))
     assert verification.verify_storage().broken["object_without_row"] == 1
     assert (turn(), turn()) == (1, 0)
     assert not is_there(case.key)
@@ -266,7 +266,7 @@ def test_a_row_that_goes_while_its_bytes_come_takes_none(
     answer = requests.put(upload["upload_url"], Body(b"halfhalf"), headers=headers, timeout=10)
 
     assert answer.status_code == 404
-    assert not [one for one in filesystem_storage.root.rglob("*") if one.is_file()]
+    assert not [first for first in filesystem_storage.root.rglob("*") if first.is_file()]
 
 
 def test_a_part_is_not_sent_when_its_upload_is_over(
@@ -283,7 +283,7 @@ def test_a_part_is_not_sent_when_its_upload_is_over(
 
 
 def test_a_url_to_write_to_lives_shorter_than_what_it_leaves(storage: ObjectStorage) -> None:
-    longest = int(orphans.LONGEST_WRITE.total_seconds())
+    longest = int(orphans.MAX_WRITE_LIFETIME.total_seconds())
     key = "users/1/media/2/source.mp4"
     assert storage.presigned_put(key, content_type=KIND, expires=longest)
     with pytest.raises(ValueError, match="too long"):
@@ -313,9 +313,9 @@ def strewn(
             MediaFile.objects.filter(pk=media.pk).update(
                 thumbnail_r2_key=thumbnail, derive_at=None, derivation_status=DerivationStatus.DONE
             )
-        kept = status != MediaStatus.REJECTED
-        (owned if kept else lost).update([media.r2_key, thumbnail])
-        (owned if kept and not done else lost).add(peaks)
+        stored = status != MediaStatus.REJECTED
+        (owned if stored else lost).update([media.r2_key, thumbnail])
+        (owned if stored and not done else lost).add(peaks)
         voice = VoiceClone.objects.create(
             user=user,
             name="Mine",
@@ -326,7 +326,7 @@ def strewn(
             file_size_bytes=3,
             sample_r2_key=f"users/{user.pk}/voices/{uuid.uuid4()}/sample.wav",
         )
-        (owned if kept else lost).add(voice.sample_r2_key)
+        (owned if stored else lost).add(voice.sample_r2_key)
         lost.add(f"users/{uuid.uuid4()}/{dice.choice(['media', 'voices', 'jobs', 'renders'])}/x/y")
     for cancelled in (False, True):
         attempt, key = running(RESULT)
@@ -335,7 +335,7 @@ def strewn(
         if cancelled:
             lifecycle.cancel(job_id=attempt.job_id, by="user")
     project = Project.objects.create(user=user, name="Kept")
-    owned.add(folders.segment_key(project, "c" * 40))
+    owned.add(folders.get_segment_key(project, "c" * 40))
     # In none of our folders: whoever put it there may need it.
     owned.update(["backups/yesterday.sql", "users/readme.txt", f"users/{user.pk}/else/1/2"])
     return owned, lost
@@ -359,17 +359,17 @@ def test_nothing_that_is_owned_is_ever_removed(
     owned, lost = strewn(dice, user, running, make_media)
     for key in dice.sample(sorted(owned | lost), len(owned | lost)):
         storage.write(key, b"abc", KIND)
-    monkeypatch.setattr(orphans, "LISTED_AT_ONCE", dice.randint(1, 9))
-    monkeypatch.setattr(orphans, "LISTINGS_A_TURN", dice.randint(1, 4))
-    monkeypatch.setattr(orphans, "REMOVALS_A_TURN", dice.randint(1, 5))
+    monkeypatch.setattr(orphans, "PAGE_SIZE", dice.randint(1, 9))
+    monkeypatch.setattr(orphans, "MAX_LISTINGS", dice.randint(1, 4))
+    monkeypatch.setattr(orphans, "MAX_DELETIONS", dice.randint(1, 5))
 
     removed = [turn() for _ in range(len(owned | lost) + 3)]
 
-    assert max(removed) <= orphans.REMOVALS_A_TURN
+    assert max(removed) <= orphans.MAX_DELETIONS
     assert sum(removed) == len(lost)
-    assert {one.key for page in orphans.pages() for one in page} == owned
-    found = verification.verify_storage().broken
-    assert (found["object_without_row"], found["unknown_object"]) == (0, 3)
+    assert {first.key for page in orphans.iterate_pages() for first in page} == owned
+    results = verification.verify_storage().broken
+    assert (results["object_without_row"], results["unknown_object"]) == (0, 3)
 
 
 def test_a_listing_goes_on_in_the_order_of_keys(storage: ObjectStorage) -> None:
@@ -377,15 +377,15 @@ def test_a_listing_goes_on_in_the_order_of_keys(storage: ObjectStorage) -> None:
     for key in keys:
         if key not in ("a", "a/b"):  # a file is no folder
             storage.write(f"users/{key}/end", b"abc", KIND)
-    whole = [one.key for one in storage.page("", 1000)]
+    whole = [first.key for first in storage.list_page("", 1000)]
     assert whole == sorted(whole)
     for size in (1, 2, 3):
         pages, after = [], ""
-        while page := storage.page(after, size):
-            pages += [one.key for one in page]
+        while page := storage.list_page(after, size):
+            pages += [first.key for first in page]
             after = page[-1].key
         assert pages == whole
-    assert {one.size_bytes for one in storage.page("", 1000)} == {3}
+    assert {first.size_bytes for first in storage.list_page("", 1000)} == {3}
 
 
 def test_a_turn_costs_so_many_requests(
@@ -393,21 +393,21 @@ def test_a_turn_costs_so_many_requests(
 ) -> None:
     for number in range(12):
         s3_storage.write(f"users/1/media/{number}/source.mp4", b"abc", KIND)
-    monkeypatch.setattr(orphans, "LISTED_AT_ONCE", 3)
-    monkeypatch.setattr(orphans, "LISTINGS_A_TURN", 2)
-    monkeypatch.setattr(orphans, "REMOVALS_A_TURN", 4)
-    asked: list[str] = []
+    monkeypatch.setattr(orphans, "PAGE_SIZE", 3)
+    monkeypatch.setattr(orphans, "MAX_LISTINGS", 2)
+    monkeypatch.setattr(orphans, "MAX_DELETIONS", 4)
+    requests_made: list[str] = []
     s3_storage.client.meta.events.register(
-        "before-send.s3", lambda request, **_: asked.append(request.method)
+        "before-send.s3", lambda request, **_: requests_made.append(request.method)
     )
 
     assert orphans.sweep_orphans() == 4
-    assert (asked.count("GET"), asked.count("DELETE")) == (2, 4)
-    asked.clear()
+    assert (requests_made.count("GET"), requests_made.count("DELETE")) == (2, 4)
+    requests_made.clear()
     assert (
         orphans.sweep_orphans() == 0
     )  # not yet: the minute is not over, for whichever orchestrator
-    assert asked == []
+    assert requests_made == []
     assert [turn() for _ in range(4)] == [4, 4, 0, 0]
 
 
@@ -435,8 +435,8 @@ def test_the_commands_tell_what_there_is(
 
     for key in ("users/1/media/2/source.mp4", "users/1/media/3/source.mp4", "users/1/jobs/2/3/x"):
         filesystem_storage.write(key, b"abc", KIND)
-    told = ["  users/*/jobs/: 1, 3 bytes", "  users/*/media/: 2, 6 bytes"]
-    assert printed("--dry-run") == ["objects without rows: 3 would be removed", *told]
-    assert len(filesystem_storage.page("", 9)) == 3
-    assert printed() == ["objects without rows: 3 found, 0 left", *told]
-    assert filesystem_storage.page("", 9) == []
+    output = ["  users/*/jobs/: 1, 3 bytes", "  users/*/media/: 2, 6 bytes"]
+    assert printed("--dry-run") == ["objects without rows: 3 would be removed", *output]
+    assert len(filesystem_storage.list_page("", 9)) == 3
+    assert printed() == ["objects without rows: 3 found, 0 left", *output]
+    assert filesystem_storage.list_page("", 9) == []

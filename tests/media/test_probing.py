@@ -41,9 +41,9 @@ def saved(tmp_path: Path) -> Callable[..., str]:
 
 
 def test_a_film_with_sound(saved: Callable[..., str]) -> None:
-    found = probe(saved(samples.video()))
-    assert (found.type, found.duration_ms) == (MediaType.VIDEO, 400)
-    assert found.metadata == {
+    results = probe(saved(samples.video()))
+    assert (results.type, results.duration_ms) == (MediaType.VIDEO, 400)
+    assert results.metadata == {
         "container": "mov,mp4,m4a,3gp,3g2,mj2",
         "width": 64,
         "height": 48,
@@ -92,10 +92,10 @@ def test_the_timecode_of_the_camera(
 
 
 def test_a_film_without_sound(saved: Callable[..., str]) -> None:
-    found = probe(saved(samples.video(sound=False)))
-    assert found.type == MediaType.VIDEO
-    assert found.metadata["has_audio"] is False
-    assert "audio_codec" not in found.metadata
+    results = probe(saved(samples.video(sound=False)))
+    assert results.type == MediaType.VIDEO
+    assert results.metadata["has_audio"] is False
+    assert "audio_codec" not in results.metadata
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
@@ -121,8 +121,8 @@ def test_a_variable_frame_rate(
     saved: Callable[..., str], container: str, times_ms: list[int], is_variable: bool | None
 ) -> None:
     content = film([halves(40, 220)] * len(times_ms), times_ms=times_ms, container=container)
-    found = probe(saved(content, f"source.{container}"))
-    assert found.metadata["variable_frame_rate"] is is_variable
+    results = probe(saved(content, f"source.{container}"))
+    assert results.metadata["variable_frame_rate"] is is_variable
 
 
 REORDERED = {
@@ -204,9 +204,9 @@ def test_a_picture_has_a_depth(saved: Callable[..., str]) -> None:
 
 
 def test_a_sound(saved: Callable[..., str]) -> None:
-    found = probe(saved(samples.wav(), "source.wav"))
-    assert (found.type, found.duration_ms) == (MediaType.AUDIO, 1000)
-    assert found.metadata == {
+    results = probe(saved(samples.wav(), "source.wav"))
+    assert (results.type, results.duration_ms) == (MediaType.AUDIO, 1000)
+    assert results.metadata == {
         "container": "wav",
         "has_audio": True,
         "audio_codec": "pcm_u8",
@@ -217,25 +217,25 @@ def test_a_sound(saved: Callable[..., str]) -> None:
 
 
 def test_the_cover_of_a_song_is_no_film(saved: Callable[..., str]) -> None:
-    found = probe(saved(samples.song_with_cover(), "source.mp3"))
-    assert found.type == MediaType.AUDIO
-    assert "width" not in found.metadata
+    results = probe(saved(samples.song_with_cover(), "source.mp3"))
+    assert results.type == MediaType.AUDIO
+    assert "width" not in results.metadata
 
 
 @pytest.mark.parametrize(
     ("codec", "name"), [("png", "a.png"), ("mjpeg", "a.jpg"), ("png", "a.mp4")]
 )
 def test_a_picture_whatever_its_name(saved: Callable[..., str], codec: str, name: str) -> None:
-    found = probe(saved(samples.image(codec), name))
-    assert (found.type, found.duration_ms) == (MediaType.IMAGE, None)
-    assert (found.metadata["width"], found.metadata["height"]) == (64, 48)
+    results = probe(saved(samples.image(codec), name))
+    assert (results.type, results.duration_ms) == (MediaType.IMAGE, None)
+    assert (results.metadata["width"], results.metadata["height"]) == (64, 48)
 
 
 def test_a_recording_whose_header_has_no_duration(saved: Callable[..., str]) -> None:
     recording = saved(samples.video(container="webm", live=True), "source.webm")
-    found = probe(recording)
-    assert found.duration_ms == pytest.approx(400, abs=20)
-    assert found.metadata["rotation"] == 0
+    results = probe(recording)
+    assert results.duration_ms == pytest.approx(400, abs=20)
+    assert results.metadata["rotation"] == 0
     with pytest.raises(DurationUnknownError):
         probe(recording, max_scan_seconds=0)
 
@@ -260,8 +260,8 @@ def test_twelve_hours_and_no_longer(saved: Callable[..., str]) -> None:
 
 
 def test_what_does_not_decode_is_for_its_job_to_find_out(saved: Callable[..., str]) -> None:
-    found = probe(saved(samples.undecodable_video()))
-    assert (found.type, found.duration_ms) == (MediaType.VIDEO, 400)
+    results = probe(saved(samples.undecodable_video()))
+    assert (results.type, results.duration_ms) == (MediaType.VIDEO, 400)
 
 
 NO_MEDIA = {
@@ -299,10 +299,10 @@ def test_a_sound_without_a_sample(saved: Callable[..., str]) -> None:
 def test_a_playlist_makes_us_ask_nobody(
     saved: Callable[..., str], listener: tuple[int, list[str]], name: str
 ) -> None:
-    port, asked = listener
+    port, request_data = listener
     with pytest.raises(UnsupportedMediaError):
         probe(saved(samples.PLAYLIST % port, name))
-    assert asked == []
+    assert request_data == []
 
 
 def test_of_several_sounds_the_one_that_is_played_is_described(tmp_path: Path) -> None:
@@ -390,9 +390,9 @@ class TestHeif:
     def test_facts(
         self, saved: Callable[..., str], kind: str, codec: str, make: Callable[[], bytes]
     ) -> None:
-        found = probe(saved(make(), f"photo.{kind}"))
-        assert (found.type, found.duration_ms) == (MediaType.IMAGE, None)
-        facts = found.metadata
+        results = probe(saved(make(), f"photo.{kind}"))
+        assert (results.type, results.duration_ms) == (MediaType.IMAGE, None)
+        facts = results.metadata
         assert (facts["container"], facts["video_codec"]) == (kind, codec)
         assert (facts["width"], facts["height"], facts["bit_depth"]) == (256, 192, 8)
         assert (facts["rotation"], facts["has_audio"]) == (0, False)

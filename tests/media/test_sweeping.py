@@ -76,7 +76,7 @@ def test_a_round_has_an_end(
     kept: timedelta,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sweeping, "REMOVED_AT_ONCE", 2)
+    monkeypatch.setattr(sweeping, "BATCH_SIZE", 2)
     for _ in range(3):
         age(uploaded(b"x"), kept)
 
@@ -133,7 +133,7 @@ def test_half_files_go_once_nobody_writes_to_them(
     assert sweeping.count_unfinished() == 0  # the folder need not exist
     folder = Path(filesystem_storage.root) / INCOMING
     folder.mkdir(parents=True)
-    limit = sweeping.UNFINISHED_KEPT.total_seconds()
+    limit = sweeping.UNFINISHED_LIFETIME.total_seconds()
     for name, seconds in (("tmpold_1", limit), ("tmpyoung_1", limit - 30)):
         (folder / name).write_bytes(b"x")
         os.utime(folder / name, (time.time() - seconds,) * 2)

@@ -211,10 +211,10 @@ class TestConfirming:
         answer = confirm(media)
 
         assert answer.status_code == 200
-        told = answer.json()["media"]
-        assert told.pop("created_at")
-        assert told.pop("metadata")["rotation"] == 90
-        assert told == {
+        media_body = answer.json()["media"]
+        assert media_body.pop("created_at")
+        assert media_body.pop("metadata")["rotation"] == 90
+        assert media_body == {
             "origin": None,
             "import": None,
             "rejection": None,
@@ -244,8 +244,8 @@ class TestConfirming:
         assert answer.json()["media"]["type"] == "audio"
 
     def test_a_picture(self, storage: ObjectStorage, uploaded: Uploaded, confirm: Confirm) -> None:
-        told = confirm(uploaded(samples.image(), "image/png")).json()["media"]
-        assert (told["type"], told["duration_ms"]) == ("image", None)
+        media = confirm(uploaded(samples.image(), "image/png")).json()["media"]
+        assert (media["type"], media["duration_ms"]) == ("image", None)
 
     def test_what_does_not_decode_passes_here(
         self, storage: ObjectStorage, uploaded: Uploaded, confirm: Confirm
@@ -302,10 +302,10 @@ class TestConfirming:
         problem = confirm(media)
 
         assert (problem.status_code, problem.json()["code"]) == (409, "upload_rejected")
-        told = api.get(f"/media/{media.pk}").json()
-        assert (told["status"], told["rejection"]["code"]) == ("rejected", code)
+        body = api.get(f"/media/{media.pk}").json()
+        assert (body["status"], body["rejection"]["code"]) == ("rejected", code)
         assert problem.json()["reason"] == code
-        assert problem.json()["detail"] == told["rejection"]["detail"] != ""
+        assert problem.json()["detail"] == body["rejection"]["detail"] != ""
         with pytest.raises(ObjectMissingError):
             storage.head(media.r2_key)
 
@@ -316,8 +316,8 @@ class TestConfirming:
         answer, again = confirm(media), confirm(media)
         assert (answer.status_code, answer.json()["code"]) == (422, "empty_file")
         assert (again.status_code, again.json()["reason"]) == (409, "empty_file")
-        told = api.get(f"/media/{media.pk}").json()
-        assert told["rejection"] == {
+        body = api.get(f"/media/{media.pk}").json()
+        assert body["rejection"] == {
             "code": "empty_file",
             "detail": "The uploaded file is empty.",
         }
@@ -468,5 +468,5 @@ def test_a_heic_photo_is_a_picture_whatever_it_is_called(
     photo = heic(np.full((64, 96, 3), 120, np.uint8))
     answer = confirm(uploaded(photo, content_type, filename="IMG_1.HEIC"))
     assert answer.status_code == 200, answer.content
-    told = answer.json()["media"]
-    assert (told["type"], told["metadata"]["container"]) == ("image", "heic")
+    media = answer.json()["media"]
+    assert (media["type"], media["metadata"]["container"]) == ("image", "heic")

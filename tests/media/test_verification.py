@@ -47,23 +47,23 @@ def verified(*arguments: str) -> tuple[int, str]:
 def test_books_that_agree(kept: Callable[..., MediaFile], monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(5):
         kept()
-    monkeypatch.setattr(orphans, "LISTED_AT_ONCE", 3)
-    monkeypatch.setattr(verification, "USERS_AT_ONCE", 2)
-    monkeypatch.setattr(verification, "ROWS_AT_ONCE", 1)
+    monkeypatch.setattr(orphans, "PAGE_SIZE", 3)
+    monkeypatch.setattr(verification, "USERS_PER_PAGE", 2)
+    monkeypatch.setattr(verification, "ROWS_PER_PAGE", 1)
 
-    code, told = verified()
+    code, output = verified()
 
-    assert code == 0, told
-    assert "Checked 10 objects (30 bytes)" in told
-    assert told.endswith("Books and storage agree.\n")
+    assert code == 0, output
+    assert "Checked 10 objects (30 bytes)" in output
+    assert output.endswith("The database and the storage agree.\n")
 
 
 def test_what_is_off_is_named(
     storage: ObjectStorage, kept: Callable[..., MediaFile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in (orphans, verification):
-        monkeypatch.setattr(module, "LONGEST_WRITE", timedelta(seconds=-5))
-    monkeypatch.setattr(orphans, "LISTED_AT_ONCE", 2)
+        monkeypatch.setattr(module, "MAX_WRITE_LIFETIME", timedelta(seconds=-5))
+    monkeypatch.setattr(orphans, "PAGE_SIZE", 2)
     gone, changed, bare, _ = (kept() for _ in range(4))
     storage.delete(gone.r2_key)
     storage.write(changed.r2_key, b"other", "audio/wav")
@@ -71,22 +71,25 @@ def test_what_is_off_is_named(
     storage.write("users/1/media/2/source.mp4", b"lost", "video/mp4")
     storage.write("notes.txt", b"mine", "text/plain")
 
-    code, told = verified("--json")
+    code, output = verified("--json")
 
-    report = json.loads(told)
+    report = json.loads(output)
     assert (code, report["ok"], report["objects"]) == (1, False, 8)
-    found = {one["key"]: (one["rule"], one["expected"], one["found"]) for one in report["findings"]}
-    assert found == {
+    results = {
+        finding["key"]: (finding["rule"], finding["expected"], finding["found"])
+        for finding in report["findings"]
+    }
+    assert results == {
         gone.r2_key: ("row_without_object", 3, None),
         bare.thumbnail_r2_key: ("row_without_object", None, None),
         changed.r2_key: ("size_differs", 3, 5),
         "users/1/media/2/source.mp4": ("object_without_row", None, 4),
         "notes.txt": ("unknown_object", None, 4),
     }
-    code, told = verified("--limit", "1")
+    code, output = verified("--limit", "1")
     assert code == 1
-    assert "… and 4 more (--limit names more of them)" in told
-    assert "OFF: " in told
+    assert "… and 4 more (raise --limit to list them)" in output
+    assert "OFF: " in output
 
 
 def test_what_is_just_being_written_is_not_off(storage: ObjectStorage) -> None:

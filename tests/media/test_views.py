@@ -59,11 +59,11 @@ def test_lists(api: APIClient, project: Project, make_media: Callable[..., Media
 
 
 def test_pages(api: APIClient, make_media: Callable[..., MediaFile]) -> None:
-    made = {str(make_media().pk) for _ in range(3)}
+    created = {str(make_media().pk) for _ in range(3)}
     first = api.get("/media?limit=2").json()
     second = api.get(first["next"]).json()
     assert len(first["media"]) == 2
-    assert ids(first) | ids(second) == made
+    assert ids(first) | ids(second) == created
     assert second["next"] is None
     assert api.get("/media?cursor=made-up").status_code == 400
 
@@ -98,9 +98,9 @@ def test_details_have_a_download_url(
 ) -> None:
     media = ready()
     for path in (f"/media/{media.pk}", f"/projects/{project.pk}/media/{media.pk}"):
-        told = api.get(path).json()
-        assert set(told) == DETAILS
-        downloaded = requests.get(told["download_url"], timeout=10)
+        body = api.get(path).json()
+        assert set(body) == DETAILS
+        downloaded = requests.get(body["download_url"], timeout=10)
         assert downloaded.content == samples.video()
         assert downloaded.headers["Content-Disposition"] == 'attachment; filename="film.mp4"'
 

@@ -43,9 +43,9 @@ def differences(book: Book) -> Iterator[str]:
     for name, contract in contracts().items():
         if name in book.deployed:
             function = book.deployed[name]
-            for what, wanted, found in _compared(contract, function, book):
-                if wanted != found:
-                    yield f"{name}: {what} is {found!r}, not {wanted!r}"
+            for what, expected, results in _compared(contract, function, book):
+                if expected != results:
+                    yield f"{name}: {what} is {results!r}, not {expected!r}"
 
 
 def _compared(
@@ -53,7 +53,7 @@ def _compared(
 ) -> Iterator[tuple[str, object, object]]:
     gpu = function.resources.gpu_config
     on_cpu = contract.gpu is GpuClass.CPU
-    yield "signature", SIGNATURE, [one.name for one in function.function_schema.arguments]
+    yield "signature", SIGNATURE, [argument.name for argument in function.function_schema.arguments]
     yield "module", "gpu_tasks.runtime.modal_app", function.module_name
     yield "GPU", ("", 0) if on_cpu else (contract.gpu.modal_type, 1), (gpu.gpu_type, gpu.count)
     reserved = (function.resources.milli_cpu, function.resources.memory_mb)
@@ -77,12 +77,12 @@ def _compared(
 
 def _handed_on(function: api_pb2.Function, book: Book) -> dict[str, str]:
     """What of our settings its containers will have."""
-    given = {
+    values = {
         name: value
         for secret in function.secret_ids
         for name, value in book.secrets[secret].env_dict.items()
     }
-    return {name: given[name] for name in overrides.VARIABLES if name in given}
+    return {name: values[name] for name in overrides.VARIABLES if name in values}
 
 
 def _commands(book: Book, image_id: str) -> Iterator[str]:
@@ -94,15 +94,15 @@ def _commands(book: Book, image_id: str) -> Iterator[str]:
 
 def main() -> int:
     book = deployed()
-    found = list(differences(book))
-    for line in found:
+    results = list(differences(book))
+    for line in results:
         print(line)  # noqa: T201
-    if not found:
+    if not results:
         names = ", ".join(sorted(contracts()))
         print(f"The Modal app has what the contracts say: {names}.")  # noqa: T201
         for name, value in overrides.list_variables().items():
             print(f"Set beside them: {name}={value}")  # noqa: T201
-    return 1 if found else 0
+    return 1 if results else 0
 
 
 if __name__ == "__main__":

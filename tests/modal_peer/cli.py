@@ -25,9 +25,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of slow and report")
     parser.add_argument("--processes", type=int, default=1, help="that run functions")
     parser.add_argument("--control-port", type=int, help="see tests.modal_peer.control")
-    given = parser.parse_args()
-    book = Book(script=Script.read(given.scenario), slow_seconds=given.seconds)
-    peer = Peer(book, port=given.port, processes=given.processes, control_port=given.control_port)
+    values = parser.parse_args()
+    book = Book(script=Script.read(values.scenario), slow_seconds=values.seconds)
+    peer = Peer(
+        book, port=values.port, processes=values.processes, control_port=values.control_port
+    )
     told_to_stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told_to_stop.set())

@@ -56,9 +56,9 @@ class Control:
         return web.json_response(answer)
 
     async def _change_script(self, request: web.Request) -> web.Response:
-        given = await request.json()
-        script = Script.read(given["scenarios"])
-        script.upcoming.extend(Scenario(name) for name in given["upcoming"])
+        body = await request.json()
+        script = Script.read(body["scenarios"])
+        script.upcoming.extend(Scenario(name) for name in body["upcoming"])
         self._book.script = script
         return web.json_response({})
 

@@ -87,8 +87,8 @@ def _report(function: str, payload: dict[str, Any], key: str, call_id: str) -> d
     from gpu_tasks.runtime.errors import StoppedError
 
     outcome = canned_outcome(function)
-    known = contracts()[function].payload.model_validate(payload)
-    reporter = Reporter(payload=known, call_id=call_id, key=SecretStr(key))
+    expected = contracts()[function].payload.model_validate(payload)
+    reporter = Reporter(payload=expected, call_id=call_id, key=SecretStr(key))
     try:
         reporter.outcome(Outcome.model_validate(outcome))
     except StoppedError:

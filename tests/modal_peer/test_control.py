@@ -32,9 +32,9 @@ def book(peer: Peer) -> RemoteBook:
 
 @pytest.fixture
 def client(peer: Peer) -> Iterator[modal.Client]:
-    made = modal.Client.from_credentials("ak-any", "as-any")
-    yield made
-    made.close()
+    created = modal.Client.from_credentials("ak-any", "as-any")
+    yield created
+    created.close()
 
 
 def spawn(client: modal.Client, seconds: float) -> modal.FunctionCall:

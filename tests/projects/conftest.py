@@ -50,7 +50,7 @@ def edl_store_away(settings: Any) -> Iterator[None]:
 @pytest.fixture
 def project(user: User) -> Project:
     """A project of ``user`` with its EDL."""
-    return authoring.create(user_id=user.pk, fields={"name": "Harbour"})
+    return authoring.create_project(user_id=user.pk, fields={"name": "Harbour"})
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def stored(edls: Collection[dict[str, Any]]) -> Callable[[Project], dict[str, An
     """A project's document as it lies in the store."""
 
     def document(project: Project) -> dict[str, Any]:
-        found = edls.find_one({"project_id": str(project.pk), "user_id": str(project.user_id)})
-        assert found is not None
-        return found
+        one_value = edls.find_one({"project_id": str(project.pk), "user_id": str(project.user_id)})
+        assert one_value is not None
+        return one_value
 
     return document

@@ -250,19 +250,19 @@ def test_a_projects_own_fields_change_its_tag_and_not_the_edls(
 def test_of_what_has_not_changed_the_document_is_not_read(
     api: APIClient, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Any] = []
+    requests_made: list[Any] = []
     find = edl._find_one
 
     def listening(which: Any, fields: Any) -> Any:
-        asked.append(fields)
+        requests_made.append(fields)
         return find(which, fields)
 
     monkeypatch.setattr(edl, "_find_one", listening)
     tag = api.get(url(project))["ETag"]
-    asked.clear()
+    requests_made.clear()
 
     assert again(api, project, "", tag).status_code == 304
-    assert asked == [{"version": 1}]
+    assert requests_made == [{"version": 1}]
 
 
 def test_others_are_not_told_whether_it_changed(
@@ -290,14 +290,14 @@ def test_the_answers_are_shaped_as_the_schema_says(api: APIClient, project: Proj
         ],
     )
     edl = api.get(url(project, "/edl"))
-    told = api.get(url(project, "/transcript"))
+    response = api.get(url(project, "/transcript"))
 
     assert shape.Edl.model_validate(edl.json()).version == 2
-    described = shape.TranscriptShape.model_validate(told.json()).model_dump(mode="json")
-    assert described["segments"] == told.json()["segments"]
-    assert edl["ETag"] == told["ETag"] == '"2"'
-    assert told.json() == edl.json()["transcript"]
-    assert [segment["text"] for segment in told.json()["segments"]] == ["Hello"]
+    described = shape.TranscriptShape.model_validate(response.json()).model_dump(mode="json")
+    assert described["segments"] == response.json()["segments"]
+    assert edl["ETag"] == response["ETag"] == '"2"'
+    assert response.json() == edl.json()["transcript"]
+    assert [segment["text"] for segment in response.json()["segments"]] == ["Hello"]
     assert edl.json()["undo_depth"] == 0
 
 

@@ -21,7 +21,7 @@ def document(*segments: dict[str, Any], tracks: list[dict[str, Any]] | None = No
 
 
 def told(of: Any, times: captions.Times | None = None) -> list[tuple[str, int, int]]:
-    return [(word.text, word.start_ms, word.end_ms) for word in captions.words_of(of, times)]
+    return [(word.text, word.start_ms, word.end_ms) for word in captions.list_words(of, times)]
 
 
 SAID = segment("s", 1000, "one two three four")
@@ -48,9 +48,9 @@ def test_on_a_timeline_the_times_are_the_films() -> None:
 
 def test_what_no_clip_plays_is_not_told() -> None:
     gone = clip("a", 0, 0, 4000, deleted=True)
-    others = clip("b", 4000, 0, 4000, media=OTHER_MEDIA)
+    other_items = clip("b", 4000, 0, 4000, media=OTHER_MEDIA)
 
-    assert told(document(SAID, tracks=[track(gone, others)])) == []
+    assert told(document(SAID, tracks=[track(gone, other_items)])) == []
     assert told(document(SAID, tracks=[track(clip("a", 0, 2600, 4000))])) == [("four", 0, 300)]
 
 
@@ -65,7 +65,7 @@ def test_the_language_is_told_where_all_words_have_the_same() -> None:
     silent = german | {"words": [], "text": ""}
 
     def language(*segments: dict[str, Any]) -> str:
-        return captions.language_of(captions.words_of(document(*segments)), segments)
+        return captions.find_language(captions.list_words(document(*segments)), segments)
 
     assert language(english, english, silent) == "en"
     assert language(english, german) == "mul"
@@ -103,10 +103,10 @@ def test_a_segment_without_words_is_told_all_the_same() -> None:
 
 def test_a_cue_fits_as_many_lines_as_are_asked_for() -> None:
     long = segment("l", 0, " ".join(f"word{number:03}" for number in range(40)))
-    words = captions.words_of(document(long))
+    words = captions.list_words(document(long))
 
     for lines, length in ((1, 8), (1, 15), (3, 20), (4, 20)):
-        cues = captions.cues_of(words, lines=lines, line_length=length)
+        cues = captions.build_cues(words, lines=lines, line_length=length)
         assert max(len(wrap(cue.text, length)) for cue in cues) == lines
         assert [word for cue in cues for word in cue.words] == words
 
@@ -116,7 +116,7 @@ def test_a_cue_fits_two_lines_and_few_seconds_and_has_one_speaker() -> None:
     other = segment("o", 60_000, "yes", speaker="Speaker 2")
     late = segment("p", 63_000, "later", speaker="Speaker 2")
 
-    cues = captions.styled_cues(document(long, other, late), None)
+    cues = captions.build_styled_cues(document(long, other, late), None)
 
     assert [cue.text for cue in cues[-2:]] == ["yes", "later"]
     for cue in cues:
@@ -188,13 +188,13 @@ class TestFiles:
     def test_json(self, api: APIClient, project: Project, spoken: Callable[..., None]) -> None:
         assert get(api, project, "json").json() == {"duration": 0, "language": "und", "words": []}
         spoken(SAID)
-        found = get(api, project, "json")
+        response = get(api, project, "json")
 
-        assert found["Content-Type"] == "application/json; charset=utf-8"
-        told = found.json()
-        assert told["duration"] == told["words"][-1]["end"] == 2.9
-        assert told["words"][0] == {"text": "one", "start": 1.0, "end": 1.4}
-        assert [word["text"] for word in told["words"]] == SAID["text"].split()
+        assert response["Content-Type"] == "application/json; charset=utf-8"
+        body = response.json()
+        assert body["duration"] == body["words"][-1]["end"] == 2.9
+        assert body["words"][0] == {"text": "one", "start": 1.0, "end": 1.4}
+        assert [word["text"] for word in body["words"]] == SAID["text"].split()
 
     def test_cues_have_the_lines_of_the_captions_style(
         self, api: APIClient, project: Project, spoken: Callable[..., None]

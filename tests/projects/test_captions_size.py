@@ -32,17 +32,17 @@ SEGMENTS = st.builds(
 )
 
 
-def by_all_pairs(document: Any) -> list[captions.Spoken]:
+def by_all_pairs(document: Any) -> list[captions.SpokenWord]:
     """Each word looked for in each clip."""
-    clips = [each for each in all_clips(document["tracks"]) if not each["deleted"]]
+    clips = [clip_row for clip_row in all_clips(document["tracks"]) if not clip_row["deleted"]]
     segments = document["transcript"]["segments"]
     played = {
-        captions._move_word(word, each): None
-        for index, one in enumerate(segments)
-        for word in captions.shown(index, one)
-        for each in clips
-        if each["media_file_id"] == one["media_file_id"]
-        and each["in_point_ms"] <= (word.start_ms + word.end_ms) // 2 < each["out_point_ms"]
+        captions._move_word(word, clip_row): None
+        for index, first in enumerate(segments)
+        for word in captions.list_segment_words(index, first)
+        for clip_row in clips
+        if clip_row["media_file_id"] == first["media_file_id"]
+        and clip_row["in_point_ms"] <= (word.start_ms + word.end_ms) // 2 < clip_row["out_point_ms"]
     }
     return sorted(played, key=lambda word: (word.start_ms, word.segment))
 
@@ -55,23 +55,23 @@ def test_one_pass_finds_what_all_pairs_do(lists: list[Any], segments: list[Any])
         "transcript": {"segments": segments},
     }
 
-    assert captions.words_of(document, "timeline") == by_all_pairs(document)
+    assert captions.list_words(document, "timeline") == by_all_pairs(document)
 
 
 def film(size: int, *, copies: int = 1) -> Any:
     """As many clips as segments of ten words, one behind the other; all of it ``copies`` times."""
-    said = [segment(f"s{n}", n * 5000, "a " * 10) for n in range(size)]
+    texts = [segment(f"s{n}", n * 5000, "a " * 10) for n in range(size)]
     clips = [
         clip(f"c{n}.{copy}", (n + copy * size) * 5000, n * 5000, n * 5000 + 5000)
         for copy in range(copies)
         for n in range(size)
     ]
-    return {"tracks": [track(*clips)], "transcript": {"segments": said}}
+    return {"tracks": [track(*clips)], "transcript": {"segments": texts}}
 
 
 def test_twice_the_film_is_twice_the_work() -> None:
     once, twice = (
-        steps(lambda: captions.styled_cues(film(size), None))  # noqa: B023 - used at once
+        steps(lambda: captions.build_styled_cues(film(size), None))  # noqa: B023 - used at once
         for size in (50, 100)
     )
 
@@ -82,12 +82,12 @@ def test_as_many_words_as_the_bound_are_told_and_not_one_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     document = film(10, copies=3)
-    monkeypatch.setattr(captions, "MAX_SPOKEN", 300)
+    monkeypatch.setattr(captions, "MAX_WORDS", 300)
 
-    assert len(captions.words_of(document)) == 300
-    monkeypatch.setattr(captions, "MAX_SPOKEN", 299)
+    assert len(captions.list_words(document)) == 300
+    monkeypatch.setattr(captions, "MAX_WORDS", 299)
     with pytest.raises(captions.TooMuchSpokenProblem):
-        captions.words_of(document)
+        captions.list_words(document)
 
 
 @pytest.mark.parametrize("times", ["timeline", "source"])
@@ -95,12 +95,12 @@ def test_their_letters_are_bounded_with_the_speakers(
     monkeypatch: pytest.MonkeyPatch, times: captions.Times
 ) -> None:
     document = film(10)
-    monkeypatch.setattr(captions, "MAX_SPOKEN_CHARACTERS", 100 * len("aSpeaker 1"))
+    monkeypatch.setattr(captions, "MAX_CHARACTERS", 100 * len("aSpeaker 1"))
 
-    assert len(captions.words_of(document, times)) == 100
-    monkeypatch.setattr(captions, "MAX_SPOKEN_CHARACTERS", 100 * len("aSpeaker 1") - 1)
+    assert len(captions.list_words(document, times)) == 100
+    monkeypatch.setattr(captions, "MAX_CHARACTERS", 100 * len("aSpeaker 1") - 1)
     with pytest.raises(captions.TooMuchSpokenProblem):
-        captions.words_of(document, times)
+        captions.list_words(document, times)
 
 
 @pytest.mark.django_db
@@ -108,9 +108,9 @@ def test_their_letters_are_bounded_with_the_speakers(
 def test_a_thousand_clips_of_two_thousand_words_are_refused_by_name(
     api: APIClient, project: Project, edls: Collection[dict[str, Any]], kind: str
 ) -> None:
-    said = [segment(f"s{n}", n * 10, "a " * 10) for n in range(200)]
+    texts = [segment(f"s{n}", n * 10, "a " * 10) for n in range(200)]
     tracks = [track(*(clip(f"c{n}", n * 7000, 0, 7000) for n in range(1000)))]
-    changed = {"transcript.segments": said, "tracks": tracks}
+    changed = {"transcript.segments": texts, "tracks": tracks}
     edls.update_one({"project_id": str(project.pk)}, {"$set": changed})
     began = time.process_time()
 
@@ -124,8 +124,8 @@ def test_a_thousand_clips_of_two_thousand_words_are_refused_by_name(
 def test_a_text_of_endless_words_is_refused_as_well(
     api: APIClient, project: Project, edls: Collection[dict[str, Any]]
 ) -> None:
-    said = [segment(f"s{n}", n, "x") | {"edited_text": "a " * 10_000} for n in range(20)]
-    changed = {"transcript.segments": said}
+    texts = [segment(f"s{n}", n, "x") | {"edited_text": "a " * 10_000} for n in range(20)]
+    changed = {"transcript.segments": texts}
     edls.update_one({"project_id": str(project.pk)}, {"$set": changed})
 
     answer = api.get(f"/projects/{project.pk}/transcript.vtt")

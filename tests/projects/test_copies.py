@@ -42,7 +42,7 @@ def template(
 ) -> Project:
     """Two stretches of a film with a logo between, music under all, words of film and music."""
     fields = {"name": "Weekly", "resolution": "1080x1920", "frame_rate": 25, "description": "D"}
-    project = authoring.create(user_id=user.pk, fields=fields)
+    project = authoring.create_project(user_id=user.pk, fields=fields)
     logo_id, music_id, film_id = str(logo.pk), str(music.pk), str(film.pk)
     fade = [{"type": "fade_in", "duration_ms": 500}]
     gone = clip("gone", 9000, 0, 500, media=film_id, deleted=True)
@@ -78,7 +78,7 @@ def copies(api: APIClient, project: Project, **body: Any) -> Any:
 
 def refused(answer: Any) -> dict[str, str]:
     assert answer.status_code == 400, answer.content
-    return {each["field"]: each["code"] for each in answer.json()["errors"]}
+    return {error["field"]: error["code"] for error in answer.json()["errors"]}
 
 
 def made(answer: Any) -> Project:
@@ -126,11 +126,11 @@ def test_what_is_filled_is_another_film(
     short = make_media(type=MediaType.VIDEO, duration_ms=12_500)
     other = make_media(type=MediaType.VIDEO, duration_ms=60_000)
     answer = copies(api, template, media={str(film.pk): str(short.pk), str(logo.pk): str(other.pk)})
-    found = of(made(answer))
+    results = of(made(answer))
 
-    clips = {each["id"]: each for row in found["tracks"] for each in row["clips"]}
+    clips = {clip_row["id"]: clip_row for row in results["tracks"] for clip_row in row["clips"]}
     assert clips.keys() == {"a", "logo", "b", "m"}
-    assert {name: each["media_file_id"] for name, each in clips.items()} | {"m": ""} == {
+    assert {name: clip_row["media_file_id"] for name, clip_row in clips.items()} | {"m": ""} == {
         "a": str(short.pk),
         "logo": str(other.pk),
         "b": str(short.pk),
@@ -143,8 +143,8 @@ def test_what_is_filled_is_another_film(
         10_000,
         2500,
     ]
-    assert [each["id"] for each in found["transcript"]["segments"]] == ["sung"]
-    assert found["settings"]["duration_ms"] == 8000
+    assert [clip_row["id"] for clip_row in results["transcript"]["segments"]] == ["sung"]
+    assert results["settings"]["duration_ms"] == 8000
     body = answer.json()
     assert [body[f"{name}_clips"] for name in ("filled", "shortened", "left_out")] == [3, 1, 0]
 
@@ -187,8 +187,8 @@ def test_clips_of_what_is_gone_are_marked_and_can_be_filled(
 ) -> None:
     deletion.delete_media(user_id=film.user_id, media_id=logo.pk, force=True)
     for media, mark in (({}, True), ({str(logo.pk): str(film.pk)}, False)):
-        found = of(made(copies(api, template, media=media)))
-        clips = {each["id"]: each for row in found["tracks"] for each in row["clips"]}
+        results = of(made(copies(api, template, media=media)))
+        clips = {clip_row["id"]: clip_row for row in results["tracks"] for clip_row in row["clips"]}
         assert clips["logo"].get("offline", False) is mark
 
 
@@ -220,9 +220,9 @@ def test_what_cannot_be_filled_is_named(
 
 
 def test_so_many_are_filled_at_once(api: APIClient, template: Project, film: MediaFile) -> None:
-    most = {str(uuid.uuid4()): str(film.pk) for _ in range(copying.MAX_FILLED)}
-    assert len(refused(copies(api, template, media=most))) > 1  # each by itself is looked at
-    more = most | {str(uuid.uuid4()): str(film.pk)}
+    maximum = {str(uuid.uuid4()): str(film.pk) for _ in range(copying.MAX_REPLACED)}
+    assert len(refused(copies(api, template, media=maximum))) > 1  # each by itself is looked at
+    more = maximum | {str(uuid.uuid4()): str(film.pk)}
     assert refused(copies(api, template, media=more)) == {"media": "too_many"}
 
 

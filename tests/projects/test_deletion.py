@@ -154,7 +154,7 @@ def test_what_a_request_has_no_time_for_is_gone_on_with(
         add_media(project)
     job = make_job_of(project)
     monkeypatch.setattr(deletion, "REQUEST_SECONDS", 0.0)
-    monkeypatch.setattr("media.deletion.MEDIA_AT_ONCE", 2)
+    monkeypatch.setattr("media.deletion.MEDIA_PER_BATCH", 2)
 
     assert api.delete(f"/projects/{project.pk}").status_code == 204
 
@@ -163,10 +163,10 @@ def test_what_a_request_has_no_time_for_is_gone_on_with(
     assert api.delete(f"/projects/{project.pk}").status_code == 404
     assert Project.with_deleted.filter(pk=project.pk).exists()
     assert deletion.continue_deletions() == 0  # its request may not have ended
-    Project.with_deleted.update(deleted_at=Now() - deletion.LEFT_AFTER)
-    monkeypatch.setattr(deletion, "TURN_SECONDS", 0.0)
+    Project.with_deleted.update(deleted_at=Now() - deletion.REQUEST_TIMEOUT)
+    monkeypatch.setattr(deletion, "ROUND_SECONDS", 0.0)
     assert deletion.continue_deletions() == 0
-    monkeypatch.setattr(deletion, "TURN_SECONDS", 60.0)
+    monkeypatch.setattr(deletion, "ROUND_SECONDS", 60.0)
     assert deletion.continue_deletions() == 1
     assert not Project.with_deleted.exists()
     assert not MediaFile.objects.exists()
@@ -186,11 +186,11 @@ def make_job_of(project: Project) -> Job:
 
 
 def test_jobs_leave_some_at_a_time(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hooks, "JOBS_AT_ONCE", 2)
+    monkeypatch.setattr(hooks, "JOBS_PER_BATCH", 2)
     for _ in range(5):
         make_job_of(project)
     with CaptureQueriesContext(connection) as captured:
         deletion.delete_project(user_id=project.user_id, project_id=project.pk)
-    leaving = [each for each in captured if "SET project_id = NULL" in each["sql"]]
+    leaving = [query for query in captured if "SET project_id = NULL" in query["sql"]]
     assert len(leaving) == 4
     assert Job.objects.filter(project__isnull=True, status="cancelled").count() == 5

@@ -23,9 +23,9 @@ stretches = st.lists(st.tuples(st.integers(0, 50), st.integers(1, 9)), max_size=
 
 def detached(*spans: tuple[int, int]) -> Timeline:
     """A film of four seconds whose sound is played elsewhere for some time."""
-    made = timeline([FILM], [rendered_clip(0, 0, 4000, sounds=True)])
-    source = made.sources[0].model_copy(update={"detached": spans})
-    return made.model_copy(update={"sources": (source,)})
+    created = timeline([FILM], [rendered_clip(0, 0, 4000, sounds=True)])
+    source = created.sources[0].model_copy(update={"detached": spans})
+    return created.model_copy(update={"sources": (source,)})
 
 
 @given(stretches, st.tuples(st.integers(0, 60), st.integers(1, 9)))
@@ -45,9 +45,9 @@ def test_a_clip_sounds_whenever_no_audio_track_plays_its_file(
 
 
 def test_parts_begin_and_end_at_the_frames_where_the_other_clip_does() -> None:
-    made = detached((1013, 1999), (2500, 2519))
-    whole = frame_clips(made.tracks[0], RATE)
-    parts = list(heard_clips(made.tracks[0], whole, made.sources, RATE))
+    created = detached((1013, 1999), (2500, 2519))
+    whole = frame_clips(created.tracks[0], RATE)
+    parts = list(heard_clips(created.tracks[0], whole, created.sources, RATE))
     assert [(part.first, part.end) for part in parts] == [(0, 25), (50, 100)]
     assert [part.at for part in parts] == [0, 2]
 

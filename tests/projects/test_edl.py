@@ -28,8 +28,8 @@ Stored = Callable[[Project], dict[str, Any]]
 
 def edit(project: Project, version: int, inverse: dict[str, Any], duration_ms: int = 0) -> int:
     key = {"project_id": project.pk, "user_id": project.user_id}
-    found = edl.find_document(**key, fields={"undo_stack.bytes": 1})
-    update, _ = history.record_step(history.Stacks(found["undo_stack"], []), inverse, "edit")
+    document = edl.find_document(**key, fields={"undo_stack.bytes": 1})
+    update, _ = history.record_step(history.Stacks(document["undo_stack"], []), inverse, "edit")
     update["$set"]["settings.duration_ms"] = duration_ms
     return edl.compare_and_set(**key, expected_version=version, update=update)
 

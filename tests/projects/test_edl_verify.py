@@ -35,11 +35,11 @@ def only_ours(edls: Edls) -> None:
 @pytest.fixture
 def projects(user: User) -> list[Project]:
     """Seven projects with timelines."""
-    return [authoring.create(user_id=user.pk, fields={"name": f"{n}"}) for n in range(7)]
+    return [authoring.create_project(user_id=user.pk, fields={"name": f"{n}"}) for n in range(7)]
 
 
 def aged(edls: Edls, project_id: object) -> None:
-    created_at = edl.now() - 2 * verification.SETTLED_AFTER
+    created_at = edl.now() - 2 * verification.MIN_DOCUMENT_AGE
     edls.update_one({"project_id": str(project_id)}, {"$set": {"created_at": created_at}})
 
 
@@ -89,7 +89,9 @@ def test_each_disagreement_is_found_once(
 
     report = verification.verify_timelines()
 
-    assert [(each.rule, each.project_id) for each in report.findings] == [(rule, str(broken.pk))]
+    assert [(finding.rule, finding.project_id) for finding in report.findings] == [
+        (rule, str(broken.pk))
+    ]
     assert report.total == report.broken[rule] == 1
     assert report.documents == 7 - (rule == "timeline_missing")
 
@@ -135,8 +137,8 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def test_the_command_prints_and_fails(projects: list[Project], edls: Edls) -> None:
     code, text = run("--json")
-    told = json.loads(text)
-    assert (code, told["ok"], told["projects"], told["documents"]) == (0, True, 7, 7)
+    report = json.loads(text)
+    assert (code, report["ok"], report["projects"], report["documents"]) == (0, True, 7, 7)
     lose(projects[0], edls)
 
     code, text = run()
@@ -156,7 +158,7 @@ def test_timelines_that_went_back_are_accepted_beyond_what_was_seen(
 
     assert (code, "1 timelines were numbered" in text) == (0, True)
     key = {"project_id": projects[0].pk, "user_id": projects[0].user_id}
-    assert edl.version_of(**key) == 6
+    assert edl.get_version(**key) == 6
     assert run("--advance")[1].startswith("0 timelines")
 
 
@@ -216,13 +218,13 @@ class TestRunningAudit:
             verification, "check_page", lambda after, report: page(after, report, size=2)
         )
         lose(projects[-1], edls)
-        found = []
+        results = []
         for _ in range(4):
             self.audit()
             standing = timeline_audit.read_status()
             assert standing is not None
-            found.append(standing.broken["timeline_missing"])
-        assert (found[0], found[-1]) == (0, 1)
+            results.append(standing.broken["timeline_missing"])
+        assert (results[0], results[-1]) == (0, 1)
 
     @pytest.mark.usefixtures("edl_store_away", "projects")
     def test_it_waits_for_mongodb(self, caplog: pytest.LogCaptureFixture) -> None:
@@ -239,10 +241,10 @@ def test_a_report_names_no_more_than_it_is_told() -> None:
 
 def test_a_document_of_a_younger_row_is_no_finding(edls: Edls, user: User) -> None:
     """It was committed between the two reads."""
-    project = authoring.create(user_id=user.pk, fields={"name": "Late"})
+    project = authoring.create_project(user_id=user.pk, fields={"name": "Late"})
     aged(edls, project.pk)
     document = edls.find_one({"project_id": str(project.pk)})
     assert document is not None
 
     assert list(verification._find_orphans(set(), {str(project.pk): document})) == []
-    assert timedelta(0) < verification.SETTLED_AFTER
+    assert timedelta(0) < verification.MIN_DOCUMENT_AGE

@@ -120,7 +120,7 @@ def test_a_transcript_waits_for_its_timeline(lost: Project, edls: Edls) -> None:
 
 
 def test_the_rest_of_a_persons_data_is_exported(lost: Project, user: User, edls: Edls) -> None:
-    other = authoring.create(user_id=user.pk, fields={"name": "Kept"})
+    other = authoring.create_project(user_id=user.pk, fields={"name": "Kept"})
 
     exported = {row["id"]: row["edl"] for row in personal_data._iterate_projects_with_edls(user.pk)}
 
@@ -136,7 +136,7 @@ def test_a_first_edit_is_enough_to_have_had_a_timeline(
     django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
     """Of rows from before, the document's id may be unknown."""
-    project = authoring.create(user_id=user.pk, fields={"name": "Old"})
+    project = authoring.create_project(user_id=user.pk, fields={"name": "Old"})
     Project.objects.filter(pk=project.pk).update(edl_id=None, edl_version=None)
     with django_capture_on_commit_callbacks(execute=True):
         assert operate(api, project, ADD_TRACK).status_code == 200
@@ -168,5 +168,5 @@ def test_a_reset_goes_on_beyond_what_clients_have_seen(
 
     call_command("edl_reset", str(lost.pk))  # once more changes nothing
     assert api.get(f"/projects/{lost.pk}/edl").json()["version"] == 4
-    with pytest.raises(CommandError, match="no such projects"):
+    with pytest.raises(CommandError, match="do not exist"):
         call_command("edl_reset", str(uuid.uuid4()))

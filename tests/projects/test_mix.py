@@ -67,31 +67,38 @@ def mixed(tracks: Sequence[dict[str, Any]], fps: Fraction) -> tuple[Signal, Sign
     def sample(at_ms: float) -> int:
         return round(math.floor(Fraction(at_ms) * fps / 1000 + Fraction(1, 2)) * RATE / fps)
 
-    all_clips = [(one["type"], each) for one in tracks for each in one["clips"]]
-    size = sample(max(end_of(each) for _, each in all_clips))
-    exact, other, others = np.zeros(size), np.zeros(size), np.zeros((len(LOWEST), size))
-    for one in tracks:
-        for each, level in zip(one["clips"], _levels(one["clips"], sample), strict=True):
-            first, speed = sample(each["start_ms"]), speed_permille(each["effects"]) / 1000
+    all_clips = [
+        (track_row["type"], clip_row) for track_row in tracks for clip_row in track_row["clips"]
+    ]
+    size = sample(max(end_of(clip_row) for _, clip_row in all_clips))
+    exact, other, other_items = np.zeros(size), np.zeros(size), np.zeros((len(LOWEST), size))
+    for track_row in tracks:
+        for clip_row, level in zip(
+            track_row["clips"], _levels(track_row["clips"], sample), strict=True
+        ):
+            first, speed = (
+                sample(clip_row["start_ms"]),
+                speed_permille(clip_row["effects"]) / 1000,
+            )
             for kind, played in all_clips:
-                if kind == "audio" != one["type"] and _same(played, each):
+                if kind == "audio" != track_row["type"] and _same(played, clip_row):
                     begin, end = (sample(at) - first for at in (played["start_ms"], end_of(played)))
                     level[max(0, begin) : max(0, end)] = 0  # its sound has been detached
             span = slice(first, first + level.size)
             heard = level * tone(
-                each["media_file_id"], each["in_point_ms"] / 1000, speed, level.size
+                clip_row["media_file_id"], clip_row["in_point_ms"] / 1000, speed, level.size
             )
             if speed == 1 and (RATE / fps).denominator == 1:
                 exact[span] += heard
             else:
                 other[span] += heard
-                others[sorted(LOWEST).index(each["media_file_id"]), span] += 1
-    return exact, other, others
+                other_items[sorted(LOWEST).index(clip_row["media_file_id"]), span] += 1
+    return exact, other, other_items
 
 
 def _levels(clips: Sequence[Clip], sample: Callable[[float], int]) -> list[Signal]:
     """How loud each is; those that overlap are dissolved at equal power."""
-    levels = [_level(each, sample) for each in clips]
+    levels = [_level(clip_row, sample) for clip_row in clips]
     for (before, level), (after, louder) in pairwise(zip(clips, levels, strict=True)):
         overlap = sample(end_of(before)) - sample(after["start_ms"])
         if overlap > 0:
@@ -109,8 +116,8 @@ def _level(played: Clip, sample: Callable[[float], int]) -> Signal:
         if fade := effect_of(played["effects"], kind):
             length, outside_ms = sample(fade["duration_ms"]), fade.get("offset_ms", 0)
             begun = at - sample(played["start_ms"] - outside_ms)
-            left = sample(end_of(played) + outside_ms) - 1 - at
-            level *= np.clip((begun if kind == "fade_in" else left) / max(1, length), 0, 1)
+            remaining = sample(end_of(played) + outside_ms) - 1 - at
+            level *= np.clip((begun if kind == "fade_in" else remaining) / max(1, length), 0, 1)
     gain = (effect_of(played["effects"], "gain") or {"db": 0})["db"]
     return level * (10 ** (gain / 20) if gain > -60 else 0)
 
@@ -135,16 +142,17 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def rendered(film: Content, rate: str, files: Sequence[Path]) -> Signal:
     """What the engine mixes, before it is encoded: one row for each channel."""
     media = {
-        one: MediaFile(name=one, r2_key=one, metadata={"has_audio": True}) for one in sorted(LOWEST)
+        first: MediaFile(name=first, r2_key=first, metadata={"has_audio": True})
+        for first in sorted(LOWEST)
     }
-    wanted = timelines._build_timeline({"tracks": film.tracks}, media, with_captions=False)
+    expected = timelines._build_timeline({"tracks": film.tracks}, media, with_captions=False)
     settings = output(format=Format.M4A, frame_rate=rate)
-    segments = plan_render(wanted, settings).sound
+    segments = plan_render(expected, settings).sound
     if not segments:
         return np.zeros((2, 0))
     with tempfile.TemporaryDirectory() as folder:
         studio = Studio(Path(folder))
-        studio.render(wanted, settings, files)
+        studio.render(expected, settings, files)
         parts = []
         for segment in segments:
             source = ["-i", studio.kept[segment.name], "-f", "f32le", "pipe:1"]
@@ -167,7 +175,7 @@ def spectra(signal: Signal) -> Signal:
 
 def check(film: Content, rate: str, files: Sequence[Path]) -> None:
     """Compare what is rendered with what the mixer makes."""
-    exact, other, others = mixed(film.tracks, Fraction(rate))
+    exact, other, other_items = mixed(film.tracks, Fraction(rate))
     heard = rendered(film, rate, files)
     if not heard.size:
         assert not exact.any()
@@ -176,19 +184,19 @@ def check(film: Content, rate: str, files: Sequence[Path]) -> None:
     assert heard.shape == (2, exact.size)
     assert np.abs(heard[0] - heard[1]).max() < SAME
     rest = heard[0] - exact
-    assert np.abs(rest * (others.max(axis=0) == 0)).max() < SAME
+    assert np.abs(rest * (other_items.max(axis=0) == 0)).max() < SAME
     # Two of the same recording may sound at the same pitch, and their phases decide how loudly.
-    alone = windows(others.max(axis=0)).max(axis=1) <= 1
-    found, wanted = spectra(rest)[alone], spectra(other)[alone]
-    loud = wanted.sum(axis=1) > wanted.sum(axis=1).max(initial=0) / 10
+    alone = windows(other_items.max(axis=0)).max(axis=1) <= 1
+    results, expected = spectra(rest)[alone], spectra(other)[alone]
+    loud = expected.sum(axis=1) > expected.sum(axis=1).max(initial=0) / 10
     if loud.any():
-        compare(found[loud], wanted[loud])
+        compare(results[loud], expected[loud])
 
 
 def compare(found: Signal, wanted: Signal) -> None:
     """As loud, at the same time; and by how many hertz, in the mean, the tones have been moved."""
     louder = np.sqrt(found.sum(axis=1) / wanted.sum(axis=1))
-    shares = [one / one.sum(axis=1, keepdims=True) for one in (found, wanted)]
+    shares = [item / item.sum(axis=1, keepdims=True) for item in (found, wanted)]
     moved = np.abs(np.cumsum(shares[0] - shares[1], axis=1)).sum(axis=1) * RATE / WINDOW
     assert louder.min() > 0.9
     assert louder.max() < 1.1
@@ -225,6 +233,6 @@ def test_a_clip_is_silent_while_its_sound_is_played_elsewhere_and_no_longer(
         clip(f"{begin}", begin, begin + 300, end + 300, effects=[{"type": "gain", "db": -12}])
         for begin, end in detached
     ]
-    shown = clip("shown", 0, 2000, out, effects=effects)
-    film = content(track(shown), track(*moved, name="a", kind="audio"))
+    body = clip("shown", 0, 2000, out, effects=effects)
+    film = content(track(body), track(*moved, name="a", kind="audio"))
     check(film, "25", recordings)

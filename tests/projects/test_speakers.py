@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projects.speakers import named
+from projects.speakers import assign_names
 from tests.projects.timeline.making import MEDIA, OTHER_MEDIA, segment
 from tests.properties import examples
 
@@ -23,7 +23,7 @@ def spoken(media: str, labels: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def names(segments: Sequence[dict[str, Any]]) -> list[str]:
-    return [one["speaker"] for one in segments]
+    return [segment_item["speaker"] for segment_item in segments]
 
 
 @given(heard, heard, st.integers(0, 2))
@@ -31,37 +31,37 @@ def names(segments: Sequence[dict[str, Any]]) -> list[str]:
 def test_nobody_is_taken_for_another_however_often_it_is_transcribed(
     one: list[int], other: list[int], again: int
 ) -> None:
-    first = named(spoken(MEDIA, one), [], MEDIA)
-    second = named(spoken(OTHER_MEDIA, other), first, OTHER_MEDIA)
+    first = assign_names(spoken(MEDIA, one), [], MEDIA)
+    second = assign_names(spoken(OTHER_MEDIA, other), first, OTHER_MEDIA)
     assert not set(names(first)) & set(names(second))
     for _ in range(again):
-        assert named(spoken(OTHER_MEDIA, other), [*first, *second], OTHER_MEDIA) == second
-        assert named(spoken(MEDIA, one), [*first, *second], MEDIA) == first
-    for labels, found in ((one, first), (other, second)):
-        assert len(set(zip(labels, names(found), strict=True))) == len(set(labels))
-        assert len(set(names(found))) == len(set(labels))
+        assert assign_names(spoken(OTHER_MEDIA, other), [*first, *second], OTHER_MEDIA) == second
+        assert assign_names(spoken(MEDIA, one), [*first, *second], MEDIA) == first
+    for labels, results in ((one, first), (other, second)):
+        assert len(set(zip(labels, names(results), strict=True))) == len(set(labels))
+        assert len(set(names(results))) == len(set(labels))
 
 
 def test_they_are_numbered_on_as_they_begin_to_speak() -> None:
-    first = named(spoken(MEDIA, [1, 2, 1]), [], MEDIA)
+    first = assign_names(spoken(MEDIA, [1, 2, 1]), [], MEDIA)
     assert names(first) == ["Speaker 1", "Speaker 2", "Speaker 1"]
-    second = named(spoken(OTHER_MEDIA, [1, 2, 1]), first, OTHER_MEDIA)
+    second = assign_names(spoken(OTHER_MEDIA, [1, 2, 1]), first, OTHER_MEDIA)
     assert names(second) == ["Speaker 3", "Speaker 4", "Speaker 3"]
 
 
 def test_a_name_that_the_user_gave_stays_with_who_speaks_then() -> None:
     before = [
-        *named(spoken(MEDIA, [1, 2, 1]), [], MEDIA),
+        *assign_names(spoken(MEDIA, [1, 2, 1]), [], MEDIA),
         *spoken(OTHER_MEDIA, [3]),
     ]
     before[1] = {**before[1], "speaker": "Anna"}
-    turned = named(spoken(MEDIA, [2, 1, 2]), before, MEDIA)
+    turned = assign_names(spoken(MEDIA, [2, 1, 2]), before, MEDIA)
     assert names(turned) == ["Speaker 1", "Anna", "Speaker 1"]
 
 
 def test_one_name_is_not_given_to_two_who_are_now_told_apart() -> None:
     before = spoken(MEDIA, [1, 1, 1])
-    assert names(named(spoken(MEDIA, [1, 2, 1]), before, MEDIA)) == [
+    assert names(assign_names(spoken(MEDIA, [1, 2, 1]), before, MEDIA)) == [
         "Speaker 1",
         "Speaker 2",
         "Speaker 1",

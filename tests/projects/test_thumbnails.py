@@ -22,23 +22,23 @@ Bring = Callable[..., MediaFile]
 @pytest.fixture
 def bring(make_media: Bring) -> Bring:
     def bring(project: Project, name: str, **fields: Any) -> MediaFile:
-        found = make_media(project=project, type="video", **fields)
-        found.thumbnail_r2_key = f"users/{found.user_id}/media/{found.pk}/{name}.jpg"
-        found.save()
-        return found
+        media = make_media(project=project, type="video", **fields)
+        media.thumbnail_r2_key = f"users/{media.user_id}/media/{media.pk}/{name}.jpg"
+        media.save()
+        return media
 
     return bring
 
 
 def shown(api: APIClient, project: Project) -> str | None:
     """The same for one, and in the list."""
-    one = api.get(f"/projects/{project.pk}").json()["thumbnail_url"]
+    thumbnail_url = api.get(f"/projects/{project.pk}").json()["thumbnail_url"]
     (listed,) = [
         row["thumbnail_url"]
         for row in api.get("/projects").json()["projects"]
         if row["id"] == str(project.pk)
     ]
-    assert (one and one.split("?")[0]) == (listed and listed.split("?")[0])
+    assert (thumbnail_url and thumbnail_url.split("?")[0]) == (listed and listed.split("?")[0])
     return listed
 
 

@@ -292,7 +292,7 @@ def test_the_language_is_kept_with_what_was_said_in_it(
     merge(project, media, said("one", "two"), language="en")
 
     written = api.get(f"{path}/edl").json()
-    assert [each["language"] for each in written["transcript"]["segments"]] == ["en", "en"]
+    assert [segment["language"] for segment in written["transcript"]["segments"]] == ["en", "en"]
     assert api.get(f"{path}/transcript.json").json()["language"] == "en"
     same = api.put(f"{path}/edl", written, format="json", headers={"If-Match": "*"}).json()
     assert (same["version"], same["patch"]) == (written["version"], [])
@@ -301,7 +301,7 @@ def test_the_language_is_kept_with_what_was_said_in_it(
 def test_reading_gives_the_transcript_with_its_version(project: Project) -> None:
     merge(project, uuid.uuid4(), said("a1"))
 
-    found = transcript.read_transcript(project_id=project.pk, user_id=project.user_id)
+    transcript_value = transcript.read_transcript(project_id=project.pk, user_id=project.user_id)
 
-    assert set(found) == {"version", "generated_at", "segments"}
-    assert found["version"] == 2
+    assert set(transcript_value) == {"version", "generated_at", "segments"}
+    assert transcript_value["version"] == 2

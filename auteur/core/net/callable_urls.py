@@ -15,7 +15,7 @@ from auteur.core.net.outbound import (
 )
 
 
-def webhook_policy() -> AddressPolicy:
+def build_policy() -> AddressPolicy:
     """Return the address policy of webhooks."""
     return AddressPolicy(
         schemes=("https", "http") if settings.WEBHOOK_HTTP else ("https",),
@@ -26,13 +26,13 @@ def webhook_policy() -> AddressPolicy:
     )
 
 
-def origin(url: str) -> str:
+def get_origin(url: str) -> str:
     """Return the scheme, host and port of a URL."""
     return str(URL(url).origin())
 
 
 class CallableURLField(serializers.CharField):
-    """A URL that we may call; kept as it will be called."""
+    """The field of a URL that we may call. It is stored in the form in which it is called."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=MAX_URL_LENGTH, **options)
@@ -41,6 +41,6 @@ class CallableURLField(serializers.CharField):
         """Return the URL with its host name in ASCII. Raise 400 if we do not call it."""
         text = super().to_internal_value(data)
         try:
-            return checked_url(text, webhook_policy())
+            return checked_url(text, build_policy())
         except RefusedURLError as exc:
             raise serializers.ValidationError(str(exc), code=exc.code) from exc

@@ -27,7 +27,7 @@ from jobs.integrations.partners.models import DeadLetter, Partner, PartnerReques
 from jobs.integrations.partners.transports.base import TransportError
 from jobs.integrations.partners.transports.connections import (
     ConnectionSettingsError,
-    connection_of,
+    parse_connection,
 )
 
 CONNECTION_HELP = (
@@ -72,7 +72,7 @@ class PartnerForm(forms.ModelForm):
             values = new_values if new_values is not None else self._get_stored_settings()
             if not isinstance(values, dict):
                 raise ConnectionSettingsError("It must be an object.")
-            connection_of(transport, values)
+            parse_connection(transport, values)
         except (ConnectionSettingsError, UnreadableSecretError) as exc:
             self.add_error("new_connection", str(exc) or "Enter it again: it cannot be read.")
             return cleaned
@@ -90,14 +90,14 @@ class PartnerAdmin(ConfirmedChanges):
     """The admin pages of partners."""
 
     form = PartnerForm
-    list_display = ("name", "owner", "transport", "is_active", "its_requests", "created_at")
+    list_display = ("name", "owner", "transport", "is_active", "requests_link", "created_at")
     list_select_related = ("user",)
     list_filter = ("is_active", "transport")
     search_fields = ("name", "user__email")
     search_help_text = "Name or email, or the id of a partner or a user"
     id_search_fields: ClassVar = ("pk", "user_id")
     raw_id_fields = ("user",)
-    readonly_fields = ("id", "connection_shown", "its_requests", "created_at", "updated_at")
+    readonly_fields = ("id", "redacted_connection", "requests_link", "created_at", "updated_at")
     ordering = ("name",)
     actions = ("check_connection",)
 
@@ -123,18 +123,18 @@ class PartnerAdmin(ConfirmedChanges):
         return link("accounts.User", obj.user_id, obj.user)
 
     @admin.display(description="connection")
-    def connection_shown(self, obj: Partner) -> str:
+    def redacted_connection(self, obj: Partner) -> str:
         """Return the connection without its secrets."""
         if obj._state.adding:
             return EMPTY
         try:
-            connection = connection_of(obj.transport, obj.connection_settings)
+            connection = parse_connection(obj.transport, obj.connection_settings)
         except (ConnectionSettingsError, UnreadableSecretError):
             return "It cannot be read: enter it again."
         return pretty_json(connection.model_dump(mode="json"))
 
     @admin.display(description="requests")
-    def its_requests(self, obj: Partner) -> str:
+    def requests_link(self, obj: Partner) -> str:
         return list_link("jobs.PartnerRequest", "Requests", partner__id__exact=obj.pk)
 
     @admin.action(description="Check connection", permissions=["change"])

@@ -30,7 +30,7 @@ TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 """32 bytes are 43 characters in base64."""
 ROLLOUT = timedelta(hours=1)
 """How long processes of the previous release may still run. They find tokens only in plain."""
-TOKENS_AT_ONCE = 1000
+TOKENS_PER_BATCH = 1000
 
 _started_at = time.monotonic()
 
@@ -82,7 +82,7 @@ def build_address(request: PartnerRequest) -> str:
     return f"{settings.PUBLIC_URL}/shared/{request.token}"
 
 
-def new_token() -> str:
+def create_token() -> str:
     """Return a new token for an address."""
     return secrets.token_urlsafe(TOKEN_BYTES)
 
@@ -92,7 +92,7 @@ def hash_token(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def shared_media(token: str) -> MediaFile | None:
+def find_shared_media(token: str) -> MediaFile | None:
     """Return the media file that an address of ours leads to; None once it was deleted."""
     if not TOKEN.fullmatch(token):
         return None
@@ -109,7 +109,7 @@ def hash_tokens() -> int:
     """
     if time.monotonic() - _started_at < ROLLOUT.total_seconds():
         return 0
-    rows = sql.run("hash_partner_tokens", answered=State.ANSWERED, limit=TOKENS_AT_ONCE)
+    rows = sql.run("hash_partner_tokens", answered=State.ANSWERED, limit=TOKENS_PER_BATCH)
     return len(rows)
 
 
@@ -124,12 +124,12 @@ def store_captions(request: PartnerRequest, value: bytes) -> failures.Failure | 
 
     Raises ``STORAGE_ERRORS``.
     """
-    storage, key = captions_of(request.partner, request.video_id)
+    storage, key = get_captions_location(request.partner, request.video_id)
     storage.write(key, value, "application/json")
     return failures.TOO_LARGE if len(value) > request.partner.max_answer_bytes else None
 
 
-def captions_of(partner: Partner, video_id: str) -> tuple[ObjectStorage, str]:
+def get_captions_location(partner: Partner, video_id: str) -> tuple[ObjectStorage, str]:
     """Return the storage and key of a video's captions: the partners' bucket, or our own."""
     folders = [partner.captions_folder] if partner.captions_folder else []
     if settings.CAPTIONS_BUCKET:

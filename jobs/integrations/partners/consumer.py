@@ -19,14 +19,18 @@ from auteur.core.work import liveness
 from jobs.integrations.partners import intake, steps
 from jobs.integrations.partners.brokers import get_transport
 from jobs.integrations.partners.models import Partner, PartnerRequest, State
-from jobs.integrations.partners.transports.base import MAX_AT_ONCE, Transport, TransportError
+from jobs.integrations.partners.transports.base import (
+    MAX_UNACKNOWLEDGED,
+    Transport,
+    TransportError,
+)
 from jobs.integrations.partners.transports.connections import ConnectionSettingsError
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5
 """The longest wait for messages while no request is due."""
-LOOK_SECONDS = 2.0
+RELOAD_SECONDS = 2.0
 """How often the list of partners is read."""
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 1.0, 30.0
 """The bounds of the pause before a failing broker is tried again."""
@@ -94,7 +98,7 @@ class Consumer:
         if transport is None or capacity <= 0:
             self._stop.wait(patience)
             return
-        messages = transport.receive(patience, min(capacity, MAX_AT_ONCE))
+        messages = transport.receive(patience, min(capacity, MAX_UNACKNOWLEDGED))
         self._backoff = FIRST_BACKOFF_SECONDS
         if messages:
             intake.store_messages(self.partner, transport, messages)
@@ -168,7 +172,7 @@ class Consumers:
                     logger.warning("partners wait for the database: %s", type(exc).__name__)
                     with suppress(Exception):
                         connection.close()
-                self._stop.wait(LOOK_SECONDS)
+                self._stop.wait(RELOAD_SECONDS)
             self._shut_down()
 
     def _load_partners(self) -> dict[UUID, Partner]:

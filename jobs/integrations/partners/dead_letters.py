@@ -8,8 +8,8 @@ from django.db.models.functions import Now
 from jobs.integrations.partners.models import MAX_COORDINATES_LENGTH, DeadLetter, Partner
 from jobs.integrations.partners.transports.base import Message
 
-KEPT = timedelta(days=30)
-REMOVED_AT_ONCE = 1000
+RETENTION = timedelta(days=30)
+DELETE_BATCH_SIZE = 1000
 
 
 def store_dead_letter(partner: Partner, message: Message, reason: str) -> None:
@@ -26,12 +26,12 @@ def store_dead_letter(partner: Partner, message: Message, reason: str) -> None:
 
 def list_old() -> QuerySet[DeadLetter]:
     """Return the dead letters whose retention period has ended."""
-    return DeadLetter.objects.filter(created_at__lt=Now() - KEPT)
+    return DeadLetter.objects.filter(created_at__lt=Now() - RETENTION)
 
 
 def delete_old() -> int:
     """Delete one batch of old dead letters, the oldest first, and return how many."""
     letter_ids = list(
-        list_old().order_by("created_at").values_list("pk", flat=True)[:REMOVED_AT_ONCE]
+        list_old().order_by("created_at").values_list("pk", flat=True)[:DELETE_BATCH_SIZE]
     )
     return DeadLetter.objects.filter(pk__in=letter_ids).delete()[0]

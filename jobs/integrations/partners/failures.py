@@ -18,11 +18,11 @@ from media.quota import StorageQuotaExceededProblem
 
 MAX_CODE_LENGTH = 50
 MAX_MESSAGE_LENGTH = 500
-PASSING = (UnavailableProblem, TooManyImportsProblem, TooManyUploadsProblem)
+TRANSIENT = (UnavailableProblem, TooManyImportsProblem, TooManyUploadsProblem)
 """Problems that end by themselves. The request waits, and its partner is not informed."""
-CURABLE = (InsufficientCreditsProblem, PlanRequiredProblem, StorageQuotaExceededProblem)
+PARTNER_PROBLEMS = (InsufficientCreditsProblem, PlanRequiredProblem, StorageQuotaExceededProblem)
 """Problems that the partner can solve in its account, and then send the request again."""
-PASSING_REFUSALS = {*errors.OUTAGES, "import_timed_out", "import_failed"}
+TRANSIENT_REFUSALS = {*errors.OUTAGES, "import_timed_out", "import_failed"}
 """Error codes of imports that may succeed later."""
 
 
@@ -48,38 +48,40 @@ class Failure:
         }
 
 
-INTERNAL = Failure("internal", "Something went wrong on our side.", True)
-DELETED = Failure("media_deleted", "The video was deleted from our account of you.", True)
+INTERNAL = Failure("internal", "An internal error occurred. Send the request again.", True)
+DELETED = Failure(
+    "media_deleted", "The video was deleted from your account. Send the request again.", True
+)
 TOO_LARGE = Failure(
-    "answer_too_large", "The transcript is longer than a message may be: read the captions file."
+    "answer_too_large", "The transcript is too long for a message. Read the captions file instead."
 )
 
 
-def is_passing(exc: exceptions.APIException) -> bool:
+def is_transient(exc: exceptions.APIException) -> bool:
     """Return True if the problem ends by itself, so that the request should wait."""
-    return isinstance(exc, PASSING) or exc.status_code in (429, 503)
+    return isinstance(exc, TRANSIENT) or exc.status_code in (429, 503)
 
 
-def of_problem(exc: exceptions.APIException) -> Failure:
+def describe_problem(exc: exceptions.APIException) -> Failure:
     """Return the failure of a job that could not be submitted."""
     code, message = _find_first_error(exc)
     extra = exc.extra if isinstance(exc, InsufficientCreditsProblem) else {}
     return Failure(
         code,
         message,
-        isinstance(exc, CURABLE),
+        isinstance(exc, PARTNER_PROBLEMS),
         balance=extra.get("balance"),
         required=extra.get("required"),
     )
 
 
-def of_refusal(exc: InputRefusedError | None) -> Failure:
+def describe_refusal(exc: InputRefusedError | None) -> Failure:
     """Return the failure of a file that was rejected."""
     refusal = exc or InputRefusedError()
-    return Failure(refusal.code, refusal.detail, refusal.code in PASSING_REFUSALS)
+    return Failure(refusal.code, refusal.detail, refusal.code in TRANSIENT_REFUSALS)
 
 
-def of_job(job: Job) -> Failure:
+def describe_job(job: Job) -> Failure:
     """Return the failure of a job that ended without a result. Its credits are refunded."""
     code = job.error_code if job.status == JobStatus.FAILED else ErrorCode.CANCELLED
     policy = policy_of(code or ErrorCode.MODEL_ERROR)

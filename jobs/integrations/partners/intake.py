@@ -27,13 +27,13 @@ from jobs.integrations.partners.models import (
     State,
 )
 from jobs.integrations.partners.transports.base import Message, Transport
-from media.imports.addresses import parse_address, policy, redact_address
+from media.imports.addresses import build_policy, parse_address, redact_address
 
 logger = logging.getLogger(__name__)
 
-NOT_OURS = "This topic is not one that we read."
-UNSTORABLE = "It holds what cannot be stored."
-HOST_REFUSED = "The video does not lie on a host that was agreed on."
+NOT_OURS = "This topic is not one of those that are read."
+UNSTORABLE = "The message has characters that cannot be stored."
+HOST_REFUSED = "The video is on a host that is not allowed for this partner. Use an agreed host."
 
 
 @dataclass
@@ -54,7 +54,7 @@ def store_messages(
     counts = IntakeCounts()
     for message in received_messages:
         try:
-            counts.requests += store(request_of(partner, message))
+            counts.requests += store_request(build_request(partner, message))
         except (InvalidMessageError, DataError) as exc:
             reason = str(exc) if isinstance(exc, InvalidMessageError) else UNSTORABLE
             _move_to_dead_letters(partner, transport, message, reason)
@@ -66,7 +66,7 @@ def store_messages(
     return counts
 
 
-def request_of(partner: Partner, message: Message) -> PartnerRequest:
+def build_request(partner: Partner, message: Message) -> PartnerRequest:
     """Build the request of a message, not yet stored. Raise ``InvalidMessageError``."""
     kind = find_kind(partner, message.topic)
     if kind is None:
@@ -88,7 +88,7 @@ def request_of(partner: Partner, message: Message) -> PartnerRequest:
     return request
 
 
-def store(request: PartnerRequest) -> bool:
+def store_request(request: PartnerRequest) -> bool:
     """Store a request and return True if it is new.
 
     It is not new if its message arrived before, or another message about the same video.
@@ -116,7 +116,7 @@ def _is_duplicate(request: PartnerRequest) -> bool:
 def _set_address(request: PartnerRequest, text: str) -> None:
     """Store the URL. If it is refused, store the failure, which the partner will receive."""
     try:
-        url = parse_address(text, policy())
+        url = parse_address(text, build_policy())
         _check_host(request.partner, url)
     except RefusedURLError as exc:
         request.state = State.ANSWERING

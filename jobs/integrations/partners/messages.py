@@ -23,7 +23,7 @@ class InvalidMessageError(AuteurError):
 
 
 class _Read(BaseModel):
-    """Fields that we do not know are of a newer version, and no business of ours."""
+    """The base of messages that partners send. Unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True)
 
@@ -72,7 +72,9 @@ MODELS: Mapping[Kind, type[Transcribe]] = {Kind.TRANSCRIBE: Transcribe, Kind.COM
 def parse_message(kind: Kind, value: bytes, *, max_bytes: int) -> Transcribe:
     """Parse a message of this kind. Raise ``InvalidMessageError``."""
     if len(value) > max_bytes:
-        raise InvalidMessageError(f"It has {len(value)} bytes; {max_bytes} are read.")
+        raise InvalidMessageError(
+            f"The message has {len(value)} bytes, but at most {max_bytes} are read."
+        )
     try:
         return MODELS[kind].model_validate(_parse_object(value))
     except ValidationError as exc:
@@ -85,9 +87,9 @@ def _parse_object(value: bytes) -> dict[str, Any]:
             value, object_pairs_hook=_build_unique_dict, parse_constant=_reject_constant
         )
     except (ValueError, RecursionError):
-        raise InvalidMessageError("It is no JSON, or names something twice.") from None
+        raise InvalidMessageError("The message is not JSON, or has a name twice.") from None
     if not isinstance(value_object, dict):
-        raise InvalidMessageError("It is JSON, but no object.")
+        raise InvalidMessageError("The message is JSON, but not an object.")
     return value_object
 
 
@@ -120,7 +122,7 @@ class Word(BaseModel):
 
 
 class Transcription(BaseModel):
-    """What is said in a video; ``duration`` is in seconds."""
+    """The transcription of a video. ``duration`` is in seconds."""
 
     duration: float
     language: str
@@ -128,7 +130,7 @@ class Transcription(BaseModel):
 
 
 class Transcribed(BaseModel):
-    """`update_transcribe`, and the captions file."""
+    """The message `update_transcribe`, which is also the content of the captions file."""
 
     video_id: str
     transcription: Transcription
@@ -148,7 +150,7 @@ class Transcribed(BaseModel):
 
 
 class Error(BaseModel):
-    """Why there is no result: a stable code, a sentence, and whether to ask again makes sense."""
+    """The reason for a missing result: a code, a sentence, and True if a retry may help."""
 
     code: str
     message: str
@@ -156,14 +158,14 @@ class Error(BaseModel):
 
 
 class CreditsMissing(BaseModel):
-    """What there is, and what the work costs."""
+    """The balance of the account and the price of the work."""
 
     balance: int
     required: int
 
 
 class Failed(BaseModel):
-    """`transcribe_failed`, `compress_failed`."""
+    """The message `transcribe_failed` or `compress_failed`."""
 
     video_id: str
     error: Error

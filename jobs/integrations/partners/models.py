@@ -1,4 +1,4 @@
-"""The models of partners, their requests and dead letters."""
+"""Store partners, their requests and dead letters."""
 
 import json
 import re
@@ -88,26 +88,38 @@ class Partner(models.Model):
     )
     is_active = models.BooleanField(default=True)
     transport = models.CharField(max_length=20, choices=TransportKind)
-    connection = models.BinaryField(help_text="Where its broker is, and our login; encrypted.")
-    transcribe_topic = _build_topic_field("Transcribe", "Read: videos to be transcribed.")
-    transcribed_topic = _build_topic_field("update_transcribe", "Written: transcripts.")
-    transcribe_failed_topic = _build_topic_field("transcribe_failed", "Written: why there is none.")
-    compress_topic = _build_topic_field("Compress", "Read: videos to be compressed.")
-    compressed_topic = _build_topic_field(
-        "finish_compress", "Written: addresses of compressed videos."
+    connection = models.BinaryField(help_text="The address of the broker and our login, encrypted.")
+    transcribe_topic = _build_topic_field(
+        "Transcribe", "The topic that is read for videos to transcribe."
     )
-    compress_failed_topic = _build_topic_field("compress_failed", "Written: why there is none.")
+    transcribed_topic = _build_topic_field(
+        "update_transcribe", "The topic to which transcripts are written."
+    )
+    transcribe_failed_topic = _build_topic_field(
+        "transcribe_failed", "The topic to which failures are written."
+    )
+    compress_topic = _build_topic_field(
+        "Compress", "The topic that is read for videos to compress."
+    )
+    compressed_topic = _build_topic_field(
+        "finish_compress", "The topic to which addresses of compressed videos are written."
+    )
+    compress_failed_topic = _build_topic_field(
+        "compress_failed", "The topic to which failures are written."
+    )
     dead_letter_topic = _build_topic_field(
-        "auteur_dead_letters", "Written: messages that are no request."
+        "auteur_dead_letters", "The topic to which messages are written that are not requests."
     )
     group = models.CharField(
         max_length=100,
         default="auteur",
         validators=[RegexValidator(rf"^{TOPIC.pattern}\Z", "Letters, digits, dots, _ and -.")],
-        help_text="The consumer group that we read as.",
+        help_text="The consumer group with which we read.",
     )
     language = models.CharField(
-        max_length=8, default="en", help_text="ISO 639-1, of its videos; answers say what it was."
+        max_length=8,
+        default="en",
+        help_text="The language of the videos (ISO 639-1). Answers state the recognized one.",
     )
     captions_folder = models.CharField(
         max_length=100,
@@ -115,16 +127,22 @@ class Partner(models.Model):
         blank=True,
         default="",
         validators=[RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9_-]*\Z", "Letters, digits, _ and -.")],
-        help_text="Of its captions, before `videos/`; one partner alone may have none.",
+        help_text="The folder of the captions, before `videos/`. Only one partner may have none.",
     )
     keeps_sources = models.BooleanField(
-        default=False, help_text="Whether fetched videos stay in its account once answered."
+        default=False, help_text="Keep fetched videos in the account after the answer."
     )
-    max_message_bytes = _build_limit_field(65_536, MAX_MESSAGE_BYTES, "Of a message that we read.")
+    max_message_bytes = _build_limit_field(
+        65_536, MAX_MESSAGE_BYTES, "The limit of messages that are read."
+    )
     max_answer_bytes = _build_limit_field(
-        1_000_000, 64 * 1024**2, "Of a message that we write: what its broker takes."
+        1_000_000,
+        64 * 1024**2,
+        "The limit of messages that are written, which the broker must accept.",
     )
-    max_open_requests = _build_limit_field(100, 10_000, "At once; the others wait in its broker.")
+    max_open_requests = _build_limit_field(
+        100, 10_000, "The limit of concurrent requests. Others wait in the broker."
+    )
     url_hosts = ArrayField(
         models.CharField(max_length=253),
         blank=True,
@@ -176,12 +194,16 @@ class Partner(models.Model):
         names = [getattr(self, topic) for topic in self.TOPICS]
         read_topics = (self.transcribe_topic, self.compress_topic)
         if any(names.count(name) > 1 for name in read_topics):
-            raise ValidationError("A topic that is read cannot be any other topic, too.")
+            raise ValidationError(
+                "A topic that is read cannot also be used as another topic. Choose different names."
+            )
         if self.language not in WHISPER_LANGUAGES:
-            raise ValidationError({"language": "No language that we transcribe."})
+            raise ValidationError({"language": "Transcription does not support this language."})
         self.url_hosts = [host.strip().lower() for host in self.url_hosts if host.strip()]
         if invalid_hosts := [host for host in self.url_hosts if not HOST.fullmatch(host)]:
-            raise ValidationError({"url_hosts": f"No name of a host: {', '.join(invalid_hosts)}"})
+            raise ValidationError(
+                {"url_hosts": f"These are not host names: {', '.join(invalid_hosts)}"}
+            )
 
     @property
     def connection_settings(self) -> dict[str, Any]:
@@ -205,41 +227,48 @@ class PartnerRequest(models.Model):
     kind = models.CharField(max_length=20, choices=Kind)
     video_id = models.CharField(max_length=MAX_VIDEO_ID_LENGTH)
     coordinates = models.CharField(
-        max_length=MAX_COORDINATES_LENGTH, help_text="Where its message stands in the broker."
+        max_length=MAX_COORDINATES_LENGTH, help_text="The place of the message in the broker."
     )
     source = models.TextField(help_text="The URL without its query, which may hold secrets.")
     url_hash = models.BinaryField(max_length=32)
-    url = models.BinaryField(null=True, help_text="The whole of it, encrypted, until it is asked.")
-    target = models.CharField(max_length=20, blank=True, help_text="What to compress for.")
+    url = models.BinaryField(
+        null=True, help_text="The complete URL, encrypted, until it is requested."
+    )
+    target = models.CharField(max_length=20, blank=True, help_text="The target of the compression.")
     state = models.CharField(max_length=20, choices=State, default=State.RECEIVED)
     holder = models.CharField(max_length=255, null=True)
     due_at = models.DateTimeField(
         null=True,
         db_default=Now(),
-        help_text="When to look again; while it is held, when the holder is lost.",
+        help_text="When the request is due; while it is claimed, when the holder counts as lost.",
     )
-    tries = models.SmallIntegerField(default=0, help_text="Of this step, that were lost.")
-    media_id = models.UUIDField(null=True, help_text="The file that we fetched.")
+    tries = models.SmallIntegerField(default=0, help_text="The number of lost tries of this step.")
+    media_id = models.UUIDField(null=True, help_text="The fetched file.")
     job_id = models.UUIDField(null=True)
-    result_id = models.UUIDField(null=True, help_text="The media that its answer is about.")
+    result_id = models.UUIDField(null=True, help_text="The media of the answer.")
     token = models.CharField(
-        max_length=64, null=True, unique=True, help_text="In plain, until it was answered."
+        max_length=64,
+        null=True,
+        unique=True,
+        help_text="The token in plain text, until the request is answered.",
     )
     token_hash = models.BinaryField(
         max_length=32,
         null=True,
-        help_text="SHA-256 of the token by which anybody may read the result.",
+        help_text="SHA-256 of the token with which anybody can read the result.",
     )
     answer_mark = models.TextField(
-        null=True, help_text="Where the answer's topic ended before we first tried to send it."
+        null=True, help_text="The end of the topic before the first try to send the answer."
     )
-    answer_tried_at = models.DateTimeField(null=True, help_text="When we last began to send it.")
+    answer_tried_at = models.DateTimeField(
+        null=True, help_text="The time of the last try to send the answer."
+    )
     error_code = models.CharField(max_length=50, null=True)
     error_message = models.TextField(null=True)
     is_retryable = models.BooleanField(null=True)
-    balance = models.IntegerField(null=True, help_text="Where credits were missing.")
+    balance = models.IntegerField(null=True, help_text="The balance, if credits were missing.")
     required = models.IntegerField(null=True)
-    trouble = models.TextField(null=True, help_text="Why it waits, if not for its work.")
+    trouble = models.TextField(null=True, help_text="Why the request waits, if not for its job.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     answered_at = models.DateTimeField(null=True)
 

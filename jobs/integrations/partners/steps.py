@@ -43,18 +43,18 @@ from media.storage import STORAGE_ERRORS
 
 logger = logging.getLogger(__name__)
 
-STEPS_AT_ONCE = 20
+STEPS_PER_ROUND = 20
 """How many steps of one partner run before messages are received again."""
 MAX_TRIES = 5
 """How often a step is tried if processes die in it or it raises an internal error."""
-AT_ONCE = timedelta(0)
-FIRST_LOOK, LAST_LOOK = timedelta(seconds=0.5), timedelta(seconds=15)
+IMMEDIATELY = timedelta(0)
+MIN_CHECK_PAUSE, MAX_CHECK_PAUSE = timedelta(seconds=0.5), timedelta(seconds=15)
 """The bounds of the pause between checks of a file or job: a twentieth of the request's age."""
 OUTAGE_PAUSE = timedelta(seconds=10)
 ANSWER_PAUSE = timedelta(seconds=ANSWER_SECONDS)
 """How long after a try an answer may still arrive."""
 UNSENDABLE_PAUSE = timedelta(minutes=5)
-AWAY: tuple[type[Exception], ...] = (*OUTAGES, *STORAGE_ERRORS)
+OUTAGE_ERRORS: tuple[type[Exception], ...] = (*OUTAGES, *STORAGE_ERRORS)
 """The errors by which a store that a step needs reports an outage."""
 FEATURES = {Kind.TRANSCRIBE: "transcription", Kind.COMPRESS: "compression"}
 
@@ -100,7 +100,7 @@ def advance_requests(partner: Partner, transport: Transport | None) -> int:
     """
     REQUESTS.expire(partner=partner)
     rows = list_due(partner, answering=transport is not None)
-    request_ids = list(rows.values_list("pk", flat=True)[:STEPS_AT_ONCE])
+    request_ids = list(rows.values_list("pk", flat=True)[:STEPS_PER_ROUND])
     for request_id in request_ids:
         lease = _claim_request(rows.filter(pk=request_id), request_id)
         row = lease.row.select_related("partner__user").first() if lease else None
@@ -119,7 +119,7 @@ def _claim_request(rows: QuerySet[PartnerRequest], pk: UUID) -> Lease[PartnerReq
 def release_leases(partner: Partner) -> int:
     """Release the requests that this process has claimed."""
     claimed_rows = REQUESTS.held_rows(partner=partner, holder=liveness.process_name())
-    return REQUESTS.release(claimed_rows, AT_ONCE)
+    return REQUESTS.release(claimed_rows, IMMEDIATELY)
 
 
 class _Step:
@@ -131,7 +131,7 @@ class _Step:
         self.lease, self.row, self.transport = lease, row, transport
         self.user_id = row.partner.user_id
 
-    def save_and_release(self, after: timedelta = AT_ONCE, **values: Any) -> None:
+    def save_and_release(self, after: timedelta = IMMEDIATELY, **values: Any) -> None:
         """Store the new state and release the lease. Raise ``LeaseLostError``."""
         columns = {"holder": None, "due_at": Now() + after, "tries": 0, "trouble": None}
         if not self.lease.row.update(**{**columns, **values}):
@@ -151,7 +151,7 @@ class _Step:
     def check_later(self) -> None:
         """Release the request until its file or job may have ended."""
         age = timezone.now() - self.row.created_at
-        self.save_and_release(min(max(FIRST_LOOK, age / 20), LAST_LOOK))
+        self.save_and_release(min(max(MIN_CHECK_PAUSE, age / 20), MAX_CHECK_PAUSE))
 
 
 def _run_step(step: _Step) -> None:
@@ -160,15 +160,15 @@ def _run_step(step: _Step) -> None:
     except LeaseLostError:
         logger.info("partner request %s was taken away meanwhile", step.row.pk)
     except exceptions.APIException as exc:
-        if failures.is_passing(exc):
+        if failures.is_transient(exc):
             step.postpone(OUTAGE_PAUSE, exc.__class__.__name__)
         else:
-            step.fail(failures.of_problem(exc))
+            step.fail(failures.describe_problem(exc))
     except TransportError as exc:
         _handle_transport_error(step, exc)
     except DATABASE_OUTAGES:
         raise
-    except AWAY as exc:
+    except OUTAGE_ERRORS as exc:
         logger.warning("partner request %s waits: %s", step.row.pk, type(exc).__name__)
         step.postpone(OUTAGE_PAUSE, type(exc).__name__)
     except Exception:
@@ -195,7 +195,7 @@ def _start_import(step: _Step) -> None:
     with transaction.atomic():
         media = imports.start_import(user_id=step.user_id, project_id=None, url=url)
         failpoint("partner.import_started")
-        step.save_and_release(FIRST_LOOK, state=State.IMPORTING, url=None, media_id=media.pk)
+        step.save_and_release(MIN_CHECK_PAUSE, state=State.IMPORTING, url=None, media_id=media.pk)
     failpoint("partner.importing")
 
 
@@ -204,7 +204,7 @@ def _start_work(step: _Step) -> None:
     if media is None:
         step.fail(failures.DELETED)
     elif media.status == MediaStatus.REJECTED:
-        step.fail(failures.of_refusal(media.refusal))
+        step.fail(failures.describe_refusal(media.refusal))
     elif media.status == MediaStatus.READY:
         _submit_job(step)
     else:
@@ -225,7 +225,7 @@ def _submit_job(step: _Step) -> None:
             feature=feature, user_id=step.user_id, plan=plan, parameters=parameters
         )
         failpoint("partner.submitted")
-        step.save_and_release(FIRST_LOOK, state=State.WORKING, job_id=submitted.job_id)
+        step.save_and_release(MIN_CHECK_PAUSE, state=State.WORKING, job_id=submitted.job_id)
     failpoint("partner.working")
 
 
@@ -242,13 +242,13 @@ def _check_work(step: _Step) -> None:
     elif job.status == JobStatus.COMPLETED:
         _finish_work(step, job)
     else:
-        step.fail(failures.of_job(job))
+        step.fail(failures.describe_job(job))
 
 
 def _finish_work(step: _Step, job: Job) -> None:
     row = step.row
     if row.kind == Kind.COMPRESS:
-        token = answers.new_token()
+        token = answers.create_token()
         step.save_and_release(
             state=State.ANSWERING,
             result_id=answers.get_result(job),
@@ -264,7 +264,7 @@ def _finish_work(step: _Step, job: Job) -> None:
 def _send_answer(step: _Step) -> None:
     row, transport = step.row, step.transport
     if transport is None:
-        step.lease.release(AT_ONCE)
+        step.lease.release(IMMEDIATELY)
         return
     answer = answers.build_answer(row)
     # An earlier try may have succeeded.

@@ -9,13 +9,13 @@ from rest_framework.views import APIView
 
 from auteur.core.api.problems import NotFoundProblem, Resource
 from auteur.core.api.throttling import Cost
-from jobs.integrations.partners.answers import shared_media
+from jobs.integrations.partners.answers import find_shared_media
 from media.storage import object_storage
 from media.storage.views import AnyAccept
 
 
 class SharedMediaView(APIView):
-    """Who has the address may read: it is all the permission there is, until the media goes."""
+    """Redirect to the file until it is deleted. The URL is the only permission that is needed."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -25,7 +25,7 @@ class SharedMediaView(APIView):
     @extend_schema(exclude=True)
     def get(self, request: Request, token: str) -> HttpResponse:
         """Redirect to a signed URL of the file. The URL is valid for minutes."""
-        media = shared_media(token)
+        media = find_shared_media(token)
         if media is None:
             raise NotFoundProblem(Resource.FILE)
         response = HttpResponseRedirect(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from django.db import connection
 
 from jobs.events import log
-from jobs.integrations.streams.encoding import MAX_RECORD_BYTES, RegistryError, encoder
-from jobs.integrations.streams.records import Record, records_of
-from jobs.integrations.streams.sinks.base import Encoded
+from jobs.integrations.streams.encoding import MAX_RECORD_BYTES, RegistryError, create_encoder
+from jobs.integrations.streams.records import Record, build_records
+from jobs.integrations.streams.sinks.base import EncodedRecord
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Batch:
     events: int
     limit: int
     """How many events were requested."""
-    records: list[Encoded]
+    records: list[EncodedRecord]
 
     @property
     def is_full(self) -> bool:
@@ -51,7 +51,7 @@ class Reader:
     """A reader of batches. It reads the next batch while the current one is written."""
 
     def __init__(self) -> None:
-        self._encode = encoder()
+        self._encode = create_encoder()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._ahead: Future[Batch] | None = None
         self._size = FIRST_EVENTS
@@ -95,22 +95,22 @@ class Reader:
         if not rows:
             return Batch(position, position, 0, size, [])
         first, last = rows[0][0], rows[-1][0]
-        if first > position + 1 and first == log.first_position():
+        if first > position + 1 and first == log.get_first_position():
             logger.warning(
                 "streams: after position %d the log begins at %d, for older events were removed",
                 position,
                 first,
             )
-        return Batch(position, last, len(rows), size, self.encoded(records_of(rows)))
+        return Batch(position, last, len(rows), size, self.encoded(build_records(rows)))
 
-    def encoded(self, records: Iterable[Record]) -> list[Encoded]:
+    def encoded(self, records: Iterable[Record]) -> list[EncodedRecord]:
         """Return the records encoded, without those that cannot be written.
 
         The others must not wait for these. Raises ``RegistryError``.
         """
         return [encoded for encoded in map(self._encode_record, records) if encoded is not None]
 
-    def _encode_record(self, record: Record) -> Encoded | None:
+    def _encode_record(self, record: Record) -> EncodedRecord | None:
         try:
             value = self._encode(record)
         except RegistryError:
@@ -124,7 +124,7 @@ class Reader:
             )
             return None
         milliseconds = int(1000 * record.timestamp.timestamp())
-        return Encoded(record.stream, record.key, value, milliseconds)
+        return EncodedRecord(record.stream, record.key, value, milliseconds)
 
 
 def _describe_record(record: Record) -> str:

@@ -21,7 +21,7 @@ def find_incompatibilities(released_folder: Path) -> list[str]:
         if stream not in STREAMS:
             messages.append(f"{stream}: the stream is gone")
         elif difference := _describe_incompatibility(
-            reader_schema=schemas.whole_schema(stream), writer_schema=writer_schema
+            reader_schema=schemas.build_complete_schema(stream), writer_schema=writer_schema
         ):
             messages.append(f"{stream}: {difference}")
     return messages

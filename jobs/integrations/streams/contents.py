@@ -41,11 +41,11 @@ class _Parameter:
         """Return the field's value, or the default if none fits. Old jobs may have any value."""
         value = parameters.get(self.name)
         if self.field != self.name and isinstance(value, str):
-            return media_url(value)
+            return build_media_url(value)
         return value if isinstance(value, self.kinds) else self.default
 
 
-def typed(stream: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def select_typed_fields(stream: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a feature's stream that hold parameters."""
     return {
         parameter.field: parameter.get_value(parameters) for parameter in _load_parameters(stream)
@@ -54,8 +54,8 @@ def typed(stream: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _load_parameters(stream: str) -> tuple[_Parameter, ...]:
-    fields = schemas.whole_schema(stream)["fields"]
-    common_names = {field["name"] for field in schemas.generic_schema()["fields"]}
+    fields = schemas.build_complete_schema(stream)["fields"]
+    common_names = {field["name"] for field in schemas.get_generic_schema()["fields"]}
     return tuple(_build_parameter(field) for field in fields if field["name"] not in common_names)
 
 
@@ -69,12 +69,12 @@ def _build_parameter(field: Mapping[str, Any]) -> _Parameter:
 
 
 @cache
-def stored_apart() -> list[str]:
+def list_stored_apart() -> list[str]:
     """Return the names of result values that are stored as objects. No record repeats these."""
     return sorted({name for names in registry.list_stored_apart().values() for name in names})
 
 
-def result(job_id: str, output: Mapping[str, Any]) -> dict[str, Any]:
+def build_result(job_id: str, output: Mapping[str, Any]) -> dict[str, Any]:
     """Return a job's output, with lasting addresses instead of keys of stored objects."""
     values: dict[str, Any] = {}
     for name, value in output.items():
@@ -89,28 +89,28 @@ def result(job_id: str, output: Mapping[str, Any]) -> dict[str, Any]:
 
 def _build_media(file: Mapping[str, Any]) -> dict[str, Any]:
     properties = {name: value for name, value in file.items() if name != "object_key"}
-    return properties | {"media_url": media_url(file["id"])}
+    return properties | {"media_url": build_media_url(file["id"])}
 
 
-def media_url(media_id: str) -> str:
+def build_media_url(media_id: str) -> str:
     """Return an address that redirects callers with a token to the file's current URL."""
     return f"{settings.PUBLIC_URL}/media/{media_id}"
 
 
-def bounded(text: str) -> str:
+def dump_bounded(text: str) -> str:
     """Return the text of a JSON object. If it is too long, its largest values are removed."""
     if len(text) <= MAX_JSON_CHARACTERS:
         return text
     values: dict[str, Any] = json.loads(text)
     removed_names: list[str] = []
     while values and len(text) > MAX_JSON_CHARACTERS:
-        largest = max(sorted(values), key=lambda name: len(compact(values[name])))
+        largest = max(sorted(values), key=lambda name: len(dump_compact(values[name])))
         del values[largest]
         removed_names.append(largest)
-        text = compact(values | {LEFT_OUT: sorted(removed_names)})
+        text = dump_compact(values | {LEFT_OUT: sorted(removed_names)})
     return text
 
 
-def compact(value: Any) -> str:
+def dump_compact(value: Any) -> str:
     """Return the value as JSON, the same text each time."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)

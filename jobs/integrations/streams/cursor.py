@@ -16,7 +16,7 @@ LEASE = timedelta(seconds=settings.WORKER_LEASE_SECONDS)
 """How long a move or renewal is valid. Afterwards another process may publish."""
 
 
-def row() -> QuerySet[EventCursor]:
+def select_row() -> QuerySet[EventCursor]:
     """Return the row, which exists once a process has published."""
     return EventCursor.objects.filter(name=NAME)
 
@@ -24,22 +24,22 @@ def row() -> QuerySet[EventCursor]:
 def acquire(holder: str) -> int | None:
     """Claim the cursor and return its position. None if another process has it and may be alive."""
     EventCursor.objects.bulk_create([EventCursor(name=NAME)], ignore_conflicts=True)
-    previous_holder = row().values_list("holder", flat=True).get()
+    previous_holder = select_row().values_list("holder", flat=True).get()
     is_free = Q(holder=None) | Q(holder=holder) | Q(held_until__lte=Now())
     if previous_holder and liveness.is_process_dead(previous_holder):
         is_free |= Q(holder=previous_holder)
-    if not row().filter(is_free).update(holder=holder, held_until=Now() + LEASE):
+    if not select_row().filter(is_free).update(holder=holder, held_until=Now() + LEASE):
         return None
-    return row().values_list("position", flat=True).get()
+    return select_row().values_list("position", flat=True).get()
 
 
 def move(holder: str, before: int, after: int, **more: Any) -> None:
     """Move the cursor and renew the lease. Raise ``LeaseLostError``."""
-    own_row = row().filter(holder=holder, position=before)
+    own_row = select_row().filter(holder=holder, position=before)
     if not own_row.update(position=after, held_until=Now() + LEASE, **more):
         raise LeaseLostError
 
 
 def release(holder: str) -> None:
     """Release the cursor, so that another process can claim it at once."""
-    row().filter(holder=holder).update(holder=None, held_until=None)
+    select_row().filter(holder=holder).update(holder=None, held_until=None)

@@ -22,7 +22,13 @@ from jobs.integrations.streams.names import STREAMS
 from jobs.integrations.streams.records import Record
 from jobs.integrations.streams.registry import Registry, RegistryError, SchemaMissingError
 
-__all__ = ["MAX_RECORD_BYTES", "RegistryError", "UnreadableRecordError", "decode", "encoder"]
+__all__ = [
+    "MAX_RECORD_BYTES",
+    "RegistryError",
+    "UnreadableRecordError",
+    "create_encoder",
+    "decode",
+]
 
 MAX_RECORD_BYTES = 1024**2
 """The default limit of brokers. Larger records are not read."""
@@ -36,7 +42,7 @@ class UnreadableRecordError(AuteurError):
     """Raised if bytes are not one of our records. The message says why."""
 
 
-def encoder() -> Callable[[Record], bytes]:
+def create_encoder() -> Callable[[Record], bytes]:
     """Return a function that encodes records as the settings say.
 
     Keep it, because it caches the registry's answers. It raises ``RegistryError``; the caller can
@@ -52,14 +58,14 @@ def encoder() -> Callable[[Record], bytes]:
             headers[record.stream] = build_header(record.stream)
         encoded = BytesIO()
         encoded.write(headers[record.stream])
-        schemaless_writer(encoded, schemas.parsed_schema(record.stream), record.value)
+        schemaless_writer(encoded, schemas.load_parsed_schema(record.stream), record.value)
         return encoded.getvalue()
 
     return encode
 
 
 def _build_fingerprint_header(stream: str) -> bytes:
-    return _SINGLE_OBJECT + schemas.fingerprint_of(schemas.whole_schema(stream))
+    return _SINGLE_OBJECT + schemas.compute_fingerprint(schemas.build_complete_schema(stream))
 
 
 def _build_registry_header(stream: str) -> bytes:
@@ -90,18 +96,18 @@ class _SchemaPair:
 def _load_known_schemas() -> Mapping[bytes, _SchemaPair]:
     """Return the schemas of this release and the last one, by fingerprint."""
     released_schemas = {
-        schemas.fingerprint_of(schema): _SchemaPair(
-            schemas.parse(schema), schemas.parsed_schema(stream)
+        schemas.compute_fingerprint(schema): _SchemaPair(
+            schemas.parse(schema), schemas.load_parsed_schema(stream)
         )
         for stream, schema in schemas.read_folder(schemas.RELEASED).items()
         if stream in STREAMS
     }
     current_schemas = {
-        schemas.fingerprint_of(schemas.whole_schema(stream)): _SchemaPair(
+        schemas.compute_fingerprint(schemas.build_complete_schema(stream)): _SchemaPair(
             parsed_schema, parsed_schema
         )
         for stream in STREAMS
-        if (parsed_schema := schemas.parsed_schema(stream))
+        if (parsed_schema := schemas.load_parsed_schema(stream))
     }
     return released_schemas | current_schemas
 
@@ -109,15 +115,15 @@ def _load_known_schemas() -> Mapping[bytes, _SchemaPair]:
 def decode(encoded: bytes) -> dict[str, Any]:
     """Return a record's value. Raise ``UnreadableRecordError`` and ``RegistryError``."""
     if len(encoded) > MAX_RECORD_BYTES:
-        raise UnreadableRecordError(f"This has more than {MAX_RECORD_BYTES} bytes.")
+        raise UnreadableRecordError(f"The record has more than {MAX_RECORD_BYTES} bytes.")
     stream = BytesIO(encoded)
     schema = _read_schema_header(stream)
     try:
         value = schemaless_reader(stream, schema.writer, schema.reader)
     except _NO_RECORD as exc:
-        raise UnreadableRecordError("This is not a record by its schema.") from exc
+        raise UnreadableRecordError("The record does not match its schema.") from exc
     if stream.read(1) or not isinstance(value, dict):
-        raise UnreadableRecordError("There is more here than a record.")
+        raise UnreadableRecordError("There are further bytes after the record.")
     return value
 
 
@@ -126,7 +132,7 @@ def _read_schema_header(stream: BytesIO) -> _SchemaPair:
     if first_byte == _CONFLUENT and len(schema_id := stream.read(_ID_BYTES)) == _ID_BYTES:
         return _get_schema_by_id(int.from_bytes(schema_id, "big"))
     if first_byte + stream.read(1) != _SINGLE_OBJECT:
-        raise UnreadableRecordError("This is not Avro, or does not say by which schema.")
+        raise UnreadableRecordError("The record is not Avro, or does not name its schema.")
     schema = _load_known_schemas().get(stream.read(_FINGERPRINT_BYTES))
     if schema is None:
         raise UnreadableRecordError("No schema of this release has this fingerprint.")
@@ -139,7 +145,7 @@ def _get_schema_by_id(schema_id: int) -> _SchemaPair:
     try:
         schema = schemas.parse(json.loads(_get_registry().schema_of(schema_id)))
         name = str(schema["name"])
-        pair = _load_known_schemas().get(schemas.fingerprint_of(schema))
+        pair = _load_known_schemas().get(schemas.compute_fingerprint(schema))
     except SchemaMissingError as exc:
         raise UnreadableRecordError(f"The registry has no schema {schema_id}.") from exc
     except _NO_SCHEMA as exc:

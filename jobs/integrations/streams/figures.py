@@ -14,10 +14,10 @@ from jobs import sql
 from jobs.events import log
 from jobs.events.outcomes import RECENT_EVENTS
 from jobs.integrations.streams import cursor
-from jobs.integrations.streams.sinks.base import GroupLag, Length, Standing
+from jobs.integrations.streams.sinks.base import GroupLag, StreamLength, StreamStandings
 from jobs.models import EventCursor, UserEvent
 
-LATELY = timedelta(minutes=1)
+RATE_WINDOW = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class PublisherLag:
     """The process that publishes, or None."""
 
 
-def publisher_lag() -> PublisherLag:
+def compute_publisher_lag() -> PublisherLag:
     """Return the current lag of the publisher."""
-    cursor_row = cursor.row().annotate(is_held=Q(held_until__gt=Now())).first()
+    cursor_row = cursor.select_row().annotate(is_held=Q(held_until__gt=Now())).first()
     position = cursor_row.position if cursor_row else 0
-    last = log.last_position()
+    last = log.get_last_position()
     waiting = UserEvent.objects.filter(position__gt=position).order_by("position")
     first = waiting.values_list("created_at", flat=True).first()
     return PublisherLag(
         position=position,
         log_position=last,
-        events=max(0, last - max(position, log.first_position() - 1)),
+        events=max(0, last - max(position, log.get_first_position() - 1)),
         seconds=max(0.0, (timezone.now() - first).total_seconds()) if first else 0.0,
         holder=_find_living_holder(cursor_row) if cursor_row else None,
     )
@@ -55,19 +55,19 @@ def _find_living_holder(row: EventCursor) -> str | None:
     return None if liveness.is_process_dead(row.holder) else row.holder
 
 
-def events_per_second() -> float:
+def compute_event_rate() -> float:
     """Return the rate of events in the last minute, from at most ``RECENT_EVENTS`` events."""
-    after = log.last_position() - RECENT_EVENTS
-    ((count,),) = sql.run("count_recent_events", after=after, lately=LATELY)
-    return float(count / LATELY.total_seconds())
+    after = log.get_last_position() - RECENT_EVENTS
+    ((count,),) = sql.run("count_recent_events", after=after, lately=RATE_WINDOW)
+    return float(count / RATE_WINDOW.total_seconds())
 
 
 def is_published_by(holder: str) -> bool:
     """Return True if this process publishes."""
-    return cursor.row().filter(holder=holder).exists()
+    return cursor.select_row().filter(holder=holder).exists()
 
 
-def store(standing: Standing, holder: str) -> None:
+def store_standing(standing: StreamStandings, holder: str) -> None:
     """Store the state of streams and groups, if this process still publishes."""
     values = {
         "lengths": {length.stream: length.records for length in standing.lengths},
@@ -75,16 +75,16 @@ def store(standing: Standing, holder: str) -> None:
             [group.stream, group.group, group.lag, group.pending] for group in standing.groups
         ],
     }
-    cursor.row().filter(holder=holder).update(standing=values, standing_at=Now())
+    cursor.select_row().filter(holder=holder).update(standing=values, standing_at=Now())
 
 
-def stored(within: timedelta) -> Standing | None:
+def find_standing(within: timedelta) -> StreamStandings | None:
     """Return the state that was stored last, or None if it is too old."""
-    rows = cursor.row().filter(standing_at__gt=Now() - within, standing__isnull=False)
+    rows = cursor.select_row().filter(standing_at__gt=Now() - within, standing__isnull=False)
     values: Mapping[str, Any] | None = rows.values_list("standing", flat=True).first()
     if values is None:
         return None
-    return Standing(
-        tuple(Length(*length) for length in values["lengths"].items()),
+    return StreamStandings(
+        tuple(StreamLength(*length) for length in values["lengths"].items()),
         tuple(GroupLag(*group) for group in values["groups"]),
     )

@@ -1,4 +1,4 @@
-"""The model of API usage that is to be published."""
+"""Store the use of the API until it is published."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -10,7 +10,9 @@ class ApiUsage(models.Model):
     user_id = models.UUIDField()
     route = models.CharField(max_length=200)
     method = models.CharField(max_length=10)
-    status_class = models.CharField(max_length=3, help_text="Of the answers: 2xx, 4xx.")
+    status_class = models.CharField(
+        max_length=3, help_text="The class of the answers' status: 2xx, 4xx."
+    )
     requests = models.IntegerField()
     counted_at = models.DateTimeField(db_default=Now(), editable=False)
 

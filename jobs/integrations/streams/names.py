@@ -27,7 +27,7 @@ class Stream:
     partitions: int = 3
 
 
-def of_feature(slug: str) -> str:
+def get_feature_stream(slug: str) -> str:
     """Return the stream of a feature's starting jobs."""
     return f"jobs.{slug}"
 
@@ -38,7 +38,7 @@ def _build_stream(name: str, *, days: int = 7, partitions: int = 3) -> Stream:
 
 def _build_feature_stream(slug: str) -> Stream:
     """Build the stream of a feature. Without a schema file, its parameters are only in JSON."""
-    stream = _build_stream(of_feature(slug))
+    stream = _build_stream(get_feature_stream(slug))
     if stream.schema.is_file():
         return stream
     return Stream(stream.name, GENERIC)

@@ -23,12 +23,12 @@ from jobs.integrations.streams import cursor, usage
 from jobs.integrations.streams.batches import Reader
 from jobs.integrations.streams.encoding import RegistryError
 from jobs.integrations.streams.inbox import Inbox
-from jobs.integrations.streams.records import Record, progress_record
+from jobs.integrations.streams.records import Record, build_progress_record
 from jobs.integrations.streams.sinks.base import LogBehindError, Sink, SinkError, SinkRefusedError
 
 logger = logging.getLogger(__name__)
 
-USAGE_AT_ONCE = 1000
+USAGE_PER_ROUND = 1000
 USAGE_SECONDS = 1.0
 """How often usage of the API is read."""
 ROUND_SECONDS = 0.05
@@ -120,7 +120,7 @@ class Publisher:
         if not self._has_begun:
             self._connect_sink()
         batch = self._reader.next(self._current_position)
-        if not batch.events and epochs.log_end() < self._current_position:
+        if not batch.events and epochs.get_log_end() < self._current_position:
             # The database was restored to an earlier state: begin again at the cursor.
             self.position, self._has_begun = None, False
             return 0.0
@@ -133,9 +133,9 @@ class Publisher:
             failpoint("before_cursor_moved")
             self._move_cursor(batch.last)
         if usage_rows:
-            usage.forget(row_id for row_id, _ in usage_rows)
-            self._usage_at = 0.0 if len(usage_rows) == USAGE_AT_ONCE else self._usage_at
-        is_behind = batch.is_full or len(usage_rows) == USAGE_AT_ONCE
+            usage.delete_rows(row_id for row_id, _ in usage_rows)
+            self._usage_at = 0.0 if len(usage_rows) == USAGE_PER_ROUND else self._usage_at
+        is_behind = batch.is_full or len(usage_rows) == USAGE_PER_ROUND
         return 0.0 if is_behind else POLL_SECONDS
 
     def _acquire_or_renew(self) -> bool:
@@ -156,7 +156,7 @@ class Publisher:
         Raises ``LogBehindError`` if the sink has more than the log: new events would get numbers
         that readers already know, and readers would drop them.
         """
-        end = epochs.log_end()
+        end = epochs.get_log_end()
         if self._current_position > end:
             epochs.report_log_behind("streams", seen=self._current_position, end=end)
             self._move_cursor(end)
@@ -181,7 +181,7 @@ class Publisher:
         records = []
         for message in self.inbox.take_progress():
             try:
-                records.append(progress_record(message))
+                records.append(build_progress_record(message))
             except (ValueError, KeyError, TypeError):
                 logger.warning("a message of progress was not understood")
         return records
@@ -190,7 +190,7 @@ class Publisher:
         if time.monotonic() < self._usage_at:
             return []
         self._usage_at = time.monotonic() + USAGE_SECONDS
-        return usage.take(USAGE_AT_ONCE)
+        return usage.list_oldest(USAGE_PER_ROUND)
 
     @property
     def _current_position(self) -> int:

@@ -39,12 +39,12 @@ class Record:
     """The event's number, by which readers drop duplicates. None for progress and usage."""
 
 
-def milliseconds(moment: datetime) -> int:
+def to_milliseconds(moment: datetime) -> int:
     """Return a time in milliseconds since 1970, as records state it."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
-def records_of(rows: Iterable[Row]) -> list[Record]:
+def build_records(rows: Iterable[Row]) -> list[Record]:
     """Return the records of these events, in order. One query reads all the jobs' contents.
 
     Raises Django's database errors.
@@ -70,7 +70,7 @@ class _Progress(BaseModel):
     eta_at: AwareDatetime | None
 
 
-def progress_record(message: bytes | str) -> Record:
+def build_progress_record(message: bytes | str) -> Record:
     """Return the record of a message of `jobs.progress.PROGRESS_CHANNEL`.
 
     Raises ``ValueError`` if it is not such a message. Messages do not say when they were sent, so
@@ -78,7 +78,7 @@ def progress_record(message: bytes | str) -> Record:
     """
     progress = _Progress.model_validate_json(message)
     job_type = progress.type.upper()
-    if job_type not in schemas.job_types():
+    if job_type not in schemas.list_job_types():
         raise ValueError(f"no schema knows the type {progress.type[:50]!r}")
     now = timezone.now()
     value = {
@@ -88,8 +88,8 @@ def progress_record(message: bytes | str) -> Record:
         "progress": progress.progress,
         "stage": progress.stage,
         "message": progress.message,
-        "eta_at": progress.eta_at and milliseconds(progress.eta_at),
-        "timestamp": milliseconds(now),
+        "eta_at": progress.eta_at and to_milliseconds(progress.eta_at),
+        "timestamp": to_milliseconds(now),
     }
     return Record(names.PROGRESS, str(progress.user_id), value, now, seq=None)
 
@@ -119,7 +119,7 @@ def _load_job_contents(rows: list[Row]) -> dict[int, _JobContents]:
         places=[index for index, _ in indexed_rows],
         job_ids=[job_id for _, (_, _, job_id, _) in indexed_rows],
         types=[event["type"] for _, (*_, event) in indexed_rows],
-        stored_apart=contents.stored_apart(),
+        stored_apart=contents.list_stored_apart(),
     )
     return {
         index: _JobContents(content or "{}", derived or "{}") for index, content, derived in results
@@ -130,7 +130,7 @@ def _build_records(row: Row, job: _JobContents) -> list[Record]:
     event, user_id = row[3], str(row[1])
     data = event["data"]
     job_type = data["type"].upper()
-    if job_type not in schemas.job_types():
+    if job_type not in schemas.list_job_types():
         logger.error("no record of %s: no schema knows jobs of type %s", event["type"], job_type)
         return []
     timestamp = datetime.fromisoformat(event["timestamp"])
@@ -140,7 +140,7 @@ def _build_records(row: Row, job: _JobContents) -> list[Record]:
         "type": job_type,
         "project_id": data["project_id"],
         "seq": event["seq"],
-        "timestamp": milliseconds(timestamp),
+        "timestamp": to_milliseconds(timestamp),
     }
     build = _BUILDERS.get(event["type"])
     stream_values = [
@@ -159,21 +159,21 @@ _StreamValue = tuple[str, dict[str, Any]]
 
 
 def _build_requested_value(data: Mapping[str, Any], job: _JobContents) -> _StreamValue:
-    parameters = contents.bounded(job.content)
+    parameters = contents.dump_bounded(job.content)
     return names.REQUESTED, {"input_params": parameters, "credits_reserved": data["credits_cost"]}
 
 
 def _build_started_value(data: Mapping[str, Any], job: _JobContents) -> _StreamValue:
-    stream = names.of_feature(data["type"].replace("_", "-"))
+    stream = names.get_feature_stream(data["type"].replace("_", "-"))
     parameters = json.loads(job.derived) | json.loads(job.content)
-    typed = contents.typed(stream, parameters) if stream in names.STREAMS else {}
-    return stream, typed | {"input_params": contents.bounded(job.content)}
+    typed = contents.select_typed_fields(stream, parameters) if stream in names.STREAMS else {}
+    return stream, typed | {"input_params": contents.dump_bounded(job.content)}
 
 
 def _build_completed_value(data: Mapping[str, Any], job: _JobContents) -> _StreamValue:
-    output = contents.result(data["job_id"], json.loads(job.content))
+    output = contents.build_result(data["job_id"], json.loads(job.content))
     return names.COMPLETED, {
-        "output_data": contents.bounded(contents.compact(output)),
+        "output_data": contents.dump_bounded(contents.dump_compact(output)),
         "processing_time_ms": data["processing_time_ms"] or 0,
         "media_ids": data["media_ids"],
         "credits_cost": data["credits_cost"],

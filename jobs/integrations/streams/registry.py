@@ -59,7 +59,7 @@ class Registry:
         which older records cannot be read.
         """
         subject = f"{stream}-value"
-        schema = RegisteredSchema(json.dumps(schemas.whole_schema(stream)), "AVRO")
+        schema = RegisteredSchema(json.dumps(schemas.build_complete_schema(stream)), "AVRO")
         try:
             schema_id = _call_registry(
                 lambda: self._client.lookup_schema(subject, schema).schema_id
@@ -98,4 +98,4 @@ def _call_registry(call: Callable[[], Answer]) -> Answer:
     except (httpx.HTTPError, OSError) as exc:
         raise RegistryError(f"The registry is away: {type(exc).__name__}.") from exc
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise RegistryError("What answered is no registry of schemas.") from exc
+        raise RegistryError("The server at SCHEMA_REGISTRY_URL is not a schema registry.") from exc

@@ -29,7 +29,7 @@ from auteur.core.api.waiting import REPEATED_KEY
 from jobs import sql
 from jobs.integrations.streams.models import ApiUsage
 from jobs.integrations.streams.names import ANALYTICS
-from jobs.integrations.streams.records import Record, milliseconds
+from jobs.integrations.streams.records import Record, to_milliseconds
 
 logger = logging.getLogger(__name__)
 
@@ -149,12 +149,12 @@ def _flush_and_end(number: int, frame: FrameType | None) -> None:
     signal.raise_signal(number)
 
 
-def take(limit: int) -> list[tuple[int, Record]]:
+def list_oldest(limit: int) -> list[tuple[int, Record]]:
     """Return the oldest usage rows as pairs of id and record. They stay until `forget`."""
     return [(row.pk, _build_record(row)) for row in ApiUsage.objects.order_by("pk")[:limit]]
 
 
-def forget(ids: Iterable[int]) -> None:
+def delete_rows(ids: Iterable[int]) -> None:
     """Delete rows that the sink has received."""
     ApiUsage.objects.filter(pk__in=list(ids)).delete()
 
@@ -163,7 +163,7 @@ def _build_record(row: ApiUsage) -> Record:
     value = {
         "event": EVENT,
         "user_id": str(row.user_id),
-        "timestamp": milliseconds(row.counted_at),
+        "timestamp": to_milliseconds(row.counted_at),
         "usage_id": row.pk,
         "route": row.route,
         "method": row.method,

@@ -42,12 +42,12 @@ class Watch:
             try:
                 admin = admin or self._make_admin()
                 if figures.is_published_by(self._holder):
-                    figures.store(admin.standing(STREAMS.values()), self._holder)
+                    figures.store_standing(admin.standing(STREAMS.values()), self._holder)
             except SinkError as exc:
-                logger.debug("streams cannot be looked at: %s", exc)
+                logger.debug("streams cannot be inspected: %s", exc)
             except DATABASE_OUTAGES:
                 connection.close()
             except Exception:
-                logger.exception("a look at the streams failed")
+                logger.exception("recording the state of the streams failed")
             self._stop.wait(WATCH_SECONDS)
         connection.close()

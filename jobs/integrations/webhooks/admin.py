@@ -34,7 +34,7 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
     list_display = (
         "address",
         "owner",
-        "whether_enabled",
+        "enabled_state",
         "verified_at",
         "failing_since",
         "created_at",
@@ -51,13 +51,13 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         "owner",
         "description",
         "events",
-        "whether_enabled",
+        "enabled_state",
         "disabled_at",
         "failing_since",
         "previous_secret_expires_at",
         "verified_at",
         "created_at",
-        "its_deliveries",
+        "deliveries_link",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEndpoint]:
@@ -73,13 +73,13 @@ class WebhookEndpointAdmin(ReadOnlyAdmin):
         return link("accounts.User", obj.user_id, obj.user)
 
     @admin.display(description="enabled", ordering="disabled_at")
-    def whether_enabled(self, obj: WebhookEndpoint) -> str:
+    def enabled_state(self, obj: WebhookEndpoint) -> str:
         if obj.disabled_at is None:
             return badge("enabled", GREEN)
         return two_lines(badge("disabled", RED), obj.get_disabled_reason_display())
 
     @admin.display(description="deliveries")
-    def its_deliveries(self, obj: WebhookEndpoint) -> str:
+    def deliveries_link(self, obj: WebhookEndpoint) -> str:
         return list_link("jobs.WebhookDelivery", "Deliveries", endpoint_id=obj.pk)
 
 

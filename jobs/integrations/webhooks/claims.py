@@ -25,21 +25,21 @@ from jobs.integrations.webhooks.models import (
     WebhookDelivery,
     WebhookEndpoint,
 )
-from jobs.integrations.webhooks.retrying import DISABLED_AFTER, wait_after
+from jobs.integrations.webhooks.retrying import DISABLED_AFTER, compute_wait
 
 TIME_LIMIT_SECONDS = 10.0
 """The limit of one try, from resolving the host name to the end of the answer."""
 LEASE = timedelta(seconds=TIME_LIMIT_SECONDS + settings.WORKER_LEASE_SECONDS)
-LANE_AT_ONCE = 4
+MAX_PER_QUEUE = 4
 """How many deliveries of one queue a process sends at the same time."""
-OWNER_AT_ONCE = 20
+MAX_PER_USER = 20
 """How many deliveries of one user a process sends at the same time: five full queues."""
 QUEUES_READ = 4
 """How many due queues are read for each delivery to claim, so that many users get a share."""
 
 
 @dataclass(frozen=True)
-class Claimed:
+class ClaimedDelivery:
     """A delivery that this process has claimed, with the data needed to send it."""
 
     id: UUID
@@ -66,7 +66,7 @@ class Claimed:
         """Return the body as it is sent. The stored body has no challenge."""
         if self.type != verification.TYPE:
             return self.body
-        return verification.with_challenge(self.body, delivery_id=self.id, url=self.url or "")
+        return verification.add_challenge(self.body, delivery_id=self.id, url=self.url or "")
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Outcome:
     """True if the receiver has answered with its challenge."""
 
 
-Tried = tuple[Claimed, Outcome]
+DeliveryResult = tuple[ClaimedDelivery, Outcome]
 
 
 @transaction.atomic
@@ -96,11 +96,11 @@ def claim(
     busy_owners: Mapping[UUID, int] | None = None,
     slow: Collection[UUID] = (),
     is_slow: bool = False,
-) -> list[Claimed]:
+) -> list[ClaimedDelivery]:
     """Claim due deliveries, either of slow queues or of all others, alternating between users.
 
     Including the deliveries in flight (``busy`` by queue, ``busy_owners`` by user), a queue has no
-    more than ``LANE_AT_ONCE`` and a user no more than ``OWNER_AT_ONCE``.
+    more than ``MAX_PER_QUEUE`` and a user no more than ``MAX_PER_USER``.
     """
     if limit <= 0 or (is_slow and not slow):
         return []
@@ -115,18 +115,18 @@ def claim(
         holder=holder,
         limit=limit,
         lease=LEASE,
-        at_once=LANE_AT_ONCE,
-        owner_at_once=OWNER_AT_ONCE,
+        at_once=MAX_PER_QUEUE,
+        owner_at_once=MAX_PER_USER,
         busy=json.dumps({str(queue_id): number for queue_id, number in (busy or {}).items()}),
         busy_owners=json.dumps(
             {str(user_id): number for user_id, number in (busy_owners or {}).items()}
         ),
     )
-    return [Claimed(*row) for row in rows]
+    return [ClaimedDelivery(*row) for row in rows]
 
 
 @transaction.atomic
-def finish(tries: Sequence[Tried], *, holder: str) -> int:
+def finish(tries: Sequence[DeliveryResult], *, holder: str) -> int:
     """Store the outcomes of tries whose lease this process still has. Return how many."""
     outcomes = json.dumps([_build_outcome_row(delivery, outcome) for delivery, outcome in tries])
     rows = sql.run("finish_deliveries", outcomes=outcomes, holder=holder)
@@ -147,10 +147,10 @@ def finish(tries: Sequence[Tried], *, holder: str) -> int:
     return len(rows)
 
 
-def _build_outcome_row(delivery: Claimed, outcome: Outcome) -> dict[str, Any]:
+def _build_outcome_row(delivery: ClaimedDelivery, outcome: Outcome) -> dict[str, Any]:
     state, wait = DeliveryState.SUCCEEDED, None
     if outcome.error is not None:
-        wait = wait_after(
+        wait = compute_wait(
             tries=delivery.tries, error=outcome.error, retry_after=outcome.retry_after
         )
         state = DeliveryState.WAITING if wait is not None else DeliveryState.FAILED

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from auteur.core.api.problems import NotFoundProblem, Problem, Resource
-from auteur.core.net.callable_urls import origin
+from auteur.core.net.callable_urls import get_origin
 from jobs import sql
 from jobs.event_contract import ENDS, Wire
 from jobs.events import chain, cursors, epochs, log
@@ -26,29 +26,29 @@ from jobs.integrations.webhooks.verification import EndpointUnverifiedProblem
 from jobs.models import EventCursor, Job
 
 CURSOR = "webhooks"
-EVENTS_AT_ONCE = 500
+EVENTS_PER_BATCH = 500
 """How many events one transaction fans out, to about ten endpoints each."""
 MAX_REPLAYED = 1000
 """How many events one replay reads at most."""
-KEPT = timedelta(days=30)
-REMOVED_AT_ONCE = 5000
+RETENTION = timedelta(days=30)
+DELETE_BATCH_SIZE = 5000
 PING = "webhook.ping"
 CALLBACK_QUEUES = 8
 """How many delivery queues a user's callback URLs share. A URL's origin decides its queue."""
-AGAIN: Mapping[str, Any] = {"state": DeliveryState.WAITING, "tries": 0}
+RESET_COLUMNS: Mapping[str, Any] = {"state": DeliveryState.WAITING, "tries": 0}
 """The columns of a delivery that is sent again as if for the first time."""
 
 
 class DeliveryUnderWayProblem(Problem):
-    """Somebody is sending it."""
+    """Raised if the delivery is being sent."""
 
     status_code = 409
     default_code = "delivery_under_way"
-    default_detail = "This delivery is being sent. Wait for its result."
+    default_detail = "This delivery is being sent. Wait for its result, then try again."
 
 
 class EndpointDisabledProblem(Problem):
-    """Nothing is sent to it."""
+    """Raised if the endpoint is disabled."""
 
     status_code = 409
     default_code = "endpoint_disabled"
@@ -62,8 +62,8 @@ def fan_out_events() -> int:
     was restored to an earlier state: the cursor goes back to the end of the log.
     """
     cursor_position = cursors.get_position(CURSOR)
-    if cursor_position >= log.last_position():
-        end = epochs.log_end()
+    if cursor_position >= log.get_last_position():
+        end = epochs.get_log_end()
         if cursor_position > end:
             epochs.report_log_behind(CURSOR, seen=cursor_position, end=end)
             EventCursor.objects.filter(name=CURSOR, position=cursor_position).update(position=end)
@@ -72,7 +72,7 @@ def fan_out_events() -> int:
         position = cursors.lock_cursor(CURSOR)
         if position is None:
             return 0
-        events = log.list_events_of_all(position=position, limit=EVENTS_AT_ONCE)
+        events = log.list_events_of_all(position=position, limit=EVENTS_PER_BATCH)
         if not events:
             return 0
         rows = [*_build_endpoint_deliveries(events), *_build_callback_deliveries(events)]
@@ -129,7 +129,7 @@ def _build_delivery(
 
 
 def _build_callback_queue_id(endpoint_id: UUID, url: str) -> UUID:
-    digest = hashlib.sha256(origin(url).encode()).digest()
+    digest = hashlib.sha256(get_origin(url).encode()).digest()
     return uuid.uuid5(endpoint_id, f"callbacks {digest[0] % CALLBACK_QUEUES}")
 
 
@@ -153,7 +153,7 @@ def _create_delivery_without_event(endpoint: WebhookEndpoint, event_type: str) -
     _check_enabled(endpoint)
     event = {
         "type": event_type,
-        "timestamp": chain.timestamp(timezone.now()),
+        "timestamp": chain.format_timestamp(timezone.now()),
         "data": {"endpoint_id": str(endpoint.pk)},
     }
     delivery = _build_delivery(endpoint, event, None)
@@ -182,7 +182,7 @@ def redeliver(endpoint: WebhookEndpoint, delivery: WebhookDelivery) -> WebhookDe
     """
     _check_enabled(endpoint)
     unclaimed_rows = WebhookDelivery.objects.filter(pk=delivery.pk, holder=None)
-    if not unclaimed_rows.update(**AGAIN, due_at=Now()):
+    if not unclaimed_rows.update(**RESET_COLUMNS, due_at=Now()):
         raise DeliveryUnderWayProblem
     delivery.refresh_from_db()
     return delivery
@@ -211,7 +211,7 @@ def replay(endpoint: WebhookEndpoint, *, after: int) -> tuple[int, int]:
     ended_deliveries = WebhookDelivery.objects.filter(pk__in=ids).exclude(
         state=DeliveryState.WAITING
     )
-    ended_deliveries.update(**AGAIN, due_at=Now())
+    ended_deliveries.update(**RESET_COLUMNS, due_at=Now())
     return len(replayed_deliveries), events[-1]["seq"] if events else after
 
 
@@ -234,9 +234,9 @@ def _check_enabled(endpoint: WebhookEndpoint) -> None:
 
 def list_old_deliveries() -> QuerySet[WebhookDelivery]:
     """Return the deliveries whose retention period has ended."""
-    return WebhookDelivery.objects.filter(created_at__lt=Now() - KEPT)
+    return WebhookDelivery.objects.filter(created_at__lt=Now() - RETENTION)
 
 
 def delete_old_deliveries() -> int:
     """Delete one batch of old deliveries, the oldest first, and return how many."""
-    return len(sql.run("remove_old_deliveries", kept=KEPT, limit=REMOVED_AT_ONCE))
+    return len(sql.run("remove_old_deliveries", kept=RETENTION, limit=DELETE_BATCH_SIZE))

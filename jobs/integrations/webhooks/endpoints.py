@@ -21,7 +21,7 @@ ROTATION = timedelta(hours=24)
 
 
 class TooManyEndpointsProblem(Problem):
-    """One must go before another comes."""
+    """Raised if the user has the maximum number of endpoints."""
 
     status_code = 409
     default_code = "too_many_endpoints"
@@ -61,7 +61,7 @@ def create_endpoint(
         url=url,
         events=list(events),
         description=description,
-        secret=secrets.new_secret(),
+        secret=secrets.create_secret(),
         **({} if enabled else _build_disabled_columns(DisabledReason.OWNER)),
     )
     endpoint.refresh_from_db()
@@ -92,7 +92,7 @@ def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     WebhookEndpoint.objects.filter(pk=endpoint.pk).update(
         previous_secret=F("secret"),
         previous_secret_expires_at=Now() + ROTATION,
-        secret=secrets.new_secret(),
+        secret=secrets.create_secret(),
     )
     endpoint.refresh_from_db()
     return endpoint
@@ -101,7 +101,7 @@ def rotate_secret(endpoint: WebhookEndpoint) -> WebhookEndpoint:
 def get_callbacks_endpoint(user_id: UUID) -> WebhookEndpoint:
     """Return the endpoint that stands for the user's callbacks. Create it if it is missing."""
     endpoint, _ = WebhookEndpoint.objects.get_or_create(
-        user_id=user_id, url=None, defaults={"secret": secrets.new_secret()}
+        user_id=user_id, url=None, defaults={"secret": secrets.create_secret()}
     )
     return endpoint
 

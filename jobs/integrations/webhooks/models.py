@@ -1,4 +1,4 @@
-"""The models of webhook endpoints, their deliveries and delivery queues."""
+"""Store webhook endpoints, their deliveries and delivery queues."""
 
 from typing import ClassVar
 
@@ -57,18 +57,20 @@ class WebhookEndpoint(models.Model):
     url = models.CharField(max_length=MAX_URL_LENGTH, null=True)
     description = models.CharField(max_length=MAX_DESCRIPTION_LENGTH, blank=True, default="")
     events = ArrayField(
-        models.CharField(max_length=50), default=list, help_text="Types that it gets; none: all."
+        models.CharField(max_length=50),
+        default=list,
+        help_text="The types of events that the endpoint receives; all if empty.",
     )
-    secret = models.BinaryField(help_text="Encrypted, as the one before it.")
+    secret = models.BinaryField(help_text="The current secret, encrypted.")
     previous_secret = models.BinaryField(null=True)
     previous_secret_expires_at = models.DateTimeField(null=True)
     disabled_at = models.DateTimeField(null=True)
     disabled_reason = models.CharField(max_length=20, choices=DisabledReason, null=True)
     failing_since = models.DateTimeField(
-        null=True, help_text="The first try that failed since one succeeded."
+        null=True, help_text="The first failed try since the last success."
     )
     verified_at = models.DateTimeField(
-        null=True, help_text="When its owner proved that they control the URL."
+        null=True, help_text="When the owner proved to control the URL."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -99,7 +101,9 @@ class WebhookDelivery(models.Model):
     ``holder``, ``due_at`` and ``tries`` have the meaning they have in `auteur.core.work.leases`.
     """
 
-    id = models.UUIDField(primary_key=True, help_text="The `webhook-id`: of endpoint and seq.")
+    id = models.UUIDField(
+        primary_key=True, help_text="The `webhook-id`, which follows from endpoint and seq."
+    )
     endpoint = models.ForeignKey(
         WebhookEndpoint,
         on_delete=models.DO_NOTHING,
@@ -107,23 +111,26 @@ class WebhookDelivery(models.Model):
         db_index=False,
         related_name="deliveries",
     )
-    lane = models.UUIDField(help_text="The queue that it waits in: `WebhookQueue`.")
-    url = models.CharField(max_length=MAX_URL_LENGTH, null=True, help_text="Of a callback.")
-    seq = models.BigIntegerField(null=True, help_text="The event's; null for a ping.")
+    lane = models.UUIDField(help_text="The queue in which the delivery waits (`WebhookQueue`).")
+    url = models.CharField(max_length=MAX_URL_LENGTH, null=True, help_text="The URL of a callback.")
+    seq = models.BigIntegerField(null=True, help_text="The seq of the event; null for a ping.")
     job_id = models.UUIDField(null=True)
     type = models.CharField(max_length=50)
     body = models.TextField()
     state = models.CharField(max_length=20, choices=DeliveryState, default=DeliveryState.WAITING)
     holder = models.CharField(max_length=255, null=True)
     due_at = models.DateTimeField(
-        null=True, help_text="When it is sent; while it is held, when the holder is lost."
+        null=True,
+        help_text="When the delivery is due; while it is claimed, when the holder counts as lost.",
     )
     tries = models.SmallIntegerField(default=0)
-    status = models.SmallIntegerField(null=True, help_text="HTTP's, of the last try.")
+    status = models.SmallIntegerField(null=True, help_text="The HTTP status of the last try.")
     duration_ms = models.IntegerField(null=True)
     error_code = models.CharField(max_length=50, null=True)
-    request_headers = models.JSONField(null=True, help_text="Without the signature.")
-    answer = models.TextField(null=True, help_text="How it began, as text.")
+    request_headers = models.JSONField(
+        null=True, help_text="The headers of the last request, without the signature."
+    )
+    answer = models.TextField(null=True, help_text="The beginning of the answer, as text.")
     tried_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -162,9 +169,9 @@ class WebhookQueue(models.Model):
     written. Claiming raises ``next_due_at``, or deletes the row if no delivery waits in the queue.
     """
 
-    id = models.UUIDField(primary_key=True, help_text="The `lane` of its deliveries.")
-    user_id = models.UUIDField(help_text="The user, or the endpoint if that is deleted.")
-    next_due_at = models.DateTimeField(help_text="When a delivery of it is due, or sooner.")
+    id = models.UUIDField(primary_key=True, help_text="The value of `lane` of the deliveries.")
+    user_id = models.UUIDField(help_text="The user; the endpoint if that is deleted.")
+    next_due_at = models.DateTimeField(help_text="The earliest time at which a delivery is due.")
 
     class Meta:
         app_label = "jobs"

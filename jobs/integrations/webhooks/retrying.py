@@ -38,7 +38,7 @@ FINAL = frozenset(
 """Errors after which a delivery is not retried."""
 
 
-def wait_after(
+def compute_wait(
     *, tries: int, error: DeliveryError, retry_after: timedelta | None
 ) -> timedelta | None:
     """Return how long to wait after the given number of tries, or None if no retry follows.
@@ -51,7 +51,7 @@ def wait_after(
     return max(wait, min(retry_after or wait, MAX_RETRY_AFTER))
 
 
-def asked_wait(header: str | None) -> timedelta | None:
+def parse_retry_after(header: str | None) -> timedelta | None:
     """Return the pause that a `Retry-After` header requests, in seconds or until a date."""
     if header is None:
         return None

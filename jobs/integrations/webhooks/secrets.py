@@ -16,18 +16,18 @@ PURPOSE = "webhooks"
 Stored = bytes | memoryview
 
 
-def new_secret() -> bytes:
+def create_secret() -> bytes:
     """Return a new secret, encrypted for storage."""
     return encryption.encrypt(secrets.token_bytes(SECRET_BYTES), purpose=PURPOSE)
 
 
-def shown(stored: Stored) -> str:
+def reveal_secret(stored: Stored) -> str:
     """Return the secret as its owner sees it. Raise ``UnreadableSecretError``."""
     plain = encryption.decrypt(stored, purpose=PURPOSE)
     return PREFIX + base64.b64encode(plain).decode()
 
 
-def signature(*, stored: Sequence[Stored], message_id: str, at: datetime, body: str) -> str:
+def compute_signature(*, stored: Sequence[Stored], message_id: str, at: datetime, body: str) -> str:
     """Return the `webhook-signature` header: one signature for each stored secret.
 
     Raises ``UnreadableSecretError``.

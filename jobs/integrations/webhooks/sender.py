@@ -15,26 +15,26 @@ import aiohttp
 from django.db import connection
 
 from auteur.core.api.problems import DATABASE_OUTAGES
-from auteur.core.net.callable_urls import webhook_policy
+from auteur.core.net.callable_urls import build_policy
 from auteur.core.net.outbound import PooledResolver
 from auteur.core.work import liveness
 from jobs.integrations.webhooks import claims, deliveries, sending
-from jobs.integrations.webhooks.claims import Claimed, Tried
+from jobs.integrations.webhooks.claims import ClaimedDelivery, DeliveryResult
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 600
+MAX_IN_FLIGHT = 600
 """How many deliveries a process has in flight."""
-QUICK_AT_ONCE = 256
+MAX_QUICK_IN_FLIGHT = 256
 """How many of these may be of queues that are not slow."""
-SLOW_AT_ONCE = 256
+MAX_SLOW_IN_FLIGHT = 256
 """How many may be of slow queues. There are more only if a queue becomes slow in flight."""
 SLOW_THREADS = 512
 """How many threads resolve host names of slow queues. A thread can outlive its delivery. The other
 queues have threads of their own, so a name server that hangs does not delay them."""
 SLOW_SECONDS = 1.0
 """A queue is slow after a delivery has taken this long, until a delivery takes less."""
-MAX_SLOW_LANES = 10_000
+MAX_SLOW_QUEUES = 10_000
 """How many slow queues are remembered. Beyond this number, all are forgotten."""
 ROUND_SECONDS = 0.05
 """The shortest time between two rounds. Deliveries that end meanwhile are stored together."""
@@ -68,11 +68,11 @@ class Sender:
 
     def __init__(self) -> None:
         self._holder = liveness.process_name()
-        self._policy = webhook_policy()
+        self._policy = build_policy()
         self._in_flight: dict[asyncio.Task[None], _InFlightRequest] = {}
         self._slow: set[UUID] = set()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
-        self._outcomes: list[Tried] = []
+        self._outcomes: list[DeliveryResult] = []
         self._delivery_ended = asyncio.Event()
         self._next_reap_at = 0.0
         self._is_unsure = False
@@ -81,8 +81,8 @@ class Sender:
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop`` is set. Then finish what is in flight and release the rest."""
         async with (
-            sending.session(self._policy, PooledResolver(QUICK_AT_ONCE)) as quick,
-            sending.session(self._policy, PooledResolver(SLOW_THREADS)) as slow,
+            sending.create_session(self._policy, PooledResolver(MAX_QUICK_IN_FLIGHT)) as quick,
+            sending.create_session(self._policy, PooledResolver(SLOW_THREADS)) as slow,
         ):
             self._sessions = {False: quick, True: slow}
             while not stop.is_set():
@@ -115,31 +115,31 @@ class Sender:
         return OUTAGE_PAUSE_SECONDS
 
     def _build_database_round(
-        self, outcomes: list[Tried]
-    ) -> Callable[[], tuple[int, list[Claimed]]]:
+        self, outcomes: list[DeliveryResult]
+    ) -> Callable[[], tuple[int, list[ClaimedDelivery]]]:
         """Return the work of one round for the database thread, based on what is in flight now."""
         self._slow |= {request.lane for request in self._in_flight.values() if request.is_slow}
-        if len(self._slow) > MAX_SLOW_LANES:
+        if len(self._slow) > MAX_SLOW_QUEUES:
             self._slow.clear()
         slow_queues = set(self._slow)
         busy = Counter(request.lane for request in self._in_flight.values())
         busy_owners = Counter(request.owner_id for request in self._in_flight.values())
         slow_count = sum(count for queue_id, count in busy.items() if queue_id in slow_queues)
-        remaining = AT_ONCE - busy.total()
-        quick_limit = min(remaining, QUICK_AT_ONCE - (busy.total() - slow_count))
-        slow_limit = min(remaining - max(0, quick_limit), SLOW_AT_ONCE - slow_count)
+        remaining = MAX_IN_FLIGHT - busy.total()
+        quick_limit = min(remaining, MAX_QUICK_IN_FLIGHT - (busy.total() - slow_count))
+        slow_limit = min(remaining - max(0, quick_limit), MAX_SLOW_IN_FLIGHT - slow_count)
 
         in_flight_ids = {request.id for request in self._in_flight.values()}
         is_unsure = self._is_unsure
 
-        def run_database_round() -> tuple[int, list[Claimed]]:
+        def run_database_round() -> tuple[int, list[ClaimedDelivery]]:
             if outcomes:
                 claims.finish(outcomes, holder=self._holder)
             if is_unsure:  # The answer to a claim was lost.
                 claims.release_own(self._holder, in_flight_ids=in_flight_ids)
             self._release_lost()
             events_count = deliveries.fan_out_events()
-            claimed_deliveries: list[Claimed] = []
+            claimed_deliveries: list[ClaimedDelivery] = []
             for is_slow, limit in ((False, quick_limit), (True, slow_limit)):
                 new_deliveries = claims.claim(
                     holder=self._holder,
@@ -159,9 +159,9 @@ class Sender:
         if time.monotonic() >= self._next_reap_at:
             self._next_reap_at = time.monotonic() + LOST_SECONDS
             if count := claims.release_lost():
-                logger.warning("%d deliveries of senders that are gone", count)
+                logger.warning("released %d deliveries of dead senders", count)
 
-    def _start_sending(self, delivery: Claimed) -> None:
+    def _start_sending(self, delivery: ClaimedDelivery) -> None:
         http = self._sessions[delivery.lane in self._slow]
         task = asyncio.create_task(self._send_delivery(http, delivery))
         self._in_flight[task] = _InFlightRequest(
@@ -169,8 +169,8 @@ class Sender:
         )
         task.add_done_callback(self._on_delivered)
 
-    async def _send_delivery(self, http: aiohttp.ClientSession, delivery: Claimed) -> None:
-        outcome = await sending.attempt(http, self._policy, delivery)
+    async def _send_delivery(self, http: aiohttp.ClientSession, delivery: ClaimedDelivery) -> None:
+        outcome = await sending.try_delivery(http, self._policy, delivery)
         self._outcomes.append((delivery, outcome))
 
     def _on_delivered(self, task: "asyncio.Task[None]") -> None:

@@ -18,22 +18,22 @@ from auteur.core.net.outbound import (
 )
 from gpu_tasks.runtime.errors import AuteurError
 from jobs.integrations.webhooks import secrets, verification
-from jobs.integrations.webhooks.claims import TIME_LIMIT_SECONDS, Claimed, Outcome
+from jobs.integrations.webhooks.claims import TIME_LIMIT_SECONDS, ClaimedDelivery, Outcome
 from jobs.integrations.webhooks.models import DeliveryError
-from jobs.integrations.webhooks.retrying import asked_wait
+from jobs.integrations.webhooks.retrying import parse_retry_after
 
 logger = logging.getLogger(__name__)
 
 MAX_ANSWER_BYTES = 64 * 1024
 """How much of an answer is read. The rest is not requested."""
-KEPT_ANSWER_BYTES = 4 * 1024
+MAX_STORED_ANSWER_BYTES = 4 * 1024
 MAX_RECEIVED_BYTES = 2 * MAX_ANSWER_BYTES
 """Includes the response heads, of which there may be several."""
-READ_AT_ONCE = 16 * 1024
+CHUNK_BYTES = 16 * 1024
 SIGNATURE = "webhook-signature"
 
 
-def session(
+def create_session(
     policy: AddressPolicy, resolver: aiohttp.abc.AbstractResolver | None = None
 ) -> aiohttp.ClientSession:
     """Return a session for requests to the addresses that the policy allows.
@@ -46,12 +46,14 @@ def session(
         timeout=aiohttp.ClientTimeout(total=None),  # `attempt` limits the whole request.
         headers={"User-Agent": f"Auteur-Webhooks/{__version__}", "Accept-Encoding": "identity"},
         auto_decompress=False,
-        read_bufsize=READ_AT_ONCE,
+        read_bufsize=CHUNK_BYTES,
         trust_env=False,
     )
 
 
-async def attempt(http: aiohttp.ClientSession, policy: AddressPolicy, delivery: Claimed) -> Outcome:
+async def try_delivery(
+    http: aiohttp.ClientSession, policy: AddressPolicy, delivery: ClaimedDelivery
+) -> Outcome:
     """Send the delivery once and return the outcome. It raises nothing."""
     try:
         url = _get_checked_url(delivery, policy)
@@ -71,7 +73,7 @@ async def attempt(http: aiohttp.ClientSession, policy: AddressPolicy, delivery: 
             ) as response,
         ):
             status = response.status
-            retry_after = asked_wait(response.headers.get("Retry-After"))
+            retry_after = parse_retry_after(response.headers.get("Retry-After"))
             answer = await _read_answer(response.content)
             error = _find_status_error(status)
             if delivery.type == verification.TYPE:
@@ -99,7 +101,7 @@ class UnsendableError(AuteurError):
         self.error = error
 
 
-def _get_checked_url(delivery: Claimed, policy: AddressPolicy) -> str:
+def _get_checked_url(delivery: ClaimedDelivery, policy: AddressPolicy) -> str:
     if not delivery.has_endpoint or delivery.url is None:
         raise UnsendableError(DeliveryError.ENDPOINT_DELETED)
     if delivery.is_disabled:
@@ -110,11 +112,11 @@ def _get_checked_url(delivery: Claimed, policy: AddressPolicy) -> str:
         raise UnsendableError(DeliveryError.URL_REFUSED) from exc
 
 
-def _build_headers(delivery: Claimed, content: str) -> dict[str, str]:
+def _build_headers(delivery: ClaimedDelivery, content: str) -> dict[str, str]:
     now = datetime.now(UTC)
     message_id = str(delivery.id)
     try:
-        signature = secrets.signature(
+        signature = secrets.compute_signature(
             stored=delivery.secrets, message_id=message_id, at=now, body=content
         )
     except UnreadableSecretError as exc:
@@ -131,8 +133,8 @@ def _build_headers(delivery: Claimed, content: str) -> dict[str, str]:
 async def _read_answer(content: aiohttp.StreamReader) -> str:
     """Return the first bytes of the answer as text. Reading stops after ``MAX_ANSWER_BYTES``."""
     answer, size = b"", 0
-    while size < MAX_ANSWER_BYTES and (chunk := await content.read(READ_AT_ONCE)):
-        answer += chunk[: KEPT_ANSWER_BYTES - len(answer)]
+    while size < MAX_ANSWER_BYTES and (chunk := await content.read(CHUNK_BYTES)):
+        answer += chunk[: MAX_STORED_ANSWER_BYTES - len(answer)]
         size += len(chunk)
     return answer.decode(errors="replace").replace("\x00", "\ufffd")
 

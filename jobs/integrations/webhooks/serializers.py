@@ -1,4 +1,4 @@
-"""The serializers of requests and answers about webhooks."""
+"""Parse the requests and build the responses of the endpoints for webhooks."""
 
 import json
 from typing import Any
@@ -28,15 +28,17 @@ EVENTS = [(event_type.value, event_type.value) for event_type in EventType]
 
 
 class NewEndpointSerializer(RequestSerializer):
-    """Where events are to go."""
+    """The fields of a new endpoint."""
 
-    url = CallableURLField(help_text="Of your server; it is called from the public internet.")
+    url = CallableURLField(
+        help_text="The URL of your server. It must be reachable from the public internet."
+    )
     events = serializers.ListField(
         child=ChoiceField(choices=EVENTS),
         required=False,
         default=list,
         max_length=len(EVENTS),
-        help_text="Types that it gets; none: all.",
+        help_text="The types of events that the endpoint receives. All if the list is empty.",
     )
     description = serializers.CharField(
         required=False, allow_blank=True, default="", max_length=MAX_DESCRIPTION_LENGTH
@@ -52,8 +54,8 @@ class EndpointSerializer(serializers.ModelSerializer[WebhookEndpoint]):
     disabled_reason = serializers.ChoiceField(
         choices=DisabledReason.choices,
         allow_null=True,
-        help_text="`owner`: you did; `failing`: everything failed for three days; `gone`: it "
-        "answered 410.",
+        help_text="Why the endpoint is disabled. `owner`: by you. `failing`: every delivery "
+        "failed for three days. `gone`: the endpoint answered with 410.",
     )
 
     class Meta:
@@ -74,12 +76,12 @@ class EndpointSerializer(serializers.ModelSerializer[WebhookEndpoint]):
         read_only_fields = fields
 
     def get_enabled(self, endpoint: WebhookEndpoint) -> bool:
-        """Whether it gets anything."""
+        """Return True if deliveries are sent to the endpoint."""
         return endpoint.disabled_at is None
 
 
 class EndpointWithSecretSerializer(EndpointSerializer):
-    """An endpoint, when its secret is shown."""
+    """An endpoint with its secret."""
 
     secret = SecretMethodField()
 
@@ -88,12 +90,12 @@ class EndpointWithSecretSerializer(EndpointSerializer):
         read_only_fields = fields
 
     def get_secret(self, endpoint: WebhookEndpoint) -> str:
-        """Begins with `whsec_`; it is not shown again."""
-        return secrets.shown(endpoint.secret)
+        """Return the secret, which begins with `whsec_`. It is not shown again."""
+        return secrets.reveal_secret(endpoint.secret)
 
 
 class CallbackSecretSerializer(serializers.ModelSerializer[WebhookEndpoint]):
-    """By what the deliveries to every `callback_url` of yours are signed."""
+    """The secret that signs the deliveries to all `callback_url`s of a user."""
 
     secret = SecretMethodField()
 
@@ -103,17 +105,19 @@ class CallbackSecretSerializer(serializers.ModelSerializer[WebhookEndpoint]):
         read_only_fields = fields
 
     def get_secret(self, endpoint: WebhookEndpoint) -> str:
-        """Begins with `whsec_`."""
-        return secrets.shown(endpoint.secret)
+        """Return the secret, which begins with `whsec_`."""
+        return secrets.reveal_secret(endpoint.secret)
 
 
 class DeliverySummarySerializer(serializers.ModelSerializer[WebhookDelivery]):
-    """A delivery in a list: everything but what was sent and answered."""
+    """A delivery in a list, without its request and answer."""
 
-    type = serializers.CharField(help_text="The event's, `webhook.ping` or `webhook.verification`.")
+    type = serializers.CharField(
+        help_text="The type of the event, `webhook.ping` or `webhook.verification`."
+    )
     state = serializers.ChoiceField(choices=DeliveryState.choices)
     due_at = serializers.DateTimeField(
-        allow_null=True, help_text="When it is tried again; null once it has ended."
+        allow_null=True, help_text="The time of the next try. Null once the delivery has ended."
     )
     status = serializers.IntegerField(
         allow_null=True, help_text="The HTTP status of the last answer."
@@ -121,7 +125,7 @@ class DeliverySummarySerializer(serializers.ModelSerializer[WebhookDelivery]):
     error_code = serializers.ChoiceField(
         choices=DeliveryError.choices,
         allow_null=True,
-        help_text="Why the last try failed.",
+        help_text="Why the last try failed. Null if it succeeded.",
     )
 
     class Meta:
@@ -168,25 +172,27 @@ class DeliverySerializer(ContentSerializer, DeliverySummarySerializer):
 
 
 class ChallengeSerializer(RequestSerializer):
-    """What the endpoint's URL has received."""
+    """The challenge that the endpoint's URL has received."""
 
     challenge = serializers.CharField(
-        max_length=CHALLENGE_LENGTH, help_text="`data.challenge` of a `webhook.verification`."
+        max_length=CHALLENGE_LENGTH,
+        help_text="The value of `data.challenge` in a `webhook.verification`.",
     )
 
 
 class ReplaySerializer(RequestSerializer):
-    """What is to be sent again."""
+    """The events to be sent again."""
 
     after = serializers.IntegerField(
-        min_value=0, max_value=MAX_SEQ, help_text="Everything that came after this `seq`."
+        min_value=0, max_value=MAX_SEQ, help_text="All events after this `seq` are sent again."
     )
 
 
 class ReplayedSerializer(serializers.Serializer[Any]):
-    """What will be sent again."""
+    """The result of a replay."""
 
-    deliveries = serializers.IntegerField(help_text="How many.")
+    deliveries = serializers.IntegerField(help_text="The number of deliveries.")
     last_seq = serializers.IntegerField(
-        help_text="Of the last event that was looked at; go on after it until it stays the same."
+        help_text="The `seq` of the last event that was read. Repeat the replay with it as "
+        "`after` until it no longer changes."
     )

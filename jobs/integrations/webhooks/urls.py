@@ -1,4 +1,4 @@
-"""The URL patterns of `/webhooks`."""
+"""Route the URLs of `/webhooks`."""
 
 from django.urls import path
 

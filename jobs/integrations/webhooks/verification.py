@@ -19,42 +19,42 @@ TYPE = "webhook.verification"
 CHALLENGE_LENGTH = 64
 VALID_FOR = timedelta(days=3)
 """How long a challenge is valid after its delivery was created: as long as it is retried."""
-CHALLENGES_KNOWN = 10
+MAX_CHALLENGES = 10
 """How many of an endpoint's latest challenges can verify it."""
 
 
 class EndpointUnverifiedProblem(Problem):
-    """Nobody has proved that its owner controls it."""
+    """Raised if it is not proved that the endpoint's owner controls its URL."""
 
     status_code = 409
     default_code = "endpoint_unverified"
     default_detail = (
-        "The endpoint is not verified: send it a challenge by POST /webhooks/:id/challenge, and "
-        "have it answered, or hand it in by POST /webhooks/:id/verify."
+        "The endpoint is not verified. Send it a challenge by POST /webhooks/:id/challenge, and "
+        "let it answer with the challenge, or submit the challenge by POST /webhooks/:id/verify."
     )
 
 
 class WrongChallengeProblem(Problem):
-    """This was not sent to the URL lately."""
+    """Raised if the challenge was not sent to the endpoint's URL recently."""
 
     status_code = 409
     default_code = "wrong_challenge"
     default_detail = (
-        f"No such challenge was sent to the endpoint's URL within {VALID_FOR.days} days: send "
-        "another by POST /webhooks/:id/challenge."
+        f"The challenge was not sent to the endpoint's URL within {VALID_FOR.days} days. Send "
+        "another one by POST /webhooks/:id/challenge."
     )
 
 
-def challenge_of(*, delivery_id: UUID, url: str) -> str:
+def compute_challenge(*, delivery_id: UUID, url: str) -> str:
     """Return the challenge that a delivery carries to a URL."""
     salt = "auteur.webhooks.challenge"
     return salted_hmac(salt, f"{delivery_id} {url}", algorithm="sha256").hexdigest()
 
 
-def with_challenge(body: str, *, delivery_id: UUID, url: str) -> str:
+def add_challenge(body: str, *, delivery_id: UUID, url: str) -> str:
     """Return a verification's body as it is sent."""
     event = json.loads(body)
-    event["data"]["challenge"] = challenge_of(delivery_id=delivery_id, url=url)
+    event["data"]["challenge"] = compute_challenge(delivery_id=delivery_id, url=url)
     return json.dumps(event, separators=(",", ":"))
 
 
@@ -63,7 +63,7 @@ def is_echo(answer: str, *, delivery_id: UUID, url: str) -> bool:
 
     No other form counts, because a server that echoes every request must not be verified by it.
     """
-    challenge = challenge_of(delivery_id=delivery_id, url=url)
+    challenge = compute_challenge(delivery_id=delivery_id, url=url)
     text = answer.strip()
     try:
         value = json.loads(text)
@@ -82,9 +82,9 @@ def verify(endpoint: WebhookEndpoint, challenge: str) -> WebhookEndpoint:
     deliveries = WebhookDelivery.objects.filter(
         endpoint=endpoint, type=TYPE, created_at__gt=Now() - VALID_FOR
     )
-    ids = deliveries.order_by("-created_at", "-pk").values_list("pk", flat=True)[:CHALLENGES_KNOWN]
+    ids = deliveries.order_by("-created_at", "-pk").values_list("pk", flat=True)[:MAX_CHALLENGES]
     url = endpoint.url or ""
-    valid_challenges = [challenge_of(delivery_id=pk, url=url) for pk in ids]
+    valid_challenges = [compute_challenge(delivery_id=pk, url=url) for pk in ids]
     if not any(constant_time_compare(challenge, candidate) for candidate in valid_challenges):
         raise WrongChallengeProblem
     mark_verified(endpoint_id=endpoint.pk, url=url)

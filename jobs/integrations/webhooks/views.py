@@ -1,4 +1,4 @@
-"""The views of `/webhooks`: endpoints, deliveries, and the secret of callbacks."""
+"""Serve `/webhooks`: endpoints, deliveries, and the secret of callbacks."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -45,9 +45,10 @@ class EndpointsView(ListAPIView[WebhookEndpoint]):
     queryset = WebhookEndpoint.objects.none()
 
     @extend_schema(
-        summary="Have your events sent to a server of yours",
-        description="Signed by Standard Webhooks with the `secret` of this answer, which is not "
-        f"shown again. At most {MAX_ENDPOINTS} (409 `too_many_endpoints`).",
+        summary="Create a webhook endpoint",
+        description="Events are sent to your server, signed according to Standard Webhooks with "
+        "the `secret` of this answer, which is not shown again. A user may have at most "
+        f"{MAX_ENDPOINTS} endpoints (409 `too_many_endpoints`).",
         request=NewEndpointSerializer,
         responses={201: EndpointWithSecretSerializer},
     )
@@ -72,16 +73,16 @@ class EndpointView(APIView):
 
     scopes: ClassVar = {"GET": Scope.READ, "PATCH": Scope.JOBS, "DELETE": Scope.JOBS}
 
-    @extend_schema(summary="See an endpoint", responses=EndpointSerializer)
+    @extend_schema(summary="Get an endpoint", responses=EndpointSerializer)
     def get(self, request: Request, endpoint_id: UUID) -> Response:
-        """The endpoint, without its secret."""
+        """Return the endpoint, without its secret."""
         endpoint = get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id)
         return Response(EndpointSerializer(endpoint).data)
 
     @extend_schema(
         summary="Change an endpoint",
-        description="`enabled: true` also enables one that was disabled for failing; what it "
-        "missed is sent by a replay.",
+        description="`enabled: true` also enables an endpoint that was disabled because it "
+        "failed. A replay sends the events that it missed.",
         request=NewEndpointSerializer(partial=True),
         responses=EndpointSerializer,
     )
@@ -96,7 +97,7 @@ class EndpointView(APIView):
 
     @extend_schema(summary="Delete an endpoint", responses={204: None})
     def delete(self, request: Request, endpoint_id: UUID) -> Response:
-        """Forget it; what waits for it is not sent."""
+        """Delete the endpoint. Waiting deliveries are not sent."""
         get_endpoint(user_id=user_id(request), endpoint_id=endpoint_id).delete()
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -108,8 +109,8 @@ class RotateView(APIView):
 
     @extend_schema(
         summary="Get a new secret",
-        description=f"The one before it signs as well for {HOURS} hours; an older one no more. "
-        "Also for the `id` of your callbacks' secret.",
+        description=f"The previous secret also signs for {HOURS} hours; an older one does not. "
+        "The endpoint also accepts the `id` of your callbacks' secret.",
         request=None,
         responses=EndpointWithSecretSerializer,
     )
@@ -127,8 +128,9 @@ class PingView(APIView):
     problems: ClassVar = {"POST": (deliveries.EndpointDisabledProblem,)}
 
     @extend_schema(
-        summary="Try an endpoint",
-        description="Sends `webhook.ping`, which is no event; what came of it is in the log.",
+        summary="Test an endpoint",
+        description="Sends `webhook.ping`, which is not an event. The list of deliveries shows "
+        "the result.",
         request=None,
         responses={202: DeliverySerializer},
     )
@@ -151,8 +153,8 @@ class ChallengeView(APIView):
         summary="Send an endpoint a challenge",
         description="Sends `webhook.verification` with `data.challenge`. The endpoint is verified "
         'if its answer (2xx) is the challenge as text, or `{"challenge": ...}` with nothing '
-        "else; or once you hand the challenge in by `POST /webhooks/:id/verify`. Neither the "
-        "challenge nor the answer is in the log.",
+        "else, or when you submit the challenge by `POST /webhooks/:id/verify`. Neither the "
+        "challenge nor the answer is logged.",
         request=None,
         responses={202: DeliverySerializer},
     )
@@ -173,8 +175,8 @@ class VerifyView(APIView):
 
     @extend_schema(
         summary="Verify an endpoint by its challenge",
-        description="Only a verified endpoint gets a replay. Another URL needs another "
-        "verification.",
+        description="Replays require a verified endpoint. If you change its URL, the endpoint "
+        "must be verified again.",
         request=ChallengeSerializer,
         responses=EndpointSerializer,
     )
@@ -190,7 +192,8 @@ class VerifyView(APIView):
 @extend_schema_view(
     get=extend_schema(
         summary="List an endpoint's deliveries",
-        description="Newest first, for 30 days. Also for the `id` of your callbacks' secret.",
+        description="Newest first, for 30 days. The `id` of your callbacks' secret is accepted, "
+        "too.",
     )
 )
 class DeliveriesView(ListAPIView[WebhookDelivery]):
@@ -215,8 +218,8 @@ class DeliveryView(APIView):
     scopes: ClassVar = {"GET": Scope.READ}
 
     @extend_schema(
-        summary="See a delivery",
-        description="With the last request and how its answer began.",
+        summary="Get a delivery",
+        description="Returns the delivery with its last request and the beginning of the answer.",
         responses=DeliverySerializer,
     )
     def get(self, request: Request, endpoint_id: UUID, delivery_id: UUID) -> Response:
@@ -235,7 +238,8 @@ class RedeliverView(APIView):
 
     @extend_schema(
         summary="Send a delivery again, at once",
-        description="With the same `webhook-id`. 409 `delivery_under_way` while it is sent.",
+        description="The delivery keeps its `webhook-id`. The answer is 409 `delivery_under_way` "
+        "while it is being sent.",
         request=None,
         responses={202: DeliverySerializer},
     )
@@ -263,9 +267,10 @@ class ReplayView(APIView):
 
     @extend_schema(
         summary="Send everything since an event again",
-        description="Also what was never sent, because the endpoint was disabled or not there. "
-        f"Only to a verified endpoint. Looks at {MAX_REPLAYED} events at most; go on after "
-        "`last_seq`. `410 events_removed` and `400 future_event` as `GET /events`.",
+        description="Also sends events that were never sent, because the endpoint was disabled "
+        "or did not exist. The endpoint must be verified. One request reads at most "
+        f"{MAX_REPLAYED} events; continue with `last_seq`. `410 events_removed` and `400 "
+        "future_event` have the same meaning as in `GET /events`.",
         request=ReplaySerializer,
         responses={202: ReplayedSerializer},
     )
@@ -285,9 +290,9 @@ class CallbackSecretView(APIView):
     scopes: ClassVar = {"GET": Scope.JOBS}
 
     @extend_schema(
-        summary="See the secret of your callbacks",
-        description="Signs what is sent to any `callback_url` of yours. Its `id` can be rotated, "
-        "and has a log of deliveries, as an endpoint's.",
+        summary="Get the secret of your callbacks",
+        description="The secret signs all requests to your `callback_url`s. Its `id` can be "
+        "rotated and has a list of deliveries, like an endpoint.",
         responses=CallbackSecretSerializer,
     )
     def get(self, request: Request) -> Response:

@@ -10,8 +10,8 @@ from auteur import dead_letters
 
 class Command(BaseCommand):
     help = (
-        "Show the messages of Celery's queues that no worker could read, the newest first. None of "
-        "them is needed: what they were to wake is sent again."
+        "Show the messages of Celery's queues that no worker could read, newest first. They are "
+        "not needed: the wake-ups that they carried are sent again."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

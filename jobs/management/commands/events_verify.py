@@ -10,23 +10,23 @@ from django.core.management.base import BaseCommand
 from django.core.serializers.json import DjangoJSONEncoder
 
 from jobs.audit import event_verification as verification
-from jobs.audit.ledger_audit import SHOWN_PER_RULE
+from jobs.audit.ledger_audit import MAX_LISTED_PER_RULE
 
 
 class Command(BaseCommand):
     help = (
-        "Check, as of one instant, that every user's events are numbered without a gap, that "
-        "their hashes chain, and that each end of a job was told once. Prints what is off and "
-        "exits with 1 if anything is."
+        "Check, as of one instant, that every user's events are numbered without gaps, that "
+        "their hashes chain, and that each job has one event of its end. Prints the findings and "
+        "exits with 1 if there are any."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
             "--limit",
             type=int,
-            default=SHOWN_PER_RULE,
-            help="findings named of each rule; all are counted (default: %(default)s)",
+            default=MAX_LISTED_PER_RULE,
+            help="number of findings to list for each rule; all are counted (default: %(default)s)",
         )
 
     def handle(self, *, json: bool, limit: int, **options: Any) -> None:

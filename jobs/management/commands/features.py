@@ -7,14 +7,14 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from jobs.features.base import Feature, configured_rates
+from jobs.features.base import Feature, get_configured_rates
 from jobs.features.registry import features
 
 
 class Command(BaseCommand):
     help = (
-        "List the features with their tariffs, engines and limits, as they are set here; beside "
-        "what is set stands its default."
+        "List the features with their tariffs, engines and limits, as configured here. "
+        "Configured values are followed by their defaults."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def _build_defaults(feature: Feature) -> dict[str, Any]:
         defaults["models"] = {
             role: model for role, model in models.items() if model != models_in_use[role]
         }
-    if names := configured_rates(feature.name):
+    if names := get_configured_rates(feature.name):
         defaults["tariff"] = {name: feature.tariff.get(name, 0) for name in names}
     return defaults
 

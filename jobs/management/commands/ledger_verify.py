@@ -15,16 +15,16 @@ from jobs.audit import ledger_audit
 class Command(BaseCommand):
     help = (
         "Check, as of one instant, that every account, ledger row, job and attempt adds up. "
-        "Prints what is off and exits with 1 if anything is."
+        "Prints the findings and exits with 1 if there are any."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
             "--limit",
             type=int,
-            default=ledger_audit.SHOWN_PER_RULE,
-            help="findings named of each rule; all are counted (default: %(default)s)",
+            default=ledger_audit.MAX_LISTED_PER_RULE,
+            help="number of findings to list for each rule; all are counted (default: %(default)s)",
         )
 
     def handle(self, *, json: bool, limit: int, **options: Any) -> None:
@@ -47,7 +47,7 @@ def as_text(report: ledger_audit.Report) -> str:
         for finding in report.findings
     ]
     if hidden_count := report.total - len(report.findings):
-        lines.append(f"… and {hidden_count} more (--limit names more of them)")
+        lines.append(f"… and {hidden_count} more (raise --limit to list them)")
     lines.append(
         f"Checked {report.accounts} accounts ({report.balance} credits), "
         f"{report.transactions} ledger rows and {report.jobs} jobs "

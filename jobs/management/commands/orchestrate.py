@@ -14,7 +14,10 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Wake what is due: admit, publish, repair, retry, give up. Stops on SIGTERM or Ctrl-C."
+    help = (
+        "Run an orchestrator: admit, wake, repair, retry and fail due jobs. Stops on SIGTERM or "
+        "Ctrl-C."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         stop = threading.Event()

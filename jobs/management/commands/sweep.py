@@ -11,13 +11,13 @@ from media import orphans
 
 class Command(BaseCommand):
     help = (
-        "Remove what nobody will use: uploads and voices never confirmed, half files, local calls "
-        "that ended long ago, objects that no row names. The orchestrator does the same all along."
+        "Delete unused data: uploads and voices that were never confirmed, unfinished uploads, "
+        "old local calls, and objects without rows. The orchestrator does the same continuously."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--dry-run", action="store_true", help="print what would be removed, and remove nothing"
+            "--dry-run", action="store_true", help="count what would be deleted, and delete nothing"
         )
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         if not dry_run:
             while sweeping.sweep_all():
                 pass
-            orphans.delete_all()
+            orphans.delete_all_orphans()
         for sweep in sweeping.SWEEPS:
             self._print_result(
                 sweep.name, counts[sweep.name], None if dry_run else _count_rows(sweep)
@@ -39,7 +39,7 @@ class Command(BaseCommand):
 
     def _print_result(self, name: str, count: int | None, remaining: int | None) -> None:
         if count is None:
-            self.stdout.write(f"{name}: not counted, all rows are walked through in turn")
+            self.stdout.write(f"{name}: not counted, because counting would read all rows")
             return
         result = "would be removed" if remaining is None else f"found, {remaining} left"
         self.stdout.write(f"{name}: {count} {result}")

@@ -29,9 +29,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("role", choices=["steps", "cpu", "media", "gpu"])
         parser.add_argument(
-            "--class", dest="gpu_class", choices=list(GPU_CLASSES), help="Of the role `gpu`."
+            "--class",
+            dest="gpu_class",
+            choices=list(GPU_CLASSES),
+            help="the GPU class, for the role `gpu` only",
         )
-        parser.add_argument("--concurrency", type=int, help="By default 1 on a GPU.")
+        parser.add_argument(
+            "--concurrency", type=int, help="number of processes (default: 1 on a GPU)"
+        )
 
     def handle(
         self,
@@ -42,7 +47,7 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         if (role == "gpu") != (gpu_class is not None):
-            raise CommandError("The role `gpu`, and no other, takes a --class.")
+            raise CommandError("The role `gpu` requires --class, and other roles do not accept it.")
         if gpu_class:
             _check_device(settings.LOCAL_GPU_DEVICE)
         name = f"{role}-{gpu_class}" if gpu_class else role

@@ -13,8 +13,8 @@ CERTIFICATE, KEY = "c2pa-certificate.pem", "c2pa-private-key.pem"
 
 class Command(BaseCommand):
     help = (
-        "Make a certificate that signs content credentials for development: it chains to a root of "
-        "its own, which nobody else trusts. What is there is kept."
+        "Create a certificate and key that sign content credentials in development. The "
+        "certificate chains to a new root that nobody else trusts. Existing files are kept."
     )
     requires_system_checks = ()
 
@@ -24,13 +24,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, folder: Path, **options: Any) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            chain, key = certificates.make_development()
+            chain, key = certificates.create_development_certificate()
             _create_private_file(folder / KEY, key)
             _create_private_file(folder / CERTIFICATE, chain)
         except FileExistsError as exc:
-            raise CommandError(f"{exc.filename} is there already, and is kept.") from exc
+            raise CommandError(
+                f"{exc.filename} exists already and is not replaced. Delete it first, or name "
+                "another folder."
+            ) from exc
         except OSError as exc:
-            raise CommandError(f"The folder cannot be written to: {exc.strerror}.") from exc
+            raise CommandError(
+                f"The folder cannot be written to: {exc.strerror}. Name another folder."
+            ) from exc
         self.stdout.write(f"C2PA_CERTIFICATE_PATH={folder.resolve() / CERTIFICATE}")
         self.stdout.write(f"C2PA_PRIVATE_KEY_FILE={folder.resolve() / KEY}")
 

@@ -16,15 +16,15 @@ TYPES = {extension: kind for kind, extension in reversed(ACCEPTED.items())} | {"
 
 class Command(BaseCommand):
     help = (
-        "Read the C2PA content credentials of a file in a sandbox: whether they hold, who signed, "
-        "what was done, of what it was made. Exits with 1 where they do not hold, with 2 where "
-        "there are none."
+        "Read and verify the C2PA content credentials of a file in a sandbox: print who signed "
+        "it, how it was made and from what. Exits with 1 if the credentials are invalid, with 2 "
+        "if there are none."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path)
-        parser.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, file: Path, json: bool, **options: Any) -> None:
         credentials = _read_file(file)
@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
 def _read_file(file: Path) -> FileCredentials:
     if not file.is_file():
-        raise CommandError(f"{file} is no file.")
+        raise CommandError(f"{file} is not a file.")
     size_bytes = file.stat().st_size
     try:
         credentials = read_credentials(
@@ -75,6 +75,6 @@ def as_text(credentials: FileCredentials) -> str:
             facts = [action["action"], action["software_agent"], action["digital_source_type"]]
             lines.append("  " + ", ".join(fact for fact in facts if fact))
         for ingredient in manifest["ingredients"]:
-            suffix = ", with credentials of its own" if ingredient["has_credentials"] else ""
+            suffix = ", with its own credentials" if ingredient["has_credentials"] else ""
             lines.append(f"  {ingredient['relationship']}: {ingredient['title']}{suffix}")
     return "\n".join(lines)

@@ -10,9 +10,9 @@ from media.storage.checking import check_storage
 
 class Command(BaseCommand):
     help = (
-        "Try all that Auteur needs of the configured object storage, under a prefix of its own, "
-        "and print a table. Exits non-zero if anything is missing. The file system's URLs are "
-        "served by the API, which must run."
+        "Try everything that Auteur needs from the configured object storage, under a separate "
+        "prefix, and print a table. Exits with an error if a check fails. If the storage is the "
+        "file system, the API must run, because it serves the URLs."
     )
 
     def handle(self, **options: Any) -> None:
@@ -23,4 +23,4 @@ class Command(BaseCommand):
             if not finding.is_good:
                 missing.append(finding.name)
         if missing:
-            raise CommandError(f"The storage will not do: {', '.join(missing)}.")
+            raise CommandError(f"The storage is not suitable. Failed checks: {', '.join(missing)}.")

@@ -14,18 +14,18 @@ from media import verification
 
 class Command(BaseCommand):
     help = (
-        "Compare the books with the storage: objects without rows, rows without objects, sizes "
-        "that differ. Prints what is off and exits with 1 if anything is. `manage.py sweep` "
-        "removes objects without rows."
+        "Compare the database with the storage: objects without rows, rows without objects, and "
+        "sizes that differ. Prints the differences and exits with 1 if there are any. `manage.py "
+        "sweep` removes objects without rows."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument(
             "--limit",
             type=int,
-            default=verification.SHOWN,
-            help="findings named; all are counted (default: %(default)s)",
+            default=verification.DEFAULT_LIMIT,
+            help="number of findings to list; all are counted (default: %(default)s)",
         )
 
     def handle(self, *, json: bool, limit: int, **options: Any) -> None:
@@ -42,7 +42,7 @@ def as_json(report: verification.Report) -> str:
 def as_text(report: verification.Report) -> str:
     lines = [_format_finding(finding) for finding in report.findings]
     if hidden := report.total - len(report.findings):
-        lines.append(f"… and {hidden} more (--limit names more of them)")
+        lines.append(f"… and {hidden} more (raise --limit to list them)")
     lines.append(
         f"Checked {report.objects} objects ({report.size_bytes} bytes) "
         f"as of {report.checked_at:%Y-%m-%d %H:%M:%S} UTC."
@@ -50,7 +50,7 @@ def as_text(report: verification.Report) -> str:
     rules = [
         f"{number} × {verification.RULES[rule]}" for rule, number in report.broken.items() if number
     ]
-    lines.append("OFF: " + "; ".join(rules) if rules else "Books and storage agree.")
+    lines.append("OFF: " + "; ".join(rules) if rules else "The database and the storage agree.")
     return "\n".join(lines)
 
 

@@ -12,8 +12,8 @@ from projects.models import Project
 
 class Command(BaseCommand):
     help = (
-        "Give these projects an empty timeline, if they have none: their users can go on, and what "
-        "was lost is not brought back. Restore the documents of MongoDB first if there is a backup."
+        "Create an empty timeline for each of these projects that has lost its own. Lost "
+        "timelines are not restored: if there is a backup, restore the documents of MongoDB first."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -23,9 +23,9 @@ class Command(BaseCommand):
         rows = Project.objects.in_bulk(project_ids)
         unknown = [str(project_id) for project_id in project_ids if project_id not in rows]
         if unknown:
-            raise CommandError(f"There are no such projects: {', '.join(unknown)}")
+            raise CommandError(f"These projects do not exist: {', '.join(unknown)}. Check the ids.")
         for project_id, project in rows.items():
             if verification.start_empty(project):
-                self.stdout.write(f"{project_id}: has an empty timeline now")
+                self.stdout.write(f"{project_id}: an empty timeline was created")
             else:
-                self.stdout.write(f"{project_id}: has a timeline, nothing was changed")
+                self.stdout.write(f"{project_id}: has a timeline, so nothing was changed")

@@ -13,14 +13,14 @@ from projects import verification
 from projects.verification import Report
 
 MAX_MENDED = 100_000
-"""Timelines of each rule that one run mends; run it again for more."""
+"""The number of timelines that one run repairs for each rule. Run the command again for more."""
 
 
 class Command(BaseCommand):
     help = (
-        "Compare the projects in PostgreSQL with the timelines (EDL documents) in MongoDB: "
-        "timelines that are missing, that went back to an older version, that belong to another "
-        "user, or to no project. Prints what is wrong and exits with 1 if anything is."
+        "Compare the projects in PostgreSQL with the timelines (EDL documents) in MongoDB. Find "
+        "timelines that are missing, older than before, owned by another user, or without a "
+        "project. Prints the findings and exits with 1 if there are any."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,18 +29,18 @@ class Command(BaseCommand):
             "--limit",
             type=int,
             default=verification.MAX_NAMED,
-            help="findings to name of each rule; all are counted (default: %(default)s)",
+            help="number of findings to list for each rule; all are counted (default: %(default)s)",
         )
         parser.add_argument(
             "--advance",
             action="store_true",
-            help="accept timelines that went back: number them beyond the versions that clients "
-            "have seen, with their content as it is",
+            help="accept timelines that went back: raise their versions above those that clients "
+            "have seen, without changing their content",
         )
         parser.add_argument(
             "--remove-without-project",
             action="store_true",
-            help="remove timelines whose projects have no row",
+            help="delete timelines whose projects have no row",
         )
 
     def handle(
@@ -56,10 +56,12 @@ class Command(BaseCommand):
             report = verification.verify_timelines(limit=MAX_MENDED)
             if advance:
                 count = verification.advance_versions(report)
-                self.stdout.write(f"{count} timelines were numbered beyond what clients have seen.")
+                self.stdout.write(
+                    f"Raised the versions of {count} timelines above those that clients have seen."
+                )
             if remove_without_project:
                 count = verification.remove_without_project(report)
-                self.stdout.write(f"{count} timelines without a project were removed.")
+                self.stdout.write(f"Deleted {count} timelines without a project.")
         report = verification.verify_timelines(limit=limit)
         self.stdout.write(as_json(report) if json else as_text(report))
         if report.total:
@@ -79,7 +81,7 @@ def as_text(report: Report) -> str:
         for finding in report.findings
     ]
     if hidden := report.total - len(report.findings):
-        lines.append(f"… and {hidden} more (--limit names more of them)")
+        lines.append(f"… and {hidden} more (raise --limit to list them)")
     lines.append(
         f"Checked {report.projects} projects and {report.documents} timelines "
         f"as of {report.checked_at:%Y-%m-%d %H:%M:%S} UTC."

@@ -32,7 +32,7 @@ def plan_of(user):
 def spend(user, credits):
     """Submit a job of that price; returns its id."""
     wanted = [{"type": "noop", "price": credits, "used": credits}]
-    (job,) = submission.submit_batch(user_id=user.pk, plan=user.plan, wanted=wanted).jobs
+    (job,) = submission.submit_batch(user_id=user.pk, plan=user.plan, items=wanted).jobs
     return job.job_id
 
 

@@ -24,7 +24,7 @@ def new_key(endpoint, settings):
     """The key changes; what the endpoint shows since."""
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "another" * 10
-    return secrets.shown(endpoint.secret)
+    return secrets.reveal_secret(endpoint.secret)
 
 
 def renew() -> str:
@@ -37,14 +37,14 @@ def test_a_fallback_can_go_once_all_is_encrypted_anew(endpoint, new_key, setting
     assert renew() == "1 values are encrypted anew."
     settings.SECRET_KEY_FALLBACKS = []
     endpoint.refresh_from_db()
-    assert secrets.shown(endpoint.secret) == new_key
+    assert secrets.reveal_secret(endpoint.secret) == new_key
     assert renew() == "0 values are encrypted anew."
 
 
 def test_new_values_have_the_new_key(new_key, settings):
-    made = secrets.new_secret()
+    made = secrets.create_secret()
     settings.SECRET_KEY_FALLBACKS = []
-    assert secrets.shown(made).startswith("whsec_")
+    assert secrets.reveal_secret(made).startswith("whsec_")
 
 
 def test_what_no_key_reads_is_counted_and_stays(endpoint, new_key):
@@ -53,7 +53,7 @@ def test_what_no_key_reads_is_counted_and_stays(endpoint, new_key):
         renew()
     endpoint.refresh_from_db()
     assert bytes(endpoint.previous_secret) == b"rubbish"
-    assert secrets.shown(endpoint.secret) == new_key
+    assert secrets.reveal_secret(endpoint.secret) == new_key
 
 
 def test_more_rows_than_are_held_at_once(endpoint, new_key, monkeypatch):

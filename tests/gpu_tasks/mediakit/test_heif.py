@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageOps
 from gpu_tasks.mediakit import film, heif
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
-from media.derivation.pictures import still
+from media.derivation.pictures import make_still_thumbnail
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 from tests.media.films import decoded
 from tests.media.heic import heic
@@ -125,9 +125,14 @@ def photo(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 class TestWherePhotosGo:
     def test_thumbnail(self, photo: Path) -> None:
         with photo.open("rb") as file, open_media(file) as container:
-            assert np.abs(decoded(still(container) or b"").astype(float) - QUARTERS).mean() < 6
+            assert (
+                np.abs(
+                    decoded(make_still_thumbnail(container) or b"").astype(float) - QUARTERS
+                ).mean()
+                < 6
+            )
         with open_media(photo) as container:
-            assert still(container)
+            assert make_still_thumbnail(container)
 
     def test_portrait(self, photo: Path) -> None:
         heif.replace_by_png(photo)

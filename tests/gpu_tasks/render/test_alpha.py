@@ -9,7 +9,7 @@ import pytest
 from gpu_tasks.compression import source
 from gpu_tasks.mediakit import ffmpeg, film
 from gpu_tasks.mediakit.decoding import open_media
-from media.derivation.frames import find_picture, pictures_at
+from media.derivation.frames import find_picture, iterate_pictures
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 HALF = "format=rgba,geq=r='p(X,Y)':g='p(X,Y)':b='p(X,Y)':a='if(lt(X,48),0,255)'"
@@ -67,7 +67,7 @@ def test_elsewhere_it_is_over_black(clear: Path):
         if clear.suffix in {".png", ".webp"}:
             shown = find_picture(container, 96)
         else:
-            *_, shown = pictures_at(container, [0.0, 0.5], 96)
+            *_, shown = iterate_pictures(container, [0.0, 0.5], 96)
     assert shown is not None
     assert halves(shown) == ["black", "red"]
     assert source.probe(clear, pictures=True).pictures.has_alpha

@@ -8,7 +8,7 @@ from PIL import Image
 
 from gpu_tasks.mediakit import ffmpeg, film
 from gpu_tasks.runtime.errors import InputRefusedError
-from media.derivation.pictures import make
+from media.derivation.pictures import make_pictures
 from media.inspection import inspect, inspect_with
 from media.limits import DECODING
 from media.probes import AnimatedPictureError, PictureTooLargeError
@@ -37,7 +37,7 @@ def shown(path: Path, studio: Studio) -> None:
     assert next(film.probe(path).frames()).any()
     length = probe(str(path)).duration_ms
     with path.open("rb") as source:
-        assert make(source, length, lambda _share: None)["thumbnail"]
+        assert make_pictures(source, length, lambda _share: None)["thumbnail"]
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -62,7 +62,7 @@ def test_a_phones_largest_photo_is_shown(tmp_path: Path, studio: Studio):
     found = inspect(str(path))
     assert [found.metadata[name] for name in ("width", "height", "rotation")] == [*LARGE, 90]
     confined = inspect_with(
-        "media.derivation.pictures:make",
+        "media.derivation.pictures:make_pictures",
         str(path),
         limits=DECODING,
         progress=lambda _share: None,

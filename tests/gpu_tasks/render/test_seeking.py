@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from gpu_tasks.mediakit import ffmpeg, film
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.video_query import sampling
-from media.derivation.frames import pictures_at
+from media.derivation.frames import iterate_pictures
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 from tests.gpu_tasks.render.films import make_coded, read_code, read_film, read_levels
 from tests.properties import LONG, examples
@@ -181,7 +181,7 @@ def test_no_tile_shows_what_comes_later(name: str, filmed: Filmed):
     path, frames = filmed(name)
     seconds = [3.0 * place for place in range(SECONDS // 3)]
     with open_media(path) as container:
-        tiles = list(pictures_at(container, seconds, 96))
+        tiles = list(iterate_pictures(container, seconds, 96))
     numbers = [read_code(read_levels(one[..., 1]))[1] for one in tiles if one is not None]
     assert len(numbers) == len(seconds)
     assert numbers == sorted(numbers)

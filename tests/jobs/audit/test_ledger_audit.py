@@ -395,8 +395,8 @@ def test_grants_that_do_not_add_up_are_found(house, break_it, rules):
         break_it(house)
     report = ledger_audit.check()
     assert {name for name, number in report.broken.items() if number} == rules
-    known = {house.user.pk, house.other.pk, *strangers()}
-    assert {finding.user_id for finding in report.findings} <= known
+    expected = {house.user.pk, house.other.pk, *strangers()}
+    assert {finding.user_id for finding in report.findings} <= expected
 
 
 @pytest.mark.parametrize(("rule", "break_it", "expected", "found"), BREAKS)
@@ -461,7 +461,7 @@ def test_a_key_that_begins_to_spend_meanwhile_is_in_order(db, monkeypatch, is_la
 
     if not is_late:
         spend()
-    monkeypatch.setattr(ledger_audit, "users_after", users_after)
+    monkeypatch.setattr(ledger_audit, "list_users_after", users_after)
     assert ledger_audit.check().broken["key_spending_is_the_sum"] == total
 
 

@@ -58,17 +58,17 @@ def test_what_is_off_is_named_and_summed_up(overcharged, user):
 def test_json_in_order(make_job):
     make_job(minutes=10)
     code, printed = verify("--json")
-    told = json.loads(printed)
+    report = json.loads(printed)
     assert code == 0
-    assert (told["ok"], told["findings"], told["balance"]) == (True, [], 95)
-    assert told["broken"] == dict.fromkeys(ledger_audit.RULES, 0)
+    assert (report["ok"], report["findings"], report["balance"]) == (True, [], 95)
+    assert report["broken"] == dict.fromkeys(ledger_audit.RULES, 0)
 
 
 def test_json_of_what_is_off(overcharged, user):
     code, printed = verify("--json")
-    told = json.loads(printed)
-    assert (code, told["ok"], told["broken"]["usage_is_the_price"]) == (1, False, 1)
-    assert told["findings"] == [
+    report = json.loads(printed)
+    assert (code, report["ok"], report["broken"]["usage_is_the_price"]) == (1, False, 1)
+    assert report["findings"] == [
         {
             "rule": "usage_is_the_price",
             "user_id": str(user.pk),
@@ -87,7 +87,7 @@ def test_what_is_not_named_is_counted(make_job):
     lines = printed.splitlines()
     assert code == 1
     assert sum(line.startswith("usage_is_the_price:") for line in lines) == 1
-    assert lines[1] == "… and 2 more (--limit names more of them)"
+    assert lines[1] == "… and 2 more (raise --limit to list them)"
     assert lines[-1] == "OFF: usage_is_the_price 3"
 
 

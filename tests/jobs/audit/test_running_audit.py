@@ -104,11 +104,11 @@ def test_what_was_read_before_is_found_by_a_slice(
 def test_the_slices_come_round(
     house: House, make_user: Callable[..., User], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_audit, "LEAST_ACCOUNTS", 1)
-    monkeypatch.setattr(running_audit, "LEAST_JOBS", 1)
+    monkeypatch.setattr(running_audit, "MIN_ACCOUNTS", 1)
+    monkeypatch.setattr(running_audit, "MIN_JOBS", 1)
     users = [make_user(balance=5) for _ in range(4)]
-    most = max(User.objects.count(), Job.objects.count()) + 1
-    for _ in range(most):
+    maximum = max(User.objects.count(), Job.objects.count()) + 1
+    for _ in range(maximum):
         assert audit() == set()
     breaks.rewritable_ledger()
     for user in users:
@@ -117,7 +117,7 @@ def test_the_slices_come_round(
     while AuditFinding.objects.count() < len(users):
         audit()
         rounds += 1
-    assert rounds <= most
+    assert rounds <= maximum
 
 
 def test_what_is_mended_is_off_no_more(house: House, no_slice: None) -> None:
@@ -160,15 +160,15 @@ def test_from_round_to_round_it_sees_what_a_whole_audit_sees(
         assert audit() == set()
         assert ledger_audit.check().total == 0
     account = Credits.objects.get(user=house.user)
-    kept = AuditedAccount.objects.get(user_id=house.user.pk)
-    assert (kept.seq, kept.balance) == (account.seq, account.balance)
-    assert sum(kept.remaining.values()) == account.balance
+    audited_account = AuditedAccount.objects.get(user_id=house.user.pk)
+    assert (audited_account.seq, audited_account.balance) == (account.seq, account.balance)
+    assert sum(audited_account.remaining.values()) == account.balance
 
 
 def test_nobody_counts_as_in_order_where_not_all_is_named(
     make_user: Callable[..., User], no_slice: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_audit, "FOUND_AT_ONCE", 1)
+    monkeypatch.setattr(running_audit, "MAX_STORED_FINDINGS", 1)
     users = [make_user(balance=5) for _ in range(4)]
     off = {user.pk for user in users[1:]}
     stop_comparing_books()
@@ -176,7 +176,9 @@ def test_nobody_counts_as_in_order_where_not_all_is_named(
     for _ in range(2):
         assert audit() == {"seq_is_the_last"}
         assert set(AuditFinding.objects.values_list("user_id", flat=True)) == off
-        assert [each.user_id for each in AuditedAccount.objects.all()] == [users[0].pk]
+        assert [audited_account.user_id for audited_account in AuditedAccount.objects.all()] == [
+            users[0].pk
+        ]
 
 
 def canceled() -> OperationalError:
@@ -194,8 +196,8 @@ def test_a_page_that_cannot_be_read_keeps_no_other_from_it(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(ledger_audit, "ACCOUNTS_AT_ONCE", 1)
-    monkeypatch.setattr(ledger_audit, "JOBS_AT_ONCE", 1)
+    monkeypatch.setattr(ledger_audit, "ACCOUNTS_PER_PAGE", 1)
+    monkeypatch.setattr(ledger_audit, "JOBS_PER_PAGE", 1)
     poisoned = {"check_accounts": house.user.pk, "check_jobs": house.open.pk}[check]
     reads = getattr(ledger_audit, check)
     read = []
@@ -235,7 +237,7 @@ def test_only_an_account_by_itself_may_take_long(
     monkeypatch.setattr(running_audit, "_instant", instant)
     audit()
     assert set(limits) == {running_audit.TIME_LIMIT}
-    monkeypatch.setattr(ledger_audit, "ACCOUNTS_AT_ONCE", 1)
+    monkeypatch.setattr(ledger_audit, "ACCOUNTS_PER_PAGE", 1)
     audit()
     assert limits.count(ledger_audit.TIME_LIMIT) == User.objects.count()
 
@@ -247,7 +249,7 @@ def test_findings_of_a_rule_that_is_no_more_are_forgotten(db: None) -> None:
 
 
 def test_open_jobs_are_read_in_turns(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running_audit, "OPEN_AT_ONCE", 2)
+    monkeypatch.setattr(running_audit, "MAX_OPEN_JOBS", 2)
     state: dict[str, Any] = {}
     open_ones = sorted([house.open.pk, house.pending.pk, house.free.pk])
     for _ in range(2):

@@ -266,7 +266,7 @@ def test_only_an_infrastructure_error_keeps_it_open(
 
 
 def test_clients_see_that_a_feature_is_impaired(opened: list[Job], api: APIClient) -> None:
-    listed = {one["type"]: one for one in api.get("/features").json()["features"]}
+    listed = {feature["type"]: feature for feature in api.get("/features").json()["features"]}
     assert listed["transcription"]["impaired_since"] is not None
     assert listed["transcription"]["next_try_at"] is not None
     assert listed["tts"]["impaired_since"] is None

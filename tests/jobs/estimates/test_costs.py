@@ -8,7 +8,7 @@ from gpu_tasks.runtime.contract import EngineInfo, Failure, GpuClass, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle
 from jobs.estimates import costs
-from jobs.estimates.costs import measured, summaries, with_gpu_cost
+from jobs.estimates.costs import annotate_costs, annotate_gpu_cost, list_summaries
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState
 from tests.jobs.walk import bring_to
@@ -48,7 +48,7 @@ def ended(make_job):
 
 
 def what(attempt: Attempt) -> Attempt:
-    return measured(Attempt.objects.filter(pk=attempt.pk)).get()
+    return annotate_costs(Attempt.objects.filter(pk=attempt.pk)).get()
 
 
 class TestAnAttempt:
@@ -87,7 +87,7 @@ class TestAnAttempt:
     def test_prices_can_be_set(self, ended, settings):
         settings.GPU_PRICES = {"A10G": 0.5}
         assert what(ended(outcome(run=20))).gpu_cost == 10
-        assert costs.price_of(GpuClass.L4) == 0.000222
+        assert costs.get_gpu_price(GpuClass.L4) == 0.000222
 
     def test_a_failure_costs_as_well(self, make_job):
         attempt = bring_to(make_job(), AttemptState.RUNNING)
@@ -109,19 +109,19 @@ def test_a_job_costs_what_all_its_attempts_cost(ended):
         outcome=outcome(run=30).model_dump(mode="json"),
     )
     Attempt.objects.create(job=last.job, number=3, backend="modal", gpu_class=GpuClass.A10G)
-    assert with_gpu_cost(Job.objects.all()).get().gpu_cost == pytest.approx(40 * 0.000306)
+    assert annotate_gpu_cost(Job.objects.all()).get().gpu_cost == pytest.approx(40 * 0.000306)
 
 
 def test_a_job_that_never_ran_has_no_cost(make_job):
     make_job()
-    assert with_gpu_cost(Job.objects.all()).get().gpu_cost is None
+    assert annotate_gpu_cost(Job.objects.all()).get().gpu_cost is None
 
 
 class TestSummaries:
     def test_medians_shares_and_costs(self, ended):
         for run, load in ((10, 6), (20, 0), (90, 0), (30, 0)):
             ended(outcome(run=run, load=load, began=1))
-        [summary] = summaries()
+        [summary] = list_summaries()
         assert (summary.feature, summary.gpu_class) == ("transcription", "A10G")
         assert (summary.jobs, summary.attempts) == (4, 4)
         assert (summary.queue_seconds, summary.start_seconds) == (10, 1)
@@ -132,23 +132,26 @@ class TestSummaries:
     def test_classes_stand_apart(self, ended):
         ended(outcome(run=10))
         ended(outcome(run=90), GpuClass.CPU)
-        found = {each.gpu_class: each for each in summaries()}
-        assert {name: each.run_seconds for name, each in found.items()} == {"A10G": 10, "CPU": 90}
-        assert found["CPU"].cost_per_job == 0
+        results = {summary.gpu_class: summary for summary in list_summaries()}
+        assert {name: summary.run_seconds for name, summary in results.items()} == {
+            "A10G": 10,
+            "CPU": 90,
+        }
+        assert results["CPU"].cost_per_job == 0
 
     def test_the_latest_jobs_alone(self, ended, monkeypatch):
         monkeypatch.setattr(costs, "JOBS_PER_FEATURE", 1)
         ended(outcome(run=10))
         ended(outcome(run=90))
-        assert [each.run_seconds for each in summaries()] == [90]
+        assert [summary.run_seconds for summary in list_summaries()] == [90]
 
     def test_calls_that_never_reported_are_neither_cold_nor_warm(self, ended):
         lost = ended(outcome(run=10, load=1))
         Attempt.objects.create(
             job=lost.job, number=2, backend="modal", gpu_class=GpuClass.A10G, state="failed"
         )
-        [summary] = summaries()
+        [summary] = list_summaries()
         assert (summary.jobs, summary.attempts, summary.cold_share) == (1, 2, 1)
 
     def test_nothing_yet(self, db):
-        assert summaries() == []
+        assert list_summaries() == []

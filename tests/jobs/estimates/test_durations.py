@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.estimates.durations import History, Run, Running, quantile
+from jobs.estimates.durations import History, Run, RunningJob, estimate_quantile
 from tests.properties import LONG, examples
 
 JOBS = 10_000 if LONG else 250
@@ -30,7 +30,7 @@ def make(rng: random.Random, takes: Takes) -> Run:
     seconds = max(0.001, takes(rng, price))
     parts = [rng.lognormvariate(0, 0.5) for _ in range(9)]
     whole = sum(parts) + 3 * rng.lognormvariate(0, 0.5)
-    tenths = tuple(seconds * sum(parts[: place + 1]) / whole for place in range(9))
+    tenths = tuple(seconds * sum(parts[: index + 1]) / whole for index in range(9))
     return Run(seconds, price, tenths)
 
 
@@ -42,11 +42,11 @@ def check(ended: list[tuple[float, float, float | None]]) -> None:
     """Whether of the runs half ended by their p50 and nine in ten by their p90, within 2 % and
     chance.
     """
-    for share, place in ((0.5, 1), (0.9, 2)):
-        known = [one for one in ended if one[place] is not None]
-        assert len(known) > 0.95 * len(ended)
-        hit = sum(one[0] <= (one[place] or 0) for one in known) / len(known)
-        assert abs(hit - share) < 0.02 + 4 * math.sqrt(share * (1 - share) / len(known)), (
+    for share, index in ((0.5, 1), (0.9, 2)):
+        expected = [first for first in ended if first[index] is not None]
+        assert len(expected) > 0.95 * len(ended)
+        hit = sum(first[0] <= (first[index] or 0) for first in expected) / len(expected)
+        assert abs(hit - share) < 0.02 + 4 * math.sqrt(share * (1 - share) / len(expected)), (
             share,
             hit,
         )
@@ -57,13 +57,13 @@ def check(ended: list[tuple[float, float, float | None]]) -> None:
 def test_of_those_that_still_run_as_many_end_as_was_said(feature: str, age: float) -> None:
     """``age`` is the share of runs that are over when it is asked."""
     rng, takes = random.Random(feature), FEATURES[feature]
-    asked_at = quantile([make(rng, takes).seconds for _ in range(1000)], age) or 0.0
+    asked_at = estimate_quantile([make(rng, takes).seconds for _ in range(1000)], age) or 0.0
     ended: list[tuple[float, float, float | None]] = []
     while len(ended) < JOBS:
         run = make(rng, takes)
         if run.seconds > asked_at:
-            job = Running(asked_at, run.credits, progress=0.0, told_seconds=0.0)
-            end = history(rng, takes).foresee(job)
+            job = RunningJob(asked_at, run.credits, progress=0.0, reported_seconds=0.0)
+            end = history(rng, takes).forecast(job)
             ended.append((run.seconds, end.p50, end.p90))
     check(ended)
 
@@ -75,9 +75,9 @@ def test_a_jobs_own_pace_is_read_as_that_of_others_was(progress: float) -> None:
     ended: list[tuple[float, float, float | None]] = []
     for _ in range(JOBS):
         run = make(rng, takes)
-        told = run.seconds_at(progress)
-        later = min(run.seconds, told + 0.1)
-        end = history(rng, takes).foresee(Running(later, run.credits, progress, told))
+        output = run.seconds_at(progress)
+        later = min(run.seconds, output + 0.1)
+        end = history(rng, takes).forecast(RunningJob(later, run.credits, progress, output))
         ended.append((run.seconds, end.p50, end.p90))
     check(ended)
 
@@ -86,10 +86,10 @@ def test_price_counts_where_runs_go_by_it_and_only_there() -> None:
     rng = random.Random(1)
     by_price, alike = (history(rng, FEATURES[name]) for name in ("by its price", "warm or cold"))
     prices = (1, 20)
-    cheap, dear = (by_price.foresee(Running(0, price, 0, 0)).p50 for price in prices)
+    cheap, dear = (by_price.forecast(RunningJob(0, price, 0, 0)).p50 for price in prices)
     assert 10 * cheap < dear < 30 * cheap
-    one, other = (alike.foresee(Running(0, price, 0, 0)).p50 for price in prices)
-    assert one == other
+    first, other = (alike.forecast(RunningJob(0, price, 0, 0)).p50 for price in prices)
+    assert first == other
 
 
 RUNS = st.builds(
@@ -99,7 +99,7 @@ RUNS = st.builds(
     st.lists(st.floats(0, 1e6), max_size=9).map(lambda tenths: tuple(sorted(tenths))),
 )
 JOB = st.builds(
-    Running, st.floats(0, 5e5), st.integers(0, 1000), st.floats(0, 1), st.floats(-10, 5e5)
+    RunningJob, st.floats(0, 5e5), st.integers(0, 1000), st.floats(0, 1), st.floats(-10, 5e5)
 )
 
 
@@ -107,16 +107,16 @@ JOB = st.builds(
 @given(runs=st.lists(RUNS, max_size=30), job=JOB)
 @examples(100, 20_000)
 def test_no_end_is_in_the_past_and_fewer_than_nine_say_nothing_of_the_ninetieth(
-    runs: list[Run], job: Running
+    runs: list[Run], job: RunningJob
 ) -> None:
-    end = History(runs, expected_seconds=30).foresee(job)
+    end = History(runs, expected_seconds=30).forecast(job)
     assert end.p50 >= job.seconds
     assert end.p90 is None or (len(runs) >= 9 and end.p90 >= end.p50)
 
 
 def test_without_experience_it_goes_by_the_declaration_and_then_by_its_own_pace() -> None:
     nothing = History([], expected_seconds=30)
-    assert nothing.foresee(Running(5, 1, 0.05, 5)).p50 == 30
-    assert nothing.foresee(Running(6, 1, 0.25, 5)).p50 == 20
-    assert nothing.foresee(Running(40, 1, 0.25, 5)).p50 == 40
-    assert nothing.foresee(Running(5, 1, 0.25, 5)).p90 is None
+    assert nothing.forecast(RunningJob(5, 1, 0.05, 5)).p50 == 30
+    assert nothing.forecast(RunningJob(6, 1, 0.25, 5)).p50 == 20
+    assert nothing.forecast(RunningJob(40, 1, 0.25, 5)).p50 == 40
+    assert nothing.forecast(RunningJob(5, 1, 0.25, 5)).p90 is None

@@ -19,4 +19,4 @@ def set_back(position: int) -> None:
             EventHead.objects.filter(pk=head.pk).update(seq=last.seq, hash=last.hash)
     EventEpoch.objects.filter(first_position__gt=position + 1).delete()
     EventCursor.objects.filter(position__gt=position).update(position=position)
-    assert log.last_position() <= position
+    assert log.get_last_position() <= position

@@ -24,9 +24,9 @@ MARGIN = timedelta(minutes=1)
 @pytest.fixture
 def jobs(make_job: Callable[..., Job]) -> list[Job]:
     """Three jobs, each with one event; their numbers are 1 to 3."""
-    made = [make_job() for _ in range(3)]
+    created = [make_job() for _ in range(3)]
     number_all()
-    return made
+    return created
 
 
 def get(api: APIClient, path: str, status: int = 200, **query: Any) -> Any:
@@ -50,12 +50,12 @@ def test_events_are_read_from_where_the_client_is(api: APIClient) -> None:
 
 @pytest.mark.usefixtures("jobs")
 def test_the_hash_of_the_head_can_be_recomputed(api: APIClient) -> None:
-    known = "0" * 64
+    expected = "0" * 64
     for event in get(api, "/events")["events"]:
-        known = next_hash(known, event)
+        expected = next_hash(expected, event)
     assert get(api, "/events/head") == {
         "seq": 3,
-        "hash": known,
+        "hash": expected,
         "oldest_seq": 1,
         "epoch": 0,
     }

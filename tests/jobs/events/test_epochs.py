@@ -19,7 +19,7 @@ from docs.examples import verify_events
 from jobs.audit import event_verification as verification
 from jobs.event_contract import Wire
 from jobs.events import cursors, epochs, log
-from jobs.events.epochs import SPAN
+from jobs.events.epochs import NUMBERS_PER_EPOCH
 from jobs.models import EventCursor, EventEpoch, Job, UserEvent
 from tests.auteur.live.running import make_job as make_plain_job
 from tests.auteur.live.running import say
@@ -57,7 +57,7 @@ def test_numbers_go_on_beyond_all_that_may_be_known(job: Job, user: User) -> Non
 
     events = log.list_events(user_id=user.pk, after=None)
     assert [event["seq"] for event in events] == [1, 2, first, first + 1]
-    assert log.last_position() == first + 1
+    assert log.get_last_position() == first + 1
     assert verification.check().findings == []
 
 
@@ -134,14 +134,14 @@ def test_an_epoch_that_a_second_restore_has_lost_does_not_begin_again(
 
 
 def a_minute_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(epochs, "ZERO", epochs.ZERO - timedelta(minutes=1))
+    monkeypatch.setattr(epochs, "EPOCH_ORIGIN", epochs.EPOCH_ORIGIN - timedelta(minutes=1))
 
 
 def test_positions_that_were_seen_elsewhere_are_left_out(job: Job) -> None:
-    seen = epochs.first_seq(epochs.start_epoch().number + 1000)
-    assert epochs.start_epoch(seen=[seen]).first_position == seen + SPAN
-    epochs.report_log_behind("live", seen=seen + 5 * SPAN, end=2)
-    assert epochs.start_epoch().first_position == seen + 6 * SPAN
+    seen = epochs.get_first_seq(epochs.start_epoch().number + 1000)
+    assert epochs.start_epoch(seen=[seen]).first_position == seen + NUMBERS_PER_EPOCH
+    epochs.report_log_behind("live", seen=seen + 5 * NUMBERS_PER_EPOCH, end=2)
+    assert epochs.start_epoch().first_position == seen + 6 * NUMBERS_PER_EPOCH
 
 
 def test_readers_that_have_read_all_wait_for_the_epoch(job: Job) -> None:
@@ -155,7 +155,7 @@ def test_readers_that_have_read_all_wait_for_the_epoch(job: Job) -> None:
 SPOILT = [
     "UPDATE event_epochs SET first_position = first_position + 5",
     "UPDATE event_epochs SET number = 2",
-    f"UPDATE user_events SET seq = seq + 1 WHERE seq > {SPAN}",
+    f"UPDATE user_events SET seq = seq + 1 WHERE seq > {NUMBERS_PER_EPOCH}",
     "DELETE FROM user_events WHERE seq = 2",
 ]
 
@@ -180,16 +180,16 @@ def test_whatever_is_lost_no_number_names_two_events_and_no_client_misses_one(
 ) -> None:
     chance = random.Random(seed)
     jobs = [make_plain_job(make_user()) for _ in range(3)]
-    given: dict[tuple[UUID, int], str] = {}
-    known: defaultdict[UUID, set[int]] = defaultdict(lambda: {0})
+    values: dict[tuple[UUID, int], str] = {}
+    expected: defaultdict[UUID, set[int]] = defaultdict(lambda: {0})
     for _ in range(12):
         for job in chance.sample(jobs, chance.randrange(1, 4)):
             say(job, *["requeued"] * chance.randrange(1, 4))
         for job in jobs:
             for event in log.list_events(user_id=job.user_id, after=None):
-                hash_ = given.setdefault((job.user_id, event["seq"]), event["hash"])
+                hash_ = values.setdefault((job.user_id, event["seq"]), event["hash"])
                 assert hash_ == event["hash"], "one number names two events"
-                known[job.user_id].add(event["seq"])
+                expected[job.user_id].add(event["seq"])
         if chance.random() < 0.5:
             positions = [
                 0,
@@ -200,9 +200,9 @@ def test_whatever_is_lost_no_number_names_two_events_and_no_client_misses_one(
             epochs.start_epoch()
         assert verification.check().findings == []
         for job in jobs:
-            kept = log.list_events(user_id=job.user_id, after=None)
-            for after in known[job.user_id]:
-                check_client(job.user_id, after, kept)
+            events = log.list_events(user_id=job.user_id, after=None)
+            for after in expected[job.user_id]:
+                check_client(job.user_id, after, events)
 
 
 def check_client(user_id: UUID, after: int, kept: list[Wire]) -> None:
@@ -224,8 +224,8 @@ def test_the_example_verifies_across_epochs(
     first = epochs.start_epoch().first_position
     say(job, "started")
     monkeypatch.setattr(verify_events, "get", lambda base, token, path: get(api, path))
-    seq, known = verify_events.follow("", "")
-    assert (seq, known) == (first, log.get_head(user.pk).hash)
+    seq, expected = verify_events.follow("", "")
+    assert (seq, expected) == (first, log.get_head(user.pk).hash)
 
 
 def test_events_are_numbered_as_safely_as_the_setting_says(job: Job, settings: Any) -> None:

@@ -60,8 +60,8 @@ class TestWhatEventsTell:
         lifecycle.fail(attempt_id=attempt.pk, error=error)
         *_, failed = numbered(user)
         assert (failed["type"], failed["data"]["credits_refunded"]) == ("job.failed", 1)
-        told = {"code": "GPU_OOM", "message": "Too large a film.", "retryable": False}
-        assert failed["data"]["error"] == told
+        expected_body = {"code": "GPU_OOM", "message": "Too large a film.", "retryable": False}
+        assert failed["data"]["error"] == expected_body
 
     def test_what_staff_did_is_told_without_their_names(
         self, user: User, make_job: MakeJob
@@ -94,12 +94,12 @@ class TestWhatEventsTell:
 
 def leaves(value: object) -> Iterator[object]:
     if isinstance(value, dict):
-        for name, each in value.items():
+        for name, item in value.items():
             assert name.isascii()
-            yield from leaves(each)
+            yield from leaves(item)
     elif isinstance(value, list):
-        for each in value:
-            yield from leaves(each)
+        for item in value:
+            yield from leaves(item)
     else:
         yield value
 
@@ -111,8 +111,8 @@ class TestOrder:
         make_job()
         first, second = numbered(user)
         for event, previous in ((first, "0" * 64), (second, first["hash"])):
-            told = {name: event[name] for name in ("seq", "type", "timestamp", "data")}
-            assert chain.next_hash(bytes.fromhex(previous), **told).hex() == event["hash"]
+            messages = {name: event[name] for name in ("seq", "type", "timestamp", "data")}
+            assert chain.compute_hash(bytes.fromhex(previous), **messages).hex() == event["hash"]
         head = log.get_head(user.pk)
         assert (head.seq, head.hash, head.oldest_seq) == (2, second["hash"], 1)
 
@@ -152,7 +152,7 @@ class TestWhatCannotBeTold:
     ) -> None:
         bad = Event.objects.create(job=make_job(), user=user, type=type, data=data)
         make_job()
-        assert [each["type"] for each in numbered(user)] == ["job.requested"] * 2
+        assert [item["type"] for item in numbered(user)] == ["job.requested"] * 2
         assert number_events() == 0
         assert list(Event.objects.exclude(set_aside_at=None)) == [bad]
 

@@ -57,7 +57,7 @@ def test_a_whole_log_has_no_findings(job: Job) -> None:
 def test_each_wrong_is_found(
     job: Job, rule: str, statement: str, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verification, "ROWS_AT_ONCE", page)
+    monkeypatch.setattr(verification, "ROWS_PER_PAGE", page)
     with connection.cursor() as cursor:
         cursor.execute(statement)
         assert cursor.rowcount > 0

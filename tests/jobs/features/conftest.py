@@ -48,15 +48,15 @@ def bring(user: User, signed_urls: None) -> Callable[..., MediaFile]:
         media_id = uuid.uuid4()
         key = f"users/{user.pk}/media/{media_id}/source{file.suffix}"
         object_storage().write(key, file.read_bytes(), mime_type)
-        found = probe(object_storage().probe_source(key))
+        results = probe(object_storage().probe_source(key))
         facts = {
             "name": file.name,
-            "type": found.type,
+            "type": results.type,
             "status": MediaStatus.READY,
             "mime_type": mime_type,
-            "duration_ms": found.duration_ms,
+            "duration_ms": results.duration_ms,
             "file_size_bytes": file.stat().st_size,
-            "metadata": found.metadata,
+            "metadata": results.metadata,
             "r2_key": key,
             "r2_url": f"http://storage/{key}",
         }
@@ -76,10 +76,10 @@ def run_job(api: APIClient, signed_urls: None) -> Callable[..., dict[str, Any]]:
         answer = api.post(f"/jobs/{slug}", parameters, format="json")
         assert answer.status_code == ACCEPTED, answer.json()
         finish(UUID(answer.json()["job_id"]))
-        shown: dict[str, Any] = api.get(f"/jobs/{answer.json()['job_id']}").json()
-        feature = get_feature(shown["type"])
-        assert set(shown["input_params"]) == {*parameters, *feature.parameters.stored_as_given}
-        return shown
+        body: dict[str, Any] = api.get(f"/jobs/{answer.json()['job_id']}").json()
+        feature = get_feature(body["type"])
+        assert set(body["input_params"]) == {*parameters, *feature.parameters.stored_as_given}
+        return body
 
     return run
 

@@ -52,9 +52,9 @@ def test_what_lies_outside_the_bounds_is_refused(api, field: str, value: object)
 def test_a_job_shows_its_length_in_both_units(api, length: dict[str, int]):
     answer = api.post("/jobs/audio-generation", {"prompt": "rain", **length}, format="json")
     job = api.get(f"/jobs/{answer.json()['id']}").json()
-    given = {"prompt": "rain", "duration_ms": 2000, "duration_sec": 2}
-    assert job["input_params"] == given
-    again = api.post("/jobs/audio-generation", given, format="json")
+    values = {"prompt": "rain", "duration_ms": 2000, "duration_sec": 2}
+    assert job["input_params"] == values
+    again = api.post("/jobs/audio-generation", values, format="json")
     assert again.status_code == 202
     assert api.post(f"/jobs/{job['id']}/cancel").status_code == 200
     assert api.post(f"/jobs/{job['id']}/retry").status_code == 202
@@ -89,13 +89,13 @@ def test_the_sound_becomes_media_and_says_what_was_understood(run_job, api):
     assert (output["duration_ms"], output["sample_rate"], output["channels"]) == (2000, 44100, 2)
     assert output["seed"] == 5
     assert output["engine"]["name"] == "draft"
-    [made] = output["media"]
-    assert (made["type"], made["mime_type"]) == ("audio", "audio/wav")
-    assert made["name"] == "heavy rain, distant thunder.wav"
-    content = requests.get(made["download_url"], timeout=10).content
+    [media] = output["media"]
+    assert (media["type"], media["mime_type"]) == ("audio", "audio/wav")
+    assert media["name"] == "heavy rain, distant thunder.wav"
+    content = requests.get(media["download_url"], timeout=10).content
     with wave.open(io.BytesIO(content)) as sound:
         assert (sound.getnframes(), sound.getnchannels()) == (2 * 44100, 2)
-    assert MediaFile.objects.get(pk=made["id"]).duration_ms == 2000
+    assert MediaFile.objects.get(pk=media["id"]).duration_ms == 2000
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_the_sound_is_named_after_its_prompt(run_job, prompt: str, name: str):
 def test_the_seed_makes_the_same_again(run_job):
     sounds = []
     for seed in (5, 5, 6):
-        [made] = run_job("audio-generation", **RAIN, seed=seed)["output_data"]["media"]
-        content = requests.get(made["download_url"], timeout=10).content
+        [media] = run_job("audio-generation", **RAIN, seed=seed)["output_data"]["media"]
+        content = requests.get(media["download_url"], timeout=10).content
         with wave.open(io.BytesIO(content)) as file:  # the credentials beside it have their times
             sounds.append(file.readframes(file.getnframes()))
     assert sounds[0] == sounds[1] != sounds[2]

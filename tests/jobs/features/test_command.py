@@ -26,6 +26,6 @@ def test_every_feature_has_its_line(settings):
 
 
 def test_programs_get_examples_to_try_them_with():
-    by_slug = {one["slug"]: one for one in json.loads(told("--json"))}
+    by_slug = {load["slug"]: load for load in json.loads(told("--json"))}
     assert by_slug["stills"]["example"] == {"video_media_id": "interview.mp4", "count": 2}
     assert by_slug["stills"]["tariff"] == {"credits": 3}

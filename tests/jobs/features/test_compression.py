@@ -77,8 +77,8 @@ def test_pictures_are_not_compressed(api, make_media):
 
 def test_a_target_is_documented_as_word_or_number():
     [target] = [
-        one["properties"]["target"]
-        for name, one in described()["components"]["schemas"].items()
+        first["properties"]["target"]
+        for name, first in described()["components"]["schemas"].items()
         if name.startswith("CompressionParameters")
     ]
     words, number = target["oneOf"]
@@ -88,8 +88,8 @@ def test_a_target_is_documented_as_word_or_number():
         "maximum": MAX_TARGET_BYTES,
     }
     assert words["type"] == "string"
-    for taken in ("web", "archive", "25MB", "25 MiB", "700 kib", "1.5gb", "25000000", " 1 GB "):
-        assert re.search(words["pattern"], taken)
+    for text in ("web", "archive", "25MB", "25 MiB", "700 kib", "1.5gb", "25000000", " 1 GB "):
+        assert re.search(words["pattern"], text)
     for refused in ("", "small", "webs", "25 M", "25 TB", "-1", "1e9", "MB", "1.2345678MB"):
         assert not re.search(words["pattern"], refused)
 
@@ -99,10 +99,10 @@ def test_a_smaller_film_becomes_media(run_job, film: MediaFile, target: object):
     job = run_job("compression", media_id=str(film.pk), target=target)
     assert job["status"] == "completed"
     output = job["output_data"]
-    [made] = output["media"]
-    assert (made["name"], made["mime_type"]) == ("holiday, compressed.mp4", "video/mp4")
-    content = requests.get(made["download_url"], timeout=10).content
-    assert len(content) == made["file_size_bytes"] == output["size_bytes"]
+    [media] = output["media"]
+    assert (media["name"], media["mime_type"]) == ("holiday, compressed.mp4", "video/mp4")
+    content = requests.get(media["download_url"], timeout=10).content
+    assert len(content) == media["file_size_bytes"] == output["size_bytes"]
     assert output["size_bytes"] < output["source_bytes"] == film.file_size_bytes
     assert isinstance(target, str) or output["size_bytes"] <= target
     assert 0.8 < output["ssim"] < 1
@@ -112,8 +112,8 @@ def test_a_smaller_recording_becomes_media(run_job, bring, tmp_path: Path):
     ffmpeg.run(["-f", "lavfi", "-i", "sine=duration=3", "-ac", "2", tmp_path / "talk.wav"])
     recording = bring(tmp_path / "talk.wav", "audio/wav")
     job = run_job("compression", media_id=str(recording.pk), target="web")
-    [made] = job["output_data"]["media"]
-    assert (made["type"], made["name"]) == ("audio", "talk, compressed.m4a")
+    [media] = job["output_data"]["media"]
+    assert (media["type"], media["name"]) == ("audio", "talk, compressed.m4a")
     assert (job["output_data"]["audio_codec"], job["output_data"]["ssim"]) == ("aac", None)
 
 

@@ -74,7 +74,7 @@ def follow(consent: Consent) -> Consent:
 
 
 def nothing_is_left(user: User) -> None:
-    assert object_storage().objects(f"users/{user.pk}/") == []
+    assert object_storage().list_objects(f"users/{user.pk}/") == []
     assert not MediaFile.objects.exists()
     assert not Removal.objects.filter(removed_at=None).exists()
     assert ledger_audit.check().total == 0
@@ -108,14 +108,14 @@ def test_a_delivery_that_was_faster_is_waited_for(
         assert (waiting.status, waiting.finished_at) == (ConsentStatus.REVOKED, None)
         go.set()
         delivering.result(30)
-    [made] = MediaFile.objects.all()
-    assert api.get(f"/media/{made.pk}").json()["download_url"]
+    [media_file] = MediaFile.objects.all()
+    assert api.get(f"/media/{media_file.pk}").json()["download_url"]
 
     assert follow(consent).finished_at is not None
     nothing_is_left(user)
-    told = api.get(f"/jobs/{attempt.job_id}").json()
-    assert (told["status"], told["credits_refunded"]) == ("completed", False)
-    assert [one["download_url"] for one in told["output_data"]["media"]] == [None]
+    body = api.get(f"/jobs/{attempt.job_id}").json()
+    assert (body["status"], body["credits_refunded"]) == ("completed", False)
+    assert [media["download_url"] for media in body["output_data"]["media"]] == [None]
     assert follow(consent).status == ConsentStatus.REMOVED
 
 
@@ -138,8 +138,8 @@ def test_a_delivery_that_comes_later_is_refused_and_refunded(
 
     follow(consent)
     nothing_is_left(user)
-    [left] = Removal.objects.filter(kind=RemovedKind.OUTPUT)
-    assert (left.object_id, left.key.rpartition("/")[2]) == (job.pk, "result-0.png")
+    [removal] = Removal.objects.filter(kind=RemovedKind.OUTPUT)
+    assert (removal.object_id, removal.key.rpartition("/")[2]) == (job.pk, "result-0.png")
 
 
 def test_submissions_at_the_same_time_are_refused_or_stopped(
@@ -157,10 +157,10 @@ def test_submissions_at_the_same_time_are_refused_or_stopped(
             connections.close_all()
 
     with ThreadPoolExecutor(4) as threads:
-        asked = [threads.submit(ask) for _ in range(4)]
+        request_data = [threads.submit(ask) for _ in range(4)]
         together.wait(30)
         revoke_consent(consent=consent)
-        answers = [one.result(30) for one in asked]
+        answers = [first.result(30) for first in request_data]
     assert set(answers) <= {202, 404, 422}
     follow(consent)
     stopped = Job.objects.filter(status=JobStatus.CANCELLED, credits_refunded=True)
@@ -177,8 +177,8 @@ def test_what_its_user_has_deleted_goes_with_what_its_job_has_found_out(
     revoke_consent(consent=consent)
     follow(consent)
     nothing_is_left(user)
-    told = api.get(f"/jobs/{Job.objects.get().pk}").json()["output_data"]
-    assert set(told) == {"engine", "media"}
+    output_data = api.get(f"/jobs/{Job.objects.get().pk}").json()["output_data"]
+    assert set(output_data) == {"engine", "media"}
 
 
 def test_segments_that_another_open_render_reads_stay(
@@ -199,7 +199,9 @@ def test_segments_that_another_open_render_reads_stay(
     Attempt.objects.filter(job=other).update(payload={"ready": [read]})
     revoke_consent(consent=consent)
     follow(consent)
-    assert [one.key for one in object_storage().objects(f"{folder}/")] == [shared]
+    assert [stored_object.key for stored_object in object_storage().list_objects(f"{folder}/")] == [
+        shared
+    ]
     assert Removal.objects.get(kind=RemovedKind.SEGMENT).key == own
     other.refresh_from_db()
     assert other.status == JobStatus.PENDING

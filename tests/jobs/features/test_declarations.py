@@ -15,7 +15,7 @@ from jobs.features.base import Feature
 from jobs.features.parameters import MediaField, ProjectField
 from jobs.features.registry import features
 from media.models import MediaType
-from media.provenance.source_types import GENERATED, TRAINED, source_type_of
+from media.provenance.source_types import GENERATED, TRAINED, derive_source_type
 from tests.contract import described
 
 SAMPLES = Path(auteur.devstack.__file__).parent / "samples"
@@ -66,7 +66,7 @@ def test_it_has_both_engines(feature: Feature, engine: str):
 def test_what_its_models_make_is_signed_as_synthetic(feature: Feature, sources: list[None]):
     if feature.making is None:
         pytest.skip("makes no media")
-    source_type = source_type_of(feature.making, is_draft=False, sources=sources)
+    source_type = derive_source_type(feature.making, is_draft=False, sources=sources)
     assert (source_type in TRAINED) == bool(feature.contract.models)
 
 
@@ -111,7 +111,7 @@ def test_its_example_can_be_tried(feature: Feature):
         if value is not None and isinstance(field, MediaField):
             assert (SAMPLES / value).is_file()
         if value is not None and isinstance(field, ProjectField):
-            assert all((SAMPLES / one).is_file() for one in value)
+            assert all((SAMPLES / first).is_file() for first in value)
 
 
 @every

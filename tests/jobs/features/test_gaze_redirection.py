@@ -50,11 +50,11 @@ def test_the_sample_is_redirected_and_becomes_media(run_job, api, bring):
     assert output["engine"]["name"] == "draft"
     assert output["frames_redirected"] > 0.8 * output["frames"]
     assert output["mean_shift_px"] > 2
-    (made,) = output["media"]
-    assert made["name"] == "portrait, gaze.mp4"
-    shown = api.get(f"/media/{made['id']}").json()
-    assert (shown["type"], shown["mime_type"], shown["status"]) == ("video", "video/mp4", "ready")
-    assert shown["duration_ms"] == pytest.approx(film.duration_ms, abs=100)
+    (media,) = output["media"]
+    assert media["name"] == "portrait, gaze.mp4"
+    body = api.get(f"/media/{media['id']}").json()
+    assert (body["type"], body["mime_type"], body["status"]) == ("video", "video/mp4", "ready")
+    assert body["duration_ms"] == pytest.approx(film.duration_ms, abs=100)
 
 
 def test_a_film_without_a_face_is_told_so(run_job, bring, tmp_path: Path):

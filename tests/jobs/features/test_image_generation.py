@@ -81,7 +81,9 @@ def test_a_side_says_what_it_is_a_multiple_of(api):
     [error] = submit(api, width=MIN_SIDE + 1).json()["errors"]
     assert (error["code"], error["detail"]) == ("not_a_multiple", "This must be a multiple of 16.")
     schemas = described()["components"]["schemas"]
-    [parameters] = [one for name, one in schemas.items() if name.startswith("ImageGenerationParam")]
+    [parameters] = [
+        first for name, first in schemas.items() if name.startswith("ImageGenerationParam")
+    ]
     for side in ("width", "height"):
         assert parameters["properties"][side]["multipleOf"] == SIDE_STEP
 
@@ -96,7 +98,10 @@ def test_only_so_many_large_pictures_are_made_at_once(api):
     answer = submit(api, width=MAX_SIDE, height=MAX_SIDE, count=3)
     assert answer.status_code == 400
     [error] = answer.json()["errors"]
-    assert (error["field"], error["detail"]) == ("count", "Of this size, one job makes at most 2.")
+    assert (error["field"], error["detail"]) == (
+        "count",
+        "One job makes at most 2 pictures of this size.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,8 +140,8 @@ def test_the_pictures_become_media_of_the_project(run_job, user):
     assert output["understood"] == ["boat", "sea", "sunset"]
     assert output["engine"]["name"] == "draft"
     names = [f"A boat on the sea at sunset {number}.png" for number in (1, 2)]
-    assert [made["name"] for made in output["media"]] == names
-    pictures = [downloaded(made["download_url"]) for made in output["media"]]
+    assert [media["name"] for media in output["media"]] == names
+    pictures = [downloaded(media["download_url"]) for media in output["media"]]
     assert [picture.shape for picture in pictures] == [(256, 336, 3)] * 2
     assert not np.array_equal(*pictures)
     assert MediaFile.objects.filter(project=project, type="image").count() == 2
@@ -148,7 +153,7 @@ def downloaded(url: str) -> Any:
 
 
 def test_without_a_seed_one_is_chosen_and_told(run_job):
-    one, other = (run_job("image-generation", **BOAT)["output_data"]["seeds"] for _ in range(2))
-    assert one != other
-    again = run_job("image-generation", **BOAT, seed=one[0])
-    assert again["output_data"]["seeds"] == one
+    first, other = (run_job("image-generation", **BOAT)["output_data"]["seeds"] for _ in range(2))
+    assert first != other
+    again = run_job("image-generation", **BOAT, seed=first[0])
+    assert again["output_data"]["seeds"] == first

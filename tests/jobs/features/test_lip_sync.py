@@ -44,13 +44,13 @@ def test_the_film_says_the_recording_and_lies_beside_the_first(run_job, api, fil
     assert (job["status"], job["credits_cost"]) == ("completed", 15)
     output = job["output_data"]
     assert (output["frames"], output["frames_with_face"], output["duration_ms"]) == (10, 10, 400)
-    [made] = output["media"]
-    assert made["name"] == "speaker, lip sync.mp4"
-    shown = api.get(f"/media/{made['id']}").json()
-    assert (shown["type"], shown["mime_type"]) == ("video", "video/mp4")
-    assert shown["project_id"] == str(film.project_id)
-    assert shown["metadata"]["has_audio"] is True
-    assert shown["origin"]["media_ids"] == [str(film.pk), str(sound.pk)]
+    [media] = output["media"]
+    assert media["name"] == "speaker, lip sync.mp4"
+    body = api.get(f"/media/{media['id']}").json()
+    assert (body["type"], body["mime_type"]) == ("video", "video/mp4")
+    assert body["project_id"] == str(film.project_id)
+    assert body["metadata"]["has_audio"] is True
+    assert body["origin"]["media_ids"] == [str(film.pk), str(sound.pk)]
 
 
 def test_a_recording_past_the_limit_is_refused_before_it_costs(api, film, sound):

@@ -47,11 +47,11 @@ def test_the_portrait_becomes_a_film(run_job, api, portrait, driving):
     assert (job["status"], job["credits_cost"]) == ("completed", 20)
     output = job["output_data"]
     assert (output["width"], output["height"], output["frames"]) == (200, 200, 5)
-    [made] = output["media"]
-    assert made["name"] == "portrait, performance.mp4"
-    shown = api.get(f"/media/{made['id']}").json()
-    assert (shown["type"], shown["mime_type"]) == ("video", "video/mp4")
-    assert shown["origin"]["media_ids"] == [str(portrait.pk), str(driving.pk)]
+    [media] = output["media"]
+    assert media["name"] == "portrait, performance.mp4"
+    body = api.get(f"/media/{media['id']}").json()
+    assert (body["type"], body["mime_type"]) == ("video", "video/mp4")
+    assert body["origin"]["media_ids"] == [str(portrait.pk), str(driving.pk)]
 
 
 def test_a_driving_film_past_the_limit_is_refused_before_it_costs(api, portrait, driving):
@@ -62,7 +62,7 @@ def test_a_driving_film_past_the_limit_is_refused_before_it_costs(api, portrait,
     assert answer.status_code == 422
     [error] = answer.json()["errors"]
     assert (error["field"], error["code"]) == ("driving_media_id", "too_long")
-    assert error["detail"] == "The file is too long: at most 20 seconds are allowed."
+    assert error["detail"] == "The file is too long: at most 20 seconds are allowed. Cut it first."
 
 
 def test_a_picture_does_not_act_and_a_recording_has_no_face(api, bring, portrait, tmp_path: Path):

@@ -51,15 +51,15 @@ def test_a_project_becomes_a_film_in_it(
     api: APIClient, project: Project, bring: Bring, run_job: Run, film: Path
 ):
     edit(api, project, [two_clips(bring(film, "video/mp4"))])
-    shown = run_job("render", project_id=str(project.pk))
-    assert shown["status"] == "completed", shown["error"]
-    output = shown["output_data"]
-    [made] = output["media"]
-    assert made["name"] == "Our v. 2 film.mp4"
-    assert (made["type"], made["duration_ms"]) == ("video", pytest.approx(11_000, abs=40))
-    assert (made["metadata"]["width"], made["metadata"]["height"]) == (160, 90)
+    job = run_job("render", project_id=str(project.pk))
+    assert job["status"] == "completed", job["error"]
+    output = job["output_data"]
+    [media] = output["media"]
+    assert media["name"] == "Our v. 2 film.mp4"
+    assert (media["type"], media["duration_ms"]) == ("video", pytest.approx(11_000, abs=40))
+    assert (media["metadata"]["width"], media["metadata"]["height"]) == (160, 90)
     assert output["stretches_made"] == output["stretches"] > 1
-    assert MediaFile.objects.get(pk=made["id"]).project_id == project.pk
+    assert MediaFile.objects.get(pk=media["id"]).project_id == project.pk
 
 
 def test_only_what_has_changed_is_made_again(
@@ -86,10 +86,10 @@ def test_sources_that_nothing_needs_are_not_fetched(
     edit(api, project, [track(*long)])
     run_job("render", project_id=str(project.pk))
     edit(api, project, [track(*long, a_clip(other, 66_000, 11_000))])
-    shown = run_job("render", project_id=str(project.pk))
-    attempt = Job.objects.get(pk=shown["id"]).attempt
+    job = run_job("render", project_id=str(project.pk))
+    attempt = Job.objects.get(pk=job["id"]).attempt
     payload = LocalCall.objects.get(attempt_id=attempt.pk).payload
-    assert [one is None for one in payload["sources"]].count(False) >= 1
+    assert [source is None for source in payload["sources"]].count(False) >= 1
     assert len(payload["ready"]) >= 1
 
 
@@ -100,18 +100,18 @@ def test_other_formats_are_media_of_their_types(
     format: str, kind: str, api: APIClient, project: Project, bring: Bring, run_job: Run, film: Path
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
-    shown = run_job("render", project_id=str(project.pk), format=format, proxy=True)
-    assert shown["output_data"]["media"][0]["mime_type"] == kind
+    job = run_job("render", project_id=str(project.pk), format=format, proxy=True)
+    assert job["output_data"]["media"][0]["mime_type"] == kind
 
 
 def test_it_costs_one_credit_a_started_minute(
     api: APIClient, project: Project, bring: Bring, film: Path
 ):
     media = bring(film, "video/mp4")
-    for seconds, wanted in ((60, 1), (61, 2)):
+    for seconds, expected in ((60, 1), (61, 2)):
         edit(api, project, [track(a_clip(media, seconds * 1000 - 1000, 1000))])
         answer = api.post("/jobs/render/estimate", {"project_id": str(project.pk)}, format="json")
-        assert answer.json()["credits"] == wanted
+        assert answer.json()["credits"] == expected
 
 
 def test_an_empty_timeline_is_refused(api: APIClient, project: Project, signed_urls: None):
@@ -182,10 +182,10 @@ def test_wrong_parameters_are_refused_and_cost_nothing(
 def test_media_on_the_timeline_cannot_be_deleted_meanwhile(
     api: APIClient, project: Project, bring: Bring, film: Path
 ):
-    shown, unused = bring(film, "video/mp4"), bring(film, "video/mp4")
-    edit(api, project, [track(a_clip(shown, 0, 1000))])
+    body, unused = bring(film, "video/mp4"), bring(film, "video/mp4")
+    edit(api, project, [track(a_clip(body, 0, 1000))])
     assert refused(api, project.pk)[0] == 202
-    answer = api.delete(f"/media/{shown.pk}?force=true")
+    answer = api.delete(f"/media/{body.pk}?force=true")
     assert (answer.status_code, answer.json()["code"]) == (409, "media_in_use")
     assert api.delete(f"/media/{unused.pk}?force=true").status_code == 204
 
@@ -198,8 +198,8 @@ def test_what_is_edited_meanwhile_is_not_rendered(
     answer = api.post("/jobs/render", {"project_id": str(project.pk)}, format="json")
     edit(api, project, [track(a_clip(media, 0, 9000))])
     finish(uuid.UUID(answer.json()["job_id"]))
-    shown = api.get(f"/jobs/{answer.json()['job_id']}").json()
-    assert shown["output_data"]["duration_ms"] == 2000
+    body = api.get(f"/jobs/{answer.json()['job_id']}").json()
+    assert body["output_data"]["duration_ms"] == 2000
 
 
 def test_running_it_again_renders_todays_timeline(
@@ -220,27 +220,27 @@ def test_a_job_shows_what_was_asked_for_and_nothing_else(
     api: APIClient, project: Project, bring: Bring, film: Path
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
-    given = {"project_id": str(project.pk), "captions": "none"}
-    quote = api.post("/jobs/render/estimate", given, format="json").json()
-    asked = [
-        api.post("/jobs/render", given | {"quote_id": quote["quote_id"]}, format="json").json(),
-        *api.post("/jobs/batch", {"jobs": [{"type": "render", **given}]}, format="json").json()[
+    values = {"project_id": str(project.pk), "captions": "none"}
+    quote = api.post("/jobs/render/estimate", values, format="json").json()
+    request_data = [
+        api.post("/jobs/render", values | {"quote_id": quote["quote_id"]}, format="json").json(),
+        *api.post("/jobs/batch", {"jobs": [{"type": "render", **values}]}, format="json").json()[
             "jobs"
         ],
     ]
-    assert api.post(f"/jobs/{asked[0]['job_id']}/cancel").status_code == 200
-    asked.append(api.post(f"/jobs/{asked[0]['job_id']}/retry").json())
-    for each in asked:
-        shown = api.get(f"/jobs/{each['job_id']}").json()
-        assert (shown["credits_cost"], shown["input_params"]) == (quote["credits"], given)
+    assert api.post(f"/jobs/{request_data[0]['job_id']}/cancel").status_code == 200
+    request_data.append(api.post(f"/jobs/{request_data[0]['job_id']}/retry").json())
+    for item in request_data:
+        body = api.get(f"/jobs/{item['job_id']}").json()
+        assert (body["credits_cost"], body["input_params"]) == (quote["credits"], values)
 
 
 def test_a_render_of_before_parameters_were_kept_apart_goes_on(
     api: APIClient, project: Project, bring: Bring, film: Path
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
-    given = {"project_id": str(project.pk), "proxy": True}
-    job_id = uuid.UUID(api.post("/jobs/render", given, format="json").json()["job_id"])
+    values = {"project_id": str(project.pk), "proxy": True}
+    job_id = uuid.UUID(api.post("/jobs/render", values, format="json").json()["job_id"])
     job = Job.objects.get(pk=job_id)
     Job.objects.filter(pk=job_id).update(input_params=job.parameters, derived_params=None)
     waiting = refused(api, project.pk)[1]["job_id"]
@@ -248,9 +248,9 @@ def test_a_render_of_before_parameters_were_kept_apart_goes_on(
     Job.objects.filter(pk=waiting).update(input_params=parameters, derived_params=None)
     assert api.post(f"/jobs/{waiting}/cancel").status_code == 200
     finish(job_id)
-    shown = api.get(f"/jobs/{job_id}").json()
-    assert (shown["status"], shown["output_data"]["duration_ms"]) == ("completed", 1000)
-    assert "timeline" not in shown["input_params"]
+    body = api.get(f"/jobs/{job_id}").json()
+    assert (body["status"], body["output_data"]["duration_ms"]) == ("completed", 1000)
+    assert "timeline" not in body["input_params"]
     assert api.post(f"/jobs/{waiting}/retry").status_code == 202
 
 
@@ -259,15 +259,15 @@ def test_effects_that_are_not_rendered_are_told(
 ):
     effects = [{"type": "fade_in", "duration_ms": 200}, {"type": "x_sepia", "amount": 0.5}]
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000, effects=effects))])
-    shown = run_job("render", project_id=str(project.pk), proxy=True)
-    assert shown["output_data"]["ignored_effects"] == ["x_sepia"]
+    job = run_job("render", project_id=str(project.pk), proxy=True)
+    assert job["output_data"]["ignored_effects"] == ["x_sepia"]
 
 
 def kept(project: Project, **options: Any) -> Any:
     settings = {"with_captions": False, **options}
-    told, content = timelines.take_snapshot(project, **settings)
-    folders.store_timeline(project, told.name, content)
-    return timelines.load(project, told.name)
+    output, content = timelines.take_snapshot(project, **settings)
+    folders.store_timeline(project, output.name, content)
+    return timelines.load_timeline(project, output.name)
 
 
 def test_sound_that_is_on_an_audio_track_is_not_heard_from_the_film_at_that_time(
@@ -283,11 +283,11 @@ def test_sound_that_is_on_an_audio_track_is_not_heard_from_the_film_at_that_time
         ],
     )
     timeline = kept(project)
-    shown, heard = timeline.tracks
-    sounding = [list(timeline.heard(shown, clip)) for clip in shown.clips]
+    body, heard = timeline.tracks
+    sounding = [list(timeline.heard(body, clip)) for clip in body.clips]
     assert sounding == [[(0, 1000)], [(2000, 4000)]]
     assert [list(timeline.heard(heard, clip)) for clip in heard.clips] == [[(1000, 2000)]]
-    assert (shown.shows, heard.shows) == (True, False)
+    assert (body.shows, heard.shows) == (True, False)
 
 
 def test_effects_become_what_is_rendered(
@@ -299,8 +299,8 @@ def test_effects_become_what_is_rendered(
         {"type": "fade_in", "duration_ms": 9999, "offset_ms": 400},
         {"type": "fade_out", "duration_ms": 700},
     ]
-    one = a_clip(bring(film, "video/mp4"), 0, 1000, effects=effects)
-    edit(api, project, [track({**one, "out_point_ms": 2000})])
+    first = a_clip(bring(film, "video/mp4"), 0, 1000, effects=effects)
+    edit(api, project, [track({**first, "out_point_ms": 2000})])
     [clip] = kept(project).tracks[0].clips
     assert (clip.speed_permille, clip.gain_db) == (2000, -60.0)
     assert (clip.fade_in_ms, clip.fade_in_offset_ms) == (9999, 400)
@@ -392,20 +392,22 @@ def test_a_deleted_project_leaves_no_stretches(
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
     run_job("render", project_id=str(project.pk))
-    folder = folders.folder_of(project.user_id, project.pk)
-    assert object_storage().objects(folder)
+    folder = folders.get_folder(project.user_id, project.pk)
+    assert object_storage().list_objects(folder)
     assert api.delete(f"/projects/{project.pk}").status_code == 204
     RenderFolder.objects.update(sweep_at=timezone.now())
     assert folders.sweep_folders() > 0
-    assert object_storage().objects(folder) == []
+    assert object_storage().list_objects(folder) == []
     assert not RenderFolder.objects.exists()
 
 
 def _age(project: Project, by: timedelta) -> None:
     """As if all had been made so long ago."""
     then = (timezone.now() - by).timestamp()
-    for one in object_storage().objects(folders.folder_of(project.user_id, project.pk)):
-        os.utime(storages["default"].path(one.key), (then, then))
+    for stored_object in object_storage().list_objects(
+        folders.get_folder(project.user_id, project.pk)
+    ):
+        os.utime(storages["default"].path(stored_object.key), (then, then))
     RenderFolder.objects.update(sweep_at=timezone.now())
 
 
@@ -415,9 +417,9 @@ def test_a_source_that_cannot_be_decoded_is_named(
     media = bring(film, "video/mp4", name="holiday.mp4")
     object_storage().write(media.r2_key, b"no film any more", "video/mp4")
     edit(api, project, [track(a_clip(media, 0, 1000))])
-    shown = run_job("render", project_id=str(project.pk))
-    assert shown["status"] != "completed"
-    attempt = Job.objects.get(pk=shown["id"]).attempt
+    job = run_job("render", project_id=str(project.pk))
+    assert job["status"] != "completed"
+    attempt = Job.objects.get(pk=job["id"]).attempt
     assert attempt.outcome["error"]["code"] == "INPUT_INVALID"
     assert "holiday.mp4" in attempt.outcome["error"]["message"]
 
@@ -447,13 +449,13 @@ def test_a_style_of_captions_has_the_segments_with_words_made_again(
             }
         ],
     )
-    asked = {"project_id": str(project.pk), "captions": "burned"}
-    first = run_job("render", **asked)["output_data"]
+    request_data = {"project_id": str(project.pk), "captions": "burned"}
+    first = run_job("render", **request_data)["output_data"]
     style = {"op": "set_captions_style", "style": {"color": "#FF0000"}}
     answer = api.patch(f"/projects/{project.pk}/edl", {"operations": [style]}, format="json")
     assert answer.status_code == 200, answer.json()
-    styled = run_job("render", **asked)["output_data"]
-    same = run_job("render", **asked)["output_data"]
+    styled = run_job("render", **request_data)["output_data"]
+    same = run_job("render", **request_data)["output_data"]
     assert first["stretches_made"] == first["stretches"]
     assert 0 < styled["stretches_made"] < first["stretches_made"]
     assert same["stretches_made"] == 0

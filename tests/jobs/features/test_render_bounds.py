@@ -27,15 +27,15 @@ Make = Callable[..., Any]
 @pytest.fixture
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The projects whose timelines have been looked at."""
-    found: list[Any] = []
+    results: list[Any] = []
     look = timelines._build_timeline
 
     def looking(document: Any, media: Any, **options: Any) -> Any:
-        found.append(document["version"])
+        results.append(document["version"])
         return look(document, media, **options)
 
     monkeypatch.setattr(timelines, "_build_timeline", looking)
-    return found
+    return results
 
 
 @pytest.fixture
@@ -52,13 +52,13 @@ def film_of(make_media: Make, signed_urls: None) -> Callable[..., Project]:
 
 
 def batch(client: APIClient, *projects: Project, **parameters: Any) -> Any:
-    jobs = [{"type": "render", "project_id": str(one.pk), **parameters} for one in projects]
+    jobs = [{"type": "render", "project_id": str(project.pk), **parameters} for project in projects]
     return client.post("/jobs/batch", {"jobs": jobs}, format="json")
 
 
 def stored(project: Project) -> list[str]:
-    found = object_storage().objects(folders.folder_of(project.user_id, project.pk))
-    return [one.key for one in found]
+    objects = object_storage().list_objects(folders.get_folder(project.user_id, project.pk))
+    return [first.key for first in objects]
 
 
 def test_without_credits_nothing_is_looked_at_or_kept(
@@ -110,7 +110,7 @@ def test_timelines_of_a_batch_are_bounded_together(
     user: User, api: APIClient, film_of: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     projects = [film_of(user, api, 2) for _ in range(3)]
-    monkeypatch.setattr(budget, "MAX_WORK", 2 * 2 * timelines.WORK_OF_A_CLIP)
+    monkeypatch.setattr(budget, "MAX_WORK", 2 * 2 * timelines.WORK_PER_CLIP)
 
     fits = batch(api, *projects[:2])
     too_much = batch(api, *projects)
@@ -126,9 +126,9 @@ def test_an_estimate_keeps_nothing(
     poor = make_user()
     client = client_of(poor)
     project = film_of(poor, client)
-    asked = {"project_id": str(project.pk)}
+    request_data = {"project_id": str(project.pk)}
 
-    answer = client.post("/jobs/render/estimate", asked, format="json")
+    answer = client.post("/jobs/render/estimate", request_data, format="json")
 
     assert (answer.status_code, answer.json()["credits"]) == (200, 1)
     assert stored(project) == []
@@ -141,7 +141,7 @@ def test_as_many_timelines_as_the_bound_are_kept_for_a_user_and_not_one_more(
     first, second = film_of(user, api), film_of(user, api)
     monkeypatch.setattr(folders, "MAX_TIMELINES", 2)
 
-    assert [refused(api, one.pk)[0] for one in (first, second)] == [202, 202]
+    assert [refused(api, item.pk)[0] for item in (first, second)] == [202, 202]
     status, problem = refused(api, first.pk)
 
     assert (status, problem["code"]) == (409, "too_many_renders")
@@ -189,7 +189,7 @@ def test_a_caption_of_one_endless_word_can_be_rendered(
 ) -> None:
     project = film_of(user, api)
     media_id = str(MediaFile.objects.get().pk)
-    said = {
+    texts = {
         "id": "s",
         "media_file_id": media_id,
         "speaker": "Ann",
@@ -200,7 +200,7 @@ def test_a_caption_of_one_endless_word_can_be_rendered(
     }
     path = f"/projects/{project.pk}/edl"
     tracks = api.get(path).json()["tracks"]
-    body = {"tracks": tracks, "transcript": {"segments": [said]}}
+    body = {"tracks": tracks, "transcript": {"segments": [texts]}}
     assert api.put(path, body, format="json", headers={"If-Match": "*"}).status_code == 200
 
     assert refused(api, project.pk, captions="burned")[0] == 202

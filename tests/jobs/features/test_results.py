@@ -51,38 +51,38 @@ def test_what_it_makes_is_media_of_the_project(run_job, api, film, project, user
     assert (job["status"], job["credits_cost"]) == ("completed", 6)
     output = job["output_data"]
     assert (output["width"], output["height"], output["seed"]) == (160, 90, 7)
-    assert [made["name"] for made in output["media"]] == [
+    assert [media["name"] for media in output["media"]] == [
         "interview, still 1.png",
         "interview, still 2.png",
     ]
-    for made in output["media"]:
-        shown = api.get(f"/media/{made['id']}").json()
-        assert (shown["type"], shown["mime_type"]) == ("image", "image/png")
-        assert shown["status"] == "ready"
-        assert shown["project_id"] == str(project.pk)
-        assert shown["metadata"]["width"] == 160
-        credentials = shown["origin"].pop("credentials")
+    for media in output["media"]:
+        body = api.get(f"/media/{media['id']}").json()
+        assert (body["type"], body["mime_type"]) == ("image", "image/png")
+        assert body["status"] == "ready"
+        assert body["project_id"] == str(project.pk)
+        assert body["metadata"]["width"] == 160
+        credentials = body["origin"].pop("credentials")
         assert credentials["status"] == "signed"
         assert credentials["digital_source_type"].endswith("/composite")
-        assert shown["origin"] == {
+        assert body["origin"] == {
             "job_id": job["id"],
             "type": "stills",
             "engine": {"name": "draft", "model": "stills"},
             "media_ids": [str(film.pk)],
         }
-        content = requests.get(made["download_url"], timeout=10).content
+        content = requests.get(media["download_url"], timeout=10).content
         assert content.startswith(b"\x89PNG")
-        assert len(content) == shown["file_size_bytes"] == made["file_size_bytes"]
+        assert len(content) == body["file_size_bytes"] == media["file_size_bytes"]
     listed = api.get(f"/projects/{project.pk}/media").json()["media"]
-    assert {one["id"] for one in listed} == {str(film.pk), *(m["id"] for m in output["media"])}
+    assert {entry["id"] for entry in listed} == {str(film.pk), *(m["id"] for m in output["media"])}
 
 
 def test_a_named_project_gets_it_and_another_users_is_refused(run_job, api, film, user, make_user):
     other = Project.objects.create(user=user, name="Other")
     job = run_job("stills", video_media_id=str(film.pk), project_id=str(other.pk))
-    made = MediaFile.objects.get(pk=job["output_data"]["media"][0]["id"])
-    assert made.project_id == other.pk
-    assert made.name == "interview, still.png"
+    media_file = MediaFile.objects.get(pk=job["output_data"]["media"][0]["id"])
+    assert media_file.project_id == other.pk
+    assert media_file.name == "interview, still.png"
     theirs = Project.objects.create(user=make_user(), name="Theirs")
     body = {"video_media_id": str(film.pk), "project_id": str(theirs.pk)}
     assert api.post("/jobs/stills", body, format="json").status_code == 404
@@ -114,11 +114,11 @@ def test_a_project_deleted_meanwhile_leaves_it_with_the_user(api, film, user, pr
 
 def test_a_deleted_result_has_no_download(run_job, api, film, user):
     job = run_job("stills", video_media_id=str(film.pk))
-    [made] = job["output_data"]["media"]
-    key = MediaFile.objects.get(pk=made["id"]).r2_key
-    delete_media(user_id=user.pk, media_id=UUID(made["id"]))
-    [shown] = api.get(f"/jobs/{job['id']}").json()["output_data"]["media"]
-    assert shown["download_url"] is None
+    [media] = job["output_data"]["media"]
+    key = MediaFile.objects.get(pk=media["id"]).r2_key
+    delete_media(user_id=user.pk, media_id=UUID(media["id"]))
+    [media_body] = api.get(f"/jobs/{job['id']}").json()["output_data"]["media"]
+    assert media_body["download_url"] is None
     assert not Path(object_storage().probe_source(key)).exists()
 
 
@@ -129,7 +129,7 @@ def test_a_result_that_is_not_what_was_promised_is_a_models_error(api, film, con
     finish_with(UUID(job_id), content)
     assert error_of(job_id) == (
         "MODEL_ERROR",
-        "The model's result is not a file of the promised kind.",
+        "The model returned a file of the wrong type.",
     )
     assert MediaFile.objects.count() == 1
 

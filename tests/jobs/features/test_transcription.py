@@ -24,8 +24,8 @@ def test_a_recording_that_takes_too_long_is_not_charged(
 ):
     settings.INFERENCE_ENGINES = {"transcription": engine}
     media = make_media(duration_ms=contract.longest_ms(engine, by_speaker=by_speaker) + beyond)
-    asked = {"media_id": str(media.pk), "speaker_diarization": by_speaker}
-    answer = api.post(URL, asked, format="json")
+    request_data = {"media_id": str(media.pk), "speaker_diarization": by_speaker}
+    answer = api.post(URL, request_data, format="json")
     assert answer.status_code == status
     if beyond:
         assert answer.json()["errors"][0]["code"] == "too_long"
@@ -58,8 +58,8 @@ def test_what_is_heard_is_told_where_there_are_no_words(
     noise = np.random.default_rng(1).normal(0, amplitude, 2 * RATE).astype(np.int16)
     media = bring(write_sound(tmp_path / "noise.flac", "flac", noise, rate=RATE), "audio/flac")
     job = run_job("transcription", media_id=str(media.pk))
-    told = job["output_data"]
-    assert (told["segments_count"], told["heard"]) == (0, heard)
+    output_data = job["output_data"]
+    assert (output_data["segments_count"], output_data["heard"]) == (0, heard)
 
 
 def test_a_file_that_lasts_longer_than_it_says_is_refused(run_job, bring, tmp_path: Path):

@@ -57,15 +57,15 @@ def test_a_text_becomes_media(run_job: Callable[..., dict[str, Any]], api: APICl
     job = run_job("tts", text="Good morning. How are you?", project_id=str(project.pk))
     assert (job["status"], job["credits_cost"]) == ("completed", 2)
     output = job["output_data"]
-    [made] = output["media"]
+    [media] = output["media"]
     assert (output["sample_rate"], output["characters"]) == (24_000, 26)
     assert output["engine"]["name"] == "draft"
-    assert made["name"] == "Good morning. How are you, speech.wav"
-    assert (made["type"], made["mime_type"]) == (MediaType.AUDIO, "audio/wav")
-    assert made["duration_ms"] == pytest.approx(output["duration_ms"], abs=2)
-    heard = requests.get(made["download_url"], timeout=10)
+    assert media["name"] == "Good morning. How are you, speech.wav"
+    assert (media["type"], media["mime_type"]) == (MediaType.AUDIO, "audio/wav")
+    assert media["duration_ms"] == pytest.approx(output["duration_ms"], abs=2)
+    heard = requests.get(media["download_url"], timeout=10)
     assert heard.content.startswith(b"RIFF")
-    assert MediaFile.objects.get(pk=made["id"]).project_id == project.pk
+    assert MediaFile.objects.get(pk=media["id"]).project_id == project.pk
 
 
 def test_a_voice_of_ones_own_for_as_long_as_it_may_be_used(
@@ -74,8 +74,8 @@ def test_a_voice_of_ones_own_for_as_long_as_it_may_be_used(
     job = run_job("tts", text="Good morning.", voice_id=str(voice.pk), speed=2)
     assert job["status"] == "completed"
     assert job["output_data"]["duration_ms"] < 1500
-    made = MediaFile.objects.get()
-    assert made.origin["voice_ids"] == [str(voice.pk)]
+    media_file = MediaFile.objects.get()
+    assert media_file.origin["voice_ids"] == [str(voice.pk)]
     consent = record_consent(
         user_id=voice.user_id, kind=ConsentKind.VOICE, subject="Ann", voice_id=voice.pk
     )
@@ -83,7 +83,7 @@ def test_a_voice_of_ones_own_for_as_long_as_it_may_be_used(
     removal_worker.run_removal(consent.pk)
     assert not MediaFile.objects.exists()
     assert not VoiceClone.objects.exists()
-    assert object_storage().objects(f"users/{voice.user_id}/") == []
+    assert object_storage().list_objects(f"users/{voice.user_id}/") == []
 
 
 def test_a_voice_deleted_meanwhile_ends_the_job(api: APIClient, voice: VoiceClone):
@@ -137,10 +137,10 @@ def test_a_text_that_takes_too_long_is_not_charged(api: APIClient, settings: Any
     settings.INFERENCE_ENGINES = {"tts": "production"}
     count = longest("是", speed)
     assert 1000 < count < MAX_CHARACTERS
-    asked = {"text": "是" * count, "speed": speed}
-    assert api.post("/jobs/tts/estimate", asked, format="json").status_code == 200
+    request_data = {"text": "是" * count, "speed": speed}
+    assert api.post("/jobs/tts/estimate", request_data, format="json").status_code == 200
     for url in ("/jobs/tts", "/jobs/tts/estimate"):
-        answer = api.post(url, asked | {"text": "是" * (count + 1)}, format="json")
+        answer = api.post(url, request_data | {"text": "是" * (count + 1)}, format="json")
         assert (answer.status_code, answer.json()["code"]) == (422, "text_too_long")
         [error] = answer.json()["errors"]
         assert (error["field"], error["code"]) == ("text", "too_long")
@@ -151,11 +151,11 @@ def test_a_text_that_takes_too_long_is_not_charged(api: APIClient, settings: Any
 def test_the_draft_and_voices_of_unknown_speed_take_any_text(
     api: APIClient, settings: Any, voice: VoiceClone
 ):
-    asked = {"text": "是" * MAX_CHARACTERS, "speed": MIN_SPEED}
-    assert api.post("/jobs/tts/estimate", asked, format="json").status_code == 200
+    request_data = {"text": "是" * MAX_CHARACTERS, "speed": MIN_SPEED}
+    assert api.post("/jobs/tts/estimate", request_data, format="json").status_code == 200
     settings.INFERENCE_ENGINES = {"tts": "production"}
-    asked["voice_id"] = str(voice.pk)
-    assert api.post("/jobs/tts/estimate", asked, format="json").status_code == 200
+    request_data["voice_id"] = str(voice.pk)
+    assert api.post("/jobs/tts/estimate", request_data, format="json").status_code == 200
 
 
 @pytest.mark.parametrize("text", ["...", "\u200b", "—"])

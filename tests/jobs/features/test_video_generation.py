@@ -82,7 +82,7 @@ def test_the_film_becomes_media_and_says_what_was_understood(run_job, pro):
     assert (output["duration_ms"], output["seed"]) == (1000, 5)
     assert output["understood"] == ["birds", "stormy", "sea"]
     assert output["engine"]["name"] == "draft"
-    [made] = output["media"]
-    assert (made["type"], made["mime_type"]) == ("video", "video/mp4")
-    assert made["name"] == "Birds over a stormy sea.mp4"
-    assert MediaFile.objects.get(pk=made["id"]).duration_ms == 1000
+    [media] = output["media"]
+    assert (media["type"], media["mime_type"]) == ("video", "video/mp4")
+    assert media["name"] == "Birds over a stormy sea.mp4"
+    assert MediaFile.objects.get(pk=media["id"]).duration_ms == 1000

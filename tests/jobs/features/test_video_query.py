@@ -61,7 +61,7 @@ def test_an_answer_comes_with_its_evidence(run_job, film):
     assert (job["status"], job["credits_cost"]) == ("completed", 3)
     output = job["output_data"]
     assert output["answer"] == "There are 3 cuts, at 0:02.0, 0:03.0, 0:05.0, so 4 shots."
-    assert [one["start_ms"] for one in output["evidence"]] == [2000, 3000, 5000]
+    assert [first["start_ms"] for first in output["evidence"]] == [2000, 3000, 5000]
     assert output["engine"]["name"] == "draft"
     assert "media" not in output
 
@@ -71,8 +71,8 @@ def test_the_projects_transcript_is_asked_for_what_is_said(run_job, film):
     heard(film, uuid4(), "A lighthouse in another film.")
     job = run_job("video-query", video_media_id=str(film.pk), question="Who says lighthouse?")
     evidence = job["output_data"]["evidence"]
-    said = [one for one in evidence if one["kind"] == "speech"]
-    assert [(one["start_ms"], one["detail"]) for one in said] == [
+    texts = [first for first in evidence if first["kind"] == "speech"]
+    assert [(first["start_ms"], first["detail"]) for first in texts] == [
         (1000, "The lighthouse keeper waves.")
     ]
 

@@ -59,7 +59,7 @@ def test_a_voice_without_a_confirmed_sample(user, status):
     assert problem.extra["errors"][0] == {
         "field": "voice_id",
         "code": "voice_not_ready",
-        "detail": "The voice's sample has not been confirmed.",
+        "detail": "The voice's sample has not been confirmed. Confirm it first.",
     }
 
 

@@ -73,7 +73,7 @@ def test_the_place_in_the_queue_is_counted_once_for_an_answer(api, make_job):
     jobs = [make_job() for _ in range(2)]
     with CaptureQueriesContext(connection) as statements:
         assert api.get(f"/jobs/{jobs[1].pk}").json()["queue_position"] == 2
-    counts = [one for one in statements if "AS before" in one["sql"]]
+    counts = [statement for statement in statements if "AS before" in statement["sql"]]
     assert len(counts) == 1
 
 
@@ -174,8 +174,8 @@ def test_a_made_up_cursor(api, cursor):
 
 def test_who_sends_none_of_the_choices_is_told_them(api):
     answer = api.post("/jobs/render", {"captions": "burn"}, format="json")
-    told = {error["field"]: error["detail"] for error in answer.json()["errors"]}
-    assert told["captions"] == "burn is not one of: none, burned, embedded."
+    messages = {error["field"]: error["detail"] for error in answer.json()["errors"]}
+    assert messages["captions"] == "burn is not one of: none, burned, embedded."
 
 
 def test_a_submitted_job_has_the_id_that_it_is_read_by(api, make_media):

@@ -33,14 +33,14 @@ def offered(api) -> Any:
 
 def test_every_declared_feature_is_offered_by_itself(api, offered):
     assert set(offered()) == set(features())
-    for name, told in offered().items():
+    for name, output in offered().items():
         feature = get_feature(name)
-        assert api.post(f"{told['path']}/estimate", {}, format="json").status_code != 404
-        assert told["title"] == feature.summary
-        assert set(told["parameters"]) == set(feature.parameters().fields)
-        assert told["description"]
-        shown = FeatureSerializer(told).data
-        assert {part: shown[part] for part in told} == told
+        assert api.post(f"{output['path']}/estimate", {}, format="json").status_code != 404
+        assert output["title"] == feature.summary
+        assert set(output["parameters"]) == set(feature.parameters().fields)
+        assert output["description"]
+        body = FeatureSerializer(output).data
+        assert {part: body[part] for part in output} == output
     stills = offered()["stills"]
     assert (stills["price"]["credits"], stills["price"]["unit"]) == (3, "count")
     assert stills["parameters"]["count"] == {
@@ -88,13 +88,13 @@ def test_a_job_of_the_least_costs_the_minimum(api, make_media, offered):
 
 def test_a_draft_says_that_it_is_one_and_tells_its_own_limits(offered, settings):
     settings.INFERENCE_ENGINES = {"transcription": "production"}
-    told = offered()
-    assert (told["transcription"]["engine"], told["transcription"]["is_draft"]) == (
+    output = offered()
+    assert (output["transcription"]["engine"], output["transcription"]["is_draft"]) == (
         "production",
         False,
     )
-    assert told["tts"]["is_draft"] is True
-    media = told["transcription"]["parameters"]["media_id"]
+    assert output["tts"]["is_draft"] is True
+    media = output["transcription"]["parameters"]["media_id"]
     assert media["longest_ms"] == transcription.MAX_DURATION_MS["production"]
     assert media["media_types"] == ["audio", "video"]
     settings.INFERENCE_ENGINES = {}

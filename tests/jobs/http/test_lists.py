@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from jobs import queries
 from jobs.models import Job
-from jobs.states import ShownStatus
+from jobs.states import ClientStatus
 from media import quota
 from media.models import MediaFile
 from projects.models import Project
@@ -34,7 +34,7 @@ FROM generate_series(1, %(many)s) AS n
 """
 FILTERS: list[dict[str, Any]] = [
     {},
-    *({"status": status} for status in ShownStatus),
+    *({"status": status} for status in ClientStatus),
     {"type": "transcription"},
     {"type": "noop"},
     {"type": "noop", "status": "failed"},
@@ -69,22 +69,22 @@ def project(user: User) -> Project:
 def test_a_page_is_what_is_read(
     api: APIClient, user: User, busy: dict[str, str], wanted: dict[str, Any]
 ) -> None:
-    asked = {name: busy.get(value, value) for name, value in wanted.items()}
+    request_data = {name: busy.get(value, value) for name, value in wanted.items()}
     with read_rows() as rows:
-        answer = api.get("/jobs", asked)
+        answer = api.get("/jobs", request_data)
     assert answer.status_code == 200
     assert rows() < PAGE_ROWS
-    known = Job.objects.filter(user=user)
-    if "project_id" in asked:
-        known = known.filter(project_id=asked["project_id"])
-    if "type" in asked:
-        known = known.filter(type=asked["type"])
-    if asked.get("status") in ("pending", "completed", "failed", "cancelled"):
-        known = known.filter(status=asked["status"])
-    if asked.get("status") in ("queued", "processing") or "created_before" in asked:
-        known = known.none()
-    order = ("created_at", "pk") if "sort" in asked else ("-created_at", "-pk")
-    first = known.order_by(*order).values_list("pk", flat=True)[:50]
+    jobs = Job.objects.filter(user=user)
+    if "project_id" in request_data:
+        jobs = jobs.filter(project_id=request_data["project_id"])
+    if "type" in request_data:
+        jobs = jobs.filter(type=request_data["type"])
+    if request_data.get("status") in ("pending", "completed", "failed", "cancelled"):
+        jobs = jobs.filter(status=request_data["status"])
+    if request_data.get("status") in ("queued", "processing") or "created_before" in request_data:
+        jobs = jobs.none()
+    order = ("created_at", "pk") if "sort" in request_data else ("-created_at", "-pk")
+    first = jobs.order_by(*order).values_list("pk", flat=True)[:50]
     assert [job["id"] for job in answer.json()["jobs"]] == [str(pk) for pk in first]
 
 
@@ -97,7 +97,7 @@ def test_of_media_only_open_jobs_are_looked_at(
     Job.objects.filter(pk=first.pk).update(media_ids=[uuid.uuid4(), media.pk])
     Job.objects.filter(status="completed").update(media_ids=[media.pk])
     with read_rows() as rows:
-        assert queries.open_jobs_reading(media) == [f"job {first.pk} (noop)"]
+        assert queries.list_open_jobs_reading(media) == [f"job {first.pk} (noop)"]
     assert rows() < PAGE_ROWS
 
 
@@ -113,7 +113,7 @@ def test_so_many_uses_are_named(
             " FROM generate_series(1, %s)",
             [user.pk, media.pk, queries.MAX_USES_SHOWN + more],
         )
-    assert len(queries.open_jobs_reading(media)) == queries.MAX_USES_SHOWN
+    assert len(queries.list_open_jobs_reading(media)) == queries.MAX_USES_SHOWN
 
 
 def test_a_quota_is_summed_from_an_index(user: User, make_media: Any) -> None:

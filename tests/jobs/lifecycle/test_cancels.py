@@ -189,7 +189,7 @@ def fail():
 
 
 def revoked(job):
-    derived_media.stop(job_ids=[job.pk])
+    derived_media.cancel_jobs(job_ids=[job.pk])
     job.refresh_from_db()
     return job
 

@@ -20,9 +20,11 @@ def make_noop(user):
 
     def make(owner=user, **parameters):
         feature = get_feature("noop")
-        given = submission.validate(feature=feature, user_id=owner.pk, data=parameters)
-        made = submission.submit(feature=feature, user_id=owner.pk, plan=None, parameters=given)
-        return Job.objects.get(pk=made.job_id)
+        valid_parameters = submission.validate(feature=feature, user_id=owner.pk, data=parameters)
+        submission_result = submission.submit(
+            feature=feature, user_id=owner.pk, plan=None, parameters=valid_parameters
+        )
+        return Job.objects.get(pk=submission_result.job_id)
 
     return make
 
@@ -86,7 +88,7 @@ def test_the_ledger_says_what_was_used(make_noop):
 def test_the_feature_says_what_was_used(user, make_noop):
     """Through the steps that workers run."""
     job, neighbour = make_noop(price=16, used=12), make_noop(price=5)
-    attempts = [bring_to(each, AttemptState.REPORTED) for each in (job, neighbour)]
+    attempts = [bring_to(item, AttemptState.REPORTED) for item in (job, neighbour)]
     ids = [attempt.pk for attempt in attempts]
     Attempt.objects.filter(pk__in=ids).update(
         outcome={"result": {}, "engine": {"name": "draft", "model": "noop"}}

@@ -96,9 +96,9 @@ def test_both_jobs_name_each_other(api, make_job, client_of, make_user):
         again[-1]: (str(first.pk), [third]),
         third: (again[-1], []),
     }
-    for job_id, told in links.items():
-        shown = api.get(f"/jobs/{job_id}").json()
-        assert (shown["retry_of"], shown["retries"]) == told
+    for job_id, output in links.items():
+        body = api.get(f"/jobs/{job_id}").json()
+        assert (body["retry_of"], body["retries"]) == output
     listed = {job["id"]: job for job in api.get("/jobs?limit=100").json()["jobs"]}
     assert {i: (listed[i]["retry_of"], listed[i]["retries"]) for i in links} == links
     stranger = client_of(make_user())

@@ -32,9 +32,9 @@ def submit(db: None) -> Submit:
     """Jobs of one user, asked for at once."""
 
     def batch(user: User, count: int = 1, plan: str | None = None) -> list[Job]:
-        wanted = [{"type": "noop", "price": 0}] * count
-        told = submission.submit_batch(user_id=user.pk, plan=plan, wanted=wanted)
-        return [Job.objects.get(pk=each.job_id) for each in told.jobs]
+        expected = [{"type": "noop", "price": 0}] * count
+        batch_body = submission.submit_batch(user_id=user.pk, plan=plan, items=expected)
+        return [Job.objects.get(pk=job.job_id) for job in batch_body.jobs]
 
     return batch
 
@@ -54,7 +54,7 @@ def let_in() -> set[User]:
 
 
 def start_of(job: Job) -> datetime | None:
-    return queries.estimated_start(job, queries.queue_position(job))
+    return queries.estimate_start(job, queries.compute_queue_position(job))
 
 
 def end_one() -> None:
@@ -82,11 +82,11 @@ def test_another_user_does_not_wait_behind_them(submit, make_user, room):
 def test_users_with_many_jobs_each_are_served_alternately(submit, make_user, room):
     room(6)
     first, second, third = make_user(), make_user(), make_user()
-    for each in (first, second, third):
-        submit(each, 10)
+    for item in (first, second, third):
+        submit(item, 10)
     admission.admit_all()
     admitted = Job.objects.exclude(attempt=None)
-    assert [admitted.filter(user=each).count() for each in (first, second, third)] == [2, 2, 2]
+    assert [admitted.filter(user=item).count() for item in (first, second, third)] == [2, 2, 2]
 
 
 def test_who_comes_later_begins_at_the_clock_and_not_at_the_beginning(submit, make_user, room):
@@ -116,7 +116,7 @@ def _submit_and_close(submit: Submit, user: User) -> None:
 def test_a_refused_submission_takes_no_turn(submit, make_user):
     poor = make_user(balance=0)
     with pytest.raises(Exception, match="credits"):
-        submission.submit_batch(user_id=poor.pk, plan=None, wanted=[{"type": "noop"}])
+        submission.submit_batch(user_id=poor.pk, plan=None, items=[{"type": "noop"}])
     assert [job.rank for job in submit(poor)] == [0]
 
 
@@ -137,18 +137,18 @@ def rank_of_next(submit: Submit, user: User) -> int:
 @pytest.mark.parametrize("order", [list, reversed])
 def test_a_cancelled_batch_costs_its_user_no_turns(submit, make_user, room, order):
     room(1)
-    returning, others = make_user(), [make_user() for _ in range(4)]
-    submit(others[0])
+    returning, other_items = make_user(), [make_user() for _ in range(4)]
+    submit(other_items[0])
     assert admission.admit_all() == 1
     cancel_all(list(order(submit(returning, 30))))
     [job] = submit(returning)
-    for other in others:
+    for other in other_items:
         submit(other, 10)
-    later = Job.objects.filter(user__in=others, attempt=None)
+    later = Job.objects.filter(user__in=other_items, attempt=None)
     while Job.objects.get(pk=job.pk).attempt is None:
         end_one()
         assert admission.admit_all() == 1
-    assert 40 - later.count() <= 2 * len(others)
+    assert 40 - later.count() <= 2 * len(other_items)
 
 
 def test_a_pending_job_that_expires_costs_its_user_no_turn(submit, user):
@@ -199,13 +199,13 @@ def test_many_cancels_look_for_the_last_rank_as_rarely_as_they_can(submit, user)
     jobs = submit(user, 30)
     with CaptureQueriesContext(connection) as queries_:
         cancel_all(jobs)
-    lowering = [each for each in queries_ if "fair_queue_cursors SET rank" in each["sql"]]
+    lowering = [query for query in queries_ if "fair_queue_cursors SET rank" in query["sql"]]
     assert len(lowering) == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_cancels_and_submissions_at_the_same_time_leave_no_turn_taken(submit, user):
-    kept = submit(user, 2)
+    job = submit(user, 2)
     cancelled = submit(user, 40)
     start = threading.Barrier(5)
 
@@ -226,8 +226,8 @@ def test_cancels_and_submissions_at_the_same_time_leave_no_turn_taken(submit, us
         thread.start()
     for thread in threads:
         thread.join()
-    assert Job.objects.filter(completed_at=None).count() == len(kept)
-    assert FairQueueCursor.objects.get(user=user).rank == kept[-1].rank
+    assert Job.objects.filter(completed_at=None).count() == len(job)
+    assert FairQueueCursor.objects.get(user=user).rank == job[-1].rank
 
 
 # --- Limits -----------------------------------------------------------------------------------
@@ -260,7 +260,7 @@ def test_a_plan_may_have_a_limit_of_its_own(submit, make_user, room, settings):
     while admission.admit_all():
         pass
     admitted = Job.objects.exclude(attempt=None)
-    assert [admitted.filter(user=each).count() for each in (plain, pro)] == [1, 3]
+    assert [admitted.filter(user=item).count() for item in (plain, pro)] == [1, 3]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -291,8 +291,8 @@ def test_the_place_in_the_queue_is_that_of_the_turns(submit, make_user):
     many, few = make_user(), make_user()
     waiting = submit(many, 3)
     [mine] = submit(few)
-    assert [queries.queue_position(job) for job in waiting] == [1, 3, 4]
-    assert queries.queue_position(mine) == 2
+    assert [queries.compute_queue_position(job) for job in waiting] == [1, 3, 4]
+    assert queries.compute_queue_position(mine) == 2
 
 
 def test_who_waits_sees_when_it_may_start_and_who_does_not_sees_nothing(submit, user, room):
@@ -343,9 +343,9 @@ def test_a_feature_that_runs_few_at_once_leaves_room_to_others(settings, user):
     assert few == 10
     picture = {"type": "image_generation", "prompt": "the sea", "width": 256, "height": 256}
     pictures = [picture] * (few + 5)
-    submission.submit_batch(user_id=user.pk, plan=None, wanted=pictures)
+    submission.submit_batch(user_id=user.pk, plan=None, items=pictures)
     submission.submit_batch(
-        user_id=user.pk, plan=None, wanted=[{"type": "noop_gpu", "price": 0}] * 20
+        user_id=user.pk, plan=None, items=[{"type": "noop_gpu", "price": 0}] * 20
     )
     for _ in range(2):
         admission.admit_all()
@@ -381,8 +381,8 @@ def test_who_holds_the_first_jobs_keeps_nobody_from_the_next(submit, user, room,
     other.set_autocommit(False)
     try:
         with other.cursor() as cursor:
-            held = [job.pk for job in jobs[:3]]
-            cursor.execute("SELECT FROM jobs WHERE id = ANY(%s) FOR UPDATE", [held])
+            claims = [job.pk for job in jobs[:3]]
+            cursor.execute("SELECT FROM jobs WHERE id = ANY(%s) FOR UPDATE", [claims])
         assert admission.admit_all() == 2
     finally:
         other.rollback()
@@ -467,7 +467,7 @@ def test_users_that_wait_are_not_all_read(submit, make_user, room, settings):
     room(5)
     users = [User(email=f"waiting-{number}@example.com") for number in range(3000)]
     User.objects.bulk_create(users)
-    insert_waiting([one.pk for one in users], "generate_series(0, 1)")
+    insert_waiting([user.pk for user in users], "generate_series(0, 1)")
     with read_rows() as rows:
         assert admission.admit_all() == 5
     assert len(let_in()) == 5
@@ -482,16 +482,16 @@ def test_users_behind_a_long_backlog_of_users_at_their_limits_are_reached(
     monkeypatch.setattr(attempts, "CANDIDATE_USERS", visited)
     settings.MAX_IN_FLIGHT = 1
     room(20)
-    full, others = make_user(), [make_user() for _ in range(12)]
+    full, other_items = make_user(), [make_user() for _ in range(12)]
     submit(full)
     assert admission.admit_all() == 1
     insert_waiting([full.pk], "generate_series(1, 200)")
-    insert_waiting([one.pk for one in others], "generate_series(300, 301)")
+    insert_waiting([first.pk for first in other_items], "generate_series(300, 301)")
     for _ in range(200):
         admission.admit_all()
-        if let_in() == {full, *others}:
+        if let_in() == {full, *other_items}:
             break
-    assert let_in() == {full, *others}
+    assert let_in() == {full, *other_items}
     assert Attempt.objects.count() == 13
 
 
@@ -511,17 +511,17 @@ def read_rows() -> Iterator[Callable[[], int]]:
     yield lambda: fetched() - before
 
 
-@pytest.mark.parametrize("most", [queries.MOST_COUNTED, 8])
+@pytest.mark.parametrize("most", [queries.MAX_COUNTED, 8])
 def test_a_place_is_exact_or_near(submit, make_user, monkeypatch, most):
-    monkeypatch.setattr(queries, "MOST_COUNTED", most)
+    monkeypatch.setattr(queries, "MAX_COUNTED", most)
     chance = random.Random(1)
     users = [make_user() for _ in range(5)]
     for _ in range(12):
         submit(chance.choice(users), chance.randint(1, 4))
     waiting = Job.objects.filter(attempt=None).order_by("rank", "created_at")
-    for place, job in enumerate(waiting, 1):
-        found = queries.queue_position(job)
-        if place <= most:
-            assert found == place
+    for index, job in enumerate(waiting, 1):
+        results = queries.compute_queue_position(job)
+        if index <= most:
+            assert results == index
         else:
-            assert place / 3 < found < place * 3
+            assert index / 3 < results < index * 3

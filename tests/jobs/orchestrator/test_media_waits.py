@@ -80,9 +80,9 @@ class TestWaiting:
         body = answer.json()
         assert (answer.status_code, body["status"]) == (202, "pending")
         assert (body["waits_for"], body["credits_cost"]) == ("media", 0)
-        shown = api.get(f"/jobs/{body['job_id']}").json()
-        assert (shown["status"], shown["waits_for"]) == ("pending", "media")
-        assert shown["queue_position"] is shown["estimated_start_at"] is None
+        job_body = api.get(f"/jobs/{body['job_id']}").json()
+        assert (job_body["status"], job_body["waits_for"]) == ("pending", "media")
+        assert job_body["queue_position"] is job_body["estimated_start_at"] is None
         (listed,) = api.get("/jobs?status=pending").json()["jobs"]
         assert listed["waits_for"] == "media"
         assert ledger.balance_of(user_id=user.pk) == 100
@@ -97,8 +97,8 @@ class TestWaiting:
         assert admission.admit_all() == 0
         Job.objects.update(wake_at=Now(), created_at=Now() - timedelta(minutes=1))
         assert media_waits.queue_checked_jobs() == 1
-        left = ExpressionWrapper(F("wake_at") - Now(), output_field=DurationField())
-        pause = Job.objects.values_list(left, flat=True).get()
+        remaining = ExpressionWrapper(F("wake_at") - Now(), output_field=DurationField())
+        pause = Job.objects.values_list(remaining, flat=True).get()
         assert timedelta(seconds=10) < pause < timedelta(seconds=16)
 
     def test_its_media_cannot_be_deleted(
@@ -267,7 +267,11 @@ class TestTheEndOfTheCheck:
         end_check(media, duration_ms=600_001)
         assert media_waits.queue_checked_jobs() == 1
         job = Job.objects.get()
-        assert (job.status, job.credits_cost, queries.queue_position(job)) == ("pending", 6, 1)
+        assert (job.status, job.credits_cost, queries.compute_queue_position(job)) == (
+            "pending",
+            6,
+            1,
+        )
         assert job.derived_params == {"language": "en", "speaker_diarization": True}
         assert ledger_rows() == [("usage", -6)]
         assert media_waits.queue_checked_jobs() == 0
@@ -296,9 +300,9 @@ class TestTheEndOfTheCheck:
         job_id = submit(api, media).json()["job_id"]
         reject(media)
         media_waits.queue_checked_jobs()
-        shown = api.get(f"/jobs/{job_id}").json()
-        assert (shown["status"], shown["waits_for"]) == ("failed", None)
-        assert shown["error"] == {
+        body = api.get(f"/jobs/{job_id}").json()
+        assert (body["status"], body["waits_for"]) == ("failed", None)
+        assert body["error"] == {
             "code": "INPUT_INVALID",
             "message": "The file was refused: The file cannot be read.",
             "retryable": False,
@@ -431,7 +435,7 @@ class TestLimits:
     ) -> None:
         monkeypatch.setattr(submission, "MAX_WAITING_FOR_MEDIA", 2)
         media = [make_media(**UNCHECKED) for _ in range(3)]
-        jobs = [{"type": "transcription", "media_id": str(each.pk)} for each in media]
+        jobs = [{"type": "transcription", "media_id": str(media_row.pk)} for media_row in media]
         too_many = api.post("/jobs/batch", {"jobs": jobs}, format="json")
         assert (too_many.status_code, too_many.json()["code"]) == (409, "too_many_waiting_jobs")
         assert not Job.objects.exists()
@@ -497,9 +501,9 @@ class TestInterruptions:
         self, api: APIClient, user: User, make_media: Make
     ) -> None:
         media = [make_media(**UNCHECKED) for _ in range(6)]
-        for each in media:
-            submit(api, each)
-            end_check(each)
+        for media_row in media:
+            submit(api, media_row)
+            end_check(media_row)
         start = threading.Barrier(3)
 
         def orchestrate() -> None:

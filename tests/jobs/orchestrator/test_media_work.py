@@ -53,11 +53,11 @@ DERIVE = "media.derive"
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    made = Broker()
-    made.flush()
-    yield made
-    made.come_back()
-    made.flush()
+    new_broker = Broker()
+    new_broker.flush()
+    yield new_broker
+    new_broker.come_back()
+    new_broker.flush()
 
 
 @pytest.mark.django_db
@@ -300,10 +300,12 @@ def test_imports_outlive_their_workers_and_end_with_their_media(
     upload_id = deleted.media.upload_id
     delete_media(user_id=deleted.user_id, media_id=deleted.pk)
     log = tmp_path / "worker.log"
-    until(lambda: f"import {deleted.pk} was taken away meanwhile" in log.read_text(), DONE_SECONDS)
+    until(
+        lambda: f"another worker has claimed import {deleted.pk}" in log.read_text(), DONE_SECONDS
+    )
     tomorrow = timezone.now() + timedelta(days=1)
     assert upload_id
-    assert upload_id not in str(object_storage().unfinished(before=tomorrow))
+    assert upload_id not in str(object_storage().list_unfinished(before=tomorrow))
 
     stopped = fetching()
     worker.send_signal(signal.SIGTERM)

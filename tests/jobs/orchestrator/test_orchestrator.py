@@ -123,9 +123,9 @@ def test_what_is_not_due_is_left_alone(make_job):
 def test_a_living_holder_keeps_its_attempt(make_job, living_worker):
     job = make_job()
     attempt = bring_to(job, AttemptState.PREPARING)
-    found = look_at(job)
+    results = look_at(job)
     attempt.refresh_from_db()
-    assert (attempt.state, found.wake_ups) == (AttemptState.PREPARING, [])
+    assert (attempt.state, results.wake_ups) == (AttemptState.PREPARING, [])
 
 
 @pytest.mark.parametrize(
@@ -269,8 +269,8 @@ def test_a_job_of_an_unknown_feature_does_not_stop_the_others(make_job):
     bring_to(good, AttemptState.QUEUED)
     Job.objects.filter(pk=strange.pk).update(type="no_longer_declared")
     make_due(strange)
-    found = look_at(good)
-    assert [w.attempt_id for w in found.wake_ups] == [good.attempt_id]
+    results = look_at(good)
+    assert [w.attempt_id for w in results.wake_ups] == [good.attempt_id]
     strange.refresh_from_db()
     assert seconds_until_wake(strange) > 0
 

@@ -26,20 +26,20 @@ CALLS = 3
 
 @pytest.fixture
 def broker() -> Iterator[Broker]:
-    made = Broker()
-    made.flush()
-    yield made
-    made.come_back()
-    made.flush()
+    new_broker = Broker()
+    new_broker.flush()
+    yield new_broker
+    new_broker.come_back()
+    new_broker.flush()
 
 
 @pytest.fixture
 def waiting(make_job: Callable[[], Job], broker: Broker) -> list[LocalCall]:
     """Calls that were published, and that no worker has taken."""
-    found = []
+    results = []
     for _ in range(CALLS):
         attempt = bring_to(make_job(), AttemptState.RUNNING)
-        found.append(
+        results.append(
             LocalCall.objects.create(
                 id=uuid.uuid4(),
                 attempt_id=attempt.pk,
@@ -49,9 +49,9 @@ def waiting(make_job: Callable[[], Job], broker: Broker) -> list[LocalCall]:
                 payload={},
             )
         )
-        Attempt.objects.filter(pk=attempt.pk).update(call_id=str(found[-1].pk))
-    local.publish_all(found)
-    return found
+        Attempt.objects.filter(pk=attempt.pk).update(call_id=str(results[-1].pk))
+    local.publish_all(results)
+    return results
 
 
 def messages() -> int:

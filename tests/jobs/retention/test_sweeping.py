@@ -18,7 +18,7 @@ from jobs.models import Job
 from jobs.orchestrator import loop
 from jobs.retention import sweeping
 from jobs.states import AttemptState
-from media.storage import LONGEST_WRITE
+from media.storage import MAX_WRITE_LIFETIME
 from tests.jobs.walk import bring_to
 
 pytestmark = pytest.mark.django_db
@@ -76,7 +76,7 @@ def test_a_round_of_calls_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_objects_are_kept_longer_than_a_call_can_write() -> None:
-    assert all(each.run_limit < LONGEST_WRITE for each in features().values())
+    assert all(feature.run_limit < MAX_WRITE_LIFETIME for feature in features().values())
 
 
 def test_a_round_is_logged_by_counts_only(caplog: pytest.LogCaptureFixture) -> None:
@@ -84,8 +84,8 @@ def test_a_round_is_logged_by_counts_only(caplog: pytest.LogCaptureFixture) -> N
     with caplog.at_level(logging.INFO, logger="jobs.retention.sweeping"):
         assert (loop.delete_unused(), loop.delete_unused()) == (1, 0)
 
-    told = [r.getMessage() for r in caplog.records if r.name == "jobs.retention.sweeping"]
-    assert told == ["1 local calls long ended removed"]
+    messages = [r.getMessage() for r in caplog.records if r.name == "jobs.retention.sweeping"]
+    assert messages == ["1 local calls long ended removed"]
 
 
 def test_one_kind_that_fails_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def consent_for(user: User) -> Callable[..., Consent]:
             user_id=user.pk,
             kind=ConsentKind.FACE,
             subject="Ann",
-            media_ids=[one.pk for one in media],
+            media_ids=[media_row.pk for media_row in media],
         )
 
     return record

@@ -58,19 +58,19 @@ class Lineage:
                 self._upload()
             else:
                 self._job()
-        media = [one for one in self.nodes.values() if not one.is_deleted]
-        media = [one for one in media if one.id != self.voice_id]
+        media = [node for node in self.nodes.values() if not node.is_deleted]
+        media = [node for node in media if node.id != self.voice_id]
         for number in range(open_jobs):
             state = OPEN_STATES[number % len(OPEN_STATES)]
             self._open_job(self.chance.choice(media), state)
 
     def tainted(self, sources: set[uuid.UUID]) -> set[uuid.UUID]:
         """The sources and all that was made of them."""
-        found = set(sources)
+        results = set(sources)
         for node in self.nodes.values():  # in the order of their making
-            if node.sources & found:
-                found.add(node.id)
-        return found
+            if node.sources & results:
+                results.add(node.id)
+        return results
 
     def keys_of(self, ids: set[uuid.UUID]) -> tuple[set[str], set[str]]:
         """The keys that must go with these, and those that must stay."""
@@ -78,8 +78,8 @@ class Lineage:
         staying: set[str] = set()
         for node in self.nodes.values():
             (going if node.id in ids else staying).update(node.keys)
-        for left in self.outputs:
-            (going if left.sources & ids else staying).update(left.keys)
+        for output in self.outputs:
+            (going if output.sources & ids else staying).update(output.keys)
         return going, staying
 
     def _write(self, key: str) -> str:
@@ -108,27 +108,29 @@ class Lineage:
     def _job(self) -> None:
         """A completed job: of one to three sources, or spoken; with up to three results."""
         speaks = self.chance.random() < 0.05
-        known = [pk for pk in self.nodes if pk != self.voice_id]
-        recent = known[-8:] if self.chance.random() < 0.5 else known  # deep and broad ones
+        expected = [pk for pk in self.nodes if pk != self.voice_id]
+        recent = expected[-8:] if self.chance.random() < 0.5 else expected  # deep and broad ones
         sources = {self.voice_id} if speaks else set(self.chance.choices(recent, k=3))
         job_id, attempt_id = uuid.uuid4(), uuid.uuid4()
         folder = f"users/{self.user.pk}/jobs/{job_id}/{attempt_id}"
-        made = [uuid.uuid5(job_id, str(place)) for place in range(self.chance.choice([0, 1, 1, 3]))]
+        created = [
+            uuid.uuid5(job_id, str(index)) for index in range(self.chance.choice([0, 1, 1, 3]))
+        ]
         result: dict[str, Any] = {
-            "media": [{"id": str(pk)} for pk in made],
+            "media": [{"id": str(pk)} for pk in created],
             "engine": None,
             "answer": "Ann",
         }
         segment = f"users/{self.user.pk}/renders/{uuid.uuid4()}/{uuid.uuid4().hex}.stretch"
-        left = [self._write(f"{folder}/left-over.mp4")]
-        if not made:
+        remaining = [self._write(f"{folder}/left-over.mp4")]
+        if not created:
             result["result_key"] = self._write(f"{folder}/transcript.json")
-            left += [result["result_key"], self._write(segment)]
-        self.outputs.append(Node(job_id, sources, left))
+            remaining += [result["result_key"], self._write(segment)]
+        self.outputs.append(Node(job_id, sources, remaining))
         write = {"key": segment, "content_type": "application/octet-stream"}
         self._ended(job_id, attempt_id, sources, result, [{"write": write}])
-        for place, pk in enumerate(made):
-            self._media(pk, f"{folder}/result-{place}.mp4", sources, {"job_id": str(job_id)})
+        for index, pk in enumerate(created):
+            self._media(pk, f"{folder}/result-{index}.mp4", sources, {"job_id": str(job_id)})
 
     def _ended(
         self,
@@ -204,9 +206,9 @@ class Lineage:
         parameters = submission.validate(
             feature=feature, user_id=self.user.pk, data={"media_id": str(node.id)}
         )
-        made = submission.submit(
+        submission_result = submission.submit(
             feature=feature, user_id=self.user.pk, plan=None, parameters=parameters
         )
-        self.readers[made.job_id] = {node.id}
+        self.readers[submission_result.job_id] = {node.id}
         if state is not None:
-            bring_to(Job.objects.get(pk=made.job_id), state)
+            bring_to(Job.objects.get(pk=submission_result.job_id), state)

@@ -28,38 +28,42 @@ def post(api: APIClient, **fields: Any) -> Any:
 
 
 def problem(answer: Any) -> tuple[int, str, list[str]]:
-    told = answer.json()
-    return answer.status_code, told["code"], [one["field"] for one in told.get("errors", [])]
+    body = answer.json()
+    return answer.status_code, body["code"], [first["field"] for first in body.get("errors", [])]
 
 
 def test_given_listed_and_read(api: APIClient, make_media: Make, settings: Settings) -> None:
     media = make_media()
     answer = post(api, media_ids=[str(media.pk)])
     assert answer.status_code == 201
-    told = answer.json()
-    assert (told["status"], told["subject"], told["kind"]) == ("given", "Ann", "face")
-    assert (told["media_ids"], told["voice_id"]) == ([str(media.pk)], None)
+    body = answer.json()
+    assert (body["status"], body["subject"], body["kind"]) == ("given", "Ann", "face")
+    assert (body["media_ids"], body["voice_id"]) == ([str(media.pk)], None)
     ours = STATEMENTS[ConsentKind.FACE]
-    assert (told["statement"], told["statement_version"]) == (ours.text, ours.version)
-    assert api.get("/consents").json()["consents"] == [told]
+    assert (body["statement"], body["statement_version"]) == (ours.text, ours.version)
+    assert api.get("/consents").json()["consents"] == [body]
     detail = {"receipt": None, "refunds_left": settings.MAX_FREE_CANCELS}
-    assert api.get(f"/consents/{told['id']}").json() == told | detail
-    assert api.get(f"/consents/{told['id']}/receipt").json()["objects"] == []
+    assert api.get(f"/consents/{body['id']}").json() == body | detail
+    assert api.get(f"/consents/{body['id']}/receipt").json()["objects"] == []
 
 
 def test_a_statement_of_the_clients_is_kept_word_for_word(api: APIClient, make_media: Make) -> None:
     words = "I, Ann, agree. – «Ja»"
-    told = post(api, media_ids=[str(make_media().pk)], statement=words).json()
-    assert (told["statement"], told["statement_version"]) == (words, None)
+    body = post(api, media_ids=[str(make_media().pk)], statement=words).json()
+    assert (body["statement"], body["statement_version"]) == (words, None)
 
 
 def test_a_voice_comes_with_its_consent(api: APIClient) -> None:
     body = {"name": "Grandma", "content_type": "audio/wav", "consent": True}
     voice_id = api.post("/voices", body, format="json").json()["voice_id"]
-    [told] = api.get("/consents").json()["consents"]
-    assert (told["kind"], told["subject"], told["voice_id"]) == ("voice", "Grandma", voice_id)
+    [consent] = api.get("/consents").json()["consents"]
+    assert (consent["kind"], consent["subject"], consent["voice_id"]) == (
+        "voice",
+        "Grandma",
+        voice_id,
+    )
     voice = VoiceClone.objects.get(pk=voice_id)
-    assert told["statement"] == voice.consent_statement
+    assert consent["statement"] == voice.consent_statement
     again = post(api, kind="voice", voice_id=voice_id)
     assert again.status_code == 201
 
@@ -127,25 +131,29 @@ def test_revoked_nothing_new_begins_and_the_receipt_follows(
 ) -> None:
     media = stored(file_size_bytes=21)
     path = f"/consents/{post(api, media_ids=[str(media.pk)]).json()['id']}"
-    told = api.post(f"{path}/revoke")
-    assert (told.status_code, told.json()["status"]) == (202, "revoked")
-    assert api.post(f"{path}/revoke").json()["revoked_at"] == told.json()["revoked_at"]
+    response = api.post(f"{path}/revoke")
+    assert (response.status_code, response.json()["status"]) == (202, "revoked")
+    assert api.post(f"{path}/revoke").json()["revoked_at"] == response.json()["revoked_at"]
     job = api.post("/jobs/transcription", {"media_id": str(media.pk)}, format="json")
     assert job.json()["errors"][0]["code"] == "media_not_ready"
-    shown = api.get(f"/media/{media.pk}").json()
-    assert (shown["rejection"]["code"], shown["download_url"]) == ("consent_revoked", None)
+    body = api.get(f"/media/{media.pk}").json()
+    assert (body["rejection"]["code"], body["download_url"]) == ("consent_revoked", None)
 
     follow(Consent.objects.get())
-    told = api.get(path).json()
-    assert told["status"] == "removed"
-    assert told["finished_at"] is not None
-    assert told["receipt"] == {"objects_count": 1, "removed_count": 1, "size_bytes": 21}
-    [one] = api.get(f"{path}/receipt").json()["objects"]
-    assert (one["id"], one["kind"], one["key"]) == (str(media.pk), "media", media.r2_key)
-    assert one["size_bytes"] == 21
-    assert one["removed_at"] is not None
+    response = api.get(path).json()
+    assert response["status"] == "removed"
+    assert response["finished_at"] is not None
+    assert response["receipt"] == {"objects_count": 1, "removed_count": 1, "size_bytes": 21}
+    [stored_object] = api.get(f"{path}/receipt").json()["objects"]
+    assert (stored_object["id"], stored_object["kind"], stored_object["key"]) == (
+        str(media.pk),
+        "media",
+        media.r2_key,
+    )
+    assert stored_object["size_bytes"] == 21
+    assert stored_object["removed_at"] is not None
     assert api.get(f"/media/{media.pk}").status_code == 404
-    assert objects.page("", 10) == []
+    assert objects.list_page("", 10) == []
 
 
 def test_a_closed_account_may_revoke_as_well(api: APIClient, make_media: Make) -> None:
@@ -157,12 +165,12 @@ def test_a_closed_account_may_revoke_as_well(api: APIClient, make_media: Make) -
 
 def test_receipts_have_pages(api: APIClient, stored: Make) -> None:
     media = [stored() for _ in range(3)]
-    path = f"/consents/{post(api, media_ids=[str(one.pk) for one in media]).json()['id']}"
+    path = f"/consents/{post(api, media_ids=[str(file.pk) for file in media]).json()['id']}"
     api.post(f"{path}/revoke")
     first = api.get(f"{path}/receipt?limit=2").json()
     second = api.get(first["next"]).json()
-    keys = [one["key"] for one in first["objects"] + second["objects"]]
-    assert sorted(keys) == sorted(one.r2_key for one in media)
+    keys = [stored_object["key"] for stored_object in first["objects"] + second["objects"]]
+    assert sorted(keys) == sorted(stored_object.r2_key for stored_object in media)
 
 
 class TestWhereItIsRequired:
@@ -211,14 +219,17 @@ class TestWhereItIsRequired:
 
     def test_the_catalogue_tells(self, api: APIClient, settings: Settings) -> None:
         settings.FACE_CONSENT_REQUIRED = True
-        told = {one["type"]: one["parameters"] for one in api.get("/features").json()["features"]}
-        asked = {
+        messages = {
+            feature_row["type"]: feature_row["parameters"]
+            for feature_row in api.get("/features").json()["features"]
+        }
+        request_data = {
             (feature, name)
-            for feature, parameters in told.items()
+            for feature, parameters in messages.items()
             for name, entry in parameters.items()
             if entry.get("consent") == "face" and entry["consent_required"]
         }
-        assert asked == {
+        assert request_data == {
             ("lip_sync", "video_media_id"),
             ("gaze_redirection", "video_media_id"),
             ("performance_cloning", "source_media_id"),

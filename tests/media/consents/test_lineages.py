@@ -41,12 +41,12 @@ class Killed(BaseException):
 @contextmanager
 def dying_after(statements: int) -> Iterator[None]:
     """The process dies at its so-manieth statement of Django's."""
-    left = statements
+    remaining = statements
 
     def count(execute: Callable[..., Any], *args: Any) -> Any:
-        nonlocal left
-        left -= 1
-        if left < 0:
+        nonlocal remaining
+        remaining -= 1
+        if remaining < 0:
             raise Killed
         return execute(*args)
 
@@ -70,7 +70,7 @@ def all_of_it_goes(objects: ObjectStorage, user: User, seed: int, kills: list[in
     chance = random.Random(seed)
     lineage = Lineage(user, chance)
     lineage.grow(NODES, OPEN_JOBS)
-    media = [one.id for one in lineage.nodes.values() if one.id != lineage.voice_id]
+    media = [node.id for node in lineage.nodes.values() if node.id != lineage.voice_id]
     consent = some_consent(lineage, chance, media[:10])
     ids = lineage.tainted(consent.covered)
     going, staying = lineage.keys_of(ids)
@@ -84,11 +84,11 @@ def all_of_it_goes(objects: ObjectStorage, user: User, seed: int, kills: list[in
             removal_worker.run_removal(consent.pk)
     finish(consent)
 
-    stored = {one.key for one in objects.objects(f"users/{user.pk}/")}
+    stored = {node.key for node in objects.list_objects(f"users/{user.pk}/")}
     assert stored == staying
-    kept = (MediaFile.objects.filter(user=user), VoiceClone.objects.filter(user=user))
-    rows = {pk for found in kept for pk in found.values_list("pk", flat=True)}
-    there = {one.id for one in lineage.nodes.values() if not one.is_deleted}
+    remaining = (MediaFile.objects.filter(user=user), VoiceClone.objects.filter(user=user))
+    rows = {pk for results in remaining for pk in results.values_list("pk", flat=True)}
+    there = {node.id for node in lineage.nodes.values() if not node.is_deleted}
     assert rows == there - ids
     jobs_are_right(lineage, ids)
     receipt_is_right(consent, going)
@@ -104,7 +104,7 @@ def some_consent(lineage: Lineage, chance: random.Random, first: list[Any]) -> C
             subject="Ann",
             voice_id=lineage.voice_id,
         )
-    there = [one for one in first if not lineage.nodes[one].is_deleted]
+    there = [item for item in first if not lineage.nodes[item].is_deleted]
     covered = chance.choices(there, k=2)
     return record_consent(
         user_id=lineage.user.pk, kind=ConsentKind.FACE, subject="Ann", media_ids=covered
@@ -150,10 +150,10 @@ def jobs_are_right(lineage: Lineage, ids: set[Any]) -> None:
         else:
             assert job.status == JobStatus.COMPLETED
             assert job.output_data == {"engine": RESULT["engine"]}
-    for left in lineage.outputs:
-        if left.sources & ids:
-            told = Job.objects.get(pk=left.id).output_data or {}
-            assert set(told) <= {"media", "engine"}
+    for output in lineage.outputs:
+        if output.sources & ids:
+            message = Job.objects.get(pk=output.id).output_data or {}
+            assert set(message) <= {"media", "engine"}
 
 
 def receipt_is_right(consent: Consent, going: set[str]) -> None:

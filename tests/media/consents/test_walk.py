@@ -19,7 +19,7 @@ from tests.media.consents.conftest import CONTENT, follow
 pytestmark = pytest.mark.django_db
 
 Make = Callable[..., Any]
-FILES = 3 * removal_worker.AT_ONCE
+FILES = 3 * removal_worker.BATCH_SIZE
 
 
 class KilledError(BaseException):
@@ -30,8 +30,10 @@ class KilledError(BaseException):
 def revoked(stored: Make, consent_for: Make, objects: ObjectStorage) -> Consent:
     """Of many files, each with a picture that no row tells of."""
     media: list[MediaFile] = [stored() for _ in range(FILES)]
-    for one in media:
-        objects.write(f"users/{one.user_id}/media/{one.pk}/late.jpg", CONTENT, "image/jpeg")
+    for media_row in media:
+        objects.write(
+            f"users/{media_row.user_id}/media/{media_row.pk}/late.jpg", CONTENT, "image/jpeg"
+        )
     consent: Consent = revoke_consent(consent=consent_for(*media))
     return consent
 
@@ -39,16 +41,16 @@ def revoked(stored: Make, consent_for: Make, objects: ObjectStorage) -> Consent:
 def test_a_lease_outlasts_what_is_asked_of_the_storage(
     revoked: Consent, objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, most, counting = 0, 0, threading.Lock()
+    request_data, limit, counting = 0, 0, threading.Lock()
 
     def counted(name: str) -> None:
         whole = getattr(type(objects), name)
 
         def ask(self: Any, *given: Any) -> Any:
-            nonlocal asked, most
+            nonlocal request_data, limit
             with counting:
-                asked += 1
-                most = max(most, asked)
+                request_data += 1
+                limit = max(limit, request_data)
             return whole(self, *given)
 
         monkeypatch.setattr(type(objects), name, ask)
@@ -56,16 +58,16 @@ def test_a_lease_outlasts_what_is_asked_of_the_storage(
     renew = Lease.renew
 
     def renews(self: Lease[Any], **found: Any) -> None:
-        nonlocal asked
-        asked = 0
+        nonlocal request_data
+        request_data = 0
         renew(self, **found)
 
     for name in ("objects", "head", "delete"):
         counted(name)
     monkeypatch.setattr(Lease, "renew", renews)
     assert follow(revoked).finished_at is not None
-    assert most == receipts.REQUESTS_AT_ONCE
-    assert objects.page("", 10) == []
+    assert limit == receipts.PARALLEL_REQUESTS
+    assert objects.list_page("", 10) == []
 
 
 def test_who_dies_while_naming_has_removed_what_was_named(
@@ -77,7 +79,7 @@ def test_who_dies_while_naming_has_removed_what_was_named(
         nonlocal listed
         with counting:
             listed += 1
-            if listed > 2 * removal_worker.AT_ONCE:
+            if listed > 2 * removal_worker.BATCH_SIZE:
                 raise KilledError
         return whole(self, prefix)
 
@@ -86,14 +88,14 @@ def test_who_dies_while_naming_has_removed_what_was_named(
         with pytest.raises(KilledError):
             follow(revoked)
     # Two thirds of the files, with their pictures.
-    assert Removal.objects.exclude(removed_at=None).count() == 4 * removal_worker.AT_ONCE
-    assert len(objects.page("", 100)) == 2 * removal_worker.AT_ONCE
+    assert Removal.objects.exclude(removed_at=None).count() == 4 * removal_worker.BATCH_SIZE
+    assert len(objects.list_page("", 100)) == 2 * removal_worker.BATCH_SIZE
 
     removal_worker.REVOCATIONS.requeue(
         removal_worker.REVOCATIONS.held_rows(), removal_worker.FAULT_PAUSE
     )
     assert follow(revoked).finished_at is not None
-    assert objects.page("", 10) == []
+    assert objects.list_page("", 10) == []
     assert follow(revoked).status == ConsentStatus.REMOVED
 
 
@@ -104,6 +106,6 @@ def test_an_hour_of_work_is_not_killed() -> None:
 def test_an_index_finds_what_is_left(revoked: Consent) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
-    plan = receipts.left(revoked)[: receipts.REQUESTS_AT_ONCE].explain()
+    plan = receipts.list_pending_removals(revoked)[: receipts.PARALLEL_REQUESTS].explain()
     assert "removals_left" in plan
     assert "Sort" not in plan

@@ -18,8 +18,12 @@ def kept(storage: ObjectStorage, make_media: Callable[..., MediaFile]) -> Callab
     def keep(content: bytes, extension: str = "mp4", **fields: Any) -> MediaFile:
         key = f"users/1/media/{uuid.uuid4()}/source.{extension}"
         storage.write(key, content, "video/mp4")
-        told: dict[str, Any] = {"type": MediaType.VIDEO, "duration_ms": 2000, "metadata": {}}
-        return make_media(r2_key=key, **(told | fields))
+        expected_body: dict[str, Any] = {
+            "type": MediaType.VIDEO,
+            "duration_ms": 2000,
+            "metadata": {},
+        }
+        return make_media(r2_key=key, **(expected_body | fields))
 
     return keep
 

@@ -13,7 +13,13 @@ from gpu_tasks.mediakit import sizes
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.film import probe
 from media.derivation import frames, pictures
-from media.derivation.pictures import MAX_TILES, Strip, interval_of, of_film, still
+from media.derivation.pictures import (
+    MAX_TILES,
+    Strip,
+    compute_interval,
+    make_film_pictures,
+    make_still_thumbnail,
+)
 from tests.gpu_tasks import hdr
 from tests.media import samples
 from tests.media.films import HEIGHT, RATE, WIDTH, decoded, film, halves
@@ -38,7 +44,7 @@ def made(tmp_path: Path) -> Derived:
     def make(content: bytes, seconds: float, name: str = "film.mp4") -> tuple:
         (tmp_path / name).write_bytes(content)
         with open_media(tmp_path / name) as container:
-            return of_film(container, int(seconds * 1000), lambda share: None)
+            return make_film_pictures(container, int(seconds * 1000), lambda share: None)
 
     return make
 
@@ -46,8 +52,8 @@ def made(tmp_path: Path) -> Derived:
 def tile(strip: Strip, number: int) -> np.ndarray:
     sheet = decoded(strip.content)
     top = number // strip.columns * strip.tile_height
-    left = number % strip.columns * strip.tile_width
-    return sheet[top : top + strip.tile_height, left : left + strip.tile_width]
+    remaining = number % strip.columns * strip.tile_width
+    return sheet[top : top + strip.tile_height, remaining : remaining + strip.tile_width]
 
 
 @pytest.mark.parametrize(
@@ -62,25 +68,25 @@ def tile(strip: Strip, number: int) -> np.ndarray:
     ],
 )
 def test_tiles_are_a_second_apart_or_a_hundred(duration_ms: int, expected: tuple) -> None:
-    assert interval_of(duration_ms) == expected
+    assert compute_interval(duration_ms) == expected
 
 
 def test_each_tile_shows_its_own_time(made: Derived) -> None:
     # Second n is of brightness 20 n; only the first frame is a key frame.
-    shown = [halves(20 * (n // RATE), 20 * (n // RATE)) for n in range(12 * RATE)]
-    _, strip = made(film(shown, key_frames_every=1000), 12)
+    body = [halves(20 * (n // RATE), 20 * (n // RATE)) for n in range(12 * RATE)]
+    _, strip = made(film(body, key_frames_every=1000), 12)
     assert strip is not None
-    told = strip.description()
-    assert (told["count"], told["columns"], told["rows"]) == (12, 10, 2)
-    assert (told["interval_ms"], told["tile_width"], told["tile_height"]) == (1000, 96, 64)
+    output = strip.description()
+    assert (output["count"], output["columns"], output["rows"]) == (12, 10, 2)
+    assert (output["interval_ms"], output["tile_width"], output["tile_height"]) == (1000, 96, 64)
     assert decoded(strip.content).shape == (2 * 64, 10 * 96, 3)
     brightness = [tile(strip, number).mean() for number in range(12)]
     assert brightness == pytest.approx([20 * number for number in range(12)], abs=4)
 
 
 def test_long_films_are_sampled_by_seeking(made: Derived, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = [halves(2 * (n // RATE), 2 * (n // RATE)) for n in range(100 * RATE)]
-    content = film(shown, key_frames_every=10)
+    body = [halves(2 * (n // RATE), 2 * (n // RATE)) for n in range(100 * RATE)]
+    content = film(body, key_frames_every=10)
     monkeypatch.setattr(pictures, "MAX_TILES", 20)
     monkeypatch.setattr(frames, "MAX_FRAMES_AFTER_SEEK", 3)
     _, strip = made(content, 100)
@@ -92,22 +98,22 @@ def test_long_films_are_sampled_by_seeking(made: Derived, monkeypatch: pytest.Mo
 def test_a_short_film_of_many_pixels_is_sampled_too(
     made: Derived, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = [halves(10 * (n // RATE), 10 * (n // RATE)) for n in range(20 * RATE)]
-    content = film(shown, key_frames_every=RATE)
+    body = [halves(10 * (n // RATE), 10 * (n // RATE)) for n in range(20 * RATE)]
+    content = film(body, key_frames_every=RATE)
     decoded_frames = 0
     frames_of = frames._decode_packet
 
     def count(*arguments: Any) -> Any:
         nonlocal decoded_frames
-        found = frames_of(*arguments)
-        decoded_frames += len(found)
-        return found
+        results = frames_of(*arguments)
+        decoded_frames += len(results)
+        return results
 
     monkeypatch.setattr(frames, "_decode_packet", count)
     whole = made(content, 20)
     assert decoded_frames >= 19 * RATE
     decoded_frames = 0
-    height, width = shown[0].shape[:2]
+    height, width = body[0].shape[:2]
     monkeypatch.setattr(frames, "MAX_DECODED_PIXELS", 3 * 20 * height * width)
     thumbnail, strip = made(content, 20)
     assert decoded_frames <= 20 * (3 + 1)
@@ -129,9 +135,9 @@ def test_a_film_that_takes_too_long_has_a_thumbnail_alone(
 def test_with_rare_key_frames_a_tile_comes_from_before(
     made: Derived, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = [halves(4 * (n // RATE), 4 * (n // RATE)) for n in range(50 * RATE)]
+    body = [halves(4 * (n // RATE), 4 * (n // RATE)) for n in range(50 * RATE)]
     monkeypatch.setattr(pictures, "MAX_TILES", 10)
-    _, strip = made(film(shown, key_frames_every=1000), 50)
+    _, strip = made(film(body, key_frames_every=1000), 50)
     brightness = np.array([tile(strip, number).mean() for number in range(10)])
     assert (brightness <= 4 * frames.MAX_FRAMES_AFTER_SEEK / RATE + 4).all()
 
@@ -139,14 +145,14 @@ def test_with_rare_key_frames_a_tile_comes_from_before(
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_a_film_held_otherwise_is_shown_upright(made: Derived, rotation: int) -> None:
     thumbnail, strip = made(film([halves(40, 220)] * 5, rotation=rotation), 0.5)
-    shown = decoded(thumbnail)
+    body = decoded(thumbnail)
     if rotation == 180:
-        assert shown.shape == (HEIGHT, WIDTH, 3)
-        assert shown[:, : WIDTH // 2 - 8].mean() > 180 > 60 > shown[:, WIDTH // 2 + 8 :].mean()
+        assert body.shape == (HEIGHT, WIDTH, 3)
+        assert body[:, : WIDTH // 2 - 8].mean() > 180 > 60 > body[:, WIDTH // 2 + 8 :].mean()
         return
-    assert shown.shape == (WIDTH, HEIGHT, 3)
+    assert body.shape == (WIDTH, HEIGHT, 3)
     assert (strip.tile_width, strip.tile_height) == (HEIGHT, WIDTH)
-    top, bottom = shown[: WIDTH // 2 - 8].mean(), shown[WIDTH // 2 + 8 :].mean()
+    top, bottom = body[: WIDTH // 2 - 8].mean(), body[WIDTH // 2 + 8 :].mean()
     # Turned clockwise by 90 degrees, the left side is on top.
     assert (top < 60, bottom > 180) == ((True, True) if rotation == 90 else (False, False))
 
@@ -165,16 +171,16 @@ def test_large_films_are_made_small(made: Derived) -> None:
 
 def test_a_variable_frame_rate(made: Derived) -> None:
     # One frame is held for three seconds.
-    shown = [halves(level, level) for level in (0, 60, 120, 180)]
-    _, strip = made(film(shown, times_ms=[0, 500, 3500, 3600]), 4)
+    body = [halves(level, level) for level in (0, 60, 120, 180)]
+    _, strip = made(film(body, times_ms=[0, 500, 3500, 3600]), 4)
     brightness = [tile(strip, number).mean() for number in range(4)]
     assert brightness == pytest.approx([0, 60, 60, 60], abs=4)
 
 
 def test_the_thumbnail_is_not_black(made: Derived) -> None:
     black, grey, scene = halves(0, 0), halves(90, 90), halves(60, 200)
-    shown = [black] * 20 + [grey] * 10 + [scene] * 10 + [halves(200, 60)] * 10
-    thumbnail, _ = made(film(shown), 5)
+    body = [black] * 20 + [grey] * 10 + [scene] * 10 + [halves(200, 60)] * 10
+    thumbnail, _ = made(film(body), 5)
     picture = decoded(thumbnail)
     assert picture[:, :40].mean() == pytest.approx(60, abs=6)
     assert picture[:, 56:].mean() == pytest.approx(200, abs=6)
@@ -260,11 +266,11 @@ def test_frames_that_grow_on_the_way_are_not_decoded(
     small = film([halves(40, 40, width=64)] * 4, times_ms=[0, 500, 1000, 1500], **STREAM)
     large = [halves(220, 220, width=512, height=512)] * 4
     content = small + film(large, times_ms=[2000, 2500, 3000, 3500], **STREAM)
-    shown = made(content, 4, "film.ts")[1]
-    assert [round(tile(shown, n).mean(), -1) for n in range(4)] == [40, 40, 220, 220]
+    body = made(content, 4, "film.ts")[1]
+    assert [round(tile(body, n).mean(), -1) for n in range(4)] == [40, 40, 220, 220]
     monkeypatch.setattr(sizes, "MAX_FRAME_PIXELS", 128 * 128)
-    shown = made(content, 4, "film.ts")[1]
-    assert [round(tile(shown, n).mean(), -1) for n in range(4)] == [40] * 4
+    body = made(content, 4, "film.ts")[1]
+    assert [round(tile(body, n).mean(), -1) for n in range(4)] == [40] * 4
 
 
 def test_whoever_watches_may_stop_it(tmp_path: Path) -> None:
@@ -273,23 +279,23 @@ def test_whoever_watches_may_stop_it(tmp_path: Path) -> None:
 
     (tmp_path / "film.mp4").write_bytes(film([halves(40, 220)] * 3))
     with open_media(tmp_path / "film.mp4") as container, pytest.raises(EnoughError):
-        of_film(container, 300, stop)
+        make_film_pictures(container, 300, stop)
 
 
 @pytest.mark.parametrize(("codec", "name"), [("png", "a.png"), ("mjpeg", "a.jpg")])
 def test_the_thumbnail_of_a_picture(tmp_path: Path, codec: str, name: str) -> None:
     (tmp_path / name).write_bytes(samples.image(codec))
     with open_media(tmp_path / name) as container:
-        assert decoded(still(container)).shape == (48, 64, 3)
+        assert decoded(make_still_thumbnail(container)).shape == (48, 64, 3)
 
 
 def test_a_photo_held_otherwise_is_shown_upright(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(samples.photo(orientation=6))
     with open_media(tmp_path / "a.jpg") as container:
-        shown = decoded(still(container))
-    assert shown.shape == (64, 48, 3)
+        body = decoded(make_still_thumbnail(container))
+    assert body.shape == (64, 48, 3)
     # Turned clockwise, the left side is on top.
-    assert shown[:24].mean() < 60 < 180 < shown[40:].mean()
+    assert body[:24].mean() < 60 < 180 < body[40:].mean()
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
@@ -303,8 +309,8 @@ def test_a_photo_is_shown_as_its_note_says(tmp_path: Path, suffix: str, orientat
     with Image.open(path) as photo:
         expected = np.asarray(ImageOps.exif_transpose(photo).convert("RGB"), float)
     with open_media(path) as container:
-        shown = decoded(still(container))
-    assert np.abs(shown - expected).mean() < 6
+        body = decoded(make_still_thumbnail(container))
+    assert np.abs(body - expected).mean() < 6
     frame = next(iter(probe(path).frames()))
     assert np.abs(frame - expected).mean() < 6
 

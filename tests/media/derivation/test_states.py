@@ -56,11 +56,11 @@ def test_a_message_not_claimed_is_sent_again(make_media: Make) -> None:
 
 
 def test_no_more_are_taken_than_asked_for(make_media: Make) -> None:
-    made = {make_media().pk for _ in range(3)}
+    created = {make_media().pk for _ in range(3)}
     assert DERIVATIONS.take_due(0) == DERIVATIONS.take_due(-1) == []
     first, second = DERIVATIONS.take_due(2), DERIVATIONS.take_due(2)
     assert (len(first), len(second)) == (2, 1)
-    assert {*first, *second} == made
+    assert {*first, *second} == created
 
 
 def test_only_one_claims(make_media: Make) -> None:
@@ -160,8 +160,8 @@ def test_asking_again_starts_anew(make_media: Make) -> None:
     claimed(failed).fail()
     old = claimed(working)
     MediaFile.objects.filter(pk=uploading.pk).update(status=MediaStatus.UPLOADING)
-    asked = [done.pk, failed.pk, working.pk, uploading.pk, uuid.uuid4()]
-    assert request_derivation(asked) == 3
+    request_data = [done.pk, failed.pk, working.pk, uploading.pk, uuid.uuid4()]
+    assert request_derivation(request_data) == 3
     assert set(DERIVATIONS.take_due(10)) == {done.pk, failed.pk, working.pk}
     assert status(done) == (DerivationStatus.WAITING, 0)
     with pytest.raises(LeaseLostError):

@@ -38,9 +38,9 @@ def test_a_film_with_sound_gets_all(
 ) -> None:
     derive(str(talk.pk))
 
-    told = api.get(f"/media/{talk.pk}").json()
-    assert told["derivatives"] == {"status": "done", "progress": 1.0}
-    assert told["sprite"] == {
+    body = api.get(f"/media/{talk.pk}").json()
+    assert body["derivatives"] == {"status": "done", "progress": 1.0}
+    assert body["sprite"] == {
         "tile_width": 96,
         "tile_height": 64,
         "columns": 2,
@@ -48,11 +48,11 @@ def test_a_film_with_sound_gets_all(
         "count": 2,
         "interval_ms": 1000,
     }
-    thumbnail = requests.get(told["thumbnail_url"], timeout=10)
+    thumbnail = requests.get(body["thumbnail_url"], timeout=10)
     assert thumbnail.headers["Content-Type"] == "image/jpeg"
     assert decoded(thumbnail.content).shape == (64, 96, 3)
-    assert decoded(requests.get(told["sprite_url"], timeout=10).content).shape == (64, 192, 3)
-    peaks = requests.get(told["peaks_url"], timeout=10).json()
+    assert decoded(requests.get(body["sprite_url"], timeout=10).content).shape == (64, 192, 3)
+    peaks = requests.get(body["peaks_url"], timeout=10).json()
     assert peaks["length"] == pytest.approx(200, abs=4)
     listed = api.get("/media").json()["media"][0]
     assert requests.get(listed["thumbnail_url"], timeout=10).content == thumbnail.content
@@ -103,10 +103,10 @@ def test_of_what_decodes_in_part_that_part_is_kept(kept: Kept) -> None:
 def test_what_does_not_decode_is_given_up_and_stays_usable(kept: Kept, api: APIClient) -> None:
     media = kept(samples.undecodable_video(), duration_ms=400)
     worker.run_derivation(media.pk)
-    told = api.get(f"/media/{media.pk}").json()
-    assert (told["status"], told["derivatives"]["status"]) == ("ready", "failed")
-    assert told["download_url"]
-    assert [told[name] for name in ("thumbnail_url", "sprite_url", "peaks_url")] == [None] * 3
+    body = api.get(f"/media/{media.pk}").json()
+    assert (body["status"], body["derivatives"]["status"]) == ("ready", "failed")
+    assert body["download_url"]
+    assert [body[name] for name in ("thumbnail_url", "sprite_url", "peaks_url")] == [None] * 3
 
 
 def test_an_object_that_is_gone_is_given_up(storage: ObjectStorage, talk: MediaFile) -> None:
@@ -173,17 +173,17 @@ def test_of_a_very_long_or_large_film_pictures_alone_are_made(
 
 def test_progress_is_told_on_the_way(talk: MediaFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "TICK_SECONDS", 0.0)
-    told: list[float] = []
+    messages: list[float] = []
     renew = Lease.renew
 
     def listen(lease: Lease, **found: float) -> None:
         renew(lease, **found)
-        told.append(again(talk).derivation_progress)
+        messages.append(again(talk).derivation_progress)
 
     monkeypatch.setattr(Lease, "renew", listen)
     worker.run_derivation(talk.pk)
-    assert told == sorted(told)
-    assert told[0] < 0.5 <= told[-1] <= 1.0
+    assert messages == sorted(messages)
+    assert messages[0] < 0.5 <= messages[-1] <= 1.0
 
 
 def test_deleting_removes_what_was_made(
@@ -209,11 +209,11 @@ def test_media_deleted_meanwhile_leaves_nothing(
 ) -> None:
     derived = worker.derive
 
-    def derive_and_lose(*args: Any) -> worker.Derived:
-        made = derived(*args)
+    def derive_and_lose(*args: Any) -> worker.Derivatives:
+        created = derived(*args)
         with django_capture_on_commit_callbacks(execute=True):
             deletion.delete_media(user_id=talk.user_id, media_id=talk.pk)
-        return made
+        return created
 
     monkeypatch.setattr(worker, "derive", derive_and_lose)
     worker.run_derivation(talk.pk)

@@ -32,8 +32,8 @@ class Source:
 
             def do_GET(self) -> None:
                 self.close_connection = True
-                given = {name.lower(): value for name, value in self.headers.items()}
-                source.asked.append(Asked(self.path, given))
+                values = {name.lower(): value for name, value in self.headers.items()}
+                source.asked.append(Asked(self.path, values))
                 with suppress(OSError):  # the client has gone
                     source.answers.get(self.path.partition("?")[0], plain(404))(self)
 
@@ -116,9 +116,9 @@ class File:
 
     def __call__(self, handler: BaseHTTPRequestHandler) -> None:
         size, start = len(self.content), 0
-        wanted = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-        if self.ranges and wanted and handler.headers.get("If-Range", self.etag) == self.etag:
-            start = int(wanted[1])
+        expected = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+        if self.ranges and expected and handler.headers.get("If-Range", self.etag) == self.etag:
+            start = int(expected[1])
         handler.send_response(206 if start else 200)
         headers = {"ETag": self.etag, "Content-Length": str(size - start), **self.headers}
         if start:

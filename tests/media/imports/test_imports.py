@@ -40,13 +40,13 @@ def test_a_film_comes_by_its_url(
 ) -> None:
     content = padded_film()
     media = importing(source.serves("/a/film.mp4", File(content)) + "?token=secret")
-    told = api.get(f"/media/{media.pk}").json()
-    assert (told["status"], told["name"], told["project_id"]) == (
+    body = api.get(f"/media/{media.pk}").json()
+    assert (body["status"], body["name"], body["project_id"]) == (
         "uploading",
         "film.mp4",
         str(project.pk),
     )
-    assert told["import"] == {
+    assert body["import"] == {
         "url": source.url("/a/film.mp4"),
         "progress": 0.0,
         "received_bytes": 0,
@@ -56,10 +56,10 @@ def test_a_film_comes_by_its_url(
 
     media = fetch(media)
 
-    told = api.get(f"/media/{media.pk}").json()
-    assert (told["status"], told["type"], told["mime_type"]) == ("ready", "video", "video/mp4")
-    assert told["duration_ms"] == 400
-    assert told["import"] == {
+    body = api.get(f"/media/{media.pk}").json()
+    assert (body["status"], body["type"], body["mime_type"]) == ("ready", "video", "video/mp4")
+    assert body["duration_ms"] == 400
+    assert body["import"] == {
         "url": source.url("/a/film.mp4"),
         "progress": 1.0,
         "received_bytes": PADDED_BYTES,
@@ -80,16 +80,16 @@ def test_a_second_try_goes_on_where_the_first_was_broken_off(
     media = importing(source.serves("/film.mp4", File(content, break_after=PADDED_BYTES - 1)))
 
     assert fetch(media).status == MediaStatus.UPLOADING
-    told = api.get("/media").json()["media"][0]
-    assert told["import"]["error"]["code"] == "interrupted"
+    output = api.get("/media").json()["media"][0]
+    assert output["import"]["error"]["code"] == "interrupted"
     row = row_of(media)
     assert (row.status, row.tries) == (ImportStatus.WAITING, 1)
 
     media = fetch(media)
 
     assert media.status == MediaStatus.READY
-    asked = source.asked[1].headers
-    assert (asked["range"], asked["if-range"]) == (f"bytes={PART_BYTES}-", '"v1"')
+    request_data = source.asked[1].headers
+    assert (request_data["range"], request_data["if-range"]) == (f"bytes={PART_BYTES}-", '"v1"')
     assert storage.read(media.r2_key, PADDED_BYTES) == content
 
 
@@ -196,8 +196,8 @@ class TestNames:
         mime_type: str,
     ) -> None:
         source.serves(path, File(samples.video(), headers=headers))
-        given = {"filename": filename} if filename else {}
-        media = fetch(importing(source.url(path), **given))
+        values = {"filename": filename} if filename else {}
+        media = fetch(importing(source.url(path), **values))
         assert (media.status, media.name, media.mime_type) == ("ready", name, mime_type)
 
 
@@ -255,7 +255,7 @@ class TestOpen:
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         media = importing(source.serves("/film.mp4", File(padded_film())))
-        monkeypatch.setattr(limits, "TURN_SECONDS", 0)
+        monkeypatch.setattr(limits, "TIME_SLICE_SECONDS", 0)
         assert fetch(media).status == MediaStatus.UPLOADING
         row = row_of(media)
         assert (row.status, row.tries, row.error) == (ImportStatus.WAITING, 0, None)
@@ -263,7 +263,7 @@ class TestOpen:
         assert fetch(media).status == MediaStatus.READY
         assert source.asked[1].headers["range"] == f"bytes={PART_BYTES}-"
 
-    @pytest.mark.parametrize("limit", ["TRY_SECONDS", "LONGEST"])
+    @pytest.mark.parametrize("limit", ["TRY_SECONDS", "MAX_DURATION"])
     def test_it_has_to_come_in_time(
         self,
         filesystem_storage: Any,
@@ -275,7 +275,7 @@ class TestOpen:
     ) -> None:
         without_versions = File(padded_film(), etag="")
         media = importing(source.serves("/film.mp4", without_versions))
-        monkeypatch.setattr(limits, limit, timedelta(0) if limit == "LONGEST" else 0)
+        monkeypatch.setattr(limits, limit, timedelta(0) if limit == "MAX_DURATION" else 0)
         assert fetch(media).metadata["rejected"] == "import_timed_out"
 
 

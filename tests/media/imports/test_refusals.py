@@ -13,7 +13,7 @@ from yarl import URL
 from auteur.core.net.outbound import AddressPolicy
 from gpu_tasks.runtime.errors import InputRefusedError
 from media.imports import limits
-from media.imports.addresses import parse_redirection, policy
+from media.imports.addresses import build_policy, parse_redirection
 from media.imports.transfer import Transfer
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 from media.storage.filesystem import INCOMING, PARTS, SignedFileSystemStorage
@@ -76,9 +76,9 @@ def test_what_no_further_try_would_change(
     code: str,
 ) -> None:
     media = fetch(importing(source.serves("/get", answer)))
-    told = api.get(f"/media/{media.pk}").json()
-    assert (told["status"], told["rejection"]["code"]) == ("rejected", code)
-    assert told["rejection"]["detail"]
+    body = api.get(f"/media/{media.pk}").json()
+    assert (body["status"], body["rejection"]["code"]) == ("rejected", code)
+    assert body["rejection"]["detail"]
     row = MediaImport.objects.get()
     assert (row.status, row.url) == (ImportStatus.FAILED, None)
     assert is_empty(storage)
@@ -147,8 +147,8 @@ def test_nobody_is_there(importing: Importing, fetch: Fetch, tmp_path: Path) -> 
         unknown = fetch(importing(receiver.url("/f.mp4").replace("http://", "https://")))
     assert unknown.metadata["rejected"] == "tls_failed"
     nameless = fetch(importing("https://nowhere.invalid/film.mp4"))
-    told = nameless.metadata.get("rejected") or nameless.url_import.error_code
-    assert told in {"name_not_resolved", "connection_failed"}  # where there is no name server
+    output = nameless.metadata.get("rejected") or nameless.url_import.error_code
+    assert output in {"name_not_resolved", "connection_failed"}  # where there is no name server
 
 
 def test_the_last_redirection_and_one_more(
@@ -170,7 +170,7 @@ def test_a_name_that_means_another_address_when_it_is_asked_for_again(source: So
         networks_allowed=[ip_network("127.0.0.1/32")],
     )
     names = Names("127.0.0.1", "127.0.0.2")
-    with Transfer(allowed, most=1000, resolver=names) as transfer:
+    with Transfer(allowed, max_bytes=1000, resolver=names) as transfer:
         with pytest.raises(InputRefusedError) as refused:
             transfer.open(URL(f"http://rebinding.example:{port}/a"))
         assert refused.value.code == "address_refused"
@@ -209,7 +209,7 @@ def test_urls_that_are_refused_at_once(begin: Any, settings: Any, url: str, code
     settings.PUBLIC_URL = "https://our.example"
     answer = begin(url)
     assert answer.status_code == 400
-    assert [(one["field"], one["code"]) for one in answer.json()["errors"]] == [("url", code)]
+    assert [(error["field"], error["code"]) for error in answer.json()["errors"]] == [("url", code)]
     assert not MediaFile.objects.exists()
 
 
@@ -257,13 +257,13 @@ def test_the_largest_file_and_one_byte_more(
     source: Source, importing: Importing, fetch: Fetch, settings: Any
 ) -> None:
     source.serves("/film.mp4", File(FILM))
-    for most, status in ((len(FILM), MediaStatus.READY), (len(FILM) - 1, MediaStatus.REJECTED)):
-        settings.MAX_UPLOAD_BYTES = most
+    for maximum, status in ((len(FILM), MediaStatus.READY), (len(FILM) - 1, MediaStatus.REJECTED)):
+        settings.MAX_UPLOAD_BYTES = maximum
         assert fetch(importing(source.url())).status == status
 
 
 def test_what_may_be_called_follows_the_settings(settings: Any) -> None:
     settings.IMPORT_PORTS = [range(80, 81)]
     settings.WEBHOOK_REFUSED_NETWORKS = [ip_network("8.8.8.8/32")]
-    assert policy().ports == settings.IMPORT_PORTS
-    assert policy().networks_refused == settings.WEBHOOK_REFUSED_NETWORKS
+    assert build_policy().ports == settings.IMPORT_PORTS
+    assert build_policy().networks_refused == settings.WEBHOOK_REFUSED_NETWORKS

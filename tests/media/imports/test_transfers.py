@@ -15,7 +15,7 @@ from accounts.models import User
 from media import imports
 from media.imports import limits, transfers, worker
 from media.imports.states import IMPORTS
-from media.imports.transfers import Transfers, slot_to_end
+from media.imports.transfers import Transfers, choose_slot_to_end
 from media.imports.worker import Slot
 from media.models import ImportStatus, MediaFile, MediaImport, MediaStatus
 from tests.media import samples
@@ -52,12 +52,12 @@ def trickle() -> Iterator[Trickle]:
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "PATIENCE", timedelta(0))
+    monkeypatch.setattr(limits, "MAX_WAIT", timedelta(0))
     monkeypatch.setattr(limits, "SHARED_PACE_SECONDS", 0.0)
     # What trickles is ended by nothing else, and does not come back meanwhile.
     monkeypatch.setattr(limits, "PACE_SECONDS", 3600.0)
     monkeypatch.setattr(limits, "RETRY_AFTER", (timedelta(hours=1),) * limits.MAX_TRIES)
-    monkeypatch.setattr(transfers, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(transfers, "POLL_SECONDS", 0.05)
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def row_of(media: MediaFile) -> MediaImport:
 
 
 def is_fetching(*media: MediaFile) -> bool:
-    return all(row_of(one).status == ImportStatus.FETCHING for one in media)
+    return all(row_of(media_row).status == ImportStatus.FETCHING for media_row in media)
 
 
 def start(user: User, url: str) -> MediaFile:
@@ -181,11 +181,11 @@ def test_who_has_waited_is_counted_once_and_not_while_served(
     filesystem_storage: Any, source: Source, make_user: Callable[..., User]
 ) -> None:
     url = source.serves("/film.mp4", File(samples.video()))
-    one, other = make_user(), make_user()
-    media = [start(one, url), start(one, url), start(other, url)]
-    assert transfers.waiting_users() == 2
+    first, other = make_user(), make_user()
+    media = [start(first, url), start(first, url), start(other, url)]
+    assert transfers.count_waiting_users() == 2
     IMPORTS.claim(media[0].pk)
-    assert transfers.waiting_users() == 1
+    assert transfers.count_waiting_users() == 1
 
 
 class TestChoice:
@@ -200,14 +200,14 @@ class TestChoice:
         pace = limits.SHARED_PACE_BYTES
         fast = [self.slot(pace * 1.01, user) for user in (1, 2)]
         young = self.slot(1.0, 3, seconds=10.0)
-        assert slot_to_end([*fast, young]) is None
+        assert choose_slot_to_end([*fast, young]) is None
         slow = [self.slot(pace * share, user) for share, user in ((0.9, 4), (0.5, 5), (0.7, 6))]
         slots = [*fast, young, *slow]
-        assert slot_to_end(slots) is slow[1]
+        assert choose_slot_to_end(slots) is slow[1]
         slow[1].is_displaced = True
-        assert slot_to_end(slots) is slow[2]
+        assert choose_slot_to_end(slots) is slow[2]
 
     def test_of_who_has_most(self) -> None:
         several = [self.slot(pace, 1) for pace in (9e6, 8e6, 7e6)]
         fewer = [self.slot(1.0, 2), self.slot(2.0, 2)]
-        assert slot_to_end([*fewer, *several]) is several[2]
+        assert choose_slot_to_end([*fewer, *several]) is several[2]

@@ -31,7 +31,7 @@ def signs_as(settings, tmp_path: Path) -> Callable[..., None]:
     """Have results signed with a new certificate from now on: ``signs_as(until=…)``."""
 
     def use(*, until: datetime | None = None) -> None:
-        chain, key = certificates.make_development(until=until)
+        chain, key = certificates.create_development_certificate(until=until)
         path = tmp_path / f"{uuid4()}.pem"
         path.write_text(chain)
         settings.C2PA_CERTIFICATE_PATH, settings.C2PA_PRIVATE_KEY = str(path), key

@@ -46,10 +46,10 @@ def test_a_result_says_that_it_is_generated_and_by_what(stored, content_type: st
     assert marked.credentials["digital_source_type"] == TRAINED.uri
     assert marked.size_bytes == len(content_of(key)) > len(content)
     assert object_storage().head(key).content_type == content_type
-    found = read(key, content_type)
-    assert found.is_ours
-    assert (found.report["validation_state"], found.report["problems"]) == ("Trusted", [])
-    manifest = found.report["manifest"]
+    results = read(key, content_type)
+    assert results.is_ours
+    assert (results.report["validation_state"], results.report["problems"]) == ("Trusted", [])
+    manifest = results.report["manifest"]
     assert manifest["signed_by"]["serial_number"] == marked.credentials["certificate"]
     assert manifest["generator"].startswith("Auteur ")
     [created] = manifest["actions"]
@@ -108,8 +108,8 @@ def test_where_the_size_that_was_asked_for_has_no_room_it_stays_unsigned(stored)
     content = samples.video()
     key = stored(content, "video/mp4")
     source = source_of(stored(content, "video/mp4"), "video/mp4")
-    said = statement(TRANSCODED, None, (source,), most_bytes=len(content))
-    marked = mark(key, "video/mp4", said)
+    texts = statement(TRANSCODED, None, (source,), most_bytes=len(content))
+    marked = mark(key, "video/mp4", texts)
     assert (marked.credentials["status"], marked.size_bytes) == ("no_room", len(content))
     assert content_of(key) == content
 
@@ -155,10 +155,13 @@ class TestLineage:
         source = source_of(film, "video/mp4", TRAINED)
         key = stored(samples.video(sound=False), "video/mp4")
         mark(key, "video/mp4", statement(TRANSCODED, TRAINED, (source,)))
-        found = read(key, "video/mp4")
-        assert (found.report["validation_state"], found.report["problems"]) == ("Trusted", [])
-        manifest = found.report["manifest"]
-        assert [one["action"] for one in manifest["actions"]] == ["c2pa.opened", "c2pa.transcoded"]
+        results = read(key, "video/mp4")
+        assert (results.report["validation_state"], results.report["problems"]) == ("Trusted", [])
+        manifest = results.report["manifest"]
+        assert [action["action"] for action in manifest["actions"]] == [
+            "c2pa.opened",
+            "c2pa.transcoded",
+        ]
         assert manifest["ingredients"] == [
             {
                 "title": str(source.media_id),
@@ -177,30 +180,30 @@ class TestLineage:
         key = stored(samples.video(), "video/mp4")
         mark(key, "video/mp4", statement(ALTERED, COMPOSITE, sources))
         manifest = read(key, "video/mp4").report["manifest"]
-        assert [one["relationship"] for one in manifest["ingredients"]] == [
+        assert [action["relationship"] for action in manifest["ingredients"]] == [
             "parentOf",
             "componentOf",
         ]
-        assert not any(one["has_credentials"] for one in manifest["ingredients"])
-        done = {one["action"]: one["digital_source_type"] for one in manifest["actions"]}
+        assert not any(action["has_credentials"] for action in manifest["ingredients"])
+        done = {action["action"]: action["digital_source_type"] for action in manifest["actions"]}
         assert done == {"c2pa.opened": None, "c2pa.edited": COMPOSITE.uri, "c2pa.placed": None}
 
     def test_no_more_sources_are_read_than_the_bound(self, stored, monkeypatch):
         monkeypatch.setattr(credentials, "MAX_READ_SOURCES", 1)
-        made = stored(samples.image(), "image/png")
-        mark(made, "image/png", statement())
-        sources = (source_of(made, "image/png"), source_of(made, "image/png", TRAINED))
+        created = stored(samples.image(), "image/png")
+        mark(created, "image/png", statement())
+        sources = (source_of(created, "image/png"), source_of(created, "image/png", TRAINED))
         key = stored(samples.wav(), "audio/wav")
         mark(key, "audio/wav", statement(ASSEMBLED, COMPOSITE, sources))
         named = read(key, "audio/wav").report["manifest"]["ingredients"]
-        own = {one["title"]: one["has_credentials"] for one in named}
+        own = {first["title"]: first["has_credentials"] for first in named}
         assert own == {str(sources[0].media_id): False, str(sources[1].media_id): True}
 
     def test_a_source_that_is_damaged_or_gone_is_named(self, stored):
         broken = stored(b"no film at all" * 100, "video/mp4")
         key = stored(samples.video(), "video/mp4")
-        said = statement(ASSEMBLED, COMPOSITE, (source_of(broken, "video/mp4"),))
-        assert mark(key, "video/mp4", said).credentials["status"] == "signed"
+        texts = statement(ASSEMBLED, COMPOSITE, (source_of(broken, "video/mp4"),))
+        assert mark(key, "video/mp4", texts).credentials["status"] == "signed"
         [named] = read(key, "video/mp4").report["manifest"]["ingredients"]
         assert (named["relationship"], named["has_credentials"]) == ("componentOf", False)
 
@@ -212,17 +215,17 @@ class TestReading:
         content = bytearray(content_of(key))
         content[1000] ^= 1
         other = stored(bytes(content), "audio/wav")
-        found = read(other, "audio/wav")
-        assert (found.report["validation_state"], found.is_ours) == ("Invalid", False)
-        assert any("dataHash.mismatch" in code for code in found.report["problems"])
+        results = read(other, "audio/wav")
+        assert (results.report["validation_state"], results.is_ours) == ("Invalid", False)
+        assert any("dataHash.mismatch" in code for code in results.report["problems"])
 
     def test_what_somebody_else_has_signed_is_not_ours(self, stored, signs_as):
         key = stored(samples.image(), "image/png")
         mark(key, "image/png", statement())
         signs_as()
-        found = read(key, "image/png")
-        assert (found.report["validation_state"], found.is_ours) == ("Valid", False)
-        assert any("untrusted" in code for code in found.report["problems"])
+        results = read(key, "image/png")
+        assert (results.report["validation_state"], results.is_ours) == ("Valid", False)
+        assert any("untrusted" in code for code in results.report["problems"])
 
     def test_credentials_of_another_file_do_not_hold(self, stored):
         key = stored(samples.wav(), "audio/wav")
@@ -231,12 +234,12 @@ class TestReading:
         chunk = content[content.index(b"C2PA") :]
         foreign = bytearray(samples.wav(frames=8000)) + chunk
         foreign[4:8] = (len(foreign) - 8).to_bytes(4, "little")
-        found = read(stored(bytes(foreign), "audio/wav"), "audio/wav")
-        assert found.report["validation_state"] == "Invalid"
+        results = read(stored(bytes(foreign), "audio/wav"), "audio/wav")
+        assert results.report["validation_state"] == "Invalid"
 
     def test_a_file_that_says_nothing(self, stored):
-        found = read(stored(samples.video(), "video/mp4"), "video/mp4")
-        assert (found.not_read, found.report, found.is_ours) == (None, None, False)
+        results = read(stored(samples.video(), "video/mp4"), "video/mp4")
+        assert (results.not_read, results.report, results.is_ours) == (None, None, False)
 
     def test_hostile_credentials_are_no_more_than_invalid(self, stored):
         key = stored(samples.wav(), "audio/wav")
@@ -244,8 +247,8 @@ class TestReading:
         content = content_of(key)
         at = content.index(b"C2PA") + 8
         broken = content[:at] + bytes([255]) * 200 + content[at + 200 :]
-        found = read(stored(broken, "audio/wav"), "audio/wav")
-        assert found.report is None or found.report["validation_state"] == "Invalid"
+        results = read(stored(broken, "audio/wav"), "audio/wav")
+        assert results.report is None or results.report["validation_state"] == "Invalid"
 
     def test_files_above_the_bound_are_not_read(self, stored):
         content = samples.wav()

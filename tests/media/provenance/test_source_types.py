@@ -10,8 +10,8 @@ from media.provenance.source_types import (
     TRANSCODED,
     Making,
     SourceType,
+    derive_source_type,
     find_source_type,
-    source_type_of,
 )
 
 TRAINED = SourceType.TRAINED_ALGORITHMIC_MEDIA
@@ -45,7 +45,7 @@ COMPOSITE = SourceType.COMPOSITE
 def test_what_is_generated_stays_so_through_any_lineage(
     making: Making, is_draft: bool, sources: list, expected: SourceType | None
 ):
-    assert source_type_of(making, is_draft=is_draft, sources=sources) is expected
+    assert derive_source_type(making, is_draft=is_draft, sources=sources) is expected
 
 
 def test_types_are_known_by_name_and_address():

@@ -20,12 +20,14 @@ def parameters(url: str) -> dict[str, str]:
 
 def signature(method: str, url: str, headers: Mapping[str, str], secret: str) -> str:
     """The signature that a presigned request with these headers must carry."""
-    parts, given = urlsplit(url), parameters(url)
-    given.pop("X-Amz-Signature", None)
-    names = given["X-Amz-SignedHeaders"].split(";")
+    parts, values = urlsplit(url), parameters(url)
+    values.pop("X-Amz-Signature", None)
+    names = values["X-Amz-SignedHeaders"].split(";")
     sent = {name.lower(): value.strip() for name, value in headers.items()}
     sent["host"] = parts.netloc
-    query = sorted((quote(name, safe="~"), quote(value, safe="~")) for name, value in given.items())
+    query = sorted(
+        (quote(name, safe="~"), quote(value, safe="~")) for name, value in values.items()
+    )
     request = [
         method,
         quote(unquote(parts.path), safe="/~"),
@@ -35,9 +37,9 @@ def signature(method: str, url: str, headers: Mapping[str, str], secret: str) ->
         ";".join(names),
         "UNSIGNED-PAYLOAD",
     ]
-    scope = given["X-Amz-Credential"].partition("/")[2]
+    scope = values["X-Amz-Credential"].partition("/")[2]
     digest = hashlib.sha256("\n".join(request).encode()).hexdigest()
-    text = "\n".join([ALGORITHM, given["X-Amz-Date"], scope, digest])
+    text = "\n".join([ALGORITHM, values["X-Amz-Date"], scope, digest])
     key = f"AWS4{secret}".encode()
     for part in scope.split("/"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
@@ -51,12 +53,12 @@ def refusal(
 
     Headers that were not signed do not count, but for those that would change what is stored.
     """
-    given = parameters(url)
-    signed_at = datetime.strptime(given["X-Amz-Date"], TIME).replace(tzinfo=UTC)
-    if now > signed_at + timedelta(seconds=int(given["X-Amz-Expires"])):
+    values = parameters(url)
+    signed_at = datetime.strptime(values["X-Amz-Date"], TIME).replace(tzinfo=UTC)
+    if now > signed_at + timedelta(seconds=int(values["X-Amz-Expires"])):
         return "AccessDenied"
-    if given["X-Amz-Algorithm"] != ALGORITHM:
+    if values["X-Amz-Algorithm"] != ALGORITHM:
         return "AuthorizationQueryParametersError"
-    if given["X-Amz-Signature"] != signature(method, url, headers, secret):
+    if values["X-Amz-Signature"] != signature(method, url, headers, secret):
         return "SignatureDoesNotMatch"
     return None

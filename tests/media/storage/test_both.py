@@ -206,11 +206,14 @@ def test_objects_of_a_folder_are_told(storage: ObjectStorage) -> None:
     for key in ("users/1/renders/2/a.mp4", "users/1/renders/2/b/c.mp4", "users/1/renders/23/d.mp4"):
         storage.write(key, b"abc", "video/mp4")
 
-    found = storage.objects("users/1/renders/2/")
+    objects = storage.list_objects("users/1/renders/2/")
 
-    assert [one.key for one in found] == ["users/1/renders/2/a.mp4", "users/1/renders/2/b/c.mp4"]
-    assert all(begun <= one.modified_at <= timezone.now() for one in found)
-    assert storage.objects("users/1/renders/3/") == []
+    assert [first.key for first in objects] == [
+        "users/1/renders/2/a.mp4",
+        "users/1/renders/2/b/c.mp4",
+    ]
+    assert all(begun <= first.modified_at <= timezone.now() for first in objects)
+    assert storage.list_objects("users/1/renders/3/") == []
 
 
 def test_more_objects_than_one_answer_holds_are_told(
@@ -221,10 +224,12 @@ def test_more_objects_than_one_answer_holds_are_told(
     for key in keys:
         storage.write(key, b"", "video/mp4")
 
-    assert [one.key for one in storage.objects("users/1/renders/2/")] == keys
+    assert [
+        stored_object.key for stored_object in storage.list_objects("users/1/renders/2/")
+    ] == keys
 
 
 def test_a_folder_is_named_like_a_key(storage: ObjectStorage) -> None:
     for wrong in ("../", "/", "users/../x/"):
         with pytest.raises(InvalidKey):
-            storage.objects(wrong)
+            storage.list_objects(wrong)

@@ -18,8 +18,8 @@ from media.storage.multipart import (
     PART_BYTES,
     Part,
     StoredPart,
-    part_bytes_of,
-    parts_of,
+    choose_part_bytes,
+    split_parts,
 )
 from tests.media.storage.test_both import UNREACHED
 
@@ -43,7 +43,7 @@ def send(storage: ObjectStorage, upload_id: str, number: int, content: bytes) ->
 
 
 def sizes(storage: ObjectStorage, upload_id: str) -> list[tuple[int, int]]:
-    return [(part.number, part.size_bytes) for part in storage.stored_parts(KEY, upload_id)]
+    return [(part.number, part.size_bytes) for part in storage.list_stored_parts(KEY, upload_id)]
 
 
 class TestCutting:
@@ -58,9 +58,9 @@ class TestCutting:
         ],
     )
     def test_parts_grow_with_the_file(self, size: int, part: int) -> None:
-        assert part_bytes_of(size) == part
+        assert choose_part_bytes(size) == part
         assert LEAST <= part <= 5368 * MIB
-        assert len(parts_of(size, part)) <= MAX_PARTS
+        assert len(split_parts(size, part)) <= MAX_PARTS
 
     @pytest.mark.parametrize(
         ("size", "expected"),
@@ -72,7 +72,7 @@ class TestCutting:
         ],
     )
     def test_all_bytes_are_in_one_part(self, size: int, expected: list[Part]) -> None:
-        assert parts_of(size, 10) == expected
+        assert split_parts(size, 10) == expected
 
 
 def test_parts_in_any_order_become_the_object(storage: ObjectStorage, upload_id: str) -> None:
@@ -83,7 +83,7 @@ def test_parts_in_any_order_become_the_object(storage: ObjectStorage, upload_id:
     with pytest.raises(ObjectMissingError):
         storage.head(KEY)
 
-    storage.join_parts(KEY, upload_id, storage.stored_parts(KEY, upload_id))
+    storage.join_parts(KEY, upload_id, storage.list_stored_parts(KEY, upload_id))
 
     assert storage.head(KEY) == ObjectInfo(LEAST + 1000, "video/mp4")
     assert storage.read(KEY, LEAST + 1000) == first + last
@@ -95,7 +95,7 @@ def test_parts_of_our_own_are_like_those_that_are_sent(
     for content in (b"first", b"second"):
         storage.write_part(KEY, upload_id, 1, content)
     assert sizes(storage, upload_id) == [(1, 6)]
-    storage.join_parts(KEY, upload_id, storage.stored_parts(KEY, upload_id))
+    storage.join_parts(KEY, upload_id, storage.list_stored_parts(KEY, upload_id))
     assert storage.read(KEY, 100) == b"second"
 
 
@@ -108,19 +108,19 @@ def test_of_what_is_aborted_no_part_can_be_written(storage: ObjectStorage, uploa
 def test_a_part_sent_again_replaces_itself(storage: ObjectStorage, upload_id: str) -> None:
     send(storage, upload_id, 1, b"first")
     send(storage, upload_id, 1, b"second")
-    storage.join_parts(KEY, upload_id, storage.stored_parts(KEY, upload_id))
+    storage.join_parts(KEY, upload_id, storage.list_stored_parts(KEY, upload_id))
     assert storage.read(KEY, 100) == b"second"
 
 
 def test_what_is_over_takes_no_more(storage: ObjectStorage, upload_id: str) -> None:
     url = storage.presigned_part(KEY, upload_id, number=1, size_bytes=1)
     assert requests.put(url, b"x", timeout=10).status_code == 200
-    parts = storage.stored_parts(KEY, upload_id)
+    parts = storage.list_stored_parts(KEY, upload_id)
     storage.join_parts(KEY, upload_id, parts)
 
     assert requests.put(url, b"y", timeout=10).status_code in GONE
     with pytest.raises(ObjectMissingError):
-        storage.stored_parts(KEY, upload_id)
+        storage.list_stored_parts(KEY, upload_id)
     with suppress(ObjectMissingError):  # S3 may say that it is done
         storage.join_parts(KEY, upload_id, parts)
     storage.abort_parts(KEY, upload_id)
@@ -135,10 +135,10 @@ def test_an_aborted_upload_leaves_nothing(storage: ObjectStorage, upload_id: str
 
     assert requests.put(url, b"x", timeout=10).status_code in GONE
     with pytest.raises(ObjectMissingError):
-        storage.stored_parts(KEY, upload_id)
+        storage.list_stored_parts(KEY, upload_id)
     with pytest.raises(ObjectMissingError):
         storage.head(KEY)
-    assert storage.unfinished(before=datetime.now(UTC) + timedelta(days=1)) == []
+    assert storage.list_unfinished(before=datetime.now(UTC) + timedelta(days=1)) == []
 
 
 def test_a_listing_that_meets_the_end_is_not_taken_for_no_parts(
@@ -153,26 +153,26 @@ def test_a_listing_that_meets_the_end_is_not_taken_for_no_parts(
 
     monkeypatch.setattr(Path, "iterdir", joined_meanwhile)
     with pytest.raises(ObjectMissingError):
-        filesystem_storage.stored_parts(KEY, upload_id)
+        filesystem_storage.list_stored_parts(KEY, upload_id)
 
 
 def test_uploads_do_not_mix(storage: ObjectStorage, upload_id: str) -> None:
     other = storage.begin_parts(OTHER, content_type="audio/wav")
     send(storage, upload_id, 1, b"mine")
-    assert storage.stored_parts(OTHER, other) == []
+    assert storage.list_stored_parts(OTHER, other) == []
     storage.abort_parts(OTHER, other)
     assert sizes(storage, upload_id) == [(1, 4)]
 
 
 def test_the_storage_tells_which_are_unfinished(storage: ObjectStorage, upload_id: str) -> None:
     send(storage, upload_id, 1, b"x")
-    assert storage.unfinished(before=datetime(2009, 1, 1, tzinfo=UTC)) == []
-    [name] = storage.unfinished(before=datetime.now(UTC) + timedelta(days=1))
+    assert storage.list_unfinished(before=datetime(2009, 1, 1, tzinfo=UTC)) == []
+    [name] = storage.list_unfinished(before=datetime.now(UTC) + timedelta(days=1))
 
     assert storage.remove_unfinished(name)
     assert not storage.remove_unfinished(name)
     with pytest.raises(ObjectMissingError):
-        storage.stored_parts(KEY, upload_id)
+        storage.list_stored_parts(KEY, upload_id)
 
 
 @pytest.mark.parametrize("unreached", UNREACHED, ids=["filesystem", "s3"])
@@ -181,7 +181,7 @@ def test_no_other_keys_than_ours(unreached: ObjectStorage, key: str) -> None:
     for use in (
         lambda: unreached.begin_parts(key, content_type="video/mp4"),
         lambda: unreached.presigned_part(key, "1", number=1, size_bytes=1),
-        lambda: unreached.stored_parts(key, "1"),
+        lambda: unreached.list_stored_parts(key, "1"),
         lambda: unreached.write_part(key, "1", 1, b"x"),
         lambda: unreached.join_parts(key, "1", [StoredPart(1, 1, "")]),
         lambda: unreached.abort_parts(key, "1"),
@@ -218,7 +218,7 @@ class TestOwnUrls:
     ) -> None:
         for content, code in ((b"ab", "size_mismatch"), (b"abcd", "file_too_large")):
             assert requests.put(url, content, timeout=10).json()["code"] == code
-        assert filesystem_storage.stored_parts(KEY, self.upload_id) == []
+        assert filesystem_storage.list_stored_parts(KEY, self.upload_id) == []
         typed = {"Content-Type": "video/mp4"}  # as browsers do with a file's slice
         assert requests.put(url, b"abc", headers=typed, timeout=10).status_code == 200
 

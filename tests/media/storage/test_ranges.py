@@ -1,6 +1,6 @@
 import pytest
 
-from media.storage.ranges import ByteRange, NotSatisfiableError, requested_range
+from media.storage.ranges import ByteRange, NotSatisfiableError, parse_range
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from media.storage.ranges import ByteRange, NotSatisfiableError, requested_range
     ],
 )
 def test_one_range_of_ten_bytes(header: str, start: int, end: int) -> None:
-    assert requested_range(header, 10) == ByteRange(start, end)
+    assert parse_range(header, 10) == ByteRange(start, end)
 
 
 @pytest.mark.parametrize(
@@ -39,16 +39,16 @@ def test_one_range_of_ten_bytes(header: str, start: int, end: int) -> None:
     ],
 )
 def test_what_is_not_understood_means_all(header: str) -> None:
-    assert requested_range(header, 10) is None
+    assert parse_range(header, 10) is None
 
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=-0"])
 def test_beyond_the_end(header: str) -> None:
     with pytest.raises(NotSatisfiableError):
-        requested_range(header, 10)
+        parse_range(header, 10)
 
 
 @pytest.mark.parametrize("header", ["bytes=0-", "bytes=-1"])
 def test_nothing_to_take_a_range_of(header: str) -> None:
     with pytest.raises(NotSatisfiableError):
-        requested_range(header, 0)
+        parse_range(header, 0)

@@ -33,14 +33,14 @@ def test_this_check_agrees_with_the_documentation_of_s3() -> None:
 
 def test_a_put_is_signed_with_type_size_and_condition(s3_storage: PresignedS3Storage) -> None:
     url = s3_storage.presigned_put(KEY, content_type="video/mp4", size_bytes=5, once=True)
-    given = parameters(url)
+    values = parameters(url)
 
-    assert given["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
-    assert given["X-Amz-Expires"] == "900"
-    signed = given["X-Amz-SignedHeaders"].split(";")
+    assert values["X-Amz-Algorithm"] == "AWS4-HMAC-SHA256"
+    assert values["X-Amz-Expires"] == "900"
+    signed = values["X-Amz-SignedHeaders"].split(";")
     assert signed == ["content-length", "content-type", "host", "if-none-match"]
     headers = {"Content-Type": "video/mp4", "Content-Length": "5", "If-None-Match": "*"}
-    assert signature("PUT", url, headers) == given["X-Amz-Signature"]
+    assert signature("PUT", url, headers) == values["X-Amz-Signature"]
 
 
 def test_without_size_and_condition_they_are_not_signed(s3_storage: PresignedS3Storage) -> None:
@@ -53,12 +53,12 @@ def test_without_size_and_condition_they_are_not_signed(s3_storage: PresignedS3S
 
 def test_a_get_is_signed_with_its_file_name(s3_storage: PresignedS3Storage) -> None:
     url = s3_storage.presigned_get(KEY, filename="Fête & co.mp4")
-    given = parameters(url)
-    assert given["X-Amz-Expires"] == "900"
-    assert given["response-content-disposition"].startswith(
+    values = parameters(url)
+    assert values["X-Amz-Expires"] == "900"
+    assert values["response-content-disposition"].startswith(
         "attachment; filename*=utf-8''F%C3%AAte"
     )
-    assert signature("GET", url, {}) == given["X-Amz-Signature"]
+    assert signature("GET", url, {}) == values["X-Amz-Signature"]
 
 
 @pytest.mark.parametrize(
@@ -96,10 +96,10 @@ def test_a_client_that_sends_other_headers_breaks_the_signature(
 
 
 def test_the_signature_is_of_now_and_of_the_region(s3_storage: PresignedS3Storage) -> None:
-    given = parameters(s3_storage.presigned_get(KEY))
-    signed_at = datetime.strptime(given["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    values = parameters(s3_storage.presigned_get(KEY))
+    signed_at = datetime.strptime(values["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert abs((datetime.now(UTC) - signed_at).total_seconds()) < 10
-    assert f"/{REGION}/s3/aws4_request" in given["X-Amz-Credential"]
+    assert f"/{REGION}/s3/aws4_request" in values["X-Amz-Credential"]
 
 
 def test_clients_are_sent_to_the_public_address(
@@ -129,12 +129,12 @@ def part_url(storage: PresignedS3Storage, **altered: object) -> str:
 
 def test_a_part_is_signed_with_its_upload_number_and_size(s3_storage: PresignedS3Storage) -> None:
     url = part_url(s3_storage)
-    given = parameters(url)
-    assert (given["uploadId"], given["partNumber"]) == (UPLOAD_ID, "2")
-    assert given["X-Amz-SignedHeaders"] == "content-length;host"
-    assert given["X-Amz-Expires"] == "900"
-    assert signature("PUT", url, {"Content-Length": "7"}) == given["X-Amz-Signature"]
-    assert signature("PUT", url, {"Content-Length": "8"}) != given["X-Amz-Signature"]
+    values = parameters(url)
+    assert (values["uploadId"], values["partNumber"]) == (UPLOAD_ID, "2")
+    assert values["X-Amz-SignedHeaders"] == "content-length;host"
+    assert values["X-Amz-Expires"] == "900"
+    assert signature("PUT", url, {"Content-Length": "7"}) == values["X-Amz-Signature"]
+    assert signature("PUT", url, {"Content-Length": "8"}) != values["X-Amz-Signature"]
 
 
 @pytest.mark.parametrize(

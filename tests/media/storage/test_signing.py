@@ -63,9 +63,9 @@ def test_neither_key_nor_method_can_be_exchanged() -> None:
 
 
 def test_another_key_signs_otherwise() -> None:
-    others = SignedUrls(base_url=URLS.base_url, signing_key="other")
+    signed_urls = SignedUrls(base_url=URLS.base_url, signing_key="other")
     with pytest.raises(SignatureInvalidProblem):
-        others.verify("PUT", KEY, signed(), now=NOW)
+        signed_urls.verify("PUT", KEY, signed(), now=NOW)
 
 
 def test_while_the_key_rotates_both_are_good_and_the_new_one_signs() -> None:
@@ -80,10 +80,10 @@ def test_while_the_key_rotates_both_are_good_and_the_new_one_signs() -> None:
 
 
 def test_values_cannot_imitate_parameters() -> None:
-    one = signed(filename="a&size_bytes=7")
-    assert URLS.verify("PUT", KEY, one, now=NOW).filename == "a&size_bytes=7"
+    first = signed(filename="a&size_bytes=7")
+    assert URLS.verify("PUT", KEY, first, now=NOW).filename == "a&size_bytes=7"
     with pytest.raises(SignatureInvalidProblem):
-        URLS.verify("PUT", KEY, one.replace("%26", "&").replace("%3D", "="), now=NOW)
+        URLS.verify("PUT", KEY, first.replace("%26", "&").replace("%3D", "="), now=NOW)
 
 
 @pytest.mark.parametrize("query", ["", "signature=", "signature", "expires=1", "&&=&", "%ff=%00"])

@@ -47,8 +47,8 @@ def swift(
     with suppress(storage.client.exceptions.BucketAlreadyOwnedByYou):
         storage.client.create_bucket(Bucket=BUCKET)
     yield storage
-    for left in storage.objects("users/"):
-        storage.delete(left.key)
+    for object_value in storage.list_objects("users/"):
+        storage.delete(object_value.key)
 
 
 def put(url: str, content: bytes, **headers: str) -> int:
@@ -100,44 +100,44 @@ def test_parts_are_sent_told_joined_and_given_up(swift: PresignedS3Storage) -> N
         wrong = requests.put(url, data=b"x" * (size + 1), timeout=10)
         sent = requests.put(url, data=b"x" * size, timeout=10)
         assert (wrong.status_code, sent.status_code) == (403, 200)
-    parts = swift.stored_parts(KEY, upload)
+    parts = swift.list_stored_parts(KEY, upload)
     assert [(part.number, part.size_bytes) for part in parts] == [(1, PART_BYTES), (2, 3)]
     swift.join_parts(KEY, upload, parts)
     assert swift.head(KEY).size_bytes == PART_BYTES + 3
 
     begun = swift.begin_parts("users/1/media/3/source.mp4", content_type="video/mp4")
-    (name,) = swift.unfinished(before=timezone.now() + timedelta(minutes=1))
+    (name,) = swift.list_unfinished(before=timezone.now() + timedelta(minutes=1))
     assert begun in name
     assert swift.remove_unfinished(name)
     assert not swift.remove_unfinished(name)
-    assert swift.unfinished(before=timezone.now() + timedelta(minutes=1)) == []
+    assert swift.list_unfinished(before=timezone.now() + timedelta(minutes=1)) == []
 
 
 def test_objects_of_a_folder_are_told(swift: PresignedS3Storage) -> None:
     for key in ("users/1/renders/2/a.mp4", "users/1/renders/2/b/c.mp4", "users/1/renders/23/d.mp4"):
         swift.write(key, b"abc", "video/mp4")
-    told = [one.key for one in swift.objects("users/1/renders/2/")]
-    assert told == ["users/1/renders/2/a.mp4", "users/1/renders/2/b/c.mp4"]
+    messages = [stored_object.key for stored_object in swift.list_objects("users/1/renders/2/")]
+    assert messages == ["users/1/renders/2/a.mp4", "users/1/renders/2/b/c.mp4"]
 
 
 def test_storage_check_says_what_this_server_lacks(swift: PresignedS3Storage) -> None:
-    found = StringIO()
+    output_text = StringIO()
     with pytest.raises(CommandError, match="CORS"):
-        call_command("storage_check", stdout=found)
-    lines = found.getvalue().splitlines()
+        call_command("storage_check", stdout=output_text)
+    lines = output_text.getvalue().splitlines()
     assert len(lines) == len(CHECKS)
     refused = {line[4:30].strip() for line in lines if line.startswith("NO")}
     assert "CORS" in refused
     assert refused <= NOT_SWIFTS
-    assert swift.objects(f"users/nobody/{ROOM}/") == []
+    assert swift.list_objects(f"users/nobody/{ROOM}/") == []
 
 
 def test_storage_check_finds_nothing_missing_in_our_own(
     filesystem_storage: SignedFileSystemStorage,
 ) -> None:
-    call_command("storage_check", stdout=(found := StringIO()))
-    assert all(line.startswith("ok  ") for line in found.getvalue().splitlines())
-    assert filesystem_storage.objects(f"users/nobody/{ROOM}/") == []
+    call_command("storage_check", stdout=(output_text := StringIO()))
+    assert all(line.startswith("ok  ") for line in output_text.getvalue().splitlines())
+    assert filesystem_storage.list_objects(f"users/nobody/{ROOM}/") == []
 
 
 def test_storage_check_finds_a_server_that_checks_no_signature(

@@ -208,8 +208,8 @@ def test_nothing_uploaded_runs_in_a_browser(store: SignedFileSystemStorage, told
 
 def test_any_accept_header_will_do(store: SignedFileSystemStorage) -> None:
     store.write(KEY, b"x", "video/mp4")
-    for wanted in ("video/*", "image/avif,image/webp", "nonsense"):
-        answer = requests.get(store.presigned_get(KEY), headers={"Accept": wanted}, timeout=10)
+    for text in ("video/*", "image/avif,image/webp", "nonsense"):
+        answer = requests.get(store.presigned_get(KEY), headers={"Accept": text}, timeout=10)
         assert answer.status_code == 200
 
 
@@ -217,16 +217,16 @@ def test_editors_may_upload_from_their_origin(
     store: SignedFileSystemStorage, settings: Settings
 ) -> None:
     origin = settings.CORS_ALLOWED_ORIGINS[0]
-    asked = {
+    request_data = {
         "Origin": origin,
         "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "content-type",
     }
-    allowed = requests.options(put_url(store), headers=asked, timeout=10)
+    allowed = requests.options(put_url(store), headers=request_data, timeout=10)
     assert allowed.headers["Access-Control-Allow-Origin"] == origin
     assert "PUT" in allowed.headers["Access-Control-Allow-Methods"]
     stranger = requests.options(
-        put_url(store), headers=asked | {"Origin": "https://evil.example"}, timeout=10
+        put_url(store), headers=request_data | {"Origin": "https://evil.example"}, timeout=10
     )
     assert "Access-Control-Allow-Origin" not in stranger.headers
 

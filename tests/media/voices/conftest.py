@@ -34,8 +34,8 @@ def ask_voice(api: APIClient) -> Ask:
         body = {"name": "Mine", "content_type": "audio/ogg", "consent": True} | fields
         answer = api.post("/voices", body, format="json")
         assert answer.status_code == 201, answer.content
-        told: dict[str, Any] = answer.json()
-        return told
+        job_body: dict[str, Any] = answer.json()
+        return job_body
 
     return ask
 

@@ -45,9 +45,9 @@ def refusal(content: bytes) -> str:
 
 
 def test_one_mans_speech_is_taken():
-    found = examine(MONOLOGUE.read_bytes())
-    assert found.duration_ms == pytest.approx(11_500, abs=100)
-    assert found.speech_duration_ms == pytest.approx(9_870, abs=100)
+    results = examine(MONOLOGUE.read_bytes())
+    assert results.duration_ms == pytest.approx(11_500, abs=100)
+    assert results.speech_duration_ms == pytest.approx(9_870, abs=100)
 
 
 def test_a_film_with_speech_is_taken(speech: Samples, tmp_path: Path):

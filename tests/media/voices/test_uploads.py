@@ -147,11 +147,15 @@ class TestConfirming:
         answer = confirm_voice(voice)
 
         assert answer.status_code == 200, answer.content
-        told = answer.json()["voice"]
-        assert (told["id"], told["status"], told["rejected"]) == (str(voice.pk), "ready", None)
-        assert told["sample_duration_ms"] == pytest.approx(11_500, abs=100)
-        assert told["speech_duration_ms"] == pytest.approx(9_870, abs=100)
-        assert told["preview_url"]
+        voice_value = answer.json()["voice"]
+        assert (voice_value["id"], voice_value["status"], voice_value["rejected"]) == (
+            str(voice.pk),
+            "ready",
+            None,
+        )
+        assert voice_value["sample_duration_ms"] == pytest.approx(11_500, abs=100)
+        assert voice_value["speech_duration_ms"] == pytest.approx(9_870, abs=100)
+        assert voice_value["preview_url"]
         voice.refresh_from_db()
         assert voice.file_size_bytes == len(SPEECH)
 
@@ -159,10 +163,10 @@ class TestConfirming:
         self, filesystem_storage: ObjectStorage, bring: Bring, confirm_voice: Confirm
     ) -> None:
         voice = bring()
-        told = [confirm_voice(voice).json()["voice"] for _ in range(2)]
-        for one in told:
-            one.pop("preview_url")
-        assert told[0] == told[1]
+        messages = [confirm_voice(voice).json()["voice"] for _ in range(2)]
+        for first in messages:
+            first.pop("preview_url")
+        assert messages[0] == messages[1]
 
     def test_before_the_upload(
         self, storage: ObjectStorage, ask_voice: Ask, confirm_voice: Confirm

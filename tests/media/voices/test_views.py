@@ -39,25 +39,25 @@ def test_the_list(api: APIClient, make_voice: Bring) -> None:
     make_voice(name="Ready")
     make_voice(name="Waiting", status=MediaStatus.UPLOADING)
     make_voice(name="Refused", status=MediaStatus.REJECTED, rejection="clipped")
-    told = api.get("/voices").json()
-    assert (told["next"], told["previous"]) == (None, None)
-    assert all(set(row) == FIELDS for row in told["voices"])
-    found = {row["name"]: (row["status"], row["rejected"]) for row in told["voices"]}
-    assert found == {
+    body = api.get("/voices").json()
+    assert (body["next"], body["previous"]) == (None, None)
+    assert all(set(row) == FIELDS for row in body["voices"])
+    results = {row["name"]: (row["status"], row["rejected"]) for row in body["voices"]}
+    assert results == {
         "Ready": ("ready", None),
         "Waiting": ("uploading", None),
         "Refused": ("rejected", "clipped"),
     }
-    with_preview = [row["name"] for row in told["voices"] if row["preview_url"]]
+    with_preview = [row["name"] for row in body["voices"] if row["preview_url"]]
     assert with_preview == ["Ready"]
 
 
 def test_pages(api: APIClient, make_voice: Bring) -> None:
-    made = {str(make_voice().pk) for _ in range(3)}
+    created = {str(make_voice().pk) for _ in range(3)}
     first = api.get("/voices?limit=2").json()
     second = api.get(first["next"]).json()
     assert len(first["voices"]) == 2
-    assert {row["id"] for row in first["voices"] + second["voices"]} == made
+    assert {row["id"] for row in first["voices"] + second["voices"]} == created
     assert api.get("/voices?cursor=made-up").status_code == 400
 
 
@@ -65,8 +65,8 @@ def test_a_preview_can_be_heard(
     storage: ObjectStorage, api: APIClient, bring: Bring, confirm_voice: Confirm
 ) -> None:
     confirm_voice(bring(filename="me.ogg"))
-    [told] = api.get("/voices").json()["voices"]
-    heard = requests.get(told["preview_url"], timeout=10)
+    [voice] = api.get("/voices").json()["voices"]
+    heard = requests.get(voice["preview_url"], timeout=10)
     assert heard.content == SPEECH
     assert heard.headers["Content-Disposition"] == 'attachment; filename="me.ogg"'
 

@@ -65,7 +65,10 @@ def tracks_of(api: APIClient, project: Project) -> list[dict[str, Any]]:
 
 def played(tracks: list[dict[str, Any]]) -> list[Any]:
     names = ("start_ms", "duration_ms", "in_point_ms", "out_point_ms", "media_file_id", "effects")
-    return [[[one[name] for name in names] for one in each["clips"]] for each in tracks]
+    return [
+        [[clip_row[name] for name in names] for clip_row in track_row["clips"]]
+        for track_row in tracks
+    ]
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -143,8 +146,8 @@ def test_another_users_files_are_matched_by_name_or_named(
     text = export(api, project, form).content
     friend = make_user()
     theirs = client_of(friend)
-    made = theirs.post("/projects", {"name": "Copy"}, format="json").json()["id"]
-    copy = Project.objects.get(pk=made)
+    new_id = theirs.post("/projects", {"name": "Copy"}, format="json").json()["id"]
+    copy = Project.objects.get(pk=new_id)
 
     missing = bring(theirs, copy, text, form)
     assert problem(missing) == (422, "unmatched_media")
@@ -153,7 +156,9 @@ def test_another_users_files_are_matched_by_name_or_named(
     video = {"type": MediaType.VIDEO, "duration_ms": 60_000, "project": copy, "name": NAME}
     own = make_media(friend, **video)
     assert bring(theirs, copy, text, form).status_code == 200
-    assert {one["media_file_id"] for one in tracks_of(theirs, copy)[0]["clips"]} == {str(own.pk)}
+    assert {clip_row["media_file_id"] for clip_row in tracks_of(theirs, copy)[0]["clips"]} == {
+        str(own.pk)
+    }
 
     make_media(friend, **video)
     assert put(theirs, copy, {"tracks": []}).status_code == 200
@@ -180,8 +185,8 @@ def test_a_moved_clip_keeps_its_id_and_effects(
 
     assert bring(api, project, timeline.to_json_string()).status_code == 200
 
-    one = tracks_of(api, project)[0]["clips"][0]
-    assert (one["id"], one["start_ms"], one["effects"]) == ("a", 1000, grade)
+    first = tracks_of(api, project)[0]["clips"][0]
+    assert (first["id"], first["start_ms"], first["effects"]) == ("a", 1000, grade)
 
 
 def test_rounding_does_not_reach_beyond_the_media(
@@ -205,8 +210,8 @@ def test_what_a_format_cannot_hold_is_told(
     answer = export(api, project, "fcp_xml")
 
     assert problem(answer) == (422, "cannot_hold")
-    (told,) = answer.json()["items"]
-    assert (told["what"], told["track_id"], told["clip_id"]) == ("effect", "v", "a")
+    (item,) = answer.json()["items"]
+    assert (item["what"], item["track_id"], item["clip_id"]) == ("effect", "v", "a")
     assert export(api, project, "otio").status_code == 200
 
 
@@ -226,20 +231,20 @@ def test_what_may_be_left_out_is_offered_and_told(
     put(api, project, {"tracks": with_fades(film)})
     refused = export(api, project, form).json()
 
-    assert [each["effect"] for each in refused["items"]] == ["fade_in", "fade_out"]
+    assert [item_item["effect"] for item_item in refused["items"]] == ["fade_in", "fade_out"]
     assert refused["can_leave_out"] == ["fade_in", "fade_out"]
     assert "leave_out=fade_in,fade_out" in refused["detail"]
 
-    one = export(api, project, form, leave_out="fade_in")
-    assert one.json()["can_leave_out"] == ["fade_out"]
+    clip_row = export(api, project, form, leave_out="fade_in")
+    assert clip_row.json()["can_leave_out"] == ["fade_out"]
 
-    for asked in (",".join(refused["can_leave_out"]), "effects"):
-        answer = export(api, project, form, leave_out=asked)
+    for item in (",".join(refused["can_leave_out"]), "effects"):
+        answer = export(api, project, form, leave_out=item)
         assert answer["X-Left-Out"] == "deleted_clips=1, fade_in=1, fade_out=1"
         assert "deleted_clips, fade_in, fade_out" in answer.content.decode()
         assert bring(api, project, answer.content, form).status_code == 200
-        (one,) = tracks_of(api, project)[0]["clips"]
-        assert (one["out_point_ms"], one["effects"]) == (2000, [])
+        (clip_row,) = tracks_of(api, project)[0]["clips"]
+        assert (clip_row["out_point_ms"], clip_row["effects"]) == (2000, [])
         put(api, project, {"tracks": with_fades(film)})
 
 
@@ -284,14 +289,14 @@ def test_metadata_that_is_nonsense_is_not_believed(
     api: APIClient, project: Project, edited: list[dict[str, Any]]
 ) -> None:
     document = json.loads(export(api, project).content)
-    one = document["tracks"]["children"][0]
-    one["metadata"]["auteur"] = {"id": "no id!", "clips": [{"id": 7}]}
-    one["children"][1]["metadata"]["auteur"] = ["what"]
+    first = document["tracks"]["children"][0]
+    first["metadata"]["auteur"] = {"id": "no id!", "clips": [{"id": 7}]}
+    first["children"][1]["metadata"]["auteur"] = ["what"]
 
     answer = bring(api, project, json.dumps(document))
 
     assert problem(answer) == (400, "invalid")
-    one["metadata"]["auteur"] = "what"
+    first["metadata"]["auteur"] = "what"
     assert bring(api, project, json.dumps(document)).status_code == 200
     assert played(tracks_of(api, project)) == played(edited)
 
@@ -374,9 +379,12 @@ def test_a_low_timecode_counts_if_all_times_of_the_file_fit_it(
     earlier = event("00:00:01:00", "00:00:02:00", "00:00:01:00", "00:00:02:00")
 
     bring(api, project, later, "cmx3600")
-    assert [one["in_point_ms"] for one in tracks_of(api, project)[0]["clips"]] == [3000]
+    assert [clip_row["in_point_ms"] for clip_row in tracks_of(api, project)[0]["clips"]] == [3000]
     bring(api, project, later + earlier.replace("001 ", "002 ", 1), "cmx3600")
-    assert [one["in_point_ms"] for one in tracks_of(api, project)[0]["clips"]] == [8000, 1000]
+    assert [clip_row["in_point_ms"] for clip_row in tracks_of(api, project)[0]["clips"]] == [
+        8000,
+        1000,
+    ]
 
 
 LOW = {"start_timecode": "00:00:00:10", "frame_rate": 30.0}
@@ -422,13 +430,15 @@ def test_other_formats_count_from_the_timecode_beyond_the_file_alone(
     of_camera(make_media, project, metadata={"start_timecode": "00:00:40:00", "frame_rate": 30.0})
 
     def inside(start: int) -> int:
-        shown = otio.opentime.TimeRange(
+        time_range = otio.opentime.TimeRange(
             otio.opentime.RationalTime(start, 30), otio.opentime.RationalTime(30, 30)
         )
         reference = otio.schema.ExternalReference("A001.mov")
         timeline = otio.schema.Timeline()
         timeline.tracks.append(otio.schema.Track(kind="Video"))
-        timeline.tracks[0].append(otio.schema.Clip(media_reference=reference, source_range=shown))
+        timeline.tracks[0].append(
+            otio.schema.Clip(media_reference=reference, source_range=time_range)
+        )
         assert bring(api, project, timeline.to_json_string()).status_code == 200
         return int(tracks_of(api, project)[0]["clips"][0]["in_point_ms"])
 
@@ -439,8 +449,8 @@ def test_other_formats_count_from_the_timecode_beyond_the_file_alone(
 def reference_of(document: dict[str, Any]) -> dict[str, Any]:
     """The media reference of the first clip."""
     children = document["tracks"]["children"][0]["children"]
-    one = next(each for each in children if each["OTIO_SCHEMA"].startswith("Clip"))
-    return dict(one)["media_references"]["DEFAULT_MEDIA"]  # type: ignore[no-any-return]
+    first = next(child for child in children if child["OTIO_SCHEMA"].startswith("Clip"))
+    return dict(first)["media_references"]["DEFAULT_MEDIA"]  # type: ignore[no-any-return]
 
 
 @pytest.mark.parametrize(
@@ -474,7 +484,10 @@ def test_an_address_that_another_editor_has_changed_counts(
         assert problem(answer) == (422, "unmatched_media")
         assert answer.json()["names"] == ["nowhere.mp4"]
     else:
-        clips = {one["id"]: one["media_file_id"] for one in tracks_of(api, project)[0]["clips"]}
+        clips = {
+            clip_row["id"]: clip_row["media_file_id"]
+            for clip_row in tracks_of(api, project)[0]["clips"]
+        }
         ids = {"film": str(film.pk), "other": str(other.pk)}
         assert clips == {"a": ids[media], "b": ids["film"], "c": ids["film"]}
 
@@ -494,7 +507,9 @@ def test_effects_that_another_editor_takes_out_do_not_come_back(
 
     assert bring(api, project, json.dumps(document)).status_code == 200
 
-    effects = {one["id"]: one["effects"] for one in tracks_of(api, project)[0]["clips"]}
+    effects = {
+        clip_row["id"]: clip_row["effects"] for clip_row in tracks_of(api, project)[0]["clips"]
+    }
     assert effects == {"a": [gain], "b": [grade]}
 
 
@@ -504,9 +519,13 @@ def test_a_cross_fade_that_another_editor_takes_out_does_not_come_back(
     document = json.loads(export(api, project).content)
     track_of = document["tracks"]["children"][0]
     track_of["children"] = [
-        each for each in track_of["children"] if not each["OTIO_SCHEMA"].startswith("Transition")
+        child for child in track_of["children"] if not child["OTIO_SCHEMA"].startswith("Transition")
     ]
 
     assert bring(api, project, json.dumps(document)).status_code == 200
 
-    assert [one["effects"] for one in tracks_of(api, project)[0]["clips"]] == [[], [], []]
+    assert [clip_row["effects"] for clip_row in tracks_of(api, project)[0]["clips"]] == [
+        [],
+        [],
+        [],
+    ]

@@ -9,7 +9,7 @@ import pytest
 from gpu_tasks.runtime.errors import InputRefusedError
 from projects.interchange import foreign, guarding, limits, sandboxing, terms
 from projects.interchange.formats import FORMATS
-from projects.interchange.sandboxing import UnreadableFileProblem, accepted
+from projects.interchange.sandboxing import UnreadableFileProblem, get_tracks
 from projects.interchange.terms import ForeignTrack
 
 ENTITIES = '<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
@@ -23,8 +23,8 @@ RANGE = {
 
 def otio(*children: Any, **track: Any) -> str:
     """A timeline of one track."""
-    one = {"OTIO_SCHEMA": "Track.1", "kind": "Video", "children": children, **track}
-    stack = {"OTIO_SCHEMA": "Stack.1", "children": [one]}
+    values = {"OTIO_SCHEMA": "Track.1", "kind": "Video", "children": children, **track}
+    stack = {"OTIO_SCHEMA": "Stack.1", "children": [values]}
     return json.dumps({"OTIO_SCHEMA": "Timeline.1", "tracks": stack})
 
 
@@ -34,7 +34,7 @@ def item(schema: str, **fields: Any) -> dict[str, Any]:
 
 def read(text: str, form: str) -> list[ForeignTrack]:
     """What a child would read."""
-    return accepted(foreign.read(text, form, 25.0))
+    return get_tracks(foreign.read(text, form, 25.0))
 
 
 def xml(media: str) -> str:
@@ -161,10 +161,10 @@ def test_fades_from_and_to_nothing_are_the_clips_own() -> None:
 
 def in_file(parts: str, clips: int = 1, name: str = "id='f'") -> str:
     """Clips of one file, which is told with the first."""
-    one = "<clipitem><start>0</start><end>9</end><in>0</in><out>9</out>{}</clipitem>"
-    first = one.format(f"<file {name}>{parts}</file>")
+    single = "<clipitem><start>0</start><end>9</end><in>0</in><out>9</out>{}</clipitem>"
+    first = single.format(f"<file {name}>{parts}</file>")
     return xml(
-        f"<video><track>{first}{one.format(f'<file {name}/>') * (clips - 1)}</track></video>"
+        f"<video><track>{first}{single.format(f'<file {name}/>') * (clips - 1)}</track></video>"
     )
 
 
@@ -189,7 +189,7 @@ SANDBOXED = {
 
 @pytest.mark.parametrize("name", SANDBOXED)
 def test_what_would_take_too_much_takes_it_from_a_child(name: str) -> None:
-    text, told = SANDBOXED[name]
+    text, output = SANDBOXED[name]
     form = "fcp_xml" if text.startswith("<") else "otio"
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if name.startswith("large"):
@@ -197,7 +197,7 @@ def test_what_would_take_too_much_takes_it_from_a_child(name: str) -> None:
     else:
         with pytest.raises(UnreadableFileProblem) as raised:
             sandboxing.read(text, form, 25.0)
-        assert told in str(raised.value.detail)
+        assert output in str(raised.value.detail)
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert grown < 100_000_000
 

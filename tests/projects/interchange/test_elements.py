@@ -5,7 +5,7 @@ from django.conf import settings
 
 from gpu_tasks.runtime.errors import InputRefusedError
 from projects.interchange import foreign, limits, sandboxing, times
-from projects.interchange.terms import ForeignTrack, Piece, tracks_from
+from projects.interchange.terms import ForeignTrack, Piece, parse_tracks
 from tests.projects.interchange.elements import ELEMENTS
 from tests.projects.interchange.elements.exports import FORMS, PARTS, Part
 from tests.projects.interchange.elements.row import PLAIN, Element
@@ -21,8 +21,8 @@ def shown(kind: str, piece: Piece) -> str:
         f"out {piece.fade_out_ms}": piece.fade_out_ms,
         "off": not piece.enabled,
     }
-    told = [f"{piece.source.names[0]} {piece.begin_ms}-{piece.end_ms} @{piece.in_ms}"]
-    return " ".join([kind, *told, *(name for name, there in marks.items() if there)])
+    output = [f"{piece.source.names[0]} {piece.begin_ms}-{piece.end_ms} @{piece.in_ms}"]
+    return " ".join([kind, *output, *(name for name, there in marks.items() if there)])
 
 
 def film(tracks: list[ForeignTrack]) -> list[str]:
@@ -32,8 +32,8 @@ def film(tracks: list[ForeignTrack]) -> list[str]:
 @pytest.mark.parametrize("element", ELEMENTS, ids=str)
 def test_an_element_is_held_or_refused_by_name(element: Element) -> None:
     def tracks() -> list[ForeignTrack]:
-        rate = times.exact_rate(element.rate)
-        return sandboxing.accepted(foreign.read(element.text, element.form, rate))
+        rate = times.get_exact_rate(element.rate)
+        return sandboxing.get_tracks(foreign.read(element.text, element.form, rate))
 
     if element.fate in ("read", "left out"):
         expected = element.plays if element.fate == "read" else PLAIN
@@ -44,28 +44,28 @@ def test_an_element_is_held_or_refused_by_name(element: Element) -> None:
     else:
         with pytest.raises(limits.CannotHoldProblem) as raised:
             tracks()
-        assert {each["what"] for each in raised.value.extra["items"]} == {element.fate}
+        assert {item["what"] for item in raised.value.extra["items"]} == {element.fate}
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
 def test_a_sample_of_opentimelineio_plays_or_is_refused_by_name(sample: Sample) -> None:
-    rate = times.exact_rate(sample.rate)
+    rate = times.get_exact_rate(sample.rate)
     if sample.fate == foreign.UNREADABLE:
         with pytest.raises(InputRefusedError, match=sample.says):
             foreign.read(sample.text, sample.form, rate)
         return
     answer = foreign.read(sample.text, sample.form, rate)
 
-    fates = sorted({each["what"] for each in answer.get("foreign", [])}) or ["read"]
+    fates = sorted({item["what"] for item in answer.get("foreign", [])}) or ["read"]
     assert ", ".join(fates) == sample.fate
-    assert film(tracks_from(answer.get("tracks", []))) == [*sample.plays]
+    assert film(parse_tracks(answer.get("tracks", []))) == [*sample.plays]
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("part", PARTS, ids=str)
 def test_a_part_of_a_timeline_is_written_or_refused_by_name(part: Part, form: str) -> None:
     fate = part.fates[FORMS.index(form)]
-    without, _ = limits.without([*part.tracks], part.leave_out)
+    without, _ = limits.remove_effects([*part.tracks], part.leave_out)
     of = document(part.frame_rate, *(part.tracks if form == "otio" else without))
 
     if fate in ("written", "left out"):
@@ -74,13 +74,13 @@ def test_a_part_of_a_timeline_is_written_or_refused_by_name(part: Part, form: st
     else:
         with pytest.raises(limits.CannotHoldProblem) as raised:
             there_and_back(of, form)
-        assert {each["what"] for each in raised.value.extra["items"]} == {fate}
+        assert {item["what"] for item in raised.value.extra["items"]} == {fate}
 
 
 def test_the_page_has_these_rows() -> None:
     page = (settings.BASE_DIR / "docs/interchange.md").read_text()
     titles = {"otio": "OpenTimelineIO", "fcp_xml": "FCP XML", "cmx3600": "CMX 3600"}
-    imports = [(titles[each.form], each.name, each.fate) for each in ELEMENTS]
+    imports = [(titles[element.form], element.name, element.fate) for element in ELEMENTS]
     exports = [(part.name, *part.fates) for part in PARTS]
     samples = [(f"`{sample.name}`", sample.fate, sample.why) for sample in SAMPLES]
 

@@ -11,7 +11,7 @@ from opentimelineio import opentime, schema
 from opentimelineio.opentime import RationalTime, TimeRange
 
 from projects.interchange import foreign, times
-from projects.interchange.terms import ForeignTrack, tracks_from
+from projects.interchange.terms import ForeignTrack, parse_tracks
 from tests.properties import examples
 
 pytestmark = pytest.mark.property
@@ -37,11 +37,11 @@ class Shot:
 @st.composite
 def shots(draw: st.DrawFn) -> list[Shot]:
     """A track: cuts, gaps, dissolves of any length, fades, speeds, clips that are not seen."""
-    made: list[Shot] = []
+    created: list[Shot] = []
     cursor = draw(st.integers(0, 40))
     for _ in range(draw(st.integers(1, 5))):
         length = 2 * draw(st.integers(1, 40))
-        last = made[-1] if made else None
+        last = created[-1] if created else None
         joins = last is not None and not (last.fade_out or last.off or last.speed != 1)
         room = min(last.end - last.start - last.fade - last.fade_in, length) if last else 0
         fade = draw(st.integers(1, room)) if joins and room > 0 and draw(st.booleans()) else 0
@@ -61,8 +61,8 @@ def shots(draw: st.DrawFn) -> list[Shot]:
         if not (fade or fade_in or fade_out):
             shot = replace(shot, speed=draw(st.sampled_from([1, 1, 2, 0.5])))
         cursor = shot.end
-        made.append(shot)
-    return made
+        created.append(shot)
+    return created
 
 
 def played(tracks: list[ForeignTrack]) -> list[list[tuple[Any, ...]]]:
@@ -87,7 +87,7 @@ def played(tracks: list[ForeignTrack]) -> list[list[tuple[Any, ...]]]:
 
 def expected(track: list[Shot], rate: float) -> list[tuple[Any, ...]]:
     def ms(frame: int) -> int:
-        return round(frame * 1000 / times.exact_rate(rate))
+        return round(frame * 1000 / times.get_exact_rate(rate))
 
     return sorted(
         (
@@ -106,18 +106,18 @@ def expected(track: list[Shot], rate: float) -> list[tuple[Any, ...]]:
 
 
 def check(text: str, form: str, rate: float, *tracks: list[Shot]) -> None:
-    found = foreign.read(text, form, times.exact_rate(rate))
-    assert "foreign" not in found
-    assert played(tracks_from(found["tracks"])) == [expected(each, rate) for each in tracks]
+    results = foreign.read(text, form, times.get_exact_rate(rate))
+    assert "foreign" not in results
+    assert played(parse_tracks(results["tracks"])) == [expected(track, rate) for track in tracks]
 
 
 def edit_list(track: list[Shot], rate: float, hour: int, *, drop: bool, marks: bool) -> str:
     """The track as CMX 3600, its timecode by OpenTimelineIO's own reckoning."""
-    exact = times.exact_rate(rate)
+    exact = times.get_exact_rate(rate)
 
     def tc(frame: float) -> str:
-        told = opentime.to_timecode(RationalTime(frame, exact), exact, drop)
-        return told if marks else told.replace(";", ":")
+        output = opentime.to_timecode(RationalTime(frame, exact), exact, drop)
+        return output if marks else output.replace(";", ":")
 
     tape = f"{hour:02}:00:00{';' if drop else ':'}00"
     origin = opentime.from_timecode(tape, exact).value
@@ -126,8 +126,8 @@ def edit_list(track: list[Shot], rate: float, hour: int, *, drop: bool, marks: b
     def event(
         number: int, reel: str, kind: str, source: int, begin: int, end: int, speed: float = 1
     ) -> None:
-        told = (source, source + (end - begin) * speed, origin + begin, origin + end)
-        lines.append(f"{number:03}  {reel:8} V     {kind:8} {' '.join(map(tc, told))}")
+        output = (source, source + (end - begin) * speed, origin + begin, origin + end)
+        lines.append(f"{number:03}  {reel:8} V     {kind:8} {' '.join(map(tc, output))}")
 
     for index, shot in enumerate(track):
         number = 2 * index + 1
@@ -191,9 +191,9 @@ def xml_track(draw: Any, track: list[Shot], rate: float, told: set[str]) -> str:
         if into:
             align = draw(st.sampled_from(["center", "start", "end"]))
             dissolve(shot.start, shot.start + into, align if shot.fade else "start-black")
-        left = after.fade if after else 0
+        remaining = after.fade if after else 0
         start = draw(st.sampled_from([shot.start, -1])) if into else shot.start
-        end = draw(st.sampled_from([shot.end, -1])) if left or shot.fade_out else shot.end
+        end = draw(st.sampled_from([shot.end, -1])) if remaining or shot.fade_out else shot.end
         double = draw(st.sampled_from([1, 2]))
         inside, length = shot.inside * double, (shot.end - shot.start) * double
         file = f"<file id='{shot.name}'/>"
@@ -218,20 +218,20 @@ def xml_track(draw: Any, track: list[Shot], rate: float, told: set[str]) -> str:
 def test_a_sequence_of_fcp_xml_plays_as_it_says(
     tracks: list[list[Shot]], rate: float, data: st.DataObject
 ) -> None:
-    tracks = [[replace(shot, speed=1) for shot in each] for each in tracks]
-    plain = [[replace(shot, off=data.draw(OFF)) for shot in each] for each in tracks]
-    plain = [each if seen_together(each) else tracks[index] for index, each in enumerate(plain)]
+    tracks = [[replace(shot, speed=1) for shot in track] for track in tracks]
+    plain = [[replace(shot, off=data.draw(OFF)) for shot in track] for track in tracks]
+    plain = [track if seen_together(track) else tracks[index] for index, track in enumerate(plain)]
     kinds = sorted(data.draw(st.lists(KINDS, min_size=len(plain), max_size=len(plain))))
     order = data.draw(st.sampled_from([("audio", "video"), ("video", "audio")]))
-    media, wanted, told = "", [], set[str]()
+    media, target, output = "", [], set[str]()
     for kind in order:
-        of_kind = [each for each, name in zip(plain, kinds, strict=True) if name == kind]
-        inside = "".join(xml_track(data.draw, each, rate, told) for each in of_kind)
+        of_kind = [track for track, name in zip(plain, kinds, strict=True) if name == kind]
+        inside = "".join(xml_track(data.draw, track, rate, output) for track in of_kind)
         media += f"<{kind}>{inside}</{kind}>"
-        wanted += of_kind
+        target += of_kind
     text = f"<xmeml><sequence>{xml_rate(rate)}<media>{media}</media></sequence></xmeml>"
 
-    check(text, "fcp_xml", rate, *wanted)
+    check(text, "fcp_xml", rate, *target)
 
 
 OFF = st.sampled_from([False, False, False, True])
@@ -257,7 +257,7 @@ def timeline_clip(draw: Any, shot: Shot, at: Any, cut: int, length: int) -> sche
 
 def timeline_track(draw: Any, track: list[Shot], rate: float) -> schema.Track:
     """A track whose cuts lie anywhere within its dissolves, trimmed as it happens."""
-    made = schema.Track(kind="Video")
+    new_track = schema.Track(kind="Video")
     cursor, cut = 0, 0
 
     def at(frame: float) -> RationalTime:
@@ -265,27 +265,29 @@ def timeline_track(draw: Any, track: list[Shot], rate: float) -> schema.Track:
 
     def dissolve(into: int, out: int) -> None:
         kind = schema.TransitionTypes.SMPTE_Dissolve
-        made.append(schema.Transition(transition_type=kind, in_offset=at(into), out_offset=at(out)))
+        new_track.append(
+            schema.Transition(transition_type=kind, in_offset=at(into), out_offset=at(out))
+        )
 
     for index, shot in enumerate(track):
         after = track[index + 1] if index + 1 < len(track) else None
         if shot.start > cursor:
-            made.append(schema.Gap(source_range=TimeRange(at(0), at(shot.start - cursor))))
+            new_track.append(schema.Gap(source_range=TimeRange(at(0), at(shot.start - cursor))))
         if shot.fade_in:
-            made.append(schema.Gap(source_range=TimeRange(at(0), at(0))))
+            new_track.append(schema.Gap(source_range=TimeRange(at(0), at(0))))
             dissolve(0, shot.fade_in)
         cut = 0 if not shot.fade else cut
         tail = after.fade if after else 0
         next_cut = draw(st.integers(0, tail))
         begin, end = shot.start + cut, shot.end - tail + next_cut
-        made.append(timeline_clip(draw, shot, at, cut, end - begin))
+        new_track.append(timeline_clip(draw, shot, at, cut, end - begin))
         if shot.fade_out:
             dissolve(shot.fade_out, 0)
-            made.append(schema.Gap(source_range=TimeRange(at(0), at(0))))
+            new_track.append(schema.Gap(source_range=TimeRange(at(0), at(0))))
         if tail:
             dissolve(next_cut, tail - next_cut)
         cursor, cut = shot.end, next_cut
-    return made
+    return new_track
 
 
 @examples(100, 3000)
@@ -296,7 +298,7 @@ def test_a_timeline_of_opentimelineio_plays_as_it_says(
     off = [replace(shot, off=data.draw(OFF)) for shot in track]
     track = off if seen_together(off) else track
     timeline = schema.Timeline()
-    timeline.tracks.append(timeline_track(data.draw, track, times.exact_rate(rate)))
+    timeline.tracks.append(timeline_track(data.draw, track, times.get_exact_rate(rate)))
 
     check(timeline.to_json_string(), "otio", rate, track)
 
@@ -307,17 +309,17 @@ def test_a_source_range_shows_a_part_or_is_refused(
     track: list[Shot], first: int, length: int, data: st.DataObject
 ) -> None:
     timeline = schema.Timeline()
-    made = timeline_track(data.draw, track, 25.0)
-    trimmed = data.draw(st.sampled_from([made, timeline.tracks]))
+    created = timeline_track(data.draw, track, 25.0)
+    trimmed = data.draw(st.sampled_from([created, timeline.tracks]))
     trimmed.source_range = TimeRange(RationalTime(first, 25), RationalTime(length, 25))
-    timeline.tracks.append(made)
+    timeline.tracks.append(created)
 
-    found = foreign.read(timeline.to_json_string(), "otio", 25.0)
+    results = foreign.read(timeline.to_json_string(), "otio", 25.0)
 
-    if "foreign" in found:
-        assert {each["what"] for each in found["foreign"]} == {"trim"}
+    if "foreign" in results:
+        assert {item["what"] for item in results["foreign"]} == {"trim"}
         return
-    (read,) = tracks_from(found["tracks"])
+    (read,) = parse_tracks(results["tracks"])
     for frame in range(length):
         assert showing(read, frame * 40) == frames_of(track, first + frame), frame
     assert max((piece.end_ms for piece in read.pieces), default=0) <= length * 40

@@ -21,8 +21,8 @@ from projects.interchange import (
     times,
 )
 from projects.interchange.building import Film
-from projects.interchange.matching import Matched
-from projects.interchange.terms import Piece, tracks_from
+from projects.interchange.matching import MediaMatches
+from projects.interchange.terms import Piece, parse_tracks
 from projects.timeline import rules
 from projects.timeline.content import Content, Track, end_of
 from projects.timeline.shape import EdlShape
@@ -41,7 +41,7 @@ def written(
     of: dict[str, Any], form: str, name: str = "Film", media: dict[str, MediaFile] | None = None
 ) -> str:
     """The file."""
-    limits.check(of, form)
+    limits.check_format(of, form)
     if media is None:
         media = {key: MediaFile(name=name, duration_ms=3_600_000) for key in (MEDIA, OTHER_MEDIA)}
     return exchange.WRITERS[form](Film(name, of["tracks"], of["settings"]["frame_rate"], media))
@@ -49,25 +49,29 @@ def written(
 
 def there_and_back(of: dict[str, Any], form: str, name: str = "Film") -> list[Track]:
     """The tracks of a file that was written, read by what imports use."""
-    rate = times.exact_rate(of["settings"]["frame_rate"])
+    rate = times.get_exact_rate(of["settings"]["frame_rate"])
     return imported(written(of, form, name), form, rate, {})
 
 
 def imported(text: str, form: str, rate: float, rows: dict[str, MediaFile]) -> list[Track]:
     """The tracks of a file, read by what imports use."""
-    tracks = sandboxing.accepted(foreign.read(text, form, rate))
-    sources = [piece.source for each in tracks for piece in each.pieces]
+    tracks = sandboxing.get_tracks(foreign.read(text, form, rate))
+    sources = [piece.source for track_row in tracks for piece in track_row.pieces]
     durations = {
         key: rows[key].duration_ms if key in rows else None for key in (MEDIA, OTHER_MEDIA)
     }
-    matched = Matched({s: str(s.media_id) for s in sources}, durations, rows)
+    matched = MediaMatches({s: str(s.media_id) for s in sources}, durations, rows)
     is_edit_list = form == "cmx3600"
     tracks = conversion.count_from_file_start(tracks, matched, is_edit_list=is_edit_list)
     ids = conversion.Ids()
-    placed = [conversion.convert_track(each, matched, rate=rate, ids=ids) for each in tracks]
-    told = [each.stored() for each in EdlShape.model_validate({"tracks": placed}).tracks]
-    rules.check_content(Content([], []), Content(told, []))
-    return told
+    placed = [
+        conversion.convert_track(track_row, matched, rate=rate, ids=ids) for track_row in tracks
+    ]
+    messages = [
+        track_row.stored() for track_row in EdlShape.model_validate({"tracks": placed}).tracks
+    ]
+    rules.check_content(Content([], []), Content(messages, []))
+    return messages
 
 
 def plain(tracks: list[dict[str, Any]]) -> list[Any]:
@@ -75,18 +79,18 @@ def plain(tracks: list[dict[str, Any]]) -> list[Any]:
     times_of = ("start_ms", "duration_ms", "in_point_ms", "out_point_ms", "media_file_id")
     return [
         (
-            each["type"],
+            track_row["type"],
             [
                 [*(one[key] for key in times_of), one["effects"]]
-                for one in sorted(each["clips"], key=lambda one: one["start_ms"])
+                for one in sorted(track_row["clips"], key=lambda one: one["start_ms"])
             ],
         )
-        for each in tracks
+        for track_row in tracks
     ]
 
 
 def on_frames(rate: float, frame: int) -> int:
-    return round(frame * 1000 / times.exact_rate(rate))
+    return round(frame * 1000 / times.get_exact_rate(rate))
 
 
 @st.composite
@@ -104,11 +108,11 @@ def laid_out(draw: st.DrawFn, name: str, at: Any, kind: str = "video") -> dict[s
         overlap = at(cursor) - begin if faded else 0
         effects = [{"type": "cross_fade", "duration_ms": overlap}] if overlap else []
         media = draw(st.sampled_from([MEDIA, OTHER_MEDIA]))
-        made = clip(f"{name}{index}", begin, inside, inside + end - begin, media=media)
-        clips.append({**made, "effects": effects, "length": length})
+        created = clip(f"{name}{index}", begin, inside, inside + end - begin, media=media)
+        clips.append({**created, "effects": effects, "length": length})
         cursor = start + length
-    for each in clips:
-        del each["length"]
+    for clip_row in clips:
+        del clip_row["length"]
     return track(*clips, name=name, kind=kind)
 
 
@@ -139,7 +143,9 @@ def test_fcp_xml_brings_back_all_that_plays_on_frames(of: dict[str, Any]) -> Non
     back = there_and_back(of, "fcp_xml")
 
     assert plain(back) == plain(of["tracks"])
-    assert [each["name"] for each in back] == [each["name"] for each in of["tracks"]]
+    assert [track_row["name"] for track_row in back] == [
+        track_row["name"] for track_row in of["tracks"]
+    ]
 
 
 @pytest.mark.property
@@ -152,8 +158,8 @@ def test_fcp_xml_is_what_another_reader_takes_it_for(of: dict[str, Any]) -> None
     read = reading.read_stack(theirs.tracks)
 
     assert read.foreign == []
-    assert [list(map(cut_of, each.pieces)) for each in read.tracks] == [
-        list(map(cut_of, each.pieces)) for each in tracks_from(ours)
+    assert [list(map(cut_of, track_row.pieces)) for track_row in read.tracks] == [
+        list(map(cut_of, track_row.pieces)) for track_row in parse_tracks(ours)
     ]
 
 
@@ -188,9 +194,9 @@ def ends_of_files(draw: st.DrawFn, form: str) -> tuple[dict[str, Any], dict[str,
         begin = draw(st.integers(0, end - 250))
         speed = draw(st.sampled_from([1, 1, 2, 0.5])) if form == "otio" else 1
         effects = [{"type": "speed", "rate": speed}] if speed != 1 else []
-        made = clip(f"c{index}", cursor, begin, end, media=key, effects=effects)
-        clips.append(made)
-        cursor += made["duration_ms"] + draw(st.sampled_from([0, 0, 400]))
+        created = clip(f"c{index}", cursor, begin, end, media=key, effects=effects)
+        clips.append(created)
+        cursor += created["duration_ms"] + draw(st.sampled_from([0, 0, 400]))
     return document(rate, track(*clips)), media
 
 
@@ -200,49 +206,51 @@ def ends_of_files(draw: st.DrawFn, form: str) -> tuple[dict[str, Any], dict[str,
 @given(data=st.data())
 def test_clips_keep_their_frames_at_the_ends_of_their_files(form: str, data: st.DataObject) -> None:
     of, media = data.draw(ends_of_files(form))
-    rate = times.exact_rate(of["settings"]["frame_rate"])
+    rate = times.get_exact_rate(of["settings"]["frame_rate"])
     text = written(of, form, media=media)
     texts = [(text, form)]
     if form != "cmx3600":
         timeline = otio.adapters.read_from_string(text, FORMATS_OF_OTIO[form])
-        for each in timeline.tracks:
-            each.metadata.clear()
-            for one in each.find_clips():
-                available, shown = one.available_range(), one.source_range
-                speed = one.effects[0].time_scalar if one.effects else 1
-                played = math.floor(shown.duration.value * speed)
-                assert available.start_time <= shown.start_time
-                assert shown.start_time.value + played <= available.end_time_exclusive().value
+        for track_row in timeline.tracks:
+            track_row.metadata.clear()
+            for clip_row in track_row.find_clips():
+                available, body = clip_row.available_range(), clip_row.source_range
+                speed = clip_row.effects[0].time_scalar if clip_row.effects else 1
+                played = math.floor(body.duration.value * speed)
+                assert available.start_time <= body.start_time
+                assert body.start_time.value + played <= available.end_time_exclusive().value
         texts.append((timeline.to_json_string(), "otio"))
 
     for written_text, as_form in texts:
         back = imported(written_text, as_form, rate, media)
 
-        (shown,), (wanted,) = frames(back, rate), frames(of["tracks"], rate)
-        assert [one[:3] for one in shown] == [one[:3] for one in wanted]
-        for one, before in zip(back[0]["clips"], of["tracks"][0]["clips"], strict=True):
-            assert one["out_point_ms"] <= media[one["media_file_id"]].duration_ms
-            speed = max(rate_of(one), 1)
-            assert abs(one["in_point_ms"] - before["in_point_ms"]) <= 1.5 * speed * 1000 / rate
+        (body,), (expected,) = frames(back, rate), frames(of["tracks"], rate)
+        assert [clip_row[:3] for clip_row in body] == [clip_row[:3] for clip_row in expected]
+        for clip_row, before in zip(back[0]["clips"], of["tracks"][0]["clips"], strict=True):
+            assert clip_row["out_point_ms"] <= media[clip_row["media_file_id"]].duration_ms
+            speed = max(rate_of(clip_row), 1)
+            assert abs(clip_row["in_point_ms"] - before["in_point_ms"]) <= 1.5 * speed * 1000 / rate
 
 
 FORMATS_OF_OTIO = {"otio": "otio_json", "fcp_xml": "fcp_xml"}
 
 
 def rate_of(one: dict[str, Any]) -> float:
-    return float(next((each["rate"] for each in one["effects"] if each["type"] == "speed"), 1))
+    return float(
+        next((effect["rate"] for effect in one["effects"] if effect["type"] == "speed"), 1)
+    )
 
 
 def frames(tracks: list[dict[str, Any]], rate: float) -> list[Any]:
     """What plays, in the order of FCP XML, to the frame."""
 
     def frame(at: int) -> int:
-        return times.frame_of(at, rate)
+        return times.to_frame(at, rate)
 
-    told = []
-    for each in sorted(tracks, key=lambda one: one["type"] == "audio"):
-        live = sorted((one for one in each["clips"] if not one["deleted"]), key=starts)
-        told.append(
+    messages = []
+    for track_row in sorted(tracks, key=lambda one: one["type"] == "audio"):
+        live = sorted((one for one in track_row["clips"] if not one["deleted"]), key=starts)
+        messages.append(
             [
                 (
                     one["media_file_id"],
@@ -253,7 +261,7 @@ def frames(tracks: list[dict[str, Any]], rate: float) -> list[Any]:
                 for one in live
             ]
         )
-    return told
+    return messages
 
 
 def starts(one: dict[str, Any]) -> tuple[int, int]:
@@ -263,8 +271,11 @@ def starts(one: dict[str, Any]) -> tuple[int, int]:
 def without_speed(of: list[Any]) -> list[Any]:
     """The clips as long as they are in their sources, where no dissolve joins them."""
     return [
-        {**each, "clips": [one for one in each["clips"] if "speed" not in kinds_of(one)]}
-        for each in of
+        {
+            **item,
+            "clips": [clip_row for clip_row in item["clips"] if "speed" not in kinds_of(clip_row)],
+        }
+        for item in of
     ]
 
 
@@ -282,29 +293,37 @@ def test_any_film_comes_back_or_is_refused_by_name(
         film.tracks if form == "otio" or data.draw(st.booleans()) else without_speed(film.tracks)
     )
     tracks = tracks[:1] if form == "cmx3600" else tracks
-    tracks = [{**each, "clips": [dict(one) for one in each["clips"]]} for each in tracks]
-    for one in (one for each in tracks for one in each["clips"]):
-        one["deleted"] = not kinds_of(one) & {"cross_fade"} and data.draw(OFF)
+    tracks = [
+        {**track_row, "clips": [dict(clip_row) for clip_row in track_row["clips"]]}
+        for track_row in tracks
+    ]
+    for clip_row in (clip_row for track_row in tracks for clip_row in track_row["clips"]):
+        clip_row["deleted"] = not kinds_of(clip_row) & {"cross_fade"} and data.draw(OFF)
     of = document(rate, *tracks)
     if form == "otio":
         assert there_and_back(of, form) == tracks
         return
-    names = {kind for each in tracks for one in each["clips"] for kind in kinds_of(one)}
+    names = {
+        kind
+        for track_row in tracks
+        for clip_row in track_row["clips"]
+        for kind in kinds_of(clip_row)
+    }
     leave = data.draw(st.sampled_from([[], ["fade_in"], ["effects"]]))
-    left, _ = limits.without(tracks, leave)
+    remaining, _ = limits.remove_effects(tracks, leave)
     refused: dict[str, Any] = {}
     try:
-        back = there_and_back({**of, "tracks": left}, form)
+        back = there_and_back({**of, "tracks": remaining}, form)
     except limits.CannotHoldProblem as exc:
         refused = exc.extra
     if refused:
-        told = {each["what"] for each in refused["items"]}
-        assert told <= {"effect", "track", "frame_rate", "timeline", "short_clip"}
+        messages = {track_row["what"] for track_row in refused["items"]}
+        assert messages <= {"effect", "track", "frame_rate", "timeline", "short_clip"}
         assert set(refused["can_leave_out"]) <= names - {*leave, "speed", "cross_fade"}
         return
-    exact = times.exact_rate(rate)
-    shown = [each for each in frames(left, exact) if each or form == "fcp_xml"]
-    assert frames(back, exact) == shown
+    exact = times.get_exact_rate(rate)
+    body = [track_row for track_row in frames(remaining, exact) if track_row or form == "fcp_xml"]
+    assert frames(back, exact) == body
 
 
 OFF = st.sampled_from([False, False, False, True])
@@ -312,15 +331,15 @@ OFF = st.sampled_from([False, False, False, True])
 
 @given(frame=st.integers(0, 10**7), rate=RATES)
 def test_a_frame_is_a_millisecond_that_is_that_frame(frame: int, rate: float) -> None:
-    exact = times.exact_rate(rate)
+    exact = times.get_exact_rate(rate)
 
-    assert times.frame_of(times.ms_of(times.RationalTime(frame, exact)), exact) == frame
+    assert times.to_frame(times.time_to_ms(times.RationalTime(frame, exact)), exact) == frame
 
 
 def test_half_a_frame_is_the_later_one() -> None:
-    assert [times.frame_of(at, 25) for at in (19, 20, 59, 60)] == [0, 1, 1, 2]
-    assert math.isclose(times.exact_rate(29.97), 30000 / 1001)
-    assert times.exact_rate(12.5) == 12.5
+    assert [times.to_frame(at, 25) for at in (19, 20, 59, 60)] == [0, 1, 1, 2]
+    assert math.isclose(times.get_exact_rate(29.97), 30000 / 1001)
+    assert times.get_exact_rate(12.5) == 12.5
 
 
 SPEED = {"type": "speed", "rate": 2.0}
@@ -340,10 +359,10 @@ def test_what_a_format_cannot_hold_is_named() -> None:
     of = document(15, track(fast, clip("b", 5000, 0, 9)), track(clip("c", 0, 0, 99), name="s"))
 
     with pytest.raises(limits.CannotHoldProblem) as raised:
-        limits.check(of, "cmx3600")
+        limits.check_format(of, "cmx3600")
 
-    told = [(each["what"], each.get("clip_id")) for each in raised.value.extra["items"]]
-    assert told == [("frame_rate", None), ("effect", "a"), ("short_clip", "b"), ("track", None)]
+    messages = [(item["what"], item.get("clip_id")) for item in raised.value.extra["items"]]
+    assert messages == [("frame_rate", None), ("effect", "a"), ("short_clip", "b"), ("track", None)]
 
 
 @pytest.mark.parametrize(
@@ -351,13 +370,13 @@ def test_what_a_format_cannot_hold_is_named() -> None:
 )
 def test_cmx_3600_has_the_times_of_a_day(at: int, end: int) -> None:
     with pytest.raises(limits.CannotHoldProblem):
-        limits.check(document(25, track(clip("a", at, 0, end))), "cmx3600")
-    limits.check(document(25, track(clip("a", at, 0, end))), "fcp_xml")
+        limits.check_format(document(25, track(clip("a", at, 0, end))), "cmx3600")
+    limits.check_format(document(25, track(clip("a", at, 0, end))), "fcp_xml")
 
 
 def test_an_empty_timeline_is_no_edit_list() -> None:
     with pytest.raises(limits.CannotHoldProblem):
-        limits.check(document(25, track()), "cmx3600")
+        limits.check_format(document(25, track()), "cmx3600")
     assert there_and_back(document(25), "otio") == []
     assert there_and_back(document(25, track()), "fcp_xml")[0]["clips"] == []
 

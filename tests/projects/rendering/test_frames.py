@@ -107,16 +107,16 @@ def test_it_is_what_a_render_shows(
     }
     sources = [paths[source.id] for source in stored.sources]
     settings = output(width=160, height=90)
-    _, made = Studio(tmp_path).render(stored, settings, sources)
-    with av.open(str(made)) as container:
-        shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(shown) == 125
+    _, created = Studio(tmp_path).render(stored, settings, sources)
+    with av.open(str(created)) as container:
+        body = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(body) == 125
 
     for number in (0, 3, 11, 20, 29, 30, 37, 42, 49, 51, 58, 75, 80, 92, 97, 99, 101, 124):
-        found = pixels(ask(api, small, number * 40 + 10)).astype(int)
-        wanted = shown[number].astype(int)
-        assert found.shape == wanted.shape
-        off = [np.abs(found - one.astype(int)).mean() for one in (shown[number], *shown)]
+        results = pixels(ask(api, small, number * 40 + 10)).astype(int)
+        expected = body[number].astype(int)
+        assert results.shape == expected.shape
+        off = [np.abs(results - item.astype(int)).mean() for item in (body[number], *body)]
         assert off[0] < 11, number
         assert off[0] == min(off), number
 
@@ -131,8 +131,8 @@ def test_the_frame_is_exact_however_far_its_key_frame(
     Project.objects.filter(pk=small.pk).update(resolution="96x48")
     edit(api, small, [track(a_clip(coded, 0, 11_000, 1000))])
     for number in (0, 1, 100, 224, 225, 270):
-        found = pixels(ask(api, small, number * 40))
-        assert read_code(read_levels(found[..., 0])) == (1, 25 + number)
+        results = pixels(ask(api, small, number * 40))
+        assert read_code(read_levels(results[..., 0])) == (1, 25 + number)
 
 
 def test_where_nothing_is_shown_it_is_black(
@@ -202,7 +202,7 @@ def test_it_is_as_large_as_asked_for_and_no_larger_than_the_film(
     user: User, resolution: str, width: int | None, size: tuple[int, int]
 ) -> None:
     project = Project(user=user, resolution=resolution)
-    assert frames.size_of(project, width or frames.DEFAULT_WIDTH) == size
+    assert frames.compute_size(project, width or frames.DEFAULT_WIDTH) == size
 
 
 def test_who_has_it_is_told_so_until_the_timeline_changes(
@@ -239,8 +239,8 @@ def test_what_was_made_is_kept_while_nothing_of_it_changes(
     object_storage().delete(media.r2_key)
     style = {"op": "set_captions_style", "style": {"bold": True}}
     api.patch(f"/projects/{small.pk}/edl", {"operations": [style]}, format="json")
-    kept = ask(api, small, 500)
-    assert (kept.content, kept["ETag"]) == (first.content, '"3-500-640"')
+    stored = ask(api, small, 500)
+    assert (stored.content, stored["ETag"]) == (first.content, '"3-500-640"')
     lost = ask(api, small, 700)
     assert refusal(lost) == (422, "frame_unreadable")
     assert lost.json()["media_file_id"] == str(media.pk)
@@ -341,10 +341,10 @@ def test_one_that_is_made_costs_five_points_and_others_one(
     assert refused[0] - refused[1] == 1
     edit(api, small, [track(a_clip(bring(footage, "video/mp4"), 0, 1000))])
     before = points_left(ask(api, small, 2000))
-    made, found = ask(api, small, 500), ask(api, small, 500)
-    assert before - points_left(made) == 5
-    assert points_left(made) - points_left(found) == 1
-    assert found.content == made.content
+    created, results = ask(api, small, 500), ask(api, small, 500)
+    assert before - points_left(created) == 5
+    assert points_left(created) - points_left(results) == 1
+    assert results.content == created.content
 
 
 def test_who_cannot_pay_for_one_is_told_to_wait(
@@ -372,10 +372,10 @@ def test_at_any_speed_it_is_the_frame_that_a_render_shows(
     edit(api, small, [track(*clips)])
     _, content = timelines.take_snapshot(small, with_captions=False)
     stored = Timeline.model_validate_json(content)
-    _, made = Studio(tmp_path).render(stored, output(width=96, height=48), [path])
-    rendered = [read_code(levels) for levels in read_film(made)]
+    _, created = Studio(tmp_path).render(stored, output(width=96, height=48), [path])
+    rendered = [read_code(levels) for levels in read_film(created)]
 
     for first in range(0, len(rendered), 10):  # of each clip the ends, and one between them
         for number in (first, first + 6, first + 9):
-            shown = pixels(ask(api, small, number * 40))
-            assert read_code(read_levels(shown[..., 0])) == rendered[number], number
+            body = pixels(ask(api, small, number * 40))
+            assert read_code(read_levels(body[..., 0])) == rendered[number], number

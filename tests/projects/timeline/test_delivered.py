@@ -204,7 +204,7 @@ def test_any_mix_of_edits_deliveries_undo_and_redo(
     recordings: list[MediaFile],
     edls: Collection[dict[str, Any]],
 ) -> None:
-    project = authoring.create(user_id=user.pk, fields={"name": "Walk"})
+    project = authoring.create_project(user_id=user.pk, fields={"name": "Walk"})
     editor = Editor(project, recordings, edls)
     for kind, *numbers in actions:
         if kind in JOBS_AND_STEPS:

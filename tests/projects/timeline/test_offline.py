@@ -70,7 +70,7 @@ def test_what_is_told_has_bounds(
     for name in "abc":
         put(
             api,
-            authoring.create(user_id=user.pk, fields={"name": name}),
+            authoring.create_project(user_id=user.pk, fields={"name": name}),
             {"tracks": tracks(film, 0, 1000, 2000)},
         )
 
@@ -158,7 +158,7 @@ def test_another_users_timeline_never_matters(
     edls: Any,
     project: Project,
 ) -> None:
-    theirs = authoring.create(user_id=make_user().pk, fields={"name": "Theirs"})
+    theirs = authoring.create_project(user_id=make_user().pk, fields={"name": "Theirs"})
     key = {"project_id": str(theirs.pk)}
     edls.update_one(key, {"$set": {"tracks": tracks(film, 0)}})
 
@@ -247,7 +247,7 @@ def test_a_mark_that_is_wrong_goes_with_the_next_edit(
 def test_a_projects_media_go_from_the_timelines_of_others(
     api: APIClient, user: User, project: Project, film: MediaFile
 ) -> None:
-    other = authoring.create(user_id=user.pk, fields={"name": "Other"})
+    other = authoring.create_project(user_id=user.pk, fields={"name": "Other"})
     MediaFile.objects.filter(pk=film.pk).update(project=other)
     put(api, project, {"tracks": tracks(film, 0)})
 

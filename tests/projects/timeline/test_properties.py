@@ -195,7 +195,7 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Two processes edit in turn, each with what it keeps."""
-    project = authoring.create(user_id=user.pk, fields={"name": "Walk"})
+    project = authoring.create_project(user_id=user.pk, fields={"name": "Walk"})
     key = {"project_id": project.pk, "user_id": user.pk}
 
     def stored() -> dict[str, Any]:

@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Hand out events to endpoints and send them. Stops on SIGTERM or Ctrl-C."
+    help = "Create the deliveries of events and send them. Stops on SIGTERM or Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
         asyncio.run(_run_sender())

@@ -12,9 +12,10 @@ from jobs.integrations.streams.sinks.base import SinkError
 
 class Command(BaseCommand):
     help = (
-        "Begin a new epoch of the numbered log. Run it after PostgreSQL was restored to an earlier "
-        "state, or failed over to a standby without the last commits, before orchestrators start: "
-        "events then get numbers that nobody has seen. To run it twice does no harm."
+        "Begin a new epoch of the event log. Run this after PostgreSQL was restored to an "
+        "earlier state, or failed over to a standby without the last commits, and before "
+        "orchestrators start: events then get numbers that nobody has seen. Running it twice is "
+        "harmless."
     )
 
     def handle(self, **options: Any) -> None:
@@ -26,11 +27,11 @@ class Command(BaseCommand):
     def _list_sink_positions(self) -> list[int]:
         if settings.STREAMS_SINK == sinks.OFF:
             return []
-        sink = sinks.make_sink()
+        sink = sinks.create_sink()
         try:
             position = sink.begin()
         except SinkError as exc:
-            self.stderr.write(f"The sink of the streams was not asked: {exc}")
+            self.stderr.write(f"The position of the sink could not be read: {exc}")
             return []
         finally:
             sink.close()

@@ -12,14 +12,14 @@ from jobs.integrations.streams.names import STREAMS
 
 class Command(BaseCommand):
     help = (
-        "Write the Avro schema of each stream into a folder, each whole in a file of the stream's "
-        "name: for readers that have no registry, and, as "
-        "jobs/integrations/streams/schemas/released, for the next release to be compared to."
+        "Write the complete Avro schema of each stream into a file of the folder, named after the "
+        "stream: for readers without a registry and, in "
+        "jobs/integrations/streams/schemas/released, for the comparison with the next release."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("folder", type=Path)
 
     def handle(self, *, folder: Path, **options: Any) -> None:
-        schemas.export(folder)
+        schemas.export_schemas(folder)
         self.stdout.write(f"Wrote the schemas of {len(STREAMS)} streams to {folder}.")

@@ -10,7 +10,10 @@ from jobs.integrations.streams import compatibility, schemas
 
 
 class Command(BaseCommand):
-    help = "Fails if a stream's schema could not read what the last release wrote (BACKWARD)."
+    help = (
+        "Check that the schema of each stream can read the records of the last release (BACKWARD "
+        "compatibility)."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--released", type=Path, default=schemas.RELEASED, metavar="FOLDER")
@@ -18,4 +21,4 @@ class Command(BaseCommand):
     def handle(self, *, released: Path, **options: Any) -> None:
         if complaints := compatibility.find_incompatibilities(released):
             raise CommandError("\n".join(complaints))
-        self.stdout.write("Every schema reads what the last release wrote.")
+        self.stdout.write("Every schema can read the records of the last release.")

@@ -15,14 +15,16 @@ logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Read what partners send, work on it, and answer. Stops on SIGTERM or Ctrl-C."
+    help = "Read the messages of partners, process them and answer. Stops on SIGTERM or Ctrl-C."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--partner", help="this one alone, by its name")
+        parser.add_argument("--partner", help="the name of the only partner to serve")
 
     def handle(self, *args: Any, partner: str | None, **options: Any) -> None:
         if partner is not None and not Partner.objects.filter(name=partner).exists():
-            raise CommandError(f"There is no partner {partner!r}.")
+            raise CommandError(
+                f"There is no partner {partner!r}. `manage.py partners list` shows all."
+            )
         consumers = Consumers(partner)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: consumers.stop())

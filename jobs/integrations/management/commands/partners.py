@@ -20,7 +20,7 @@ MAX_LETTERS = 1000
 
 
 class Command(BaseCommand):
-    help = "Show partners, try their brokers, list and send again what was set aside."
+    help = "Show partners, check their brokers, and list or resend their dead letters."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -28,14 +28,18 @@ class Command(BaseCommand):
         def action(name: str, help_: str) -> ArgumentParser:
             subparser: ArgumentParser = actions.add_parser(name, help=help_)
             subparser.add_argument("--json", action="store_true", help="for programs")
-            subparser.add_argument("--partner", help="this one alone, by its name")
+            subparser.add_argument("--partner", help="the name of the only partner to use")
             return subparser
 
-        action("list", "partners, and how many of their requests are open")
-        action("check", "try connection, credentials and topics; exits with 1 if one fails")
-        letters = action("dead-letters", "messages that were no request, and why, newest first")
+        action("list", "list partners with the number of their open requests")
+        action("check", "check connection, credentials and topics; exits with 1 if a check fails")
+        letters = action(
+            "dead-letters", "list messages that are not requests, with the reasons, newest first"
+        )
         letters.add_argument("--count", type=int, default=20, help="at most (%(default)s)")
-        send_again = action("send-again", "put dead letters back where they came from")
+        send_again = action(
+            "send-again", "send dead letters back to the topics that they came from"
+        )
         send_again.add_argument(
             "--count", type=int, default=MAX_LETTERS, help="at most (%(default)s)"
         )
@@ -51,7 +55,9 @@ class Command(BaseCommand):
         if partner is not None:
             partners = partners.filter(name=partner)
             if not partners:
-                raise CommandError(f"There is no partner {partner!r}.")
+                raise CommandError(
+                    f"There is no partner {partner!r}. `manage.py partners list` shows all."
+                )
         rows = run[action](partners, count=options.get("count", 0))
         if options["json"]:
             self.stdout.write(json.dumps(rows, default=str))

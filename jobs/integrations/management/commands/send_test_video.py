@@ -14,17 +14,17 @@ from jobs.integrations.partners.models import Kind, Partner, PartnerRequest, Sta
 from jobs.integrations.partners.transports.base import Answer, Transport, TransportError
 from jobs.integrations.partners.transports.connections import ConnectionSettingsError
 
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 
 
 class Command(BaseCommand):
-    help = "Send a message on a partner's own topic, and wait until its answer is on the broker."
+    help = "Send a message on a partner's topic, and wait until its answer is on the broker."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--partner", required=True, help="by its name")
-        parser.add_argument("--url", required=True, help="of the video")
+        parser.add_argument("--partner", required=True, help="the name of the partner")
+        parser.add_argument("--url", required=True, help="the URL of the video")
         parser.add_argument("--kind", choices=Kind.values, default=Kind.TRANSCRIBE.value)
-        parser.add_argument("--video-id", help="a new one, if none is given")
+        parser.add_argument("--video-id", help="the id of the video (default: a new one)")
         parser.add_argument("--timeout", type=float, default=300.0, help="seconds (%(default)g)")
         parser.add_argument("--json", action="store_true", help="for programs")
 
@@ -75,9 +75,9 @@ def _wait_for_answer(
         request = rows.select_related("partner").order_by("-created_at").first()
         if request is not None and request.state == State.ANSWERED:
             return request
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     request = rows.order_by("-created_at").first()
     where = (
-        f"it is {request.state}" if request else "nobody has read it: does partner_consumer run?"
+        f"it is {request.state}" if request else "no process has read it. Start partner_consumer"
     )
     raise CommandError(f"There is no answer to {video_id}: {where}.")

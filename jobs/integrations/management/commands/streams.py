@@ -21,7 +21,7 @@ from jobs.events import outcomes
 from jobs.integrations.streams import encoding, figures, sinks
 from jobs.integrations.streams.names import STREAMS
 from jobs.integrations.streams.publisher import Publisher
-from jobs.integrations.streams.sinks.base import SinkError, Standing, Stored
+from jobs.integrations.streams.sinks.base import SinkError, StoredRecord, StreamStandings
 from jobs.integrations.streams.watch import Watch
 from jobs.states import JobStatus
 
@@ -33,7 +33,7 @@ SAMPLE_SECONDS = 1.0
 
 
 class Command(BaseCommand):
-    help = "Make, look at and write the streams that STREAMS_SINK names (docs/streams.md)."
+    help = "Create, inspect and publish the streams of STREAMS_SINK (docs/streams.md)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -43,16 +43,18 @@ class Command(BaseCommand):
             subparser.add_argument("--json", action="store_true", help="for programs")
             return subparser
 
-        action("create", "make the streams that are missing")
-        action("health", "try connection, credentials and streams; exits with 1 if one fails")
+        action("create", "create missing streams")
+        action("health", "check connection, credentials and streams; exits with 1 if a check fails")
         peek = action("peek", "show the last records of a stream")
         peek.add_argument("stream", type=_parse_stream)
         peek.add_argument("--count", type=_parse_count, default=10, help="at most (%(default)s)")
-        tail = action("tail", "show records as they come, until Ctrl-C")
-        tail.add_argument("streams", nargs="*", type=_parse_stream, help="all, if none is named")
-        tail.add_argument("--count", type=_parse_count, help="end after so many")
-        action("lag", "how far publishing and consumer groups are behind, and how jobs fare")
-        action("publish", "publish the numbered log until SIGTERM; any number may run")
+        tail = action("tail", "show new records until Ctrl-C")
+        tail.add_argument(
+            "streams", nargs="*", type=_parse_stream, help="the streams to show (default: all)"
+        )
+        tail.add_argument("--count", type=_parse_count, help="stop after this number of records")
+        action("lag", "show the lag of publishing and of consumer groups, and the outcomes of jobs")
+        action("publish", "publish the event log until SIGTERM; any number of processes may run")
 
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         run: Mapping[str, Callable[..., None]] = {
@@ -69,7 +71,7 @@ class Command(BaseCommand):
             raise CommandError(str(exc)) from exc
 
     def _create(self, *, json: bool, **options: Any) -> None:
-        results = sinks.make_admin().create(STREAMS.values())
+        results = sinks.create_admin().create(STREAMS.values())
         if json:
             self._print_json([asdict(result) for result in results])
             return
@@ -77,7 +79,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{result.stream}: {'made' if result.created else 'was there'}")
 
     def _health(self, *, json: bool, **options: Any) -> None:
-        checks = sinks.make_admin().check(STREAMS.values())
+        checks = sinks.create_admin().check(STREAMS.values())
         is_well = not any(check.problem for check in checks)
         if json:
             self._print_json({"ok": is_well, "checks": [asdict(check) for check in checks]})
@@ -89,7 +91,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _peek(self, *, json: bool, stream: str, count: int, **options: Any) -> None:
-        records = [_to_plain_values(record) for record in sinks.make_admin().peek(stream, count)]
+        records = [_to_plain_values(record) for record in sinks.create_admin().peek(stream, count)]
         if json:
             self._print_json(records)
             return
@@ -103,7 +105,7 @@ class Command(BaseCommand):
     ) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            for number, record in enumerate(sinks.make_admin().tail(streams or [*STREAMS]), 1):
+            for number, record in enumerate(sinks.create_admin().tail(streams or [*STREAMS]), 1):
                 values = _to_plain_values(record)
                 self.stdout.write(_dump_json(values) if json else _format_record(values))
                 self.stdout.flush()
@@ -113,10 +115,10 @@ class Command(BaseCommand):
             return
 
     def _lag(self, *, json: bool, **options: Any) -> None:
-        standing = sinks.make_admin().standing(STREAMS.values())
-        earlier = figures.publisher_lag()
+        standing = sinks.create_admin().standing(STREAMS.values())
+        earlier = figures.compute_publisher_lag()
         time.sleep(SAMPLE_SECONDS)
-        current = figures.publisher_lag()
+        current = figures.compute_publisher_lag()
         speed = max(0.0, (current.position - earlier.position) / SAMPLE_SECONDS)
         values = _build_lag(current, outcomes.count_outcomes(), speed)
         if json:
@@ -128,9 +130,9 @@ class Command(BaseCommand):
         if settings.STREAMS_SINK == sinks.OFF:
             _wait_for_signal()
             return
-        publisher = Publisher(sinks.make_sink())
+        publisher = Publisher(sinks.create_sink())
         _call_on_signal(publisher.stop)
-        watch = Watch(sinks.make_admin, publisher.holder)
+        watch = Watch(sinks.create_admin, publisher.holder)
         watch.start()
         logger.info("streams started")
         publisher.run()
@@ -169,15 +171,15 @@ def _parse_stream(name: str) -> str:
 
 def _parse_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MAX_COUNT:
-        raise ArgumentTypeError(f"It must be from 1 to {MAX_COUNT}.")
+        raise ArgumentTypeError(f"The number must be from 1 to {MAX_COUNT}.")
     return int(text)
 
 
-def _to_plain_values(record: Stored) -> dict[str, Any]:
+def _to_plain_values(record: StoredRecord) -> dict[str, Any]:
     """Return a record as plain values; an unreadable one as bytes, with the reason."""
     values: dict[str, Any] = {
         "stream": record.stream,
-        "place": record.place,
+        "place": record.location,
         "at": record.at.isoformat(timespec="milliseconds"),
         "key": record.key,
     }
@@ -203,7 +205,7 @@ def _build_lag(
     return {
         "publisher": asdict(lag),
         "throughput": {
-            "events_per_second": round(figures.events_per_second(), 2),
+            "events_per_second": round(figures.compute_event_rate(), 2),
             "published_per_second": round(published_per_second, 2),
         },
         "outcomes": {
@@ -219,7 +221,7 @@ def _build_lag(
     }
 
 
-def _format_lag(values: Mapping[str, Any], standing: Standing) -> str:
+def _format_lag(values: Mapping[str, Any], standing: StreamStandings) -> str:
     publisher, throughput, ends = values["publisher"], values["throughput"], values["outcomes"]
     lines = [
         f"publisher: at {publisher['position']} of {publisher['log_position']}, "

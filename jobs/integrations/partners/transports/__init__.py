@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from django.utils.module_loading import import_string
 
 from jobs.integrations.partners.transports.base import Transport
-from jobs.integrations.partners.transports.connections import Connection, connection_of
+from jobs.integrations.partners.transports.connections import Connection, parse_connection
 
 TRANSPORTS = {
     "kafka": "jobs.integrations.partners.transports.kafka.KafkaTransport",
@@ -29,7 +29,7 @@ def connect(
     ``ConnectionSettingsError``.
     """
     if isinstance(connection, Mapping):
-        connection = connection_of(transport, connection)
+        connection = parse_connection(transport, connection)
     instance: Transport = import_string(TRANSPORTS[transport])(
         connection,
         topics=tuple(topics),

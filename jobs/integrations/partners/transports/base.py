@@ -14,10 +14,10 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 """The limit of a message. Longer messages become dead letters."""
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """The limit of an answer. The words of ten hours of speech are about six million bytes."""
-MAX_KEPT_BYTES = 64 * 1024
+MAX_DEAD_LETTER_BYTES = 64 * 1024
 """How much of a longer message its dead letter has, so that people can recognise it."""
 MAX_REASON_CHARACTERS = 500
-MAX_AT_ONCE = 100
+MAX_UNACKNOWLEDGED = 100
 """How many unacknowledged messages one transport may have."""
 ANSWER_SECONDS = 10.0
 """The timeout of every answer of a broker."""
@@ -76,10 +76,11 @@ class Transport(Protocol):
         """Check that the broker answers, accepts the credentials and has the topics to read."""
 
     def receive(self, seconds: float, limit: int) -> Sequence[Message]:
-        """Return up to ``limit`` messages, at most ``MAX_AT_ONCE``. Wait ``seconds`` for them.
+        """Return up to ``limit`` messages; wait ``seconds`` for them.
 
-        Messages that were returned before and not acknowledged come first, without waiting. Those
-        of a dead process go to another process of the group.
+        At most ``MAX_UNACKNOWLEDGED`` messages are returned and not acknowledged. Messages that
+        were returned before and not acknowledged come first, without waiting. Those of a dead
+        process go to another process of the group.
         """
 
     def acknowledge(self, messages: Sequence[Message]) -> None:

@@ -35,7 +35,7 @@ def _check_certificates(text: str) -> str:
         try:
             ssl.create_default_context(cadata=text)
         except (ssl.SSLError, ValueError):
-            raise ValueError("it must hold certificates, as PEM") from None
+            raise ValueError("it must contain certificates in PEM format") from None
     return text
 
 
@@ -55,13 +55,13 @@ def _check_redis_url(url: SecretStr) -> SecretStr:
         parts = urlsplit(url.get_secret_value())
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("it is no URL") from None
+        raise ValueError("it is not a URL") from None
     if parts.scheme not in ("redis", "rediss") or not host or len(url) > MAX_URL_CHARACTERS:
         raise ValueError("it must be redis:// or rediss://, with a host")
     if parts.query or parts.fragment:  # The client library would read options there.
         raise ValueError("it must have no options after a question mark")
     if not re.fullmatch(r"/?[0-9]{0,3}", parts.path):
-        raise ValueError("its path must be the number of a database")
+        raise ValueError("its path must be a database number")
     return url
 
 
@@ -119,7 +119,7 @@ KINDS: Mapping[str, type[Connection]] = {
 }
 
 
-def connection_of(transport: str, values: Mapping[str, object]) -> Connection:
+def parse_connection(transport: str, values: Mapping[str, object]) -> Connection:
     """Validate the settings of a connection. Raise ``ConnectionSettingsError``."""
     if transport not in KINDS:
         raise ConnectionSettingsError(f"Unknown transport: use one of {', '.join(KINDS)}.")

@@ -2,7 +2,7 @@
 
 from jobs.integrations.partners.transports.base import (
     MAX_ANSWER_BYTES,
-    MAX_KEPT_BYTES,
+    MAX_DEAD_LETTER_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_REASON_CHARACTERS,
     Answer,
@@ -11,18 +11,20 @@ from jobs.integrations.partners.transports.base import (
 )
 
 
-def checked(answer: Answer) -> None:
+def check_size(answer: Answer) -> None:
     """Check the size of an answer. Raise ``AnswerTooLargeError``."""
     if len(answer.value) > MAX_ANSWER_BYTES:
-        raise AnswerTooLargeError(f"An answer has {len(answer.value)} bytes: too many to be sent")
+        raise AnswerTooLargeError(
+            f"The answer is too large to be sent: it has {len(answer.value)} bytes"
+        )
 
 
-def kept_of(message: Message) -> tuple[bytes, bool]:
+def truncate_message(message: Message) -> tuple[bytes, bool]:
     """Return the part of a message that its dead letter has, and True if that is all of it."""
     is_whole = len(message.value) <= MAX_MESSAGE_BYTES
-    return (message.value if is_whole else message.value[:MAX_KEPT_BYTES]), is_whole
+    return (message.value if is_whole else message.value[:MAX_DEAD_LETTER_BYTES]), is_whole
 
 
-def reason_of(text: str) -> str:
+def truncate_reason(text: str) -> str:
     """Return the reason as a dead letter states it, shortened."""
     return text[:MAX_REASON_CHARACTERS]

@@ -10,14 +10,22 @@ from confluent_kafka import Message as KafkaMessage
 from jobs.integrations.partners.transports.base import (
     ANSWER_SECONDS,
     MAX_ANSWER_BYTES,
-    MAX_AT_ONCE,
+    MAX_UNACKNOWLEDGED,
     Answer,
     Message,
     TransportError,
 )
 from jobs.integrations.partners.transports.connections import KafkaConnection
-from jobs.integrations.partners.transports.contents import checked, kept_of, reason_of
-from jobs.integrations.partners.transports.kafka_client import REFUSALS, Failures, configuration
+from jobs.integrations.partners.transports.contents import (
+    check_size,
+    truncate_message,
+    truncate_reason,
+)
+from jobs.integrations.partners.transports.kafka_client import (
+    REFUSALS,
+    Failures,
+    build_configuration,
+)
 from jobs.integrations.partners.transports.kafka_reading import KafkaReader
 
 PartitionKey = tuple[str, int]
@@ -34,7 +42,7 @@ HEARTBEATS = 5
 """How many heartbeats are sent in this time, so that a late one does no harm."""
 QUEUE_KBYTES = 16 * 1024
 """How much is fetched ahead from each partition."""
-MOVED = {
+REBALANCE_ERRORS = {
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError.UNKNOWN_MEMBER_ID,
@@ -42,7 +50,7 @@ MOVED = {
     KafkaError._NO_OFFSET,
 }
 """Errors of commits during a rebalance, when partitions move to other processes."""
-PASSING = {
+TRANSIENT_ERRORS = {
     KafkaError._PARTITION_EOF,
     KafkaError._MAX_POLL_EXCEEDED,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -79,12 +87,12 @@ class KafkaTransport:
             self._disconnect()
             raise
         if missing_topics:
-            text = f"Kafka has no topics {', '.join(missing_topics)}: make them"
+            text = f"Kafka lacks the topics {', '.join(missing_topics)}: create them"
             raise TransportError(text, is_outage=False)
 
     def receive(self, seconds: float, limit: int) -> Sequence[Message]:
         """Implement `Transport.receive`."""
-        limit = min(limit, MAX_AT_ONCE)
+        limit = min(limit, MAX_UNACKNOWLEDGED)
         wait = 0.0 if self._pending_messages else seconds
         while len(self._pending_messages) < limit:
             message = self._poll_message(wait)
@@ -100,7 +108,9 @@ class KafkaTransport:
         if error is None:
             self._failures.clear()
             return message
-        if error.code() in PASSING or (message is None and not _is_outage_or_refusal(error)):
+        if error.code() in TRANSIENT_ERRORS or (
+            message is None and not _is_outage_or_refusal(error)
+        ):
             return None
         transport_error = self._failures.meaning(error)
         if transport_error.is_outage:
@@ -146,7 +156,7 @@ class KafkaTransport:
             consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as exc:
             # The next commit includes these offsets, or the messages repeat and are recognised.
-            if exc.args[0].code() not in MOVED:
+            if exc.args[0].code() not in REBALANCE_ERRORS:
                 raise self._failures.meaning(exc.args[0]) from exc
 
     def _get_commit_offset(self, partition: PartitionKey) -> int:
@@ -182,10 +192,10 @@ class KafkaTransport:
 
     def set_aside(self, message: Message, reason: str) -> None:
         """Implement `Transport.set_aside`."""
-        value, is_whole = kept_of(message)
+        value, is_whole = truncate_message(message)
         headers = {
             "topic": message.topic,
-            "reason": reason_of(reason),
+            "reason": truncate_reason(reason),
             "coordinates": message.coordinates,
             "whole": str(int(is_whole)),
         }
@@ -215,7 +225,7 @@ class KafkaTransport:
 
     def send(self, answer: Answer) -> None:
         """Implement `Transport.send`."""
-        checked(answer)
+        check_size(answer)
         headers = {ID_HEADER: answer.id}
         self._produce_message(answer.topic, answer.key.encode(), answer.value, headers)
 
@@ -256,7 +266,7 @@ class KafkaTransport:
         if self._producer is None:
             with self._failures.answering():
                 self._producer = Producer(
-                    configuration(
+                    build_configuration(
                         self._connection,
                         self._failures,
                         enable_idempotence=True,
@@ -273,7 +283,7 @@ class KafkaTransport:
         if self._consumer is None:
             with self._failures.answering():
                 consumer = Consumer(
-                    configuration(
+                    build_configuration(
                         self._connection,
                         self._failures,
                         group_id=self._group,

@@ -10,15 +10,15 @@ from jobs.integrations.partners.transports.connections import KafkaConnection
 
 CLIENT_ID = "auteur"
 CREDENTIALS = "Kafka refuses the user, the password or the SASL mechanism"
-RIGHTS = "The Kafka user may not do this: its ACLs must allow the topics and the group"
+RIGHTS = "The Kafka user lacks permissions: its ACLs must allow the topics and the group"
 MISSING = "A topic is missing"
-OLD = "This Kafka is too old for what is asked of it"
+OLD = "This version of Kafka is too old"
 REFUSALS = {
     KafkaError._AUTHENTICATION: CREDENTIALS,
     KafkaError.SASL_AUTHENTICATION_FAILED: CREDENTIALS,
     KafkaError.UNSUPPORTED_SASL_MECHANISM: CREDENTIALS,
     KafkaError.ILLEGAL_SASL_STATE: CREDENTIALS,
-    KafkaError._SSL: "TLS with Kafka fails: look at the certificates and the brokers' names",
+    KafkaError._SSL: "TLS with Kafka fails: check the certificates and the broker names",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: RIGHTS,
     KafkaError.GROUP_AUTHORIZATION_FAILED: RIGHTS,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: RIGHTS,
@@ -40,7 +40,9 @@ class Failures(kafka.Failures[TransportError]):
     def refused(self, error: KafkaError) -> TransportError:
         """Return an error that says what the partner's operator, or ours, must change."""
         if error.code() in TOO_LARGE:
-            return AnswerTooLargeError(f"A topic takes no message of this size ({error.str()}).")
+            return AnswerTooLargeError(
+                f"A topic does not accept messages of this size ({error.str()})."
+            )
         return TransportError(f"{REFUSALS[error.code()]} ({error.str()}).", is_outage=False)
 
     def away(self, why: str) -> TransportError:
@@ -48,7 +50,9 @@ class Failures(kafka.Failures[TransportError]):
         return TransportError(why, is_outage=True)
 
 
-def configuration(connection: KafkaConnection, failures: Failures, **more: Any) -> dict[str, Any]:
+def build_configuration(
+    connection: KafkaConnection, failures: Failures, **more: Any
+) -> dict[str, Any]:
     """Return the configuration of a client.
 
     ``more`` has options by librdkafka's names, with _ for a dot.

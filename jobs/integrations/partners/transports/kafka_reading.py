@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from jobs.integrations.partners.transports.base import ANSWER_SECONDS
 from jobs.integrations.partners.transports.connections import KafkaConnection
-from jobs.integrations.partners.transports.kafka_client import Failures, configuration
+from jobs.integrations.partners.transports.kafka_client import Failures, build_configuration
 
 SEARCH_SECONDS = 60.0
 """How long reading a topic to its end may take."""
@@ -24,7 +24,7 @@ class KafkaReader:
         self._failures = failures
         with failures.answering():
             self._consumer = Consumer(
-                configuration(
+                build_configuration(
                     connection,
                     failures,
                     group_id=group,

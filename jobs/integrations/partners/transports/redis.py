@@ -20,13 +20,17 @@ from redis.retry import Retry
 
 from jobs.integrations.partners.transports.base import (
     ANSWER_SECONDS,
-    MAX_AT_ONCE,
+    MAX_UNACKNOWLEDGED,
     Answer,
     Message,
     TransportError,
 )
 from jobs.integrations.partners.transports.connections import RedisConnection
-from jobs.integrations.partners.transports.contents import checked, kept_of, reason_of
+from jobs.integrations.partners.transports.contents import (
+    check_size,
+    truncate_message,
+    truncate_reason,
+)
 
 Receipt = tuple[str, str]
 """The stream and the id of an entry."""
@@ -37,16 +41,16 @@ CLAIM_SECONDS = 10.0
 """How often such messages are claimed."""
 MAX_ENTRIES = 100_000
 """The length to which streams of answers and dead letters are trimmed."""
-SENT_SECONDS = 7 * 24 * 3600
+SENT_RECORD_SECONDS = 7 * 24 * 3600
 """How long it is recorded that an answer was sent."""
-FORGOTTEN_SECONDS = 24 * 3600
+CONSUMER_IDLE_SECONDS = 24 * 3600
 """The idle time after which a consumer's process is taken for dead."""
 
 REFUSALS = {
     exceptions.AuthenticationError: "Redis refuses the user or password",
-    exceptions.NoPermissionError: "The Redis user may not do this",
+    exceptions.NoPermissionError: "The Redis user lacks the permission",
 }
-AWAY = (
+OUTAGE_ERRORS = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.ReadOnlyError,  # A failover is in progress.
@@ -54,7 +58,7 @@ AWAY = (
     exceptions.OutOfMemoryError,
 )
 NO_GROUP = "NOGROUP"
-TLS_FAILS = "TLS with Redis fails: look at the certificates and the host's name"
+TLS_FAILS = "TLS with Redis fails: check the certificates and the host name"
 
 
 class RedisTransport:
@@ -118,12 +122,12 @@ class RedisTransport:
     def _delete_old_consumers(self, topic: str) -> None:
         """Delete the consumers of dead processes, because each process has a new name."""
         for consumer in self._client.xinfo_consumers(topic, self._group):
-            if not consumer["pending"] and consumer["idle"] > 1000 * FORGOTTEN_SECONDS:
+            if not consumer["pending"] and consumer["idle"] > 1000 * CONSUMER_IDLE_SECONDS:
                 self._client.xgroup_delconsumer(topic, self._group, consumer["name"])
 
     def receive(self, seconds: float, limit: int) -> Sequence[Message]:
         """Implement `Transport.receive`."""
-        limit = min(limit, MAX_AT_ONCE)
+        limit = min(limit, MAX_UNACKNOWLEDGED)
         with self._convert_errors():
             self._create_groups()
             if time.monotonic() >= self._claim_at:
@@ -182,12 +186,12 @@ class RedisTransport:
     def set_aside(self, message: Message, reason: str) -> None:
         """Implement `Transport.set_aside`. Both writes are one transaction."""
         topic, entry_id = message.receipt
-        value, is_whole = kept_of(message)
+        value, is_whole = truncate_message(message)
         fields: dict[Any, Any] = {
             "topic": topic,
             "key": message.key or b"",
             "value": value,
-            "reason": reason_of(reason),
+            "reason": truncate_reason(reason),
             "coordinates": message.coordinates,
             "whole": int(is_whole),
         }
@@ -218,9 +222,11 @@ class RedisTransport:
     def _read_dead_letters(self) -> Iterator[tuple[bytes, dict[Any, Any]]]:
         after = b"-"
         while True:
-            entries: Any = self._client.xrange(self._dead_letters, min=after, count=MAX_AT_ONCE)
+            entries: Any = self._client.xrange(
+                self._dead_letters, min=after, count=MAX_UNACKNOWLEDGED
+            )
             yield from entries
-            if len(entries) < MAX_AT_ONCE:
+            if len(entries) < MAX_UNACKNOWLEDGED:
                 return
             after = b"(" + entries[-1][0]
 
@@ -230,7 +236,7 @@ class RedisTransport:
 
     def send(self, answer: Answer) -> None:
         """Implement `Transport.send`. An answer that was sent is not added again."""
-        checked(answer)
+        check_size(answer)
         fields: dict[Any, Any] = {"key": answer.key, "value": answer.value, "id": answer.id}
 
         def add(batch: "redis.client.Pipeline") -> None:
@@ -238,7 +244,7 @@ class RedisTransport:
             batch.multi()
             if not was_added:
                 batch.xadd(answer.topic, fields, maxlen=MAX_ENTRIES, approximate=True)
-                batch.set(_build_sent_key(answer), 1, ex=SENT_SECONDS)
+                batch.set(_build_sent_key(answer), 1, ex=SENT_RECORD_SECONDS)
 
         with self._convert_errors():  # It starts over if another process sends the same answer.
             self._client.transaction(add, _build_sent_key(answer))
@@ -301,6 +307,6 @@ def _classify_error(exc: exceptions.RedisError) -> TransportError:
             return TransportError(f"{text}: {reason}", is_outage=False)
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return TransportError(f"{TLS_FAILS}: {reason}", is_outage=False)
-    if isinstance(exc, AWAY) or NO_GROUP in reason:  # A missing group is created again.
+    if isinstance(exc, OUTAGE_ERRORS) or NO_GROUP in reason:  # A missing group is created again.
         return TransportError(f"Redis is away: {reason}", is_outage=True)
     return TransportError(f"Redis refuses: {reason}", is_outage=False)

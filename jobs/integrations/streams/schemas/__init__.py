@@ -19,13 +19,13 @@ _JOB_TYPE = "JobType"
 
 
 @cache
-def job_types() -> frozenset[str]:
+def list_job_types() -> frozenset[str]:
     """Return the job types that records can name."""
     return frozenset(_load_job_type()["symbols"])
 
 
 @cache
-def whole_schema(stream: str) -> Schema:
+def build_complete_schema(stream: str) -> Schema:
     """Return the complete schema of a stream's records, as JSON that needs no other file."""
     schema = _read_schema(STREAMS[stream].schema)
     for field in schema["fields"]:
@@ -34,12 +34,12 @@ def whole_schema(stream: str) -> Schema:
 
 
 @cache
-def parsed_schema(stream: str) -> Schema:
+def load_parsed_schema(stream: str) -> Schema:
     """Return the schema of a stream's records, parsed by fastavro."""
-    return parse(whole_schema(stream))
+    return parse(build_complete_schema(stream))
 
 
-def generic_schema() -> Schema:
+def get_generic_schema() -> Schema:
     """Return the schema with the fields that all feature streams share.
 
     A feature without a schema file of its own uses it as it is.
@@ -52,16 +52,16 @@ def parse(schema: Schema) -> Schema:
     return cast(Schema, parse_schema(schema, named_schemas={}))
 
 
-def fingerprint_of(schema: Schema) -> bytes:
+def compute_fingerprint(schema: Schema) -> bytes:
     """Return the fingerprint of a schema: CRC-64-AVRO, little-endian, 8 bytes."""
     return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
-def export(folder: Path) -> None:
+def export_schemas(folder: Path) -> None:
     """Write each stream's complete schema, for readers and to compare the next release with."""
     folder.mkdir(parents=True, exist_ok=True)
     for stream in STREAMS:
-        text = json.dumps(whole_schema(stream), indent=2, ensure_ascii=False)
+        text = json.dumps(build_complete_schema(stream), indent=2, ensure_ascii=False)
         (folder / f"{stream}.avsc").write_text(text + "\n")
 
 

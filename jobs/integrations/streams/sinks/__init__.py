@@ -26,13 +26,13 @@ class StreamsOffError(AuteurError):
     """Raised if the settings say that nothing is published."""
 
 
-def make_sink() -> Sink:
+def create_sink() -> Sink:
     """Create the sink, not yet connected. Raise ``StreamsOffError``."""
     sink: Sink = _create_configured(0)
     return sink
 
 
-def make_admin() -> StreamAdmin:
+def create_admin() -> StreamAdmin:
     """Create the stream admin. Raise ``StreamsOffError``."""
     admin: StreamAdmin = _create_configured(1)
     return admin

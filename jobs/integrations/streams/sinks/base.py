@@ -29,7 +29,7 @@ class SinkMovedError(SinkError):
     """Raised if the sink has another position than the last one written. Connect again."""
 
 
-class Encoded(NamedTuple):
+class EncodedRecord(NamedTuple):
     """A record as it is written."""
 
     stream: str
@@ -48,7 +48,7 @@ class Sink(Protocol):
         Raises ``SinkAwayError`` and ``SinkRefusedError``.
         """
 
-    def write(self, records: Sequence[Encoded], position: int | None) -> None:
+    def write(self, records: Sequence[EncodedRecord], position: int | None) -> None:
         """Write all records, and the position unless it is None. Return once they are stored.
 
         Raises ``SinkError``; some records may have been written then.
@@ -59,11 +59,11 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredRecord:
     """A record as it is read."""
 
     stream: str
-    place: str
+    location: str
     """The position in the stream: the id in Redis, or partition and offset."""
     key: str
     value: bytes
@@ -81,7 +81,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Made:
+class StreamCreation:
     """The result of `StreamAdmin.create` for one stream."""
 
     stream: str
@@ -89,7 +89,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Length:
+class StreamLength:
     """The number of records in a stream."""
 
     stream: str
@@ -110,27 +110,27 @@ class GroupLag:
 
 
 @dataclass(frozen=True)
-class Standing:
+class StreamStandings:
     """The lengths of streams and the lags of their groups."""
 
-    lengths: tuple[Length, ...]
+    lengths: tuple[StreamLength, ...]
     groups: tuple[GroupLag, ...]
 
 
 class StreamAdmin(Protocol):
     """The administration of streams. Every method raises ``SinkError``."""
 
-    def create(self, streams: Iterable[Stream]) -> list[Made]:
+    def create(self, streams: Iterable[Stream]) -> list[StreamCreation]:
         """Create missing streams. Existing ones are not changed."""
 
     def check(self, streams: Iterable[Stream]) -> list[Check]:
         """Check the connection, the credentials and the streams, up to the first failure."""
 
-    def peek(self, stream: str, count: int) -> list[Stored]:
+    def peek(self, stream: str, count: int) -> list[StoredRecord]:
         """Return the last records, the oldest first. A missing stream has none."""
 
-    def tail(self, streams: Sequence[str]) -> Iterator[Stored]:
+    def tail(self, streams: Sequence[str]) -> Iterator[StoredRecord]:
         """Yield new records as they are added, for ever."""
 
-    def standing(self, streams: Iterable[Stream]) -> Standing:
+    def standing(self, streams: Iterable[Stream]) -> StreamStandings:
         """Return the lengths of streams and the lags of groups."""

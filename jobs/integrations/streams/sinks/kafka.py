@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import KafkaError, Message, Producer
 
 from jobs.integrations.streams.encoding import MAX_RECORD_BYTES
-from jobs.integrations.streams.sinks.base import Encoded, SinkAwayError
-from jobs.integrations.streams.sinks.kafka_client import Failures, configuration
+from jobs.integrations.streams.sinks.base import EncodedRecord, SinkAwayError
+from jobs.integrations.streams.sinks.kafka_client import Failures, build_configuration
 
 WRITE_SECONDS = 10.0
 """How long the acknowledgement of a batch may take."""
@@ -43,7 +43,7 @@ class KafkaSink:
         if self._cached_producer is None:
             with self._failures.answering():
                 self._cached_producer = Producer(
-                    configuration(
+                    build_configuration(
                         self._failures,
                         enable_idempotence=True,
                         acks="all",
@@ -57,7 +57,7 @@ class KafkaSink:
                 )
         return self._cached_producer
 
-    def write(self, records: Sequence[Encoded], position: int | None) -> None:
+    def write(self, records: Sequence[EncodedRecord], position: int | None) -> None:
         """Implement `Sink.write`."""
         errors: list[KafkaError] = []
 
@@ -74,16 +74,16 @@ class KafkaSink:
             raise self._failures.meaning(*errors)
         self._failures.clear()
 
-    def _produce_with_flush(self, record: Encoded, on_delivery: DeliveryCallback) -> None:
+    def _produce_with_flush(self, record: EncodedRecord, on_delivery: DeliveryCallback) -> None:
         try:
             self._produce_record(record, on_delivery)
         except BufferError:  # The client's queue is full.
             if self._producer.flush(WRITE_SECONDS):
                 self.close()
-                raise SinkAwayError("Kafka is away: what waits is not taken") from None
+                raise SinkAwayError("Kafka is away: it does not accept waiting records") from None
             self._produce_record(record, on_delivery)
 
-    def _produce_record(self, record: Encoded, on_delivery: DeliveryCallback) -> None:
+    def _produce_record(self, record: EncodedRecord, on_delivery: DeliveryCallback) -> None:
         self._producer.produce(
             record.stream,
             key=record.key,

@@ -13,14 +13,14 @@ from jobs.integrations.streams.sinks import kafka_reading
 from jobs.integrations.streams.sinks.base import (
     Check,
     GroupLag,
-    Length,
-    Made,
     SinkError,
-    Standing,
-    Stored,
+    StoredRecord,
+    StreamCreation,
+    StreamLength,
+    StreamStandings,
 )
 from jobs.integrations.streams.sinks.kafka import OVERHEAD_BYTES
-from jobs.integrations.streams.sinks.kafka_client import Failures, configuration
+from jobs.integrations.streams.sinks.kafka_client import Failures, build_configuration
 
 ANSWER_SECONDS = 10.0
 BROKERS_OWN = -1
@@ -35,9 +35,9 @@ class KafkaAdmin:
     def __init__(self) -> None:
         self._failures = Failures()
         with self._failures.answering():
-            self._client = AdminClient(configuration(self._failures))
+            self._client = AdminClient(build_configuration(self._failures))
 
-    def create(self, streams: Iterable[Stream]) -> list[Made]:
+    def create(self, streams: Iterable[Stream]) -> list[StreamCreation]:
         """Implement `StreamAdmin.create`."""
         streams_by_name = {stream.name: stream for stream in streams}
         existing_partitions = self._count_partitions()
@@ -58,7 +58,7 @@ class KafkaAdmin:
             with self._failures.answering(self._client):
                 for future in self._client.create_topics(new_topics).values():
                     self._wait_for_result(future)
-        return [Made(name, name not in existing_partitions) for name in streams_by_name]
+        return [StreamCreation(name, name not in existing_partitions) for name in streams_by_name]
 
     def _count_partitions(self) -> dict[str, int]:
         """Return the number of partitions of each existing topic."""
@@ -91,15 +91,15 @@ class KafkaAdmin:
             ),
         ]
 
-    def peek(self, stream: str, count: int) -> list[Stored]:
+    def peek(self, stream: str, count: int) -> list[StoredRecord]:
         """Implement `StreamAdmin.peek`."""
         return kafka_reading.peek(stream, count)
 
-    def tail(self, streams: Sequence[str]) -> Iterator[Stored]:
+    def tail(self, streams: Sequence[str]) -> Iterator[StoredRecord]:
         """Implement `StreamAdmin.tail`."""
         return kafka_reading.tail(streams)
 
-    def standing(self, streams: Iterable[Stream]) -> Standing:
+    def standing(self, streams: Iterable[Stream]) -> StreamStandings:
         """Implement `StreamAdmin.standing`."""
         existing_partitions = self._count_partitions()
         partitions = [
@@ -117,7 +117,9 @@ class KafkaAdmin:
         for name, number in partitions:
             count = ends[name, number] - starts[name, number]
             lengths[name] = lengths.get(name, 0) + count
-        return Standing(tuple(Length(*item) for item in lengths.items()), tuple(groups))
+        return StreamStandings(
+            tuple(StreamLength(*item) for item in lengths.items()), tuple(groups)
+        )
 
     def _list_offsets(
         self, partitions: Sequence[tuple[str, int]], spec: OffsetSpec

@@ -9,13 +9,13 @@ from auteur.core.net import kafka
 from jobs.integrations.streams.sinks.base import SinkAwayError, SinkError, SinkRefusedError
 
 CREDENTIALS = "Kafka refuses KAFKA_USERNAME, KAFKA_PASSWORD or KAFKA_SASL_MECHANISM"
-RIGHTS = "The Kafka user may not do this: its ACLs need Write and Describe on every stream"
+RIGHTS = "The Kafka user lacks permissions: its ACLs need Write and Describe on every stream"
 REFUSALS = {
     KafkaError._AUTHENTICATION: CREDENTIALS,
     KafkaError.SASL_AUTHENTICATION_FAILED: CREDENTIALS,
     KafkaError.UNSUPPORTED_SASL_MECHANISM: CREDENTIALS,
     KafkaError.ILLEGAL_SASL_STATE: CREDENTIALS,
-    KafkaError._SSL: "TLS with Kafka fails: look at KAFKA_CA_PATH and the names in KAFKA_BROKERS",
+    KafkaError._SSL: "TLS with Kafka fails: check KAFKA_CA_PATH and the names in KAFKA_BROKERS",
     KafkaError.TOPIC_AUTHORIZATION_FAILED: RIGHTS,
     KafkaError.GROUP_AUTHORIZATION_FAILED: RIGHTS,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: RIGHTS,
@@ -23,14 +23,13 @@ REFUSALS = {
     KafkaError.UNKNOWN_TOPIC_OR_PART: "A topic is missing: `manage.py streams create`",
     KafkaError._UNKNOWN_TOPIC: "A topic is missing: `manage.py streams create`",
     KafkaError._UNKNOWN_PARTITION: "A topic is missing: `manage.py streams create`",
-    KafkaError.MSG_SIZE_TOO_LARGE: "A topic takes no record of this size: raise max.message.bytes",
-    KafkaError.RECORD_LIST_TOO_LARGE: "A topic takes no record of this size: raise "
-    "max.message.bytes",
-    KafkaError.INVALID_CONFIG: "Kafka refuses how a topic is to be made",
-    KafkaError.POLICY_VIOLATION: "Kafka refuses how a topic is to be made",
-    KafkaError.INVALID_REPLICATION_FACTOR: "Kafka refuses how a topic is to be made",
-    KafkaError._UNSUPPORTED_FEATURE: "This Kafka is too old for what is asked of it",
-    KafkaError.UNSUPPORTED_VERSION: "This Kafka is too old for what is asked of it",
+    KafkaError.MSG_SIZE_TOO_LARGE: "A topic refuses this size: raise max.message.bytes",
+    KafkaError.RECORD_LIST_TOO_LARGE: "A topic refuses this size: raise max.message.bytes",
+    KafkaError.INVALID_CONFIG: "Kafka refuses the configuration of a new topic",
+    KafkaError.POLICY_VIOLATION: "Kafka refuses the configuration of a new topic",
+    KafkaError.INVALID_REPLICATION_FACTOR: "Kafka refuses the configuration of a new topic",
+    KafkaError._UNSUPPORTED_FEATURE: "This version of Kafka is too old",
+    KafkaError.UNSUPPORTED_VERSION: "This version of Kafka is too old",
     KafkaError._INVALID_ARG: "Kafka's client refuses a setting",
 }
 """Errors that somebody must fix. All others are outages."""
@@ -50,7 +49,7 @@ class Failures(kafka.Failures[SinkError]):
         return SinkAwayError(why)
 
 
-def configuration(failures: Failures, **more: Any) -> dict[str, Any]:
+def build_configuration(failures: Failures, **more: Any) -> dict[str, Any]:
     """Return the configuration of a client.
 
     ``more`` has options by librdkafka's names, with _ for a dot.

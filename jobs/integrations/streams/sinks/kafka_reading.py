@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from jobs.integrations.streams.sinks.base import Stored
-from jobs.integrations.streams.sinks.kafka_client import Failures, configuration
+from jobs.integrations.streams.sinks.base import StoredRecord
+from jobs.integrations.streams.sinks.kafka_client import Failures, build_configuration
 
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.5
@@ -16,7 +16,7 @@ GROUP = "auteur-streams"
 """Kafka's client requires a group name. Nothing is ever committed under it."""
 
 
-def peek(stream: str, count: int) -> list[Stored]:
+def peek(stream: str, count: int) -> list[StoredRecord]:
     """Return the last records by time, the oldest first."""
     failures = Failures()
     with closing(_create_consumer(failures)) as consumer, failures.answering():
@@ -35,7 +35,7 @@ def peek(stream: str, count: int) -> list[Stored]:
     return sorted(records, key=lambda record: record.at)[-count:]
 
 
-def _read_until(consumer: Consumer, ends: dict[int, int], failures: Failures) -> list[Stored]:
+def _read_until(consumer: Consumer, ends: dict[int, int], failures: Failures) -> list[StoredRecord]:
     records = []
     deadline = time.monotonic() + ANSWER_SECONDS
     while ends and time.monotonic() < deadline:
@@ -49,7 +49,7 @@ def _read_until(consumer: Consumer, ends: dict[int, int], failures: Failures) ->
     return records
 
 
-def tail(streams: Sequence[str]) -> Iterator[Stored]:
+def tail(streams: Sequence[str]) -> Iterator[StoredRecord]:
     """Yield the records that are added from now on."""
     failures = Failures()
     with closing(_create_consumer(failures)) as consumer, failures.answering():
@@ -69,7 +69,7 @@ def tail(streams: Sequence[str]) -> Iterator[Stored]:
 def _create_consumer(failures: Failures) -> Consumer:
     with failures.answering():
         return Consumer(
-            configuration(
+            build_configuration(
                 failures,
                 group_id=GROUP,
                 enable_auto_commit=False,
@@ -95,9 +95,9 @@ def _poll_message(consumer: Consumer, failures: Failures) -> Message | None:
     raise failures.meaning(error)
 
 
-def _build_stored(message: Message) -> Stored:
+def _build_stored(message: Message) -> StoredRecord:
     _, milliseconds = message.timestamp()
-    return Stored(
+    return StoredRecord(
         message.topic() or "",
         f"{message.partition()}:{message.offset()}",
         (message.key() or b"").decode(errors="replace"),

@@ -13,7 +13,7 @@ from redis.retry import Retry
 
 from jobs.integrations.streams.names import STREAMS
 from jobs.integrations.streams.sinks.base import (
-    Encoded,
+    EncodedRecord,
     SinkAwayError,
     SinkMovedError,
     SinkRefusedError,
@@ -42,10 +42,10 @@ It does what MULTI with WATCH would, but costs the client less time: one command
 
 REFUSALS = {
     exceptions.AuthenticationError: "Redis refuses the user or password of STREAMS_REDIS_URL",
-    exceptions.NoPermissionError: "The Redis user of STREAMS_REDIS_URL may not do this",
+    exceptions.NoPermissionError: "The Redis user of STREAMS_REDIS_URL lacks the permission",
     exceptions.OutOfMemoryError: "Redis is full: raise maxmemory, or lower STREAMS_REDIS_LENGTH",
 }
-AWAY = (
+OUTAGE_ERRORS = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.ReadOnlyError,  # A failover is in progress.
@@ -67,7 +67,7 @@ def connect() -> Any:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def convert_errors() -> Iterator[None]:
     """Convert Redis' errors to ``SinkError``."""
     try:
         yield
@@ -77,19 +77,19 @@ def answering() -> Iterator[None]:
         for kind, text in REFUSALS.items():
             if isinstance(exc, kind):
                 raise SinkRefusedError(f"{text}: {reason}") from exc
-        if isinstance(exc, AWAY):
+        if isinstance(exc, OUTAGE_ERRORS):
             raise SinkAwayError(f"Redis is away: {reason}") from exc
         raise SinkRefusedError(f"Redis refuses: {reason}") from exc
 
 
-def key_of(stream: str) -> str:
+def get_key(stream: str) -> str:
     """Return the key of a stream."""
     return PREFIX + stream
 
 
-def other_values(client: Any, streams: Iterable[str]) -> list[str]:
+def list_wrong_keys(client: Any, streams: Iterable[str]) -> list[str]:
     """Return the keys of streams that have values of another type."""
-    keys = [key_of(stream) for stream in streams]
+    keys = [get_key(stream) for stream in streams]
     with client.pipeline(transaction=False) as batch:
         for key in keys:
             batch.type(key)
@@ -107,30 +107,30 @@ class RedisSink:
 
     def begin(self) -> int:
         """Implement `Sink.begin`. The position is 0 if Redis has none."""
-        with answering():
+        with convert_errors():
             self._position = self._client.get(POSITION) or b""
-            wrong_keys = other_values(self._client, STREAMS)
+            wrong_keys = list_wrong_keys(self._client, STREAMS)
         if wrong_keys:  # The batch's other records would be written at every try.
             raise SinkRefusedError(f"Not streams, but other values: {', '.join(wrong_keys)}.")
         try:
             return int(self._position or 0)
         except ValueError as exc:
-            raise SinkRefusedError(f"{POSITION} in Redis is no position: delete it.") from exc
+            raise SinkRefusedError(f"{POSITION} in Redis is not a position: delete it.") from exc
 
-    def write(self, records: Sequence[Encoded], position: int | None) -> None:
+    def write(self, records: Sequence[EncodedRecord], position: int | None) -> None:
         """Implement `Sink.write`. Nothing is written if the position in Redis has changed."""
         key_numbers = {name: number for number, name in enumerate(STREAMS, start=2)}
         values: list[str | bytes | int] = []
         for stream, key, value, _ in records:
             values += (key_numbers[stream], key, value)
         encoded_position = b"" if position is None else b"%d" % position
-        with answering(), self._client.pipeline(transaction=False) as batch:
-            keys = (POSITION, *map(key_of, STREAMS))
+        with convert_errors(), self._client.pipeline(transaction=False) as batch:
+            keys = (POSITION, *map(get_key, STREAMS))
             batch.eval(WRITE, len(keys), *keys, self._position, encoded_position, *values)
             self._trim_streams(batch, {record.stream for record in records})
             is_written, *_ = batch.execute()
         if not is_written:
-            raise SinkMovedError("Redis does not have what was written to it.")
+            raise SinkMovedError("Redis does not have the position that was last written to it.")
         self._position = encoded_position or self._position
 
     def _trim_streams(self, batch: Any, stream_names: set[str]) -> None:
@@ -141,8 +141,8 @@ class RedisSink:
             stream_names = set(STREAMS)
         for name in stream_names:
             oldest = int(1000 * (now - STREAMS[name].retention.total_seconds()))
-            batch.xtrim(key_of(name), minid=oldest, approximate=True)
-            batch.xtrim(key_of(name), maxlen=settings.STREAMS_REDIS_LENGTH, approximate=True)
+            batch.xtrim(get_key(name), minid=oldest, approximate=True)
+            batch.xtrim(get_key(name), maxlen=settings.STREAMS_REDIS_LENGTH, approximate=True)
 
     def close(self) -> None:
         """Implement `Sink.close`."""

@@ -128,7 +128,7 @@ def test_what_is_committed_is_read_there_and_nothing_can_be_written(lagging, mak
 def test_what_things_cost_is_asked_there_alone(lagging) -> None:
     with CaptureQueriesContext(connections[replica.REPLICA]) as there:
         with CaptureQueriesContext(connection) as here:
-            costs.summaries()
+            costs.list_summaries()
     assert len(here) == 0
     assert len(there) > 1
 
@@ -152,7 +152,7 @@ def test_one_that_is_away_is_left_alone_for_a_while_and_said_once(
     assert replica.read_from_replica() == replica.REPLICA
     with standby.away(), caplog.at_level(logging.WARNING, "auteur.core.database.replica"):
         assert [replica.read_from_replica() for _ in range(3)] == ["default"] * 3
-        assert costs.summaries() == []
+        assert costs.list_summaries() == []
     assert caplog.text.count("does not answer") == 1
     assert replica.read_from_replica() == "default"
     replica.Patience.until = 0.0  # the while is over

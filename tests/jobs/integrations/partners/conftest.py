@@ -61,8 +61,8 @@ class Platform:
 
     def asks(self, video_id: str = "v1", topic: str = "transcribe_topic", **given: Any) -> None:
         """Send a message of the founding shape."""
-        asked = {"video_id": video_id, "video_url": self.source.url(), **given}
-        self.says(json.dumps(asked).encode(), topic)
+        request_data = {"video_id": video_id, "video_url": self.source.url(), **given}
+        self.says(json.dumps(request_data).encode(), topic)
 
     def says(self, value: bytes, topic: str = "transcribe_topic") -> None:
         self.store.xadd(getattr(self.partner, topic), {"key": "", "value": value})
@@ -80,8 +80,8 @@ class Platform:
     def waiting(self) -> int:
         """Messages that were given out and not acknowledged."""
         topics = (self.partner.transcribe_topic, self.partner.compress_topic)
-        found: list[Any] = [self.store.xpending(topic, self.partner.group) for topic in topics]
-        return sum(each["pending"] for each in found)
+        matches: list[Any] = [self.store.xpending(topic, self.partner.group) for topic in topics]
+        return sum(item["pending"] for item in matches)
 
 
 @pytest.fixture
@@ -119,15 +119,15 @@ def partner(make_partner: Callable[..., Partner]) -> Partner:
 @pytest.fixture
 def make_consumer() -> Iterator[Callable[..., Consumer]]:
     """Consumers that nobody runs: tests let them do round after round."""
-    made: list[Consumer] = []
+    created: list[Consumer] = []
 
     def make(partner: Partner) -> Consumer:
-        made.append(Consumer(partner))
-        made[-1].patience = 0.01
-        return made[-1]
+        created.append(Consumer(partner))
+        created[-1].patience = 0.01
+        return created[-1]
 
     yield make
-    for consumer in made:
+    for consumer in created:
         consumer.disconnect()
 
 
@@ -181,12 +181,14 @@ def _transcribed() -> dict[str, Any]:
 def _compressed(job: Job) -> dict[str, Any]:
     key = f"users/{job.user_id}/jobs/{job.pk}/{uuid.uuid4()}/result-0.mp4"
     object_storage().write(key, samples.video(), "video/mp4")
-    said = Statement(TRANSCODED, None, "draft", "ffmpeg")
-    made = results.WrittenFile(key=key, content_type="video/mp4", name="film.mp4", statement=said)
-    found = results.inspect_result(job_id=job.pk, place=0, made=made)
+    statement = Statement(TRANSCODED, None, "draft", "ffmpeg")
+    written_file = results.WrittenFile(
+        key=key, content_type="video/mp4", name="film.mp4", statement=statement
+    )
+    matches = results.inspect_result(job_id=job.pk, index=0, file=written_file)
     origin = {"media_ids": [str(media_id) for media_id in job.media_ids]}
-    results.store_results(user_id=job.user_id, project_id=None, files=[found], origin=origin)
-    return {"media": [found]}
+    results.store_results(user_id=job.user_id, project_id=None, files=[matches], origin=origin)
+    return {"media": [matches]}
 
 
 @pytest.fixture

@@ -37,8 +37,8 @@ def reason(value: Any, **given: Any) -> str:
     ],
 )
 def test_a_message_of_the_founding_shape_or_a_newer_one_is_read(more):
-    asked = read({**GOOD, **more})
-    assert (asked.video_id, asked.video_url) == ("v1", GOOD["video_url"])
+    request_data = read({**GOOD, **more})
+    assert (request_data.video_id, request_data.video_url) == ("v1", GOOD["video_url"])
 
 
 @pytest.mark.parametrize(
@@ -70,12 +70,12 @@ def test_an_id_that_cannot_is_refused(video_id):
     ],
 )
 def test_what_is_no_json_or_ambiguous_is_refused(value):
-    assert reason(value) == "It is no JSON, or names something twice."
+    assert reason(value) == "The message is not JSON, or has a name twice."
 
 
 @pytest.mark.parametrize("value", [b"[]", b'"text"', b"5", b"null"])
 def test_json_that_is_no_object_is_refused(value):
-    assert reason(value) == "It is JSON, but no object."
+    assert reason(value) == "The message is JSON, but not an object."
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_json_that_is_no_object_is_refused(value):
     ],
 )
 def test_a_wrong_field_is_named_and_its_value_is_not_repeated(wrong, field):
-    told = reason({**GOOD, **wrong})
-    assert told.startswith(f"{field}: ")
-    assert "x.example" not in told
+    output = reason({**GOOD, **wrong})
+    assert output.startswith(f"{field}: ")
+    assert "x.example" not in output
 
 
 def test_a_message_is_as_long_as_the_limit_and_no_longer():
@@ -117,8 +117,8 @@ def test_what_is_no_target_is_refused(target):
 
 
 def test_a_transcript_goes_out_in_seconds_and_with_its_own_language():
-    made = messages.dump_message(messages.Transcribed.of("v1", TRANSCRIPT))
-    assert json.loads(made) == {
+    created = messages.dump_message(messages.Transcribed.of("v1", TRANSCRIPT))
+    assert json.loads(created) == {
         "video_id": "v1",
         "transcription": {
             "duration": 0.4,

@@ -31,10 +31,10 @@ def start(tmp_path: Path, settings: Any) -> Iterator[Start]:
     """Start a consumer on the test's database."""
     environment = {**os.environ, "DATABASE_URL": url_of(), VARIABLE: str(tmp_path)}
     started: list[subprocess.Popen[bytes]] = []
-    said = tmp_path / "said.log"
+    texts = tmp_path / "said.log"
 
     def start() -> "subprocess.Popen[bytes]":
-        with said.open("ab") as output:
+        with texts.open("ab") as output:
             command = [sys.executable, "manage.py", "partner_consumer"]
             process = subprocess.Popen(command, cwd=BASE_DIR, env=environment, stderr=output)
         started.append(process)
@@ -44,7 +44,7 @@ def start(tmp_path: Path, settings: Any) -> Iterator[Start]:
     for process in started:
         process.kill()
         process.wait()
-    assert "Traceback" not in said.read_text()
+    assert "Traceback" not in texts.read_text()
 
 
 @pytest.fixture
@@ -71,12 +71,12 @@ def test_a_kill_before_it_is_known_that_an_answer_was_sent_sends_none_twice(
 ):
     (tmp_path / "partner.sent").touch()
     first = start()
-    told = StringIO()
+    output_text = StringIO()
 
     def ask() -> None:
         url = platform.source.url()
         options = {"partner": partner.name, "url": url, "video_id": "t1", "timeout": 60.0}
-        call_command("send_test_video", json=True, stdout=told, **options)
+        call_command("send_test_video", json=True, stdout=output_text, **options)
         connection.close()
 
     asking = threading.Thread(target=ask)
@@ -85,7 +85,7 @@ def test_a_kill_before_it_is_known_that_an_answer_was_sent_sends_none_twice(
     assert len(platform.hears()) == 1
     second = start()
     asking.join(60)
-    answer = json.loads(told.getvalue())
+    answer = json.loads(output_text.getvalue())
     assert (answer["video_id"], answer["error"], answer["on_the_broker"]) == ("t1", None, True)
     assert len(platform.hears()) == Job.objects.count() == 1
     until(lambda: platform.waiting() == 0, seconds=10)
@@ -96,9 +96,9 @@ def test_a_kill_before_it_is_known_that_an_answer_was_sent_sends_none_twice(
 @pytest.mark.django_db
 class TestCommands:
     def run(self, name: str, *given: str) -> Any:
-        told = StringIO()
-        call_command(name, *given, "--json", stdout=told)
-        return json.loads(told.getvalue())
+        output_text = StringIO()
+        call_command(name, *given, "--json", stdout=output_text)
+        return json.loads(output_text.getvalue())
 
     def test_partners_are_listed_with_what_is_open(self, partner, platform, consumer):
         platform.asks()
@@ -110,17 +110,17 @@ class TestCommands:
         assert self.run("partners", "check") == [{"partner": partner.name, "ok": True}]
         partner.connection_settings = {"url": "redis://:secret@127.0.0.1:1/0"}
         partner.save()
-        told = StringIO()
+        output_text = StringIO()
         with pytest.raises(SystemExit):
-            call_command("partners", "check", stdout=told)
-        assert "problem" in told.getvalue()
-        assert "secret" not in told.getvalue()
+            call_command("partners", "check", stdout=output_text)
+        assert "problem" in output_text.getvalue()
+        assert "secret" not in output_text.getvalue()
 
     def test_dead_letters_are_listed_and_sent_again(self, partner, platform, consumer):
         platform.says(b"poison")
         consumer.round()
         (letter,) = self.run("partners", "dead-letters", "--partner", partner.name)
-        assert letter["reason"] == "It is no JSON, or names something twice."
+        assert letter["reason"] == "The message is not JSON, or has a name twice."
         assert self.run("partners", "send-again") == [{"partner": partner.name, "sent": 1}]
         assert platform.store.xlen(partner.dead_letter_topic) == 0
 
@@ -131,6 +131,6 @@ class TestCommands:
             call_command(*command.split(), "--partner", "nobody", *more)
 
     def test_a_video_that_nobody_reads_is_told(self, partner):
-        given = ["--partner", partner.name, "--url", "https://cdn.example/a.mp4", "--timeout", "0"]
-        with pytest.raises(CommandError, match="does partner_consumer run"):
-            call_command("send_test_video", *given)
+        values = ["--partner", partner.name, "--url", "https://cdn.example/a.mp4", "--timeout", "0"]
+        with pytest.raises(CommandError, match="Start partner_consumer"):
+            call_command("send_test_video", *values)

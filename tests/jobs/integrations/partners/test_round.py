@@ -32,7 +32,7 @@ WORDS = [
 
 
 def captions(partner: Partner, video_id: str) -> Any:
-    storage, key = answers.captions_of(partner, video_id)
+    storage, key = answers.get_captions_location(partner, video_id)
     return json.loads(storage.read(key, 10_000))
 
 
@@ -57,9 +57,9 @@ def test_a_video_is_transcribed_and_its_captions_are_stored(
     request = PartnerRequest.objects.get()
     assert (request.state, request.url, request.holder) == (State.ANSWERED, None, None)
     assert request.source == platform.source.url("/film.mp4")
-    kept = str(PartnerRequest.objects.values().get()) + caplog.text
-    assert "secret" not in kept
-    assert "Algebra" not in kept
+    stored = str(PartnerRequest.objects.values().get()) + caplog.text
+    assert "secret" not in stored
+    assert "Algebra" not in stored
     assert not MediaFile.objects.exists()
     assert platform.waiting() == 0
 
@@ -71,15 +71,15 @@ def test_a_video_is_compressed_and_its_address_lasts_until_it_is_deleted(
     serve()
     ((key, value),) = platform.hears("compressed_topic")
     path = "/shared/" + value.decode().partition("/shared/")[2]
-    made = MediaFile.objects.get()
+    media_file = MediaFile.objects.get()
     assert key == "lesson-2"
     for _ in range(2):
         led = client.get(path, headers={"accept": "video/mp4"})
         assert (led.status_code, led["Cache-Control"]) == (302, "no-store")
-        assert made.r2_key in led["Location"]
+        assert media_file.r2_key in led["Location"]
     assert client.head(path).status_code == 302
     assert client.get(f"{path}x").status_code == 404
-    assert api.delete(f"/media/{made.pk}").status_code == 204
+    assert api.delete(f"/media/{media_file.pk}").status_code == 204
     assert client.get(path).status_code == 404
 
 
@@ -280,7 +280,7 @@ def test_what_is_no_request_is_set_aside_with_the_reason_and_can_be_sent_again(
     assert platform.waiting() == 0
     letters = DeadLetter.objects.order_by("created_at").values_list("topic", "reason")
     assert list(letters) == [
-        (partner.transcribe_topic, "It is no JSON, or names something twice."),
+        (partner.transcribe_topic, "The message is not JSON, or has a name twice."),
         (partner.transcribe_topic, f"It has {len(json.dumps(long))} bytes; 200 are read."),
     ]
     stored = [fields for _, fields in platform.store.xrange(partner.dead_letter_topic)]
@@ -297,7 +297,7 @@ def test_the_reason_is_kept_for_a_month(platform: Platform, consumer: Consumer):
     platform.says(b"fresh")
     consumer.round()
     first = DeadLetter.objects.order_by("created_at").values("pk")[:1]
-    DeadLetter.objects.filter(pk__in=first).update(created_at=Now() - dead_letters.KEPT)
+    DeadLetter.objects.filter(pk__in=first).update(created_at=Now() - dead_letters.RETENTION)
     assert dead_letters.delete_old() == 1
     assert DeadLetter.objects.get().size_bytes == len(b"fresh")
 
@@ -307,19 +307,22 @@ def test_partners_have_nothing_in_common(
 ):
     other = make_user(balance=10)
     neighbour = make_partner(other)
-    others = Platform(neighbour, platform.store, platform.source)
+    platform_value = Platform(neighbour, platform.store, platform.source)
     platform.asks("same")
-    others.asks("same")
+    platform_value.asks("same")
     consumers = [make_consumer(partner), make_consumer(neighbour)]
     for _ in range(6):
         hurry()
         for consumer in consumers:
             consumer.round()
         workers()
-    assert len(platform.hears()) == len(others.hears()) == 1
+    assert len(platform.hears()) == len(platform_value.hears()) == 1
     assert {user.pk, other.pk} == set(Job.objects.values_list("user_id", flat=True))
     assert captions(partner, "same") == captions(neighbour, "same")
-    assert answers.captions_of(partner, "same")[1] != answers.captions_of(neighbour, "same")[1]
+    assert (
+        answers.get_captions_location(partner, "same")[1]
+        != answers.get_captions_location(neighbour, "same")[1]
+    )
 
 
 def test_no_more_than_a_partner_may_have_open_are_read(

@@ -10,7 +10,7 @@ from django.conf import settings
 from jobs.integrations.streams import encoding
 from jobs.integrations.streams.publisher import Publisher
 from jobs.integrations.streams.sinks.base import Sink
-from jobs.integrations.streams.sinks.redis import PREFIX, RedisSink, key_of
+from jobs.integrations.streams.sinks.redis import PREFIX, RedisSink, get_key
 
 Published = list[dict[str, Any]]
 
@@ -34,7 +34,7 @@ def read(store: redis.Redis) -> Callable[[str], Published]:
     """The values of a stream's records, in order."""
 
     def read(stream: str) -> Published:
-        entries = store.xrange(key_of(stream))
+        entries = store.xrange(get_key(stream))
         return [encoding.decode(fields[b"value"]) for _, fields in entries]
 
     return read
@@ -43,15 +43,15 @@ def read(store: redis.Redis) -> Callable[[str], Published]:
 @pytest.fixture
 def make_publisher(db: None, store: redis.Redis) -> Iterator[Callable[..., Publisher]]:
     """A publisher that nobody runs: tests let it do round after round."""
-    made: list[Publisher] = []
+    created: list[Publisher] = []
 
     def make(sink: Sink | None = None, holder: str = "the test") -> Publisher:
         publisher = Publisher(sink or RedisSink(), holder=holder)
-        made.append(publisher)
+        created.append(publisher)
         return publisher
 
     yield make
-    for publisher in made:
+    for publisher in created:
         publisher.stop()
         publisher.close()
 

@@ -62,7 +62,7 @@ def main() -> None:
     """Print the addresses, and stay until nobody needs them."""
     holder = Producer({"test.mock.num.brokers": BROKERS, "bootstrap.servers": "none"})
     brokers = holder.list_topics(timeout=10).brokers.values()
-    say(" ".join(f"{each.host}:{each.port}" for each in brokers))
+    say(" ".join(f"{broker.host}:{broker.port}" for broker in brokers))
     sys.stdin.read()
 
 

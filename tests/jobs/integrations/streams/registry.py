@@ -36,11 +36,11 @@ class Registry:
         """Store a schema without looking at it."""
         if schema not in self.schemas:
             self.schemas.append(schema)
-        made = self.schemas.index(schema) + 1
+        created = self.schemas.index(schema) + 1
         versions = self.subjects.setdefault(subject, [])
-        if made not in versions:
-            versions.append(made)
-        return made
+        if created not in versions:
+            versions.append(created)
+        return created
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         self.asked.append(f"{method} {path}")
@@ -61,9 +61,14 @@ class Registry:
     def _lookup(self, subject: str, schema: str) -> tuple[int, Any]:
         if subject not in self.subjects:
             return 404, {"error_code": 40401, "message": "Subject not found."}
-        for version, made in enumerate(self.subjects[subject], start=1):
-            if self.schemas[made - 1] == schema:
-                return 200, {"subject": subject, "id": made, "version": version, "schema": schema}
+        for version, created in enumerate(self.subjects[subject], start=1):
+            if self.schemas[created - 1] == schema:
+                return 200, {
+                    "subject": subject,
+                    "id": created,
+                    "version": version,
+                    "schema": schema,
+                }
         return 404, {"error_code": 40403, "message": "Schema not found"}
 
     def _register(self, subject: str, schema: str) -> tuple[int, Any]:
@@ -71,8 +76,8 @@ class Registry:
         if versions := self.subjects.get(subject):
             writer = avro.schema.parse(self.schemas[versions[-1] - 1])
             check = ReaderWriterCompatibilityChecker().get_compatibility
-            found = check(reader=reader, writer=writer).compatibility
-            if found is not SchemaCompatibilityType.compatible:
+            results = check(reader=reader, writer=writer).compatibility
+            if results is not SchemaCompatibilityType.compatible:
                 return 409, {
                     "error_code": 409,
                     "message": "Schema being registered is incompatible",
@@ -96,8 +101,8 @@ def serving(registry: Registry) -> Iterator[Registry]:
             elif self.headers.get("Authorization") != f"Basic {expected}":
                 status, content = 401, b'{"error_code": 401, "message": "Unauthorized"}'
             else:
-                status, told = registry.answer(self.command, urlsplit(self.path).path, body)
-                content = json.dumps(told).encode()
+                status, output = registry.answer(self.command, urlsplit(self.path).path, body)
+                content = json.dumps(output).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

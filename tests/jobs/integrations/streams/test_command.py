@@ -13,7 +13,7 @@ import redis
 from django.core.management import CommandError, call_command
 
 from jobs.integrations.streams.names import STREAMS
-from jobs.integrations.streams.sinks.redis import POSITION, key_of
+from jobs.integrations.streams.sinks.redis import POSITION, get_key
 from tests.auteur.live.running import end, make_job, make_user, say
 from tests.jobs.integrations.streams.conftest import rounds
 from tests.waiting import until
@@ -32,21 +32,21 @@ def told(*arguments: str) -> Any:
 
 
 def test_create_makes_what_is_missing_and_changes_nothing_else(store: redis.Redis):
-    store.set(key_of("jobs.tts"), "something else")
-    made = {each["stream"]: each for each in told("create")}
+    store.set(get_key("jobs.tts"), "something else")
+    made = {item["stream"]: item for item in told("create")}
     assert set(made) == set(STREAMS)
     assert made["jobs.completed"] == {"stream": "jobs.completed", "created": True}
     assert made["jobs.tts"] == {"stream": "jobs.tts", "created": False}
-    assert store.get(key_of("jobs.tts")) == b"something else"
-    assert store.xinfo_stream(key_of("jobs.completed"))["length"] == 0
-    assert store.xinfo_groups(key_of("jobs.completed")) == []
+    assert store.get(get_key("jobs.tts")) == b"something else"
+    assert store.xinfo_stream(get_key("jobs.completed"))["length"] == 0
+    assert store.xinfo_groups(get_key("jobs.completed")) == []
     assert "jobs.completed: was there\n" in streams("create")
 
 
 def test_health(store: redis.Redis, settings):
     assert told("health")["ok"] is True
     assert "position: ok nothing was published yet" in streams("health")
-    store.set(key_of("jobs.tts"), "something else")
+    store.set(get_key("jobs.tts"), "something else")
     with pytest.raises(SystemExit):
         streams("health")
     settings.STREAMS_REDIS_URL = "redis://127.0.0.1:1/0"
@@ -62,10 +62,10 @@ def test_peek_shows_the_last_records(publisher, store):
     for job in jobs:
         say(job, "requested")
     rounds(publisher)
-    shown = told("peek", "jobs.requested", "--count", "2")
-    assert [one["value"]["job_id"] for one in shown] == [str(job.pk) for job in jobs[1:]]
-    assert shown[0]["key"] == str(jobs[1].user_id)
-    store.xadd(key_of("jobs.requested"), {"key": "k", "value": b"no Avro"})
+    body = told("peek", "jobs.requested", "--count", "2")
+    assert [first["value"]["job_id"] for first in body] == [str(job.pk) for job in jobs[1:]]
+    assert body[0]["key"] == str(jobs[1].user_id)
+    store.xadd(get_key("jobs.requested"), {"key": "k", "value": b"no Avro"})
     (unreadable,) = told("peek", "jobs.requested", "--count", "1")
     assert unreadable["unreadable"]
     assert "UNREADABLE" in streams("peek", "jobs.requested")
@@ -77,8 +77,8 @@ def test_peek_shows_the_last_records(publisher, store):
         (["peek", "jobs.lip_sync"], "Did you mean jobs.lip-sync"),
         (["peek", "nothing"], "There is no stream 'nothing'. There are: jobs.requested, "),
         (["tail", "jobs.requestd"], "Did you mean jobs.requested"),
-        (["peek", "jobs.tts", "--count", "0"], "It must be from 1 to 1000."),
-        (["peek", "jobs.tts", "--count", "1001"], "It must be from 1 to 1000."),
+        (["peek", "jobs.tts", "--count", "0"], "The number must be from 1 to 1000."),
+        (["peek", "jobs.tts", "--count", "1001"], "The number must be from 1 to 1000."),
         (["list"], "invalid choice: 'list'"),
     ],
 )
@@ -92,8 +92,8 @@ def test_lag(publisher, store):
     say(job, "requested", "started")
     rounds(publisher)
     end(job)
-    store.xgroup_create(key_of("analytics.events"), "readers", id="0")
-    store.xreadgroup("readers", "one", {key_of("analytics.events"): ">"}, count=1)
+    store.xgroup_create(get_key("analytics.events"), "readers", id="0")
+    store.xreadgroup("readers", "one", {get_key("analytics.events"): ">"}, count=1)
     lag = told("lag")
     assert lag["publisher"]["events"] == 1
     assert lag["publisher"]["holder"] == "the test"

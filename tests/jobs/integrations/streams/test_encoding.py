@@ -15,25 +15,25 @@ from jobs.integrations.streams import schemas
 from jobs.integrations.streams.encoding import (
     MAX_RECORD_BYTES,
     UnreadableRecordError,
+    create_encoder,
     decode,
-    encoder,
 )
 from tests.jobs.integrations.streams.records import WITH_PUBLISHED_SCHEMA, failed
 
-ENCODED = encoder()(failed())
+ENCODED = create_encoder()(failed())
 MARK, FINGERPRINT = b"\xc3\x01", ENCODED[2:10]
 
 
 def test_a_record_comes_back_with_its_defaults() -> None:
     record = failed(seq=7)
     added = {"processing_time_ms": None, "credits_cost": 0, "project_id": None}
-    assert decode(encoder()(record)) == record.value | added
+    assert decode(create_encoder()(record)) == record.value | added
 
 
 def test_apaches_reader_understands_what_follows_the_fingerprint() -> None:
     record = failed()
-    encoded = encoder()(record)
-    schema = parse(json.dumps(schemas.whole_schema("jobs.failed")))
+    encoded = create_encoder()(record)
+    schema = parse(json.dumps(schemas.build_complete_schema("jobs.failed")))
     assert encoded[:10] == MARK + schema.fingerprint("CRC-64-AVRO")
     read = DatumReader(schema).read(BinaryDecoder(BytesIO(encoded[10:])))
     assert read.items() >= record.value.items()
@@ -41,7 +41,7 @@ def test_apaches_reader_understands_what_follows_the_fingerprint() -> None:
 
 def test_the_same_record_is_the_same_bytes() -> None:
     record = failed()
-    assert encoder()(record) == encoder()(record)
+    assert create_encoder()(record) == create_encoder()(record)
 
 
 @pytest.mark.parametrize("stream", WITH_PUBLISHED_SCHEMA)
@@ -55,7 +55,7 @@ def test_what_the_last_release_wrote_is_read_as_todays(stream: str) -> None:
     }
     body = BytesIO()
     fastavro.schemaless_writer(body, schemas.parse(released), value)
-    encoded = MARK + schemas.fingerprint_of(released) + body.getvalue()
+    encoded = MARK + schemas.compute_fingerprint(released) + body.getvalue()
     assert decode(encoded).items() >= (value | {"seq": 0, "project_id": None}).items()
 
 
@@ -70,7 +70,7 @@ def test_what_the_last_release_wrote_is_read_as_todays(stream: str) -> None:
         (MARK + b"\x01" * 8 + ENCODED[10:], "No schema of this release"),
         (b"\x00\x00\x00\x00\x01" + ENCODED[10:], "set SCHEMA_REGISTRY_URL"),
         (ENCODED[:-1], "not a record by its schema"),
-        (ENCODED + b"\x00", "more here than a record"),
+        (ENCODED + b"\x00", "further bytes after the record"),
         (b"\x00" * 10 * 1024**2, "more than 1048576 bytes"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -81,7 +81,7 @@ def test_what_is_no_record_is_refused_with_the_reason(encoded: bytes, why: str) 
 
 
 def test_the_largest_record_is_read_and_one_byte_more_is_not() -> None:
-    encode = encoder()
+    encode = create_encoder()
     spare = MAX_RECORD_BYTES - len(encode(failed(error_message="")))
     message = "x" * (spare - 2)  # the length of a long text takes three bytes, not one
     encoded = encode(failed(error_message=message))
@@ -94,7 +94,7 @@ def test_the_largest_record_is_read_and_one_byte_more_is_not() -> None:
 def beginnings() -> Iterator[bytes]:
     yield b""
     for stream in ("jobs.failed", "jobs.completed", "jobs.compression", "analytics.events"):
-        yield MARK + schemas.fingerprint_of(schemas.whole_schema(stream))
+        yield MARK + schemas.compute_fingerprint(schemas.build_complete_schema(stream))
 
 
 @given(st.sampled_from(list(beginnings())), st.binary(max_size=200))

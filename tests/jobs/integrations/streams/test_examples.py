@@ -17,9 +17,9 @@ from django.test import override_settings
 
 from auteur.devstack.processes import BASE_DIR
 from jobs.integrations.streams import encoding, schemas
-from jobs.integrations.streams.encoding import encoder
+from jobs.integrations.streams.encoding import create_encoder
 from jobs.integrations.streams.records import Record
-from jobs.integrations.streams.sinks.redis import key_of
+from jobs.integrations.streams.sinks.redis import get_key
 from tests.jobs.integrations.streams import mock_cluster
 from tests.jobs.integrations.streams.records import analytics, failed
 from tests.jobs.integrations.streams.registry import LOGIN, Registry, serving
@@ -59,11 +59,11 @@ def test_they_are_short(name: str) -> None:
 
 
 def test_redis(store: redis.Redis, tmp_path: Path) -> None:
-    schemas.export(tmp_path)
-    encode = encoder()
+    schemas.export_schemas(tmp_path)
+    encode = create_encoder()
 
     def write(record: Record) -> None:
-        store.xadd(key_of(record.stream), {"key": record.key, "value": encode(record)})
+        store.xadd(get_key(record.stream), {"key": record.key, "value": encode(record)})
 
     for user_id, seq in (*WRITTEN[:3], USED):
         write(analytics(seq, user_id))
@@ -84,7 +84,7 @@ def test_kafka_with_a_registry() -> None:
             SCHEMA_REGISTRY_API_SECRET=LOGIN[1],
             SCHEMA_REGISTRY_AUTO_REGISTER=True,
         ):
-            encode = encoder()
+            encode = create_encoder()
             encoded = [(user_id, encode(failed(seq, user_id))) for user_id, seq in WRITTEN]
         brokers = ",".join(kafka.addresses)
         producer = Producer({"bootstrap.servers": brokers})
@@ -94,6 +94,6 @@ def test_kafka_with_a_registry() -> None:
         login = registry.url.replace("http://", f"http://{':'.join(LOGIN)}@")
         with following("follow_kafka.py", brokers, "jobs.failed", login) as printed:
             read = [printed() for _ in ONCE]
-    assert [one for one in read if one[0] == USER] == [(USER, 1), (USER, 2), (USER, 3)]
+    assert [first for first in read if first[0] == USER] == [(USER, 1), (USER, 2), (USER, 3)]
     assert (OTHER, 1) in read
     encoding._client.cache_clear()

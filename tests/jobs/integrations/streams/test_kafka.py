@@ -11,10 +11,10 @@ from jobs.events import log
 from jobs.integrations.streams import batches, cursor, encoding
 from jobs.integrations.streams.names import STREAMS
 from jobs.integrations.streams.sinks import kafka
-from jobs.integrations.streams.sinks.base import Encoded, SinkAwayError, SinkRefusedError
+from jobs.integrations.streams.sinks.base import EncodedRecord, SinkAwayError, SinkRefusedError
 from jobs.integrations.streams.sinks.kafka import KafkaSink
 from jobs.integrations.streams.sinks.kafka_admin import KafkaAdmin
-from jobs.integrations.streams.sinks.kafka_client import Failures, configuration
+from jobs.integrations.streams.sinks.kafka_client import Failures, build_configuration
 from tests.auteur.live.running import make_job, make_user, say
 from tests.jobs.integrations.streams import mock_cluster
 from tests.jobs.integrations.streams.conftest import rounds
@@ -45,21 +45,24 @@ def sink(brokers: MockCluster) -> Iterator[KafkaSink]:
     sink.close()
 
 
-def record(number: int, stream: str = "jobs.tts", key: str = "21") -> Encoded:
-    return Encoded(stream, key, b"record %d" % number, 1_700_000_000_000 + number)
+def record(number: int, stream: str = "jobs.tts", key: str = "21") -> EncodedRecord:
+    return EncodedRecord(stream, key, b"record %d" % number, 1_700_000_000_000 + number)
 
 
 def test_records_come_in_order_to_the_partition_that_java_would_choose(sink):
     assert sink.begin() is None
     sink.write([record(number) for number in range(500)], 500)
     sink.write([record(500)], 501)
-    found = KafkaAdmin().peek("jobs.tts", 1000)
-    assert [one.value for one in found] == [b"record %d" % number for number in range(501)]
+    results = KafkaAdmin().peek("jobs.tts", 1000)
+    assert [first.value for first in results] == [b"record %d" % number for number in range(501)]
     expected = (JAVAS_HASH_OF_21 & 0x7FFFFFFF) % mock_cluster.PARTITIONS
-    assert {one.place.split(":")[0] for one in found} == {str(expected)}
-    assert found[7].key == "21"
-    assert found[7].at == datetime.datetime.fromtimestamp(1_700_000_000.007, datetime.UTC)
-    assert [one.value for one in KafkaAdmin().peek("jobs.tts", 2)] == [b"record 499", b"record 500"]
+    assert {first.location.split(":")[0] for first in results} == {str(expected)}
+    assert results[7].key == "21"
+    assert results[7].at == datetime.datetime.fromtimestamp(1_700_000_000.007, datetime.UTC)
+    assert [first.value for first in KafkaAdmin().peek("jobs.tts", 2)] == [
+        b"record 499",
+        b"record 500",
+    ]
 
 
 @pytest.mark.django_db
@@ -69,7 +72,7 @@ def test_events_reach_kafka_and_the_cursor_follows(sink, make_publisher):
     publisher = make_publisher(sink)
     rounds(publisher)
     rounds(publisher)
-    values = [encoding.decode(one.value) for one in KafkaAdmin().peek("analytics.events", 10)]
+    values = [encoding.decode(first.value) for first in KafkaAdmin().peek("analytics.events", 10)]
     assert [value["seq"] for value in values] == [1, 2]
 
 
@@ -88,8 +91,8 @@ def test_brokers_that_hang_are_an_outage_and_lose_nothing(sink, brokers, monkeyp
     monkeypatch.undo()
     sink.begin()
     sink.write([record(number, "jobs.render") for number in range(3)], 3)
-    found = [one.value for one in KafkaAdmin().peek("jobs.render", 10)]
-    assert found[-3:] == [b"record 0", b"record 1", b"record 2"]
+    results = [first.value for first in KafkaAdmin().peek("jobs.render", 10)]
+    assert results[-3:] == [b"record 0", b"record 1", b"record 2"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -110,23 +113,25 @@ def test_a_backlog_waits_in_the_log_while_brokers_hang(sink, brokers, make_publi
             sink.close()  # the producer that waits for longer
             say(job, *["requeued"] * 100)
             rounds(publisher)
-            assert cursor.row().get().position == publisher.position == before
+            assert cursor.select_row().get().position == publisher.position == before
     finally:
         brokers.go_on()
     sink.close()
     rounds(publisher, 6)
-    assert cursor.row().get().position == log.last_position() == before + 100
-    found = [one for one in KafkaAdmin().peek("analytics.events", 1000) if one.key == str(user.pk)]
-    told = [encoding.decode(one.value)["seq"] for one in found]
-    assert list(dict.fromkeys(told)) == [*range(1, 102)]
+    assert cursor.select_row().get().position == log.get_last_position() == before + 100
+    results = [
+        first for first in KafkaAdmin().peek("analytics.events", 1000) if first.key == str(user.pk)
+    ]
+    messages = [encoding.decode(first.value)["seq"] for first in results]
+    assert list(dict.fromkeys(messages)) == [*range(1, 102)]
 
 
 def test_tail_tells_what_comes(sink):
     sink.begin()
     sink.write([record(0, "jobs.completed")], 1)
-    told = KafkaAdmin().tail(["jobs.completed"])
+    output = KafkaAdmin().tail(["jobs.completed"])
     first: list[object] = []
-    thread = threading.Thread(target=lambda: first.append(next(told)))
+    thread = threading.Thread(target=lambda: first.append(next(output)))
     thread.start()
     number = 0
     while thread.is_alive():
@@ -135,14 +140,14 @@ def test_tail_tells_what_comes(sink):
         thread.join(0.2)
     assert first[0].stream == "jobs.completed"
     assert first[0].value != b"record 0"
-    told.close()
+    output.close()
 
 
 def test_lengths_and_what_is_missing(sink):
     sink.begin()
     sink.write([record(number, "jobs.failed", f"user {number}") for number in range(9)], 9)
     standing = KafkaAdmin().standing([STREAMS["jobs.failed"]])
-    assert [(one.stream, one.records) for one in standing.lengths] == [("jobs.failed", 9)]
+    assert [(length.stream, length.records) for length in standing.lengths] == [("jobs.failed", 9)]
     connection, streams = KafkaAdmin().check(STREAMS.values())
     assert not connection.problem
     assert "jobs.gaze-redirection" in streams.problem
@@ -172,7 +177,7 @@ def test_a_certificate_that_does_not_match_is_refused(
     if knows_it:
         settings.KAFKA_CA_PATH = str(tmp_path / "certificate")
     monkeypatch.setattr(kafka, "CONNECT_SECONDS", 1.0)
-    with pytest.raises(SinkRefusedError, match="TLS with Kafka fails: look at KAFKA_CA_PATH"):
+    with pytest.raises(SinkRefusedError, match="TLS with Kafka fails: check KAFKA_CA_PATH"):
         KafkaSink().begin()
 
 
@@ -198,11 +203,11 @@ def test_what_must_be_changed_is_told_also_where_the_call_only_took_too_long(cod
 
 def test_how_a_client_signs_in(settings):
     settings.KAFKA_BROKERS = ["a:9092", "b:9092"]
-    assert configuration(Failures())["security.protocol"] == "PLAINTEXT"
+    assert build_configuration(Failures())["security.protocol"] == "PLAINTEXT"
     settings.KAFKA_SSL = True
     settings.KAFKA_USERNAME, settings.KAFKA_PASSWORD = "auteur", "secret"
     settings.KAFKA_SASL_MECHANISM = "scram-sha-512"
-    chosen = configuration(Failures(), linger_ms=5)
+    chosen = build_configuration(Failures(), linger_ms=5)
     assert chosen["bootstrap.servers"] == "a:9092,b:9092"
     assert chosen["security.protocol"] == "SASL_SSL"
     assert chosen["sasl.mechanism"] == "SCRAM-SHA-512"

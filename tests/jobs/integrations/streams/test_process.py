@@ -27,10 +27,10 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start a publisher on the test's database."""
     environment = {**os.environ, "DATABASE_URL": url_of(), VARIABLE: str(tmp_path)}
     started: list[subprocess.Popen[str]] = []
-    said = tmp_path / "said.log"
+    texts = tmp_path / "said.log"
 
     def start() -> "subprocess.Popen[str]":
-        with said.open("a") as output:
+        with texts.open("a") as output:
             process = subprocess.Popen(
                 [sys.executable, "manage.py", "streams", "publish", "--json"],
                 cwd=BASE_DIR,
@@ -46,7 +46,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     for process in started:
         process.kill()
         process.communicate()
-    assert "Traceback" not in said.read_text()
+    assert "Traceback" not in texts.read_text()
 
 
 def test_a_kill_repeats_and_passes_nothing_and_an_end_lets_another_go_on(
@@ -56,16 +56,18 @@ def test_a_kill_repeats_and_passes_nothing_and_an_end_lets_another_go_on(
     job = make_job(make_user())
     say(job, "requested", "started")
     first, second = start(), start()
-    killed = until(lambda: [one for one in (first, second) if one.poll() is not None], seconds=30)
+    killed = until(
+        lambda: [item for item in (first, second) if item.poll() is not None], seconds=30
+    )
     assert killed[0].returncode == -signal.SIGKILL
     until(lambda: len(read("analytics.events")) == 4, seconds=20)
     assert [value["seq"] for value in read("analytics.events")] == [1, 2, 1, 2]
-    until(lambda: cursor.row().get().position == log.last_position())
+    until(lambda: cursor.select_row().get().position == log.get_last_position())
     living = second if killed[0] is first else first
     say(job, "completed")
     until(lambda: len(read("analytics.events")) == 5)
     living.send_signal(signal.SIGTERM)
-    said, _ = living.communicate(timeout=15)
+    texts, _ = living.communicate(timeout=15)
     assert living.returncode == 0
-    assert said == f'{{"position":{log.last_position()}}}\n'
-    assert cursor.row().get().holder is None
+    assert texts == f'{{"position":{log.get_last_position()}}}\n'
+    assert cursor.select_row().get().holder is None

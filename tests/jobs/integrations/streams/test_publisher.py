@@ -21,7 +21,7 @@ from jobs.events import epochs, log
 from jobs.integrations.streams import batches, cursor, inbox
 from jobs.integrations.streams import publisher as publishing
 from jobs.integrations.streams.models import ApiUsage
-from jobs.integrations.streams.sinks.redis import POSITION, RedisSink, key_of
+from jobs.integrations.streams.sinks.redis import POSITION, RedisSink, get_key
 from jobs.integrations.streams.usage import CountUsage
 from jobs.models import EventCursor, Job, UserEvent
 from jobs.progress import PROGRESS_CHANNEL
@@ -59,9 +59,9 @@ def test_events_become_records_in_order_and_the_cursor_follows(publisher, store,
     assert [len(read(stream)) for stream in ALL] == [1, 1, 2]
     assert seqs(read) == [1, 2]
     assert read("jobs.requested")[0]["job_id"] == str(job.pk)
-    ((_, entry),) = store.xrange(key_of("jobs.requested"))
+    ((_, entry),) = store.xrange(get_key("jobs.requested"))
     assert entry[b"key"] == str(job.user_id).encode()
-    assert position() == log.last_position() == int(store.get(POSITION))
+    assert position() == log.get_last_position() == int(store.get(POSITION))
     rounds(publisher)
     assert seqs(read) == [1, 2]
 
@@ -91,7 +91,7 @@ def test_what_is_written_and_not_noted_comes_again(publisher, make_publisher, re
     say(job, "requested", "started")
     rounds(publisher)
     cursor.release("the test")
-    EventCursor.objects.filter(name=cursor.NAME).update(position=log.last_position() - 1)
+    EventCursor.objects.filter(name=cursor.NAME).update(position=log.get_last_position() - 1)
     rounds(make_publisher(holder="its successor"))
     assert seqs(read) == [1, 2, 2]
 
@@ -99,16 +99,16 @@ def test_what_is_written_and_not_noted_comes_again(publisher, make_publisher, re
 def test_redis_emptied_is_filled_again_from_the_log(publisher, store, read, job, caplog):
     say(job, "requested", "started")
     rounds(publisher)
-    for key in (POSITION, *map(key_of, ALL)):
+    for key in (POSITION, *map(get_key, ALL)):
         store.delete(key)
     rounds(publisher)
     assert seqs(read) == []  # nothing new happened, so nobody has looked
     say(job, "completed")
     rounds(publisher, 4)
     assert seqs(read) == [1, 2, 3]
-    assert position() == int(store.get(POSITION)) == log.last_position()
-    assert "Redis does not have what was written to it" in caplog.text
-    assert f"the sink has 0 of {log.last_position() - 1}, going back" in caplog.text
+    assert position() == int(store.get(POSITION)) == log.get_last_position()
+    assert "Redis does not have the position" in caplog.text
+    assert f"the sink has 0 of {log.get_last_position() - 1}, going back" in caplog.text
 
 
 def test_redis_restored_to_an_earlier_time_gets_what_it_lacks(publisher, store, read, job):
@@ -118,8 +118,8 @@ def test_redis_restored_to_an_earlier_time_gets_what_it_lacks(publisher, store, 
     say(job, "started")
     rounds(publisher)
     store.set(POSITION, before)
-    (last, *_) = store.xrevrange(key_of("analytics.events"), count=1)
-    store.xdel(key_of("analytics.events"), last[0])
+    (last, *_) = store.xrevrange(get_key("analytics.events"), count=1)
+    store.xdel(get_key("analytics.events"), last[0])
     say(job, "completed")
     rounds(publisher, 4)
     assert seqs(read) == [1, 2, 3]
@@ -127,7 +127,7 @@ def test_redis_restored_to_an_earlier_time_gets_what_it_lacks(publisher, store, 
 
 def test_events_that_were_removed_before_are_told_and_passed(publisher, read, job, caplog):
     say(job, "requested", "started", "completed")
-    oldest = log.first_position()
+    oldest = log.get_first_position()
     UserEvent.objects.filter(position__lte=oldest + 1).delete()
     rounds(publisher)
     assert seqs(read) == [3]
@@ -162,7 +162,7 @@ class TestOneOfSeveral:
 
     def test_a_silent_ones_lease_ends(self, publisher, make_publisher, job, read):
         rounds(publisher)
-        cursor.row().update(held_until=Now() - timedelta(seconds=1))
+        cursor.select_row().update(held_until=Now() - timedelta(seconds=1))
         say(job, "requested")
         rounds(make_publisher(holder="the second"))
         assert seqs(read) == [1]
@@ -188,7 +188,7 @@ class TestOneOfSeveral:
         say(job, "completed")
         rounds(second, 4)
         assert list(dict.fromkeys(seqs(read))) == [1, 2, 3]
-        assert cursor.row().get().holder == "the second"
+        assert cursor.select_row().get().holder == "the second"
 
 
 class TestOutages:
@@ -218,9 +218,9 @@ class TestOutages:
         proxy.mode = Mode.PASS
         rounds(publisher)
         assert seqs(read) == [1, 2]
-        said = [record.message for record in caplog.records if "wait:" in record.message]
-        assert len(said) == 1
-        assert said[0].startswith("streams wait: Redis is away:")
+        texts = [record.message for record in caplog.records if "wait:" in record.message]
+        assert len(texts) == 1
+        assert texts[0].startswith("streams wait: Redis is away:")
         assert sum("streams go on after" in record.message for record in caplog.records) == 1
 
     @pytest.mark.django_db(transaction=True)
@@ -238,7 +238,7 @@ class TestOutages:
         for behind in (100, 200):
             say(job, *["requeued"] * 100)
             rounds(publisher)
-            assert (position(), log.last_position()) == (before, before + behind)
+            assert (position(), log.get_last_position()) == (before, before + behind)
         assert seqs(read) == [1]
         proxy.mode = Mode.PASS
         rounds(publisher, 8)
@@ -246,13 +246,13 @@ class TestOutages:
         assert seqs(read) == [*range(1, 202)]
 
     def test_a_refusal_says_what_to_change(self, publisher, store, job, read, caplog):
-        store.lpush(key_of("analytics.events"), "a list")
+        store.lpush(get_key("analytics.events"), "a list")
         say(job, "requested")
         rounds(publisher)
-        wrong = key_of("analytics.events")
+        wrong = get_key("analytics.events")
         assert f"streams wait: Not streams, but other values: {wrong}." in caplog.text
         assert (position(), read("jobs.requested")) == (0, [])
-        store.delete(key_of("analytics.events"))
+        store.delete(get_key("analytics.events"))
         rounds(publisher)
         assert seqs(read) == [1]
 
@@ -268,8 +268,12 @@ def test_usage_of_the_api_is_published_once_and_forgotten(publisher, read, job):
     ApiUsage.objects.create(status_class="2xx", **used)
     rounds(publisher)
     publisher.attempt(publisher.publish)
-    (told,) = read("analytics.events")
-    assert (told["event"], told["route"], told["requests"]) == ("api.usage", "/jobs/{job_id}", 7)
+    (output,) = read("analytics.events")
+    assert (output["event"], output["route"], output["requests"]) == (
+        "api.usage",
+        "/jobs/{job_id}",
+        7,
+    )
     assert not ApiUsage.objects.exists()
 
 
@@ -303,10 +307,10 @@ def test_no_transaction_is_open_while_the_sink_answers(make_publisher, job, read
 def test_progress_is_published_as_it_comes_the_newest_of_each_job(publisher, job, read):
     publisher.inbox.start()
     with redis.Redis.from_url(settings.REDIS_URL) as client:
-        told = json.dumps(progress(job, 10) | {"eta_at": "2026-11-23T10:00:00.000+00:00"})
-        until(lambda: client.publish(PROGRESS_CHANNEL, told))
+        output = json.dumps(progress(job, 10) | {"eta_at": "2026-11-23T10:00:00.000+00:00"})
+        until(lambda: client.publish(PROGRESS_CHANNEL, output))
         client.publish(PROGRESS_CHANNEL, b"nonsense")
-        client.publish(PROGRESS_CHANNEL, told.replace('"progress": 10', '"progress": 60'))
+        client.publish(PROGRESS_CHANNEL, output.replace('"progress": 10', '"progress": 60'))
         until(lambda: _publish_and_read(publisher, read))
     assert read("jobs.progress")[-1]["progress"] == 60
     assert read("jobs.progress")[-1]["job_id"] == str(job.pk)
@@ -317,8 +321,8 @@ def test_progress_of_more_jobs_than_fit_is_dropped(monkeypatch):
     mine = inbox.Inbox()
     for job_id, percent in (("a", 1), ("b", 1), ("c", 1), ("a", 2)):
         mine.keep(json.dumps({"job_id": job_id, "progress": percent}).encode())
-    taken = [json.loads(message) for message in mine.take_progress()]
-    assert [(one["job_id"], one["progress"]) for one in taken] == [("a", 2), ("b", 1)]
+    accepted = [json.loads(message) for message in mine.take_progress()]
+    assert [(first["job_id"], first["progress"]) for first in accepted] == [("a", 2), ("b", 1)]
     assert mine.take_progress() == []
 
 
@@ -332,13 +336,13 @@ def test_streams_keep_as_many_records_as_they_may_and_none_that_is_too_old(
 ):
     for number in range(300):
         store.xadd(
-            key_of("jobs.progress"), {"key": "old", "value": "x" * 100}, id=f"{number + 1}-0"
+            get_key("jobs.progress"), {"key": "old", "value": "x" * 100}, id=f"{number + 1}-0"
         )
     settings.STREAMS_REDIS_LENGTH = 100
     say(job, *["requeued"] * 400)
     rounds(publisher, 8)
-    assert store.xlen(key_of("jobs.progress")) < 100  # whole nodes go, of up to 100 records
-    assert 100 <= store.xlen(key_of("analytics.events")) < 200
+    assert store.xlen(get_key("jobs.progress")) < 100  # whole nodes go, of up to 100 records
+    assert 100 <= store.xlen(get_key("analytics.events")) < 200
 
 
 class TestALogThatWasSetBack:
@@ -365,7 +369,7 @@ class TestALogThatWasSetBack:
         say(ahead, "started")
         rounds(publisher)
 
-        assert seqs(read) == [1, 2, 3, 2, log.last_position()]
+        assert seqs(read) == [1, 2, 3, 2, log.get_last_position()]
         assert epochs.list_readers_ahead() == {}
 
     def test_a_cursor_beyond_the_log_goes_back_to_its_end(self, publisher, read, job):
@@ -386,6 +390,6 @@ class TestALogThatWasSetBack:
         call_command("events_new_epoch")
 
         say(job, "started")
-        assert log.last_position() > seen
+        assert log.get_last_position() > seen
         rounds(publisher)
-        assert position() == log.last_position()
+        assert position() == log.get_last_position()

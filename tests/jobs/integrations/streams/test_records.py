@@ -20,9 +20,9 @@ from jobs.features.base import Feature
 from jobs.features.parameters import MediaField
 from jobs.features.registry import get_feature
 from jobs.integrations.streams import contents, schemas
-from jobs.integrations.streams.encoding import decode, encoder
+from jobs.integrations.streams.encoding import create_encoder, decode
 from jobs.integrations.streams.names import STREAMS
-from jobs.integrations.streams.records import Row, progress_record, records_of
+from jobs.integrations.streams.records import Row, build_progress_record, build_records
 from jobs.models import Job
 from jobs.states import AttemptState
 from tests.jobs.integrations.streams.records import AT_MS, FEATURES
@@ -40,8 +40,8 @@ def rows_of(job: Job) -> list[Row]:
 
 def told(job: Job) -> dict[str, dict[str, Any]]:
     """What readers of each stream get, of analytics the last."""
-    encode = encoder()
-    return {one.stream: decode(encode(one)) for one in records_of(rows_of(job))}
+    encode = create_encoder()
+    return {record.stream: decode(encode(record)) for record in build_records(rows_of(job))}
 
 
 def ended(make_job: MakeJob, output: Any) -> Job:
@@ -57,18 +57,18 @@ class TestALife:
         job = make_job()
         bring_to(job, AttemptState.COMPLETED)
         rows = rows_of(job)
-        records = records_of(rows)
-        assert [one.stream for one in records] == [
+        records = build_records(rows)
+        assert [record.stream for record in records] == [
             *("jobs.requested", "analytics.events"),
             *("jobs.transcription", "analytics.events"),
             *("jobs.completed", "analytics.events"),
         ]
-        assert {one.key for one in records} == {str(job.user_id)}
-        assert [one.seq for one in records[::2]] == [row[3]["seq"] for row in rows]
+        assert {record.key for record in records} == {str(job.user_id)}
+        assert [record.seq for record in records[::2]] == [row[3]["seq"] for row in rows]
 
         media_id = str(job.media_ids[0])
         common = {"job_id": str(job.pk), "user_id": str(job.user_id), "project_id": None}
-        requested, begun, completed = (decode(encoder()(one)) for one in records[::2])
+        requested, begun, completed = (decode(create_encoder()(record)) for record in records[::2])
         assert json.loads(requested.pop("input_params")) == {"media_id": media_id}
         assert (
             requested.items()
@@ -100,8 +100,8 @@ class TestALife:
     def test_times_are_those_of_the_events(self, make_job: MakeJob) -> None:
         [row] = rows_of(make_job())
         event = row[3] | {"timestamp": "2026-11-23T06:00:00.123456Z"}
-        for record in records_of([(*row[:3], event)]):
-            assert decode(encoder()(record))["timestamp"] == AT_MS
+        for record in build_records([(*row[:3], event)]):
+            assert decode(create_encoder()(record))["timestamp"] == AT_MS
             assert record.timestamp.isoformat() == "2026-11-23T06:00:00.123456+00:00"
 
     def test_a_failed_job(self, make_job: MakeJob) -> None:
@@ -129,11 +129,11 @@ class TestALife:
         job = make_job()
         bring_to(job, AttemptState.RUNNING)
         lifecycle.requeue_job(job_id=job.pk, by="ann@example.com", reason="it hung")
-        records = records_of(rows_of(job))
-        assert [one.stream for one in records[4:]] == ["analytics.events"] * 2
-        told = [decode(encoder()(one)) for one in records[4:]]
-        assert [one["event"] for one in told] == ["job.retrying", "job.requeued"]
-        assert [one["attempt"] for one in told] == [2, None]
+        records = build_records(rows_of(job))
+        assert [record.stream for record in records[4:]] == ["analytics.events"] * 2
+        messages = [decode(create_encoder()(record)) for record in records[4:]]
+        assert [record["event"] for record in messages] == ["job.retrying", "job.requeued"]
+        assert [record["attempt"] for record in messages] == [2, None]
         assert "ann@" not in str(records)
         assert "hung" not in str(records)
 
@@ -146,20 +146,22 @@ class TestReading:
         number_all()
         rows = log.list_events_of_all(position=0, limit=1000)
         with CaptureQueriesContext(connection) as queries:
-            records = records_of(rows)
+            records = build_records(rows)
         assert len(records) == 2 * 3 * 3
-        statements = [one for one in queries if "SAVEPOINT" not in one["sql"]]
+        statements = [query for query in queries if "SAVEPOINT" not in query["sql"]]
         assert len(statements) == 1
 
     def test_nothing_is_asked_for_nothing(self) -> None:
-        assert records_of([]) == []
+        assert build_records([]) == []
 
     def test_the_same_events_make_the_same_bytes(self, make_job: MakeJob) -> None:
         job = ended(make_job, {"b": 1, "a": [2.5, "ü"], "media": [{"id": "x", "name": "n"}]})
         rows = rows_of(job)
-        first, again = records_of(rows), records_of(rows)
+        first, again = build_records(rows), build_records(rows)
         assert first == again
-        assert [encoder()(one) for one in first] == [encoder()(one) for one in again]
+        assert [create_encoder()(item) for item in first] == [
+            create_encoder()(item) for item in again
+        ]
 
 
 class TestResults:
@@ -192,11 +194,13 @@ class TestResults:
         assert told(ended(make_job, output))["jobs.completed"]["output_data"] == "{}"
 
     def test_what_is_too_large_is_left_out_and_named(self, make_job: MakeJob) -> None:
-        empty = len(contents.compact({"answer": "", "engine": "draft"}))
-        most = contents.MAX_JSON_CHARACTERS - empty
-        kept = told(ended(make_job, {"answer": "ü" * most, "engine": "draft"}))["jobs.completed"]
-        assert json.loads(kept["output_data"])["answer"] == "ü" * most
-        text = told(ended(make_job, {"answer": "ü" * (most + 1), "engine": "draft"}))
+        empty = len(contents.dump_compact({"answer": "", "engine": "draft"}))
+        maximum = contents.MAX_JSON_CHARACTERS - empty
+        stored = told(ended(make_job, {"answer": "ü" * maximum, "engine": "draft"}))[
+            "jobs.completed"
+        ]
+        assert json.loads(stored["output_data"])["answer"] == "ü" * maximum
+        text = told(ended(make_job, {"answer": "ü" * (maximum + 1), "engine": "draft"}))
         output = json.loads(text["jobs.completed"]["output_data"])
         assert output == {"engine": "draft", "left_out": ["answer"]}
 
@@ -212,7 +216,10 @@ class TestParameters:
     @pytest.mark.parametrize("slug", FEATURES)
     def test_a_stream_has_each_parameter_of_its_feature(self, slug: str) -> None:
         feature = get_feature(slug.replace("-", "_"))
-        fields = {one["name"]: one for one in schemas.whole_schema(f"jobs.{slug}")["fields"]}
+        fields = {
+            field["name"]: field
+            for field in schemas.build_complete_schema(f"jobs.{slug}")["fields"]
+        }
         for name, parameter in declared(feature).items():
             if isinstance(parameter, MediaField):
                 assert fields[f"{name.removesuffix('_id')}_url"]["type"] == "string"
@@ -227,13 +234,17 @@ class TestParameters:
 
     def test_all_that_was_given_and_found(self, make_job: MakeJob) -> None:
         job = make_job()
-        given = {"prompt": "Birds", "width": 640, "height": 480}
+        number = {"prompt": "Birds", "width": 640, "height": 480}
         derived = {"count": 3, "timeline": {"name": "t"}}
-        values = {"type": "image_generation", "input_params": given, "derived_params": derived}
+        values = {
+            "type": "image_generation",
+            "input_params": number,
+            "derived_params": derived,
+        }
         record = of_older_release(job, **values)["jobs.image-generation"]
-        assert json.loads(record["input_params"]) == given
+        assert json.loads(record["input_params"]) == number
         typed = {name: record[name] for name in ("prompt", "width", "height", "count", "seed")}
-        assert typed == given | {"count": 3, "seed": None}
+        assert typed == number | {"count": 3, "seed": None}
 
     @pytest.mark.parametrize("target", ["archive", 25_000_000])
     def test_a_parameter_of_two_kinds(self, make_job: MakeJob, target: str | int) -> None:
@@ -267,7 +278,7 @@ class TestParameters:
         job = make_job()
         rows = rows_of(job)
         rows[0][3]["data"]["type"] = "dubbing"
-        assert records_of(rows) == []
+        assert build_records(rows) == []
         assert "no schema knows jobs of type DUBBING" in caplog.text
 
 
@@ -300,8 +311,8 @@ class TestProgress:
             "message": "Working on it.",
             "eta_at": "2026-11-23T06:00:00.123+00:00",
         }
-        record = progress_record(json.dumps(message).encode())
-        value = decode(encoder()(record))
+        record = build_progress_record(json.dumps(message).encode())
+        value = decode(create_encoder()(record))
         assert before <= record.timestamp <= timezone.now()
         assert (record.stream, record.key, record.seq) == (
             "jobs.progress",
@@ -313,7 +324,7 @@ class TestProgress:
 
     def test_what_is_not_known_is_null(self) -> None:
         nothing = {"stage": None, "message": None, "eta_at": None, "progress": 0}
-        value = decode(encoder()(progress_record(message(**nothing))))
+        value = decode(create_encoder()(build_progress_record(message(**nothing))))
         assert value.items() >= nothing.items()
 
     @pytest.mark.parametrize(
@@ -328,20 +339,22 @@ class TestProgress:
     )
     def test_nonsense_is_refused(self, odd: bytes) -> None:
         with pytest.raises(ValueError, match="_Progress"):
-            progress_record(odd)
+            build_progress_record(odd)
 
     @pytest.mark.parametrize("values", [{"progress": 101}, {"progress": -1}, {"type": "dubbing"}])
     def test_so_is_what_no_schema_takes(self, values: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=r"progress|dubbing|DUBBING"):
-            progress_record(message(**values))
+            build_progress_record(message(**values))
 
 
 def message(**values: Any) -> bytes:
-    told = {"user_id": str(uuid4()), "job_id": str(uuid4()), "type": "tts", "progress": 1}
-    return json.dumps(told | {"stage": None, "message": None, "eta_at": None} | values).encode()
+    expected_body = {"user_id": str(uuid4()), "job_id": str(uuid4()), "type": "tts", "progress": 1}
+    return json.dumps(
+        expected_body | {"stage": None, "message": None, "eta_at": None} | values
+    ).encode()
 
 
 def test_every_stream_but_progress_can_be_told_apart_from_doubles() -> None:
     for stream in STREAMS:
-        names = {field["name"] for field in schemas.whole_schema(stream)["fields"]}
+        names = {field["name"] for field in schemas.build_complete_schema(stream)["fields"]}
         assert "seq" in names or stream == "jobs.progress"

@@ -12,8 +12,8 @@ from jobs.integrations.streams import encoding, schemas
 from jobs.integrations.streams.encoding import (
     RegistryError,
     UnreadableRecordError,
+    create_encoder,
     decode,
-    encoder,
 )
 from tests.jobs.integrations.streams.records import failed
 from tests.jobs.integrations.streams.registry import LOGIN, Registry, serving
@@ -40,13 +40,13 @@ def registry() -> Iterator[Registry]:
 
 def schema_of_failed(**changes: object) -> str:
     """As it is registered; with ``changes`` as another would be."""
-    return json.dumps(schemas.whole_schema("jobs.failed") | changes)
+    return json.dumps(schemas.build_complete_schema("jobs.failed") | changes)
 
 
 class TestWriting:
     def test_a_schema_is_registered_once_as_backward_compatible(self, registry: Registry) -> None:
         registry.add("other-value", '"string"')
-        encode = encoder()
+        encode = create_encoder()
         first, second = encode(failed(seq=1)), encode(failed(seq=2))
         assert first[:5] == second[:5] == b"\x00\x00\x00\x00\x02"
         assert registry.subjects[SUBJECT] == [2]
@@ -59,7 +59,7 @@ class TestWriting:
 
     def test_readers_get_the_record_by_the_id(self, registry: Registry) -> None:
         record = failed()
-        encoded = encoder()(record)
+        encoded = create_encoder()(record)
         schema = json.loads(registry.schemas[int.from_bytes(encoded[1:5], "big") - 1])
         read = fastavro.schemaless_reader(BytesIO(encoded[5:]), schema)
         assert read == decode(encoded)
@@ -68,12 +68,12 @@ class TestWriting:
     def test_what_stands_there_is_left_as_somebody_set_it(self, registry: Registry) -> None:
         registry.add(SUBJECT, schema_of_failed())
         registry.compatibility[SUBJECT] = "FULL"
-        encoder()(failed())
+        create_encoder()(failed())
         assert registry.compatibility == {SUBJECT: "FULL"}
 
     @override_settings(SCHEMA_REGISTRY_AUTO_REGISTER=False)
     def test_in_production_somebody_registers_it(self, registry: Registry) -> None:
-        encode = encoder()
+        encode = create_encoder()
         with pytest.raises(RegistryError, match=r"jobs\.failed-value is not registered"):
             encode(failed())
         assert (registry.subjects, registry.compatibility) == ({}, {})
@@ -81,17 +81,17 @@ class TestWriting:
         assert encode(failed())[:5] == b"\x00\x00\x00\x00\x01"
 
     def test_a_schema_that_breaks_readers_is_not_registered(self, registry: Registry) -> None:
-        broken = [*schemas.whole_schema("jobs.failed")["fields"]]
+        broken = [*schemas.build_complete_schema("jobs.failed")["fields"]]
         broken[0] = broken[0] | {"type": "long"}
         registry.add(SUBJECT, schema_of_failed(fields=broken))
         with pytest.raises(RegistryError, match=r"incompatible \(HTTP 409\)"):
-            encoder()(failed())
+            create_encoder()(failed())
         assert registry.subjects[SUBJECT] == [1]
 
 
 class TestOutages:
     def test_it_is_away_and_comes_back(self, registry: Registry) -> None:
-        encode = encoder()
+        encode = create_encoder()
         away = Registry()
         with serving(away):
             pass
@@ -120,7 +120,7 @@ class TestOutages:
         self, registry: Registry, status: int, body: bytes, why: str
     ) -> None:
         registry.answers_with = status, body
-        encode = encoder()
+        encode = create_encoder()
         with pytest.raises(RegistryError, match=why) as caught:
             encode(failed())
         assert LOGIN[1] not in str(caught.value)
@@ -140,7 +140,7 @@ class TestReading:
             decode(b"\x00\x00\x00\x00\x01rest")
 
     def test_a_newer_schema_of_ours(self, registry: Registry) -> None:
-        fields = [*schemas.whole_schema("jobs.failed")["fields"]]
+        fields = [*schemas.build_complete_schema("jobs.failed")["fields"]]
         fields.append({"name": "hint", "type": "string", "default": ""})
         registry.add(SUBJECT, schema_of_failed(fields=fields))
         with pytest.raises(UnreadableRecordError, match=r"JobFailed \(1\), is newer than this"):
@@ -166,6 +166,6 @@ class TestReading:
 
     def test_without_one_the_fingerprint_is_enough(self, registry: Registry) -> None:
         with override_settings(SCHEMA_REGISTRY_URL=""):
-            encoded = encoder()(failed())
+            encoded = create_encoder()(failed())
         assert decode(encoded)["error_code"] == "GPU_OOM"
         assert registry.asked == []

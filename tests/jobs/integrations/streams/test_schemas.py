@@ -32,46 +32,52 @@ class TestStreams:
         assert len(ours()) == 16
 
     def test_retention_and_partitions_are_the_founding_ones(self) -> None:
-        told = {name: (STREAMS[name].retention.days, STREAMS[name].partitions) for name in ours()}
+        messages = {
+            name: (STREAMS[name].retention.days, STREAMS[name].partitions) for name in ours()
+        }
         special = {
             "jobs.completed": (30, 6),
             "jobs.failed": (30, 6),
             "jobs.progress": (1, 3),
             "analytics.events": (90, 6),
         }
-        assert told == dict.fromkeys(ours(), (7, 3)) | special
+        assert messages == dict.fromkeys(ours(), (7, 3)) | special
         assert all(stream.retention >= timedelta(days=1) for stream in STREAMS.values())
 
     def test_each_of_our_features_has_a_schema_and_a_type(self) -> None:
-        known = json.loads((GENERIC.parent / "JobType.avsc").read_text())["symbols"]
-        assert len(known) == 11
+        symbols = json.loads((GENERIC.parent / "JobType.avsc").read_text())["symbols"]
+        assert len(symbols) == 11
         for feature in features().values():
             if (stream := STREAMS[f"jobs.{feature.slug}"]).name not in PLUGINS:
                 assert stream.schema.is_file(), stream.schema
                 assert stream.schema != GENERIC
-                assert feature.name.upper() in known
+                assert feature.name.upper() in symbols
 
     def test_a_further_feature_is_told_without_one(self) -> None:
         assert STREAMS["jobs.stills"].schema == GENERIC
-        assert {"NOOP", "STILLS"} < schemas.job_types()
+        assert {"NOOP", "STILLS"} < schemas.list_job_types()
 
 
 class TestSchemas:
     @pytest.mark.parametrize("stream", WITH_PUBLISHED_SCHEMA)
     def test_founding_fields_stand_as_they_were(self, stream: str) -> None:
         founding = json.loads((schemas.RELEASED / f"{stream}.avsc").read_text())
-        today = schemas.whole_schema(stream)
+        today = schemas.build_complete_schema(stream)
         assert {name: today[name] for name in ("namespace", "type", "name")} == {
             name: founding[name] for name in ("namespace", "type", "name")
         }
         for field in founding["fields"]:
-            [same] = [one for one in today["fields"] if one["name"] == field["name"]]
+            [same] = [
+                field_entry
+                for field_entry in today["fields"]
+                if field_entry["name"] == field["name"]
+            ]
             assert without_words(same) == without_words(field)
 
     @pytest.mark.parametrize("stream", sorted(STREAMS))
     def test_each_is_one_for_apaches_avro_with_the_same_fingerprint(self, stream: str) -> None:
-        parsed = avro.schema.parse(json.dumps(schemas.whole_schema(stream)))
-        fingerprint = schemas.fingerprint_of(schemas.whole_schema(stream))
+        parsed = avro.schema.parse(json.dumps(schemas.build_complete_schema(stream)))
+        fingerprint = schemas.compute_fingerprint(schemas.build_complete_schema(stream))
         assert parsed.fingerprint("CRC-64-AVRO") == fingerprint
 
     @pytest.mark.parametrize("stream", sorted(STREAMS))
@@ -79,9 +85,11 @@ class TestSchemas:
         """In streams that the last release wrote, where else old records could not be read."""
         released = schemas.read_folder(schemas.RELEASED).get(stream)
         if released is not None:
-            known = {field["name"] for field in released["fields"]}
+            expected = {field["name"] for field in released["fields"]}
             added = [
-                one for one in schemas.whole_schema(stream)["fields"] if one["name"] not in known
+                field_entry
+                for field_entry in schemas.build_complete_schema(stream)["fields"]
+                if field_entry["name"] not in expected
             ]
             assert added
             assert all("default" in field for field in added)
@@ -90,7 +98,7 @@ class TestSchemas:
         call_command("export_schemas", str(tmp_path / "new"), stdout=StringIO())
         written = schemas.read_folder(tmp_path / "new")
         assert set(written) == set(STREAMS)
-        assert written["jobs.completed"] == schemas.whole_schema("jobs.completed")
+        assert written["jobs.completed"] == schemas.build_complete_schema("jobs.completed")
         avro.schema.parse((tmp_path / "new" / "jobs.failed.avsc").read_text())
 
 
@@ -105,7 +113,7 @@ class TestCompatibility:
     def test_today_reads_what_the_last_release_wrote(self) -> None:
         out = StringIO()
         call_command("lint_schemas", stdout=out)
-        assert "reads what the last release wrote" in out.getvalue()
+        assert "can read the records of the last release" in out.getvalue()
 
     def test_make_check_asks(self) -> None:
         assert "lint_schemas" in (BASE_DIR / "auteur/devstack/check.py").read_text()
@@ -131,17 +139,21 @@ class TestCompatibility:
     )
     def test_a_break_is_named(self, tmp_path: Path, change: Any, why: str | None) -> None:
         """The other way round: the last release had what today's schema lacks."""
-        schemas.export(tmp_path)
+        schemas.export_schemas(tmp_path)
         path = tmp_path / "jobs.failed.avsc"
         released = json.loads(path.read_text())
         fields = {field["name"]: field for field in released["fields"]}
         change(fields)
         path.write_text(json.dumps(released | {"fields": list(fields.values())}))
-        found = compatibility.find_incompatibilities(tmp_path)
-        assert [line[: len(why)] for line in found] == [why] if why else found == []
+        incompatibilities = compatibility.find_incompatibilities(tmp_path)
+        assert (
+            [line[: len(why)] for line in incompatibilities] == [why]
+            if why
+            else incompatibilities == []
+        )
 
     def test_a_stream_that_is_gone_is_named(self, tmp_path: Path) -> None:
-        schemas.export(tmp_path)
+        schemas.export_schemas(tmp_path)
         (tmp_path / "jobs.dubbing.avsc").write_text((tmp_path / "jobs.tts.avsc").read_text())
         with pytest.raises(CommandError, match=r"^jobs\.dubbing: the stream is gone$"):
             call_command("lint_schemas", released=tmp_path)

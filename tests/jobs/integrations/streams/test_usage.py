@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from jobs.integrations.streams import usage
-from jobs.integrations.streams.encoding import decode, encoder
+from jobs.integrations.streams.encoding import create_encoder, decode
 from jobs.integrations.streams.models import ApiUsage
 from jobs.integrations.streams.usage import Use
 
@@ -50,11 +50,11 @@ class TestCounting:
         }
 
     def test_each_user_is_counted_alone(self, client_of, make_user) -> None:
-        one, other = make_user(), make_user()
-        for who in (one, other, other):
+        first, other = make_user(), make_user()
+        for who in (first, other, other):
             client_of(who).get("/credits")
         assert rows() == {
-            (one.pk, "/credits", "GET", "2xx", 1),
+            (first.pk, "/credits", "GET", "2xx", 1),
             (other.pk, "/credits", "GET", "2xx", 2),
         }
 
@@ -78,7 +78,7 @@ class TestCounting:
         api.get("/credits")
         with CaptureQueriesContext(connection) as queries:
             api.get("/credits")
-        assert not [one for one in queries if "api_usage" in one["sql"]]
+        assert not [query for query in queries if "api_usage" in query["sql"]]
 
     def test_counters_are_bounded(self, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(usage, "MAX_COUNTERS", 2)
@@ -97,13 +97,15 @@ class TestRows:
         usage.flush()
         self.use(user)
         usage.flush()
-        [(first, record)] = usage.take(1)
+        [(first, record)] = usage.list_oldest(1)
         assert (record.stream, record.key, record.seq) == ("analytics.events", str(user.pk), None)
-        told = {
-            name: value for name, value in decode(encoder()(record)).items() if value is not None
+        messages = {
+            name: value
+            for name, value in decode(create_encoder()(record)).items()
+            if value is not None
         }
-        assert told.pop("timestamp") == int(record.timestamp.timestamp() * 1000)
-        assert told == {
+        assert messages.pop("timestamp") == int(record.timestamp.timestamp() * 1000)
+        assert messages == {
             "event": "api.usage",
             "user_id": str(user.pk),
             "usage_id": first,
@@ -112,12 +114,12 @@ class TestRows:
             "status_class": "2xx",
             "requests": 5,
         }
-        assert usage.take(1) == [(first, record)]
-        usage.forget([first])
-        [(second, record)] = usage.take(10)
+        assert usage.list_oldest(1) == [(first, record)]
+        usage.delete_rows([first])
+        [(second, record)] = usage.list_oldest(10)
         assert (second > first, record.value["requests"]) == (True, 1)
-        usage.forget([second])
-        assert usage.take(10) == []
+        usage.delete_rows([second])
+        assert usage.list_oldest(10) == []
 
     def test_nothing_counted_asks_the_database_nothing(self, django_assert_num_queries) -> None:
         with django_assert_num_queries(0):
@@ -144,7 +146,7 @@ class TestRows:
             usage.flush()
         assert ApiUsage.objects.count() == 3
         assert "2 rows wait for a sink" in caplog.text
-        usage.forget([number for number, _ in usage.take(2)])
+        usage.delete_rows([number for number, _ in usage.list_oldest(2)])
         self.use(user)
         assert len(rows()) == 1
         assert ApiUsage.objects.count() == 2

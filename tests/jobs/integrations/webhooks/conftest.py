@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from auteur.core.net.callable_urls import webhook_policy
+from auteur.core.net.callable_urls import build_policy
 from jobs.events.numbering import number_events
 from jobs.integrations.webhooks import claims, deliveries, endpoints, sending, verification
 from jobs.integrations.webhooks.models import WebhookEndpoint
@@ -28,8 +28,8 @@ def make_endpoint(user: User, receiver: Receiver) -> Callable[..., WebhookEndpoi
     def make(
         owner: User = user, url: str | None = None, verified: bool = True, **given: Any
     ) -> WebhookEndpoint:
-        wanted: dict[str, Any] = {"events": [], "description": "", "enabled": True, **given}
-        endpoint = endpoints.create_endpoint(user_id=owner.pk, url=url or receiver.url(), **wanted)
+        values: dict[str, Any] = {"events": [], "description": "", "enabled": True, **given}
+        endpoint = endpoints.create_endpoint(user_id=owner.pk, url=url or receiver.url(), **values)
         if verified:
             verification.mark_verified(endpoint_id=endpoint.pk, url=endpoint.url or "")
             endpoint.refresh_from_db()
@@ -70,7 +70,7 @@ def deliver(limit: int = 100) -> int:
     return len(claimed)
 
 
-async def _send(claimed: list[claims.Claimed]) -> list[claims.Tried]:
-    async with sending.session(webhook_policy()) as http:
-        tries = [sending.attempt(http, webhook_policy(), one) for one in claimed]
+async def _send(claimed: list[claims.ClaimedDelivery]) -> list[claims.DeliveryResult]:
+    async with sending.create_session(build_policy()) as http:
+        tries = [sending.try_delivery(http, build_policy(), first) for first in claimed]
         return list(zip(claimed, await asyncio.gather(*tries), strict=True))

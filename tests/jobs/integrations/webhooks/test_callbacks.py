@@ -32,17 +32,17 @@ def cancelled(job_id, happen):
 def test_its_end_alone_is_told_and_signed(api, submit, receiver, happen):
     job = Job.objects.get(pk=submit().json()["job_id"])
     assert "callback_url" not in job.parameters
-    shown = api.get(f"/jobs/{job.pk}").json()
-    assert shown["callback_url"] == receiver.url("/done")
+    body = api.get(f"/jobs/{job.pk}").json()
+    assert body["callback_url"] == receiver.url("/done")
     happen(job, "started")
     assert deliver() == 0
     cancelled(job.pk, happen)
     deliver()
-    [one] = receiver.received
+    [first] = receiver.received
     mine = api.get("/webhooks/callback-secret").json()
-    event = Webhook(mine["secret"]).verify(one.body, one.headers)
+    event = Webhook(mine["secret"]).verify(first.body, first.headers)
     assert (event["type"], event["data"]["job_id"]) == ("job.cancelled", str(job.pk))
-    assert one.path == "/done"
+    assert first.path == "/done"
     [listed] = api.get(f"/webhooks/{mine['id']}/deliveries").json()["deliveries"]
     assert (listed["url"], listed["state"]) == (receiver.url("/done"), "succeeded")
 
@@ -81,8 +81,8 @@ def test_a_job_that_is_run_again_keeps_it(api, submit, receiver, happen):
 def test_a_quote_holds_with_and_without(api, submit, make_media, receiver, asked_with):
     media_id = str(make_media().pk)
     callback = {"callback_url": receiver.url()} if asked_with else {}
-    asked = {"media_id": media_id, **callback}
-    quote = api.post(f"{TRANSCRIPTION}/estimate", asked, format="json").json()["quote_id"]
+    request_data = {"media_id": media_id, **callback}
+    quote = api.post(f"{TRANSCRIPTION}/estimate", request_data, format="json").json()["quote_id"]
     assert submit(media_id=media_id, quote_id=quote).status_code == 202
 
 

@@ -56,15 +56,22 @@ class TestEvents:
     ):
         happen(make_job(), "started")
         assert deliver() == 2
-        sent = sorted((one.event for one in receiver.received), key=lambda event: event["seq"])
+        sent = sorted(
+            (webhook_delivery.event for webhook_delivery in receiver.received),
+            key=lambda event: event["seq"],
+        )
         assert sent == log.list_events(user_id=user.pk, after=0)
-        for one in receiver.received:
-            Webhook(secrets.shown(endpoint.secret)).verify(one.body, one.headers)
-            assert one.headers["content-type"] == "application/json"
-        assert {one.headers["webhook-id"] for one in receiver.received} == {
-            str(pk) for pk in WebhookDelivery.objects.values_list("pk", flat=True)
+        for webhook_delivery in receiver.received:
+            Webhook(secrets.reveal_secret(endpoint.secret)).verify(
+                webhook_delivery.body, webhook_delivery.headers
+            )
+            assert webhook_delivery.headers["content-type"] == "application/json"
+        assert {
+            webhook_delivery.headers["webhook-id"] for webhook_delivery in receiver.received
+        } == {str(pk) for pk in WebhookDelivery.objects.values_list("pk", flat=True)}
+        assert {webhook_delivery.state for webhook_delivery in WebhookDelivery.objects.all()} == {
+            "succeeded"
         }
-        assert {one.state for one in WebhookDelivery.objects.all()} == {"succeeded"}
         assert deliver() == 0
 
     def test_only_the_types_that_the_endpoint_wants(
@@ -73,7 +80,7 @@ class TestEvents:
         make_endpoint(events=["job.started"])
         happen(make_job(), "started")
         deliver()
-        assert [one.event["type"] for one in receiver.received] == ["job.started"]
+        assert [first.event["type"] for first in receiver.received] == ["job.started"]
 
     def test_nothing_of_others_and_nothing_where_it_is_disabled(
         self, make_endpoint, make_user, make_job, happen
@@ -97,7 +104,7 @@ class TestEvents:
         job = make_job()
         happen(job, "started")
         deliver()
-        before = {one.headers["webhook-id"]: one.event["seq"] for one in receiver.received}
+        before = {first.headers["webhook-id"]: first.event["seq"] for first in receiver.received}
         assert sorted(before.values()) == [1, 2]
         set_back(1)
         epoch = epochs.start_epoch()
@@ -123,7 +130,7 @@ class TestEvents:
     def test_events_are_handed_out_in_batches_to_the_last(
         self, endpoint, make_job, happen, monkeypatch
     ):
-        monkeypatch.setattr(deliveries, "EVENTS_AT_ONCE", 2)
+        monkeypatch.setattr(deliveries, "EVENTS_PER_BATCH", 2)
         happen(make_job(), *["started"] * 4)
         handed_out = WebhookDelivery.objects.order_by("seq").values_list("seq", flat=True)
         assert list(handed_out) == [1, 2, 3, 4, 5]
@@ -196,7 +203,7 @@ class TestAnswers:
         deliver()
         delivery = only()
         assert delivery.state == "succeeded"
-        assert delivery.answer == "x" * sending.KEPT_ANSWER_BYTES
+        assert delivery.answer == "x" * sending.MAX_STORED_ANSWER_BYTES
 
     def test_of_interim_answers_without_an_end_few_are_taken(
         self, endpoint, receiver, make_job, happen, monkeypatch
@@ -317,13 +324,13 @@ class TestDisabling:
 
 class TestSecrets:
     def test_both_sign_while_one_is_rotated(self, endpoint, receiver, make_job, happen):
-        before = secrets.shown(endpoint.secret)
-        after = secrets.shown(endpoints.rotate_secret(endpoint).secret)
+        before = secrets.reveal_secret(endpoint.secret)
+        after = secrets.reveal_secret(endpoints.rotate_secret(endpoint).secret)
         happen(make_job())
         deliver()
-        [one] = receiver.received
+        [first] = receiver.received
         for secret in (before, after):
-            Webhook(secret).verify(one.body, one.headers)
+            Webhook(secret).verify(first.body, first.headers)
         WebhookEndpoint.objects.update(previous_secret_expires_at=Now())
         happen(make_job())
         deliver()
@@ -333,15 +340,15 @@ class TestSecrets:
             Webhook(before).verify(two.body, two.headers)
 
     def test_they_are_stored_encrypted_by_a_key_that_can_be_changed(self, endpoint, settings):
-        shown = secrets.shown(endpoint.secret)
-        assert len(shown) == len("whsec_") + 44
-        assert shown.removeprefix("whsec_").encode() not in bytes(endpoint.secret)
+        body = secrets.reveal_secret(endpoint.secret)
+        assert len(body) == len("whsec_") + 44
+        assert body.removeprefix("whsec_").encode() not in bytes(endpoint.secret)
         settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
         settings.SECRET_KEY = "another" * 10
-        assert secrets.shown(endpoint.secret) == shown
+        assert secrets.reveal_secret(endpoint.secret) == body
         settings.SECRET_KEY_FALLBACKS = []
         with pytest.raises(encryption.UnreadableSecretError):
-            secrets.shown(endpoint.secret)
+            secrets.reveal_secret(endpoint.secret)
 
     def test_a_secret_that_cannot_be_read_stops_nobody_else(
         self, endpoint, make_endpoint, receiver, make_job, happen
@@ -350,7 +357,7 @@ class TestSecrets:
         WebhookEndpoint.objects.filter(pk=endpoint.pk).update(secret=b"rubbish")
         happen(make_job())
         deliver()
-        assert [one.path for one in receiver.received] == ["/other"]
+        assert [first.path for first in receiver.received] == ["/other"]
         lost = WebhookDelivery.objects.get(endpoint=endpoint)
         assert (lost.state, lost.error_code) == ("waiting", "secret_unreadable")
 
@@ -395,21 +402,21 @@ class TestFairness:
         happen(make_job(), *["started"] * 20)
         happen(make_job(other))
         claimed = claims.claim(holder=HOLDER, limit=100)
-        lanes = [one.lane for one in claimed]
-        assert (lanes.count(busy.pk), lanes.count(quiet.pk)) == (claims.LANE_AT_ONCE, 1)
+        lanes = [claim.lane for claim in claimed]
+        assert (lanes.count(busy.pk), lanes.count(quiet.pk)) == (claims.MAX_PER_QUEUE, 1)
         claims.release_own(HOLDER)
-        assert {one.lane for one in claims.claim(holder=HOLDER, limit=2)} == {busy.pk, quiet.pk}
+        assert {claim.lane for claim in claims.claim(holder=HOLDER, limit=2)} == {busy.pk, quiet.pk}
         claims.release_own(HOLDER)
-        places = {busy.pk: claims.LANE_AT_ONCE - 1}
+        places = {busy.pk: claims.MAX_PER_QUEUE - 1}
         claimed = claims.claim(holder=HOLDER, limit=100, busy=places)
-        assert [one.lane for one in claimed].count(busy.pk) == 1
+        assert [claim.lane for claim in claimed].count(busy.pk) == 1
 
     def test_slow_lanes_are_claimed_apart(self, make_endpoint, make_job, happen):
         slow, quick = make_endpoint(), make_endpoint()
         happen(make_job())
         for is_slow, lane in ((True, slow.pk), (False, quick.pk)):
             claimed = claims.claim(holder=HOLDER, limit=9, slow=[slow.pk], is_slow=is_slow)
-            assert [one.lane for one in claimed] == [lane]
+            assert [first.lane for first in claimed] == [lane]
 
     def test_users_come_before_queues(self, make_endpoint, make_user, make_job, happen, user):
         other = make_user(balance=100)
@@ -417,20 +424,20 @@ class TestFairness:
         happen(make_job(), *["started"] * 6)
         quiet = make_endpoint(other)
         happen(make_job(other))
-        assert {one.owner_id for one in claims.claim(holder=HOLDER, limit=2)} == {
+        assert {claim.owner_id for claim in claims.claim(holder=HOLDER, limit=2)} == {
             user.pk,
             other.pk,
         }
         claims.release_own(HOLDER)
-        under_way = {user.pk: claims.OWNER_AT_ONCE - 1}
+        under_way = {user.pk: claims.MAX_PER_USER - 1}
         claimed = claims.claim(holder=HOLDER, limit=100, busy_owners=under_way)
-        assert Counter(one.owner_id for one in claimed) == {user.pk: 1, other.pk: 1}
+        assert Counter(claim.owner_id for claim in claimed) == {user.pk: 1, other.pk: 1}
         claims.release_own(HOLDER)
         claimed = claims.claim(holder=HOLDER, limit=100)
-        lanes = Counter(one.lane for one in claimed)
+        lanes = Counter(claim.lane for claim in claimed)
         assert lanes.pop(quiet.pk) == 1
-        assert lanes.keys() == {one.pk for one in many}
-        assert (lanes.total(), max(lanes.values())) == (claims.OWNER_AT_ONCE, 4)
+        assert lanes.keys() == {claim.pk for claim in many}
+        assert (lanes.total(), max(lanes.values())) == (claims.MAX_PER_USER, 4)
 
     def test_a_queue_without_a_place_waits_in_front_of_those_that_had_one(
         self, make_endpoint, make_user, make_job, happen
@@ -471,7 +478,7 @@ class TestFairness:
         assert WebhookQueue.objects.count() == 3000
         happen(make_job())
         before = rows_read()
-        assert [one.lane for one in claims.claim(holder=HOLDER, limit=100)] == [endpoint.pk]
+        assert [claim.lane for claim in claims.claim(holder=HOLDER, limit=100)] == [endpoint.pk]
         assert rows_read() - before < 50
 
     @pytest.mark.django_db(transaction=True)
@@ -526,7 +533,7 @@ def test_deliveries_are_kept_for_a_while(endpoint, make_job, happen):
     happen(make_job(), "started")
     deliver()
     old, young = WebhookDelivery.objects.order_by("seq")
-    for delivery, age in ((old, deliveries.KEPT), (young, deliveries.KEPT - DAY)):
+    for delivery, age in ((old, deliveries.RETENTION), (young, deliveries.RETENTION - DAY)):
         WebhookDelivery.objects.filter(pk=delivery.pk).update(created_at=Now() - age)
     assert deliveries.list_old_deliveries().count() == 1
     assert deliveries.delete_old_deliveries() == 1
@@ -536,6 +543,6 @@ def test_deliveries_are_kept_for_a_while(endpoint, make_job, happen):
 def test_bodies_are_json_as_the_hash_has_it(endpoint, receiver, make_job, happen):
     happen(make_job())
     deliver()
-    [one] = receiver.received
-    assert set(json.loads(one.body)) == {"type", "timestamp", "data", "seq", "hash"}
+    [first] = receiver.received
+    assert set(json.loads(first.body)) == {"type", "timestamp", "data", "seq", "hash"}
     assert only().state == DeliveryState.SUCCEEDED

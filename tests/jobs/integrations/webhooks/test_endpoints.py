@@ -27,9 +27,11 @@ def post(api, path, body=None, **headers):
 
 class TestEndpoints:
     def test_made_seen_changed_and_deleted(self, api):
-        made = post(api, "/webhooks", {"url": URL, "events": ["job.failed"], "description": "x"})
-        assert made.status_code == 201
-        body = made.json()
+        response = post(
+            api, "/webhooks", {"url": URL, "events": ["job.failed"], "description": "x"}
+        )
+        assert response.status_code == 201
+        body = response.json()
         assert len(base64.b64decode(body.pop("secret").removeprefix("whsec_"))) == 32
         path = f"/webhooks/{body['id']}"
         assert api.get(path).json() == body
@@ -49,9 +51,9 @@ class TestEndpoints:
         path = f"/webhooks/{endpoint.pk}"
         still = api.patch(path, {"enabled": False}, format="json").json()
         assert still["disabled_reason"] == "failing"
-        found = api.patch(path, {"enabled": True}, format="json").json()
-        assert found["enabled"]
-        assert [found[n] for n in ("disabled_at", "disabled_reason", "failing_since")] == [None] * 3
+        body = api.patch(path, {"enabled": True}, format="json").json()
+        assert body["enabled"]
+        assert [body[n] for n in ("disabled_at", "disabled_reason", "failing_since")] == [None] * 3
 
     def test_so_many_and_not_one_more(self, api):
         for _ in range(endpoints.MAX_ENDPOINTS):
@@ -132,15 +134,15 @@ class TestEndpoints:
 
 class TestSecrets:
     def test_it_is_shown_when_it_is_made_and_never_again(self, api):
-        made = post(api, "/webhooks", {"url": URL}).json()
-        path = f"/webhooks/{made['id']}"
+        body = post(api, "/webhooks", {"url": URL}).json()
+        path = f"/webhooks/{body['id']}"
         assert "secret" not in api.get(path).json()
         rotated = post(api, f"{path}/rotate").json()
         assert rotated["secret"].startswith("whsec_")
-        assert rotated["secret"] != made["secret"]
+        assert rotated["secret"] != body["secret"]
         until = timezone.datetime.fromisoformat(rotated["previous_secret_expires_at"])
-        left = until - timezone.now()
-        assert endpoints.ROTATION - timedelta(minutes=1) < left <= endpoints.ROTATION
+        remaining = until - timezone.now()
+        assert endpoints.ROTATION - timedelta(minutes=1) < remaining <= endpoints.ROTATION
 
     def test_that_of_callbacks_is_the_users_own(self, api, client_of, make_user):
         mine = api.get("/webhooks/callback-secret").json()
@@ -167,14 +169,14 @@ class TestDeliveries:
         deliver()
         path = f"/webhooks/{endpoint.pk}/deliveries"
         listed = api.get(path).json()["deliveries"]
-        assert {one["seq"] for one in listed} == {1, 2}
-        one = api.get(f"{path}/{listed[0]['id']}").json()
-        assert one["job_id"] == str(job.pk)
-        assert (one["state"], one["status"], one["error_code"]) == ("waiting", 500, "status")
-        assert (one["tries"], one["answer"]) == (1, "out of order")
-        assert one["body"] in [received.event for received in receiver.received]
-        assert one["request_headers"]["webhook-id"] == one["id"]
-        assert "webhook-signature" not in one["request_headers"]
+        assert {body["seq"] for body in listed} == {1, 2}
+        body = api.get(f"{path}/{listed[0]['id']}").json()
+        assert body["job_id"] == str(job.pk)
+        assert (body["state"], body["status"], body["error_code"]) == ("waiting", 500, "status")
+        assert (body["tries"], body["answer"]) == (1, "out of order")
+        assert body["body"] in [received.event for received in receiver.received]
+        assert body["request_headers"]["webhook-id"] == body["id"]
+        assert "webhook-signature" not in body["request_headers"]
         page = api.get(f"{path}?limit=1").json()
         assert len(page["deliveries"]) == 1
         assert len(api.get(page["next"]).json()["deliveries"]) == 1
@@ -183,10 +185,10 @@ class TestDeliveries:
         answer = post(api, f"/webhooks/{endpoint.pk}/ping")
         assert answer.status_code == 202
         deliver()
-        [one] = receiver.received
-        Webhook(secrets.shown(endpoint.secret)).verify(one.body, one.headers)
-        assert one.event["type"] == "webhook.ping"
-        assert one.event["data"] == {"endpoint_id": str(endpoint.pk)}
+        [first] = receiver.received
+        Webhook(secrets.reveal_secret(endpoint.secret)).verify(first.body, first.headers)
+        assert first.event["type"] == "webhook.ping"
+        assert first.event["data"] == {"endpoint_id": str(endpoint.pk)}
         delivery = api.get(f"/webhooks/{endpoint.pk}/deliveries/{answer.json()['id']}").json()
         assert (delivery["state"], delivery["seq"]) == ("succeeded", None)
 
@@ -238,7 +240,7 @@ class TestDeliveries:
         }
         receiver.received.clear()
         deliver()
-        got = {(one.path, one.event["seq"]) for one in receiver.received}
+        got = {(first.path, first.event["seq"]) for first in receiver.received}
         assert got == {("/hook", 2), ("/late", 2)}
         assert WebhookDelivery.objects.count() == 2
         future = post(api, f"/webhooks/{late.pk}/replay", {"after": 3})
@@ -261,7 +263,7 @@ class TestVerification:
         assert "challenge" not in sent.json()["body"]["data"]
         assert deliver() == 1
         received = receiver.received[-1]
-        Webhook(secrets.shown(endpoint.secret)).verify(received.body, received.headers)
+        Webhook(secrets.reveal_secret(endpoint.secret)).verify(received.body, received.headers)
         assert received.event["type"] == "webhook.verification"
         return received.event["data"]["challenge"], sent.json()["id"]
 

@@ -64,12 +64,12 @@ def test_a_kill_loses_nothing_and_an_end_gives_back(
     until(lambda: len(receiver.received) == 2, seconds=120)
     first.send_signal(signal.SIGKILL)
     first.wait(60)
-    held = WebhookDelivery.objects.filter(holder__isnull=False)
-    assert held.count() == 2
+    webhook_deliverys = WebhookDelivery.objects.filter(holder__isnull=False)
+    assert webhook_deliverys.count() == 2
     receiver.answer = answering(204, b"")
     second = start()
     until(lambda: endpoint.deliveries.filter(state="succeeded").count() == 2, seconds=120)
-    ids = [one.headers["webhook-id"] for one in receiver.received]
+    ids = [item.headers["webhook-id"] for item in receiver.received]
     assert sorted(ids[:2]) == sorted(ids[2:])
 
     async def slowly(writer: asyncio.StreamWriter) -> None:
@@ -82,7 +82,7 @@ def test_a_kill_loses_nothing_and_an_end_gives_back(
     second.send_signal(signal.SIGTERM)
     assert second.wait(60) == 0
     assert endpoint.deliveries.filter(state="succeeded").count() == 3
-    assert not held.exists()
+    assert not webhook_deliverys.exists()
 
 
 CUT = """
@@ -123,7 +123,7 @@ def test_what_was_claimed_when_the_answer_was_lost_is_sent_after_the_outage(
 
 
 def test_several_hand_out_each_event_once(make_endpoint, make_job, monkeypatch):
-    monkeypatch.setattr(deliveries, "EVENTS_AT_ONCE", 3)
+    monkeypatch.setattr(deliveries, "EVENTS_PER_BATCH", 3)
     endpoint, job = make_endpoint(), make_job()
     for _ in range(60):
         Event.objects.create(job=job, user_id=job.user_id, type="started")
@@ -162,7 +162,7 @@ def test_who_hangs_delays_nobody_else(
         sending = asyncio.create_task(sender.Sender().run(stop))
 
         def answered() -> int:
-            return sum(one.path == "/hook" for one in receiver.received)
+            return sum(first.path == "/hook" for first in receiver.received)
 
         while answered() < 10:
             await asyncio.sleep(0.02)
@@ -171,7 +171,7 @@ def test_who_hangs_delays_nobody_else(
 
     monkeypatch.setattr(sender, "STOP_SECONDS", 0.1)
     asyncio.run(asyncio.wait_for(run(), 20))
-    hung = [one for one in receiver.received if one.path == "/hangs"]
-    assert len(hung) == claims.LANE_AT_ONCE
+    hung = [first for first in receiver.received if first.path == "/hangs"]
+    assert len(hung) == claims.MAX_PER_QUEUE
     states = WebhookDelivery.objects.values_list("state", "holder", "tries")
     assert sorted(states) == [("succeeded", None, 1)] * 10 + [("waiting", None, 0)] * 21

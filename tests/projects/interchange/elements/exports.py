@@ -18,10 +18,17 @@ def plays(tracks: Tracks) -> Any:
     """Kinds, times and effects of what is not deleted, without tracks that are empty."""
     keys = ("start_ms", "duration_ms", "in_point_ms", "media_file_id", "effects")
     live = [
-        (each["type"], [[one[key] for key in keys] for one in each["clips"] if not one["deleted"]])
-        for each in tracks
+        (
+            track_row["type"],
+            [
+                [clip_row[key] for key in keys]
+                for clip_row in track_row["clips"]
+                if not clip_row["deleted"]
+            ],
+        )
+        for track_row in tracks
     ]
-    return [each for each in live if each[1]]
+    return [track_row for track_row in live if track_row[1]]
 
 
 @dataclass(frozen=True)
@@ -41,17 +48,22 @@ class Part:
 
 def deleted(tracks: Tracks) -> list[str]:
     """The clips that are kept though they do not play."""
-    return [one["in_point_ms"] for each in tracks for one in each["clips"] if one["deleted"]]
+    return [
+        clip_row["in_point_ms"]
+        for track_row in tracks
+        for clip_row in track_row["clips"]
+        if clip_row["deleted"]
+    ]
 
 
 def ids(tracks: Tracks) -> list[str]:
     """Of tracks and clips."""
-    return [one["id"] for each in tracks for one in [each, *each["clips"]]]
+    return [item["id"] for track_row in tracks for item in [track_row, *track_row["clips"]]]
 
 
 def names(tracks: Tracks) -> list[str]:
     """Of tracks."""
-    return [each["name"] for each in tracks]
+    return [track_row["name"] for track_row in tracks]
 
 
 def with_effect(**effect: Any) -> Tracks:

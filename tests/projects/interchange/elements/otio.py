@@ -25,10 +25,10 @@ def played(
 ) -> schema.Clip:
     """A clip of a file; as long as the file where no length is told."""
     more.setdefault("media_reference", schema.ExternalReference(target_url=name))
-    shown = None if length is None else span(start, length)
-    made = schema.Clip(name=name, source_range=shown, **more)
-    made.enabled = enabled
-    return made
+    body = None if length is None else span(start, length)
+    clip = schema.Clip(name=name, source_range=body, **more)
+    clip.enabled = enabled
+    return clip
 
 
 def otio(
@@ -40,10 +40,10 @@ def otio(
     **track: Any,
 ) -> str:
     """A timeline of one track."""
-    one = schema.Track(name="x", kind=kind, children=[*children], **track)
-    one.enabled = enabled
+    track_row = schema.Track(name="x", kind=kind, children=[*children], **track)
+    track_row.enabled = enabled
     timeline = schema.Timeline(name="x", global_start_time=begin)
-    timeline.tracks = schema.Stack(name="s", children=[one], **(stack or {}))
+    timeline.tracks = schema.Stack(name="s", children=[track_row], **(stack or {}))
     return str(timeline.to_json_string())
 
 

@@ -23,26 +23,26 @@ def transition(
     start: int, end: int, *, effect: str = "Cross Dissolve", align: str = "center", more: str = ""
 ) -> str:
     """A transition item."""
-    told = f"<effect><name>{effect}</name><effectid>{effect}</effectid>{more}</effect>"
+    output = f"<effect><name>{effect}</name><effectid>{effect}</effectid>{more}</effect>"
     times = f"<start>{start}</start><end>{end}</end><alignment>{align}</alignment>"
-    return f"<transitionitem>{times}{told}</transitionitem>"
+    return f"<transitionitem>{times}{output}</transitionitem>"
 
 
 def xml(*clips: str, audio: str = "", more: str = "", track: str = "", rate: int = RATE) -> str:
     """A sequence of one track of video."""
-    told = f"<rate><timebase>{rate}</timebase><ntsc>FALSE</ntsc></rate>"
+    output = f"<rate><timebase>{rate}</timebase><ntsc>FALSE</ntsc></rate>"
     video = f"<video><track>{''.join(clips)}{track}</track></video>"
     media = f"<media>{video}{audio}</media>"
-    return f"<xmeml version='5'><sequence><name>x</name>{told}{media}{more}</sequence></xmeml>"
+    return f"<xmeml version='5'><sequence><name>x</name>{output}{media}{more}</sequence></xmeml>"
 
 
 def filtered(kind: str, *parameters: tuple[str, str], more: str = "") -> str:
     """A clip with a filter."""
-    told = "".join(
+    output = "".join(
         f"<parameter><parameterid>{key}</parameterid><value>{value}</value></parameter>"
         for key, value in parameters
     )
-    effect = f"<effect><name>{kind}</name><effectid>{kind}</effectid>{told}</effect>"
+    effect = f"<effect><name>{kind}</name><effectid>{kind}</effectid>{output}</effect>"
     return clip(more=f"<filter>{more}{effect}</filter>")
 
 
@@ -123,7 +123,7 @@ def rows() -> Iterator[Element]:
     yield row("`transitionitem` of audio: Cross Fade (+3dB)", "read",
               xml(audio=f"<audio><track>{PAIR[0]}{transition(50, 60, effect='Cross Fade (+3dB)')}"
                         f"{PAIR[2]}</track></audio>"),
-              *(each.replace("video", "audio") for each in CROSSED))
+              *(item.replace("video", "audio") for item in CROSSED))
     yield row("`transitionitem`: of one clip alone, a fade", "read",
               xml(transition(0, 10, align="start-black"), clip(at=(-1, -1), length=50),
                   transition(40, 50, align="end-black")),

@@ -39,15 +39,15 @@ class Broker:
 
     def connect(self, topic: str, group: str = "auteur") -> Transport:
         """A transport that reads one topic; it is closed after the test."""
-        made = connect(
+        created = connect(
             self.transport,
             self.connection,
             topics=[topic],
             group=f"{group}.{topic}",
             dead_letters=f"{topic}.dead",
         )
-        self.open.append(made)
-        return made
+        self.open.append(created)
+        return created
 
     def hang(self) -> None:
         """It accepts connections, and answers nothing."""
@@ -86,11 +86,11 @@ def wait_for_topics(transport: Transport) -> None:
 def wait_for(transport: Transport, count: int) -> list[Message]:
     """What is received once so much is there; nothing is acknowledged."""
     limit = time.monotonic() + WAIT_SECONDS
-    found: list[Message] = []
-    while len(found) < count:
-        found = list(transport.receive(0.2, 100))
-        assert time.monotonic() < limit, found
-    return found
+    results: list[Message] = []
+    while len(results) < count:
+        results = list(transport.receive(0.2, 100))
+        assert time.monotonic() < limit, results
+    return results
 
 
 @contextlib.contextmanager

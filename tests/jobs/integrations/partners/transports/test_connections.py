@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError
 
 from jobs.integrations.partners.transports import connect, kafka_client, kafka_reading
 from jobs.integrations.partners.transports.base import (
-    MAX_KEPT_BYTES,
+    MAX_DEAD_LETTER_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_REASON_CHARACTERS,
     AnswerTooLargeError,
@@ -17,9 +17,9 @@ from jobs.integrations.partners.transports.base import (
 from jobs.integrations.partners.transports.connections import (
     MAX_BROKERS,
     ConnectionSettingsError,
-    connection_of,
+    parse_connection,
 )
-from jobs.integrations.partners.transports.contents import kept_of, reason_of
+from jobs.integrations.partners.transports.contents import truncate_message, truncate_reason
 from tests.tls_listener import tls_listener
 
 SECRET = "s3cr3t"
@@ -27,10 +27,10 @@ KAFKA = {"brokers": ["a:9092", "[::1]:9092"], "username": "doadmin", "password":
 
 
 def test_kafka_is_reached_as_the_course_platform_says_it():
-    connection = connection_of(
+    connection = parse_connection(
         "kafka", KAFKA | {"saslMechanism": "scram-sha-512", "connectionTimeout": 5000}
     )
-    chosen = kafka_client.configuration(connection, kafka_client.Failures(), linger_ms=5)
+    chosen = kafka_client.build_configuration(connection, kafka_client.Failures(), linger_ms=5)
     assert chosen["bootstrap.servers"] == "a:9092,[::1]:9092"
     assert chosen["security.protocol"] == "SASL_SSL"
     assert chosen["sasl.mechanism"] == "SCRAM-SHA-512"
@@ -38,8 +38,8 @@ def test_kafka_is_reached_as_the_course_platform_says_it():
     assert chosen["socket.connection.setup.timeout.ms"] == 5000
     assert chosen["linger.ms"] == 5
     assert SECRET not in repr(connection)
-    plain = connection_of("kafka", {"brokers": ["a:1"], "ssl": False})
-    chosen = kafka_client.configuration(plain, kafka_client.Failures())
+    plain = parse_connection("kafka", {"brokers": ["a:1"], "ssl": False})
+    chosen = kafka_client.build_configuration(plain, kafka_client.Failures())
     assert chosen["security.protocol"] == "PLAINTEXT"
 
 
@@ -52,14 +52,14 @@ def test_kafka_is_reached_as_the_course_platform_says_it():
         ("kafka", {"brokers": ["a:65536"]}, r"brokers.0: it must be host:port"),
         ("kafka", {"brokers": ["a:1"], "password": SECRET}, "username and password belong"),
         ("kafka", KAFKA | {"saslMechanism": SECRET}, "saslMechanism"),
-        ("kafka", KAFKA | {"ca": SECRET}, "ca: it must hold certificates, as PEM"),
+        ("kafka", KAFKA | {"ca": SECRET}, "ca: it must contain certificates in PEM format"),
         ("kafka", KAFKA | {SECRET: SECRET}, "Extra inputs"),
         ("kafka", KAFKA | {"connectionTimeout": 999}, "connectionTimeout"),
         ("redis", {}, "url"),
         ("redis", {"url": f"http://:{SECRET}@a"}, "url: it must be redis:// or rediss://"),
-        ("redis", {"url": f"redis://:{SECRET}@a:99999"}, "url: it is no URL"),
+        ("redis", {"url": f"redis://:{SECRET}@a:99999"}, "url: it is not a URL"),
         ("redis", {"url": f"redis://:{SECRET}@a?ssl_cert_reqs=none"}, "no options"),
-        ("redis", {"url": f"redis://:{SECRET}@a/name"}, "number of a database"),
+        ("redis", {"url": f"redis://:{SECRET}@a/name"}, "database number"),
         ("redis", {"url": f"redis://:{SECRET}@"}, "with a host"),
         ("redis", {"url": f"redis://u:{SECRET}@a/" + "0" * 2048}, "url"),
         ("amqp", {"url": SECRET}, "use one of kafka, redis"),
@@ -67,7 +67,7 @@ def test_kafka_is_reached_as_the_course_platform_says_it():
 )
 def test_what_is_no_connection_is_told_without_what_was_entered(transport, values, text):
     with pytest.raises(ConnectionSettingsError, match=text) as raised:
-        connection_of(transport, values)
+        parse_connection(transport, values)
     assert SECRET not in str(raised.value)
 
 
@@ -97,9 +97,9 @@ def test_a_topic_may_take_less_than_we_send():
 def test_a_dead_letter_keeps_what_may_be_read_and_of_more_the_beginning():
     longest = Message("Transcribe", None, b"x" * MAX_MESSAGE_BYTES, "Transcribe/1")
     longer = Message("Transcribe", None, b"x" * (MAX_MESSAGE_BYTES + 1), "Transcribe/2")
-    assert kept_of(longest) == (longest.value, True)
-    assert kept_of(longer) == (b"x" * MAX_KEPT_BYTES, False)
-    assert len(reason_of("x" * (MAX_REASON_CHARACTERS + 1))) == MAX_REASON_CHARACTERS
+    assert truncate_message(longest) == (longest.value, True)
+    assert truncate_message(longer) == (b"x" * MAX_DEAD_LETTER_BYTES, False)
+    assert len(truncate_reason("x" * (MAX_REASON_CHARACTERS + 1))) == MAX_REASON_CHARACTERS
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,12 @@ def test_a_dead_letter_keeps_what_may_be_read_and_of_more_the_beginning():
 )
 def test_nobody_there_is_an_outage(transport, values, monkeypatch):
     monkeypatch.setattr(kafka_reading, "ANSWER_SECONDS", 0.5)
-    made = connect(transport, values, topics=["Transcribe"], group="auteur")
+    created = connect(transport, values, topics=["Transcribe"], group="auteur")
     with pytest.raises(TransportError, match="is away") as raised:
-        made.check()
+        created.check()
     assert raised.value.is_outage
     assert SECRET not in str(raised.value)
-    made.close()
+    created.close()
 
 
 @pytest.fixture
@@ -136,9 +136,9 @@ def test_a_certificate_that_does_not_match_is_refused(tls, transport, knows_it, 
         "redis": {"url": f"rediss://:{SECRET}@127.0.0.1:{port}"},
     }
     values = reached[transport] | ({"ca": certificate} if knows_it else {})
-    made = connect(transport, values, topics=["Transcribe"], group="auteur")
-    with pytest.raises(TransportError, match=r"TLS with .* fails: look at") as raised:
-        made.check()
+    created = connect(transport, values, topics=["Transcribe"], group="auteur")
+    with pytest.raises(TransportError, match=r"TLS with .* fails: check") as raised:
+        created.check()
     assert not raised.value.is_outage
     assert SECRET not in str(raised.value)
-    made.close()
+    created.close()

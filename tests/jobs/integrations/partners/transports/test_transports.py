@@ -11,8 +11,8 @@ from jobs.integrations.partners.transports import base, connect, kafka
 from jobs.integrations.partners.transports import redis as redis_transport
 from jobs.integrations.partners.transports.base import (
     MAX_ANSWER_BYTES,
-    MAX_AT_ONCE,
     MAX_MESSAGE_BYTES,
+    MAX_UNACKNOWLEDGED,
     Answer,
     AnswerTooLargeError,
     Transport,
@@ -63,29 +63,29 @@ def test_what_is_not_acknowledged_or_set_aside_comes_again(broker):
     too_long = b"x" * (MAX_MESSAGE_BYTES + 1)
     put(transport, topic, b"one", b"two", b"three", too_long)
     received = wait_for(transport, 4)
-    assert [one.value for one in received] == [b"one", b"two", b"three", too_long]
-    assert {(one.topic, one.key) for one in received} == {(topic, b"video")}
-    assert len({one.coordinates for one in received}) == 4
-    one, two, three, four = received
+    assert [first.value for first in received] == [b"one", b"two", b"three", too_long]
+    assert {(first.topic, first.key) for first in received} == {(topic, b"video")}
+    assert len({first.coordinates for first in received}) == 4
+    first, two, three, four = received
     transport.acknowledge([two])
-    assert list(transport.receive(0, 100)) == [one, three, four]
-    assert list(transport.receive(0, 1)) == [one]
+    assert list(transport.receive(0, 100)) == [first, three, four]
+    assert list(transport.receive(0, 1)) == [first]
 
     # A poison message does not keep the others, and can be sent again; one that is too long cannot.
-    transport.set_aside(one, "no JSON")
+    transport.set_aside(first, "no JSON")
     transport.set_aside(four, "too long")
     assert list(transport.receive(0, 100)) == [three]
     assert transport.send_again(10) == 1
     assert transport.send_again(10) == 0
     three, again = wait_for(transport, 2)
     assert (again.value, again.key) == (b"one", b"video")
-    assert again.coordinates != one.coordinates
+    assert again.coordinates != first.coordinates
 
     # Another process goes on where this one ended; Kafka gives it what lies in between, too.
     transport.close()
     later = broker.connect(topic)
-    left = wait_for(later, 3 if broker.transport == "kafka" else 2)
-    assert {one.coordinates for one in left} >= {three.coordinates, again.coordinates}
+    remaining = wait_for(later, 3 if broker.transport == "kafka" else 2)
+    assert {first.coordinates for first in remaining} >= {three.coordinates, again.coordinates}
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_what_a_process_that_died_had_comes_to_another(broker, patient):
     with reading(**how(broker, topic, acknowledges=False)) as reader:
         until(reader, 1)
         reader.end(signal.SIGKILL)
-    assert {one.value for one in wait_for(transport, 2)} == {b"one", b"two"}
+    assert {first.value for first in wait_for(transport, 2)} == {b"one", b"two"}
 
 
 def test_processes_share_a_topic_and_each_may_go(broker, patient):
@@ -148,11 +148,11 @@ def test_whether_an_answer_was_sent_is_known(broker):
 def test_no_more_are_given_than_may_be_held(broker, patient):
     topic = new_topic()
     transport = broker.connect(topic)
-    put(transport, topic, *(b"%d" % number for number in range(MAX_AT_ONCE + 1)))
-    first = wait_for(transport, MAX_AT_ONCE)
-    assert len(transport.receive(0.2, 1000)) == MAX_AT_ONCE
+    put(transport, topic, *(b"%d" % number for number in range(MAX_UNACKNOWLEDGED + 1)))
+    first = wait_for(transport, MAX_UNACKNOWLEDGED)
+    assert len(transport.receive(0.2, 1000)) == MAX_UNACKNOWLEDGED
     transport.acknowledge(first[1:])
-    assert {one.value for one in wait_for(transport, 2)} == {b"0", b"%d" % MAX_AT_ONCE}
+    assert {item.value for item in wait_for(transport, 2)} == {b"0", b"%d" % MAX_UNACKNOWLEDGED}
 
 
 def test_an_answer_that_is_too_long_is_refused(broker):
@@ -183,7 +183,7 @@ def test_a_broker_that_hangs_is_an_outage_and_it_goes_on(broker, monkeypatch):
     values: set[bytes] = set()
     while not values >= {b"before", b"after"}:
         assert time.monotonic() < limit, values
-        values = {one.value for one in transport.receive(0.2, 10)}
+        values = {first.value for first in transport.receive(0.2, 10)}
 
 
 def test_a_wrong_password_is_told_without_it(broker):
@@ -208,8 +208,10 @@ def test_a_platform_by_the_founding_document_alone_hears_us(broker):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as platform:
         try:
             wait_for_topics(transport)
-            asked = wait_for(transport, 2)
-            for one, topic in zip(asked, ("update_transcribe", "compress_failed"), strict=True):
+            request_data = wait_for(transport, 2)
+            for one, topic in zip(
+                request_data, ("update_transcribe", "compress_failed"), strict=True
+            ):
                 assert one.key == b"lesson-1"
                 assert json.loads(one.value) == {
                     "video_id": "lesson-1",
@@ -217,7 +219,7 @@ def test_a_platform_by_the_founding_document_alone_hears_us(broker):
                     "metadata": {"title": "lesson-1"},
                 }
                 transport.send(Answer(topic, "lesson-1", b"an answer", topic))
-            transport.acknowledge(asked)
+            transport.acknowledge(request_data)
             assert platform.wait(WAIT_SECONDS) == 0
             assert platform.stdout is not None
             heard = [json.loads(line) for line in platform.stdout]
