@@ -130,8 +130,9 @@ def main() -> None:
     )
     for path in LISTS:
         print_worst_statement(
-            f"GET /admin/{path}", lambda path=path: staff.get(f"/admin/{path}").status_code
-        )  # type: ignore[misc]
+            f"GET /admin/{path}",
+            lambda path=path: staff.get(f"/admin/{path}").status_code,  # type: ignore[misc]
+        )
 
 
 def _busiest() -> Any:

@@ -43,7 +43,7 @@ def count_remaining_refunds(*, user_id: UUID) -> int:
     return cancels.count_remaining_refunds(user_id=user_id)
 
 
-def erase_outputs(*, job_ids: Collection[UUID]) -> LeftoverObjects:
+def erase_results(*, job_ids: Collection[UUID]) -> LeftoverObjects:
     """Erase ended jobs' outputs except `KEPT_OUTPUT`; the caller deletes their objects."""
     with transaction.atomic():
         locked = Job.objects.select_for_update(no_key=True).filter(pk__in=job_ids).order_by("pk")

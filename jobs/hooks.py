@@ -20,7 +20,7 @@ from projects.models import Project
 JOBS_PER_BATCH = 500
 """Jobs that are detached from a project in one statement."""
 CHECK_SECONDS = 2.0
-"""Between checks whether figures, or a round of the audit, are due."""
+"""The pause between checks whether figures, or a round of the audit, are due."""
 
 
 def register_hooks() -> None:

@@ -40,7 +40,7 @@ MAX_PAUSE_MS = 1_500
 MAX_WORDS = 60_000
 """Words in one answer: slightly more than a transcript can hold, about six hours of speech."""
 MAX_CHARACTERS = 2 * 1024**2
-"""Of all words in one answer, each with its speaker's name."""
+"""The limit of all words in one response, each with its speaker's name."""
 
 UNDETERMINED, MULTIPLE = "und", "mul"
 """Codes of ISO 639-2 for an unknown language, and for several languages."""

@@ -46,7 +46,7 @@ class Report:
     """Events that have no number yet."""
     findings: list[Finding]
     broken: dict[str, int]
-    """How often each rule is broken."""
+    """The number of violations of each rule."""
 
 
 def verify_event_log(

@@ -69,7 +69,7 @@ class _IncompleteEventError(AuteurError):
 
 
 def number_events() -> int:
-    """Number one batch of events, unless another process does; return how many were handled."""
+    """Assign numbers to a batch of events unless another process does; return how many."""
     first = watermarks.current_watermarks().event_id
     if not Event.objects.filter(pk__gte=first, set_aside_at=None).exists():
         return 0

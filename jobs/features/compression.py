@@ -31,7 +31,7 @@ BYTES = {
 
 @extend_schema_field({"oneOf": [{"type": "string", "pattern": contract.TARGET_PATTERN}, BYTES]})
 class TargetField(serializers.Field[Any, Any, Any, Any]):
-    """What to compress for, as the contract has it."""
+    """The field of the compression target, in the form of the contract."""
 
     def to_internal_value(self, data: Any) -> str | int:
         """Return `web`, `archive`, or bytes."""

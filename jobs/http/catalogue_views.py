@@ -24,7 +24,7 @@ from jobs.http.catalogue import build_catalogue
 from media.consents.models import ConsentKind
 
 CACHE_SECONDS = 60
-"""How long responses may be cached. Settings and prices change with a deployment."""
+"""The time for which responses may be cached. Settings and prices change with a deployment."""
 
 
 class PriceSerializer(serializers.Serializer[Any]):

@@ -47,7 +47,7 @@ def add_rows(consent: Consent, rows: Iterable[Upload]) -> None:
 
 def add_stored_objects(consent: Consent, kind: RemovedKind, folders: Mapping[str, UUID]) -> None:
     """Add the objects in these folders to the receipt; the values are their owners' ids."""
-    listings = _request_in_parallel(object_storage().objects, folders)
+    listings = _request_in_parallel(object_storage().list_objects, folders)
     add_removals(
         consent,
         (

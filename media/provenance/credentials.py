@@ -241,7 +241,7 @@ def _build_ingredient_archive(
 class FileCredentials:
     """A file's content credentials, or the reason why they were not read."""
 
-    find_skip_reason: str | None = None
+    not_read: str | None = None
     """The reason: `unsupported_format`, `too_large` or `unreadable`; None if the file was read."""
     report: dict[str, Any] | None = None
     """The result of `reading.read`; None if the file has no credentials or was not read."""

@@ -34,7 +34,7 @@ class ExportedTimeline:
     name: str
     version: int
     left_out: Mapping[str, int]
-    """How many effects of each type, and deleted clips, the file is without."""
+    """The number of effects of each type, and of deleted clips, that the file lacks."""
 
 
 def export_timeline(

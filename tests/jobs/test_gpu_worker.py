@@ -25,7 +25,7 @@ CALL_SECONDS = 30.0
     "arguments", [["gpu"], ["cpu", "--class", "l4"], ["steps", "--class", "l4"]]
 )
 def test_a_class_goes_with_the_role_and_with_no_other(arguments):
-    with pytest.raises(CommandError, match="takes a --class"):
+    with pytest.raises(CommandError, match="requires --class"):
         call_command("worker", *arguments)
 
 

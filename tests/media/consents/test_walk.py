@@ -73,7 +73,7 @@ def test_a_lease_outlasts_what_is_asked_of_the_storage(
 def test_who_dies_while_naming_has_removed_what_was_named(
     revoked: Consent, objects: ObjectStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, listed, counting = type(objects).objects, 0, threading.Lock()
+    whole, listed, counting = type(objects).list_objects, 0, threading.Lock()
 
     def dies(self: Any, prefix: str) -> Any:
         nonlocal listed
@@ -84,7 +84,7 @@ def test_who_dies_while_naming_has_removed_what_was_named(
         return whole(self, prefix)
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(objects), "objects", dies)
+        patched.setattr(type(objects), "list_objects", dies)
         with pytest.raises(KilledError):
             follow(revoked)
     # Two thirds of the files, with their pictures.

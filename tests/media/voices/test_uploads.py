@@ -220,7 +220,7 @@ class TestConfirming:
         content: bytes,
     ) -> None:
         answer = confirm_voice(bring(content))
-        assert answer.json()["detail"].startswith("A voice sample must be sound")
+        assert answer.json()["detail"].startswith("A voice sample must be a sound")
 
     def test_too_little_speech(
         self,

@@ -96,7 +96,7 @@ class KafkaConnection(_Connection):
     sasl_mechanism: Literal["plain", "scram-sha-256", "scram-sha-512"] = "scram-sha-256"
     ssl: bool = True
     connection_timeout: int = Field(default=10_000, ge=1000, le=60_000)
-    """In milliseconds, as the next."""
+    """The timeout of connecting, in milliseconds; the next one is in milliseconds, too."""
     request_timeout: int = Field(default=30_000, ge=1000, le=120_000)
 
     @model_validator(mode="after")

@@ -100,7 +100,9 @@ def test_a_wrong_field_is_named_and_its_value_is_not_repeated(wrong, field):
 def test_a_message_is_as_long_as_the_limit_and_no_longer():
     raw = json.dumps(GOOD).encode()
     assert read(raw, limit=len(raw)).video_id == "v1"
-    assert reason(raw, limit=len(raw) - 1) == f"It has {len(raw)} bytes; {len(raw) - 1} are read."
+    assert reason(raw, limit=len(raw) - 1) == (
+        f"The message has {len(raw)} bytes, but at most {len(raw) - 1} are read."
+    )
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_what_the_last_release_wrote_is_read_as_todays(stream: str) -> None:
         (MARK, "No schema of this release"),
         (MARK + b"\x01" * 8 + ENCODED[10:], "No schema of this release"),
         (b"\x00\x00\x00\x00\x01" + ENCODED[10:], "set SCHEMA_REGISTRY_URL"),
-        (ENCODED[:-1], "not a record by its schema"),
+        (ENCODED[:-1], "does not match its schema"),
         (ENCODED + b"\x00", "further bytes after the record"),
         (b"\x00" * 10 * 1024**2, "more than 1048576 bytes"),
     ],

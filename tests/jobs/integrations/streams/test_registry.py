@@ -108,8 +108,8 @@ class TestOutages:
         [
             (401, b'{"error_code": 401, "message": "Unauthorized"}', r"Unauthorized \(HTTP 401\)"),
             (503, b"<html>busy</html>", "HTTP 503"),
-            (200, b"<html>hello</html>", "no registry"),
-            (200, b"[]", "no registry"),
+            (200, b"<html>hello</html>", "not a schema registry"),
+            (200, b"[]", "not a schema registry"),
             (200, b"{}", "no id"),
             (200, b'{"id": "1"}', "no id"),
             (200, b'{"id": 4294967296}', "no id"),
