@@ -13,7 +13,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from auteur.api.problems import NotFoundProblem, Resource
-from gpu_tasks.runtime.errors import policy_of
+from gpu_tasks.runtime.errors import get_policy
 from jobs import circuits, outputs, sql, status
 from jobs.capacity import class_limit
 from jobs.durations import History, Run, Running
@@ -133,7 +133,7 @@ def build_error(job: Job) -> dict[str, Any] | None:
     return {
         "code": job.error_code,
         "message": job.error_message,
-        "retryable": policy_of(job.error_code).retryable,
+        "retryable": get_policy(job.error_code).retryable,
     }
 
 

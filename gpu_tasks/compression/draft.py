@@ -2,7 +2,7 @@
 
 from gpu_tasks.compression.compressor import Compressor
 from gpu_tasks.compression.contract import Codec
-from gpu_tasks.compression.encoders import Encoder, fastest, find_software_encoder
+from gpu_tasks.compression.encoders import Encoder, find_software_encoder, get_fastest_preset
 
 
 class DraftEngine(Compressor):
@@ -18,4 +18,4 @@ class DraftEngine(Compressor):
     def preset(self, codec: Codec, pixels: float) -> str:
         """Return the fastest preset."""
         del pixels
-        return fastest(codec)
+        return get_fastest_preset(codec)

@@ -4,7 +4,7 @@ from gpu_tasks.compression.compressor import Compressor
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.encoders import (
     Encoder,
-    affordable,
+    choose_preset,
     find_hardware_encoder,
     find_software_encoder,
 )
@@ -27,4 +27,4 @@ class ProductionEngine(Compressor):
 
     def preset(self, codec: Codec, pixels: float) -> str:
         """Return the slowest preset that finishes in time."""
-        return affordable(codec, pixels)
+        return choose_preset(codec, pixels)

@@ -10,7 +10,12 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from gpu_tasks.mediakit import audio, film
-from gpu_tasks.mediakit.decoding import find_audio_stream, has_alpha, header_seconds, open_media
+from gpu_tasks.mediakit.decoding import (
+    find_audio_stream,
+    find_header_seconds,
+    has_alpha,
+    open_media,
+)
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 ANY_SIZE = 1_000_000
@@ -75,7 +80,7 @@ def probe(path: Path, *, pictures: bool) -> MediaInfo:
         try:
             sound = _find_default_sound(container)
             further = tuple(track for track in _list_decodable_sounds(container) if track != sound)
-            seconds = float(header_seconds(container) or _measure_seconds(container))
+            seconds = float(find_header_seconds(container) or _measure_seconds(container))
             pictures_info = _probe_pictures(container, film_info) if film_info else None
             is_mp4 = "mp4" in container.format.name.split(",")
         except av.error.FFmpegError as exc:
@@ -115,17 +120,19 @@ def _find_default_sound(container: InputContainer) -> Sound | None:
     stream = find_audio_stream(container)
     if stream is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The sound could not be decoded.")
-    return _sound_of(stream)
+    return _build_sound(stream)
 
 
 def _list_decodable_sounds(container: InputContainer) -> list[Sound]:
     """Return all tracks for which FFmpeg has a decoder."""
     return [
-        _sound_of(stream) for stream in container.streams.audio if stream.codec_context is not None
+        _build_sound(stream)
+        for stream in container.streams.audio
+        if stream.codec_context is not None
     ]
 
 
-def _sound_of(stream: AudioStream) -> Sound:
+def _build_sound(stream: AudioStream) -> Sound:
     codec = stream.codec_context.codec
     return Sound(
         codec=codec.canonical_name,

@@ -30,7 +30,7 @@ OPENING_EXPONENT = 1.6
 Curve = NDArray[np.float64]
 
 
-def openings(sound: Samples, *, frames: int, frame_rate: Fraction) -> Curve:
+def measure_openings(sound: Samples, *, frames: int, frame_rate: Fraction) -> Curve:
     """Return the mouth's opening for ``sound`` in each frame: from 0, closed, to 1, fully open."""
     loudness = _measure_loudness(sound, frames, frame_rate)
     is_audible = loudness > FLOOR_DB

@@ -70,7 +70,7 @@ class Meter:
         return -int(np.searchsorted(self._counts.cumsum(), count))
 
 
-def louder(blocks: Iterable[Block], gain: float) -> Iterator[Block]:
+def amplify(blocks: Iterable[Block], gain: float) -> Iterator[Block]:
     """Yield the blocks with their samples multiplied."""
     for block in blocks:
         if gain == 1:
@@ -80,9 +80,9 @@ def louder(blocks: Iterable[Block], gain: float) -> Iterator[Block]:
             yield replace(block, samples=samples)
 
 
-def lifted(blocks: Sequence[Block], rate: int = RATE) -> list[Block]:
+def amplify_if_quiet(blocks: Sequence[Block], rate: int = RATE) -> list[Block]:
     """Return all the blocks of a sound, amplified if it is quiet."""
     meter = Meter(rate)
     for block in blocks:
         meter.hear(block.samples)
-    return list(louder(blocks, meter.gain))
+    return list(amplify(blocks, meter.gain))

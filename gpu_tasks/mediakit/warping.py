@@ -21,7 +21,7 @@ MIN_LENGTH = 5.0
 """Faces whose lines are shorter than this many pixels are not changed."""
 
 
-def pixels_of(points: Points) -> Pixels:
+def to_pixels(points: Points) -> Pixels:
     """Return landmarks as complex numbers, without their depth."""
     return points[:, 0].astype(float) + 1j * points[:, 1]
 
@@ -84,7 +84,7 @@ class Patch:
         return frame
 
 
-def stretched(v: Array, starts: Sequence[Array | float], goals: Sequence[Array | float]) -> Array:
+def stretch(v: Array, starts: Sequence[Array | float], goals: Sequence[Array | float]) -> Array:
     """Return the source of each ``v`` when what is at ``starts`` moves to ``goals``.
 
     Between two of them the picture is stretched; above the first and below the last nothing moves.
@@ -98,7 +98,7 @@ def stretched(v: Array, starts: Sequence[Array | float], goals: Sequence[Array |
     return source
 
 
-def fading(distance: Array, start: float, end: float) -> Array:
+def compute_fade(distance: Array, start: float, end: float) -> Array:
     """Return 1 up to ``start`` and 0 from ``end`` on, with a smooth transition."""
     share = np.clip((end - distance) / (end - start), 0, 1)
     return share * share * (3 - 2 * share)

@@ -4,7 +4,7 @@ import numpy as np
 
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.warping import Patch, Pixels, fading, pixels_of
+from gpu_tasks.mediakit.warping import Patch, Pixels, compute_fade, to_pixels
 from gpu_tasks.performance_cloning.performance import EYES
 
 SIDES = [234, 454]
@@ -17,19 +17,21 @@ the eyes. Beyond them, the picture looks flat.
 """
 
 
-def fitted(source: Pixels, target: Pixels) -> tuple[complex, complex]:
+def fit_similarity(source: Pixels, target: Pixels) -> tuple[complex, complex]:
     """Return the similarity ``turn * z + way`` that brings pixels z nearest to others."""
     offsets = source - source.mean()
     turn = np.vdot(offsets, target - target.mean()) / np.vdot(offsets, offsets)
     return complex(turn), complex(target.mean() - turn * source.mean())
 
 
-def bent(picture: Frame, points: Points, turn: complex, shift: complex, middle: complex) -> Frame:
+def bend_head(
+    picture: Frame, points: Points, turn: complex, shift: complex, middle: complex
+) -> Frame:
     """Return the picture with its head turned, enlarged and shifted.
 
     ``turn`` turns and enlarges about ``middle``. Turn, growth and shift are limited.
     """
-    face = pixels_of(points)
+    face = to_pixels(points)
     right, left = face[list(EYES)]
     growth = 1 + _limit_softly(abs(turn) - 1, MAX_GROWTH)
     turn = growth * np.exp(1j * _limit_softly(np.angle(turn), MAX_TURN))
@@ -43,7 +45,9 @@ def bent(picture: Frame, points: Points, turn: complex, shift: complex, middle: 
     vertical_distances = np.maximum(
         np.abs(patch.v - (rows.min() + rows.max()) / 2) - np.ptp(rows) / 2, 0
     )
-    share = fading(np.hypot(side_distances, vertical_distances), 0.0, INFLUENCE * patch.length)
+    share = compute_fade(
+        np.hypot(side_distances, vertical_distances), 0.0, INFLUENCE * patch.length
+    )
     source = middle + (patch.pixels - shift - middle) / turn
     return patch.put(patch.take(patch.pixels + (source - patch.pixels) * share))
 

@@ -33,7 +33,7 @@ OUTCOME_TRIES = 3
 TIMEOUT_SECONDS = 10
 OUTPUTS_PATH = "/outputs"
 """The path below the callback URL at which a call requests upload URLs for its outputs."""
-UNWANTED = frozenset(
+UNWANTED_STATUSES = frozenset(
     {
         requests.codes.conflict,  # another attempt, or none, is current
         requests.codes.not_found,  # the attempt is unknown: a backup was restored, or it was erased
@@ -80,7 +80,7 @@ class OutputGrant(PlainModel):
     headers: dict[str, str]
 
 
-def attempt_key(*, secret: str, attempt_id: UUID) -> SecretStr:
+def derive_attempt_key(*, secret: str, attempt_id: UUID) -> SecretStr:
     """Return the key with which an attempt's call signs.
 
     Neither ``secret`` nor another attempt's key can be computed from it.
@@ -89,33 +89,33 @@ def attempt_key(*, secret: str, attempt_id: UUID) -> SecretStr:
     return SecretStr(mac.hexdigest())
 
 
-def signature(*, key: SecretStr, timestamp: str, body: bytes) -> str:
+def compute_signature(*, key: SecretStr, timestamp: str, body: bytes) -> str:
     """Return the hexadecimal MAC of a body sent at ``timestamp`` (Unix seconds)."""
     message = timestamp.encode() + b"." + body
     return hmac.new(key.get_secret_value().encode(), message, hashlib.sha256).hexdigest()
 
 
-def signed_headers(*, key: SecretStr, attempt_id: UUID, body: bytes) -> dict[str, str]:
+def build_signed_headers(*, key: SecretStr, attempt_id: UUID, body: bytes) -> dict[str, str]:
     """Return the headers of a body that an attempt's call sends now."""
     timestamp = str(int(time.time()))
     return {
         "Content-Type": "application/json",
         ATTEMPT_HEADER: str(attempt_id),
         TIMESTAMP_HEADER: timestamp,
-        SIGNATURE_HEADER: signature(key=key, timestamp=timestamp, body=body),
+        SIGNATURE_HEADER: compute_signature(key=key, timestamp=timestamp, body=body),
     }
 
 
 def is_authentic(*, key: SecretStr, timestamp: str, body: bytes, given: str, now: float) -> bool:
     """Return whether the signature is the key's, and its time is within the replay window."""
-    expected = signature(key=key, timestamp=timestamp, body=body)
+    expected = compute_signature(key=key, timestamp=timestamp, body=body)
     if not hmac.compare_digest(expected.encode(), given.encode()):
         return False
     return timestamp.isdecimal() and abs(now - int(timestamp)) <= REPLAY_WINDOW_SECONDS
 
 
 class Reporter:
-    """Reports one call to Auteur; `UNWANTED` answers mean that the attempt is no longer wanted.
+    """Reports one call to Auteur; `UNWANTED_STATUSES` answers mean that the attempt is no longer wanted.
 
     Reports are sent by a thread of their own, so that a GPU does not wait for a slow API.
     """
@@ -199,8 +199,10 @@ class Reporter:
 
     def _send(self, url: str, message: PlainModel) -> requests.Response:
         body = message.model_dump_json().encode()
-        headers = signed_headers(key=self._key, attempt_id=self._payload.attempt_id, body=body)
+        headers = build_signed_headers(
+            key=self._key, attempt_id=self._payload.attempt_id, body=body
+        )
         response = self._session.post(url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)
-        if response.status_code in UNWANTED:
+        if response.status_code in UNWANTED_STATUSES:
             raise StoppedError
         return response

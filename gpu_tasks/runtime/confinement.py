@@ -94,7 +94,7 @@ class Limits:
     """Whether it may start programs such as FFmpeg, which are confined likewise."""
 
 
-def cut_off(parent: int, *, programs: bool) -> None:
+def isolate(parent: int, *, programs: bool) -> None:
     """Cut this process off from network and other processes, and make it end with ``parent``.
 
     Without ``programs``, it can start none. Raises ``OSError`` if Linux cannot do it: the process

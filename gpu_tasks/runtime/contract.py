@@ -58,7 +58,7 @@ MEMORY_GB: Mapping[GpuClass, int] = {
     GpuClass.T4: 16,
     GpuClass.CPU: 0,
 }
-RENTED = tuple(gpu.value for gpu in GpuClass if gpu is not GpuClass.CPU)
+RENTED_GPUS = tuple(gpu.value for gpu in GpuClass if gpu is not GpuClass.CPU)
 """The GPUs that Modal rents out one by one, as https://modal.com/docs/guide/gpu lists them."""
 WITHOUT_BFLOAT16 = frozenset({GpuClass.T4})
 """GPUs older than Ampere. They emulate bfloat16 slowly, or not at all."""
@@ -90,9 +90,9 @@ CLASS_LIMITS: Mapping[str, int] = {
 another. CPUs have none, because they are ours."""
 
 
-def rented_limit(gpu: str) -> int | None:
+def get_rented_limit(gpu: str) -> int | None:
     """Return the limit of calls in flight on rented GPUs of a class; None for CPUs."""
-    return overrides.gpu_limits(RENTED).get(gpu) or CLASS_LIMITS.get(gpu)
+    return overrides.read_gpu_limits(RENTED_GPUS).get(gpu) or CLASS_LIMITS.get(gpu)
 
 
 class PlainModel(BaseModel):
@@ -221,7 +221,7 @@ class Contract:
     """The declared values of the fields that settings replace."""
 
     def __post_init__(self) -> None:
-        settings = overrides.overrides_of(self.name, models=self.models, gpus=RENTED)
+        settings = overrides.read_overrides(self.name, models=self.models, gpus=RENTED_GPUS)
         object.__setattr__(self, "defaults", {name: getattr(self, name) for name in settings})
         if "gpu" in settings:
             settings["gpu"] = self._check_gpu(

@@ -51,7 +51,7 @@ POLICIES: dict[ErrorCode, Policy] = {
 }
 
 
-def policy_of(code: str) -> Policy:
+def get_policy(code: str) -> Policy:
     """Return the policy of a stored code.
 
     An unknown code, stored by a newer version, counts as a model error.

@@ -11,7 +11,7 @@ from gpu_tasks.runtime.callback import Reporter
 from gpu_tasks.runtime.contract import Contract, GpuClass, Outcome, Payload
 from gpu_tasks.runtime.engine import Host
 from gpu_tasks.runtime.errors import ErrorCode, StoppedError
-from gpu_tasks.runtime.loading import Engines, Loaded
+from gpu_tasks.runtime.loading import EngineCache, LoadedEngine
 from gpu_tasks.runtime.stages import Stage
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def handle(
     """Run the call, report it by signed callback, and return its dumped ``Outcome``.
 
     Raises nothing: failures are outcomes too. An attempt that is no longer wanted ends as CANCELLED
-    and is not reported. ``key`` is the attempt's own (`callback.attempt_key`).
+    and is not reported. ``key`` is the attempt's own (`callback.derive_attempt_key`).
     """
     try:
         valid_payload = contract.payload.model_validate(payload)
@@ -65,13 +65,13 @@ def _run_call(
         raise
     except (Exception, SystemExit) as exc:
         logger.exception("the %s engine of %s gave way", engine, contract.name)
-        return Outcome.failed(runner.code_of(exc))
+        return Outcome.failed(runner.get_error_code(exc))
 
 
-_engines = Engines()
+_engines = EngineCache()
 
 
-def _load_engine(contract: Contract, engine: str, model_dir: Path) -> Loaded:
+def _load_engine(contract: Contract, engine: str, model_dir: Path) -> LoadedEngine:
     """Return the engine, loaded once per process. Drafts always run on the CPU."""
     on_gpu = engine != "draft" and contract.gpu is not GpuClass.CPU
     host = Host(model_dir, "cuda", contract.dtype) if on_gpu else Host(model_dir)

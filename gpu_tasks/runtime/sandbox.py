@@ -35,11 +35,11 @@ from gpu_tasks.runtime.errors import (
     InputRefusedError,
     KilledError,
 )
-from gpu_tasks.runtime.memory_budget import Reservation, most_bytes
+from gpu_tasks.runtime.memory_budget import Reservation, compute_max_bytes
 from gpu_tasks.runtime.sources import MAX_READ_BYTES, ByteSource
 
 CODE = Path(__file__).resolve().parents[2]
-KEPT_VARIABLES = (
+INHERITED_VARIABLES = (
     "PATH",
     "LANG",
     "LC_ALL",
@@ -159,7 +159,7 @@ def run(
     }
     with ExitStack() as stack:
         if memory is None:
-            memory = stack.enter_context(memory_budget.reserved(limits, tick))
+            memory = stack.enter_context(memory_budget.reserve_memory(limits, tick))
         child_folder = stack.enter_context(_use_folder(folder))
         errors = stack.enter_context(tempfile.TemporaryFile())
         child_environment = _build_environment(child_folder) | dict(environment or {})
@@ -186,7 +186,7 @@ def _use_folder(folder: Path | None) -> Iterator[Path]:
 
 
 def _build_environment(folder: Path) -> dict[str, str]:
-    inherited = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     path = os.pathsep.join(filter(None, [str(CODE), inherited.get("PYTHONPATH")]))
     return (
         inherited | SET_VARIABLES | {"PYTHONPATH": path, "HOME": str(folder), "TMPDIR": str(folder)}
@@ -290,7 +290,7 @@ class _Call:
         self._questions = MAX_QUESTIONS
         self._tick_at = time.monotonic() + TICK_SECONDS
         self._memory = memory
-        may_grow = memory is not None and memory.size_bytes < most_bytes(limits)
+        may_grow = memory is not None and memory.size_bytes < compute_max_bytes(limits)
         self._measure_at = time.monotonic() if may_grow else math.inf
         self._budget = READS_OF_A_SOURCE * source.size + READ_BYTES if source else 0
         self._received = bytearray()

@@ -88,7 +88,7 @@ class Patience:
         if self._deadline is None:
             self._deadline = min(now + self._seconds, self._ends_at)
         pause = min(FIRST_PAUSE_SECONDS * 2**self._failures, MAX_PAUSE_SECONDS)
-        pause = max(pause * (1 - JITTER * random.random()), retry_after(exc))  # noqa: S311
+        pause = max(pause * (1 - JITTER * random.random()), get_retry_after(exc))  # noqa: S311
         self._failures += 1
         if now + pause > self._deadline:
             raise exc
@@ -99,7 +99,7 @@ class Patience:
             time.sleep(min(PROGRESS_SECONDS, remaining))
 
 
-def retry_after(exc: Exception) -> float:
+def get_retry_after(exc: Exception) -> float:
     """Return the seconds of an answer's ``Retry-After``, at most `MAX_RETRY_AFTER_SECONDS`."""
     response = exc.response if isinstance(exc, requests.RequestException) else None
     value = response.headers.get("Retry-After", "").strip() if response is not None else ""

@@ -46,7 +46,7 @@ README. So 2 hours take 220 to 330 s for the words and 170 s for the voices, 3 h
 """
 
 
-def longest_ms(engine: str, *, by_speaker: bool) -> int:
+def get_longest_ms(engine: str, *, by_speaker: bool) -> int:
     """Return the duration of the longest media that an engine accepts."""
     return (MAX_DURATION_BY_SPEAKER_MS if by_speaker else MAX_DURATION_MS)[engine]
 

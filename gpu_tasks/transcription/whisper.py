@@ -24,9 +24,9 @@ from transformers.models.whisper.tokenization_whisper import (
 )
 
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.mediakit.speech.utterances import HeardWord
+from gpu_tasks.mediakit.speech.utterances import RecognisedWord
 from gpu_tasks.runtime.engine import Host
-from gpu_tasks.runtime.generation import watched_by
+from gpu_tasks.runtime.generation import build_stopping_criteria
 from gpu_tasks.transcription import alignment
 from gpu_tasks.transcription.chunks import Chunk
 from gpu_tasks.transcription.contract import CONTRACT
@@ -92,7 +92,7 @@ class Whisper:
     @torch.inference_mode()
     def words(
         self, chunks: Sequence[Chunk], language: str, tick: Callable[[], None]
-    ) -> list[HeardWord]:
+    ) -> list[RecognisedWord]:
         """Return the words in the chunks, at their times in the media.
 
         ``tick`` is called at each step and may raise to stop. The same chunks give the same words.
@@ -151,7 +151,7 @@ class Whisper:
             condition_on_prev_tokens=False,
             temperature=temperature,
             max_new_tokens=MAX_TOKENS,
-            stopping_criteria=watched_by(lambda _: tick()),
+            stopping_criteria=build_stopping_criteria(lambda _: tick()),
         )
         end = self._tokenizer.eos_token_id  # all tokens from it on are special
         return [[token for token in row if token < end] for row in rows.tolist()]
@@ -207,19 +207,19 @@ class Whisper:
     def _token_id(self, name: str) -> int:
         return int(self._tokenizer.convert_tokens_to_ids(name))
 
-    def _time_words(self, chunk: Chunk, reading: Reading, language: str) -> list[HeardWord]:
+    def _time_words(self, chunk: Chunk, reading: Reading, language: str) -> list[RecognisedWord]:
         """Return the words of a reading, at their times in the media."""
         texts, _, indices = _combine_tokens_into_words(
             self._tokenizer, reading.tokens, LANGUAGES.get(language, language)
         )
-        begins = alignment.begins(-reading.heard) * SAMPLES_PER_POSITION
+        begins = alignment.find_row_begins(-reading.heard) * SAMPLES_PER_POSITION
         words = []
         for text, parts in zip(texts, indices, strict=True):
             start, end = _clip_to_speech(
                 int(begins[parts[0]]), int(begins[parts[-1] + 1]), chunk.spans
             )
             words.append(
-                HeardWord(
+                RecognisedWord(
                     text=text.replace("\x00", ""),
                     start_ms=(chunk.start + start) * 1000 // RATE,
                     end_ms=(chunk.start + end) * 1000 // RATE,

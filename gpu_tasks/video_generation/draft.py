@@ -25,7 +25,7 @@ class DraftEngine(Engine):
         scene = Scene(
             clean_prompt(payload.prompt), width=size.width, height=size.height, seed=payload.seed
         )
-        numbers = range(writing.frames_wanted(payload))
+        numbers = range(writing.count_frames(payload))
         frames = (scene.frame(number / FRAME_RATE) for number in numbers)
         return writing.write(
             payload, workspace, frames, share_before=0.0, understood=scene.understood

@@ -26,7 +26,7 @@ MAX_DURATION_MS = {"draft": 10 * 60_000, "production": 2 * 3_600_000}
 """The longest film about which each engine can answer within the time limit."""
 
 
-class Said(PlainModel):
+class SpokenSegment(PlainModel):
     """A stretch of the film's transcript."""
 
     start_ms: int = Field(ge=0)
@@ -39,7 +39,7 @@ class VideoQueryPayload(Payload):
 
     video: InputFile
     question: str = Field(min_length=MIN_QUESTION, max_length=MAX_QUESTION)
-    segments: tuple[Said, ...] | None = Field(
+    segments: tuple[SpokenSegment, ...] | None = Field(
         default=None,
         max_length=MAX_SEGMENTS,
         description="The film's transcript, where there is one.",

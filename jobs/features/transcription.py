@@ -37,7 +37,7 @@ class TranscriptionOutput(PlainModel):
 
 
 def _longest_ms(*, by_speaker: bool = False) -> int:
-    return contract.longest_ms(FEATURE.engine, by_speaker=by_speaker)
+    return contract.get_longest_ms(FEATURE.engine, by_speaker=by_speaker)
 
 
 class TranscriptionParameters(Parameters):

@@ -58,7 +58,7 @@ def hdr_film(path: Path, light: Floats, transfer: int) -> Path:
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb48le", "-s", f"{signal.shape[1]}x{SIDE}"]
     filters = "scale=out_color_matrix=bt2020nc:out_range=tv,format=yuv444p10le"
     filters += f",setparams=color_primaries=bt2020:color_trc={name}:colorspace=bt2020nc"
-    with ffmpeg.writing([*raw, "-i", "pipe:0", "-vf", filters, "-c:v", "ffv1", path]) as sink:
+    with ffmpeg.write_input([*raw, "-i", "pipe:0", "-vf", filters, "-c:v", "ffv1", path]) as sink:
         for _ in range(2):
             sink.write((signal * 65535 + 0.5).astype("<u2").tobytes())
     return path

@@ -144,7 +144,7 @@ class Cue(PlainModel):
     text: str = Field(max_length=MAX_CUE_LENGTH)
 
 
-def outside(spans: Sequence[Span], first: int, end: int) -> Iterator[Span]:
+def subtract_spans(spans: Sequence[Span], first: int, end: int) -> Iterator[Span]:
     """Yield the parts of a span outside the other spans, which are ordered and disjoint."""
     for begin, span_end in islice(spans, bisect_right(spans, first, key=itemgetter(1)), None):
         if begin >= end:
@@ -184,7 +184,7 @@ class Timeline(PlainModel):
         """Yield when a clip of the track sounds, in milliseconds."""
         if clip.sounds:
             detached = self.sources[clip.source].detached if track.shows else ()
-            yield from outside(detached, clip.start_ms, clip.end_ms)
+            yield from subtract_spans(detached, clip.start_ms, clip.end_ms)
 
     @model_validator(mode="after")
     def _check_clips(self) -> "Timeline":

@@ -10,7 +10,7 @@ from modal_proto import api_pb2
 from pydantic import ValidationError
 
 from gpu_tasks.runtime.backends.base import CallState, CallStatus
-from gpu_tasks.runtime.backends.modal_outputs import NotPlainError, value_of
+from gpu_tasks.runtime.backends.modal_outputs import NotPlainError, decode_value
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 
@@ -50,7 +50,7 @@ UNDER_WAY = CallStatus(CallState.UNDER_WAY)
 LOST = CallStatus(CallState.LOST)
 
 
-def status_of_value(call_id: str, value: Any) -> CallStatus:
+def build_status_of_value(call_id: str, value: Any) -> CallStatus:
     """Return the status of a call that returned a value, which must be an ``Outcome``."""
     try:
         return CallStatus(CallState.DONE, Outcome.model_validate(value))
@@ -59,7 +59,7 @@ def status_of_value(call_id: str, value: Any) -> CallStatus:
         return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
 
 
-def status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
+def build_status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
     """Return `LOST` for a call that Modal does not know.
 
     Errors that say nothing about the call are raised again.
@@ -70,7 +70,9 @@ def status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
     raise exc
 
 
-def status_of_outputs(call_id: str, outputs: api_pb2.FunctionGetOutputsResponse) -> CallStatus:
+def build_status_of_outputs(
+    call_id: str, outputs: api_pb2.FunctionGetOutputsResponse
+) -> CallStatus:
     """Return the status of a call by its outputs.
 
     A call without outputs and without unfinished inputs has expired.
@@ -81,7 +83,7 @@ def status_of_outputs(call_id: str, outputs: api_pb2.FunctionGetOutputsResponse)
     if output.result.status != api_pb2.GenericResult.GENERIC_STATUS_SUCCESS:
         return _get_failure_status(call_id, output.result)
     try:
-        return status_of_value(call_id, value_of(output))
+        return build_status_of_value(call_id, decode_value(output))
     except NotPlainError as exc:
         logger.error("what call %s returned is refused: %s", call_id, exc)  # noqa: TRY400
         return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from gpu_tasks.audio_generation.contract import MODELS, RATE
-from gpu_tasks.audio_generation.mastering import TARGET_LUFS, loudness
+from gpu_tasks.audio_generation.mastering import TARGET_LUFS, measure_loudness
 from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from tests.gpu_tasks.audio_generation.calls import generate, payload, samples_of
 
 torch = pytest.importorskip("torch")
@@ -32,7 +32,7 @@ def test_a_sound_of_the_exact_length_and_the_usual_loudness(engine: Engine, tmp_
     result, path = generate(engine, tmp_path, payload("rain", 2, seed=3))
     sound = samples_of(path)
     assert sound.shape == (2, 2 * RATE)
-    assert loudness(sound) == pytest.approx(TARGET_LUFS, abs=2.0)
+    assert measure_loudness(sound) == pytest.approx(TARGET_LUFS, abs=2.0)
     assert (result.duration_ms, result.sample_rate, result.channels) == (2000, RATE, 2)
     assert (result.seed, result.layers) == (3, None)
 
@@ -110,7 +110,7 @@ def test_memory_that_does_not_suffice_is_told(engine: Engine, tmp_path: Path):
             generate(engine, tmp_path, payload())
     finally:
         hook.remove()
-    assert code_of(caught.value) == ErrorCode.GPU_OOM
+    assert get_error_code(caught.value) == ErrorCode.GPU_OOM
 
 
 def test_a_model_of_another_rate_is_not_loaded(tmp_path: Path):

@@ -11,7 +11,7 @@ from gpu_tasks.compression.compressor import NOTHING_TO_GAIN
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.draft import DraftEngine
 from gpu_tasks.compression.encoders import Encoder
-from gpu_tasks.compression.likeness import MEASURED_SECONDS
+from gpu_tasks.compression.likeness import MEASUREMENT_SECONDS
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import StoppedError
@@ -227,7 +227,7 @@ def test_the_middle_of_a_long_film_is_measured(engine: Engine, tmp_path: Path, s
         tmp_path / f"film.{suffix}",
         size="64x48",
         rate="4",
-        seconds=1.1 * MEASURED_SECONDS,
+        seconds=1.1 * MEASUREMENT_SECONDS,
         sound=False,
         extra=("-crf", "4", "-g", "20"),
     )

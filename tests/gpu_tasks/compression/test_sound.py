@@ -97,7 +97,7 @@ INTRA = ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p")
 def samples_of(path: Path, track: int = 0) -> bytes:
     """The sound as it is decoded, with 24 bits."""
     form = ("-map", f"0:a:{track}", "-c:a", "pcm_s24le", "-f", "s24le")
-    with ffmpeg.reading(["-i", path, *form, "pipe:1"]) as output:
+    with ffmpeg.read_output(["-i", path, *form, "pipe:1"]) as output:
         return output.read()
 
 

@@ -11,12 +11,12 @@ from gpu_tasks.gaze_redirection.gaze import (
     MAX_SHIFT,
     MIN_EYE_PIXELS,
     OPEN,
-    SEEN,
-    UNSEEN,
-    gaze_of,
+    SEEN_CONTRAST,
+    UNSEEN_CONTRAST,
+    compute_gaze,
 )
 from gpu_tasks.mediakit.faces.iris import INNER, OUTER, Eye
-from gpu_tasks.mediakit.faces.pose import pose_of
+from gpu_tasks.mediakit.faces.pose import fit_pose
 from gpu_tasks.mediakit.faces.regions import LEFT_EYE, RIGHT_EYE
 from tests.gpu_tasks.gaze_redirection.people import CENTRE, SIZE, looks, person
 from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
@@ -53,31 +53,31 @@ def moved(made: list[Eye], x: float, y: float) -> list[Eye]:
 
 def test_a_shift_is_what_the_eyes_lack():
     points = head(turn())
-    straight = gaze_of(points, eyes(points))
-    aside = gaze_of(points, moved(eyes(points), 3, -2))
+    straight = compute_gaze(points, eyes(points))
+    aside = compute_gaze(points, moved(eyes(points), 3, -2))
     widths = np.mean([eye.width for eye in eyes(points)])
     lacking = (straight.shift - aside.shift) * widths / GAIN
     assert lacking == pytest.approx([3, -2], abs=0.1)
 
 
 def test_eyes_of_a_turned_head_must_turn_back():
-    right, left = (gaze_of(head(turn(yaw)), eyes(head(turn(yaw)))) for yaw in (-15, 15))
-    straight = gaze_of(head(turn()), eyes(head(turn())))
+    right, left = (compute_gaze(head(turn(yaw)), eyes(head(turn(yaw)))) for yaw in (-15, 15))
+    straight = compute_gaze(head(turn()), eyes(head(turn())))
     assert right.shift[0] < straight.shift[0] < left.shift[0]
-    backward = pose_of(head(turn(15))).rotation[0, 2]
+    backward = fit_pose(head(turn(15))).rotation[0, 2]
     assert backward > 0
 
 
 def test_the_shift_does_not_grow_with_the_picture():
     small, large = head(turn(), 60), head(turn(), 240)
-    assert gaze_of(small, eyes(small)).shift == pytest.approx(
-        gaze_of(large, eyes(large)).shift, abs=1e-4
+    assert compute_gaze(small, eyes(small)).shift == pytest.approx(
+        compute_gaze(large, eyes(large)).shift, abs=1e-4
     )
 
 
 def test_no_eye_is_moved_too_far():
     points = head(turn())
-    far = gaze_of(points, moved(eyes(points), 30, 0))
+    far = compute_gaze(points, moved(eyes(points), 30, 0))
     assert np.linalg.norm(far.shift) == pytest.approx(MAX_SHIFT)
     assert far.shift[0] < 0
 
@@ -88,7 +88,7 @@ def test_no_eye_is_moved_too_far():
 )
 def test_heads_that_turn_away_are_left_alone_by_and_by(degrees: float, strength: float | None):
     points = head(turn(yaw=degrees))
-    found = gaze_of(points, eyes(points, 0.6)).strength
+    found = compute_gaze(points, eyes(points, 0.6)).strength
     assert found == strength if strength is not None else 0 < found < 0.5
 
 
@@ -98,7 +98,7 @@ def test_heads_that_turn_away_are_left_alone_by_and_by(degrees: float, strength:
 )
 def test_blinks_are_left_alone_by_and_by(openness: float, strength: float | None):
     points = head(turn())
-    found = gaze_of(points, eyes(points, openness)).strength
+    found = compute_gaze(points, eyes(points, openness)).strength
     assert found == strength if strength is not None else 0.1 < found < 0.9
 
 
@@ -106,16 +106,17 @@ def test_one_eye_that_is_shut_stops_both():
     points = head(turn())
     right, _ = eyes(points)
     _, left = eyes(points, 0.02)
-    assert gaze_of(points, [right, left]).strength == 0
+    assert compute_gaze(points, [right, left]).strength == 0
 
 
 @pytest.mark.parametrize(
-    ("contrast", "strength"), [(SEEN, 1.0), ((SEEN + UNSEEN) / 2, 0.5), (UNSEEN, 0.0)]
+    ("contrast", "strength"),
+    [(SEEN_CONTRAST, 1.0), ((SEEN_CONTRAST + UNSEEN_CONTRAST) / 2, 0.5), (UNSEEN_CONTRAST, 0.0)],
 )
 def test_irises_that_are_not_seen_are_left_alone(contrast: float, strength: float):
     points = head(turn())
     seen = [replace(eye, contrast=contrast) for eye in eyes(points)]
-    assert gaze_of(points, seen).strength == pytest.approx(strength, abs=1e-6)
+    assert compute_gaze(points, seen).strength == pytest.approx(strength, abs=1e-6)
 
 
 @pytest.mark.parametrize(("pixels", "strength"), [(1.05, 1.0), (0.95, 0.0)])
@@ -123,7 +124,9 @@ def test_eyes_too_small_are_left_alone(pixels: float, strength: float):
     unit = np.mean([eye.width for eye in eyes(head(turn(), 100))]) / 100
     points = head(turn(), MIN_EYE_PIXELS * pixels / unit)
     narrowest = min(eye.width for eye in eyes(points))
-    assert gaze_of(points, eyes(points)).strength == (1.0 if narrowest >= MIN_EYE_PIXELS else 0.0)
+    assert compute_gaze(points, eyes(points)).strength == (
+        1.0 if narrowest >= MIN_EYE_PIXELS else 0.0
+    )
     assert (narrowest > MIN_EYE_PIXELS) == (strength == 1.0)
 
 

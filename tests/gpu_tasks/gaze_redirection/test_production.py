@@ -11,7 +11,7 @@ from gpu_tasks.gaze_redirection.draft import DraftEngine
 from gpu_tasks.runtime import weights
 from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from tests.gpu_tasks.gaze_redirection.people import frames_of, write_film
 from tests.gpu_tasks.gaze_redirection.runs import run
 from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
@@ -28,7 +28,7 @@ def loaded(model_dir: Path | None) -> Engine:
 def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny random weights where the real ones would lie."""
     folder = tmp_path_factory.mktemp("models")
-    save_tiny_restorer(weights.folder(folder, MODELS["restoration"]))
+    save_tiny_restorer(weights.get_folder(folder, MODELS["restoration"]))
     return folder
 
 
@@ -87,7 +87,7 @@ def test_memory_that_runs_out_is_told(model_dir: Path, film: Path, tmp_path: Pat
 
     with pytest.raises(torch.OutOfMemoryError) as raised:
         run(engine_with(full), tmp_path, film)
-    assert code_of(raised.value) is ErrorCode.GPU_OOM
+    assert get_error_code(raised.value) is ErrorCode.GPU_OOM
 
 
 def test_the_contract_reckons_in_what_gfpgan_can():

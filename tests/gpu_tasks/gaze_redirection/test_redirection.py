@@ -16,7 +16,12 @@ from gpu_tasks.gaze_redirection.contract import (
 )
 from gpu_tasks.gaze_redirection.draft import DraftEngine
 from gpu_tasks.gaze_redirection.gaze import GAIN
-from gpu_tasks.gaze_redirection.redirection import Redirector, at_most, check, rate_within
+from gpu_tasks.gaze_redirection.redirection import (
+    Redirector,
+    check_length,
+    limit_frames,
+    limit_rate,
+)
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.film import Film, Frame
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
@@ -224,7 +229,7 @@ def film_of(seconds: float, rate: int, average: int | None = None) -> Film:
     ("seconds", "rate"), [(MAX_SECONDS, 25), (MAX_FRAMES / 60, 60), (MAX_SECONDS, 30)]
 )
 def test_films_up_to_the_limits_are_taken(seconds: float, rate: int):
-    assert check(film_of(seconds, rate))
+    assert check_length(film_of(seconds, rate))
 
 
 @pytest.mark.parametrize(
@@ -232,13 +237,13 @@ def test_films_up_to_the_limits_are_taken(seconds: float, rate: int):
 )
 def test_films_past_the_limits_are_refused(seconds: float, rate: int):
     with pytest.raises(EngineError, match="too long") as refused:
-        check(film_of(seconds, rate))
+        check_length(film_of(seconds, rate))
     assert refused.value.code is ErrorCode.INPUT_INVALID
 
 
 def test_a_varying_rate_that_makes_too_many_frames_is_averaged():
-    assert rate_within(film_of(MAX_SECONDS, 60, average=20)).frame_rate == 20
-    assert rate_within(film_of(MAX_SECONDS / 2, 60, average=20)).frame_rate == 60
+    assert limit_rate(film_of(MAX_SECONDS, 60, average=20)).frame_rate == 20
+    assert limit_rate(film_of(MAX_SECONDS / 2, 60, average=20)).frame_rate == 60
 
 
 def test_a_film_longer_than_its_header_says_is_refused_as_it_is_read():
@@ -247,7 +252,7 @@ def test_a_film_longer_than_its_header_says_is_refused_as_it_is_read():
             yield WALL
 
     with pytest.raises(EngineError, match="too long"):
-        for _ in at_most(endless()):
+        for _ in limit_frames(endless()):
             pass
 
 

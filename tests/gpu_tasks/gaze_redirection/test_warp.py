@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gpu_tasks.gaze_redirection.warp import PUPIL, Opening, kept_inside, move_iris
+from gpu_tasks.gaze_redirection.warp import PUPIL, Opening, limit_shift, move_iris
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.iris import Eye
 from gpu_tasks.mediakit.film import Frame
@@ -78,7 +78,7 @@ def test_an_iris_moved_away_and_back_is_nearly_the_same(frame: Frame, eyes: tupl
 def test_the_pupil_stays_between_the_lids(eyes: tuple[Eye, Eye], direction: tuple[int, int]):
     for eye in eyes:
         opening = opening_of(eye)
-        kept = kept_inside(opening, np.array(direction) * eye.width)
+        kept = limit_shift(opening, np.array(direction) * eye.width)
         assert np.linalg.norm(kept) < eye.width / 2
         depth = max(
             cv2.pointPolygonTest(ring.reshape(-1, 1, 2), (opening.iris + kept).tolist(), True)
@@ -88,7 +88,7 @@ def test_the_pupil_stays_between_the_lids(eyes: tuple[Eye, Eye], direction: tupl
 
 
 def test_a_small_shift_is_kept_whole(eyes: tuple[Eye, Eye]):
-    assert kept_inside(opening_of(eyes[0]), np.array([2.0, 0.0])) == pytest.approx([2.0, 0.0])
+    assert limit_shift(opening_of(eyes[0]), np.array([2.0, 0.0])) == pytest.approx([2.0, 0.0])
 
 
 @pytest.mark.parametrize("x", [-60.0, 20.0, 380.0, 460.0])

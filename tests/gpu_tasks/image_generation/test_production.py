@@ -10,7 +10,7 @@ from gpu_tasks.runtime import engine as engines
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from tests.gpu_tasks.image_generation import tiny
 from tests.gpu_tasks.image_generation.calls import generate, payload
 
@@ -134,7 +134,7 @@ def test_memory_that_runs_out_is_told_as_such(engine: Engine, tmp_path: Path):
             generate(engine, tmp_path, payload())
     finally:
         hook.remove()
-    assert code_of(caught.value) is ErrorCode.GPU_OOM
+    assert get_error_code(caught.value) is ErrorCode.GPU_OOM
 
 
 def test_what_overflows_is_no_picture(engine: Engine, tmp_path: Path):

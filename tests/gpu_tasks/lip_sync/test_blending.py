@@ -5,7 +5,7 @@ import pytest
 
 from gpu_tasks.lip_sync.blending import MIN_SIDE, NOSE_RIDGE, Box
 from gpu_tasks.mediakit.faces.crops import Points
-from gpu_tasks.mediakit.faces.regions import INNER_LIPS, LEFT_EYE, RIGHT_EYE, canonical
+from gpu_tasks.mediakit.faces.regions import INNER_LIPS, LEFT_EYE, RIGHT_EYE, load_mean_face
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
 from gpu_tasks.mediakit.film import Frame
 from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
@@ -38,7 +38,7 @@ def test_the_box_has_the_nose_in_the_middle_and_the_chin_near_its_end(points: Po
 
 
 def test_the_middle_is_where_musetalks_is_on_a_mean_face():
-    heights = canonical()[:, 1]
+    heights = load_mean_face()[:, 1]
     eyes = heights[[*RIGHT_EYE, *LEFT_EYE]].mean()
     share = (heights[NOSE_RIDGE] - eyes) / (heights[UNDER_NOSE] - eyes)
     wanted = (MIDDLE_68 - EYES_68) / (UNDER_NOSE_68 - EYES_68)

@@ -8,11 +8,11 @@ import psutil
 import pytest
 
 from gpu_tasks.lip_sync.contract import MAX_SECONDS, MIN_SECONDS, LipSyncResult
-from gpu_tasks.lip_sync.speech import openings as openings_of
+from gpu_tasks.lip_sync.speech import measure_openings as openings_of
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
 from gpu_tasks.mediakit.film import probe
-from gpu_tasks.mediakit.mouth import opening_of
+from gpu_tasks.mediakit.mouth import measure_opening
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from tests.gpu_tasks.films import make_film, turned
@@ -40,7 +40,7 @@ def openings(film: Path) -> np.ndarray:
     tracker = FaceTracker(frame_rate=float(FRAME_RATE))
     faces = [tracker.follow(frame) for frame in probe(film).frames()]
     assert all(faces)
-    return np.array([opening_of(face.points) for face in faces if face is not None])
+    return np.array([measure_opening(face.points) for face in faces if face is not None])
 
 
 def recording(path: Path, seconds: float, hertz: float = 440.0) -> Path:

@@ -12,7 +12,7 @@ from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.mediakit.film import probe
 from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from tests.gpu_tasks.lip_sync import tiny
 from tests.gpu_tasks.lip_sync.calls import (
     HEIGHT,
@@ -115,7 +115,7 @@ def test_what_runs_out_of_memory_says_so(engine: Engine, film: Path, sound: Path
 
     with pytest.raises(MemoryError) as caught:
         engine.run(payload(), workspace_of(tmp_path, film, sound, full))
-    assert code_of(caught.value) is ErrorCode.GPU_OOM
+    assert get_error_code(caught.value) is ErrorCode.GPU_OOM
 
 
 def test_weights_as_pytorch_wrote_them_are_the_same(
@@ -147,17 +147,17 @@ def test_a_recording_longer_than_whisper_hears_at_once_is_heard_on(engine: Any):
 def test_a_frame_is_told_of_what_is_heard_around_it():
     import torch
 
-    from gpu_tasks.lip_sync.musetalk import around
+    from gpu_tasks.lip_sync.musetalk import select_windows
 
     heard = torch.arange(1.0, 101.0)[:, None, None].expand(100, 5, 3)
-    windows = around(heard, [0, 10, 49, 60], Fraction(25))
+    windows = select_windows(heard, [0, 10, 49, 60], Fraction(25))
     assert windows.shape == (4, 50, 3)
     seen = windows[:, ::5, 0]
     assert seen[0].tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6]
     assert seen[1].tolist() == list(range(17, 27))
     assert seen[2].tolist() == [95, 96, 97, 98, 99, 100, 0, 0, 0, 0]
     assert seen[3].tolist() == [0] * 10  # after the end
-    assert around(heard, [10], Fraction(30))[0, ::5, 0].tolist() == list(range(13, 23))
+    assert select_windows(heard, [10], Fraction(30))[0, ::5, 0].tolist() == list(range(13, 23))
 
 
 def test_places_are_told_by_sines_and_cosines():

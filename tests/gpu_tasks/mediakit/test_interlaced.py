@@ -8,7 +8,7 @@ import pytest
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.film import Frame, probe
-from gpu_tasks.video_query.sampling import stills
+from gpu_tasks.video_query.sampling import read_stills
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 Feature = Callable[[Path], Sequence[Frame]]
@@ -31,7 +31,7 @@ def read(film: Path) -> Sequence[Frame]:
 
 def looked_at(film: Path) -> Sequence[Frame]:
     """What the production engine of video queries sees."""
-    return [still.frame for still in stills(probe(film), lambda _share: None)]
+    return [still.frame for still in read_stills(probe(film), lambda _share: None)]
 
 
 def rendered(film: Path) -> Sequence[Frame]:
@@ -50,7 +50,7 @@ def combs(frame: Frame) -> float:
 def test_there_are_no_combs(tmp_path: Path, feature: Feature, count: int):
     film = interlaced(tmp_path)
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
-    with ffmpeg.reading([*ffmpeg.source(film), *raw]) as stored:
+    with ffmpeg.read_output([*ffmpeg.source(film), *raw]) as stored:
         frames = np.frombuffer(stored.read(), np.uint8).reshape(-1, 96, 320, 3)
     assert np.mean([combs(frame) for frame in frames]) > 5
     shown = feature(film)

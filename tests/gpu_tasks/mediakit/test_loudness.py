@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.audio import RATE, Block, Samples
-from gpu_tasks.mediakit.loudness import MAX_GAIN_DB, Meter, lifted
+from gpu_tasks.mediakit.loudness import MAX_GAIN_DB, Meter, amplify_if_quiet
 from tests.gpu_tasks.recordings import INTERVIEW, SHORT, sound_of
 
 
@@ -26,7 +26,7 @@ def gain_db(sound: Samples, rate: int = RATE) -> float:
 def test_quiet_speech_is_lifted_to_where_speech_is(recording, level_db):
     quiet = at_level(sound_of(recording), level_db)
     assert gain_db(quiet) == pytest.approx(-25 - level_db, abs=8)
-    [louder] = lifted([Block(0, quiet, 1.0)])
+    [louder] = amplify_if_quiet([Block(0, quiet, 1.0)])
     assert gain_db(louder.samples) == 0
     assert np.abs(louder.samples.astype(int)).max() < 32767
 
@@ -35,7 +35,7 @@ def test_quiet_speech_is_lifted_to_where_speech_is(recording, level_db):
 def test_speech_of_the_usual_loudness_is_left_as_it_is(recording):
     sound = sound_of(recording)
     assert gain_db(sound) == 0
-    assert np.array_equal(lifted([Block(0, sound, 1.0)])[0].samples, sound)
+    assert np.array_equal(amplify_if_quiet([Block(0, sound, 1.0)])[0].samples, sound)
 
 
 def test_there_is_a_bound_to_it():

@@ -9,16 +9,16 @@ import psutil
 import pytest
 
 from gpu_tasks.mediakit.faces.crops import Points
-from gpu_tasks.mediakit.faces.iris import iris
+from gpu_tasks.mediakit.faces.iris import detect_irises
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
 from gpu_tasks.mediakit.film import Frame, probe
-from gpu_tasks.mediakit.mouth import opening_of
+from gpu_tasks.mediakit.mouth import measure_opening
 from gpu_tasks.performance_cloning.contract import (
     MAX_SECONDS,
     MIN_FACE_PIXELS,
     PerformanceCloningResult,
 )
-from gpu_tasks.performance_cloning.performance import driving_film
+from gpu_tasks.performance_cloning.performance import probe_driving_film
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from tests.gpu_tasks.films import make_film, turned
@@ -81,7 +81,7 @@ def test_the_result_is_of_the_portraits_size_and_the_films_length(
 
 
 def test_the_mouth_is_the_performers(made: tuple[PerformanceCloningResult, Path]):
-    seen = [opening_of(points) for _, points in watched(made[1])]
+    seen = [measure_opening(points) for _, points in watched(made[1])]
     assert correlation(seen, [opening(index) for index in range(FRAMES)]) > 0.85
 
 
@@ -96,7 +96,7 @@ def test_the_head_tilts_with_the_performers(made: tuple[PerformanceCloningResult
 
 
 def test_the_eyes_blink_with_the_performers(made: tuple[PerformanceCloningResult, Path]):
-    openness = [np.mean([eye.openness for eye in iris(*one)]) for one in watched(made[1])]
+    openness = [np.mean([eye.openness for eye in detect_irises(*one)]) for one in watched(made[1])]
     shut = [index for index in range(FRAMES) if blink(index)]
     seeing = [index for index in range(FRAMES) if not blink(index)]
     assert np.median(np.take(openness, shut)) < 0.6 * np.median(np.take(openness, seeing))
@@ -215,7 +215,7 @@ def test_a_driving_film_that_is_too_long(draft: Engine, tmp_path: Path):
 
 def test_a_driving_film_as_long_as_it_may_be(tmp_path: Path):
     film = make_film(tmp_path / "film.mp4", rate="2", seconds=MAX_SECONDS, sound=False)
-    assert driving_film(film).frames_expected == MAX_SECONDS * 25
+    assert probe_driving_film(film).frames_expected == MAX_SECONDS * 25
 
 
 def test_progress_is_told_in_order(draft: Engine, performance: Path, tmp_path: Path):

@@ -14,7 +14,7 @@ from gpu_tasks.performance_cloning.contract import (
 )
 from gpu_tasks.runtime.engine import Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from tests.gpu_tasks.films import make_film
 from tests.gpu_tasks.lip_sync.calls import filmed
 from tests.gpu_tasks.mediakit.faces.portrait import PORTRAIT, scene
@@ -116,7 +116,7 @@ def test_what_runs_out_of_memory_says_so(engine: Any, driving: Path, tmp_path: P
 
     with pytest.raises(torch.OutOfMemoryError) as caught:
         engine.run(payload(), workspace_of(tmp_path, PORTRAIT, driving, full))
-    assert code_of(caught.value) is ErrorCode.GPU_OOM
+    assert get_error_code(caught.value) is ErrorCode.GPU_OOM
 
 
 def test_a_driving_film_without_a_face_is_refused(engine: Any, tmp_path: Path):
@@ -183,9 +183,9 @@ def test_a_face_at_the_edge_is_shown_as_far_as_it_is_seen(way: tuple[int, int]):
 
 @pytest.mark.parametrize("frames", [1, 5, 6, 77, 78, 149, 150, 500])
 def test_segments_hold_all_frames_and_suit_the_model(frames: int):
-    from gpu_tasks.performance_cloning.wan import OVERLAP, SEGMENT, SHORTEST, segments
+    from gpu_tasks.performance_cloning.wan import OVERLAP, SEGMENT, SHORTEST, plan_segments
 
-    count, length = segments(frames)
+    count, length = plan_segments(frames)
     assert OVERLAP < length <= SEGMENT
     assert length % 4 == 1
     held = count * (length - OVERLAP) + OVERLAP
@@ -194,19 +194,19 @@ def test_segments_hold_all_frames_and_suit_the_model(frames: int):
 
 
 def test_the_longest_film_fits_the_time_at_a_size_worth_looking_at(engine: Any):
-    from gpu_tasks.performance_cloning.wan import MAX_AREA, STEPS, _max_frame_area
+    from gpu_tasks.performance_cloning.wan import MAX_AREA, STEPS, _compute_max_frame_area
 
-    assert _max_frame_area(25 * MAX_SECONDS, STEPS) > 400 * 400
-    assert _max_frame_area(25 * 10, STEPS) > 512 * 512
-    assert _max_frame_area(50, STEPS) > MAX_AREA
+    assert _compute_max_frame_area(25 * MAX_SECONDS, STEPS) > 400 * 400
+    assert _compute_max_frame_area(25 * 10, STEPS) > 512 * 512
+    assert _compute_max_frame_area(50, STEPS) > MAX_AREA
 
 
 @pytest.mark.parametrize("frames", [50, 250, 500])
 def test_all_that_is_painted_and_coded_takes_the_time(frames: int):
     from gpu_tasks.performance_cloning import wan
 
-    count, length = wan.segments(frames)
-    area = wan._max_frame_area(frames, wan.STEPS)
+    count, length = wan.plan_segments(frames)
+    area = wan._compute_max_frame_area(frames, wan.STEPS)
     tokens = area / wan.MULTIPLE**2 * (2 + (length - 1) // 4)
     attention = 4 * wan._LAYERS * wan._CHANNELS * tokens**2
     steps = count * wan.STEPS * (2 * wan._WEIGHTS * tokens + attention)

@@ -52,7 +52,7 @@ def make_coded(
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{WIDTH}x{HEIGHT}", "-r", rate]
     encode = ["-c:v", "libx264", "-preset", "fast", "-bf", "3", "-g", "250", "-pix_fmt", "yuv420p"]
     filters = ["-vf", "scale=out_range=tv:out_color_matrix=bt709", *encode]
-    with ffmpeg.writing([*raw, "-i", "pipe:0", *filters, *extra, path]) as sink:
+    with ffmpeg.write_input([*raw, "-i", "pipe:0", *filters, *extra, path]) as sink:
         for number in range(int(seconds * Fraction(rate))):
             sink.write(picture_of(source, number).tobytes())
     return path

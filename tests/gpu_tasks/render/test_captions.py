@@ -12,7 +12,7 @@ from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Captions, Cue, Format
 from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
 from gpu_tasks.render.contract.segments import Words, plan_render
-from gpu_tasks.render.drawing import Drawn, draw
+from gpu_tasks.render.drawing import CaptionPicture, draw_caption
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 CUES = (
@@ -41,7 +41,7 @@ def test_burned_captions_are_seen_in_their_time_alone(studio: Studio, dark: Path
 
 def test_they_are_below_and_in_the_middle(tmp_path: Path):
     settings = output(width=640, height=360)
-    drawn = draw(
+    drawn = draw_caption(
         Words(0, 10, "Some words that are said"), DEFAULT, settings, tmp_path / "words.png"
     )
     picture = read(drawn.path)
@@ -52,10 +52,14 @@ def test_they_are_below_and_in_the_middle(tmp_path: Path):
     assert picture[:, :, 0].max() > 200
 
 
-def drawn(tmp_path: Path, text: str = "Some words", **style: object) -> tuple[Drawn, Pixels]:
+def drawn(
+    tmp_path: Path, text: str = "Some words", **style: object
+) -> tuple[CaptionPicture, Pixels]:
     """A caption in a picture of 640x360, and its pixels: blue, green, red, opacity."""
     wanted = CaptionsStyle.model_validate(style)
-    made = draw(Words(0, 1, text), wanted, output(width=640, height=360), tmp_path / "words.png")
+    made = draw_caption(
+        Words(0, 1, text), wanted, output(width=640, height=360), tmp_path / "words.png"
+    )
     return made, read(made.path)
 
 
@@ -154,7 +158,7 @@ def read(path: Path) -> NDArray[np.uint8]:
 def test_any_text_is_drawn_within_the_picture(text: str, tmp_path: Path):
     for width, height in ((96, 48), (640, 360), (360, 640)):
         settings = output(width=width, height=height)
-        drawn = draw(Words(0, 1, text), DEFAULT, settings, tmp_path / "words.png")
+        drawn = draw_caption(Words(0, 1, text), DEFAULT, settings, tmp_path / "words.png")
         picture = read(drawn.path)
         assert drawn.left >= 0
         assert drawn.top >= 0

@@ -167,7 +167,7 @@ def test_a_recording_without_a_length_holds_its_last_picture(
     """As browsers write it: what comes behind the last picture is sound alone."""
     file = tmp_path / "recorded.webm"
     picture = ["-vf", "trim=end=5", "-c:v", "libvpx", "-deadline", "realtime"]
-    with ffmpeg.reading(["-i", spoken, *picture, "-f", "webm", "pipe:1"]) as written:
+    with ffmpeg.read_output(["-i", spoken, *picture, "-f", "webm", "pipe:1"]) as written:
         file.write_bytes(written.read())
     wanted = timeline([file], [clip(0, 0, 1000, 18_000, sounds=True)])
     result, _ = studio.render(wanted, output(proxy=True), [file])

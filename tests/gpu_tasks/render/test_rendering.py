@@ -14,7 +14,7 @@ import pytest
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render import rendering
 from gpu_tasks.render.contract import Clip, Format, Timeline
-from gpu_tasks.render.rendering import RenderStandsStillError, moving, segments_at_once
+from gpu_tasks.render.rendering import RenderStalledError, count_concurrent_segments, detect_stalls
 from gpu_tasks.runtime.errors import StoppedError
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
@@ -160,14 +160,14 @@ def test_who_stands_still_is_noticed(monkeypatch: pytest.MonkeyPatch):
     now = [1000.0]
     monkeypatch.setattr(rendering, "time", SimpleNamespace(monotonic=lambda: now[0]))
     told: list[float] = []
-    tell = moving(told.append, 5.0)
+    tell = detect_stalls(told.append, 5.0)
     for share in (0.1, 0.2, 0.2):
         tell(share)
     now[0] += 6
     tell(0.3)
     assert told == [0.1, 0.2, 0.2, 0.3]
     now[0] += 6
-    with pytest.raises(RenderStandsStillError):
+    with pytest.raises(RenderStalledError):
         tell(0.3)
 
 
@@ -188,7 +188,7 @@ def test_large_pictures_are_not_all_made_at_once(
     segments: int, cores: int, width: int, height: int, wanted: int
 ):
     settings = output(width=width, height=height)
-    assert segments_at_once(segments, cores, settings) == wanted
+    assert count_concurrent_segments(segments, cores, settings) == wanted
 
 
 def test_progress_grows_to_the_whole(studio: Studio, spoken: Path):

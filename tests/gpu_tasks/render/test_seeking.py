@@ -166,7 +166,7 @@ def test_a_clip_shows_what_is_there(
 def test_stills_show_their_times(name: str, filmed: Filmed, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sampling, "MAX_FRAMES", 5)
     path, frames = filmed(name)
-    found = sampling.stills(film.probe(path), lambda _share: None)
+    found = sampling.read_stills(film.probe(path), lambda _share: None)
     assert len(found) == 5
     for still in found:
         [number] = {read_code(read_levels(still.frame[..., 1]))[1]}

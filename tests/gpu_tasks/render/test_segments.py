@@ -17,7 +17,7 @@ from gpu_tasks.render.contract import (
     Output,
     Timeline,
 )
-from gpu_tasks.render.contract.frames import frame_clips, frame_of
+from gpu_tasks.render.contract.frames import get_frame, list_frame_clips
 from gpu_tasks.render.contract.segments import PICTURES, SOUND, RenderPlan, plan_render
 from tests.gpu_tasks.render.calls import clip, output, timeline
 
@@ -56,7 +56,7 @@ def test_segments_cover_the_film_once():
     planned = plan_render(timeline(FILES, film_of(300, sounds=True)), output())
     for segments in (planned.pictures, planned.sound):
         assert sum(one.length for one in segments) == planned.frames
-    assert planned.frames == frame_of(timeline(FILES, film_of(300)).duration_ms, RATE)
+    assert planned.frames == get_frame(timeline(FILES, film_of(300)).duration_ms, RATE)
 
 
 def test_segments_are_neither_short_nor_long():
@@ -149,7 +149,7 @@ def test_parts_of_different_loudness_play_on_in_step():
         clip(0, 1000, 4321, 2345, sounds=True),
         clip(0, 4321, 9000, 2345 + 3321, sounds=True, gain_db=-6.0),
     ]
-    one, other = frame_clips(timeline(FILES, parts).tracks[0], RATE)
+    one, other = list_frame_clips(timeline(FILES, parts).tracks[0], RATE)
     assert other.at == one.at_frame(other.first, RATE)
 
 
@@ -204,9 +204,9 @@ def test_ntsc_sound_is_cut_at_whole_samples():
 
 
 def test_a_clip_shorter_than_a_frame_is_left_out():
-    assert frame_clips(timeline(FILES, [clip(0, 5, 15), clip(1, 1000, 2000)]).tracks[0], RATE) == [
-        frame_clips(timeline(FILES, [clip(1, 1000, 2000)]).tracks[0], RATE)[0]
-    ]
+    assert list_frame_clips(
+        timeline(FILES, [clip(0, 5, 15), clip(1, 1000, 2000)]).tracks[0], RATE
+    ) == [list_frame_clips(timeline(FILES, [clip(1, 1000, 2000)]).tracks[0], RATE)[0]]
 
 
 def test_a_timeline_has_its_bounds():

@@ -46,7 +46,7 @@ def clapper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def heard(path: Path) -> Signal:
     """The sound as players hear it, left."""
     arguments = [*ffmpeg.source(path), "-map", "0:a", "-ar", str(RATE), "-ac", "2"]
-    with ffmpeg.reading([*arguments, "-f", "f32le", "pipe:1"]) as sound:
+    with ffmpeg.read_output([*arguments, "-f", "f32le", "pipe:1"]) as sound:
         return np.frombuffer(sound.read(), np.float32).reshape(-1, 2)[:, 0].astype(np.float64)
 
 

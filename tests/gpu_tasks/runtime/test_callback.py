@@ -22,9 +22,9 @@ from gpu_tasks.runtime.callback import (
     Callback,
     OutputRequest,
     Reporter,
-    attempt_key,
+    compute_signature,
+    derive_attempt_key,
     is_authentic,
-    signature,
 )
 from gpu_tasks.runtime.contract import EngineInfo, Failure, Outcome, OutputFile, Payload
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
@@ -34,7 +34,7 @@ NOW = 1_760_000_000
 BODY = b'{"kind":"progress"}'
 JOB, ATTEMPT = UUID(int=1), UUID(int=2)
 SECRET = "a secret of the tests"
-KEY = attempt_key(secret=SECRET, attempt_id=ATTEMPT)
+KEY = derive_attempt_key(secret=SECRET, attempt_id=ATTEMPT)
 MP4 = OutputFile(key="film", content_type="video/mp4")
 DONE = Outcome(result={"words_count": 3}, engine=EngineInfo(name="draft", model="m"))
 
@@ -43,7 +43,7 @@ def authentic(
     *, key: SecretStr = KEY, sent: int | str = NOW, body: bytes = BODY, given: str | None = None
 ) -> bool:
     """Whether a report signed at ``sent`` with ``key`` is believed at ``NOW``."""
-    given = signature(key=key, timestamp=str(sent), body=BODY) if given is None else given
+    given = compute_signature(key=key, timestamp=str(sent), body=BODY) if given is None else given
     return is_authentic(key=KEY, timestamp=str(sent), body=body, given=given, now=float(NOW))
 
 
@@ -71,12 +71,12 @@ def reports(peer: Peer) -> list[Callback]:
 def test_the_signature_is_the_mac_of_timestamp_and_body():
     key = KEY.get_secret_value().encode()
     expected = hmac.new(key, b"1760000000." + BODY, hashlib.sha256).hexdigest()
-    assert signature(key=KEY, timestamp="1760000000", body=BODY) == expected
+    assert compute_signature(key=KEY, timestamp="1760000000", body=BODY) == expected
 
 
 def test_each_attempt_has_a_key_of_its_own_that_is_not_shown():
     keys = [
-        attempt_key(secret=secret, attempt_id=attempt_id).get_secret_value()
+        derive_attempt_key(secret=secret, attempt_id=attempt_id).get_secret_value()
         for secret in (SECRET, "another secret")
         for attempt_id in (ATTEMPT, JOB)
     ]
@@ -106,11 +106,11 @@ def test_an_altered_body_is_not_believed():
 
 @pytest.mark.parametrize(("secret", "attempt"), [("another secret", ATTEMPT), (SECRET, JOB)])
 def test_another_key_is_not_believed(secret: str, attempt: UUID):
-    assert not authentic(key=attempt_key(secret=secret, attempt_id=attempt))
+    assert not authentic(key=derive_attempt_key(secret=secret, attempt_id=attempt))
 
 
 def test_another_timestamp_than_the_signed_one_is_not_believed():
-    signed_before = signature(key=KEY, timestamp=str(NOW - 1), body=BODY)
+    signed_before = compute_signature(key=KEY, timestamp=str(NOW - 1), body=BODY)
     assert not authentic(given=signed_before)
 
 

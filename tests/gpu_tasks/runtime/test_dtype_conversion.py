@@ -30,7 +30,7 @@ INDEX = "diffusion_pytorch_model.safetensors.index.json"
 def published(folder: Path, tiny: ModuleType, model: str) -> Path:
     """A pipeline in single precision, its transformer in more than one file."""
     tiny.save(folder)
-    where = weights.folder(folder, model)
+    where = weights.get_folder(folder, model)
     loaded(where, "transformer", "float32").save_pretrained(
         where / "transformer", max_shard_size="20KB"
     )
@@ -61,7 +61,7 @@ def test_what_is_stored_is_what_would_have_been_cast(tiny: ModuleType, model: st
     from gpu_tasks.runtime import dtype_conversion
 
     where = published(tmp_path, tiny, model)
-    parts = weights.HALVED[weights.parse_pin(model)[0]]
+    parts = weights.HALF_PRECISION_PARTS[weights.parse_pin(model)[0]]
     wanted = {part: loaded(where, part, DTYPE).state_dict() for part in parts}
     before = files(where)
     dtype_conversion.store(where, parts, DTYPE)

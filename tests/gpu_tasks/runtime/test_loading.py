@@ -6,15 +6,15 @@ import pytest
 
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Host, contracts
-from gpu_tasks.runtime.loading import Engines, Loaded
+from gpu_tasks.runtime.loading import EngineCache, LoadedEngine
 
 
 @pytest.fixture
-def engines() -> Engines:
-    return Engines()
+def engines() -> EngineCache:
+    return EngineCache()
 
 
-def get(engines: Engines, device: str = "cpu", at_most: int | None = None) -> Loaded:
+def get(engines: EngineCache, device: str = "cpu", at_most: int | None = None) -> LoadedEngine:
     host = Host(Path("/models"), device, "float16")
     return engines.get("noop_gpu", "production", host, at_most=at_most)
 

@@ -9,16 +9,16 @@ from gpu_tasks.render import contract as render
 from gpu_tasks.runtime import overrides
 from gpu_tasks.runtime.contract import (
     CLASS_LIMITS,
-    RENTED,
+    RENTED_GPUS,
     Contract,
     GpuClass,
     ImageFamily,
     Payload,
     PlainModel,
-    rented_limit,
+    get_rented_limit,
 )
 from gpu_tasks.runtime.engine import contracts
-from gpu_tasks.runtime.isolated import limits_of
+from gpu_tasks.runtime.isolated import build_limits
 from gpu_tasks.runtime.overrides import InvalidOverrideError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -75,7 +75,7 @@ def test_what_is_set_stands_in_its_place_and_the_default_beside_it(monkeypatch):
         ("FEATURE_AT_ONCE", "1000", "at_once", 1000),
         ("FEATURE_TIME_LIMITS", "10", "time_limit_seconds", 10),
         ("FEATURE_TIME_LIMITS", "43200", "time_limit_seconds", 43200),
-        *(("FEATURE_GPUS", name, "gpu", GpuClass(name)) for name in RENTED),
+        *(("FEATURE_GPUS", name, "gpu", GpuClass(name)) for name in RENTED_GPUS),
     ],
 )
 def test_the_least_and_the_most_are_taken(monkeypatch, variable, value, field, wanted):
@@ -122,9 +122,9 @@ def test_what_cannot_be_is_refused_and_says_what_can(monkeypatch, variable, valu
 @pytest.mark.parametrize("limit", [1, 10_000])
 def test_classes_of_gpus_have_limits_of_their_own(monkeypatch, limit):
     monkeypatch.setenv("GPU_LIMITS", f"L4={limit}")
-    assert rented_limit(GpuClass.L4) == limit
-    assert rented_limit(GpuClass.T4) == CLASS_LIMITS[GpuClass.T4]
-    assert rented_limit(GpuClass.CPU) is None
+    assert get_rented_limit(GpuClass.L4) == limit
+    assert get_rented_limit(GpuClass.T4) == CLASS_LIMITS[GpuClass.T4]
+    assert get_rented_limit(GpuClass.CPU) is None
     assert overrides.list_variables() == {}
 
 
@@ -132,7 +132,7 @@ def test_classes_of_gpus_have_limits_of_their_own(monkeypatch, limit):
 def test_what_no_class_can_have_is_refused(monkeypatch, given):
     monkeypatch.setenv("GPU_LIMITS", given)
     with pytest.raises(InvalidOverrideError, match=r"^GPU_LIMITS "):
-        rented_limit(GpuClass.L4)
+        get_rented_limit(GpuClass.L4)
 
 
 def test_a_function_without_models_says_so(monkeypatch):
@@ -173,7 +173,7 @@ def test_it_needs_no_more_memory_than_is_known(monkeypatch):
 
 def test_every_contract_fits_the_gpu_that_it_declares():
     assert all(each.gpu.memory_gb >= each.gpu_memory_gb for each in contracts().values())
-    assert set(CLASS_LIMITS) == {GpuClass(name) for name in RENTED}
+    assert set(CLASS_LIMITS) == {GpuClass(name) for name in RENTED_GPUS}
 
 
 def test_a_time_limit_reaches_the_sandbox_and_what_is_planned_with_it(monkeypatch):
@@ -182,4 +182,4 @@ def test_a_time_limit_reaches_the_sandbox_and_what_is_planned_with_it(monkeypatc
     halved = replace(render.CONTRACT, time_limit_seconds=render.CONTRACT.time_limit_seconds // 2)
     monkeypatch.setattr(render, "CONTRACT", halved)
     assert output.longest_ms == before // 2
-    assert limits_of(halved).wall_seconds == halved.time_limit_seconds
+    assert build_limits(halved).wall_seconds == halved.time_limit_seconds

@@ -13,7 +13,7 @@ from gpu_tasks.runtime.callback import Callback
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.engine import Host, contracts
 from gpu_tasks.runtime.errors import ErrorCode
-from gpu_tasks.runtime.loading import Engines
+from gpu_tasks.runtime.loading import EngineCache
 from tests.gpu_tasks.peer import Peer
 
 KEY = SecretStr("a key of the tests")
@@ -32,7 +32,7 @@ def payload(peer: Peer, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_loaded_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_engines", Engines())
+    monkeypatch.setattr(remote, "_engines", EngineCache())
 
 
 def answer(sent: dict[str, Any], engine: str = "draft", function: str = "noop") -> Outcome:

@@ -17,7 +17,7 @@ import requests
 from pydantic import ValidationError
 
 from gpu_tasks.runtime import runner, transfers
-from gpu_tasks.runtime.callback import OutputGrant, Reporter, attempt_key
+from gpu_tasks.runtime.callback import OutputGrant, Reporter, derive_attempt_key
 from gpu_tasks.runtime.contract import (
     MAX_MESSAGE_LENGTH,
     EngineInfo,
@@ -328,7 +328,7 @@ def test_a_place_for_an_output_is_asked_for_until_somebody_answers(peer: Peer):
     peer.files["/in"] = b"x"
     peer.statuses["/callback/outputs"] = [503, 500, 200]
     payload = copying(peer)
-    key = attempt_key(secret="a secret of the tests", attempt_id=payload.attempt_id)
+    key = derive_attempt_key(secret="a secret of the tests", attempt_id=payload.attempt_id)
     reporter = Reporter(payload=payload, call_id="call-1", key=key)
     outcome = runner.run(
         engine=CopyEngine(),
@@ -445,7 +445,7 @@ def test_a_call_stops_waiting_before_its_time_limit(peer: Peer, monkeypatch: pyt
 def test_retry_after_is_followed_within_a_bound(header: str, seconds: float):
     response = requests.Response()
     response.headers["Retry-After"] = header
-    assert transfers.retry_after(requests.HTTPError(response=response)) == seconds
+    assert transfers.get_retry_after(requests.HTTPError(response=response)) == seconds
 
 
 def test_a_full_disk_is_waited_out_while_an_input_is_fetched(

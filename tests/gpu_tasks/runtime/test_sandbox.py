@@ -19,7 +19,7 @@ from gpu_tasks.runtime import sandbox, sources
 from gpu_tasks.runtime.confinement import MIB, Limits
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError, KilledError
 from gpu_tasks.runtime.sandbox import Limit, SandboxExceededError, SandboxFailedError
-from gpu_tasks.runtime.sources import SourceLostError, source_of
+from gpu_tasks.runtime.sources import SourceLostError, open_source
 from tests.waiting import until
 
 LIMITS = Limits(
@@ -106,7 +106,7 @@ class TestSurroundings:
         monkeypatch.setenv("DJANGO_SECRET_KEY", "s" * 40)
         monkeypatch.setenv("DATABASE_URL", "postgres://nowhere")
         found = call("look_around")
-        ours = {*sandbox.KEPT_VARIABLES, *sandbox.SET_VARIABLES, "HOME", "TMPDIR"}
+        ours = {*sandbox.INHERITED_VARIABLES, *sandbox.SET_VARIABLES, "HOME", "TMPDIR"}
         # Python sets one, and importing our tests the other.
         assert set(found["environment"]) <= ours | {"LC_CTYPE", "AUTEUR_PLUGINS"}
         assert found["folder"] == []
@@ -291,7 +291,7 @@ def server() -> Iterator[Any]:
 
 
 def reads(place: str, name: str, **arguments: Any) -> Any:
-    source = source_of(place)
+    source = open_source(place)
     limits = replace(LIMITS, answer_bytes=MIB)
     try:
         return sandbox.run(
@@ -337,6 +337,6 @@ class TestReading:
         with pytest.raises(SourceLostError):
             reads(url, "read_often", times=2)
         with pytest.raises(SourceLostError):
-            source_of("http://127.0.0.1:9/source")
+            open_source("http://127.0.0.1:9/source")
         with pytest.raises(SourceLostError):
-            source_of("/nowhere/source.mp4")
+            open_source("/nowhere/source.mp4")

@@ -11,13 +11,13 @@ pytest.importorskip("transformers")
 import torch
 
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.mediakit.speech.utterances import HeardWord
+from gpu_tasks.mediakit.speech.utterances import RecognisedWord
 from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.transcription import production
 from gpu_tasks.transcription.contract import MODELS, RecordingTranscript
-from gpu_tasks.transcription.turns import MIN_WORD_MS, ordered
+from gpu_tasks.transcription.turns import MIN_WORD_MS, order_words
 from tests.gpu_tasks.recordings import (
     INTERVIEW,
     SHORT,
@@ -127,7 +127,7 @@ def test_memory_that_does_not_suffice_is_told(
     monkeypatch.setattr(torch, "stack", full)
     with pytest.raises(torch.OutOfMemoryError) as caught:
         understood(whispering, SHORT, tmp_path)
-    assert runner.code_of(caught.value) == ErrorCode.GPU_OOM
+    assert runner.get_error_code(caught.value) == ErrorCode.GPU_OOM
 
 
 @pytest.mark.parametrize("language", ["xx", "EN", "", "en" * 1000])
@@ -151,19 +151,19 @@ def test_weights_must_be_there(tmp_path: Path):
         load("transcription", "production")
 
 
-def word(start_ms: int, end_ms: int) -> HeardWord:
-    return HeardWord(" word", start_ms, end_ms, 1.0)
+def word(start_ms: int, end_ms: int) -> RecognisedWord:
+    return RecognisedWord(" word", start_ms, end_ms, 1.0)
 
 
-def times(words: list[HeardWord]) -> list[tuple[int, int]]:
+def times(words: list[RecognisedWord]) -> list[tuple[int, int]]:
     return [(one.start_ms, one.end_ms) for one in words]
 
 
 def test_words_follow_each_other_and_take_time():
     words = [word(0, 500), word(400, 450), word(600, 600), word(700, 900)]
     wanted = [(0, 500), (500, 500 + MIN_WORD_MS), (600, 600 + MIN_WORD_MS), (700, 900)]
-    assert times(ordered(words, 900)) == wanted
+    assert times(order_words(words, 900)) == wanted
 
 
 def test_no_word_outlasts_the_media():
-    assert times(ordered([word(0, 500), word(800, 900)], 700)) == [(0, 500), (700, 700)]
+    assert times(order_words([word(0, 500), word(800, 900)], 700)) == [(0, 500), (700, 700)]

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from gpu_tasks.mediakit.speech.utterances import HeardWord
+from gpu_tasks.mediakit.speech.utterances import RecognisedWord
 from gpu_tasks.transcription.contract import TranscribedSegment
 from gpu_tasks.transcription.turns import (
     LONGEST_MS,
@@ -12,50 +12,52 @@ from gpu_tasks.transcription.turns import (
     PAUSE_MS,
     SENTENCES_MS,
     Turn,
-    segments,
-    speakers,
+    assign_speakers,
+    build_segments,
 )
 
 
-def word(start_ms: int, end_ms: int, text: str = " word") -> HeardWord:
-    return HeardWord(text, start_ms, end_ms, confidence=0.9)
+def word(start_ms: int, end_ms: int, text: str = " word") -> RecognisedWord:
+    return RecognisedWord(text, start_ms, end_ms, confidence=0.9)
 
 
-def steady(count: int, text: str = " word") -> list[HeardWord]:
+def steady(count: int, text: str = " word") -> list[RecognisedWord]:
     """Words of a second each, without pauses."""
     return [word(i * 1000, (i + 1) * 1000, text) for i in range(count)]
 
 
-def parted(words: list[HeardWord], spoken_by: list[str] | None = None) -> list[TranscribedSegment]:
-    return segments(words, spoken_by or [ONLY_SPEAKER] * len(words))
+def parted(
+    words: list[RecognisedWord], spoken_by: list[str] | None = None
+) -> list[TranscribedSegment]:
+    return build_segments(words, spoken_by or [ONLY_SPEAKER] * len(words))
 
 
 def test_a_word_is_whose_turn_overlaps_it_longest():
     turns = [Turn(0, 1500, "B"), Turn(1500, 3000, "A")]
     words = [word(0, 1000), word(1000, 1900), word(1100, 2000)]
-    assert speakers(words, turns) == ["Speaker 1", "Speaker 1", "Speaker 2"]
+    assert assign_speakers(words, turns) == ["Speaker 1", "Speaker 1", "Speaker 2"]
 
 
 def test_overlaps_with_several_turns_of_a_voice_add_up():
     turns = [Turn(0, 300, "A"), Turn(300, 700, "B"), Turn(700, 1000, "A")]
-    assert speakers([word(300, 400), word(0, 1000)], turns) == ["Speaker 1", "Speaker 2"]
+    assert assign_speakers([word(300, 400), word(0, 1000)], turns) == ["Speaker 1", "Speaker 2"]
 
 
 def test_a_word_beside_all_turns_is_whose_turn_is_nearest():
     turns = [Turn(1000, 2000, "A"), Turn(3000, 4000, "B")]
     words = [word(0, 500), word(2100, 2400), word(2700, 2900), word(9000, 9100)]
-    assert speakers(words, turns) == ["Speaker 1", "Speaker 1", "Speaker 2", "Speaker 2"]
+    assert assign_speakers(words, turns) == ["Speaker 1", "Speaker 1", "Speaker 2", "Speaker 2"]
 
 
 def test_turns_need_no_order_and_may_overlap():
     turns = [Turn(2000, 9000, "B"), Turn(0, 3000, "A")]
     words = [word(0, 1000), word(2100, 3200), word(5000, 6000)]
-    assert speakers(words, turns) == ["Speaker 1", "Speaker 2", "Speaker 2"]
+    assert assign_speakers(words, turns) == ["Speaker 1", "Speaker 2", "Speaker 2"]
 
 
 def test_without_turns_there_is_one_speaker():
-    assert speakers(steady(3), []) == [ONLY_SPEAKER] * 3
-    assert speakers([], [Turn(0, 1, "A")]) == []
+    assert assign_speakers(steady(3), []) == [ONLY_SPEAKER] * 3
+    assert assign_speakers([], [Turn(0, 1, "A")]) == []
 
 
 def test_a_change_of_speaker_ends_a_segment():

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("transformers")
 
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.mediakit.speech.utterances import HeardWord
+from gpu_tasks.mediakit.speech.utterances import RecognisedWord
 from gpu_tasks.runtime.engine import Host
 from gpu_tasks.runtime.errors import StoppedError
 from gpu_tasks.transcription import whisper as module
@@ -39,7 +39,7 @@ def chunk(start_seconds: float, seconds: float, *spans: tuple[float, float]) -> 
     return Chunk(int(start_seconds * RATE), tone(seconds), tuple(spoken), share=0.5)
 
 
-def heard(whisper: Whisper, *chunks: Chunk, language: str = "en") -> list[HeardWord]:
+def heard(whisper: Whisper, *chunks: Chunk, language: str = "en") -> list[RecognisedWord]:
     return whisper.words(chunks, language, lambda: None)
 
 

@@ -27,7 +27,7 @@ PROMPT = 4
 
 def folder(model_dir: Path) -> Path:
     """Where the engine looks for Whisper."""
-    return weights.folder(model_dir, MODELS["asr"])
+    return weights.get_folder(model_dir, MODELS["asr"])
 
 
 def save(model_dir: Path, *, says: str, sureness: float = 1.0) -> Path:

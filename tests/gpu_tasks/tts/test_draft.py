@@ -15,8 +15,8 @@ from gpu_tasks.transcription.contract import RecordingTranscript
 from gpu_tasks.tts import draft
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED, SAMPLE_RATE
 from gpu_tasks.tts.draft import DraftEngine
-from gpu_tasks.tts.synthesisers import Synthesiser, installed
-from gpu_tasks.tts.voices import pitch_of
+from gpu_tasks.tts.synthesisers import Synthesiser, list_installed
+from gpu_tasks.tts.voices import measure_pitch
 from tests.gpu_tasks.recordings import (
     BROKEN,
     INTERVIEW,
@@ -38,7 +38,7 @@ FIVE_MINUTES = {"flite": "1234567890" * 100, "espeak-ng": "字" * 1500}
 
 
 def one_of_each() -> list[Synthesiser]:
-    return installed()
+    return list_installed()
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +98,9 @@ def test_speed_changes_the_duration(
 ):
     result, path = speak(engine, tmp_path, speed=speed)
     assert result.duration_ms * speed == pytest.approx(spoken[0], rel=0.05)
-    assert pitch_of(sound_of(path)) == pytest.approx(pitch_of(sound_of(spoken[1])), rel=0.08)
+    assert measure_pitch(sound_of(path)) == pytest.approx(
+        measure_pitch(sound_of(spoken[1])), rel=0.08
+    )
 
 
 @pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda one: one.model.split()[0])
@@ -110,7 +112,7 @@ def test_the_pitch_is_that_of_the_sample(synthesiser: Synthesiser, tmp_path: Pat
     sample = np.interp(at, np.arange(man.size), man).astype(np.int16)
     voice = write_sound(tmp_path / "voice.wav", "pcm_s16le", sample, rate=RATE)
     _, path = speak(DraftEngine([synthesiser]), tmp_path / "work", voice=voice)
-    assert pitch_of(sound_of(path)) == pytest.approx(factor * pitch_of(man), rel=0.1)
+    assert measure_pitch(sound_of(path)) == pytest.approx(factor * measure_pitch(man), rel=0.1)
 
 
 def test_a_voice_too_far_off_is_met_half_way(engine: Engine, tmp_path: Path):
@@ -118,14 +120,14 @@ def test_a_voice_too_far_off_is_met_half_way(engine: Engine, tmp_path: Path):
     giant = np.interp(np.arange(0, man.size - 1, 0.62), np.arange(man.size), man)
     voice = write_sound(tmp_path / "v.wav", "pcm_s16le", giant.astype(np.int16), rate=RATE)
     _, path = speak(engine, tmp_path / "work", "Good morning.", voice=voice)
-    assert pitch_of(sound_of(path)) > 0.9 * pitch_of(man) / draft.MAX_SHIFT
+    assert measure_pitch(sound_of(path)) > 0.9 * measure_pitch(man) / draft.MAX_SHIFT
 
 
 def test_a_films_sound_can_be_the_sample(engine: Engine, tmp_path: Path):
     woman = sound_of(INTERVIEW)[: int(3.8 * RATE)]
     film = write_film(tmp_path / "voice.mp4", woman)
     _, path = speak(engine, tmp_path / "work", voice=film)
-    assert pitch_of(sound_of(path)) == pytest.approx(pitch_of(woman), rel=0.1)
+    assert measure_pitch(sound_of(path)) == pytest.approx(measure_pitch(woman), rel=0.1)
 
 
 def test_a_silent_sample(engine: Engine, tmp_path: Path):

@@ -10,7 +10,14 @@ import pytest
 
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts import synthesisers
-from gpu_tasks.tts.synthesisers import MISSING, Espeak, Flite, Synthesiser, installed, language_of
+from gpu_tasks.tts.synthesisers import (
+    MISSING,
+    Espeak,
+    Flite,
+    Synthesiser,
+    detect_language,
+    list_installed,
+)
 
 MAKERS: list[Callable[[], Synthesiser]] = [Flite, Espeak]
 THERE = {
@@ -94,7 +101,7 @@ def test_flite_says_nothing_of_what_has_no_name():
     ],
 )
 def test_the_language_follows_the_letters(text: str, language: str):
-    assert language_of(text) == language
+    assert detect_language(text) == language
 
 
 def test_without_any_synthesiser_the_engine_says_what_is_missing(
@@ -103,5 +110,5 @@ def test_without_any_synthesiser_the_engine_says_what_is_missing(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(synthesisers.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(EngineError) as caught:
-        installed()
+        list_installed()
     assert (caught.value.code, caught.value.message) == (ErrorCode.MODEL_ERROR, MISSING)

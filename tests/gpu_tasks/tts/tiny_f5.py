@@ -80,8 +80,8 @@ def save(model_dir: Path, *, variant: str = "F5TTS_v1_Base") -> Path:
     import torch
 
     torch.manual_seed(1)
-    _save_acoustic(weights.folder(model_dir, MODELS["tts"]) / variant)
-    _save_vocoder(weights.folder(model_dir, MODELS["vocoder"]))
+    _save_acoustic(weights.get_folder(model_dir, MODELS["tts"]) / variant)
+    _save_vocoder(weights.get_folder(model_dir, MODELS["vocoder"]))
     return model_dir
 
 

@@ -12,7 +12,7 @@ from gpu_tasks.runtime import engine as engines
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from gpu_tasks.video_generation.contract import MAX_SECONDS, MIN_SECONDS, MODELS
 from gpu_tasks.video_generation.contract import VideoGenerationResult as Result
 from tests.gpu_tasks.video_generation import tiny
@@ -114,7 +114,7 @@ def test_memory_that_runs_out_is_told_as_such(engine: Engine, tmp_path: Path):
             generate(engine, tmp_path, payload())
     finally:
         hook.remove()
-    assert code_of(caught.value) is ErrorCode.GPU_OOM
+    assert get_error_code(caught.value) is ErrorCode.GPU_OOM
 
 
 def test_what_overflows_is_no_film(engine: Engine, tmp_path: Path):
@@ -133,9 +133,9 @@ def test_what_overflows_is_no_film(engine: Engine, tmp_path: Path):
 
 @pytest.mark.parametrize("seconds", range(MIN_SECONDS, MAX_SECONDS + 1))
 def test_the_model_is_asked_for_frames_that_it_can_make(seconds: int):
-    from gpu_tasks.video_generation.production import frames_made
+    from gpu_tasks.video_generation.production import count_model_frames
 
-    count = frames_made(seconds * 16)
+    count = count_model_frames(seconds * 16)
     assert (count - 1) % 4 == 0
     assert seconds * 16 <= count <= seconds * 16 + 3
 

@@ -12,7 +12,7 @@ from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.film import FilmWriter
 from gpu_tasks.runtime.contract import InputFile
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.video_query.contract import Said, VideoQueryPayload, VideoQueryResult
+from gpu_tasks.video_query.contract import SpokenSegment, VideoQueryPayload, VideoQueryResult
 from tests.gpu_tasks.recordings import SHORT
 from tests.gpu_tasks.workspaces import workspace
 
@@ -50,7 +50,7 @@ def titled_film(path: Path, *titles: str) -> Path:
     return path
 
 
-def payload(question: str, segments: tuple[Said, ...] | None = None) -> VideoQueryPayload:
+def payload(question: str, segments: tuple[SpokenSegment, ...] | None = None) -> VideoQueryPayload:
     """A call with a question."""
     return VideoQueryPayload(
         job_id=uuid4(),
@@ -69,7 +69,7 @@ def ask(
     root: Path,
     question: str,
     *,
-    segments: tuple[Said, ...] | None = None,
+    segments: tuple[SpokenSegment, ...] | None = None,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> VideoQueryResult:
     """What the engine answers."""

@@ -8,18 +8,18 @@ import pytest
 from gpu_tasks.video_query.answers import (
     MAX_STILL,
     QUIET_DB,
-    answer,
-    clock,
-    colour_name,
-    understand,
+    build_answer,
+    format_time,
+    get_colour_name,
+    parse_question,
 )
-from gpu_tasks.video_query.contract import Evidence, EvidenceKind, Said
+from gpu_tasks.video_query.contract import Evidence, EvidenceKind, SpokenSegment
 from gpu_tasks.video_query.measures import MIN_CUT, Measures
 
 SAID = (
-    Said(start_ms=0, end_ms=900, text="The harbour opens at nine."),
-    Said(start_ms=1000, end_ms=1900, text="Harbours, harbours!"),
-    Said(start_ms=2000, end_ms=2900, text="Good night."),
+    SpokenSegment(start_ms=0, end_ms=900, text="The harbour opens at nine."),
+    SpokenSegment(start_ms=1000, end_ms=1900, text="Harbours, harbours!"),
+    SpokenSegment(start_ms=2000, end_ms=2900, text="Good night."),
 )
 
 
@@ -40,9 +40,9 @@ def watched(
 def told(
     question: str,
     seen: Measures | None = None,
-    said: tuple[Said, ...] | None = SAID,
+    said: tuple[SpokenSegment, ...] | None = SAID,
 ) -> tuple[str, list[Evidence]]:
-    text, evidence = answer(understand(question), replace(seen or watched(), said=said))
+    text, evidence = build_answer(parse_question(question), replace(seen or watched(), said=said))
     return text, list(evidence)
 
 
@@ -55,7 +55,7 @@ def spans(evidence: list[Evidence]) -> list[tuple[int, int]]:
     [(0, "0:00.0"), (59_999, "0:59.9"), (60_000, "1:00.0"), (7_261_500, "121:01.5")],
 )
 def test_times_are_minutes_and_seconds(time_ms: int, text: str):
-    assert clock(time_ms) == text
+    assert format_time(time_ms) == text
 
 
 def test_the_length_is_told():
@@ -128,7 +128,7 @@ def test_the_noise_of_a_codec_is_no_motion(change: float, still: bool):
     ],
 )
 def test_colours_have_names(colour: tuple[float, float, float], name: str):
-    assert colour_name(np.array(colour, np.float32)) == name
+    assert get_colour_name(np.array(colour, np.float32)) == name
 
 
 def test_what_is_said_about_something_is_quoted_with_its_time():
@@ -147,7 +147,7 @@ def test_how_often_a_word_is_said_is_counted():
 
 
 def test_what_is_said_at_all_is_listed():
-    many = tuple(Said(start_ms=i, end_ms=i, text=f"Word {i}.") for i in range(12))
+    many = tuple(SpokenSegment(start_ms=i, end_ms=i, text=f"Word {i}.") for i in range(12))
     text, evidence = told("What is said?", said=many)
     assert text.startswith("What is said, 24 words in 12 passages: “Word 0.” at 0:00.0; ")
     assert text.endswith("“Word 7.” at 0:00.0 and 4 more.")
@@ -173,8 +173,8 @@ def test_faces_are_counted_where_they_are_looked_for():
 TITLED = replace(
     watched(at_12=0.5),
     text=(
-        Said(start_ms=0, end_ms=2000, text="SUMMER SALE"),
-        Said(start_ms=1000, end_ms=2000, text="closed on Mondays"),
+        SpokenSegment(start_ms=0, end_ms=2000, text="SUMMER SALE"),
+        SpokenSegment(start_ms=1000, end_ms=2000, text="closed on Mondays"),
     ),
 )
 
@@ -199,7 +199,7 @@ def test_text_is_looked_through_for_what_is_asked():
 
 
 def test_more_lines_than_can_be_told_are_counted():
-    lines = [Said(start_ms=0, end_ms=4000, text=letter * 9) for letter in "abcdefghijkl"]
+    lines = [SpokenSegment(start_ms=0, end_ms=4000, text=letter * 9) for letter in "abcdefghijkl"]
     text, evidence = told("What text is shown?", replace(watched(), text=lines))
     assert text.endswith(" and 4 more.")
     assert len(evidence) == 12
@@ -272,7 +272,7 @@ def test_a_summary_tells_all_and_looks_for_no_words(question: str):
 def heard(question: str, *levels: float) -> tuple[str, list[Evidence]]:
     """What is told of a second of each level, in decibels."""
     loudness = np.repeat(np.array(levels, np.float32), 10)
-    text, evidence = answer(understand(question), replace(watched(), levels=loudness))
+    text, evidence = build_answer(parse_question(question), replace(watched(), levels=loudness))
     return text, list(evidence)
 
 

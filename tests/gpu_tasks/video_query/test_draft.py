@@ -9,7 +9,7 @@ from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.decoding import TOO_LONG
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.video_query.contract import EvidenceKind, Said
+from gpu_tasks.video_query.contract import EvidenceKind, SpokenSegment
 from tests.gpu_tasks.films import lying_film, make_film, turned
 from tests.gpu_tasks.recordings import BROKEN, FIXTURES, SHORT
 from tests.gpu_tasks.video_query.calls import ask
@@ -80,7 +80,7 @@ def test_text_is_told_where_the_question_is_not_understood(
 
 
 def test_a_given_transcript_is_believed(engine: Engine, talking: Path, tmp_path: Path):
-    said = (Said(start_ms=4000, end_ms=9000, text="Somebody sings about a lighthouse."),)
+    said = (SpokenSegment(start_ms=4000, end_ms=9000, text="Somebody sings about a lighthouse."),)
     result = ask(engine, talking, tmp_path, "What is said about lighthouses?", segments=said)
     assert [(one.start_ms, one.end_ms) for one in result.evidence] == [(4000, 6000)]
 

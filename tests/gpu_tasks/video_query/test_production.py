@@ -18,7 +18,7 @@ from gpu_tasks.video_query.contract import (
     MAX_SEGMENT_TEXT,
     MAX_SEGMENTS,
     MODELS,
-    Said,
+    SpokenSegment,
 )
 from gpu_tasks.video_query.production import MAX_PROMPT_TOKENS, MAX_SIDE
 from gpu_tasks.video_query.sampling import MAX_FRAMES, Still
@@ -77,7 +77,7 @@ def test_a_reply_goes_round_in_circles_less(
     assert different(1.0) < different(3.0)
 
 
-def next_token(looking: Any, brightness: int, question: str, *said: Said) -> Any:
+def next_token(looking: Any, brightness: int, question: str, *said: SpokenSegment) -> Any:
     """What the model would say first, as numbers."""
     frame = np.full((64, 64, 3), brightness, np.uint8)
     inputs = looking._build_inputs([Still(0.5, frame)], 1.0, said, question)
@@ -87,7 +87,7 @@ def next_token(looking: Any, brightness: int, question: str, *said: Said) -> Any
 
 def test_what_is_seen_asked_and_said_matters(looking: Engine):
     first = next_token(looking, 0, QUESTION)
-    said = Said(start_ms=0, end_ms=500, text="A dog barks.")
+    said = SpokenSegment(start_ms=0, end_ms=500, text="A dog barks.")
     others = [
         next_token(looking, 255, QUESTION),
         next_token(looking, 0, "Is there a dog?"),
@@ -126,7 +126,7 @@ def test_memory_that_does_not_suffice_is_told(
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", full)
     with pytest.raises(torch.OutOfMemoryError) as caught:
         ask(looking, film, tmp_path, QUESTION)
-    assert runner.code_of(caught.value) == ErrorCode.GPU_OOM
+    assert runner.get_error_code(caught.value) == ErrorCode.GPU_OOM
 
 
 def test_marks_of_the_models_own_in_a_question_do_no_harm(
@@ -136,7 +136,7 @@ def test_marks_of_the_models_own_in_a_question_do_no_harm(
     assert ask(looking, film, tmp_path, question).answer
 
 
-def length(looking: Any, *said: Said) -> int:
+def length(looking: Any, *said: SpokenSegment) -> int:
     frame = np.zeros((512, 512, 3), np.uint8)
     return int(looking._build_inputs([Still(0.5, frame)], 1.0, said, "?")["input_ids"].shape[1])
 
@@ -145,7 +145,10 @@ def length(looking: Any, *said: Said) -> int:
 def test_a_prompt_has_room_for_so_many_tokens(
     looking: Engine, monkeypatch: pytest.MonkeyPatch, text: str
 ):
-    said = [Said(start_ms=i * 1000, end_ms=i * 1000, text=f"{i:02d} {text}") for i in range(10, 60)]
+    said = [
+        SpokenSegment(start_ms=i * 1000, end_ms=i * 1000, text=f"{i:02d} {text}")
+        for i in range(10, 60)
+    ]
     needed = length(looking, *said)
     monkeypatch.setattr(production, "MAX_PROMPT_TOKENS", needed)
     assert length(looking, *said) == needed
@@ -157,7 +160,10 @@ def test_a_prompt_has_room_for_so_many_tokens(
 
 def test_the_longest_transcript_leaves_room_for_a_reply(looking: Engine):
     """22,000 tokens fit the graphics card: the largest stills, transcript and question."""
-    said = [Said(start_ms=i, end_ms=i, text="字" * MAX_SEGMENT_TEXT) for i in range(MAX_SEGMENTS)]
+    said = [
+        SpokenSegment(start_ms=i, end_ms=i, text="字" * MAX_SEGMENT_TEXT)
+        for i in range(MAX_SEGMENTS)
+    ]
     found = [still(float(i), side=MAX_SIDE) for i in range(MAX_FRAMES)]
     inputs = looking._build_inputs(found, 7200.0, said, "犬" * MAX_QUESTION)
     assert inputs["input_ids"].shape[1] <= MAX_PROMPT_TOKENS

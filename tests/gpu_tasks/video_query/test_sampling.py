@@ -6,19 +6,19 @@ import pytest
 
 from gpu_tasks.mediakit import ffmpeg, film
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.video_query.sampling import MAX_FRAMES, MIN_FRAMES, Still, stills, times
+from gpu_tasks.video_query.sampling import MAX_FRAMES, MIN_FRAMES, Still, list_times, read_stills
 from tests.gpu_tasks.films import make_film, turned
 
 
 def taken(path: Path, max_side: int = 160) -> list[Still]:
-    return stills(film.probe(path, max_side=max_side), lambda _share: None)
+    return read_stills(film.probe(path, max_side=max_side), lambda _share: None)
 
 
 @pytest.mark.parametrize(
     ("seconds", "count"), [(0.1, MIN_FRAMES), (1.0, MIN_FRAMES), (6.0, 12), (3600.0, MAX_FRAMES)]
 )
 def test_short_films_are_sampled_more_densely(seconds: float, count: int):
-    found = times(seconds)
+    found = list_times(seconds)
     assert len(found) == count
     assert found == sorted(found)
     assert found[0] == pytest.approx(seconds / count / 2)
@@ -76,5 +76,5 @@ def test_taking_them_can_be_stopped(silent: Path):
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        stills(film.probe(silent), stop)
+        read_stills(film.probe(silent), stop)
     assert told == sorted(told)

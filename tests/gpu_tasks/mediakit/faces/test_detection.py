@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gpu_tasks.mediakit.faces.detection import MIN_SQUARE, Face, detect
+from gpu_tasks.mediakit.faces.detection import MIN_SQUARE, Face, detect_faces
 from tests.gpu_tasks.mediakit.faces.portrait import LEFT_PUPIL, RIGHT_PUPIL, Place, scene
 
 
@@ -22,7 +22,7 @@ def eyes_error(face: Face, place: Place) -> float:
     ],
 )
 def test_a_face_is_found_where_it_is(place: Place) -> None:
-    (face,) = detect(scene(place))
+    (face,) = detect_faces(scene(place))
     assert eyes_error(face, place) < 0.08
     assert face.left < place.x < face.right
     assert face.top < place.y < face.bottom
@@ -41,20 +41,20 @@ def test_a_face_is_found_where_it_is(place: Place) -> None:
 def test_frames_of_all_shapes_are_searched(
     place: Place, width: int, height: int, error: float
 ) -> None:
-    (face,) = detect(scene(place, width=width, height=height))
+    (face,) = detect_faces(scene(place, width=width, height=height))
     assert eyes_error(face, place) < error
 
 
 def test_a_face_in_the_dark_is_found() -> None:
     place = Place(x=240, y=180, side=200)
     dark = (scene(place) * 0.15).astype(np.uint8)
-    (face,) = detect(dark)
+    (face,) = detect_faces(dark)
     assert eyes_error(face, place) < 0.08
 
 
 def test_two_faces_are_found_the_larger_one_first() -> None:
     small, large = Place(x=120, y=180, side=100), Place(x=340, y=180, side=160)
-    faces = detect(scene(small, large))
+    faces = detect_faces(scene(small, large))
     assert len(faces) == 2
     assert eyes_error(faces[0], large) < 0.08
     assert eyes_error(faces[1], small) < 0.08
@@ -62,27 +62,27 @@ def test_two_faces_are_found_the_larger_one_first() -> None:
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
 def test_a_plain_wall_has_no_face(shade: int) -> None:
-    assert detect(np.full((240, 320, 3), shade, np.uint8)) == ()
+    assert detect_faces(np.full((240, 320, 3), shade, np.uint8)) == ()
 
 
 def test_noise_has_no_face() -> None:
     noise = np.random.default_rng(7).integers(0, 256, (240, 320, 3))
-    assert detect(noise.astype(np.uint8)) == ()
+    assert detect_faces(noise.astype(np.uint8)) == ()
 
 
 def test_a_frame_of_the_smallest_size_can_be_searched() -> None:
-    assert detect(np.full((16, 16, 3), 90, np.uint8)) == ()
+    assert detect_faces(np.full((16, 16, 3), 90, np.uint8)) == ()
 
 
 def test_fewer_levels_leave_small_faces_out() -> None:
     frame = scene(Place(x=1500, y=300, side=70), width=1920, height=1080)
-    assert detect(frame, levels=1) == ()
+    assert detect_faces(frame, levels=1) == ()
     assert MIN_SQUARE < 1080 / 4
 
 
 def test_the_same_frame_has_the_same_faces() -> None:
     frame = scene(Place(x=240, y=180, side=150))
-    first, again = detect(frame), detect(frame)
+    first, again = detect_faces(frame), detect_faces(frame)
     assert [(one.left, one.top, one.score) for one in first] == [
         (one.left, one.top, one.score) for one in again
     ]

@@ -3,7 +3,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from gpu_tasks.mediakit.faces.tracking import BYSTANDER, FaceTracker, Several, Tracked
+from gpu_tasks.mediakit.faces.tracking import BYSTANDER, FaceTracker, SeveralFaces, TrackedFace
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from tests.gpu_tasks.mediakit.faces.portrait import LEFT_PUPIL, RIGHT_PUPIL, Place, scene
@@ -14,19 +14,19 @@ CENTRE = Place(x=240, y=180, side=180)
 
 
 def followed(
-    frames: Iterable[Frame], several: Several = Several.LARGEST
-) -> tuple[FaceTracker, list[Tracked | None]]:
+    frames: Iterable[Frame], several: SeveralFaces = SeveralFaces.LARGEST
+) -> tuple[FaceTracker, list[TrackedFace | None]]:
     tracker = FaceTracker(frame_rate=RATE, several=several)
     return tracker, [tracker.follow(frame) for frame in frames]
 
 
-def eyes(tracked: Tracked) -> np.ndarray:
+def eyes(tracked: TrackedFace) -> np.ndarray:
     """The middles of both eyes."""
     points = tracked.points[:, :2]
     return np.stack([points[[33, 133]].mean(axis=0), points[[362, 263]].mean(axis=0)])
 
 
-def error(tracked: Tracked, place: Place) -> float:
+def error(tracked: TrackedFace, place: Place) -> float:
     return float(np.linalg.norm(eyes(tracked) - place.of([RIGHT_PUPIL, LEFT_PUPIL]), axis=1).max())
 
 
@@ -98,7 +98,7 @@ def test_the_followed_face_is_kept_when_a_larger_one_comes() -> None:
 def test_two_faces_are_refused_where_that_is_asked_for() -> None:
     both = scene(Place(x=110, y=180, side=130), Place(x=340, y=180, side=150))
     with pytest.raises(EngineError) as refused:
-        followed([both], Several.REFUSE)
+        followed([both], SeveralFaces.REFUSE)
     assert refused.value.code is ErrorCode.INPUT_INVALID
 
 
@@ -111,7 +111,7 @@ def test_a_much_smaller_face_is_a_bystander(share: float, faces: int) -> None:
 
 
 def test_one_face_is_not_refused() -> None:
-    tracker, _ = followed([scene(CENTRE)], Several.REFUSE)
+    tracker, _ = followed([scene(CENTRE)], SeveralFaces.REFUSE)
     assert tracker.frames_with_face == 1
 
 

@@ -15,7 +15,7 @@ from gpu_tasks.runtime.callback import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
     Callback,
-    attempt_key,
+    derive_attempt_key,
     is_authentic,
 )
 from gpu_tasks.runtime.errors import ErrorCode
@@ -117,7 +117,7 @@ def test_a_call_ends_with_its_outcome_and_tells_it(place: Place, peer: Peer):
     headers, body = peer.posts[-1]
     sent_at = headers[TIMESTAMP_HEADER]
     assert is_authentic(
-        key=attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id),
+        key=derive_attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id),
         timestamp=sent_at,
         body=body,
         given=headers[SIGNATURE_HEADER],

@@ -16,7 +16,7 @@ from auteur.leases import Lease, LeaseLostError
 from gpu_tasks.runtime.backends import local
 from gpu_tasks.runtime.backends.local import CALLS
 from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
-from gpu_tasks.runtime.callback import ATTEMPT_HEADER, attempt_key
+from gpu_tasks.runtime.callback import ATTEMPT_HEADER, derive_attempt_key
 from gpu_tasks.runtime.contract import Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from tests.gpu_tasks.peer import Peer
@@ -77,7 +77,7 @@ def test_what_is_kept_of_a_call_holds_no_key(
     caplog.set_level(logging.DEBUG)
     broken = call(peer, engine="none")
     local.run(broken.pk)
-    key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=broken.attempt_id)
+    key = derive_attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=broken.attempt_id)
     broken.refresh_from_db()
     assert peer.posts[-1][0][ATTEMPT_HEADER] == str(broken.attempt_id)
     kept = f"{vars(broken)} {caplog.text}"
@@ -100,7 +100,7 @@ def test_after_an_error_on_a_gpu_the_process_is_unfit(
 
 def test_a_worker_that_stops_releases_the_calls_of_its_children(peer: Peer) -> None:
     ours, others = running(peer, worker=liveness.process_name()), running(peer)
-    local.release_all_of(os.getppid())
+    local.release_calls_of_children(os.getppid())
     states = dict(LocalCall.objects.values_list("pk", "state"))
     assert states == {ours.pk: LocalCallState.QUEUED, others.pk: LocalCallState.RUNNING}
     assert str(ours.pk) in local._list_calls_in_redis(ours.queue)

@@ -22,9 +22,9 @@ from pytest_django import Settings
 from gpu_tasks.runtime.backends import modal as modal_backend
 from gpu_tasks.runtime.backends.base import BackendUnavailableError, Call, CallState
 from gpu_tasks.runtime.backends.modal import BATCH_SECONDS, ModalBackend
-from gpu_tasks.runtime.backends.modal_outputs import MAX_RESULT_BYTES, NotPlainError, value_of
-from gpu_tasks.runtime.backends.modal_statuses import status_of_value
-from gpu_tasks.runtime.callback import attempt_key
+from gpu_tasks.runtime.backends.modal_outputs import MAX_RESULT_BYTES, NotPlainError, decode_value
+from gpu_tasks.runtime.backends.modal_statuses import build_status_of_value
+from gpu_tasks.runtime.callback import derive_attempt_key
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from tests.gpu_tasks.runtime.backends.calls import NOBODY, noop
 from tests.modal_peer.scenario import PICKLE_MARK, Scenario
@@ -125,14 +125,14 @@ def test_what_is_more_than_plain_values_is_refused(data: bytes):
     output = api_pb2.FunctionGetOutputsItem(data_format=api_pb2.DATA_FORMAT_CBOR)
     output.result.data = data
     with pytest.raises(NotPlainError):
-        value_of(output)
+        decode_value(output)
 
 
 def test_plain_values_are_read():
     value = {"result": {"words": ["a", 1, 2.5, None, True]}}
     output = api_pb2.FunctionGetOutputsItem(data_format=api_pb2.DATA_FORMAT_CBOR)
     output.result.data = cbor2.dumps(value)
-    assert value_of(output) == value
+    assert decode_value(output) == value
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def test_a_result_is_nested_so_deep_and_no_deeper(depth: int, is_refused: bool):
         data_format=api_pb2.DATA_FORMAT_CBOR, result=api_pb2.GenericResult(data=data)
     )
     with pytest.raises(NotPlainError) if is_refused else contextlib.nullcontext():
-        value_of(output)
+        decode_value(output)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def usual_recursion_limit():
     ids=range(13),
 )
 def test_what_is_no_outcome_is_not_believed(value: object):
-    known = status_of_value("fc-1", value)
+    known = build_status_of_value("fc-1", value)
     assert known.outcome.error.code is ErrorCode.MODEL_ERROR
 
 
@@ -196,7 +196,7 @@ def test_it_is_told_what_the_function_needs(
     assert modal_peer.book.tokens == {("ak-tests", "as-tests")}
     taken = modal_peer.book.calls[call_id]
     assert (taken.function, taken.engine) == ("noop", "production")
-    key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id)
+    key = derive_attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id)
     assert taken.key == key.get_secret_value()
     assert settings.GPU_CALLBACK_SECRET.encode() not in taken.arguments
     assert call.contract.payload.model_validate(taken.payload) == call.payload
