@@ -1,4 +1,4 @@
-"""Generate `auteur_client.api` from the contract with openapi-python-client; warnings are errors."""
+"""Generate `auteur_client.api` with openapi-python-client, and fail if it warns."""
 
 import json
 import re

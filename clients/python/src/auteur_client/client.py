@@ -344,7 +344,7 @@ class Auteur(FeatureRunner):
     def iterate(self, what: Literal["webhooks"], **filters: Any) -> Iterator[Endpoint]: ...
 
     def iterate(self, what: str, **filters: Any) -> Iterator[Any]:
-        """Yield every row of a list; pages are requested as needed; filters are those of the list."""
+        """Yield every row of a list, with its filters; pages are requested as needed."""
         from auteur_client.api import models  # noqa: PLC0415
 
         kind, rows = LISTS[what]

@@ -29,7 +29,7 @@ class UnreachableError(AuteurError):
 
 
 class ProblemError(AuteurError):
-    """The API refused a request: `code` is for programs, `detail` for people, `errors` per field."""
+    """The API refused a request: `code` is for programs, `detail` for people."""
 
     def __init__(self, status: int, document: Mapping[str, Any], request_id: str = "") -> None:
         self.status = status

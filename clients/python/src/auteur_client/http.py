@@ -149,7 +149,7 @@ class Http:
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """Send a request and return its response; raise ``ProblemError`` or ``UnreachableError``."""
+        """Send a request; raise ``ProblemError`` or ``UnreachableError``."""
         return self.client.request(method, path, json=json, params=params, headers=headers)
 
     def close(self) -> None:

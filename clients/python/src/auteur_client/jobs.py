@@ -130,7 +130,7 @@ def _apply_progress(job: Job, report: dict[str, Any]) -> Job:
 
 
 def iterate_poll_pauses() -> Iterator[float]:
-    """Yield the seconds between polls, which grow: short jobs are seen soon, long ones polled less."""
+    """Yield the seconds between polls, which grow, so that long jobs are polled less."""
     pause = FIRST_POLL_SECONDS
     while True:
         yield pause

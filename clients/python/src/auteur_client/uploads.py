@@ -139,7 +139,7 @@ class FileSender:
         self._stopped = threading.Event()
 
     def send(self, upload: Upload) -> bool:
-        """Send the missing parts; return False if a URL has expired, so that new ones are needed."""
+        """Send the missing parts; return False if a URL has expired and new ones are needed."""
         if upload.parts is None:
             return self._send_part(str(upload.upload_url), 0, self._total, upload)
         for part in upload.parts:
