@@ -96,7 +96,7 @@ def _authenticate_attempt(request: HttpRequest) -> UUID | None:
             key=derive_attempt_key(secret=secret, attempt_id=attempt_id),
             timestamp=request.headers.get(TIMESTAMP_HEADER, ""),
             body=request.body,
-            given=request.headers.get(SIGNATURE_HEADER, ""),
+            signature=request.headers.get(SIGNATURE_HEADER, ""),
             now=time.time(),
         )
         for secret in (settings.GPU_CALLBACK_SECRET, *settings.GPU_CALLBACK_SECRET_FALLBACKS)

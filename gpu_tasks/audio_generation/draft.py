@@ -25,7 +25,7 @@ LAYER_LUFS = -20.0
 FADE_SECONDS, FADE_SHARE = 0.5, 0.08
 """The length of fades, and their limit as a share of a short sound."""
 SWAY_SECONDS, SWAY = 5.0, 0.25
-"""How long a layer takes from one position between left and right to the next; how far it moves."""
+"""The time in which a layer moves from one stereo position to the next, and the distance."""
 LOWEST_ROOT_HZ = 110.0
 COMPOSING_SHARE = 0.9
 

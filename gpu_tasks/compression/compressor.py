@@ -46,11 +46,11 @@ class Compressor(Engine):
     """An engine that compresses with encoders and presets of its choice."""
 
     @abstractmethod
-    def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
+    def choose_encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
         """Return the encoder for so many pixels; ``deep`` ones have more than eight bits."""
 
     @abstractmethod
-    def preset(self, codec: Codec, pixels: float) -> str:
+    def choose_preset(self, codec: Codec, pixels: float) -> str:
         """Return the software preset for encoding so many pixels at a bit rate."""
 
     def run(self, payload: CompressionPayload, workspace: Workspace) -> CompressionResult:
@@ -62,9 +62,9 @@ class Compressor(Engine):
         compression = _Compression(media, workspace, self)
         try:
             if isinstance(payload.target, int):
-                plan = compression.to_size(payload.target)
+                plan = compression.compress_to_size(payload.target)
             else:
-                plan = compression.to_quality(payload.target, payload.codec)
+                plan = compression.compress_to_quality(payload.target, payload.codec)
             return compression.result(plan)
         except ffmpeg.FFmpegFailedError as exc:
             raise EngineError(ErrorCode.INPUT_INVALID, _build_fault_message(media)) from exc
@@ -83,7 +83,7 @@ class _Compression:
         self._path = workspace.output("result")
         self._share = 0.0
 
-    def to_quality(self, target: str, codec: Codec | None) -> CompressionPlan | None:
+    def compress_to_quality(self, target: str, codec: Codec | None) -> CompressionPlan | None:
         codecs = () if codec is None else (codec,)
         build_plan = plans.plan_for_web if target == "web" else plans.plan_for_archive
         plan = build_plan(self._source, *codecs)
@@ -98,7 +98,7 @@ class _Compression:
             return self._fit_in_source(previous_tries=1)
         return self._encode_archive_smaller(plan)
 
-    def to_size(self, size_bytes: int) -> CompressionPlan | None:
+    def compress_to_size(self, size_bytes: int) -> CompressionPlan | None:
         if size_bytes < self._source.size_bytes:
             return self._encode_to_size(size_bytes)
         if self._copy_source(for_web=True, most_bytes=size_bytes):
@@ -152,14 +152,14 @@ class _Compression:
         deep = bool(
             self._source.pictures and self._source.pictures.is_deep and pictures.keeps_range
         )
-        encoder = self._compressor.encoder(pictures.codec, pixels, deep=deep)
+        encoder = self._compressor.choose_encoder(pictures.codec, pixels, deep=deep)
         try:
             encode(self._source, plan, encoder, self._path, progress)
         except ffmpeg.FFmpegFailedError:
             if encoder.name in encoders.SOFTWARE.values():
                 raise
             # A device may reject the size or be out of memory; software then encodes.
-            preset = self._compressor.preset(pictures.codec, pixels)
+            preset = self._compressor.choose_preset(pictures.codec, pixels)
             encode(
                 self._source,
                 plan,
@@ -192,7 +192,7 @@ class _Compression:
             self._source,
             plan,
             # Two passes cost about as much as two encodings.
-            self._compressor.preset(plan.pictures.codec, 2 * pixels),
+            self._compressor.choose_preset(plan.pictures.codec, 2 * pixels),
             self._workspace.scratch("pass"),
             self._path,
             progress,
@@ -246,8 +246,8 @@ def _build_fault_message(media: MediaInfo) -> str:
 
 def _is_fit_for_archive(media: MediaInfo) -> bool:
     pictures = media.pictures
-    pictures_fit = pictures is None or (pictures.codec in MP4_PICTURES and not pictures.is_turned)
-    tracks = (*([media.sound] if media.sound else []), *media.further)
+    pictures_fit = pictures is None or (pictures.codec in MP4_PICTURES and not pictures.is_rotated)
+    tracks = (*([media.sound] if media.sound else []), *media.other_sounds)
     return pictures_fit and all(track.codec in plans.COMPRESSED_SOUND for track in tracks)
 
 
@@ -267,7 +267,7 @@ def _is_playable_everywhere(media: MediaInfo) -> bool:
         pictures.codec == Codec.H264
         and pictures.pixel_format in WEB_PIXELS
         and not pictures.is_hdr
-        and not pictures.is_turned
+        and not pictures.is_rotated
         and pictures.frame_rate <= plans.WEB_RATE
         and all(side <= limit for side, limit in zip(sides, plans.WEB_SIDES, strict=True))
     )

@@ -60,7 +60,7 @@ Target = Annotated[Literal["web", "archive"] | Bytes, BeforeValidator(parse_targ
 
 
 class Codec(StrEnum):
-    """What pictures are encoded in."""
+    """The codec of the pictures."""
 
     H264 = "h264"
     HEVC = "hevc"
@@ -101,7 +101,7 @@ class CompressionPayload(Payload):
 
 
 class CompressionResult(PlainModel):
-    """What has been written: smaller than the source, or what the source holds."""
+    """The properties of the result, which is smaller than the source or a copy of its streams."""
 
     duration_ms: int = Field(ge=0)
     size_bytes: int = Field(ge=1)

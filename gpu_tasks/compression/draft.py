@@ -10,12 +10,12 @@ class DraftEngine(Compressor):
 
     model = "ffmpeg, fast presets"
 
-    def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
+    def choose_encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
         """Return a software encoder."""
         del deep
-        return find_software_encoder(codec, self.preset(codec, pixels))
+        return find_software_encoder(codec, self.choose_preset(codec, pixels))
 
-    def preset(self, codec: Codec, pixels: float) -> str:
+    def choose_preset(self, codec: Codec, pixels: float) -> str:
         """Return the fastest preset."""
         del pixels
         return get_fastest_preset(codec)

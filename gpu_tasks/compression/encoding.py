@@ -101,7 +101,7 @@ def copy(source: MediaInfo, path: Path, *, private: bool, progress: Progress) ->
     """
     pictures = [*PICTURES, *_get_codec_tag(source.pictures.codec)] if source.pictures else ["-vn"]
     metadata = PRIVATE if private else ()
-    sounds = _build_sound_maps(source, further=not private)
+    sounds = _build_sound_maps(source, other_sounds=not private)
     arguments = [*ffmpeg.source(source.path), *pictures, *sounds, *NOTHING_ELSE, "-c", "copy"]
     ffmpeg.run([*arguments, *metadata, *MP4, path], seconds=source.seconds, progress=progress)
 
@@ -124,16 +124,20 @@ def build_picture_filters(source: MediaInfo, plan: PicturePlan) -> list[str]:
     return [*filters, f"format={'yuv420p10le' if is_deep else 'yuv420p'}"]
 
 
-def _build_sound_maps(source: MediaInfo, *, further: bool = False) -> list[str]:
-    """Return the maps of the default track of sound and, if ``further``, of all others."""
+def _build_sound_maps(source: MediaInfo, *, includes_others: bool = False) -> list[str]:
+    """Return the maps of the default track of sound and, if ``other_sounds``, of all others."""
     tracks = [source.sound] if source.sound else []
-    tracks += source.further if further else ()
+    tracks += source.other_sounds if includes_others else ()
     return [argument for track in tracks for argument in ("-map", f"0:{track.stream}")]
 
 
 def _sound_and_output_arguments(source: MediaInfo, plan: CompressionPlan) -> list[str]:
-    sound = [*_build_sound_maps(source, further=bool(plan.further))] if plan.sound else ["-an"]
-    for index, track_plan in enumerate([plan.sound, *plan.further] if plan.sound else []):
+    sound = (
+        [*_build_sound_maps(source, other_sounds=bool(plan.other_sounds))]
+        if plan.sound
+        else ["-an"]
+    )
+    for index, track_plan in enumerate([plan.sound, *plan.other_sounds] if plan.sound else []):
         sound += track_plan.arguments(index)
     metadata = PRIVATE if plan.private else ()
     return [*sound, *NOTHING_ELSE, *metadata, *MP4]

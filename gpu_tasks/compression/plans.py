@@ -1,4 +1,4 @@
-"""Plan what becomes of a source, by target: codec, size of the pictures, rates."""
+"""Plan the encoding of a source for a target: codec, size of the pictures, rates."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -66,7 +66,7 @@ MARGIN = 0.02
 
 @dataclass(frozen=True)
 class SoundPlan:
-    """How a track of sound is encoded; the codec ``copy`` leaves it unchanged."""
+    """The encoding of a track of sound; the codec ``copy`` leaves it unchanged."""
 
     codec: str
     bits: int = 0
@@ -86,7 +86,7 @@ class SoundPlan:
 
 @dataclass(frozen=True)
 class PicturePlan:
-    """How the pictures are encoded: by ``quality``, or in two passes at ``bits`` per second."""
+    """The encoding of the pictures: by ``quality``, or in two passes at ``bits`` per second."""
 
     codec: Codec
     width: int
@@ -104,13 +104,13 @@ class PicturePlan:
 
 @dataclass(frozen=True)
 class CompressionPlan:
-    """How a source is encoded."""
+    """The encoding of a source."""
 
     pictures: PicturePlan | None
     sound: SoundPlan | None
     private: bool
     """Metadata about the recording is dropped: place, device, time."""
-    further: tuple[SoundPlan, ...] = ()
+    other_sounds: tuple[SoundPlan, ...] = ()
     """Plans for the source's further tracks of sound; without a plan they are dropped."""
 
 
@@ -134,7 +134,7 @@ def plan_for_archive(source: MediaInfo, codec: Codec = Codec.HEVC) -> Compressio
         pictures=_plan_archive_pictures(pictures, codec) if pictures else None,
         sound=_plan_archive_sound(sound) if sound else None,
         private=False,
-        further=tuple(_plan_archive_sound(track) for track in source.further),
+        other_sounds=tuple(_plan_archive_sound(track) for track in source.other_sounds),
     )
 
 
@@ -193,7 +193,7 @@ def build_unreachable_error(least_bytes: float) -> EngineError:
 
 def estimate_container_bytes(source: MediaInfo) -> float:
     """Return an upper bound of the overhead of an MP4 with the source's pictures and sound."""
-    further = SOUND_SECOND_BYTES * len(source.further)
+    further = SOUND_SECOND_BYTES * len(source.other_sounds)
     return HEADER_BYTES + (_compute_overhead_per_second(source) + further) * source.seconds
 
 
@@ -212,7 +212,7 @@ def _compute_overhead_per_second(source: MediaInfo) -> float:
 
 
 def _estimate_file_bytes(source: MediaInfo, bits: float) -> float:
-    """Return a file's size for these bits per second: the inverse of ``_compute_available_bits``."""
+    """Return a file's size for these bits per second: inverse of ``_compute_available_bits``."""
     return (bits / 8 + _compute_overhead_per_second(source)) * source.seconds / (
         1 - MARGIN
     ) + HEADER_BYTES

@@ -35,7 +35,7 @@ class Pictures:
     is_deep: bool
     """More than eight bits."""
     pixel_format: str
-    is_turned: bool = False
+    is_rotated: bool = False
     """They are stored in another orientation than they are shown."""
     has_alpha: bool = False
     """They have an alpha channel; the colours of transparent pixels may be anything."""
@@ -66,7 +66,7 @@ class MediaInfo:
     pictures: Pictures | None
     sound: Sound | None
     is_mp4: bool = False
-    further: tuple[Sound, ...] = ()
+    other_sounds: tuple[Sound, ...] = ()
     """Its other tracks of sound: languages, comments, channels of a recorder."""
 
 
@@ -108,7 +108,7 @@ def _probe_pictures(container: InputContainer, film_info: film.Film) -> Pictures
         is_hdr=film_info.is_hdr,
         is_deep=max(component.bits for component in pixel_format.components) > HIGH_DEPTH,
         pixel_format=pixel_format.name,
-        is_turned=film_info.is_turned,
+        is_rotated=film_info.is_rotated,
         has_alpha=has_alpha(stream),
         is_tiny=film_info.is_tiny,
     )

@@ -37,12 +37,12 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Gaze:
-    """How the irises of a face must move."""
+    """The movement that redirects the irises of a face."""
 
     shift: Vector
     """To the target, in widths of the eye; right and down."""
     strength: float
-    """How much of the shift to apply: 0 in blinks and if the head is turned away, up to 1."""
+    """The share of the shift to apply: 0 in blinks and if the head is turned away, up to 1."""
 
 
 def compute_gaze(points: Points, eyes: Sequence[Eye]) -> Gaze:
@@ -76,7 +76,7 @@ def _compute_redirection_strength(pose: Pose, eyes: Sequence[Eye]) -> float:
     return (
         openness
         * visibility
-        * _compute_smooth_ramp(pose.turned_degrees, AWAY_DEGREES, FACING_DEGREES)
+        * _compute_smooth_ramp(pose.angle_degrees, AWAY_DEGREES, FACING_DEGREES)
     )
 
 

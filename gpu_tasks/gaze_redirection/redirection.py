@@ -67,7 +67,7 @@ class Redirector:
         face = self.tracker.follow(frame)
         if face is None:
             return RedirectedFrame(frame, None)
-        if face.anew:
+        if face.is_new:
             self._eyes.reset()
             self._shift.reset()
         eyes = self._smooth_eyes(detect_irises(frame, face.points))

@@ -23,9 +23,9 @@ MAX_ENLARGEMENT = 4
 MARGIN = 0.45
 """The margin around the lids, in widths of the eye."""
 INSET = 0.04
-"""How far inside the opening's edge pixels change, in widths of the eye: lashes and rims stay."""
+"""The distance inside the opening's edge from which pixels change, in widths of the eye."""
 CLEAR = 0.055
-"""How far inside the edge pixels count as eyeball: lids are not located that exactly."""
+"""The distance inside the edge from which pixels count as eyeball, because lids are inexact."""
 FEATHER = 0.02
 """The blur of the changed region's edge, in widths of the eye."""
 NOTABLE = 0.03

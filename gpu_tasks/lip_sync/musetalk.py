@@ -52,7 +52,7 @@ class MuseTalk:
         self._unet = prepare(_load_unet(host.weights(CONTRACT.models["unet"]) / VERSION))
 
     @torch.inference_mode()
-    def hear(self, sound: Samples, progress: Callable[[float], None]) -> Tensor:
+    def encode_sound(self, sound: Samples, progress: Callable[[float], None]) -> Tensor:
         """Return states × layers × channels of the sound, ``STATE_RATE`` per second, on the CPU.
 
         Whisper processes thirty seconds at a time.
@@ -70,7 +70,7 @@ class MuseTalk:
         return torch.cat(states)
 
     @torch.inference_mode()
-    def speak(self, faces: Sequence[Frame], windows: Tensor) -> list[Frame]:
+    def repaint_faces(self, faces: Sequence[Frame], windows: Tensor) -> list[Frame]:
         """Return the faces, each saying the sound around it; see ``select_windows``."""
         pixels = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2)
         pixels = pixels.to(self._vae.device, self._vae.dtype) / 127.5 - 1

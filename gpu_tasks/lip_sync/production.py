@@ -55,7 +55,7 @@ class ProductionEngine(Engine):
         restorer = self._restorer() if payload.enhance_face else None
         scene = footage.read_footage(workspace)
         share_before = READING_SHARE + SOUND_SHARE
-        sound_states = self._musetalk.hear(
+        sound_states = self._musetalk.encode_sound(
             scene.sound, workspace.progress_within(READING_SHARE, share_before)
         )
         return scene.write(
@@ -90,7 +90,7 @@ class ProductionEngine(Engine):
             return {}
         faces = [box.cut(frames[index], SIDE) for index, (box, _) in boxes.items()]
         windows = select_windows(sound_states, list(boxes), scene.film.frame_rate)
-        pictures = self._musetalk.speak(faces, windows)
+        pictures = self._musetalk.repaint_faces(faces, windows)
         return {
             index: box.paste(frames[index], picture, points)
             for (index, (box, points)), picture in zip(boxes.items(), pictures, strict=True)
@@ -101,6 +101,6 @@ def _find_boxes(scene: Footage, frames: dict[int, Frame]) -> dict[int, tuple[Box
     boxes = {}
     for index, frame in frames.items():
         face = scene.face(index)
-        if face is not None and (box := Box.of(face)).is_usable(frame):
+        if face is not None and (box := Box.from_points(face)).is_usable(frame):
             boxes[index] = (box, face)
     return boxes

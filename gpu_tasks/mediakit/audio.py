@@ -93,7 +93,7 @@ class SoundTrack:
                 parts = [
                     part
                     for frame in packet.decode()
-                    for part in timeline.place(frame, _get_seconds(frame, zero))
+                    for part in timeline.convert(frame, _get_seconds(frame, zero))
                 ]
             except _DAMAGE:
                 undecodable += 1
@@ -136,7 +136,7 @@ class SampleConverter:
         self._resampler: AudioResampler | None = None
         self._source: tuple[str, str, int] | None = None
 
-    def place(self, frame: AudioFrame, seconds: float | None) -> list[tuple[int, Samples]]:
+    def convert(self, frame: AudioFrame, seconds: float | None) -> list[tuple[int, Samples]]:
         """Return start and samples of what ``frame``, stamped ``seconds``, makes available."""
         if frame.sample_rate not in SOURCE_RATES:
             raise ValueError(f"{frame.sample_rate} samples a second")

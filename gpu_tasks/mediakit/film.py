@@ -102,7 +102,7 @@ class Film:
     is_hdr: bool
     stream: int = 0
     """The index of the pictures in the file."""
-    is_turned: bool = False
+    is_rotated: bool = False
     """Players rotate the stored frames. Here they are read upright."""
     has_alpha: bool = False
     """The frames have transparency. Here they are read over black."""
@@ -203,7 +203,7 @@ def _probe_container(
         has_sound=find_audio_stream(container) is not None,
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
         stream=stream.index,
-        is_turned=not get_orientation(frame).is_upright,
+        is_rotated=not get_orientation(frame).is_upright,
         has_alpha=has_alpha(stream),
         is_tiny=is_tiny(stream),
     )

@@ -51,8 +51,8 @@ def open_mouth(frame: Frame, points: Points, opening: float) -> Frame:
     if patch.is_too_small:
         return frame
     width, u, v = patch.length, patch.u, patch.v
-    upper_outer, upper = (patch.edge(face[list(edge)]) for edge in UPPER_EDGES)
-    lower, lower_outer = (patch.edge(face[list(edge)]) for edge in LOWER_EDGES)
+    upper_outer, upper = (patch.trace_line(face[list(edge)]) for edge in UPPER_EDGES)
+    lower, lower_outer = (patch.trace_line(face[list(edge)]) for edge in LOWER_EDGES)
     gap = np.maximum(lower - upper, 0)
     opening = float(np.clip(opening, 0, 1))
     height = opening * width * np.maximum(1 - (2 * u / width) ** 2, 0) ** ROUNDNESS
@@ -60,7 +60,7 @@ def open_mouth(frame: Frame, points: Points, opening: float) -> Frame:
     lower_goal = upper + MEETING * gap + LOWER_SHARE * height
 
     # Current rows and goals from the nose to below the chin. Lips keep their thickness.
-    nose, chin = patch.of(face[[UNDER_NOSE, CHIN]])[1]
+    nose, chin = patch.to_uv(face[[UNDER_NOSE, CHIN]])[1]
     floor = chin + BELOW_CHIN * width
     drop = (LOWER_SHARE * opening - (1 - MEETING) * measure_opening(points)) * width
     chin_goal = chin + JAW_SHARE * drop * compute_fade(np.abs(u), width / 2, CHEEK * width)
@@ -72,6 +72,6 @@ def open_mouth(frame: Frame, points: Points, opening: float) -> Frame:
     under, over = v - upper_goal, lower_goal - v
     hanging = upper + np.minimum(under, gap)
     source = np.where((under >= 0) & (over > 0), hanging, stretch(v, starts, goals))
-    picture = patch.take(patch.to(u, source))
+    picture = patch.sample(patch.to_pixels(u, source))
     dark = np.clip(np.minimum(under - gap, over) / max(1.0, EDGE * width), 0, 1)[..., None]
-    return patch.put(picture + (DARK * picture.mean() - picture) * dark)
+    return patch.paste(picture + (DARK * picture.mean() - picture) * dark)

@@ -11,12 +11,12 @@ from gpu_tasks.mediakit.faces.regions import FIRM, load_mean_face
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.mouth import measure_opening, open_mouth
 from gpu_tasks.mediakit.warping import to_pixels
-from gpu_tasks.performance_cloning.bending import bend_head, fit_similarity
 from gpu_tasks.performance_cloning.contract import (
     PerformanceCloningPayload,
     PerformanceCloningResult,
 )
 from gpu_tasks.performance_cloning.eyelids import close_eyes
+from gpu_tasks.performance_cloning.head_motion import bend_head, fit_similarity
 from gpu_tasks.performance_cloning.performance import (
     Portrait,
     probe_driving_film,

@@ -26,11 +26,13 @@ def close_eyes(frame: Frame, points: Points, shares: Sequence[float]) -> Frame:
         patch = Patch(frame, face[list(corners)], face[[brow]], BELOW)
         if patch.is_too_small or share <= 0:
             continue
-        lower = patch.edge(face[list(loop[: HALF + 1])])
-        upper = patch.edge(face[[*loop[HALF:], loop[0]]])
+        lower = patch.trace_line(face[list(loop[: HALF + 1])])
+        upper = patch.trace_line(face[[*loop[HALF:], loop[0]]])
         goal = upper + share * np.maximum(lower - upper, 0)
-        top, floor = float(patch.of(face[brow])[1]), BELOW * patch.length
+        top, floor = float(patch.to_uv(face[brow])[1]), BELOW * patch.length
         v = stretch(patch.v, [top, upper, lower, floor], [top, goal, lower, floor])
         still_open = (patch.v >= goal) & (patch.v < lower)
-        frame = patch.put(patch.take(patch.to(patch.u, np.where(still_open, patch.v, v))))
+        frame = patch.paste(
+            patch.sample(patch.to_pixels(patch.u, np.where(still_open, patch.v, v)))
+        )
     return frame

@@ -68,7 +68,7 @@ class ProductionEngine(Engine):
         film = probe_driving_film(workspace.input("driving"))
         performance = self._track_performance(film, workspace.progress_within(0.0, TRACKING_SHARE))
         painted_share = TRACKING_SHARE + PAINTING_SHARE
-        size = self._wan.size_for(source_portrait.picture, len(performance.has_face))
+        size = self._wan.choose_size(source_portrait.picture, len(performance.has_face))
         frames = self._wan.paint(
             _resize(source_portrait.picture, size),
             self._draw_figures(source_portrait, performance, size),
@@ -112,7 +112,7 @@ class ProductionEngine(Engine):
         if not pending:
             return
         frames, faces = zip(*pending, strict=True)
-        performance.people += self._people.keypoints(frames, faces)
+        performance.people += self._people.detect_keypoints(frames, faces)
         performance.faces += [
             _crop_face(frame, points, self._wan.face_side) for frame, points in pending
         ]
@@ -121,7 +121,9 @@ class ProductionEngine(Engine):
         self, source_portrait: Portrait, performance: _Performance, size: tuple[int, int]
     ) -> list[Frame]:
         """Draw the stick figures at the size and position of the portrait's person."""
-        (sitter,) = self._people.keypoints([source_portrait.picture], [source_portrait.points])
+        (sitter,) = self._people.detect_keypoints(
+            [source_portrait.picture], [source_portrait.points]
+        )
         height, width = source_portrait.picture.shape[:2]
         sitter = sitter * np.array([size[0] / width, size[1] / height, 1], np.float32)
         first = performance.people[0]

@@ -48,7 +48,7 @@ _VAE_OPERATIONS_PER_SECOND = 30e12
 
 @dataclass(frozen=True)
 class Effort:
-    """How much work is done for a film."""
+    """The work that is done for a film."""
 
     steps: int = STEPS
     max_area: int = MAX_AREA
@@ -72,7 +72,7 @@ class Wan:
         """Return the side of the model's pictures of faces, in pixels."""
         return int(self._pipeline.transformer.config.motion_encoder_size)
 
-    def size_for(self, portrait: Frame, frames: int) -> tuple[int, int]:
+    def choose_size(self, portrait: Frame, frames: int) -> tuple[int, int]:
         """Return the film's width and height, in the portrait's proportions.
 
         The film is as large as the time limit allows.

@@ -16,7 +16,7 @@ from gpu_tasks.mediakit.decoding import (
 from gpu_tasks.mediakit.film import MIN_DECODED_SHARE
 
 TAIL_SECONDS = 5.0
-"""How much of the end is read first; if it is there, the file is complete."""
+"""The length of the end that is read first; if it is readable, the file is complete."""
 
 OWN_LENGTHS = "mov"
 """Formats that store the length of each stream. Other formats store the longest stream's only."""
@@ -24,14 +24,14 @@ OWN_LENGTHS = "mov"
 
 @dataclass(frozen=True)
 class Extent:
-    """Where a stream ends, in seconds from the container's start."""
+    """The end of a stream, in seconds from the container's start."""
 
     header_end: float | None
     """According to the header; None if it does not say."""
     readable_end: float
-    """As far as the file can be read."""
+    """The end of what can be read of the file."""
     last_at: float
-    """When its last picture or sound packet begins."""
+    """The start of its last picture or sound packet."""
 
     @property
     def is_whole(self) -> bool:

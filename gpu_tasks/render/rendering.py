@@ -15,12 +15,12 @@ import av
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.heif import replace_by_png
-from gpu_tasks.render import joining, pictures, sound
+from gpu_tasks.render import concatenation, pictures, sound
+from gpu_tasks.render.concatenation import Progress
 from gpu_tasks.render.contract import Captions, Output, RenderPayload, RenderResult
 from gpu_tasks.render.contract.captions import DEFAULT
 from gpu_tasks.render.contract.segments import RenderPlan, RenderSegment, plan_render
 from gpu_tasks.render.drawing import draw_captions
-from gpu_tasks.render.joining import Progress
 from gpu_tasks.render.sources import (
     SourceInfo,
     build_incomplete_error,
@@ -43,7 +43,7 @@ SOUND_WEIGHT = 0.05
 """The work for sound as a share of the work for pictures of the same length."""
 JOINING_SHARE = 0.02
 STALL_SECONDS = 300.0
-"""How long no frame may be written: more than the slowest encoder holds back."""
+"""The longest time without a written frame: more than the slowest encoder holds back."""
 TRIES = 2
 
 
@@ -52,7 +52,7 @@ class RenderStalledError(AuteurError):
 
 
 class RenderEngine(Engine):
-    """Renders one film at a time."""
+    """An engine that renders one film at a time."""
 
     model = "FFmpeg"
 
@@ -186,7 +186,7 @@ class Rendering:
         for track in self.timeline.tracks:
             for clip in track.clips:
                 info = self.infos[clip.source]
-                audible_spans = list(self.timeline.heard(track, clip))
+                audible_spans = list(self.timeline.list_audible_spans(track, clip))
                 shows = track.shows and has_pictures
                 if info is not None and info.lacks(clip, shows=shows, heard=audible_spans):
                     raise build_incomplete_error(self.timeline.sources[clip.source].name)
@@ -287,13 +287,13 @@ class Rendering:
     def _write_list(self, segments: Sequence[RenderSegment], name: str) -> list[str | Path]:
         paths = [self._segment_path(segment) for segment in segments]
         lengths = [Fraction(segment.length) / self.output.rate for segment in segments]
-        return joining.write_playlist(paths, lengths, self.workspace.scratch(name))
+        return concatenation.write_playlist(paths, lengths, self.workspace.scratch(name))
 
     def _encode_sound(self) -> Path:
-        suffix = joining.SOUND_SUFFIX[self.output.format]
+        suffix = concatenation.SOUND_SUFFIX[self.output.format]
         target = self.workspace.scratch(f"sound{suffix}")
         source = self._write_list(self.plan.sound, "sound.ffconcat")
-        joining.encode_sound(source, self.output, target, self.seconds, self.shares.of(""))
+        concatenation.encode_sound(source, self.output, target, self.seconds, self.shares.of(""))
         return target
 
     def _join_segments(self, sound_path: Path | None) -> None:
@@ -302,10 +302,10 @@ class Rendering:
             picture_list = self._write_list(self.plan.pictures, "pictures.ffconcat")
         embeds_captions = self.output.captions is Captions.EMBEDDED and self.timeline.cues
         cues = self.workspace.scratch("captions.srt")
-        joining.join_segments(
+        concatenation.join_segments(
             picture_list,
             sound_path,
-            joining.write_cues(self.timeline.cues, cues) if embeds_captions else None,
+            concatenation.write_cues(self.timeline.cues, cues) if embeds_captions else None,
             self.output,
             pictures.get_timescale(self.output.rate),
             self.workspace.output("result"),

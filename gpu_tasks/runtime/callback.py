@@ -50,7 +50,7 @@ Kind = Literal["progress", "outcome"]
 
 
 class Callback(PlainModel):
-    """One report; ``outcome`` comes with the end only."""
+    """One report; only the last one has an ``outcome``."""
 
     kind: Kind
     job_id: UUID
@@ -62,7 +62,7 @@ class Callback(PlainModel):
 
 
 class OutputRequest(PlainModel):
-    """A call has written an output, and asks for a place to put it."""
+    """A request for an upload URL for an output that a call has written."""
 
     kind: Literal["output"] = "output"
     job_id: UUID
@@ -74,7 +74,7 @@ class OutputRequest(PlainModel):
 
 
 class OutputGrant(PlainModel):
-    """Where to PUT that output, soon and once, with just these headers and its length."""
+    """A signed URL to which the output may be PUT once, with exactly these headers."""
 
     url: str
     headers: dict[str, str]
@@ -106,16 +106,18 @@ def build_signed_headers(*, key: SecretStr, attempt_id: UUID, body: bytes) -> di
     }
 
 
-def is_authentic(*, key: SecretStr, timestamp: str, body: bytes, given: str, now: float) -> bool:
+def is_authentic(
+    *, key: SecretStr, timestamp: str, body: bytes, signature: str, now: float
+) -> bool:
     """Return whether the signature is the key's, and its time is within the replay window."""
     expected = compute_signature(key=key, timestamp=timestamp, body=body)
-    if not hmac.compare_digest(expected.encode(), given.encode()):
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
         return False
     return timestamp.isdecimal() and abs(now - int(timestamp)) <= REPLAY_WINDOW_SECONDS
 
 
 class Reporter:
-    """Reports one call to Auteur; `UNWANTED_STATUSES` answers mean that the attempt is no longer wanted.
+    """A reporter of one call to Auteur; `UNWANTED_STATUSES` mean that the attempt was given up.
 
     Reports are sent by a thread of their own, so that a GPU does not wait for a slow API.
     """
@@ -151,7 +153,7 @@ class Reporter:
         """Report the outcome, after all progress; if that fails, the poller fetches it."""
         self._sender.submit(self._send_outcome, outcome).result()
 
-    def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:
+    def request_grant(self, file: OutputFile, size_bytes: int) -> OutputGrant:
         """Request an upload URL for an output of this size; `transfers.store` retries it.
 
         Raises ``StoppedError`` if the attempt is no longer wanted, ``EngineError`` if the output is

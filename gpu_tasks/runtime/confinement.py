@@ -91,7 +91,7 @@ class Limits:
     open_files: int = 64
     answer_bytes: int = 8 * MIB
     programs: bool = False
-    """Whether it may start programs such as FFmpeg, which are confined likewise."""
+    """True if it may start programs such as FFmpeg, which are confined likewise."""
 
 
 def isolate(parent: int, *, programs: bool) -> None:

@@ -15,7 +15,7 @@ from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 
 
 class GpuClass(StrEnum):
-    """The hardware a function runs on."""
+    """The hardware on which a function runs."""
 
     B200 = "B200"
     H200 = "H200"
@@ -116,7 +116,7 @@ class OutputFile(PlainModel):
 
 
 class Payload(PlainModel):
-    """What every function is called with; a contract adds its files and parameters."""
+    """The payload of every function; a contract adds its files and parameters."""
 
     job_id: UUID
     attempt_id: UUID
@@ -124,7 +124,7 @@ class Payload(PlainModel):
 
 
 class EngineInfo(PlainModel):
-    """Which engine did the work, shown with every result."""
+    """The engine that did the work, shown with every result."""
 
     name: str = Field(description="`draft` or `production`.")
     model: str = Field(description="Model id, with its revision where it has one.")
@@ -135,7 +135,7 @@ ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Failure(PlainModel):
-    """Why there is no result."""
+    """The reason why there is no result."""
 
     code: ErrorCode
     message: str = Field(max_length=MAX_MESSAGE_LENGTH)
@@ -146,7 +146,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Outcome(PlainModel):
-    """How a call ended: exactly one of ``result`` and ``error``."""
+    """The outcome of a call: exactly one of ``result`` and ``error`` is set."""
 
     result: dict[str, Any] | None = None
     error: Failure | None = None
@@ -165,7 +165,7 @@ class Outcome(PlainModel):
     )
 
     @classmethod
-    def failed(cls, code: ErrorCode) -> Self:
+    def from_code(cls, code: ErrorCode) -> Self:
         """Return a failure with the code's own message."""
         return cls(error=Failure(code=code, message=POLICIES[code].message))
 

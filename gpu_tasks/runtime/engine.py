@@ -111,7 +111,7 @@ def contracts() -> dict[str, Contract]:
 
 
 def load(function: str, engine: str, host: Host = Host()) -> Engine:
-    """Load the engine ``draft`` or ``production`` of a function; `loading.EngineCache` caches it."""
+    """Load the engine ``draft`` or ``production`` of a function; `EngineCache` keeps it."""
     module = importlib.import_module(f"gpu_tasks.{function}.{engine}")
     kind: type[Engine] = getattr(module, f"{engine.title()}Engine")
     return kind.load(host)

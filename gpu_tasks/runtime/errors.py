@@ -9,7 +9,7 @@ class AuteurError(Exception):
 
 
 class ErrorCode(StrEnum):
-    """Why a job failed; stable, shown to clients."""
+    """The reason why a job failed. Codes are stable, and shown to clients."""
 
     GPU_OOM = "GPU_OOM"
     GPU_TIMEOUT = "GPU_TIMEOUT"

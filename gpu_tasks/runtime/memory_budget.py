@@ -1,4 +1,4 @@
-"""The memory that the sandboxed children of one container may use together.
+"""Limit the memory that the sandboxed children of one container use together.
 
 The budget is divided into units. Each unit is a file that a reservation locks (flock), so the
 budget holds across all processes that use the same folder. The kernel drops the locks of a process
@@ -84,7 +84,7 @@ class MemoryBudget:
     total_bytes: int
     first_bytes: int
     wait_seconds: float | None = None
-    """How long ``reserve`` waits; None waits until memory is free."""
+    """The longest wait of ``reserve``; None waits until memory is free."""
 
     @property
     def units(self) -> int:

@@ -48,7 +48,7 @@ def run(
 ) -> Outcome:
     """Return the outcome of one call, errors included; raise ``StoppedError`` only.
 
-    ``place_for`` returns where an output of a given size goes (`callback.Reporter.place_for`).
+    ``request_grant`` returns where an output of a given size goes (`callback.Reporter.place_for`).
     ``load_seconds`` is how long this call has waited for its engine to be loaded. It counts towards
     the time limit, within which the call waits for storages that do not answer.
     """
@@ -165,7 +165,7 @@ def list_files(payload: Payload, kind: type[File]) -> Iterator[tuple[str, int, F
 class _Storage:
     """The transfers of a call's files, with the time that they may wait for the storage."""
 
-    place_for: RequestGrant
+    request_grant: RequestGrant
     reporter: _ProgressReporter
     since: float
     ends_at: float
@@ -194,7 +194,7 @@ class _Storage:
         transfers.store(
             path,
             patience=self.build_patience(seconds=seconds),
-            request_grant=lambda: self.place_for(file, size_bytes),
+            request_grant=lambda: self.request_grant(file, size_bytes),
             size_bytes=size_bytes,
         )
 

@@ -1,6 +1,6 @@
 """Run one function of ours in a sandbox: a process of its own, where hostile input does no harm.
 
-The child (`runtime.sandboxed`) lives for one call. It has no network, none of our variables, an
+The child (`runtime.sandbox_child`) lives for one call. It has no network, none of our variables, an
 empty folder, and limits. It reads its source through this process: as an open file, or, from a URL,
 in parts. The order is one line of JSON on its standard input. The child answers through a pipe, in
 lines: ``read`` and ``ask`` (answered by eight bytes of length, then bytes), ``tell``, and finally
@@ -57,18 +57,18 @@ SET_VARIABLES = {
     "MALLOC_ARENA_MAX": "1",
 }
 READS_OF_A_SOURCE = 4
-"""How often the source may be read as a whole, counted in bytes."""
+"""The limit of bytes read from the source, as a multiple of its size."""
 READ_BYTES = 64 * 1024**2
 """Bytes that may be read in addition to that."""
 TICK_SECONDS = 1.0
 MEASURE_SECONDS = 0.1
 """Interval of measuring a child that may grow beyond its reservation."""
 MAX_QUESTIONS = 8
-"""How often a child may call ``reply``."""
+"""The limit of a child's calls of ``reply``."""
 MESSAGE_BYTES = 64 * 1024
 """Size of one read from the pipe, and what a message may add to its answer."""
 LAST_BYTES = 2000
-"""How much of the error output of a failed child is kept."""
+"""The number of bytes of a failed child's error output that are kept."""
 
 
 class Limit(StrEnum):
@@ -207,7 +207,7 @@ class _Child:
         self._errors = errors
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gpu_tasks.runtime.sandboxed", str(write_end)],
+                [sys.executable, "-m", "gpu_tasks.runtime.sandbox_child", str(write_end)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

@@ -28,7 +28,7 @@ class DraftEngine(Engine):
                 ErrorCode.INPUT_INVALID,
                 f"The draft engine understands English (en) only, not {payload.language!r:.20}.",
             )
-        recording = self._recogniser.hear(workspace.input("media"), workspace.progress)
+        recording = self._recogniser.recognise(workspace.input("media"), workspace.progress)
         speakers = [ONLY_SPEAKER] * len(recording.passages)
         if payload.speaker_diarization:
             speakers = label_speakers([passage.voice for passage in recording.passages])
@@ -42,4 +42,4 @@ class DraftEngine(Engine):
             is_silent=recording.is_silent,
         )
         workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
-        return TranscriptionResult.of(transcript)
+        return TranscriptionResult.from_transcript(transcript)

@@ -70,7 +70,7 @@ class ProductionEngine(Engine):
         )
         workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
         workspace.progress(1.0)
-        return TranscriptionResult.of(transcript)
+        return TranscriptionResult.from_transcript(transcript)
 
     def _recognise_words(
         self,
@@ -97,7 +97,7 @@ class ProductionEngine(Engine):
 
     def _find_turns(self, workspace: Workspace) -> list[Turn]:
         sound = np.memmap(workspace.scratch(SOUND), np.int16, mode="r")
-        return self._diarization.turns(sound, workspace.progress_within(ASR_SHARE, 1.0))
+        return self._diarization.detect_turns(sound, workspace.progress_within(ASR_SHARE, 1.0))
 
 
 def _check_language(language: str) -> None:

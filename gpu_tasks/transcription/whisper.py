@@ -51,28 +51,28 @@ class Reading:
     """The tokens of a chunk, where each is heard (and one more: the end), and their likelihoods."""
 
     tokens: list[int]
-    heard: alignment.Matrix
+    attention: alignment.Matrix
     """By token and encoder position: high where the token is heard."""
     logprobs: list[float]
     no_speech: float
     text: str
 
     @property
-    def guessed(self) -> bool:
+    def is_guessed(self) -> bool:
         """Return True if the model was unsure on average; the end of the text counts as a token."""
         return float(np.mean(self.logprobs)) < MIN_LOGPROB
 
     @property
-    def silent(self) -> bool:
+    def is_silent(self) -> bool:
         """Return True if nobody speaks and the text is most likely invented."""
-        return not self.tokens or (self.guessed and self.no_speech > MAX_NO_SPEECH)
+        return not self.tokens or (self.is_guessed and self.no_speech > MAX_NO_SPEECH)
 
     @property
-    def doubtful(self) -> bool:
+    def is_doubtful(self) -> bool:
         """Return True if another try may do better."""
         raw = self.text.encode()
         repeats = len(raw) / len(zlib.compress(raw)) > MAX_COMPRESSION if raw else False
-        return not self.silent and (repeats or self.guessed)
+        return not self.is_silent and (repeats or self.is_guessed)
 
 
 class Whisper:
@@ -104,7 +104,7 @@ class Whisper:
         return [
             word
             for chunk, reading in zip(chunks, readings, strict=True)
-            if not reading.silent
+            if not reading.is_silent
             for word in self._time_words(chunk, reading, language)
         ]
 
@@ -118,7 +118,7 @@ class Whisper:
             pending = [
                 index
                 for index in range(len(chunks))
-                if index not in readings or readings[index].doubtful
+                if index not in readings or readings[index].is_doubtful
             ]
             if not pending:
                 break
@@ -179,7 +179,7 @@ class Whisper:
         no_speech = likelihoods[0, self._token_id("<|notimestamps|>") - 1].exp()
         return Reading(
             tokens=tokens,
-            heard=self._align_tokens(output.cross_attentions, len(prompt), positions),
+            attention=self._align_tokens(output.cross_attentions, len(prompt), positions),
             logprobs=logprobs.tolist(),
             no_speech=float(no_speech),
             text=self._tokenizer.decode(tokens),
@@ -212,7 +212,7 @@ class Whisper:
         texts, _, indices = _combine_tokens_into_words(
             self._tokenizer, reading.tokens, LANGUAGES.get(language, language)
         )
-        begins = alignment.find_row_begins(-reading.heard) * SAMPLES_PER_POSITION
+        begins = alignment.find_row_begins(-reading.attention) * SAMPLES_PER_POSITION
         words = []
         for text, parts in zip(texts, indices, strict=True):
             start, end = _clip_to_speech(

@@ -52,7 +52,7 @@ class TtsPayload(Payload):
 
 
 class TtsResult(PlainModel):
-    """What the callback carries."""
+    """The properties of the speech."""
 
     duration_ms: int = Field(ge=1)
     sample_rate: int

@@ -72,7 +72,7 @@ class DraftEngine(Engine):
         return TtsResult(duration_ms=duration_ms, sample_rate=SAMPLE_RATE, characters=len(text))
 
     def _speak_piece(self, piece: str, pitch: float | None, speed: float) -> Wave:
-        candidates = (candidate for candidate in self._synthesisers if candidate.reads(piece))
+        candidates = (candidate for candidate in self._synthesisers if candidate.can_read(piece))
         synthesiser = next(candidates, self._synthesisers[0])
         name, shift = _choose_voice(synthesiser, pitch) if pitch else (synthesiser.voices[0], 1.0)
         samples, rate = synthesiser.speak(piece, name)

@@ -55,7 +55,7 @@ STOCK = Reference(frames=456, text="Some call me nature, others call me mother n
 
 @dataclass(frozen=True)
 class SpeechPlan:
-    """How a text is made into speech."""
+    """The pieces of a text, with the length and the steps of each."""
 
     parts: Sequence[str]
     lengths: Sequence[int]

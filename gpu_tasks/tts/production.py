@@ -40,7 +40,7 @@ class SampleTranscriber:
             folder, dtype=getattr(torch, host.dtype)
         ).to(host.device)
 
-    def text_of(self, speech: Samples) -> str:
+    def transcribe(self, speech: Samples) -> str:
         """Return what 16 kHz samples of at most 30 seconds say, in their own language."""
         features = self._processor(
             sound.convert_pcm(speech), sampling_rate=RATE, return_tensors="pt"
@@ -124,7 +124,7 @@ class ProductionEngine(Engine):
         speech = read_speech(workspace.input("voice"), SAMPLE_RATE)
         workspace.enter(Stage.READING)
         workspace.progress(0.0)
-        text = self._listener.text_of(resample(speech, SAMPLE_RATE, RATE))
+        text = self._listener.transcribe(resample(speech, SAMPLE_RATE, RATE))
         if not any(map(str.isalnum, text)):
             raise EngineError(ErrorCode.INPUT_INVALID, NO_SPEECH)
         return _build_sample(speech, text)

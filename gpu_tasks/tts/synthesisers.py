@@ -45,7 +45,7 @@ class Flite:
     model = "flite"
     voices = ("rms", "slt")
 
-    def reads(self, text: str) -> bool:
+    def can_read(self, text: str) -> bool:
         """Return True if all letters are Latin."""
         return detect_language(text) == LATIN_LANGUAGE
 
@@ -65,7 +65,7 @@ class Espeak:
     def __init__(self) -> None:
         self.model = f"espeak-ng (espeakng-loader {version('espeakng-loader')})"
 
-    def reads(self, _: str) -> bool:
+    def can_read(self, _: str) -> bool:
         """Return True: it reads every script."""
         return True
 

@@ -15,7 +15,7 @@ from gpu_tasks.runtime.errors import EngineError, ErrorCode
 MAX_SPEECH_SECONDS = 12.0
 """Later speech is left out: F5-TTS needs less to know a voice, and its memory grows with more."""
 MAX_READ_SECONDS = 120
-"""What comes later in the file is not read."""
+"""The rest of the file is not read."""
 NO_SPEECH = "No speech can be heard in the voice sample."
 
 

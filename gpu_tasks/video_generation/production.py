@@ -15,7 +15,7 @@ from gpu_tasks.runtime import diffusion
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.prompts import clean_prompt
 from gpu_tasks.runtime.stages import Stage
-from gpu_tasks.video_generation import writing
+from gpu_tasks.video_generation import film_output
 from gpu_tasks.video_generation.contract import (
     CONTRACT,
     VideoGenerationPayload,
@@ -69,7 +69,7 @@ class ProductionEngine(Engine):
         workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
         frames = self._generate_frames(prompt, payload, workspace)
-        return writing.write(
+        return film_output.write(
             payload, workspace, frames, share_before=DENOISING_SHARE, understood=[]
         )
 
@@ -80,7 +80,7 @@ class ProductionEngine(Engine):
             workspace.progress(DENOISING_SHARE * steps / STEPS)
 
         size = payload.resolution
-        count = count_model_frames(writing.count_frames(payload))
+        count = count_model_frames(film_output.count_frames(payload))
         with diffusion.free_gpu_memory(self._pipeline):
             output = self._pipeline(
                 prompt=prompt,

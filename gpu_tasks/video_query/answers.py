@@ -62,7 +62,7 @@ class Question(NamedTuple):
     """A question as the rules understand it: names of `RULES`, if any, and words to search."""
 
     topics: tuple[str, ...]
-    wanted: tuple[str, ...]
+    search_words: tuple[str, ...]
 
 
 def parse_question(text: str) -> Question:
@@ -94,7 +94,7 @@ def build_answer(question: Question, measures: Measures) -> tuple[str, tuple[Evi
     film_end_ms = measures.duration_ms
     for topic in question.topics or SUMMARY:
         _, find = RULES[topic]
-        text, moments = find(measures, question.wanted)
+        text, moments = find(measures, question.search_words)
         texts.append(text)
         evidence += [
             Evidence(
@@ -197,7 +197,7 @@ def _answer_text(measures: Measures, search_words: Sequence[str]) -> Finding:
 
 
 def _answer_speech(measures: Measures, search_words: Sequence[str]) -> Finding:
-    passages = measures.said
+    passages = measures.speech
     if passages is None:
         return "The film has no sound, so nothing is said.", []
     if not passages:

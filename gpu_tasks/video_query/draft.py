@@ -10,7 +10,7 @@ from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.speech.recognition import Recogniser
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.stages import Stage
-from gpu_tasks.video_query import reading
+from gpu_tasks.video_query import text_recognition
 from gpu_tasks.video_query.answers import SUMMARY, build_answer, parse_question
 from gpu_tasks.video_query.contract import (
     MAX_SEGMENT_TEXT,
@@ -40,7 +40,7 @@ class DraftEngine(Engine):
         question = parse_question(payload.question)
         topics = question.topics or SUMMARY
         reads_text = "text" in topics
-        side = reading.SIDE if reads_text else MAX_SIDE
+        side = text_recognition.SIDE if reads_text else MAX_SIDE
         film = films.probe(workspace.input("video"), max_side=side, frame_rate=RATE)
         recognises_speech = payload.segments is None and film.has_sound and "speech" in topics
         share = WATCHING_SHARE if recognises_speech else 1.0
@@ -48,7 +48,7 @@ class DraftEngine(Engine):
             film,
             workspace.progress_within(0.0, share),
             count_faces=_count_faces if "face" in topics else None,
-            read=reading.read_lines if reads_text else None,
+            read=text_recognition.read_lines if reads_text else None,
         )
         pictures = measures.change.size
         if film.has_sound and "sound" in topics:
@@ -58,7 +58,7 @@ class DraftEngine(Engine):
         if recognises_speech:
             segments = self._recognise_speech(film.path, workspace.progress_within(share, 1.0))
         workspace.progress(1.0)
-        text, evidence = build_answer(question, replace(measures, said=segments))
+        text, evidence = build_answer(question, replace(measures, speech=segments))
         return VideoQueryResult(
             answer=text,
             evidence=evidence,
@@ -75,7 +75,7 @@ class DraftEngine(Engine):
                 end_ms=passage.words[-1].end_ms,
                 text=passage.text[:MAX_SEGMENT_TEXT],
             )
-            for passage in self._recogniser.hear(media, tick).passages
+            for passage in self._recogniser.recognise(media, tick).passages
         )
 
 

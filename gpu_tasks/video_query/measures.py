@@ -16,7 +16,7 @@ from gpu_tasks.mediakit import audio
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.film import Film, Frame
 from gpu_tasks.video_query.contract import SpokenSegment
-from gpu_tasks.video_query.reading import Reading, merge_readings
+from gpu_tasks.video_query.text_recognition import Reading, merge_readings
 
 RATE = Fraction(10)
 """Pictures measured per second; times are no finer."""
@@ -25,7 +25,7 @@ THUMBNAIL = (32, 18)
 MIN_CUT = 0.06
 """Mean change between two pictures, as a share of the full range, below which nothing is a cut."""
 CUT_RATIO = 3.0
-"""How much a cut exceeds the changes around it (adaptive detection, as in PySceneDetect)."""
+"""The ratio of a cut to the changes around it (adaptive detection, as in PySceneDetect)."""
 CUT_WINDOW = 3
 """Pictures on either side with which a cut is compared."""
 MAX_LOOKS = 200
@@ -49,7 +49,7 @@ class Measures:
     """``n`` counts, each repeated until the next picture searched; zeros if none was searched."""
     text: Sequence[SpokenSegment] = ()
     """The lines of text in the picture; empty if text was not read."""
-    said: Sequence[SpokenSegment] | None = None
+    speech: Sequence[SpokenSegment] | None = None
     """None if there is no sound, or speech was not recognised."""
     levels: Floats | None = None
     """``n`` sound levels (RMS) in dB of full scale; None without sound, or if not measured."""

@@ -26,7 +26,7 @@ INSTRUCTION = (
 
 
 def build_prompt(
-    stills: Sequence[Still], parts: Sequence[int], seconds: float, said: str, question: str
+    stills: Sequence[Still], parts: Sequence[int], seconds: float, transcript: str, question: str
 ) -> str:
     """Return one turn of Qwen's conversation.
 
@@ -35,7 +35,9 @@ def build_prompt(
     text = INTRODUCTION.format(seconds=seconds) + "\n"
     for still, count in zip(stills, parts, strict=True):
         text += f"{_format_time(still.seconds)}<|vision_start|>{PICTURE * count}<|vision_end|>"
-    text += f"\n{said}" + INSTRUCTION.format(pieces=MAX_PIECES, question=_escape_marks(question))
+    text += f"\n{transcript}" + INSTRUCTION.format(
+        pieces=MAX_PIECES, question=_escape_marks(question)
+    )
     return f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
 
 

@@ -30,7 +30,7 @@ class TranscriptionOutput(PlainModel):
     )
     result_url: str = Field(description="The transcript as a JSON file; works for 15 minutes.")
     segments_count: int = Field(ge=0)
-    heard: Literal["speech", "sound", "silence"] = Field(
+    content_kind: Literal["speech", "sound", "silence"] = Field(
         description="Why there may be no words: sound without speech, or nothing at all."
     )
     language: str
@@ -93,7 +93,7 @@ class _Transcription(Feature):
             "transcript": transcript.model_dump(mode="json"),
             RESULT_KEY: key,
             "segments_count": len(transcript.segments),
-            "heard": transcript.heard,
+            "heard": transcript.content_kind,
             "language": transcript.language,
         }
 

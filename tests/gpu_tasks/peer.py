@@ -41,7 +41,7 @@ class Peer:
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:
+    def request_grant(self, file: OutputFile, size_bytes: int) -> OutputGrant:
         """What the API would answer a call that has written this output."""
         self.grants += 1
         return OutputGrant(
@@ -58,7 +58,7 @@ class Peer:
         self.wanted.append((headers, body))
         asked = OutputRequest.model_validate_json(body)
         file = OutputFile(key=asked.key, content_type=asked.content_type)
-        return self.place_for(file, asked.size_bytes).model_dump_json().encode()
+        return self.request_grant(file, asked.size_bytes).model_dump_json().encode()
 
     def answer_to_get(self, path: str, asked: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
         """Status, content and further headers; as S3, for a range and a condition on the ETag."""

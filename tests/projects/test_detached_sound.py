@@ -53,8 +53,8 @@ def test_parts_begin_and_end_at_the_frames_where_the_other_clip_does() -> None:
 
 
 def test_what_is_played_elsewhere_all_the_time_is_not_heard() -> None:
-    assert detached((0, 3999)).is_heard
-    assert not detached((0, 4000)).is_heard
+    assert detached((0, 3999)).is_audible
+    assert not detached((0, 4000)).is_audible
     assert not plan_render(detached((0, 4000)), output()).sound
 
 

@@ -19,7 +19,7 @@ class Pose:
     """Distance of the outer corners of the eyes, in pixels."""
 
     @property
-    def turned_degrees(self) -> float:
+    def angle_degrees(self) -> float:
         """Return the angle between the face's direction and the direction towards us."""
         return float(np.degrees(np.arccos(np.clip(self.rotation[2, 2], -1, 1))))
 

@@ -43,7 +43,7 @@ class TrackedFace:
     """Score of the mesh, 0 to 1."""
     faces: int
     """The number of faces at the last detection, without bystanders."""
-    anew: bool
+    is_new: bool
     """The face was not followed from the previous frame, so earlier values do not apply to it."""
 
 

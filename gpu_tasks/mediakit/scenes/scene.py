@@ -44,7 +44,7 @@ def _draw_space(stage: Stage) -> None:
     stage.canvas[:] = (6, 6, 16)
     for x, y, size in stage.rng.random((5, 3)):
         reach = (0.2 + 0.5 * size) * stage.unit
-        fill = stage.own("b0406a", "space", lit=False)
+        fill = stage.choose_colour("b0406a", "space", lit=False)
         across = (x + 0.1 * np.sin(stage.seconds + 6 * size)) * stage.width
         stage.glow((across, y * stage.height), (2 * reach, reach), fill, 0.5)
     stage.specks(260, STARLIGHT, 0.6)
@@ -85,18 +85,23 @@ def _draw_lightning(stage: Stage) -> None:
 
 def _draw_fog(stage: Stage) -> None:
     drift = np.sin(5 * stage.x + 0.7 * stage.seconds) * np.sin(9 * stage.y + 0.5 * stage.seconds)
-    stage.blend(stage.own("d0d4da"), 0.62 + 0.12 * drift - 0.3 * np.abs(stage.y - 0.6))
+    stage.blend(stage.choose_colour("d0d4da"), 0.62 + 0.12 * drift - 0.3 * np.abs(stage.y - 0.6))
 
 
 LAYERS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
     ("abstract", _draw_abstract),
     ("space", _draw_space),
-    ("underwater", lambda s: s.fade(np.stack([s.own("4aa0b4"), s.own("0a3f66", "underwater")]))),
-    ("underwater", lambda s: s.ridges(s.own("5a6a62"), 0.9, 0.9, 0.08)),
+    (
+        "underwater",
+        lambda s: s.fade(
+            np.stack([s.choose_colour("4aa0b4"), s.choose_colour("0a3f66", "underwater")])
+        ),
+    ),
+    ("underwater", lambda s: s.ridges(s.choose_colour("5a6a62"), 0.9, 0.9, 0.08)),
     ("underwater", lambda s: draw_row(s, "weed", 14, 0.35 * s.unit, 0.95)),
     ("underwater", lambda s: s.specks(40, parse_colour("c8f0fa"), 1.2, fall=-0.15)),
-    ("room", lambda s: s.ridges(s.own("a8b8a8", "room"), 0, 0, 0)),
-    ("room", lambda s: s.ridges(s.own("8a5a38"), HORIZON, 0.95, 0, 5)),
+    ("room", lambda s: s.ridges(s.choose_colour("a8b8a8", "room"), 0, 0, 0)),
+    ("room", lambda s: s.ridges(s.choose_colour("8a5a38"), HORIZON, 0.95, 0, 5)),
     ("room", lambda s: draw_row(s, "window", 1, 0.4 * s.unit, 0.45)),
     ("sky", lambda s: s.fade(s.light.sky)),
     ("stars", lambda s: s.specks(200, STARLIGHT, 0.6)),
@@ -106,15 +111,15 @@ LAYERS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
     ("covered", lambda s: draw_all(s, [NamedItem("cloud", 20, "grey")])),
     ("rainbow", _draw_rainbow),
     ("mountains", lambda s: draw_row(s, "peak", 12, 0.45 * s.unit, HORIZON, "mountains")),
-    ("hills", lambda s: s.ridges(s.own("5f9e3f", "hills"), 0.6, 0.64, 0.15, 2)),
+    ("hills", lambda s: s.ridges(s.choose_colour("5f9e3f", "hills"), 0.6, 0.64, 0.15, 2)),
     ("city", lambda s: draw_row(s, "tower", 24, 0.42 * s.unit, HORIZON, "city")),
-    ("field", lambda s: s.ridges(s.own("5f9e3f", "field"), 0.64, 0.9, 0.04, 3)),
-    ("desert", lambda s: s.ridges(s.own("d8a860", "desert"), 0.63, 0.9, 0.1, 3)),
-    ("sea", lambda s: s.ridges(s.own("2f6fa8", "sea"), 0.61, 1, 0.03, 8, flow=1)),
+    ("field", lambda s: s.ridges(s.choose_colour("5f9e3f", "field"), 0.64, 0.9, 0.04, 3)),
+    ("desert", lambda s: s.ridges(s.choose_colour("d8a860", "desert"), 0.63, 0.9, 0.1, 3)),
+    ("sea", lambda s: s.ridges(s.choose_colour("2f6fa8", "sea"), 0.61, 1, 0.03, 8, flow=1)),
     ("forest", lambda s: draw_row(s, "pine", 60, 0.3 * s.unit, HORIZON, "forest")),
     ("road", lambda s: draw_row(s, "street", 1, 0.2 * s.height, 0.955, "road")),
-    ("shore", lambda s: s.ridges(s.own("dcc690", "beach"), SHORE, SHORE, 0.02)),
-    ("things", lambda s: draw_all(s, s.prompt.named["thing"])),
+    ("shore", lambda s: s.ridges(s.choose_colour("dcc690", "beach"), SHORE, SHORE, 0.02)),
+    ("things", lambda s: draw_all(s, s.prompt.items_by_kind["thing"])),
     ("board", lambda s: draw_all(s, [NamedItem("sign")])),
     ("shoal", lambda s: draw_all(s, [NamedItem("fish")])),
     ("lightning", _draw_lightning),
@@ -148,16 +153,19 @@ IMPLIED = (
 def list_names(prompt: Description) -> set[str]:
     """Return the names of all that is shown: the prompt's items, and what they imply."""
     exclusive = prompt.names & {"abstract", "space", "underwater", "room"}
-    if not prompt.named["place"] and prompt.names & {"planet", "fish"}:
+    if not prompt.items_by_kind["place"] and prompt.names & {"planet", "fish"}:
         exclusive = {"space" if "planet" in prompt.names else "underwater"}
-    if not (prompt.caption or any(prompt.named[kind] for kind in prompt.named if kind != "mood")):
+    if not (
+        prompt.caption
+        or any(prompt.items_by_kind[kind] for kind in prompt.items_by_kind if kind != "mood")
+    ):
         exclusive = {"abstract"}
-    things = {thing.name for thing in prompt.named["thing"]}
+    thing_names = {thing.name for thing in prompt.items_by_kind["thing"]}
     names = {"things"} | (
-        exclusive | things if exclusive else {"sky", get_hour(prompt), *prompt.names}
+        exclusive | thing_names if exclusive else {"sky", get_hour(prompt), *prompt.names}
     )
     names |= {"caption"} if prompt.caption else set()
-    names |= {"standing"} if any(map(is_standing, things)) else set()
+    names |= {"standing"} if any(map(is_standing, thing_names)) else set()
     for implied, causes, exceptions in IMPLIED:
         if names & set(causes.split()) and not names & set(exceptions.split()):
             names |= set(implied.split())
@@ -169,7 +177,7 @@ class Scene:
 
     def __init__(self, prompt: str, *, width: int, height: int, seed: int) -> None:
         self._prompt = parse_prompt(prompt)
-        self._prompt.shown = list_names(self._prompt)
+        self._prompt.drawn_names = list_names(self._prompt)
         digest = hashlib.sha256(" ".join(prompt.split()).casefold().encode()).digest()
         self._seeds = [seed, int.from_bytes(digest[:8], "big")]
         self._width, self._height = width, height
@@ -183,7 +191,7 @@ class Scene:
         canvas = np.zeros((height, width, 3), np.uint8)
         stage = Stage(self._prompt, canvas, rng, seconds)
         for name, draw in LAYERS:
-            if name in self._prompt.shown:
+            if name in self._prompt.drawn_names:
                 draw(stage)
         nearer = ZOOM * (1 - float(np.cos(ZOOM_RADIANS_PER_SECOND * seconds)))
         move = cv2.getRotationMatrix2D((width / 2, height * 0.6), 0, 1 + 2 * PAN + nearer)

@@ -77,7 +77,7 @@ def list_hues(prompt: Description) -> list[Colour]:
 
 def get_hour(prompt: Description) -> str:
     """Return the hour of the prompt, a key of `LIGHTS`."""
-    stated = [item.name for item in prompt.named["time"]]
+    stated = [item.name for item in prompt.items_by_kind["time"]]
     return [*stated, *(hour for name, hour in HOURS.items() if name in prompt.names), "day"][0]
 
 
@@ -112,13 +112,15 @@ class Stage:
         self.x = np.linspace(0, 1, self.width, dtype=np.float32)[None, :]
         self.y = np.linspace(0, 1, self.height, dtype=np.float32)[:, None]
 
-    def own(self, code: str, place: str = "", *, lit: bool = True) -> Colour:
+    def choose_colour(self, code: str, place_name: str = "", *, lit: bool = True) -> Colour:
         """Return the prompt's colour of a place, else that of the code, in this light."""
         stated = [
-            item.colour for item in self.prompt.named["place"] if item.name == place and item.colour
+            item.colour
+            for item in self.prompt.items_by_kind["place"]
+            if item.name == place_name and item.colour
         ]
         fill = parse_colour(stated[0] if stated else code)
-        if place in ("field", "hills", "forest") and "snow" in self.prompt.names:
+        if place_name in ("field", "hills", "forest") and "snow" in self.prompt.names:
             fill = mix_colours(fill, parse_colour("ffffff"), 0.85)
         return fill * (self.light.tint / 255 if lit else 1)
 

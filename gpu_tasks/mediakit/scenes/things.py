@@ -61,22 +61,22 @@ def draw_thing(
 
 def _get_tone(stage: Stage, paint: str, main_colour: Colour) -> Colour:
     if paint == "~":
-        paint = "9fc0d4" if "day" in stage.prompt.shown else "!ffd27a"
+        paint = "9fc0d4" if "day" in stage.prompt.drawn_names else "!ffd27a"
     if paint.startswith("!"):
         return parse_colour(paint[1:])
     if paint.startswith("*"):
         return main_colour * (float(paint[1:] or 100) / 100) * stage.light.tint / 255
-    return stage.own(paint)
+    return stage.choose_colour(paint)
 
 
 def draw_row(
-    stage: Stage, name: str, count: int, height: float, foot: float, place: str = ""
+    stage: Stage, name: str, count: int, height: float, foot: float, place_name: str = ""
 ) -> None:
     """Draw ``count`` things of a place side by side, up to a height.
 
     Their feet stand about on one row; a single thing stands in the middle.
     """
-    main_colour = stage.own(DRAWINGS[name][1], place, lit=False)
+    main_colour = stage.choose_colour(DRAWINGS[name][1], place_name, lit=False)
     for x, size, shade in stage.rng.random((count, 3)) if count > 1 else [(0.5, 1, 0.8)]:
         position = (x * stage.width, (foot + 0.03 * size) * stage.height)
         draw_thing(
@@ -84,12 +84,12 @@ def draw_row(
         )
 
 
-def draw_all(stage: Stage, things: list[NamedItem]) -> None:
+def draw_all(stage: Stage, items: list[NamedItem]) -> None:
     """Draw things from the back to the front, those that stand on the ground on land."""
     usual_counts = {"bird": 3, "fish": 6}
     copies = [
         thing
-        for thing in things
+        for thing in items
         if thing.name in DRAWINGS
         for _ in range(thing.count or usual_counts.get(thing.name, 1))
     ][:MAX_OF_A_KIND]
@@ -104,7 +104,7 @@ def _draw_at(stage: Stage, thing: NamedItem, x: float, near: float) -> None:
     tall, code, highest, lowest, speed, _ = DRAWINGS[thing.name]
     height, is_grounded = stage.unit * tall * (0.5 + 0.75 * near), is_standing(thing.name)
     phase, bright = stage.rng.uniform(0, 6.3), str(stage.rng.choice(BRIGHT))
-    top = LAND if is_grounded and "shore" in stage.prompt.shown else highest
+    top = LAND if is_grounded and "shore" in stage.prompt.drawn_names else highest
     bob = 0.012 * float(np.sin(1.4 * stage.seconds + phase)) if speed else 0.0
     across = x * stage.width + speed * (0.5 + near) * stage.height * stage.seconds
     left = (across + height) % (stage.width + 2 * height) - height

@@ -54,7 +54,7 @@ class NamedItem:
 class Description:
     """The parsed content of a prompt, in its order."""
 
-    named: dict[str, list[NamedItem]] = field(default_factory=lambda: defaultdict(list))
+    items_by_kind: dict[str, list[NamedItem]] = field(default_factory=lambda: defaultdict(list))
     """Items by kind: ``thing``, ``place``, ``time``, ``weather`` and ``mood``."""
     colours: list[str] = field(default_factory=list)
     """Colours that belong to no thing."""
@@ -62,13 +62,13 @@ class Description:
     """The text in quotes, which is written on a sign."""
     understood: list[str] = field(default_factory=list)
     """The recognised words, each once."""
-    shown: set[str] = field(default_factory=set)
+    drawn_names: set[str] = field(default_factory=set)
     """The names of all that is drawn, including implied items. The scene sets it."""
 
     @property
     def names(self) -> set[str]:
         """Return the names of all items of the prompt."""
-        return {item.name for items in self.named.values() for item in items}
+        return {item.name for items in self.items_by_kind.values() for item in items}
 
 
 def parse_prompt(prompt: str) -> Description:
@@ -92,7 +92,7 @@ def parse_prompt(prompt: str) -> Description:
             if kind in ("thing", "place"):
                 item = NamedItem(name, count or default_count or None, item_colour)
                 count = colour = None
-            description.named[kind].append(item)
+            description.items_by_kind[kind].append(item)
         elif text in COLOURS:
             description.colours += [colour] if colour else []
             colour = text

@@ -14,8 +14,8 @@ def measure_loudness(media: Path, report: Callable[[float], None]) -> Meter:
     with open_media(media) as container:
         for block in SoundTrack(container).blocks():
             report(0.0)
-            meter.hear(block.samples)
-            if meter.is_usual:
+            meter.measure(block.samples)
+            if meter.is_loud_enough:
                 break
     return meter
 

@@ -65,7 +65,7 @@ class Recogniser:
             samprate=float(RATE), loglevel="FATAL", lm=None, keyphrase="zebra", kws_threshold=1e-20
         )
 
-    def hear(self, media: Path, report: Callable[[float], None]) -> Recording:
+    def recognise(self, media: Path, report: Callable[[float], None]) -> Recording:
         """Recognise a recording; ``report`` receives the share done, and may raise to stop.
 
         Memory grows with the words, not with the sound. Raises ``EngineError`` INPUT_INVALID if

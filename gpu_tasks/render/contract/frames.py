@@ -15,7 +15,7 @@ from gpu_tasks.render.contract import Clip, MediaReference, Span, Track, subtrac
 SLACK_SECONDS = Fraction(2, 1000)
 """Times come in whole milliseconds of the film, so a picture due so soon is shown already."""
 JOINT_MS = 2
-"""How far apart the parts of a divided clip may be: their times are rounded."""
+"""The largest gap between the parts of a divided clip, whose times are rounded."""
 
 
 Fade = tuple[int, int]

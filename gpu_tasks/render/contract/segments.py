@@ -82,7 +82,7 @@ class Piece:
     speed: Fraction
     gain_db: float = 0.0
     since: int = 0
-    """How many frames of the clip come before, if its sound depends on them."""
+    """The number of frames of the clip before this piece, if its sound depends on them."""
     ramps: tuple[Ramp, ...] = ()
 
 

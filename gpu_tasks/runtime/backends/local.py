@@ -31,9 +31,9 @@ from gpu_tasks.runtime.backends.models import LocalCall, LocalCallState
 from gpu_tasks.runtime.callback import Reporter, derive_attempt_key
 from gpu_tasks.runtime.contract import GpuClass, InputFile, Outcome, Payload
 from gpu_tasks.runtime.engine import Host, contracts
+from gpu_tasks.runtime.engine_cache import EngineCache, LoadedEngine
 from gpu_tasks.runtime.errors import ErrorCode, StoppedError
 from gpu_tasks.runtime.isolated import IsolatedEngine
-from gpu_tasks.runtime.loading import EngineCache, LoadedEngine
 from gpu_tasks.runtime.stages import Stage
 
 logger = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ def _parse_outcome(row: LocalCall) -> Outcome:
     except ValidationError:
         # Another version wrote it. It must not hide the other calls of the poll.
         logger.exception("the outcome of call %s cannot be read", row.pk)
-        return Outcome.failed(ErrorCode.MODEL_ERROR)
+        return Outcome.from_code(ErrorCode.MODEL_ERROR)
 
 
 def _build_row(call: Call) -> LocalCall:
@@ -226,7 +226,7 @@ def _run_claimed(row: LocalCall, lease: Lease[LocalCall]) -> bool:
 
             # The call no longer waits. If it is no longer wanted, it need not load anything.
             progress(0.0, Stage.LOADING)
-            outcome = _run_call(row, payload, progress, reporter.place_for)
+            outcome = _run_call(row, payload, progress, reporter.request_grant)
             _store_through_outages(lease, outcome)
         reporter.outcome(outcome)
     except (StoppedError, LeaseLostError):
@@ -271,12 +271,12 @@ def _run_call(
         loaded = _load_engine(row, payload)
     except Exception as exc:
         logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
-        return Outcome.failed(runner.get_error_code(exc))
+        return Outcome.from_code(runner.get_error_code(exc))
     return runner.run(
         engine=loaded.engine,
         payload=payload,
         progress=progress,
-        place_for=place_for,
+        request_grant=place_for,
         load_seconds=loaded.seconds,
         time_limit_seconds=contracts()[row.function].time_limit_seconds,
     )

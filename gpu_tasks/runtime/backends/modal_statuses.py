@@ -56,7 +56,7 @@ def build_status_of_value(call_id: str, value: Any) -> CallStatus:
         return CallStatus(CallState.DONE, Outcome.model_validate(value))
     except (ValidationError, TypeError, RecursionError) as exc:  # from another version
         logger.error("what call %s returned is no outcome: %s", call_id, type(exc).__name__)  # noqa: TRY400 - the error's text may hold anything
-        return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
+        return CallStatus(CallState.DONE, Outcome.from_code(ErrorCode.MODEL_ERROR))
 
 
 def build_status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
@@ -86,7 +86,7 @@ def build_status_of_outputs(
         return build_status_of_value(call_id, decode_value(output))
     except NotPlainError as exc:
         logger.error("what call %s returned is refused: %s", call_id, exc)  # noqa: TRY400
-        return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
+        return CallStatus(CallState.DONE, Outcome.from_code(ErrorCode.MODEL_ERROR))
 
 
 def _get_failure_status(call_id: str, result: api_pb2.GenericResult) -> CallStatus:
@@ -101,4 +101,4 @@ def _get_failure_status(call_id: str, result: api_pb2.GenericResult) -> CallStat
         logger.info("call %s is lost: status %d", call_id, result.status)
         return LOST
     logger.warning("call %s failed at Modal: %s", call_id, code)
-    return CallStatus(CallState.DONE, Outcome.failed(code))
+    return CallStatus(CallState.DONE, Outcome.from_code(code))

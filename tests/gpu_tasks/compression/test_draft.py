@@ -261,7 +261,7 @@ def test_a_cancelled_call_leaves_no_process(engine: Engine, tmp_path: Path, targ
 class Broken(DraftEngine):
     """A machine whose hardware worked when it was tried, and no longer does."""
 
-    def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
+    def choose_encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
         return Encoder("h264_of_a_lost_device", ())
 
 

@@ -96,9 +96,9 @@ def test_an_archive_loses_no_sound_that_it_need_not(codec: str, kept: str):
 
 def test_further_sound_is_for_archives():
     further = (Sound("aac", 2, stream=3), Sound("pcm_s16le", 12, is_lossless=True, stream=2))
-    film = replace(FILM, further=further)
-    assert plan_for_archive(film).further == (SoundPlan("copy"), SoundPlan("flac", channels=8))
-    assert plan_for_web(film).further == plan_for_size(film, 10**7).further == ()
+    film = replace(FILM, other_sounds=further)
+    assert plan_for_archive(film).other_sounds == (SoundPlan("copy"), SoundPlan("flac", channels=8))
+    assert plan_for_web(film).other_sounds == plan_for_size(film, 10**7).other_sounds == ()
 
 
 def bits_of(plan: plans.CompressionPlan) -> int:

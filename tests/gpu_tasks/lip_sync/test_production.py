@@ -133,13 +133,13 @@ def test_it_says_what_it_is_and_needs_its_weights(engine: Engine):
 
 
 def test_a_recording_is_heard_fifty_times_a_second(engine: Any):
-    heard = engine._musetalk.hear(sound_of(SHORT), lambda _share: None)
+    heard = engine._musetalk.encode_sound(sound_of(SHORT), lambda _share: None)
     assert heard.shape == (165, tiny.LAYERS + 1, tiny.CHANNELS)  # of 3.29 seconds
 
 
 def test_a_recording_longer_than_whisper_hears_at_once_is_heard_on(engine: Any):
     told: list[float] = []
-    heard = engine._musetalk.hear(np.zeros(31 * RATE, np.int16), told.append)
+    heard = engine._musetalk.encode_sound(np.zeros(31 * RATE, np.int16), told.append)
     assert heard.shape[0] == 31 * 50
     assert told == pytest.approx([30 / 31, 1.0])
 

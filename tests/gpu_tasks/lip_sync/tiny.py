@@ -12,7 +12,7 @@ LAYERS = 4
 
 
 def save(model_dir: Path, *, safe: bool = True) -> Path:
-    """All three where `weights.get_folder` names; the largest as PyTorch wrote it, if not ``safe``."""
+    """Write all three networks to their folders, the largest as a pickle unless ``safe``."""
     import torch
 
     torch.set_num_threads(1)  # they are so small that threads only wait for each other

@@ -119,7 +119,7 @@ def place(timeline: SampleConverter, seconds: float | None) -> int:
     """Where a tenth of a second stamped ``seconds`` is put."""
     frame = av.AudioFrame.from_ndarray(np.zeros((1, RATE // 10), np.int16), layout="mono")
     frame.sample_rate = RATE
-    return timeline.place(frame, seconds)[0][0]
+    return timeline.convert(frame, seconds)[0][0]
 
 
 def test_the_rounding_of_timestamps_does_not_tear_the_sound():
@@ -258,7 +258,7 @@ def test_every_sample_rate_that_exists_is_converted(rate: int):
     frame = av.AudioFrame.from_ndarray(np.zeros((1, rate), np.int16), layout="mono")
     frame.sample_rate = rate
     timeline = SampleConverter(limit=10.0)
-    parts = timeline.place(frame, 0.0) + timeline.flush()
+    parts = timeline.convert(frame, 0.0) + timeline.flush()
     assert sum(samples.size for _, samples in parts) == pytest.approx(RATE, abs=2)
 
 
@@ -267,7 +267,7 @@ def test_a_sample_rate_that_cannot_be_is_damage(rate: int):
     frame = av.AudioFrame.from_ndarray(np.zeros((1, 100), np.int16), layout="mono")
     frame.sample_rate = rate
     with pytest.raises(ValueError, match="samples a second"):
-        SampleConverter(limit=10.0).place(frame, 0.0)
+        SampleConverter(limit=10.0).convert(frame, 0.0)
 
 
 def test_the_better_of_two_sounds_is_read(tmp_path: Path):

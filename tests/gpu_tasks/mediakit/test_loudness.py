@@ -17,7 +17,7 @@ def at_level(sound: Samples, level_db: float) -> Samples:
 def gain_db(sound: Samples, rate: int = RATE) -> float:
     meter = Meter(rate)
     for part in np.array_split(sound, 7):
-        meter.hear(part)
+        meter.measure(part)
     return float(20 * np.log10(meter.gain))
 
 
@@ -54,8 +54,8 @@ def test_noise_stays_noise(level_db, padded):
 
 def test_silence_is_silent_and_a_click_is_not():
     silent, click = Meter(), Meter()
-    silent.hear(np.zeros(RATE, np.int16))
-    click.hear(np.r_[np.zeros(RATE, np.int16), np.full(480, 3000, np.int16)])
+    silent.measure(np.zeros(RATE, np.int16))
+    click.measure(np.r_[np.zeros(RATE, np.int16), np.full(480, 3000, np.int16)])
     assert silent.is_silent
     assert silent.gain == 1
     assert not click.is_silent

@@ -33,10 +33,10 @@ def test_columns_stay_in_order(goals: list[float]):
 
 def test_coordinates_there_and_back():
     line = patch((3, 4), (9, 12))
-    u, v = line.of(np.array([9 + 12j, 2 + 11j]))
+    u, v = line.to_uv(np.array([9 + 12j, 2 + 11j]))
     assert u.tolist() == pytest.approx([5, 0], abs=1e-5)
     assert v.tolist() == pytest.approx([0, 5], abs=1e-5)
-    assert line.to(u, v).tolist() == pytest.approx([9 + 12j, 2 + 11j])
+    assert line.to_pixels(u, v).tolist() == pytest.approx([9 + 12j, 2 + 11j])
 
 
 def test_points_that_coincide_have_coordinates_all_the_same():
@@ -47,7 +47,7 @@ def test_points_that_coincide_have_coordinates_all_the_same():
 
 def test_a_patch_taken_from_itself_is_the_picture():
     tilted = patch((10, 12), (40, 25))
-    assert (tilted.put(tilted.take(tilted.to(tilted.u, tilted.v))) == FRAME).all()
+    assert (tilted.paste(tilted.sample(tilted.to_pixels(tilted.u, tilted.v))) == FRAME).all()
 
 
 def test_a_patch_outside_the_frame_or_of_a_short_line_is_too_small():

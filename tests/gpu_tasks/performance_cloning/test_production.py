@@ -242,7 +242,7 @@ def test_a_size_is_a_multiple_of_sixteen(
     engine: Any, width: int, height: int, size: tuple[int, int]
 ):
     portrait = np.zeros((height, width, 3), np.uint8)
-    assert engine._wan.size_for(portrait, FRAMES) == size
+    assert engine._wan.choose_size(portrait, FRAMES) == size
 
 
 def test_in_half_precision_all_but_the_autoencoder_is_halved(driving: Path, tmp_path: Path):

@@ -44,7 +44,7 @@ def authentic(
 ) -> bool:
     """Whether a report signed at ``sent`` with ``key`` is believed at ``NOW``."""
     given = compute_signature(key=key, timestamp=str(sent), body=BODY) if given is None else given
-    return is_authentic(key=KEY, timestamp=str(sent), body=body, given=given, now=float(NOW))
+    return is_authentic(key=KEY, timestamp=str(sent), body=body, signature=given, now=float(NOW))
 
 
 def reporter(peer: Peer) -> Reporter:
@@ -131,7 +131,7 @@ def test_a_report_is_signed_and_names_job_attempt_and_call(peer: Peer):
         key=KEY,
         timestamp=headers[TIMESTAMP_HEADER],
         body=body,
-        given=headers[SIGNATURE_HEADER],
+        signature=headers[SIGNATURE_HEADER],
         now=time.time(),
     )
     assert headers["Content-Type"] == "application/json"
@@ -253,7 +253,7 @@ def test_an_outcome_is_a_result_or_an_error_and_never_both(fields: dict[str, obj
 
 
 def test_a_place_is_asked_for_with_size_and_type_by_the_attempts_key(peer: Peer):
-    place = reporter(peer).place_for(MP4, 12)
+    place = reporter(peer).request_grant(MP4, 12)
     assert place.url == peer.url("/film")
     ((headers, body),) = peer.wanted
     assert OutputRequest.model_validate_json(body) == OutputRequest(
@@ -267,19 +267,19 @@ def test_a_place_is_asked_for_with_size_and_type_by_the_attempts_key(peer: Peer)
     sent_at = headers[TIMESTAMP_HEADER]
     given = headers[SIGNATURE_HEADER]
     assert headers[ATTEMPT_HEADER] == str(ATTEMPT)
-    assert is_authentic(key=KEY, timestamp=sent_at, body=body, given=given, now=float(sent_at))
+    assert is_authentic(key=KEY, timestamp=sent_at, body=body, signature=given, now=float(sent_at))
 
 
 def test_where_nobody_answers_there_is_no_place():
     with pytest.raises(requests.ConnectionError):
-        reporter(Peer(port=9)).place_for(MP4, 12)
+        reporter(Peer(port=9)).request_grant(MP4, 12)
 
 
 @pytest.mark.parametrize("status", [413, 422])
 def test_an_output_that_is_refused_is_not_asked_for_again(peer: Peer, status: int):
     peer.statuses["/callback/outputs"] = [status]
     with pytest.raises(EngineError):
-        reporter(peer).place_for(MP4, 12)
+        reporter(peer).request_grant(MP4, 12)
     assert len(peer.wanted) == 1
 
 
@@ -287,4 +287,4 @@ def test_an_output_that_is_refused_is_not_asked_for_again(peer: Peer, status: in
 def test_an_unwanted_attempts_output_has_no_place(peer: Peer, status: int):
     peer.statuses["/callback/outputs"] = [status]
     with pytest.raises(StoppedError):
-        reporter(peer).place_for(MP4, 12)
+        reporter(peer).request_grant(MP4, 12)

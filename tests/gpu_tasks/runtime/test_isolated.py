@@ -68,7 +68,9 @@ def test_who_stops_it_ends_the_process(engine: IsolatedEngine, tmp_path: Path) -
     with pytest.raises(StoppedError):
         compress(engine, tmp_path / "work", make_film(tmp_path / "film.mp4"), progress=stop)
     children = psutil.Process().children(recursive=True)
-    assert not [one for one in children if "gpu_tasks.runtime.sandboxed" in " ".join(one.cmdline())]
+    assert not [
+        one for one in children if "gpu_tasks.runtime.sandbox_child" in " ".join(one.cmdline())
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_who_is_killed_may_try_again_and_who_crashes_may_not(
 ) -> None:
     def strike(_share: float) -> None:
         for child in psutil.Process().children():
-            if "gpu_tasks.runtime.sandboxed" in " ".join(child.cmdline()):
+            if "gpu_tasks.runtime.sandbox_child" in " ".join(child.cmdline()):
                 child.send_signal(number)
 
     with pytest.raises(AuteurError) as caught:

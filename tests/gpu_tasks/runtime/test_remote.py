@@ -8,12 +8,12 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from gpu_tasks.runtime import callback, loading, remote
+from gpu_tasks.runtime import callback, engine_cache, remote
 from gpu_tasks.runtime.callback import Callback
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.engine import Host, contracts
+from gpu_tasks.runtime.engine_cache import EngineCache
 from gpu_tasks.runtime.errors import ErrorCode
-from gpu_tasks.runtime.loading import EngineCache
 from tests.gpu_tasks.peer import Peer
 
 KEY = SecretStr("a key of the tests")
@@ -78,7 +78,7 @@ def test_an_attempt_that_is_not_wanted_stops_before_anything_is_loaded(
     def load(*_: object) -> None:
         raise AssertionError("loaded")
 
-    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(engine_cache, "load", load)
     peer.statuses["/callback"] = [409]
     assert answer(payload(peer)).error.code is ErrorCode.CANCELLED
     assert [report.kind for report in reports(peer)] == ["progress"]
@@ -110,7 +110,7 @@ def test_an_engine_that_does_not_load_is_an_outcome(
     def load(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(engine_cache, "load", load)
     outcome = answer(payload(peer))
     assert outcome.error.code is code
     assert reports(peer)[-1].outcome == outcome
@@ -158,7 +158,7 @@ def test_production_engines_run_on_their_gpu(
         seen.append(given)
         raise RuntimeError
 
-    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(engine_cache, "load", load)
     remote.handle(
         contract=replace(contracts()["noop"], gpu=GpuClass(gpu)),
         engine=engine,

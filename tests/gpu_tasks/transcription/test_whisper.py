@@ -44,7 +44,7 @@ def heard(whisper: Whisper, *chunks: Chunk, language: str = "en") -> list[Recogn
 
 
 def reading(**told: object) -> Reading:
-    sure = Reading(tokens=[1], heard=np.eye(2), logprobs=[-0.1, -0.1], no_speech=0.0, text="a")
+    sure = Reading(tokens=[1], attention=np.eye(2), logprobs=[-0.1, -0.1], no_speech=0.0, text="a")
     return replace(sure, **told)
 
 
@@ -128,23 +128,23 @@ def test_half_precision_keeps_the_words(taught: Path):
 
 @pytest.mark.parametrize(("beyond", "guessed"), [(0.0, False), (-1e-6, True)])
 def test_an_unlikely_text_is_a_guess(beyond: float, guessed: bool):
-    assert reading(logprobs=[MIN_LOGPROB + beyond] * 2).guessed is guessed
+    assert reading(logprobs=[MIN_LOGPROB + beyond] * 2).is_guessed is guessed
 
 
 @pytest.mark.parametrize(("no_speech", "silent"), [(MAX_NO_SPEECH, False), (0.61, True)])
 def test_a_guess_at_no_speech_is_dropped(no_speech: float, silent: bool):
     guess = reading(no_speech=no_speech, logprobs=[-2.0, -2.0])
-    assert (guess.silent, guess.doubtful) == (silent, not silent)
-    assert not reading(no_speech=no_speech).silent
+    assert (guess.is_silent, guess.is_doubtful) == (silent, not silent)
+    assert not reading(no_speech=no_speech).is_silent
 
 
 def test_no_text_is_silence_and_not_in_doubt():
     nothing = reading(tokens=[], logprobs=[-9.0], text="")
-    assert nothing.silent
-    assert not nothing.doubtful
+    assert nothing.is_silent
+    assert not nothing.is_doubtful
 
 
 def test_a_text_that_repeats_itself_is_in_doubt():
-    assert reading(text=" Thank you." * 20).doubtful
-    assert not reading(text=" Thank you for coming here tonight, all of you.").doubtful
+    assert reading(text=" Thank you." * 20).is_doubtful
+    assert not reading(text=" Thank you for coming here tonight, all of you.").is_doubtful
     assert np.isclose(np.mean(reading().logprobs), -0.1)

@@ -95,7 +95,7 @@ def test_what_the_sample_says_is_heard(engine: Engine):
     from gpu_tasks.tts.production import ProductionEngine
 
     assert isinstance(engine, ProductionEngine)
-    assert engine._listener.text_of(read_speech(SHORT)) == SAID.strip()
+    assert engine._listener.transcribe(read_speech(SHORT)) == SAID.strip()
 
 
 @pytest.mark.parametrize("forced", [None, "transcribe", "translate"])
@@ -114,7 +114,7 @@ def test_what_the_sample_says_is_not_translated(tmp_path: Path, forced: str | No
     listener._model.get_decoder().register_forward_pre_hook(
         lambda _, __, given: prompts.append(given["input_ids"][0].tolist()), with_kwargs=True
     )
-    assert listener.text_of(read_speech(SHORT)) == SAID.strip()
+    assert listener.transcribe(read_speech(SHORT)) == SAID.strip()
     task = config["task_to_id"]["transcribe"]
     assert [prompt[2] for prompt in prompts if len(prompt) > 2] == [task]
 

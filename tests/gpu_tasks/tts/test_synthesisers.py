@@ -82,8 +82,8 @@ def test_a_voice_that_espeak_does_not_know_ends_its_process():
 @pytest.mark.skipif(not THERE[Flite], reason="flite is not installed")
 def test_flite_says_nothing_of_what_has_no_name():
     assert Flite().speak("你好", "rms")[0].size == 0
-    assert not Flite().reads("你好")
-    assert Flite().reads("Grüße, 42.")
+    assert not Flite().can_read("你好")
+    assert Flite().can_read("Grüße, 42.")
 
 
 @pytest.mark.parametrize(

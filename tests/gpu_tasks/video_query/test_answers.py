@@ -42,7 +42,7 @@ def told(
     seen: Measures | None = None,
     said: tuple[SpokenSegment, ...] | None = SAID,
 ) -> tuple[str, list[Evidence]]:
-    text, evidence = build_answer(parse_question(question), replace(seen or watched(), said=said))
+    text, evidence = build_answer(parse_question(question), replace(seen or watched(), speech=said))
     return text, list(evidence)
 
 

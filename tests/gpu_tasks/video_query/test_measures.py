@@ -8,7 +8,7 @@ import pytest
 from gpu_tasks.mediakit import film as films
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.video_query.measures import MAX_LOOKS, RATE, Measures, measure_film
-from gpu_tasks.video_query.reading import Reading
+from gpu_tasks.video_query.text_recognition import Reading
 from tests.gpu_tasks.films import make_film
 
 

@@ -59,7 +59,7 @@ def test_topics_are_found_by_whole_words(text: str, topics: list[str]):
     ],
 )
 def test_search_words_are_what_tells_or_what_is_quoted(text: str, wanted: tuple[str, ...]):
-    assert parse_question(text).wanted == wanted
+    assert parse_question(text).search_words == wanted
 
 
 def test_words_are_found_in_their_other_forms():

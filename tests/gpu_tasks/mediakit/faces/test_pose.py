@@ -31,14 +31,14 @@ def test_a_turned_head_is_told_exactly(yaw: float, pitch: float, roll: float):
 @pytest.mark.parametrize("degrees", [0.0, 10.0, 35.0, 60.0])
 def test_how_far_it_is_turned_away_does_not_depend_on_the_direction(degrees: float):
     for one in (turn(yaw=degrees), turn(yaw=-degrees), turn(pitch=degrees)):
-        assert fit_pose(head(one)).turned_degrees == pytest.approx(degrees, abs=0.1)
+        assert fit_pose(head(one)).angle_degrees == pytest.approx(degrees, abs=0.1)
 
 
 def test_a_head_that_is_tilted_still_faces_us():
-    assert fit_pose(head(turn(roll=40))).turned_degrees == pytest.approx(0, abs=0.1)
+    assert fit_pose(head(turn(roll=40))).angle_degrees == pytest.approx(0, abs=0.1)
 
 
 def test_expressions_do_not_turn_the_head():
     smiling = head(turn(20))
     smiling[[61, 291, 17, 0]] += [0, 12, 0]
-    assert fit_pose(smiling).turned_degrees == pytest.approx(20, abs=0.1)
+    assert fit_pose(smiling).angle_degrees == pytest.approx(20, abs=0.1)

@@ -56,7 +56,7 @@ def test_frames_without_a_face_are_reported() -> None:
     shown = scene(CENTRE)
     tracker, tracked = followed([WALL, shown, shown, WALL, WALL, shown])
     assert [one is not None for one in tracked] == [False, True, True, False, False, True]
-    assert [one.anew for one in tracked if one] == [True, False, True]
+    assert [one.is_new for one in tracked if one] == [True, False, True]
     assert (tracker.frames, tracker.frames_with_face) == (6, 3)
     assert tracker.share_with_face == 0.5
 
@@ -76,7 +76,7 @@ def test_a_cut_to_another_place_is_followed_at_once() -> None:
     elsewhere = Place(x=120, y=120, side=110)
     _, tracked = followed([scene(CENTRE)] * 3 + [scene(elsewhere)] * 2)
     assert error(tracked[3], elsewhere) < 0.08 * elsewhere.side
-    assert [one.anew for one in tracked] == [True, False, False, True, False]
+    assert [one.is_new for one in tracked] == [True, False, False, True, False]
 
 
 def test_of_two_faces_the_largest_is_followed() -> None:

@@ -9,7 +9,7 @@ from gpu_tasks.mediakit.scenes.words import MAX_OF_A_KIND, NamedItem, parse_prom
 
 def test_things_places_hours_weather_and_moods_are_told_apart():
     told = parse_prompt("A dramatic sailing boat on the sea at sunset in the rain")
-    assert told.named == {
+    assert told.items_by_kind == {
         "thing": [NamedItem("boat")],
         "place": [NamedItem("sea")],
         "time": [NamedItem("sunset")],
@@ -33,12 +33,12 @@ def test_things_places_hours_weather_and_moods_are_told_apart():
     ],
 )
 def test_things_are_counted(prompt: str, count: int | None):
-    assert parse_prompt(prompt).named["thing"] == [NamedItem("tree", count)]
+    assert parse_prompt(prompt).items_by_kind["thing"] == [NamedItem("tree", count)]
 
 
 def test_a_count_and_a_colour_belong_to_the_next_thing_only():
     told = parse_prompt("three red balloons over a house beside two blue boats")
-    assert told.named["thing"] == [
+    assert told.items_by_kind["thing"] == [
         NamedItem("balloon", 3, "red"),
         NamedItem("house"),
         NamedItem("boat", 2, "blue"),
@@ -46,9 +46,9 @@ def test_a_count_and_a_colour_belong_to_the_next_thing_only():
 
 
 def test_some_things_have_the_colour_of_their_name():
-    assert parse_prompt("a rose").named["thing"] == [NamedItem("flower", None, "rose")]
-    assert parse_prompt("a red rose").named["thing"] == [NamedItem("flower", None, "red")]
-    assert parse_prompt("lavender").named["place"] == [NamedItem("field", None, "lavender")]
+    assert parse_prompt("a rose").items_by_kind["thing"] == [NamedItem("flower", None, "rose")]
+    assert parse_prompt("a red rose").items_by_kind["thing"] == [NamedItem("flower", None, "red")]
+    assert parse_prompt("lavender").items_by_kind["place"] == [NamedItem("field", None, "lavender")]
 
 
 def test_colours_of_nothing_are_the_pictures():
@@ -66,15 +66,15 @@ def test_colours_of_nothing_are_the_pictures():
     ],
 )
 def test_plurals_are_those_of_their_words(prompt: str, name: str):
-    [thing] = parse_prompt(prompt).named["thing"]
+    [thing] = parse_prompt(prompt).items_by_kind["thing"]
     assert thing.name == name
     assert thing.count > 1
 
 
 def test_the_longest_term_is_meant():
-    assert parse_prompt("hot air balloon").named["thing"] == [NamedItem("balloon")]
-    assert parse_prompt("northern lights").named["weather"] == [NamedItem("aurora")]
-    assert parse_prompt("under the sea").named["place"] == [NamedItem("underwater")]
+    assert parse_prompt("hot air balloon").items_by_kind["thing"] == [NamedItem("balloon")]
+    assert parse_prompt("northern lights").items_by_kind["weather"] == [NamedItem("aurora")]
+    assert parse_prompt("under the sea").items_by_kind["place"] == [NamedItem("underwater")]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_the_longest_term_is_meant():
 def test_what_stands_in_quotes_is_written_not_read(prompt: str):
     told = parse_prompt(prompt)
     assert told.caption == "Open now"
-    assert told.named["thing"] == [NamedItem("sign")]
+    assert told.items_by_kind["thing"] == [NamedItem("sign")]
 
 
 def test_an_apostrophe_is_no_quote():
@@ -99,5 +99,6 @@ def test_any_text_can_be_read(prompt: str):
     told = parse_prompt(prompt)
     assert len(set(told.understood)) == len(told.understood)
     assert all(
-        1 <= (one.count or 1) <= MAX_OF_A_KIND for one in told.named["thing"] + told.named["place"]
+        1 <= (one.count or 1) <= MAX_OF_A_KIND
+        for one in told.items_by_kind["thing"] + told.items_by_kind["place"]
     )

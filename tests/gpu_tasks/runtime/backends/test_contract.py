@@ -120,7 +120,7 @@ def test_a_call_ends_with_its_outcome_and_tells_it(place: Place, peer: Peer):
         key=derive_attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id),
         timestamp=sent_at,
         body=body,
-        given=headers[SIGNATURE_HEADER],
+        signature=headers[SIGNATURE_HEADER],
         now=float(sent_at),
     )
     report = Callback.model_validate_json(body)

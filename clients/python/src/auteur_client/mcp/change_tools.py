@@ -152,7 +152,7 @@ class ChangeTools:
         return remove_patch(self._request(ctx, "POST", path, key=key, version=version))
 
     def cancel_job(self, ctx: Context, job_id: Id, without_refund: bool = False) -> Json:
-        """Cancel a job. It is refunded, unless it has begun and no free cancel of the day remains."""
+        """Cancel a job. It is refunded, unless it has begun and no free cancel remains."""
         body = {"without_refund": without_refund}
         job = self._request(ctx, "GET", f"/jobs/{job_id}")
         if job["status"] == "cancelled":

@@ -6,7 +6,7 @@ import pytest
 
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.video_query.contract import SpokenSegment
-from gpu_tasks.video_query.reading import (
+from gpu_tasks.video_query.text_recognition import (
     ALIKE,
     LEAST_LETTERS,
     MAX_LINES,

@@ -6,7 +6,7 @@ import pytest
 
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Host, contracts
-from gpu_tasks.runtime.loading import EngineCache, LoadedEngine
+from gpu_tasks.runtime.engine_cache import EngineCache, LoadedEngine
 
 
 @pytest.fixture

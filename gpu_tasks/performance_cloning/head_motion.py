@@ -40,7 +40,7 @@ def bend_head(
     patch = Patch(picture, goals[SIDES], goals, INFLUENCE)
     if patch.is_too_small:
         return picture
-    rows = patch.of(goals)[1]
+    rows = patch.to_uv(goals)[1]
     side_distances = np.maximum(np.abs(patch.u) - patch.length / 2, 0)
     vertical_distances = np.maximum(
         np.abs(patch.v - (rows.min() + rows.max()) / 2) - np.ptp(rows) / 2, 0
@@ -49,7 +49,7 @@ def bend_head(
         np.hypot(side_distances, vertical_distances), 0.0, INFLUENCE * patch.length
     )
     source = middle + (patch.pixels - shift - middle) / turn
-    return patch.put(patch.take(patch.pixels + (source - patch.pixels) * share))
+    return patch.paste(patch.sample(patch.pixels + (source - patch.pixels) * share))
 
 
 def _limit_softly(value: float, limit: float) -> float:

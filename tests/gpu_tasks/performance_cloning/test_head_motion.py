@@ -7,7 +7,8 @@ from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.iris import detect_irises
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.warping import to_pixels
-from gpu_tasks.performance_cloning.bending import (
+from gpu_tasks.performance_cloning.eyelids import close_eyes
+from gpu_tasks.performance_cloning.head_motion import (
     INFLUENCE,
     MAX_GROWTH,
     MAX_SHIFT,
@@ -15,7 +16,6 @@ from gpu_tasks.performance_cloning.bending import (
     bend_head,
     fit_similarity,
 )
-from gpu_tasks.performance_cloning.eyelids import close_eyes
 from tests.gpu_tasks.performance_cloning.acting import face, landmarks
 
 MIDDLE = 120 + 100j
