@@ -1,4 +1,4 @@
-"""The signed callback by which a running function reports progress and outcome; both sides of it.
+"""Define both sides of the signed callbacks that report progress and outcome of a call.
 
 The signature is HMAC-SHA256 over ``timestamp + "." + body`` (the scheme of Stripe's webhooks), so a
 body cannot be altered, and an old one cannot be replayed after the window. Each attempt has its own

@@ -1,18 +1,18 @@
-/** JSON Patch (RFC 6902), as the server tells what an edit did. */
+/** Applies JSON Patches (RFC 6902), by which the server describes edits. */
 
 import type { Edited } from "auteur-client";
 
 type Steps = Edited["patch"];
 type Node = Record<string, unknown> | unknown[];
 
-/** The document after the patch. What the patch leaves alone is the same object as before. */
-export function patched<T extends object>(document: T, steps: Steps): T {
+/** Return the applyPatch document; unchanged parts are the same objects as before. */
+export function applyPatch<T extends object>(document: T, steps: Steps): T {
   const own = new Set<unknown>();
   const copy = (value: unknown): Node => {
     if (own.has(value)) return value as Node;
-    const made = Array.isArray(value) ? [...value] : { ...(value as object) };
-    own.add(made);
-    return made as Node;
+    const result = Array.isArray(value) ? [...value] : { ...(value as object) };
+    own.add(result);
+    return result as Node;
   };
   const root = copy(document);
   const parentOf = (path: string): [Node, string] => {

@@ -108,6 +108,6 @@ function untranscribed(store: ProjectStore, cut: EditorStore): MediaDetail | und
 
 /** The language that was chosen last, else the browser's, else English. */
 function firstLanguage(languages: Record<string, string>): string {
-  const wanted = [localStorage.getItem(LANGUAGE_KEY), navigator.language.split("-")[0], DEFAULT_LANGUAGE];
-  return wanted.find((code) => code && code in languages) ?? DEFAULT_LANGUAGE;
+  const candidates = [localStorage.getItem(LANGUAGE_KEY), navigator.language.split("-")[0], DEFAULT_LANGUAGE];
+  return candidates.find((code) => code && code in languages) ?? DEFAULT_LANGUAGE;
 }

@@ -58,7 +58,7 @@ export function reason(error: unknown): string {
     return `This needs ${credits(error.required)}; you have ${error.balance}.`;
   }
   if (error instanceof UploadRejectedError || error instanceof ProblemError) {
-    const fields = error.errors.map((each) => `${each.field}: ${each.detail}`).join(" ");
+    const fields = error.errors.map((item) => `${item.field}: ${item.detail}`).join(" ");
     return fields || error.detail;
   }
   if (error instanceof TypeError) return "The server cannot be reached.";

@@ -1,4 +1,4 @@
-/** Dark or light: as the system says, until the person says otherwise. */
+/** Sets the theme: the system's, until the user chooses one. */
 
 import { effect, signal } from "@preact/signals";
 
