@@ -30,7 +30,7 @@ class TranscriptionOutput(PlainModel):
     )
     result_url: str = Field(description="The transcript as a JSON file; works for 15 minutes.")
     segments_count: int = Field(ge=0)
-    content_kind: Literal["speech", "sound", "silence"] = Field(
+    heard: Literal["speech", "sound", "silence"] = Field(
         description="Why there may be no words: sound without speech, or nothing at all."
     )
     language: str
