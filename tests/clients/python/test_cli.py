@@ -40,8 +40,10 @@ class Shell:
         self.folder.mkdir()
         self.config = folder / "config"
         (self.folder / "talk.mp4").symlink_to(film)
-        others = {name: os.environ[name] for name in os.environ if not name.startswith("AUTEUR_")}
-        self.env = others | {"AUTEUR_CONFIG_DIR": str(self.config), "TERM": "dumb"} | signed_in
+        other_items = {
+            name: os.environ[name] for name in os.environ if not name.startswith("AUTEUR_")
+        }
+        self.env = other_items | {"AUTEUR_CONFIG_DIR": str(self.config), "TERM": "dumb"} | signed_in
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -82,9 +82,9 @@ def test_edges_are_soft_whatever_the_size(size: int):
 
 @pytest.mark.parametrize(("bend", "low", "high"), [(1.0, 990, 1010), (2.0, 990, 2010)])
 def test_a_tone_has_its_pitch_and_bends_from_there(bend: float, low: float, high: float):
-    held = build_tone(1000, 1.0, ((1, 1, np.inf),), bend)
-    assert share_between(held, low, high) > 0.99
-    assert share_between(held[-RATE // 10 :], 0.9 * 1000 * bend, 1.1 * 1000 * bend) > 0.9
+    steady = build_tone(1000, 1.0, ((1, 1, np.inf),), bend)
+    assert share_between(steady, low, high) > 0.99
+    assert share_between(steady[-RATE // 10 :], 0.9 * 1000 * bend, 1.1 * 1000 * bend) > 0.9
 
 
 def test_a_struck_tone_dies_away_and_has_no_partials_that_cannot_be_heard():
@@ -99,22 +99,22 @@ def test_a_burst_is_loud_first(rng: np.random.Generator):
     assert first > 20 * last
 
 
-@pytest.mark.parametrize(("every", "least", "most"), [(np.inf, 1, 1), (0.2, 25, 80)])
+@pytest.mark.parametrize(("every", "least", "maximum"), [(np.inf, 1, 1), (0.2, 25, 80)])
 def test_random_moments_are_in_order_and_never_none(
-    rng: np.random.Generator, every: float, least: int, most: int
+    rng: np.random.Generator, every: float, least: int, maximum: int
 ):
     times = list(choose_moments(rng, 10, every))
-    assert least <= len(times) <= most
+    assert least <= len(times) <= maximum
     assert times == sorted(times)
     assert 0 <= times[0] <= times[-1] < 10
 
 
 @pytest.mark.parametrize("samples", [1, RATE - 1, RATE, RATE + 1])
 def test_every_sample_is_written_and_none_wraps_around(tmp_path: Path, samples: int):
-    told: list[float] = []
+    reports: list[float] = []
     sound = np.stack([np.full(samples, 2.0), np.full(samples, -2.0)])
-    wav.write(tmp_path / "sound.wav", sound, told.append)
+    wav.write(tmp_path / "sound.wav", sound, reports.append)
     written = samples_of(tmp_path / "sound.wav")
     assert written.shape == (2, samples)
     assert (written == [[1.0], [-1.0]]).all()
-    assert told[-1] == 1.0
+    assert reports[-1] == 1.0

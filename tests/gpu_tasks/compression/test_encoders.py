@@ -22,15 +22,19 @@ def test_longer_films_get_faster_presets_down_to_the_fastest(codec: Codec):
     speeds = [preset.megapixels for preset in PRESETS[codec]]
     assert speeds == sorted(speeds)
     for preset, following in zip(PRESETS[codec], PRESETS[codec][1:], strict=False):
-        most = preset.megapixels * 1e6 * CONTRACT.cpu * BUDGET_SECONDS
-        assert choose_preset(codec, most) == preset.name
-        assert choose_preset(codec, most + 1) == following.name
+        maximum = preset.megapixels * 1e6 * CONTRACT.cpu * BUDGET_SECONDS
+        assert choose_preset(codec, maximum) == preset.name
+        assert choose_preset(codec, maximum + 1) == following.name
     assert choose_preset(codec, 1e15) == get_fastest_preset(codec) == PRESETS[codec][-1].name
 
 
 @pytest.mark.parametrize(
     ("codec", "preset"),
-    [(codec, one.name) for codec, presets in PRESETS.items() for one in (presets[0], presets[-1])],
+    [
+        (codec, item.name)
+        for codec, presets in PRESETS.items()
+        for item in (presets[0], presets[-1])
+    ],
 )
 def test_software_works_everywhere(codec: Codec, preset: str):
     assert can_encode(find_software_encoder(codec, preset))
@@ -41,11 +45,11 @@ def test_hardware_is_told_what_its_encoder_understands(codec: Codec):
     of_all = {"-c:v", "-b:v", "-q:v", "-global_quality"}
     for encoder in HARDWARE[codec]:
         with ffmpeg.read_output(["-h", f"encoder={encoder.name}"]) as output:
-            known = set(output.read().decode().split())
-        if "Encoder" not in known:
+            current = set(output.read().decode().split())
+        if "Encoder" not in current:
             continue  # not compiled in
-        told = {one for one in encoder.arguments(25) if one.startswith("-")}
-        assert told - of_all <= known
+        reports = {item for item in encoder.arguments(25) if item.startswith("-")}
+        assert reports - of_all <= current
 
 
 @pytest.mark.parametrize(("quality", "percent"), [(18, "75"), (28, "55"), (63, "1"), (0, "100")])

@@ -12,7 +12,7 @@ from gpu_tasks.compression.plans import SoundPlan, plan_for_archive, plan_for_si
 from gpu_tasks.compression.source import MediaInfo, Pictures, Sound
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
-SHOWN = Pictures(
+PICTURES = Pictures(
     codec="h264",
     width=3840,
     height=2160,
@@ -21,7 +21,7 @@ SHOWN = Pictures(
     is_deep=False,
     pixel_format="yuv420p",
 )
-FILM = MediaInfo(Path("film"), 10**9, 60.0, SHOWN, Sound("aac", 2))
+FILM = MediaInfo(Path("film"), 10**9, 60.0, PICTURES, Sound("aac", 2))
 SONG = MediaInfo(Path("song"), 10**7, 60.0, None, Sound("pcm_s16le", 2))
 
 
@@ -43,23 +43,25 @@ def test_the_web_gets_full_hd_at_most_in_the_films_shape(
     sides: tuple[int, int], fitted: tuple[int, int]
 ):
     width, height = sides
-    plan = plan_for_web(replace(FILM, pictures=replace(SHOWN, width=width, height=height)))
+    plan = plan_for_web(replace(FILM, pictures=replace(PICTURES, width=width, height=height)))
     assert plan.pictures
     assert (plan.pictures.width, plan.pictures.height) == fitted
 
 
-@pytest.mark.parametrize(("rate", "kept"), [(60, 60), (61, 60), (240, 60), (24, 24)])
-def test_the_web_gets_sixty_frames_a_second_at_most(rate: int, kept: int):
-    plan = plan_for_web(replace(FILM, pictures=replace(SHOWN, frame_rate=Fraction(rate))))
-    assert plan.pictures.frame_rate == kept
-    archived = plan_for_archive(replace(FILM, pictures=replace(SHOWN, frame_rate=Fraction(rate))))
+@pytest.mark.parametrize(("rate", "expected"), [(60, 60), (61, 60), (240, 60), (24, 24)])
+def test_the_web_gets_sixty_frames_a_second_at_most(rate: int, expected: int):
+    plan = plan_for_web(replace(FILM, pictures=replace(PICTURES, frame_rate=Fraction(rate))))
+    assert plan.pictures.frame_rate == expected
+    archived = plan_for_archive(
+        replace(FILM, pictures=replace(PICTURES, frame_rate=Fraction(rate)))
+    )
     assert archived.pictures.frame_rate == rate
 
 
-@pytest.mark.parametrize(("channels", "kept"), [(1, 1), (2, 2), (6, 2)])
-def test_the_web_gets_stereo_at_most(channels: int, kept: int):
+@pytest.mark.parametrize(("channels", "expected"), [(1, 1), (2, 2), (6, 2)])
+def test_the_web_gets_stereo_at_most(channels: int, expected: int):
     plan = plan_for_web(replace(FILM, sound=Sound("ac3", channels)))
-    assert (plan.sound.codec, plan.sound.channels) == ("aac", kept)
+    assert (plan.sound.codec, plan.sound.channels) == ("aac", expected)
     assert plan.private
 
 
@@ -76,7 +78,7 @@ def test_an_archive_keeps_size_range_and_channels():
 
 
 @pytest.mark.parametrize(
-    ("codec", "kept"),
+    ("codec", "expected"),
     [
         ("aac", "copy"),
         ("eac3", "copy"),
@@ -88,10 +90,10 @@ def test_an_archive_keeps_size_range_and_channels():
         ("pcm_mulaw", "aac"),
     ],
 )
-def test_an_archive_loses_no_sound_that_it_need_not(codec: str, kept: str):
+def test_an_archive_loses_no_sound_that_it_need_not(codec: str, expected: str):
     lossless = codec in {"pcm_s24le", "tta", "flac", "alac"}
     sound = Sound(codec, 2, is_lossless=lossless)
-    assert plan_for_archive(replace(FILM, sound=sound)).sound.codec == kept
+    assert plan_for_archive(replace(FILM, sound=sound)).sound.codec == expected
 
 
 def test_further_sound_is_for_archives():
@@ -114,13 +116,13 @@ def test_what_is_planned_fits_the_size(size: int, sound: Sound | None):
 
 
 def test_smaller_sizes_have_smaller_pictures_and_less_sound():
-    made = [plan_for_size(FILM, size) for size in (10**8, 10**7, 3 * 10**6, 10**6, 5 * 10**5)]
-    heights = [plan.pictures.height for plan in made]
+    output = [plan_for_size(FILM, size) for size in (10**8, 10**7, 3 * 10**6, 10**6, 5 * 10**5)]
+    heights = [plan.pictures.height for plan in output]
     assert heights == sorted(heights, reverse=True)
     assert heights[0] == 1080
     assert heights[-1] < 360
-    assert [plan.sound.bits for plan in made][::4] == [128_000, 32_000]
-    assert [plan.sound.channels for plan in made][::4] == [2, 1]
+    assert [plan.sound.bits for plan in output][::4] == [128_000, 32_000]
+    assert [plan.sound.channels for plan in output][::4] == [2, 1]
 
 
 def test_more_bits_than_can_be_seen_are_not_spent():

@@ -23,7 +23,7 @@ CENTRE = Place(x=200, y=175, side=FACE)
 
 
 def face_of(frame: Frame) -> Points:
-    """The landmarks, once the square fits the face."""
+    """Return the landmarks, once the square fits the face."""
     points = detect_landmarks(frame, detect_faces(frame)[0])
     for _ in range(3):
         points = detect_mesh(frame, get_next_square(points)).points
@@ -43,9 +43,9 @@ def opening_of(eye: Eye) -> Opening:
     return Opening(eye.lids, eye.iris[0], eye.radius, eye.width)
 
 
-def person(x: float, y: float, place: Place = CENTRE) -> Frame:
-    """A frame whose person looks away by this much, in widths of an eye."""
-    frame = scene(place, **SIZE)
+def person(x: float, y: float, position: Place = CENTRE) -> Frame:
+    """Return a frame with a person who looks away by this distance, in widths of an eye."""
+    frame = scene(position, **SIZE)
     for eye in eyes_of(frame):
         move_iris(frame, opening_of(eye), np.array([x, y]) * eye.width)
     return frame
@@ -63,7 +63,7 @@ def write_film(
 
 
 def tone(folder: Path, seconds: float) -> Path:
-    """A file with a sound of this length."""
+    """Return a file with a sound of this length."""
     return make_film(folder / "tone.mp4", size="16x16", seconds=seconds)
 
 

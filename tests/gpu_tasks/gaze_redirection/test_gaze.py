@@ -38,17 +38,17 @@ def contour_of(rim: np.ndarray, openness: float) -> np.ndarray:
 
 def eyes(points: np.ndarray, openness: float = 0.4) -> list[Eye]:
     """Eyes of a mesh whose irises are in the middle between the corners."""
-    made = []
+    output = []
     for ring in (RIGHT_EYE, LEFT_EYE):
         rim = points[list(ring), :2]
         middle = rim[[OUTER, INNER]].mean(axis=0)
         edge = np.array([[0, 0], [1, 0], [0, -1], [-1, 0], [0, 1]]) * 5
-        made.append(Eye(contour_of(rim, openness), (middle + edge).astype(np.float32), rim))
-    return made
+        output.append(Eye(contour_of(rim, openness), (middle + edge).astype(np.float32), rim))
+    return output
 
 
-def moved(made: list[Eye], x: float, y: float) -> list[Eye]:
-    return [replace(eye, iris=eye.iris + np.array([x, y], np.float32)) for eye in made]
+def moved(output: list[Eye], x: float, y: float) -> list[Eye]:
+    return [replace(eye, iris=eye.iris + np.array([x, y], np.float32)) for eye in output]
 
 
 def test_a_shift_is_what_the_eyes_lack():
@@ -88,8 +88,8 @@ def test_no_eye_is_moved_too_far():
 )
 def test_heads_that_turn_away_are_left_alone_by_and_by(degrees: float, strength: float | None):
     points = head(turn(yaw=degrees))
-    found = compute_gaze(points, eyes(points, 0.6)).strength
-    assert found == strength if strength is not None else 0 < found < 0.5
+    result = compute_gaze(points, eyes(points, 0.6)).strength
+    assert result == strength if strength is not None else 0 < result < 0.5
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def test_heads_that_turn_away_are_left_alone_by_and_by(degrees: float, strength:
 )
 def test_blinks_are_left_alone_by_and_by(openness: float, strength: float | None):
     points = head(turn())
-    found = compute_gaze(points, eyes(points, openness)).strength
-    assert found == strength if strength is not None else 0.1 < found < 0.9
+    result = compute_gaze(points, eyes(points, openness)).strength
+    assert result == strength if strength is not None else 0.1 < result < 0.9
 
 
 def test_one_eye_that_is_shut_stops_both():
@@ -136,8 +136,8 @@ def test_the_portrait_looks_at_the_camera():
 
 @pytest.mark.parametrize("degrees", [-15, 15])
 def test_a_tilted_portrait_looks_at_the_camera_too(degrees: float):
-    place = Place(x=200, y=175, side=220, degrees=degrees)
-    assert np.linalg.norm(looks(scene(place, **SIZE)).shift) < 0.08
+    position = Place(x=200, y=175, side=220, degrees=degrees)
+    assert np.linalg.norm(looks(scene(position, **SIZE)).shift) < 0.08
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,6 @@ def test_a_tilted_portrait_looks_at_the_camera_too(degrees: float):
 def test_who_looks_away_must_look_back(x: float, y: float, seen: float):
     """Where lids do not follow, looks up and down are seen in part only."""
     shift = looks(person(x, y)).shift - looks(person(0, 0)).shift
-    asked = -np.array([x, y])
-    assert seen * (asked @ asked) < shift @ asked < 1.2 * (asked @ asked)
-    assert abs(shift @ asked[::-1]) < 0.05 * np.linalg.norm(asked)
+    request = -np.array([x, y])
+    assert seen * (request @ request) < shift @ request < 1.2 * (request @ request)
+    assert abs(shift @ request[::-1]) < 0.05 * np.linalg.norm(request)

@@ -35,16 +35,16 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two frames with a face and one without."""
-    shown = scene(Place(x=100, y=85, side=110), width=200, height=170)
-    wall = np.full_like(shown, 140)
-    return write_film(tmp_path_factory.mktemp("films") / "film.mp4", [shown, wall, shown])
+    visible = scene(Place(x=100, y=85, side=110), width=200, height=170)
+    wall = np.full_like(visible, 140)
+    return write_film(tmp_path_factory.mktemp("films") / "film.mp4", [visible, wall, visible])
 
 
 def test_what_is_around_the_eyes_is_redrawn(model_dir: Path, film: Path, tmp_path: Path):
-    result, made = run(loaded(model_dir), tmp_path / "production", film)
+    result, output = run(loaded(model_dir), tmp_path / "production", film)
     drafted, plain = run(DraftEngine(), tmp_path / "draft", film)
     assert result == drafted
-    ours, theirs = frames_of(made), frames_of(plain)
+    ours, theirs = frames_of(output), frames_of(plain)
     assert len(ours) == len(theirs) == 3
     changed = np.abs(ours[0].astype(int) - theirs[0]).max(axis=-1)
     assert changed[50:75, 60:140].mean() > 10
@@ -66,7 +66,7 @@ def test_without_weights_it_is_not_loaded(model_dir: Path, tmp_path: Path):
 
 
 def engine_with(network: Callable[[Any], Any]) -> Engine:
-    """The engine with another network."""
+    """Return the engine with another network."""
     from gpu_tasks.gaze_redirection.production import ProductionEngine
     from gpu_tasks.mediakit.faces.restoration import FaceRestorer
 

@@ -28,9 +28,9 @@ def found(before: Frame, after: Frame, around: Points, radius: float) -> np.ndar
     far = half + reach
     where = after[y - far : y + far + 1, x - far : x + far + 1]
     likeness = cv2.matchTemplate(where, looks, cv2.TM_CCOEFF_NORMED)
-    _, best, _, place = cv2.minMaxLoc(likeness)
+    _, best, _, position = cv2.minMaxLoc(likeness)
     assert best > 0.7
-    return np.array(place) - reach
+    return np.array(position) - reach
 
 
 @pytest.mark.parametrize("shift", [(5, 0), (-5, 0), (0, 3), (3, -2)])
@@ -78,10 +78,10 @@ def test_an_iris_moved_away_and_back_is_nearly_the_same(frame: Frame, eyes: tupl
 def test_the_pupil_stays_between_the_lids(eyes: tuple[Eye, Eye], direction: tuple[int, int]):
     for eye in eyes:
         opening = opening_of(eye)
-        kept = limit_shift(opening, np.array(direction) * eye.width)
-        assert np.linalg.norm(kept) < eye.width / 2
+        expected = limit_shift(opening, np.array(direction) * eye.width)
+        assert np.linalg.norm(expected) < eye.width / 2
         depth = max(
-            cv2.pointPolygonTest(ring.reshape(-1, 1, 2), (opening.iris + kept).tolist(), True)
+            cv2.pointPolygonTest(ring.reshape(-1, 1, 2), (opening.iris + expected).tolist(), True)
             for ring in opening.lids
         )
         assert depth >= PUPIL * eye.radius - 1e-3
@@ -105,7 +105,7 @@ def test_eyes_over_the_edge_of_the_frame_do_no_harm(x: float, eyes: tuple[Eye, E
 
 
 def test_the_same_is_done_again(frame: Frame, eyes: tuple[Eye, Eye]):
-    one, two = frame.copy(), frame.copy()
-    for changed in (one, two):
+    item, two = frame.copy(), frame.copy()
+    for changed in (item, two):
         move_iris(changed, opening_of(eyes[0]), np.array([4.0, -1.0]))
-    assert np.array_equal(one, two)
+    assert np.array_equal(item, two)

@@ -23,9 +23,9 @@ def frame() -> Frame:
 
 @pytest.fixture(scope="module")
 def points(frame: Frame) -> Points:
-    found = FaceTracker(frame_rate=1).follow(frame)
-    assert found is not None
-    return found.points
+    result = FaceTracker(frame_rate=1).follow(frame)
+    assert result is not None
+    return result.points
 
 
 def test_the_box_has_the_nose_in_the_middle_and_the_chin_near_its_end(points: Points):
@@ -41,8 +41,8 @@ def test_the_middle_is_where_musetalks_is_on_a_mean_face():
     heights = load_mean_face()[:, 1]
     eyes = heights[[*RIGHT_EYE, *LEFT_EYE]].mean()
     share = (heights[NOSE_RIDGE] - eyes) / (heights[UNDER_NOSE] - eyes)
-    wanted = (MIDDLE_68 - EYES_68) / (UNDER_NOSE_68 - EYES_68)
-    assert share == pytest.approx(wanted, abs=0.05)
+    expected = (MIDDLE_68 - EYES_68) / (UNDER_NOSE_68 - EYES_68)
+    assert share == pytest.approx(expected, abs=0.05)
 
 
 def test_a_face_put_back_as_it_was_changes_nothing(frame: Frame, points: Points):
@@ -70,17 +70,17 @@ def test_the_new_goes_over_into_the_old_without_an_edge(frame: Frame, points: Po
     box = Box.from_points(points)
     white = np.full((256, 256, 3), 255, np.uint8)
     black = np.zeros_like(frame)
-    shown = box.paste(black, white, points).astype(int).max(axis=2)
-    assert np.abs(np.diff(shown, axis=0)).max() < 90
-    assert np.abs(np.diff(shown, axis=1)).max() < 90
+    visible = box.paste(black, white, points).astype(int).max(axis=2)
+    assert np.abs(np.diff(visible, axis=0)).max() < 90
+    assert np.abs(np.diff(visible, axis=1)).max() < 90
 
 
 @pytest.mark.parametrize(("x", "y"), [(20, 120), (300, 120), (160, 200), (160, 15)])
 def test_a_face_that_hangs_over_the_edge_is_put_back_where_it_is_seen(x: int, y: int):
     whole = scene(Place(160, 120, 120), width=320, height=240)
-    found = FaceTracker(frame_rate=1).follow(whole)
-    assert found is not None
-    moved = found.points + np.array([x - 160, y - 120, 0], np.float32)
+    result = FaceTracker(frame_rate=1).follow(whole)
+    assert result is not None
+    moved = result.points + np.array([x - 160, y - 120, 0], np.float32)
     frame = scene(Place(x, y, 120), width=320, height=240)
     box = Box.from_points(moved)
     assert box.is_usable(frame)

@@ -24,7 +24,7 @@ def test_two_frames_take_turns_and_one_is_all_there_is():
 
 
 @pytest.mark.parametrize(
-    ("given", "used"),
+    ("value", "used"),
     [
         (Fraction(25), Fraction(25)),
         (Fraction(30000, 1001), Fraction(30000, 1001)),
@@ -37,8 +37,8 @@ def test_two_frames_take_turns_and_one_is_all_there_is():
         (Fraction(1), Fraction(25)),
     ],
 )
-def test_a_frame_rate_is_kept_or_divided(given: Fraction, used: Fraction):
-    assert choose_rate(given) == used
+def test_a_frame_rate_is_kept_or_divided(value: Fraction, used: Fraction):
+    assert choose_rate(value) == used
 
 
 def test_a_recording_as_long_as_it_may_be_is_read_whole(tmp_path: Path):

@@ -89,24 +89,24 @@ def test_another_recording_gives_another_mouth(
 ):
     other = write_sound(tmp_path / "o.wav", "pcm_s16le", tone(SECONDS), rate=RATE)
     _, path = synced(engine, tmp_path / "work", film, other)
-    one, two = (list(probe(each).frames())[2].astype(int) for each in (path, made[1]))
-    assert np.abs(one - two)[95:140, 90:150].mean() > 1
+    item, two = (list(probe(entry).frames())[2].astype(int) for entry in (path, made[1]))
+    assert np.abs(item - two)[95:140, 90:150].mean() > 1
 
 
 def test_progress_is_told_in_order_and_a_cancelled_call_stops(
     engine: Engine, film: Path, sound: Path, tmp_path: Path
 ):
-    told: list[float] = []
+    reports: list[float] = []
 
     def progress(share: float) -> None:
-        told.append(share)
+        reports.append(share)
         if share > 0.5:
             raise StoppedError
 
     with pytest.raises(StoppedError):
         engine.run(payload(), workspace_of(tmp_path, film, sound, progress))
-    assert told == sorted(told)
-    assert len(told) > 6
+    assert reports == sorted(reports)
+    assert len(reports) > 6
 
 
 def test_what_runs_out_of_memory_says_so(engine: Engine, film: Path, sound: Path, tmp_path: Path):
@@ -138,10 +138,10 @@ def test_a_recording_is_heard_fifty_times_a_second(engine: Any):
 
 
 def test_a_recording_longer_than_whisper_hears_at_once_is_heard_on(engine: Any):
-    told: list[float] = []
-    heard = engine._musetalk.encode_sound(np.zeros(31 * RATE, np.int16), told.append)
+    reports: list[float] = []
+    heard = engine._musetalk.encode_sound(np.zeros(31 * RATE, np.int16), reports.append)
     assert heard.shape[0] == 31 * 50
-    assert told == pytest.approx([30 / 31, 1.0])
+    assert reports == pytest.approx([30 / 31, 1.0])
 
 
 def test_a_frame_is_told_of_what_is_heard_around_it():

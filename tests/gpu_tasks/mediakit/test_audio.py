@@ -71,12 +71,12 @@ def refused(path: Path) -> str:
     return caught.value.message
 
 
-def likeness(one: Samples, other: Samples) -> tuple[float, float]:
+def likeness(item: Samples, other: Samples) -> tuple[float, float]:
     """How well the sounds match where they match best, and how many seconds apart that is."""
-    size = 2 * max(one.size, other.size)
-    spectra = [np.fft.rfft(sound.astype(float), size) for sound in (one, other)]
+    size = 2 * max(item.size, other.size)
+    spectra = [np.fft.rfft(sound.astype(float), size) for sound in (item, other)]
     match = np.fft.irfft(spectra[0] * np.conj(spectra[1]))
-    power = [(sound.astype(float) ** 2).sum() for sound in (one, other)]
+    power = [(sound.astype(float) ** 2).sum() for sound in (item, other)]
     lag = int(match.argmax())
     return match.max() / np.sqrt(power[0] * power[1]), min(lag, size - lag) / RATE
 

@@ -14,7 +14,7 @@ ENDLESS = ["-f", "lavfi", "-re", "-i", "testsrc2=size=64x64:rate=10:duration=60"
 
 
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
+    return [item for item in psutil.Process().children() if "ffmpeg" in item.name()]
 
 
 def test_progress_grows_to_the_whole(tmp_path: Path):

@@ -15,7 +15,7 @@ Feature = Callable[[Path], Sequence[Frame]]
 
 
 def interlaced(folder: Path) -> Path:
-    """A second of a white bar that moves by five pixels from field to field; 25 frames."""
+    """Return a second of a white bar that moves by five pixels from field to field; 25 frames."""
     path = folder / "film.mp4"
     moving = "color=black:s=320x96:r=50:d=1,drawbox=x=0:y=0:w=40:h=96:color=white:t=fill"
     fields = "scroll=horizontal=0.015625,tinterlace=interleave_top,setfield=tff"
@@ -25,12 +25,12 @@ def interlaced(folder: Path) -> Path:
 
 
 def read(film: Path) -> Sequence[Frame]:
-    """What gaze redirection, lip-sync, performance cloning and the watching draft see."""
+    """Return the frames as most engines read them."""
     return list(probe(film).frames())
 
 
 def looked_at(film: Path) -> Sequence[Frame]:
-    """What the production engine of video queries sees."""
+    """Return the frames as the production engine of video queries reads them."""
     return [still.frame for still in read_stills(probe(film), lambda _share: None)]
 
 
@@ -53,6 +53,6 @@ def test_there_are_no_combs(tmp_path: Path, feature: Feature, count: int):
     with ffmpeg.read_output([*ffmpeg.source(film), *raw]) as stored:
         frames = np.frombuffer(stored.read(), np.uint8).reshape(-1, 96, 320, 3)
     assert np.mean([combs(frame) for frame in frames]) > 5
-    shown = feature(film)
-    assert len(shown) == count
-    assert np.mean([combs(frame) for frame in shown[1:-1]]) < 1
+    visible = feature(film)
+    assert len(visible) == count
+    assert np.mean([combs(frame) for frame in visible[1:-1]]) < 1

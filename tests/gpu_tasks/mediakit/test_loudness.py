@@ -9,7 +9,7 @@ from tests.gpu_tasks.recordings import INTERVIEW, SHORT, sound_of
 
 
 def at_level(sound: Samples, level_db: float) -> Samples:
-    """The sound at a level under full scale, in the mean of all of it."""
+    """Return the sound at a level under full scale, in the mean of all of it."""
     power = float(np.sqrt((sound.astype(np.float64) ** 2).mean())) / 32768
     return np.rint(sound * (10 ** (level_db / 20) / power)).astype(np.int16)
 

@@ -12,9 +12,9 @@ from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 
 
 def seen(frame: Frame) -> Points:
-    found = FaceTracker(frame_rate=1).follow(frame)
-    assert found is not None
-    return found.points
+    result = FaceTracker(frame_rate=1).follow(frame)
+    assert result is not None
+    return result.points
 
 
 @pytest.fixture(scope="module", params=[0.0, 25.0, -25.0], ids=["upright", "right", "left"])
@@ -28,7 +28,9 @@ def points(frame: Frame) -> Points:
 
 
 def test_what_is_asked_for_is_seen(frame: Frame, points: Points):
-    openings = [measure_opening(seen(open_mouth(frame, points, one))) for one in (0, 0.2, 0.4, 0.6)]
+    openings = [
+        measure_opening(seen(open_mouth(frame, points, item))) for item in (0, 0.2, 0.4, 0.6)
+    ]
     assert openings == sorted(openings)
     assert openings[0] < 0.08 < 0.12 < openings[1]
     assert openings[3] > 3 * openings[0]
@@ -57,7 +59,7 @@ def test_nothing_is_torn(frame: Frame, points: Points):
     around = np.abs(np.indices(bent.shape[:2])[::-1] - hull.mean(axis=0)[:, None, None])
     lips = (around < 1.2 * np.ptp(hull, axis=0).max()).all(axis=0)
     steps, were = (
-        np.abs(np.diff(one, axis=0)).max(axis=2)[~lips[1:]] for one in (bent, frame.astype(int))
+        np.abs(np.diff(item, axis=0)).max(axis=2)[~lips[1:]] for item in (bent, frame.astype(int))
     )
     assert steps.max() <= 1.5 * were.max()
 

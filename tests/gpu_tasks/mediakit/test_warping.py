@@ -16,19 +16,19 @@ def patch(*ends: tuple[float, float]) -> Patch:
 
 def test_what_is_at_a_knot_is_brought_to_its_goal():
     v = np.float64([-5, 0, 7, 14, 17, 20, 30])
-    taken = stretch(v, [0, 10, 20], [0, 14, 20])
-    assert taken.tolist() == pytest.approx([-5, 0, 5, 10, 15, 20, 30])
+    is_accepted = stretch(v, [0, 10, 20], [0, 14, 20])
+    assert is_accepted.tolist() == pytest.approx([-5, 0, 5, 10, 15, 20, 30])
 
 
 def test_goals_that_coincide_leave_nothing_between_them():
-    taken = stretch(np.float64([9.99, 10.01]), [0, 8, 12, 20], [0, 10, 10, 20])
-    assert taken.tolist() == pytest.approx([8, 12], abs=0.02)
+    is_accepted = stretch(np.float64([9.99, 10.01]), [0, 8, 12, 20], [0, 10, 10, 20])
+    assert is_accepted.tolist() == pytest.approx([8, 12], abs=0.02)
 
 
 @pytest.mark.parametrize("goals", [[0, 9, 10, 20], [0, 12, 7, 20], [0, -3, 10, 20]])
 def test_columns_stay_in_order(goals: list[float]):
-    taken = stretch(np.linspace(-2, 22, 200), [0, 5, 12, 20], goals)
-    assert (np.diff(taken) >= -1e-9).all()
+    is_accepted = stretch(np.linspace(-2, 22, 200), [0, 5, 12, 20], goals)
+    assert (np.diff(is_accepted) >= -1e-9).all()
 
 
 def test_coordinates_there_and_back():

@@ -20,14 +20,14 @@ OPEN, TILT = 0.5, 10.0
 
 def landmarks(frame: Frame) -> Points:
     """Of the frame's only face."""
-    found = FaceTracker(frame_rate=1).follow(frame)
-    assert found is not None
-    return found.points
+    result = FaceTracker(frame_rate=1).follow(frame)
+    assert result is not None
+    return result.points
 
 
 @cache
 def face() -> tuple[Frame, Points]:
-    """The performer at rest."""
+    """Return the performer at rest."""
     frame = scene(Place(WIDTH / 2, HEIGHT / 2, 130), width=WIDTH, height=HEIGHT)
     return frame, landmarks(frame)
 
@@ -54,7 +54,7 @@ def acted(
     eyes: Callable[[int], float] = lambda _index: 0.0,
     frames: int = FRAMES,
 ) -> Iterable[Frame]:
-    """The performer, whose mouth, head and eyes do so in each frame."""
+    """Return frames of the performer, with these positions of mouth, head and eyes."""
     still, points = face()
     for index in range(frames):
         frame = open_mouth(still, points, mouth(index))

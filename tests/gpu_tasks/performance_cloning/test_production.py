@@ -41,7 +41,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def driving(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film with a face in all frames but the first and the last."""
+    """Return a film with a face in all frames but the first and the last."""
     wall = scene(width=WIDTH, height=HEIGHT)
     frames = [wall, *acted(mouth=opening, frames=FRAMES - 2), wall]
     return filmed(tmp_path_factory.mktemp("driving") / "driving.mp4", frames)
@@ -49,7 +49,7 @@ def driving(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def told() -> list[float]:
-    """What the first call has said of its progress."""
+    """Return the progress reports of the first call."""
     return []
 
 
@@ -136,8 +136,8 @@ def test_joints_are_told_in_pixels_of_each_frame(engine: Any):
     frame, points = face()
     large = np.repeat(np.repeat(frame, 2, axis=0), 2, axis=1)
     joints = engine._people.keypoints([frame, large], [points, points * 2])
-    assert [one.shape for one in joints] == [(17, 3), (17, 3)]
-    middles = [np.median(one[:, :2], axis=0) for one in joints]
+    assert [item.shape for item in joints] == [(17, 3), (17, 3)]
+    middles = [np.median(item[:, :2], axis=0) for item in joints]
     assert middles[1] == pytest.approx(2 * middles[0], abs=0.2 * WIDTH)
     assert (joints[0][:, 2] != joints[0][0, 2]).any()
 
@@ -152,8 +152,8 @@ def test_the_person_around_the_face_is_chosen():
     around, away = [x - 50, y - 50, x + 50, y + 80], [0.0, 0.0, 10.0, 10.0]
 
     def box(boxes: list[list[float]], labels: list[int]) -> Any:
-        found = {"boxes": torch.tensor(boxes), "labels": torch.tensor(labels)}
-        return _choose_box(found, points, HEIGHT, WIDTH)
+        result = {"boxes": torch.tensor(boxes), "labels": torch.tensor(labels)}
+        return _choose_box(result, points, HEIGHT, WIDTH)
 
     assert box([away, around], [0, 0]) == pytest.approx((x - 50, y - 50, 100, 130), abs=1e-3)
     assert box([away], [0]) == (0, 0, WIDTH, HEIGHT)
@@ -188,9 +188,9 @@ def test_segments_hold_all_frames_and_suit_the_model(frames: int):
     count, length = plan_segments(frames)
     assert OVERLAP < length <= SEGMENT
     assert length % 4 == 1
-    held = count * (length - OVERLAP) + OVERLAP
-    assert frames <= held < frames + max(4 * count, SHORTEST)
-    assert held // (length - OVERLAP) == count  # as the pipeline counts them
+    steady = count * (length - OVERLAP) + OVERLAP
+    assert frames <= steady < frames + max(4 * count, SHORTEST)
+    assert steady // (length - OVERLAP) == count  # as the pipeline counts them
 
 
 def test_the_longest_film_fits_the_time_at_a_size_worth_looking_at(engine: Any):

@@ -33,12 +33,12 @@ PLACES = [
 
 
 def person(scores: float = 1.0) -> Keypoints:
-    return np.array([(*place, scores) for place in PLACES], np.float32)
+    return np.array([(*position, scores) for position in PLACES], np.float32)
 
 
 def colour_at(picture: np.ndarray, start: int, end: int) -> tuple[int, ...]:
     x, y = (np.array(PLACES[start]) + PLACES[end]) // 2
-    return tuple(int(one) for one in picture[y, x])
+    return tuple(int(item) for item in picture[y, x])
 
 
 def test_limbs_have_openposes_colours():
@@ -64,11 +64,11 @@ def test_what_is_not_seen_is_not_drawn():
     assert draw_figure(at_the_limit, 400, 400).any()
 
 
-@pytest.mark.parametrize(("other", "shown"), [(0.1, True), (-0.1, False)])
-def test_the_neck_is_as_sure_as_both_shoulders_together(other: float, shown: bool):
+@pytest.mark.parametrize(("other", "visible"), [(0.1, True), (-0.1, False)])
+def test_the_neck_is_as_sure_as_both_shoulders_together(other: float, visible: bool):
     half = person()
     half[5, 2], half[6, 2] = MIN_SCORE - 0.05, MIN_SCORE + other
-    assert draw_figure(half, 400, 400)[120, 200].any() == shown
+    assert draw_figure(half, 400, 400)[120, 200].any() == visible
 
 
 def test_a_figure_may_leave_the_picture():

@@ -40,11 +40,11 @@ DONE = Outcome(result={"words_count": 3}, engine=EngineInfo(name="draft", model=
 
 
 def authentic(
-    *, key: SecretStr = KEY, sent: int | str = NOW, body: bytes = BODY, given: str | None = None
+    *, key: SecretStr = KEY, sent: int | str = NOW, body: bytes = BODY, value: str | None = None
 ) -> bool:
     """Whether a report signed at ``sent`` with ``key`` is believed at ``NOW``."""
-    given = compute_signature(key=key, timestamp=str(sent), body=BODY) if given is None else given
-    return is_authentic(key=KEY, timestamp=str(sent), body=body, signature=given, now=float(NOW))
+    value = compute_signature(key=key, timestamp=str(sent), body=BODY) if value is None else value
+    return is_authentic(key=KEY, timestamp=str(sent), body=body, signature=value, now=float(NOW))
 
 
 def reporter(peer: Peer) -> Reporter:
@@ -82,8 +82,8 @@ def test_each_attempt_has_a_key_of_its_own_that_is_not_shown():
     ]
     assert len({*keys, SECRET}) == 5
     assert {len(key) for key in keys} == {64}
-    shown = f"{KEY} {KEY!r} {vars(reporter(Peer()))}"
-    assert KEY.get_secret_value() not in shown
+    visible = f"{KEY} {KEY!r} {vars(reporter(Peer()))}"
+    assert KEY.get_secret_value() not in visible
 
 
 def test_what_we_signed_just_now_is_believed():
@@ -111,12 +111,12 @@ def test_another_key_is_not_believed(secret: str, attempt: UUID):
 
 def test_another_timestamp_than_the_signed_one_is_not_believed():
     signed_before = compute_signature(key=KEY, timestamp=str(NOW - 1), body=BODY)
-    assert not authentic(given=signed_before)
+    assert not authentic(value=signed_before)
 
 
-@pytest.mark.parametrize("given", ["", "00", "ä" * 64])
-def test_what_is_no_signature_is_not_believed(given: str):
-    assert not authentic(given=given)
+@pytest.mark.parametrize("value", ["", "00", "ä" * 64])
+def test_what_is_no_signature_is_not_believed(value: str):
+    assert not authentic(value=value)
 
 
 @pytest.mark.parametrize("sent", ["", "soon", "-5", "1e9", "1760000000.5"])
@@ -184,9 +184,9 @@ def test_an_attempt_that_is_superseded_is_stopped_by_the_next_progress(
         sender.progress(0.3)
 
 
-@pytest.mark.parametrize(("told", "sent"), [(-0.5, 0.0), (1.5, 1.0)])
-def test_progress_stays_between_nothing_and_all(peer: Peer, told: float, sent: float):
-    reporter(peer).progress(told)
+@pytest.mark.parametrize(("messages", "sent"), [(-0.5, 0.0), (1.5, 1.0)])
+def test_progress_stays_between_nothing_and_all(peer: Peer, messages: float, sent: float):
+    reporter(peer).progress(messages)
     assert reports(peer)[0].progress == sent
 
 
@@ -253,8 +253,8 @@ def test_an_outcome_is_a_result_or_an_error_and_never_both(fields: dict[str, obj
 
 
 def test_a_place_is_asked_for_with_size_and_type_by_the_attempts_key(peer: Peer):
-    place = reporter(peer).request_grant(MP4, 12)
-    assert place.url == peer.url("/film")
+    position = reporter(peer).request_grant(MP4, 12)
+    assert position.url == peer.url("/film")
     ((headers, body),) = peer.wanted
     assert OutputRequest.model_validate_json(body) == OutputRequest(
         job_id=JOB,
@@ -265,9 +265,9 @@ def test_a_place_is_asked_for_with_size_and_type_by_the_attempts_key(peer: Peer)
         size_bytes=12,
     )
     sent_at = headers[TIMESTAMP_HEADER]
-    given = headers[SIGNATURE_HEADER]
+    value = headers[SIGNATURE_HEADER]
     assert headers[ATTEMPT_HEADER] == str(ATTEMPT)
-    assert is_authentic(key=KEY, timestamp=sent_at, body=body, signature=given, now=float(sent_at))
+    assert is_authentic(key=KEY, timestamp=sent_at, body=body, signature=value, now=float(sent_at))
 
 
 def test_where_nobody_answers_there_is_no_place():

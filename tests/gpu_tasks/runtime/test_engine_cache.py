@@ -33,8 +33,8 @@ def test_an_engine_is_told_where_it_runs(engines):
 
 
 def test_what_was_used_longest_ago_makes_room(engines):
-    kept = [get(engines, device, at_most=2).engine for device in ("a", "b")]
-    assert get(engines, "a", at_most=2).engine is kept[0]
+    expected = [get(engines, device, at_most=2).engine for device in ("a", "b")]
+    assert get(engines, "a", at_most=2).engine is expected[0]
     get(engines, "c", at_most=2)
     assert get(engines, "a", at_most=2).seconds == 0
     assert get(engines, "b", at_most=2).seconds > 0

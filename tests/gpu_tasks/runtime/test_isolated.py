@@ -69,7 +69,7 @@ def test_who_stops_it_ends_the_process(engine: IsolatedEngine, tmp_path: Path) -
         compress(engine, tmp_path / "work", make_film(tmp_path / "film.mp4"), progress=stop)
     children = psutil.Process().children(recursive=True)
     assert not [
-        one for one in children if "gpu_tasks.runtime.sandbox_child" in " ".join(one.cmdline())
+        item for item in children if "gpu_tasks.runtime.sandbox_child" in " ".join(item.cmdline())
     ]
 
 

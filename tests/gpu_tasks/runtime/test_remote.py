@@ -20,14 +20,14 @@ KEY = SecretStr("a key of the tests")
 
 
 def payload(peer: Peer, **fields: Any) -> dict[str, Any]:
-    given = {
+    value = {
         "job_id": str(uuid4()),
         "attempt_id": str(uuid4()),
         "callback_url": peer.url("/callback"),
         "seconds": 0.0,
         "error": None,
     }
-    return given | fields
+    return value | fields
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def nothing_is_loaded_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answer(sent: dict[str, Any], engine: str = "draft", function: str = "noop") -> Outcome:
-    """The outcome, after a trip through JSON: plain values only."""
+    """Return the outcome, after a trip through JSON: plain values only."""
     plain = remote.handle(
         contract=contracts()[function],
         engine=engine,
@@ -69,7 +69,7 @@ def test_a_known_failure_is_returned_and_reported(peer: Peer):
 def test_progress_is_told_no_oftener_than_its_interval(peer: Peer, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(callback, "PROGRESS_INTERVAL_SECONDS", 0.5)
     answer(payload(peer, seconds=0.8))
-    assert 2 <= len([one for one in reports(peer) if one.kind == "progress"]) <= 3
+    assert 2 <= len([item for item in reports(peer) if item.kind == "progress"]) <= 3
 
 
 def test_an_attempt_that_is_not_wanted_stops_before_anything_is_loaded(
@@ -128,9 +128,9 @@ def test_a_payload_of_another_version_is_an_outcome(peer: Peer, change: dict[str
 
 def test_an_engine_is_loaded_once_and_the_outcome_says_for_how_long(peer: Peer):
     outcomes = [answer(payload(peer), engine="production", function="noop_gpu") for _ in range(3)]
-    first, *others = [outcome.load_seconds for outcome in outcomes]
+    first, *other_items = [outcome.load_seconds for outcome in outcomes]
     assert first >= 0.2
-    assert others == [0, 0]
+    assert other_items == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_production_engines_run_on_their_gpu(
 
     seen: list[tuple[object, ...]] = []
 
-    def load(*given: object) -> None:
-        seen.append(given)
+    def load(*value: object) -> None:
+        seen.append(value)
         raise RuntimeError
 
     monkeypatch.setattr(engine_cache, "load", load)

@@ -146,7 +146,7 @@ def test_an_outcome_says_when_it_began_and_what_it_waited_for(peer: Peer, fails:
 
 def test_a_call_tells_what_it_does_and_keeps_when_each_tenth_was_done(peer: Peer):
     peer.files["/in"] = b"x"
-    told: list[tuple[float, str]] = []
+    reports: list[tuple[float, str]] = []
 
     def work(workspace: Workspace) -> None:
         workspace.progress(0.05)
@@ -157,11 +157,11 @@ def test_a_call_tells_what_it_does_and_keeps_when_each_tenth_was_done(peer: Peer
     outcome = runner.run(
         engine=CopyEngine(work),
         payload=copying(peer),
-        progress=lambda share, stage: told.append((share, stage)),
+        progress=lambda share, stage: reports.append((share, stage)),
         request_grant=peer.request_grant,
         load_seconds=5.0,
     )
-    assert told == [
+    assert reports == [
         (0.0, "fetching"),
         (0.0, "running"),
         (0.05, "running"),
@@ -483,19 +483,19 @@ def test_a_full_disk_is_waited_out_while_an_input_is_fetched(
 
 def test_where_an_output_goes_is_asked_when_it_is_there(peer: Peer):
     peer.files["/in"] = b"some sound"
-    asked: list[tuple[str, int]] = []
+    request: list[tuple[str, int]] = []
 
     def place_for(file: OutputFile, size_bytes: int) -> OutputGrant:
-        asked.append((file.key, size_bytes))
+        request.append((file.key, size_bytes))
         return peer.request_grant(file, size_bytes)
 
     runner.run(
-        engine=CopyEngine(lambda _workspace: asked.append(("the engine runs", 0))),
+        engine=CopyEngine(lambda _workspace: request.append(("the engine runs", 0))),
         payload=copying(peer),
         progress=lambda _share, _stage: None,
         request_grant=place_for,
     )
-    assert asked == [("the engine runs", 0), ("out", len(b"some sound"))]
+    assert request == [("the engine runs", 0), ("out", len(b"some sound"))]
 
 
 @pytest.mark.usefixtures("short_outages")

@@ -28,7 +28,7 @@ def test_contracts_pin_commits_and_not_branches(name: str):
 
 
 def test_what_is_known_of_models_is_of_those_in_use():
-    used = {model for one in contracts().values() for model in one.models.values()}
+    used = {model for item in contracts().values() for model in item.models.values()}
     assert used >= weights.BY_BRANCH
     assert {weights.parse_pin(model)[0] for model in used} >= {
         *weights.HALF_PRECISION_PARTS,

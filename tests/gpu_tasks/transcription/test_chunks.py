@@ -29,17 +29,17 @@ def test_utterances_lie_at_their_places_with_silence_between():
 @pytest.mark.parametrize(("beyond", "count"), [(0, 1), (1, 2)])
 def test_a_chunk_is_as_long_as_whisper_hears(beyond: int, count: int):
     half = CHUNK_SAMPLES // 2
-    found = list(pack_chunks([utterance(0, half), utterance(half, half + beyond)]))
-    assert len(found) == count
-    assert sum(chunk.samples.size for chunk in found) == CHUNK_SAMPLES + beyond
+    result = list(pack_chunks([utterance(0, half), utterance(half, half + beyond)]))
+    assert len(result) == count
+    assert sum(chunk.samples.size for chunk in result) == CHUNK_SAMPLES + beyond
 
 
 @pytest.mark.parametrize(("beyond", "count"), [(0, 1), (1, 2)])
 def test_a_long_pause_is_left_out(beyond: int, count: int):
     second = utterance(RATE + MAX_PAUSE_SAMPLES + beyond, RATE)
-    found = list(pack_chunks([utterance(0, RATE), second]))
-    assert len(found) == count
-    assert found[-1].start + found[-1].samples.size == second.start + RATE
+    result = list(pack_chunks([utterance(0, RATE), second]))
+    assert len(result) == count
+    assert result[-1].start + result[-1].samples.size == second.start + RATE
 
 
 def test_chunks_are_given_as_soon_as_they_are_full():

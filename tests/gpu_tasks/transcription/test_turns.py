@@ -61,9 +61,13 @@ def test_without_turns_there_is_one_speaker():
 
 
 def test_a_change_of_speaker_ends_a_segment():
-    found = parted(steady(4), ["Speaker 1", "Speaker 1", "Speaker 2", "Speaker 1"])
-    assert [one.speaker for one in found] == ["Speaker 1", "Speaker 2", "Speaker 1"]
-    assert [(one.start_ms, one.end_ms) for one in found] == [(0, 2000), (2000, 3000), (3000, 4000)]
+    result = parted(steady(4), ["Speaker 1", "Speaker 1", "Speaker 2", "Speaker 1"])
+    assert [item.speaker for item in result] == ["Speaker 1", "Speaker 2", "Speaker 1"]
+    assert [(item.start_ms, item.end_ms) for item in result] == [
+        (0, 2000),
+        (2000, 3000),
+        (3000, 4000),
+    ]
 
 
 @pytest.mark.parametrize(("pause_ms", "count"), [(PAUSE_MS - 1, 1), (PAUSE_MS, 2)])
@@ -75,21 +79,21 @@ def test_a_long_segment_ends_with_its_sentence_and_a_short_one_does_not():
     words = steady(10)
     words[SENTENCES_MS // 1000 - 2] = word(4000, 5000, " end.")
     words[SENTENCES_MS // 1000 - 1] = word(5000, 6000, " end.")
-    assert [len(one.words) for one in parted(words)] == [6, 4]
+    assert [len(item.words) for item in parted(words)] == [6, 4]
 
 
 def test_a_segment_without_an_end_of_sentence_ends_somewhere():
-    found = parted(steady(40))
-    assert [one.end_ms - one.start_ms for one in found] == [LONGEST_MS, LONGEST_MS, 10_000]
-    for one, following in pairwise(found):
-        assert one.end_ms == following.start_ms
+    result = parted(steady(40))
+    assert [item.end_ms - item.start_ms for item in result] == [LONGEST_MS, LONGEST_MS, 10_000]
+    for item, following in pairwise(result):
+        assert item.end_ms == following.start_ms
 
 
 def test_the_text_has_the_spaces_that_the_language_has():
     english = parted([word(0, 1, " Hello,"), word(1, 2, " world.")])
     japanese = parted([word(0, 1, "今日"), word(1, 2, "は")])
     assert (english[0].text, japanese[0].text) == ("Hello, world.", "今日は")
-    assert [each.word for each in english[0].words] == ["Hello,", "world."]
+    assert [item.word for item in english[0].words] == ["Hello,", "world."]
 
 
 def test_nothing_said_is_no_segment():

@@ -43,9 +43,9 @@ def heard(whisper: Whisper, *chunks: Chunk, language: str = "en") -> list[Recogn
     return whisper.words(chunks, language, lambda: None)
 
 
-def reading(**told: object) -> Reading:
+def reading(**reports: object) -> Reading:
     sure = Reading(tokens=[1], attention=np.eye(2), logprobs=[-0.1, -0.1], no_speech=0.0, text="a")
-    return replace(sure, **told)
+    return replace(sure, **reports)
 
 
 def test_words_have_their_spaces_and_punctuation(whisper: Whisper):
@@ -58,11 +58,11 @@ def test_every_chunk_of_a_batch_has_its_words_at_its_time(whisper: Whisper):
     chunks = [chunk(10.0, 3.0), chunk(50.0, 29.0), chunk(100.0, 0.2)]
     words = heard(whisper, *chunks)
     assert len(words) == 5 * len(chunks)
-    for index, one in enumerate(chunks):
+    for index, item in enumerate(chunks):
         mine = words[5 * index : 5 * index + 5]
-        assert one.start * 1000 // RATE <= mine[0].start_ms
-        assert mine[-1].end_ms <= (one.start + one.samples.size) * 1000 // RATE
-    assert all(one.start_ms <= other.start_ms for one, other in pairwise(words))
+        assert item.start * 1000 // RATE <= mine[0].start_ms
+        assert mine[-1].end_ms <= (item.start + item.samples.size) * 1000 // RATE
+    assert all(item.start_ms <= other.start_ms for item, other in pairwise(words))
 
 
 def test_words_lie_where_somebody_speaks(whisper: Whisper):

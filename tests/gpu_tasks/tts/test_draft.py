@@ -43,7 +43,7 @@ def one_of_each() -> list[Synthesiser]:
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    """The draft engine, loaded as a worker loads it."""
+    """Return the draft engine, loaded as a worker loads it."""
     return load("tts", "draft")
 
 
@@ -64,7 +64,7 @@ def refused(
     return caught.value.message
 
 
-@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda one: one.model.split()[0])
+@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda item: item.model.split()[0])
 def test_what_was_said_is_understood(synthesiser: Synthesiser, tmp_path: Path):
     _, path = speak(DraftEngine([synthesiser]), tmp_path / "tts")
     listener = load("transcription", "draft")
@@ -103,7 +103,7 @@ def test_speed_changes_the_duration(
     )
 
 
-@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda one: one.model.split()[0])
+@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda item: item.model.split()[0])
 @pytest.mark.parametrize("factor", [0.75, 1.0, 1.9])
 def test_the_pitch_is_that_of_the_sample(synthesiser: Synthesiser, tmp_path: Path, factor: float):
     man = sound_of(MONOLOGUE)
@@ -146,7 +146,7 @@ def test_a_text_without_anything_to_say(engine: Engine, tmp_path: Path):
     assert message == "There is nothing in the text that can be read aloud."
 
 
-@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda one: one.model.split()[0])
+@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda item: item.model.split()[0])
 @pytest.mark.parametrize("speed", [MIN_SPEED, 1.0, MAX_SPEED])
 def test_a_text_that_lasts_too_long_is_told_by_how_much(
     synthesiser: Synthesiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speed: float
@@ -155,8 +155,8 @@ def test_a_text_that_lasts_too_long_is_told_by_how_much(
     monkeypatch.setattr(draft, "MAX_SECONDS", draft.MAX_SECONDS / 6)
     text = FIVE_MINUTES[synthesiser.model.split()[0]]
     message = refused(DraftEngine([synthesiser]), tmp_path, text, speed=speed)
-    told = re.fullmatch(r"To be read in this voice at this speed, .* (\d+) % shorter\.", message)
-    assert 20 < int(told[1]) < 90
+    reports = re.fullmatch(r"To be read in this voice at this speed, .* (\d+) % shorter\.", message)
+    assert 20 < int(reports[1]) < 90
 
 
 def test_accents_and_emoji_are_read(engine: Engine, tmp_path: Path):
@@ -166,14 +166,14 @@ def test_accents_and_emoji_are_read(engine: Engine, tmp_path: Path):
 
 
 def test_a_long_text_reports_as_it_goes(engine: Engine, tmp_path: Path):
-    told: list[float] = []
-    files = workspace_with(tmp_path, progress=told.append)
+    reports: list[float] = []
+    files = workspace_with(tmp_path, progress=reports.append)
     text = " ".join(["It rains."] * 200)
     result = engine.run(payload(text), files)
     assert result.duration_ms > 60_000
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert max(np.diff([0.0, *told])) < 0.2
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
+    assert max(np.diff([0.0, *reports])) < 0.2
 
 
 def test_a_cancelled_call_stops_in_the_middle_and_writes_nothing(engine: Engine, tmp_path: Path):
@@ -188,8 +188,8 @@ def test_a_cancelled_call_stops_in_the_middle_and_writes_nothing(engine: Engine,
 
 
 def test_the_same_call_gives_the_same_sound(engine: Engine, tmp_path: Path):
-    one, other = (speak(engine, tmp_path / name, "Again.")[1].read_bytes() for name in "ab")
-    assert one == other
+    item, other = (speak(engine, tmp_path / name, "Again.")[1].read_bytes() for name in "ab")
+    assert item == other
 
 
 def test_the_limits_of_a_call():

@@ -20,7 +20,7 @@ from gpu_tasks.tts.planning import (
 
 
 def reference(seconds: float = 5.0, characters: int = 75) -> Reference:
-    """A sample with fifteen characters a second, unless told otherwise."""
+    """Return a sample with fifteen characters a second, unless told otherwise."""
     return Reference(frames=round(seconds * FRAMES_PER_SECOND), text="a" * characters)
 
 
@@ -54,10 +54,10 @@ def test_short_texts_are_given_more_time():
 @pytest.mark.parametrize("speed", [MIN_SPEED, 1.0, MAX_SPEED])
 @pytest.mark.parametrize("seconds", [1.0, 5.0, 12.0])
 def test_a_piece_fits_the_window_beside_the_sample(seconds: float, speed: float):
-    known = reference(seconds, round(15 * seconds))
-    limit = planning.compute_piece_bytes(known, speed)
-    frames = planning.count_frames(known, "b" * limit, speed)
-    assert known.frames + frames <= (WINDOW_SECONDS + 0.1) * FRAMES_PER_SECOND
+    current = reference(seconds, round(15 * seconds))
+    limit = planning.compute_piece_bytes(current, speed)
+    frames = planning.count_frames(current, "b" * limit, speed)
+    assert current.frames + frames <= (WINDOW_SECONDS + 0.1) * FRAMES_PER_SECOND
     assert MIN_PIECE_BYTES < limit <= MAX_PIECE_BYTES
 
 
@@ -68,16 +68,16 @@ def test_a_sample_that_was_not_understood_does_not_set_the_rate(characters: int,
     assert reference(5.0, characters).bytes_per_second == rate
 
 
-@pytest.mark.parametrize(("most", "steps"), STEPS[:-1])
-def test_more_speech_is_made_in_fewer_steps(most: float, steps: int):
-    frames = int(most * FRAMES_PER_SECOND)
+@pytest.mark.parametrize(("maximum", "steps"), STEPS[:-1])
+def test_more_speech_is_made_in_fewer_steps(maximum: float, steps: int):
+    frames = int(maximum * FRAMES_PER_SECOND)
     assert planning.choose_steps(frames) == steps
     assert planning.choose_steps(frames + 1) < steps
 
 
 def test_every_number_of_steps_fits_the_time_limit():
-    for most, steps in STEPS:
-        assert 0.15 * most * steps / 16 < 100
+    for maximum, steps in STEPS:
+        assert 0.15 * maximum * steps / 16 < 100
 
 
 @pytest.mark.parametrize("speed", [MIN_SPEED, 1.0, MAX_SPEED])
@@ -89,8 +89,8 @@ def test_the_stock_voice_reads_the_longest_latin_text_at_any_speed(speed: float)
 
 
 def test_a_text_that_takes_too_long_is_refused_by_how_much():
-    most, _ = STEPS[-1]
-    frames = int(most * FRAMES_PER_SECOND)
+    maximum, _ = STEPS[-1]
+    frames = int(maximum * FRAMES_PER_SECOND)
     assert planning.choose_steps(frames) == 7
     for beyond, percent in [(1, 1), (frames, 50)]:
         with pytest.raises(EngineError, match=f" {percent} % shorter") as caught:

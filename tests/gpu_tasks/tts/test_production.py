@@ -23,7 +23,7 @@ from tests.gpu_tasks.tts.calls import payload, speak, workspace_with
 
 pytestmark = [pytest.mark.shims, pytest.mark.torch, pytest.mark.xdist_group("tts")]
 
-SAID = " The story starts when she opens the letter"
+SAMPLE_TEXT = " The story starts when she opens the letter"
 TEXT = "Good morning to all of you. It rains."
 
 
@@ -49,7 +49,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.gpu_tasks.transcription import tiny_whisper
 
     folder = tmp_path_factory.mktemp("models")
-    tiny_whisper.save(folder, says=SAID)
+    tiny_whisper.save(folder, says=SAMPLE_TEXT)
     return tiny_f5.save(folder)
 
 
@@ -74,8 +74,8 @@ def test_the_stock_voice_is_planned_for_before_it_is_loaded(engine: Engine, tmp_
     from gpu_tasks.tts.production import ProductionEngine
 
     assert isinstance(engine, ProductionEngine)
-    found = engine._load_sample(payload(TEXT), workspace_with(tmp_path))
-    assert found.reference == planning.STOCK
+    result = engine._load_sample(payload(TEXT), workspace_with(tmp_path))
+    assert result.reference == planning.STOCK
 
 
 def test_a_text_that_takes_too_long_is_refused(engine: Engine, tmp_path: Path):
@@ -87,7 +87,7 @@ def test_a_text_that_takes_too_long_is_refused(engine: Engine, tmp_path: Path):
 def test_a_sample_speaks_at_the_rate_of_its_words(engine: Engine, tmp_path: Path):
     result, _ = speak(engine, tmp_path, TEXT, voice=SHORT)
     seconds = read_speech(SHORT, SAMPLE_RATE).size / SAMPLE_RATE
-    expected = seconds / len(SAID) * len(TEXT) * 1000
+    expected = seconds / len(SAMPLE_TEXT) * len(TEXT) * 1000
     assert result.duration_ms == pytest.approx(expected, rel=0.1)
 
 
@@ -95,7 +95,7 @@ def test_what_the_sample_says_is_heard(engine: Engine):
     from gpu_tasks.tts.production import ProductionEngine
 
     assert isinstance(engine, ProductionEngine)
-    assert engine._listener.transcribe(read_speech(SHORT)) == SAID.strip()
+    assert engine._listener.transcribe(read_speech(SHORT)) == SAMPLE_TEXT.strip()
 
 
 @pytest.mark.parametrize("forced", [None, "transcribe", "translate"])
@@ -104,7 +104,10 @@ def test_what_the_sample_says_is_not_translated(tmp_path: Path, forced: str | No
     from gpu_tasks.tts.production import SampleTranscriber
     from tests.gpu_tasks.transcription import tiny_whisper
 
-    stored = tiny_whisper.folder(tiny_whisper.save(tmp_path, says=SAID)) / "generation_config.json"
+    stored = (
+        tiny_whisper.folder(tiny_whisper.save(tmp_path, says=SAMPLE_TEXT))
+        / "generation_config.json"
+    )
     config = json.loads(stored.read_text())
     if forced:
         config["forced_decoder_ids"] = [[1, None], [2, config["task_to_id"][forced]]]
@@ -112,9 +115,9 @@ def test_what_the_sample_says_is_not_translated(tmp_path: Path, forced: str | No
     listener = SampleTranscriber(Host(tmp_path))
     prompts: list[list[int]] = []
     listener._model.get_decoder().register_forward_pre_hook(
-        lambda _, __, given: prompts.append(given["input_ids"][0].tolist()), with_kwargs=True
+        lambda _, __, value: prompts.append(value["input_ids"][0].tolist()), with_kwargs=True
     )
-    assert listener.transcribe(read_speech(SHORT)) == SAID.strip()
+    assert listener.transcribe(read_speech(SHORT)) == SAMPLE_TEXT.strip()
     task = config["task_to_id"]["transcribe"]
     assert [prompt[2] for prompt in prompts if len(prompt) > 2] == [task]
 
@@ -141,15 +144,15 @@ def test_pieces_are_joined_and_progress_is_told_at_each_step(
     sentence = "This is a sentence of some length."
     alone, _ = speak(engine, tmp_path / "alone", sentence)
     monkeypatch.setattr(planning, "MAX_PIECE_BYTES", len(sentence))
-    told: list[float] = []
-    files = workspace_with(tmp_path / "four", progress=told.append)
+    reports: list[float] = []
+    files = workspace_with(tmp_path / "four", progress=reports.append)
     result = engine.run(payload(" ".join([sentence] * 4)), files)
     seams_ms = 3 * 0.15 * 1000
     assert result.duration_ms == pytest.approx(4 * alone.duration_ms - seams_ms, abs=5)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert len(told) == 4 * 8 + 2
-    assert max(np.diff([0.0, *told])) < 0.06
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
+    assert len(reports) == 4 * 8 + 2
+    assert max(np.diff([0.0, *reports])) < 0.06
 
 
 def test_a_stopped_call_writes_nothing_and_leaves_nothing_to_the_next(
@@ -235,10 +238,10 @@ def test_sizes_are_read_off_the_weights(model_dir: Path):
 
     folder = weights.get_folder(model_dir, MODELS["tts"]) / f5.VARIANT
     stored = load_file(folder / "model_1250000.safetensors")
-    found = f5.infer_architecture(
-        {name.removeprefix(f5.PREFIX): one for name, one in stored.items()}
+    result = f5.infer_architecture(
+        {name.removeprefix(f5.PREFIX): item for name, item in stored.items()}
     )
-    assert found == {**tiny_f5.SIZES, "text_num_embeds": len(tiny_f5.VOCABULARY)}
+    assert result == {**tiny_f5.SIZES, "text_num_embeds": len(tiny_f5.VOCABULARY)}
 
 
 def test_half_precision_speaks_as_well(model_dir: Path, tmp_path: Path):

@@ -40,8 +40,8 @@ def test_parts_follow_each_other():
 
 
 def test_a_cross_fade_has_no_step_and_no_loss():
-    one = np.full(SAMPLE_RATE, 0.5, np.float32)
-    whole = sound.cross_fade([one, one, one], 0.1)
+    item = np.full(SAMPLE_RATE, 0.5, np.float32)
+    whole = sound.cross_fade([item, item, item], 0.1)
     assert whole.size == round(2.8 * SAMPLE_RATE)
     assert np.allclose(whole, 0.5, atol=1e-6)
 

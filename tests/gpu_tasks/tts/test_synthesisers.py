@@ -30,8 +30,8 @@ THERE = {
 def synthesiser(request: pytest.FixtureRequest) -> Synthesiser:
     if not THERE[request.param]:
         pytest.skip(f"{request.param.__name__} is not installed")
-    made: Synthesiser = request.param()
-    return made
+    output: Synthesiser = request.param()
+    return output
 
 
 def test_both_voices_speak_and_are_not_the_same(synthesiser: Synthesiser):
@@ -59,8 +59,8 @@ def test_text_is_never_taken_for_a_command(synthesiser: Synthesiser, text: str):
 
 
 def test_the_same_text_sounds_the_same(synthesiser: Synthesiser):
-    one, other = (synthesiser.speak("Again.", synthesiser.voices[0])[0] for _ in range(2))
-    assert np.array_equal(one, other)
+    item, other = (synthesiser.speak("Again.", synthesiser.voices[0])[0] for _ in range(2))
+    assert np.array_equal(item, other)
 
 
 @pytest.mark.skipif(not THERE[Espeak], reason="espeakng-loader is not installed")

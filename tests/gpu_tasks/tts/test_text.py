@@ -11,7 +11,7 @@ from gpu_tasks.tts.text import NOTHING_TO_SAY, clean, join_paragraphs, romanise,
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "expected"),
     [
         ("Hello,  world.\r\n\r\n\tNext.", "Hello, world.\nNext."),
         ("a\x00b\x07c\x7f", "abc"),
@@ -26,8 +26,8 @@ from gpu_tasks.tts.text import NOTHING_TO_SAY, clean, join_paragraphs, romanise,
         ("😀", "😀"),
     ],
 )
-def test_what_is_kept(text: str, kept: str):
-    assert clean(text) == kept
+def test_what_is_kept(text: str, expected: str):
+    assert clean(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -85,9 +85,9 @@ def test_nothing_that_can_be_said_is_lost(text: str, limit: int):
         ready = clean(text)
     except EngineError:
         return
-    found = split_into_pieces(ready, limit)
-    assert all(len(piece) <= limit for piece in found)
-    assert _said("".join(found)) == _said(ready)
+    result = split_into_pieces(ready, limit)
+    assert all(len(piece) <= limit for piece in result)
+    assert _said("".join(result)) == _said(ready)
 
 
 def _said(text: str) -> str:

@@ -31,7 +31,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture(scope="module")
 def told() -> list[float]:
-    """What the first call has said of its progress."""
+    """Return the progress reports of the first call."""
     return []
 
 
@@ -91,7 +91,7 @@ def test_a_film_can_be_made_again_by_its_seed(
 @pytest.mark.parametrize("share", [0.5, 0.95], ids=["denoising", "writing"])
 def test_who_stops_it_leaves_no_child_behind(engine: Engine, tmp_path: Path, share: float):
     stopping_after(engine, tmp_path, share)
-    assert not [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
+    assert not [item for item in psutil.Process().children() if "ffmpeg" in item.name()]
 
 
 def test_a_prompt_longer_than_the_model_reads_is_refused(engine: Engine, tmp_path: Path):

@@ -34,7 +34,7 @@ def known_film(path: Path, *extra: str | Path) -> Path:
 
 
 def talking_film(path: Path, silent: Path) -> Path:
-    """The same with three seconds of speech."""
+    """Return the same film with three seconds of speech."""
     ffmpeg.run(["-i", silent, "-i", SHORT, "-c:v", "copy", "-c:a", "aac", path])
     return path
 
@@ -51,7 +51,7 @@ def titled_film(path: Path, *titles: str) -> Path:
 
 
 def payload(question: str, segments: tuple[SpokenSegment, ...] | None = None) -> VideoQueryPayload:
-    """A call with a question."""
+    """Return the payload of a call with a question."""
     return VideoQueryPayload(
         job_id=uuid4(),
         attempt_id=uuid4(),
@@ -72,11 +72,11 @@ def ask(
     segments: tuple[SpokenSegment, ...] | None = None,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> VideoQueryResult:
-    """What the engine answers."""
+    """Return the answer of the engine."""
     files = workspace(root, inputs={"video": film}, outputs=[], progress=progress)
     result = engine.run(payload(question, segments), files)
     assert isinstance(result, VideoQueryResult)
     assert result.duration_ms > 0
-    for one in result.evidence:
-        assert 0 <= one.start_ms <= one.end_ms <= result.duration_ms
+    for item in result.evidence:
+        assert 0 <= item.start_ms <= item.end_ms <= result.duration_ms
     return result

@@ -13,7 +13,7 @@ from tests.gpu_tasks.films import make_film
 
 
 def watched(path: Path) -> tuple[Measures, int]:
-    """What is seen in a film whose every picture has another text, and how many were read."""
+    """Measure a film with a different text in each picture; return also how many were read."""
     count = 0
 
     def read(_: Frame) -> Reading:

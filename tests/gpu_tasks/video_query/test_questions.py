@@ -38,7 +38,7 @@ def test_topics_are_found_by_whole_words(text: str, topics: list[str]):
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("What is said about the harbours?", ("harbours",)),
         ("When do they talk about money and taxes", ("money", "taxes")),
@@ -58,8 +58,8 @@ def test_topics_are_found_by_whole_words(text: str, topics: list[str]):
         ("What do they say?", ()),
     ],
 )
-def test_search_words_are_what_tells_or_what_is_quoted(text: str, wanted: tuple[str, ...]):
-    assert parse_question(text).search_words == wanted
+def test_search_words_are_what_tells_or_what_is_quoted(text: str, expected: tuple[str, ...]):
+    assert parse_question(text).search_words == expected
 
 
 def test_words_are_found_in_their_other_forms():

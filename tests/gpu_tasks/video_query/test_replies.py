@@ -22,12 +22,12 @@ def reply(*evidence: object, answer: object = "A dog.") -> str:
 
 
 def times(*evidence: object) -> list[tuple[int, int]]:
-    return [(one.start_ms, one.end_ms) for one in parse_reply(reply(*evidence), FILM_MS)[1]]
+    return [(item.start_ms, item.end_ms) for item in parse_reply(reply(*evidence), FILM_MS)[1]]
 
 
 def test_a_reply_of_the_form_asked_for():
-    given = {"start_s": 1.5, "end_s": 2, "kind": "heard", "detail": "It barks."}
-    answer, (evidence,) = parse_reply(reply(given), FILM_MS)
+    value = {"start_s": 1.5, "end_s": 2, "kind": "heard", "detail": "It barks."}
+    answer, (evidence,) = parse_reply(reply(value), FILM_MS)
     assert answer == "A dog."
     assert (evidence.start_ms, evidence.end_ms) == (1500, 2000)
     assert (evidence.kind, evidence.detail) == (EvidenceKind.SPEECH, "It barks.")
@@ -121,20 +121,20 @@ def test_a_moment_has_its_start_for_an_end():
     assert times({"start_s": 4}) == [(4000, 4000)]
 
 
-@pytest.mark.parametrize("given", [None, "text", 3, [], {}, {"end_s": 1}])
-def test_what_is_no_evidence_is_left_out(given: object):
-    assert times(given, {"start_s": 1, "end_s": 2}) == [(1000, 2000)]
+@pytest.mark.parametrize("value", [None, "text", 3, [], {}, {"end_s": 1}])
+def test_what_is_no_evidence_is_left_out(value: object):
+    assert times(value, {"start_s": 1, "end_s": 2}) == [(1000, 2000)]
 
 
-@pytest.mark.parametrize("given", [None, "none", {"start_s": 1}, 7])
-def test_evidence_that_is_no_list_is_none(given: object):
-    text = json.dumps({"answer": "Yes.", "evidence": given})
+@pytest.mark.parametrize("value", [None, "none", {"start_s": 1}, 7])
+def test_evidence_that_is_no_list_is_none(value: object):
+    text = json.dumps({"answer": "Yes.", "evidence": value})
     assert parse_reply(text, FILM_MS) == ("Yes.", ())
 
 
 def test_everything_is_bounded_and_fits_the_contract():
-    given = {"start_s": 1, "end_s": 2, "kind": {"odd": 1}, "detail": "\x00" + "d" * 2000}
-    answer, evidence = parse_reply(reply(*[given] * 200, answer="a" * 9000), FILM_MS)
+    value = {"start_s": 1, "end_s": 2, "kind": {"odd": 1}, "detail": "\x00" + "d" * 2000}
+    answer, evidence = parse_reply(reply(*[value] * 200, answer="a" * 9000), FILM_MS)
     assert (len(answer), len(evidence)) == (MAX_ANSWER, MAX_EVIDENCE)
     assert evidence[0].detail == "d" * (MAX_DETAIL - 1) + "…"
     assert evidence[0].kind == EvidenceKind.PICTURE

@@ -19,9 +19,9 @@ def picture(*texts: str, size: tuple[int, int] = (360, 640)) -> Frame:
     frame = np.full((*size, 3), (90, 60, 40), np.uint8)
     scale = max(1, size[1] // 640)
     for index, text in enumerate(texts):
-        place = (20, 40 * scale + index * size[0] // (len(texts) + 1))
+        position = (20, 40 * scale + index * size[0] // (len(texts) + 1))
         font = cv2.FONT_HERSHEY_DUPLEX
-        cv2.putText(frame, text, place, font, 0.8 * scale, (255,) * 3, scale, cv2.LINE_AA)
+        cv2.putText(frame, text, position, font, 0.8 * scale, (255,) * 3, scale, cv2.LINE_AA)
     return frame
 
 

@@ -16,9 +16,9 @@ FACE = 256
 STILL = Place(x=300, y=260, side=FACE)
 
 
-def settled(place: Place) -> Points:
-    """The landmarks of the face at a place, once the square fits it."""
-    frame = scene(place, width=600, height=520)
+def settled(position: Place) -> Points:
+    """Return the landmarks of the face at a place, once the square fits it."""
+    frame = scene(position, width=600, height=520)
     points = detect_landmarks(frame, detect_faces(frame)[0])
     for _ in range(3):
         points = detect_mesh(frame, get_next_square(points)).points
@@ -31,7 +31,7 @@ def still() -> Points:
 
 
 @pytest.mark.parametrize(
-    "place",
+    "position",
     [
         Place(x=330, y=240, side=FACE),
         Place(x=300.5, y=260.25, side=FACE),
@@ -40,10 +40,10 @@ def still() -> Points:
         Place(x=260, y=250, side=FACE * 0.8),
     ],
 )
-def test_the_landmarks_move_with_the_face(still: Points, place: Place) -> None:
-    turn, shift = place.matrix[:, :2], place.matrix[:, 2]
+def test_the_landmarks_move_with_the_face(still: Points, position: Place) -> None:
+    turn, shift = position.matrix[:, :2], position.matrix[:, 2]
     back = (still[:, :2] - STILL.matrix[:, 2]) @ np.linalg.inv(STILL.matrix[:, :2]).T
-    errors = np.linalg.norm(settled(place)[:, :2] - (back @ turn.T + shift), axis=1)
+    errors = np.linalg.norm(settled(position)[:, :2] - (back @ turn.T + shift), axis=1)
     assert np.median(errors) < 2.0
     assert errors.max() < 8.0
 
@@ -63,20 +63,20 @@ def test_a_wall_is_no_face() -> None:
 
 
 def test_a_face_that_hangs_over_the_edge_has_its_landmarks_there() -> None:
-    place = Place(x=90, y=260, side=FACE)
-    frame = scene(place, width=600, height=520)
+    position = Place(x=90, y=260, side=FACE)
+    frame = scene(position, width=600, height=520)
     points = detect_landmarks(frame, detect_faces(frame)[0])
     assert points[:, 0].min() < 0
     nose = points[1, :2]
-    assert abs(nose[0] - place.x) < 0.15 * FACE
+    assert abs(nose[0] - position.x) < 0.15 * FACE
 
 
 @pytest.mark.parametrize("degrees", [0, 20, -20])
 def test_the_irises_are_where_the_pupils_are(degrees: float) -> None:
-    place = Place(x=300, y=260, side=FACE, degrees=degrees)
-    frame = scene(place, width=600, height=520)
-    right, left = detect_irises(frame, settled(place))
-    truth = place.of([RIGHT_PUPIL, LEFT_PUPIL])
+    position = Place(x=300, y=260, side=FACE, degrees=degrees)
+    frame = scene(position, width=600, height=520)
+    right, left = detect_irises(frame, settled(position))
+    truth = position.of([RIGHT_PUPIL, LEFT_PUPIL])
     assert np.linalg.norm(right.iris[0] - truth[0]) < 4
     assert np.linalg.norm(left.iris[0] - truth[1]) < 4
     for eye in (right, left):

@@ -18,7 +18,7 @@ from gpu_tasks.mediakit.faces.networks import (
 NETWORKS = (DETECTION, MESH, IRIS)
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda one: one.file)
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda item: item.file)
 def test_the_bundled_networks_are_the_known_ones(network: Network) -> None:
     assert verify_network(network).parent == FOLDER
 

@@ -6,7 +6,7 @@ from gpu_tasks.mediakit.faces.regions import load_mean_face
 
 
 def turn(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
-    """A rotation by degrees."""
+    """Return a rotation by degrees."""
     a, b, c = np.deg2rad([yaw, pitch, roll])
     around_y = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
     around_x = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
@@ -15,7 +15,7 @@ def turn(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndarray:
 
 
 def head(rotation: np.ndarray, scale: float = 100.0) -> np.ndarray:
-    """The mean face, turned."""
+    """Return the mean face, turned."""
     return (load_mean_face() @ rotation.T * scale + [200, 150, 0]).astype(np.float32)
 
 
@@ -30,8 +30,8 @@ def test_a_turned_head_is_told_exactly(yaw: float, pitch: float, roll: float):
 
 @pytest.mark.parametrize("degrees", [0.0, 10.0, 35.0, 60.0])
 def test_how_far_it_is_turned_away_does_not_depend_on_the_direction(degrees: float):
-    for one in (turn(yaw=degrees), turn(yaw=-degrees), turn(pitch=degrees)):
-        assert fit_pose(head(one)).angle_degrees == pytest.approx(degrees, abs=0.1)
+    for item in (turn(yaw=degrees), turn(yaw=-degrees), turn(pitch=degrees)):
+        assert fit_pose(head(item)).angle_degrees == pytest.approx(degrees, abs=0.1)
 
 
 def test_a_head_that_is_tilted_still_faces_us():

@@ -33,8 +33,8 @@ def test_the_rings_go_around_once(ring: tuple[int, ...]) -> None:
 
 def test_everything_is_inside_the_oval() -> None:
     oval = outline(regions.OVAL)
-    others = [point for name, ring in RINGS.items() if name != "oval" for point in ring]
-    for point in load_mean_face()[[*others, *regions.NOSE], :2] * 1000:
+    other_items = [point for name, ring in RINGS.items() if name != "oval" for point in ring]
+    for point in load_mean_face()[[*other_items, *regions.NOSE], :2] * 1000:
         assert cv2.pointPolygonTest(oval, (float(point[0]), float(point[1])), False) > 0
 
 

@@ -59,13 +59,13 @@ def restorer(rule) -> FaceRestorer:
 
 def test_eyes_and_mouth_come_to_their_places(points: Points):
     matrix = build_alignment(points)
-    for ring, wanted in (
+    for ring, expected in (
         (RIGHT_EYE, ALIGNED_RIGHT_EYE),
         (LEFT_EYE, ALIGNED_LEFT_EYE),
         (OUTER_LIPS, ALIGNED_MOUTH),
     ):
         seen = matrix[:, :2] @ points[list(ring), :2].mean(axis=0) + matrix[:, 2]
-        assert np.linalg.norm(seen - wanted) < 0.04 * SIDE
+        assert np.linalg.norm(seen - expected) < 0.04 * SIDE
 
 
 def test_the_alignment_shears_nothing(points: Points):
@@ -119,8 +119,8 @@ def test_what_the_network_gives_beyond_white_and_black_is_cut(frame: Frame, poin
 @pytest.mark.parametrize("count", [0, 1, BATCH, BATCH + 1])
 def test_frames_are_shown_in_batches(frame: Frame, points: Points, count: int):
     network = Network(lambda pictures: pictures)
-    one = FaceRestorer(network, "cpu")
-    assert len(one.restore([frame] * count, [points] * count)) == count
+    item = FaceRestorer(network, "cpu")
+    assert len(item.restore([frame] * count, [points] * count)) == count
     assert sum(shape[0] for shape in network.shapes) == count
     assert all(shape[0] <= BATCH and shape[1:] == (3, SIDE, SIDE) for shape in network.shapes)
 
@@ -132,8 +132,8 @@ def test_the_given_frames_are_left_alone(frame: Frame, points: Points):
 
 
 def test_a_face_that_hangs_over_the_edge_is_restored_as_far_as_it_is_there():
-    place = Place(x=70, y=150, side=180)
-    half = scene(place)
+    position = Place(x=70, y=150, side=180)
+    half = scene(position)
     (white,) = restorer(torch.ones_like).restore(
         [half], [detect_landmarks(half, detect_faces(half)[0])]
     )
@@ -144,7 +144,7 @@ def test_a_face_that_hangs_over_the_edge_is_restored_as_far_as_it_is_there():
 def blended_as_a_whole(
     frame: Frame, face: Frame, matrix: NDArray[np.float64], region: Points, share: float
 ) -> NDArray[np.float64]:
-    """The same over all of the frame, with all of the feather, and in fractions."""
+    """Blend over the whole frame with the full feather and fractional values."""
     hull = cv2.convexHull((region @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32))
     mask = np.zeros((SIDE, SIDE))
     cv2.fillConvexPoly(mask, hull.round().astype(np.int32), (share,))
@@ -173,6 +173,6 @@ def test_working_on_the_region_alone_changes_no_pixel(seed: int, region: tuple[i
     points = load_mean_face()[:, :2] * random.uniform(20, 300) @ turn.T + middle
     matrix = build_alignment(points)
     share = random.uniform(0.2, 1)
-    made = blend_face(frame, face, matrix, points[list(region)], share)
-    wanted = blended_as_a_whole(frame, face, matrix, points[list(region)], share)
-    assert np.abs(made - wanted).max() < 1.5
+    output = blend_face(frame, face, matrix, points[list(region)], share)
+    expected = blended_as_a_whole(frame, face, matrix, points[list(region)], share)
+    assert np.abs(output - expected).max() < 1.5

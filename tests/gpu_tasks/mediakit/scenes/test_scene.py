@@ -27,8 +27,8 @@ def ground(picture: Frame) -> np.ndarray:
     return picture[round(HEIGHT * HORIZON) + 2 :].astype(np.float64)
 
 
-def change(one: Frame, other: Frame) -> float:
-    return float(np.abs(one.astype(float) - other.astype(float)).mean())
+def change(item: Frame, other: Frame) -> float:
+    return float(np.abs(item.astype(float) - other.astype(float)).mean())
 
 
 def red_share(picture: Frame) -> float:
@@ -148,13 +148,13 @@ def test_any_size_is_drawn(prompt: str, width: int, height: int):
 @pytest.mark.parametrize("term", sorted({f"{kind} {name}" for kind, name in VOCABULARY.values()}))
 def test_everything_that_is_understood_changes_the_picture(term: str):
     word = term.partition(" ")[2]
-    told = Scene(word, width=WIDTH, height=HEIGHT, seed=SEED)
-    assert told.understood == [word]
-    assert change(told.frame(1.0), frame("zzz", 1.0)) > 3
+    reports = Scene(word, width=WIDTH, height=HEIGHT, seed=SEED)
+    assert reports.understood == [word]
+    assert change(reports.frame(1.0), frame("zzz", 1.0)) > 3
 
 
 def sheet(name: str, height: int) -> Stage:
-    """A thing alone on a black canvas, its foot at (240, 220)."""
+    """Return a thing alone on a black canvas, its foot at (240, 220)."""
     canvas = np.zeros((240, 480, 3), np.uint8)
     stage = Stage(parse_prompt(""), canvas, np.random.default_rng(1), 0.0)
     draw_thing(stage, name, (240, 220), height, parse_colour("d13b3b"))

@@ -8,15 +8,15 @@ from gpu_tasks.mediakit.scenes.words import MAX_OF_A_KIND, NamedItem, parse_prom
 
 
 def test_things_places_hours_weather_and_moods_are_told_apart():
-    told = parse_prompt("A dramatic sailing boat on the sea at sunset in the rain")
-    assert told.items_by_kind == {
+    reports = parse_prompt("A dramatic sailing boat on the sea at sunset in the rain")
+    assert reports.items_by_kind == {
         "thing": [NamedItem("boat")],
         "place": [NamedItem("sea")],
         "time": [NamedItem("sunset")],
         "weather": [NamedItem("rain")],
         "mood": [NamedItem("dramatic")],
     }
-    assert told.understood == ["dramatic", "sailing boat", "sea", "sunset", "rain"]
+    assert reports.understood == ["dramatic", "sailing boat", "sea", "sunset", "rain"]
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ def test_things_are_counted(prompt: str, count: int | None):
 
 
 def test_a_count_and_a_colour_belong_to_the_next_thing_only():
-    told = parse_prompt("three red balloons over a house beside two blue boats")
-    assert told.items_by_kind["thing"] == [
+    reports = parse_prompt("three red balloons over a house beside two blue boats")
+    assert reports.items_by_kind["thing"] == [
         NamedItem("balloon", 3, "red"),
         NamedItem("house"),
         NamedItem("boat", 2, "blue"),
@@ -81,9 +81,9 @@ def test_the_longest_term_is_meant():
     "prompt", ["a sign that says 'Open now'", 'a sign that says "Open now"', "a sign: “Open now”"]
 )
 def test_what_stands_in_quotes_is_written_not_read(prompt: str):
-    told = parse_prompt(prompt)
-    assert told.caption == "Open now"
-    assert told.items_by_kind["thing"] == [NamedItem("sign")]
+    reports = parse_prompt(prompt)
+    assert reports.caption == "Open now"
+    assert reports.items_by_kind["thing"] == [NamedItem("sign")]
 
 
 def test_an_apostrophe_is_no_quote():
@@ -96,9 +96,9 @@ def test_words_that_are_not_known_are_not_claimed():
 
 @given(st.text(max_size=300))
 def test_any_text_can_be_read(prompt: str):
-    told = parse_prompt(prompt)
-    assert len(set(told.understood)) == len(told.understood)
+    reports = parse_prompt(prompt)
+    assert len(set(reports.understood)) == len(reports.understood)
     assert all(
-        1 <= (one.count or 1) <= MAX_OF_A_KIND
-        for one in told.items_by_kind["thing"] + told.items_by_kind["place"]
+        1 <= (item.count or 1) <= MAX_OF_A_KIND
+        for item in reports.items_by_kind["thing"] + reports.items_by_kind["place"]
     )

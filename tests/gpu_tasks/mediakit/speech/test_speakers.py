@@ -22,14 +22,14 @@ SIZE = 14
 
 
 def voice_at(distance: float, seconds: float = 2.0) -> Voice:
-    """A voice so far from the origin."""
+    """Return a voice so far from the origin."""
     point = np.zeros(SIZE)
     point[-1] = distance
     return Voice(point, seconds)
 
 
 def voices_in(sound: Samples) -> list[Voice]:
-    return [measure_voice(one.samples) for one in split_into_utterances([Block(0, sound, 1.0)])]
+    return [measure_voice(item.samples) for item in split_into_utterances([Block(0, sound, 1.0)])]
 
 
 def test_a_dialogue_of_a_woman_and_a_man_has_two_speakers_who_take_turns():
@@ -112,4 +112,4 @@ def test_there_are_never_more_speakers_than_the_bound():
 
 def test_thousands_of_utterances_are_labelled_and_neighbours_alternate():
     heard = [voice_at(3.0 * (number % 2) + 0.0001 * number) for number in range(3000)]
-    assert all(one != following for one, following in pairwise(label_speakers(heard)))
+    assert all(item != following for item, following in pairwise(label_speakers(heard)))

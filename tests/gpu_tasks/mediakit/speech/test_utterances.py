@@ -20,7 +20,7 @@ from tests.gpu_tasks.recordings import tone
 
 
 def blocks(*parts: Samples, size: int = 1000, start: int = 0) -> Iterator[Block]:
-    """The parts one after the other, in blocks that fit no frame."""
+    """Return the parts one after the other, in blocks that fit no frame."""
     sound = np.concatenate(parts)
     for at in range(0, sound.size, size):
         yield Block(start + at, sound[at : at + size], at / sound.size)
@@ -86,8 +86,8 @@ def test_who_makes_no_pause_is_cut_at_the_bound_where_it_is_quietest():
     assert max(piece.samples.size for piece in pieces) <= MAX_FRAMES * FRAME
     assert pieces[0].start + pieces[0].samples.size == quiet_at
     assert sum(piece.samples.size for piece in pieces) == pytest.approx(speech.size, abs=FRAME)
-    for one, following in pairwise(pieces):
-        assert one.start + one.samples.size == following.start
+    for item, following in pairwise(pieces):
+        assert item.start + item.samples.size == following.start
 
 
 def test_speech_that_stops_right_after_the_bound_is_not_lost(short_sound: Samples):
