@@ -34,7 +34,7 @@ class Eye:
 
     contour: Points
     """71 × 2 points of the network: the lids (`LIDS`), then rings around them, and the brow."""
-    detect_irises: Points
+    iris: Points
     """5 × 2: the centre, and four points of the edge."""
     rim: Points
     """16 × 2 points of the mesh: the lids, from the outer corner along the lower lid."""

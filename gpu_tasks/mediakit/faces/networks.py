@@ -28,13 +28,13 @@ class NetworkDamagedError(AuteurError):
 class Network:
     """A bundled network.
 
-    Its input is a square RGB picture of ``side``; ``run_network`` are the names of its outputs.
+    Its input is a square RGB picture of ``side``; ``outputs`` are the names of its outputs.
     """
 
     file: str
     sha256: str
     side: int
-    run_network: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 DETECTION = Network(

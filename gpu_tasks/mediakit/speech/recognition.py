@@ -31,7 +31,7 @@ class Passage:
     """The words of one utterance, at their times in the media, and its voice."""
 
     words: Sequence[RecognisedWord]
-    measure_voice: Voice
+    voice: Voice
 
     @property
     def text(self) -> str:

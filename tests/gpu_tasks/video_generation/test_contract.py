@@ -14,7 +14,7 @@ MOST_PIXELS = 832 * 480
 
 
 @pytest.mark.parametrize(
-    "request",
+    "arguments",
     [
         {"prompt": "x" * MAX_PROMPT_CHARACTERS},
         {"seconds": MIN_SECONDS},
@@ -23,12 +23,12 @@ MOST_PIXELS = 832 * 480
         {"seed": 2**31 - 1},
     ],
 )
-def test_what_is_within_the_limits_is_taken(request: dict[str, Any]):
-    assert payload(**request).prompt
+def test_what_is_within_the_limits_is_taken(arguments: dict[str, Any]):
+    assert payload(**arguments).prompt
 
 
 @pytest.mark.parametrize(
-    "request",
+    "arguments",
     [
         {"prompt": ""},
         {"prompt": "x" * (MAX_PROMPT_CHARACTERS + 1)},
@@ -39,9 +39,9 @@ def test_what_is_within_the_limits_is_taken(request: dict[str, Any]):
         {"seed": 2**31},
     ],
 )
-def test_what_is_past_them_is_refused(request: dict[str, Any]):
+def test_what_is_past_them_is_refused(arguments: dict[str, Any]):
     with pytest.raises(ValidationError):
-        payload(**request)
+        payload(**arguments)
 
 
 @pytest.mark.parametrize("resolution", Resolution)
