@@ -25,7 +25,7 @@ MAX_SHIFT = 0.3
 """In widths of the eye: no eye is moved further."""
 OPEN, CLOSED = 0.22, 0.12
 """Openness from which eyes are fully redirected, and up to which they count as blinking."""
-SEEN_CONTRAST, UNSEEN_CONTRAST = 0.42, 0.32
+OPEN_EYE_CONTRAST, CLOSED_EYE_CONTRAST = 0.42, 0.32
 """Contrast of the irises: it shows a blink when the network still reports open lids."""
 FACING_DEGREES, AWAY_DEGREES = 20.0, 35.0
 """Turns of the head up to which eyes are redirected, and from which they are not."""
@@ -71,7 +71,7 @@ def _compute_redirection_strength(pose: Pose, eyes: Sequence[Eye]) -> float:
     # A blink closes both eyes; a wink is left unchanged too.
     openness = _compute_smooth_ramp(min(eye.openness for eye in eyes), CLOSED, OPEN)
     visibility = _compute_smooth_ramp(
-        float(np.mean([eye.contrast for eye in eyes])), UNSEEN_CONTRAST, SEEN_CONTRAST
+        float(np.mean([eye.contrast for eye in eyes])), CLOSED_EYE_CONTRAST, OPEN_EYE_CONTRAST
     )
     return (
         openness

@@ -51,7 +51,7 @@ TOO_LONG = "The file lasts longer than it says."
 JPEG_START = b"\xff\xd8\xff"
 JPEG_NAMES = frozenset({".jpg", ".jpeg"})
 
-HALVED = "1"
+HALF_SIZE = "1"
 """FFmpeg's `lowres`: larger JPEGs are decoded at half of their sides, in a third of the memory."""
 
 PHOTO = "jpeg_pipe"
@@ -225,7 +225,7 @@ def get_decoding_options(path: Path) -> list[str]:
         for stream in container.streams.video:
             decoder = find_alpha_decoder(stream)
             options += [f"-c:{stream.index}", decoder] if decoder else []
-            options += ["-lowres", HALVED] if _is_halved(container, stream) else []
+            options += ["-lowres", HALF_SIZE] if _is_halved(container, stream) else []
     return options
 
 
@@ -304,5 +304,5 @@ def _open_container(
     )
     for stream in container.streams.video:
         if _is_halved(container, stream):
-            stream.codec_context.options = {"lowres": HALVED}
+            stream.codec_context.options = {"lowres": HALF_SIZE}
     return container

@@ -42,7 +42,7 @@ HOLD = "tpad=stop=-1:stop_mode=clone"
 """Repeats the last picture without end; a trim behind it sets the length."""
 PIXELS = {Format.MP4: "yuv420p", Format.WEBM: "yuv420p", Format.MOV: "yuv422p10le"}
 CLEAR_PIXELS = {Format.MP4: "yuva420p", Format.WEBM: "yuva420p", Format.MOV: "yuva422p10le"}
-BLENDED = {Format.MP4: "yuv420", Format.WEBM: "yuv420", Format.MOV: "yuv422p10"}
+OVERLAY_FORMATS = {Format.MP4: "yuv420", Format.WEBM: "yuv420", Format.MOV: "yuv422p10"}
 SUFFIX = {Format.MP4: ".mp4", Format.WEBM: ".mp4", Format.MOV: ".mov"}
 """The suffixes of segments: MP4 stores times more exactly than WebM does."""
 
@@ -289,7 +289,7 @@ def _compose_layers(
         yield f"{base}[s{span_index}b{index}]"
         base = f"[s{span_index}b{index}][{name}]overlay={layer.box[0]}:{layer.box[1]}"
         # With `pass`, FFmpeg's threads deadlock in one of three runs (9.0).
-        base += f":eof_action=repeat:format={BLENDED[output.format]}"
+        base += f":eof_action=repeat:format={OVERLAY_FORMATS[output.format]}"
     yield f"{base},format={PIXELS[output.format]}[s{span_index}]"
 
 
@@ -301,5 +301,5 @@ def _overlay_captions(
         yield f"{base}[c{index}]"
         base = f"[c{index}][{inputs + index}:v]overlay={caption.left}:{caption.top}"
         base += f":enable='between(n,{caption.words.first},{caption.words.end - 1})'"
-        base += f":format={BLENDED[output.format]}"
+        base += f":format={OVERLAY_FORMATS[output.format]}"
     yield f"{base},format={PIXELS[output.format]},{STATE_BT709}[out]"

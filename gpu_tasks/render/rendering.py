@@ -72,7 +72,7 @@ class Shares:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def of(self, name: str) -> Progress:
+    def build_reporter(self, name: str) -> Progress:
         """Return the progress function of one segment; it raises ``StoppedError``."""
 
         def report_share(share: float) -> None:
@@ -102,7 +102,9 @@ class Files:
     output_indices: Mapping[str, int]
 
     @classmethod
-    def of(cls, payload: RenderPayload, workspace: Workspace, plan: RenderPlan) -> "Files":
+    def from_payload(
+        cls, payload: RenderPayload, workspace: Workspace, plan: RenderPlan
+    ) -> "Files":
         """Match segments by name; raise MODEL_ERROR if caller and engine plan differently."""
         ready = {
             _get_segment_name(file.name): workspace.input("ready", index)
@@ -128,7 +130,7 @@ class Rendering:
         self.output, self.timeline = payload.output, payload.timeline
         self.payload, self.workspace = payload, workspace
         self.plan = plan_render(payload.timeline, payload.output)
-        self.files = Files.of(payload, workspace, self.plan)
+        self.files = Files.from_payload(payload, workspace, self.plan)
         self.missing = [
             segment for name, segment in self.plan.segments.items() if name not in self.files.ready
         ]
@@ -248,7 +250,7 @@ class Rendering:
         seconds = float(segment.length / self.output.rate)
         for _ in range(TRIES):
             try:
-                progress = detect_stalls(self.shares.of(segment.name), STALL_SECONDS)
+                progress = detect_stalls(self.shares.build_reporter(segment.name), STALL_SECONDS)
                 ffmpeg.run(arguments, seconds=seconds, progress=progress)
             except ffmpeg.FFmpegFailedError as exc:
                 raise self._build_error(segment, str(exc)) from exc
@@ -259,7 +261,7 @@ class Rendering:
         raise EngineError(ErrorCode.GPU_UNAVAILABLE)
 
     def _store_segment(self, segment: RenderSegment) -> None:
-        self.shares.of(segment.name)(1.0)
+        self.shares.build_reporter(segment.name)(1.0)
         self.workspace.keep("made", self.files.output_indices[segment.name])
 
     def _build_error(self, segment: RenderSegment, message: str) -> EngineError:
@@ -293,7 +295,9 @@ class Rendering:
         suffix = concatenation.SOUND_SUFFIX[self.output.format]
         target = self.workspace.scratch(f"sound{suffix}")
         source = self._write_list(self.plan.sound, "sound.ffconcat")
-        concatenation.encode_sound(source, self.output, target, self.seconds, self.shares.of(""))
+        concatenation.encode_sound(
+            source, self.output, target, self.seconds, self.shares.build_reporter("")
+        )
         return target
 
     def _join_segments(self, sound_path: Path | None) -> None:

@@ -131,7 +131,7 @@ LAYERS: tuple[tuple[str, Callable[[Stage], None]], ...] = (
     ("snow", lambda s: s.specks(300, WHITE, 1.2, fall=0.17)),
 )
 """The drawing function of each name, from the back to the front."""
-IMPLIED = (
+IMPLICATIONS = (
     ("board standing", "caption", "sign"),
     ("shoal", "underwater", "fish"),
     ("lightning rain", "storm", ""),
@@ -166,7 +166,7 @@ def list_names(prompt: Description) -> set[str]:
     )
     names |= {"caption"} if prompt.caption else set()
     names |= {"standing"} if any(map(is_standing, thing_names)) else set()
-    for implied, causes, exceptions in IMPLIED:
+    for implied, causes, exceptions in IMPLICATIONS:
         if names & set(causes.split()) and not names & set(exceptions.split()):
             names |= set(implied.split())
     return names

@@ -6,13 +6,13 @@ import pytest
 from gpu_tasks.gaze_redirection.gaze import (
     AWAY_DEGREES,
     CLOSED,
+    CLOSED_EYE_CONTRAST,
     FACING_DEGREES,
     GAIN,
     MAX_SHIFT,
     MIN_EYE_PIXELS,
     OPEN,
-    SEEN_CONTRAST,
-    UNSEEN_CONTRAST,
+    OPEN_EYE_CONTRAST,
     compute_gaze,
 )
 from gpu_tasks.mediakit.faces.iris import INNER, OUTER, Eye
@@ -111,7 +111,11 @@ def test_one_eye_that_is_shut_stops_both():
 
 @pytest.mark.parametrize(
     ("contrast", "strength"),
-    [(SEEN_CONTRAST, 1.0), ((SEEN_CONTRAST + UNSEEN_CONTRAST) / 2, 0.5), (UNSEEN_CONTRAST, 0.0)],
+    [
+        (OPEN_EYE_CONTRAST, 1.0),
+        ((OPEN_EYE_CONTRAST + CLOSED_EYE_CONTRAST) / 2, 0.5),
+        (CLOSED_EYE_CONTRAST, 0.0),
+    ],
 )
 def test_irises_that_are_not_seen_are_left_alone(contrast: float, strength: float):
     points = head(turn())

@@ -11,7 +11,7 @@ interface Peaks {
 }
 
 const HEIGHT = 64;
-const MOST_KEPT = 50;
+const MAX_CACHED = 50;
 
 /** Loads stills and waveforms, once for each file, and calls back when one has arrived. */
 export class Pictures {
@@ -47,7 +47,7 @@ export class Pictures {
 
 function keep<T>(map: Map<string, T>, id: string, value: T): void {
   map.set(id, value);
-  if (map.size > MOST_KEPT) map.delete(map.keys().next().value!);
+  if (map.size > MAX_CACHED) map.delete(map.keys().next().value!);
 }
 
 /** Paint the part of a clip that lies between two times of the timeline. */

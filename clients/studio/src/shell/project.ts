@@ -9,7 +9,7 @@ import type { JobSummary, ProjectDetail } from "./types";
 import { arrived } from "./uploads";
 
 /** The most jobs and the most media that are shown, the newest first. */
-const MOST_SHOWN = 200;
+const MAX_SHOWN = 200;
 const LOOK_MS = 1_500;
 /** How long after an upload its pictures may still appear. */
 const PICTURES_MS = 60_000;
@@ -145,7 +145,7 @@ async function takeFirst<T>(list: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = [];
   for await (const item of list) {
     items.push(item);
-    if (items.length === MOST_SHOWN) break;
+    if (items.length === MAX_SHOWN) break;
   }
   return items;
 }

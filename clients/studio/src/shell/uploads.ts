@@ -26,9 +26,9 @@ interface Begun {
   modified: number;
 }
 
-const BEGUN = "auteur.uploads";
+const STORAGE_KEY = "auteur.uploads";
 /** The most interrupted uploads that are remembered. */
-const MOST_BEGUN = 50;
+const MAX_REMEMBERED = 50;
 const AT_ONCE = 2;
 const NOT_FOUND = 404;
 
@@ -158,7 +158,7 @@ function isOf(entry: Begun, file: File, projectId: string): boolean {
 
 function begun(): Begun[] {
   try {
-    return JSON.parse(localStorage.getItem(BEGUN) ?? "[]");
+    return JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "[]");
   } catch {
     return [];
   }
@@ -166,9 +166,9 @@ function begun(): Begun[] {
 
 function remember(entry: Begun): void {
   const others = begun().filter((other) => other.mediaId !== entry.mediaId);
-  localStorage.setItem(BEGUN, JSON.stringify([...others, entry].slice(-MOST_BEGUN)));
+  localStorage.setItem(STORAGE_KEY, JSON.stringify([...others, entry].slice(-MAX_REMEMBERED)));
 }
 
 function forget(mediaId: string): void {
-  localStorage.setItem(BEGUN, JSON.stringify(begun().filter((entry) => entry.mediaId !== mediaId)));
+  localStorage.setItem(STORAGE_KEY, JSON.stringify(begun().filter((entry) => entry.mediaId !== mediaId)));
 }

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from auteur_client.mcp.access import FEATURE, UUID, UUID_OR_EMPTY, Json
 
 MAX_LINES = 5
-MAX_SHOWN_CHARACTERS = 60
+MAX_VALUE_CHARACTERS = 60
 PATTERNS = {
     UUID: "an id: 36 hexadecimal digits and hyphens",
     UUID_OR_EMPTY: "an id: 36 hexadecimal digits and hyphens",
@@ -52,7 +52,7 @@ def _format_value(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)} entries"
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
 
 
 def _describe_accepted(schema: Json) -> str:
