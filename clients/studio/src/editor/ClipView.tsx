@@ -4,7 +4,7 @@ import { type Signal, useSignal, useSignalEffect } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { paint, type Pictures } from "./drawing";
 import { fadeOf, gainOf, SILENT_DB } from "./effects";
-import { trimmed } from "./foresight";
+import { trimClip } from "./foresight";
 import type { EditorStore } from "./store";
 import type { View } from "./Timeline";
 import { clock, endOf, playing, speedOf } from "./timing";
@@ -58,7 +58,7 @@ export function ClipView({ store, clip, track, view, pictures, painted }: Props)
     hold.isDragged ||= Math.abs(distance) >= CLICK_PX || trackAt(event) !== clip.track_id;
     if (!hold.isDragged) return;
     const ms = distance / view.pixelsPerMs.value;
-    draft.value = hold.grip === "body" ? moved(ms, trackAt(event)) : pulled(hold.grip, ms);
+    draft.value = hold.grip === "body" ? moveTo(ms, trackAt(event)) : trimTo(hold.grip, ms);
   };
   const drop = () => {
     const result = draft.value;
@@ -72,26 +72,26 @@ export function ClipView({ store, clip, track, view, pictures, painted }: Props)
     const row = over.map((element) => element.closest<HTMLElement>("[data-track]")).find(Boolean);
     return row?.dataset.type === track.type ? row.dataset.track! : clip.track_id;
   };
-  const moved = (ms: number, track_id: string): Clip => {
+  const moveTo = (ms: number, track_id: string): Clip => {
     const start = clip.start_ms + ms;
-    const bySnap = [snapped(start) - start, snapped(start + clip.duration_ms) - start - clip.duration_ms];
+    const bySnap = [snapTo(start) - start, snapTo(start + clip.duration_ms) - start - clip.duration_ms];
     const snap = bySnap.sort((a, b) => Math.abs(b) - Math.abs(a)).find((distance) => distance) ?? 0;
     return { ...clip, track_id, start_ms: Math.max(0, Math.round(start + snap)) };
   };
-  const pulled = (grip: "start" | "end", ms: number): Clip => {
+  const trimTo = (grip: "start" | "end", ms: number): Clip => {
     const speed = speedOf(clip);
     const longest = media?.type === "image" ? Infinity : (media?.duration_ms ?? clip.out_point_ms);
     if (grip === "end") {
-      const end = snapped(endOf(clip) + ms);
+      const end = snapTo(endOf(clip) + ms);
       const out = Math.round(clip.in_point_ms + (end - clip.start_ms) * speed);
-      return trimmed(clip, { out_point_ms: Math.min(Math.max(out, clip.in_point_ms + LEAST_MS), longest) });
+      return trimClip(clip, { out_point_ms: Math.min(Math.max(out, clip.in_point_ms + LEAST_MS), longest) });
     }
-    const start = Math.max(0, snapped(clip.start_ms + ms));
+    const start = Math.max(0, snapTo(clip.start_ms + ms));
     const inPoint = Math.round(clip.in_point_ms + (start - clip.start_ms) * speed);
-    return trimmed(clip, { in_point_ms: Math.min(Math.max(0, inPoint), clip.out_point_ms - LEAST_MS) });
+    return trimClip(clip, { in_point_ms: Math.min(Math.max(0, inPoint), clip.out_point_ms - LEAST_MS) });
   };
   /** Return the edge of another clip, or the playhead, if a time is near it. */
-  const snapped = (ms: number): number => {
+  const snapTo = (ms: number): number => {
     const tracks = store.edl.value?.tracks ?? [];
     const edges = tracks.flatMap((row) =>
       playing(row).flatMap((other) => (other.id === clip.id ? [] : [other.start_ms, endOf(other)])),
@@ -116,8 +116,8 @@ export function ClipView({ store, clip, track, view, pictures, painted }: Props)
     const isInside = clip.start_ms < at && at < endOf(clip);
     if (altKey && key === "ArrowRight") change({ ...clip, start_ms: clip.start_ms + step });
     else if (altKey && key === "ArrowLeft") change({ ...clip, start_ms: Math.max(0, clip.start_ms - step) });
-    else if (key === "[" && isInside) change(pulled("start", at - clip.start_ms));
-    else if (key === "]" && isInside) change(pulled("end", at - endOf(clip)));
+    else if (key === "[" && isInside) change(trimTo("start", at - clip.start_ms));
+    else if (key === "]" && isInside) change(trimTo("end", at - endOf(clip)));
     else if (key === "ArrowRight" || key === "ArrowLeft") focusBeside(event);
     else if (key === "Enter") store.select([clip.id]);
     else return;

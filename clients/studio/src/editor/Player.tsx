@@ -1,12 +1,12 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "../shell/icons";
-import { Playback, seenAt } from "./playback";
+import { Playback, findVisibleClip } from "./playback";
 import type { EditorStore } from "./store";
 import { CaptionBox } from "./CaptionBox";
 import { linesAt, styleOf } from "./captions";
 import { clock, indexOf, sourceAt, wordAt, wordsOf } from "./timing";
-import { heardAt } from "./Transcript";
+import { findAudibleClip } from "./Transcript";
 
 export function Player({ store }: { store: EditorStore }) {
   const stage = useRef<HTMLDivElement>(null);
@@ -84,7 +84,7 @@ function CurrentCaption({ store }: { store: EditorStore }) {
   const index = useComputed(() => indexOf(words.value));
   const text = useComputed(() => {
     const ms = store.playheadMs.value;
-    const clip = heardAt(store, ms);
+    const clip = findAudibleClip(store, ms);
     const position = clip && wordAt(words.value, index.value, clip.media_file_id, sourceAt(clip, ms));
     return position == null ? "" : linesAt(words.value, position, styleOf(store.edl.value)).join("\n");
   });
@@ -109,7 +109,7 @@ function Time({ store }: { store: EditorStore }) {
 
 /** The reason why no video plays, with stills if there are any. */
 function Instead({ store }: { store: EditorStore }) {
-  const seen = useComputed(() => seenAt(store.edl.value?.tracks ?? [], store.playheadMs.value));
+  const seen = useComputed(() => findVisibleClip(store.edl.value?.tracks ?? [], store.playheadMs.value));
   const clip = seen.value;
   const media = clip && store.media.value.get(clip.media_file_id);
   if (!store.durationMs.value) {
@@ -134,7 +134,7 @@ function Tile({ store }: { store: EditorStore }) {
   const image = useRef<HTMLImageElement | null>(null);
   useSignalEffect(() => {
     const ms = store.playheadMs.value;
-    const clip = seenAt(store.edl.value?.tracks ?? [], ms);
+    const clip = findVisibleClip(store.edl.value?.tracks ?? [], ms);
     const media = clip && store.media.value.get(clip.media_file_id);
     if (!clip || !media?.sprite || !media.sprite_url || !canvas.current) return;
     const { columns, count, interval_ms, tile_width, tile_height } = media.sprite;

@@ -6,7 +6,7 @@ import type { ComponentChildren, VNode } from "preact";
 import { Icon } from "../shell/icons";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { EditorStore } from "./store";
-import { seenAt } from "./playback";
+import { findVisibleClip } from "./playback";
 import { clock, indexOf, type PlacedWord, sourceAt, timelineAt, wordAt, wordsOf } from "./timing";
 import type { Segment } from "./types";
 
@@ -72,7 +72,7 @@ export function Transcript({ store, offer }: TranscriptProps) {
     if (!shiftKey) goTo(to);
   };
   const onClick = (event: MouseEvent) => {
-    const position = placeOf(event.target as Node);
+    const position = findPosition(event.target as Node);
     if (position === null || event.shiftKey || !(getSelection()?.isCollapsed ?? true)) return;
     mark(position, position);
     anchor.current = position;
@@ -169,7 +169,7 @@ function useCurrentWord(
   const index = useComputed(() => indexOf(words.value));
   useSignalEffect(() => {
     const ms = store.playheadMs.value;
-    const clip = heardAt(store, ms);
+    const clip = findAudibleClip(store, ms);
     const position = clip && wordAt(words.value, index.value, clip.media_file_id, sourceAt(clip, ms));
     const element = position == null || !box.current ? null : wordElement(box.current, position);
     if (element === marked.current && element?.classList.contains(NOW)) return;
@@ -181,9 +181,9 @@ function useCurrentWord(
 }
 
 /** Return the clip whose words are heard at a time. */
-export function heardAt(store: EditorStore, ms: number) {
+export function findAudibleClip(store: EditorStore, ms: number) {
   const tracks = store.edl.value?.tracks ?? [];
-  return seenAt(tracks, ms) ?? tracks.flatMap((track) => track.clips).find((clip) => !clip.deleted && clip.start_ms <= ms && ms < clip.start_ms + clip.duration_ms);
+  return findVisibleClip(tracks, ms) ?? tracks.flatMap((track) => track.clips).find((clip) => !clip.deleted && clip.start_ms <= ms && ms < clip.start_ms + clip.duration_ms);
 }
 
 /** Follow the browser's selection, which works by mouse, touch and keys, and can be copied. */
@@ -196,7 +196,7 @@ function useSelection(
     const read = () => {
       const selection = getSelection();
       if (!selection?.anchorNode || !box.current?.contains(selection.anchorNode)) return;
-      const positions = [selection.anchorNode, selection.focusNode].map((node) => node && placeOf(node));
+      const positions = [selection.anchorNode, selection.focusNode].map((node) => node && findPosition(node));
       if (positions.some((position) => position === null || position === undefined)) return;
       const [a, b] = positions as number[];
       range.value = [Math.min(a!, b!), Math.min(Math.max(a!, b!), words.value.length - 1)];
@@ -216,7 +216,7 @@ function wordElement(box: HTMLElement, position: number): Element | null {
 }
 
 /** Return the position of the word that contains a node or precedes it. */
-function placeOf(node: Node): number | null {
+function findPosition(node: Node): number | null {
   const element = node instanceof Element ? node : node.parentElement;
   const word = element?.closest("[data-place]") ?? (node instanceof Text ? node.previousElementSibling : null);
   const position = (word as HTMLElement | null)?.dataset.place;

@@ -27,17 +27,17 @@ export class Pictures {
     const image = new Image();
     image.onload = this.onLoad;
     image.src = media.sprite_url;
-    keep(this.#sprites, media.id, image);
+    cache(this.#sprites, media.id, image);
     return null;
   }
 
   peaks(media: MediaDetail): Peaks | null {
     if (!media.peaks_url || this.#peaks.has(media.id)) return this.#peaks.get(media.id) ?? null;
-    keep(this.#peaks, media.id, null);
+    cache(this.#peaks, media.id, null);
     fetch(media.peaks_url)
       .then((answer) => (answer.ok ? answer.json() : null))
       .then((peaks: Peaks | null) => {
-        keep(this.#peaks, media.id, peaks);
+        cache(this.#peaks, media.id, peaks);
         this.onLoad();
       })
       .catch(() => this.#peaks.delete(media.id)); // the clip is drawn without a waveform
@@ -45,7 +45,7 @@ export class Pictures {
   }
 }
 
-function keep<T>(map: Map<string, T>, id: string, value: T): void {
+function cache<T>(map: Map<string, T>, id: string, value: T): void {
   map.set(id, value);
   if (map.size > MAX_CACHED) map.delete(map.keys().next().value!);
 }

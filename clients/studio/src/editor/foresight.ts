@@ -7,7 +7,7 @@ import type { Clip, Segment, Track } from "./types";
 
 type Op<K extends Operation["op"]> = Extract<Operation, { op: K }>;
 
-export function foresee(edl: Edl, operations: readonly Operation[]): Edl {
+export function applyEarly(edl: Edl, operations: readonly Operation[]): Edl {
   return operations.reduce(applyOperation, edl);
 }
 
@@ -24,15 +24,15 @@ function applyOperation(edl: Edl, operation: Operation): Edl {
     case "set_captions_style":
       return { ...edl, captions_style: operation.style && { ...DEFAULT_STYLE, ...operation.style } };
     case "move_clip":
-      return moved(edl, operation);
+      return moveClip(edl, operation);
     case "trim_clip":
-      return withClip(edl, operation.clip_id, (clip) => trimmed(clip, operation));
+      return withClip(edl, operation.clip_id, (clip) => trimClip(clip, operation));
     case "delete_clip":
       return withClip(edl, operation.clip_id, (clip) => ({ ...clip, deleted: true }));
     case "delete_words":
-      return marked(edl, operation, true);
+      return markWords(edl, operation, true);
     case "restore_words":
-      return marked(edl, operation, false);
+      return markWords(edl, operation, false);
     case "edit_word":
       return withSegment(edl, operation.segment_id, (segment) => ({
         ...segment,
@@ -72,7 +72,7 @@ function withEffects(edl: Edl, clip_id: string, type: string, effects: Clip["eff
   });
 }
 
-function moved(edl: Edl, { clip_id, start_ms, track_id }: Op<"move_clip">): Edl {
+function moveClip(edl: Edl, { clip_id, start_ms, track_id }: Op<"move_clip">): Edl {
   const clip = edl.tracks.flatMap((track) => track.clips).find((clip) => clip.id === clip_id);
   if (!clip) return edl;
   const target = track_id ?? clip.track_id;
@@ -86,7 +86,7 @@ function moved(edl: Edl, { clip_id, start_ms, track_id }: Op<"move_clip">): Edl 
 }
 
 /** Return a clip with other in and out points; its remaining frames keep their times. */
-export function trimmed(clip: Clip, to: Pick<Op<"trim_clip">, "in_point_ms" | "out_point_ms" | "start_ms">): Clip {
+export function trimClip(clip: Clip, to: Pick<Op<"trim_clip">, "in_point_ms" | "out_point_ms" | "start_ms">): Clip {
   const speed = speedOf(clip);
   const in_point_ms = to.in_point_ms ?? clip.in_point_ms;
   const out_point_ms = to.out_point_ms ?? clip.out_point_ms;
@@ -95,7 +95,7 @@ export function trimmed(clip: Clip, to: Pick<Op<"trim_clip">, "in_point_ms" | "o
   return { ...clip, in_point_ms, out_point_ms, start_ms: Math.round(start_ms), duration_ms };
 }
 
-function marked(edl: Edl, { segment_id, first, last }: Op<"delete_words" | "restore_words">, deleted: boolean): Edl {
+function markWords(edl: Edl, { segment_id, first, last }: Op<"delete_words" | "restore_words">, deleted: boolean): Edl {
   return withSegment(edl, segment_id, (segment) => ({
     ...segment,
     words: segment.words.map((word, n) =>

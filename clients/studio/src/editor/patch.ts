@@ -16,7 +16,7 @@ export function applyPatch<T extends object>(document: T, steps: Steps): T {
   };
   const root = copy(document);
   const parentOf = (path: string): [Node, string] => {
-    const keys = path.split("/").slice(1).map(unescaped);
+    const keys = path.split("/").slice(1).map(unescapeKey);
     const last = keys.pop()!;
     let node = root;
     for (const key of keys) node = write(node, key, copy(read(node, key)));
@@ -53,6 +53,6 @@ function write(node: Node, key: string, value: Node): Node {
   return value;
 }
 
-function unescaped(key: string): string {
+function unescapeKey(key: string): string {
   return key.replaceAll("~1", "/").replaceAll("~0", "~");
 }

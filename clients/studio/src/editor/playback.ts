@@ -207,7 +207,7 @@ function fading(clip: Clip, ms: number): number {
 }
 
 /** Return the visible clip at a time: that of the highest track. */
-export function seenAt(tracks: readonly Track[], ms: number): Clip | undefined {
+export function findVisibleClip(tracks: readonly Track[], ms: number): Clip | undefined {
   const videos = tracks.filter((track) => track.type === "video").reverse();
   for (const track of videos) {
     const clip = playing(track).find((clip) => clip.start_ms <= ms && ms < endOf(clip));

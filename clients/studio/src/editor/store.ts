@@ -13,7 +13,7 @@ import {
   StaleEditError,
   unwrap,
 } from "auteur-client";
-import { foresee } from "./foresight";
+import { applyEarly } from "./foresight";
 import { applyPatch } from "./patch";
 import { durationOf, endOf, playing } from "./timing";
 
@@ -67,7 +67,7 @@ export class EditorStore {
     return (
       base &&
       this.#edits.value.reduce(
-        (edl, { operations = [], patch }) => (patch ? applyPatch(edl, patch) : foresee(edl, operations)),
+        (edl, { operations = [], patch }) => (patch ? applyPatch(edl, patch) : applyEarly(edl, operations)),
         base,
       )
     );

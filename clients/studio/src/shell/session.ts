@@ -38,19 +38,19 @@ export async function start(): Promise<void> {
   const answer = await fetch("/studio/config.json");
   if (!answer.ok) throw new Error("The server cannot be reached.");
   config.value = (await answer.json()) as Config;
-  client = new Auteur({ url: location.origin, liveUrl: config.value.live_url, token });
+  client = new Auteur({ url: location.origin, liveUrl: config.value.live_url, token: getToken });
 }
 
 /** Return the token; the client calls this first, and after each 401. */
-async function token(): Promise<string> {
+async function getToken(): Promise<string> {
   const now = session.value;
   if (now && now.token !== lastToken) return (lastToken = now.token);
-  if (now?.refresh && (await refreshed(now.refresh))) return (lastToken = session.value!.token);
+  if (now?.refresh && (await refreshToken(now.refresh))) return (lastToken = session.value!.token);
   refused.value = now?.token ?? "";
   return new Promise((resolve) => waiting.push(resolve));
 }
 
-function keep(next: Session): void {
+function saveSession(next: Session): void {
   const before = claims(session.value?.token).sub;
   session.value = next;
   sessionStorage.setItem(SESSION_KEY, JSON.stringify(next));
@@ -70,7 +70,7 @@ export function signOut(): void {
 /** Use a pasted access token. */
 export function useToken(text: string): void {
   if (!claims(text).sub) throw new Error("This text is not an access token. Paste the whole token.");
-  keep({ token: text, refresh: null });
+  saveSession({ token: text, refresh: null });
 }
 
 export async function signInForDevelopment(address: string): Promise<void> {
@@ -81,18 +81,18 @@ export async function signInForDevelopment(address: string): Promise<void> {
   });
   const reply = await answer.json();
   if (!answer.ok) throw new Error(reply.errors?.[0]?.detail ?? reply.detail);
-  keep({ token: reply.access_token, refresh: null });
+  saveSession({ token: reply.access_token, refresh: null });
 }
 
 export async function signInBySupabase(address: string, password: string): Promise<void> {
   const reply = await supabase("password", { email: address, password });
-  keep({ token: reply.access_token, refresh: reply.refresh_token });
+  saveSession({ token: reply.access_token, refresh: reply.refresh_token });
 }
 
-async function refreshed(refresh: string): Promise<boolean> {
+async function refreshToken(refresh: string): Promise<boolean> {
   try {
     const reply = await supabase("refresh_token", { refresh_token: refresh });
-    keep({ token: reply.access_token, refresh: reply.refresh_token });
+    saveSession({ token: reply.access_token, refresh: reply.refresh_token });
     return true;
   } catch {
     return false;

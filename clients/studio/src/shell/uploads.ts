@@ -18,7 +18,7 @@ export interface Upload {
 }
 
 /** An upload that has begun, as it is remembered between visits. */
-interface Begun {
+interface StoredUpload {
   mediaId: string;
   projectId: string;
   name: string;
@@ -42,12 +42,12 @@ let last = 0;
 /** Upload files into a project, a few at once. */
 export function upload(projectId: string, files: Iterable<File>): void {
   for (const file of files) {
-    const resumed = begun().find((entry) => isOf(entry, file, projectId));
+    const stored = readStoredUploads().find((entry) => isSameFile(entry, file, projectId));
     const entry: Upload = {
       id: ++last,
       projectId,
       file,
-      mediaId: resumed?.mediaId ?? null,
+      mediaId: stored?.mediaId ?? null,
       sent: 0,
       state: "waiting",
       why: "",
@@ -105,7 +105,7 @@ async function send({ id, file, projectId, mediaId, stop }: Upload): Promise<voi
       ...(mediaId ? { resume: mediaId } : {}),
       signal: stop.signal,
       onProgress: (progress) => {
-        if (find(id)?.mediaId !== progress.mediaId) remember({ ...keyOf(file), projectId, mediaId: progress.mediaId });
+        if (find(id)?.mediaId !== progress.mediaId) remember({ ...getFileKey(file), projectId, mediaId: progress.mediaId });
         const isSent = progress.sentBytes >= progress.totalBytes;
         change(id, { mediaId: progress.mediaId, sent: progress.sentBytes, state: isSent ? "checking" : "sending" });
       },
@@ -117,12 +117,12 @@ async function send({ id, file, projectId, mediaId, stop }: Upload): Promise<voi
       arrived.value++;
     });
   } catch (error) {
-    if (!stop.signal.aborted) failed(id, error);
+    if (!stop.signal.aborted) handleFailure(id, error);
   }
   next();
 }
 
-function failed(id: number, error: unknown): void {
+function handleFailure(id: number, error: unknown): void {
   const upload = find(id);
   if (error instanceof ProblemError && error.status === NOT_FOUND && upload?.mediaId) {
     forget(upload.mediaId); // it was removed meanwhile: from the beginning
@@ -147,16 +147,16 @@ function drop(id: number): void {
   uploads.value = uploads.value.filter((upload) => upload.id !== id);
 }
 
-function keyOf(file: File): Pick<Begun, "name" | "size" | "modified"> {
+function getFileKey(file: File): Pick<StoredUpload, "name" | "size" | "modified"> {
   return { name: file.name, size: file.size, modified: file.lastModified };
 }
 
-function isOf(entry: Begun, file: File, projectId: string): boolean {
-  const { name, size, modified } = keyOf(file);
+function isSameFile(entry: StoredUpload, file: File, projectId: string): boolean {
+  const { name, size, modified } = getFileKey(file);
   return entry.projectId === projectId && entry.name === name && entry.size === size && entry.modified === modified;
 }
 
-function begun(): Begun[] {
+function readStoredUploads(): StoredUpload[] {
   try {
     return JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "[]");
   } catch {
@@ -164,11 +164,11 @@ function begun(): Begun[] {
   }
 }
 
-function remember(entry: Begun): void {
-  const others = begun().filter((other) => other.mediaId !== entry.mediaId);
+function remember(entry: StoredUpload): void {
+  const others = readStoredUploads().filter((other) => other.mediaId !== entry.mediaId);
   localStorage.setItem(STORAGE_KEY, JSON.stringify([...others, entry].slice(-MAX_REMEMBERED)));
 }
 
 function forget(mediaId: string): void {
-  localStorage.setItem(STORAGE_KEY, JSON.stringify(begun().filter((entry) => entry.mediaId !== mediaId)));
+  localStorage.setItem(STORAGE_KEY, JSON.stringify(readStoredUploads().filter((entry) => entry.mediaId !== mediaId)));
 }
