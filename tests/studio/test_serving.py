@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def built(settings, tmp_path):
-    """Build a page and return its folder."""
+    """Write a built page to the studio's folder."""
     settings.STUDIO_DIR = tmp_path
     (tmp_path / "index.html").write_text("<title>Auteur Studio</title>")
 

@@ -18,7 +18,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def started(auteur: Auteur, token: str) -> Callable[..., subprocess.Popen[str]]:
-    """Return a program with the environment variables that it reads."""
+    """Return a function that starts an example with its environment variables."""
     env = {
         "AUTEUR_URL": auteur.url,
         "AUTEUR_LIVE_URL": auteur.http.live_url,

@@ -20,7 +20,7 @@ def draft() -> Engine:
 
 @pytest.fixture(scope="session")
 def performance(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film in which the mouth opens twice, the head tilts to both sides and the eyes blink."""
+    """Return a film in which the mouth opens twice, the head tilts and the eyes blink."""
     path = tmp_path_factory.mktemp("performance") / "performance.mp4"
     return filmed(path, acted(mouth=opening, head=tilt, eyes=blink))
 

@@ -27,7 +27,7 @@ def test_what_is_no_film_is_refused_by_its_name(content: bytes, studio: Studio, 
 
 
 def with_noise(film: Path) -> bytes:
-    """Write a film that has lost all but its beginning and the index at its end."""
+    """Return a film with noise in place of all but its beginning and the index at its end."""
     content = bytearray(film.read_bytes())
     begin = content.index(b"mdat") + 30_000
     rng = np.random.default_rng(1)

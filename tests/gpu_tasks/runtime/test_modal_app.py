@@ -28,7 +28,7 @@ print(*({{name.partition(".")[0] for name in sys.modules}} & {set(NOT_FOR_CONTAI
 
 @pytest.fixture(scope="module")
 def book() -> Book:
-    """Return the calls that have arrived at Modal."""
+    """Return what a deployment of the app sends to Modal."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODAL_SERVER_URL", "")
         return check.deployed()
