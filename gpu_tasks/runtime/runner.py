@@ -42,13 +42,13 @@ def run(
     engine: Engine,
     payload: Payload,
     progress: Tell,
-    place_for: RequestGrant,
+    request_grant: RequestGrant,
     load_seconds: float = 0.0,
     time_limit_seconds: float = math.inf,
 ) -> Outcome:
     """Return the outcome of one call, errors included; raise ``StoppedError`` only.
 
-    ``request_grant`` returns where an output of a given size goes (`callback.Reporter.place_for`).
+    ``request_grant`` returns where an output of a given size goes (`callback.Reporter.request_grant`).
     ``load_seconds`` is how long this call has waited for its engine to be loaded. It counts towards
     the time limit, within which the call waits for storages that do not answer.
     """
@@ -56,7 +56,7 @@ def run(
     started_at = datetime.now(UTC) - timedelta(seconds=load_seconds)
     reporter = _ProgressReporter(progress, since=started - load_seconds)
     storage = _Storage(
-        place_for,
+        request_grant,
         reporter,
         since=started - load_seconds,
         ends_at=started - load_seconds + time_limit_seconds - REPORT_SECONDS,

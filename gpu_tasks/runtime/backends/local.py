@@ -265,7 +265,7 @@ def _run_call(
     row: LocalCall,
     payload: Payload,
     progress: runner.Tell,
-    place_for: runner.RequestGrant,
+    request_grant: runner.RequestGrant,
 ) -> Outcome:
     try:
         loaded = _load_engine(row, payload)
@@ -276,7 +276,7 @@ def _run_call(
         engine=loaded.engine,
         payload=payload,
         progress=progress,
-        request_grant=place_for,
+        request_grant=request_grant,
         load_seconds=loaded.seconds,
         time_limit_seconds=contracts()[row.function].time_limit_seconds,
     )

@@ -485,7 +485,7 @@ def test_where_an_output_goes_is_asked_when_it_is_there(peer: Peer):
     peer.files["/in"] = b"some sound"
     request: list[tuple[str, int]] = []
 
-    def place_for(file: OutputFile, size_bytes: int) -> OutputGrant:
+    def request_grant(file: OutputFile, size_bytes: int) -> OutputGrant:
         request.append((file.key, size_bytes))
         return peer.request_grant(file, size_bytes)
 
@@ -493,7 +493,7 @@ def test_where_an_output_goes_is_asked_when_it_is_there(peer: Peer):
         engine=CopyEngine(lambda _workspace: request.append(("the engine runs", 0))),
         payload=copying(peer),
         progress=lambda _share, _stage: None,
-        request_grant=place_for,
+        request_grant=request_grant,
     )
     assert request == [("the engine runs", 0), ("out", len(b"some sound"))]
 
