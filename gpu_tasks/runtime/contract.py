@@ -109,7 +109,7 @@ class InputFile(PlainModel):
 
 
 class OutputFile(PlainModel):
-    """A file to write: its call asks where to put it once it is there (`callback.request_grant`)."""
+    """A file to write: its call requests an upload URL for it (`callback.request_grant`)."""
 
     key: str = Field(description="Where it will lie in our object storage.")
     content_type: str

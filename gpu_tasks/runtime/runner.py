@@ -48,7 +48,7 @@ def run(
 ) -> Outcome:
     """Return the outcome of one call, errors included; raise ``StoppedError`` only.
 
-    ``request_grant`` returns where an output of a given size goes (`callback.Reporter.request_grant`).
+    ``request_grant`` returns an upload URL for an output (`callback.Reporter.request_grant`).
     ``load_seconds`` is how long this call has waited for its engine to be loaded. It counts towards
     the time limit, within which the call waits for storages that do not answer.
     """
