@@ -97,11 +97,11 @@ def encode_in_two_passes(
 def copy(source: MediaInfo, path: Path, *, private: bool, progress: Progress) -> None:
     """Copy the source's own pictures and sound into a new MP4. Raise ``FFmpegFailedError``.
 
-    If ``private``, metadata and further tracks of sound are left out.
+    If ``private``, metadata and other tracks of sound are left out.
     """
     pictures = [*PICTURES, *_get_codec_tag(source.pictures.codec)] if source.pictures else ["-vn"]
     metadata = PRIVATE if private else ()
-    sounds = _build_sound_maps(source, other_sounds=not private)
+    sounds = _build_sound_maps(source, includes_others=not private)
     arguments = [*ffmpeg.source(source.path), *pictures, *sounds, *NOTHING_ELSE, "-c", "copy"]
     ffmpeg.run([*arguments, *metadata, *MP4, path], seconds=source.seconds, progress=progress)
 
@@ -125,7 +125,7 @@ def build_picture_filters(source: MediaInfo, plan: PicturePlan) -> list[str]:
 
 
 def _build_sound_maps(source: MediaInfo, *, includes_others: bool = False) -> list[str]:
-    """Return the maps of the default track of sound and, if ``other_sounds``, of all others."""
+    """Return the maps of the default track of sound and, if ``includes_others``, of all others."""
     tracks = [source.sound] if source.sound else []
     tracks += source.other_sounds if includes_others else ()
     return [argument for track in tracks for argument in ("-map", f"0:{track.stream}")]
@@ -133,7 +133,7 @@ def _build_sound_maps(source: MediaInfo, *, includes_others: bool = False) -> li
 
 def _sound_and_output_arguments(source: MediaInfo, plan: CompressionPlan) -> list[str]:
     sound = (
-        [*_build_sound_maps(source, other_sounds=bool(plan.other_sounds))]
+        [*_build_sound_maps(source, includes_others=bool(plan.other_sounds))]
         if plan.sound
         else ["-an"]
     )

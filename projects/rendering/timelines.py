@@ -134,7 +134,7 @@ def take_snapshot(
         name=hashlib.sha1(content, usedforsecurity=False).hexdigest(),
         version=document["version"],
         duration_ms=timeline.duration_ms,
-        is_heard=timeline.is_audible,
+        is_audible=timeline.is_audible,
         frame_rate=exact_frame_rate(project),
         media_ids=sorted(media),
         ignored_effects=sorted(effects - KNOWN.keys()),
