@@ -111,7 +111,7 @@ class CompressionPlan:
     private: bool
     """Metadata about the recording is dropped: place, device, time."""
     other_sounds: tuple[SoundPlan, ...] = ()
-    """Plans for the source's further tracks of sound; without a plan they are dropped."""
+    """Plans for the source's other tracks of sound; without a plan they are dropped."""
 
 
 def plan_for_web(source: MediaInfo, codec: Codec = Codec.H264) -> CompressionPlan:
@@ -193,8 +193,8 @@ def build_unreachable_error(least_bytes: float) -> EngineError:
 
 def estimate_container_bytes(source: MediaInfo) -> float:
     """Return an upper bound of the overhead of an MP4 with the source's pictures and sound."""
-    further = SOUND_SECOND_BYTES * len(source.other_sounds)
-    return HEADER_BYTES + (_compute_overhead_per_second(source) + further) * source.seconds
+    other_bytes = SOUND_SECOND_BYTES * len(source.other_sounds)
+    return HEADER_BYTES + (_compute_overhead_per_second(source) + other_bytes) * source.seconds
 
 
 def _compute_available_bits(source: MediaInfo, size_bytes: float) -> float:

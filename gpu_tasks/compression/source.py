@@ -79,7 +79,9 @@ def probe(path: Path, *, pictures: bool) -> MediaInfo:
     with open_media(path) as container:
         try:
             sound = _find_default_sound(container)
-            further = tuple(track for track in _list_decodable_sounds(container) if track != sound)
+            other_sounds = tuple(
+                track for track in _list_decodable_sounds(container) if track != sound
+            )
             seconds = float(find_header_seconds(container) or _measure_seconds(container))
             pictures_info = _probe_pictures(container, film_info) if film_info else None
             is_mp4 = "mp4" in container.format.name.split(",")
@@ -90,7 +92,7 @@ def probe(path: Path, *, pictures: bool) -> MediaInfo:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
     if seconds <= 0:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file does not tell how long it is.")
-    return MediaInfo(path, path.stat().st_size, seconds, pictures_info, sound, is_mp4, further)
+    return MediaInfo(path, path.stat().st_size, seconds, pictures_info, sound, is_mp4, other_sounds)
 
 
 def _probe_pictures(container: InputContainer, film_info: film.Film) -> Pictures:
