@@ -52,7 +52,7 @@ def refuse_impossible(snapshot: Snapshot, output: Output) -> None:
     """
     refuse_too_large(snapshot.duration_ms, output)
     if output.format is Format.M4A:
-        if not snapshot.is_heard:
+        if not snapshot.is_audible:
             raise NothingToHearProblem
         if output.captions is not Captions.NONE:
             raise NothingToShowProblem
