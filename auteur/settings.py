@@ -22,7 +22,7 @@ from limits import parse
 from auteur import __version__
 from auteur.core import cores
 from gpu_tasks.runtime import overrides
-from gpu_tasks.runtime.contract import RENTED, GpuClass
+from gpu_tasks.runtime.contract import RENTED_GPUS, GpuClass
 from gpu_tasks.runtime.engine import contracts
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -705,7 +705,7 @@ os.environ |= {
 # Credits, by the numbers of tariffs: "tts.credits=3,tts.base=1"; jobs.apps knows which there are.
 try:
     _FEATURES = sorted(contracts())
-    overrides.gpu_limits(RENTED)
+    overrides.read_gpu_limits(RENTED_GPUS)
     _PRICES = overrides.parse_pairs("FEATURE_PRICES", env.str("FEATURE_PRICES", default=""))
 except overrides.InvalidOverrideError as exc:
     raise ImproperlyConfigured(str(exc)) from exc

@@ -16,7 +16,7 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from gpu_tasks.runtime.callback import attempt_key, signed_headers
+from gpu_tasks.runtime.callback import build_signed_headers, derive_attempt_key
 from jobs.calls.backends.base import Call, CallState, CallStatus
 
 CALLS = "benchmark:calls"
@@ -77,8 +77,8 @@ def _call_back(
         "outcome": outcome,
     }
     body = json.dumps(report).encode()
-    key = attempt_key(secret=secret, attempt_id=uuid.UUID(attempt_id))
-    headers = signed_headers(key=key, attempt_id=uuid.UUID(attempt_id), body=body)
+    key = derive_attempt_key(secret=secret, attempt_id=uuid.UUID(attempt_id))
+    headers = build_signed_headers(key=key, attempt_id=uuid.UUID(attempt_id), body=body)
     status = _post(connection, path, body, headers)
     # An attempt that another has taken the place of is told so.
     if status not in (http.client.OK, http.client.CONFLICT):

@@ -1,6 +1,6 @@
-"""Where inference happens: one folder per feature, free of Django and Celery but in `backends`.
+"""Run inference: one folder per feature; only `backends` imports Django and Celery.
 
-``AUTEUR_PLUGINS`` names folders (by ``:``) whose ``functions/`` hold further ones of the same form.
+``AUTEUR_PLUGINS`` names folders (by ``:``) whose ``functions/`` hold more of the same form.
 """
 
 import os

@@ -13,7 +13,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from auteur.core.api.problems import NotFoundProblem, Resource
-from gpu_tasks.runtime.errors import policy_of
+from gpu_tasks.runtime.errors import get_policy
 from jobs import outputs, sql, status
 from jobs.calls import circuits
 from jobs.calls.capacity import class_limit
@@ -134,7 +134,7 @@ def build_error(job: Job) -> dict[str, Any] | None:
     return {
         "code": job.error_code,
         "message": job.error_message,
-        "retryable": policy_of(job.error_code).retryable,
+        "retryable": get_policy(job.error_code).retryable,
     }
 
 

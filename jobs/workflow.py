@@ -17,7 +17,7 @@ from gpu_tasks.runtime.contract import InputFile, Outcome, OutputFile, Payload
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from jobs import lifecycle
 from jobs.calls.backends.base import Call
-from jobs.calls.backends.registry import backend_of
+from jobs.calls.backends.registry import get_backend
 from jobs.errors import CALLS_AWAY, JobError
 from jobs.failpoints import failpoint
 from jobs.features.files import Read, Write
@@ -102,7 +102,7 @@ def _build_call(attempt: Attempt) -> dict[str, Any]:
 
 def _start_calls(backend: str, attempts: Sequence[Attempt], calls: Sequence[Call]) -> None:
     try:
-        call_ids = backend_of(backend).spawn(calls)
+        call_ids = get_backend(backend).spawn(calls)
     except CALLS_AWAY as exc:
         # No call was started, so the same attempts are offered again for a while.
         logger.warning("%d calls wait: %s", len(calls), type(exc).__name__)

@@ -11,7 +11,7 @@ from gpu_tasks.runtime.confinement import Limits
 from gpu_tasks.runtime.errors import InputRefusedError
 from gpu_tasks.runtime.memory_budget import MemoryBusyError, Reservation
 from gpu_tasks.runtime.sandbox import SandboxExceededError
-from gpu_tasks.runtime.sources import SourceLostError, source_of
+from gpu_tasks.runtime.sources import SourceLostError, open_source
 from media.limits import PROBING
 from media.models import MediaType
 from media.probes import Probe
@@ -52,8 +52,8 @@ def inspect_with(
         with ExitStack() as stack:
             # Reserve the memory first: a source that is opened before may time out meanwhile.
             if memory is None:
-                memory = stack.enter_context(memory_budget.reserved(limits, tick))
-            source = stack.enter_context(closing(source_of(path_or_url)))
+                memory = stack.enter_context(memory_budget.reserve_memory(limits, tick))
+            source = stack.enter_context(closing(open_source(path_or_url)))
             return sandbox.run(
                 function,
                 arguments,

@@ -22,16 +22,16 @@ from PIL import Image
 from gpu_tasks.mediakit import heif
 from gpu_tasks.mediakit.decoding import (
     PHOTO,
-    crop_of,
     find_audio_stream,
-    first_ticks,
-    header_seconds,
+    find_header_seconds,
+    get_crop,
+    get_first_ticks,
     is_too_large,
     open_media,
-    packets,
+    read_packets,
 )
 from gpu_tasks.mediakit.headers import read_headers
-from gpu_tasks.mediakit.orientation import Orientation, orientation_of
+from gpu_tasks.mediakit.orientation import Orientation, get_orientation
 from gpu_tasks.mediakit.sizes import MAX_DECODED_PIXELS, MAX_FRAME_PIXELS
 from gpu_tasks.runtime.errors import EngineError, InputRefusedError
 from media.limits import MAX_SCAN_SECONDS
@@ -141,7 +141,7 @@ def probe(source: str | BinaryIO, *, max_scan_seconds: float = MAX_SCAN_SECONDS)
         raise ProtectedMediaError
     source.seek(0)
     try:
-        if heif.format_of(beginning) is not None:
+        if heif.find_format(beginning) is not None:
             return _probe_heif(source)
         with open_media(source) as container:
             result = _probe_container(container, max_scan_seconds)
@@ -278,7 +278,7 @@ def _build_sound_metadata(audio: AudioStream) -> dict[str, Any]:
 
 
 def _build_picture_metadata(container: InputContainer, video: VideoStream) -> dict[str, Any]:
-    crop = crop_of(container, video)
+    crop = get_crop(container, video)
     return {
         "video_codec": video.codec_context.codec.canonical_name,
         "width": video.width - crop.left - crop.right or None,
@@ -331,7 +331,7 @@ def _decode_still(container: InputContainer, video: VideoStream) -> Orientation:
     try:
         for packet in container.demux(video):
             for frame in packet.decode():
-                return orientation_of(frame)
+                return get_orientation(frame)
     except (av.FFmpegError, IndexError) as exc:
         raise PictureDamagedError from exc
     raise PictureDamagedError
@@ -360,7 +360,7 @@ def _find_orientation(packet: "Packet[VideoStream]") -> Orientation | None:
         frame = next(iter(packet.decode()), None)
     except av.FFmpegError:
         return Orientation()
-    return None if frame is None else orientation_of(frame)
+    return None if frame is None else get_orientation(frame)
 
 
 def _is_variable(first: _FirstFrames, tick: Fraction | None) -> bool | None:
@@ -377,7 +377,7 @@ def _is_variable(first: _FirstFrames, tick: Fraction | None) -> bool | None:
 
 def _measure_duration_ms(container: InputContainer, max_scan_seconds: float) -> int:
     # The headers of browsers' recordings and of some MP3 files contain no duration.
-    duration = header_seconds(container) or _scan_duration(container, max_scan_seconds)
+    duration = find_header_seconds(container) or _scan_duration(container, max_scan_seconds)
     if duration <= 0:
         raise UnsupportedMediaError
     duration_ms = round(duration * 1000)
@@ -396,7 +396,7 @@ def _check_clock(container: InputContainer, max_scan_seconds: float) -> None:
     give_up_at = time.monotonic() + max_scan_seconds
     clocks: dict[int, _Clock] = {}
     container.seek(0)
-    for packet in packets(container, list(container.streams)):
+    for packet in read_packets(container, list(container.streams)):
         if packet.dts is not None and packet.time_base is not None:
             clock = clocks.setdefault(packet.stream_index, _Clock())
             clock.update(float(packet.dts * packet.time_base))
@@ -443,4 +443,4 @@ def _scan_duration(container: InputContainer, max_scan_seconds: float) -> Fracti
             end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
         if time.monotonic() > give_up_at:
             raise DurationUnknownError
-    return end - Fraction(first_ticks(container), av.time_base)
+    return end - Fraction(get_first_ticks(container), av.time_base)

@@ -1,4 +1,4 @@
-"""Makes `auteur_client.api` of the contract by openapi-python-client; a warning ends the build."""
+"""Generate `auteur_client.api` with openapi-python-client, and fail if it warns."""
 
 import json
 import re
@@ -17,7 +17,7 @@ CONTENT_TYPES = {
     "image/jpeg": "application/octet-stream",
     "*/*": "application/octet-stream",
 }
-"""What the generator does not know, as what it shall read them."""
+"""The types that the generator is to use for content types that it does not know."""
 SUCCESS = re.compile("[23]")
 JOB_KINDS = """\
 \"""The names of features, the classes of their jobs, and `run`, which maps one to the other.\"""
@@ -60,23 +60,23 @@ OVERLOAD = """
 
 
 class GeneratorWarningError(Exception):
-    """The generator left something of the contract out, or could not read it."""
+    """The generator skipped a part of the contract, or could not read it."""
 
 
-class ContractBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # of no configuration
-    """Generates before anything is packed; also for editable installs."""
+class ContractBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # without configuration
+    """A build hook that generates the package before a build, also for editable installs."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
         contract = root / CONTRACT
-        if contract.is_file():  # in a source distribution it has been made
+        if contract.is_file():  # a source distribution contains the generated package
             generate(contract, root / GENERATED, root / TEMPLATES)
 
 
 def generate(contract: Path, target: Path, templates: Path) -> None:
-    """Write the package of the contract's models and operations; raises ``GeneratorWarningError``.
+    """Generate the package of the contract's models and operations.
 
-    It takes the place of the old one whole, once nothing was warned of.
+    It replaces the old package only if there was no warning. Raises ``GeneratorWarningError``.
     """
     from openapi_python_client import generate as run  # noqa: PLC0415  # not for an sdist's wheel
     from openapi_python_client.config import Config, ConfigFile, MetaType  # noqa: PLC0415
@@ -86,26 +86,26 @@ def generate(contract: Path, target: Path, templates: Path) -> None:
 
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".api-") as folder:
         document = Path(folder) / "openapi.json"
-        document.write_text(json.dumps(without_problems(json.loads(contract.read_bytes()))))
-        made = Path(folder) / "api"
+        document.write_text(json.dumps(remove_error_responses(json.loads(contract.read_bytes()))))
+        package = Path(folder) / "api"
         config = Config.from_sources(
             ConfigFile(content_type_overrides=CONTENT_TYPES, post_hooks=[]),
             MetaType.NONE,
             document,
             "utf-8",
             overwrite=True,
-            output_path=made,
+            output_path=package,
         )
         if warnings := run(config=config, custom_template_path=templates):
             raise GeneratorWarningError("\n".join(f"{w.header}: {w.detail}" for w in warnings))
-        raise_operations(made)
-        write_job_kinds(made, json.loads(contract.read_bytes()))
+        move_operations_up(package)
+        write_job_kinds(package, json.loads(contract.read_bytes()))
         shutil.rmtree(target, ignore_errors=True)
-        made.rename(target)
+        package.rename(target)
 
 
-def without_problems(document: dict[str, Any]) -> dict[str, Any]:
-    """The contract without its errors: `auteur_client.errors` raises all of them, in one way."""
+def remove_error_responses(document: dict[str, Any]) -> dict[str, Any]:
+    """Remove the error responses from a contract, because `auteur_client.errors` raises errors."""
     for operations in document["paths"].values():
         for operation in operations.values():
             if isinstance(operation, dict):
@@ -114,18 +114,18 @@ def without_problems(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
-def raise_operations(made: Path) -> None:
-    """Have `api.jobs.jobs_list` instead of `api.api.jobs.jobs_list`."""
-    for folder in (made / "api").iterdir():
+def move_operations_up(package: Path) -> None:
+    """Move `api.api.jobs.jobs_list` to `api.jobs.jobs_list`, and so on."""
+    for folder in (package / "api").iterdir():
         if folder.is_dir():
             for module in folder.glob("*.py"):
                 module.write_text(re.sub(r"(?m)^( *from )\.\.\.", r"\1..", module.read_text()))
-            folder.rename(made / folder.name)
-    shutil.rmtree(made / "api")
+            folder.rename(package / folder.name)
+    shutil.rmtree(package / "api")
 
 
-def write_job_kinds(made: Path, contract: dict[str, Any]) -> None:
-    """Write `api.job_kinds`: jobs and features by name, which the generator has no types for."""
+def write_job_kinds(package: Path, contract: dict[str, Any]) -> None:
+    """Write `api.job_kinds`, the types of jobs and features by name, which the generator lacks."""
     mapping = contract["components"]["schemas"]["Job"]["discriminator"]["mapping"]
     kinds = {kind: ref.rpartition("/")[2] for kind, ref in sorted(mapping.items())}
     names = {kind: sorted({kind, kind.replace("_", "-")}) for kind in kinds}
@@ -137,8 +137,8 @@ def write_job_kinds(made: Path, contract: dict[str, Any]) -> None:
     module = JOB_KINDS.format(
         classes=", ".join(kinds.values()),
         union=" | ".join(kinds.values()),
-        names=json.dumps([name for both in names.values() for name in both])[1:-1],
+        names=json.dumps([name for spellings in names.values() for name in spellings])[1:-1],
         kinds=json.dumps(kinds, indent=4),
         overloads="".join(overloads),
     )
-    (made / "job_kinds.py").write_text(module)
+    (package / "job_kinds.py").write_text(module)

@@ -1,4 +1,4 @@
-// Bundles src/ into dist/: assets named by a hash of what is in them, and the page that names them.
+// Bundles src/ into dist/: assets named by a hash of their content, and the page that loads them.
 
 import { build } from "esbuild";
 import { readFile, rm, writeFile } from "node:fs/promises";

@@ -39,7 +39,7 @@ class AudioGenerationPayload(Payload):
 
 
 class AudioGenerationResult(PlainModel):
-    """What has been written."""
+    """The properties of the sound."""
 
     duration_ms: int = Field(ge=0)
     sample_rate: int

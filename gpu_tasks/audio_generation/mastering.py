@@ -30,26 +30,26 @@ WEIGHTS = (
 """The two filters of BS.1770: numerators, denominators without their leading 1."""
 
 
-def loudness(sound: Floats) -> float:
+def measure_loudness(sound: Floats) -> float:
     """Return the integrated loudness in LUFS of a stereo sound of 0.4 s or more."""
     size = sound.shape[1]
-    weighted_sound = np.fft.irfft(np.fft.rfft(sound) * _frequency_weights(size), size)
+    weighted_sound = np.fft.irfft(np.fft.rfft(sound) * _compute_frequency_weights(size), size)
     power = np.concatenate([[0.0], np.cumsum((weighted_sound**2).sum(axis=0))])
     starts = np.arange(0, size - BLOCK + 1, STEP)
     blocks = (power[starts + BLOCK] - power[starts]) / BLOCK
-    blocks = blocks[_lufs(blocks) > SILENCE_LUFS]
+    blocks = blocks[_power_to_lufs(blocks) > SILENCE_LUFS]
     if blocks.size == 0:
         return SILENCE_LUFS
-    audible_blocks = blocks[_lufs(blocks) > _lufs(blocks.mean()) - GATE_LU]
-    return float(_lufs(audible_blocks.mean()))
+    audible_blocks = blocks[_power_to_lufs(blocks) > _power_to_lufs(blocks.mean()) - GATE_LU]
+    return float(_power_to_lufs(audible_blocks.mean()))
 
 
-def _lufs(power: Floats) -> Floats:
+def _power_to_lufs(power: Floats) -> Floats:
     return np.asarray(OFFSET_LU + 10 * np.log10(np.maximum(power, 1e-12)))
 
 
 @cache
-def _frequency_weights(size: int) -> Floats:
+def _compute_frequency_weights(size: int) -> Floats:
     """Return the gain of both filters at each frequency; their phase does not affect power."""
     delay = np.exp(-2j * np.pi * np.fft.rfftfreq(size, 1 / RATE) / WEIGHTS_RATE)
     gain = np.ones(delay.size)
@@ -59,18 +59,18 @@ def _frequency_weights(size: int) -> Floats:
     return gain
 
 
-def at_loudness(sound: Floats, lufs: float) -> Floats:
+def set_loudness(sound: Floats, lufs: float) -> Floats:
     """Return the sound at this loudness; silence stays silent."""
-    current_lufs = loudness(sound)
+    current_lufs = measure_loudness(sound)
     if current_lufs <= SILENCE_LUFS:
         return sound
     return sound * 10 ** ((lufs - current_lufs) / 20)
 
 
-def mastered(sound: Floats) -> Floats:
+def master(sound: Floats) -> Floats:
     """Return the sound at the target loudness, with its peaks under the ceiling."""
     for _ in range(ROUNDS):
-        sound = _limit_peaks(at_loudness(sound, TARGET_LUFS))
+        sound = _limit_peaks(set_loudness(sound, TARGET_LUFS))
     return sound
 
 
@@ -79,7 +79,7 @@ def _limit_peaks(sound: Floats) -> Floats:
     max_gain = np.minimum(1.0, CEILING / np.maximum(np.abs(sound).max(axis=0), 1e-12))
     if max_gain.min() == 1.0:
         return sound
-    window_gain = _sliding_minimum(max_gain, 2 * LOOK_AHEAD + 1)
+    window_gain = _compute_sliding_minimum(max_gain, 2 * LOOK_AHEAD + 1)
     padded = np.pad(window_gain, LOOK_AHEAD, mode="edge")
     total = np.concatenate([[0.0], np.cumsum(padded)])
     gain = (total[2 * LOOK_AHEAD + 1 :] - total[: -2 * LOOK_AHEAD - 1]) / (2 * LOOK_AHEAD + 1)
@@ -87,7 +87,7 @@ def _limit_peaks(sound: Floats) -> Floats:
     return np.clip(sound * gain, -CEILING, CEILING)
 
 
-def _sliding_minimum(values: Floats, width: int) -> Floats:
+def _compute_sliding_minimum(values: Floats, width: int) -> Floats:
     """Return the least value of the window around each value, by doubling windows."""
     padded = np.pad(values, width // 2, mode="edge")
     reach = 1
@@ -98,7 +98,7 @@ def _sliding_minimum(values: Floats, width: int) -> Floats:
     return np.asarray(np.minimum(padded[: padded.size - remainder], padded[remainder:]))
 
 
-def faded(sound: Floats, seconds: float) -> Floats:
+def add_fades(sound: Floats, seconds: float) -> Floats:
     """Return the sound with smooth fades of so long at both ends, at most half of it each."""
     size = min(round(seconds * RATE), sound.shape[1] // 2)
     curve = (1 - np.cos(np.pi * np.arange(size) / size)) / 2

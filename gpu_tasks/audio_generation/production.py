@@ -18,7 +18,7 @@ from gpu_tasks.audio_generation.contract import (
     AudioGenerationPayload,
     AudioGenerationResult,
 )
-from gpu_tasks.audio_generation.mastering import faded, mastered
+from gpu_tasks.audio_generation.mastering import add_fades, master
 from gpu_tasks.audio_generation.wav import Floats
 from gpu_tasks.runtime import diffusion
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
@@ -27,7 +27,7 @@ from gpu_tasks.runtime.stages import Stage
 STEPS = 100
 GUIDANCE = 7.0
 NEGATIVE_PROMPT = "Low quality."
-DENOISED_SHARE = 0.9
+DENOISING_SHARE = 0.9
 """The share of the work for denoising; the rest is decoding the latents and writing."""
 FADE_SECONDS = 0.01
 """Avoids a click where the sound is cut to its length."""
@@ -62,8 +62,8 @@ class ProductionEngine(Engine):
         sound = self._generate_sound(payload, samples, workspace)
         wav.write(
             workspace.output("result"),
-            mastered(faded(sound, FADE_SECONDS)),
-            workspace.progress_within(DENOISED_SHARE, 1.0),
+            master(add_fades(sound, FADE_SECONDS)),
+            workspace.progress_within(DENOISING_SHARE, 1.0),
         )
         return AudioGenerationResult(
             duration_ms=payload.duration_sec * 1000,
@@ -79,7 +79,7 @@ class ProductionEngine(Engine):
         """Return two rows of so many samples."""
 
         def report(step: int, _timestep: Any, _latents: Any) -> None:
-            workspace.progress(DENOISED_SHARE * (step + 1) / STEPS)
+            workspace.progress(DENOISING_SHARE * (step + 1) / STEPS)
 
         output = self._pipeline(
             payload.prompt,
@@ -88,10 +88,10 @@ class ProductionEngine(Engine):
             audio_end_in_s=(samples + 0.5) / RATE,
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
-            generator=diffusion.generator(payload.seed),
+            generator=diffusion.build_generator(payload.seed),
             callback=report,
             output_type="np",
         )
         sound = np.asarray(output.audios[0], np.float64)
-        diffusion.check_made(sound, (CHANNELS, samples))
+        diffusion.check_values(sound, (CHANNELS, samples))
         return sound

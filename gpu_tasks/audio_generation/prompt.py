@@ -45,7 +45,7 @@ _ENDING = re.compile(r"(?<=...)(?:ing|(?<=ch)es|s|y)$")
 """``rainy``, ``raining`` and ``rains`` become ``rain``."""
 
 
-def understood(prompt: str) -> dict[str, float]:
+def parse_layers(prompt: str) -> dict[str, float]:
     """Return the gain in decibels of each layer that an English prompt names, in its order.
 
     ``no drums`` excludes the drums. The result is empty if nothing is understood.

@@ -20,7 +20,7 @@ CHORDS = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))
 CHORD_SECONDS = 2.0
 
 
-def put(sound: Floats, grain: Floats, seconds: float, pan: float) -> None:
+def add_grain(sound: Floats, grain: Floats, seconds: float, pan: float) -> None:
     """Add a mono grain to a stereo sound, at equal power from -1 (left) to 1 (right).
 
     The part beyond the end is cut.
@@ -31,7 +31,7 @@ def put(sound: Floats, grain: Floats, seconds: float, pan: float) -> None:
     sound[:, start : start + grain.size] += np.array([[np.cos(angle)], [np.sin(angle)]]) * grain
 
 
-def noise(rng: Random, samples: int, low: float, high: float, tilt: float = 0.0) -> Floats:
+def build_noise(rng: Random, samples: int, low: float, high: float, tilt: float = 0.0) -> Floats:
     """Return noise of unit power between two frequencies in hertz.
 
     ``tilt`` is in decibels per octave: -3 is pink, -6 brown.
@@ -43,7 +43,9 @@ def noise(rng: Random, samples: int, low: float, high: float, tilt: float = 0.0)
     return result / max(float(np.sqrt(np.mean(result**2))), 1e-12)
 
 
-def slow(rng: Random, samples: int, every_seconds: float, low: float, high: float) -> Floats:
+def build_slow_curve(
+    rng: Random, samples: int, every_seconds: float, low: float, high: float
+) -> Floats:
     """Return a curve that moves smoothly from one random value to the next."""
     position = np.arange(samples) / (every_seconds * RATE)
     points = rng.uniform(low, high, int(position[-1]) + 2)
@@ -53,39 +55,39 @@ def slow(rng: Random, samples: int, every_seconds: float, low: float, high: floa
     return curve
 
 
-def edged(grain: Floats, seconds: float = EDGE_SECONDS) -> Floats:
+def fade_edges(grain: Floats, seconds: float = EDGE_SECONDS) -> Floats:
     """Return the grain with fades of so long at both ends, at most half of it each."""
     size = max(1, min(grain.size // 2, round(seconds * RATE)))
     position = np.arange(grain.size)
     return grain * np.minimum(1, np.minimum(position, position[::-1]) / size)
 
 
-def burst(rng: Random, seconds: float, low: float, high: float) -> Floats:
+def build_burst(rng: Random, seconds: float, low: float, high: float) -> Floats:
     """Return noise between two frequencies that falls by 60 dB."""
-    time = _sample_times(seconds)
-    return noise(rng, time.size, low, high) * _decay_curve(time, seconds)
+    time = _list_sample_times(seconds)
+    return build_noise(rng, time.size, low, high) * _build_decay_curve(time, seconds)
 
 
-def tone(hertz: float, seconds: float, partials: Partials, bend: float = 1.0) -> Floats:
+def build_tone(hertz: float, seconds: float, partials: Partials, bend: float = 1.0) -> Floats:
     """Return a tone whose pitch moves by the factor ``bend``, without inaudible partials."""
-    time = _sample_times(seconds)
+    time = _list_sample_times(seconds)
     phase = 2 * np.pi * np.cumsum(hertz * bend ** (time / seconds)) / RATE
     sound = np.zeros(time.size)
     for ratio, gain, time_share in partials:
         if ratio * hertz * max(1.0, bend) < RATE / 2:
-            sound += gain * np.sin(ratio * phase) * _decay_curve(time, seconds * time_share)
+            sound += gain * np.sin(ratio * phase) * _build_decay_curve(time, seconds * time_share)
     return sound
 
 
-def _sample_times(seconds: float) -> Floats:
+def _list_sample_times(seconds: float) -> Floats:
     return np.arange(max(1, round(seconds * RATE))) / RATE
 
 
-def _decay_curve(time: Floats, seconds: float) -> Floats:
+def _build_decay_curve(time: Floats, seconds: float) -> Floats:
     return np.asarray(np.exp(-6.9 * time / seconds))
 
 
-def moments(rng: Random, seconds: float, every_seconds: float) -> Floats:
+def choose_moments(rng: Random, seconds: float, every_seconds: float) -> Floats:
     """Return random times in order with this average distance: at least one, the first soon."""
     count = max(1, int(rng.poisson(seconds / every_seconds)))
     times = np.sort(rng.uniform(0, seconds, count))
@@ -109,8 +111,8 @@ class Bed:
     def play(self, rng: Random, seconds: int, _: float) -> Floats:
         """Return so many seconds in two channels."""
         samples = seconds * RATE
-        sides = [noise(rng, samples, self.low, self.high, self.tilt) for _ in range(CHANNELS)]
-        return np.stack(sides) * slow(rng, samples, self.swell_seconds, self.ebb, 1.0)
+        sides = [build_noise(rng, samples, self.low, self.high, self.tilt) for _ in range(CHANNELS)]
+        return np.stack(sides) * build_slow_curve(rng, samples, self.swell_seconds, self.ebb, 1.0)
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ class Grains:
         sound = np.zeros((CHANNELS, seconds * RATE))
         variety, width = (0.4, 0.9) if self.at_random else (0.1, 0.3)
         starts = np.arange(self.after, seconds, self.every)
-        for start in moments(rng, seconds, self.every) if self.at_random else starts:
+        for start in choose_moments(rng, seconds, self.every) if self.at_random else starts:
             for hertz in self._choose_pitches(rng, root_hz, start):
                 # Larger things sound longer and louder, and their noise is deeper.
                 size = rng.lognormal(0.0, variety)
@@ -156,7 +158,7 @@ class Grains:
                 grain = self.gain * size * self._build_grain(rng, hertz, grain_seconds, size)
                 pan = width * rng.uniform(-1, 1)
                 for number in range(rng.integers(*self.times, endpoint=True)):
-                    put(sound, grain, start + 1.6 * number * grain_seconds, pan)
+                    add_grain(sound, grain, start + 1.6 * number * grain_seconds, pan)
         return sound
 
     def _choose_pitches(self, rng: Random, root_hz: float, time: float) -> list[float]:
@@ -171,5 +173,5 @@ class Grains:
     def _build_grain(self, rng: Random, hertz: float, seconds: float, size: float) -> Floats:
         if self.partials:
             bend = self.bend ** (rng.uniform(-1, 1) if self.at_random else 1)
-            return edged(tone(hertz, seconds, self.partials, bend), self.attack)
-        return edged(burst(rng, seconds, self.low / size, self.high), self.attack)
+            return fade_edges(build_tone(hertz, seconds, self.partials, bend), self.attack)
+        return fade_edges(build_burst(rng, seconds, self.low / size, self.high), self.attack)

@@ -38,7 +38,7 @@ VIDEO, SOUND = "video/mp4", "audio/mp4"
 """The content types of results; a call asks for one of them."""
 
 
-def parsed_target(value: Any) -> Any:
+def parse_target(value: Any) -> Any:
     """Return ``"web"``, ``"archive"`` or bytes; ``25MB`` is 25,000,000, ``25 MiB`` is 26,214,400.
 
     Case does not matter, a unit is of bytes, and a number without one is bytes. Raises
@@ -56,11 +56,11 @@ def parsed_target(value: Any) -> Any:
 
 
 Bytes = Annotated[int, Field(ge=MIN_TARGET_BYTES, le=MAX_TARGET_BYTES, strict=True)]
-Target = Annotated[Literal["web", "archive"] | Bytes, BeforeValidator(parsed_target)]
+Target = Annotated[Literal["web", "archive"] | Bytes, BeforeValidator(parse_target)]
 
 
 class Codec(StrEnum):
-    """What pictures are encoded in."""
+    """The codec of the pictures."""
 
     H264 = "h264"
     HEVC = "hevc"
@@ -101,7 +101,7 @@ class CompressionPayload(Payload):
 
 
 class CompressionResult(PlainModel):
-    """What has been written: smaller than the source, or what the source holds."""
+    """The properties of the result, which is smaller than the source or a copy of its streams."""
 
     duration_ms: int = Field(ge=0)
     size_bytes: int = Field(ge=1)

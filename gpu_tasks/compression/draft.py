@@ -2,7 +2,7 @@
 
 from gpu_tasks.compression.compressor import Compressor
 from gpu_tasks.compression.contract import Codec
-from gpu_tasks.compression.encoders import Encoder, fastest, find_software_encoder
+from gpu_tasks.compression.encoders import Encoder, find_software_encoder, get_fastest_preset
 
 
 class DraftEngine(Compressor):
@@ -10,12 +10,12 @@ class DraftEngine(Compressor):
 
     model = "ffmpeg, fast presets"
 
-    def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
+    def choose_encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
         """Return a software encoder."""
         del deep
-        return find_software_encoder(codec, self.preset(codec, pixels))
+        return find_software_encoder(codec, self.choose_preset(codec, pixels))
 
-    def preset(self, codec: Codec, pixels: float) -> str:
+    def choose_preset(self, codec: Codec, pixels: float) -> str:
         """Return the fastest preset."""
         del pixels
-        return fastest(codec)
+        return get_fastest_preset(codec)

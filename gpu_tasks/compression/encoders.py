@@ -53,17 +53,17 @@ PRESETS = {
 QUIET = {Codec.H264: (), Codec.HEVC: ("-x265-params", "log-level=error"), Codec.AV1: ()}
 
 
-def fastest(codec: Codec) -> str:
+def get_fastest_preset(codec: Codec) -> str:
     """Return the preset of drafts."""
     return PRESETS[codec][-1].name
 
 
-def affordable(codec: Codec, pixels: float) -> str:
+def choose_preset(codec: Codec, pixels: float) -> str:
     """Return the best preset that encodes so many pixels within the budget; else the fastest."""
     for preset in PRESETS[codec]:
         if pixels <= preset.megapixels * 1e6 * CONTRACT.cpu * BUDGET_SECONDS:
             return preset.name
-    return fastest(codec)
+    return get_fastest_preset(codec)
 
 
 def find_software_encoder(codec: Codec, preset: str) -> Encoder:
@@ -96,7 +96,7 @@ def find_hardware_encoder(codec: Codec) -> Encoder | None:
         (
             encoder
             for encoder in HARDWARE[codec]
-            if encoder.name in _list_encoder_names() and works(encoder)
+            if encoder.name in _list_encoder_names() and can_encode(encoder)
         ),
         None,
     )
@@ -104,12 +104,12 @@ def find_hardware_encoder(codec: Codec) -> Encoder | None:
 
 @cache
 def _list_encoder_names() -> frozenset[str]:
-    with ffmpeg.reading(["-encoders"]) as output:
+    with ffmpeg.read_output(["-encoders"]) as output:
         lines = output.read().decode().splitlines()
     return frozenset(line.split()[1] for line in lines if len(line.split()) > 1)
 
 
-def works(encoder: Encoder) -> bool:
+def can_encode(encoder: Encoder) -> bool:
     """Return True if it encodes a frame here: many are compiled in without their device."""
     picture: Sequence[str] = ("-f", "lavfi", "-i", "testsrc2=size=256x256:duration=0.1")
     filters = ",".join(["format=yuv420p", *encoder.filters])
@@ -121,6 +121,6 @@ def works(encoder: Encoder) -> bool:
     return True
 
 
-def software_passes(codec: Codec, preset: str) -> list[str]:
+def list_software_arguments(codec: Codec, preset: str) -> list[str]:
     """Return the arguments that choose software for encoding at a bit rate."""
     return ["-c:v", SOFTWARE[codec], "-preset", preset]

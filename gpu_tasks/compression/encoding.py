@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from gpu_tasks.compression.encoders import Encoder, software_passes
+from gpu_tasks.compression.encoders import Encoder, list_software_arguments
 from gpu_tasks.compression.plans import CompressionPlan, PicturePlan
 from gpu_tasks.compression.source import MediaInfo
 from gpu_tasks.mediakit import ffmpeg
-from gpu_tasks.mediakit.film import ON_BLACK, TO_SDR, deinterlaced
+from gpu_tasks.mediakit.film import ON_BLACK, TO_SDR, get_deinterlace_filter
 
 Progress = Callable[[float], None]
 PICTURES = ("-map", "0:V:0")
@@ -49,10 +49,10 @@ def encode(
     pictures = plan.pictures
     arguments: list[str | Path] = []
     if pictures is not None and encoder is not None and pictures.quality is not None:
-        filters = [*picture_filters(source, pictures), *encoder.filters]
+        filters = [*build_picture_filters(source, pictures), *encoder.filters]
         arguments += [*encoder.before, *ffmpeg.source(source.path), *PICTURES]
         arguments += ["-vf", ",".join(filters), "-fps_mode", "vfr"]
-        arguments += [*encoder.arguments(pictures.quality), *_codec_tag(pictures.codec)]
+        arguments += [*encoder.arguments(pictures.quality), *_get_codec_tag(pictures.codec)]
     else:
         arguments += [*ffmpeg.source(source.path), "-vn"]
     ffmpeg.run(
@@ -62,7 +62,7 @@ def encode(
     )
 
 
-def encoded_in_two_passes(
+def encode_in_two_passes(
     source: MediaInfo, plan: CompressionPlan, preset: str, log: Path, path: Path, progress: Progress
 ) -> None:
     """Write the source with its pictures at the plan's bit rate. Raise ``FFmpegFailedError``.
@@ -72,8 +72,8 @@ def encoded_in_two_passes(
     pictures = plan.pictures
     assert pictures is not None  # noqa: S101 - sound has no passes
     args: list[str | Path] = [*ffmpeg.source(source.path), *PICTURES]
-    args += ["-vf", ",".join(picture_filters(source, pictures)), "-fps_mode", "vfr"]
-    args += [*software_passes(pictures.codec, preset), "-b:v", str(pictures.bits)]
+    args += ["-vf", ",".join(build_picture_filters(source, pictures)), "-fps_mode", "vfr"]
+    args += [*list_software_arguments(pictures.codec, preset), "-b:v", str(pictures.bits)]
     ffmpeg.run(
         [*args, "-pass", "1", "-passlogfile", log, "-an", "-f", "null", "-"],
         seconds=source.seconds,
@@ -97,26 +97,26 @@ def encoded_in_two_passes(
 def copy(source: MediaInfo, path: Path, *, private: bool, progress: Progress) -> None:
     """Copy the source's own pictures and sound into a new MP4. Raise ``FFmpegFailedError``.
 
-    If ``private``, metadata and further tracks of sound are left out.
+    If ``private``, metadata and other tracks of sound are left out.
     """
-    pictures = [*PICTURES, *_codec_tag(source.pictures.codec)] if source.pictures else ["-vn"]
+    pictures = [*PICTURES, *_get_codec_tag(source.pictures.codec)] if source.pictures else ["-vn"]
     metadata = PRIVATE if private else ()
-    sounds = _sound_maps(source, further=not private)
+    sounds = _build_sound_maps(source, includes_others=not private)
     arguments = [*ffmpeg.source(source.path), *pictures, *sounds, *NOTHING_ELSE, "-c", "copy"]
     ffmpeg.run([*arguments, *metadata, *MP4, path], seconds=source.seconds, progress=progress)
 
 
-def sound_decodes(source: MediaInfo) -> bool:
+def can_decode_sound(source: MediaInfo) -> bool:
     """Return True if FFmpeg decodes all of the source's sound, as every target requires."""
-    return ffmpeg.decodes([*ffmpeg.source(source.path), "-vn", *_sound_maps(source)])
+    return ffmpeg.can_decode([*ffmpeg.source(source.path), "-vn", *_build_sound_maps(source)])
 
 
-def picture_filters(source: MediaInfo, plan: PicturePlan) -> list[str]:
+def build_picture_filters(source: MediaInfo, plan: PicturePlan) -> list[str]:
     """Return the filters that convert the source's frames, already upright, to the plan's."""
     pictures = source.pictures
     assert pictures is not None  # noqa: S101 - a plan for pictures is made of some
     filters = [ON_BLACK] if pictures.has_alpha else []
-    filters += deinterlaced(pictures.is_tiny)
+    filters += get_deinterlace_filter(pictures.is_tiny)
     filters += [f"fps={plan.frame_rate}"] if plan.frame_rate < pictures.frame_rate else []
     filters += [TO_SDR] if pictures.is_hdr and not plan.keeps_range else []
     is_deep = pictures.is_deep and plan.keeps_range
@@ -124,20 +124,24 @@ def picture_filters(source: MediaInfo, plan: PicturePlan) -> list[str]:
     return [*filters, f"format={'yuv420p10le' if is_deep else 'yuv420p'}"]
 
 
-def _sound_maps(source: MediaInfo, *, further: bool = False) -> list[str]:
-    """Return the maps of the default track of sound and, if ``further``, of all others."""
+def _build_sound_maps(source: MediaInfo, *, includes_others: bool = False) -> list[str]:
+    """Return the maps of the default track of sound and, if ``includes_others``, of all others."""
     tracks = [source.sound] if source.sound else []
-    tracks += source.further if further else ()
+    tracks += source.other_sounds if includes_others else ()
     return [argument for track in tracks for argument in ("-map", f"0:{track.stream}")]
 
 
 def _sound_and_output_arguments(source: MediaInfo, plan: CompressionPlan) -> list[str]:
-    sound = [*_sound_maps(source, further=bool(plan.further))] if plan.sound else ["-an"]
-    for index, track_plan in enumerate([plan.sound, *plan.further] if plan.sound else []):
+    sound = (
+        [*_build_sound_maps(source, includes_others=bool(plan.other_sounds))]
+        if plan.sound
+        else ["-an"]
+    )
+    for index, track_plan in enumerate([plan.sound, *plan.other_sounds] if plan.sound else []):
         sound += track_plan.arguments(index)
     metadata = PRIVATE if plan.private else ()
     return [*sound, *NOTHING_ELSE, *metadata, *MP4]
 
 
-def _codec_tag(codec: str) -> tuple[str, ...]:
+def _get_codec_tag(codec: str) -> tuple[str, ...]:
     return APPLE_HEVC if codec == "hevc" else ()

@@ -3,22 +3,24 @@
 import re
 from pathlib import Path
 
-from gpu_tasks.compression.encoding import Progress, picture_filters
+from gpu_tasks.compression.encoding import Progress, build_picture_filters
 from gpu_tasks.compression.plans import PicturePlan
 from gpu_tasks.compression.source import MediaInfo
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
-MEASURED_SECONDS = 120.0
+MEASUREMENT_SECONDS = 120.0
 _ALL = re.compile(r"SSIM .*All:([0-9.]+)")
 
 
-def ssim(source: MediaInfo, plan: PicturePlan, result: Path, progress: Progress) -> float:
+def measure_likeness(
+    source: MediaInfo, plan: PicturePlan, result: Path, progress: Progress
+) -> float:
     """Return the structural similarity, 0 to 1, at the source's size; of the middle of a long film.
 
     Wang et al. 2004, https://doi.org/10.1109/TIP.2003.819861, as implemented by FFmpeg.
     """
-    start = max(0.0, (source.seconds - MEASURED_SECONDS) / 2)
+    start = max(0.0, (source.seconds - MEASUREMENT_SECONDS) / 2)
     similarity = _measure_ssim(source, plan, result, start, progress)
     if similarity is None and start:
         # Raw video streams have no time stamps, so FFmpeg cannot seek in them.
@@ -41,13 +43,13 @@ def _measure_ssim(
             "-lavfi",
             _build_graph(source, plan),
             "-t",
-            f"{MEASURED_SECONDS:.0f}",
+            f"{MEASUREMENT_SECONDS:.0f}",
             "-an",
             "-f",
             "null",
             "-",
         ],
-        seconds=min(source.seconds, MEASURED_SECONDS),
+        seconds=min(source.seconds, MEASUREMENT_SECONDS),
         progress=progress,
     )
     match = _ALL.search(report)
@@ -61,7 +63,7 @@ def _build_graph(source: MediaInfo, plan: PicturePlan) -> str:
     source_scale = f"scale={pictures.width}:{pictures.height}:flags=bicubic"
     *filters, pixel_format = (
         filter_text
-        for filter_text in picture_filters(source, plan)
+        for filter_text in build_picture_filters(source, plan)
         if not filter_text.startswith("scale=")
     )
     original = ",".join([*filters, source_scale, pixel_format])

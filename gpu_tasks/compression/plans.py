@@ -1,4 +1,4 @@
-"""Plan what becomes of a source, by target: codec, size of the pictures, rates."""
+"""Plan the encoding of a source for a target: codec, size of the pictures, rates."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -66,7 +66,7 @@ MARGIN = 0.02
 
 @dataclass(frozen=True)
 class SoundPlan:
-    """How a track of sound is encoded; the codec ``copy`` leaves it unchanged."""
+    """The encoding of a track of sound; the codec ``copy`` leaves it unchanged."""
 
     codec: str
     bits: int = 0
@@ -86,7 +86,7 @@ class SoundPlan:
 
 @dataclass(frozen=True)
 class PicturePlan:
-    """How the pictures are encoded: by ``quality``, or in two passes at ``bits`` per second."""
+    """The encoding of the pictures: by ``quality``, or in two passes at ``bits`` per second."""
 
     codec: Codec
     width: int
@@ -104,17 +104,17 @@ class PicturePlan:
 
 @dataclass(frozen=True)
 class CompressionPlan:
-    """How a source is encoded."""
+    """The encoding of a source."""
 
     pictures: PicturePlan | None
     sound: SoundPlan | None
     private: bool
     """Metadata about the recording is dropped: place, device, time."""
-    further: tuple[SoundPlan, ...] = ()
-    """Plans for the source's further tracks of sound; without a plan they are dropped."""
+    other_sounds: tuple[SoundPlan, ...] = ()
+    """Plans for the source's other tracks of sound; without a plan they are dropped."""
 
 
-def for_web(source: MediaInfo, codec: Codec = Codec.H264) -> CompressionPlan:
+def plan_for_web(source: MediaInfo, codec: Codec = Codec.H264) -> CompressionPlan:
     """Plan H.264, or the given codec, and AAC, which every browser plays."""
     pictures, sound = source.pictures, source.sound
     picture_plan = (
@@ -127,18 +127,18 @@ def for_web(source: MediaInfo, codec: Codec = Codec.H264) -> CompressionPlan:
     )
 
 
-def for_archive(source: MediaInfo, codec: Codec = Codec.HEVC) -> CompressionPlan:
+def plan_for_archive(source: MediaInfo, codec: Codec = Codec.HEVC) -> CompressionPlan:
     """Plan pictures that look like the source's, and its sound."""
     pictures, sound = source.pictures, source.sound
     return CompressionPlan(
         pictures=_plan_archive_pictures(pictures, codec) if pictures else None,
         sound=_plan_archive_sound(sound) if sound else None,
         private=False,
-        further=tuple(_plan_archive_sound(track) for track in source.further),
+        other_sounds=tuple(_plan_archive_sound(track) for track in source.other_sounds),
     )
 
 
-def less_for_archive(plan: CompressionPlan) -> CompressionPlan | None:
+def plan_smaller_archive(plan: CompressionPlan) -> CompressionPlan | None:
     """Return a plan of slightly lower quality than an archive's usual; None for sound."""
     if plan.pictures is None:
         return None
@@ -165,11 +165,11 @@ def _plan_archive_sound(sound: Sound) -> SoundPlan:
     return SoundPlan("aac", ARCHIVE_SOUND_BITS_PER_CHANNEL * channels, channels)
 
 
-def for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
+def plan_for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
     """Plan the best quality in this size; raise ``EngineError`` INPUT_INVALID if impossible."""
     if source.pictures is None:
         return _plan_sound_for_size(source, size_bytes)
-    bits = _available_bits(source, size_bytes)
+    bits = _compute_available_bits(source, size_bytes)
     sound = _plan_film_sound(source.sound, bits) if source.sound else None
     picture_bits = int(bits - (sound.bits if sound else 0))
     for side in SIDES:
@@ -177,12 +177,12 @@ def for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
         if picture_bits >= GOOD_BITS_PER_PIXEL * pictures.pixel_rate:
             break
     if picture_bits < LEAST_BITS_PER_PIXEL * pictures.pixel_rate:
-        raise unreachable(_least_bytes(source, pictures))
+        raise build_unreachable_error(_estimate_least_bytes(source, pictures))
     max_bits = int(MOST_BITS_PER_PIXEL * pictures.pixel_rate)
     return CompressionPlan(replace(pictures, bits=min(picture_bits, max_bits)), sound, private=True)
 
 
-def unreachable(least_bytes: float) -> EngineError:
+def build_unreachable_error(least_bytes: float) -> EngineError:
     """Return the error for a size that is too small; it names a possible one."""
     size = f"{least_bytes / 1e6:.2f} MB" if least_bytes >= 1e5 else f"{least_bytes / 1e3:.0f} kB"
     return EngineError(
@@ -191,33 +191,36 @@ def unreachable(least_bytes: float) -> EngineError:
     )
 
 
-def container_bytes(source: MediaInfo) -> float:
+def estimate_container_bytes(source: MediaInfo) -> float:
     """Return an upper bound of the overhead of an MP4 with the source's pictures and sound."""
-    further = SOUND_SECOND_BYTES * len(source.further)
-    return HEADER_BYTES + (_overhead_per_second(source) + further) * source.seconds
+    other_bytes = SOUND_SECOND_BYTES * len(source.other_sounds)
+    return HEADER_BYTES + (_compute_overhead_per_second(source) + other_bytes) * source.seconds
 
 
-def _available_bits(source: MediaInfo, size_bytes: float) -> float:
+def _compute_available_bits(source: MediaInfo, size_bytes: float) -> float:
     """Return the bits per second for pictures and sound in a file of this size."""
     return (
-        (size_bytes - HEADER_BYTES) * (1 - MARGIN) / source.seconds - _overhead_per_second(source)
+        (size_bytes - HEADER_BYTES) * (1 - MARGIN) / source.seconds
+        - _compute_overhead_per_second(source)
     ) * 8
 
 
-def _overhead_per_second(source: MediaInfo) -> float:
+def _compute_overhead_per_second(source: MediaInfo) -> float:
     """Return the container's bytes per second."""
     frames = float(source.pictures.frame_rate) * FRAME_BYTES if source.pictures else 0.0
     return frames + (SOUND_SECOND_BYTES if source.sound else 0)
 
 
-def _file_bytes(source: MediaInfo, bits: float) -> float:
-    """Return a file's size for these bits per second: the inverse of ``_available_bits``."""
-    return (bits / 8 + _overhead_per_second(source)) * source.seconds / (1 - MARGIN) + HEADER_BYTES
+def _estimate_file_bytes(source: MediaInfo, bits: float) -> float:
+    """Return a file's size for these bits per second: inverse of ``_compute_available_bits``."""
+    return (bits / 8 + _compute_overhead_per_second(source)) * source.seconds / (
+        1 - MARGIN
+    ) + HEADER_BYTES
 
 
-def _least_bytes(source: MediaInfo, pictures: PicturePlan) -> float:
+def _estimate_least_bytes(source: MediaInfo, pictures: PicturePlan) -> float:
     sound = FILM_SOUND_BITS[-1] if source.sound else 0
-    return 1.1 * _file_bytes(source, LEAST_BITS_PER_PIXEL * pictures.pixel_rate + sound)
+    return 1.1 * _estimate_file_bytes(source, LEAST_BITS_PER_PIXEL * pictures.pixel_rate + sound)
 
 
 def _plan_film_sound(sound: Sound, bits: float) -> SoundPlan:
@@ -227,10 +230,10 @@ def _plan_film_sound(sound: Sound, bits: float) -> SoundPlan:
 
 def _plan_sound_for_size(source: MediaInfo, size_bytes: float) -> CompressionPlan:
     assert source.sound is not None  # noqa: S101 - `probe` refuses what has neither
-    bits = _available_bits(source, size_bytes)
+    bits = _compute_available_bits(source, size_bytes)
     rate = next((candidate for candidate in SOUND_BITS if candidate <= bits), None)
     if rate is None:
-        raise unreachable(1.1 * _file_bytes(source, SOUND_BITS[-1]))
+        raise build_unreachable_error(1.1 * _estimate_file_bytes(source, SOUND_BITS[-1]))
     return CompressionPlan(None, _plan_aac(source.sound, rate), private=True)
 
 

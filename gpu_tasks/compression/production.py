@@ -4,7 +4,7 @@ from gpu_tasks.compression.compressor import Compressor
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.encoders import (
     Encoder,
-    affordable,
+    choose_preset,
     find_hardware_encoder,
     find_software_encoder,
 )
@@ -20,11 +20,11 @@ class ProductionEngine(Compressor):
         ]
         self.model = ", ".join(["ffmpeg", *(hardware_encoders or ["slow presets"])])
 
-    def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
+    def choose_encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
         """Return a hardware encoder for eight bits, or else a software encoder."""
         hardware_encoder = None if deep else find_hardware_encoder(codec)
-        return hardware_encoder or find_software_encoder(codec, self.preset(codec, pixels))
+        return hardware_encoder or find_software_encoder(codec, self.choose_preset(codec, pixels))
 
-    def preset(self, codec: Codec, pixels: float) -> str:
+    def choose_preset(self, codec: Codec, pixels: float) -> str:
         """Return the slowest preset that finishes in time."""
-        return affordable(codec, pixels)
+        return choose_preset(codec, pixels)

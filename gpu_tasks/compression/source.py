@@ -10,7 +10,12 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from gpu_tasks.mediakit import audio, film
-from gpu_tasks.mediakit.decoding import find_audio_stream, has_alpha, header_seconds, open_media
+from gpu_tasks.mediakit.decoding import (
+    find_audio_stream,
+    find_header_seconds,
+    has_alpha,
+    open_media,
+)
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 ANY_SIZE = 1_000_000
@@ -30,7 +35,7 @@ class Pictures:
     is_deep: bool
     """More than eight bits."""
     pixel_format: str
-    is_turned: bool = False
+    is_rotated: bool = False
     """They are stored in another orientation than they are shown."""
     has_alpha: bool = False
     """They have an alpha channel; the colours of transparent pixels may be anything."""
@@ -61,7 +66,7 @@ class MediaInfo:
     pictures: Pictures | None
     sound: Sound | None
     is_mp4: bool = False
-    further: tuple[Sound, ...] = ()
+    other_sounds: tuple[Sound, ...] = ()
     """Its other tracks of sound: languages, comments, channels of a recorder."""
 
 
@@ -74,8 +79,10 @@ def probe(path: Path, *, pictures: bool) -> MediaInfo:
     with open_media(path) as container:
         try:
             sound = _find_default_sound(container)
-            further = tuple(track for track in _list_decodable_sounds(container) if track != sound)
-            seconds = float(header_seconds(container) or _measure_seconds(container))
+            other_sounds = tuple(
+                track for track in _list_decodable_sounds(container) if track != sound
+            )
+            seconds = float(find_header_seconds(container) or _measure_seconds(container))
             pictures_info = _probe_pictures(container, film_info) if film_info else None
             is_mp4 = "mp4" in container.format.name.split(",")
         except av.error.FFmpegError as exc:
@@ -85,7 +92,7 @@ def probe(path: Path, *, pictures: bool) -> MediaInfo:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file has no sound.")
     if seconds <= 0:
         raise EngineError(ErrorCode.INPUT_INVALID, "The file does not tell how long it is.")
-    return MediaInfo(path, path.stat().st_size, seconds, pictures_info, sound, is_mp4, further)
+    return MediaInfo(path, path.stat().st_size, seconds, pictures_info, sound, is_mp4, other_sounds)
 
 
 def _probe_pictures(container: InputContainer, film_info: film.Film) -> Pictures:
@@ -103,7 +110,7 @@ def _probe_pictures(container: InputContainer, film_info: film.Film) -> Pictures
         is_hdr=film_info.is_hdr,
         is_deep=max(component.bits for component in pixel_format.components) > HIGH_DEPTH,
         pixel_format=pixel_format.name,
-        is_turned=film_info.is_turned,
+        is_rotated=film_info.is_rotated,
         has_alpha=has_alpha(stream),
         is_tiny=film_info.is_tiny,
     )
@@ -115,17 +122,19 @@ def _find_default_sound(container: InputContainer) -> Sound | None:
     stream = find_audio_stream(container)
     if stream is None:
         raise EngineError(ErrorCode.INPUT_INVALID, "The sound could not be decoded.")
-    return _sound_of(stream)
+    return _build_sound(stream)
 
 
 def _list_decodable_sounds(container: InputContainer) -> list[Sound]:
     """Return all tracks for which FFmpeg has a decoder."""
     return [
-        _sound_of(stream) for stream in container.streams.audio if stream.codec_context is not None
+        _build_sound(stream)
+        for stream in container.streams.audio
+        if stream.codec_context is not None
     ]
 
 
-def _sound_of(stream: AudioStream) -> Sound:
+def _build_sound(stream: AudioStream) -> Sound:
     codec = stream.codec_context.codec
     return Sound(
         codec=codec.canonical_name,

@@ -31,7 +31,7 @@ MIN_FACE_SHARE = 0.2
 
 
 class Target(StrEnum):
-    """Where the eyes shall look."""
+    """The point at which the eyes look."""
 
     CAMERA = "camera"
 
@@ -45,7 +45,7 @@ class GazeRedirectionPayload(Payload):
 
 
 class GazeRedirectionResult(PlainModel):
-    """What was made, and how much of it was changed."""
+    """The properties of the film, and how much of it was changed."""
 
     duration_ms: int = Field(ge=0)
     width: int = Field(gt=0)

@@ -8,7 +8,7 @@ from gpu_tasks.gaze_redirection.contract import (
     GazeRedirectionPayload,
     GazeRedirectionResult,
 )
-from gpu_tasks.gaze_redirection.redirection import Redirected, redirect
+from gpu_tasks.gaze_redirection.redirection import RedirectedFrame, redirect
 from gpu_tasks.mediakit.faces.gfpgan import load_restorer
 from gpu_tasks.mediakit.faces.regions import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
 from gpu_tasks.mediakit.faces.restoration import FaceRestorer
@@ -40,7 +40,7 @@ class ProductionEngine(Engine):
         source, target = workspace.input("video"), workspace.output("result")
         return redirect(source, target, workspace, finish=self._restore_eyes)
 
-    def _restore_eyes(self, frames: Sequence[Redirected]) -> Sequence[Frame]:
+    def _restore_eyes(self, frames: Sequence[RedirectedFrame]) -> Sequence[Frame]:
         changed_frames = [(item.frame, item.points) for item in frames if item.points is not None]
         pictures, points = (
             [frame for frame, _ in changed_frames],

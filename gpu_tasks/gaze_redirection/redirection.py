@@ -14,10 +14,10 @@ from gpu_tasks.gaze_redirection.contract import (
     MIN_FACE_SHARE,
     GazeRedirectionResult,
 )
-from gpu_tasks.gaze_redirection.gaze import gaze_of
-from gpu_tasks.gaze_redirection.warp import Opening, kept_inside, move_iris
+from gpu_tasks.gaze_redirection.gaze import compute_gaze
+from gpu_tasks.gaze_redirection.warp import Opening, limit_shift, move_iris
 from gpu_tasks.mediakit.faces.crops import Points
-from gpu_tasks.mediakit.faces.iris import Eye, iris
+from gpu_tasks.mediakit.faces.iris import Eye, detect_irises
 from gpu_tasks.mediakit.faces.smoothing import OneEuro, Smoothing
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
 from gpu_tasks.mediakit.film import Film, FilmWriter, Frame, probe
@@ -35,7 +35,7 @@ NO_FACE = "No face was found in enough of the film."
 
 
 @dataclass(frozen=True)
-class Redirected:
+class RedirectedFrame:
     """A frame whose eyes may have been moved."""
 
     frame: Frame
@@ -43,11 +43,11 @@ class Redirected:
     """The landmarks of the face that was changed; None if the frame is unchanged."""
 
 
-Finish = Callable[[Sequence[Redirected]], Sequence[Frame]]
+Finish = Callable[[Sequence[RedirectedFrame]], Sequence[Frame]]
 """Finishes a batch of frames."""
 
 
-def as_they_are(frames: Sequence[Redirected]) -> Sequence[Frame]:
+def leave_unfinished(frames: Sequence[RedirectedFrame]) -> Sequence[Frame]:
     """Return the frames unfinished."""
     return [item.frame for item in frames]
 
@@ -62,34 +62,34 @@ class Redirector:
         self._eyes = OneEuro(frame_rate, EYES)
         self._shift = OneEuro(frame_rate, SHIFT)
 
-    def redirect(self, frame: Frame) -> Redirected:
+    def redirect(self, frame: Frame) -> RedirectedFrame:
         """Redirect the next frame in place."""
         face = self.tracker.follow(frame)
         if face is None:
-            return Redirected(frame, None)
-        if face.anew:
+            return RedirectedFrame(frame, None)
+        if face.is_new:
             self._eyes.reset()
             self._shift.reset()
-        eyes = self._smooth_eyes(iris(frame, face.points))
-        gaze = gaze_of(face.points, eyes)
+        eyes = self._smooth_eyes(detect_irises(frame, face.points))
+        gaze = compute_gaze(face.points, eyes)
         # The strength is smoothed together with the shift.
         *shift, strength = self._shift(np.array([*gaze.shift, gaze.strength]))
         eye_shift = np.array(shift) * min(strength, gaze.strength)
         if not eye_shift.any():
-            return Redirected(frame, None)
+            return RedirectedFrame(frame, None)
         self.shifts.append(float(np.mean([_move_eye(frame, eye, eye_shift) for eye in eyes])))
-        return Redirected(frame, face.points)
+        return RedirectedFrame(frame, face.points)
 
     def _smooth_eyes(self, eyes: Sequence[Eye]) -> list[Eye]:
         unit = np.mean([eye.width for eye in eyes])
-        smooth = self._eyes(np.array([_eye_points(eye) for eye in eyes]) / unit) * unit
+        smooth = self._eyes(np.array([_stack_eye_points(eye) for eye in eyes]) / unit) * unit
         return [
             _replace_points(eye, points.astype(np.float32))
             for eye, points in zip(eyes, smooth, strict=True)
         ]
 
 
-def _eye_points(eye: Eye) -> Points:
+def _stack_eye_points(eye: Eye) -> Points:
     return np.concatenate([eye.contour, eye.iris, eye.rim])
 
 
@@ -101,46 +101,46 @@ def _replace_points(eye: Eye, points: Points) -> Eye:
 
 def _move_eye(frame: Frame, eye: Eye, shift: NDArray[np.float64]) -> float:
     opening = Opening(eye.lids, eye.iris[0], eye.radius, eye.width)
-    pixels = kept_inside(opening, shift * eye.width)
+    pixels = limit_shift(opening, shift * eye.width)
     move_iris(frame, opening, pixels)
     return float(np.linalg.norm(pixels))
 
 
 def redirect(
-    source: Path, target: Path, workspace: Workspace, finish: Finish = as_they_are
+    source: Path, target: Path, workspace: Workspace, finish: Finish = leave_unfinished
 ) -> GazeRedirectionResult:
     """Write the film at ``source``, redirected, to ``target``.
 
     Raise ``EngineError`` INPUT_INVALID for films too long and films without a face.
     """
-    film = check(rate_within(probe(source, max_side=MAX_SIDE)))
+    film = check_length(limit_rate(probe(source, max_side=MAX_SIDE)))
     redirector = Redirector(float(film.frame_rate))
     sound = source if film.has_sound else None
     with FilmWriter(
         target, width=film.width, height=film.height, frame_rate=film.frame_rate, sound=sound
     ) as writer:
-        frames = _finish_frames(at_most(film.frames()), redirector, finish)
+        frames = _finish_frames(limit_frames(film.frames()), redirector, finish)
         count = writer.write_all(frames, film.frames_expected, workspace.progress)
         if redirector.tracker.share_with_face < MIN_FACE_SHARE:
             raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)
     return _build_result(film, redirector, count)
 
 
-def rate_within(film: Film) -> Film:
+def limit_rate(film: Film) -> Film:
     """Return the film, at its average rate if a varying rate would make too many frames."""
     if film.frames_expected <= MAX_FRAMES:
         return film
     return replace(film, frame_rate=film.average_rate)
 
 
-def check(film: Film) -> Film:
+def check_length(film: Film) -> Film:
     """Return the film; raise INPUT_INVALID if it is too long."""
     if film.duration_seconds > MAX_SECONDS or film.frames_expected > MAX_FRAMES:
         raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
     return film
 
 
-def at_most(frames: Iterable[Frame]) -> Iterator[Frame]:
+def limit_frames(frames: Iterable[Frame]) -> Iterator[Frame]:
     """Yield the frames; raise INPUT_INVALID if there are too many, because headers can be wrong."""
     for index, frame in enumerate(frames):
         if index == MAX_FRAMES:
@@ -151,7 +151,7 @@ def at_most(frames: Iterable[Frame]) -> Iterator[Frame]:
 def _finish_frames(
     frames: Iterable[Frame], redirector: Redirector, finish: Finish
 ) -> Iterator[Frame]:
-    batch: list[Redirected] = []
+    batch: list[RedirectedFrame] = []
     for frame in frames:
         batch.append(redirector.redirect(frame))
         if len(batch) == BATCH:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.faces.crops import Points
-from gpu_tasks.mediakit.faces.limbus import depths
+from gpu_tasks.mediakit.faces.limbus import measure_depths
 from gpu_tasks.mediakit.film import Frame
 
 Field = NDArray[np.float32]
@@ -23,9 +23,9 @@ MAX_ENLARGEMENT = 4
 MARGIN = 0.45
 """The margin around the lids, in widths of the eye."""
 INSET = 0.04
-"""How far inside the opening's edge pixels change, in widths of the eye: lashes and rims stay."""
+"""The distance inside the opening's edge from which pixels change, in widths of the eye."""
 CLEAR = 0.055
-"""How far inside the edge pixels count as eyeball: lids are not located that exactly."""
+"""The distance inside the edge from which pixels count as eyeball, because lids are inexact."""
 FEATHER = 0.02
 """The blur of the changed region's edge, in widths of the eye."""
 NOTABLE = 0.03
@@ -54,17 +54,17 @@ class Opening:
     width: float
 
 
-def kept_inside(opening: Opening, shift: NDArray[np.floating]) -> NDArray[np.float32]:
+def limit_shift(opening: Opening, shift: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return the shift in pixels, shortened until the pupil stays between the lids."""
     shift = np.asarray(shift, np.float32)
-    min_depth = min(PUPIL * opening.radius, _depth_inside_lids(opening, opening.iris))
+    min_depth = min(PUPIL * opening.radius, _measure_depth_inside_lids(opening, opening.iris))
     for share in np.linspace(1.0, 0.0, 21):
-        if _depth_inside_lids(opening, opening.iris + shift * share) >= min_depth:
+        if _measure_depth_inside_lids(opening, opening.iris + shift * share) >= min_depth:
             return np.asarray(shift * share, np.float32)
     return np.zeros(2, np.float32)
 
 
-def _depth_inside_lids(opening: Opening, point: Points) -> float:
+def _measure_depth_inside_lids(opening: Opening, point: Points) -> float:
     """Return how far inside the lids a point is; negative outside."""
     position = float(point[0]), float(point[1])
     rings = (np.asarray(ring, np.float32).reshape(-1, 1, 2) for ring in opening.lids)
@@ -84,10 +84,10 @@ def move_iris(frame: Frame, opening: Opening, shift: NDArray[np.floating]) -> No
     ).astype(np.float32)
     # The centre of pixel 0 is half an enlarged pixel away from that of enlarged pixel 0.
     scaled_opening = _scale_opening(opening, np.array([left, top]), scale)
-    depth = depths(scaled_opening.lids, enlarged_region.shape) / scaled_opening.width
+    depth = measure_depths(scaled_opening.lids, enlarged_region.shape) / scaled_opening.width
     eyeball = _complete_eyeball(enlarged_region, depth > CLEAR, scaled_opening)
     scaled_shift = np.asarray(shift, np.float32) * scale
-    weights = _motion_weights(scaled_opening, scaled_shift, enlarged_region.shape)
+    weights = _compute_motion_weights(scaled_opening, scaled_shift, enlarged_region.shape)
     shifted_eyeball = _shift_eyeball(eyeball, scaled_shift, weights)
     # Pixels that hardly move keep their values: filled-in pixels are worse than visible ones.
     blend = _smoothstep(
@@ -159,7 +159,9 @@ def _fill_from_nearest(picture: Field, is_known: NDArray[np.bool_]) -> Field:
     return np.asarray(picture.reshape(-1, 3)[nearest[labels]], np.float32)
 
 
-def _motion_weights(opening: Opening, shift: NDArray[np.float32], shape: tuple[int, ...]) -> Field:
+def _compute_motion_weights(
+    opening: Opening, shift: NDArray[np.float32], shape: tuple[int, ...]
+) -> Field:
     """Return how much each pixel moves with the iris, from 0 to 1."""
     ys, xs = np.indices(shape[:2], np.float32)
     x, y = opening.iris + shift

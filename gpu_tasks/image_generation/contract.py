@@ -55,7 +55,7 @@ class ImageGenerationPayload(Payload):
 
 
 class ImageGenerationResult(PlainModel):
-    """What was made."""
+    """The properties of the pictures."""
 
     width: int = Field(gt=0)
     height: int = Field(gt=0)

@@ -30,7 +30,7 @@ TEMPLATE_TOKENS = 16
 """Reserved for the chat template that the pipeline puts around a prompt."""
 NEEDS_GIB = 30
 """6 B parameters of the transformer and 4 B of the text encoder at 2 bytes, and working memory."""
-DENOISED_SHARE = 0.95
+DENOISING_SHARE = 0.95
 """The share of a picture's work for denoising; the rest is decoding the latents and writing."""
 
 
@@ -59,7 +59,7 @@ class ProductionEngine(Engine):
         diffusion.check_length(self._pipeline.tokenizer, prompt, MAX_TOKENS - TEMPLATE_TOKENS)
         workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
-        with diffusion.at_work(self._pipeline):
+        with diffusion.free_gpu_memory(self._pipeline):
             prompt_embeds, _ = self._pipeline.encode_prompt(
                 prompt, do_classifier_free_guidance=False
             )
@@ -75,7 +75,7 @@ class ProductionEngine(Engine):
         for index, seed in enumerate(payload.seeds):
 
             def report(steps: int, index: int = index) -> None:
-                workspace.progress((index + DENOISED_SHARE * steps / STEPS) / count)
+                workspace.progress((index + DENOISING_SHARE * steps / STEPS) / count)
 
             picture = self._generate_picture(payload, prompt_embeds, seed, report)
             png.write(workspace.output("results", index), picture)
@@ -90,9 +90,11 @@ class ProductionEngine(Engine):
             height=payload.height,
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
-            generator=diffusion.generator(seed),
-            callback_on_step_end=diffusion.after_each_step(report),
+            generator=diffusion.build_generator(seed),
+            callback_on_step_end=diffusion.build_step_callback(report),
             output_type="np",
         )
-        [picture] = diffusion.pictures(output.images, (1, payload.height, payload.width, 3))
+        [picture] = diffusion.convert_to_pictures(
+            output.images, (1, payload.height, payload.width, 3)
+        )
         return picture

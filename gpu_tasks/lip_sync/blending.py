@@ -34,7 +34,7 @@ class Box:
     bottom: int
 
     @classmethod
-    def of(cls, points: Points) -> "Box":
+    def from_points(cls, points: Points) -> "Box":
         """Return the box of a face: as far above the nose's ridge as the chin is below it."""
         (left, _), (right, lowest) = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
         top = 2 * points[NOSE_RIDGE, 1] - lowest

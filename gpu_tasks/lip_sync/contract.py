@@ -52,7 +52,7 @@ class LipSyncPayload(Payload):
 
 
 class LipSyncResult(PlainModel):
-    """What the film is like, and how much of it was worked on."""
+    """The properties of the film, and in how many frames a face was found."""
 
     duration_ms: int = Field(gt=0)
     width: int = Field(gt=0)

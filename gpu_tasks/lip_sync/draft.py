@@ -2,9 +2,9 @@
 
 from gpu_tasks.lip_sync import footage
 from gpu_tasks.lip_sync.contract import LipSyncPayload, LipSyncResult
-from gpu_tasks.lip_sync.speech import openings
+from gpu_tasks.lip_sync.speech import measure_openings
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.mouth import opened
+from gpu_tasks.mediakit.mouth import open_mouth
 from gpu_tasks.runtime.engine import Engine, Workspace
 
 WIDEST = 0.5
@@ -19,13 +19,17 @@ class DraftEngine(Engine):
     def run(self, payload: LipSyncPayload, workspace: Workspace) -> LipSyncResult:
         """Write the film; frames without a face stay unchanged."""
         del payload
-        scene = footage.read(workspace)
-        mouth_openings = openings(
+        scene = footage.read_footage(workspace)
+        mouth_openings = measure_openings(
             scene.sound, frames=scene.frames, frame_rate=scene.film.frame_rate
         )
 
         def animate_frame(index: int) -> Frame:
             frame, face = scene.frame(index), scene.face(index)
-            return frame if face is None else opened(frame, face, WIDEST * mouth_openings[index])
+            return (
+                frame if face is None else open_mouth(frame, face, WIDEST * mouth_openings[index])
+            )
 
-        return scene.write(map(animate_frame, range(scene.frames)), workspace, footage.READ_SHARE)
+        return scene.write(
+            map(animate_frame, range(scene.frames)), workspace, footage.READING_SHARE
+        )

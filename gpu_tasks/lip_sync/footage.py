@@ -22,14 +22,14 @@ from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
 from gpu_tasks.mediakit.film import FALLBACK_RATE, Film, FilmWriter, Frame, probe
-from gpu_tasks.mediakit.loudness import lifted
+from gpu_tasks.mediakit.loudness import amplify_if_quiet
 from gpu_tasks.runtime.engine import Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.runtime.stages import Stage
 
-READ_SHARE = 0.4
+READING_SHARE = 0.4
 """The share of the progress for reading the film and tracking its face."""
-KEPT_AS = (
+FRAME_SUFFIX = (
     cv2.IMWRITE_JPEG_QUALITY,
     97,
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
@@ -58,11 +58,11 @@ class Footage:
 
     def face(self, index: int) -> Points | None:
         """Return the landmarks in a frame of the result."""
-        return self.faces[source_index(index, len(self.faces))]
+        return self.faces[get_source_index(index, len(self.faces))]
 
     def frame(self, index: int) -> Frame:
         """Return a frame of the result, unchanged from the source."""
-        path = _frame_path(self.folder, source_index(index, len(self.faces)))
+        path = _frame_path(self.folder, get_source_index(index, len(self.faces)))
         picture = cv2.imread(str(path))
         if picture is None:
             raise OSError(f"{path} cannot be read back")
@@ -94,7 +94,7 @@ class Footage:
         )
 
 
-def source_index(index: int, count: int) -> int:
+def get_source_index(index: int, count: int) -> int:
     """Return which of ``count`` frames is shown at ``index``.
 
     The frames are played alternately forwards and backwards.
@@ -105,7 +105,7 @@ def source_index(index: int, count: int) -> int:
     return min(position, 2 * count - 2 - position)
 
 
-def read(workspace: Workspace) -> Footage:
+def read_footage(workspace: Workspace) -> Footage:
     """Read the inputs of a call into its workspace.
 
     Raise ``EngineError`` INPUT_INVALID if the recording is too long or too short, or the film has
@@ -114,18 +114,18 @@ def read(workspace: Workspace) -> Footage:
     workspace.enter(Stage.READING)
     sound = _read_recording(workspace.input("audio"))
     film = probe(workspace.input("video"))
-    film = replace(film, frame_rate=rate_of(film.frame_rate))
+    film = replace(film, frame_rate=choose_rate(film.frame_rate))
     frames = max(1, round(sound.size * film.frame_rate / RATE))
     folder = workspace.scratch("frames")
     folder.mkdir()
-    faces = _track_faces(film, frames, folder, workspace.progress_within(0.0, READ_SHARE))
+    faces = _track_faces(film, frames, folder, workspace.progress_within(0.0, READING_SHARE))
     footage = Footage(sound=sound, film=film, frames=frames, folder=folder, faces=faces)
     if footage.frames_with_face < max(1, MIN_FACE_SHARE * frames):
         raise EngineError(ErrorCode.INPUT_INVALID, NO_FACE)
     return footage
 
 
-def rate_of(frame_rate: Fraction) -> Fraction:
+def choose_rate(frame_rate: Fraction) -> Fraction:
     """Return the result's frame rate for a film's: its own, or an integer fraction of it."""
     if frame_rate < MIN_RATE:
         return FALLBACK_RATE
@@ -148,7 +148,7 @@ def _read_recording(path: Path) -> Samples:
             blocks.append(block)
     parts: list[Samples] = []
     end = 0
-    for block in lifted(blocks):
+    for block in amplify_if_quiet(blocks):
         parts += [np.zeros(block.start - end, np.int16), block.samples]
         end = block.end
     if end < MIN_SECONDS * RATE:
@@ -164,7 +164,7 @@ def _track_faces(
     faces: list[Points | None] = []
     for frame in islice(film.frames(), frames):
         path = _frame_path(folder, len(faces))
-        if not cv2.imwrite(str(path), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), KEPT_AS):
+        if not cv2.imwrite(str(path), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), FRAME_SUFFIX):
             raise OSError(f"{path} cannot be written")
         face = tracker.follow(frame)
         faces.append(None if face is None else face.points)

@@ -26,7 +26,7 @@ SIDE = 256
 """The side of the network's pictures, in pixels."""
 VERSION = "musetalkV15"
 """The folder of the 1.5 weights in their repository."""
-HEARD_RATE = 50
+STATE_RATE = 50
 """Whisper's states per second."""
 BEFORE, WINDOW = 4, 10
 """A frame gets ten states, beginning four before it: five frames at 25 per second."""
@@ -52,8 +52,8 @@ class MuseTalk:
         self._unet = prepare(_load_unet(host.weights(CONTRACT.models["unet"]) / VERSION))
 
     @torch.inference_mode()
-    def hear(self, sound: Samples, progress: Callable[[float], None]) -> Tensor:
-        """Return states × layers × channels of the sound, ``HEARD_RATE`` per second, on the CPU.
+    def encode_sound(self, sound: Samples, progress: Callable[[float], None]) -> Tensor:
+        """Return states × layers × channels of the sound, ``STATE_RATE`` per second, on the CPU.
 
         Whisper processes thirty seconds at a time.
         """
@@ -65,13 +65,13 @@ class MuseTalk:
             mel = mel.input_features.to(self._whisper.device, self._whisper.dtype)
             layers = self._whisper(mel, output_hidden_states=True).hidden_states
             window_states = torch.stack(layers, dim=2)[0].cpu()
-            states.append(window_states[: -(-part.size * HEARD_RATE // RATE)])
+            states.append(window_states[: -(-part.size * STATE_RATE // RATE)])
             progress(min(1.0, (start + length) / sound.size))
         return torch.cat(states)
 
     @torch.inference_mode()
-    def speak(self, faces: Sequence[Frame], windows: Tensor) -> list[Frame]:
-        """Return the faces, each saying the sound around it; see ``around``."""
+    def repaint_faces(self, faces: Sequence[Frame], windows: Tensor) -> list[Frame]:
+        """Return the faces, each saying the sound around it; see ``select_windows``."""
         pixels = torch.from_numpy(np.stack(faces)).permute(0, 3, 1, 2)
         pixels = pixels.to(self._vae.device, self._vae.dtype) / 127.5 - 1
         blank = pixels.clone()
@@ -93,12 +93,12 @@ class MuseTalk:
         return self._vae.encode(pixels).latent_dist.mode() * self._vae.config.scaling_factor
 
 
-def around(states: Tensor, frames: Sequence[int], frame_rate: Fraction) -> Tensor:
+def select_windows(states: Tensor, frames: Sequence[int], frame_rate: Fraction) -> Tensor:
     """Return the states around each of the frames: frames × (window · layers) × channels.
 
     Before the first and after the last state there are zeros.
     """
-    starts = [int(frame * HEARD_RATE / frame_rate) for frame in frames]
+    starts = [int(frame * STATE_RATE / frame_rate) for frame in frames]
     silence = states.new_zeros(1, *states.shape[1:])
     padded = torch.cat([silence.expand(BEFORE, -1, -1), states, silence.expand(WINDOW, -1, -1)])
     last = padded.shape[0] - WINDOW

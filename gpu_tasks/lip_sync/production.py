@@ -10,8 +10,8 @@ from typing import Any, Self
 from gpu_tasks.lip_sync import footage
 from gpu_tasks.lip_sync.blending import Box
 from gpu_tasks.lip_sync.contract import CONTRACT, LipSyncPayload, LipSyncResult
-from gpu_tasks.lip_sync.footage import READ_SHARE, Footage
-from gpu_tasks.lip_sync.musetalk import SIDE, MuseTalk, around
+from gpu_tasks.lip_sync.footage import READING_SHARE, Footage
+from gpu_tasks.lip_sync.musetalk import SIDE, MuseTalk, select_windows
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.regions import OVAL
 from gpu_tasks.mediakit.faces.restoration import FaceRestorer
@@ -20,11 +20,11 @@ from gpu_tasks.runtime.engine import Engine, Host, Workspace
 
 BATCH = 16
 """Faces per batch: under 6 GB in half precision."""
-HEARD_SHARE = 0.05
+SOUND_SHARE = 0.05
 """The share of the progress for encoding the recording."""
 LOWER_FACE = OVAL[9:28]
 """The part of the oval below the ears, which is enhanced."""
-ENHANCED_SHARE = 0.8
+ENHANCEMENT_SHARE = 0.8
 """The weight of the enhancing network's picture."""
 
 
@@ -53,10 +53,10 @@ class ProductionEngine(Engine):
     def run(self, payload: LipSyncPayload, workspace: Workspace) -> LipSyncResult:
         """Write the film; frames without a face stay unchanged."""
         restorer = self._restorer() if payload.enhance_face else None
-        scene = footage.read(workspace)
-        share_before = READ_SHARE + HEARD_SHARE
-        sound_states = self._musetalk.hear(
-            scene.sound, workspace.progress_within(READ_SHARE, share_before)
+        scene = footage.read_footage(workspace)
+        share_before = READING_SHARE + SOUND_SHARE
+        sound_states = self._musetalk.encode_sound(
+            scene.sound, workspace.progress_within(READING_SHARE, share_before)
         )
         return scene.write(
             self._speak_frames(scene, sound_states, restorer), workspace, share_before
@@ -73,7 +73,7 @@ class ProductionEngine(Engine):
             if restorer is not None and new_frames:
                 faces = [points for _, points in boxes.values()]
                 enhanced_frames = restorer.restore(
-                    list(new_frames.values()), faces, region=LOWER_FACE, share=ENHANCED_SHARE
+                    list(new_frames.values()), faces, region=LOWER_FACE, share=ENHANCEMENT_SHARE
                 )
                 new_frames = dict(zip(new_frames, enhanced_frames, strict=True))
             yield from (frames | new_frames).values()
@@ -89,8 +89,8 @@ class ProductionEngine(Engine):
         if not boxes:
             return {}
         faces = [box.cut(frames[index], SIDE) for index, (box, _) in boxes.items()]
-        windows = around(sound_states, list(boxes), scene.film.frame_rate)
-        pictures = self._musetalk.speak(faces, windows)
+        windows = select_windows(sound_states, list(boxes), scene.film.frame_rate)
+        pictures = self._musetalk.repaint_faces(faces, windows)
         return {
             index: box.paste(frames[index], picture, points)
             for (index, (box, points)), picture in zip(boxes.items(), pictures, strict=True)
@@ -101,6 +101,6 @@ def _find_boxes(scene: Footage, frames: dict[int, Frame]) -> dict[int, tuple[Box
     boxes = {}
     for index, frame in frames.items():
         face = scene.face(index)
-        if face is not None and (box := Box.of(face)).is_usable(frame):
+        if face is not None and (box := Box.from_points(face)).is_usable(frame):
             boxes[index] = (box, face)
     return boxes

@@ -19,7 +19,7 @@ VOICE_BAND = (150.0, 4000.0)
 FULL_PERCENTILE = 95
 """The percentile of the loudness of audible frames from which the mouth is fully open."""
 RANGE_DB = 24.0
-"""How far below full loudness the mouth is closed."""
+"""The difference to full loudness at which the mouth is closed."""
 FLOOR_DB = -55.0
 """Relative to full scale: anything quieter is silence, however quiet the rest is."""
 SMOOTH_SECONDS = 0.04
@@ -30,7 +30,7 @@ OPENING_EXPONENT = 1.6
 Curve = NDArray[np.float64]
 
 
-def openings(sound: Samples, *, frames: int, frame_rate: Fraction) -> Curve:
+def measure_openings(sound: Samples, *, frames: int, frame_rate: Fraction) -> Curve:
     """Return the mouth's opening for ``sound`` in each frame: from 0, closed, to 1, fully open."""
     loudness = _measure_loudness(sound, frames, frame_rate)
     is_audible = loudness > FLOOR_DB

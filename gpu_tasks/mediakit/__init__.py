@@ -1,1 +1,1 @@
-"""Pictures, sound and faces, as features and the rooms above read and write them."""
+"""Read and write pictures, sound and faces, for several features and for `media`."""

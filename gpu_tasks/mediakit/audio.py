@@ -17,9 +17,9 @@ from gpu_tasks.mediakit.decoding import (
     TOLERANCE_SECONDS,
     TOO_LONG,
     find_audio_stream,
-    header_seconds,
-    packets,
-    zero_of,
+    find_header_seconds,
+    get_zero,
+    read_packets,
 )
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
@@ -68,7 +68,7 @@ class SoundTrack:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
         self._container = container
         self._stream = stream
-        self._header_seconds = header_seconds(container)
+        self._header_seconds = find_header_seconds(container)
         self._rate = rate
         self._end = 0
 
@@ -83,17 +83,17 @@ class SoundTrack:
         Raises ``EngineError`` if the sound is longer than the header says, or, at the end, if too
         little could be decoded.
         """
-        timeline = Timeline(float(self._header_seconds or LONGEST_SECONDS), self._rate)
-        zero = zero_of(self._container)
+        timeline = SampleConverter(float(self._header_seconds or LONGEST_SECONDS), self._rate)
+        zero = get_zero(self._container)
         share = 0.0
         count = undecodable = 0
-        for packet in packets(self._container, [self._stream]):
+        for packet in read_packets(self._container, [self._stream]):
             count += 1
             try:
                 parts = [
                     part
                     for frame in packet.decode()
-                    for part in timeline.place(frame, _get_seconds(frame, zero))
+                    for part in timeline.convert(frame, _get_seconds(frame, zero))
                 ]
             except _DAMAGE:
                 undecodable += 1
@@ -120,7 +120,7 @@ class SoundTrack:
         return min(1.0, (packet.pos or 0) / size) if size > 0 else 0.0
 
 
-class Timeline:
+class SampleConverter:
     """A converter of decoded frames that tracks the position of their samples.
 
     Positions count samples, so that rounded time stamps cause no gaps. They follow time stamps that
@@ -136,7 +136,7 @@ class Timeline:
         self._resampler: AudioResampler | None = None
         self._source: tuple[str, str, int] | None = None
 
-    def place(self, frame: AudioFrame, seconds: float | None) -> list[tuple[int, Samples]]:
+    def convert(self, frame: AudioFrame, seconds: float | None) -> list[tuple[int, Samples]]:
         """Return start and samples of what ``frame``, stamped ``seconds``, makes available."""
         if frame.sample_rate not in SOURCE_RATES:
             raise ValueError(f"{frame.sample_rate} samples a second")

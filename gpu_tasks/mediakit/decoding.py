@@ -20,8 +20,8 @@ from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 
 from gpu_tasks.mediakit import heif, sizes
-from gpu_tasks.mediakit.headers import Crop, headers_of, read_headers
-from gpu_tasks.mediakit.orientation import filter_frame, orientation_of
+from gpu_tasks.mediakit.headers import Crop, get_headers, read_headers
+from gpu_tasks.mediakit.orientation import filter_frame, get_orientation
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 _FORMATS = {
@@ -51,7 +51,7 @@ TOO_LONG = "The file lasts longer than it says."
 JPEG_START = b"\xff\xd8\xff"
 JPEG_NAMES = frozenset({".jpg", ".jpeg"})
 
-HALVED = "1"
+HALF_SIZE = "1"
 """FFmpeg's `lowres`: larger JPEGs are decoded at half of their sides, in a third of the memory."""
 
 PHOTO = "jpeg_pipe"
@@ -83,9 +83,9 @@ def open_media(path_or_url: Path | str | BinaryIO) -> InputContainer:
     if str(path_or_url).startswith(("https://", "http://")):
         return _open_url(str(path_or_url))
     try:
-        demuxer = demuxer_of(Path(path_or_url))
+        demuxer = find_demuxer(Path(path_or_url))
         with Path(path_or_url).open("rb") as file:
-            if heif.format_of(file.read(heif.BEGINNING_BYTES)) is not None:
+            if heif.find_format(file.read(heif.BEGINNING_BYTES)) is not None:
                 return _open_file(file)
     except OSError as exc:
         raise EngineError(ErrorCode.STORAGE_ERROR) from exc
@@ -96,45 +96,45 @@ def open_media(path_or_url: Path | str | BinaryIO) -> InputContainer:
         raise EngineError(ErrorCode.INPUT_INVALID, NOT_MEDIA) from exc
 
 
-def header_seconds(container: InputContainer) -> Fraction | None:
+def find_header_seconds(container: InputContainer) -> Fraction | None:
     """Return a file's duration according to its header; None if unknown or nonsense."""
     if container.format.name in WITHOUT_DURATION:
         return None
     ticks = container.duration or 0
     if ticks > 0 and MATROSKA in container.format.name:
-        ticks -= min(0, first_ticks(container))  # its header holds the end
+        ticks -= min(0, get_first_ticks(container))  # its header holds the end
     seconds = Fraction(ticks, av.time_base)
-    if delay_of(container) > 0:  # FFmpeg may or may not subtract the empty edit
-        seconds = headers_of(container).seconds or seconds
+    if get_delay(container) > 0:  # FFmpeg may or may not subtract the empty edit
+        seconds = get_headers(container).seconds or seconds
     return seconds if 0 < seconds <= LONGEST_SECONDS else None
 
 
-def first_ticks(container: InputContainer) -> int:
+def get_first_ticks(container: InputContainer) -> int:
     """Return when a file begins, in units of ``av.time_base``, without priming samples."""
     start = container.start_time or 0
     return 0 if abs(start) <= PRIMING_SECONDS * av.time_base else start
 
 
-def delay_of(container: InputContainer) -> Fraction:
+def get_delay(container: InputContainer) -> Fraction:
     """Return the seconds by which all of a file begins after its timeline: an empty edit.
 
     FFmpeg takes the first time stamp for the beginning; players show and play it that much later.
     """
     start = Fraction(container.start_time or 0, av.time_base)
     is_mp4 = "mp4" in container.format.name.split(",")
-    return start if start > 0 and is_mp4 and headers_of(container).begins_empty else Fraction(0)
+    return start if start > 0 and is_mp4 and get_headers(container).begins_empty else Fraction(0)
 
 
-def crop_of(container: InputContainer, stream: VideoStream) -> Crop:
+def get_crop(container: InputContainer, stream: VideoStream) -> Crop:
     """Return the stored pixels that the container says are not shown."""
-    crops = headers_of(container).crops
+    crops = get_headers(container).crops
     index = container.streams.video.index(stream)
     crop = crops[index] if index < len(crops) else Crop()
     is_within = crop.left + crop.right < stream.width and crop.top + crop.bottom < stream.height
     return crop if is_within else Crop()
 
 
-def cropped(frame: av.VideoFrame, crop: Crop) -> av.VideoFrame:
+def crop_frame(frame: av.VideoFrame, crop: Crop) -> av.VideoFrame:
     """Return the part of a frame that is shown."""
     width = frame.width - crop.left - crop.right
     height = frame.height - crop.top - crop.bottom
@@ -144,20 +144,20 @@ def cropped(frame: av.VideoFrame, crop: Crop) -> av.VideoFrame:
     return filter_frame(frame, [("crop", size)])
 
 
-def shown_size(
+def get_display_size(
     container: InputContainer, stream: VideoStream, frame: av.VideoFrame
 ) -> tuple[Fraction, Fraction]:
     """Return width and height of a frame as players show it: cropped, square pixels, upright."""
-    crop = crop_of(container, stream)
+    crop = get_crop(container, stream)
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
     width = (frame.width - crop.left - crop.right) * aspect
     height = Fraction(frame.height - crop.top - crop.bottom)
-    return (height, width) if orientation_of(frame).swaps_sides else (width, height)
+    return (height, width) if get_orientation(frame).swaps_sides else (width, height)
 
 
-def zero_of(container: InputContainer) -> float:
+def get_zero(container: InputContainer) -> float:
     """Return the time stamp, in seconds, that is the beginning of the file's timeline."""
-    return (container.start_time or 0) / av.time_base - float(delay_of(container))
+    return (container.start_time or 0) / av.time_base - float(get_delay(container))
 
 
 def find_audio_stream(container: InputContainer) -> AudioStream | None:
@@ -178,7 +178,7 @@ def find_audio_stream(container: InputContainer) -> AudioStream | None:
     return default or next((stream for stream in candidates if stream is best), None)
 
 
-def alpha_decoder(stream: VideoStream) -> str | None:
+def find_alpha_decoder(stream: VideoStream) -> str | None:
     """Return the decoder for pictures whose alpha is stored apart; None for others."""
     if stream.codec_context is None or stream.metadata.get("alpha_mode") != "1":
         return None
@@ -187,10 +187,10 @@ def alpha_decoder(stream: VideoStream) -> str | None:
 
 def has_alpha(stream: VideoStream) -> bool:
     """Return whether the pictures may have transparency."""
-    return is_clear(stream.format) or alpha_decoder(stream) is not None
+    return is_transparent_format(stream.format) or find_alpha_decoder(stream) is not None
 
 
-def is_clear(form: VideoFormat | None) -> bool:
+def is_transparent_format(form: VideoFormat | None) -> bool:
     """Return whether a pixel format may have transparency; palettes may."""
     return form is not None and (
         form.name == PALETTE or any(component.is_alpha for component in form.components)
@@ -209,7 +209,7 @@ def is_too_large(container: InputContainer, stream: VideoStream) -> bool:
     return stream.width * stream.height > limit
 
 
-def decoding_options(path: Path) -> list[str]:
+def get_decoding_options(path: Path) -> list[str]:
     """Return FFmpeg's options for decoding a file, to stand before its name."""
     with path.open("rb") as file:
         beginning = file.read(8)
@@ -220,12 +220,12 @@ def decoding_options(path: Path) -> list[str]:
         return []
     options: list[str] = []
     with open_media(path) as container:
-        if delay := delay_of(container):
+        if delay := get_delay(container):
             options += ["-itsoffset", f"{float(delay):.6f}"]
         for stream in container.streams.video:
-            decoder = alpha_decoder(stream)
+            decoder = find_alpha_decoder(stream)
             options += [f"-c:{stream.index}", decoder] if decoder else []
-            options += ["-lowres", HALVED] if _is_halved(container, stream) else []
+            options += ["-lowres", HALF_SIZE] if _is_halved(container, stream) else []
     return options
 
 
@@ -234,7 +234,7 @@ def _is_halved(container: InputContainer, stream: VideoStream) -> bool:
     return is_photo and stream.width * stream.height > sizes.MAX_FRAME_PIXELS
 
 
-def packets(container: InputContainer, streams: Sequence[Kind]) -> Iterator["Packet[Kind]"]:
+def read_packets(container: InputContainer, streams: Sequence[Kind]) -> Iterator["Packet[Kind]"]:
     """Yield the packets of some streams, as far as they can be read."""
     reading = True
     while reading:
@@ -247,7 +247,7 @@ def packets(container: InputContainer, streams: Sequence[Kind]) -> Iterator["Pac
             return  # packets before the damage still count
 
 
-def demuxer_of(path: Path) -> str | None:
+def find_demuxer(path: Path) -> str | None:
     """Return the demuxer to name for a file, or None if FFmpeg finds the right one.
 
     FFmpeg takes files with usual JPEG names for one of a series of files, which is not allowed.
@@ -263,8 +263,8 @@ def _find_demuxer(file: BinaryIO, suffix: str) -> str | None:
 
 def _open_file(file: BinaryIO) -> InputContainer:
     file.seek(0)
-    if heif.format_of(file.read(heif.BEGINNING_BYTES)) is not None:
-        return _open_container(heif.convert(file), (), timeout=None, demuxer="png_pipe")
+    if heif.find_format(file.read(heif.BEGINNING_BYTES)) is not None:
+        return _open_container(heif.convert_to_png(file), (), timeout=None, demuxer="png_pipe")
     file.seek(0)
     demuxer = _find_demuxer(file, Path(file.name).suffix)
     file.seek(0)
@@ -304,5 +304,5 @@ def _open_container(
     )
     for stream in container.streams.video:
         if _is_halved(container, stream):
-            stream.codec_context.options = {"lowres": HALVED}
+            stream.codec_context.options = {"lowres": HALF_SIZE}
     return container

@@ -16,8 +16,8 @@ import imageio_ffmpeg
 from gpu_tasks.mediakit.decoding import (
     DEMUXERS,
     FILE_PROTOCOLS,
-    decoding_options,
-    demuxer_of,
+    find_demuxer,
+    get_decoding_options,
 )
 from gpu_tasks.mediakit.sizes import MAX_DECODED_PIXELS
 from gpu_tasks.runtime.children import die_with_parent
@@ -34,14 +34,14 @@ class FFmpegFailedError(AuteurError):
 
 
 @cache
-def executable() -> str:
+def get_executable() -> str:
     """Return the path of FFmpeg: `imageio-ffmpeg`'s own, or IMAGEIO_FFMPEG_EXE."""
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def source(path: Path) -> list[str]:
     """Return the arguments that read a user's file, and no file or URL that it refers to."""
-    demuxer = demuxer_of(path)
+    demuxer = find_demuxer(path)
     limits = (
         f"-protocol_whitelist {','.join(FILE_PROTOCOLS)} -format_whitelist {','.join(DEMUXERS)} "
         f"-max_pixels {MAX_DECODED_PIXELS}"
@@ -56,7 +56,7 @@ def source(path: Path) -> list[str]:
 
 def _get_decoding_options(path: Path) -> list[str]:
     try:
-        return decoding_options(path)
+        return get_decoding_options(path)
     except EngineError:
         return []  # FFmpeg itself will report the error
 
@@ -85,7 +85,7 @@ def run(
 
 
 @contextmanager
-def reading(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
+def read_output(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
     """Provide FFmpeg's output, written to ``pipe:1``; leaving early kills it.
 
     Raises ``FFmpegFailedError`` at the end, if all of the output was read.
@@ -98,7 +98,7 @@ def reading(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def writing(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
+def write_input(arguments: Sequence[str | Path]) -> Iterator[IO[bytes]]:
     """Provide FFmpeg's input, read from ``pipe:0``; FFmpeg is done when the context ends.
 
     Raises ``FFmpegFailedError``.
@@ -120,7 +120,7 @@ def _start_ffmpeg(
     stdin: int = subprocess.DEVNULL,
     stdout: int = subprocess.DEVNULL,
 ) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
-    command = [executable(), "-hide_banner", "-loglevel", "error", "-y", *map(str, arguments)]
+    command = [get_executable(), "-hide_banner", "-loglevel", "error", "-y", *map(str, arguments)]
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
             command,
@@ -158,7 +158,7 @@ def _wait_for_end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
     return text
 
 
-def decodes(arguments: Sequence[str | Path]) -> bool:
+def can_decode(arguments: Sequence[str | Path]) -> bool:
     """Return whether FFmpeg can decode an input alone, to find the cause of a failure."""
     try:
         run([*arguments, "-f", "null", "-"])

@@ -26,13 +26,13 @@ from gpu_tasks.mediakit.decoding import (
     TOLERANCE_SECONDS,
     TOO_LONG,
     find_audio_stream,
+    find_header_seconds,
+    get_display_size,
     has_alpha,
-    header_seconds,
     is_too_large,
     open_media,
-    shown_size,
 )
-from gpu_tasks.mediakit.orientation import orientation_of
+from gpu_tasks.mediakit.orientation import get_orientation
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -42,18 +42,18 @@ Frame = NDArray[np.uint8]
 
 MAX_RATE = Fraction(60)
 FALLBACK_RATE = Fraction(25)
-VARYING = Fraction(21, 20)
+VARYING_RATIO = Fraction(21, 20)
 """The ratio of nominal to average rate above which the rate varies. Less is rounding."""
 MAX_SIDE = 1920
 """The default limit of a side; larger pictures are scaled down."""
 MIN_SIDE = 16
-LEAST_DECODED = 0.5
+MIN_DECODED_SHARE = 0.5
 """The share of the frames in the header below which a film counts as damaged."""
 HDR_TRANSFERS = frozenset({16, 18})
 """PQ and HLG (ITU-T H.273, table 3)."""
-DEINTERLACED = "bwdif=mode=send_frame:deint=interlaced"
+DEINTERLACE_FILTER = "bwdif=mode=send_frame:deint=interlaced"
 """It outputs one frame for each interlaced frame, and leaves other frames unchanged."""
-LEAST_DEINTERLACED = 16
+MIN_DEINTERLACE_SIDE = 16
 """The smallest side in pixels for which the filter works. No camera makes smaller films."""
 ON_BLACK = "premultiply=inplace=1"
 """Transparent pixels become black. Without alpha they would show hidden colours."""
@@ -102,7 +102,7 @@ class Film:
     is_hdr: bool
     stream: int = 0
     """The index of the pictures in the file."""
-    is_turned: bool = False
+    is_rotated: bool = False
     """Players rotate the stored frames. Here they are read upright."""
     has_alpha: bool = False
     """The frames have transparency. Here they are read over black."""
@@ -121,7 +121,7 @@ class Film:
         size = f"scale={self.width}:{self.height}:flags=bicubic"
         output = [size, *([TO_SDR] if self.is_hdr else []), "setsar=1", "format=rgb24"]
         alpha = [ON_BLACK] if self.has_alpha else []
-        return ",".join([*deinterlaced(self.is_tiny), *timing, *alpha, *output])
+        return ",".join([*get_deinterlace_filter(self.is_tiny), *timing, *alpha, *output])
 
     def frames(self) -> Iterator[Frame]:
         """Yield all frames in order, each at ``n / frame_rate`` seconds from the container's start.
@@ -136,16 +136,16 @@ class Film:
         arguments = [*ffmpeg.source(self.path), "-map", f"0:{self.stream}", "-vf", filters]
         count = 0
         try:
-            with ffmpeg.reading([*arguments, "-f", "rawvideo", "pipe:1"]) as output:
+            with ffmpeg.read_output([*arguments, "-f", "rawvideo", "pipe:1"]) as output:
                 for frame in _read_raw_frames(output, self.width, self.height):
                     count += 1
                     if self._is_beyond(count):
                         raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
                     yield frame
         except ffmpeg.FFmpegFailedError as exc:
-            if count < LEAST_DECODED * self.frames_expected:
+            if count < MIN_DECODED_SHARE * self.frames_expected:
                 raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE) from exc
-        if count == 0 or count < LEAST_DECODED * self.frames_expected:
+        if count == 0 or count < MIN_DECODED_SHARE * self.frames_expected:
             raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
 
     def _is_beyond(self, count: int) -> bool:
@@ -156,12 +156,12 @@ class Film:
 
 def is_tiny(stream: VideoStream) -> bool:
     """Return whether the pictures are too small to be deinterlaced."""
-    return min(stream.width, stream.height) < LEAST_DEINTERLACED
+    return min(stream.width, stream.height) < MIN_DEINTERLACE_SIDE
 
 
-def deinterlaced(is_tiny: bool) -> list[str]:
+def get_deinterlace_filter(is_tiny: bool) -> list[str]:
     """Return the deinterlacing filter, unless the pictures are too small."""
-    return [] if is_tiny else [DEINTERLACED]
+    return [] if is_tiny else [DEINTERLACE_FILTER]
 
 
 def _read_raw_frames(output: IO[bytes], width: int, height: int) -> Iterator[Frame]:
@@ -190,7 +190,7 @@ def _probe_container(
     frame = next(iter(container.decode(stream)), None)
     if frame is None:
         raise EngineError(ErrorCode.INPUT_INVALID, UNDECODABLE)
-    width, height = shown_size(container, stream, frame)
+    width, height = get_display_size(container, stream, frame)
     shrink = min(Fraction(1), Fraction(max_side) / max(width, height))
     return Film(
         path=path,
@@ -199,11 +199,11 @@ def _probe_container(
         frame_rate=rate or _get_nominal_rate(stream),
         average_rate=_get_average_rate(stream),
         duration_seconds=_get_duration_seconds(container, stream),
-        longest_seconds=header_seconds(container),
+        longest_seconds=find_header_seconds(container),
         has_sound=find_audio_stream(container) is not None,
         is_hdr=int(stream.codec_context.color_trc or 0) in HDR_TRANSFERS,
         stream=stream.index,
-        is_turned=not orientation_of(frame).is_upright,
+        is_rotated=not get_orientation(frame).is_upright,
         has_alpha=has_alpha(stream),
         is_tiny=is_tiny(stream),
     )
@@ -222,7 +222,7 @@ def _get_video_stream(container: InputContainer) -> VideoStream:
 def _get_nominal_rate(stream: VideoStream) -> Fraction:
     """Return the rate that all time stamps fit, unless it is the rate of a clock."""
     average, nominal = _get_average_rate(stream), stream.guessed_rate
-    if nominal is None or not VARYING * average < nominal <= MAX_RATE:
+    if nominal is None or not VARYING_RATIO * average < nominal <= MAX_RATE:
         return average
     return _limit_rate(nominal)
 
@@ -238,7 +238,7 @@ def _limit_rate(rate: Fraction) -> Fraction:
 def _get_duration_seconds(container: InputContainer, stream: VideoStream) -> float:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    return float(header_seconds(container) or 0)
+    return float(find_header_seconds(container) or 0)
 
 
 def _round_to_even(side: Fraction) -> int:
@@ -283,7 +283,7 @@ class FilmWriter:
         self._context = ExitStack()
 
     def __enter__(self) -> Self:
-        self._input = self._context.enter_context(ffmpeg.writing(self._arguments))
+        self._input = self._context.enter_context(ffmpeg.write_input(self._arguments))
         return self
 
     def write(self, frame: Frame) -> None:
@@ -321,4 +321,4 @@ class FilmWriter:
         if self._sound is None or self._sound_index is None:
             return False
         arguments = [*ffmpeg.source(self._sound), "-map", f"0:{self._sound_index}"]
-        return not ffmpeg.decodes(arguments)
+        return not ffmpeg.can_decode(arguments)

@@ -63,7 +63,7 @@ class Headers:
     """The crops of its streams of pictures, in their order."""
 
 
-def headers_of(container: InputContainer) -> Headers:
+def get_headers(container: InputContainer) -> Headers:
     """Return the headers of an open file; its position does not change."""
     if container.file is not None:
         file = container.file.file

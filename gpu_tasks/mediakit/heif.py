@@ -13,7 +13,7 @@ from PIL import AvifImagePlugin, Image, ImageOps
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 BEGINNING_BYTES = 256
-"""The number of bytes that `format_of` needs."""
+"""The number of bytes that `find_format` needs."""
 HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 AVIF_BRANDS = frozenset({b"avif", b"avis"})
 COMMON_BRANDS = frozenset({b"mif1", b"mif2", b"miaf", b"msf1"})
@@ -57,7 +57,7 @@ class Header:
         return self.width * self.height > MAX_PIXELS[self.format]
 
 
-def format_of(beginning: bytes) -> str | None:
+def find_format(beginning: bytes) -> str | None:
     """Return `heic` or `avif` for the first ``BEGINNING_BYTES`` of such a file, None for others."""
     if beginning[4:8] != b"ftyp":
         return None
@@ -70,7 +70,7 @@ def format_of(beginning: bytes) -> str | None:
 
 
 def read_header(file: BinaryIO) -> Header:
-    """Read the header of a file for which ``format_of`` returns a format; nothing is decoded.
+    """Read the header of a file for which ``find_format`` returns a format; nothing is decoded.
 
     Raises ``EngineError`` INPUT_INVALID if the header is damaged.
     """
@@ -78,7 +78,7 @@ def read_header(file: BinaryIO) -> Header:
     beginning = file.read(BEGINNING_BYTES)
     is_sequence = beginning[8:12] in SEQUENCE_BRANDS
     try:
-        if format_of(beginning) == "heic":
+        if find_format(beginning) == "heic":
             picture = _open_heic(file)
             width, height = picture.size
             return Header("heic", width, height, int(picture.info["bit_depth"]), is_sequence)
@@ -90,7 +90,7 @@ def read_header(file: BinaryIO) -> Header:
         raise EngineError(ErrorCode.INPUT_INVALID, DAMAGED) from exc
 
 
-def convert(file: BinaryIO) -> io.BytesIO:
+def convert_to_png(file: BinaryIO) -> io.BytesIO:
     """Convert the main picture of a HEIC or AVIF file to PNG: upright, in 8 bits.
 
     A picture of more than ``WHOLE_PIXELS`` gets half the width and height. Colour profiles are
@@ -115,9 +115,9 @@ def replace_by_png(path: Path) -> None:
     It is for engines, which have copies of their own. Raises ``EngineError`` INPUT_INVALID.
     """
     with path.open("rb") as file:
-        if format_of(file.read(BEGINNING_BYTES)) is None:
+        if find_format(file.read(BEGINNING_BYTES)) is None:
             return
-        content = convert(file)
+        content = convert_to_png(file)
     converted = path.with_name(f"{path.name}.png")
     converted.write_bytes(content.getbuffer())
     converted.replace(path)

@@ -35,7 +35,7 @@ class Meter:
         self._remainder = np.zeros(0, np.int16)
         self._counts = np.zeros(1 - SILENT_DB, np.int64)  # of frames, by decibels below full scale
 
-    def hear(self, samples: Samples) -> None:
+    def measure(self, samples: Samples) -> None:
         """Measure the next samples; gaps count for nothing."""
         pending = np.concatenate([self._remainder, samples])
         end = pending.size - pending.size % self._frame
@@ -50,14 +50,14 @@ class Meter:
         return not self._counts.any()
 
     @property
-    def is_usual(self) -> bool:
+    def is_loud_enough(self) -> bool:
         """Return whether enough of it is as loud as speech, which cannot change any more."""
         return bool(self._counts[: 1 - QUIET_DB].sum() >= self._loud_frames)
 
     @property
     def gain(self) -> float:
         """Return the factor by which its samples are to be multiplied."""
-        if self.is_silent or self.is_usual:
+        if self.is_silent or self.is_loud_enough:
             return 1.0
         total = self._counts.sum()
         loud = self._get_level(min(self._loud_frames, LOUD_SHARE * total))
@@ -70,7 +70,7 @@ class Meter:
         return -int(np.searchsorted(self._counts.cumsum(), count))
 
 
-def louder(blocks: Iterable[Block], gain: float) -> Iterator[Block]:
+def amplify(blocks: Iterable[Block], gain: float) -> Iterator[Block]:
     """Yield the blocks with their samples multiplied."""
     for block in blocks:
         if gain == 1:
@@ -80,9 +80,9 @@ def louder(blocks: Iterable[Block], gain: float) -> Iterator[Block]:
             yield replace(block, samples=samples)
 
 
-def lifted(blocks: Sequence[Block], rate: int = RATE) -> list[Block]:
+def amplify_if_quiet(blocks: Sequence[Block], rate: int = RATE) -> list[Block]:
     """Return all the blocks of a sound, amplified if it is quiet."""
     meter = Meter(rate)
     for block in blocks:
-        meter.hear(block.samples)
-    return list(louder(blocks, meter.gain))
+        meter.measure(block.samples)
+    return list(amplify(blocks, meter.gain))

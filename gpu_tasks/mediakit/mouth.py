@@ -8,7 +8,7 @@ import numpy as np
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.regions import INNER_LIPS, OUTER_LIPS
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.warping import Patch, fading, pixels_of, stretched
+from gpu_tasks.mediakit.warping import Patch, compute_fade, stretch, to_pixels
 
 CORNERS = (78, 308)
 """Corners of the opening between the lips. Their distance is the mouth's width."""
@@ -35,24 +35,24 @@ DARK = np.array([0.4, 0.17, 0.15])
 """The colour behind the lips, relative to the mean brightness around the mouth."""
 
 
-def opening_of(points: Points) -> float:
+def measure_opening(points: Points) -> float:
     """Return the height of the gap between the lips, as a share of the mouth's width."""
-    upper, lower, right, left = pixels_of(points[[UPPER_LIP, LOWER_LIP, *CORNERS]])
+    upper, lower, right, left = to_pixels(points[[UPPER_LIP, LOWER_LIP, *CORNERS]])
     return float(abs(upper - lower) / max(abs(right - left), 1e-6))
 
 
-def opened(frame: Frame, points: Points, opening: float) -> Frame:
+def open_mouth(frame: Frame, points: Points, opening: float) -> Frame:
     """Return the frame with the mouth of the face with these landmarks opened.
 
     ``opening`` is the height of the gap in its middle, as a share of the mouth's width, 0 to 1.
     """
-    face = pixels_of(points)
+    face = to_pixels(points)
     patch = Patch(frame, face[list(CORNERS)], face[[UNDER_NOSE, CHIN]], BELOW_CHIN)
     if patch.is_too_small:
         return frame
     width, u, v = patch.length, patch.u, patch.v
-    upper_outer, upper = (patch.edge(face[list(edge)]) for edge in UPPER_EDGES)
-    lower, lower_outer = (patch.edge(face[list(edge)]) for edge in LOWER_EDGES)
+    upper_outer, upper = (patch.trace_line(face[list(edge)]) for edge in UPPER_EDGES)
+    lower, lower_outer = (patch.trace_line(face[list(edge)]) for edge in LOWER_EDGES)
     gap = np.maximum(lower - upper, 0)
     opening = float(np.clip(opening, 0, 1))
     height = opening * width * np.maximum(1 - (2 * u / width) ** 2, 0) ** ROUNDNESS
@@ -60,10 +60,10 @@ def opened(frame: Frame, points: Points, opening: float) -> Frame:
     lower_goal = upper + MEETING * gap + LOWER_SHARE * height
 
     # Current rows and goals from the nose to below the chin. Lips keep their thickness.
-    nose, chin = patch.of(face[[UNDER_NOSE, CHIN]])[1]
+    nose, chin = patch.to_uv(face[[UNDER_NOSE, CHIN]])[1]
     floor = chin + BELOW_CHIN * width
-    drop = (LOWER_SHARE * opening - (1 - MEETING) * opening_of(points)) * width
-    chin_goal = chin + JAW_SHARE * drop * fading(np.abs(u), width / 2, CHEEK * width)
+    drop = (LOWER_SHARE * opening - (1 - MEETING) * measure_opening(points)) * width
+    chin_goal = chin + JAW_SHARE * drop * compute_fade(np.abs(u), width / 2, CHEEK * width)
     upper_outer_goal = upper_outer + upper_goal - upper
     lower_outer_goal = np.minimum(lower_outer + lower_goal - lower, chin_goal)
     starts = [nose, upper_outer, upper, lower, lower_outer, chin, floor]
@@ -71,7 +71,7 @@ def opened(frame: Frame, points: Points, opening: float) -> Frame:
 
     under, over = v - upper_goal, lower_goal - v
     hanging = upper + np.minimum(under, gap)
-    source = np.where((under >= 0) & (over > 0), hanging, stretched(v, starts, goals))
-    picture = patch.take(patch.to(u, source))
+    source = np.where((under >= 0) & (over > 0), hanging, stretch(v, starts, goals))
+    picture = patch.sample(patch.to_pixels(u, source))
     dark = np.clip(np.minimum(under - gap, over) / max(1.0, EDGE * width), 0, 1)[..., None]
-    return patch.put(picture + (DARK * picture.mean() - picture) * dark)
+    return patch.paste(picture + (DARK * picture.mean() - picture) * dark)

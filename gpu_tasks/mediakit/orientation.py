@@ -95,7 +95,7 @@ def _read_side_data(frame: av.VideoFrame) -> Mapping[Type, bytes]:
     return cast("Mapping[Type, bytes]", container(frame))
 
 
-def orientation_of(frame: av.VideoFrame) -> Orientation:
+def get_orientation(frame: av.VideoFrame) -> Orientation:
     """Return the orientation of a decoded frame, from its container, codec or EXIF."""
     try:
         data = _read_side_data(frame).get(Type.DISPLAYMATRIX)

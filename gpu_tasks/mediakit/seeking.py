@@ -12,7 +12,7 @@ import av.error
 from av.container import InputContainer
 from av.stream import Stream
 
-from gpu_tasks.mediakit.decoding import delay_of, open_media, packets
+from gpu_tasks.mediakit.decoding import get_delay, open_media, read_packets
 
 _SEEKABLE = "mov matroska avi asf flv mpegts mxf wav w64 aiff caf flac mp3 ogg"
 SEEKABLE = frozenset(_SEEKABLE.split())
@@ -25,19 +25,19 @@ INTERLEAVED_SECONDS = 10
 BEFORE_SECONDS = 10
 
 
-def entry_into(path: Path, stream: int, by: float) -> int:
-    """Return the second to seek to in a file, from its first time stamp, as `entry` does.
+def find_entry_of_file(path: Path, stream: int, by: float) -> int:
+    """Return the second to seek to in a file, from its first time stamp, as `find_entry` does.
 
     ``by`` counts from the beginning of the file's timeline. 0 means not to seek.
     """
     if by < 1:
         return 0
     with open_media(path) as container:
-        by -= float(delay_of(container))
-        return entry(container, container.streams[stream], by) or 0
+        by -= float(get_delay(container))
+        return find_entry(container, container.streams[stream], by) or 0
 
 
-def entry(
+def find_entry(
     container: InputContainer, stream: Stream, by: float, *, after: float = 0.0
 ) -> int | None:
     """Return the whole second from which reading meets a key frame that is shown ``by`` a time.
@@ -57,8 +57,8 @@ def entry(
     return None
 
 
-def enter(container: InputContainer, begin: int | None) -> None:
-    """Seek to the result of `entry`, or to the beginning; raises ``FFmpegError``."""
+def seek_to_entry(container: InputContainer, begin: int | None) -> None:
+    """Seek to the result of `find_entry`, or to the beginning; raises ``FFmpegError``."""
     start = container.start_time or 0
     if begin is not None:
         container.seek(start + begin * av.time_base)
@@ -82,7 +82,7 @@ def _meets_key_frame(
         container.seek(int((zero + begin) * av.time_base))
     except av.error.FFmpegError:
         return False
-    for packet in packets(container, [*container.streams.video, *container.streams.audio]):
+    for packet in read_packets(container, [*container.streams.video, *container.streams.audio]):
         ticks = packet.dts if packet.pts is None else packet.pts
         seconds = None if ticks is None else float(ticks * packet.time_base) - zero
         is_wanted = packet.stream_index == stream.index

@@ -21,7 +21,7 @@ MIN_LENGTH = 5.0
 """Faces whose lines are shorter than this many pixels are not changed."""
 
 
-def pixels_of(points: Points) -> Pixels:
+def to_pixels(points: Points) -> Pixels:
     """Return landmarks as complex numbers, without their depth."""
     return points[:, 0].astype(float) + 1j * points[:, 1]
 
@@ -47,44 +47,44 @@ class Patch:
         top, bottom = np.clip([y - reach, y + reach + 1], 0, height).astype(int)
         self._box = (slice(top, bottom), slice(left, right))
         self.pixels: Pixels = np.arange(left, right) + 1j * np.arange(top, bottom)[:, None]
-        self.u, self.v = self.of(self.pixels)
+        self.u, self.v = self.to_uv(self.pixels)
 
     @property
     def is_too_small(self) -> bool:
         """Return whether too little of the patch is visible to be warped."""
         return self.length < MIN_LENGTH or self.pixels.size == 0
 
-    def of(self, pixels: Pixels) -> tuple[Array, Array]:
+    def to_uv(self, pixels: Pixels) -> tuple[Array, Array]:
         """Return ``u`` and ``v`` of pixels."""
         offset = (pixels - self._middle) / self._along
         return offset.real, offset.imag
 
-    def to(self, u: Array, v: Array) -> Pixels:
+    def to_pixels(self, u: Array, v: Array) -> Pixels:
         """Return the pixels at ``u`` and ``v``."""
         offset: Pixels = u + 1j * v
         return self._middle + self._along * offset
 
-    def edge(self, line: Pixels) -> Array:
+    def trace_line(self, line: Pixels) -> Array:
         """Return ``v`` of the line through some pixels, at each ``u``; level beyond its ends."""
-        along, down = self.of(line)
+        along, down = self.to_uv(line)
         order = np.argsort(along)
         return np.interp(self.u, along[order], down[order])
 
-    def take(self, source: Pixels) -> NDArray[np.float32]:
+    def sample(self, source: Pixels) -> NDArray[np.float32]:
         """Return the picture of the patch, with each pixel taken from ``source`` in the frame."""
         x, y = source.real.astype(np.float32), source.imag.astype(np.float32)
         border = cv2.BORDER_REPLICATE
         picture = cv2.remap(self._frame, x, y, cv2.INTER_CUBIC, borderMode=border)
         return picture.astype(np.float32)
 
-    def put(self, picture: NDArray[np.floating]) -> Frame:
+    def paste(self, picture: NDArray[np.floating]) -> Frame:
         """Return the frame with another picture of the patch."""
         frame = self._frame.copy()
         frame[self._box] = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
         return frame
 
 
-def stretched(v: Array, starts: Sequence[Array | float], goals: Sequence[Array | float]) -> Array:
+def stretch(v: Array, starts: Sequence[Array | float], goals: Sequence[Array | float]) -> Array:
     """Return the source of each ``v`` when what is at ``starts`` moves to ``goals``.
 
     Between two of them the picture is stretched; above the first and below the last nothing moves.
@@ -98,7 +98,7 @@ def stretched(v: Array, starts: Sequence[Array | float], goals: Sequence[Array |
     return source
 
 
-def fading(distance: Array, start: float, end: float) -> Array:
+def compute_fade(distance: Array, start: float, end: float) -> Array:
     """Return 1 up to ``start`` and 0 from ``end`` on, with a smooth transition."""
     share = np.clip((end - distance) / (end - start), 0, 1)
     return share * share * (3 - 2 * share)

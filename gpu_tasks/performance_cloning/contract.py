@@ -46,7 +46,7 @@ class PerformanceCloningPayload(Payload):
 
 
 class PerformanceCloningResult(PlainModel):
-    """What the film is like, and how much of the performance could be seen."""
+    """The properties of the film, and in how many frames the performer was seen."""
 
     duration_ms: int = Field(gt=0)
     width: int = Field(gt=0)

@@ -6,28 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.faces.crops import Points
-from gpu_tasks.mediakit.faces.iris import iris
-from gpu_tasks.mediakit.faces.regions import FIRM, canonical
+from gpu_tasks.mediakit.faces.iris import detect_irises
+from gpu_tasks.mediakit.faces.regions import FIRM, load_mean_face
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.mouth import opened, opening_of
-from gpu_tasks.mediakit.warping import pixels_of
-from gpu_tasks.performance_cloning.bending import bent, fitted
+from gpu_tasks.mediakit.mouth import measure_opening, open_mouth
+from gpu_tasks.mediakit.warping import to_pixels
 from gpu_tasks.performance_cloning.contract import (
     PerformanceCloningPayload,
     PerformanceCloningResult,
 )
-from gpu_tasks.performance_cloning.eyelids import closed
+from gpu_tasks.performance_cloning.eyelids import close_eyes
+from gpu_tasks.performance_cloning.head_motion import bend_head, fit_similarity
 from gpu_tasks.performance_cloning.performance import (
     Portrait,
-    driving_film,
-    portrait,
-    watch,
-    write,
+    probe_driving_film,
+    read_portrait,
+    track_face,
+    write_film,
 )
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.stages import Stage
 
-WATCH_SHARE = 0.4
+TRACKING_SHARE = 0.4
 """The share of the progress for tracking the driving film."""
 CLOSED_LIPS = 0.07
 """The opening that the landmarks of closed lips have, as a share of the mouth's width."""
@@ -53,32 +53,36 @@ class DraftEngine(Engine):
         """Write the film; gaps in the driving face are interpolated."""
         del payload
         workspace.enter(Stage.READING)
-        source_portrait = portrait(workspace.input("source"))
-        film = driving_film(workspace.input("driving"))
+        source_portrait = read_portrait(workspace.input("source"))
+        film = probe_driving_film(workspace.input("driving"))
         moments = [
             None if points is None else _measure_moment(frame, points)
-            for frame, points in watch(film, workspace.progress_within(0.0, WATCH_SHARE))
+            for frame, points in track_face(film, workspace.progress_within(0.0, TRACKING_SHARE))
         ]
         height, width = source_portrait.picture.shape[:2]
-        return write(
+        return write_film(
             _act_out(source_portrait, _interpolate_gaps(moments)),
             workspace,
             film,
             size=(width, height),
             has_face=[moment is not None for moment in moments],
-            share_before=WATCH_SHARE,
+            share_before=TRACKING_SHARE,
         )
 
 
 def _fit_head(points: Points) -> tuple[complex, complex]:
-    """Return how the mean face is mapped onto this one: see ``fitted``."""
+    """Return how the mean face is mapped onto this one: see ``fit_similarity``."""
     firm = list(FIRM)
-    return fitted(pixels_of(canonical()[firm]), pixels_of(points[firm]))
+    return fit_similarity(to_pixels(load_mean_face()[firm]), to_pixels(points[firm]))
 
 
 def _measure_moment(frame: Frame, points: Points) -> list[complex]:
     """Return a row of the table."""
-    return [*_fit_head(points), opening_of(points), *(eye.openness for eye in iris(frame, points))]
+    return [
+        *_fit_head(points),
+        measure_opening(points),
+        *(eye.openness for eye in detect_irises(frame, points)),
+    ]
 
 
 def _interpolate_gaps(moments: Sequence[list[complex] | None]) -> Table:
@@ -99,6 +103,6 @@ def _act_out(source_portrait: Portrait, moments: Table) -> Iterator[Frame]:
     openness = moments[:, 3:].real / np.maximum(median[3:].real, 1e-6)
     closing = np.clip((DROOPING - openness) / (DROOPING - SHUT), 0, 1)
     for turn, shift, opening, eye_closing in zip(turns, shifts, openings, closing, strict=True):
-        picture = opened(source_portrait.picture, source_portrait.points, opening)
-        picture = closed(picture, source_portrait.points, eye_closing)
-        yield bent(picture, source_portrait.points, turn, shift, middle)
+        picture = open_mouth(source_portrait.picture, source_portrait.points, opening)
+        picture = close_eyes(picture, source_portrait.points, eye_closing)
+        yield bend_head(picture, source_portrait.points, turn, shift, middle)

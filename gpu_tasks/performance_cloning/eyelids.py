@@ -7,7 +7,7 @@ import numpy as np
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.regions import LEFT_EYE, RIGHT_EYE
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.warping import Patch, pixels_of, stretched
+from gpu_tasks.mediakit.warping import Patch, stretch, to_pixels
 
 HALF = 8
 """The index of the inner corner, in the loop around an eye."""
@@ -19,18 +19,20 @@ BELOW = 0.5
 """In widths of the eye, below its corners: pixels from there on do not move."""
 
 
-def closed(frame: Frame, points: Points, shares: Sequence[float]) -> Frame:
+def close_eyes(frame: Frame, points: Points, shares: Sequence[float]) -> Frame:
     """Return the frame with the person's right and left eye closed by these shares, 0 to 1."""
-    face = pixels_of(points)
+    face = to_pixels(points)
     for (loop, corners, brow), share in zip(EYES, shares, strict=True):
         patch = Patch(frame, face[list(corners)], face[[brow]], BELOW)
         if patch.is_too_small or share <= 0:
             continue
-        lower = patch.edge(face[list(loop[: HALF + 1])])
-        upper = patch.edge(face[[*loop[HALF:], loop[0]]])
+        lower = patch.trace_line(face[list(loop[: HALF + 1])])
+        upper = patch.trace_line(face[[*loop[HALF:], loop[0]]])
         goal = upper + share * np.maximum(lower - upper, 0)
-        top, floor = float(patch.of(face[brow])[1]), BELOW * patch.length
-        v = stretched(patch.v, [top, upper, lower, floor], [top, goal, lower, floor])
+        top, floor = float(patch.to_uv(face[brow])[1]), BELOW * patch.length
+        v = stretch(patch.v, [top, upper, lower, floor], [top, goal, lower, floor])
         still_open = (patch.v >= goal) & (patch.v < lower)
-        frame = patch.put(patch.take(patch.to(patch.u, np.where(still_open, patch.v, v))))
+        frame = patch.paste(
+            patch.sample(patch.to_pixels(patch.u, np.where(still_open, patch.v, v)))
+        )
     return frame

@@ -45,7 +45,7 @@ class People:
         )
 
     @torch.inference_mode()
-    def keypoints(self, frames: Sequence[Frame], faces: Sequence[Points]) -> list[Keypoints]:
+    def detect_keypoints(self, frames: Sequence[Frame], faces: Sequence[Points]) -> list[Keypoints]:
         """Return the joints of the person with the given face, in each of the frames."""
         boxes = [[box] for box in self._find_boxes(frames, faces)]
         inputs = self._pose_processor(list(frames), boxes=boxes, return_tensors="pt")

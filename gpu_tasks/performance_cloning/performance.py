@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from gpu_tasks.mediakit.faces.crops import Points
-from gpu_tasks.mediakit.faces.tracking import FaceTracker, Several
+from gpu_tasks.mediakit.faces.tracking import FaceTracker, SeveralFaces
 from gpu_tasks.mediakit.film import FALLBACK_RATE, Film, FilmWriter, Frame, probe
 from gpu_tasks.mediakit.heif import replace_by_png
 from gpu_tasks.performance_cloning.contract import (
@@ -44,7 +44,7 @@ class Portrait:
     points: Points
 
 
-def portrait(path: Path) -> Portrait:
+def read_portrait(path: Path) -> Portrait:
     """Return the picture at ``path``, or the first frame of the film there.
 
     Raise ``EngineError`` INPUT_INVALID for none, several, or too small a face.
@@ -62,7 +62,7 @@ def portrait(path: Path) -> Portrait:
     return Portrait(picture, face.points)
 
 
-def driving_film(path: Path) -> Film:
+def probe_driving_film(path: Path) -> Film:
     """Return the driving film, at the rate of the result.
 
     Raise ``EngineError`` INPUT_INVALID if its header says that it is too long.
@@ -70,10 +70,10 @@ def driving_film(path: Path) -> Film:
     film = probe(path, max_side=MAX_SIDE)
     if film.duration_seconds > MAX_SECONDS + 1 / film.frame_rate:
         raise EngineError(ErrorCode.INPUT_INVALID, TOO_LONG)
-    return replace(film, frame_rate=rate_of(film.frame_rate))
+    return replace(film, frame_rate=choose_rate(film.frame_rate))
 
 
-def rate_of(frame_rate: Fraction) -> Fraction:
+def choose_rate(frame_rate: Fraction) -> Fraction:
     """Return the result's frame rate for a driving film's."""
     if frame_rate < MIN_RATE:
         return FALLBACK_RATE
@@ -83,13 +83,15 @@ def rate_of(frame_rate: Fraction) -> Fraction:
     return half if STEADY_RATE <= half <= MAX_RATE else STEADY_RATE
 
 
-def watch(film: Film, progress: Callable[[float], None]) -> Iterator[tuple[Frame, Points | None]]:
+def track_face(
+    film: Film, progress: Callable[[float], None]
+) -> Iterator[tuple[Frame, Points | None]]:
     """Yield each frame of the driving film with the landmarks of its face.
 
     Raise ``EngineError`` INPUT_INVALID for several faces, for too few frames with a face, and for a
     film that is too long.
     """
-    tracker = FaceTracker(frame_rate=float(film.frame_rate), several=Several.REFUSE)
+    tracker = FaceTracker(frame_rate=float(film.frame_rate), several=SeveralFaces.REFUSE)
     # A rate that does not divide the film's duration adds a frame.
     max_frames = MAX_SECONDS * film.frame_rate + 1
     for frame in film.frames():
@@ -102,7 +104,7 @@ def watch(film: Film, progress: Callable[[float], None]) -> Iterator[tuple[Frame
         raise EngineError(ErrorCode.INPUT_INVALID, NO_PERFORMANCE)
 
 
-def write(
+def write_film(
     frames: Iterable[Frame],
     workspace: Workspace,
     film: Film,

@@ -18,19 +18,19 @@ from gpu_tasks.performance_cloning.contract import (
 from gpu_tasks.performance_cloning.people import People
 from gpu_tasks.performance_cloning.performance import (
     Portrait,
-    driving_film,
-    portrait,
-    watch,
-    write,
+    probe_driving_film,
+    read_portrait,
+    track_face,
+    write_film,
 )
-from gpu_tasks.performance_cloning.skeleton import Keypoints, drawn, laid_over
+from gpu_tasks.performance_cloning.skeleton import Keypoints, align_keypoints, draw_figure
 from gpu_tasks.performance_cloning.wan import Effort, Wan
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.stages import Stage
 
 BATCH = 16
 """Frames in which people are detected at once."""
-WATCH_SHARE, PAINT_SHARE = 0.1, 0.88
+TRACKING_SHARE, PAINTING_SHARE = 0.1, 0.88
 """Shares of the progress; the rest is encoding."""
 FACE_GROWTH = np.sqrt(1.3) - 1
 """A face is cropped with 1.3 times the area from brows to chin, most of the margin above."""
@@ -64,19 +64,19 @@ class ProductionEngine(Engine):
     ) -> PerformanceCloningResult:
         """Write the film; a frame without a face repeats the last face and pose."""
         workspace.enter(Stage.READING)
-        source_portrait = portrait(workspace.input("source"))
-        film = driving_film(workspace.input("driving"))
-        performance = self._track_performance(film, workspace.progress_within(0.0, WATCH_SHARE))
-        painted_share = WATCH_SHARE + PAINT_SHARE
-        size = self._wan.size_for(source_portrait.picture, len(performance.has_face))
+        source_portrait = read_portrait(workspace.input("source"))
+        film = probe_driving_film(workspace.input("driving"))
+        performance = self._track_performance(film, workspace.progress_within(0.0, TRACKING_SHARE))
+        painted_share = TRACKING_SHARE + PAINTING_SHARE
+        size = self._wan.choose_size(source_portrait.picture, len(performance.has_face))
         frames = self._wan.paint(
             _resize(source_portrait.picture, size),
             self._draw_figures(source_portrait, performance, size),
             performance.faces,
             seed=payload.seed,
-            progress=workspace.progress_within(WATCH_SHARE, painted_share),
+            progress=workspace.progress_within(TRACKING_SHARE, painted_share),
         )
-        return write(
+        return write_film(
             frames,
             workspace,
             film,
@@ -90,7 +90,7 @@ class ProductionEngine(Engine):
         pending: list[tuple[Frame, Points]] = []
         latest: tuple[Frame, Points] | None = None
         missing_count = 0
-        for frame, points in watch(film, progress):
+        for frame, points in track_face(film, progress):
             performance.has_face.append(points is not None)
             if points is not None:
                 latest = (frame, points)
@@ -112,7 +112,7 @@ class ProductionEngine(Engine):
         if not pending:
             return
         frames, faces = zip(*pending, strict=True)
-        performance.people += self._people.keypoints(frames, faces)
+        performance.people += self._people.detect_keypoints(frames, faces)
         performance.faces += [
             _crop_face(frame, points, self._wan.face_side) for frame, points in pending
         ]
@@ -121,11 +121,16 @@ class ProductionEngine(Engine):
         self, source_portrait: Portrait, performance: _Performance, size: tuple[int, int]
     ) -> list[Frame]:
         """Draw the stick figures at the size and position of the portrait's person."""
-        (sitter,) = self._people.keypoints([source_portrait.picture], [source_portrait.points])
+        (sitter,) = self._people.detect_keypoints(
+            [source_portrait.picture], [source_portrait.points]
+        )
         height, width = source_portrait.picture.shape[:2]
         sitter = sitter * np.array([size[0] / width, size[1] / height, 1], np.float32)
         first = performance.people[0]
-        return [drawn(laid_over(person, first, sitter), *size) for person in performance.people]
+        return [
+            draw_figure(align_keypoints(person, first, sitter), *size)
+            for person in performance.people
+        ]
 
 
 def _crop_face(frame: Frame, points: Points, side: int) -> Frame:

@@ -51,7 +51,7 @@ SHORT_SIDE_IN_WIDTHS = 200
 """Half the thickness of limbs is the picture's shorter side divided by this, less a pixel."""
 
 
-def drawn(keypoints: Keypoints, width: int, height: int) -> Frame:
+def draw_figure(keypoints: Keypoints, width: int, height: int) -> Frame:
     """Draw the figure on black; points under ``MIN_SCORE`` and their limbs are left out."""
     picture = np.zeros((height, width, 3), np.uint8)
     points = _add_neck(keypoints)[list(FROM_COCO)]
@@ -59,7 +59,7 @@ def drawn(keypoints: Keypoints, width: int, height: int) -> Frame:
     radius = max(min(height, width) // SHORT_SIDE_IN_WIDTHS - 1, 1)
     for (start, end), colour in zip(LIMBS, COLOURS, strict=False):
         if is_visible[start] and is_visible[end]:
-            outline = _limb_outline(points[start, :2], points[end, :2], radius)
+            outline = _build_limb_outline(points[start, :2], points[end, :2], radius)
             cv2.fillConvexPoly(picture, outline, [int(channel * LIMB_LIGHT) for channel in colour])
     for point, colour, point_visible in zip(points, COLOURS, is_visible, strict=True):
         if point_visible:
@@ -72,7 +72,7 @@ def _add_neck(keypoints: Keypoints) -> Keypoints:
     return np.vstack([keypoints, neck]).astype(np.float32)
 
 
-def _limb_outline(start: Keypoints, end: Keypoints, radius: int) -> NDArray[np.int32]:
+def _build_limb_outline(start: Keypoints, end: Keypoints, radius: int) -> NDArray[np.int32]:
     middle = (start + end) / 2
     direction = end - start
     angle = int(np.rad2deg(np.arctan2(direction[1], direction[0])))
@@ -81,7 +81,7 @@ def _limb_outline(start: Keypoints, end: Keypoints, radius: int) -> NDArray[np.i
     return np.asarray(cv2.ellipse2Poly(centre, axes, angle, 0, 360, 1), np.int32)
 
 
-def laid_over(keypoints: Keypoints, person: Keypoints, goal: Keypoints) -> Keypoints:
+def align_keypoints(keypoints: Keypoints, person: Keypoints, goal: Keypoints) -> Keypoints:
     """Return a performer's points, scaled and moved as ``person`` must be to match ``goal``.
 
     Both are aligned by the points of heads and shoulders visible in both; with fewer than two such
@@ -94,7 +94,7 @@ def laid_over(keypoints: Keypoints, person: Keypoints, goal: Keypoints) -> Keypo
         person[UPPER][visible_in_both, :2],
         goal[UPPER][visible_in_both, :2],
     )
-    scale = _spread_of(goal_points) / max(_spread_of(person_points), 1e-6)
+    scale = _measure_spread(goal_points) / max(_measure_spread(person_points), 1e-6)
     result = keypoints.copy()
     result[:, :2] = (keypoints[:, :2] - person_points.mean(axis=0)) * scale + goal_points.mean(
         axis=0
@@ -102,5 +102,5 @@ def laid_over(keypoints: Keypoints, person: Keypoints, goal: Keypoints) -> Keypo
     return result
 
 
-def _spread_of(points: Keypoints) -> float:
+def _measure_spread(points: Keypoints) -> float:
     return float(np.sqrt(((points - points.mean(axis=0)) ** 2).sum(axis=1).mean()))

@@ -48,7 +48,7 @@ _VAE_OPERATIONS_PER_SECOND = 30e12
 
 @dataclass(frozen=True)
 class Effort:
-    """How much work is done for a film."""
+    """The work that is done for a film."""
 
     steps: int = STEPS
     max_area: int = MAX_AREA
@@ -72,13 +72,13 @@ class Wan:
         """Return the side of the model's pictures of faces, in pixels."""
         return int(self._pipeline.transformer.config.motion_encoder_size)
 
-    def size_for(self, portrait: Frame, frames: int) -> tuple[int, int]:
+    def choose_size(self, portrait: Frame, frames: int) -> tuple[int, int]:
         """Return the film's width and height, in the portrait's proportions.
 
         The film is as large as the time limit allows.
         """
         height, width = portrait.shape[:2]
-        area = min(self._effort.max_area, _max_frame_area(frames, self._effort.steps))
+        area = min(self._effort.max_area, _compute_max_frame_area(frames, self._effort.steps))
         scale = sqrt(area / (width * height))
         film_width, film_height = (
             max(MULTIPLE, round(side * scale / MULTIPLE) * MULTIPLE) for side in (width, height)
@@ -98,11 +98,11 @@ class Wan:
 
         ``progress`` receives the completed share at every step of every segment.
         """
-        count, length = segments(len(figures))
+        count, length = plan_segments(len(figures))
         steps = count * self._effort.steps
         height, width = figures[0].shape[:2]
         padded_count = count * (length - OVERLAP) + OVERLAP
-        with diffusion.at_work(self._pipeline):
+        with diffusion.free_gpu_memory(self._pipeline):
             output = self._pipeline(
                 image=Image.fromarray(portrait),
                 pose_video=_pad_frames(figures, padded_count),
@@ -114,17 +114,17 @@ class Wan:
                 prev_segment_conditioning_frames=OVERLAP,
                 num_inference_steps=self._effort.steps,
                 guidance_scale=GUIDANCE,
-                generator=diffusion.generator(seed),
-                callback_on_step_end=diffusion.after_each_step(
+                generator=diffusion.build_generator(seed),
+                callback_on_step_end=diffusion.build_step_callback(
                     lambda completed_steps: progress(completed_steps / steps)
                 ),
                 output_type="np",
             )
         film = output.frames[0][: len(figures)]
-        return list(diffusion.pictures(film, (len(figures), height, width, 3)))
+        return list(diffusion.convert_to_pictures(film, (len(figures), height, width, 3)))
 
 
-def segments(frames: int) -> tuple[int, int]:
+def plan_segments(frames: int) -> tuple[int, int]:
     """Return how many segments a film needs, and the least length of each."""
     new_frames = max(frames - OVERLAP, 1)
     count = ceil(new_frames / (SEGMENT - OVERLAP))
@@ -132,7 +132,7 @@ def segments(frames: int) -> tuple[int, int]:
     return count, max(SHORTEST, 4 * ceil((length - 1) / 4) + 1)
 
 
-def _max_frame_area(frames: int, steps: int) -> float:
+def _compute_max_frame_area(frames: int, steps: int) -> float:
     """Return the pixels that a frame may have, so that painting takes ``PAINT_SECONDS``.
 
     A step takes two operations for each weight and token, and the attention of 40 layers four for
@@ -141,7 +141,7 @@ def _max_frame_area(frames: int, steps: int) -> float:
     of 77 frames; at 420 × 420 pixels, 21 × 690 tokens, a step is 0.58 PFLOP and 140 of them take
     nine minutes, the autoencoder with 1.8 PFLOP one more.
     """
-    count, length = segments(frames)
+    count, length = plan_segments(frames)
     latents = (length - 1) // 4 + 2  # one is the portrait's
     pixels = length * MULTIPLE**2 / latents  # of frames, for a token
     squared = steps * 4 * _LAYERS * _CHANNELS / _OPERATIONS_PER_SECOND

@@ -1,1 +1,1 @@
-"""Rendering: a timeline becomes a film (docs/decisions/0013)."""
+"""Render timelines to films (docs/decisions/0013)."""

@@ -29,7 +29,7 @@ Picture = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Drawn:
+class CaptionPicture:
     """A caption's picture and the position of its upper left corner."""
 
     words: Words
@@ -38,20 +38,20 @@ class Drawn:
     top: int
 
 
-def draw(words: Words, style: CaptionsStyle, output: Output, path: Path) -> Drawn:
+def draw_caption(words: Words, style: CaptionsStyle, output: Output, path: Path) -> CaptionPicture:
     """Write a caption as PNG; return where it goes."""
     text = words.text.upper() if style.uppercase else words.text
     picture = _draw_box(_wrap_lines(text, style), style, output)
     height, width = picture.shape[:2]
     cv2.imwrite(str(path), picture)
     margin = output.height // MARGIN
-    left = _caption_offset(style.alignment, output.width - width, margin)
-    top = _caption_offset(style.position, output.height - height, margin)
+    left = _compute_caption_offset(style.alignment, output.width - width, margin)
+    top = _compute_caption_offset(style.position, output.height - height, margin)
     # In 4:2:0, pairs of pixels share a colour.
-    return Drawn(words, path, left // 2 * 2, top // 2 * 2)
+    return CaptionPicture(words, path, left // 2 * 2, top // 2 * 2)
 
 
-def _caption_offset(alignment: str, space: int, margin: int) -> int:
+def _compute_caption_offset(alignment: str, space: int, margin: int) -> int:
     if alignment in ("center", "middle"):
         return space // 2
     return min(margin, space) if alignment in ("left", "top") else max(0, space - margin)
@@ -74,7 +74,7 @@ def _draw_box(lines: list[str], style: CaptionsStyle, output: Output) -> Mask:
     top = 0
     for mask in masks:
         visible = mask[: max(0, height - top), :width]
-        left = _caption_offset(style.alignment, width - visible.shape[1], 0)
+        left = _compute_caption_offset(style.alignment, width - visible.shape[1], 0)
         region = picture[top : top + visible.shape[0], left : left + visible.shape[1]]
         region[:] = _draw_letters(region, visible, size, style)
         top += visible.shape[0]
@@ -126,8 +126,8 @@ def _parse_color(value: str) -> tuple[int, int, int, int]:
 
 def draw_captions(
     words: tuple[Words, ...], style: CaptionsStyle, output: Output, folder: Path
-) -> Iterator[Drawn]:
+) -> Iterator[CaptionPicture]:
     """Draw a segment's captions into a folder of their own."""
     for index, caption in enumerate(words):
         folder.mkdir(parents=True, exist_ok=True)
-        yield draw(caption, style, output, folder / f"{index}.png")
+        yield draw_caption(caption, style, output, folder / f"{index}.png")

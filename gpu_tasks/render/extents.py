@@ -7,11 +7,16 @@ import av.error
 from av.container import InputContainer
 from av.stream import Stream
 
-from gpu_tasks.mediakit.decoding import TOLERANCE_SECONDS, header_seconds, packets, zero_of
-from gpu_tasks.mediakit.film import LEAST_DECODED
+from gpu_tasks.mediakit.decoding import (
+    TOLERANCE_SECONDS,
+    find_header_seconds,
+    get_zero,
+    read_packets,
+)
+from gpu_tasks.mediakit.film import MIN_DECODED_SHARE
 
 TAIL_SECONDS = 5.0
-"""How much of the end is read first; if it is there, the file is complete."""
+"""The length of the end that is read first; if it is readable, the file is complete."""
 
 OWN_LENGTHS = "mov"
 """Formats that store the length of each stream. Other formats store the longest stream's only."""
@@ -19,21 +24,21 @@ OWN_LENGTHS = "mov"
 
 @dataclass(frozen=True)
 class Extent:
-    """Where a stream ends, in seconds from the container's start."""
+    """The end of a stream, in seconds from the container's start."""
 
     header_end: float | None
     """According to the header; None if it does not say."""
     readable_end: float
-    """As far as the file can be read."""
+    """The end of what can be read of the file."""
     last_at: float
-    """When its last picture or sound packet begins."""
+    """The start of its last picture or sound packet."""
 
     @property
     def is_whole(self) -> bool:
         """Return True if no more is missing than players tolerate."""
         if self.header_end is None:
             return True
-        tolerance = min(TOLERANCE_SECONDS, (1 - LEAST_DECODED) * self.header_end)
+        tolerance = min(TOLERANCE_SECONDS, (1 - MIN_DECODED_SHARE) * self.header_end)
         return self.header_end - self.readable_end <= tolerance
 
     def lacks(self, begin: float, end: float) -> bool:
@@ -41,7 +46,7 @@ class Extent:
         if self.header_end is None or self.is_whole:
             return False
         end = min(end, self.header_end)
-        return begin < end and self.readable_end - begin < LEAST_DECODED * (end - begin)
+        return begin < end and self.readable_end - begin < MIN_DECODED_SHARE * (end - begin)
 
 
 @dataclass
@@ -52,10 +57,10 @@ class _StreamEnd:
     end: float
 
 
-def extent_of(container: InputContainer, stream: Stream) -> Extent:
+def measure_extent(container: InputContainer, stream: Stream) -> Extent:
     """Return the extent of a stream; the beginning of a complete file is not read."""
-    starts_at = zero_of(container)
-    header = header_seconds(container)
+    starts_at = get_zero(container)
+    header = find_header_seconds(container)
     header_end = None if header is None else float(header)
     has_own = bool(OWN_LENGTHS in container.format.name and stream.duration and stream.time_base)
     if header_end is not None and has_own and stream.duration and stream.time_base:
@@ -89,7 +94,7 @@ def _read_stream_ends(
         container.seek(int((starts_at + begin) * av.time_base))
     except av.error.FFmpegError:
         return stream_ends
-    for packet in packets(container, list(container.streams)):
+    for packet in read_packets(container, list(container.streams)):
         if packet.pts is not None:
             at = float(packet.pts * packet.time_base) - starts_at
             previous = stream_ends.setdefault(packet.stream_index, _StreamEnd(at, at))

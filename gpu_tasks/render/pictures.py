@@ -8,11 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from gpu_tasks.mediakit import ffmpeg
-from gpu_tasks.mediakit.film import STATE_BT709, TO_SDR, deinterlaced
+from gpu_tasks.mediakit.film import STATE_BT709, TO_SDR, get_deinterlace_filter
 from gpu_tasks.render.contract import Format, Output
-from gpu_tasks.render.contract.frames import SLACK_SECONDS, Box, box_of
+from gpu_tasks.render.contract.frames import SLACK_SECONDS, Box, fit_box
 from gpu_tasks.render.contract.segments import Piece, Ramp, RenderSegment
-from gpu_tasks.render.drawing import Drawn
+from gpu_tasks.render.drawing import CaptionPicture
 from gpu_tasks.render.sources import Pictures, SourceInfo
 
 EARLY_SECONDS = 1
@@ -42,7 +42,7 @@ HOLD = "tpad=stop=-1:stop_mode=clone"
 """Repeats the last picture without end; a trim behind it sets the length."""
 PIXELS = {Format.MP4: "yuv420p", Format.WEBM: "yuv420p", Format.MOV: "yuv422p10le"}
 CLEAR_PIXELS = {Format.MP4: "yuva420p", Format.WEBM: "yuva420p", Format.MOV: "yuva422p10le"}
-BLENDED = {Format.MP4: "yuv420", Format.WEBM: "yuv420", Format.MOV: "yuv422p10"}
+OVERLAY_FORMATS = {Format.MP4: "yuv420", Format.WEBM: "yuv420", Format.MOV: "yuv422p10"}
 SUFFIX = {Format.MP4: ".mp4", Format.WEBM: ".mp4", Format.MOV: ".mov"}
 """The suffixes of segments: MP4 stores times more exactly than WebM does."""
 
@@ -66,10 +66,10 @@ class Layer:
         return any(ramp.first < end and ramp.end > begin for ramp in self.piece.ramps)
 
 
-def arguments(
+def build_arguments(
     segment: RenderSegment,
     infos: Sequence[SourceInfo | None],
-    captions: Sequence[Drawn],
+    captions: Sequence[CaptionPicture],
     output: Output,
     target: Path,
     threads: int,
@@ -79,7 +79,7 @@ def arguments(
     args: list[str | Path] = ["-copyts"]
     threads_per_input = max(1, 2 * threads // max(1, len(layers)))
     for layer in layers:
-        args += ["-threads", str(threads_per_input), *_input_arguments(layer, output.rate)]
+        args += ["-threads", str(threads_per_input), *_build_input_arguments(layer, output.rate)]
     for caption in captions:
         args += ["-i", caption.path]
     graph = _build_graph(segment, layers, captions, output)
@@ -87,11 +87,11 @@ def arguments(
     args += ENCODERS[output.format, output.proxy]
     args += ["-g", str(KEY_FRAME_SECONDS * round(output.rate)), "-r", str(output.rate)]
     args += ["-frames:v", str(segment.length), "-map_metadata", "-1", "-fflags", "+bitexact"]
-    args += ["-video_track_timescale", str(timescale(output.rate))]
+    args += ["-video_track_timescale", str(get_timescale(output.rate))]
     return [*args, "-f", SUFFIX[output.format][1:], target]
 
 
-def inputs(
+def list_inputs(
     segment: RenderSegment, infos: Sequence[SourceInfo | None], output: Output
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield each visible source's index with FFmpeg's arguments for decoding it alone."""
@@ -101,14 +101,14 @@ def inputs(
         end_seconds = layer.info.starts_at + float(piece.at + source_seconds)
         args = [
             "-copyts",
-            *_input_arguments(layer, output.rate),
+            *_build_input_arguments(layer, output.rate),
             "-map",
             f"0:{layer.pictures.stream}",
         ]
         yield piece.source, [*args, "-vf", f"trim=end={end_seconds:.6f}"]
 
 
-def timescale(rate: Fraction) -> int:
+def get_timescale(rate: Fraction) -> int:
     """Return the time units per second with which every frame begins at a whole number."""
     return rate.numerator * max(1, -(-TIMESCALE // rate.numerator))
 
@@ -129,11 +129,11 @@ def _build_layer(piece: Piece, info: SourceInfo | None, output: Output) -> Layer
     if info is None or info.pictures is None:
         return None
     pictures = info.pictures
-    box = box_of(pictures.width, pictures.height, (output.width, output.height))
+    box = fit_box(pictures.width, pictures.height, (output.width, output.height))
     return Layer(piece, info, pictures, box)
 
 
-def _entry_second(layer: Layer) -> int:
+def _find_entry_second(layer: Layer) -> int:
     """Return the second at which the source is entered.
 
     Behind the end of the source it is the last picture's, which is then held.
@@ -144,17 +144,20 @@ def _entry_second(layer: Layer) -> int:
     return layer.info.entry(layer.pictures.stream, at - EARLY_SECONDS)
 
 
-def _input_arguments(layer: Layer, rate: Fraction) -> list[str]:
+def _build_input_arguments(layer: Layer, rate: Fraction) -> list[str]:
     if layer.pictures.is_still:
         return ["-r", str(rate), *ffmpeg.source(layer.info.path)]
-    entry = _entry_second(layer)
+    entry = _find_entry_second(layer)
     # Not `-t`: it would count from the key frame before. FFmpeg stops reading when all is shown.
     seek = ["-ss", str(entry), "-noaccurate_seek"] if entry else []
     return [*seek, "-an", "-sn", "-dn", *ffmpeg.source(layer.info.path)]
 
 
 def _build_graph(
-    segment: RenderSegment, layers: Sequence[Layer], captions: Sequence[Drawn], output: Output
+    segment: RenderSegment,
+    layers: Sequence[Layer],
+    captions: Sequence[CaptionPicture],
+    output: Output,
 ) -> Iterator[str]:
     spans = list(pairwise(_list_edges(segment.length, layers)))
     visible = [_list_visible(layers, begin, end, output) for begin, end in spans]
@@ -162,11 +165,11 @@ def _build_graph(
         span_indices = [
             span_index for span_index, indices in enumerate(visible) if index in indices
         ]
-        yield _layer_filters(index, layer, span_indices, output)
+        yield _build_layer_filters(index, layer, span_indices, output)
         for span_index in span_indices:
             begin, end = (edge - layer.piece.first for edge in spans[span_index])
             cut = f"trim=start_frame={begin}:end_frame={end},setpts=PTS-STARTPTS"
-            cut += _opaque_filter(layer, spans[span_index], output)
+            cut += _build_opaque_filter(layer, spans[span_index], output)
             yield f"[p{index}s{span_index}]{cut}[l{index}s{span_index}]"
     for span_index, ((begin, end), indices) in enumerate(zip(spans, visible, strict=True)):
         visible_layers = [(f"l{index}s{span_index}", layers[index]) for index in indices]
@@ -199,21 +202,23 @@ def _list_visible(layers: Sequence[Layer], begin: int, end: int, output: Output)
     return indices
 
 
-def _layer_filters(index: int, layer: Layer, span_indices: Sequence[int], output: Output) -> str:
+def _build_layer_filters(
+    index: int, layer: Layer, span_indices: Sequence[int], output: Output
+) -> str:
     """Return the filters that bring a piece to the film's rate and size, split for its spans."""
     piece, rate = layer.piece, output.rate
     length = piece.end - piece.first
     pixels = CLEAR_PIXELS if layer.pictures.has_alpha or piece.ramps else PIXELS
-    filters = [_scale_filter(layer, output), "setsar=1", f"format={pixels[output.format]}"]
+    filters = [_build_scale_filter(layer, output), "setsar=1", f"format={pixels[output.format]}"]
     if layer.pictures.is_still:
         # FFmpeg's `tpad` gives the first two frames time 0, so frames are renumbered behind it.
         renumber = f"settb={1 / rate},setpts=N"
         filters = [*filters, "setpts=0", f"{HOLD},trim=end_frame={length}", renumber]
     else:
-        filters = [*_timing_filters(layer, length, rate), *filters]
+        filters = [*_build_timing_filters(layer, length, rate), *filters]
     if piece.ramps:
         filters += [
-            *(_fade_filter(ramp, piece.first) for ramp in piece.ramps),
+            *(_build_fade_filter(ramp, piece.first) for ramp in piece.ramps),
             f"settb={1 / rate}",
             "setpts=N",
         ]
@@ -221,7 +226,7 @@ def _layer_filters(index: int, layer: Layer, span_indices: Sequence[int], output
     return f"[{index}:{layer.pictures.stream}]{','.join(filters)},split={len(span_indices)}{copies}"
 
 
-def _timing_filters(layer: Layer, length: int, rate: Fraction) -> list[str]:
+def _build_timing_filters(layer: Layer, length: int, rate: Fraction) -> list[str]:
     """Return the filters that choose a piece's frames by their times.
 
     Times are the film's, in microseconds from the piece's first frame.
@@ -230,16 +235,16 @@ def _timing_filters(layer: Layer, length: int, rate: Fraction) -> list[str]:
     zero = layer.info.starts_at + float(at)
     speed, slack = float(piece.speed), float(SLACK_SECONDS)
     # Frames count from where the source is entered: it may end before its first frame is due.
-    early = max(0, math.ceil((at - _entry_second(layer)) / piece.speed * rate))
+    early = max(0, math.ceil((at - _find_entry_second(layer)) / piece.speed * rate))
     return [
-        *deinterlaced(layer.pictures.is_tiny),
+        *get_deinterlace_filter(layer.pictures.is_tiny),
         f"settb=1/1000000,setpts='((PTS*TB-{zero:.6f})/{speed:.3f}-{slack})*1000000'",
         f"fps={rate}:round=up:start_time={-float(early / rate) - HAIR_SECONDS:.6f}",
         f"{HOLD},trim=start_frame={early}:end_frame={early + length},setpts=PTS-STARTPTS",
     ]
 
 
-def _scale_filter(layer: Layer, output: Output) -> str:
+def _build_scale_filter(layer: Layer, output: Output) -> str:
     _, _, width, height = layer.box
     matrix = ":in_color_matrix=bt709" if layer.pictures.is_bt709 else ""
     # FFmpeg has already rotated the picture as its header says.
@@ -247,7 +252,7 @@ def _scale_filter(layer: Layer, output: Output) -> str:
     return f"{TO_SDR},{scale}" if layer.pictures.is_hdr else scale
 
 
-def _fade_filter(ramp: Ramp, first: int) -> str:
+def _build_fade_filter(ramp: Ramp, first: int) -> str:
     """Return a fade over frames from ``first`` on, by time: it may begin before ``first``."""
     kind = "in" if ramp.rising else "out"
     # FFmpeg treats times before zero as the end of the fade.
@@ -255,7 +260,7 @@ def _fade_filter(ramp: Ramp, first: int) -> str:
     return f"{times},fade=t={kind}:st=0:d=1:alpha=1"
 
 
-def _opaque_filter(layer: Layer, span: tuple[int, int], output: Output) -> str:
+def _build_opaque_filter(layer: Layer, span: tuple[int, int], output: Output) -> str:
     """Return a filter that drops the alpha of a layer that is opaque in the span.
 
     FFmpeg then blends nothing.
@@ -284,15 +289,17 @@ def _compose_layers(
         yield f"{base}[s{span_index}b{index}]"
         base = f"[s{span_index}b{index}][{name}]overlay={layer.box[0]}:{layer.box[1]}"
         # With `pass`, FFmpeg's threads deadlock in one of three runs (9.0).
-        base += f":eof_action=repeat:format={BLENDED[output.format]}"
+        base += f":eof_action=repeat:format={OVERLAY_FORMATS[output.format]}"
     yield f"{base},format={PIXELS[output.format]}[s{span_index}]"
 
 
-def _overlay_captions(inputs: int, captions: Sequence[Drawn], output: Output) -> Iterator[str]:
+def _overlay_captions(
+    inputs: int, captions: Sequence[CaptionPicture], output: Output
+) -> Iterator[str]:
     base = "[film]null"
     for index, caption in enumerate(captions):
         yield f"{base}[c{index}]"
         base = f"[c{index}][{inputs + index}:v]overlay={caption.left}:{caption.top}"
         base += f":enable='between(n,{caption.words.first},{caption.words.end - 1})'"
-        base += f":format={BLENDED[output.format]}"
+        base += f":format={OVERLAY_FORMATS[output.format]}"
     yield f"{base},format={PIXELS[output.format]},{STATE_BT709}[out]"

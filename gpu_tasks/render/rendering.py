@@ -15,13 +15,18 @@ import av
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.heif import replace_by_png
-from gpu_tasks.render import joining, pictures, sound
+from gpu_tasks.render import concatenation, pictures, sound
+from gpu_tasks.render.concatenation import Progress
 from gpu_tasks.render.contract import Captions, Output, RenderPayload, RenderResult
 from gpu_tasks.render.contract.captions import DEFAULT
 from gpu_tasks.render.contract.segments import RenderPlan, RenderSegment, plan_render
 from gpu_tasks.render.drawing import draw_captions
-from gpu_tasks.render.joining import Progress
-from gpu_tasks.render.sources import SourceInfo, probe, torn, unreadable
+from gpu_tasks.render.sources import (
+    SourceInfo,
+    build_incomplete_error,
+    build_unreadable_error,
+    probe,
+)
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.errors import AuteurError, EngineError, ErrorCode, StoppedError
 from gpu_tasks.runtime.stages import Stage
@@ -37,17 +42,17 @@ PIXELS_AT_ONCE = 8 * 3840 * 2160
 SOUND_WEIGHT = 0.05
 """The work for sound as a share of the work for pictures of the same length."""
 JOINING_SHARE = 0.02
-STILL_SECONDS = 300.0
-"""How long no frame may be written: more than the slowest encoder holds back."""
+STALL_SECONDS = 300.0
+"""The longest time without a written frame: more than the slowest encoder holds back."""
 TRIES = 2
 
 
-class RenderStandsStillError(AuteurError):
+class RenderStalledError(AuteurError):
     """FFmpeg runs and does nothing."""
 
 
 class RenderEngine(Engine):
-    """Renders one film at a time."""
+    """An engine that renders one film at a time."""
 
     model = "FFmpeg"
 
@@ -67,7 +72,7 @@ class Shares:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def of(self, name: str) -> Progress:
+    def build_reporter(self, name: str) -> Progress:
         """Return the progress function of one segment; it raises ``StoppedError``."""
 
         def report_share(share: float) -> None:
@@ -97,19 +102,23 @@ class Files:
     output_indices: Mapping[str, int]
 
     @classmethod
-    def of(cls, payload: RenderPayload, workspace: Workspace, plan: RenderPlan) -> "Files":
+    def from_payload(
+        cls, payload: RenderPayload, workspace: Workspace, plan: RenderPlan
+    ) -> "Files":
         """Match segments by name; raise MODEL_ERROR if caller and engine plan differently."""
         ready = {
-            _segment_name(file.name): workspace.input("ready", index)
+            _get_segment_name(file.name): workspace.input("ready", index)
             for index, file in enumerate(payload.ready)
         }
-        output_indices = {_segment_name(file.key): index for index, file in enumerate(payload.made)}
+        output_indices = {
+            _get_segment_name(file.key): index for index, file in enumerate(payload.made)
+        }
         if not plan.segments.keys() <= ready.keys() | output_indices.keys():
             raise EngineError(ErrorCode.MODEL_ERROR, "The segments are not those of this version.")
         return cls(ready, output_indices)
 
 
-def _segment_name(key: str) -> str:
+def _get_segment_name(key: str) -> str:
     """Return a segment's name from the key or name of its file."""
     return key.rsplit("/", 1)[-1].partition(".")[0]
 
@@ -121,7 +130,7 @@ class Rendering:
         self.output, self.timeline = payload.output, payload.timeline
         self.payload, self.workspace = payload, workspace
         self.plan = plan_render(payload.timeline, payload.output)
-        self.files = Files.of(payload, workspace, self.plan)
+        self.files = Files.from_payload(payload, workspace, self.plan)
         self.missing = [
             segment for name, segment in self.plan.segments.items() if name not in self.files.ready
         ]
@@ -171,7 +180,7 @@ class Rendering:
         try:
             replace_by_png(path)
         except EngineError as exc:
-            raise unreadable(name) from exc
+            raise build_unreadable_error(name) from exc
         return probe(path, name)
 
     def _check_clips_complete(self) -> None:
@@ -179,17 +188,17 @@ class Rendering:
         for track in self.timeline.tracks:
             for clip in track.clips:
                 info = self.infos[clip.source]
-                audible_spans = list(self.timeline.heard(track, clip))
+                audible_spans = list(self.timeline.list_audible_spans(track, clip))
                 shows = track.shows and has_pictures
                 if info is not None and info.lacks(clip, shows=shows, heard=audible_spans):
-                    raise torn(self.timeline.sources[clip.source].name)
+                    raise build_incomplete_error(self.timeline.sources[clip.source].name)
 
     def _render_missing(self) -> Path | None:
         """Render missing segments, pictures and sound concurrently; return the encoded sound."""
         picture_segments = [
             segment for segment in self.missing if segment.name in self.picture_names
         ]
-        workers = segments_at_once(len(picture_segments), self.cores, self.output)
+        workers = count_concurrent_segments(len(picture_segments), self.cores, self.output)
         threads = max(THREADS, self.cores // workers)
         with ThreadPoolExecutor(workers) as picture_pool, ThreadPoolExecutor(1) as sound_pool:
             sound_future = sound_pool.submit(self._render_sound)
@@ -216,7 +225,9 @@ class Rendering:
         style = self.timeline.captions_style or DEFAULT
         captions = list(draw_captions(segment.words, style, self.output, folder))
         target = self._segment_path(segment)
-        arguments = pictures.arguments(segment, self.infos, captions, self.output, target, threads)
+        arguments = pictures.build_arguments(
+            segment, self.infos, captions, self.output, target, threads
+        )
         self._run_ffmpeg(segment, arguments)
         if _count_frames(target) != segment.length:
             raise self._build_error(segment, "FFmpeg has not written all frames")
@@ -227,7 +238,9 @@ class Rendering:
             if segment.name not in self.picture_names:
                 self._run_ffmpeg(
                     segment,
-                    sound.arguments(segment, self.infos, self.output, self._segment_path(segment)),
+                    sound.build_arguments(
+                        segment, self.infos, self.output, self._segment_path(segment)
+                    ),
                 )
                 self._store_segment(segment)
         return self._encode_sound() if self.plan.sound else None
@@ -237,18 +250,18 @@ class Rendering:
         seconds = float(segment.length / self.output.rate)
         for _ in range(TRIES):
             try:
-                progress = moving(self.shares.of(segment.name), STILL_SECONDS)
+                progress = detect_stalls(self.shares.build_reporter(segment.name), STALL_SECONDS)
                 ffmpeg.run(arguments, seconds=seconds, progress=progress)
             except ffmpeg.FFmpegFailedError as exc:
                 raise self._build_error(segment, str(exc)) from exc
-            except RenderStandsStillError:
+            except RenderStalledError:
                 logger.warning("FFmpeg stood still at a segment")
             else:
                 return
         raise EngineError(ErrorCode.GPU_UNAVAILABLE)
 
     def _store_segment(self, segment: RenderSegment) -> None:
-        self.shares.of(segment.name)(1.0)
+        self.shares.build_reporter(segment.name)(1.0)
         self.workspace.keep("made", self.files.output_indices[segment.name])
 
     def _build_error(self, segment: RenderSegment, message: str) -> EngineError:
@@ -266,7 +279,7 @@ class Rendering:
             "a segment could not be made: %s", message.replace(str(self.workspace.root), "")
         )
         if undecodable_names:
-            return unreadable(", ".join(sorted(undecodable_names)))
+            return build_unreadable_error(", ".join(sorted(undecodable_names)))
         return EngineError(ErrorCode.MODEL_ERROR)
 
     def _segment_path(self, segment: RenderSegment) -> Path:
@@ -276,13 +289,15 @@ class Rendering:
     def _write_list(self, segments: Sequence[RenderSegment], name: str) -> list[str | Path]:
         paths = [self._segment_path(segment) for segment in segments]
         lengths = [Fraction(segment.length) / self.output.rate for segment in segments]
-        return joining.write_list(paths, lengths, self.workspace.scratch(name))
+        return concatenation.write_playlist(paths, lengths, self.workspace.scratch(name))
 
     def _encode_sound(self) -> Path:
-        suffix = joining.SOUND_SUFFIX[self.output.format]
+        suffix = concatenation.SOUND_SUFFIX[self.output.format]
         target = self.workspace.scratch(f"sound{suffix}")
         source = self._write_list(self.plan.sound, "sound.ffconcat")
-        joining.encode_sound(source, self.output, target, self.seconds, self.shares.of(""))
+        concatenation.encode_sound(
+            source, self.output, target, self.seconds, self.shares.build_reporter("")
+        )
         return target
 
     def _join_segments(self, sound_path: Path | None) -> None:
@@ -291,28 +306,28 @@ class Rendering:
             picture_list = self._write_list(self.plan.pictures, "pictures.ffconcat")
         embeds_captions = self.output.captions is Captions.EMBEDDED and self.timeline.cues
         cues = self.workspace.scratch("captions.srt")
-        joining.join(
+        concatenation.join_segments(
             picture_list,
             sound_path,
-            joining.write_cues(self.timeline.cues, cues) if embeds_captions else None,
+            concatenation.write_cues(self.timeline.cues, cues) if embeds_captions else None,
             self.output,
-            pictures.timescale(self.output.rate),
+            pictures.get_timescale(self.output.rate),
             self.workspace.output("result"),
             self.seconds,
             self.workspace.progress_within(1 - JOINING_SHARE, 1.0),
         )
 
 
-def segments_at_once(segments: int, cores: int, output: Output) -> int:
+def count_concurrent_segments(segments: int, cores: int, output: Output) -> int:
     """Return as many segments as keep the cores busy and fit into memory."""
     max_segments = PIXELS_AT_ONCE // (output.width * output.height)
     return max(1, min(segments, max(LEAST_AT_ONCE, cores // THREADS), max_segments))
 
 
-def moving(progress: Progress, still_seconds: float) -> Progress:
+def detect_stalls(progress: Progress, still_seconds: float) -> Progress:
     """Return a progress function that passes its calls on to another one.
 
-    It raises ``RenderStandsStillError`` if the progress stays the same for so long.
+    It raises ``RenderStalledError`` if the progress stays the same for so long.
     """
     best, progressed_at = -1.0, time.monotonic()
 
@@ -321,7 +336,7 @@ def moving(progress: Progress, still_seconds: float) -> Progress:
         if share > best:
             best, progressed_at = share, time.monotonic()
         elif time.monotonic() - progressed_at > still_seconds:
-            raise RenderStandsStillError
+            raise RenderStalledError
         progress(share)
 
     return report
@@ -329,7 +344,7 @@ def moving(progress: Progress, still_seconds: float) -> Progress:
 
 def _can_decode(arguments: Sequence[str | Path]) -> bool:
     """Return True if decoding this input alone gives any output."""
-    return ffmpeg.decodes(["-abort_on", "empty_output", *arguments])
+    return ffmpeg.can_decode(["-abort_on", "empty_output", *arguments])
 
 
 def _count_frames(path: Path) -> int:

@@ -28,12 +28,12 @@ BOTH = "pan=stereo|c0=c0|c1=c0"
 STEREO = "aformat=sample_fmts=fltp:channel_layouts=stereo"
 
 
-def samples_of(frames: int, rate: Fraction) -> int:
+def count_samples(frames: int, rate: Fraction) -> int:
     """Return the number of samples in this many frames."""
     return round(frames * SAMPLE_RATE / rate)
 
 
-def arguments(
+def build_arguments(
     segment: RenderSegment, infos: Sequence[SourceInfo | None], output: Output, target: Path
 ) -> list[str | Path]:
     """Return FFmpeg's arguments for making the sound of a segment."""
@@ -44,12 +44,12 @@ def arguments(
         info = infos[piece.source]
         if info is not None and info.sound is not None:
             index = len(labels)
-            args += _input_arguments(piece, info, output.rate)
+            args += _build_input_arguments(piece, info, output.rate)
             graph.append(
-                f"[{index}:{info.sound}]{_piece_filters(piece, info, output.rate)}[a{index}]"
+                f"[{index}:{info.sound}]{_build_piece_filters(piece, info, output.rate)}[a{index}]"
             )
             labels.append(f"[a{index}]")
-    length = samples_of(segment.length, output.rate)
+    length = count_samples(segment.length, output.rate)
     # Without silence, the mix would begin with the first clip and end with the last.
     silence = f"anullsrc=r={SAMPLE_RATE}:cl=stereo,{STEREO},atrim=end_sample={length}[silence]"
     mix = f"{''.join(labels)}[silence]amix=inputs={len(labels) + 1}:normalize=0:duration=longest"
@@ -60,7 +60,7 @@ def arguments(
     return [*args, "-map_metadata", "-1", "-fflags", "+bitexact", "-f", "wv", target]
 
 
-def inputs(
+def list_inputs(
     segment: RenderSegment, infos: Sequence[SourceInfo | None], output: Output
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield each audible source's index with FFmpeg's arguments for decoding it alone."""
@@ -69,43 +69,43 @@ def inputs(
         if info is not None and info.sound is not None:
             yield (
                 piece.source,
-                [*_input_arguments(piece, info, output.rate), "-map", f"0:{info.sound}"],
+                [*_build_input_arguments(piece, info, output.rate), "-map", f"0:{info.sound}"],
             )
 
 
-def _source_seconds(piece: Piece, rate: Fraction) -> Fraction:
+def _get_source_second(piece: Piece, rate: Fraction) -> Fraction:
     """Return the second of the source where a piece's clip begins: tempo depends on it."""
     return piece.at - piece.since / rate * piece.speed
 
 
-def _fade_origin(piece: Piece) -> int:
+def _get_fade_origin(piece: Piece) -> int:
     """Return the frame from which fades are counted: the first at which one begins."""
     return min([piece.first - piece.since, *(ramp.first for ramp in piece.ramps)])
 
 
-def _entry_second(piece: Piece, info: SourceInfo, rate: Fraction) -> int:
+def _find_entry_second(piece: Piece, info: SourceInfo, rate: Fraction) -> int:
     """Return the whole second at which the source is entered: there, its samples meet ours."""
     if info.sound is None:
         return 0
-    return info.entry(info.sound, _source_seconds(piece, rate) - EARLY_SECONDS)
+    return info.entry(info.sound, _get_source_second(piece, rate) - EARLY_SECONDS)
 
 
-def _input_arguments(piece: Piece, info: SourceInfo, rate: Fraction) -> list[str]:
-    entry = _entry_second(piece, info, rate)
+def _build_input_arguments(piece: Piece, info: SourceInfo, rate: Fraction) -> list[str]:
+    entry = _find_entry_second(piece, info, rate)
     source_seconds = (piece.end - piece.first) / rate * piece.speed
     length = float(piece.at - entry + source_seconds) + 1.0
     seek = ["-ss", str(entry)] if entry else []
     return [*seek, "-t", f"{length:.3f}", "-vn", "-sn", "-dn", *ffmpeg.source(info.path)]
 
 
-def _piece_filters(piece: Piece, info: SourceInfo, rate: Fraction) -> str:
+def _build_piece_filters(piece: Piece, info: SourceInfo, rate: Fraction) -> str:
     """Return the filters that place a piece in the segment at its level."""
-    entry = _entry_second(piece, info, rate)
-    begin = round((_source_seconds(piece, rate) - entry) * SAMPLE_RATE)
-    skipped = samples_of(piece.since, rate)
-    run_up = piece.first - piece.since - _fade_origin(piece)
-    first = samples_of(piece.first, rate)
-    length = samples_of(piece.end, rate) - first
+    entry = _find_entry_second(piece, info, rate)
+    begin = round((_get_source_second(piece, rate) - entry) * SAMPLE_RATE)
+    skipped = count_samples(piece.since, rate)
+    run_up = piece.first - piece.since - _get_fade_origin(piece)
+    first = count_samples(piece.first, rate)
+    length = count_samples(piece.end, rate) - first
     source_samples = -(-(skipped + length) * piece.speed.numerator // piece.speed.denominator)
     source_samples += RUN_OUT_SAMPLES if piece.speed != 1 else 0
     filters = [
@@ -116,12 +116,12 @@ def _piece_filters(piece: Piece, info: SourceInfo, rate: Fraction) -> str:
         STEREO,
         f"atrim=start_sample={begin}:end_sample={begin + source_samples}",
         "asetpts=N/SR/TB",
-        *_tempo_filters(piece.speed, source_samples),
+        *_build_tempo_filters(piece.speed, source_samples),
         f"apad=whole_len={skipped + length}",
-        *_gain_filters(piece),
+        *_build_gain_filters(piece),
         # Fades are computed from times, which FFmpeg would round down.
-        f"asetpts='round((N+{samples_of(run_up, rate)})/SR/TB)'",
-        *(_fade_filter(ramp, piece, rate) for ramp in piece.ramps),
+        f"asetpts='round((N+{count_samples(run_up, rate)})/SR/TB)'",
+        *(_build_fade_filter(ramp, piece, rate) for ramp in piece.ramps),
         f"atrim=start_sample={skipped}:end_sample={skipped + length}",
         "asetpts=N/SR/TB",
         f"adelay=delays={first}S:all=1",
@@ -129,7 +129,7 @@ def _piece_filters(piece: Piece, info: SourceInfo, rate: Fraction) -> str:
     return ",".join(filters)
 
 
-def _tempo_filters(speed: Fraction, length: int) -> Iterator[str]:
+def _build_tempo_filters(speed: Fraction, length: int) -> Iterator[str]:
     if speed != 1:
         yield f"apad=whole_len={length}"
     while speed < SLOWEST:
@@ -139,16 +139,16 @@ def _tempo_filters(speed: Fraction, length: int) -> Iterator[str]:
         yield f"atempo={float(speed):.6f}"
 
 
-def _gain_filters(piece: Piece) -> list[str]:
+def _build_gain_filters(piece: Piece) -> list[str]:
     if piece.gain_db <= MIN_GAIN_DB:
         return ["volume=0"]
     return [f"volume={piece.gain_db}dB"] if piece.gain_db else []
 
 
-def _fade_filter(ramp: Ramp, piece: Piece, rate: Fraction) -> str:
+def _build_fade_filter(ramp: Ramp, piece: Piece, rate: Fraction) -> str:
     """Return a fade, linear in amplitude; of equal power for a dissolve, whose sounds differ."""
     kind = "in" if ramp.rising else "out"
     curve = "qsin" if ramp.dissolve else "tri"
-    first = samples_of(ramp.first - _fade_origin(piece), rate)
-    length = samples_of(ramp.length, rate)
+    first = count_samples(ramp.first - _get_fade_origin(piece), rate)
+    length = count_samples(ramp.length, rate)
     return f"afade=t={kind}:start_sample={first}:nb_samples={length}:curve={curve}"

@@ -13,16 +13,16 @@ from av.video.stream import VideoStream
 from gpu_tasks.mediakit.decoding import (
     STILL,
     find_audio_stream,
+    get_display_size,
     has_alpha,
     is_bt709,
     is_too_large,
     open_media,
-    shown_size,
 )
 from gpu_tasks.mediakit.film import HDR_TRANSFERS, is_tiny
-from gpu_tasks.mediakit.seeking import SEEKABLE, entry_into
+from gpu_tasks.mediakit.seeking import SEEKABLE, find_entry_of_file
 from gpu_tasks.render.contract import Clip, Span
-from gpu_tasks.render.extents import Extent, extent_of
+from gpu_tasks.render.extents import Extent, measure_extent
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 
@@ -62,7 +62,7 @@ class SourceInfo:
         if not self.is_seekable:
             return 0
         if (stream, by) not in self._entries:
-            self._entries[stream, by] = entry_into(self.path, stream, float(by))
+            self._entries[stream, by] = find_entry_of_file(self.path, stream, float(by))
         return self._entries[stream, by]
 
     def lacks(self, clip: Clip, *, shows: bool, heard: Sequence[Span]) -> bool:
@@ -92,7 +92,7 @@ def probe(path: Path, name: str) -> SourceInfo:
             stream_indices = [sound.index] if sound else []
             stream_indices += [pictures.stream] if pictures else []
             extents = {
-                index: extent_of(container, container.streams[index])
+                index: measure_extent(container, container.streams[index])
                 for index in stream_indices
                 if formats & SEEKABLE
             }
@@ -109,18 +109,18 @@ def probe(path: Path, name: str) -> SourceInfo:
             )
     except EngineError as exc:
         if exc.code is ErrorCode.INPUT_INVALID:
-            raise unreadable(name) from exc
+            raise build_unreadable_error(name) from exc
         raise
     except (av.error.FFmpegError, ValueError) as exc:
-        raise unreadable(name) from exc
+        raise build_unreadable_error(name) from exc
 
 
-def unreadable(name: str) -> EngineError:
+def build_unreadable_error(name: str) -> EngineError:
     """Return the error for a source that cannot be decoded."""
     return EngineError(ErrorCode.INPUT_INVALID, f"The media file {name!r} cannot be decoded.")
 
 
-def torn(name: str) -> EngineError:
+def build_incomplete_error(name: str) -> EngineError:
     """Return the error for a source that lacks most of what a clip plays of it."""
     message = f"The media file {name!r} breaks off: most of what a clip plays of it is missing."
     return EngineError(ErrorCode.INPUT_INVALID, message)
@@ -135,7 +135,7 @@ def _probe_pictures(container: InputContainer, *, is_still: bool) -> Pictures | 
     if is_too_large(container, stream):
         raise ValueError("too large")
     frame = next(iter(container.decode(stream)))
-    width, height = shown_size(container, stream, frame)
+    width, height = get_display_size(container, stream, frame)
     return Pictures(
         stream=stream.index,
         last_at=None,

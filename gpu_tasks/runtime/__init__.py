@@ -1,1 +1,1 @@
-"""One call, from its payload to its outputs: contracts, engines, backends, and reports."""
+"""Run one call, from its payload to its outputs: contracts, engines, backends, and reports."""

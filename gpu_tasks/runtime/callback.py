@@ -1,4 +1,4 @@
-"""The signed callback by which a running function reports progress and outcome; both sides of it.
+"""Define both sides of the signed callbacks that report progress and outcome of a call.
 
 The signature is HMAC-SHA256 over ``timestamp + "." + body`` (the scheme of Stripe's webhooks), so a
 body cannot be altered, and an old one cannot be replayed after the window. Each attempt has its own
@@ -33,7 +33,7 @@ OUTCOME_TRIES = 3
 TIMEOUT_SECONDS = 10
 OUTPUTS_PATH = "/outputs"
 """The path below the callback URL at which a call requests upload URLs for its outputs."""
-UNWANTED = frozenset(
+UNWANTED_STATUSES = frozenset(
     {
         requests.codes.conflict,  # another attempt, or none, is current
         requests.codes.not_found,  # the attempt is unknown: a backup was restored, or it was erased
@@ -50,7 +50,7 @@ Kind = Literal["progress", "outcome"]
 
 
 class Callback(PlainModel):
-    """One report; ``outcome`` comes with the end only."""
+    """One report; only the last one has an ``outcome``."""
 
     kind: Kind
     job_id: UUID
@@ -62,7 +62,7 @@ class Callback(PlainModel):
 
 
 class OutputRequest(PlainModel):
-    """A call has written an output, and asks for a place to put it."""
+    """A request for an upload URL for an output that a call has written."""
 
     kind: Literal["output"] = "output"
     job_id: UUID
@@ -74,13 +74,13 @@ class OutputRequest(PlainModel):
 
 
 class OutputGrant(PlainModel):
-    """Where to PUT that output, soon and once, with just these headers and its length."""
+    """A signed URL to which the output may be PUT once, with exactly these headers."""
 
     url: str
     headers: dict[str, str]
 
 
-def attempt_key(*, secret: str, attempt_id: UUID) -> SecretStr:
+def derive_attempt_key(*, secret: str, attempt_id: UUID) -> SecretStr:
     """Return the key with which an attempt's call signs.
 
     Neither ``secret`` nor another attempt's key can be computed from it.
@@ -89,33 +89,35 @@ def attempt_key(*, secret: str, attempt_id: UUID) -> SecretStr:
     return SecretStr(mac.hexdigest())
 
 
-def signature(*, key: SecretStr, timestamp: str, body: bytes) -> str:
+def compute_signature(*, key: SecretStr, timestamp: str, body: bytes) -> str:
     """Return the hexadecimal MAC of a body sent at ``timestamp`` (Unix seconds)."""
     message = timestamp.encode() + b"." + body
     return hmac.new(key.get_secret_value().encode(), message, hashlib.sha256).hexdigest()
 
 
-def signed_headers(*, key: SecretStr, attempt_id: UUID, body: bytes) -> dict[str, str]:
+def build_signed_headers(*, key: SecretStr, attempt_id: UUID, body: bytes) -> dict[str, str]:
     """Return the headers of a body that an attempt's call sends now."""
     timestamp = str(int(time.time()))
     return {
         "Content-Type": "application/json",
         ATTEMPT_HEADER: str(attempt_id),
         TIMESTAMP_HEADER: timestamp,
-        SIGNATURE_HEADER: signature(key=key, timestamp=timestamp, body=body),
+        SIGNATURE_HEADER: compute_signature(key=key, timestamp=timestamp, body=body),
     }
 
 
-def is_authentic(*, key: SecretStr, timestamp: str, body: bytes, given: str, now: float) -> bool:
+def is_authentic(
+    *, key: SecretStr, timestamp: str, body: bytes, signature: str, now: float
+) -> bool:
     """Return whether the signature is the key's, and its time is within the replay window."""
-    expected = signature(key=key, timestamp=timestamp, body=body)
-    if not hmac.compare_digest(expected.encode(), given.encode()):
+    expected = compute_signature(key=key, timestamp=timestamp, body=body)
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
         return False
     return timestamp.isdecimal() and abs(now - int(timestamp)) <= REPLAY_WINDOW_SECONDS
 
 
 class Reporter:
-    """Reports one call to Auteur; `UNWANTED` answers mean that the attempt is no longer wanted.
+    """A reporter of one call to Auteur; `UNWANTED_STATUSES` mean that the attempt was given up.
 
     Reports are sent by a thread of their own, so that a GPU does not wait for a slow API.
     """
@@ -151,7 +153,7 @@ class Reporter:
         """Report the outcome, after all progress; if that fails, the poller fetches it."""
         self._sender.submit(self._send_outcome, outcome).result()
 
-    def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:
+    def request_grant(self, file: OutputFile, size_bytes: int) -> OutputGrant:
         """Request an upload URL for an output of this size; `transfers.store` retries it.
 
         Raises ``StoppedError`` if the attempt is no longer wanted, ``EngineError`` if the output is
@@ -199,8 +201,10 @@ class Reporter:
 
     def _send(self, url: str, message: PlainModel) -> requests.Response:
         body = message.model_dump_json().encode()
-        headers = signed_headers(key=self._key, attempt_id=self._payload.attempt_id, body=body)
+        headers = build_signed_headers(
+            key=self._key, attempt_id=self._payload.attempt_id, body=body
+        )
         response = self._session.post(url, data=body, headers=headers, timeout=TIMEOUT_SECONDS)
-        if response.status_code in UNWANTED:
+        if response.status_code in UNWANTED_STATUSES:
             raise StoppedError
         return response

@@ -91,10 +91,10 @@ class Limits:
     open_files: int = 64
     answer_bytes: int = 8 * MIB
     programs: bool = False
-    """Whether it may start programs such as FFmpeg, which are confined likewise."""
+    """True if it may start programs such as FFmpeg, which are confined likewise."""
 
 
-def cut_off(parent: int, *, programs: bool) -> None:
+def isolate(parent: int, *, programs: bool) -> None:
     """Cut this process off from network and other processes, and make it end with ``parent``.
 
     Without ``programs``, it can start none. Raises ``OSError`` if Linux cannot do it: the process

@@ -15,7 +15,7 @@ from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 
 
 class GpuClass(StrEnum):
-    """The hardware a function runs on."""
+    """The hardware on which a function runs."""
 
     B200 = "B200"
     H200 = "H200"
@@ -58,7 +58,7 @@ MEMORY_GB: Mapping[GpuClass, int] = {
     GpuClass.T4: 16,
     GpuClass.CPU: 0,
 }
-RENTED = tuple(gpu.value for gpu in GpuClass if gpu is not GpuClass.CPU)
+RENTED_GPUS = tuple(gpu.value for gpu in GpuClass if gpu is not GpuClass.CPU)
 """The GPUs that Modal rents out one by one, as https://modal.com/docs/guide/gpu lists them."""
 WITHOUT_BFLOAT16 = frozenset({GpuClass.T4})
 """GPUs older than Ampere. They emulate bfloat16 slowly, or not at all."""
@@ -90,9 +90,9 @@ CLASS_LIMITS: Mapping[str, int] = {
 another. CPUs have none, because they are ours."""
 
 
-def rented_limit(gpu: str) -> int | None:
+def get_rented_limit(gpu: str) -> int | None:
     """Return the limit of calls in flight on rented GPUs of a class; None for CPUs."""
-    return overrides.gpu_limits(RENTED).get(gpu) or CLASS_LIMITS.get(gpu)
+    return overrides.read_gpu_limits(RENTED_GPUS).get(gpu) or CLASS_LIMITS.get(gpu)
 
 
 class PlainModel(BaseModel):
@@ -109,14 +109,14 @@ class InputFile(PlainModel):
 
 
 class OutputFile(PlainModel):
-    """A file to write: its call asks where to put it once it is there (`callback.place_for`)."""
+    """A file to write: its call requests an upload URL for it (`callback.request_grant`)."""
 
     key: str = Field(description="Where it will lie in our object storage.")
     content_type: str
 
 
 class Payload(PlainModel):
-    """What every function is called with; a contract adds its files and parameters."""
+    """The payload of every function; a contract adds its files and parameters."""
 
     job_id: UUID
     attempt_id: UUID
@@ -124,7 +124,7 @@ class Payload(PlainModel):
 
 
 class EngineInfo(PlainModel):
-    """Which engine did the work, shown with every result."""
+    """The engine that did the work, shown with every result."""
 
     name: str = Field(description="`draft` or `production`.")
     model: str = Field(description="Model id, with its revision where it has one.")
@@ -135,7 +135,7 @@ ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class Failure(PlainModel):
-    """Why there is no result."""
+    """The reason why there is no result."""
 
     code: ErrorCode
     message: str = Field(max_length=MAX_MESSAGE_LENGTH)
@@ -146,7 +146,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Outcome(PlainModel):
-    """How a call ended: exactly one of ``result`` and ``error``."""
+    """The outcome of a call: exactly one of ``result`` and ``error`` is set."""
 
     result: dict[str, Any] | None = None
     error: Failure | None = None
@@ -165,7 +165,7 @@ class Outcome(PlainModel):
     )
 
     @classmethod
-    def failed(cls, code: ErrorCode) -> Self:
+    def from_code(cls, code: ErrorCode) -> Self:
         """Return a failure with the code's own message."""
         return cls(error=Failure(code=code, message=POLICIES[code].message))
 
@@ -221,7 +221,7 @@ class Contract:
     """The declared values of the fields that settings replace."""
 
     def __post_init__(self) -> None:
-        settings = overrides.overrides_of(self.name, models=self.models, gpus=RENTED)
+        settings = overrides.read_overrides(self.name, models=self.models, gpus=RENTED_GPUS)
         object.__setattr__(self, "defaults", {name: getattr(self, name) for name in settings})
         if "gpu" in settings:
             settings["gpu"] = self._check_gpu(

@@ -37,7 +37,7 @@ def load(kind: Any, host: Host, model: str, *, needs_gib: int = 0, vae: Any = No
 
 
 @contextmanager
-def at_work(pipeline: Any) -> Iterator[None]:
+def free_gpu_memory(pipeline: Any) -> Iterator[None]:
     """Free the GPU of the pipeline's models when the context ends, however it ends.
 
     Diffusers does that by itself only when a run succeeds.
@@ -52,7 +52,7 @@ def _get_memory_gib(device: str) -> float:
     return float(torch.cuda.get_device_properties(device).total_memory) / 2**30
 
 
-def after_each_step(tell: Callable[[int], None]) -> Callable[..., dict[str, Any]]:
+def build_step_callback(tell: Callable[[int], None]) -> Callable[..., dict[str, Any]]:
     """Return a pipeline's ``callback_on_step_end`` that reports how many steps are done.
 
     What ``tell`` raises ends the pipeline.
@@ -70,7 +70,7 @@ def after_each_step(tell: Callable[[int], None]) -> Callable[..., dict[str, Any]
     return count_step
 
 
-def generator(seed: int) -> torch.Generator:
+def build_generator(seed: int) -> torch.Generator:
     """Return a random generator for a seed.
 
     It draws on the CPU, so that a picture starts from the same noise on every machine.
@@ -88,7 +88,7 @@ def check_length(tokenizer: Any, prompt: str, limit: int) -> None:
         )
 
 
-def check_made(values: Any, shape: tuple[int, ...]) -> None:
+def check_values(values: Any, shape: tuple[int, ...]) -> None:
     """Raise MODEL_ERROR for values of another shape, or values that are not finite.
 
     Half precision overflows to infinity.
@@ -97,10 +97,10 @@ def check_made(values: Any, shape: tuple[int, ...]) -> None:
         raise EngineError(ErrorCode.MODEL_ERROR)
 
 
-def pictures(values: Any, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
+def convert_to_pictures(values: Any, shape: tuple[int, ...]) -> Iterator[NDArray[np.uint8]]:
     """Convert values of 0 to 1 to pictures, one after another.
 
-    Raises at once, as ``check_made`` does.
+    Raises at once, as ``check_values`` does.
     """
-    check_made(values, shape)
+    check_values(values, shape)
     return (np.asarray(np.rint(value * 255), np.uint8) for value in values)

@@ -63,7 +63,7 @@ class Host:
         """Return the folder of ``id@revision``; raise ``FileNotFoundError`` if it is missing."""
         if self.model_dir is None:
             raise FileNotFoundError(f"no weights of {model}: MODEL_DIR is not set")
-        folder = weights.folder(self.model_dir, model)
+        folder = weights.get_folder(self.model_dir, model)
         if not folder.is_dir():  # libraries would look for it elsewhere
             raise FileNotFoundError(f"no weights of {model}: {folder} is missing")
         return folder
@@ -111,7 +111,7 @@ def contracts() -> dict[str, Contract]:
 
 
 def load(function: str, engine: str, host: Host = Host()) -> Engine:
-    """Load the engine ``draft`` or ``production`` of a function; `loading.Engines` caches it."""
+    """Load the engine ``draft`` or ``production`` of a function; `EngineCache` keeps it."""
     module = importlib.import_module(f"gpu_tasks.{function}.{engine}")
     kind: type[Engine] = getattr(module, f"{engine.title()}Engine")
     return kind.load(host)

@@ -9,7 +9,7 @@ class AuteurError(Exception):
 
 
 class ErrorCode(StrEnum):
-    """Why a job failed; stable, shown to clients."""
+    """The reason why a job failed. Codes are stable, and shown to clients."""
 
     GPU_OOM = "GPU_OOM"
     GPU_TIMEOUT = "GPU_TIMEOUT"
@@ -51,7 +51,7 @@ POLICIES: dict[ErrorCode, Policy] = {
 }
 
 
-def policy_of(code: str) -> Policy:
+def get_policy(code: str) -> Policy:
     """Return the policy of a stored code.
 
     An unknown code, stored by a newer version, counts as a model error.

@@ -16,7 +16,7 @@ class _TokenCallback(StoppingCriteria):
         return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
 
-def watched_by(tick: Callable[[int], None]) -> StoppingCriteriaList:
+def build_stopping_criteria(tick: Callable[[int], None]) -> StoppingCriteriaList:
     """Return criteria for ``generate`` that call ``tick`` with the number of tokens.
 
     ``tick`` may raise to stop the generation.

@@ -42,7 +42,7 @@ CODE_OF_LIMIT = {
 }
 
 
-def limits_of(contract: Contract) -> Limits:
+def build_limits(contract: Contract) -> Limits:
     """Return the limits of a call of this function."""
     return Limits(
         memory_bytes=MEMORY_BYTES,
@@ -68,7 +68,7 @@ class IsolatedEngine(Engine):
         folder = None if model_dir is None else str(model_dir)
         self._load_arguments = {"function": function, "engine": engine, "model_dir": folder}
         self._function = function
-        default_limits = limits_of(contracts()[function])
+        default_limits = build_limits(contracts()[function])
         self._limits = limits or default_limits
         self._info = EngineInfo.model_validate(self._run_in_sandbox("describe", default_limits))
 
@@ -102,7 +102,7 @@ class IsolatedEngine(Engine):
                 folder=workspace.root,
                 progress=report,
                 tick=lambda: workspace.progress(share),
-                payload=without_addresses(payload).model_dump(mode="json"),
+                payload=remove_urls(payload).model_dump(mode="json"),
             )
         except SandboxExceededError as exc:
             raise EngineError(CODE_OF_LIMIT.get(exc.limit, ErrorCode.INPUT_INVALID)) from exc
@@ -129,7 +129,7 @@ class IsolatedEngine(Engine):
         )
 
 
-def without_addresses(payload: Payload) -> Payload:
+def remove_urls(payload: Payload) -> Payload:
     """Return the payload without URLs.
 
     Engines read the files of the workspace, and report to nobody.

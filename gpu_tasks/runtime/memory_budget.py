@@ -1,4 +1,4 @@
-"""The memory that the sandboxed children of one container may use together.
+"""Limit the memory that the sandboxed children of one container use together.
 
 The budget is divided into units. Each unit is a file that a reservation locks (flock), so the
 budget holds across all processes that use the same folder. The kernel drops the locks of a process
@@ -45,8 +45,8 @@ class Reservation:
 
         Raises ``MemoryBusyError`` if other children have reserved the missing part.
         """
-        missing = units_of(size_bytes) - units_of(self.size_bytes)
-        if units_of(size_bytes) > self._budget.units:
+        missing = count_units(size_bytes) - count_units(self.size_bytes)
+        if count_units(size_bytes) > self._budget.units:
             return False
         if missing > 0:
             locks = self._budget.lock(missing)
@@ -84,7 +84,7 @@ class MemoryBudget:
     total_bytes: int
     first_bytes: int
     wait_seconds: float | None = None
-    """How long ``reserve`` waits; None waits until memory is free."""
+    """The longest wait of ``reserve``; None waits until memory is free."""
 
     @property
     def units(self) -> int:
@@ -110,7 +110,9 @@ class MemoryBudget:
 
     def try_reserve(self, limits: Limits) -> Reservation | None:
         """Reserve what a child with these limits starts with; return None if it is not free."""
-        count = min(units_of(most_bytes(limits)), units_of(self.first_bytes), self.units)
+        count = min(
+            count_units(compute_max_bytes(limits)), count_units(self.first_bytes), self.units
+        )
         locks = self.lock(count)
         return None if locks is None else Reservation(self, locks, count * UNIT_BYTES)
 
@@ -131,12 +133,12 @@ class MemoryBudget:
         return reservation
 
 
-def units_of(size_bytes: int) -> int:
+def count_units(size_bytes: int) -> int:
     """Return the units that hold so many bytes."""
     return -(-size_bytes // UNIT_BYTES)
 
 
-def most_bytes(limits: Limits) -> int:
+def compute_max_bytes(limits: Limits) -> int:
     """Return the most memory that a child with these limits may use."""
     return sys.maxsize if limits.memory_bytes is None else limits.memory_bytes + CHILD_BYTES
 
@@ -157,13 +159,13 @@ def _remove_folder(folder: Path, owner: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def budget() -> MemoryBudget | None:
+def find_budget() -> MemoryBudget | None:
     """Return the budget of this process, or None if it has none."""
     return _budget
 
 
 @contextmanager
-def reserved(
+def reserve_memory(
     limits: Limits, tick: Callable[[], None] = lambda: None
 ) -> Iterator[Reservation | None]:
     """Reserve memory for a child while the context lasts; yield None if there is no budget.

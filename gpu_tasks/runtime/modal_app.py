@@ -16,7 +16,7 @@ import modal
 from pydantic import SecretStr
 
 from gpu_tasks.runtime import overrides, weights
-from gpu_tasks.runtime.contract import Contract, ImageFamily, rented_limit
+from gpu_tasks.runtime.contract import Contract, ImageFamily, get_rented_limit
 from gpu_tasks.runtime.engine import contracts
 from gpu_tasks.runtime.remote import handle
 
@@ -39,7 +39,7 @@ volume = modal.Volume.from_name("auteur-models", create_if_missing=True)
 hub_secret = modal.Secret.from_name("auteur-huggingface", required_keys=["HF_TOKEN"])
 
 
-def image_of(lock: str) -> modal.Image:
+def build_image(lock: str) -> modal.Image:
     """Return an image with the packages of `requirements/images/<lock>.txt` and our code."""
     return (
         modal.Image.debian_slim(python_version=PYTHON)
@@ -48,10 +48,10 @@ def image_of(lock: str) -> modal.Image:
     )
 
 
-images = {family: image_of(family.value) for family in ImageFamily}
+images = {family: build_image(family.value) for family in ImageFamily}
 
 
-def implementation_name(contract: Contract) -> str:
+def get_implementation_name(contract: Contract) -> str:
     """Return the name by which containers find the function in this module."""
     return f"run_{contract.name}"
 
@@ -67,7 +67,7 @@ def _build_function(contract: Contract) -> Callable[[dict[str, Any], str, str], 
             model_dir=MODEL_DIR,
         )
 
-    function.__name__ = function.__qualname__ = implementation_name(contract)
+    function.__name__ = function.__qualname__ = get_implementation_name(contract)
     return function
 
 
@@ -80,7 +80,7 @@ def _register_function(contract: Contract) -> modal.Function[Any, Any, Any]:
         memory=contract.memory_mb,
         timeout=contract.time_limit_seconds,
         retries=0,  # only the orchestrator retries
-        max_containers=contract.at_once or rented_limit(contract.gpu),
+        max_containers=contract.at_once or get_rented_limit(contract.gpu),
         enable_memory_snapshot=contract.snapshot,
         volumes={str(MODEL_DIR): volume.with_mount_options(read_only=True)},
         env={FUNCTION_VARIABLE: contract.name, **OFFLINE, **overrides.list_variables()},
@@ -90,7 +90,7 @@ def _register_function(contract: Contract) -> modal.Function[Any, Any, Any]:
 
 
 for _contract in contracts().values():
-    globals()[implementation_name(_contract)] = _register_function(_contract)
+    globals()[get_implementation_name(_contract)] = _register_function(_contract)
 
 
 @app.function(
@@ -116,10 +116,10 @@ def download_models() -> list[str]:
     }
     for model, dtype in sorted(dtypes.items()):
         name, revision = weights.parse_pin(model)
-        folder = weights.folder(MODEL_DIR, model)
+        folder = weights.get_folder(MODEL_DIR, model)
         if model in weights.BY_BRANCH:
             logger.warning("%s is not pinned: what comes is what its branch has today", model)
-        parts = weights.HALVED.get(name, ())
+        parts = weights.HALF_PRECISION_PARTS.get(name, ())
         stored_patterns = [
             f"{part}/*" for part in parts if dtype_conversion.is_stored(folder / part, dtype)
         ]

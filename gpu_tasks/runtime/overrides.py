@@ -50,7 +50,7 @@ def list_variables() -> dict[str, str]:
     return {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
 
 
-def overrides_of(
+def read_overrides(
     function: str, *, models: Mapping[str, str], gpus: Collection[str]
 ) -> dict[str, Any]:
     """Return the settings of a function, by the fields of its contract.
@@ -71,7 +71,7 @@ def overrides_of(
     return settings
 
 
-def gpu_limits(classes: Collection[str]) -> dict[str, int]:
+def read_gpu_limits(classes: Collection[str]) -> dict[str, int]:
     """Return the limits of calls in flight that are set, by GPU class.
 
     Raises ``InvalidOverrideError``, also for a class that is not in ``classes``.

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 REPORT_SECONDS = 15.0
 """Time reserved at the end of a call's time limit, to report that a storage did not answer."""
-PlaceFor = Callable[[OutputFile, int], OutputGrant]
+RequestGrant = Callable[[OutputFile, int], OutputGrant]
 Tell = Callable[[float, Stage], None]
 OUT_OF_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 """Texts in errors of CUDA and its libraries when a GPU has no memory left."""
@@ -42,13 +42,13 @@ def run(
     engine: Engine,
     payload: Payload,
     progress: Tell,
-    place_for: PlaceFor,
+    request_grant: RequestGrant,
     load_seconds: float = 0.0,
     time_limit_seconds: float = math.inf,
 ) -> Outcome:
     """Return the outcome of one call, errors included; raise ``StoppedError`` only.
 
-    ``place_for`` returns where an output of a given size goes (`callback.Reporter.place_for`).
+    ``request_grant`` returns an upload URL for an output (`callback.Reporter.request_grant`).
     ``load_seconds`` is how long this call has waited for its engine to be loaded. It counts towards
     the time limit, within which the call waits for storages that do not answer.
     """
@@ -56,7 +56,7 @@ def run(
     started_at = datetime.now(UTC) - timedelta(seconds=load_seconds)
     reporter = _ProgressReporter(progress, since=started - load_seconds)
     storage = _Storage(
-        place_for,
+        request_grant,
         reporter,
         since=started - load_seconds,
         ends_at=started - load_seconds + time_limit_seconds - REPORT_SECONDS,
@@ -89,7 +89,7 @@ def run(
         return outcome(error=Failure(code=exc.code, message=exc.message[:MAX_MESSAGE_LENGTH]))
     except Exception as exc:  # noqa: BLE001 - the outcome carries it, whatever it is
         _log_error(payload, exc)
-        error = EngineError(code_of(exc))
+        error = EngineError(get_error_code(exc))
         return outcome(error=Failure(code=error.code, message=error.message))
 
 
@@ -127,7 +127,7 @@ def _log_error(payload: Payload, exc: Exception) -> None:
         logger.error("%s failed", payload.attempt_id, exc_info=exc)
 
 
-def code_of(exc: BaseException) -> ErrorCode:
+def get_error_code(exc: BaseException) -> ErrorCode:
     """Return the error code for an error that is not an ``EngineError``."""
     if isinstance(exc, MemoryError) or _is_out_of_memory(exc):
         return ErrorCode.GPU_OOM
@@ -150,7 +150,7 @@ def _is_out_of_memory(exc: BaseException) -> bool:
 File = TypeVar("File", InputFile, OutputFile)
 
 
-def files_of(payload: Payload, kind: type[File]) -> Iterator[tuple[str, int, File]]:
+def list_files(payload: Payload, kind: type[File]) -> Iterator[tuple[str, int, File]]:
     """Yield the payload's files of a kind as field name, index and file.
 
     The index is 0 if the field holds a single file.
@@ -165,7 +165,7 @@ def files_of(payload: Payload, kind: type[File]) -> Iterator[tuple[str, int, Fil
 class _Storage:
     """The transfers of a call's files, with the time that they may wait for the storage."""
 
-    place_for: PlaceFor
+    request_grant: RequestGrant
     reporter: _ProgressReporter
     since: float
     ends_at: float
@@ -194,13 +194,13 @@ class _Storage:
         transfers.store(
             path,
             patience=self.build_patience(seconds=seconds),
-            request_grant=lambda: self.place_for(file, size_bytes),
+            request_grant=lambda: self.request_grant(file, size_bytes),
             size_bytes=size_bytes,
         )
 
 
 def _fetch_inputs(payload: Payload, workspace: Workspace, storage: _Storage) -> None:
-    for name, index, file in files_of(payload, InputFile):
+    for name, index, file in list_files(payload, InputFile):
         target = workspace.root / "in" / name / str(index) / Path(file.name).name
         target.parent.mkdir(parents=True)
         storage.fetch(file.url, target)
@@ -211,7 +211,9 @@ class _Outputs:
 
     def __init__(self, payload: Payload, root: Path, storage: _Storage) -> None:
         self._storage = storage
-        self._pending = {(name, index): file for name, index, file in files_of(payload, OutputFile)}
+        self._pending = {
+            (name, index): file for name, index, file in list_files(payload, OutputFile)
+        }
         self._root = root
         for name, _index in self._pending:
             (root / "out" / name).mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """Run one function of ours in a sandbox: a process of its own, where hostile input does no harm.
 
-The child (`runtime.sandboxed`) lives for one call. It has no network, none of our variables, an
+The child (`runtime.sandbox_child`) lives for one call. It has no network, none of our variables, an
 empty folder, and limits. It reads its source through this process: as an open file, or, from a URL,
 in parts. The order is one line of JSON on its standard input. The child answers through a pipe, in
 lines: ``read`` and ``ask`` (answered by eight bytes of length, then bytes), ``tell``, and finally
@@ -35,11 +35,11 @@ from gpu_tasks.runtime.errors import (
     InputRefusedError,
     KilledError,
 )
-from gpu_tasks.runtime.memory_budget import Reservation, most_bytes
+from gpu_tasks.runtime.memory_budget import Reservation, compute_max_bytes
 from gpu_tasks.runtime.sources import MAX_READ_BYTES, ByteSource
 
 CODE = Path(__file__).resolve().parents[2]
-KEPT_VARIABLES = (
+INHERITED_VARIABLES = (
     "PATH",
     "LANG",
     "LC_ALL",
@@ -57,18 +57,18 @@ SET_VARIABLES = {
     "MALLOC_ARENA_MAX": "1",
 }
 READS_OF_A_SOURCE = 4
-"""How often the source may be read as a whole, counted in bytes."""
+"""The limit of bytes read from the source, as a multiple of its size."""
 READ_BYTES = 64 * 1024**2
 """Bytes that may be read in addition to that."""
 TICK_SECONDS = 1.0
 MEASURE_SECONDS = 0.1
 """Interval of measuring a child that may grow beyond its reservation."""
 MAX_QUESTIONS = 8
-"""How often a child may call ``reply``."""
+"""The limit of a child's calls of ``reply``."""
 MESSAGE_BYTES = 64 * 1024
 """Size of one read from the pipe, and what a message may add to its answer."""
 LAST_BYTES = 2000
-"""How much of the error output of a failed child is kept."""
+"""The number of bytes of a failed child's error output that are kept."""
 
 
 class Limit(StrEnum):
@@ -159,7 +159,7 @@ def run(
     }
     with ExitStack() as stack:
         if memory is None:
-            memory = stack.enter_context(memory_budget.reserved(limits, tick))
+            memory = stack.enter_context(memory_budget.reserve_memory(limits, tick))
         child_folder = stack.enter_context(_use_folder(folder))
         errors = stack.enter_context(tempfile.TemporaryFile())
         child_environment = _build_environment(child_folder) | dict(environment or {})
@@ -186,7 +186,7 @@ def _use_folder(folder: Path | None) -> Iterator[Path]:
 
 
 def _build_environment(folder: Path) -> dict[str, str]:
-    inherited = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
     path = os.pathsep.join(filter(None, [str(CODE), inherited.get("PYTHONPATH")]))
     return (
         inherited | SET_VARIABLES | {"PYTHONPATH": path, "HOME": str(folder), "TMPDIR": str(folder)}
@@ -207,7 +207,7 @@ class _Child:
         self._errors = errors
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gpu_tasks.runtime.sandboxed", str(write_end)],
+                [sys.executable, "-m", "gpu_tasks.runtime.sandbox_child", str(write_end)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -290,7 +290,7 @@ class _Call:
         self._questions = MAX_QUESTIONS
         self._tick_at = time.monotonic() + TICK_SECONDS
         self._memory = memory
-        may_grow = memory is not None and memory.size_bytes < most_bytes(limits)
+        may_grow = memory is not None and memory.size_bytes < compute_max_bytes(limits)
         self._measure_at = time.monotonic() if may_grow else math.inf
         self._budget = READS_OF_A_SOURCE * source.size + READ_BYTES if source else 0
         self._received = bytearray()

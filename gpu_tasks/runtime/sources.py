@@ -41,7 +41,7 @@ class ByteSource(Protocol):
         ...
 
 
-def source_of(path_or_url: str | Path) -> ByteSource:
+def open_source(path_or_url: str | Path) -> ByteSource:
     """Open the file at a path, or an http or https URL; raises ``SourceLostError``."""
     text = str(path_or_url)
     return UrlSource(text) if text.startswith(("https://", "http://")) else FileSource(text)

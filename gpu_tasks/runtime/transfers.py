@@ -24,7 +24,7 @@ CHUNK_BYTES = 1024 * 1024
 TIMEOUT_SECONDS = (10, 60)
 """Timeouts for the connection, and between two reads."""
 OUTAGE_SECONDS = 180.0
-"""How long a transfer waits for a failing storage, since its last progress. A result may wait
+"""The longest wait for a failing storage, since a transfer's last progress. A result may wait
 longer: as long as its call has taken so far."""
 FIRST_PAUSE_SECONDS = 0.5
 """Pause before the second try; it doubles with every try."""
@@ -36,7 +36,7 @@ MAX_RETRY_AFTER_SECONDS = 30.0
 PROGRESS_SECONDS = 0.5
 """Interval of progress reports during a pause. They also notice that the call is stopped."""
 MAX_URL_RENEWALS = 2
-"""How often a forbidden upload requests another URL, because its own may have expired."""
+"""The limit of new URLs for an upload that is forbidden, because its own may have expired."""
 RETRIED_STATUSES = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
@@ -88,7 +88,7 @@ class Patience:
         if self._deadline is None:
             self._deadline = min(now + self._seconds, self._ends_at)
         pause = min(FIRST_PAUSE_SECONDS * 2**self._failures, MAX_PAUSE_SECONDS)
-        pause = max(pause * (1 - JITTER * random.random()), retry_after(exc))  # noqa: S311
+        pause = max(pause * (1 - JITTER * random.random()), get_retry_after(exc))  # noqa: S311
         self._failures += 1
         if now + pause > self._deadline:
             raise exc
@@ -99,7 +99,7 @@ class Patience:
             time.sleep(min(PROGRESS_SECONDS, remaining))
 
 
-def retry_after(exc: Exception) -> float:
+def get_retry_after(exc: Exception) -> float:
     """Return the seconds of an answer's ``Retry-After``, at most `MAX_RETRY_AFTER_SECONDS`."""
     response = exc.response if isinstance(exc, requests.RequestException) else None
     value = response.headers.get("Retry-After", "").strip() if response is not None else ""

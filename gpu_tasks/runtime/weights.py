@@ -8,7 +8,7 @@ BY_BRANCH = frozenset({"Wan-AI/Wan2.2-Animate-14B-Diffusers@main"})
 
 Parts that are stored in half precision are not fetched again when the branch changes. Delete the
 folder to fetch them."""
-HALVED: Mapping[str, tuple[str, ...]] = {
+HALF_PRECISION_PARTS: Mapping[str, tuple[str, ...]] = {
     "Tongyi-MAI/Z-Image-Turbo": ("transformer",),
     "Wan-AI/Wan2.1-T2V-14B-Diffusers": ("text_encoder", "transformer"),
     "Wan-AI/Wan2.2-Animate-14B-Diffusers": ("transformer",),
@@ -26,7 +26,7 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
 """Patterns of files that no engine loads: the same weights in other forms, or other weights."""
 
 
-def folder(model_dir: Path, model: str) -> Path:
+def get_folder(model_dir: Path, model: str) -> Path:
     """Return the folder of ``id@revision`` in ``model_dir``; raise ``ValueError`` without a pin."""
     name, revision = parse_pin(model)
     return model_dir / name / revision

@@ -12,15 +12,15 @@ Matrix = NDArray[np.float64]
 Path = NDArray[np.intp]
 
 
-def begins(costs: Matrix) -> Path:
+def find_row_begins(costs: Matrix) -> Path:
     """Return the column where the cheapest path enters each row; the costs must be finite."""
-    rows, columns = cheapest_path(costs)
+    rows, columns = find_cheapest_path(costs)
     return columns[np.flatnonzero(np.diff(rows, prepend=-1))]
 
 
-def cheapest_path(costs: Matrix) -> tuple[Path, Path]:
+def find_cheapest_path(costs: Matrix) -> tuple[Path, Path]:
     """Return the rows and the columns of the path's cells, from the first to the last."""
-    sums = _path_costs(costs)
+    sums = _compute_path_costs(costs)
     row, column = costs.shape
     path = [(row, column)]
     while (row, column) != (1, 1):
@@ -36,7 +36,7 @@ def cheapest_path(costs: Matrix) -> tuple[Path, Path]:
     return rows, columns
 
 
-def _path_costs(costs: Matrix) -> NDArray[np.float32]:
+def _compute_path_costs(costs: Matrix) -> NDArray[np.float32]:
     """Return the cost of the path to each cell, at ``[row + column, row]``, both counted from one.
 
     The cells of a diagonal do not depend on each other, so they are computed at once. If the two

@@ -26,7 +26,7 @@ class Chunk:
     """The share of the media that had been read at its end."""
 
 
-def chunks(utterances: Iterable[Utterance]) -> Iterator[Chunk]:
+def pack_chunks(utterances: Iterable[Utterance]) -> Iterator[Chunk]:
     """Yield all utterances in order of time, as many in a chunk as fit."""
     pending: list[Utterance] = []
     for utterance in utterances:
@@ -39,17 +39,17 @@ def chunks(utterances: Iterable[Utterance]) -> Iterator[Chunk]:
 
 
 def _fits(pending: list[Utterance], utterance: Utterance) -> bool:
-    pause = utterance.start - _end_of(pending[-1])
-    return pause <= MAX_PAUSE_SAMPLES and _end_of(utterance) - pending[0].start <= CHUNK_SAMPLES
+    pause = utterance.start - _get_end(pending[-1])
+    return pause <= MAX_PAUSE_SAMPLES and _get_end(utterance) - pending[0].start <= CHUNK_SAMPLES
 
 
-def _end_of(utterance: Utterance) -> int:
+def _get_end(utterance: Utterance) -> int:
     return utterance.start + utterance.samples.size
 
 
 def _join_utterances(pending: list[Utterance]) -> Chunk:
     start = pending[0].start
-    spans = tuple((utterance.start - start, _end_of(utterance) - start) for utterance in pending)
+    spans = tuple((utterance.start - start, _get_end(utterance) - start) for utterance in pending)
     samples = np.zeros(spans[-1][1], np.int16)
     for utterance, (begins, ends) in zip(pending, spans, strict=True):
         samples[begins:ends] = utterance.samples

@@ -46,7 +46,7 @@ README. So 2 hours take 220 to 330 s for the words and 170 s for the voices, 3 h
 """
 
 
-def longest_ms(engine: str, *, by_speaker: bool) -> int:
+def get_longest_ms(engine: str, *, by_speaker: bool) -> int:
     """Return the duration of the longest media that an engine accepts."""
     return (MAX_DURATION_BY_SPEAKER_MS if by_speaker else MAX_DURATION_MS)[engine]
 
@@ -70,7 +70,7 @@ class TranscribedWord(PlainModel):
 
 
 class TranscribedSegment(PlainModel):
-    """A stretch of one speaker's speech between silences."""
+    """The speech of one speaker between silences."""
 
     speaker: str
     start_ms: int = Field(ge=0)
@@ -88,7 +88,7 @@ class RecordingTranscript(PlainModel):
     is_silent: bool = Field(default=False, description="Whether there is nothing at all to hear.")
 
     @property
-    def heard(self) -> str:
+    def content_kind(self) -> str:
         """Return "speech", "sound" without understood words, or "silence"."""
         if self.segments:
             return "speech"
@@ -96,7 +96,7 @@ class RecordingTranscript(PlainModel):
 
 
 class TranscriptionResult(PlainModel):
-    """What the callback carries: the transcript itself lies in storage."""
+    """The counts of a transcript, for the callback; the transcript itself is in the storage."""
 
     language: str
     duration_ms: int = Field(ge=0)
@@ -104,7 +104,7 @@ class TranscriptionResult(PlainModel):
     words_count: int = Field(ge=0)
 
     @classmethod
-    def of(cls, transcript: RecordingTranscript) -> "TranscriptionResult":
+    def from_transcript(cls, transcript: RecordingTranscript) -> "TranscriptionResult":
         """Return the counts of a transcript."""
         return cls(
             language=transcript.language,

@@ -19,7 +19,7 @@ class Diarization:
         self._host = host
         self._pipeline: Any = None
 
-    def turns(self, sound: Samples, tick: Callable[[float], None]) -> list[Turn]:
+    def detect_turns(self, sound: Samples, tick: Callable[[float], None]) -> list[Turn]:
         """Return the turns of all voices, of which one at a time speaks.
 
         ``tick`` receives the completed share, and may raise to stop. Memory: 4 bytes for each

@@ -8,11 +8,11 @@ import numpy as np
 
 from gpu_tasks.mediakit.audio import Block, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.speech.loudness_pass import listen, measure
-from gpu_tasks.mediakit.speech.utterances import HeardWord, utterances
+from gpu_tasks.mediakit.speech.loudness_pass import measure_loudness, read_amplified_blocks
+from gpu_tasks.mediakit.speech.utterances import RecognisedWord, split_into_utterances
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
-from gpu_tasks.transcription.chunks import Chunk, chunks
+from gpu_tasks.transcription.chunks import Chunk, pack_chunks
 from gpu_tasks.transcription.contract import (
     CONTRACT,
     WHISPER_LANGUAGES,
@@ -21,7 +21,7 @@ from gpu_tasks.transcription.contract import (
     TranscriptionResult,
 )
 from gpu_tasks.transcription.diarization import Diarization
-from gpu_tasks.transcription.turns import Turn, ordered, segments, speakers
+from gpu_tasks.transcription.turns import Turn, assign_speakers, build_segments, order_words
 from gpu_tasks.transcription.whisper import Whisper
 
 BATCH = 16
@@ -55,22 +55,22 @@ class ProductionEngine(Engine):
         _check_language(payload.language)
         by_speaker = payload.speaker_diarization
         media = workspace.input("media")
-        level = measure(media, workspace.progress)
+        level = measure_loudness(media, workspace.progress)
         with open_media(media) as container:
             track = SoundTrack(container)
             words = list(self._recognise_words(track, level.gain, payload, workspace))
             duration_ms = track.duration_ms
-        words = ordered(words, duration_ms)
+        words = order_words(words, duration_ms)
         turns = self._find_turns(workspace) if by_speaker and words else []
         transcript = RecordingTranscript(
             language=payload.language,
             duration_ms=duration_ms,
-            segments=segments(words, speakers(words, turns)),
+            segments=build_segments(words, assign_speakers(words, turns)),
             is_silent=level.is_silent,
         )
         workspace.output("transcript").write_text(transcript.model_dump_json(), encoding="utf-8")
         workspace.progress(1.0)
-        return TranscriptionResult.of(transcript)
+        return TranscriptionResult.from_transcript(transcript)
 
     def _recognise_words(
         self,
@@ -78,7 +78,7 @@ class ProductionEngine(Engine):
         gain: float,
         payload: TranscriptionPayload,
         workspace: Workspace,
-    ) -> Iterator[HeardWord]:
+    ) -> Iterator[RecognisedWord]:
         """Yield the words batch by batch; store the sound if speakers are distinguished."""
         share = 0.0
         scale = ASR_SHARE if payload.speaker_diarization else 1.0
@@ -87,17 +87,17 @@ class ProductionEngine(Engine):
             workspace.progress(share * scale)
 
         with workspace.scratch(SOUND).open("wb") as file:
-            blocks: Iterable[Block] = listen(track, gain, tick)
+            blocks: Iterable[Block] = read_amplified_blocks(track, gain, tick)
             if payload.speaker_diarization:
                 blocks = _tee_blocks(blocks, file)
-            for batch in _batch_chunks(chunks(utterances(blocks, VAD_STRICTNESS))):
+            for batch in _batch_chunks(pack_chunks(split_into_utterances(blocks, VAD_STRICTNESS))):
                 yield from self._whisper.words(batch, payload.language, tick)
                 share = batch[-1].share
                 tick()
 
     def _find_turns(self, workspace: Workspace) -> list[Turn]:
         sound = np.memmap(workspace.scratch(SOUND), np.int16, mode="r")
-        return self._diarization.turns(sound, workspace.progress_within(ASR_SHARE, 1.0))
+        return self._diarization.detect_turns(sound, workspace.progress_within(ASR_SHARE, 1.0))
 
 
 def _check_language(language: str) -> None:

@@ -7,7 +7,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from gpu_tasks.mediakit.speech.utterances import HeardWord
+from gpu_tasks.mediakit.speech.utterances import RecognisedWord
 from gpu_tasks.transcription.contract import TranscribedSegment, TranscribedWord
 
 ONLY_SPEAKER = "Speaker 1"
@@ -30,7 +30,7 @@ class Turn:
     voice: str
 
 
-def speakers(words: Sequence[HeardWord], turns: Sequence[Turn]) -> list[str]:
+def assign_speakers(words: Sequence[RecognisedWord], turns: Sequence[Turn]) -> list[str]:
     """Return ``Speaker 1``, ``Speaker 2`` … for each word, numbered by first appearance.
 
     A word belongs to the voice whose turns overlap it longest, or else to the nearest turn.
@@ -42,7 +42,7 @@ def speakers(words: Sequence[HeardWord], turns: Sequence[Turn]) -> list[str]:
     ends = np.array([turn.end_ms for turn in turns])
     numbers: dict[int, int] = {}
 
-    def speaker(word: HeardWord) -> str:
+    def speaker(word: RecognisedWord) -> str:
         distances = np.maximum(starts, word.start_ms) - np.minimum(ends, word.end_ms)
         overlaps = np.bincount(owners, np.maximum(0, -distances), len(names))
         voice = int(overlaps.argmax() if overlaps.any() else owners[distances.argmin()])
@@ -51,9 +51,9 @@ def speakers(words: Sequence[HeardWord], turns: Sequence[Turn]) -> list[str]:
     return [speaker(word) for word in words]
 
 
-def ordered(words: Iterable[HeardWord], duration_ms: int) -> list[HeardWord]:
+def order_words(words: Iterable[RecognisedWord], duration_ms: int) -> list[RecognisedWord]:
     """Return the words without overlaps, each of at least ``MIN_WORD_MS``, none beyond the end."""
-    result: list[HeardWord] = []
+    result: list[RecognisedWord] = []
     for word in words:
         start_ms = min(max(word.start_ms, result[-1].end_ms if result else 0), duration_ms)
         end_ms = min(max(word.end_ms, start_ms + MIN_WORD_MS), duration_ms)
@@ -61,17 +61,19 @@ def ordered(words: Iterable[HeardWord], duration_ms: int) -> list[HeardWord]:
     return result
 
 
-def segments(words: Sequence[HeardWord], spoken_by: Sequence[str]) -> list[TranscribedSegment]:
+def build_segments(
+    words: Sequence[RecognisedWord], spoken_by: Sequence[str]
+) -> list[TranscribedSegment]:
     """Return segments of one speaker each, split at pauses and, if long, at sentences."""
     numbers = _number_segments(words, spoken_by)
     result = []
     for _, group in groupby(zip(words, spoken_by, numbers, strict=True), key=itemgetter(2)):
         group_words, names, _ = zip(*group, strict=True)
-        result.append(segment(group_words, names[0]))
+        result.append(build_segment(group_words, names[0]))
     return result
 
 
-def _number_segments(words: Sequence[HeardWord], spoken_by: Sequence[str]) -> Iterator[int]:
+def _number_segments(words: Sequence[RecognisedWord], spoken_by: Sequence[str]) -> Iterator[int]:
     """Yield the number of each word's segment."""
     number, start_ms = 0, words[0].start_ms if words else 0
     for index, word in enumerate(words):
@@ -82,13 +84,13 @@ def _number_segments(words: Sequence[HeardWord], spoken_by: Sequence[str]) -> It
         yield number
 
 
-def _ends_segment(previous: HeardWord, word: HeardWord, duration_ms: int) -> bool:
+def _ends_segment(previous: RecognisedWord, word: RecognisedWord, duration_ms: int) -> bool:
     if word.start_ms - previous.end_ms >= PAUSE_MS or duration_ms >= LONGEST_MS:
         return True
     return duration_ms >= SENTENCES_MS and previous.text.rstrip().endswith(SENTENCE_ENDS)
 
 
-def segment(words: Sequence[HeardWord], speaker: str) -> TranscribedSegment:
+def build_segment(words: Sequence[RecognisedWord], speaker: str) -> TranscribedSegment:
     """Return the words of a speaker as one segment."""
     return TranscribedSegment(
         speaker=speaker,

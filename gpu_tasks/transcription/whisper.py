@@ -24,9 +24,9 @@ from transformers.models.whisper.tokenization_whisper import (
 )
 
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.mediakit.speech.utterances import HeardWord
+from gpu_tasks.mediakit.speech.utterances import RecognisedWord
 from gpu_tasks.runtime.engine import Host
-from gpu_tasks.runtime.generation import watched_by
+from gpu_tasks.runtime.generation import build_stopping_criteria
 from gpu_tasks.transcription import alignment
 from gpu_tasks.transcription.chunks import Chunk
 from gpu_tasks.transcription.contract import CONTRACT
@@ -51,28 +51,28 @@ class Reading:
     """The tokens of a chunk, where each is heard (and one more: the end), and their likelihoods."""
 
     tokens: list[int]
-    heard: alignment.Matrix
+    attention: alignment.Matrix
     """By token and encoder position: high where the token is heard."""
     logprobs: list[float]
     no_speech: float
     text: str
 
     @property
-    def guessed(self) -> bool:
+    def is_guessed(self) -> bool:
         """Return True if the model was unsure on average; the end of the text counts as a token."""
         return float(np.mean(self.logprobs)) < MIN_LOGPROB
 
     @property
-    def silent(self) -> bool:
+    def is_silent(self) -> bool:
         """Return True if nobody speaks and the text is most likely invented."""
-        return not self.tokens or (self.guessed and self.no_speech > MAX_NO_SPEECH)
+        return not self.tokens or (self.is_guessed and self.no_speech > MAX_NO_SPEECH)
 
     @property
-    def doubtful(self) -> bool:
+    def is_doubtful(self) -> bool:
         """Return True if another try may do better."""
         raw = self.text.encode()
         repeats = len(raw) / len(zlib.compress(raw)) > MAX_COMPRESSION if raw else False
-        return not self.silent and (repeats or self.guessed)
+        return not self.is_silent and (repeats or self.is_guessed)
 
 
 class Whisper:
@@ -92,7 +92,7 @@ class Whisper:
     @torch.inference_mode()
     def words(
         self, chunks: Sequence[Chunk], language: str, tick: Callable[[], None]
-    ) -> list[HeardWord]:
+    ) -> list[RecognisedWord]:
         """Return the words in the chunks, at their times in the media.
 
         ``tick`` is called at each step and may raise to stop. The same chunks give the same words.
@@ -104,7 +104,7 @@ class Whisper:
         return [
             word
             for chunk, reading in zip(chunks, readings, strict=True)
-            if not reading.silent
+            if not reading.is_silent
             for word in self._time_words(chunk, reading, language)
         ]
 
@@ -118,7 +118,7 @@ class Whisper:
             pending = [
                 index
                 for index in range(len(chunks))
-                if index not in readings or readings[index].doubtful
+                if index not in readings or readings[index].is_doubtful
             ]
             if not pending:
                 break
@@ -151,7 +151,7 @@ class Whisper:
             condition_on_prev_tokens=False,
             temperature=temperature,
             max_new_tokens=MAX_TOKENS,
-            stopping_criteria=watched_by(lambda _: tick()),
+            stopping_criteria=build_stopping_criteria(lambda _: tick()),
         )
         end = self._tokenizer.eos_token_id  # all tokens from it on are special
         return [[token for token in row if token < end] for row in rows.tolist()]
@@ -179,7 +179,7 @@ class Whisper:
         no_speech = likelihoods[0, self._token_id("<|notimestamps|>") - 1].exp()
         return Reading(
             tokens=tokens,
-            heard=self._align_tokens(output.cross_attentions, len(prompt), positions),
+            attention=self._align_tokens(output.cross_attentions, len(prompt), positions),
             logprobs=logprobs.tolist(),
             no_speech=float(no_speech),
             text=self._tokenizer.decode(tokens),
@@ -207,19 +207,19 @@ class Whisper:
     def _token_id(self, name: str) -> int:
         return int(self._tokenizer.convert_tokens_to_ids(name))
 
-    def _time_words(self, chunk: Chunk, reading: Reading, language: str) -> list[HeardWord]:
+    def _time_words(self, chunk: Chunk, reading: Reading, language: str) -> list[RecognisedWord]:
         """Return the words of a reading, at their times in the media."""
         texts, _, indices = _combine_tokens_into_words(
             self._tokenizer, reading.tokens, LANGUAGES.get(language, language)
         )
-        begins = alignment.begins(-reading.heard) * SAMPLES_PER_POSITION
+        begins = alignment.find_row_begins(-reading.attention) * SAMPLES_PER_POSITION
         words = []
         for text, parts in zip(texts, indices, strict=True):
             start, end = _clip_to_speech(
                 int(begins[parts[0]]), int(begins[parts[-1] + 1]), chunk.spans
             )
             words.append(
-                HeardWord(
+                RecognisedWord(
                     text=text.replace("\x00", ""),
                     start_ms=(chunk.start + start) * 1000 // RATE,
                     end_ms=(chunk.start + end) * 1000 // RATE,

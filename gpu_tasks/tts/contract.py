@@ -29,14 +29,14 @@ SAMPLE_RATE = 24_000
 """The result is mono, with 16 bits."""
 
 
-def readable(written: str) -> str:
+def get_readable_text(written: str) -> str:
     """Return the text as it is read; raise ``EngineError`` INPUT_INVALID if nothing is readable."""
-    return text.cleaned(written)
+    return text.clean(written)
 
 
 def check_stock_voice(written: str, speed: float) -> None:
     """Raise ``EngineError`` INPUT_INVALID if the production engine's own voice takes too long."""
-    planning.plan_speech(planning.STOCK, readable(written), speed)
+    planning.plan_speech(planning.STOCK, get_readable_text(written), speed)
 
 
 class TtsPayload(Payload):
@@ -52,7 +52,7 @@ class TtsPayload(Payload):
 
 
 class TtsResult(PlainModel):
-    """What the callback carries."""
+    """The properties of the speech."""
 
     duration_ms: int = Field(ge=1)
     sample_rate: int

@@ -14,9 +14,9 @@ from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.tts import planning, sound
 from gpu_tasks.tts.contract import SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.sound import Wave
-from gpu_tasks.tts.synthesisers import Synthesiser, installed
-from gpu_tasks.tts.text import cleaned, pieces
-from gpu_tasks.tts.voices import pitch_of, resampled, speech_of
+from gpu_tasks.tts.synthesisers import Synthesiser, list_installed
+from gpu_tasks.tts.text import clean, split_into_pieces
+from gpu_tasks.tts.voices import measure_pitch, read_speech, resample
 
 MAX_PIECE_CHARACTERS = 250
 PAUSE_SECONDS = 0.3
@@ -43,28 +43,28 @@ class DraftEngine(Engine):
     @classmethod
     def load(cls, host: Host) -> Self:
         """Find the synthesisers that this machine has."""
-        return cls(installed())
+        return cls(list_installed())
 
     def run(self, payload: TtsPayload, workspace: Workspace) -> TtsResult:
         """Write the WAV file."""
-        text = cleaned(payload.text)
+        text = clean(payload.text)
         workspace.enter(Stage.GENERATING)
-        pitch = pitch_of(speech_of(workspace.input("voice"))) if payload.voice else None
+        pitch = measure_pitch(read_speech(workspace.input("voice"))) if payload.voice else None
         parts: list[Wave] = []
         read_characters = 0
         seconds = 0.0
-        for piece in pieces(text, MAX_PIECE_CHARACTERS):
+        for piece in split_into_pieces(text, MAX_PIECE_CHARACTERS):
             workspace.progress(read_characters / len(text))
             piece_sound = self._speak_piece(piece, pitch, payload.speed)
             if piece_sound.size:
-                parts += [piece_sound, sound.pause(PAUSE_SECONDS / payload.speed)]
+                parts += [piece_sound, sound.build_silence(PAUSE_SECONDS / payload.speed)]
             seconds += piece_sound.size / SAMPLE_RATE * max(1.0, payload.speed)
             if seconds > MAX_SECONDS:
                 percent = math.ceil(100 * (1 - read_characters / len(text)))
                 message = planning.TOO_LONG.format(percent=percent)
                 raise EngineError(ErrorCode.INPUT_INVALID, message)
             read_characters += len(piece)
-        speech = sound.levelled(sound.joined(parts[:-1]))
+        speech = sound.level(sound.join(parts[:-1]))
         if not speech.any():
             raise EngineError(ErrorCode.INPUT_INVALID, UNREADABLE)
         duration_ms = sound.write(workspace.output("result"), speech)
@@ -72,11 +72,15 @@ class DraftEngine(Engine):
         return TtsResult(duration_ms=duration_ms, sample_rate=SAMPLE_RATE, characters=len(text))
 
     def _speak_piece(self, piece: str, pitch: float | None, speed: float) -> Wave:
-        candidates = (candidate for candidate in self._synthesisers if candidate.reads(piece))
+        candidates = (candidate for candidate in self._synthesisers if candidate.can_read(piece))
         synthesiser = next(candidates, self._synthesisers[0])
         name, shift = _choose_voice(synthesiser, pitch) if pitch else (synthesiser.voices[0], 1.0)
         samples, rate = synthesiser.speak(piece, name)
-        return sound.shaped(samples, rate, pitch=shift, speed=speed) if samples.size else samples
+        return (
+            sound.change_pitch_and_speed(samples, rate, pitch=shift, speed=speed)
+            if samples.size
+            else samples
+        )
 
 
 def _choose_voice(synthesiser: Synthesiser, pitch: float) -> tuple[str, float]:
@@ -89,4 +93,4 @@ def _choose_voice(synthesiser: Synthesiser, pitch: float) -> tuple[str, float]:
 @cache
 def _measure_pitch(synthesiser: Synthesiser, name: str) -> float:
     samples, rate = synthesiser.speak(GAUGE, name)
-    return pitch_of(resampled((samples * 32767).astype(np.int16), rate, RATE))
+    return measure_pitch(resample((samples * 32767).astype(np.int16), rate, RATE))

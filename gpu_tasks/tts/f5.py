@@ -105,7 +105,7 @@ def _load_acoustic_model(folder: Path) -> Any:
     names = {name: name.removeprefix(PREFIX) for name in tensors}
     weights = {key: tensors[name] for name, key in names.items() if key not in NOT_WEIGHTS}
     model = CFM(
-        transformer=DiT(**architecture(weights), mel_dim=MEL_CHANNELS),
+        transformer=DiT(**infer_architecture(weights), mel_dim=MEL_CHANNELS),
         mel_spec_kwargs={
             "n_fft": WINDOW,
             "hop_length": HOP,
@@ -121,7 +121,7 @@ def _load_acoustic_model(folder: Path) -> Any:
     return model
 
 
-def architecture(weights: Weights) -> dict[str, int]:
+def infer_architecture(weights: Weights) -> dict[str, int]:
     """Return the sizes of the transformer whose weights these are."""
     embedding = weights["transformer.text_embed.text_embed.weight"]
     block = "transformer.transformer_blocks.0"

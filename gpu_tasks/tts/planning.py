@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
-from gpu_tasks.tts.text import in_one_paragraph, pieces
+from gpu_tasks.tts.text import join_paragraphs, split_into_pieces
 
 HOP = 256
 """Samples of a frame, at 24 kHz."""
@@ -45,7 +45,7 @@ class Reference:
     @property
     def bytes_per_second(self) -> float:
         """Return the sample's rate of speech, within what is possible."""
-        rate = size_of(self.text) * FRAMES_PER_SECOND / self.frames
+        rate = count_bytes(self.text) * FRAMES_PER_SECOND / self.frames
         return min(MAX_BYTES_PER_SECOND, max(MIN_BYTES_PER_SECOND, rate))
 
 
@@ -55,7 +55,7 @@ STOCK = Reference(frames=456, text="Some call me nature, others call me mother n
 
 @dataclass(frozen=True)
 class SpeechPlan:
-    """How a text is made into speech."""
+    """The pieces of a text, with the length and the steps of each."""
 
     parts: Sequence[str]
     lengths: Sequence[int]
@@ -66,32 +66,32 @@ class SpeechPlan:
 
 def plan_speech(reference: Reference, text: str, speed: float) -> SpeechPlan:
     """Plan how a cleaned text is read; raise ``EngineError`` (INPUT_INVALID) if too long."""
-    limit = piece_bytes(reference, speed)
-    parts = pieces(in_one_paragraph(text), limit, size=size_of)
-    lengths = [frames_of(reference, part, speed) for part in parts]
-    return SpeechPlan(parts, lengths, steps_of(sum(lengths) + len(parts) * reference.frames))
+    limit = compute_piece_bytes(reference, speed)
+    parts = split_into_pieces(join_paragraphs(text), limit, size=count_bytes)
+    lengths = [count_frames(reference, part, speed) for part in parts]
+    return SpeechPlan(parts, lengths, choose_steps(sum(lengths) + len(parts) * reference.frames))
 
 
-def size_of(text: str) -> int:
+def count_bytes(text: str) -> int:
     """Return the number of bytes in UTF-8."""
     return len(text.encode())
 
 
-def piece_bytes(reference: Reference, speed: float) -> int:
+def compute_piece_bytes(reference: Reference, speed: float) -> int:
     """Return the size of a piece whose speech fits the window beside the sample."""
     seconds = WINDOW_SECONDS - reference.frames / FRAMES_PER_SECOND
     size = int(reference.bytes_per_second * seconds * speed)
     return min(MAX_PIECE_BYTES, max(MIN_PIECE_BYTES, size))
 
 
-def frames_of(reference: Reference, piece: str, speed: float) -> int:
+def count_frames(reference: Reference, piece: str, speed: float) -> int:
     """Return how many frames a piece lasts, without the sample's."""
-    size = size_of(piece)
+    size = count_bytes(piece)
     piece_speed = min(speed, SHORT_SPEED) if size < SHORT_BYTES else speed
     return max(1, round(size / reference.bytes_per_second / piece_speed * FRAMES_PER_SECOND))
 
 
-def steps_of(frames: int) -> int:
+def choose_steps(frames: int) -> int:
     """Return the steps for each piece, by the frames of all pieces and their samples."""
     seconds = frames / FRAMES_PER_SECOND
     longest, _ = STEPS[-1]

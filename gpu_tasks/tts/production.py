@@ -17,8 +17,8 @@ from gpu_tasks.tts.contract import CONTRACT, SAMPLE_RATE, TtsPayload, TtsResult
 from gpu_tasks.tts.f5 import Speaker
 from gpu_tasks.tts.planning import Reference, SpeechPlan
 from gpu_tasks.tts.sound import SPEECH_RMS, Wave
-from gpu_tasks.tts.text import cleaned
-from gpu_tasks.tts.voices import NO_SPEECH, resampled, speech_of
+from gpu_tasks.tts.text import clean
+from gpu_tasks.tts.voices import NO_SPEECH, read_speech, resample
 
 STOCK_VOICE = "infer/examples/basic/basic_ref_en.wav"
 """A file of the package `f5-tts`, under its licence."""
@@ -30,7 +30,7 @@ LISTENING_SHARE = 0.05
 """The progress when the sample has been transcribed."""
 
 
-class Listener:
+class SampleTranscriber:
     """Whisper, which transcribes a voice sample."""
 
     def __init__(self, host: Host) -> None:
@@ -40,10 +40,10 @@ class Listener:
             folder, dtype=getattr(torch, host.dtype)
         ).to(host.device)
 
-    def text_of(self, speech: Samples) -> str:
+    def transcribe(self, speech: Samples) -> str:
         """Return what 16 kHz samples of at most 30 seconds say, in their own language."""
         features = self._processor(
-            sound.from_pcm(speech), sampling_rate=RATE, return_tensors="pt"
+            sound.convert_pcm(speech), sampling_rate=RATE, return_tensors="pt"
         ).input_features.to(self._model.device, self._model.dtype)
         with torch.inference_mode():
             tokens = self._model.generate(
@@ -66,24 +66,24 @@ class ProductionEngine(Engine):
 
     model = CONTRACT.models["tts"]
 
-    def __init__(self, speaker: Speaker, listener: Listener) -> None:
+    def __init__(self, speaker: Speaker, listener: SampleTranscriber) -> None:
         self._speaker = speaker
         self._listener = listener
 
     @classmethod
     def load(cls, host: Host) -> Self:
         """Load the weights onto the device."""
-        return cls(Speaker(host), Listener(host))
+        return cls(Speaker(host), SampleTranscriber(host))
 
     def run(self, payload: TtsPayload, workspace: Workspace) -> TtsResult:
         """Write the WAV file."""
-        text = cleaned(payload.text)
+        text = clean(payload.text)
         sample = self._load_sample(payload, workspace)
         workspace.enter(Stage.GENERATING)
         workspace.progress(LISTENING_SHARE)
         plan = planning.plan_speech(sample.reference, text, payload.speed)
-        speech = sound.levelled(
-            sound.cross_faded(
+        speech = sound.level(
+            sound.cross_fade(
                 self._speak_parts(payload, sample, plan, workspace), CROSS_FADE_SECONDS
             )
         )
@@ -120,18 +120,18 @@ class ProductionEngine(Engine):
     def _load_sample(self, payload: TtsPayload, workspace: Workspace) -> Sample:
         if payload.voice is None:
             with as_file(files("f5_tts").joinpath(STOCK_VOICE)) as path:
-                return _build_sample(speech_of(path, SAMPLE_RATE), planning.STOCK.text)
-        speech = speech_of(workspace.input("voice"), SAMPLE_RATE)
+                return _build_sample(read_speech(path, SAMPLE_RATE), planning.STOCK.text)
+        speech = read_speech(workspace.input("voice"), SAMPLE_RATE)
         workspace.enter(Stage.READING)
         workspace.progress(0.0)
-        text = self._listener.text_of(resampled(speech, SAMPLE_RATE, RATE))
+        text = self._listener.transcribe(resample(speech, SAMPLE_RATE, RATE))
         if not any(map(str.isalnum, text)):
             raise EngineError(ErrorCode.INPUT_INVALID, NO_SPEECH)
         return _build_sample(speech, text)
 
 
 def _build_sample(speech: Samples, text: str) -> Sample:
-    wave = sound.joined([sound.from_pcm(speech), sound.pause(TAIL_SECONDS)])
+    wave = sound.join([sound.convert_pcm(speech), sound.build_silence(TAIL_SECONDS)])
     loudness = float(np.sqrt((wave**2).mean()))
     louder = wave * np.float32(max(1.0, SPEECH_RMS / max(loudness, 1e-6)))
     full_text = text if text.endswith((".", "!", "?", "。", "！", "？")) else f"{text}."

@@ -27,12 +27,12 @@ Wave = NDArray[np.float32]
 SILENCE: Wave = np.zeros(0, np.float32)
 
 
-def from_pcm(samples: NDArray[np.int16]) -> Wave:
+def convert_pcm(samples: NDArray[np.int16]) -> Wave:
     """Convert samples of 16 bits to a wave."""
     return samples.astype(np.float32) / np.float32(32768)
 
 
-def shaped(sound: Wave, rate: int, *, pitch: float, speed: float) -> Wave:
+def change_pitch_and_speed(sound: Wave, rate: int, *, pitch: float, speed: float) -> Wave:
     """Return the sound at ``SAMPLE_RATE``, its pitch and its speed multiplied by the given factors.
 
     Pitch is shifted by playing the samples faster or slower (which shifts the timbre with it, as a
@@ -57,7 +57,7 @@ def shaped(sound: Wave, rate: int, *, pitch: float, speed: float) -> Wave:
     frame.sample_rate, frame.time_base, frame.pts = rate, Fraction(1, rate), 0
     graph.push(frame)
     graph.push(None)
-    return joined(list(_pull_frames(graph)))
+    return join(list(_pull_frames(graph)))
 
 
 def _split_tempo(tempo: float) -> list[float]:
@@ -75,28 +75,28 @@ def _pull_frames(graph: av.filter.Graph) -> Iterator[Wave]:
         yield frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
 
 
-def joined(parts: Sequence[Wave]) -> Wave:
+def join(parts: Sequence[Wave]) -> Wave:
     """Concatenate sounds."""
     return np.concatenate([SILENCE, *parts]).astype(np.float32, copy=False)
 
 
-def pause(seconds: float) -> Wave:
+def build_silence(seconds: float) -> Wave:
     """Return silence."""
     return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
 
 
-def cross_faded(parts: Sequence[Wave], seconds: float) -> Wave:
+def cross_fade(parts: Sequence[Wave], seconds: float) -> Wave:
     """Concatenate the parts, each faded linearly into the next over at most ``seconds``."""
-    result = joined(parts[:1])
+    result = join(parts[:1])
     for part in parts[1:]:
         overlap = min(round(seconds * SAMPLE_RATE), result.size, part.size)
         fade = np.linspace(0, 1, overlap, dtype=np.float32)
         seam = result[result.size - overlap :] * (1 - fade) + part[:overlap] * fade
-        result = joined([result[: result.size - overlap], seam, part[overlap:]])
+        result = join([result[: result.size - overlap], seam, part[overlap:]])
     return result
 
 
-def levelled(sound: Wave) -> Wave:
+def level(sound: Wave) -> Wave:
     """Return the sound at the loudness of speech, as far as its peaks allow.
 
     Silence stays silent.

@@ -16,8 +16,8 @@ import numpy as np
 
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts.contract import SAMPLE_RATE
-from gpu_tasks.tts.sound import SILENCE, Wave, from_pcm
-from gpu_tasks.tts.text import romanised
+from gpu_tasks.tts.sound import SILENCE, Wave, convert_pcm
+from gpu_tasks.tts.text import romanise
 
 TIMEOUT_SECONDS = 60
 TEXT, SPEECH = "text.txt", "speech.wav"
@@ -35,7 +35,7 @@ SCRIPTS = dict(pair.split("=") for pair in _SCRIPTS.split())
 """The language in which a script is read, by the first word of its letters' Unicode names."""
 LATIN_LANGUAGE = "en-us"
 
-Spoken = tuple[Wave, int]
+SpokenSound = tuple[Wave, int]
 """Samples and their rate; no samples if nothing of a text is readable."""
 
 
@@ -45,13 +45,13 @@ class Flite:
     model = "flite"
     voices = ("rms", "slt")
 
-    def reads(self, text: str) -> bool:
+    def can_read(self, text: str) -> bool:
         """Return True if all letters are Latin."""
-        return language_of(text) == LATIN_LANGUAGE
+        return detect_language(text) == LATIN_LANGUAGE
 
-    def speak(self, text: str, voice: str) -> Spoken:
+    def speak(self, text: str, voice: str) -> SpokenSound:
         """Speak a text; letters of other scripts are spelt by their names, or left out."""
-        ascii_text = romanised(text)
+        ascii_text = romanise(text)
         if not any(map(str.isalnum, ascii_text)):
             return SILENCE, SAMPLE_RATE
         return _run_synthesiser(["flite", "-voice", voice, "-f", TEXT, "-o", SPEECH], ascii_text)
@@ -65,14 +65,14 @@ class Espeak:
     def __init__(self) -> None:
         self.model = f"espeak-ng (espeakng-loader {version('espeakng-loader')})"
 
-    def reads(self, _: str) -> bool:
+    def can_read(self, _: str) -> bool:
         """Return True: it reads every script."""
         return True
 
-    def speak(self, text: str, voice: str) -> Spoken:
+    def speak(self, text: str, voice: str) -> SpokenSound:
         """Speak a text; each script is read in one of its languages."""
         program = Path(__file__).with_name("espeak.py")
-        name = language_of(text) + voice
+        name = detect_language(text) + voice
         return _run_synthesiser([sys.executable, "-P", program, name, TEXT, SPEECH], text)
 
 
@@ -80,7 +80,7 @@ Synthesiser = Flite | Espeak
 """Speaks short texts in ``voices`` of a low and a high pitch; the first is the stock voice."""
 
 
-def installed() -> list[Synthesiser]:
+def list_installed() -> list[Synthesiser]:
     """Return the installed synthesisers, best first; raise ``EngineError`` if there is none."""
     synthesisers: list[Synthesiser] = []
     if shutil.which("flite"):
@@ -92,7 +92,7 @@ def installed() -> list[Synthesiser]:
     return synthesisers
 
 
-def language_of(text: str) -> str:
+def detect_language(text: str) -> str:
     """Return the language in which to read most of the letters, as eSpeak names it."""
     scripts = Counter(
         SCRIPTS.get(unicodedata.name(character, "").partition(" ")[0], LATIN_LANGUAGE)
@@ -104,7 +104,7 @@ def language_of(text: str) -> str:
     return scripts.most_common(1)[0][0] if scripts else LATIN_LANGUAGE
 
 
-def _run_synthesiser(command: Sequence[str | Path], text: str) -> Spoken:
+def _run_synthesiser(command: Sequence[str | Path], text: str) -> SpokenSound:
     """Run a program that reads the file `TEXT` in its folder and writes the file `SPEECH`."""
     with tempfile.TemporaryDirectory(prefix="auteur-tts-") as folder:
         Path(folder, TEXT).write_text(text, encoding="utf-8")
@@ -113,4 +113,4 @@ def _run_synthesiser(command: Sequence[str | Path], text: str) -> Spoken:
         )
         with wave.open(f"{folder}/{SPEECH}") as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-            return from_pcm(samples), file.getframerate()
+            return convert_pcm(samples), file.getframerate()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 NOTHING_TO_SAY = "There is nothing in the text that can be read aloud."
-UNSPOKEN = ("Cc", "Cf", "Cs", "Co", "Cn")
+UNSPOKEN_CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn")
 """Control characters, invisible ones, surrogates, and unassigned or private ones."""
 JOINERS = "\u200c\u200d"
 """Invisible, but part of the spelling in Persian and in Indian languages."""
@@ -38,7 +38,7 @@ WORD_END = re.compile(r"\s+")
 Size = Callable[[str], int]
 
 
-def cleaned(text: str) -> str:
+def clean(text: str) -> str:
     """Return the text without unreadable characters, one line per paragraph.
 
     Raise ``EngineError`` (INPUT_INVALID) if nothing readable is left.
@@ -53,7 +53,7 @@ def cleaned(text: str) -> str:
     return result
 
 
-def in_one_paragraph(text: str) -> str:
+def join_paragraphs(text: str) -> str:
     """Return cleaned text with each line as a sentence; unreadable lines are left out."""
     lines = (line for line in text.splitlines() if any(map(_is_spoken, line)))
     return " ".join(f"{line}." if line[-1].isalnum() else line for line in lines)
@@ -62,7 +62,7 @@ def in_one_paragraph(text: str) -> str:
 def _replace_hidden(character: str) -> str:
     if character == "\t":
         return " "
-    is_hidden = unicodedata.category(character) in UNSPOKEN and character not in JOINERS
+    is_hidden = unicodedata.category(character) in UNSPOKEN_CATEGORIES and character not in JOINERS
     return "" if is_hidden else character
 
 
@@ -71,7 +71,7 @@ def _is_spoken(character: str) -> bool:
     return category[0] in "LN" or category in {"So", "Sc"} or character in SPOKEN_SIGNS
 
 
-def pieces(text: str, limit: int, size: Size = len) -> list[str]:
+def split_into_pieces(text: str, limit: int, size: Size = len) -> list[str]:
     """Return cleaned text in pieces of at most ``limit`` by ``size``: whole sentences if possible.
 
     A longer sentence is cut between clauses, else between words, else anywhere. Unreadable pieces
@@ -122,15 +122,15 @@ def _join_parts(parts: Iterator[str], limit: int, size: Size) -> Iterator[str]:
         yield piece
 
 
-def romanised(text: str) -> str:
+def romanise(text: str) -> str:
     """Return the text in ASCII: accents dropped, letters of other scripts by their names.
 
     It is for a synthesiser that reads nothing else; characters without a name are left out.
     """
-    return " ".join("".join(map(_romanise, text)).split())
+    return " ".join("".join(map(_romanise_character, text)).split())
 
 
-def _romanise(character: str) -> str:
+def _romanise_character(character: str) -> str:
     if character.isascii():
         return character
     base = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()

@@ -7,19 +7,19 @@ import numpy as np
 
 from gpu_tasks.mediakit.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.loudness import lifted
-from gpu_tasks.mediakit.speech.speakers import voice
-from gpu_tasks.mediakit.speech.utterances import utterances
+from gpu_tasks.mediakit.loudness import amplify_if_quiet
+from gpu_tasks.mediakit.speech.speakers import measure_voice
+from gpu_tasks.mediakit.speech.utterances import split_into_utterances
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 
 MAX_SPEECH_SECONDS = 12.0
 """Later speech is left out: F5-TTS needs less to know a voice, and its memory grows with more."""
 MAX_READ_SECONDS = 120
-"""What comes later in the file is not read."""
+"""The rest of the file is not read."""
 NO_SPEECH = "No speech can be heard in the voice sample."
 
 
-def speech_of(path: Path, rate: int = RATE) -> Samples:
+def read_speech(path: Path, rate: int = RATE) -> Samples:
     """Return the first utterances of a sample at a rate, without its long pauses.
 
     Raise ``EngineError`` (INPUT_INVALID) if the file has no sound, or nobody speaks.
@@ -28,7 +28,7 @@ def speech_of(path: Path, rate: int = RATE) -> Samples:
     limit = int(MAX_SPEECH_SECONDS * RATE)
     parts: list[Samples] = []
     size = 0
-    for utterance in utterances([Block(0, resampled(sound, rate, RATE), 1.0)]):
+    for utterance in split_into_utterances([Block(0, resample(sound, rate, RATE), 1.0)]):
         if parts and size + utterance.samples.size > limit:
             break
         size = min(limit, size + utterance.samples.size)
@@ -39,15 +39,15 @@ def speech_of(path: Path, rate: int = RATE) -> Samples:
     return np.concatenate(parts)
 
 
-def pitch_of(samples: Samples) -> float:
-    """Return the median pitch in hertz of 16 kHz samples; raise as `speech_of` if unvoiced."""
-    profile = voice(samples)
+def measure_pitch(samples: Samples) -> float:
+    """Return the median pitch in hertz of 16 kHz samples; raise as `read_speech` if unvoiced."""
+    profile = measure_voice(samples)
     if profile.voiced_seconds == 0.0:
         raise EngineError(ErrorCode.INPUT_INVALID, NO_SPEECH)
     return float(2 ** profile.point[-1])
 
 
-def resampled(sound: Samples, rate: int, target_rate: int) -> Samples:
+def resample(sound: Samples, rate: int, target_rate: int) -> Samples:
     """Return the sound at another rate, precise enough for speech analysis only."""
     if rate == target_rate:
         return sound
@@ -61,6 +61,6 @@ def _read_sound(path: Path, rate: int) -> Samples:
         blocks = SoundTrack(container, rate=rate).blocks()
         blocks_read = list(takewhile(lambda block: block.end <= MAX_READ_SECONDS * rate, blocks))
     sound = np.zeros(blocks_read[-1].end if blocks_read else 0, np.int16)
-    for block in lifted(blocks_read, rate):
+    for block in amplify_if_quiet(blocks_read, rate):
         sound[block.start : block.end] = block.samples
     return sound

@@ -51,7 +51,7 @@ class VideoGenerationPayload(Payload):
 
 
 class VideoGenerationResult(PlainModel):
-    """What was made."""
+    """The properties of the film."""
 
     duration_ms: int = Field(gt=0)
     width: int = Field(gt=0)

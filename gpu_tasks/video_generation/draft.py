@@ -4,7 +4,7 @@ from gpu_tasks.mediakit.scenes.scene import Scene
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.prompts import clean_prompt
 from gpu_tasks.runtime.stages import Stage
-from gpu_tasks.video_generation import writing
+from gpu_tasks.video_generation import film_output
 from gpu_tasks.video_generation.contract import (
     FRAME_RATE,
     VideoGenerationPayload,
@@ -25,8 +25,8 @@ class DraftEngine(Engine):
         scene = Scene(
             clean_prompt(payload.prompt), width=size.width, height=size.height, seed=payload.seed
         )
-        numbers = range(writing.frames_wanted(payload))
+        numbers = range(film_output.count_frames(payload))
         frames = (scene.frame(number / FRAME_RATE) for number in numbers)
-        return writing.write(
+        return film_output.write(
             payload, workspace, frames, share_before=0.0, understood=scene.understood
         )

@@ -15,7 +15,7 @@ from gpu_tasks.runtime import diffusion
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
 from gpu_tasks.runtime.prompts import clean_prompt
 from gpu_tasks.runtime.stages import Stage
-from gpu_tasks.video_generation import writing
+from gpu_tasks.video_generation import film_output
 from gpu_tasks.video_generation.contract import (
     CONTRACT,
     VideoGenerationPayload,
@@ -38,7 +38,7 @@ NEEDS_GIB = 60
 """14 B parameters of the transformer and 6 B of the text encoder at 2 bytes, and working memory."""
 TEMPORAL_STEP = 4
 """Frames per latent, except for the first frame, which has its own."""
-DENOISED_SHARE = 0.92
+DENOISING_SHARE = 0.92
 """The share of the work for denoising; the rest is decoding the latents and writing."""
 
 
@@ -69,17 +69,19 @@ class ProductionEngine(Engine):
         workspace.enter(Stage.GENERATING)
         workspace.progress(0.0)
         frames = self._generate_frames(prompt, payload, workspace)
-        return writing.write(payload, workspace, frames, share_before=DENOISED_SHARE, understood=[])
+        return film_output.write(
+            payload, workspace, frames, share_before=DENOISING_SHARE, understood=[]
+        )
 
     def _generate_frames(
         self, prompt: str, payload: VideoGenerationPayload, workspace: Workspace
     ) -> Iterator[Frame]:
         def report(steps: int) -> None:
-            workspace.progress(DENOISED_SHARE * steps / STEPS)
+            workspace.progress(DENOISING_SHARE * steps / STEPS)
 
         size = payload.resolution
-        count = frames_made(writing.frames_wanted(payload))
-        with diffusion.at_work(self._pipeline):
+        count = count_model_frames(film_output.count_frames(payload))
+        with diffusion.free_gpu_memory(self._pipeline):
             output = self._pipeline(
                 prompt=prompt,
                 negative_prompt=NEGATIVE_PROMPT,
@@ -88,14 +90,14 @@ class ProductionEngine(Engine):
                 num_frames=count,
                 num_inference_steps=STEPS,
                 guidance_scale=GUIDANCE,
-                generator=diffusion.generator(payload.seed),
-                callback_on_step_end=diffusion.after_each_step(report),
+                generator=diffusion.build_generator(payload.seed),
+                callback_on_step_end=diffusion.build_step_callback(report),
                 max_sequence_length=MAX_TOKENS,
                 output_type="np",
             )
-        return diffusion.pictures(output.frames[0], (count, size.height, size.width, 3))
+        return diffusion.convert_to_pictures(output.frames[0], (count, size.height, size.width, 3))
 
 
-def frames_made(count: int) -> int:
+def count_model_frames(count: int) -> int:
     """Return the least number of frames that the model can make and that is sufficient."""
     return -(-(count - 1) // TEMPORAL_STEP) * TEMPORAL_STEP + 1

@@ -1,1 +1,1 @@
-"""Questions about a film, answered with the times that show it."""
+"""Answer questions about a film, with the times that show the answer."""

@@ -14,9 +14,9 @@ from gpu_tasks.video_query.contract import (
     MAX_EVIDENCE,
     Evidence,
     EvidenceKind,
-    Said,
+    SpokenSegment,
 )
-from gpu_tasks.video_query.measures import RATE, Floats, Measures, ms
+from gpu_tasks.video_query.measures import RATE, Floats, Measures, to_ms
 
 LUMA = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue (Rec. 709)."""
@@ -28,7 +28,7 @@ QUIET_DB = -45.0
 """The level, relative to full scale, up to which sound is quiet: speech has some -20."""
 A_SECOND = int(RATE)
 """In pictures: shorter moments are not reported."""
-MOST = 8
+MAX_MOMENTS = 8
 """Moments listed of one kind; more are counted."""
 LONGEST_QUOTE = 120
 MAX_GREY = 0.08
@@ -62,10 +62,10 @@ class Question(NamedTuple):
     """A question as the rules understand it: names of `RULES`, if any, and words to search."""
 
     topics: tuple[str, ...]
-    wanted: tuple[str, ...]
+    search_words: tuple[str, ...]
 
 
-def understand(text: str) -> Question:
+def parse_question(text: str) -> Question:
     """Return the topics and search words of a question.
 
     Search words are the quoted ones; else those that are neither common nor name a topic.
@@ -85,7 +85,7 @@ def understand(text: str) -> Question:
     return Question(tuple(topics), tuple(dict.fromkeys(search_words)))
 
 
-def answer(question: Question, measures: Measures) -> tuple[str, tuple[Evidence, ...]]:
+def build_answer(question: Question, measures: Measures) -> tuple[str, tuple[Evidence, ...]]:
     """Answer each topic; answer a question that is not understood with a summary.
 
     Evidence is cut at the film's end: sound may continue after the pictures.
@@ -94,7 +94,7 @@ def answer(question: Question, measures: Measures) -> tuple[str, tuple[Evidence,
     film_end_ms = measures.duration_ms
     for topic in question.topics or SUMMARY:
         _, find = RULES[topic]
-        text, moments = find(measures, question.wanted)
+        text, moments = find(measures, question.search_words)
         texts.append(text)
         evidence += [
             Evidence(
@@ -110,15 +110,15 @@ def answer(question: Question, measures: Measures) -> tuple[str, tuple[Evidence,
 
 
 def _answer_length(measures: Measures, _: Sequence[str]) -> Finding:
-    return f"The film lasts {clock(measures.duration_ms)}.", []
+    return f"The film lasts {format_time(measures.duration_ms)}.", []
 
 
 def _answer_cuts(measures: Measures, _: Sequence[str]) -> Finding:
-    cuts = [ms(cut) for cut in measures.cuts.tolist()]
+    cuts = [to_ms(cut) for cut in measures.cuts.tolist()]
     if not cuts:
         return "There are no cuts: it is a single shot.", []
     verb = "is" if len(cuts) == 1 else "are"
-    times = _join_limited(map(clock, cuts), ", ")
+    times = _join_limited(map(format_time, cuts), ", ")
     text = f"There {verb} {_count_noun(len(cuts), 'cut')}, at {times}, so {len(cuts) + 1} shots."
     return text, [((cut, cut), "a new shot begins") for cut in cuts]
 
@@ -126,8 +126,8 @@ def _answer_cuts(measures: Measures, _: Sequence[str]) -> Finding:
 def _answer_brightness(measures: Measures, _: Sequence[str]) -> Finding:
     light = measures.colours @ LUMA
     moments = [
-        _moment_at(int(light.argmax()), f"brightest picture ({light.max():.0%})"),
-        _moment_at(int(light.argmin()), f"darkest picture ({light.min():.0%})"),
+        _build_moment(int(light.argmax()), f"brightest picture ({light.max():.0%})"),
+        _build_moment(int(light.argmin()), f"darkest picture ({light.min():.0%})"),
         *_list_moments(light <= DARK, "dark picture"),
         *_list_moments(light >= BRIGHT, "bright picture"),
     ]
@@ -145,7 +145,7 @@ def _answer_motion(measures: Measures, _: Sequence[str]) -> Finding:
         return "Each shot stands still; things that move are missed where they are small.", still
     width = min(A_SECOND, motion.size)
     first = int(np.convolve(motion, np.ones(width), mode="valid").argmax())
-    moments = [((ms(first), ms(first + width)), "most motion"), *still]
+    moments = [((to_ms(first), to_ms(first + width)), "most motion"), *still]
     return (
         f"It moves: {_describe_moments(moments)}{'' if still else '; it never stands still'}.",
         moments,
@@ -154,13 +154,16 @@ def _answer_motion(measures: Measures, _: Sequence[str]) -> Finding:
 
 def _answer_colour(measures: Measures, _: Sequence[str]) -> Finding:
     moments = [
-        ((ms(first), ms(end)), f"mostly {colour_name(measures.colours[first:end].mean(axis=0))}")
+        (
+            (to_ms(first), to_ms(end)),
+            f"mostly {get_colour_name(measures.colours[first:end].mean(axis=0))}",
+        )
         for first, end in measures.shots
     ]
     return f"The picture is {_describe_moments(moments)}.", moments
 
 
-def colour_name(mean: Floats) -> str:
+def get_colour_name(mean: Floats) -> str:
     """Return the English name of a colour given as shares of red, green and blue."""
     low, high = mean.min(), mean.max()
     if high - low <= MAX_GREY:
@@ -194,7 +197,7 @@ def _answer_text(measures: Measures, search_words: Sequence[str]) -> Finding:
 
 
 def _answer_speech(measures: Measures, search_words: Sequence[str]) -> Finding:
-    passages = measures.said
+    passages = measures.speech
     if passages is None:
         return "The film has no sound, so nothing is said.", []
     if not passages:
@@ -220,7 +223,7 @@ def _answer_sound(measures: Measures, _: Sequence[str]) -> Finding:
         return "The film has no sound.", []
     quiet = _list_moments(levels <= QUIET_DB, "quiet")
     loudest = f"loudest ({levels.max():.0f} dB of full scale)"
-    moments = [_moment_at(int(levels.argmax()), loudest), *quiet]
+    moments = [_build_moment(int(levels.argmax()), loudest), *quiet]
     quiet_note = "" if quiet else "; nowhere quiet for as long as a second"
     text = f"The sound is {_describe_moments(moments)}{quiet_note}."
     text += " Music, voices and noises are not told apart."
@@ -244,12 +247,12 @@ RULES: dict[str, tuple[str, Callable[[Measures, Sequence[str]], Finding]]] = {
 """By topic (a kind of evidence, or the length): the words that name it, and its answer function."""
 
 
-def stems(text: str) -> list[str]:
+def list_stems(text: str) -> list[str]:
     """Return the words of a text, in lower case and without their usual endings."""
     return [_ENDING.sub("", word) for word in _WORD.findall(text.lower())]
 
 
-def clock(time_ms: int) -> str:
+def format_time(time_ms: int) -> str:
     """Return a time in minutes, seconds and tenths."""
     tenths = time_ms // 100
     return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
@@ -257,22 +260,22 @@ def clock(time_ms: int) -> str:
 
 def _count_matches(text: str, search_words: Sequence[str]) -> int:
     """Return how many words of a text are among the search words."""
-    search_stems = stems(" ".join(search_words))
-    return sum(word in search_stems for word in stems(text))
+    search_stems = list_stems(" ".join(search_words))
+    return sum(word in search_stems for word in list_stems(text))
 
 
-def _moment_at(picture: int, detail: str) -> Moment:
-    return (ms(picture), ms(picture)), detail
+def _build_moment(picture: int, detail: str) -> Moment:
+    return (to_ms(picture), to_ms(picture)), detail
 
 
 def _list_moments(mask: NDArray[np.bool_], detail: str, shortest: int = A_SECOND) -> list[Moment]:
     """Return the spans in which the mask is true for at least so many pictures."""
     edges = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0))
     runs = edges.reshape(-1, 2).tolist()
-    return [((ms(first), ms(end)), detail) for first, end in runs if end - first >= shortest]
+    return [((to_ms(first), to_ms(end)), detail) for first, end in runs if end - first >= shortest]
 
 
-def _quote_passages(heading: str, passages: Iterable[Said]) -> Finding:
+def _quote_passages(heading: str, passages: Iterable[SpokenSegment]) -> Finding:
     moments = [((passage.start_ms, passage.end_ms), passage.text) for passage in passages]
     quotes = [(span, f"“{_shorten(text, LONGEST_QUOTE)}”") for span, text in moments]
     return f"{heading}: {_describe_moments(quotes)}.", moments
@@ -287,13 +290,17 @@ def _describe_moments(moments: Iterable[Moment]) -> str:
 
 
 def _format_span(start: int, end: int) -> str:
-    return f"from {clock(start)} to {clock(end)}" if end > start else f"at {clock(start)}"
+    return (
+        f"from {format_time(start)} to {format_time(end)}"
+        if end > start
+        else f"at {format_time(start)}"
+    )
 
 
 def _join_limited(parts: Iterable[str], separator: str) -> str:
     items = list(parts)
-    remainder = f" and {len(items) - MOST} more" if len(items) > MOST else ""
-    return separator.join(items[:MOST]) + remainder
+    remainder = f" and {len(items) - MAX_MOMENTS} more" if len(items) > MAX_MOMENTS else ""
+    return separator.join(items[:MAX_MOMENTS]) + remainder
 
 
 def _count_noun(count: int, noun: str) -> str:

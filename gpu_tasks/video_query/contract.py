@@ -26,8 +26,8 @@ MAX_DURATION_MS = {"draft": 10 * 60_000, "production": 2 * 3_600_000}
 """The longest film about which each engine can answer within the time limit."""
 
 
-class Said(PlainModel):
-    """A stretch of the film's transcript."""
+class SpokenSegment(PlainModel):
+    """A segment of the film's transcript."""
 
     start_ms: int = Field(ge=0)
     end_ms: int = Field(ge=0)
@@ -39,7 +39,7 @@ class VideoQueryPayload(Payload):
 
     video: InputFile
     question: str = Field(min_length=MIN_QUESTION, max_length=MAX_QUESTION)
-    segments: tuple[Said, ...] | None = Field(
+    segments: tuple[SpokenSegment, ...] | None = Field(
         default=None,
         max_length=MAX_SEGMENTS,
         description="The film's transcript, where there is one.",
@@ -48,7 +48,7 @@ class VideoQueryPayload(Payload):
 
 
 class EvidenceKind(StrEnum):
-    """What a piece of evidence was taken from."""
+    """The source of a piece of evidence."""
 
     PICTURE = "picture"
     SPEECH = "speech"
@@ -62,7 +62,7 @@ class EvidenceKind(StrEnum):
 
 
 class Evidence(PlainModel):
-    """Where in the film the answer can be seen or heard; times in milliseconds."""
+    """A part of the film that shows the answer; times are in milliseconds."""
 
     start_ms: int = Field(ge=0)
     end_ms: int = Field(ge=0)
@@ -71,7 +71,7 @@ class Evidence(PlainModel):
 
 
 class VideoQueryResult(PlainModel):
-    """What the callback carries, and the job shows."""
+    """The answer with its evidence."""
 
     answer: str = Field(min_length=1, max_length=MAX_ANSWER)
     evidence: tuple[Evidence, ...] = Field(max_length=MAX_EVIDENCE)

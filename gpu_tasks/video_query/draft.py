@@ -5,20 +5,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from gpu_tasks.mediakit import film as films
-from gpu_tasks.mediakit.faces.detection import detect
+from gpu_tasks.mediakit.faces.detection import detect_faces
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.speech.recognition import Recogniser
 from gpu_tasks.runtime.engine import Engine, Workspace
 from gpu_tasks.runtime.stages import Stage
-from gpu_tasks.video_query import reading
-from gpu_tasks.video_query.answers import SUMMARY, answer, understand
+from gpu_tasks.video_query import text_recognition
+from gpu_tasks.video_query.answers import SUMMARY, build_answer, parse_question
 from gpu_tasks.video_query.contract import (
     MAX_SEGMENT_TEXT,
-    Said,
+    SpokenSegment,
     VideoQueryPayload,
     VideoQueryResult,
 )
-from gpu_tasks.video_query.measures import MAX_SIDE, RATE, sound_levels, watch
+from gpu_tasks.video_query.measures import MAX_SIDE, RATE, measure_film, measure_sound_levels
 
 WATCHING_SHARE = 0.5
 """The share of the work that measuring pictures takes if speech is recognised as well."""
@@ -37,28 +37,28 @@ class DraftEngine(Engine):
     def run(self, payload: VideoQueryPayload, workspace: Workspace) -> VideoQueryResult:
         """Answer the question; ``seed`` has no effect, because nothing here is random."""
         workspace.enter(Stage.READING)
-        question = understand(payload.question)
+        question = parse_question(payload.question)
         topics = question.topics or SUMMARY
         reads_text = "text" in topics
-        side = reading.SIDE if reads_text else MAX_SIDE
+        side = text_recognition.SIDE if reads_text else MAX_SIDE
         film = films.probe(workspace.input("video"), max_side=side, frame_rate=RATE)
         recognises_speech = payload.segments is None and film.has_sound and "speech" in topics
         share = WATCHING_SHARE if recognises_speech else 1.0
-        measures = watch(
+        measures = measure_film(
             film,
             workspace.progress_within(0.0, share),
             count_faces=_count_faces if "face" in topics else None,
-            read=reading.read if reads_text else None,
+            read=text_recognition.read_lines if reads_text else None,
         )
         pictures = measures.change.size
         if film.has_sound and "sound" in topics:
-            levels = sound_levels(film.path, pictures, lambda _: workspace.progress(share))
+            levels = measure_sound_levels(film.path, pictures, lambda _: workspace.progress(share))
             measures = replace(measures, levels=levels)
         segments = payload.segments
         if recognises_speech:
             segments = self._recognise_speech(film.path, workspace.progress_within(share, 1.0))
         workspace.progress(1.0)
-        text, evidence = answer(question, replace(measures, said=segments))
+        text, evidence = build_answer(question, replace(measures, speech=segments))
         return VideoQueryResult(
             answer=text,
             evidence=evidence,
@@ -66,16 +66,18 @@ class DraftEngine(Engine):
             frames_sampled=pictures,
         )
 
-    def _recognise_speech(self, media: Path, tick: Callable[[float], None]) -> tuple[Said, ...]:
+    def _recognise_speech(
+        self, media: Path, tick: Callable[[float], None]
+    ) -> tuple[SpokenSegment, ...]:
         return tuple(
-            Said(
+            SpokenSegment(
                 start_ms=passage.words[0].start_ms,
                 end_ms=passage.words[-1].end_ms,
                 text=passage.text[:MAX_SEGMENT_TEXT],
             )
-            for passage in self._recogniser.hear(media, tick).passages
+            for passage in self._recogniser.recognise(media, tick).passages
         )
 
 
 def _count_faces(frame: Frame) -> int:
-    return sum(face.score >= SURE_FACE for face in detect(frame))
+    return sum(face.score >= SURE_FACE for face in detect_faces(frame))

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from gpu_tasks.mediakit import audio
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.film import Film, Frame
-from gpu_tasks.video_query.contract import Said
-from gpu_tasks.video_query.reading import Reading, lines
+from gpu_tasks.video_query.contract import SpokenSegment
+from gpu_tasks.video_query.text_recognition import Reading, merge_readings
 
 RATE = Fraction(10)
 """Pictures measured per second; times are no finer."""
@@ -25,7 +25,7 @@ THUMBNAIL = (32, 18)
 MIN_CUT = 0.06
 """Mean change between two pictures, as a share of the full range, below which nothing is a cut."""
 CUT_RATIO = 3.0
-"""How much a cut exceeds the changes around it (adaptive detection, as in PySceneDetect)."""
+"""The ratio of a cut to the changes around it (adaptive detection, as in PySceneDetect)."""
 CUT_WINDOW = 3
 """Pictures on either side with which a cut is compared."""
 MAX_LOOKS = 200
@@ -47,16 +47,16 @@ class Measures:
     """``n`` mean changes since the picture before, as a share of the full range; first 0."""
     faces: NDArray[np.int64]
     """``n`` counts, each repeated until the next picture searched; zeros if none was searched."""
-    text: Sequence[Said] = ()
+    text: Sequence[SpokenSegment] = ()
     """The lines of text in the picture; empty if text was not read."""
-    said: Sequence[Said] | None = None
+    speech: Sequence[SpokenSegment] | None = None
     """None if there is no sound, or speech was not recognised."""
     levels: Floats | None = None
     """``n`` sound levels (RMS) in dB of full scale; None without sound, or if not measured."""
 
     @property
     def duration_ms(self) -> int:
-        return ms(self.change.size)
+        return to_ms(self.change.size)
 
     @property
     def cuts(self) -> NDArray[np.intp]:
@@ -79,12 +79,12 @@ class Measures:
         return motion
 
 
-def ms(index: int) -> int:
+def to_ms(index: int) -> int:
     """Return when a picture is shown, in milliseconds."""
     return int(index * 1000 / RATE)
 
 
-def watch(
+def measure_film(
     film: Film,
     tick: Callable[[float], None],
     count_faces: Callable[[Frame], int] | None = None,
@@ -102,17 +102,17 @@ def watch(
         thumbnails.append(cv2.resize(frame, THUMBNAIL, interpolation=cv2.INTER_AREA))
         if index % step == 0:
             faces.append(count_faces(frame) if count_faces else 0)
-            readings.append((ms(index), read(frame) if read else ()))
+            readings.append((to_ms(index), read(frame) if read else ()))
     pictures = np.array(thumbnails, np.float32) / 255
     return Measures(
         colours=pictures.mean(axis=(1, 2)),
         change=np.abs(np.diff(pictures, axis=0, prepend=pictures[:1])).mean(axis=(1, 2, 3)),
         faces=np.repeat(faces, step)[: len(pictures)],
-        text=lines(readings, ms(len(pictures))),
+        text=merge_readings(readings, to_ms(len(pictures))),
     )
 
 
-def sound_levels(path: Path, count: int, tick: Callable[[float], None]) -> Floats:
+def measure_sound_levels(path: Path, count: int, tick: Callable[[float], None]) -> Floats:
     """Measure the sound level of each of so many pictures, as `Measures.levels`.
 
     ``tick`` receives the completed share, and may raise to stop. Raise ``EngineError``

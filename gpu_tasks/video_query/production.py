@@ -14,17 +14,17 @@ from transformers import (
 
 from gpu_tasks.mediakit import film
 from gpu_tasks.runtime.engine import Engine, Host, Workspace
-from gpu_tasks.runtime.generation import watched_by
+from gpu_tasks.runtime.generation import build_stopping_criteria
 from gpu_tasks.runtime.stages import Stage
 from gpu_tasks.video_query import replies
 from gpu_tasks.video_query.contract import (
     CONTRACT,
-    Said,
+    SpokenSegment,
     VideoQueryPayload,
     VideoQueryResult,
 )
-from gpu_tasks.video_query.prompts import prompt, transcript
-from gpu_tasks.video_query.sampling import Still, stills
+from gpu_tasks.video_query.prompts import build_prompt, format_transcript
+from gpu_tasks.video_query.sampling import Still, read_stills
 
 MAX_SIDE = 512
 """In pixels of a still: at most 256 tokens each, so that all stills are at most 12,288."""
@@ -78,12 +78,12 @@ class ProductionEngine(Engine):
         """Answer the question; decoding is greedy, so ``seed`` has no effect."""
         workspace.enter(Stage.READING)
         source = film.probe(workspace.input("video"), max_side=MAX_SIDE)
-        samples = stills(source, workspace.progress_within(0.0, LOOKING_SHARE))
+        samples = read_stills(source, workspace.progress_within(0.0, LOOKING_SHARE))
         seconds = source.duration_seconds or len(samples)
         inputs = self._build_inputs(samples, seconds, payload.segments or (), payload.question)
         workspace.enter(Stage.GENERATING)
         reply = self._generate_reply(inputs, workspace.progress_within(LOOKING_SHARE, 1.0))
-        answer, evidence = replies.read(reply, round(seconds * 1000))
+        answer, evidence = replies.parse_reply(reply, round(seconds * 1000))
         workspace.progress(1.0)
         return VideoQueryResult(
             answer=answer,
@@ -109,7 +109,7 @@ class ProductionEngine(Engine):
                     )
                 ]
             ),
-            stopping_criteria=watched_by(
+            stopping_criteria=build_stopping_criteria(
                 lambda count: tick(min(1.0, (count - prompt_length) / MAX_NEW_TOKENS))
             ),
         )
@@ -117,16 +117,20 @@ class ProductionEngine(Engine):
         return reply
 
     def _build_inputs(
-        self, samples: Sequence[Still], seconds: float, segments: Sequence[Said], question: str
+        self,
+        samples: Sequence[Still],
+        seconds: float,
+        segments: Sequence[SpokenSegment],
+        question: str,
     ) -> dict[str, Any]:
         """Return the prompt's tokens and pictures; the transcript gets the tokens that remain."""
         pictures = self._pictures(images=[still.frame for still in samples], return_tensors="pt")
         merge_area = self._pictures.merge_size**2
         parts = [int(grid.prod()) // merge_area for grid in pictures["image_grid_thw"]]
-        [used_tokens] = self._count_tokens([prompt(samples, parts, seconds, "", question)])
-        lines = transcript(segments, MAX_PROMPT_TOKENS - used_tokens, self._count_tokens)
+        [used_tokens] = self._count_tokens([build_prompt(samples, parts, seconds, "", question)])
+        lines = format_transcript(segments, MAX_PROMPT_TOKENS - used_tokens, self._count_tokens)
         tokens = self._tokenizer(
-            prompt(samples, parts, seconds, lines, question), return_tensors="pt"
+            build_prompt(samples, parts, seconds, lines, question), return_tensors="pt"
         )
         ids = tokens["input_ids"]
         inputs = {

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
-from gpu_tasks.video_query.contract import Said
+from gpu_tasks.video_query.contract import SpokenSegment
 from gpu_tasks.video_query.sampling import Still
 
 PICTURE = "<|image_pad|>"
@@ -13,8 +13,8 @@ MAX_PIECES = 8
 INTRODUCTION = (
     "These are stills of a film that lasts {seconds:.1f} seconds, in order, each after its time."
 )
-SAID = "What is said:\n"
-PARTLY_SAID = "What is said, with lines left out all along the film:\n"
+TRANSCRIPT = "What is said:\n"
+PARTIAL_TRANSCRIPT = "What is said, with lines left out all along the film:\n"
 INSTRUCTION = (
     "Answer the question about the film from what is seen and said, and from nothing else. If "
     "that does not tell, say so. Be short: a few sentences, and at most {pieces} pieces of "
@@ -25,22 +25,24 @@ INSTRUCTION = (
 )
 
 
-def prompt(
-    stills: Sequence[Still], parts: Sequence[int], seconds: float, said: str, question: str
+def build_prompt(
+    stills: Sequence[Still], parts: Sequence[int], seconds: float, transcript: str, question: str
 ) -> str:
     """Return one turn of Qwen's conversation.
 
-    ``parts`` are the placeholders of each still; ``said`` is a `transcript`.
+    ``parts`` are the placeholders of each still; ``said`` is a `format_transcript`.
     """
     text = INTRODUCTION.format(seconds=seconds) + "\n"
     for still, count in zip(stills, parts, strict=True):
         text += f"{_format_time(still.seconds)}<|vision_start|>{PICTURE * count}<|vision_end|>"
-    text += f"\n{said}" + INSTRUCTION.format(pieces=MAX_PIECES, question=_escape_marks(question))
+    text += f"\n{transcript}" + INSTRUCTION.format(
+        pieces=MAX_PIECES, question=_escape_marks(question)
+    )
     return f"<|im_start|>user\n{text}<|im_end|>\n<|im_start|>assistant\n"
 
 
-def transcript(
-    segments: Sequence[Said], room: int, count: Callable[[Sequence[str]], list[int]]
+def format_transcript(
+    segments: Sequence[SpokenSegment], room: int, count: Callable[[Sequence[str]], list[int]]
 ) -> str:
     """Return as many lines of the transcript as fit, from all of the film, each with its time.
 
@@ -53,10 +55,10 @@ def transcript(
         f"{_format_time(segment.start_ms / 1000)} {_escape_marks(segment.text)}\n"
         for segment in segments
     ]
-    full_heading, partial_heading, *costs = count([SAID, PARTLY_SAID, *lines])
+    full_heading, partial_heading, *costs = count([TRANSCRIPT, PARTIAL_TRANSCRIPT, *lines])
     if full_heading + sum(costs) <= room:
-        return SAID + "".join(lines)
-    return PARTLY_SAID + "".join(_select_lines(lines, costs, room - partial_heading))
+        return TRANSCRIPT + "".join(lines)
+    return PARTIAL_TRANSCRIPT + "".join(_select_lines(lines, costs, room - partial_heading))
 
 
 def _select_lines(lines: Sequence[str], costs: Sequence[int], limit: int) -> list[str]:

@@ -24,7 +24,7 @@ CUT = "…"
 _CONTROL = re.compile(r"[\x00-\x1f]+")
 
 
-def read(reply: str, duration_ms: int) -> tuple[str, tuple[Evidence, ...]]:
+def parse_reply(reply: str, duration_ms: int) -> tuple[str, tuple[Evidence, ...]]:
     """Return the answer and the evidence within the film.
 
     Of a truncated reply, this is the answer so far and the complete evidence. A reply in another

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from gpu_tasks.runtime.contract import GpuClass, rented_limit
+from gpu_tasks.runtime.contract import GpuClass, get_rented_limit
 from jobs.features.registry import features
 
 LOCAL = "local"
@@ -21,7 +21,7 @@ def class_limit(gpu_class: str) -> int:
         return int(settings.CPU_LIMIT)
     if _is_served_by_us(gpu_class):
         return int(settings.LOCAL_GPU_LIMITS.get(gpu_class, DEFAULT_LOCAL_LIMIT))
-    return rented_limit(gpu_class) or 0
+    return get_rented_limit(gpu_class) or 0
 
 
 def _is_served_by_us(gpu_class: str) -> bool:

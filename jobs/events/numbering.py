@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
-from gpu_tasks.runtime.errors import AuteurError, policy_of
+from gpu_tasks.runtime.errors import AuteurError, get_policy
 from jobs import sql, watermarks
 from jobs.event_contract import ENDS, AttemptData, EndData, EventError, EventType, JobData
 from jobs.events import chain, cursors, epochs
@@ -169,5 +169,5 @@ def _build_data(row: _OutboxRow) -> dict[str, Any]:
 def _build_error(code: str | None, message: str | None = None) -> EventError | None:
     if code is None:
         return None
-    policy = policy_of(code)
+    policy = get_policy(code)
     return EventError(code=code, message=message or policy.message, retryable=policy.retryable)

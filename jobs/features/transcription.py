@@ -40,7 +40,7 @@ class TranscriptionOutput(PlainModel):
 
 
 def _longest_ms(*, by_speaker: bool = False) -> int:
-    return contract.longest_ms(FEATURE.engine, by_speaker=by_speaker)
+    return contract.get_longest_ms(FEATURE.engine, by_speaker=by_speaker)
 
 
 class TranscriptionParameters(Parameters):
@@ -100,7 +100,7 @@ class _Transcription(Feature):
             "transcript": transcript.model_dump(mode="json"),
             RESULT_KEY: key,
             "segments_count": len(transcript.segments),
-            "heard": transcript.heard,
+            "heard": transcript.content_kind,
             "language": transcript.language,
         }
 

@@ -46,7 +46,7 @@ class TtsParameters(Parameters):
     def validate_text(self, text: str) -> str:
         """Refuse a text without anything to say."""
         try:
-            contract.readable(text)
+            contract.get_readable_text(text)
         except EngineError as exc:
             raise serializers.ValidationError(exc.message, code="nothing_to_say") from exc
         return text
@@ -89,7 +89,7 @@ class _Tts(Feature):
 
     def title(self, parameters: Mapping[str, Any], sources: Sequence[MediaFile]) -> str:
         """Return the text, without characters that a file name cannot have."""
-        return contract.readable(parameters["text"])
+        return contract.get_readable_text(parameters["text"])
 
 
 FEATURE = _Tts()

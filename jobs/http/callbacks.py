@@ -20,7 +20,7 @@ from gpu_tasks.runtime.callback import (
     Callback,
     OutputGrant,
     OutputRequest,
-    attempt_key,
+    derive_attempt_key,
     is_authentic,
 )
 from jobs import lifecycle
@@ -95,10 +95,10 @@ def _authenticate_attempt(request: HttpRequest) -> UUID | None:
         return None
     is_signed = any(
         is_authentic(
-            key=attempt_key(secret=secret, attempt_id=attempt_id),
+            key=derive_attempt_key(secret=secret, attempt_id=attempt_id),
             timestamp=request.headers.get(TIMESTAMP_HEADER, ""),
             body=request.body,
-            given=request.headers.get(SIGNATURE_HEADER, ""),
+            signature=request.headers.get(SIGNATURE_HEADER, ""),
             now=time.time(),
         )
         for secret in (settings.GPU_CALLBACK_SECRET, *settings.GPU_CALLBACK_SECRET_FALLBACKS)

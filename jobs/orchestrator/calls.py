@@ -12,7 +12,7 @@ from auteur.core.api.problems import OUTAGES, NotFoundProblem
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs import lifecycle, sql
 from jobs.calls.backends.base import BackendUnavailableError, CallState, CallStatus
-from jobs.calls.backends.registry import backend_of
+from jobs.calls.backends.registry import get_backend
 from jobs.errors import CALLS_AWAY, JobError
 from jobs.models import Attempt
 from jobs.orchestrator import due
@@ -45,7 +45,7 @@ def poll(attempts: Iterable[Attempt]) -> None:
     """
     for name, group in _group_by_backend(attempts).items():
         try:
-            backend = backend_of(name)
+            backend = get_backend(name)
             statuses = backend.poll([a.call_id for a in group if a.call_id])
         except BackendUnavailableError:
             logger.warning("%d calls on %s not polled", len(group), name)
@@ -146,7 +146,9 @@ def _stop_calls(backend: str, attempts: Sequence[Attempt]) -> int:
     """
     stopped_call_ids: set[str] = set()
     try:
-        stopped_call_ids = backend_of(backend).stop([attempt.call_id or "" for attempt in attempts])
+        stopped_call_ids = get_backend(backend).stop(
+            [attempt.call_id or "" for attempt in attempts]
+        )
     except CALLS_AWAY as exc:
         logger.warning("%d calls not stopped yet: %s", len(attempts), type(exc).__name__)
     stopped_ids = [attempt.pk for attempt in attempts if attempt.call_id in stopped_call_ids]

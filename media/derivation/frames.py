@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from gpu_tasks.mediakit import sizes
 from gpu_tasks.mediakit.decoding import (
-    alpha_decoder,
-    crop_of,
-    cropped,
-    delay_of,
-    is_clear,
+    crop_frame,
+    find_alpha_decoder,
+    get_crop,
+    get_delay,
     is_too_large,
+    is_transparent_format,
 )
 from gpu_tasks.mediakit.film import KNEE, PEAK_NITS, WHITE_NITS
-from gpu_tasks.mediakit.orientation import orientation_of
-from gpu_tasks.mediakit.seeking import SEEKABLE, enter, entry
+from gpu_tasks.mediakit.orientation import get_orientation
+from gpu_tasks.mediakit.seeking import SEEKABLE, find_entry, seek_to_entry
 from media.limits import MAX_DECODED_PIXELS
 from media.probing import find_picture_stream
 
@@ -65,7 +65,7 @@ def iterate_pictures(
     stream = _find_stream(container)
     if stream is None:
         return
-    crop, delay = crop_of(container, stream), float(delay_of(container))
+    crop, delay = get_crop(container, stream), float(get_delay(container))
     seconds = [time - delay for time in seconds]
     decoder = prepare_decoder(stream)
     step = seconds[1] - seconds[0] if len(seconds) > 1 else 0.0
@@ -79,7 +79,11 @@ def iterate_pictures(
         frames = _seek_frames(container, stream, decoder, seconds, tick, max_frames)
     for frame in frames:
         try:
-            yield None if frame is None else rotate_upright(cropped(frame, crop), stream, long_side)
+            yield (
+                None
+                if frame is None
+                else rotate_upright(crop_frame(frame, crop), stream, long_side)
+            )
         except _DAMAGE:
             yield None
 
@@ -127,15 +131,17 @@ def decode_frame_at(container: InputContainer, seconds: float) -> DecodedFrame |
     if stream is None:
         return None
     decoder = prepare_decoder(stream)
-    seconds -= float(delay_of(container))
+    seconds -= float(get_delay(container))
     is_seekable = not SEEKABLE.isdisjoint(container.format.name.split(","))
     try:
-        enter(container, entry(container, stream, seconds) if is_seekable else None)
+        seek_to_entry(container, find_entry(container, stream, seconds) if is_seekable else None)
     except _DAMAGE:
         return None
     frame = next(_pick_frames(_decode_frames(container, stream, decoder, lambda: None), [seconds]))
     return (
-        None if frame is None else DecodedFrame(cropped(frame, crop_of(container, stream)), stream)
+        None
+        if frame is None
+        else DecodedFrame(crop_frame(frame, get_crop(container, stream)), stream)
     )
 
 
@@ -149,7 +155,7 @@ def _find_stream(container: InputContainer) -> VideoStream | None:
 
 def prepare_decoder(stream: VideoStream) -> VideoCodecContext:
     """Return a decoder without threads that refuses frames larger than the header may state."""
-    context, name = stream.codec_context, alpha_decoder(stream)
+    context, name = stream.codec_context, find_alpha_decoder(stream)
     if name is not None:
         context = cast(VideoCodecContext, VideoCodecContext.create(name, "r"))
         context.extradata = stream.codec_context.extradata
@@ -184,10 +190,10 @@ def _seek_frames(
     frame, frame_time = None, 0.0
     for time in times:
         # Without a key frame since the last seek, the frame from that seek is used again.
-        key_frame = entry(container, stream, time, after=frame_time)
+        key_frame = find_entry(container, stream, time, after=frame_time)
         if key_frame is not None or frame is None:
             try:
-                enter(container, key_frame)
+                seek_to_entry(container, key_frame)
                 decoder.flush_buffers()
             except _DAMAGE:
                 yield None
@@ -237,10 +243,10 @@ def rotate_upright(frame: av.VideoFrame, stream: VideoStream, long_side: int) ->
     shrink = min(1.0, long_side / max(width, height))
     size = {"width": _round_to_even(width * shrink), "height": _round_to_even(height * shrink)}
     picture = convert_frame(frame, **size)
-    if is_clear(frame.format):
+    if is_transparent_format(frame.format):
         rgba = picture.astype(np.uint16)
         picture = (rgba[..., :3] * rgba[..., 3:] // 255).astype(np.uint8)  # Composited over black.
-    return orientation_of(frame).apply(picture)
+    return get_orientation(frame).apply(picture)
 
 
 def convert_frame(frame: av.VideoFrame, *, width: int, height: int, **colours: Any) -> Picture:
@@ -250,10 +256,10 @@ def convert_frame(frame: av.VideoFrame, *, width: int, height: int, **colours: A
     """
     size = {"width": width, "height": height, **colours}
     transfer = int(frame.color_trc or 0)
-    if transfer in HDR_TRANSFERS and not is_clear(frame.format):
+    if transfer in HDR_TRANSFERS and not is_transparent_format(frame.format):
         signal = np.asarray(frame.reformat(format="rgb48le", **size).to_ndarray(), np.float64)
         return to_standard_range(signal / 65535.0, transfer)
-    pixel_format = "rgba" if is_clear(frame.format) else "rgb24"
+    pixel_format = "rgba" if is_transparent_format(frame.format) else "rgb24"
     return np.asarray(frame.reformat(format=pixel_format, **size).to_ndarray(), np.uint8)
 
 

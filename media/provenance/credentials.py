@@ -244,7 +244,7 @@ class FileCredentials:
     not_read: str | None = None
     """The reason: `unsupported_format`, `too_large` or `unreadable`; None if the file was read."""
     report: dict[str, Any] | None = None
-    """The result of `reading.read`; None if the file has no credentials or was not read."""
+    """The result of `reading.read_lines`; None if the file has no credentials or was not read."""
     is_ours: bool = False
     """True if the credentials are valid and signed with our current certificate."""
 

@@ -11,9 +11,14 @@ import numpy as np
 
 from gpu_tasks.mediakit.audio import RATE, Block, Samples, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.loudness import lifted
-from gpu_tasks.mediakit.speech.speakers import labels, voice
-from gpu_tasks.mediakit.speech.utterances import FRAME, MARGIN_FRAMES, Utterance, utterances
+from gpu_tasks.mediakit.loudness import amplify_if_quiet
+from gpu_tasks.mediakit.speech.speakers import label_speakers, measure_voice
+from gpu_tasks.mediakit.speech.utterances import (
+    FRAME,
+    MARGIN_FRAMES,
+    Utterance,
+    split_into_utterances,
+)
 from gpu_tasks.runtime.errors import EngineError, InputRefusedError
 from media.limits import MAX_SPEECH_MS, MIN_SPEECH_MS
 from media.probes import IMAGE, UnsupportedMediaError
@@ -60,7 +65,7 @@ def examine_sample(source: BinaryIO) -> VoiceSample:
     source.seek(0)
     blocks = _read_blocks(source)
     check_level(blocks)
-    speech = list(utterances(lifted(blocks)))
+    speech = list(split_into_utterances(amplify_if_quiet(blocks)))
     speech_ms = sum(_count_speech_samples(utterance) for utterance in speech) * 1000 // RATE
     check_speech(speech_ms)
     check_clipping(speech)
@@ -105,9 +110,9 @@ def check_clipping(speech: list[Utterance]) -> None:
 
 def check_speaker(speech: list[Utterance]) -> None:
     """Raise ``several_speakers`` if a second person speaks for long enough to be certain."""
-    voices = [voice(utterance.samples) for utterance in speech]
+    voices = [measure_voice(utterance.samples) for utterance in speech]
     seconds: dict[str, float] = {}
-    for label, sound in zip(labels(voices), voices, strict=True):
+    for label, sound in zip(label_speakers(voices), voices, strict=True):
         seconds[label] = seconds.get(label, 0.0) + sound.voiced_seconds
     if sum(sorted(seconds.values())[:-1]) >= OTHER_SPEAKER_SECONDS:
         detail = "More than one person seems to speak. Upload a sample of one person."

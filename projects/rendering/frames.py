@@ -14,7 +14,7 @@ from uuid import UUID
 from auteur.core.api.problems import Problem, UnavailableProblem
 from auteur.core.work.sandbox_queue import QUEUE, FilesBusyProblem
 from gpu_tasks.render.contract import MediaReference
-from gpu_tasks.render.contract.frames import SLACK_SECONDS, frame_of
+from gpu_tasks.render.contract.frames import SLACK_SECONDS, get_frame
 from gpu_tasks.render.contract.segments import Piece, RenderSegment, plan_frame
 from gpu_tasks.runtime import sandbox
 from gpu_tasks.runtime.confinement import MIB, Limits
@@ -194,7 +194,7 @@ def _plan_segment(
     )
     indexes = {name: index for index, name in enumerate(names)}
     rate = Fraction(get_exact_frame_rate(project))
-    last = max(1, frame_of(duration, rate)) - 1
+    last = max(1, get_frame(duration, rate)) - 1
     plan = plan_frame(
         [build_track(track, indexes, ()) for track in video_tracks],
         [MediaReference(id=name, name=name) for name in names],

@@ -15,8 +15,8 @@ from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.decoding import STILL, is_bt709, open_media
-from gpu_tasks.mediakit.orientation import orientation_of
-from gpu_tasks.render.contract.frames import box_of
+from gpu_tasks.mediakit.orientation import get_orientation
+from gpu_tasks.render.contract.frames import fit_box
 from gpu_tasks.runtime.errors import EngineError
 from media.derivation.frames import DecodedFrame, convert_frame, decode_frame_at, find_still
 from media.derivation.pictures import encode_jpeg
@@ -69,11 +69,11 @@ def _encode_base64(content: bytes) -> str:
 def _place_on_canvas(decoded: DecodedFrame, width: int, height: int) -> Canvas:
     """Return the frame on a canvas that is transparent elsewhere."""
     frame = decoded.frame
-    orientation = orientation_of(frame)
+    orientation = get_orientation(frame)
     aspect = Fraction(decoded.stream.sample_aspect_ratio or 1) or Fraction(1)
     sides = (frame.width * aspect, Fraction(frame.height))
     swaps_sides = orientation.swaps_sides
-    x, y, wide, high = box_of(*(sides[::-1] if swaps_sides else sides), (width, height))
+    x, y, wide, high = fit_box(*(sides[::-1] if swaps_sides else sides), (width, height))
     size = {"width": high, "height": wide} if swaps_sides else {"width": wide, "height": high}
     colours = {"src_colorspace": Colorspace.ITU709} if is_bt709(frame) else {}
     picture = orientation.apply(convert_frame(frame, **size, **colours))

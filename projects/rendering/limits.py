@@ -55,7 +55,7 @@ def check_render(snapshot: Snapshot, output: Output) -> None:
     """
     check_output_size(snapshot.duration_ms, output)
     if output.format is Format.M4A:
-        if not snapshot.is_heard:
+        if not snapshot.is_audible:
             raise NothingToHearProblem
         if output.captions is not Captions.NONE:
             raise NothingToShowProblem

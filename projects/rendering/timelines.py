@@ -88,7 +88,7 @@ class Snapshot:
     name: str
     version: int
     duration_ms: int
-    is_heard: bool
+    is_audible: bool
     frame_rate: str
     media_ids: list[str]
     ignored_effects: list[str]
@@ -137,7 +137,7 @@ def take_snapshot(
         name=hashlib.sha1(content, usedforsecurity=False).hexdigest(),
         version=document["version"],
         duration_ms=timeline.duration_ms,
-        is_heard=timeline.is_heard,
+        is_audible=timeline.is_audible,
         frame_rate=get_exact_frame_rate(project),
         media_ids=sorted(media),
         ignored_effects=sorted(effects - KNOWN.keys()),

@@ -7,7 +7,7 @@ from django.conf import settings
 
 from auteur.core.work.sandbox_queue import MAX_RUNNING, MAX_WAITING
 from gpu_tasks.runtime.confinement import MIB
-from gpu_tasks.runtime.memory_budget import most_bytes
+from gpu_tasks.runtime.memory_budget import compute_max_bytes
 from jobs.management.commands.worker import processes_of
 from media.imports.limits import PART_BYTES, TRANSFERS
 from media.limits import READING_BACK
@@ -56,10 +56,10 @@ def test_a_child_of_each_process_begins_within_the_budget(name: str) -> None:
 
 @pytest.mark.parametrize("limits", [sandboxing.LIMITS, frames.LIMITS, READING_BACK])
 def test_one_child_of_each_kind_of_the_api_fits(limits: object) -> None:
-    assert most_bytes(limits) <= settings.DEFAULT_SANDBOX_MEMORY_MIB["api"] * MIB  # type: ignore[arg-type]
+    assert compute_max_bytes(limits) <= settings.DEFAULT_SANDBOX_MEMORY_MIB["api"] * MIB  # type: ignore[arg-type]
 
 
 def test_an_import_never_grows_beyond_what_it_begins_with() -> None:
     first = settings.FIRST_SANDBOX_MEMORY_MIB["api"] * MIB
-    assert most_bytes(sandboxing.LIMITS) <= first
+    assert compute_max_bytes(sandboxing.LIMITS) <= first
     assert settings.API_SERVER["threads"] > MAX_RUNNING + MAX_WAITING

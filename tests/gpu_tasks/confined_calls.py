@@ -65,9 +65,9 @@ def connect_from_a_program() -> str:
 
 
 def look_around() -> dict[str, Any]:
-    place = Path.cwd()
-    found = [str(path) for path in place.iterdir()]
-    return {"environment": dict(os.environ), "folder": found, "place": str(place)}
+    folder = Path.cwd()
+    paths = [str(path) for path in folder.iterdir()]
+    return {"environment": dict(os.environ), "folder": paths, "place": str(folder)}
 
 
 def look_into(pid: int) -> int:
@@ -101,7 +101,7 @@ def lose_a_program(number: int) -> None:
 
 
 def outlive(seconds: float) -> None:
-    """A program that it starts would go on."""
+    """Start a program that would outlive the call."""
     code = f"import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep({seconds})"
     subprocess.Popen([sys.executable, "-c", code])
     while not Path("pid").exists() or not Path("pid").read_text():
@@ -133,20 +133,20 @@ def count(upto: int, tell: Callable[[Any], None]) -> str:
     return "done"
 
 
-def stretches(source: BinaryIO, wanted: list[list[int]]) -> list[str]:
-    found = []
-    for offset, length in wanted:
+def stretches(source: BinaryIO, spans: list[list[int]]) -> list[str]:
+    result = []
+    for offset, length in spans:
         source.seek(offset, os.SEEK_END if offset < 0 else os.SEEK_SET)
-        found.append(source.read(length).hex())
-    return found
+        result.append(source.read(length).hex())
+    return result
 
 
 def read_often(source: BinaryIO, times: int) -> int:
     total = 0
     for _ in range(times):
         source.seek(0)
-        while found := source.read(1 << 20):
-            total += len(found)
+        while result := source.read(1 << 20):
+            total += len(result)
     return total
 
 
@@ -165,7 +165,7 @@ def close_and_hang() -> None:
 
 
 def ask_often(times: int, ask: Callable[[Any], bytes]) -> list[str]:
-    """What the parent answers to 0, 1, 2, …"""
+    """Return the parent's answers to 0, 1, 2 and so on."""
     return [ask(number).decode() for number in range(times)]
 
 

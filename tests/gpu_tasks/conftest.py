@@ -17,7 +17,7 @@ if importlib.util.find_spec("torchvision") is not None:  # in `make test-shims` 
 
 @pytest.fixture
 def peer() -> Iterator[Peer]:
-    """A running HTTP server."""
+    """Run an HTTP server."""
     with serving() as running:
         yield running
 

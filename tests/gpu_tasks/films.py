@@ -17,7 +17,7 @@ def make_film(
     sound: bool = True,
     extra: tuple[str, ...] = (),
 ) -> Path:
-    """A test pattern with a tone; ``extra`` arguments stand before the file."""
+    """Make a test pattern with a tone; ``extra`` arguments precede the file."""
     arguments = ["-f", "lavfi", "-i", PATTERN.format(size=size, rate=rate, seconds=seconds)]
     if sound:
         arguments += ["-f", "lavfi", "-i", TONE.format(seconds=seconds), "-c:a", "aac"]
@@ -26,17 +26,17 @@ def make_film(
 
 
 def lying_film(path: Path, source: Path, *, frames: int) -> Path:
-    """An AVI of another film whose header says that it has so many frames."""
+    """Write a copy of a film as AVI, whose header states this number of frames."""
     ffmpeg.run(["-i", source, "-c:v", "mpeg4", path])
     content = bytearray(path.read_bytes())
     for header, offset in ((b"avih", 24), (b"strh", 40)):  # total frames, length of the stream
-        place = content.index(header) + offset
-        content[place : place + 4] = frames.to_bytes(4, "little")
+        position = content.index(header) + offset
+        content[position : position + 4] = frames.to_bytes(4, "little")
     path.write_bytes(content)
     return path
 
 
 def turned(path: Path, source: Path, degrees: int) -> Path:
-    """The same film with a note that players turn it by ``degrees``, counterclockwise."""
+    """Write a copy of a film that players rotate counterclockwise by ``degrees``."""
     ffmpeg.run(["-display_rotation", str(degrees), "-i", source, "-c", "copy", path])
     return path

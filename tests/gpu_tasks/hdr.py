@@ -39,31 +39,31 @@ def light_of(colours: Floats) -> Floats:
 
 
 def signal_of(light: Floats, transfer: int) -> Floats:
-    """The signal, 0 to 1, of Rec. 709 light in multiples of white."""
+    """Return the signal, 0 to 1, of Rec. 709 light in multiples of white."""
     nits = np.maximum(203 * light @ REC709_TO_2020.T, 0)
     if transfer == PQ:
         root = (nits / 10_000) ** 0.1593017578125
         return ((0.8359375 + 18.8515625 * root) / (1 + 18.6875 * root)) ** 78.84375
-    shown = nits / 1000
-    luminance = np.maximum(shown @ [0.2627, 0.6780, 0.0593], 1e-9)[..., None]
-    scene = shown * luminance ** (1 / 1.2 - 1)
+    visible = nits / 1000
+    luminance = np.maximum(visible @ [0.2627, 0.6780, 0.0593], 1e-9)[..., None]
+    scene = visible * luminance ** (1 / 1.2 - 1)
     high = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
     return np.where(scene <= 1 / 12, np.sqrt(3 * scene), high)
 
 
 def hdr_film(path: Path, light: Floats, transfer: int) -> Path:
-    """A film of two frames, with a square of each light beside the other; Matroska."""
+    """Make a Matroska film of two frames, with a square of each light."""
     signal = signal_of(light, transfer).repeat(SIDE, axis=0)[None].repeat(SIDE, axis=0)
     name = NAMES[transfer]
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb48le", "-s", f"{signal.shape[1]}x{SIDE}"]
     filters = "scale=out_color_matrix=bt2020nc:out_range=tv,format=yuv444p10le"
     filters += f",setparams=color_primaries=bt2020:color_trc={name}:colorspace=bt2020nc"
-    with ffmpeg.writing([*raw, "-i", "pipe:0", "-vf", filters, "-c:v", "ffv1", path]) as sink:
+    with ffmpeg.write_input([*raw, "-i", "pipe:0", "-vf", filters, "-c:v", "ffv1", path]) as sink:
         for _ in range(2):
             sink.write((signal * 65535 + 0.5).astype("<u2").tobytes())
     return path
 
 
 def shown(frame: NDArray[np.uint8]) -> Floats:
-    """The colours in the middles of the squares."""
+    """Return the colours in the middles of the squares."""
     return frame[frame.shape[0] // 2, SIDE // 2 :: SIDE].astype(np.float64)

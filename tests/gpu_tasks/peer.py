@@ -41,8 +41,8 @@ class Peer:
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}{path}"
 
-    def place_for(self, file: OutputFile, size_bytes: int) -> OutputGrant:
-        """What the API would answer a call that has written this output."""
+    def request_grant(self, file: OutputFile, size_bytes: int) -> OutputGrant:
+        """Return the API's response to a call that has written this output."""
         self.grants += 1
         return OutputGrant(
             url=self.url(f"/{file.key}"),
@@ -56,22 +56,24 @@ class Peer:
             self.answers.wait()
             return b""
         self.wanted.append((headers, body))
-        asked = OutputRequest.model_validate_json(body)
-        file = OutputFile(key=asked.key, content_type=asked.content_type)
-        return self.place_for(file, asked.size_bytes).model_dump_json().encode()
+        request = OutputRequest.model_validate_json(body)
+        file = OutputFile(key=request.key, content_type=request.content_type)
+        return self.request_grant(file, request.size_bytes).model_dump_json().encode()
 
-    def answer_to_get(self, path: str, asked: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+    def answer_to_get(
+        self, path: str, request: dict[str, str]
+    ) -> tuple[int, bytes, dict[str, str]]:
         """Status, content and further headers; as S3, for a range and a condition on the ETag."""
         self.asked.append(path)
-        self.ranges.append((asked.get("Range", ""), asked.get("If-Match", "")))
+        self.ranges.append((request.get("Range", ""), request.get("If-Match", "")))
         content = self.files.get(path)
         status = 404 if content is None else self.status(path)
         if status != HTTPStatus.OK or content is None:
             return status, b"", {}
-        if self.etag and asked.get("If-Match", self.etag) != self.etag:
+        if self.etag and request.get("If-Match", self.etag) != self.etag:
             return HTTPStatus.PRECONDITION_FAILED, b"", {}
-        if self.etag and "Range" in asked:
-            start = int(asked["Range"].removeprefix("bytes=").removesuffix("-"))
+        if self.etag and "Range" in request:
+            start = int(request["Range"].removeprefix("bytes=").removesuffix("-"))
             extent = f"bytes {start}-{len(content) - 1}/{len(content)}"
             return HTTPStatus.PARTIAL_CONTENT, content[start:], {"Content-Range": extent}
         return status, content, {}

@@ -21,20 +21,20 @@ MONOLOGUE, SHORT = FIXTURES / "monologue.ogg", FIXTURES / "short.flac"
 
 
 def reference(recording: Path) -> str:
-    """What is said in a committed recording."""
+    """Return the text of a committed recording."""
     return recording.with_suffix(".txt").read_text(encoding="utf-8")
 
 
 def word_error_rate(expected: str, heard: str) -> float:
     """Substitutions, insertions and deletions per expected word (Levenshtein distance)."""
-    wanted, found = (re.findall(r"[a-z']+", text.lower()) for text in (expected, heard))
-    row = list(range(len(found) + 1))
-    for done, word in enumerate(wanted, start=1):
+    target, result = (re.findall(r"[a-z']+", text.lower()) for text in (expected, heard))
+    row = list(range(len(result) + 1))
+    for done, word in enumerate(target, start=1):
         above, row = row, [done]
-        for column, other in enumerate(found, start=1):
+        for column, other in enumerate(result, start=1):
             change = above[column - 1] + (word != other)
             row.append(min(change, above[column] + 1, row[-1] + 1))
-    return row[-1] / len(wanted)
+    return row[-1] / len(target)
 
 
 def sound_of(path: Path) -> Samples:
@@ -48,7 +48,7 @@ def sound_of(path: Path) -> Samples:
 
 
 def lying_sound(path: Path, source: Path, *, seconds: float) -> Path:
-    """A FLAC file whose header says that it lasts so long (RFC 9639, 8.2)."""
+    """Return a FLAC file whose header says that it lasts so long (RFC 9639, 8.2)."""
     content = bytearray(source.read_bytes())
     facts = int.from_bytes(content[18:26], "big")  # 20 bits rate, 3 channels, 5 depth, 36 samples
     samples = round(seconds * (facts >> 44))
@@ -99,7 +99,7 @@ def _encode(container: OutputContainer, stream: AudioStream, part: Samples, star
 
 
 def write_film(path: Path, sound: Samples | None, *, sound_starts: float = 0.0) -> Path:
-    """A second of picture that starts at zero, and a sound that may start later."""
+    """Return a second of picture that starts at zero, and a sound that may start later."""
     with av.open(str(path), "w") as container:
         picture = container.add_stream("mpeg4", rate=10)
         picture.width, picture.height, picture.pix_fmt = 32, 32, "yuv420p"
@@ -115,7 +115,7 @@ def write_film(path: Path, sound: Samples | None, *, sound_starts: float = 0.0) 
 
 
 def tone(seconds: float, hertz: float = 440.0) -> Samples:
-    """A steady tone."""
+    """Return a steady tone."""
     time = np.arange(round(seconds * RATE)) / RATE
     return (8000 * np.sin(2 * np.pi * hertz * time)).astype(np.int16)
 

@@ -16,7 +16,7 @@ def workspace(
     progress: Callable[[float], None] = lambda _share: None,
     enter: Callable[[Stage], None] = lambda _stage: None,
 ) -> Workspace:
-    """A workspace that holds copies of the inputs and room for the outputs."""
+    """Return a workspace that holds copies of the inputs and room for the outputs."""
     for name, files in inputs.items():
         for index, file in enumerate([files] if isinstance(files, Path) else files):
             folder = root / "in" / name / str(index)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from auteur_client import Auteur
-from auteur_client.jobs import ENDED
+from auteur_client.jobs import TERMINAL_STATUSES
 
 from tests.journeys.stack import JourneyStack
 
@@ -48,7 +48,7 @@ class Person(Auteur):
             job = self.get(f"/jobs/{job_id}")
             if not seen or seen[-1] != (job["status"], job["progress"]):
                 seen.append((job["status"], job["progress"]))
-            if job["status"] in ENDED:
+            if job["status"] in TERMINAL_STATUSES:
                 return job | {"seen": seen}
             time.sleep(POLL_SECONDS)
         raise AssertionError(f"job {job_id} has not ended after {seconds} s: {seen}")
@@ -58,7 +58,7 @@ class Person(Auteur):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             job = self.get(f"/jobs/{job_id}")
-            assert job["status"] not in ENDED, job
+            assert job["status"] not in TERMINAL_STATUSES, job
             if job["progress"] > 0:
                 return
             time.sleep(POLL_SECONDS)

@@ -34,11 +34,11 @@ INTERPRETER_BYTES = 128 * MIB
 LOOK = """
 import json, resource, sys
 from gpu_tasks.runtime import sandbox
-from gpu_tasks.runtime.sources import source_of
+from gpu_tasks.runtime.sources import open_source
 from media import limits
 
 try:
-    source = source_of(sys.argv[1])
+    source = open_source(sys.argv[1])
     sandbox.run("media.probing:probe_as_json", {}, limits=limits.PROBING, source=source)
     outcome = "answered"
 except Exception as exc:

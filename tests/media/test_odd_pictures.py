@@ -13,7 +13,7 @@ from gpu_tasks.mediakit import film as films
 from gpu_tasks.mediakit.audio import RATE, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
 from gpu_tasks.mediakit.headers import read_headers
-from gpu_tasks.mediakit.seeking import entry_into
+from gpu_tasks.mediakit.seeking import find_entry_of_file
 from gpu_tasks.render import sources
 from gpu_tasks.render.contract import Clip
 from media.derivation import peaks, pictures
@@ -209,8 +209,8 @@ class TestEmptyEdits:
         assert abs(int(np.argmax(np.abs(sound) > 3000)) / RATE * 1000 - begins_ms) < 30
 
     def test_a_file_is_entered_by_its_own_time_stamps(self, delayed: Path) -> None:
-        assert entry_into(delayed, 0, 2.0) == 0  # of its time stamps, which begin at 1.6
-        assert entry_into(delayed, 0, 4.0) == 2
+        assert find_entry_of_file(delayed, 0, 2.0) == 0  # of its time stamps, which begin at 1.6
+        assert find_entry_of_file(delayed, 0, 4.0) == 2
 
 
 def hostile() -> Iterator[bytes]:

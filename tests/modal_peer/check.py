@@ -11,7 +11,7 @@ import modal
 from modal_proto import api_pb2
 
 from gpu_tasks.runtime import overrides
-from gpu_tasks.runtime.contract import Contract, GpuClass, rented_limit
+from gpu_tasks.runtime.contract import Contract, GpuClass, get_rented_limit
 from gpu_tasks.runtime.engine import contracts
 from gpu_tasks.runtime.weights import BY_BRANCH, parse_pin
 from tests.modal_peer.book import Book
@@ -61,7 +61,7 @@ def _compared(
     yield "time limit", contract.time_limit_seconds, function.timeout_secs
     yield "retries", 0, function.retry_policy.retries
     ceiling = function.autoscaler_settings.max_containers
-    yield "containers", contract.at_once or rented_limit(contract.gpu) or 0, ceiling
+    yield "containers", contract.at_once or get_rented_limit(contract.gpu) or 0, ceiling
     yield "memory snapshot", contract.snapshot, function.checkpointing_enabled
     (mount,) = function.volume_mounts
     yield "volume", ("/models", True), (mount.mount_path, mount.read_only)

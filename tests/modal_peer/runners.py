@@ -70,7 +70,7 @@ def _run(
     from gpu_tasks.runtime import modal_app
     from gpu_tasks.runtime.engine import contracts
 
-    registered = getattr(modal_app, modal_app.implementation_name(contracts()[function]))
+    registered = getattr(modal_app, modal_app.get_implementation_name(contracts()[function]))
     forget = _set_current_context_ids([f"in-{call_id}"], [call_id], [""])
     try:
         return registered.local(payload, engine, key)

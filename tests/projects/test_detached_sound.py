@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_tasks.render.contract import Timeline, outside
-from gpu_tasks.render.contract.frames import frame_clips, heard_clips
+from gpu_tasks.render.contract import Timeline, subtract_spans
+from gpu_tasks.render.contract.frames import list_audible_clips, list_frame_clips
 from gpu_tasks.render.contract.segments import SOUND, plan_render
 from projects.rendering import timelines
 from tests.gpu_tasks.render.calls import clip as rendered_clip
@@ -36,7 +36,7 @@ def test_a_clip_sounds_whenever_no_audio_track_plays_its_file(
     clips = [clip(str(n), start, 0, length) for n, (start, length) in enumerate(others)]
     start, length = one
     spans = timelines._list_detached_spans([track(*clips, kind="audio")]).get(MEDIA, [])
-    heard = list(outside(spans, start, start + length))
+    heard = list(subtract_spans(spans, start, start + length))
     elsewhere = {at for begin, more in others for at in range(begin, begin + more)}
     assert {at for span in heard for at in range(*span)} == (
         set(range(start, start + length)) - elsewhere
@@ -46,15 +46,15 @@ def test_a_clip_sounds_whenever_no_audio_track_plays_its_file(
 
 def test_parts_begin_and_end_at_the_frames_where_the_other_clip_does() -> None:
     created = detached((1013, 1999), (2500, 2519))
-    whole = frame_clips(created.tracks[0], RATE)
-    parts = list(heard_clips(created.tracks[0], whole, created.sources, RATE))
+    whole = list_frame_clips(created.tracks[0], RATE)
+    parts = list(list_audible_clips(created.tracks[0], whole, created.sources, RATE))
     assert [(part.first, part.end) for part in parts] == [(0, 25), (50, 100)]
     assert [part.at for part in parts] == [0, 2]
 
 
 def test_what_is_played_elsewhere_all_the_time_is_not_heard() -> None:
-    assert detached((0, 3999)).is_heard
-    assert not detached((0, 4000)).is_heard
+    assert detached((0, 3999)).is_audible
+    assert not detached((0, 4000)).is_audible
     assert not plan_render(detached((0, 4000)), output()).sound
 
 

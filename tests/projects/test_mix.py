@@ -156,7 +156,7 @@ def rendered(film: Content, rate: str, files: Sequence[Path]) -> Signal:
         parts = []
         for segment in segments:
             source = ["-i", studio.kept[segment.name], "-f", "f32le", "pipe:1"]
-            with ffmpeg.reading(source) as sound:
+            with ffmpeg.read_output(source) as sound:
                 parts.append(np.frombuffer(sound.read(), np.float32))
     whole: Signal = np.concatenate(parts).astype(np.float64).reshape(-1, 2).T
     return whole * 10 ** (HEADROOM_DB / 20)

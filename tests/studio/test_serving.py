@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def built(settings, tmp_path):
-    """A page that was built."""
+    """Write a built page to the studio's folder."""
     settings.STUDIO_DIR = tmp_path
     (tmp_path / "index.html").write_text("<title>Auteur Studio</title>")
 
@@ -47,15 +47,15 @@ def test_the_policy_allows_what_the_page_works_with_and_nothing_else(built, clie
     )
     settings.SUPABASE_ANON_KEY = "public"
     settings.SUPABASE_JWT_ISSUER = "https://project.supabase.co/auth/v1"
-    told = directives(client.get("/studio"))
+    reports = directives(client.get("/studio"))
     storage = studio._get_storage_origin()
     files = ["'self'", "https://api.example.com", storage]
-    assert told["default-src"] == told["base-uri"] == told["form-action"] == ["'none'"]
-    assert told["script-src"] == told["style-src"] == ["'self'"]
-    assert told["media-src"] == [*files, "blob:"]
+    assert reports["default-src"] == reports["base-uri"] == reports["form-action"] == ["'none'"]
+    assert reports["script-src"] == reports["style-src"] == ["'self'"]
+    assert reports["media-src"] == [*files, "blob:"]
     live, issuer = "https://live.example.com:81", "https://project.supabase.co"
-    assert told["connect-src"] == [*files, live, issuer]
-    assert "unsafe" not in str(told)
+    assert reports["connect-src"] == [*files, live, issuer]
+    assert "unsafe" not in str(reports)
 
 
 def test_the_storage_is_where_its_urls_lead(settings):
@@ -65,15 +65,15 @@ def test_the_storage_is_where_its_urls_lead(settings):
 
 def test_it_tells_where_things_are_and_nothing_secret(client, settings):
     settings.DEVELOPMENT_SIGN_IN = False
-    told = client.get("/studio/config.json").json()
-    assert told == {
+    reports = client.get("/studio/config.json").json()
+    assert reports == {
         "live_url": settings.LIVE_URL,
         "supabase": None,
         "development_sign_in": False,
     }
     settings.SUPABASE_ANON_KEY = "public"
-    told = client.get("/studio/config.json").json()
-    assert told["supabase"] == {"auth_url": settings.SUPABASE_JWT_ISSUER, "anon_key": "public"}
+    reports = client.get("/studio/config.json").json()
+    assert reports["supabase"] == {"auth_url": settings.SUPABASE_JWT_ISSUER, "anon_key": "public"}
 
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"

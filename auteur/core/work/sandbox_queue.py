@@ -112,7 +112,7 @@ class SandboxQueue:
         while ticket in self._waiting:
             is_next = self._is_next(ticket)
             if is_next:
-                budget = memory_budget.budget()
+                budget = memory_budget.find_budget()
                 if budget is None:
                     return None
                 if reservation := budget.try_reserve(ticket.limits):

@@ -1,4 +1,4 @@
-"""A captioned film: `python caption.py talk.mp4 film.mp4`; AUTEUR_URL, AUTEUR_TOKEN."""
+"""Add captions to a film: `python caption.py talk.mp4 film.mp4`; AUTEUR_URL, AUTEUR_TOKEN."""
 
 import sys
 from pathlib import Path

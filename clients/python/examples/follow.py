@@ -1,4 +1,4 @@
-"""What happens to all your jobs, from the first: `python follow.py [SEQ]`; Ctrl-C ends it."""
+"""Print the events of all your jobs, from the first: `python follow.py [SEQ]`; Ctrl-C stops it."""
 
 import contextlib
 import sys

@@ -1,4 +1,4 @@
-"""Pauses and fillers out, without losing another's edit: `python tighten.py PROJECT_ID`."""
+"""Cut pauses and fillers without losing others' edits: `python tighten.py PROJECT_ID`."""
 
 import sys
 
@@ -15,11 +15,11 @@ def main(project_id: str) -> None:
             try:
                 edited = auteur.edit(project_id, CUTS, version=version)
             except StaleEditError as exc:
-                print(f"changed meanwhile: {exc.version} → {exc.current}, once more")
+                print(f"The timeline changed: {exc.version} → {exc.current}. Trying again.")
             else:
                 print(f"version {edited.version}, {edited.duration_ms / 1000:.1f} s long")
                 return
-    sys.exit("Others edit it all the time.")
+    sys.exit(f"The timeline changed during each of {TRIES} tries. Try again later.")
 
 
 if __name__ == "__main__":

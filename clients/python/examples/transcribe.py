@@ -1,4 +1,4 @@
-"""Captions of a film: `python transcribe.py talk.mp4` writes talk.srt; AUTEUR_URL, AUTEUR_TOKEN."""
+"""Write captions: `python transcribe.py talk.mp4` writes talk.srt; AUTEUR_URL, AUTEUR_TOKEN."""
 
 import sys
 from pathlib import Path

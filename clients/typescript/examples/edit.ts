@@ -1,4 +1,4 @@
-/** Put a film on a timeline, and meet somebody who edits it at the same time. */
+/** Put a film on a timeline, and handle a conflict with another editor. */
 
 import { openAsBlob } from "node:fs";
 
@@ -26,10 +26,10 @@ const addClip: Operation = {
 await auteur.edit(projectId, [addTrack], { version });
 
 try {
-  await auteur.edit(projectId, [addClip], { version }); // it has a track more by now
+  await auteur.edit(projectId, [addClip], { version }); // the version is outdated, because a track was added
 } catch (error) {
   if (!(error instanceof StaleEditError)) throw error;
-  console.log(`made for version ${error.version}, but it is ${error.currentVersion}: once more`);
+  console.log(`made for version ${error.version}, but the current one is ${error.currentVersion}: retrying`);
   const edited = await auteur.edit(projectId, [addClip], { version: error.currentVersion });
   console.log(`version ${edited.version}, ${edited.duration_ms} ms long`);
 }

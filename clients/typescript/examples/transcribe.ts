@@ -30,9 +30,9 @@ try {
   for (const segment of segments) console.log(`${segment.speaker}: ${segment.text}`);
 } catch (error) {
   if (error instanceof InsufficientCreditsError) {
-    console.error(`It needs ${error.required} credits, and you have ${error.balance}.`);
+    console.error(`The job costs ${error.required} credits, but you have ${error.balance}.`);
   } else if (error instanceof JobFailedError) {
-    console.error(`It failed, and was refunded: ${error.detail}`);
+    console.error(`The job failed and was refunded: ${error.detail}`);
   } else throw error;
   process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-/** Follow all that happens to your jobs, until one of them has ended. */
+/** Follow the events of your jobs, until one of them has ended. */
 
 import { Auteur } from "auteur-client";
 

@@ -2,14 +2,14 @@ import createClient, { type Client as Api } from "openapi-fetch";
 
 import { contentType } from "./content-types.js";
 import {
-  isPassing,
+  isTemporary,
   JobFailedError,
   ProblemError,
-  problemOf,
+  buildProblem,
   readProblem,
   StaleEditError,
 } from "./errors.js";
-import { growing, pause, polling, TRIES } from "./pauses.js";
+import { backoff, pause, pollPauses, TRIES } from "./pauses.js";
 import type { paths } from "./schema.js";
 import { messages, NoStreamError } from "./stream.js";
 import { Transport, type Token } from "./transport.js";
@@ -33,41 +33,41 @@ import type {
 } from "./types.js";
 import { send, type UploadProgress } from "./upload.js";
 
-const ENDED: ReadonlySet<Job["status"]> = new Set(["completed", "failed", "cancelled"]);
+const TERMINAL_STATUSES: ReadonlySet<Job["status"]> = new Set(["completed", "failed", "cancelled"]);
 const NAME = /^[A-Za-z_-]+$/;
 const GONE = 410;
 const UPLOAD_OVER = "upload_over";
 const PROGRESS = "job.progress";
 
 export interface AuteurOptions {
-  /** Where the API is, for example `https://api.example.com`; in Node.js, `AUTEUR_URL` if absent. */
+  /** The address of the API, such as `https://api.example.com`; default in Node.js: `AUTEUR_URL`. */
   url?: string;
-  /** A token or an API key, or a function that gets one, asked anew after a 401; `AUTEUR_TOKEN`. */
+  /** A token, an API key, or a function that returns one, called again after a 401; `AUTEUR_TOKEN`. */
   token?: Token;
-  /** Where events are streamed, if not at `url`: without streams, jobs are polled. */
+  /** The address of event streams, if it is not `url`. Without streams, jobs are polled. */
   liveUrl?: string;
 }
 
 export interface Stoppable {
-  /** Ends the waiting; what was asked for goes on at the server. */
+  /** Stops waiting; the work continues at the server. */
   signal?: AbortSignal;
 }
 
 export interface Repeatable extends Stoppable {
-  /** Of a request that was made before, perhaps: it is not carried out twice. Made up if absent. */
+  /** The same key makes a repeated request have no second effect. Default: a random key. */
   idempotencyKey?: string;
 }
 
 export interface WaitOptions extends Stoppable {
-  /** Told whenever there is news of the job. */
+  /** Called at each change of the job. */
   onProgress?: (job: Job) => void;
 }
 
 export interface UploadOptions extends Stoppable {
   projectId: string;
-  /** Of an upload that broke off: only what is missing is sent. */
+  /** The `mediaId` of an interrupted upload: only missing parts are sent. */
   resume?: string;
-  /** Of a `Blob`, which has no name of its own. */
+  /** Required for a `Blob`, which has no name. */
   filename?: string;
   onProgress?: (progress: UploadProgress) => void;
 }
@@ -77,23 +77,23 @@ export interface EventsOptions extends Stoppable {
   after?: number;
 }
 
-/** What openapi-fetch answers. */
-interface Answered<T> {
+/** The result of an openapi-fetch call. */
+interface ApiResult<T> {
   data?: T;
   error?: unknown;
   response: Response;
 }
 
-/** The body of an answer of `api`; throws a `ProblemError` where it is a problem. */
-export async function unwrap<T>(asked: Promise<Answered<T>>): Promise<T> {
-  const { data, error, response } = await asked;
-  if (!response.ok) throw problemOf(error, response);
+/** Return the data of a call of `api`; throw a `ProblemError` if the API refused it. */
+export async function unwrap<T>(result: Promise<ApiResult<T>>): Promise<T> {
+  const { data, error, response } = await result;
+  if (!response.ok) throw buildProblem(error, response);
   return data as T;
 }
 
-/** One user's way to Auteur. */
+/** A client of Auteur for one user. */
 export class Auteur {
-  /** Every operation of the contract, typed, with the token and tries of all others. */
+  /** All operations of the contract, typed, with this client's token and retries. */
   readonly api: Api<paths>;
   readonly #transport: Transport;
   readonly #liveUrl: string;
@@ -105,25 +105,25 @@ export class Auteur {
     this.api = createClient<paths>({ baseUrl: url, fetch: this.#transport.send });
   }
 
-  /** Bring a file into a project; the media file, once it is ready. Throws `UploadRejectedError`. */
+  /** Upload a file into a project and return the checked media. Throws `UploadRejectedError`. */
   async upload(file: Blob, options: UploadOptions): Promise<Media> {
     const { projectId, resume, onProgress, signal } = options;
     const at = (mediaId: string) => ({
       params: { path: { project_id: projectId, media_id: mediaId } },
-      ...stop(signal),
+      ...withSignal(signal),
     });
-    const look = (mediaId: string): Promise<Upload> =>
+    const fetchUpload = (mediaId: string): Promise<Upload> =>
       unwrap(this.api.GET("/projects/{project_id}/media/{media_id}/upload", at(mediaId)));
     let mediaId = resume;
     try {
-      const upload = resume ? await look(resume) : await this.#begin(file, options);
+      const upload = resume ? await fetchUpload(resume) : await this.#begin(file, options);
       mediaId = upload.media_id;
-      await send(upload, { file, again: () => look(upload.media_id), onProgress, signal });
+      await send(upload, { file, requestParts: () => fetchUpload(upload.media_id), onProgress, signal });
     } catch (error) {
       const isSent = error instanceof ProblemError && error.code === UPLOAD_OVER;
       if (!isSent || mediaId === undefined) throw error;
     }
-    for (const ms of polling()) {
+    for (const ms of pollPauses()) {
       const path = "/projects/{project_id}/media/{media_id}/confirm";
       const { media } = await unwrap(this.api.POST(path, at(mediaId)));
       if (media.status === "ready") return media;
@@ -138,12 +138,12 @@ export class Auteur {
       this.api.POST("/projects/{project_id}/media/upload-url", {
         params: { path: { project_id: projectId } },
         body: { filename: name, content_type: contentType(name, file.type), size_bytes: file.size },
-        ...stop(signal),
+        ...withSignal(signal),
       }),
     );
   }
 
-  /** Ask for a job and wait for its end; the job, completed. Throws `JobFailedError`. */
+  /** Submit a job, wait for its end and return it. Throws `JobFailedError`. */
   async run<F extends Feature>(
     feature: F,
     parameters: Parameters<F>,
@@ -155,68 +155,68 @@ export class Auteur {
     return job as JobOf<F>;
   }
 
-  /** Ask for a job. Throws `InsufficientCreditsError`. */
+  /** Submit a job. Throws `InsufficientCreditsError`. */
   submit<F extends Feature>(
     feature: F,
     parameters: Parameters<F>,
     { idempotencyKey, signal }: Repeatable = {},
   ): Promise<Submitted> {
-    return this.#post<Submitted>(pathOf(feature), {
+    return this.#post<Submitted>(buildPath(feature), {
       body: parameters,
       ...(idempotencyKey === undefined
         ? {}
         : { params: { header: { "Idempotency-Key": idempotencyKey } } }),
-      ...stop(signal),
+      ...withSignal(signal),
     });
   }
 
-  /** What a job would cost; submitted with the `quote_id` it costs no more. */
+  /** Return the price of a job; its `quote_id`, sent as a parameter, binds the price. */
   estimate<F extends Feature>(
     feature: F,
     parameters: Parameters<F>,
     { signal }: Stoppable = {},
   ): Promise<Estimate> {
-    return this.#post<Estimate>(`${pathOf(feature)}/estimate`, { body: parameters, ...stop(signal) });
+    return this.#post<Estimate>(`${buildPath(feature)}/estimate`, { body: parameters, ...withSignal(signal) });
   }
 
-  /** Ask at a path that is known when it runs: an installation may have further features. */
+  /** POST to a path that is known only at run time, because installations may add features. */
   #post<T>(path: string, init: object): Promise<T> {
-    const post = this.api.POST as unknown as (path: string, init: object) => Promise<Answered<T>>;
+    const post = this.api.POST as unknown as (path: string, init: object) => Promise<ApiResult<T>>;
     return unwrap(post(path, init));
   }
 
   /** Cancel a job that has not ended; it is refunded. */
   cancel(jobId: string, { signal }: Stoppable = {}): Promise<Job> {
     const params = { path: { job_id: jobId } };
-    return unwrap(this.api.POST("/jobs/{job_id}/cancel", { params, body: {}, ...stop(signal) }));
+    return unwrap(this.api.POST("/jobs/{job_id}/cancel", { params, body: {}, ...withSignal(signal) }));
   }
 
-  /** Wait until a job has ended, however; the job. */
+  /** Wait until a job has ended and return it, whether completed, failed or cancelled. */
   async wait(jobId: string, { onProgress, signal }: WaitOptions = {}): Promise<Job> {
     const params = { path: { job_id: jobId } };
-    const look = async () => {
-      const job = await unwrap(this.api.GET("/jobs/{job_id}", { params, ...stop(signal) }));
+    const fetchJob = async () => {
+      const job = await unwrap(this.api.GET("/jobs/{job_id}", { params, ...withSignal(signal) }));
       onProgress?.(job);
       return job;
     };
-    let job = await look();
+    let job = await fetchJob();
     let streams = true;
-    for (const ms of polling()) {
-      if (ENDED.has(job.status)) return job;
+    for (const ms of pollPauses()) {
+      if (TERMINAL_STATUSES.has(job.status)) return job;
       if (streams) {
         try {
           for await (const event of this.#jobEvents(jobId, signal)) {
-            if (event.type !== PROGRESS) job = await look();
-            else onProgress?.((job = running(job, event)));
+            if (event.type !== PROGRESS) job = await fetchJob();
+            else onProgress?.((job = applyProgress(job, event)));
           }
         } catch (error) {
           signal?.throwIfAborted();
-          streams = !(error instanceof NoStreamError); // what else is wrong, the next look tells
+          streams = !(error instanceof NoStreamError); // other errors are thrown by the next request
         }
       }
-      if (!ENDED.has(job.status)) {
+      if (!TERMINAL_STATUSES.has(job.status)) {
         await pause(ms, signal);
-        job = await look();
+        job = await fetchJob();
       }
     }
     return job;
@@ -225,14 +225,13 @@ export class Auteur {
   async *#jobEvents(jobId: string, signal?: AbortSignal): AsyncGenerator<LogEvent | ProgressEvent> {
     const url = `${this.#liveUrl}/jobs/${encodeURIComponent(jobId)}/events`;
     for await (const { event, data } of messages(this.#transport, url, null, signal)) {
-      if (event?.startsWith("job.")) yield eventOf(event, data);
+      if (event?.startsWith("job.")) yield parseEvent(event, data);
     }
   }
 
   /**
-   * What happens to the user's jobs: the log, each event once. It ends when you end it: connections
-   * that break are opened again, after the last event. Where `liveUrl` streams, the progress of jobs
-   * comes between events.
+   * Yield the events of the user's jobs, each once, until you stop. Broken connections are opened
+   * again after the last event. If `liveUrl` streams, progress of jobs is yielded between events.
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<LogEvent | ProgressEvent> {
     const { signal } = options;
@@ -242,18 +241,18 @@ export class Auteur {
         for await (const message of messages(this.#transport, ...this.#from(last), signal)) {
           failed = 0;
           if (message.event === "hello") last ??= (JSON.parse(message.data) as { seq: number }).seq;
-          if (message.event === "events_removed") throw removed(message.data);
+          if (message.event === "events_removed") throw buildRemovedError(message.data);
           if (!message.event?.startsWith("job.")) continue;
           if (message.id) last = Number(message.id);
-          yield eventOf(message.event, message.data);
+          yield parseEvent(message.event, message.data);
         }
       } catch (error) {
         signal?.throwIfAborted();
         if (error instanceof NoStreamError) break;
-        if (error instanceof ProblemError && !isPassing(error)) throw error;
+        if (error instanceof ProblemError && !isTemporary(error)) throw error;
         failed = Math.min(failed + 1, TRIES);
       }
-      await pause(growing(failed + 1), signal);
+      await pause(backoff(failed + 1), signal);
     }
     yield* this.#polledEvents(last, signal);
   }
@@ -263,11 +262,11 @@ export class Auteur {
   }
 
   async *#polledEvents(last: number | null, signal?: AbortSignal): AsyncGenerator<LogEvent> {
-    let after = last ?? (await unwrap(this.api.GET("/events/head", stop(signal)))).seq;
+    let after = last ?? (await unwrap(this.api.GET("/events/head", withSignal(signal)))).seq;
     for (;;) {
-      for (const ms of polling()) {
+      for (const ms of pollPauses()) {
         const params = { query: { after } };
-        const { events } = await unwrap(this.api.GET("/events", { params, ...stop(signal) }));
+        const { events } = await unwrap(this.api.GET("/events", { params, ...withSignal(signal) }));
         for (const event of events) {
           after = event.seq;
           yield event;
@@ -278,24 +277,24 @@ export class Auteur {
     }
   }
 
-  /** All that a list holds, page by page as you go: `iterate("jobs", { status: "failed" })`. */
+  /** Yield every row of a list, page by page: `iterate("jobs", { status: "failed" })`. */
   async *iterate<L extends List>(
     list: L,
     filters?: Filters<L>,
     { signal }: Stoppable = {},
   ): AsyncGenerator<Item<L>> {
-    const given = Object.entries(filters ?? {});
+    const entries = Object.entries(filters ?? {});
     const isInPath = ([name]: [string, unknown]) => list.includes(`{${name}}`);
-    const path = Object.fromEntries(given.filter(isInPath));
+    const path = Object.fromEntries(entries.filter(isInPath));
     const query: Record<string, unknown> = Object.fromEntries(
-      given.filter((each) => !isInPath(each)),
+      entries.filter((entry) => !isInPath(entry)),
     );
     const get = this.api.GET as unknown as (
       path: string,
       init: object,
-    ) => Promise<Answered<Record<string, unknown>>>;
+    ) => Promise<ApiResult<Record<string, unknown>>>;
     for (;;) {
-      const page = await unwrap(get(`/${list}`, { params: { path, query }, ...stop(signal) }));
+      const page = await unwrap(get(`/${list}`, { params: { path, query }, ...withSignal(signal) }));
       const rows = Object.values(page).find(Array.isArray) as Item<L>[] | undefined;
       yield* rows ?? [];
       if (typeof page.next !== "string") return;
@@ -303,7 +302,7 @@ export class Auteur {
     }
   }
 
-  /** Change a timeline of that version, all operations or none. Throws `StaleEditError`. */
+  /** Apply operations to this version of a timeline, all or none. Throws `StaleEditError`. */
   async edit(
     projectId: string,
     operations: Operation[],
@@ -315,14 +314,14 @@ export class Auteur {
     const body = { operations };
     const path = "/projects/{project_id}/edl";
     try {
-      return await unwrap(this.api.PATCH(path, { params, body, ...stop(signal) }));
+      return await unwrap(this.api.PATCH(path, { params, body, ...withSignal(signal) }));
     } catch (error) {
       if (error instanceof StaleEditError) error.version = version;
       throw error;
     }
   }
 
-  /** A media file, by itself, its id or a signed URL: the whole of it, or an error. */
+  /** Download a media file, by object, id or signed URL; throw if it is incomplete. */
   async download(what: string | Pick<Media, "id">, { signal }: Stoppable = {}): Promise<Blob> {
     for (let failed = 1; ; failed++) {
       try {
@@ -331,9 +330,9 @@ export class Auteur {
         if (!response.ok) throw await readProblem(response);
         return await response.blob();
       } catch (error) {
-        const isFinal = error instanceof ProblemError && !isPassing(error);
+        const isFinal = error instanceof ProblemError && !isTemporary(error);
         if (isFinal || failed === TRIES || signal?.aborted) throw error;
-        await pause(growing(failed), signal);
+        await pause(backoff(failed), signal);
       }
     }
   }
@@ -343,43 +342,43 @@ export class Auteur {
     const media_id = typeof what === "string" ? what : what.id;
     const params = { path: { media_id } };
     const media: MediaDetail = await unwrap(
-      this.api.GET("/media/{media_id}", { params, ...stop(signal) }),
+      this.api.GET("/media/{media_id}", { params, ...withSignal(signal) }),
     );
     if (media.download_url) return media.download_url;
-    throw new ProblemError("no_file", 0, `The media file is ${media.status}: there is no file.`);
+    throw new ProblemError("no_file", 0, `The media file is ${media.status}. Download it when it is ready.`);
   }
 }
 
 function fromEnvironment(name: string): string {
   const { process } = globalThis as { process?: { env: Record<string, string | undefined> } };
   const value = process?.env[name];
-  if (!value) throw new TypeError(`Give the client an address and a token: ${name} is not set.`);
+  if (!value) throw new TypeError(`The client needs an address and a token. Pass them, or set ${name}.`);
   return value;
 }
 
-/** Features are known by their path (`lip-sync`) and by their type (`lip_sync`). */
-function pathOf(feature: string): string {
-  if (!NAME.test(feature)) throw new TypeError(`No feature can be called ${feature}.`);
+/** Return the path of a feature, given by type (`lip_sync`) or as in its path (`lip-sync`). */
+function buildPath(feature: string): string {
+  if (!NAME.test(feature)) throw new TypeError(`${feature} is not the name of a feature.`);
   return `/jobs/${feature.replaceAll("_", "-")}`;
 }
 
-function stop(signal: AbortSignal | undefined): { signal?: AbortSignal } {
+function withSignal(signal: AbortSignal | undefined): { signal?: AbortSignal } {
   return signal ? { signal } : {};
 }
 
-function eventOf(type: string, data: string): LogEvent | ProgressEvent {
-  const told: unknown = JSON.parse(data);
-  return type === PROGRESS ? { type, data: told as ProgressEvent["data"] } : (told as LogEvent);
+function parseEvent(type: string, data: string): LogEvent | ProgressEvent {
+  const value: unknown = JSON.parse(data);
+  return type === PROGRESS ? { type, data: value as ProgressEvent["data"] } : (value as LogEvent);
 }
 
-function removed(data: string): ProblemError {
-  const detail = "Events after this one are no longer kept.";
+function buildRemovedError(data: string): ProblemError {
+  const detail = "Events after this one were deleted. Read again from a later one.";
   const extra = JSON.parse(data) as Record<string, unknown>;
   return new ProblemError("events_removed", GONE, detail, [], null, extra);
 }
 
-/** The job as the news of its progress makes it. */
-function running(job: Job, { data }: ProgressEvent): Job {
+/** Return the job with the values of a progress event. */
+function applyProgress(job: Job, { data }: ProgressEvent): Job {
   return {
     ...job,
     status: "processing",

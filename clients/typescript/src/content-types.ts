@@ -1,4 +1,4 @@
-/** What a file is, going by its name: browsers and Node.js do not know all that can be uploaded. */
+/** Guesses content types by file name: browsers and Node.js do not know all that can be uploaded. */
 
 const BY_SUFFIX: Record<string, string> = {
   aac: "audio/aac",
@@ -31,8 +31,8 @@ const BY_SUFFIX: Record<string, string> = {
 const UNKNOWN = "application/octet-stream";
 
 /** What the browser says of the file, without parameters, or else what its name says. */
-export function contentType(filename: string, told: string): string {
-  const [type = ""] = told.split(";");
+export function contentType(filename: string, declared: string): string {
+  const [type = ""] = declared.split(";");
   if (type && type !== UNKNOWN) return type;
   return BY_SUFFIX[filename.toLowerCase().split(".").at(-1) ?? ""] ?? UNKNOWN;
 }

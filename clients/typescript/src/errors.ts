@@ -1,28 +1,28 @@
-/** What can go wrong, as problem documents (RFC 9457) tell it. No error ever holds a token. */
+/** Defines the errors, from problem documents (RFC 9457). No error contains a token. */
 
 import type { Job } from "./types.js";
 
-/** What is wrong with one field of a request. */
+/** An error of one field of a request. */
 export interface FieldError {
   field: string;
   code: string;
   detail: string;
 }
 
-/** An answer of the API that is no success. */
+/** The API refused a request. */
 export class ProblemError extends Error {
   override name = "ProblemError";
 
   constructor(
-    /** Stable; for programs. */
+    /** A stable code, for programs. */
     readonly code: string,
-    /** Of HTTP; 0 where no answer told it. */
+    /** The HTTP status; 0 without a response. */
     readonly status: number,
-    /** For people. */
+    /** A sentence for people. */
     readonly detail: string,
-    /** By field, where fields are wrong. */
+    /** The errors of single fields. */
     readonly errors: readonly FieldError[] = [],
-    /** By which the server's logs name the request. */
+    /** The id of the request in the server's logs. */
     readonly requestId: string | null = null,
     /** The whole problem document. */
     readonly problem: Readonly<Record<string, unknown>> = {},
@@ -33,12 +33,12 @@ export class ProblemError extends Error {
   }
 }
 
-/** There is no token, or it is no longer good: sign in again. */
+/** The token is missing or no longer valid: sign in again. */
 export class NotSignedInError extends ProblemError {
   override name = "NotSignedInError";
 }
 
-/** The credits do not suffice. */
+/** The job costs more than the balance. */
 export class InsufficientCreditsError extends ProblemError {
   override name = "InsufficientCreditsError";
 
@@ -51,30 +51,30 @@ export class InsufficientCreditsError extends ProblemError {
   }
 }
 
-/** Somebody else has changed the timeline since the version that the edit was made for. */
+/** The timeline has changed since the version for which the edit was made. */
 export class StaleEditError extends ProblemError {
   override name = "StaleEditError";
 
-  /** The version that the edit was made for; null where the request was not made by `edit`. */
+  /** The version for which the edit was made; null if the request was not made by `edit`. */
   version: number | null = null;
 
-  /** The version that the timeline has. */
+  /** The current version of the timeline. */
   get currentVersion(): number {
     return Number(this.problem.version);
   }
 }
 
-/** The uploaded file was refused. */
+/** The check rejected the file. */
 export class UploadRejectedError extends ProblemError {
   override name = "UploadRejectedError";
 
-  /** Why, for programs. */
+  /** The code of the reason. */
   get reason(): string {
     return String(this.problem.reason);
   }
 }
 
-/** The job has ended without a result: it failed, or was cancelled. */
+/** The job has failed or was cancelled. */
 export class JobFailedError extends ProblemError {
   override name = "JobFailedError";
 
@@ -82,7 +82,7 @@ export class JobFailedError extends ProblemError {
     super(job.error?.code ?? "CANCELLED", 0, job.error?.message ?? `The job is ${job.status}.`);
   }
 
-  /** Whether asking again may help. */
+  /** True if a new job may succeed. */
   get retryable(): boolean {
     return this.job.error?.retryable ?? false;
   }
@@ -94,8 +94,8 @@ const BY_CODE: Record<string, typeof ProblemError> = {
   upload_rejected: UploadRejectedError,
 };
 
-/** The error for a problem document, or for whatever a proxy has answered in its place. */
-export function problemOf(body: unknown, response: Response): ProblemError {
+/** Build the error for a problem document, or for another error body. */
+export function buildProblem(body: unknown, response: Response): ProblemError {
   const problem = isRecord(body) ? body : {};
   const code = typeof problem.code === "string" ? problem.code : "unknown";
   const Kind = response.status === 401 ? NotSignedInError : (BY_CODE[code] ?? ProblemError);
@@ -109,14 +109,14 @@ export function problemOf(body: unknown, response: Response): ProblemError {
   );
 }
 
-/** The error for an answer that nobody has read yet. */
+/** Read an error response and build its error. */
 export async function readProblem(response: Response): Promise<ProblemError> {
   const body: unknown = await response.json().catch(() => null);
-  return problemOf(body, response);
+  return buildProblem(body, response);
 }
 
-/** Whether asking again may have another answer, by itself. */
-export function isPassing({ status }: ProblemError): boolean {
+/** Return true if the same request may succeed later. */
+export function isTemporary({ status }: ProblemError): boolean {
   return status === 429 || status >= 500;
 }
 

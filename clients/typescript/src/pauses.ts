@@ -1,15 +1,15 @@
-/** How long we wait before we ask again. */
+/** Defines the pauses between tries and between polls. */
 
-/** How often a request is made at most. */
+/** The most tries of a request, including the first. */
 export const TRIES = 6;
-/** We wait no longer than this, whatever a server asks for. */
+/** The longest pause, also for `Retry-After`. */
 export const LONGEST_MS = 60_000;
 const FIRST_MS = 500;
 const FIRST_POLL_MS = 300;
 const LAST_POLL_MS = 2_000;
 const POLL_GROWTH = 1.15;
 
-/** Return after so many milliseconds; rejects when the signal aborts. */
+/** Wait so many milliseconds; reject when the signal aborts. */
 export function pause(ms: number, signal?: AbortSignal | null): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
@@ -25,20 +25,20 @@ export function pause(ms: number, signal?: AbortSignal | null): Promise<void> {
   });
 }
 
-/** The pause after the `failed`-th failure in a row: growing, and random, so that clients spread. */
-export function growing(failed: number): number {
+/** Return the pause after the `failed`-th failure in a row, with jitter. */
+export function backoff(failed: number): number {
   return Math.min(FIRST_MS * 2 ** (failed - 1), LONGEST_MS) * (0.5 + Math.random() / 2);
 }
 
-/** The pauses between looks at something that moves; below the rate limit, however long it takes. */
-export function* polling(): Generator<number, never> {
+/** Yield the pauses between polls; they stay below the rate limit. */
+export function* pollPauses(): Generator<number, never> {
   for (let ms = FIRST_POLL_MS; ; ms = Math.min(ms * POLL_GROWTH, LAST_POLL_MS)) yield ms;
 }
 
-/** Milliseconds that `Retry-After` asks for, as seconds or as a date; null without one. */
+/** Return the milliseconds of `Retry-After`, given as seconds or as a date; null without it. */
 export function retryAfter(response: Response): number | null {
-  const asked = response.headers.get("Retry-After");
-  if (asked === null) return null;
-  const ms = /^\d+$/.test(asked) ? Number(asked) * 1000 : Date.parse(asked) - Date.now();
+  const value = response.headers.get("Retry-After");
+  if (value === null) return null;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
   return Number.isNaN(ms) ? null : Math.max(ms, 0);
 }

@@ -1,18 +1,18 @@
-/** Requests to the API: who asks, and what is asked again. */
+/** Sends requests to the API, with the token and retries. */
 
-import { growing, LONGEST_MS, pause, retryAfter, TRIES } from "./pauses.js";
+import { backoff, LONGEST_MS, pause, retryAfter, TRIES } from "./pauses.js";
 
 const BUSY = 429;
 const NOT_SIGNED_IN = 401;
-const AWAY = new Set([502, 503, 504]);
-/** An answer that has not begun by then is no longer waited for. */
+const UNAVAILABLE = new Set([502, 503, 504]);
+/** The timeout for the beginning of a response. */
 const ANSWER_MS = 60_000;
 const KEY = "Idempotency-Key";
 
-/** A token or an API key, or what gets one: asked when the client begins, and after a 401. */
+/** A token, an API key, or a function that returns one; called at first and after a 401. */
 export type Token = string | (() => string | Promise<string>);
 
-/** Sends requests with the user's token, and sends them again where that is safe. */
+/** Sends requests with the user's token, and retries them if that is safe. */
 export class Transport {
   #token: Token;
   #current: Promise<string> | null = null;
@@ -21,7 +21,7 @@ export class Transport {
     this.#token = token;
   }
 
-  /** The answer, whatever its status. */
+  /** Send a request with retries; return its response, whatever the status. */
   readonly send = async (request: Request): Promise<Response> => {
     if (request.method === "POST" && !request.headers.has(KEY)) {
       request.headers.set(KEY, crypto.randomUUID());
@@ -33,35 +33,35 @@ export class Transport {
         response = await this.once(request);
       } catch (error) {
         if (isLast || request.signal.aborted || !isRepeatable(request)) throw error;
-        await pause(growing(failed), request.signal);
+        await pause(backoff(failed), request.signal);
         continue;
       }
-      const wait = isAskedAgain(request, response) ? waitOf(response, failed) : null;
+      const wait = canRetry(request, response) ? getPause(response, failed) : null;
       if (wait === null || isLast) return response;
       await response.body?.cancel();
       await pause(wait, request.signal);
     }
   };
 
-  /** The answer to a request that is sent once, but with a fresh token after a 401. */
+  /** Send a request without retries, except with a new token after a 401. */
   async once(request: Request): Promise<Response> {
     const token = this.#bearer();
     const response = await withToken(request, await token);
     if (response.status !== NOT_SIGNED_IN || typeof this.#token === "string") return response;
     if (this.#current === token) this.#current = null;
-    const fresh = await this.#bearer();
-    return fresh === (await token) ? response : withToken(request, fresh);
+    const newToken = await this.#bearer();
+    return newToken === (await token) ? response : withToken(request, newToken);
   }
 
-  /** The token; several requests that need a new one share it. */
+  /** Return the token; concurrent requests share a new one. */
   #bearer(): Promise<string> {
     if (this.#current === null) {
       const token = this.#token;
-      const asked = Promise.resolve(typeof token === "string" ? token : token());
-      asked.catch(() => {
-        if (this.#current === asked) this.#current = null;
+      const promise = Promise.resolve(typeof token === "string" ? token : token());
+      promise.catch(() => {
+        if (this.#current === promise) this.#current = null;
       });
-      this.#current = asked;
+      this.#current = promise;
     }
     return this.#current;
   }
@@ -79,17 +79,17 @@ async function withToken(request: Request, token: string): Promise<Response> {
   }
 }
 
-/** Whether it does no harm to carry the request out twice. */
+/** Return true if a second execution of the request does no harm. */
 function isRepeatable(request: Request): boolean {
   return request.method !== "PATCH" || request.headers.has("If-Match");
 }
 
-function isAskedAgain(request: Request, { status }: Response): boolean {
-  return status === BUSY || (AWAY.has(status) && isRepeatable(request));
+function canRetry(request: Request, { status }: Response): boolean {
+  return status === BUSY || (UNAVAILABLE.has(status) && isRepeatable(request));
 }
 
-/** Milliseconds until the next try; null where that would be too long. */
-function waitOf(response: Response, failed: number): number | null {
-  const wait = retryAfter(response) ?? growing(failed);
+/** Return the milliseconds until the next try; null if that is too long. */
+function getPause(response: Response, failed: number): number | null {
+  const wait = retryAfter(response) ?? backoff(failed);
   return wait > LONGEST_MS ? null : wait;
 }

@@ -1,4 +1,4 @@
-/** Names for what the contract describes; `components` and `paths` have all of it. */
+/** Names the types of the contract; `components` and `paths` have all of them. */
 
 import type { components, paths } from "./schema.js";
 
@@ -15,10 +15,10 @@ export type Project = Schemas["Project"];
 export type Submitted = Schemas["Submitted"];
 export type Upload = Schemas["Upload"];
 
-/** An event of the log; its `seq` says where it stands there. */
+/** An event of the log, with its number `seq`. */
 export type LogEvent = Schemas["EventPage"]["events"][number];
 
-/** How far a job is. It stands in no log and has no number. */
+/** The progress of a job. It is not in the log and has no number. */
 export interface ProgressEvent {
   type: "job.progress";
   data: {
@@ -39,7 +39,7 @@ type Replace<S extends string, From extends string, To extends string> =
 /** The features of the contract, by type (`lip_sync`) or as their paths name them (`lip-sync`). */
 export type Feature = Job["type"] | Replace<Job["type"], "_", "-">;
 
-/** What a feature takes. */
+/** The parameters of a feature. */
 export type Parameters<F extends Feature> = F extends Feature
   ? paths[`/jobs/${Replace<F, "_", "-">}`]["post"]["requestBody"]["content"]["application/json"]
   : never;
@@ -65,26 +65,26 @@ export type List = {
 
 type PageOf<L extends List> = `/${L}` extends keyof paths ? PageAt<`/${L}`> : never;
 
-/** What a list holds. */
+/** A row of a list. */
 export type Item<L extends List> =
   PageOf<L> extends infer Page
-    ? Page[Exclude<keyof Page, keyof Paged>] extends (infer Each)[]
-      ? Each
+    ? Page[Exclude<keyof Page, keyof Paged>] extends (infer Row)[]
+      ? Row
       : never
     : never;
 
 type ParametersOf<L extends List> = `/${L}` extends keyof paths
-  ? paths[`/${L}`] extends { get: { parameters: infer Given } }
-    ? Given
+  ? paths[`/${L}`] extends { get: { parameters: infer AllParameters } }
+    ? AllParameters
     : never
   : never;
 
-type PartOf<Given, Name extends string> = Given extends { [N in Name]?: infer Part }
+type PartOf<All, Name extends string> = All extends { [N in Name]?: infer Part }
   ? [NonNullable<Part>] extends [never]
     ? unknown
     : NonNullable<Part>
   : unknown;
 
-/** How a list can be narrowed, together with the ids that stand in its path. */
+/** The filters of a list, and the ids in its path. */
 export type Filters<L extends List> = Omit<PartOf<ParametersOf<L>, "query">, "cursor"> &
   PartOf<ParametersOf<L>, "path">;

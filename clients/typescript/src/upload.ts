@@ -1,16 +1,16 @@
-/** The bytes of a file, on their way to the storage; parts that are there are not sent again. */
+/** Sends a file to the storage in parts; received parts are not sent again. */
 
-import { isPassing, ProblemError, readProblem } from "./errors.js";
-import { growing, pause, TRIES } from "./pauses.js";
+import { isTemporary, ProblemError, readProblem } from "./errors.js";
+import { backoff, pause, TRIES } from "./pauses.js";
 import type { Upload } from "./types.js";
 
 const AT_ONCE = 3;
-/** The storage has this part already: an answer of it was lost. */
+/** The storage already has this part, because the response of an earlier try was lost. */
 const ALREADY_THERE = 412;
 
-/** How far an upload is. */
+/** The progress of an upload. */
 export interface UploadProgress {
-  /** With this id an upload that breaks off is resumed. */
+  /** The id by which an interrupted upload is resumed. */
   mediaId: string;
   sentBytes: number;
   totalBytes: number;
@@ -23,51 +23,51 @@ interface Part {
   received: boolean;
 }
 
-export interface Sending {
+export interface FileToSend {
   file: Blob;
-  /** Asks where what is missing is to be sent; URLs are fresh. */
-  again: () => Promise<Upload>;
+  /** Requests the missing parts with new URLs. */
+  requestParts: () => Promise<Upload>;
   onProgress?: ((progress: UploadProgress) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
-/** Send what is missing, a few parts at once; what fails is asked for and sent again. */
-export async function send(upload: Upload, sending: Sending): Promise<void> {
+/** Send the missing parts, a few at once; retry failed ones with new URLs. */
+export async function send(upload: Upload, source: FileToSend): Promise<void> {
   for (let failed = 0; ; ) {
-    const before = missing(upload, sending.file).length;
+    const before = listMissingParts(upload, source.file).length;
     try {
-      await round(upload, sending);
+      await sendParts(upload, source);
       return;
     } catch (error) {
-      sending.signal?.throwIfAborted();
+      source.signal?.throwIfAborted();
       failed++;
-      if (failed === TRIES || !isMended(error)) throw error;
-      await pause(growing(failed), sending.signal);
+      if (failed === TRIES || !canRetry(error)) throw error;
+      await pause(backoff(failed), source.signal);
     }
-    upload = await sending.again();
-    if (missing(upload, sending.file).length < before) failed = 0;
+    upload = await source.requestParts();
+    if (listMissingParts(upload, source.file).length < before) failed = 0;
   }
 }
 
-async function round(upload: Upload, { file, onProgress, signal }: Sending): Promise<void> {
-  const todo = missing(upload, file);
+async function sendParts(upload: Upload, { file, onProgress, signal }: FileToSend): Promise<void> {
+  const parts = listMissingParts(upload, file);
   const sent = new Map<Part, number>();
-  const before = file.size - todo.reduce((sum, part) => sum + part.size_bytes, 0);
-  const tell = (part: Part, bytes: number) => {
+  const before = file.size - parts.reduce((sum, part) => sum + part.size_bytes, 0);
+  const report = (part: Part, bytes: number) => {
     sent.set(part, bytes);
-    const sentBytes = [...sent.values()].reduce((sum, each) => sum + each, before);
+    const sentBytes = [...sent.values()].reduce((sum, size) => sum + size, before);
     onProgress?.({ mediaId: upload.media_id, sentBytes, totalBytes: file.size });
   };
   onProgress?.({ mediaId: upload.media_id, sentBytes: before, totalBytes: file.size });
 
   const stop = new AbortController();
-  const both = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const queue = todo.values();
+  const combined = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const queue = parts.values();
   const worker = async () => {
     for (const part of queue) {
       const bytes = file.slice(part.offset, part.offset + part.size_bytes);
-      await put(part.upload_url ?? "", bytes, upload.headers, (n) => tell(part, n), both);
-      tell(part, part.size_bytes);
+      await put(part.upload_url ?? "", bytes, upload.headers, (n) => report(part, n), combined);
+      report(part, part.size_bytes);
     }
   };
   const workers = Array.from({ length: AT_ONCE }, worker);
@@ -79,21 +79,21 @@ async function round(upload: Upload, { file, onProgress, signal }: Sending): Pro
   }
 }
 
-/** What the storage does not have; a file without parts is one. */
-function missing(upload: Upload, file: Blob): Part[] {
+/** Return the parts that the storage does not have; a small file is a single part. */
+function listMissingParts(upload: Upload, file: Blob): Part[] {
   const whole = { offset: 0, size_bytes: file.size, upload_url: upload.upload_url, received: false };
   const parts: Part[] = upload.parts ?? [whole];
   const size = parts.reduce((sum, part) => sum + part.size_bytes, 0);
   if (size !== file.size) {
-    const detail = `The upload is of a file of ${size} bytes, and this one has ${file.size}.`;
+    const detail = `The upload expects ${size} bytes, but this file has ${file.size}. Choose the same file.`;
     throw new ProblemError("another_file", 0, detail);
   }
   return parts.filter((part) => !part.received);
 }
 
-/** Connections break, storages are away and URLs end (403): all of that is mended by fresh URLs. */
-function isMended(error: unknown): boolean {
-  return !(error instanceof ProblemError) || error.status === 403 || isPassing(error);
+/** Return true for broken connections, unavailable storages and expired URLs (403). */
+function canRetry(error: unknown): boolean {
+  return !(error instanceof ProblemError) || error.status === 403 || isTemporary(error);
 }
 
 type Put = (
@@ -104,9 +104,9 @@ type Put = (
   signal: AbortSignal,
 ) => Promise<void>;
 
-/** Browsers tell how far a request is by XMLHttpRequest alone. */
-const put: Put = (...given) =>
-  typeof XMLHttpRequest === "undefined" ? putByFetch(...given) : putByXhr(...given);
+/** Use XMLHttpRequest in browsers, where only it reports the progress of a request. */
+const put: Put = (...parameters) =>
+  typeof XMLHttpRequest === "undefined" ? putByFetch(...parameters) : putByXhr(...parameters);
 
 const putByFetch: Put = async (url, body, headers, _onSent, signal) => {
   const response = await fetch(url, { method: "PUT", body, headers, signal });

@@ -16,14 +16,14 @@ test("an answer that is lost is asked for again: one job, charged once", async (
   const { job_id } = await client.submit("tts", { text: "Only once." });
   await client.wait(job_id);
 
-  const keys = proxy.seen.filter((each) => each.path === "/jobs/tts").map((each) => each.headers[KEY]);
+  const keys = proxy.seen.filter((request) => request.path === "/jobs/tts").map((request) => request.headers[KEY]);
   assert.equal(keys.length, 3);
   assert.equal(new Set(keys).size, 1);
   const rows = await collect(client.iterate("credits/history", { limit: 10 }), 10);
   assert.equal(rows.filter((row) => row.job_id === job_id).length, 1);
 });
 
-test("who asks too much waits as long as he is told", async () => {
+test("who asks too much waits as long as he is reports", async () => {
   using proxy = await Proxy.to(URL_);
   const client = new Auteur({ url: proxy.url, token: TOKEN });
   proxy.hurt("GET", "/credits", { status: 429, headers: { "Retry-After": "1" } });
@@ -64,13 +64,13 @@ test("an edit whose answer is lost is made once, and is not stale for that", asy
 
 test("a token that ended is replaced, once for all who wait for it", async () => {
   const tokens = ["not-good", TOKEN];
-  let asked = 0;
-  const client = new Auteur({ url: URL_, token: () => tokens[asked++]! });
+  let calls = 0;
+  const client = new Auteur({ url: URL_, token: () => tokens[calls++]! });
   await Promise.all([1, 2, 3].map(() => unwrap(client.api.GET("/credits"))));
-  assert.equal(asked, 2);
+  assert.equal(calls, 2);
 });
 
-test("who is not signed in is told so, without the token", async () => {
+test("who is not signed in is reports so, without the token", async () => {
   const client = new Auteur({ url: URL_, token: "not-good-at-all" });
   await assert.rejects(unwrap(client.api.GET("/credits")), (error) => {
     assert.ok(error instanceof NotSignedInError);
@@ -115,16 +115,16 @@ test("events go on after the last one when a connection breaks", async () => {
   const { seq } = await unwrap(client.api.GET("/events/head"));
   const seen: (LogEvent | ProgressEvent)[] = [];
   const stop = new AbortController();
-  let wanted = "";
+  let expected = "";
   const following = (async () => {
     for await (const event of client.events({ after: seq, signal: stop.signal })) {
       seen.push(event);
       proxy.cut();
-      if (event.type === "job.completed" && event.data.job_id === wanted) break;
+      if (event.type === "job.completed" && event.data.job_id === expected) break;
     }
   })();
   const { job_id } = await auteur.submit("tts", { text: "Cut off again and again." });
-  wanted = job_id;
+  expected = job_id;
   await following;
   const numbers = seen.flatMap((event) => ("seq" in event ? [event.seq] : []));
   assert.deepEqual(

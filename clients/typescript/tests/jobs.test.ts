@@ -5,18 +5,18 @@ import { Auteur, InsufficientCreditsError, JobFailedError, ProblemError } from "
 import type { Job } from "../src/index.js";
 import { auteur, collect, newProject, POOR_TOKEN, TOKEN, uploadSample, URL_ } from "./world.js";
 
-test("a recording is transcribed, and its progress told", async () => {
+test("a recording is transcribed, and its progress reports", async () => {
   const media = await uploadSample("interview.mp4", await newProject());
   const { credits, quote_id } = await auteur.estimate("transcription", { media_id: media.id });
-  const told: Job[] = [];
+  const reports: Job[] = [];
   const parameters = { media_id: media.id, language: "en", quote_id };
   const job = await auteur.run("transcription", parameters, {
-    onProgress: (job) => told.push(job),
+    onProgress: (job) => reports.push(job),
   });
   assert.equal(job.status, "completed");
   assert.equal(job.credits_cost, credits);
-  assert.ok(told.length >= 2);
-  assert.deepEqual(told.at(-1), job);
+  assert.ok(reports.length >= 2);
+  assert.deepEqual(reports.at(-1), job);
 });
 
 test("a job that fails is an error with the job, which is refunded", async () => {
@@ -59,7 +59,7 @@ test("a job can be cancelled, and is refunded", async () => {
   await assert.rejects(auteur.cancel(job_id), { name: "ProblemError", code: "job_finished" });
 });
 
-test("who has no credits is told how many are needed", async () => {
+test("who has no credits is reports how many are needed", async () => {
   const poor = new Auteur({ url: URL_, token: POOR_TOKEN });
   await assert.rejects(poor.submit("tts", { text: "Too dear." }), (error) => {
     assert.ok(error instanceof InsufficientCreditsError);
@@ -69,11 +69,11 @@ test("who has no credits is told how many are needed", async () => {
   });
 });
 
-test("what is wrong with a field is told", async () => {
+test("what is wrong with a field is reports", async () => {
   await assert.rejects(auteur.submit("tts", { text: "" }), (error) => {
     assert.ok(error instanceof ProblemError);
     assert.deepEqual(
-      error.errors.map((each) => each.field),
+      error.errors.map((item) => item.field),
       ["text"],
     );
     return true;

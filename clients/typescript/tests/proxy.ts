@@ -47,7 +47,7 @@ export class Proxy {
 
   /** How many requests of this kind came. */
   count(method: string, path: string): number {
-    return this.seen.filter((each) => each.method === method && each.path.startsWith(path)).length;
+    return this.seen.filter((request) => request.method === method && request.path.startsWith(path)).length;
   }
 
   /** Break all connections that are being answered. */
@@ -63,7 +63,7 @@ export class Proxy {
   #pass(request: IncomingMessage, response: ServerResponse): void {
     const { method = "", url: path = "", headers } = request;
     this.seen.push({ method, path, headers });
-    const at = this.#faults.findIndex((each) => each.method === method && path.startsWith(each.path));
+    const at = this.#faults.findIndex((fault) => fault.method === method && path.startsWith(fault.path));
     const fault = at < 0 ? null : this.#faults.splice(at, 1)[0]!.fault;
     if (fault !== null && typeof fault === "object") {
       request.resume();

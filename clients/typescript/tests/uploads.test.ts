@@ -9,16 +9,16 @@ const MIB = 1024 ** 2;
 
 test("a file becomes media that is ready, and the same bytes are downloaded", async () => {
   const file = silence(MIB);
-  const told: UploadProgress[] = [];
+  const reports: UploadProgress[] = [];
   const media = await auteur.upload(file, {
     projectId: await newProject(),
     filename: "silence.wav",
-    onProgress: (progress) => told.push(progress),
+    onProgress: (progress) => reports.push(progress),
   });
   assert.equal(media.status, "ready");
   assert.equal(media.name, "silence.wav");
-  assert.deepEqual(told.at(0), { mediaId: media.id, sentBytes: 0, totalBytes: file.size });
-  assert.deepEqual(told.at(-1), { mediaId: media.id, sentBytes: file.size, totalBytes: file.size });
+  assert.deepEqual(reports.at(0), { mediaId: media.id, sentBytes: 0, totalBytes: file.size });
+  assert.deepEqual(reports.at(-1), { mediaId: media.id, sentBytes: file.size, totalBytes: file.size });
 
   for (const what of [media, media.id]) {
     const blob = await auteur.download(what);
@@ -44,16 +44,16 @@ test("a large file goes in parts; broken off, only what is missing is sent", asy
   const { mediaId, sentBytes } = last as unknown as UploadProgress;
   assert.ok(sentBytes < file.size);
 
-  const told: UploadProgress[] = [];
+  const reports: UploadProgress[] = [];
   const media = await auteur.upload(file, {
     projectId,
     resume: mediaId,
     filename: "long.wav",
-    onProgress: (progress) => told.push(progress),
+    onProgress: (progress) => reports.push(progress),
   });
   assert.equal(media.id, mediaId);
   assert.equal(media.file_size_bytes, file.size);
-  assert.ok(told[0]!.sentBytes >= 32 * MIB, "parts that had arrived are not sent again");
+  assert.ok(reports[0]!.sentBytes >= 32 * MIB, "parts that had arrived are not sent again");
 });
 
 test("an upload is not resumed with another file", async () => {

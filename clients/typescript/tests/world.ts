@@ -30,7 +30,7 @@ export function silence(bytes: number): Blob {
   const rate = 48_000;
   const head = new DataView(new ArrayBuffer(44));
   const text = (at: number, words: string) =>
-    [...words].forEach((each, n) => head.setUint8(at + n, each.charCodeAt(0)));
+    [...words].forEach((letter, n) => head.setUint8(at + n, letter.charCodeAt(0)));
   text(0, "RIFF"), head.setUint32(4, 36 + bytes, true), text(8, "WAVEfmt ");
   head.setUint32(16, 16, true), head.setUint16(20, 1, true), head.setUint16(22, 1, true);
   head.setUint32(24, rate, true), head.setUint32(28, 2 * rate, true);
@@ -39,13 +39,13 @@ export function silence(bytes: number): Blob {
   return new Blob([head, new Uint8Array(bytes)], { type: "audio/wav" });
 }
 
-export async function collect<T>(items: AsyncIterable<T>, most = Infinity): Promise<T[]> {
-  const found: T[] = [];
+export async function collect<T>(items: AsyncIterable<T>, limit = Infinity): Promise<T[]> {
+  const result: T[] = [];
   for await (const item of items) {
-    found.push(item);
-    if (found.length >= most) break;
+    result.push(item);
+    if (result.length >= limit) break;
   }
-  return found;
+  return result;
 }
 
 function env(name: string): string {

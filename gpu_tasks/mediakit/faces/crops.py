@@ -55,7 +55,7 @@ class Square:
         return np.asarray(cv2.blur(part, (kernel, kernel)), np.uint8), np.array([left, top], float)
 
 
-def moved(points: Points, matrix: NDArray[np.float64]) -> Points:
+def transform_points(points: Points, matrix: NDArray[np.float64]) -> Points:
     """Transform points by a 2 × 3 matrix; a depth is scaled with them."""
     result = np.empty_like(points)
     result[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
@@ -64,6 +64,6 @@ def moved(points: Points, matrix: NDArray[np.float64]) -> Points:
     return result
 
 
-def angle_of(start: Points, end: Points) -> float:
+def measure_angle(start: Points, end: Points) -> float:
     """Return the direction from one point to another, in radians clockwise from rightwards."""
     return float(np.arctan2(end[1] - start[1], end[0] - start[0]))

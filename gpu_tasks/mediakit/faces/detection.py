@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.faces import networks
-from gpu_tasks.mediakit.faces.crops import Points, Square, moved
+from gpu_tasks.mediakit.faces.crops import Points, Square, transform_points
 from gpu_tasks.mediakit.film import Frame
 
 MIN_SCORE = 0.6
@@ -54,7 +54,7 @@ class Face:
         return max(0.0, width) * max(0.0, height) / smaller if smaller > 0 else 0.0
 
 
-def detect(frame: Frame, *, levels: int = LEVELS) -> tuple[Face, ...]:
+def detect_faces(frame: Frame, *, levels: int = LEVELS) -> tuple[Face, ...]:
     """Return a frame's faces, largest first, from the first level of squares that has any."""
     for squares in _build_pyramid(frame.shape[1], frame.shape[0], levels):
         faces = [face for square in squares for face in _detect_in_square(frame, square)]
@@ -101,7 +101,7 @@ def _build_anchors() -> NDArray[np.float32]:
 def _detect_in_square(frame: Frame, square: Square) -> Iterator[Face]:
     side = networks.DETECTION.side
     picture = square.cut(frame, side)
-    boxes, scores = networks.outputs(networks.DETECTION, picture, low=-1.0)
+    boxes, scores = networks.run_network(networks.DETECTION, picture, low=-1.0)
     shares = networks.sigmoid(scores.reshape(-1))
     accepted = np.flatnonzero(shares >= MIN_SCORE)
     boxes = boxes.reshape(-1, VALUES // 2, 2)[accepted]
@@ -111,8 +111,8 @@ def _detect_in_square(frame: Frame, square: Square) -> Iterator[Face]:
     corners = np.stack([points[:, 0] - sizes, points[:, 0] + sizes], axis=1)
     matrix = square.to_frame(side)
     for index, share in enumerate(shares[accepted]):
-        (left, top), (right, bottom) = moved(corners[index], matrix)
-        keypoints = moved(points[index, 2:], matrix)
+        (left, top), (right, bottom) = transform_points(corners[index], matrix)
+        keypoints = transform_points(points[index, 2:], matrix)
         box = float(left), float(top), float(right), float(bottom)
         yield Face(*box, float(share), keypoints)
 

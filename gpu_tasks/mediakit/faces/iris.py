@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gpu_tasks.mediakit.faces import networks
-from gpu_tasks.mediakit.faces.crops import Points, Square, angle_of, moved
-from gpu_tasks.mediakit.faces.limbus import Disc, refined
+from gpu_tasks.mediakit.faces.crops import Points, Square, measure_angle, transform_points
+from gpu_tasks.mediakit.faces.limbus import Disc, refine_disc
 from gpu_tasks.mediakit.faces.regions import LEFT_EYE, RIGHT_EYE
 from gpu_tasks.mediakit.film import Frame
 
@@ -70,7 +70,7 @@ class Eye:
         return float(heights.max() / max(self.width, 1e-6))
 
 
-def iris(frame: Frame, points: Points) -> tuple[Eye, Eye]:
+def detect_irises(frame: Frame, points: Points) -> tuple[Eye, Eye]:
     """Return the person's right eye and left eye, from the landmarks of the mesh."""
     right, left = points[list(RIGHT_EYE), :2], points[list(LEFT_EYE), :2]
     # The network is trained on left eyes, so the right eye is mirrored.
@@ -85,21 +85,21 @@ def _measure_eye(frame: Frame, rim: Points, *, is_mirrored: bool) -> Eye:
         x=float(x),
         y=float(y),
         side=max(1.0, float(np.linalg.norm(end - start))) * MARGIN,
-        angle=angle_of(start, end),
+        angle=measure_angle(start, end),
     )
     side = networks.IRIS.side
     picture = square.cut(frame, side, flipped=is_mirrored)
     matrix = square.to_frame(side, flipped=is_mirrored)
     contour, edge = (
-        moved(points.reshape(-1, 3)[:, :2], matrix)
-        for points in networks.outputs(networks.IRIS, picture)
+        transform_points(points.reshape(-1, 3)[:, :2], matrix)
+        for points in networks.run_network(networks.IRIS, picture)
     )
     return _refine_iris(frame, Eye(contour=contour, iris=edge, rim=rim))
 
 
 def _refine_iris(frame: Frame, eye: Eye) -> Eye:
     disc = Disc(eye.iris[0], eye.radius)
-    result = refined(frame, eye.lids, eye.width, disc)
+    result = refine_disc(frame, eye.lids, eye.width, disc)
     scale = result.radius / max(disc.radius, 1e-6)
     edge = (eye.iris - disc.centre) * scale + result.centre
     return replace(eye, iris=np.asarray(edge, np.float32), contrast=result.contrast)

@@ -27,7 +27,7 @@ REACH = 0.3
 """The largest distance from the network's centre, in widths of the eye."""
 LEASH = 1.5
 """Penalty of contrast for the squared distance from the network's centre, in widths of the eye."""
-MIN_SEEN = 0.35
+MIN_VISIBLE_SHARE = 0.35
 """The share of a disc that must lie between the lids."""
 MIN_CONTRAST = 0.25
 """With less contrast, the network's disc is used. 1 is black on white."""
@@ -45,7 +45,7 @@ class Disc:
     """How much darker it is than its surroundings, 0 to 1; 0 if not measured."""
 
 
-def refined(frame: Frame, lids: Sequence[Points], width: float, disc: Disc) -> Disc:
+def refine_disc(frame: Frame, lids: Sequence[Points], width: float, disc: Disc) -> Disc:
     """Return the disc with the most contrast inside any of the rings of lids.
 
     If the picture has too little contrast, the position stays.
@@ -55,7 +55,7 @@ def refined(frame: Frame, lids: Sequence[Points], width: float, disc: Disc) -> D
     to_frame = square.to_frame(SIDE)
     scale = to_frame[0, 0]
     rings = [(ring - to_frame[:, 2]) / scale for ring in lids]
-    opening = (depths(rings, (SIDE, SIDE)) > RIM * WIDTH).astype(np.uint8)
+    opening = (measure_depths(rings, (SIDE, SIDE)) > RIM * WIDTH).astype(np.uint8)
     if not opening.any():
         return disc
     # Skin and the white of the eye are bright in the red channel, irises of all colours are dark.
@@ -71,7 +71,7 @@ def refined(frame: Frame, lids: Sequence[Points], width: float, disc: Disc) -> D
     return Disc(position, radius * scale, score)
 
 
-def depths(rings: Sequence[Points], shape: tuple[int, ...]) -> Map:
+def measure_depths(rings: Sequence[Points], shape: tuple[int, ...]) -> Map:
     """Return how many pixels each pixel is inside of any of the rings; 0 outside."""
     mask = np.zeros(shape[:2], np.uint8)
     for ring in rings:
@@ -110,7 +110,7 @@ def _measure_contrast(dark: Map, opening: Map, radius: float) -> Map:
     inner_visible, outer_visible = _convolve(opening, disc), _convolve(opening, disc_and_ring)
     ring_visible = outer_visible - inner_visible
     contrast = inner / np.maximum(inner_visible, 1) - (outer - inner) / np.maximum(ring_visible, 1)
-    is_visible = (inner_visible > MIN_SEEN * disc.sum()) & (ring_visible > 1)
+    is_visible = (inner_visible > MIN_VISIBLE_SHARE * disc.sum()) & (ring_visible > 1)
     return np.asarray(np.where(is_visible, contrast, -1.0), np.float32)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpu_tasks.mediakit.faces import networks
-from gpu_tasks.mediakit.faces.crops import Points, Square, angle_of, moved
+from gpu_tasks.mediakit.faces.crops import Points, Square, measure_angle, transform_points
 from gpu_tasks.mediakit.faces.detection import Face
 from gpu_tasks.mediakit.film import Frame
 
@@ -26,30 +26,30 @@ class Mesh:
     """The network's confidence that there is a face, 0 to 1."""
 
 
-def landmarks(frame: Frame, face: Face) -> Points:
+def detect_landmarks(frame: Frame, face: Face) -> Points:
     """Return the 468 × 3 landmarks of a detected face, in pixels."""
-    return mesh(frame, square_of(face)).points
+    return detect_mesh(frame, get_search_square(face)).points
 
 
-def mesh(frame: Frame, square: Square) -> Mesh:
+def detect_mesh(frame: Frame, square: Square) -> Mesh:
     """Return the mesh of the face in a square of the frame."""
     side = networks.MESH.side
-    raw, score = networks.outputs(networks.MESH, square.cut(frame, side))
-    points = moved(raw.reshape(LANDMARKS, 3), square.to_frame(side))
+    raw, score = networks.run_network(networks.MESH, square.cut(frame, side))
+    points = transform_points(raw.reshape(LANDMARKS, 3), square.to_frame(side))
     return Mesh(points=points, score=float(networks.sigmoid(score).item()))
 
 
-def square_of(face: Face) -> Square:
+def get_search_square(face: Face) -> Square:
     """Return the square in which to look for the landmarks of a detected face."""
     right_eye, left_eye = face.keypoints[:2]
     side = max(face.right - face.left, face.bottom - face.top) * MARGIN
     x, y = (face.left + face.right) / 2, (face.top + face.bottom) / 2
-    return Square(x=x, y=y, side=side, angle=angle_of(right_eye, left_eye))
+    return Square(x=x, y=y, side=side, angle=measure_angle(right_eye, left_eye))
 
 
-def square_around(points: Points) -> Square:
+def get_next_square(points: Points) -> Square:
     """Return the square for the next frame, from the landmarks of the previous one."""
-    angle = angle_of(points[RIGHT_CORNER], points[LEFT_CORNER])
+    angle = measure_angle(points[RIGHT_CORNER], points[LEFT_CORNER])
     cos, sin = np.cos(angle), np.sin(angle)
     upright = points[:, :2] @ np.array([[cos, -sin], [sin, cos]])
     low, high = upright.min(axis=0), upright.max(axis=0)

@@ -57,7 +57,7 @@ IRIS = Network(
 )
 
 
-def verify(network: Network, folder: Path = FOLDER) -> Path:
+def verify_network(network: Network, folder: Path = FOLDER) -> Path:
     """Return the path of the network's file.
 
     Raises ``NetworkDamagedError`` if it is missing or its content is not the expected one.
@@ -73,10 +73,12 @@ def verify(network: Network, folder: Path = FOLDER) -> Path:
 @cache
 def _load_network(network: Network) -> cv2.dnn.Net:
     # OpenCV's newer engine returns one output only, and is always used for networks in memory.
-    return cv2.dnn.readNetFromTFLite(str(verify(network)), cv2.dnn.ENGINE_CLASSIC)
+    return cv2.dnn.readNetFromTFLite(str(verify_network(network)), cv2.dnn.ENGINE_CLASSIC)
 
 
-def outputs(network: Network, picture: Frame, *, low: float = 0.0) -> Sequence[NDArray[np.float32]]:
+def run_network(
+    network: Network, picture: Frame, *, low: float = 0.0
+) -> Sequence[NDArray[np.float32]]:
     """Return the network's outputs for a picture of its side, scaled to ``low`` to 1."""
     scale = (1 - low) / 255
     blob = picture.astype(np.float32).transpose(2, 0, 1)[None] * scale + low

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.faces.crops import Points
-from gpu_tasks.mediakit.faces.regions import FIRM, canonical
+from gpu_tasks.mediakit.faces.regions import FIRM, load_mean_face
 
 
 @dataclass(frozen=True)
@@ -19,15 +19,15 @@ class Pose:
     """Distance of the outer corners of the eyes, in pixels."""
 
     @property
-    def turned_degrees(self) -> float:
+    def angle_degrees(self) -> float:
         """Return the angle between the face's direction and the direction towards us."""
         return float(np.degrees(np.arccos(np.clip(self.rotation[2, 2], -1, 1))))
 
 
-def pose_of(points: Points) -> Pose:
+def fit_pose(points: Points) -> Pose:
     """Fit the mean face's firm landmarks to those of a mesh."""
     firm = list(FIRM)
-    model, observed = canonical()[firm].astype(float), points[firm].astype(float)
+    model, observed = load_mean_face()[firm].astype(float), points[firm].astype(float)
     model, observed = model - model.mean(axis=0), observed - observed.mean(axis=0)
     left, sizes, right = np.linalg.svd(observed.T @ model)
     # The sign excludes mirror images, which are no rotations.

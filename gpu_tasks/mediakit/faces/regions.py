@@ -45,7 +45,7 @@ CANONICAL_FILE = FOLDER / "canonical.npy"
 
 
 @cache
-def canonical(path: Path = CANONICAL_FILE) -> Points:
+def load_mean_face(path: Path = CANONICAL_FILE) -> Points:
     """Return a mean face that looks at us, as 468 × 3 points.
 
     Its unit is the distance of the outer corners of the eyes, its origin the middle between them.
@@ -56,9 +56,9 @@ def canonical(path: Path = CANONICAL_FILE) -> Points:
 
 
 @cache
-def triangles() -> NDArray[np.int32]:
+def build_triangles() -> NDArray[np.int32]:
     """Return the Delaunay triangles of the mean face seen from the front, as N × 3 landmarks."""
-    flat = canonical()[:, :2] * 1000
+    flat = load_mean_face()[:, :2] * 1000
     low, high = flat.min(axis=0) - 1, flat.max(axis=0) + 1
     plane = cv2.Subdiv2D((*map(float, low), *map(float, high - low)))
     for x, y in flat:

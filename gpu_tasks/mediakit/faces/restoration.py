@@ -16,7 +16,7 @@ from gpu_tasks.mediakit.faces.regions import LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_E
 from gpu_tasks.mediakit.film import Frame
 
 SIDE = 512
-RIGHT, LEFT, MOUTH = (193.0, 240.0), (319.0, 240.0), (257.0, 370.0)
+ALIGNED_RIGHT_EYE, ALIGNED_LEFT_EYE, ALIGNED_MOUTH = (193.0, 240.0), (319.0, 240.0), (257.0, 370.0)
 """The middles of eyes and mouth in the network's training pictures (aligned as in FFHQ)."""
 FEATHER = 0.05
 """Softness of the region's edge: the deviation of a Gaussian, in sides of the aligned face."""
@@ -57,12 +57,12 @@ class FaceRestorer:
         region: Sequence[int],
         share: float,
     ) -> list[Frame]:
-        alignments = [alignment(points) for points in landmarks]
+        alignments = [build_alignment(points) for points in landmarks]
         faces = [_cut_face(frame, matrix) for frame, matrix in zip(frames, alignments, strict=True)]
         restored = self._redraw_faces(np.stack(faces))
         parts = zip(frames, landmarks, alignments, restored, strict=True)
         return [
-            blended(frame, face, matrix, points[list(region), :2], share)
+            blend_face(frame, face, matrix, points[list(region), :2], share)
             for frame, points, matrix, face in parts
         ]
 
@@ -75,11 +75,11 @@ class FaceRestorer:
         return np.asarray(pixels.cpu().numpy(), np.uint8)
 
 
-def alignment(points: Points) -> NDArray[np.float64]:
+def build_alignment(points: Points) -> NDArray[np.float64]:
     """Return the 2 × 3 similarity from the frame to the aligned face."""
     eyes = [points[list(ring), :2].mean(axis=0) for ring in (RIGHT_EYE, LEFT_EYE)]
     positions = np.array([*eyes, points[list(OUTER_LIPS), :2].mean(axis=0)], np.float64)
-    goals = np.array([RIGHT, LEFT, MOUTH])
+    goals = np.array([ALIGNED_RIGHT_EYE, ALIGNED_LEFT_EYE, ALIGNED_MOUTH])
     middle, target = positions.mean(axis=0), goals.mean(axis=0)
     # Least squares over similarities, as complex numbers (Umeyama 1991).
     before, after = (
@@ -95,7 +95,7 @@ def _cut_face(frame: Frame, matrix: NDArray[np.float64]) -> Frame:
     return np.asarray(face, np.uint8)
 
 
-def blended(
+def blend_face(
     frame: Frame,
     face: Frame,
     matrix: NDArray[np.float64],

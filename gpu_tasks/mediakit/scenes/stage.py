@@ -27,14 +27,14 @@ HOURS = {"moon": "night", "aurora": "night", "neon": "night", "fire": "dusk", "d
 """The hour that names imply if the prompt states none; otherwise it is day."""
 
 
-def colour(code: str) -> Colour:
+def parse_colour(code: str) -> Colour:
     """Return the colour of a hexadecimal code such as ``ff8040``, or of a word."""
     if code in COLOURS:
         return np.array(ImageColor.getrgb(COLOURS[code]), np.float32) * 0.75 + 45
     return np.array(list(bytes.fromhex(code)), np.float32)
 
 
-def mixed(base: Colour, addition: Colour, share: float | Colour) -> Colour:
+def mix_colours(base: Colour, addition: Colour, share: float | Colour) -> Colour:
     """Mix ``share`` of the second colour into the first."""
     return np.asarray(base + (addition - base) * share, np.float32)
 
@@ -53,7 +53,12 @@ class Light(NamedTuple):
 
 
 LIGHTS = {
-    hour: Light(np.stack([colour(code) for code in sky.split()]), colour(tint), colour(sun), height)
+    hour: Light(
+        np.stack([parse_colour(code) for code in sky.split()]),
+        parse_colour(tint),
+        parse_colour(sun),
+        height,
+    )
     for hour, sky, tint, sun, height in (
         ("day", "2766b8 6fabe4 dcedf4", "fffdf4", "fffbe6", 0.72),
         ("sunrise", "51659f d8a0aa ffe3ae", "f6d9c4", "fff4cf", 0.16),
@@ -64,32 +69,34 @@ LIGHTS = {
 }
 
 
-def hues(prompt: Description) -> list[Colour]:
+def list_hues(prompt: Description) -> list[Colour]:
     """Return the colours without a thing, else those of the moods."""
     moods = [MOODS[name] for name in MOODS if name in prompt.names]
-    return [colour(code) for code in prompt.colours or moods]
+    return [parse_colour(code) for code in prompt.colours or moods]
 
 
-def hour_of(prompt: Description) -> str:
+def get_hour(prompt: Description) -> str:
     """Return the hour of the prompt, a key of `LIGHTS`."""
-    stated = [item.name for item in prompt.named["time"]]
+    stated = [item.name for item in prompt.items_by_kind["time"]]
     return [*stated, *(hour for name, hour in HOURS.items() if name in prompt.names), "day"][0]
 
 
-def light_of(prompt: Description) -> Light:
+def build_light(prompt: Description) -> Light:
     """Return the light of the prompt: by the hour, then the weather, moods and colours."""
-    light = LIGHTS[hour_of(prompt)]
+    light = LIGHTS[get_hour(prompt)]
     gloom = max(GLOOM.get(name, 0) for name in {"", *prompt.names})
 
     def adapt(paint: Colour) -> Colour:
         grey = paint.mean(axis=-1, keepdims=True)
         vividness = 0.4 if "vivid" in prompt.names else 0
-        paint = mixed(paint, grey, gloom - vividness) * (1 - gloom / 3)
-        for hue in hues(prompt)[:1]:
-            paint = mixed(paint, hue * grey / hue.mean(), 0.35)
+        paint = mix_colours(paint, grey, gloom - vividness) * (1 - gloom / 3)
+        for hue in list_hues(prompt)[:1]:
+            paint = mix_colours(paint, hue * grey / hue.mean(), 0.35)
         return np.clip(paint, 0, 255)
 
-    return light._replace(sky=adapt(light.sky), tint=mixed(light.tint, adapt(light.tint), 0.6))
+    return light._replace(
+        sky=adapt(light.sky), tint=mix_colours(light.tint, adapt(light.tint), 0.6)
+    )
 
 
 class Stage:
@@ -97,7 +104,7 @@ class Stage:
 
     def __init__(self, prompt: Description, canvas: Frame, rng: Random, seconds: float) -> None:
         self.prompt, self.canvas, self.rng, self.seconds = prompt, canvas, rng, seconds
-        self.light = light_of(prompt)
+        self.light = build_light(prompt)
         self.height, self.width = canvas.shape[:2]
         self.horizon = round(self.height * HORIZON)
         # The unit of sizes, and the position of sun or moon.
@@ -105,14 +112,16 @@ class Stage:
         self.x = np.linspace(0, 1, self.width, dtype=np.float32)[None, :]
         self.y = np.linspace(0, 1, self.height, dtype=np.float32)[:, None]
 
-    def own(self, code: str, place: str = "", *, lit: bool = True) -> Colour:
+    def choose_colour(self, code: str, place_name: str = "", *, lit: bool = True) -> Colour:
         """Return the prompt's colour of a place, else that of the code, in this light."""
         stated = [
-            item.colour for item in self.prompt.named["place"] if item.name == place and item.colour
+            item.colour
+            for item in self.prompt.items_by_kind["place"]
+            if item.name == place_name and item.colour
         ]
-        fill = colour(stated[0] if stated else code)
-        if place in ("field", "hills", "forest") and "snow" in self.prompt.names:
-            fill = mixed(fill, colour("ffffff"), 0.85)
+        fill = parse_colour(stated[0] if stated else code)
+        if place_name in ("field", "hills", "forest") and "snow" in self.prompt.names:
+            fill = mix_colours(fill, parse_colour("ffffff"), 0.85)
         return fill * (self.light.tint / 255 if lit else 1)
 
     def fade(self, stops: Colour) -> None:
@@ -125,7 +134,7 @@ class Stage:
         """Blend a colour over the rows from ``top``, with an opacity."""
         rows = self.canvas[top : top + opacity.shape[0]]
         share = np.clip(opacity, 0, 1).astype(np.float32)[..., None]
-        blended = np.clip(mixed(rows.astype(np.float32), fill, share) + 0.5, 0, 255)
+        blended = np.clip(mix_colours(rows.astype(np.float32), fill, share) + 0.5, 0, 255)
         rows[:] = blended
 
     def polygon(self, points: Any, fill: Colour) -> None:
@@ -177,7 +186,7 @@ class Stage:
             x = self.x * self.width / self.height * (2 - near)
             wave = np.sin(4 * x + a) + 0.5 * np.sin(9 * x - b) + 0.2 * np.sin(23 * x + c)
             line = first + (last - first) * near - rise * (0.5 + wave / 3.4)
-            tone = mixed(
+            tone = mix_colours(
                 fill * (1 - 0.25 * near), self.light.sky[2], 0.4 * (1 - near) * (count > 1)
             )
             top = max(0, int(line.min() * self.height))

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.scenes.stage import HORIZON, Colour, Stage, colour
-from gpu_tasks.mediakit.scenes.words import MAX_OF_A_KIND, Named
+from gpu_tasks.mediakit.scenes.stage import HORIZON, Colour, Stage, parse_colour
+from gpu_tasks.mediakit.scenes.words import MAX_OF_A_KIND, NamedItem
 
 SHORE, LAND = 0.72, 0.78
 """Where sand begins in front of water, and where things stand on it, as shares of the height."""
@@ -37,12 +37,12 @@ def _read_drawings() -> Iterator[tuple[str, Drawing]]:
 DRAWINGS = dict(_read_drawings())
 
 
-def stands(name: str) -> bool:
+def is_standing(name: str) -> bool:
     """Return whether this thing stands on the ground."""
     return name in DRAWINGS and DRAWINGS[name][2] == HORIZON
 
 
-def draw(
+def draw_thing(
     stage: Stage, name: str, foot: tuple[float, float], height: float, main_colour: Colour
 ) -> None:
     """Draw a thing with a height in pixels."""
@@ -61,31 +61,35 @@ def draw(
 
 def _get_tone(stage: Stage, paint: str, main_colour: Colour) -> Colour:
     if paint == "~":
-        paint = "9fc0d4" if "day" in stage.prompt.shown else "!ffd27a"
+        paint = "9fc0d4" if "day" in stage.prompt.drawn_names else "!ffd27a"
     if paint.startswith("!"):
-        return colour(paint[1:])
+        return parse_colour(paint[1:])
     if paint.startswith("*"):
         return main_colour * (float(paint[1:] or 100) / 100) * stage.light.tint / 255
-    return stage.own(paint)
+    return stage.choose_colour(paint)
 
 
-def row(stage: Stage, name: str, count: int, height: float, foot: float, place: str = "") -> None:
+def draw_row(
+    stage: Stage, name: str, count: int, height: float, foot: float, place_name: str = ""
+) -> None:
     """Draw ``count`` things of a place side by side, up to a height.
 
     Their feet stand about on one row; a single thing stands in the middle.
     """
-    main_colour = stage.own(DRAWINGS[name][1], place, lit=False)
+    main_colour = stage.choose_colour(DRAWINGS[name][1], place_name, lit=False)
     for x, size, shade in stage.rng.random((count, 3)) if count > 1 else [(0.5, 1, 0.8)]:
         position = (x * stage.width, (foot + 0.03 * size) * stage.height)
-        draw(stage, name, position, height * (0.4 + 0.6 * size), main_colour * (0.8 + 0.25 * shade))
+        draw_thing(
+            stage, name, position, height * (0.4 + 0.6 * size), main_colour * (0.8 + 0.25 * shade)
+        )
 
 
-def place(stage: Stage, things: list[Named]) -> None:
+def draw_all(stage: Stage, items: list[NamedItem]) -> None:
     """Draw things from the back to the front, those that stand on the ground on land."""
     usual_counts = {"bird": 3, "fish": 6}
     copies = [
         thing
-        for thing in things
+        for thing in items
         if thing.name in DRAWINGS
         for _ in range(thing.count or usual_counts.get(thing.name, 1))
     ][:MAX_OF_A_KIND]
@@ -96,25 +100,31 @@ def place(stage: Stage, things: list[Named]) -> None:
         _draw_at(stage, copies[index], across, 0.2 + 0.7 * nears[index])
 
 
-def _draw_at(stage: Stage, thing: Named, x: float, near: float) -> None:
+def _draw_at(stage: Stage, thing: NamedItem, x: float, near: float) -> None:
     tall, code, highest, lowest, speed, _ = DRAWINGS[thing.name]
-    height, is_grounded = stage.unit * tall * (0.5 + 0.75 * near), stands(thing.name)
+    height, is_grounded = stage.unit * tall * (0.5 + 0.75 * near), is_standing(thing.name)
     phase, bright = stage.rng.uniform(0, 6.3), str(stage.rng.choice(BRIGHT))
-    top = LAND if is_grounded and "shore" in stage.prompt.shown else highest
+    top = LAND if is_grounded and "shore" in stage.prompt.drawn_names else highest
     bob = 0.012 * float(np.sin(1.4 * stage.seconds + phase)) if speed else 0.0
     across = x * stage.width + speed * (0.5 + near) * stage.height * stage.seconds
     left = (across + height) % (stage.width + 2 * height) - height
     foot = (left, (top + (lowest - top) * near + bob) * stage.height)
     if thing.name == "fire":
-        stage.glow((left, foot[1] - height / 3), (height * 1.6,) * 2, colour("ff9a40"), 0.55)
+        stage.glow((left, foot[1] - height / 3), (height * 1.6,) * 2, parse_colour("ff9a40"), 0.55)
     elif is_grounded:
-        stage.glow(foot, (height * 0.6, height * 0.15), colour("101018"), 0.5)
-    draw(stage, thing.name, foot, height, colour(thing.colour or (bright if code == "?" else code)))
+        stage.glow(foot, (height * 0.6, height * 0.15), parse_colour("101018"), 0.5)
+    draw_thing(
+        stage,
+        thing.name,
+        foot,
+        height,
+        parse_colour(thing.colour or (bright if code == "?" else code)),
+    )
     if thing.name == "sign" and stage.prompt.caption:
-        write(stage.canvas, stage.prompt.caption, foot, height)
+        write_sign(stage.canvas, stage.prompt.caption, foot, height)
 
 
-def write(canvas: Frame, text: str, foot: tuple[float, float], height: float) -> None:
+def write_sign(canvas: Frame, text: str, foot: tuple[float, float], height: float) -> None:
     """Write on the board of a sign, as large as fits."""
     face, size = cv2.FontFace("sans"), 100
     box = cv2.getTextSize((0, 0), text, (0, 0), face, size, 600)

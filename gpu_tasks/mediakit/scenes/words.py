@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import ImageColor
 
 MAX_OF_A_KIND = 24
-SEVERAL = 5
+PLURAL_COUNT = 5
 """The number of things in a plural without a number."""
 QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{1,60})[\"“”«»]|(?<!\w)['‘]([^'‘’]{1,60})['’](?!\w)")
 WORD = re.compile(r"[^\W_]+(?:['’]\w+)?")
@@ -42,7 +42,7 @@ VOCABULARY = {
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedItem:
     """A thing or place of the prompt, with its number and colour if the prompt states them."""
 
     name: str
@@ -54,7 +54,7 @@ class Named:
 class Description:
     """The parsed content of a prompt, in its order."""
 
-    named: dict[str, list[Named]] = field(default_factory=lambda: defaultdict(list))
+    items_by_kind: dict[str, list[NamedItem]] = field(default_factory=lambda: defaultdict(list))
     """Items by kind: ``thing``, ``place``, ``time``, ``weather`` and ``mood``."""
     colours: list[str] = field(default_factory=list)
     """Colours that belong to no thing."""
@@ -62,16 +62,16 @@ class Description:
     """The text in quotes, which is written on a sign."""
     understood: list[str] = field(default_factory=list)
     """The recognised words, each once."""
-    shown: set[str] = field(default_factory=set)
+    drawn_names: set[str] = field(default_factory=set)
     """The names of all that is drawn, including implied items. The scene sets it."""
 
     @property
     def names(self) -> set[str]:
         """Return the names of all items of the prompt."""
-        return {item.name for items in self.named.values() for item in items}
+        return {item.name for items in self.items_by_kind.values() for item in items}
 
 
-def describe(prompt: str) -> Description:
+def parse_prompt(prompt: str) -> Description:
     """Parse a prompt; unknown words are ignored."""
     description = Description()
     quotation = QUOTED.search(prompt)
@@ -87,12 +87,12 @@ def describe(prompt: str) -> Description:
             kind, name = VOCABULARY[term]
             # Some terms name a colour too: a rose or a field of lavender has its own.
             item_colour = colour or (term if term in COLOURS else None)
-            default_count = int(NUMBERS.get(term, 0 if term == text else SEVERAL))
-            item = Named(name)
+            default_count = int(NUMBERS.get(term, 0 if term == text else PLURAL_COUNT))
+            item = NamedItem(name)
             if kind in ("thing", "place"):
-                item = Named(name, count or default_count or None, item_colour)
+                item = NamedItem(name, count or default_count or None, item_colour)
                 count = colour = None
-            description.named[kind].append(item)
+            description.items_by_kind[kind].append(item)
         elif text in COLOURS:
             description.colours += [colour] if colour else []
             colour = text

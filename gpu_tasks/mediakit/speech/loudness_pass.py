@@ -5,23 +5,25 @@ from pathlib import Path
 
 from gpu_tasks.mediakit.audio import Block, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.loudness import Meter, louder
+from gpu_tasks.mediakit.loudness import Meter, amplify
 
 
-def measure(media: Path, report: Callable[[float], None]) -> Meter:
+def measure_loudness(media: Path, report: Callable[[float], None]) -> Meter:
     """Measure the loudness of a recording; stop reading once it cannot be a quiet one."""
     meter = Meter()
     with open_media(media) as container:
         for block in SoundTrack(container).blocks():
             report(0.0)
-            meter.hear(block.samples)
-            if meter.is_usual:
+            meter.measure(block.samples)
+            if meter.is_loud_enough:
                 break
     return meter
 
 
-def listen(track: SoundTrack, gain: float, report: Callable[[float], None]) -> Iterator[Block]:
+def read_amplified_blocks(
+    track: SoundTrack, gain: float, report: Callable[[float], None]
+) -> Iterator[Block]:
     """Yield the amplified blocks; report each, so that long silences can be cancelled."""
-    for block in louder(track.blocks(), gain):
+    for block in amplify(track.blocks(), gain):
         report(block.share)
         yield block

@@ -11,9 +11,9 @@ from pocketsphinx import Decoder
 
 from gpu_tasks.mediakit.audio import RATE, Samples, SoundTrack
 from gpu_tasks.mediakit.decoding import open_media
-from gpu_tasks.mediakit.speech.loudness_pass import listen, measure
-from gpu_tasks.mediakit.speech.speakers import Voice, voice
-from gpu_tasks.mediakit.speech.utterances import HeardWord, utterances
+from gpu_tasks.mediakit.speech.loudness_pass import measure_loudness, read_amplified_blocks
+from gpu_tasks.mediakit.speech.speakers import Voice, measure_voice
+from gpu_tasks.mediakit.speech.utterances import RecognisedWord, split_into_utterances
 
 CHUNK_SAMPLES = int(0.25 * RATE)
 """Decoding holds the interpreter's lock. Other threads can run after each chunk."""
@@ -30,7 +30,7 @@ FILLERS = ("<", "[", "+")
 class Passage:
     """The words of one utterance, at their times in the media, and its voice."""
 
-    words: Sequence[HeardWord]
+    words: Sequence[RecognisedWord]
     voice: Voice
 
     @property
@@ -65,26 +65,28 @@ class Recogniser:
             samprate=float(RATE), loglevel="FATAL", lm=None, keyphrase="zebra", kws_threshold=1e-20
         )
 
-    def hear(self, media: Path, report: Callable[[float], None]) -> Recording:
+    def recognise(self, media: Path, report: Callable[[float], None]) -> Recording:
         """Recognise a recording; ``report`` receives the share done, and may raise to stop.
 
         Memory grows with the words, not with the sound. Raises ``EngineError`` INPUT_INVALID if
         there is no sound that can be decoded.
         """
-        meter = measure(media, report)
+        meter = measure_loudness(media, report)
         with open_media(media) as container:
             track = SoundTrack(container)
             passages = []
-            for utterance in utterances(listen(track, meter.gain, report)):
+            for utterance in split_into_utterances(
+                read_amplified_blocks(track, meter.gain, report)
+            ):
                 tick = partial(report, utterance.share)
                 words = self.words(utterance.samples, tick, start_ms=utterance.start * 1000 // RATE)
                 if words:
-                    passages.append(Passage(words, voice(utterance.samples)))
+                    passages.append(Passage(words, measure_voice(utterance.samples)))
             return Recording(passages, track.duration_ms, meter.is_silent)
 
     def words(
         self, samples: Samples, tick: Callable[[], None], *, start_ms: int = 0
-    ) -> list[HeardWord]:
+    ) -> list[RecognisedWord]:
         """Recognise the words of an utterance that begins at ``start_ms``.
 
         ``tick`` may raise to stop. The last word may end a little after the samples, because the
@@ -98,7 +100,7 @@ class Recogniser:
             segment for segment in self._decoder.seg() or () if not segment.word.startswith(FILLERS)
         ]
         return [
-            HeardWord(
+            RecognisedWord(
                 text=_spell_word(segment.word, index),
                 start_ms=start_ms + segment.start_frame * FRAME_MS,
                 end_ms=start_ms + (segment.end_frame + 1) * FRAME_MS,

@@ -47,7 +47,7 @@ class Voice:
     voiced_seconds: float
 
 
-def voice(samples: Samples) -> Voice:
+def measure_voice(samples: Samples) -> Voice:
     """Return the voice of one utterance, a few seconds of 16 kHz samples."""
     spectra = _compute_loud_spectra(samples)
     pitches, voiced = _measure_pitches(spectra)
@@ -59,7 +59,7 @@ def voice(samples: Samples) -> Voice:
     return Voice(point, float(voiced.sum()) * HOP / RATE)
 
 
-def labels(voices: Sequence[Voice]) -> list[str]:
+def label_speakers(voices: Sequence[Voice]) -> list[str]:
     """Return ``Speaker 1``, ``Speaker 2`` … for each voice, numbered by first appearance."""
     assigned = _assign_centres(voices, _compute_centres(voices))
     numbers: dict[int, int] = {}

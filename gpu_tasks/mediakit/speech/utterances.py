@@ -36,7 +36,7 @@ class Utterance:
 
 
 @dataclass(frozen=True)
-class HeardWord:
+class RecognisedWord:
     """A word as its model spells it, with its times and its confidence, from 0 to 1."""
 
     text: str
@@ -45,7 +45,9 @@ class HeardWord:
     confidence: float
 
 
-def utterances(blocks: Iterable[Block], strictness: int = VAD_STRICTNESS) -> Iterator[Utterance]:
+def split_into_utterances(
+    blocks: Iterable[Block], strictness: int = VAD_STRICTNESS
+) -> Iterator[Utterance]:
     """Yield every utterance in order of time; a gap in the sound ends one as a pause does."""
     cutter = _Cutter(strictness)
     for block in blocks:

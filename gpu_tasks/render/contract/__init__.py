@@ -41,7 +41,7 @@ Span = tuple[int, int]
 
 
 class Format(StrEnum):
-    """What the film is written as."""
+    """The format of the film."""
 
     MP4 = "mp4"
     WEBM = "webm"
@@ -72,7 +72,7 @@ CONTENT_TYPES = {
 
 
 class Captions(StrEnum):
-    """Where the captions go."""
+    """The place of the captions."""
 
     NONE = "none"
     BURNED = "burned"
@@ -144,7 +144,7 @@ class Cue(PlainModel):
     text: str = Field(max_length=MAX_CUE_LENGTH)
 
 
-def outside(spans: Sequence[Span], first: int, end: int) -> Iterator[Span]:
+def subtract_spans(spans: Sequence[Span], first: int, end: int) -> Iterator[Span]:
     """Yield the parts of a span outside the other spans, which are ordered and disjoint."""
     for begin, span_end in islice(spans, bisect_right(spans, first, key=itemgetter(1)), None):
         if begin >= end:
@@ -157,7 +157,7 @@ def outside(spans: Sequence[Span], first: int, end: int) -> Iterator[Span]:
 
 
 class Timeline(PlainModel):
-    """What is to be played: tracks from the lowest to the one above all."""
+    """The tracks to be rendered, from the lowest to the highest, with their sources."""
 
     sources: tuple[MediaReference, ...]
     tracks: tuple[Track, ...] = Field(max_length=MAX_TRACKS)
@@ -172,34 +172,36 @@ class Timeline(PlainModel):
         return max((clip.end_ms for track in self.tracks for clip in track.clips), default=0)
 
     @property
-    def is_heard(self) -> bool:
+    def is_audible(self) -> bool:
         """Return True if any clip sounds and is not muted."""
         return any(
-            clip.gain_db > MIN_GAIN_DB and any(self.heard(track, clip))
+            clip.gain_db > MIN_GAIN_DB and any(self.list_audible_spans(track, clip))
             for track in self.tracks
             for clip in track.clips
         )
 
-    def heard(self, track: Track, clip: Clip) -> Iterator[Span]:
+    def list_audible_spans(self, track: Track, clip: Clip) -> Iterator[Span]:
         """Yield when a clip of the track sounds, in milliseconds."""
         if clip.sounds:
             detached = self.sources[clip.source].detached if track.shows else ()
-            yield from outside(detached, clip.start_ms, clip.end_ms)
+            yield from subtract_spans(detached, clip.start_ms, clip.end_ms)
 
     @model_validator(mode="after")
     def _check_clips(self) -> "Timeline":
         clips = [clip for track in self.tracks for clip in track.clips]
         if not clips:
-            raise ValueError("a timeline has clips")
+            raise ValueError("the timeline has no clips; add one")
         if any(clip.source >= len(self.sources) for clip in clips):
-            raise ValueError("a clip plays one of the sources")
+            raise ValueError("a clip names a source that is not in sources")
         if self.duration_ms > MAX_OUTPUT_MS:
-            raise ValueError("the timeline is too long")
+            raise ValueError(
+                f"the timeline is {self.duration_ms} ms long; the limit is {MAX_OUTPUT_MS} ms"
+            )
         return self
 
 
 class Output(PlainModel):
-    """What the film is to be like; sides in pixels, both even."""
+    """The properties of the film; its sides are even numbers of pixels."""
 
     format: Format
     width: int = Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=2)
@@ -227,7 +229,7 @@ class Output(PlainModel):
     @model_validator(mode="after")
     def _check_rate(self) -> "Output":
         if not 1 <= self.rate <= MAX_RATE:
-            raise ValueError(f"the frame rate is from 1 to {MAX_RATE}")
+            raise ValueError(f"frame rate {self.frame_rate} is not from 1 to {MAX_RATE}")
         return self
 
 
@@ -246,7 +248,7 @@ class RenderPayload(Payload):
 
 
 class RenderResult(PlainModel):
-    """What was made, and of what."""
+    """The properties of the film and of its segments."""
 
     duration_ms: int = Field(ge=0)
     width: int | None

@@ -19,7 +19,7 @@ Switch = Annotated[bool, Field(strict=True)]
 
 
 class CaptionsStyle(PlainModel):
-    """How captions look that are burned in; colours are `#RRGGBB`, or `#RRGGBBAA` with opacity."""
+    """The style of burned-in captions; colours are `#RRGGBB`, or `#RRGGBBAA` with opacity."""
 
     font: Literal["sans", "italic", "cjk"] = Field(
         default="sans", description="`cjk` is one that has all of Chinese, Japanese and Korean."

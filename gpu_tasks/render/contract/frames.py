@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from gpu_tasks.render.contract import Clip, MediaReference, Span, Track, outside
+from gpu_tasks.render.contract import Clip, MediaReference, Span, Track, subtract_spans
 
 SLACK_SECONDS = Fraction(2, 1000)
 """Times come in whole milliseconds of the film, so a picture due so soon is shown already."""
 JOINT_MS = 2
-"""How far apart the parts of a divided clip may be: their times are rounded."""
+"""The largest gap between the parts of a divided clip, whose times are rounded."""
 
 
 Fade = tuple[int, int]
@@ -56,7 +56,7 @@ Box = tuple[int, int, int, int]
 """Left, top, width, height."""
 
 
-def box_of(width: Fraction, height: Fraction, canvas: tuple[int, int]) -> Box:
+def fit_box(width: Fraction, height: Fraction, canvas: tuple[int, int]) -> Box:
     """Return the box of pictures of this size: fitted into the canvas, centred, all sides even."""
     scale = min(canvas[0] / width, canvas[1] / height)
     # A picture that misses the canvas by less than two pixels fills it.
@@ -72,12 +72,12 @@ def box_of(width: Fraction, height: Fraction, canvas: tuple[int, int]) -> Box:
     )
 
 
-def frame_of(at_ms: int, rate: Fraction) -> int:
+def get_frame(at_ms: int, rate: Fraction) -> int:
     """Return the nearest frame; halves are rounded up."""
     return math.floor(at_ms * rate / 1000 + Fraction(1, 2))
 
 
-def frame_clips(track: Track, rate: Fraction) -> list[FrameClip]:
+def list_frame_clips(track: Track, rate: Fraction) -> list[FrameClip]:
     """Return the clips of a track that last for at least one frame, in order."""
     clips = [clip for clip in _join_divided(track, rate) if clip.length]
     for index, (before, after) in enumerate(pairwise(clips)):
@@ -87,15 +87,15 @@ def frame_clips(track: Track, rate: Fraction) -> list[FrameClip]:
     return clips
 
 
-def heard_clips(
+def list_audible_clips(
     track: Track, clips: Sequence[FrameClip], sources: Sequence[MediaReference], rate: Fraction
 ) -> Iterator[FrameClip]:
     """Yield the audible parts of a track's clips, without spans that are detached."""
-    detached_spans = [list(_spans_in_frames(source.detached, rate)) for source in sources]
+    detached_spans = [list(_convert_spans(source.detached, rate)) for source in sources]
     for clip in clips:
         if clip.sounds:
             silent_spans = detached_spans[clip.source] if track.shows else ()
-            for first, end in outside(silent_spans, clip.first, clip.end):
+            for first, end in subtract_spans(silent_spans, clip.first, clip.end):
                 yield replace(
                     clip,
                     first=first,
@@ -106,10 +106,10 @@ def heard_clips(
                 )
 
 
-def _spans_in_frames(spans: Iterable[Span], rate: Fraction) -> Iterator[Span]:
+def _convert_spans(spans: Iterable[Span], rate: Fraction) -> Iterator[Span]:
     """Yield the spans that last for at least one frame, in frames."""
     for span in spans:
-        first, end = (frame_of(at_ms, rate) for at_ms in span)
+        first, end = (get_frame(at_ms, rate) for at_ms in span)
         if first < end:
             yield first, end
 
@@ -123,8 +123,12 @@ def _join_divided(track: Track, rate: Fraction) -> Iterator[FrameClip]:
     previous: FrameClip | None = None
     previous_clip: Clip | None = None
     for clip in track.clips:
-        current = _to_frames(clip, rate)
-        if previous is not None and previous_clip is not None and _continues(previous_clip, clip):
+        current = _convert_clip(clip, rate)
+        if (
+            previous is not None
+            and previous_clip is not None
+            and _is_continuation(previous_clip, clip)
+        ):
             current = replace(current, at=previous.at_frame(current.first, rate))
             if _can_merge(previous, current):
                 current = replace(previous, end=current.end, fade_out=current.fade_out)
@@ -136,11 +140,11 @@ def _join_divided(track: Track, rate: Fraction) -> Iterator[FrameClip]:
         yield previous
 
 
-def _to_frames(clip: Clip, rate: Fraction) -> FrameClip:
-    first, end = frame_of(clip.start_ms, rate), frame_of(clip.end_ms, rate)
+def _convert_clip(clip: Clip, rate: Fraction) -> FrameClip:
+    first, end = get_frame(clip.start_ms, rate), get_frame(clip.end_ms, rate)
     fade_in_frames, fade_out_frames = (
-        frame_of(clip.fade_in_ms, rate),
-        frame_of(clip.fade_out_ms, rate),
+        get_frame(clip.fade_in_ms, rate),
+        get_frame(clip.fade_out_ms, rate),
     )
     return FrameClip(
         source=clip.source,
@@ -149,11 +153,11 @@ def _to_frames(clip: Clip, rate: Fraction) -> FrameClip:
         at=Fraction(clip.in_ms, 1000),
         speed=Fraction(clip.speed_permille, 1000),
         gain_db=clip.gain_db,
-        fade_in=(frame_of(clip.start_ms - clip.fade_in_offset_ms, rate), fade_in_frames)
+        fade_in=(get_frame(clip.start_ms - clip.fade_in_offset_ms, rate), fade_in_frames)
         if fade_in_frames
         else None,
         fade_out=(
-            frame_of(clip.end_ms + clip.fade_out_offset_ms, rate) - fade_out_frames,
+            get_frame(clip.end_ms + clip.fade_out_offset_ms, rate) - fade_out_frames,
             fade_out_frames,
         )
         if fade_out_frames
@@ -162,17 +166,17 @@ def _to_frames(clip: Clip, rate: Fraction) -> FrameClip:
     )
 
 
-def _continues(before: Clip, after: Clip) -> bool:
+def _is_continuation(before: Clip, after: Clip) -> bool:
     source_ms = Fraction((before.end_ms - before.start_ms) * before.speed_permille, 1000)
     return (
         (before.source, before.speed_permille) == (after.source, after.speed_permille)
         and 0 <= after.start_ms - before.end_ms <= JOINT_MS
         and abs(before.in_ms + source_ms - after.in_ms)
-        <= JOINT_MS * max(Fraction(1), _speed_of(before))
+        <= JOINT_MS * max(Fraction(1), _get_speed(before))
     )
 
 
-def _speed_of(clip: Clip) -> Fraction:
+def _get_speed(clip: Clip) -> Fraction:
     return Fraction(clip.speed_permille, 1000)
 
 

@@ -25,7 +25,12 @@ from gpu_tasks.render.contract import (
     Track,
 )
 from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
-from gpu_tasks.render.contract.frames import FrameClip, frame_clips, frame_of, heard_clips
+from gpu_tasks.render.contract.frames import (
+    FrameClip,
+    get_frame,
+    list_audible_clips,
+    list_frame_clips,
+)
 
 VERSION = 6
 """Raise it when the same segment is rendered differently, so that cached segments are not used."""
@@ -77,7 +82,7 @@ class Piece:
     speed: Fraction
     gain_db: float = 0.0
     since: int = 0
-    """How many frames of the clip come before, if its sound depends on them."""
+    """The number of frames of the clip before this piece, if its sound depends on them."""
     ramps: tuple[Ramp, ...] = ()
 
 
@@ -117,11 +122,11 @@ class RenderPlan:
 def plan_render(timeline: Timeline, output: Output) -> RenderPlan:
     """Plan how the timeline is rendered."""
     rate = output.rate
-    frames = max(1, frame_of(timeline.duration_ms, rate))
-    tracks = [(track, frame_clips(track, rate)) for track in timeline.tracks]
+    frames = max(1, get_frame(timeline.duration_ms, rate))
+    tracks = [(track, list_frame_clips(track, rate)) for track in timeline.tracks]
     visible_tracks = [clips for track, clips in tracks if track.shows]
     audible_tracks = [
-        list(heard_clips(track, clips, timeline.sources, rate)) for track, clips in tracks
+        list(list_audible_clips(track, clips, timeline.sources, rate)) for track, clips in tracks
     ]
     pictures: tuple[RenderSegment, ...] = ()
     if output.format is not Format.M4A:
@@ -150,7 +155,7 @@ def plan_frame(
         clip
         for track in tracks
         if track.shows
-        for clip in frame_clips(track, rate)
+        for clip in list_frame_clips(track, rate)
         if clip.first <= frame < clip.end
     ]
     pieces = tuple(_build_piece(clip, frame, frame + 1, rate, sound=False) for clip in clips)
@@ -167,7 +172,7 @@ def _plan_pictures(
 ) -> Iterator[RenderSegment]:
     rate = output.rate
     words = deque(
-        Words(frame_of(cue.start_ms, rate), frame_of(cue.end_ms, rate), cue.text) for cue in cues
+        Words(get_frame(cue.start_ms, rate), get_frame(cue.end_ms, rate), cue.text) for cue in cues
     )
     settings = [output.format, output.width, output.height, output.frame_rate, output.proxy]
     edges = _find_edges(tracks, sources, rate)
@@ -323,14 +328,14 @@ def _build_segment(
         VERSION,
         *kind,
         length,
-        [[sources[piece.source].id, *_values_to_hash(piece)] for piece in pieces],
+        [[sources[piece.source].id, *_list_values_to_hash(piece)] for piece in pieces],
         [[caption.first, caption.end, caption.text] for caption in words],
     ]
     name = hashlib.sha1(json.dumps(content).encode(), usedforsecurity=False).hexdigest()
     return RenderSegment(name, length, pieces, words)
 
 
-def _values_to_hash(piece: Piece) -> list[Any]:
+def _list_values_to_hash(piece: Piece) -> list[Any]:
     ramps = [[ramp.first, ramp.length, ramp.rising, ramp.dissolve] for ramp in piece.ramps]
     at, speed = str(piece.at), str(piece.speed)
     return [piece.first, piece.end, at, speed, piece.gain_db, piece.since, ramps]

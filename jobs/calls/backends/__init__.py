@@ -1,1 +1,1 @@
-"""Where calls run: on Modal, or on workers of our own; the only part of inference with Django."""
+"""Start and poll calls, on Modal or on our own workers; the only part of inference with Django."""

@@ -27,12 +27,12 @@ from auteur.core.work import broker, leases, liveness
 from auteur.core.work.broker import BROKER_OUTAGES
 from auteur.core.work.leases import SENT_AGAIN_AFTER, Lease, LeaseLostError, Leases
 from gpu_tasks.runtime import runner
-from gpu_tasks.runtime.callback import Reporter, attempt_key
+from gpu_tasks.runtime.callback import Reporter, derive_attempt_key
 from gpu_tasks.runtime.contract import GpuClass, InputFile, Outcome, Payload
 from gpu_tasks.runtime.engine import Host, contracts
+from gpu_tasks.runtime.engine_cache import EngineCache, LoadedEngine
 from gpu_tasks.runtime.errors import ErrorCode, StoppedError
 from gpu_tasks.runtime.isolated import IsolatedEngine
-from gpu_tasks.runtime.loading import Engines, Loaded
 from gpu_tasks.runtime.stages import Stage
 from jobs.calls.backends.base import Call, CallState, CallStatus
 from jobs.calls.backends.models import LocalCall, LocalCallState
@@ -74,7 +74,7 @@ class LocalBackend:
         """Store the calls and wake workers; the same attempt is never stored twice."""
         LocalCall.objects.bulk_create([_build_row(call) for call in calls], ignore_conflicts=True)
         rows = LocalCall.objects.filter(attempt_id__in=[call.attempt_id for call in calls])
-        publish_all([row for row in rows if row.state == LocalCallState.QUEUED])
+        publish_calls([row for row in rows if row.state == LocalCallState.QUEUED])
         return {row.attempt_id: str(row.pk) for row in rows}
 
     def poll(self, call_ids: Collection[str]) -> dict[str, CallStatus]:
@@ -88,7 +88,7 @@ class LocalBackend:
             logger.warning(
                 "the messages of %d calls may be lost, and are sent again", len(unpublished)
             )
-            publish_all(unpublished)
+            publish_calls(unpublished)
         sent_again = {str(row.pk) for row in unpublished}
         return {
             call_id: _get_status(rows.get(call_id), call_id in sent_again) for call_id in call_ids
@@ -171,7 +171,7 @@ def _parse_outcome(row: LocalCall) -> Outcome:
     except ValidationError:
         # Another version wrote it. It must not hide the other calls of the poll.
         logger.exception("the outcome of call %s cannot be read", row.pk)
-        return Outcome.failed(ErrorCode.MODEL_ERROR)
+        return Outcome.from_code(ErrorCode.MODEL_ERROR)
 
 
 def _build_row(call: Call) -> LocalCall:
@@ -184,7 +184,7 @@ def _build_row(call: Call) -> LocalCall:
     )
 
 
-def publish_all(rows: Sequence[LocalCall]) -> None:
+def publish_calls(rows: Sequence[LocalCall]) -> None:
     """Publish waiting calls, in messages that carry their ids."""
     leases.wake_rows(RUN_CALL, {row.pk: _build_options(row) for row in rows})
 
@@ -194,7 +194,7 @@ def _build_options(row: LocalCall) -> dict[str, object]:
     return {"task_id": str(row.pk), "queue": row.queue, "time_limit": limit}
 
 
-SPOILING = frozenset({ErrorCode.MODEL_ERROR, ErrorCode.GPU_OOM})
+FATAL_CODES = frozenset({ErrorCode.MODEL_ERROR, ErrorCode.GPU_OOM})
 """After these errors, a process's GPU memory may be full, or its GPU may be unusable."""
 
 
@@ -214,7 +214,7 @@ def run(call_id: UUID) -> bool:
 def _run_claimed(row: LocalCall, lease: Lease[LocalCall]) -> bool:
     payload = contracts()[row.function].payload.model_validate(row.payload)
     # A worker of ours knows the secret, so the call's row need not hold the key.
-    key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=payload.attempt_id)
+    key = derive_attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=payload.attempt_id)
     reporter = Reporter(payload=payload, call_id=str(row.pk), key=key)
     outcome = None
     try:
@@ -227,14 +227,14 @@ def _run_claimed(row: LocalCall, lease: Lease[LocalCall]) -> bool:
 
             # The call no longer waits. If it is no longer wanted, it need not load anything.
             progress(0.0, Stage.LOADING)
-            outcome = _run_call(row, payload, progress, reporter.place_for)
+            outcome = _run_call(row, payload, progress, reporter.request_grant)
             _store_through_outages(lease, outcome)
         reporter.outcome(outcome)
     except (StoppedError, LeaseLostError):
         logger.info("call %s stopped", row.pk)
         lease.fail()
     error = outcome.error if outcome else None
-    return not (_is_on_gpu(row) and error and error.code in SPOILING)
+    return not (_is_on_gpu(row) and error and error.code in FATAL_CODES)
 
 
 @contextmanager
@@ -266,18 +266,18 @@ def _run_call(
     row: LocalCall,
     payload: Payload,
     progress: runner.Tell,
-    place_for: runner.PlaceFor,
+    request_grant: runner.RequestGrant,
 ) -> Outcome:
     try:
         loaded = _load_engine(row, payload)
     except Exception as exc:
         logger.exception("the %s engine of %s cannot be loaded", row.engine, row.function)
-        return Outcome.failed(runner.code_of(exc))
+        return Outcome.from_code(runner.get_error_code(exc))
     return runner.run(
         engine=loaded.engine,
         payload=payload,
         progress=progress,
-        place_for=place_for,
+        request_grant=request_grant,
         load_seconds=loaded.seconds,
         time_limit_seconds=contracts()[row.function].time_limit_seconds,
     )
@@ -287,7 +287,7 @@ def _is_on_gpu(row: LocalCall) -> bool:
     return row.queue != GpuClass.CPU.queue
 
 
-_engines = Engines()
+_engines = EngineCache()
 
 
 @cache
@@ -295,15 +295,15 @@ def _get_isolated_engine(function: str, engine: str) -> IsolatedEngine:
     return IsolatedEngine(function, engine, _get_model_dir())
 
 
-def _load_engine(row: LocalCall, payload: Payload) -> Loaded:
+def _load_engine(row: LocalCall, payload: Payload) -> LoadedEngine:
     """Return the engine of a call.
 
     On a GPU, only as many engines stay loaded as its memory is configured to hold. On a CPU,
     engines that read users' files run in a sandbox.
     """
     on_gpu = _is_on_gpu(row)
-    if not on_gpu and any(runner.files_of(payload, InputFile)):
-        return Loaded(_get_isolated_engine(row.function, row.engine), 0.0)
+    if not on_gpu and any(runner.list_files(payload, InputFile)):
+        return LoadedEngine(_get_isolated_engine(row.function, row.engine), 0.0)
     device = settings.LOCAL_GPU_DEVICE if on_gpu else CPU_DEVICE
     dtype = CPU_DTYPE if device == CPU_DEVICE else contracts()[row.function].dtype
     return _engines.get(
@@ -340,13 +340,13 @@ def _get_model_dir() -> Path | None:
     return Path(settings.MODEL_DIR) if settings.MODEL_DIR else None
 
 
-def expire_killed() -> None:
+def expire_killed_calls() -> None:
     """Expire the calls of dead processes of this machine, without waiting for their leases."""
     CALLS.expire(worker__startswith=liveness.build_process_name(""))
 
 
-def release_all_of(parent: int) -> None:
+def release_calls_of_children(parent: int) -> None:
     """Release the calls of a stopping worker's children. It costs them no attempt."""
     rows = list(CALLS.held_rows(worker__startswith=liveness.build_process_name(parent, "")))
     CALLS.release(CALLS.held_rows(pk__in=[row.pk for row in rows]), timedelta(0))
-    publish_all(rows)
+    publish_calls(rows)

@@ -16,15 +16,15 @@ from uuid import UUID
 import modal
 from django.conf import settings
 
-from gpu_tasks.runtime.callback import attempt_key
+from gpu_tasks.runtime.callback import derive_attempt_key
 from jobs.calls.backends.base import BackendUnavailableError, Call, CallStatus
-from jobs.calls.backends.modal_outputs import outputs_of
+from jobs.calls.backends.modal_outputs import get_outputs
 from jobs.calls.backends.modal_statuses import (
     MISCONFIGURED,
     UNDER_WAY,
     UNREACHABLE,
-    status_of_error,
-    status_of_outputs,
+    build_status_of_error,
+    build_status_of_outputs,
 )
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class ModalBackend:
             if isinstance(function, BaseException):
                 raise function
             payload = call.payload.model_dump(mode="json")
-            key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=attempt_id)
+            key = derive_attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=attempt_id)
             sent.add(attempt_id)
             function_call = await function.spawn.aio(payload, call.engine, key.get_secret_value())
             return function_call.object_id
@@ -125,9 +125,9 @@ class ModalBackend:
 
         async def poll(client: modal.Client, call_id: str) -> CallStatus:
             try:
-                return status_of_outputs(call_id, await outputs_of.aio(client, call_id))
+                return build_status_of_outputs(call_id, await get_outputs.aio(client, call_id))
             except modal.exception.Error as exc:
-                return status_of_error(call_id, exc)
+                return build_status_of_error(call_id, exc)
 
         return await self._run_with_client(call_ids, poll, deadline)
 

@@ -27,17 +27,17 @@ class NotPlainError(AuteurError):
     """A result that is not CBOR, is too large, is stored elsewhere, or is no plain value."""
 
 
-async def _outputs_of(client: _Client, call_id: str) -> api_pb2.FunctionGetOutputsResponse:
+async def _get_outputs(client: _Client, call_id: str) -> api_pb2.FunctionGetOutputsResponse:
     """Return the outputs of a call so far, without waiting."""
     call = _Invocation(client._stub, call_id, client)
     return await call.pop_function_call_outputs(timeout=0)
 
 
-outputs_of = synchronize_api(_outputs_of)
+get_outputs = synchronize_api(_get_outputs)
 """Await it as ``outputs_of.aio(client, call_id)``; it raises the client's errors."""
 
 
-def value_of(output: api_pb2.FunctionGetOutputsItem) -> Any:
+def decode_value(output: api_pb2.FunctionGetOutputsItem) -> Any:
     """Decode the value that a function returned; raises ``NotPlainError``."""
     if output.data_format != api_pb2.DATA_FORMAT_CBOR:
         raise NotPlainError(f"data format {output.data_format}")

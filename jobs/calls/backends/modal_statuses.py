@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs.calls.backends.base import CallState, CallStatus
-from jobs.calls.backends.modal_outputs import NotPlainError, value_of
+from jobs.calls.backends.modal_outputs import NotPlainError, decode_value
 
 logger = logging.getLogger(__name__)
 
@@ -50,16 +50,16 @@ UNDER_WAY = CallStatus(CallState.UNDER_WAY)
 LOST = CallStatus(CallState.LOST)
 
 
-def status_of_value(call_id: str, value: Any) -> CallStatus:
+def build_status_of_value(call_id: str, value: Any) -> CallStatus:
     """Return the status of a call that returned a value, which must be an ``Outcome``."""
     try:
         return CallStatus(CallState.DONE, Outcome.model_validate(value))
     except (ValidationError, TypeError, RecursionError) as exc:  # from another version
         logger.error("what call %s returned is no outcome: %s", call_id, type(exc).__name__)  # noqa: TRY400 - the error's text may hold anything
-        return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
+        return CallStatus(CallState.DONE, Outcome.from_code(ErrorCode.MODEL_ERROR))
 
 
-def status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
+def build_status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
     """Return `LOST` for a call that Modal does not know.
 
     Errors that say nothing about the call are raised again.
@@ -70,7 +70,9 @@ def status_of_error(call_id: str, exc: modal_errors.Error) -> CallStatus:
     raise exc
 
 
-def status_of_outputs(call_id: str, outputs: api_pb2.FunctionGetOutputsResponse) -> CallStatus:
+def build_status_of_outputs(
+    call_id: str, outputs: api_pb2.FunctionGetOutputsResponse
+) -> CallStatus:
     """Return the status of a call by its outputs.
 
     A call without outputs and without unfinished inputs has expired.
@@ -81,10 +83,10 @@ def status_of_outputs(call_id: str, outputs: api_pb2.FunctionGetOutputsResponse)
     if output.result.status != api_pb2.GenericResult.GENERIC_STATUS_SUCCESS:
         return _get_failure_status(call_id, output.result)
     try:
-        return status_of_value(call_id, value_of(output))
+        return build_status_of_value(call_id, decode_value(output))
     except NotPlainError as exc:
         logger.error("what call %s returned is refused: %s", call_id, exc)  # noqa: TRY400
-        return CallStatus(CallState.DONE, Outcome.failed(ErrorCode.MODEL_ERROR))
+        return CallStatus(CallState.DONE, Outcome.from_code(ErrorCode.MODEL_ERROR))
 
 
 def _get_failure_status(call_id: str, result: api_pb2.GenericResult) -> CallStatus:
@@ -99,4 +101,4 @@ def _get_failure_status(call_id: str, result: api_pb2.GenericResult) -> CallStat
         logger.info("call %s is lost: status %d", call_id, result.status)
         return LOST
     logger.warning("call %s failed at Modal: %s", call_id, code)
-    return CallStatus(CallState.DONE, Outcome.failed(code))
+    return CallStatus(CallState.DONE, Outcome.from_code(code))

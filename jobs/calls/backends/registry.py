@@ -21,7 +21,7 @@ def _load_backend(path: str) -> Backend:
     return backend
 
 
-def backend_of(name: str) -> Backend:
+def get_backend(name: str) -> Backend:
     """Return the backend with this name, or of the class at this dotted path.
 
     Raises ``BackendUnavailableError`` for a backend that no longer exists.

@@ -29,7 +29,7 @@ def run_call(call_id: str) -> None:
 @worker_shutting_down.connect
 def release(**signal: Any) -> None:
     """Release the calls of a worker that stops (a deploy), so that others run them at once."""
-    local.release_all_of(os.getpid())
+    local.release_calls_of_children(os.getpid())
 
 
 @task_failure.connect(sender=run_call)
@@ -38,7 +38,7 @@ def expire_killed(exception: BaseException, **signal: Any) -> None:
     if not isinstance(exception, WorkerLostError):
         return
     try:
-        local.expire_killed()
+        local.expire_killed_calls()
     except Error as exc:
         logger.warning("killed calls wait for their leases' end: %s", type(exc).__name__)
     finally:

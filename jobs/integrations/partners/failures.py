@@ -7,7 +7,7 @@ from rest_framework import exceptions
 
 from auteur.core.api.problems import Problem, UnavailableProblem
 from credits.ledger import InsufficientCreditsProblem
-from gpu_tasks.runtime.errors import ErrorCode, InputRefusedError, policy_of
+from gpu_tasks.runtime.errors import ErrorCode, InputRefusedError, get_policy
 from jobs.models import Job
 from jobs.states import JobStatus
 from jobs.submission import PlanRequiredProblem
@@ -84,7 +84,7 @@ def describe_refusal(exc: InputRefusedError | None) -> Failure:
 def describe_job(job: Job) -> Failure:
     """Return the failure of a job that ended without a result. Its credits are refunded."""
     code = job.error_code if job.status == JobStatus.FAILED else ErrorCode.CANCELLED
-    policy = policy_of(code or ErrorCode.MODEL_ERROR)
+    policy = get_policy(code or ErrorCode.MODEL_ERROR)
     return Failure(str(code), job.error_message or policy.message, policy.retryable)
 
 

@@ -1,4 +1,4 @@
-"""The embedded stack, once for these tests; each has a user of its own."""
+"""Provide the embedded stack for these tests; each test has a user of its own."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def stack(shared_stack: JourneyStack) -> JourneyStack:
 
 @pytest.fixture(scope="package")
 def new_token(stack: JourneyStack) -> Callable[[int], str]:
-    """The token of a new user with so many credits."""
+    """Return a function that creates a user with these credits and returns their token."""
     return People(stack).new
 
 
@@ -43,14 +43,14 @@ def auteur(stack: JourneyStack, token: str, live_url: str) -> Iterator[Auteur]:
 
 @pytest.fixture
 def network(stack: JourneyStack) -> Iterator[Faulty]:
-    """A network before the API that can be hurt."""
+    """Provide a proxy before the API that can inject faults."""
     with faulty(stack.api_url) as plan:
         yield plan
 
 
 @pytest.fixture
 def far(network: Faulty, token: str) -> Iterator[Auteur]:
-    """The same user, through that network; nothing is streamed."""
+    """Provide a client of the same user through the proxy, without a stream of events."""
     with Auteur(network.url, token) as client:
         yield client
 
@@ -62,19 +62,19 @@ def project_id(auteur: Auteur) -> str:
 
 @pytest.fixture(scope="session")
 def short_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Work that is soon done."""
+    """Return a film that is processed fast."""
     return beginning(tmp_path_factory.mktemp("short") / "short.mp4", seconds=2)
 
 
 @pytest.fixture(scope="session")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two sentences."""
+    """Return a film of two sentences."""
     return beginning(tmp_path_factory.mktemp("talk") / "talk.mp4", seconds=7)
 
 
 @pytest.fixture(scope="session")
 def large_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Silence that is sent in parts."""
+    """Return a silent recording that is large enough to be sent in parts."""
     import wave
 
     from media.storage.multipart import MULTIPART_BYTES

@@ -1,4 +1,4 @@
-"""A proxy before the API that hurts requests: refuses, cuts, rewrites, as networks and peers do."""
+"""Provide a proxy before the API that injects faults: it refuses, cuts and rewrites responses."""
 
 import json
 import re
@@ -19,16 +19,16 @@ POLL_SECONDS = 0.02
 
 @dataclass
 class Fault:
-    """What happens to the next ``times`` requests of a method whose path fits."""
+    """A fault for the next ``times`` requests of a method whose path matches."""
 
     method: str
     path: str
     times: int = 1
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    cut_before: bool = False  # it does not arrive
-    cut_after: bool = False  # it arrives, its answer does not
-    cut_at: int | None = None  # bytes of its answer arrive
+    cut_before: bool = False  # the request does not arrive
+    cut_after: bool = False  # the request arrives, its response does not
+    cut_at: int | None = None  # only so many bytes of the response arrive
     rewrite: Callable[[Any], Any] | None = None
 
 
@@ -41,7 +41,7 @@ class Seen:
 
 
 class Faulty:
-    """What the proxy shall do, and what it has seen."""
+    """The faults that a proxy injects, and the requests that it has received."""
 
     def __init__(self, target: str) -> None:
         self.target = urlsplit(target)
@@ -60,12 +60,16 @@ class Faulty:
         return None
 
     def requests(self, method: str, path: str) -> list[Seen]:
-        return [one for one in self.seen if one.method == method and re.search(path, one.path)]
+        return [
+            request
+            for request in self.seen
+            if request.method == method and re.search(path, request.path)
+        ]
 
 
 @contextmanager
 def faulty(target: str) -> Iterator[Faulty]:
-    """A proxy at a port of its own before ``target``."""
+    """Run a proxy before ``target`` at a free port."""
     plan = Faulty(target)
 
     class Handler(BaseHTTPRequestHandler):
@@ -119,7 +123,9 @@ def _pass_on(
     if fault.cut_after:
         return
     if answer.getheader("Content-Type", "").startswith("application/json"):
-        body = body.replace(plan.target_url.encode(), plan.url.encode())  # files go this way, too
+        body = body.replace(
+            plan.target_url.encode(), plan.url.encode()
+        )  # file URLs use the proxy too
     if fault.rewrite:
         body = json.dumps(fault.rewrite(json.loads(body))).encode()
     _answer(request, answer.status, headers, body, cut_at=fault.cut_at)
@@ -151,10 +157,10 @@ def _stream(
         request.send_header(name, value)
     request.send_header("Connection", "close")
     request.end_headers()
-    passed = 0
+    sent_bytes = 0
     while chunk := answer.read1(CHUNK_BYTES):
         request.wfile.write(chunk)
         request.wfile.flush()
-        passed += len(chunk)
-        if fault.cut_at is not None and passed >= fault.cut_at:
+        sent_bytes += len(chunk)
+        if fault.cut_at is not None and sent_bytes >= fault.cut_at:
             return

@@ -1,4 +1,4 @@
-"""The command `auteur`, as a shell runs it, against the running stack."""
+"""Test the command `auteur` in a shell, against the running stack."""
 
 import json
 import os
@@ -28,20 +28,22 @@ Json = dict[str, Any]
 
 
 def listen() -> None:
-    """Have Ctrl-C work in what is started, which it does not below a shell's background job."""
+    """Restore Ctrl-C, which is ignored in the background jobs of a shell."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Shell:
-    """A folder with a recording in it, and somebody's configuration beside it."""
+    """A folder with a recording, and a configuration of its own."""
 
     def __init__(self, folder: Path, film: Path, **signed_in: str) -> None:
         self.folder = folder / "work"
         self.folder.mkdir()
         self.config = folder / "config"
         (self.folder / "talk.mp4").symlink_to(film)
-        others = {name: os.environ[name] for name in os.environ if not name.startswith("AUTEUR_")}
-        self.env = others | {"AUTEUR_CONFIG_DIR": str(self.config), "TERM": "dumb"} | signed_in
+        other_items = {
+            name: os.environ[name] for name in os.environ if not name.startswith("AUTEUR_")
+        }
+        self.env = other_items | {"AUTEUR_CONFIG_DIR": str(self.config), "TERM": "dumb"} | signed_in
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -56,18 +58,18 @@ class Shell:
         )
 
     def run(self, *arguments: str, code: int = 0, stdin: str = "", **env: str) -> str:
-        """What it prints, once it has ended as it must."""
+        """Run the command and return its output; assert its exit code."""
         with self.start(*arguments, **env) as process:
-            out, self.said = process.communicate(stdin, SECONDS)
-        assert process.returncode == code, (process.returncode, out, self.said)
+            out, self.messages = process.communicate(stdin, SECONDS)
+        assert process.returncode == code, (process.returncode, out, self.messages)
         return out
 
     def json(self, *arguments: str, code: int = 0, **env: str) -> Any:
-        """The result, which is all that stands on standard output."""
+        """Run the command with --json and return its result."""
         return json.loads(self.run(*arguments, "--json", code=code, **env))
 
-    def noted(self, name: str) -> bool:
-        """Whether an unfinished command has come so far."""
+    def has_stored(self, name: str) -> bool:
+        """Return True if an unfinished command has stored this id."""
         notes = list(self.config.glob("unfinished/*.json"))
         return any(name in json.loads(note.read_text()) for note in notes)
 
@@ -86,15 +88,15 @@ def test_a_token_is_kept_for_its_owner_alone_and_never_shown(
     assert shell.json("credits", code=exits.NOT_SIGNED_IN)["error"]["code"] == "not_signed_in"
     wrong = shell.run("login", stack.api_url, stdin="no-token-of-ours\n", code=exits.NOT_SIGNED_IN)
     assert not shell.config.exists()
-    said = wrong + shell.said
-    said += shell.run("login", stack.api_url, stdin=f"{token}\n") + shell.said
+    output = wrong + shell.messages
+    output += shell.run("login", stack.api_url, stdin=f"{token}\n") + shell.messages
     assert {path.stat().st_mode & 0o777 for path in shell.config.iterdir()} == {0o600}
     assert shell.config.stat().st_mode & 0o777 == 0o700
-    assert token not in said
-    assert "no-token-of-ours" not in said
+    assert token not in output
+    assert "no-token-of-ours" not in output
 
-    told = shell.json("credits", "--history", "1")
-    assert (told["balance"], told["key"], len(told["transactions"])) == (10, None, 1)
+    account = shell.json("credits", "--history", "1")
+    assert (account["balance"], account["key"], len(account["transactions"])) == (10, None, 1)
     assert shell.run("credits").startswith("10 credits")
     elsewhere = {"AUTEUR_URL": "http://127.0.0.1:9"}  # the token goes nowhere else
     shell.run("credits", code=exits.NOT_SIGNED_IN, **elsewhere)
@@ -117,20 +119,20 @@ def test_an_api_key_is_as_good_and_says_what_it_may_spend(
 
 def test_a_key_for_an_agent_names_its_folder(shell: Shell) -> None:
     (shell.folder / "films").mkdir()
-    found = shell.json("mcp", "key", "--folder", "films")["mcpServers"]["auteur"]
-    assert found["args"] == ["mcp", "--folder", str(shell.folder / "films")]
-    assert found["command"] == AUTEUR
+    settings = shell.json("mcp", "key", "--folder", "films")["mcpServers"]["auteur"]
+    assert settings["args"] == ["mcp", "--folder", str(shell.folder / "films")]
+    assert settings["command"] == AUTEUR
     (key,) = shell.json("keys")
-    assert found["env"]["AUTEUR_TOKEN"].startswith(key["prefix"])
+    assert settings["env"]["AUTEUR_TOKEN"].startswith(key["prefix"])
     shell.run("mcp", "key", "--folder", "missing", code=2)
 
 
 def test_one_command_makes_captions(shell: Shell) -> None:
-    found = shell.json("transcribe", "talk.mp4", "--srt")
-    assert set(found) == {"project_id", "media_id", "files", "job"}
-    assert found["files"] == ["talk.srt"]
-    assert found["job"]["status"] == "completed"
-    assert "transcription" in shell.said
+    result = shell.json("transcribe", "talk.mp4", "--srt")
+    assert set(result) == {"project_id", "media_id", "files", "job"}
+    assert result["files"] == ["talk.srt"]
+    assert result["job"]["status"] == "completed"
+    assert "transcription" in shell.messages
     captions = shell.folder / "talk.srt"
     assert "version of the film" in captions.read_text()
     balance = shell.json("credits")["balance"]
@@ -142,15 +144,15 @@ def test_one_command_makes_captions(shell: Shell) -> None:
 def test_one_command_makes_a_captioned_film(shell: Shell, auteur: Auteur, short_film: Path) -> None:
     command = ("caption", str(short_film), "-o", "film.mp4")
     with shell.start(*command) as first:
-        until(lambda: shell.noted("render_id"), SECONDS)
+        until(lambda: shell.has_stored("render_id"), SECONDS)
         first.kill()
-    found = shell.json(*command, "--resume")
-    assert found["files"] == ["film.mp4"]
+    result = shell.json(*command, "--resume")
+    assert result["files"] == ["film.mp4"]
     assert (shell.folder / "film.mp4").read_bytes()[4:8] == b"ftyp"
-    assert found["job"]["input_params"]["captions"] == "burned"
+    assert result["job"]["input_params"]["captions"] == "burned"
     assert len(list(auteur.iterate("jobs"))) == 2
-    (track,) = auteur.edl(found["project_id"]).tracks
-    assert [str(clip.media_file_id) for clip in track.clips] == [found["media_id"]]
+    (track,) = auteur.edl(result["project_id"]).tracks
+    assert [str(clip.media_file_id) for clip in track.clips] == [result["media_id"]]
 
 
 def test_what_was_killed_goes_on_and_is_paid_once(shell: Shell, auteur: Auteur) -> None:
@@ -158,19 +160,19 @@ def test_what_was_killed_goes_on_and_is_paid_once(shell: Shell, auteur: Auteur) 
     (shell.folder / "talk.mp4").unlink()
     (shell.folder / "talk.mp4").symlink_to(INTERVIEW)  # which takes a while
     with shell.start(*command) as first:
-        until(lambda: shell.noted("media_id"), SECONDS)
+        until(lambda: shell.has_stored("media_id"), SECONDS)
         first.kill()
     with shell.start(*command, "--resume") as second:
-        until(lambda: shell.noted("transcription_id"), SECONDS)
+        until(lambda: shell.has_stored("transcription_id"), SECONDS)
         second.send_signal(signal.SIGINT)
-        _, said = second.communicate(timeout=SECONDS)
-    assert second.returncode == exits.INTERRUPTED, said
-    assert "auteur transcribe talk.mp4 --srt --resume" in said
-    found = shell.json(*command, "--resume")
-    assert auteur.balance() == 10 - found["job"]["credits_cost"]
-    assert [str(job.id) for job in auteur.iterate("jobs")] == [found["job"]["id"]]
-    assert [str(media.id) for media in auteur.iterate("media")] == [found["media_id"]]
-    assert [str(project.id) for project in auteur.iterate("projects")] == [found["project_id"]]
+        _, messages = second.communicate(timeout=SECONDS)
+    assert second.returncode == exits.INTERRUPTED, messages
+    assert "auteur transcribe talk.mp4 --srt --resume" in messages
+    result = shell.json(*command, "--resume")
+    assert auteur.balance() == 10 - result["job"]["credits_cost"]
+    assert [str(job.id) for job in auteur.iterate("jobs")] == [result["job"]["id"]]
+    assert [str(media.id) for media in auteur.iterate("media")] == [result["media_id"]]
+    assert [str(project.id) for project in auteur.iterate("projects")] == [result["project_id"]]
 
 
 def test_from_a_cut_to_a_film(shell: Shell, short_film: Path) -> None:
@@ -182,7 +184,7 @@ def test_from_a_cut_to_a_film(shell: Shell, short_film: Path) -> None:
     (shell.folder / "cut.json").write_text(json.dumps(operations))
     edited = shell.json("edl", "apply", project, "cut.json", "--version", "1")
     assert (edited["version"], edited["duration_ms"]) == (2, 1000)
-    stale = shell.json("edl", "apply", project, "cut.json", "--version", "1", code=exits.STALE)
+    stale = shell.json("edl", "apply", project, "cut.json", "--version", "1", code=exits.STALE_EDIT)
     assert (stale["error"]["code"], stale["error"]["version"]) == ("stale_edl", 2)
     assert shell.json("edl", "undo", project)["operations"] == ["add_track", "add_clip"]
     assert shell.run("edl", "redo", project).startswith("version 4, 0:01.000, by ")
@@ -196,28 +198,28 @@ def test_from_a_cut_to_a_film(shell: Shell, short_film: Path) -> None:
     film = (shell.folder / "film.mp4").read_bytes()
     assert film[4:8] == b"ftyp"
     shell.run("render", project, "-o", "film.mp4", code=2)  # it would write over it
-    made = shell.run("watch", job["id"]).split()[-1]
-    shell.run("download", made, "-o", "again.mp4")
+    media_id = shell.run("watch", job["id"]).split()[-1]
+    shell.run("download", media_id, "-o", "again.mp4")
     assert (shell.folder / "again.mp4").read_bytes() == film
 
     with shell.start("watch", "--after", "0", "--json") as watching:
         events = [json.loads(watching.stdout.readline()) for _ in range(3)]
         watching.send_signal(signal.SIGINT)
-        _, said = watching.communicate(timeout=SECONDS)
+        _, messages = watching.communicate(timeout=SECONDS)
     assert [event["type"] for event in events] == ["job.requested", "job.started", "job.completed"]
-    assert watching.returncode == exits.INTERRUPTED, said
-    assert f"auteur watch --after {events[-1]['seq']}" in said
+    assert watching.returncode == exits.INTERRUPTED, messages
+    assert f"auteur watch --after {events[-1]['seq']}" in messages
 
 
 def test_features_are_listed_and_asked_for_by_name(shell: Shell) -> None:
     assert {"tts", "transcription"} <= {feature["type"] for feature in shell.json("run")}
     assert "transcription" in shell.run("run")
-    asked = ("run", "tts", "text=Good morning", "--name", "greeting")
-    job = shell.json(*asked, "-o", "hello.wav")
+    command = ("run", "tts", "text=Good morning", "--name", "greeting")
+    job = shell.json(*command, "-o", "hello.wav")
     assert (shell.folder / "hello.wav").stat().st_size > 1000
-    assert shell.json(*asked)["id"] == job["id"]
+    assert shell.json(*command)["id"] == job["id"]
     shell.run("run", "dreaming", code=2)
-    assert "transcription" in shell.said
+    assert "transcription" in shell.messages
     shell.run("run", "tts", "text", code=2)
     refused = shell.json("run", "tts", "text=", code=exits.FAILED)["error"]
     assert refused["errors"][0]["field"] == "text"
@@ -231,7 +233,7 @@ def test_features_and_parameters_are_shown_without_a_token(
     assert "voice_id" in shell.json("run", "tts", "--help")["parameters"]
     shell.run("run", "tts", "text=Good morning", code=exits.NOT_SIGNED_IN)
     shell.run("run", "tts", "--help", code=exits.NOT_SIGNED_IN, AUTEUR_URL="")
-    assert shell.said.endswith("Run `auteur login`, or set AUTEUR_URL.\n")
+    assert shell.messages.endswith("Run `auteur login`, or set AUTEUR_URL.\n")
 
 
 def test_a_waiting_job_is_cancelled_and_a_failed_one_submitted_again(
@@ -266,15 +268,15 @@ def test_why_there_is_no_result(
     refused = shell.json("transcribe", "talk.mp4", "--txt", code=exits.NO_CREDITS, **poor)["error"]
     assert (refused["code"], refused["balance"]) == ("insufficient_credits", 0)
     assert not (shell.folder / "talk.txt").exists()
-    assert exits.code_of(UnreachableError("away")) == exits.AWAY
+    assert exits.get_exit_code(UnreachableError("away")) == exits.UNREACHABLE
 
 
 def test_completion_is_printed_for_each_shell(shell: Shell) -> None:
     for name in SHELLS:
         assert "_AUTEUR_COMPLETE" in shell.run(_AUTEUR_COMPLETE=f"source_{name}")
     words = {"COMP_WORDS": "auteur run t", "COMP_CWORD": "2"}
-    offered = shell.run(_AUTEUR_COMPLETE="complete_bash", **words).split()
-    assert offered == ["transcription", "tts"]
+    slugs = shell.run(_AUTEUR_COMPLETE="complete_bash", **words).split()
+    assert slugs == ["transcription", "tts"]
 
 
 def test_each_command_has_an_example() -> None:
@@ -286,20 +288,20 @@ def test_each_command_has_an_example() -> None:
             if hasattr(command, "commands"):
                 yield from commands(command, f"{path} {name}")
 
-    found = dict(commands(typer.main.get_command(app.app), "auteur"))
-    del found["auteur edl"]  # which does nothing by itself
-    assert len(found) > 15
-    for path, command in found.items():
+    by_path = dict(commands(typer.main.get_command(app.app), "auteur"))
+    del by_path["auteur edl"]  # it only has subcommands
+    assert len(by_path) > 15
+    for path, command in by_path.items():
         assert f"Example: {path}" in command.epilog
         assert command.help
 
 
 def test_names_of_others_command_neither_terminal_nor_folder() -> None:
-    assert screen.harmless("a\x1b[31mb\x9b2J\u202ec\td") == "a[31mb2Jc\td"
-    assert screen.harmless("[red]x") == r"\[red]x"
-    assert files.name_of("../../etc/pass\nwd") == Path("etcpasswd")
-    assert files.name_of("-rf") == Path("rf")
-    assert files.name_of("..") == Path("download")
+    assert screen.escape_text("a\x1b[31mb\x9b2J\u202ec\td") == "a[31mb2Jc\td"
+    assert screen.escape_text("[red]x") == r"\[red]x"
+    assert files.build_file_name("../../etc/pass\nwd") == Path("etcpasswd")
+    assert files.build_file_name("-rf") == Path("rf")
+    assert files.build_file_name("..") == Path("download")
 
 
 def test_the_docs_name_every_exit_and_command() -> None:
@@ -337,7 +339,7 @@ def test_jobs_are_listed_and_named_by_short_ids(shell: Shell) -> None:
     assert "text" in parameters
     assert "required" in parameters
     shell.run("run", "tts", "txt=hi", code=2)
-    assert "No parameter txt" in shell.said
+    assert "There is no parameter txt" in shell.messages
     job = shell.json("run", "tts", "text=Good morning")
     assert [row["id"] for row in shell.json("jobs")] == [job["id"]]
     assert shell.json("watch", job["id"][:30])["id"] == job["id"]

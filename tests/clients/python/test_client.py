@@ -1,4 +1,4 @@
-"""The Python client against the running stack, over networks that break."""
+"""Test the Python client against the running stack, over networks that break."""
 
 import logging
 import threading
@@ -77,10 +77,10 @@ def test_the_log_is_told_from_now_on_where_nothing_is_streamed_too(
     for url in (None, stack.api_url):
         with Auteur(stack.api_url, token, live_url=url or auteur.http.live_url) as client:
             events = client.events()
-            asked = threading.Timer(0.5, lambda: auteur.submit("transcription", media_id=media_id))
-            asked.start()
+            timer = threading.Timer(0.5, lambda: auteur.submit("transcription", media_id=media_id))
+            timer.start()
             assert next(events).type == "job.requested"
-            asked.join()
+            timer.join()
 
 
 def test_nothing_is_charged_twice_over_a_network_that_breaks(
@@ -97,9 +97,9 @@ def test_nothing_is_charged_twice_over_a_network_that_breaks(
     submitted = far.submit("transcription", media_id=media_id)
     tries = network.requests("POST", SUBMIT)
     assert len(tries) == len(network.faults)  # one never arrived, the last came through
-    assert len({one.headers["Idempotency-Key"] for one in tries}) == 1
+    assert len({request.headers["Idempotency-Key"] for request in tries}) == 1
     assert before - far.balance() == submitted.credits_cost
-    assert far.wait(submitted.job_id).status == "completed"  # by asking: nothing streams here
+    assert far.wait(submitted.job_id).status == "completed"  # by polling: the proxy has no stream
     again = far.submit("transcription", media_id=media_id, idempotency_key="mine")
     assert far.submit("transcription", media_id=media_id, idempotency_key="mine") == again
     far.cancel(again.job_id)
@@ -171,7 +171,9 @@ def test_an_upload_that_broke_off_goes_on_with_what_is_missing(
     assert media.status == "ready"
     assert media.file_size_bytes == large_file.stat().st_size
     assert len(network.requests("PUT", "")) == len(upload.parts) - len(arrived) + 1
-    again = far.upload(large_file, project_id, resume=upload.media_id)  # it is over: only asked
+    again = far.upload(
+        large_file, project_id, resume=upload.media_id
+    )  # the upload is complete: nothing is sent
     assert again.id == media.id
 
 
@@ -213,7 +215,7 @@ def test_a_download_is_whole_or_not_there(
     network.faults = [Fault("GET", path, times=TRIES, cut_at=1000)]
     with pytest.raises(UnreachableError):
         far.download(url, target)
-    assert [one.name for one in tmp_path.iterdir()] == [target.name]
+    assert [path.name for path in tmp_path.iterdir()] == [target.name]
     assert target.read_text() == "old"
 
 
@@ -249,12 +251,12 @@ def test_too_few_credits(
 
 
 def test_lists_are_read_page_by_page(far: Auteur, network: Faulty) -> None:
-    made = [far.create_project(f"Project {number}").id for number in range(5)]
-    found = far.iterate("projects", limit=2)
-    next(found)
+    project_ids = [far.create_project(f"Project {number}").id for number in range(5)]
+    projects = far.iterate("projects", limit=2)
+    next(projects)
     assert len(network.requests("GET", "/projects")) == 1
-    assert sorted([project.id for project in found])
-    assert {project.id for project in far.iterate("projects", limit=2)} == set(made)
+    assert sorted([project.id for project in projects])
+    assert {project.id for project in far.iterate("projects", limit=2)} == set(project_ids)
 
 
 def test_what_a_newer_api_knows_breaks_nothing(far: Auteur, network: Faulty, media_id: str) -> None:
@@ -273,8 +275,8 @@ def test_what_a_newer_api_knows_breaks_nothing(far: Auteur, network: Faulty, med
         event = page["events"][0] | {"type": "job.dreamt", "by": "x"}
         return {"events": [event, *page["events"][1:]]}
 
-    asked_twice = 2  # for a stream first, which is not here
-    network.faults = [Fault("GET", r"/events\?", times=asked_twice, rewrite=dreamt)]
+    requests = 2  # the first requests a stream, which the proxy does not have
+    network.faults = [Fault("GET", r"/events\?", times=requests, rewrite=dreamt)]
     assert [event.type for event in islice(far.events(after=0), 2)] == ["job.dreamt", "job.started"]
     from auteur_client.api.events import events_retrieve
 
@@ -314,11 +316,11 @@ def test_no_token_stands_in_errors_or_logs(
         stranger.balance()
     with Auteur("http://127.0.0.1:9", secret) as lost, pytest.raises(UnreachableError) as away:
         lost.balance()
-    said = [repr(stranger), repr(stranger.api), caplog.text]
+    texts = [repr(stranger), repr(stranger.api), caplog.text]
     for caught in (refused, away):
-        said += [str(caught.value), repr(caught.value), repr(vars(caught.value))]
-        said += [repr(one) for one in (caught.value.__cause__, caught.value.__context__)]
-    assert not [text for text in said if secret in text]
+        texts += [str(caught.value), repr(caught.value), repr(vars(caught.value))]
+        texts += [repr(exc) for exc in (caught.value.__cause__, caught.value.__context__)]
+    assert not [text for text in texts if secret in text]
     assert refused.value.status == 401
 
 

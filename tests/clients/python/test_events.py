@@ -1,4 +1,4 @@
-"""How the Python client reads a stream of events: what is no event ends nothing."""
+"""Test how the Python client reads a stream: messages that are no events do not end it."""
 
 import json
 import threading
@@ -27,7 +27,7 @@ REMOVED = {"code": "events_removed", "status": 410, "detail": "Gone.", "oldest":
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Streams some events and then says that the rest is gone, as do answers to polls."""
+    """A server that streams some events, then `events_removed`; polls get that error."""
 
     def do_GET(self) -> None:
         is_stream = "text/event-stream" in self.headers["Accept"]

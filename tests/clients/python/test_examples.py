@@ -18,7 +18,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def started(auteur: Auteur, token: str) -> Callable[..., subprocess.Popen[str]]:
-    """A program with the variables that it asks for."""
+    """Return a function that starts an example with its environment variables."""
     env = {
         "AUTEUR_URL": auteur.url,
         "AUTEUR_LIVE_URL": auteur.http.live_url,
@@ -37,12 +37,12 @@ def started(auteur: Auteur, token: str) -> Callable[..., subprocess.Popen[str]]:
 
 @pytest.fixture
 def run(started: Callable[..., subprocess.Popen[str]]) -> Run:
-    """What it prints when it has done its work."""
+    """Return the output of the program when it has ended."""
 
     def finished(*command: str | Path) -> str:
         with started(*command) as process:
-            out, said = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, said
+            out, text = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, text
         return out
 
     return finished
@@ -53,8 +53,8 @@ def test_captions_a_film_and_cuts(run: Run, auteur: Auteur, talk: Path, tmp_path
     run("caption.py", talk, film)
     assert film.read_bytes()[4:8] == b"ftyp"
     (project,) = auteur.iterate("projects")
-    said = run("tighten.py", str(project.id))
-    assert said.startswith(f"version {auteur.edl(project.id).version}, ")
+    text = run("tighten.py", str(project.id))
+    assert text.startswith(f"version {auteur.edl(project.id).version}, ")
 
     copied = tmp_path / talk.name
     copied.write_bytes(talk.read_bytes())

@@ -20,7 +20,7 @@ CREDITS = "900"
 
 
 def node(*command: str, folder: Path = CLIENT, env: Mapping[str, str] | None = None) -> str:
-    """What a command of Node.js prints; it must not fail."""
+    """Run a command of Node.js, which must succeed, and return its output."""
     done = subprocess.run(
         [NODE, *command],
         cwd=folder,
@@ -37,8 +37,8 @@ def node(*command: str, folder: Path = CLIENT, env: Mapping[str, str] | None = N
 @pytest.fixture(scope="package")
 def client() -> Path:
     """Build the client, its tests and its examples once, and return its folder."""
-    found = subprocess.run([NODE, "npm", "--version"], capture_output=True, check=False)
-    if found.returncode == MISSING:
+    result = subprocess.run([NODE, "npm", "--version"], capture_output=True, check=False)
+    if result.returncode == MISSING:
         pytest.skip("npm is not here: install Node.js 20 or later")
     node("npm", "ci", "--no-fund", "--no-audit")
     node("npm", "run", "build")
@@ -53,7 +53,7 @@ def stack(client: Path, shared_stack: JourneyStack) -> JourneyStack:
 
 @pytest.fixture(scope="package")
 def env(stack: JourneyStack) -> dict[str, str]:
-    """What the client's tests and examples read."""
+    """Return the environment of the client's tests and examples."""
     rich, poor = "rich@example.com", "poor@example.com"
     token = stack.manage("issue_token", "--email", rich)
     stack.manage("grant_credits", "--email", rich, "--amount", CREDITS)

@@ -53,7 +53,7 @@ JOURNEY = """async ([url, liveUrl, token]) => {
 
 @pytest.fixture
 def page_url(client: Path, page_port: int, tmp_path: Path) -> Iterator[str]:
-    """A page with the built client, as any server of files would serve it."""
+    """Serve a page with the built client from a plain file server."""
     (tmp_path / "index.html").write_text(PAGE)
     (tmp_path / "film.mp4").symlink_to(INTERVIEW)
     for folder in ("dist", "node_modules"):
@@ -76,12 +76,12 @@ def test_a_page_of_another_origin_does_all_of_it(page_url: str, env: dict[str, s
         page.on("response", lambda answer: streams.append(answer.headers.get("content-type")))
         page.goto(page_url)
         page.wait_for_function("window.client")
-        told = page.evaluate(JOURNEY, urls)
+        reports = page.evaluate(JOURNEY, urls)
         browser.close()
     size = INTERVIEW.stat().st_size
-    assert (told["downloaded"], told["sent"][0], told["sent"][-1]) == (size, 0, size)
-    assert told["location"].startswith("/projects/")
-    assert told["requestId"]
-    assert told["heardOf"]
-    assert told["isStale"]
+    assert (reports["downloaded"], reports["sent"][0], reports["sent"][-1]) == (size, 0, size)
+    assert reports["location"].startswith("/projects/")
+    assert reports["requestId"]
+    assert reports["heardOf"]
+    assert reports["isStale"]
     assert STREAM in streams

@@ -20,15 +20,15 @@ def test_its_own_tests(client: Path, env: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("example", "said"),
+    ("example", "text"),
     [
         ("transcribe", "completed 100 %"),
         ("edit", "once more"),
         ("watch", "job.completed"),
     ],
 )
-def test_examples(client: Path, env: dict[str, str], example: str, said: str) -> None:
-    assert said in node("node", f"build/examples/{example}.js", str(INTERVIEW), env=env)
+def test_examples(client: Path, env: dict[str, str], example: str, text: str) -> None:
+    assert text in node("node", f"build/examples/{example}.js", str(INTERVIEW), env=env)
 
 
 def test_the_program_of_the_quickstart(client: Path, env: dict[str, str], tmp_path: Path) -> None:

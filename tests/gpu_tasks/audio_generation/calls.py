@@ -21,7 +21,7 @@ from tests.gpu_tasks.workspaces import workspace
 
 
 def payload(prompt: str = "rain", duration_sec: int = 1, seed: int = 1) -> AudioGenerationPayload:
-    """A call."""
+    """Return the payload of a call."""
     return AudioGenerationPayload(
         job_id=uuid4(),
         attempt_id=uuid4(),
@@ -36,18 +36,18 @@ def payload(prompt: str = "rain", duration_sec: int = 1, seed: int = 1) -> Audio
 def generate(
     engine: Engine,
     root: Path,
-    asked: AudioGenerationPayload,
+    request: AudioGenerationPayload,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> tuple[AudioGenerationResult, Path]:
-    """The result, and the file that was written."""
+    """Return the result, and the file that was written."""
     files = workspace(root, inputs={}, outputs=["result"], progress=progress)
-    result = engine.run(asked, files)
+    result = engine.run(request, files)
     assert isinstance(result, AudioGenerationResult)
     return result, files.output("result")
 
 
 def samples_of(path: Path) -> Floats:
-    """The samples of a WAV file, between -1 and 1, in two rows."""
+    """Return the samples of a WAV file, between -1 and 1, in two rows."""
     with wave.open(str(path)) as file:
         assert (file.getframerate(), file.getnchannels()) == (RATE, CHANNELS)
         content = file.readframes(file.getnframes())
@@ -55,7 +55,7 @@ def samples_of(path: Path) -> Floats:
 
 
 def centre_hertz(sound: Floats) -> float:
-    """The middle of a sound's spectrum: half of its power lies above."""
+    """Return the middle of a sound's spectrum: half of its power lies above."""
     power = (np.abs(np.fft.rfft(sound)) ** 2).sum(axis=0).cumsum()
     return float(np.searchsorted(power, power[-1] / 2) * RATE / sound.shape[1])
 

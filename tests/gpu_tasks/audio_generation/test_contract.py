@@ -13,7 +13,7 @@ from tests.gpu_tasks.audio_generation.calls import payload
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "arguments",
     [
         {"prompt": "x"},
         {"prompt": "x" * MAX_PROMPT_CHARACTERS},
@@ -23,13 +23,13 @@ from tests.gpu_tasks.audio_generation.calls import payload
         {"seed": MAX_SEED},
     ],
 )
-def test_what_lies_within_the_bounds_is_taken(asked: dict[str, object]):
-    made = payload(**asked)  # type: ignore[arg-type]
-    assert all(getattr(made, name) == value for name, value in asked.items())
+def test_what_lies_within_the_bounds_is_taken(arguments: dict[str, object]):
+    output = payload(**arguments)  # type: ignore[arg-type]
+    assert all(getattr(output, name) == value for name, value in arguments.items())
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "arguments",
     [
         {"prompt": ""},
         {"prompt": "x" * (MAX_PROMPT_CHARACTERS + 1)},
@@ -40,6 +40,6 @@ def test_what_lies_within_the_bounds_is_taken(asked: dict[str, object]):
         {"seed": MAX_SEED + 1},
     ],
 )
-def test_what_lies_outside_is_refused(asked: dict[str, object]):
+def test_what_lies_outside_is_refused(arguments: dict[str, object]):
     with pytest.raises(ValidationError):
-        payload(**asked)  # type: ignore[arg-type]
+        payload(**arguments)  # type: ignore[arg-type]

@@ -68,9 +68,9 @@ def test_rain_is_bright_and_a_drone_is_deep(engine: Engine, tmp_path: Path):
 
 
 def test_the_same_seed_gives_the_same_bytes(engine: Engine, tmp_path: Path):
-    asked = payload("rain on a street at night", 2, seed=7)
-    _, once = generate(engine, tmp_path / "1", asked)
-    _, again = generate(engine, tmp_path / "2", asked)
+    request = payload("rain on a street at night", 2, seed=7)
+    _, once = generate(engine, tmp_path / "1", request)
+    _, again = generate(engine, tmp_path / "2", request)
     assert once.read_bytes() == again.read_bytes()
 
 
@@ -80,22 +80,22 @@ def test_the_same_seed_gives_the_same_bytes(engine: Engine, tmp_path: Path):
 def test_another_seed_or_prompt_gives_another_sound(
     engine: Engine, tmp_path: Path, prompt: str, seed: int
 ):
-    _, one = generate(engine, tmp_path / "1", payload("rain", 1, seed=1))
+    _, item = generate(engine, tmp_path / "1", payload("rain", 1, seed=1))
     _, other = generate(engine, tmp_path / "2", payload(prompt, 1, seed=seed))
-    assert one.read_bytes() != other.read_bytes()
+    assert item.read_bytes() != other.read_bytes()
 
 
 def test_two_prompts_that_are_not_understood_differ_and_say_so(engine: Engine, tmp_path: Path):
-    one, first = generate(engine, tmp_path / "1", payload("xyzzy"))
+    item, first = generate(engine, tmp_path / "1", payload("xyzzy"))
     other, second = generate(engine, tmp_path / "2", payload("plugh"))
-    assert one.layers == other.layers == ()
+    assert item.layers == other.layers == ()
     assert first.read_bytes() != second.read_bytes()
 
 
 def test_the_longest_prompt_of_many_layers_is_played(engine: Engine, tmp_path: Path):
     words = " ".join(words.split()[0] for words in VOCABULARY.values())
-    asked = payload((words * 10)[:MAX_PROMPT_CHARACTERS], 1)
-    result, _ = generate(engine, tmp_path, asked)
+    request = payload((words * 10)[:MAX_PROMPT_CHARACTERS], 1)
+    result, _ = generate(engine, tmp_path, request)
     assert len(result.layers) == 8
 
 
@@ -121,26 +121,26 @@ def test_the_sound_fades_in_and_out(engine: Engine, tmp_path: Path):
 
 
 def test_progress_grows_to_the_end(engine: Engine, tmp_path: Path):
-    told: list[float] = []
-    generate(engine, tmp_path, payload("rain, wind and a piano", 2), told.append)
-    assert all(one <= following for one, following in pairwise(told))
-    assert told[0] == 0.0
-    assert told[-1] == 1.0
-    assert len(told) >= 5
+    reports: list[float] = []
+    generate(engine, tmp_path, payload("rain, wind and a piano", 2), reports.append)
+    assert all(item <= following for item, following in pairwise(reports))
+    assert reports[0] == 0.0
+    assert reports[-1] == 1.0
+    assert len(reports) >= 5
 
 
 @pytest.mark.parametrize("at", [0.0, 0.3, 0.95])
 def test_a_cancelled_call_stops(engine: Engine, tmp_path: Path, at: float):
-    told: list[float] = []
+    reports: list[float] = []
 
     def stop(share: float) -> None:
-        told.append(share)
+        reports.append(share)
         if share >= at:
             raise StoppedError
 
     with pytest.raises(StoppedError):
         generate(engine, tmp_path, payload("rain, wind and a piano", 2), stop)
-    assert sum(share >= at for share in told) == 1
+    assert sum(share >= at for share in reports) == 1
 
 
 def test_a_draft_says_that_it_is_one(engine: Engine):

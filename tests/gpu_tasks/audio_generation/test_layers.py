@@ -24,8 +24,8 @@ def played(grains: Grains) -> Floats:
 )
 def test_grains_keep_their_rhythm(grains: Grains, starts: list[float]):
     heard = np.abs(played(grains)).reshape(-1, RATE // 50).max(axis=1) > 0.05
-    found = np.flatnonzero(heard & ~np.roll(heard, 1)) / 50
-    assert found == pytest.approx(starts, abs=0.08)
+    result = np.flatnonzero(heard & ~np.roll(heard, 1)) / 50
+    assert result == pytest.approx(starts, abs=0.08)
 
 
 def test_a_chord_has_its_notes():

@@ -11,10 +11,10 @@ from gpu_tasks.audio_generation.mastering import (
     CEILING,
     SILENCE_LUFS,
     TARGET_LUFS,
-    at_loudness,
-    faded,
-    loudness,
-    mastered,
+    add_fades,
+    master,
+    measure_loudness,
+    set_loudness,
 )
 from gpu_tasks.audio_generation.wav import Floats
 
@@ -28,43 +28,47 @@ def test_a_full_scale_tone_of_997_hertz_on_one_side_is_at_minus_3():
     # The calibration point of ITU-R BS.1770.
     sound = tone(997, 1.0)
     sound[1] = 0.0
-    assert loudness(sound) == pytest.approx(-3.01, abs=0.05)
+    assert measure_loudness(sound) == pytest.approx(-3.01, abs=0.05)
 
 
 def test_bass_counts_less_and_treble_more():
-    assert loudness(tone(40, 0.1)) < loudness(tone(997, 0.1)) < loudness(tone(4000, 0.1))
+    assert (
+        measure_loudness(tone(40, 0.1))
+        < measure_loudness(tone(997, 0.1))
+        < measure_loudness(tone(4000, 0.1))
+    )
 
 
 def test_pauses_do_not_count():
     sound = tone(997, 0.1)
     with_pause = np.concatenate([sound, np.zeros((2, 5 * RATE))], axis=1)
-    assert loudness(with_pause) == pytest.approx(loudness(sound), abs=0.3)
+    assert measure_loudness(with_pause) == pytest.approx(measure_loudness(sound), abs=0.3)
 
 
 @pytest.mark.parametrize("make", [np.zeros, lambda shape: np.full(shape, 1e-7)])
 def test_silence_stays_silent(make: Callable[[tuple[int, int]], Floats]):
     sound = make((2, RATE))
-    assert loudness(sound) == SILENCE_LUFS
-    assert np.array_equal(mastered(sound), sound)
+    assert measure_loudness(sound) == SILENCE_LUFS
+    assert np.array_equal(master(sound), sound)
 
 
 def test_the_shortest_sound_that_has_a_loudness():
-    assert loudness(tone(997, 0.1, BLOCK / RATE)) == pytest.approx(-20.0, abs=0.3)
+    assert measure_loudness(tone(997, 0.1, BLOCK / RATE)) == pytest.approx(-20.0, abs=0.3)
 
 
 @pytest.mark.parametrize("gain", [0.001, 0.1, 20.0])
 def test_any_sound_is_brought_to_the_target(gain: float):
-    assert loudness(mastered(tone(440, gain))) == pytest.approx(TARGET_LUFS, abs=0.05)
+    assert measure_loudness(master(tone(440, gain))) == pytest.approx(TARGET_LUFS, abs=0.05)
 
 
 def test_a_sound_can_be_brought_to_any_loudness():
-    assert loudness(at_loudness(tone(440, 0.5), -31.0)) == pytest.approx(-31.0, abs=0.01)
+    assert measure_loudness(set_loudness(tone(440, 0.5), -31.0)) == pytest.approx(-31.0, abs=0.01)
 
 
 def test_peaks_are_held_without_distorting_what_is_between():
     sound = tone(440, 0.05)
     sound[:, RATE] = 30.0
-    finished = mastered(sound)
+    finished = master(sound)
     assert np.abs(finished).max() <= CEILING
     calm = finished[0, 2 * RATE :] / sound[0, 2 * RATE :].clip(1e-9, None)
     calm = calm[sound[0, 2 * RATE :] > 0.01]
@@ -72,7 +76,7 @@ def test_peaks_are_held_without_distorting_what_is_between():
 
 
 def test_fades_are_smooth_and_leave_the_middle():
-    sound = faded(np.ones((2, RATE)), 0.25)
+    sound = add_fades(np.ones((2, RATE)), 0.25)
     edge = RATE // 4
     assert sound[0, 0] == sound[1, -1] == 0.0
     assert (np.diff(sound[0, :edge]) >= 0).all()
@@ -80,5 +84,5 @@ def test_fades_are_smooth_and_leave_the_middle():
 
 
 def test_fades_longer_than_the_sound_meet_in_the_middle():
-    sound = faded(np.ones((2, 100)), 10.0)
+    sound = add_fades(np.ones((2, 100)), 10.0)
     assert sound[0].argmax() in (49, 50)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from gpu_tasks.audio_generation.contract import MODELS, RATE
-from gpu_tasks.audio_generation.mastering import TARGET_LUFS, loudness
+from gpu_tasks.audio_generation.mastering import TARGET_LUFS, measure_loudness
 from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from tests.gpu_tasks.audio_generation.calls import generate, payload, samples_of
 
 torch = pytest.importorskip("torch")
@@ -32,7 +32,7 @@ def test_a_sound_of_the_exact_length_and_the_usual_loudness(engine: Engine, tmp_
     result, path = generate(engine, tmp_path, payload("rain", 2, seed=3))
     sound = samples_of(path)
     assert sound.shape == (2, 2 * RATE)
-    assert loudness(sound) == pytest.approx(TARGET_LUFS, abs=2.0)
+    assert measure_loudness(sound) == pytest.approx(TARGET_LUFS, abs=2.0)
     assert (result.duration_ms, result.sample_rate, result.channels) == (2000, RATE, 2)
     assert (result.seed, result.layers) == (3, None)
 
@@ -49,42 +49,42 @@ def test_the_same_seed_gives_the_same_bytes_and_others_do_not(engine: Engine, tm
 
 
 def test_progress_is_told_at_every_step(engine: Engine, tmp_path: Path):
-    told: list[float] = []
-    generate(engine, tmp_path, payload(), told.append)
-    assert all(one <= following for one, following in pairwise(told))
-    assert told[-1] == 1.0
-    assert len(told) > STEPS
+    reports: list[float] = []
+    generate(engine, tmp_path, payload(), reports.append)
+    assert all(item <= following for item, following in pairwise(reports))
+    assert reports[-1] == 1.0
+    assert len(reports) > STEPS
 
 
 def test_a_cancelled_call_stops_between_steps_and_the_engine_goes_on(
     engine: Engine, tmp_path: Path
 ):
-    told: list[float] = []
+    reports: list[float] = []
 
     def stop(share: float) -> None:
-        told.append(share)
+        reports.append(share)
         if share > 0.2:
             raise StoppedError
 
     with pytest.raises(StoppedError):
         generate(engine, tmp_path / "1", payload(), stop)
-    assert sum(share > 0.2 for share in told) == 1
+    assert sum(share > 0.2 for share in reports) == 1
     assert not (tmp_path / "1" / "out" / "result" / "0").exists()
     assert generate(engine, tmp_path / "2", payload())[0].duration_ms == 1000
 
 
 @pytest.mark.parametrize(
-    ("letters", "taken"), [(tiny.MAX_TOKENS - 2, True), (tiny.MAX_TOKENS, False)]
+    ("letters", "is_accepted"), [(tiny.MAX_TOKENS - 2, True), (tiny.MAX_TOKENS, False)]
 )
 def test_a_prompt_that_the_model_would_not_read_to_its_end_is_refused(
-    engine: Engine, tmp_path: Path, letters: int, taken: bool
+    engine: Engine, tmp_path: Path, letters: int, is_accepted: bool
 ):
-    asked = payload("z" * letters)
-    if taken:
-        assert generate(engine, tmp_path, asked)[0].duration_ms == 1000
+    request = payload("z" * letters)
+    if is_accepted:
+        assert generate(engine, tmp_path, request)[0].duration_ms == 1000
         return
     with pytest.raises(EngineError) as caught:
-        generate(engine, tmp_path, asked)
+        generate(engine, tmp_path, request)
     assert caught.value.code == ErrorCode.INPUT_INVALID
     assert f"reads {tiny.MAX_TOKENS} tokens" in caught.value.message
 
@@ -110,7 +110,7 @@ def test_memory_that_does_not_suffice_is_told(engine: Engine, tmp_path: Path):
             generate(engine, tmp_path, payload())
     finally:
         hook.remove()
-    assert code_of(caught.value) == ErrorCode.GPU_OOM
+    assert get_error_code(caught.value) == ErrorCode.GPU_OOM
 
 
 def test_a_model_of_another_rate_is_not_loaded(tmp_path: Path):

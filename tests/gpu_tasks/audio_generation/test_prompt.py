@@ -2,11 +2,11 @@
 
 import pytest
 
-from gpu_tasks.audio_generation.prompt import EMPHASIS_DB, MAX_LAYERS, VOCABULARY, understood
+from gpu_tasks.audio_generation.prompt import EMPHASIS_DB, MAX_LAYERS, VOCABULARY, parse_layers
 
 
 def layers(prompt: str) -> list[str]:
-    return list(understood(prompt))
+    return list(parse_layers(prompt))
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_what_is_not_wanted_is_left_out(prompt: str, heard: list[str]):
 
 
 def test_emphasis_belongs_to_the_next_layer():
-    gains = understood("heavy rain, distant thunder and birds")
+    gains = parse_layers("heavy rain, distant thunder and birds")
     assert gains == {"rain": EMPHASIS_DB, "thunder": -EMPHASIS_DB, "birds": 0.0}
 
 
 def test_a_word_said_again_keeps_its_emphasis():
-    assert understood("rain, loud rain, rain") == {"rain": EMPHASIS_DB}
+    assert parse_layers("rain, loud rain, rain") == {"rain": EMPHASIS_DB}
 
 
 def test_there_are_never_more_layers_than_the_bound():

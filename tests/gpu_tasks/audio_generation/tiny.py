@@ -34,7 +34,7 @@ def save(model_dir: Path, *, rate: int = RATE) -> Path:
         tokenizer=_tokenizer(),
         transformer=_transformer(),
         scheduler=CosineDPMSolverMultistepScheduler(),
-    ).save_pretrained(weights.folder(model_dir, MODELS["audio"]))
+    ).save_pretrained(weights.get_folder(model_dir, MODELS["audio"]))
     return model_dir
 
 

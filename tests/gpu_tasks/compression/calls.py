@@ -26,7 +26,7 @@ from tests.gpu_tasks.workspaces import workspace
 def payload(
     target: Any = "web", content_type: str = VIDEO, codec: str | None = None
 ) -> CompressionPayload:
-    """A call."""
+    """Return the payload of a call."""
     return CompressionPayload(
         job_id=uuid4(),
         attempt_id=uuid4(),
@@ -49,7 +49,7 @@ def compress(
     progress: Callable[[float], None] = lambda _share: None,
     enter: Callable[[Stage], None] = lambda _stage: None,
 ) -> tuple[CompressionResult, Path]:
-    """The result, and the file that was written; its sizes are checked."""
+    """Return the result and the written file, whose size is checked."""
     files = workspace(
         root, inputs={"media": source}, outputs=["result"], progress=progress, enter=enter
     )
@@ -62,16 +62,16 @@ def compress(
     return result, path
 
 
-def refused(engine: Engine, root: Path, source: Path, target: Any, **asked: Any) -> str:
-    """The message that a call is refused with."""
+def refused(engine: Engine, root: Path, source: Path, target: Any, **request: Any) -> str:
+    """Return the message with which a call is refused."""
     with pytest.raises(EngineError) as caught:
-        compress(engine, root, source, target, **asked)
+        compress(engine, root, source, target, **request)
     assert caught.value.code == ErrorCode.INPUT_INVALID
     return caught.value.message
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
-    """The frames, as grey pictures."""
+    """Return the frames, as grey pictures."""
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
 

@@ -21,7 +21,7 @@ RICH = (
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    """The draft engine, loaded as a worker loads it."""
+    """Return the draft engine, loaded as a worker loads it."""
     return load("compression", "draft")
 
 

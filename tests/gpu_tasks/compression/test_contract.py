@@ -8,7 +8,7 @@ from tests.gpu_tasks.compression.calls import payload
 
 
 @pytest.mark.parametrize(
-    ("said", "meant"),
+    ("text", "meant"),
     [
         ("web", "web"),
         ("archive", "archive"),
@@ -27,12 +27,12 @@ from tests.gpu_tasks.compression.calls import payload
         ("100GB", MAX_TARGET_BYTES),
     ],
 )
-def test_targets(said: object, meant: object):
-    assert payload(said).target == meant
+def test_targets(text: object, meant: object):
+    assert payload(text).target == meant
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "",
         "Webb",
@@ -59,9 +59,9 @@ def test_targets(said: object, meant: object):
         -1,
     ],
 )
-def test_what_is_no_target_is_refused(said: object):
+def test_what_is_no_target_is_refused(text: object):
     with pytest.raises(ValidationError):
-        payload(said)
+        payload(text)
 
 
 def test_a_size_goes_with_no_codec():

@@ -13,7 +13,7 @@ from tests.gpu_tasks.films import make_film
 
 
 def spoil(path: Path, source: Path, kind: str) -> Path:
-    """The file with noise in place of its pictures or sound."""
+    """Return the file with noise in place of its pictures or sound."""
     content = bytearray(source.read_bytes())
     with av.open(str(source)) as container:
         for packet in container.demux(container.streams.get(**{kind: 0})):

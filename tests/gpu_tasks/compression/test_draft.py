@@ -11,7 +11,7 @@ from gpu_tasks.compression.compressor import NOTHING_TO_GAIN
 from gpu_tasks.compression.contract import Codec
 from gpu_tasks.compression.draft import DraftEngine
 from gpu_tasks.compression.encoders import Encoder
-from gpu_tasks.compression.likeness import MEASURED_SECONDS
+from gpu_tasks.compression.likeness import MEASUREMENT_SECONDS
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import StoppedError
@@ -66,7 +66,7 @@ def test_likeness_is_what_another_measure_says(engine: Engine, film: Path, tmp_p
     assert good.ssim > 0.97 > 0.9 > poor.ssim
     assert (poor.width, poor.height) == (320, 180)
     pairs = list(zip(frames_of(film), frames_of(path), strict=True))
-    similar = np.mean([np.corrcoef(one.ravel(), other.ravel())[0, 1] for one, other in pairs])
+    similar = np.mean([np.corrcoef(item.ravel(), other.ravel())[0, 1] for item, other in pairs])
     assert poor.ssim < similar < 1.0
 
 
@@ -83,10 +83,10 @@ def test_a_film_is_brought_under_a_size_and_near_it(
     engine: Engine, film: Path, tmp_path: Path, size: int | str
 ):
     result, path = compress(engine, tmp_path, film, size)
-    most = 60_000 if size == "60kB" else size
+    maximum = 60_000 if size == "60kB" else size
     assert list(tmp_path.glob("pass*.log"))
     assert not list(Path().glob("*2pass*"))
-    assert 0.75 * most < result.size_bytes <= most
+    assert 0.75 * maximum < result.size_bytes <= maximum
     assert (result.video_codec, result.audio_codec) == ("h264", "aac")
     assert "+48" not in tags_of(path)
 
@@ -130,9 +130,9 @@ def test_a_turned_film_is_upright(engine: Engine, film: Path, tmp_path: Path, ta
     source = turned(tmp_path / "turned.mp4", film, 90)
     result, path = compress(engine, tmp_path / "work", source, target)
     assert (result.width, result.height) == (180, 320)
-    made = frames_of(path)[0].astype(int)
-    assert made.shape == (320, 180)
-    assert np.abs(made - np.rot90(frames_of(film)[0])).mean() < 12
+    output = frames_of(path)[0].astype(int)
+    assert output.shape == (320, 180)
+    assert np.abs(output - np.rot90(frames_of(film)[0])).mean() < 12
     assert result.ssim > 0.9
 
 
@@ -227,7 +227,7 @@ def test_the_middle_of_a_long_film_is_measured(engine: Engine, tmp_path: Path, s
         tmp_path / f"film.{suffix}",
         size="64x48",
         rate="4",
-        seconds=1.1 * MEASURED_SECONDS,
+        seconds=1.1 * MEASUREMENT_SECONDS,
         sound=False,
         extra=("-crf", "4", "-g", "20"),
     )
@@ -237,10 +237,10 @@ def test_the_middle_of_a_long_film_is_measured(engine: Engine, tmp_path: Path, s
 
 @pytest.mark.parametrize("target", ["web", "archive", 50_000])
 def test_progress_grows_to_the_end(engine: Engine, film: Path, tmp_path: Path, target: object):
-    told: list[float] = []
-    compress(engine, tmp_path, film, target, progress=told.append)
-    assert all(one <= following for one, following in itertools.pairwise(told))
-    assert 0.0 < told[0] < told[-1] == 1.0
+    reports: list[float] = []
+    compress(engine, tmp_path, film, target, progress=reports.append)
+    assert all(item <= following for item, following in itertools.pairwise(reports))
+    assert 0.0 < reports[0] < reports[-1] == 1.0
 
 
 @pytest.mark.parametrize("target", ["archive", 300_000])
@@ -261,7 +261,7 @@ def test_a_cancelled_call_leaves_no_process(engine: Engine, tmp_path: Path, targ
 class Broken(DraftEngine):
     """A machine whose hardware worked when it was tried, and no longer does."""
 
-    def encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
+    def choose_encoder(self, codec: Codec, pixels: float, *, deep: bool) -> Encoder:
         return Encoder("h264_of_a_lost_device", ())
 
 

@@ -81,14 +81,14 @@ def test_sound_is_kept_in_a_container_that_takes_a_little_more(
 ):
     source = tmp_path / "short.aac"
     ffmpeg.run(["-i", MONOLOGUE, "-t", "3", "-b:a", "32k", source])
-    asked = codec if target != "25MB" else None
-    result, path = compress(engine, tmp_path / "1", source, target, sound=True, codec=asked)
+    request = codec if target != "25MB" else None
+    result, path = compress(engine, tmp_path / "1", source, target, sound=True, codec=request)
     assert (result.kept_source, result.audio_codec) == (True, "aac")
     assert source.stat().st_size < result.size_bytes < source.stat().st_size + 2500
-    with av.open(str(source)) as given, av.open(str(path)) as kept:
-        sounds = [[bytes(one) for one in each.demux(audio=0)] for each in (given, kept)]
+    with av.open(str(source)) as value, av.open(str(path)) as expected:
+        sounds = [[bytes(entry) for entry in item.demux(audio=0)] for item in (value, expected)]
     header = 7  # of each frame, in ADTS
-    assert [one[header:] for one in sounds[0]] == sounds[1]
+    assert [entry[header:] for entry in sounds[0]] == sounds[1]
 
 
 def test_a_size_is_not_passed_by_what_is_kept(engine: Engine, tmp_path: Path):

@@ -35,12 +35,12 @@ def test_slower_presets_make_more_of_a_size(
 
 @pytest.mark.parametrize("codec", Codec)
 def test_deep_pictures_are_left_to_software(codec: Codec):
-    assert ProductionEngine().encoder(codec, 1e6, deep=True).name == SOFTWARE[codec]
+    assert ProductionEngine().choose_encoder(codec, 1e6, deep=True).name == SOFTWARE[codec]
 
 
 @pytest.mark.parametrize("codec", Codec)
 def test_hardware_is_used_where_it_works(codec: Codec):
-    chosen = ProductionEngine().encoder(codec, 1e6, deep=False)
+    chosen = ProductionEngine().choose_encoder(codec, 1e6, deep=False)
     assert chosen.name == (
         find_hardware_encoder(codec).name if find_hardware_encoder(codec) else SOFTWARE[codec]
     )

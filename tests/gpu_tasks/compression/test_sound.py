@@ -95,9 +95,9 @@ INTRA = ("-c:v", "mjpeg", "-q:v", "2", "-pix_fmt", "yuvj420p")
 
 
 def samples_of(path: Path, track: int = 0) -> bytes:
-    """The sound as it is decoded, with 24 bits."""
+    """Return the sound as it is decoded, with 24 bits."""
     form = ("-map", f"0:a:{track}", "-c:a", "pcm_s24le", "-f", "s24le")
-    with ffmpeg.reading(["-i", path, *form, "pipe:1"]) as output:
+    with ffmpeg.read_output(["-i", path, *form, "pipe:1"]) as output:
         return output.read()
 
 
@@ -128,9 +128,9 @@ def test_an_archive_loses_nothing_of_what_is_lossless(
     source = make_film(tmp_path / "film.mkv", extra=(*INTRA, *sound))
     result, path = compress(engine, tmp_path / "work", source, "archive")
     assert result.audio_codec == ("alac" if "alac" in sound else "flac")
-    heard, kept = samples_of(source), samples_of(path)
+    heard, expected = samples_of(source), samples_of(path)
     assert len(heard) > 20_000
-    assert kept == heard
+    assert expected == heard
 
 
 def test_an_archive_of_sound_alone_loses_nothing(engine: Engine, tmp_path: Path):
@@ -142,7 +142,7 @@ def test_an_archive_of_sound_alone_loses_nothing(engine: Engine, tmp_path: Path)
 
 
 def with_tracks(path: Path, *codecs: str, video: tuple[str, ...] = INTRA) -> Path:
-    """A film with a tone for each codec, 440 Hz and up; the second is the default."""
+    """Return a film with a tone for each codec, 440 Hz and up; the second is the default."""
     film = make_film(path.with_name("mute.mkv"), sound=False, extra=video)
     tones = [f"sine=frequency={440 * n}:duration=1" for n, _ in enumerate(codecs, start=1)]
     inputs = [part for tone in tones for part in ("-f", "lavfi", "-i", tone)]

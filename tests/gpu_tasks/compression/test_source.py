@@ -15,15 +15,15 @@ from tests.gpu_tasks.recordings import MONOLOGUE
 
 def test_a_film(tmp_path: Path):
     path = make_film(tmp_path / "film.mp4", seconds=2, rate="30000/1001")
-    found = probe(path, pictures=True)
-    assert found.size_bytes == path.stat().st_size
-    assert found.seconds == pytest.approx(2.0, abs=0.05)
-    assert found.is_mp4
-    shown = found.pictures
-    assert (shown.codec, shown.width, shown.height) == ("h264", 160, 90)
-    assert shown.frame_rate == pytest.approx(Fraction(30000, 1001), rel=1e-3)
-    assert (shown.is_hdr, shown.is_deep) == (False, False)
-    assert (found.sound.codec, found.sound.channels) == ("aac", 1)
+    result = probe(path, pictures=True)
+    assert result.size_bytes == path.stat().st_size
+    assert result.seconds == pytest.approx(2.0, abs=0.05)
+    assert result.is_mp4
+    visible = result.pictures
+    assert (visible.codec, visible.width, visible.height) == ("h264", 160, 90)
+    assert visible.frame_rate == pytest.approx(Fraction(30000, 1001), rel=1e-3)
+    assert (visible.is_hdr, visible.is_deep) == (False, False)
+    assert (result.sound.codec, result.sound.channels) == ("aac", 1)
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_codecs_have_the_formats_names_and_not_their_decoders(
     tmp_path: Path, suffix: str, extra: tuple[str, ...], codec: str
 ):
     path = make_film(tmp_path / f"film.{suffix}", seconds=0.4, extra=extra)
-    found = probe(path, pictures=True)
-    assert found.pictures.codec == codec
-    assert found.is_mp4 == (suffix == "mp4")
+    result = probe(path, pictures=True)
+    assert result.pictures.codec == codec
+    assert result.is_mp4 == (suffix == "mp4")
 
 
 @pytest.mark.parametrize(
@@ -63,8 +63,8 @@ def test_codecs_have_the_formats_names_and_not_their_decoders(
 def test_so_have_sounds(tmp_path: Path, suffix: str, encoder: str, codec: str):
     path = tmp_path / f"sound.{suffix}"
     ffmpeg.run(["-f", "lavfi", "-i", "sine=duration=1", "-ac", "2", "-c:a", encoder, path])
-    found = probe(path, pictures=False)
-    assert (found.sound.codec, found.sound.channels, found.pictures) == (codec, 2, None)
+    result = probe(path, pictures=False)
+    assert (result.sound.codec, result.sound.channels, result.pictures) == (codec, 2, None)
 
 
 def test_turned_deep_and_fast(tmp_path: Path):
@@ -72,8 +72,8 @@ def test_turned_deep_and_fast(tmp_path: Path):
     assert (deep.is_hdr, deep.is_deep) == (True, True)
     fast = make_film(tmp_path / "fast.mp4", rate="120")
     assert probe(fast, pictures=True).pictures.frame_rate == 120
-    shown = probe(turned(tmp_path / "turned.mp4", fast, 90), pictures=True).pictures
-    assert (shown.width, shown.height) == (90, 160)
+    visible = probe(turned(tmp_path / "turned.mp4", fast, 90), pictures=True).pictures
+    assert (visible.width, visible.height) == (90, 160)
 
 
 @pytest.mark.parametrize("suffix", ["h264", "ts"])
@@ -85,9 +85,9 @@ def test_a_length_that_no_header_tells_is_counted(tmp_path: Path, suffix: str):
 
 
 def test_pictures_where_sound_is_asked_for_are_not_looked_at(tmp_path: Path):
-    found = probe(make_film(tmp_path / "film.mp4"), pictures=False)
-    assert found.pictures is None
-    assert found.sound is not None
+    result = probe(make_film(tmp_path / "film.mp4"), pictures=False)
+    assert result.pictures is None
+    assert result.sound is not None
 
 
 @pytest.mark.parametrize("pictures", [True, False])

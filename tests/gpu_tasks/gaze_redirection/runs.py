@@ -20,7 +20,7 @@ def run(
     film: Path,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> tuple[GazeRedirectionResult, Path]:
-    """The result, and the film that was made."""
+    """Return the result, and the film that was made."""
     space = workspace(
         folder / "work", inputs={"video": film}, outputs=["result"], progress=progress
     )

@@ -6,17 +6,17 @@ import pytest
 from gpu_tasks.gaze_redirection.gaze import (
     AWAY_DEGREES,
     CLOSED,
+    CLOSED_EYE_CONTRAST,
     FACING_DEGREES,
     GAIN,
     MAX_SHIFT,
     MIN_EYE_PIXELS,
     OPEN,
-    SEEN,
-    UNSEEN,
-    gaze_of,
+    OPEN_EYE_CONTRAST,
+    compute_gaze,
 )
 from gpu_tasks.mediakit.faces.iris import INNER, OUTER, Eye
-from gpu_tasks.mediakit.faces.pose import pose_of
+from gpu_tasks.mediakit.faces.pose import fit_pose
 from gpu_tasks.mediakit.faces.regions import LEFT_EYE, RIGHT_EYE
 from tests.gpu_tasks.gaze_redirection.people import CENTRE, SIZE, looks, person
 from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
@@ -38,46 +38,46 @@ def contour_of(rim: np.ndarray, openness: float) -> np.ndarray:
 
 def eyes(points: np.ndarray, openness: float = 0.4) -> list[Eye]:
     """Eyes of a mesh whose irises are in the middle between the corners."""
-    made = []
+    output = []
     for ring in (RIGHT_EYE, LEFT_EYE):
         rim = points[list(ring), :2]
         middle = rim[[OUTER, INNER]].mean(axis=0)
         edge = np.array([[0, 0], [1, 0], [0, -1], [-1, 0], [0, 1]]) * 5
-        made.append(Eye(contour_of(rim, openness), (middle + edge).astype(np.float32), rim))
-    return made
+        output.append(Eye(contour_of(rim, openness), (middle + edge).astype(np.float32), rim))
+    return output
 
 
-def moved(made: list[Eye], x: float, y: float) -> list[Eye]:
-    return [replace(eye, iris=eye.iris + np.array([x, y], np.float32)) for eye in made]
+def moved(output: list[Eye], x: float, y: float) -> list[Eye]:
+    return [replace(eye, iris=eye.iris + np.array([x, y], np.float32)) for eye in output]
 
 
 def test_a_shift_is_what_the_eyes_lack():
     points = head(turn())
-    straight = gaze_of(points, eyes(points))
-    aside = gaze_of(points, moved(eyes(points), 3, -2))
+    straight = compute_gaze(points, eyes(points))
+    aside = compute_gaze(points, moved(eyes(points), 3, -2))
     widths = np.mean([eye.width for eye in eyes(points)])
     lacking = (straight.shift - aside.shift) * widths / GAIN
     assert lacking == pytest.approx([3, -2], abs=0.1)
 
 
 def test_eyes_of_a_turned_head_must_turn_back():
-    right, left = (gaze_of(head(turn(yaw)), eyes(head(turn(yaw)))) for yaw in (-15, 15))
-    straight = gaze_of(head(turn()), eyes(head(turn())))
+    right, left = (compute_gaze(head(turn(yaw)), eyes(head(turn(yaw)))) for yaw in (-15, 15))
+    straight = compute_gaze(head(turn()), eyes(head(turn())))
     assert right.shift[0] < straight.shift[0] < left.shift[0]
-    backward = pose_of(head(turn(15))).rotation[0, 2]
+    backward = fit_pose(head(turn(15))).rotation[0, 2]
     assert backward > 0
 
 
 def test_the_shift_does_not_grow_with_the_picture():
     small, large = head(turn(), 60), head(turn(), 240)
-    assert gaze_of(small, eyes(small)).shift == pytest.approx(
-        gaze_of(large, eyes(large)).shift, abs=1e-4
+    assert compute_gaze(small, eyes(small)).shift == pytest.approx(
+        compute_gaze(large, eyes(large)).shift, abs=1e-4
     )
 
 
 def test_no_eye_is_moved_too_far():
     points = head(turn())
-    far = gaze_of(points, moved(eyes(points), 30, 0))
+    far = compute_gaze(points, moved(eyes(points), 30, 0))
     assert np.linalg.norm(far.shift) == pytest.approx(MAX_SHIFT)
     assert far.shift[0] < 0
 
@@ -88,8 +88,8 @@ def test_no_eye_is_moved_too_far():
 )
 def test_heads_that_turn_away_are_left_alone_by_and_by(degrees: float, strength: float | None):
     points = head(turn(yaw=degrees))
-    found = gaze_of(points, eyes(points, 0.6)).strength
-    assert found == strength if strength is not None else 0 < found < 0.5
+    result = compute_gaze(points, eyes(points, 0.6)).strength
+    assert result == strength if strength is not None else 0 < result < 0.5
 
 
 @pytest.mark.parametrize(
@@ -98,24 +98,29 @@ def test_heads_that_turn_away_are_left_alone_by_and_by(degrees: float, strength:
 )
 def test_blinks_are_left_alone_by_and_by(openness: float, strength: float | None):
     points = head(turn())
-    found = gaze_of(points, eyes(points, openness)).strength
-    assert found == strength if strength is not None else 0.1 < found < 0.9
+    result = compute_gaze(points, eyes(points, openness)).strength
+    assert result == strength if strength is not None else 0.1 < result < 0.9
 
 
 def test_one_eye_that_is_shut_stops_both():
     points = head(turn())
     right, _ = eyes(points)
     _, left = eyes(points, 0.02)
-    assert gaze_of(points, [right, left]).strength == 0
+    assert compute_gaze(points, [right, left]).strength == 0
 
 
 @pytest.mark.parametrize(
-    ("contrast", "strength"), [(SEEN, 1.0), ((SEEN + UNSEEN) / 2, 0.5), (UNSEEN, 0.0)]
+    ("contrast", "strength"),
+    [
+        (OPEN_EYE_CONTRAST, 1.0),
+        ((OPEN_EYE_CONTRAST + CLOSED_EYE_CONTRAST) / 2, 0.5),
+        (CLOSED_EYE_CONTRAST, 0.0),
+    ],
 )
 def test_irises_that_are_not_seen_are_left_alone(contrast: float, strength: float):
     points = head(turn())
     seen = [replace(eye, contrast=contrast) for eye in eyes(points)]
-    assert gaze_of(points, seen).strength == pytest.approx(strength, abs=1e-6)
+    assert compute_gaze(points, seen).strength == pytest.approx(strength, abs=1e-6)
 
 
 @pytest.mark.parametrize(("pixels", "strength"), [(1.05, 1.0), (0.95, 0.0)])
@@ -123,7 +128,9 @@ def test_eyes_too_small_are_left_alone(pixels: float, strength: float):
     unit = np.mean([eye.width for eye in eyes(head(turn(), 100))]) / 100
     points = head(turn(), MIN_EYE_PIXELS * pixels / unit)
     narrowest = min(eye.width for eye in eyes(points))
-    assert gaze_of(points, eyes(points)).strength == (1.0 if narrowest >= MIN_EYE_PIXELS else 0.0)
+    assert compute_gaze(points, eyes(points)).strength == (
+        1.0 if narrowest >= MIN_EYE_PIXELS else 0.0
+    )
     assert (narrowest > MIN_EYE_PIXELS) == (strength == 1.0)
 
 
@@ -133,8 +140,8 @@ def test_the_portrait_looks_at_the_camera():
 
 @pytest.mark.parametrize("degrees", [-15, 15])
 def test_a_tilted_portrait_looks_at_the_camera_too(degrees: float):
-    place = Place(x=200, y=175, side=220, degrees=degrees)
-    assert np.linalg.norm(looks(scene(place, **SIZE)).shift) < 0.08
+    position = Place(x=200, y=175, side=220, degrees=degrees)
+    assert np.linalg.norm(looks(scene(position, **SIZE)).shift) < 0.08
 
 
 @pytest.mark.parametrize(
@@ -143,6 +150,6 @@ def test_a_tilted_portrait_looks_at_the_camera_too(degrees: float):
 def test_who_looks_away_must_look_back(x: float, y: float, seen: float):
     """Where lids do not follow, looks up and down are seen in part only."""
     shift = looks(person(x, y)).shift - looks(person(0, 0)).shift
-    asked = -np.array([x, y])
-    assert seen * (asked @ asked) < shift @ asked < 1.2 * (asked @ asked)
-    assert abs(shift @ asked[::-1]) < 0.05 * np.linalg.norm(asked)
+    request = -np.array([x, y])
+    assert seen * (request @ request) < shift @ request < 1.2 * (request @ request)
+    assert abs(shift @ request[::-1]) < 0.05 * np.linalg.norm(request)

@@ -16,7 +16,12 @@ from gpu_tasks.gaze_redirection.contract import (
 )
 from gpu_tasks.gaze_redirection.draft import DraftEngine
 from gpu_tasks.gaze_redirection.gaze import GAIN
-from gpu_tasks.gaze_redirection.redirection import Redirector, at_most, check, rate_within
+from gpu_tasks.gaze_redirection.redirection import (
+    Redirector,
+    check_length,
+    limit_frames,
+    limit_rate,
+)
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.film import Film, Frame
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
@@ -47,7 +52,7 @@ def away() -> Frame:
 
 @pytest.fixture(scope="module")
 def second(tmp_path_factory: pytest.TempPathFactory, away: Frame) -> Path:
-    """A still second of them, with a tone."""
+    """Return a still second of them, with a tone."""
     folder = tmp_path_factory.mktemp("films")
     return write_film(folder / "away.mp4", [away] * 25, sound=tone(folder, 1.0))
 
@@ -64,9 +69,9 @@ def test_the_eyes_look_at_the_camera_afterwards(
 ):
     before, after = frames_of(second)[12], frames_of(redirected[1])[12]
     width = np.mean([eye.width for eye in eyes_of(before)])
-    asked, left = looks(before).shift * width, looks(after).shift * width
-    assert abs(asked[0]) > 4
-    assert abs(left[0]) < max(1.0, 0.15 * abs(asked[0]))
+    request, left = looks(before).shift * width, looks(after).shift * width
+    assert abs(request[0]) > 4
+    assert abs(left[0]) < max(1.0, 0.15 * abs(request[0]))
     # Up and down, lids hide half of what would be measured.
     assert abs(left[1]) < 2.0
 
@@ -75,7 +80,7 @@ def test_the_irises_moved_by_what_is_reported(
     redirected: tuple[GazeRedirectionResult, Path], second: Path
 ):
     result, film = redirected
-    before, after = (eyes_of(frames_of(one)[12]) for one in (second, film))
+    before, after = (eyes_of(frames_of(item)[12]) for item in (second, film))
     moved = [
         np.linalg.norm(new.iris[0] - old.iris[0]) for old, new in zip(before, after, strict=True)
     ]
@@ -123,8 +128,8 @@ def trembling(frames: list[Frame], places: list[Points]) -> float:
             for frame in frames
         ]
         window = cv2.createHanningWindow((40, 32), cv2.CV_32F)
-        for one, two in itertools.pairwise(np.array(patches, np.float32)):
-            moved.append(np.linalg.norm(cv2.phaseCorrelate(one, two, window)[0]))
+        for item, two in itertools.pairwise(np.array(patches, np.float32)):
+            moved.append(np.linalg.norm(cv2.phaseCorrelate(item, two, window)[0]))
     return float(np.mean(moved))
 
 
@@ -195,21 +200,21 @@ def test_frames_without_a_face_pass_as_they_are(away: Frame):
 def test_the_largest_of_two_faces_is_redirected(tmp_path: Path, away: Frame):
     small = scene(Place(x=110, y=150, side=150), width=240, height=SIZE["height"])
     film = write_film(tmp_path / "two.mp4", [np.hstack([away, small])] * 4)
-    result, made = run(DraftEngine(), tmp_path, film)
+    result, output = run(DraftEngine(), tmp_path, film)
     assert result.faces == 2
-    before, after = frames_of(film)[2], frames_of(made)[2]
+    before, after = frames_of(film)[2], frames_of(output)[2]
     changed = np.abs(before.astype(int) - after).max(axis=-1) > 40
     assert changed[:, : SIZE["width"]].sum() > 20
     assert changed[:, SIZE["width"] :].sum() == 0
 
 
-@pytest.mark.parametrize("shown", [1, 2])
-def test_too_few_frames_with_a_face_are_refused(tmp_path: Path, away: Frame, shown: int):
+@pytest.mark.parametrize("visible", [1, 2])
+def test_too_few_frames_with_a_face_are_refused(tmp_path: Path, away: Frame, visible: int):
     small = cv2.resize(away, (200, 170), interpolation=cv2.INTER_AREA)
     wall = cv2.resize(WALL, (200, 170))
-    film = write_film(tmp_path / "rare.mp4", [small] * shown + [wall] * (10 - shown))
-    if shown / 10 >= MIN_FACE_SHARE:
-        assert run(DraftEngine(), tmp_path, film)[0].frames_with_face == shown
+    film = write_film(tmp_path / "rare.mp4", [small] * visible + [wall] * (10 - visible))
+    if visible / 10 >= MIN_FACE_SHARE:
+        assert run(DraftEngine(), tmp_path, film)[0].frames_with_face == visible
     else:
         with pytest.raises(EngineError, match="No face"):
             run(DraftEngine(), tmp_path, film)
@@ -224,7 +229,7 @@ def film_of(seconds: float, rate: int, average: int | None = None) -> Film:
     ("seconds", "rate"), [(MAX_SECONDS, 25), (MAX_FRAMES / 60, 60), (MAX_SECONDS, 30)]
 )
 def test_films_up_to_the_limits_are_taken(seconds: float, rate: int):
-    assert check(film_of(seconds, rate))
+    assert check_length(film_of(seconds, rate))
 
 
 @pytest.mark.parametrize(
@@ -232,13 +237,13 @@ def test_films_up_to_the_limits_are_taken(seconds: float, rate: int):
 )
 def test_films_past_the_limits_are_refused(seconds: float, rate: int):
     with pytest.raises(EngineError, match="too long") as refused:
-        check(film_of(seconds, rate))
+        check_length(film_of(seconds, rate))
     assert refused.value.code is ErrorCode.INPUT_INVALID
 
 
 def test_a_varying_rate_that_makes_too_many_frames_is_averaged():
-    assert rate_within(film_of(MAX_SECONDS, 60, average=20)).frame_rate == 20
-    assert rate_within(film_of(MAX_SECONDS / 2, 60, average=20)).frame_rate == 60
+    assert limit_rate(film_of(MAX_SECONDS, 60, average=20)).frame_rate == 20
+    assert limit_rate(film_of(MAX_SECONDS / 2, 60, average=20)).frame_rate == 60
 
 
 def test_a_film_longer_than_its_header_says_is_refused_as_it_is_read():
@@ -247,25 +252,25 @@ def test_a_film_longer_than_its_header_says_is_refused_as_it_is_read():
             yield WALL
 
     with pytest.raises(EngineError, match="too long"):
-        for _ in at_most(endless()):
+        for _ in limit_frames(endless()):
             pass
 
 
 def test_a_film_turned_by_a_phone_comes_back_upright(tmp_path: Path, away: Frame):
     lying = [np.ascontiguousarray(np.rot90(away))] * 5
     film = turned(tmp_path / "phone.mp4", write_film(tmp_path / "lying.mp4", lying), -90)
-    result, made = run(DraftEngine(), tmp_path, film)
+    result, output = run(DraftEngine(), tmp_path, film)
     assert (result.width, result.height) == (SIZE["width"], SIZE["height"])
     assert result.frames_redirected == 5
-    assert np.linalg.norm(looks(frames_of(made)[3]).shift) < 0.04
+    assert np.linalg.norm(looks(frames_of(output)[3]).shift) < 0.04
 
 
 def test_progress_is_told_and_grows(tmp_path: Path, second: Path):
-    told: list[float] = []
-    run(DraftEngine(), tmp_path, second, progress=told.append)
-    assert len(told) == 25
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    reports: list[float] = []
+    run(DraftEngine(), tmp_path, second, progress=reports.append)
+    assert len(reports) == 25
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
 
 
 def test_a_cancelled_call_stops(tmp_path: Path, second: Path):
@@ -285,8 +290,8 @@ def test_a_file_without_pictures_is_refused(tmp_path: Path):
 
 
 def test_the_same_frames_are_redirected_the_same(away: Frame):
-    one, two = (Redirector(float(RATE)).redirect(away.copy()).frame for _ in range(2))
-    assert np.array_equal(one, two)
+    item, two = (Redirector(float(RATE)).redirect(away.copy()).frame for _ in range(2))
+    assert np.array_equal(item, two)
 
 
 def test_the_draft_says_what_it_is():

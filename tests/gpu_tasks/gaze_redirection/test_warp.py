@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from gpu_tasks.gaze_redirection.warp import PUPIL, Opening, kept_inside, move_iris
+from gpu_tasks.gaze_redirection.warp import PUPIL, Opening, limit_shift, move_iris
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.iris import Eye
 from gpu_tasks.mediakit.film import Frame
@@ -28,9 +28,9 @@ def found(before: Frame, after: Frame, around: Points, radius: float) -> np.ndar
     far = half + reach
     where = after[y - far : y + far + 1, x - far : x + far + 1]
     likeness = cv2.matchTemplate(where, looks, cv2.TM_CCOEFF_NORMED)
-    _, best, _, place = cv2.minMaxLoc(likeness)
+    _, best, _, position = cv2.minMaxLoc(likeness)
     assert best > 0.7
-    return np.array(place) - reach
+    return np.array(position) - reach
 
 
 @pytest.mark.parametrize("shift", [(5, 0), (-5, 0), (0, 3), (3, -2)])
@@ -78,17 +78,17 @@ def test_an_iris_moved_away_and_back_is_nearly_the_same(frame: Frame, eyes: tupl
 def test_the_pupil_stays_between_the_lids(eyes: tuple[Eye, Eye], direction: tuple[int, int]):
     for eye in eyes:
         opening = opening_of(eye)
-        kept = kept_inside(opening, np.array(direction) * eye.width)
-        assert np.linalg.norm(kept) < eye.width / 2
+        expected = limit_shift(opening, np.array(direction) * eye.width)
+        assert np.linalg.norm(expected) < eye.width / 2
         depth = max(
-            cv2.pointPolygonTest(ring.reshape(-1, 1, 2), (opening.iris + kept).tolist(), True)
+            cv2.pointPolygonTest(ring.reshape(-1, 1, 2), (opening.iris + expected).tolist(), True)
             for ring in opening.lids
         )
         assert depth >= PUPIL * eye.radius - 1e-3
 
 
 def test_a_small_shift_is_kept_whole(eyes: tuple[Eye, Eye]):
-    assert kept_inside(opening_of(eyes[0]), np.array([2.0, 0.0])) == pytest.approx([2.0, 0.0])
+    assert limit_shift(opening_of(eyes[0]), np.array([2.0, 0.0])) == pytest.approx([2.0, 0.0])
 
 
 @pytest.mark.parametrize("x", [-60.0, 20.0, 380.0, 460.0])
@@ -105,7 +105,7 @@ def test_eyes_over_the_edge_of_the_frame_do_no_harm(x: float, eyes: tuple[Eye, E
 
 
 def test_the_same_is_done_again(frame: Frame, eyes: tuple[Eye, Eye]):
-    one, two = frame.copy(), frame.copy()
-    for changed in (one, two):
+    item, two = frame.copy(), frame.copy()
+    for changed in (item, two):
         move_iris(changed, opening_of(eyes[0]), np.array([4.0, -1.0]))
-    assert np.array_equal(one, two)
+    assert np.array_equal(item, two)

@@ -19,7 +19,7 @@ PROMPT = "a sailing boat on the sea at sunset"
 def payload(
     prompt: str = PROMPT, *, width: int = 256, height: int = 256, count: int = 1, seed: int = 5
 ) -> ImageGenerationPayload:
-    """A call for ``count`` pictures."""
+    """Return the payload of a call for ``count`` pictures."""
     result = OutputFile(key="r.png", content_type="image/png")
     return ImageGenerationPayload(
         job_id=uuid4(),
@@ -36,19 +36,19 @@ def payload(
 def generate(
     engine: Engine,
     root: Path,
-    asked: ImageGenerationPayload,
+    request: ImageGenerationPayload,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> tuple[ImageGenerationResult, list[Frame]]:
-    """The result, and the pictures that were written."""
+    """Return the result, and the pictures that were written."""
     files = workspace(root, inputs={}, outputs=["results"], progress=progress)
-    result = engine.run(asked, files)
+    result = engine.run(request, files)
     assert isinstance(result, ImageGenerationResult)
-    paths = [files.output("results", index) for index in range(len(asked.results))]
+    paths = [files.output("results", index) for index in range(len(request.results))]
     return result, [picture(path) for path in paths]
 
 
 def picture(path: Path) -> Frame:
-    """A PNG as RGB."""
+    """Return a PNG as RGB."""
     content = path.read_bytes()
     assert content.startswith(b"\x89PNG\r\n")
     decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -18,7 +18,7 @@ from tests.gpu_tasks.image_generation.calls import payload
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "arguments",
     [
         {"prompt": "x" * MAX_PROMPT_CHARACTERS},
         {"width": MIN_SIDE, "height": MAX_SIDE},
@@ -28,12 +28,12 @@ from tests.gpu_tasks.image_generation.calls import payload
         {"width": MAX_SIDE, "height": MAX_SIDE, "count": 2},
     ],
 )
-def test_what_is_within_the_limits_is_taken(asked: dict[str, Any]):
-    assert payload(**asked).prompt
+def test_what_is_within_the_limits_is_taken(arguments: dict[str, Any]):
+    assert payload(**arguments).prompt
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "arguments",
     [
         {"prompt": ""},
         {"prompt": "x" * (MAX_PROMPT_CHARACTERS + 1)},
@@ -47,9 +47,9 @@ def test_what_is_within_the_limits_is_taken(asked: dict[str, Any]):
         {"width": MAX_SIDE, "height": MAX_SIDE, "count": 3},
     ],
 )
-def test_what_is_past_them_is_refused(asked: dict[str, Any]):
+def test_what_is_past_them_is_refused(arguments: dict[str, Any]):
     with pytest.raises(ValidationError):
-        payload(**asked)
+        payload(**arguments)
 
 
 def test_seeds_begin_again_at_zero():

@@ -24,8 +24,8 @@ def test_it_says_that_it_is_a_draft(engine: Engine):
 def test_each_picture_has_the_size_and_a_seed_of_its_own(engine: Engine, tmp_path: Path):
     result, pictures = generate(engine, tmp_path, payload(width=336, height=256, count=MAX_COUNT))
     assert (result.width, result.height, result.seeds) == (336, 256, [5, 6, 7, 8])
-    assert [one.shape for one in pictures] == [(256, 336, 3)] * MAX_COUNT
-    assert len({one.tobytes() for one in pictures}) == MAX_COUNT
+    assert [item.shape for item in pictures] == [(256, 336, 3)] * MAX_COUNT
+    assert len({item.tobytes() for item in pictures}) == MAX_COUNT
 
 
 def test_a_picture_can_be_made_again_by_its_seed(engine: Engine, tmp_path: Path):
@@ -42,9 +42,9 @@ def test_it_says_what_it_has_understood(engine: Engine, tmp_path: Path):
 
 
 def test_progress_grows_to_the_end(engine: Engine, tmp_path: Path):
-    told: list[float] = []
-    generate(engine, tmp_path, payload(count=2), told.append)
-    assert told == [0.0, 0.5, 1.0]
+    reports: list[float] = []
+    generate(engine, tmp_path, payload(count=2), reports.append)
+    assert reports == [0.0, 0.5, 1.0]
 
 
 def test_who_stops_it_gets_no_further_picture(engine: Engine, tmp_path: Path):

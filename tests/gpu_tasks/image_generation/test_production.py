@@ -10,7 +10,7 @@ from gpu_tasks.runtime import engine as engines
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from tests.gpu_tasks.image_generation import tiny
 from tests.gpu_tasks.image_generation.calls import generate, payload
 
@@ -32,7 +32,7 @@ def test_it_says_which_model_it_is(engine: Engine):
 def test_pictures_have_the_size_and_seeds_of_their_own(engine: Engine, tmp_path: Path):
     result, pictures = generate(engine, tmp_path, payload(width=304, height=256, count=2))
     assert (result.width, result.height, result.seeds) == (304, 256, [5, 6])
-    assert [one.shape for one in pictures] == [(256, 304, 3)] * 2
+    assert [item.shape for item in pictures] == [(256, 304, 3)] * 2
     assert not np.array_equal(*pictures)
     assert pictures[0].std() > 0
 
@@ -44,17 +44,17 @@ def test_a_picture_can_be_made_again_by_its_seed(engine: Engine, tmp_path: Path)
 
 
 def test_another_prompt_makes_another_picture(engine: Engine, tmp_path: Path):
-    _, (one,) = generate(engine, tmp_path / "one", payload())
+    _, (item,) = generate(engine, tmp_path / "one", payload())
     _, (other,) = generate(engine, tmp_path / "other", payload("picture"))
-    assert not np.array_equal(one, other)
+    assert not np.array_equal(item, other)
 
 
 def test_progress_grows_to_the_end(engine: Engine, tmp_path: Path):
-    told: list[float] = []
-    generate(engine, tmp_path, payload(count=2), told.append)
-    assert told == sorted(told)
-    assert (told[0], told[-1]) == (0.0, 1.0)
-    assert len(set(told)) == 2 * 8 + 3
+    reports: list[float] = []
+    generate(engine, tmp_path, payload(count=2), reports.append)
+    assert reports == sorted(reports)
+    assert (reports[0], reports[-1]) == (0.0, 1.0)
+    assert len(set(reports)) == 2 * 8 + 3
 
 
 def test_the_noise_levels_are_those_that_the_model_was_distilled_for(
@@ -134,12 +134,12 @@ def test_memory_that_runs_out_is_told_as_such(engine: Engine, tmp_path: Path):
             generate(engine, tmp_path, payload())
     finally:
         hook.remove()
-    assert code_of(caught.value) is ErrorCode.GPU_OOM
+    assert get_error_code(caught.value) is ErrorCode.GPU_OOM
 
 
 def test_what_overflows_is_no_picture(engine: Engine, tmp_path: Path):
     def overflow(_module: object, _inputs: object, output: object) -> object:
-        return tuple([one * float("nan") for one in group] for group in output)
+        return tuple([item * float("nan") for item in group] for group in output)
 
     hook = engine._pipeline.transformer.register_forward_hook(overflow)  # type: ignore[attr-defined]
     try:

@@ -62,4 +62,4 @@ def save(model_dir: Path) -> None:
         tokenizer=tiny_texts.tokenizer(),
         transformer=transformer,
     )
-    pipeline.save_pretrained(str(weights.folder(model_dir, MODELS["image"])))
+    pipeline.save_pretrained(str(weights.get_folder(model_dir, MODELS["image"])))

@@ -19,15 +19,15 @@ FRAME_RATE = Fraction(25)
 
 
 def nodding(frames: int) -> Iterable[Frame]:
-    """A face that sways a little."""
+    """Return a face that sways a little."""
     for index in range(frames):
         sway = np.sin(index / 6)
-        place = Place(WIDTH / 2 + 6 * sway, HEIGHT / 2, 100, degrees=5 * sway)
-        yield scene(place, width=WIDTH, height=HEIGHT)
+        position = Place(WIDTH / 2 + 6 * sway, HEIGHT / 2, 100, degrees=5 * sway)
+        yield scene(position, width=WIDTH, height=HEIGHT)
 
 
 def filmed(path: Path, frames: Iterable[Frame], *, rate: Fraction = FRAME_RATE) -> Path:
-    """A film of these frames, without sound."""
+    """Return a film of these frames, without sound."""
     pictures = list(frames)
     height, width = pictures[0].shape[:2]
     with FilmWriter(path, width=width, height=height, frame_rate=rate) as writer:
@@ -37,7 +37,7 @@ def filmed(path: Path, frames: Iterable[Frame], *, rate: Fraction = FRAME_RATE) 
 
 
 def damaged(path: Path, film: Path) -> Path:
-    """The film with its header as it was, and zeros for most of its pictures."""
+    """Write a copy of a film with zeros in place of most of its pictures."""
     content = film.read_bytes()
     start = content.index(b"mdat") + (len(content) - content.index(b"mdat")) // 10
     path.write_bytes(content[:start] + bytes(len(content) - start))
@@ -45,7 +45,7 @@ def damaged(path: Path, film: Path) -> Path:
 
 
 def payload(*, enhance_face: bool = False) -> LipSyncPayload:
-    """A call whose files the workspace already has."""
+    """Return the payload of a call whose files are already in the workspace."""
     url = "http://127.0.0.1:9"
     return LipSyncPayload(
         job_id=uuid4(),
@@ -61,7 +61,7 @@ def payload(*, enhance_face: bool = False) -> LipSyncPayload:
 def workspace_of(
     root: Path, film: Path, sound: Path, progress: Callable[[float], None] = lambda _share: None
 ) -> Workspace:
-    """A workspace that holds copies of the film and the recording."""
+    """Return a workspace that holds copies of the film and the recording."""
     inputs = {"video": film, "audio": sound}
     return workspace(root, inputs=inputs, outputs=["result"], progress=progress)
 
@@ -69,7 +69,7 @@ def workspace_of(
 def synced(
     engine: Engine, root: Path, film: Path, sound: Path, *, enhance_face: bool = False
 ) -> tuple[LipSyncResult, Path]:
-    """The result, and the film that was written."""
+    """Return the result, and the film that was written."""
     files = workspace_of(root, film, sound)
     result = engine.run(payload(enhance_face=enhance_face), files)
     assert isinstance(result, LipSyncResult)

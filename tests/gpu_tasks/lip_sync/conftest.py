@@ -12,13 +12,13 @@ from tests.gpu_tasks.recordings import SHORT
 
 @pytest.fixture(scope="session")
 def draft() -> Engine:
-    """The draft engine, loaded as a worker loads it."""
+    """Return the draft engine, loaded as a worker loads it."""
     return load("lip_sync", "draft")
 
 
 @pytest.fixture(scope="session")
 def speaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film of 1.2 seconds."""
+    """Return a film of 1.2 seconds."""
     return filmed(tmp_path_factory.mktemp("speaker") / "speaker.mp4", nodding(30))
 
 
@@ -26,5 +26,5 @@ def speaker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def spoken(
     draft: Engine, speaker: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[LipSyncResult, Path]:
-    """The speaker saying the short recording, which is longer than the film."""
+    """Return the film of the speaker who says the short recording, which is longer."""
     return synced(draft, tmp_path_factory.mktemp("spoken"), speaker, SHORT)

@@ -8,11 +8,11 @@ import psutil
 import pytest
 
 from gpu_tasks.lip_sync.contract import MAX_SECONDS, MIN_SECONDS, LipSyncResult
-from gpu_tasks.lip_sync.speech import openings as openings_of
+from gpu_tasks.lip_sync.speech import measure_openings as openings_of
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
 from gpu_tasks.mediakit.film import probe
-from gpu_tasks.mediakit.mouth import opening_of
+from gpu_tasks.mediakit.mouth import measure_opening
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from tests.gpu_tasks.films import make_film, turned
@@ -40,7 +40,7 @@ def openings(film: Path) -> np.ndarray:
     tracker = FaceTracker(frame_rate=float(FRAME_RATE))
     faces = [tracker.follow(frame) for frame in probe(film).frames()]
     assert all(faces)
-    return np.array([opening_of(face.points) for face in faces if face is not None])
+    return np.array([measure_opening(face.points) for face in faces if face is not None])
 
 
 def recording(path: Path, seconds: float, hertz: float = 440.0) -> Path:
@@ -56,9 +56,9 @@ def refused(engine: Engine, root: Path, film: Path, sound: Path) -> str:
 
 def test_the_mouth_follows_the_voice(spoken: tuple[LipSyncResult, Path]):
     seen = openings(spoken[1])
-    said = openings_of(sound_of(SHORT), frames=seen.size, frame_rate=FRAME_RATE)
-    assert np.corrcoef(seen, said)[0, 1] > MIN_CORRELATION
-    assert seen[said > 0.9].min() > 2 * seen[said < 0.02].max()
+    text = openings_of(sound_of(SHORT), frames=seen.size, frame_rate=FRAME_RATE)
+    assert np.corrcoef(seen, text)[0, 1] > MIN_CORRELATION
+    assert seen[text > 0.9].min() > 2 * seen[text < 0.02].max()
 
 
 def test_the_film_is_as_long_as_the_recording_and_has_its_sound(
@@ -76,8 +76,8 @@ def test_the_film_is_as_long_as_the_recording_and_has_its_sound(
         frames_with_face=82,
     )
     assert probe(film).duration_seconds == pytest.approx(seconds, abs=1 / 25)
-    wanted = sound_of(SHORT)[: heard.size].astype(float)
-    assert np.corrcoef(heard[: wanted.size], wanted)[0, 1] > 0.95
+    expected = sound_of(SHORT)[: heard.size].astype(float)
+    assert np.corrcoef(heard[: expected.size], expected)[0, 1] > 0.95
 
 
 def test_only_the_lower_face_changes(spoken: tuple[LipSyncResult, Path], speaker: Path):
@@ -92,11 +92,11 @@ def test_only_the_lower_face_changes(spoken: tuple[LipSyncResult, Path], speaker
 def test_a_film_too_short_goes_back_and_forth(spoken: tuple[LipSyncResult, Path]):
     foreheads = [frame[:60].astype(int) for frame in probe(spoken[1]).frames()]
 
-    def difference(one: int, other: int) -> float:
-        return float(np.abs(foreheads[one] - foreheads[other]).mean())
+    def difference(item: int, other: int) -> float:
+        return float(np.abs(foreheads[item] - foreheads[other]).mean())
 
-    for one, other in [(28, 30), (20, 38), (10, 48), (0, 58), (10, 68)]:
-        assert difference(one, other) < 0.3 * difference(10, 29)
+    for item, other in [(28, 30), (20, 38), (10, 48), (0, 58), (10, 68)]:
+        assert difference(item, other) < 0.3 * difference(10, 29)
 
 
 def test_silence_closes_the_mouth(draft: Engine, speaker: Path, tmp_path: Path):
@@ -122,17 +122,17 @@ def test_a_film_longer_than_the_recording_is_cut(draft: Engine, speaker: Path, t
 def test_frames_without_a_face_stay_as_they_are(draft: Engine, tmp_path: Path):
     wall = scene(width=WIDTH, height=HEIGHT)
     film = filmed(tmp_path / "film.mp4", [*nodding(15), *[wall] * 15])
-    result, made = synced(draft, tmp_path / "work", film, recording(tmp_path / "s.wav", 1.2))
+    result, output = synced(draft, tmp_path / "work", film, recording(tmp_path / "s.wav", 1.2))
     assert (result.frames, result.frames_with_face) == (30, 15)
-    before, after = (list(probe(path).frames())[20].astype(int) for path in (film, made))
+    before, after = (list(probe(path).frames())[20].astype(int) for path in (film, output))
     assert np.abs(before - after).mean() < 2
 
 
 def test_of_two_faces_the_larger_one_speaks(draft: Engine, tmp_path: Path):
     both = scene(Place(80, 90, 100), Place(190, 90, 60), width=WIDTH, height=HEIGHT)
     film = filmed(tmp_path / "two.mp4", [both] * 5)
-    _, made = synced(draft, tmp_path / "work", film, recording(tmp_path / "s.wav", 0.2))
-    changes = np.abs(list(probe(made).frames())[2].astype(int) - both).mean(axis=2)
+    _, output = synced(draft, tmp_path / "work", film, recording(tmp_path / "s.wav", 0.2))
+    changes = np.abs(list(probe(output).frames())[2].astype(int) - both).mean(axis=2)
     assert changes[90:150, 50:110].mean() > 3 * changes[90:150, 160:220].mean()
 
 
@@ -203,11 +203,11 @@ def test_what_is_no_film(draft: Engine, tmp_path: Path):
 
 
 def test_progress_is_told_in_order(draft: Engine, speaker: Path, tmp_path: Path):
-    told: list[float] = []
-    draft.run(payload(), workspace_of(tmp_path, speaker, SHORT, told.append))
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert max(np.diff([0.0, *told])) < 0.05
+    reports: list[float] = []
+    draft.run(payload(), workspace_of(tmp_path, speaker, SHORT, reports.append))
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
+    assert max(np.diff([0.0, *reports])) < 0.05
 
 
 @pytest.mark.parametrize("share", [0.2, 0.7])
@@ -218,7 +218,7 @@ def test_a_cancelled_call_stops_at_once(draft: Engine, speaker: Path, tmp_path: 
 
     with pytest.raises(StoppedError):
         draft.run(payload(), workspace_of(tmp_path, speaker, SHORT, stop))
-    assert not [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
+    assert not [item for item in psutil.Process().children() if "ffmpeg" in item.name()]
 
 
 def test_the_same_call_gives_the_same_film(draft: Engine, speaker: Path, tmp_path: Path):

@@ -7,11 +7,11 @@ import pytest
 
 from gpu_tasks.lip_sync.contract import MODELS
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.mediakit.faces.detection import detect
-from gpu_tasks.mediakit.faces.mesh import landmarks
+from gpu_tasks.mediakit.faces.detection import detect_faces
+from gpu_tasks.mediakit.faces.mesh import detect_landmarks
 from gpu_tasks.mediakit.film import probe
 from gpu_tasks.runtime.engine import Host, load
-from gpu_tasks.runtime.weights import folder
+from gpu_tasks.runtime.weights import get_folder
 from tests.gpu_tasks.lip_sync import tiny
 from tests.gpu_tasks.lip_sync.calls import filmed, nodding, synced
 from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.shims]
 def model_dir(tmp_path: Path) -> Path:
     from tests.gpu_tasks.mediakit.faces.tiny_restorer import save_tiny_restorer
 
-    save_tiny_restorer(folder(tmp_path / "models", MODELS["restoration"]))
+    save_tiny_restorer(get_folder(tmp_path / "models", MODELS["restoration"]))
     return tiny.save(tmp_path / "models")
 
 
@@ -46,7 +46,7 @@ def test_an_enhanced_face_is_redrawn_below_and_not_above(model_dir: Path, tmp_pa
 
 def test_faces_are_enhanced_in_single_precision(model_dir: Path):
     frame = scene(Place(x=120, y=90, side=110), width=240, height=180)
-    points = landmarks(frame, detect(frame)[0])
+    points = detect_landmarks(frame, detect_faces(frame)[0])
     half, single = (
         load("lip_sync", "production", Host(model_dir, dtype=dtype))._restorer()
         for dtype in ("float16", "float32")

@@ -7,24 +7,24 @@ import numpy as np
 import pytest
 
 from gpu_tasks.lip_sync.contract import MAX_RATE, MAX_SECONDS, MIN_RATE
-from gpu_tasks.lip_sync.footage import _read_recording, rate_of, source_index
-from gpu_tasks.lip_sync.speech import openings
+from gpu_tasks.lip_sync.footage import _read_recording, choose_rate, get_source_index
+from gpu_tasks.lip_sync.speech import measure_openings
 from gpu_tasks.mediakit.audio import RATE
 from tests.gpu_tasks.mediakit.test_loudness import at_level
 from tests.gpu_tasks.recordings import SHORT, sound_of, tone, write_sound
 
 
 def test_frames_go_back_and_forth_and_none_stands_still():
-    assert [source_index(index, 4) for index in range(10)] == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3]
+    assert [get_source_index(index, 4) for index in range(10)] == [0, 1, 2, 3, 2, 1, 0, 1, 2, 3]
 
 
 def test_two_frames_take_turns_and_one_is_all_there_is():
-    assert [source_index(index, 2) for index in range(5)] == [0, 1, 0, 1, 0]
-    assert [source_index(index, 1) for index in range(3)] == [0, 0, 0]
+    assert [get_source_index(index, 2) for index in range(5)] == [0, 1, 0, 1, 0]
+    assert [get_source_index(index, 1) for index in range(3)] == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
-    ("given", "used"),
+    ("value", "used"),
     [
         (Fraction(25), Fraction(25)),
         (Fraction(30000, 1001), Fraction(30000, 1001)),
@@ -37,8 +37,8 @@ def test_two_frames_take_turns_and_one_is_all_there_is():
         (Fraction(1), Fraction(25)),
     ],
 )
-def test_a_frame_rate_is_kept_or_divided(given: Fraction, used: Fraction):
-    assert rate_of(given) == used
+def test_a_frame_rate_is_kept_or_divided(value: Fraction, used: Fraction):
+    assert choose_rate(value) == used
 
 
 def test_a_recording_as_long_as_it_may_be_is_read_whole(tmp_path: Path):
@@ -53,7 +53,7 @@ def test_lips_move_for_quiet_speech_as_for_loud(tmp_path: Path):
     for level_db in (-22, -60):
         quiet = at_level(loud, level_db)
         path = write_sound(tmp_path / "said.wav", "pcm_s16le", quiet, rate=RATE)
-        shapes.append(openings(_read_recording(path), frames=75, frame_rate=Fraction(25)))
+        shapes.append(measure_openings(_read_recording(path), frames=75, frame_rate=Fraction(25)))
     assert np.abs(shapes[0] - shapes[1]).max() < 0.1
 
 

@@ -12,7 +12,7 @@ from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.mediakit.film import probe
 from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from tests.gpu_tasks.lip_sync import tiny
 from tests.gpu_tasks.lip_sync.calls import (
     HEIGHT,
@@ -89,24 +89,24 @@ def test_another_recording_gives_another_mouth(
 ):
     other = write_sound(tmp_path / "o.wav", "pcm_s16le", tone(SECONDS), rate=RATE)
     _, path = synced(engine, tmp_path / "work", film, other)
-    one, two = (list(probe(each).frames())[2].astype(int) for each in (path, made[1]))
-    assert np.abs(one - two)[95:140, 90:150].mean() > 1
+    item, two = (list(probe(entry).frames())[2].astype(int) for entry in (path, made[1]))
+    assert np.abs(item - two)[95:140, 90:150].mean() > 1
 
 
 def test_progress_is_told_in_order_and_a_cancelled_call_stops(
     engine: Engine, film: Path, sound: Path, tmp_path: Path
 ):
-    told: list[float] = []
+    reports: list[float] = []
 
     def progress(share: float) -> None:
-        told.append(share)
+        reports.append(share)
         if share > 0.5:
             raise StoppedError
 
     with pytest.raises(StoppedError):
         engine.run(payload(), workspace_of(tmp_path, film, sound, progress))
-    assert told == sorted(told)
-    assert len(told) > 6
+    assert reports == sorted(reports)
+    assert len(reports) > 6
 
 
 def test_what_runs_out_of_memory_says_so(engine: Engine, film: Path, sound: Path, tmp_path: Path):
@@ -115,7 +115,7 @@ def test_what_runs_out_of_memory_says_so(engine: Engine, film: Path, sound: Path
 
     with pytest.raises(MemoryError) as caught:
         engine.run(payload(), workspace_of(tmp_path, film, sound, full))
-    assert code_of(caught.value) is ErrorCode.GPU_OOM
+    assert get_error_code(caught.value) is ErrorCode.GPU_OOM
 
 
 def test_weights_as_pytorch_wrote_them_are_the_same(
@@ -133,31 +133,31 @@ def test_it_says_what_it_is_and_needs_its_weights(engine: Engine):
 
 
 def test_a_recording_is_heard_fifty_times_a_second(engine: Any):
-    heard = engine._musetalk.hear(sound_of(SHORT), lambda _share: None)
+    heard = engine._musetalk.encode_sound(sound_of(SHORT), lambda _share: None)
     assert heard.shape == (165, tiny.LAYERS + 1, tiny.CHANNELS)  # of 3.29 seconds
 
 
 def test_a_recording_longer_than_whisper_hears_at_once_is_heard_on(engine: Any):
-    told: list[float] = []
-    heard = engine._musetalk.hear(np.zeros(31 * RATE, np.int16), told.append)
+    reports: list[float] = []
+    heard = engine._musetalk.encode_sound(np.zeros(31 * RATE, np.int16), reports.append)
     assert heard.shape[0] == 31 * 50
-    assert told == pytest.approx([30 / 31, 1.0])
+    assert reports == pytest.approx([30 / 31, 1.0])
 
 
 def test_a_frame_is_told_of_what_is_heard_around_it():
     import torch
 
-    from gpu_tasks.lip_sync.musetalk import around
+    from gpu_tasks.lip_sync.musetalk import select_windows
 
     heard = torch.arange(1.0, 101.0)[:, None, None].expand(100, 5, 3)
-    windows = around(heard, [0, 10, 49, 60], Fraction(25))
+    windows = select_windows(heard, [0, 10, 49, 60], Fraction(25))
     assert windows.shape == (4, 50, 3)
     seen = windows[:, ::5, 0]
     assert seen[0].tolist() == [0, 0, 0, 0, 1, 2, 3, 4, 5, 6]
     assert seen[1].tolist() == list(range(17, 27))
     assert seen[2].tolist() == [95, 96, 97, 98, 99, 100, 0, 0, 0, 0]
     assert seen[3].tolist() == [0] * 10  # after the end
-    assert around(heard, [10], Fraction(30))[0, ::5, 0].tolist() == list(range(13, 23))
+    assert select_windows(heard, [10], Fraction(30))[0, ::5, 0].tolist() == list(range(13, 23))
 
 
 def test_places_are_told_by_sines_and_cosines():

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from gpu_tasks.lip_sync.speech import FLOOR_DB, Curve, openings
+from gpu_tasks.lip_sync.speech import FLOOR_DB, Curve, measure_openings
 from gpu_tasks.mediakit.audio import RATE, Samples
 from tests.gpu_tasks.recordings import tone
 
@@ -12,7 +12,9 @@ FRAME_RATE = Fraction(25)
 
 
 def openings_of(sound: Samples) -> Curve:
-    return openings(sound, frames=round(sound.size * FRAME_RATE / RATE), frame_rate=FRAME_RATE)
+    return measure_openings(
+        sound, frames=round(sound.size * FRAME_RATE / RATE), frame_rate=FRAME_RATE
+    )
 
 
 def quieter(sound: Samples, decibels: float) -> Samples:
@@ -50,4 +52,4 @@ def test_hum_and_hiss_alone_move_nothing():
 
 
 def test_a_sound_shorter_than_a_window_has_a_frame():
-    assert openings(tone(0.03), frames=1, frame_rate=FRAME_RATE).size == 1
+    assert measure_openings(tone(0.03), frames=1, frame_rate=FRAME_RATE).size == 1

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from gpu_tasks.lip_sync.contract import MODELS
-from gpu_tasks.runtime.weights import folder
+from gpu_tasks.runtime.weights import get_folder
 
 CHANNELS = 16
 """Of Whisper's states: 384 in the real one."""
@@ -12,14 +12,14 @@ LAYERS = 4
 
 
 def save(model_dir: Path, *, safe: bool = True) -> Path:
-    """All three where `weights.folder` names; the largest as PyTorch wrote it, if not ``safe``."""
+    """Write all three networks to their folders, the largest as a pickle unless ``safe``."""
     import torch
 
     torch.set_num_threads(1)  # they are so small that threads only wait for each other
     torch.manual_seed(0)
-    _save_vae(folder(model_dir, MODELS["vae"]))
-    _save_whisper(folder(model_dir, MODELS["speech"]))
-    _save_unet(folder(model_dir, MODELS["unet"]) / "musetalkV15", safe)
+    _save_vae(get_folder(model_dir, MODELS["vae"]))
+    _save_whisper(get_folder(model_dir, MODELS["speech"]))
+    _save_unet(get_folder(model_dir, MODELS["unet"]) / "musetalkV15", safe)
     return model_dir
 
 

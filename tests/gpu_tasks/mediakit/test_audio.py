@@ -13,9 +13,9 @@ from gpu_tasks.mediakit.audio import (
     RATE,
     SOURCE_RATES,
     Block,
+    SampleConverter,
     Samples,
     SoundTrack,
-    Timeline,
 )
 from gpu_tasks.mediakit.decoding import LONGEST_SECONDS, TOLERANCE_SECONDS, TOO_LONG, open_media
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
@@ -71,12 +71,12 @@ def refused(path: Path) -> str:
     return caught.value.message
 
 
-def likeness(one: Samples, other: Samples) -> tuple[float, float]:
+def likeness(item: Samples, other: Samples) -> tuple[float, float]:
     """How well the sounds match where they match best, and how many seconds apart that is."""
-    size = 2 * max(one.size, other.size)
-    spectra = [np.fft.rfft(sound.astype(float), size) for sound in (one, other)]
+    size = 2 * max(item.size, other.size)
+    spectra = [np.fft.rfft(sound.astype(float), size) for sound in (item, other)]
     match = np.fft.irfft(spectra[0] * np.conj(spectra[1]))
-    power = [(sound.astype(float) ** 2).sum() for sound in (one, other)]
+    power = [(sound.astype(float) ** 2).sum() for sound in (item, other)]
     lag = int(match.argmax())
     return match.max() / np.sqrt(power[0] * power[1]), min(lag, size - lag) / RATE
 
@@ -115,22 +115,22 @@ def test_a_gap_in_the_sound_moves_what_follows_and_costs_no_samples(tmp_path: Pa
     assert sum(block.samples.size for block in blocks) == pytest.approx(2 * RATE, abs=64)
 
 
-def place(timeline: Timeline, seconds: float | None) -> int:
+def place(timeline: SampleConverter, seconds: float | None) -> int:
     """Where a tenth of a second stamped ``seconds`` is put."""
     frame = av.AudioFrame.from_ndarray(np.zeros((1, RATE // 10), np.int16), layout="mono")
     frame.sample_rate = RATE
-    return timeline.place(frame, seconds)[0][0]
+    return timeline.convert(frame, seconds)[0][0]
 
 
 def test_the_rounding_of_timestamps_does_not_tear_the_sound():
-    timeline = Timeline(limit=60.0)
+    timeline = SampleConverter(limit=60.0)
     assert place(timeline, 0.0) == 0
     assert place(timeline, 0.1 + JITTER_SECONDS) == 0.1 * RATE
     assert place(timeline, 0.2 + JITTER_SECONDS + 0.01) == pytest.approx(0.31 * RATE)
 
 
 def test_timestamps_that_jump_back_or_lack_or_pass_the_end_are_ignored():
-    timeline = Timeline(limit=10.0)
+    timeline = SampleConverter(limit=10.0)
     assert [place(timeline, at) for at in (5.0, 0.0, None, 10.1)] == [
         5.0 * RATE,
         5.1 * RATE,
@@ -257,8 +257,8 @@ def test_a_stream_that_comes_unannounced_is_passed_over(tmp_path: Path):
 def test_every_sample_rate_that_exists_is_converted(rate: int):
     frame = av.AudioFrame.from_ndarray(np.zeros((1, rate), np.int16), layout="mono")
     frame.sample_rate = rate
-    timeline = Timeline(limit=10.0)
-    parts = timeline.place(frame, 0.0) + timeline.flush()
+    timeline = SampleConverter(limit=10.0)
+    parts = timeline.convert(frame, 0.0) + timeline.flush()
     assert sum(samples.size for _, samples in parts) == pytest.approx(RATE, abs=2)
 
 
@@ -267,7 +267,7 @@ def test_a_sample_rate_that_cannot_be_is_damage(rate: int):
     frame = av.AudioFrame.from_ndarray(np.zeros((1, 100), np.int16), layout="mono")
     frame.sample_rate = rate
     with pytest.raises(ValueError, match="samples a second"):
-        Timeline(limit=10.0).place(frame, 0.0)
+        SampleConverter(limit=10.0).convert(frame, 0.0)
 
 
 def test_the_better_of_two_sounds_is_read(tmp_path: Path):

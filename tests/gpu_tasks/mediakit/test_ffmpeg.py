@@ -14,7 +14,7 @@ ENDLESS = ["-f", "lavfi", "-re", "-i", "testsrc2=size=64x64:rate=10:duration=60"
 
 
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
+    return [item for item in psutil.Process().children() if "ffmpeg" in item.name()]
 
 
 def test_progress_grows_to_the_whole(tmp_path: Path):
@@ -54,15 +54,15 @@ def test_somebody_elses_kill_is_no_failure_of_its_input(tmp_path: Path):
 def test_what_is_read_is_whole_or_fails(tmp_path: Path):
     film = make_film(tmp_path / "film.mp4", sound=False)
     arguments = [*ffmpeg.source(film), "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]
-    with ffmpeg.reading(arguments) as output:
+    with ffmpeg.read_output(arguments) as output:
         assert len(output.read()) == 160 * 90 * 25
     with pytest.raises(ffmpeg.FFmpegFailedError):
-        with ffmpeg.reading(["-i", tmp_path / "none", "-f", "rawvideo", "pipe:1"]) as output:
+        with ffmpeg.read_output(["-i", tmp_path / "none", "-f", "rawvideo", "pipe:1"]) as output:
             output.read()
 
 
 def test_leaving_early_kills_it():
-    with ffmpeg.reading([*ENDLESS, "-f", "rawvideo", "pipe:1"]) as output:
+    with ffmpeg.read_output([*ENDLESS, "-f", "rawvideo", "pipe:1"]) as output:
         output.read(1)
     assert children() == []
 
@@ -70,7 +70,7 @@ def test_leaving_early_kills_it():
 def write_on(path: Path) -> None:
     raw = ["-f", "rawvideo", "-s", "64x64", "-pix_fmt", "gray", "-i", "pipe:0"]
     begun = time.monotonic()
-    with ffmpeg.writing([*raw, path]) as sink:
+    with ffmpeg.write_input([*raw, path]) as sink:
         while time.monotonic() < begun + 60:
             sink.write(bytes(64 * 64))
 

@@ -38,7 +38,7 @@ def save_heic(path: Path, **options: int) -> Path:
 
 def read(path: Path) -> np.ndarray:
     with path.open("rb") as file:
-        return np.asarray(Image.open(heif.convert(file)), float)
+        return np.asarray(Image.open(heif.convert_to_png(file)), float)
 
 
 @pytest.mark.parametrize("columns", [1, 3])
@@ -59,15 +59,15 @@ def test_avif_is_upright(tmp_path: Path, orientation: int) -> None:
     path = save_avif(tmp_path / "a.avif", stored, exif=note, quality=95)  # changes the note
     with Image.open(tmp_path / "a.png") as noted:
         expected = np.asarray(ImageOps.exif_transpose(noted), float)
-    found = read(path)
-    assert found.shape[:2] == expected.shape[:2]
-    assert np.abs(found[..., :3] - expected).mean() < 3
+    result = read(path)
+    assert result.shape[:2] == expected.shape[:2]
+    assert np.abs(result[..., :3] - expected).mean() < 3
 
 
 def test_alpha_is_kept(tmp_path: Path) -> None:
     clear = Image.new("RGBA", (64, 64), (200, 100, 50, 128))
-    found = read(save_avif(tmp_path / "a.avif", clear, quality=95))
-    assert np.abs(found - (200, 100, 50, 128)).max() < 8
+    result = read(save_avif(tmp_path / "a.avif", clear, quality=95))
+    assert np.abs(result - (200, 100, 50, 128)).max() < 8
 
 
 def test_a_large_one_is_read_at_half_of_its_sides(
@@ -77,18 +77,18 @@ def test_a_large_one_is_read_at_half_of_its_sides(
         save_heic(tmp_path / "a.heic"),
         save_avif(tmp_path / "a.avif", Image.fromarray(QUARTERS)),
     ]
-    for most, size in ((192 * 64, (64, 192)), (192 * 64 - 1, (32, 96))):
-        monkeypatch.setattr(heif, "WHOLE_PIXELS", most)
+    for maximum, size in ((192 * 64, (64, 192)), (192 * 64 - 1, (32, 96))):
+        monkeypatch.setattr(heif, "WHOLE_PIXELS", maximum)
         assert {read(path).shape[:2] for path in paths} == {size}
 
 
-@pytest.mark.parametrize("most", [192 * 64, 192 * 64 - 1])
+@pytest.mark.parametrize("maximum", [192 * 64, 192 * 64 - 1])
 def test_more_pixels_than_are_decoded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maximum: int
 ) -> None:
     path = save_heic(tmp_path / "a.heic")
-    monkeypatch.setattr(heif, "MAX_PIXELS", {"heic": most})
-    if most == 192 * 64:
+    monkeypatch.setattr(heif, "MAX_PIXELS", {"heic": maximum})
+    if maximum == 192 * 64:
         read(path)
         return
     with pytest.raises(EngineError) as caught:
@@ -110,12 +110,12 @@ def test_more_pixels_than_are_decoded(
     ],
 )
 def test_what_counts_as_one(beginning: bytes, expected: str | None) -> None:
-    assert heif.format_of(beginning) == expected
+    assert heif.find_format(beginning) == expected
 
 
 @pytest.fixture(params=["heic", "avif"])
 def photo(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A photo, called as cameras call theirs."""
+    """Return a photo, called as cameras call theirs."""
     path = tmp_path / f"IMG_1.{request.param}"
     if request.param == "heic":
         return save_heic(path, columns=3)
@@ -145,8 +145,8 @@ class TestWherePhotosGo:
     def test_render(self, photo: Path, tmp_path: Path) -> None:
         studio = Studio(tmp_path / "studio")
         settings = output(width=192, height=64, frame_rate="25", proxy=True)
-        _, made = studio.render(timeline([photo], [clip(0, 0, 400)]), settings, [photo])
-        with av.open(str(made)) as container:
+        _, product = studio.render(timeline([photo], [clip(0, 0, 400)]), settings, [photo])
+        with av.open(str(product)) as container:
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
         assert len(frames) == 10
         assert np.abs(frames[-1].astype(float) - QUARTERS).mean() < 10

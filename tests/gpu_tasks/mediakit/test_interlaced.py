@@ -8,14 +8,14 @@ import pytest
 
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.film import Frame, probe
-from gpu_tasks.video_query.sampling import stills
+from gpu_tasks.video_query.sampling import read_stills
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 Feature = Callable[[Path], Sequence[Frame]]
 
 
 def interlaced(folder: Path) -> Path:
-    """A second of a white bar that moves by five pixels from field to field; 25 frames."""
+    """Return a second of a white bar that moves by five pixels from field to field; 25 frames."""
     path = folder / "film.mp4"
     moving = "color=black:s=320x96:r=50:d=1,drawbox=x=0:y=0:w=40:h=96:color=white:t=fill"
     fields = "scroll=horizontal=0.015625,tinterlace=interleave_top,setfield=tff"
@@ -25,13 +25,13 @@ def interlaced(folder: Path) -> Path:
 
 
 def read(film: Path) -> Sequence[Frame]:
-    """What gaze redirection, lip-sync, performance cloning and the watching draft see."""
+    """Return the frames as most engines read them."""
     return list(probe(film).frames())
 
 
 def looked_at(film: Path) -> Sequence[Frame]:
-    """What the production engine of video queries sees."""
-    return [still.frame for still in stills(probe(film), lambda _share: None)]
+    """Return the frames as the production engine of video queries reads them."""
+    return [still.frame for still in read_stills(probe(film), lambda _share: None)]
 
 
 def rendered(film: Path) -> Sequence[Frame]:
@@ -50,9 +50,9 @@ def combs(frame: Frame) -> float:
 def test_there_are_no_combs(tmp_path: Path, feature: Feature, count: int):
     film = interlaced(tmp_path)
     raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
-    with ffmpeg.reading([*ffmpeg.source(film), *raw]) as stored:
+    with ffmpeg.read_output([*ffmpeg.source(film), *raw]) as stored:
         frames = np.frombuffer(stored.read(), np.uint8).reshape(-1, 96, 320, 3)
     assert np.mean([combs(frame) for frame in frames]) > 5
-    shown = feature(film)
-    assert len(shown) == count
-    assert np.mean([combs(frame) for frame in shown[1:-1]]) < 1
+    visible = feature(film)
+    assert len(visible) == count
+    assert np.mean([combs(frame) for frame in visible[1:-1]]) < 1

@@ -34,13 +34,13 @@ def film_of(folder: Path, marked: int | None) -> Path:
 
 
 def heard(film: Path, folder: Path) -> Path:
-    """What transcription, voices and lip-sync listen to."""
+    """Return the sound as transcription, voices and lip-sync read it."""
     del folder
     return film
 
 
 def written(film: Path, folder: Path) -> Path:
-    """What gaze redirection, lip-sync and performance cloning write."""
+    """Return the sound as gaze redirection, lip-sync and performance cloning write it."""
     source, path = probe(film), folder / "written.mp4"
     with FilmWriter(path, width=96, height=48, frame_rate=source.frame_rate, sound=film) as writer:
         for frame in source.frames():

@@ -9,8 +9,8 @@ import numpy as np
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.mouth import opened
-from gpu_tasks.performance_cloning.eyelids import closed
+from gpu_tasks.mediakit.mouth import open_mouth
+from gpu_tasks.performance_cloning.eyelids import close_eyes
 from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 
 WIDTH, HEIGHT = 240, 200
@@ -20,14 +20,14 @@ OPEN, TILT = 0.5, 10.0
 
 def landmarks(frame: Frame) -> Points:
     """Of the frame's only face."""
-    found = FaceTracker(frame_rate=1).follow(frame)
-    assert found is not None
-    return found.points
+    result = FaceTracker(frame_rate=1).follow(frame)
+    assert result is not None
+    return result.points
 
 
 @cache
 def face() -> tuple[Frame, Points]:
-    """The performer at rest."""
+    """Return the performer at rest."""
     frame = scene(Place(WIDTH / 2, HEIGHT / 2, 130), width=WIDTH, height=HEIGHT)
     return frame, landmarks(frame)
 
@@ -54,11 +54,11 @@ def acted(
     eyes: Callable[[int], float] = lambda _index: 0.0,
     frames: int = FRAMES,
 ) -> Iterable[Frame]:
-    """The performer, whose mouth, head and eyes do so in each frame."""
+    """Return frames of the performer, with these positions of mouth, head and eyes."""
     still, points = face()
     for index in range(frames):
-        frame = opened(still, points, mouth(index))
-        frame = closed(frame, points, (eyes(index), eyes(index)))
+        frame = open_mouth(still, points, mouth(index))
+        frame = close_eyes(frame, points, (eyes(index), eyes(index)))
         turn = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), -head(index), 1.0)
         turned = cv2.warpAffine(frame, turn, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
         yield np.asarray(turned, np.uint8)

@@ -14,7 +14,7 @@ from tests.gpu_tasks.workspaces import workspace
 
 
 def payload(*, seed: int = 0) -> PerformanceCloningPayload:
-    """A call whose files the workspace already has."""
+    """Return the payload of a call whose files are already in the workspace."""
     url = "http://127.0.0.1:9"
     return PerformanceCloningPayload(
         job_id=uuid4(),
@@ -33,7 +33,7 @@ def workspace_of(
     driving: Path,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> Workspace:
-    """A workspace that holds copies of the portrait and the film."""
+    """Return a workspace that holds copies of the portrait and the film."""
     inputs = {"source": source, "driving": driving}
     return workspace(root, inputs=inputs, outputs=["result"], progress=progress)
 
@@ -41,7 +41,7 @@ def workspace_of(
 def cloned(
     engine: Engine, root: Path, source: Path, driving: Path, *, seed: int = 0
 ) -> tuple[PerformanceCloningResult, Path]:
-    """The result, and the film that was written."""
+    """Return the result, and the film that was written."""
     files = workspace_of(root, source, driving)
     result = engine.run(payload(seed=seed), files)
     assert isinstance(result, PerformanceCloningResult)

@@ -14,13 +14,13 @@ from tests.gpu_tasks.performance_cloning.calls import cloned
 
 @pytest.fixture(scope="session")
 def draft() -> Engine:
-    """The draft engine, loaded as a worker loads it."""
+    """Return the draft engine, loaded as a worker loads it."""
     return load("performance_cloning", "draft")
 
 
 @pytest.fixture(scope="session")
 def performance(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film in which the mouth opens twice, the head tilts to both sides and the eyes blink."""
+    """Return a film in which the mouth opens twice, the head tilts and the eyes blink."""
     path = tmp_path_factory.mktemp("performance") / "performance.mp4"
     return filmed(path, acted(mouth=opening, head=tilt, eyes=blink))
 
@@ -29,5 +29,5 @@ def performance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def made(
     draft: Engine, performance: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[PerformanceCloningResult, Path]:
-    """The portrait giving that performance."""
+    """Return the portrait giving that performance."""
     return cloned(draft, tmp_path_factory.mktemp("made"), PORTRAIT, performance)

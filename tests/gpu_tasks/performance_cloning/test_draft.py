@@ -9,16 +9,16 @@ import psutil
 import pytest
 
 from gpu_tasks.mediakit.faces.crops import Points
-from gpu_tasks.mediakit.faces.iris import iris
+from gpu_tasks.mediakit.faces.iris import detect_irises
 from gpu_tasks.mediakit.faces.tracking import FaceTracker
 from gpu_tasks.mediakit.film import Frame, probe
-from gpu_tasks.mediakit.mouth import opening_of
+from gpu_tasks.mediakit.mouth import measure_opening
 from gpu_tasks.performance_cloning.contract import (
     MAX_SECONDS,
     MIN_FACE_PIXELS,
     PerformanceCloningResult,
 )
-from gpu_tasks.performance_cloning.performance import driving_film
+from gpu_tasks.performance_cloning.performance import probe_driving_film
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from tests.gpu_tasks.films import make_film, turned
@@ -52,8 +52,8 @@ def picture(path: Path, frame: Frame) -> Path:
     return path
 
 
-def correlation(seen: list[float], known: list[float]) -> float:
-    return float(np.corrcoef(seen, known)[0, 1])
+def correlation(seen: list[float], current: list[float]) -> float:
+    return float(np.corrcoef(seen, current)[0, 1])
 
 
 def refused(engine: Engine, root: Path, source: Path, driving: Path) -> str:
@@ -75,13 +75,13 @@ def test_the_result_is_of_the_portraits_size_and_the_films_length(
         frames=FRAMES,
         frames_with_face=FRAMES,
     )
-    shown = probe(film)
-    assert (shown.width, shown.height, shown.has_sound) == (200, 200, False)
+    visible = probe(film)
+    assert (visible.width, visible.height, visible.has_sound) == (200, 200, False)
     assert len(watched(film)) == FRAMES
 
 
 def test_the_mouth_is_the_performers(made: tuple[PerformanceCloningResult, Path]):
-    seen = [opening_of(points) for _, points in watched(made[1])]
+    seen = [measure_opening(points) for _, points in watched(made[1])]
     assert correlation(seen, [opening(index) for index in range(FRAMES)]) > 0.85
 
 
@@ -90,13 +90,15 @@ def test_the_head_tilts_with_the_performers(made: tuple[PerformanceCloningResult
     for _, points in watched(made[1]):
         across = points[EYES[1], :2] - points[EYES[0], :2]
         seen.append(float(np.degrees(np.arctan2(across[1], across[0]))))
-    known = [tilt(index) for index in range(FRAMES)]
-    assert correlation(seen, known) > 0.9
-    assert np.ptp(seen) > 0.5 * np.ptp(known)
+    current = [tilt(index) for index in range(FRAMES)]
+    assert correlation(seen, current) > 0.9
+    assert np.ptp(seen) > 0.5 * np.ptp(current)
 
 
 def test_the_eyes_blink_with_the_performers(made: tuple[PerformanceCloningResult, Path]):
-    openness = [np.mean([eye.openness for eye in iris(*one)]) for one in watched(made[1])]
+    openness = [
+        np.mean([eye.openness for eye in detect_irises(*item)]) for item in watched(made[1])
+    ]
     shut = [index for index in range(FRAMES) if blink(index)]
     seeing = [index for index in range(FRAMES) if not blink(index)]
     assert np.median(np.take(openness, shut)) < 0.6 * np.median(np.take(openness, seeing))
@@ -110,8 +112,8 @@ def test_the_background_stays(made: tuple[PerformanceCloningResult, Path]):
 
 def test_a_performer_who_does_nothing_leaves_the_portrait_still(draft: Engine, tmp_path: Path):
     film = filmed(tmp_path / "still.mp4", acted(frames=6))
-    _, made = cloned(draft, tmp_path / "work", PORTRAIT, film)
-    points = np.stack([face for _, face in watched(made)])
+    _, output = cloned(draft, tmp_path / "work", PORTRAIT, film)
+    points = np.stack([face for _, face in watched(output)])
     assert np.abs(points - points[0])[..., :2].max() < 2.5
 
 
@@ -121,9 +123,9 @@ def test_the_films_sound_goes_with_it(draft: Engine, performance: Path, tmp_path
     loud = tmp_path / "loud.mp4"
     tone = "sine=frequency=440:duration=1.2"
     ffmpeg.run(["-i", performance, "-f", "lavfi", "-i", tone, "-c:v", "copy", loud])
-    _, made = cloned(draft, tmp_path / "work", PORTRAIT, loud)
-    assert probe(made).has_sound
-    assert probe(made).duration_seconds == pytest.approx(1.2, abs=1 / 25)
+    _, output = cloned(draft, tmp_path / "work", PORTRAIT, loud)
+    assert probe(output).has_sound
+    assert probe(output).duration_seconds == pytest.approx(1.2, abs=1 / 25)
 
 
 def test_where_the_performer_is_not_seen_the_portrait_moves_on(draft: Engine, tmp_path: Path):
@@ -131,9 +133,9 @@ def test_where_the_performer_is_not_seen_the_portrait_moves_on(draft: Engine, tm
     for index in (0, 1, 10, 11, 12, 28, 29):
         frames[index] = scene(width=WIDTH, height=HEIGHT)
     film = filmed(tmp_path / "film.mp4", frames)
-    result, made = cloned(draft, tmp_path / "work", PORTRAIT, film)
+    result, output = cloned(draft, tmp_path / "work", PORTRAIT, film)
     assert (result.frames, result.frames_with_face) == (30, 23)
-    points = np.stack([face for _, face in watched(made)])
+    points = np.stack([face for _, face in watched(output)])
     assert len(points) == 30
     assert np.abs(np.diff(points, axis=0))[..., :2].max() < 8
 
@@ -215,14 +217,14 @@ def test_a_driving_film_that_is_too_long(draft: Engine, tmp_path: Path):
 
 def test_a_driving_film_as_long_as_it_may_be(tmp_path: Path):
     film = make_film(tmp_path / "film.mp4", rate="2", seconds=MAX_SECONDS, sound=False)
-    assert driving_film(film).frames_expected == MAX_SECONDS * 25
+    assert probe_driving_film(film).frames_expected == MAX_SECONDS * 25
 
 
 def test_progress_is_told_in_order(draft: Engine, performance: Path, tmp_path: Path):
-    told: list[float] = []
-    draft.run(payload(), workspace_of(tmp_path, PORTRAIT, performance, told.append))
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    reports: list[float] = []
+    draft.run(payload(), workspace_of(tmp_path, PORTRAIT, performance, reports.append))
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
 
 
 @pytest.mark.parametrize("share", [0.2, 0.7])
@@ -235,7 +237,7 @@ def test_a_cancelled_call_stops_at_once(
 
     with pytest.raises(StoppedError):
         draft.run(payload(), workspace_of(tmp_path, PORTRAIT, performance, stop))
-    assert not [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
+    assert not [item for item in psutil.Process().children() if "ffmpeg" in item.name()]
 
 
 def test_a_draft_says_that_it_is_one(draft: Engine):

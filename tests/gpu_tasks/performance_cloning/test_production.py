@@ -14,7 +14,7 @@ from gpu_tasks.performance_cloning.contract import (
 )
 from gpu_tasks.runtime.engine import Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from tests.gpu_tasks.films import make_film
 from tests.gpu_tasks.lip_sync.calls import filmed
 from tests.gpu_tasks.mediakit.faces.portrait import PORTRAIT, scene
@@ -41,7 +41,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def driving(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film with a face in all frames but the first and the last."""
+    """Return a film with a face in all frames but the first and the last."""
     wall = scene(width=WIDTH, height=HEIGHT)
     frames = [wall, *acted(mouth=opening, frames=FRAMES - 2), wall]
     return filmed(tmp_path_factory.mktemp("driving") / "driving.mp4", frames)
@@ -49,7 +49,7 @@ def driving(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def told() -> list[float]:
-    """What the first call has said of its progress."""
+    """Return the progress reports of the first call."""
     return []
 
 
@@ -116,7 +116,7 @@ def test_what_runs_out_of_memory_says_so(engine: Any, driving: Path, tmp_path: P
 
     with pytest.raises(torch.OutOfMemoryError) as caught:
         engine.run(payload(), workspace_of(tmp_path, PORTRAIT, driving, full))
-    assert code_of(caught.value) is ErrorCode.GPU_OOM
+    assert get_error_code(caught.value) is ErrorCode.GPU_OOM
 
 
 def test_a_driving_film_without_a_face_is_refused(engine: Any, tmp_path: Path):
@@ -136,8 +136,8 @@ def test_joints_are_told_in_pixels_of_each_frame(engine: Any):
     frame, points = face()
     large = np.repeat(np.repeat(frame, 2, axis=0), 2, axis=1)
     joints = engine._people.keypoints([frame, large], [points, points * 2])
-    assert [one.shape for one in joints] == [(17, 3), (17, 3)]
-    middles = [np.median(one[:, :2], axis=0) for one in joints]
+    assert [item.shape for item in joints] == [(17, 3), (17, 3)]
+    middles = [np.median(item[:, :2], axis=0) for item in joints]
     assert middles[1] == pytest.approx(2 * middles[0], abs=0.2 * WIDTH)
     assert (joints[0][:, 2] != joints[0][0, 2]).any()
 
@@ -152,8 +152,8 @@ def test_the_person_around_the_face_is_chosen():
     around, away = [x - 50, y - 50, x + 50, y + 80], [0.0, 0.0, 10.0, 10.0]
 
     def box(boxes: list[list[float]], labels: list[int]) -> Any:
-        found = {"boxes": torch.tensor(boxes), "labels": torch.tensor(labels)}
-        return _choose_box(found, points, HEIGHT, WIDTH)
+        result = {"boxes": torch.tensor(boxes), "labels": torch.tensor(labels)}
+        return _choose_box(result, points, HEIGHT, WIDTH)
 
     assert box([away, around], [0, 0]) == pytest.approx((x - 50, y - 50, 100, 130), abs=1e-3)
     assert box([away], [0]) == (0, 0, WIDTH, HEIGHT)
@@ -183,30 +183,30 @@ def test_a_face_at_the_edge_is_shown_as_far_as_it_is_seen(way: tuple[int, int]):
 
 @pytest.mark.parametrize("frames", [1, 5, 6, 77, 78, 149, 150, 500])
 def test_segments_hold_all_frames_and_suit_the_model(frames: int):
-    from gpu_tasks.performance_cloning.wan import OVERLAP, SEGMENT, SHORTEST, segments
+    from gpu_tasks.performance_cloning.wan import OVERLAP, SEGMENT, SHORTEST, plan_segments
 
-    count, length = segments(frames)
+    count, length = plan_segments(frames)
     assert OVERLAP < length <= SEGMENT
     assert length % 4 == 1
-    held = count * (length - OVERLAP) + OVERLAP
-    assert frames <= held < frames + max(4 * count, SHORTEST)
-    assert held // (length - OVERLAP) == count  # as the pipeline counts them
+    steady = count * (length - OVERLAP) + OVERLAP
+    assert frames <= steady < frames + max(4 * count, SHORTEST)
+    assert steady // (length - OVERLAP) == count  # as the pipeline counts them
 
 
 def test_the_longest_film_fits_the_time_at_a_size_worth_looking_at(engine: Any):
-    from gpu_tasks.performance_cloning.wan import MAX_AREA, STEPS, _max_frame_area
+    from gpu_tasks.performance_cloning.wan import MAX_AREA, STEPS, _compute_max_frame_area
 
-    assert _max_frame_area(25 * MAX_SECONDS, STEPS) > 400 * 400
-    assert _max_frame_area(25 * 10, STEPS) > 512 * 512
-    assert _max_frame_area(50, STEPS) > MAX_AREA
+    assert _compute_max_frame_area(25 * MAX_SECONDS, STEPS) > 400 * 400
+    assert _compute_max_frame_area(25 * 10, STEPS) > 512 * 512
+    assert _compute_max_frame_area(50, STEPS) > MAX_AREA
 
 
 @pytest.mark.parametrize("frames", [50, 250, 500])
 def test_all_that_is_painted_and_coded_takes_the_time(frames: int):
     from gpu_tasks.performance_cloning import wan
 
-    count, length = wan.segments(frames)
-    area = wan._max_frame_area(frames, wan.STEPS)
+    count, length = wan.plan_segments(frames)
+    area = wan._compute_max_frame_area(frames, wan.STEPS)
     tokens = area / wan.MULTIPLE**2 * (2 + (length - 1) // 4)
     attention = 4 * wan._LAYERS * wan._CHANNELS * tokens**2
     steps = count * wan.STEPS * (2 * wan._WEIGHTS * tokens + attention)
@@ -242,7 +242,7 @@ def test_a_size_is_a_multiple_of_sixteen(
     engine: Any, width: int, height: int, size: tuple[int, int]
 ):
     portrait = np.zeros((height, width, 3), np.uint8)
-    assert engine._wan.size_for(portrait, FRAMES) == size
+    assert engine._wan.choose_size(portrait, FRAMES) == size
 
 
 def test_in_half_precision_all_but_the_autoencoder_is_halved(driving: Path, tmp_path: Path):

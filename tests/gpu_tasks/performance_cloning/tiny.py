@@ -4,21 +4,21 @@ from pathlib import Path
 from typing import Any
 
 from gpu_tasks.performance_cloning.contract import MODELS
-from gpu_tasks.runtime.weights import folder
+from gpu_tasks.runtime.weights import get_folder
 
 FACE_SIDE = 16
 """Of the pictures of faces: 512 in the real one."""
 
 
 def save(model_dir: Path) -> Path:
-    """All of them where `weights.folder` names."""
+    """All of them where `weights.get_folder` names."""
     import torch
 
     torch.set_num_threads(1)  # they are so small that threads only wait for each other
     torch.manual_seed(0)
-    _wan().save_pretrained(folder(model_dir, MODELS["video"]))
-    _save_people(folder(model_dir, MODELS["people"]))
-    _save_pose(folder(model_dir, MODELS["pose"]))
+    _wan().save_pretrained(get_folder(model_dir, MODELS["video"]))
+    _save_people(get_folder(model_dir, MODELS["people"]))
+    _save_pose(get_folder(model_dir, MODELS["pose"]))
     return model_dir
 
 

@@ -24,7 +24,7 @@ from gpu_tasks.runtime.engine import Workspace
 
 
 def clip(source: int, start_ms: int, end_ms: int, in_ms: int = 0, **more: Any) -> Clip:
-    """A clip without sound, if nothing else is said."""
+    """Return a clip, by default without sound."""
     fields = {"sounds": False, **more}
     return Clip(source=source, start_ms=start_ms, end_ms=end_ms, in_ms=in_ms, **fields)
 
@@ -39,7 +39,7 @@ def timeline(files: Sequence[Path], *tracks: Sequence[Clip], **more: Any) -> Tim
 
 
 def output(**fields: Any) -> Output:
-    """A small film."""
+    """Return a small film."""
     small = {"format": Format.MP4, "width": 96, "height": 48, "frame_rate": "25"}
     return Output(**{**small, **fields})
 
@@ -54,14 +54,14 @@ class Studio:
 
     def render(
         self,
-        wanted: Timeline,
+        expected: Timeline,
         settings: Output,
         files: Sequence[Path | None],
         progress: Callable[[float], None] = lambda _share: None,
     ) -> tuple[RenderResult, Path]:
-        """The result and the film; what was made is kept even where the call fails."""
+        """Return the result and the film; new segments are kept even if the call fails."""
         folder = self.root / uuid.uuid4().hex
-        names = list(plan_render(wanted, settings).segments)
+        names = list(plan_render(expected, settings).segments)
         ready = [name for name in names if name in self.kept]
         missing = [name for name in names if name not in self.kept]
         self._place(folder, files, ready)
@@ -78,7 +78,7 @@ class Studio:
             job_id=uuid.uuid4(),
             attempt_id=uuid.uuid4(),
             callback_url="http://unused.test",
-            timeline=wanted,
+            timeline=expected,
             output=settings,
             sources=tuple(f and InputFile(url="http://unused.test", name=f.name) for f in files),
             ready=tuple(InputFile(url="http://unused.test", name=f"{n}.mp4") for n in ready),
@@ -99,9 +99,9 @@ class Studio:
         for name, paths in inputs.items():
             for index, path in enumerate(paths):
                 if path is not None:
-                    place = folder / "in" / name / str(index)
-                    place.mkdir(parents=True)
-                    (place / path.name).symlink_to(path)
+                    position = folder / "in" / name / str(index)
+                    position.mkdir(parents=True)
+                    (position / path.name).symlink_to(path)
 
 
 def _written(key: str) -> OutputFile:

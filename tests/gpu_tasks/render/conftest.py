@@ -26,8 +26,8 @@ def coded(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Films whose frames tell their numbers; the place in the list, from 1, is the source."""
     folder = tmp_path_factory.mktemp("coded")
     return [
-        make_coded(folder / name, place, rate, SECONDS, extra)
-        for place, (name, rate, extra) in enumerate(CODED, start=1)
+        make_coded(folder / name, position, rate, SECONDS, extra)
+        for position, (name, rate, extra) in enumerate(CODED, start=1)
     ]
 
 
@@ -39,5 +39,5 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
-    """A studio without anything made."""
+    """Return a studio without rendered segments."""
     return Studio(tmp_path)

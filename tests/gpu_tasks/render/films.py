@@ -25,13 +25,13 @@ def levels_of(source: int, number: int) -> Levels:
 
 
 def picture_of(source: int, number: int) -> NDArray[np.uint8]:
-    """A frame."""
+    """Return a frame."""
     blocks = (levels_of(source, number).reshape(ROWS, COLUMNS) * 255).astype(np.uint8)
     return blocks.repeat(HEIGHT // ROWS, axis=0).repeat(WIDTH // COLUMNS, axis=1)
 
 
 def read_levels(picture: NDArray[np.uint8]) -> Levels:
-    """The middles of the blocks of a frame of any size."""
+    """Return the middles of the blocks of a frame of any size."""
     height, width = picture.shape[0] // ROWS, picture.shape[1] // COLUMNS
     blocks = picture[: height * ROWS, : width * COLUMNS].reshape(ROWS, height, COLUMNS, width)
     inner = blocks[:, height // 4 : -(height // 4), :, width // 4 : -(width // 4)]
@@ -48,18 +48,18 @@ def read_code(levels: Levels) -> tuple[int, int]:
 def make_coded(
     path: Path, source: int, rate: str, seconds: float, extra: tuple[str, ...] = ()
 ) -> Path:
-    """A film of coded frames, with B-frames and one key frame in ten seconds."""
+    """Return a film of coded frames, with B-frames and one key frame in ten seconds."""
     raw = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{WIDTH}x{HEIGHT}", "-r", rate]
     encode = ["-c:v", "libx264", "-preset", "fast", "-bf", "3", "-g", "250", "-pix_fmt", "yuv420p"]
     filters = ["-vf", "scale=out_range=tv:out_color_matrix=bt709", *encode]
-    with ffmpeg.writing([*raw, "-i", "pipe:0", *filters, *extra, path]) as sink:
+    with ffmpeg.write_input([*raw, "-i", "pipe:0", *filters, *extra, path]) as sink:
         for number in range(int(seconds * Fraction(rate))):
             sink.write(picture_of(source, number).tobytes())
     return path
 
 
 def read_film(path: Path) -> list[Levels]:
-    """The levels of every frame; full range."""
+    """Return the levels of every frame; full range."""
     with av.open(str(path)) as container:
         return [
             (read_levels(frame.to_ndarray(format="gray")[:, :]))

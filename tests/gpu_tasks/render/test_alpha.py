@@ -28,7 +28,7 @@ FILES: dict[str, tuple[str, ...]] = {
 
 @pytest.fixture(params=FILES)
 def clear(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A file whose left half is hidden."""
+    """Return a file whose left half is hidden."""
     path = tmp_path / request.param
     ffmpeg.run(["-f", "lavfi", "-i", RED, *FILES[request.param], path])
     return path
@@ -36,26 +36,26 @@ def clear(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def green(tmp_path: Path) -> Path:
-    """A film without alpha."""
+    """Return a film without alpha."""
     path = tmp_path / "green.mp4"
     ffmpeg.run(["-f", "lavfi", "-i", "color=lime:size=96x48:rate=12:duration=1", path])
     return path
 
 
 def halves(picture: np.ndarray) -> list[str]:
-    """The colours of both halves."""
+    """Return the colours of both halves."""
     names = {"black": (0, 0, 0), "red": (255, 0, 0), "green": (0, 255, 0)}
     third = picture.shape[1] // 3
-    found = []
+    result = []
     for part in (picture[:, :third], picture[:, -third:]):
         mean = part.reshape(-1, 3).mean(axis=0)
-        found.append(min(names, key=lambda name: float(np.abs(mean - names[name]).max())))
-    return found
+        result.append(min(names, key=lambda name: float(np.abs(mean - names[name]).max())))
+    return result
 
 
 def test_an_overlay_shows_what_is_below(clear: Path, green: Path, studio: Studio):
-    wanted = timeline([green, clear], [clip(0, 0, 1000)], [clip(1, 0, 1000)])
-    _, rendered = studio.render(wanted, output(frame_rate="12", proxy=True), [green, clear])
+    expected = timeline([green, clear], [clip(0, 0, 1000)], [clip(1, 0, 1000)])
+    _, rendered = studio.render(expected, output(frame_rate="12", proxy=True), [green, clear])
     with av.open(str(rendered)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     assert [halves(frame) for frame in frames] == [["green", "red"]] * 12
@@ -65,9 +65,9 @@ def test_elsewhere_it_is_over_black(clear: Path):
     assert halves(next(film.probe(clear).frames())) == ["black", "red"]
     with open_media(clear) as container:
         if clear.suffix in {".png", ".webp"}:
-            shown = find_picture(container, 96)
+            visible = find_picture(container, 96)
         else:
-            *_, shown = iterate_pictures(container, [0.0, 0.5], 96)
-    assert shown is not None
-    assert halves(shown) == ["black", "red"]
+            *_, visible = iterate_pictures(container, [0.0, 0.5], 96)
+    assert visible is not None
+    assert halves(visible) == ["black", "red"]
     assert source.probe(clear, pictures=True).pictures.has_alpha

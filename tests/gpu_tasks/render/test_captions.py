@@ -12,7 +12,7 @@ from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render.contract import Captions, Cue, Format
 from gpu_tasks.render.contract.captions import DEFAULT, CaptionsStyle
 from gpu_tasks.render.contract.segments import Words, plan_render
-from gpu_tasks.render.drawing import Drawn, draw
+from gpu_tasks.render.drawing import CaptionPicture, draw_caption
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
 
 CUES = (
@@ -32,16 +32,18 @@ def dark(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_burned_captions_are_seen_in_their_time_alone(studio: Studio, dark: Path):
     settings = output(width=320, height=180, captions=Captions.BURNED)
-    wanted = timeline([dark], [clip(0, 0, 2000)], cues=CUES)
-    _, film = studio.render(wanted, settings, [dark])
+    expected = timeline([dark], [clip(0, 0, 2000)], cues=CUES)
+    _, film = studio.render(expected, settings, [dark])
     with av.open(str(film)) as container:
-        shown = [frame.to_ndarray(format="gray").max() > 180 for frame in container.decode(video=0)]
-    assert shown == [10 <= number < 20 or 30 <= number < 40 for number in range(50)]
+        visible = [
+            frame.to_ndarray(format="gray").max() > 180 for frame in container.decode(video=0)
+        ]
+    assert visible == [10 <= number < 20 or 30 <= number < 40 for number in range(50)]
 
 
 def test_they_are_below_and_in_the_middle(tmp_path: Path):
     settings = output(width=640, height=360)
-    drawn = draw(
+    drawn = draw_caption(
         Words(0, 10, "Some words that are said"), DEFAULT, settings, tmp_path / "words.png"
     )
     picture = read(drawn.path)
@@ -52,11 +54,15 @@ def test_they_are_below_and_in_the_middle(tmp_path: Path):
     assert picture[:, :, 0].max() > 200
 
 
-def drawn(tmp_path: Path, text: str = "Some words", **style: object) -> tuple[Drawn, Pixels]:
-    """A caption in a picture of 640x360, and its pixels: blue, green, red, opacity."""
-    wanted = CaptionsStyle.model_validate(style)
-    made = draw(Words(0, 1, text), wanted, output(width=640, height=360), tmp_path / "words.png")
-    return made, read(made.path)
+def drawn(
+    tmp_path: Path, text: str = "Some words", **style: object
+) -> tuple[CaptionPicture, Pixels]:
+    """Return a caption in a picture of 640x360, and its pixels: blue, green, red, opacity."""
+    expected = CaptionsStyle.model_validate(style)
+    product = draw_caption(
+        Words(0, 1, text), expected, output(width=640, height=360), tmp_path / "words.png"
+    )
+    return product, read(product.path)
 
 
 def test_letters_box_and_outline_have_their_colours(tmp_path: Path):
@@ -71,10 +77,10 @@ def test_letters_box_and_outline_have_their_colours(tmp_path: Path):
 
 def test_they_are_where_they_shall_be(tmp_path: Path):
     places = {
-        (side, line): (made.left + shape[1] / 2, made.top + shape[0] / 2)
+        (side, line): (product.left + shape[1] / 2, product.top + shape[0] / 2)
         for side in ("left", "center", "right")
         for line in ("top", "middle", "bottom")
-        for made, pixels in [drawn(tmp_path, alignment=side, position=line)]
+        for product, pixels in [drawn(tmp_path, alignment=side, position=line)]
         for shape in [pixels.shape]
     }
     assert places["left", "top"] < places["center", "top"] < places["right", "top"]
@@ -101,10 +107,10 @@ def test_the_largest_letters_in_the_longest_lines_stay_within_the_picture(
 ):
     style = {"size_percent": 12, "max_line_length": 80, "max_lines": 4, "position": position}
     text = " ".join(["wide"] * 64)
-    made, pixels = drawn(tmp_path, text, outline_color="#000000", outline_percent=20, **style)
-    assert min(made.left, made.top) >= 0
-    assert made.left + pixels.shape[1] <= 640
-    assert made.top + pixels.shape[0] <= 360
+    product, pixels = drawn(tmp_path, text, outline_color="#000000", outline_percent=20, **style)
+    assert min(product.left, product.top) >= 0
+    assert product.left + pixels.shape[1] <= 640
+    assert product.top + pixels.shape[0] <= 360
     letters = (pixels[:, :, :3].min(axis=2) > 200) & (pixels[:, :, 3] == 255)
     # Smaller than asked for, so that all of each line is seen.
     assert not letters[:, -2:].any()
@@ -154,7 +160,7 @@ def read(path: Path) -> NDArray[np.uint8]:
 def test_any_text_is_drawn_within_the_picture(text: str, tmp_path: Path):
     for width, height in ((96, 48), (640, 360), (360, 640)):
         settings = output(width=width, height=height)
-        drawn = draw(Words(0, 1, text), DEFAULT, settings, tmp_path / "words.png")
+        drawn = draw_caption(Words(0, 1, text), DEFAULT, settings, tmp_path / "words.png")
         picture = read(drawn.path)
         assert drawn.left >= 0
         assert drawn.top >= 0
@@ -172,21 +178,21 @@ def test_embedded_captions_are_kept_as_text(
     kind: Format, codec: str, studio: Studio, dark: Path, tmp_path: Path
 ):
     settings = output(format=kind, captions=Captions.EMBEDDED, proxy=True)
-    wanted = timeline([dark], [clip(0, 0, 2000)], cues=CUES)
-    _, film = studio.render(wanted, settings, [dark])
+    expected = timeline([dark], [clip(0, 0, 2000)], cues=CUES)
+    _, film = studio.render(expected, settings, [dark])
     with av.open(str(film)) as container:
         [stream] = container.streams.subtitles
         assert stream.codec_context.name == codec
     ffmpeg.run(["-i", film, "-map", "0:s", tmp_path / "told.srt"])
-    told = (tmp_path / "told.srt").read_text(encoding="utf-8")
-    assert "00:00:00,400 --> 00:00:00,800" in told
-    assert "00:00:01,200 --> 00:00:01,600" in told
-    assert all(words in told for words in TOLD)
+    reports = (tmp_path / "told.srt").read_text(encoding="utf-8")
+    assert "00:00:00,400 --> 00:00:00,800" in reports
+    assert "00:00:01,200 --> 00:00:01,600" in reports
+    assert all(words in reports for words in TOLD)
 
 
 def test_a_film_without_words_has_no_captions(studio: Studio, dark: Path):
     for captions in (Captions.EMBEDDED, Captions.BURNED):
-        wanted = timeline([dark], [clip(0, 0, 400)])
-        _, film = studio.render(wanted, output(captions=captions), [dark])
+        expected = timeline([dark], [clip(0, 0, 400)])
+        _, film = studio.render(expected, output(captions=captions), [dark])
         with av.open(str(film)) as container:
             assert not container.streams.subtitles

@@ -27,7 +27,7 @@ def test_what_is_no_film_is_refused_by_its_name(content: bytes, studio: Studio, 
 
 
 def with_noise(film: Path) -> bytes:
-    """A film of which the beginning, and the index at the end, are left."""
+    """Return a film with noise in place of all but its beginning and the index at its end."""
     content = bytearray(film.read_bytes())
     begin = content.index(b"mdat") + 30_000
     rng = np.random.default_rng(1)
@@ -48,9 +48,9 @@ def test_only_the_file_that_cannot_be_decoded_is_named(
 ):
     bad = tmp_path / "bad.mp4"
     bad.write_bytes(with_noise(spoken))
-    wanted = timeline([spoken, bad], [clip(0, 0, 2000)], [clip(1, 0, 2000, 10_000)])
+    expected = timeline([spoken, bad], [clip(0, 0, 2000)], [clip(1, 0, 2000, 10_000)])
     with pytest.raises(EngineError, match="INPUT_INVALID") as caught:
-        studio.render(wanted, output(proxy=True), [spoken, bad])
+        studio.render(expected, output(proxy=True), [spoken, bad])
     assert caught.value.message == "The media file 'bad.mp4' cannot be decoded."
     assert "FFmpeg ended with" in caplog.text
     assert str(studio.root) not in caplog.text
@@ -70,7 +70,7 @@ def test_a_fault_of_ours_is_logged_and_no_files(
 
 
 def torn_film(path: Path, whole: Path, share: float) -> Path:
-    """What a transfer that broke off leaves of a film whose index is at its beginning."""
+    """Write the beginning of a film whose index comes first, as after an interrupted transfer."""
     ffmpeg.run(["-i", whole, "-c", "copy", "-movflags", "+faststart", path])
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
@@ -87,9 +87,9 @@ def test_a_clip_of_which_most_is_torn_off_is_refused(
 ):
     file = torn_film(tmp_path / name, spoken, 0.45)
     for speed in (1, 2):
-        one = clip(0, 0, (end_ms - begin_ms) // speed, begin_ms, speed_permille=speed * 1000)
+        item = clip(0, 0, (end_ms - begin_ms) // speed, begin_ms, speed_permille=speed * 1000)
         with pytest.raises(EngineError, match="INPUT_INVALID") as caught:
-            studio.render(timeline([file], [one]), output(proxy=True), [file])
+            studio.render(timeline([file], [item]), output(proxy=True), [file])
         assert name in caught.value.message
 
 
@@ -116,8 +116,8 @@ def test_what_is_there_of_a_torn_film_is_shown(
     tmp_path: Path,
 ):
     file = torn_film(tmp_path / name, spoken, share)
-    wanted = timeline([file], [clip(0, 0, end_ms - begin_ms, begin_ms)])
-    result, _ = studio.render(wanted, output(proxy=True), [file])
+    expected = timeline([file], [clip(0, 0, end_ms - begin_ms, begin_ms)])
+    result, _ = studio.render(expected, output(proxy=True), [file])
     assert result.duration_ms == end_ms - begin_ms
 
 
@@ -167,8 +167,8 @@ def test_a_recording_without_a_length_holds_its_last_picture(
     """As browsers write it: what comes behind the last picture is sound alone."""
     file = tmp_path / "recorded.webm"
     picture = ["-vf", "trim=end=5", "-c:v", "libvpx", "-deadline", "realtime"]
-    with ffmpeg.reading(["-i", spoken, *picture, "-f", "webm", "pipe:1"]) as written:
+    with ffmpeg.read_output(["-i", spoken, *picture, "-f", "webm", "pipe:1"]) as written:
         file.write_bytes(written.read())
-    wanted = timeline([file], [clip(0, 0, 1000, 18_000, sounds=True)])
-    result, _ = studio.render(wanted, output(proxy=True), [file])
+    expected = timeline([file], [clip(0, 0, 1000, 18_000, sounds=True)])
+    result, _ = studio.render(expected, output(proxy=True), [file])
     assert result.has_sound

@@ -44,7 +44,7 @@ def divided(whole: Clip, at: list[int]) -> list[Clip]:
 
 
 def drawn(seed: int) -> tuple[Clip, list[int], str]:
-    """A clip with fades, some longer than it, and where it is divided.
+    """Return a clip with fades, some longer than the clip, and the times at which it is divided.
 
     It is over before a segment may end: where another begins, the encoder begins anew.
     """
@@ -75,7 +75,7 @@ def test_pictures_of_parts_are_those_of_the_whole(seed: int, coded: list[Path], 
 
 def pictures(path: Path) -> NDArray[np.uint8]:
     with av.open(str(path)) as container:
-        return np.stack([each.to_ndarray() for each in container.decode(video=0)])
+        return np.stack([item.to_ndarray() for item in container.decode(video=0)])
 
 
 @pytest.fixture(scope="session")
@@ -100,7 +100,7 @@ def test_samples_of_parts_are_those_of_the_whole(seed: int, noise: Path, studio:
 
 def samples(path: Path) -> NDArray[np.int32]:
     with av.open(str(path)) as container:
-        return np.concatenate([each.to_ndarray() for each in container.decode(audio=0)], axis=1)
+        return np.concatenate([item.to_ndarray() for item in container.decode(audio=0)], axis=1)
 
 
 def test_a_fade_longer_than_its_clip_is_not_reached(studio: Studio, noise: Path):

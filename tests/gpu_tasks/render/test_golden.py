@@ -65,12 +65,12 @@ def sources_at(clip: Clip, at: Fraction, film_rate: Fraction) -> set[tuple[int, 
 def expected(
     tracks: list[list[Clip]], at: Fraction, rate: Fraction
 ) -> list[tuple[list[Levels], list[Levels]]]:
-    """What may be below and above at a time: all that each of two layers may show."""
+    """Return what each of two layers may show at a time."""
     for clips in reversed(tracks):
         there = [c for c in clips if c.start_ms <= at * 1000 < c.end_ms]
         if there:
-            shown = [[levels_of(*one) for one in sources_at(c, at, rate)] for c in there[-2:]]
-            return [(shown[0], shown[-1])]
+            visible = [[levels_of(*item) for item in sources_at(c, at, rate)] for c in there[-2:]]
+            return [(visible[0], visible[-1])]
     return [([BLACK], [BLACK])]
 
 
@@ -79,18 +79,18 @@ def fits(levels: Levels, tracks: list[list[Clip]], frame: int, rate: Fraction) -
     for near in (0, -1, 1, Fraction(-1, 2), Fraction(1, 2)):
         at = max(Fraction(0), (frame + near + Fraction(1, 2)) / rate)
         for below, above in expected(tracks, at, rate):
-            for one in below:
+            for item in below:
                 for other in above:
-                    if is_blend(levels, one, other):
+                    if is_blend(levels, item, other):
                         return True
     return False
 
 
-def is_blend(levels: Levels, one: Levels, other: Levels) -> bool:
-    way = other - one
+def is_blend(levels: Levels, item: Levels, other: Levels) -> bool:
+    way = other - item
     length = float(way @ way)
-    share = min(1.0, max(0.0, float((levels - one) @ way) / length)) if length else 0.0
-    return bool(np.abs(one + share * way - levels).max() < CLOSE)
+    share = min(1.0, max(0.0, float((levels - item) @ way) / length)) if length else 0.0
+    return bool(np.abs(item + share * way - levels).max() < CLOSE)
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -99,13 +99,14 @@ def test_the_right_frame_is_at_the_right_time(seed: int, coded: list[Path], stud
     rate = chance.choice(RATES)
     length_ms = 14_000 if seed % 20 == 0 else chance.randrange(1000, 3000)
     tracks = [
-        random_track(chance, length_ms, sparse=place > 0) for place in range(chance.randint(1, 3))
+        random_track(chance, length_ms, sparse=position > 0)
+        for position in range(chance.randint(1, 3))
     ]
-    wanted = timeline(coded, *tracks)
+    target = timeline(coded, *tracks)
     settings = output(frame_rate=rate, proxy=True)
-    result, film = studio.render(wanted, settings, coded)
+    result, film = studio.render(target, settings, coded)
     frames = read_film(film)
-    seconds = Fraction(wanted.duration_ms, 1000)
+    seconds = Fraction(target.duration_ms, 1000)
     assert abs(len(frames) - seconds * Fraction(rate)) <= Fraction(1, 2)
     assert result.stretches_made > 1 or length_ms < 14_000
     wrong = [

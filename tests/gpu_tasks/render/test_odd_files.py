@@ -49,7 +49,7 @@ def test_the_smallest_pictures_are_shown(name: str, tmp_path: Path, studio: Stud
 
 
 def photo(path: Path, size: tuple[int, int], mode: str = "L") -> Path:
-    """A white picture, turned by a note where it can be."""
+    """Return a white picture, turned by a note where it can be."""
     note = Image.Exif()
     note[0x112] = 6
     more = {"exif": note.tobytes()} if path.suffix == ".jpg" else {"compress_level": 1}
@@ -59,8 +59,8 @@ def photo(path: Path, size: tuple[int, int], mode: str = "L") -> Path:
 
 def test_a_phones_largest_photo_is_shown(tmp_path: Path, studio: Studio):
     path = photo(tmp_path / "photo.jpg", LARGE)
-    found = inspect(str(path))
-    assert [found.metadata[name] for name in ("width", "height", "rotation")] == [*LARGE, 90]
+    result = inspect(str(path))
+    assert [result.metadata[name] for name in ("width", "height", "rotation")] == [*LARGE, 90]
     confined = inspect_with(
         "media.derivation.pictures:make_pictures",
         str(path),
@@ -74,8 +74,8 @@ def test_a_phones_largest_photo_is_shown(tmp_path: Path, studio: Studio):
 
 def animated(path: Path) -> Path:
     """Two pictures in one."""
-    one, other = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
-    one.save(path, save_all=True, append_images=[other], duration=100)
+    item, other = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
+    item.save(path, save_all=True, append_images=[other], duration=100)
     return path
 
 

@@ -14,7 +14,7 @@ import pytest
 from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.render import rendering
 from gpu_tasks.render.contract import Clip, Format, Timeline
-from gpu_tasks.render.rendering import RenderStandsStillError, moving, segments_at_once
+from gpu_tasks.render.rendering import RenderStalledError, count_concurrent_segments, detect_stalls
 from gpu_tasks.runtime.errors import StoppedError
 from tests.gpu_tasks.films import make_film, turned
 from tests.gpu_tasks.render.calls import Studio, clip, output, timeline
@@ -102,37 +102,37 @@ def test_only_what_has_changed_is_made_again(studio: Studio, spoken: Path):
 
 
 def test_what_is_all_there_needs_no_source(studio: Studio, spoken: Path):
-    wanted, settings = timeline([spoken], three_clips()), output(proxy=True)
-    _, film = studio.render(wanted, settings, [spoken])
-    again, copy = studio.render(wanted, settings, [None])
+    expected, settings = timeline([spoken], three_clips()), output(proxy=True)
+    _, film = studio.render(expected, settings, [spoken])
+    again, copy = studio.render(expected, settings, [None])
     assert again.stretches_made == 0
     assert film.read_bytes() == copy.read_bytes()
 
 
 def test_the_same_segments_are_made_once(studio: Studio, spoken: Path):
-    wanted = timeline([spoken], [clip(0, 0, 1000), clip(0, 100_000, 101_000)])
-    result, film = studio.render(wanted, output(proxy=True), [spoken])
+    expected = timeline([spoken], [clip(0, 0, 1000), clip(0, 100_000, 101_000)])
+    result, film = studio.render(expected, output(proxy=True), [spoken])
     assert result.stretches > 2 * result.stretches_made
     assert len(read_film(film)) == 101 * 25
 
 
 def test_after_a_stop_only_the_rest_is_made(studio: Studio, spoken: Path):
-    wanted, settings = timeline([spoken], three_clips()), output(proxy=True)
+    expected, settings = timeline([spoken], three_clips()), output(proxy=True)
 
     def stop_later(_share: float) -> None:
         if studio.made:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        studio.render(wanted, settings, [spoken], stop_later)
-    made = list(studio.made)
-    assert made
-    result, _ = studio.render(wanted, settings, [spoken])
-    assert result.stretches_made == result.stretches - len(made) > 0
+        studio.render(expected, settings, [spoken], stop_later)
+    product = list(studio.made)
+    assert product
+    result, _ = studio.render(expected, settings, [spoken])
+    assert result.stretches_made == result.stretches - len(product) > 0
 
 
 def test_a_stop_ends_ffmpeg_at_once(studio: Studio, spoken: Path):
-    wanted = timeline([spoken], [clip(0, 0, 18_000, 0, speed_permille=1000)])
+    expected = timeline([spoken], [clip(0, 0, 18_000, 0, speed_permille=1000)])
     settings = output(width=1920, height=1080)
     seen: list[int] = []
     stopped = threading.Event()
@@ -145,7 +145,7 @@ def test_a_stop_ends_ffmpeg_at_once(studio: Studio, spoken: Path):
 
     begun = time.monotonic()
     with pytest.raises(StoppedError):
-        studio.render(wanted, settings, [spoken], stop)
+        studio.render(expected, settings, [spoken], stop)
     assert stopped.is_set()
     assert _children() == []
     assert studio.made == []
@@ -153,26 +153,26 @@ def test_a_stop_ends_ffmpeg_at_once(studio: Studio, spoken: Path):
 
 
 def _children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
+    return [item for item in psutil.Process().children() if "ffmpeg" in item.name()]
 
 
 def test_who_stands_still_is_noticed(monkeypatch: pytest.MonkeyPatch):
     now = [1000.0]
     monkeypatch.setattr(rendering, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    told: list[float] = []
-    tell = moving(told.append, 5.0)
+    reports: list[float] = []
+    tell = detect_stalls(reports.append, 5.0)
     for share in (0.1, 0.2, 0.2):
         tell(share)
     now[0] += 6
     tell(0.3)
-    assert told == [0.1, 0.2, 0.2, 0.3]
+    assert reports == [0.1, 0.2, 0.2, 0.3]
     now[0] += 6
-    with pytest.raises(RenderStandsStillError):
+    with pytest.raises(RenderStalledError):
         tell(0.3)
 
 
 @pytest.mark.parametrize(
-    ("segments", "cores", "width", "height", "wanted"),
+    ("segments", "cores", "width", "height", "expected"),
     [
         (9, 8, 1920, 1080, 4),
         (9, 2, 1920, 1080, 2),
@@ -185,18 +185,18 @@ def test_who_stands_still_is_noticed(monkeypatch: pytest.MonkeyPatch):
     ],
 )
 def test_large_pictures_are_not_all_made_at_once(
-    segments: int, cores: int, width: int, height: int, wanted: int
+    segments: int, cores: int, width: int, height: int, expected: int
 ):
     settings = output(width=width, height=height)
-    assert segments_at_once(segments, cores, settings) == wanted
+    assert count_concurrent_segments(segments, cores, settings) == expected
 
 
 def test_progress_grows_to_the_whole(studio: Studio, spoken: Path):
-    told: list[float] = []
-    studio.render(timeline([spoken], three_clips()), output(proxy=True), [spoken], told.append)
-    assert told == sorted(told)
-    assert told[-1] == pytest.approx(1.0, abs=0.03)
-    assert len({round(share, 2) for share in told}) > 3
+    reports: list[float] = []
+    studio.render(timeline([spoken], three_clips()), output(proxy=True), [spoken], reports.append)
+    assert reports == sorted(reports)
+    assert reports[-1] == pytest.approx(1.0, abs=0.03)
+    assert len({round(share, 2) for share in reports}) > 3
 
 
 def test_a_source_that_ends_early_holds_its_last_picture(studio: Studio, coded: list[Path]):
@@ -211,14 +211,14 @@ def test_a_clip_behind_the_end_of_its_source_shows_its_last_picture(
     assert set(_codes(studio, timeline(coded, [clip(1, 0, 1000, 30_000)]), coded)) == {(2, 199)}
 
 
-def _codes(studio: Studio, wanted: Timeline, files: list[Path]) -> list[tuple[int, int]]:
-    _, film = studio.render(wanted, output(proxy=True), files)
+def _codes(studio: Studio, expected: Timeline, files: list[Path]) -> list[tuple[int, int]]:
+    _, film = studio.render(expected, output(proxy=True), files)
     return [read_code(levels) for levels in read_film(film)]
 
 
 def test_frames_at_the_sources_own_rate_are_all_shown_once(studio: Studio, coded: list[Path]):
-    shown = _codes(studio, timeline(coded, [clip(1, 0, 7000, 480)]), coded)
-    assert shown == [(2, number) for number in range(12, 187)]
+    visible = _codes(studio, timeline(coded, [clip(1, 0, 7000, 480)]), coded)
+    assert visible == [(2, number) for number in range(12, 187)]
 
 
 def test_a_split_clip_shows_what_the_whole_showed(studio: Studio, coded: list[Path]):
@@ -229,22 +229,22 @@ def test_a_split_clip_shows_what_the_whole_showed(studio: Studio, coded: list[Pa
 
 
 def test_tracks_above_cover_those_below(studio: Studio, coded: list[Path]):
-    wanted = timeline(coded, [clip(1, 0, 2000)], [clip(4, 1000, 1400)], [clip(0, 1200, 1600)])
-    shown = [source for source, _ in _codes(studio, wanted, coded)]
-    assert shown == [2] * 25 + [5] * 5 + [1] * 10 + [2] * 10
+    expected = timeline(coded, [clip(1, 0, 2000)], [clip(4, 1000, 1400)], [clip(0, 1200, 1600)])
+    visible = [source for source, _ in _codes(studio, expected, coded)]
+    assert visible == [2] * 25 + [5] * 5 + [1] * 10 + [2] * 10
 
 
 def test_gaps_are_black(studio: Studio, coded: list[Path]):
-    shown = _codes(studio, timeline(coded, [clip(1, 1000, 2000), clip(1, 3000, 3400)]), coded)
-    assert [source for source, _ in shown] == [0] * 25 + [2] * 25 + [0] * 25 + [2] * 10
+    visible = _codes(studio, timeline(coded, [clip(1, 1000, 2000), clip(1, 3000, 3400)]), coded)
+    assert [source for source, _ in visible] == [0] * 25 + [2] * 25 + [0] * 25 + [2] * 10
 
 
 def test_a_dissolve_goes_evenly_from_one_to_the_other(studio: Studio, coded: list[Path]):
-    wanted = timeline(coded, [clip(1, 0, 3000), clip(4, 1000, 4000)])
-    _, film = studio.render(wanted, output(proxy=True), coded)
+    expected = timeline(coded, [clip(1, 0, 3000), clip(4, 1000, 4000)])
+    _, film = studio.render(expected, output(proxy=True), coded)
     levels = read_film(film)
     # The bit of source 1 (in source 5 alone, 0b101) grows, that of source 2 falls.
-    rising = [float(one[-1]) for one in levels]
+    rising = [float(item[-1]) for item in levels]
     assert rising[:25] == pytest.approx([0.0] * 25, abs=0.05)
     assert rising[25:75] == pytest.approx([n / 50 for n in range(50)], abs=0.06)
     assert rising[75:] == pytest.approx([1.0] * 25, abs=0.05)
@@ -252,9 +252,9 @@ def test_a_dissolve_goes_evenly_from_one_to_the_other(studio: Studio, coded: lis
 
 def test_a_fade_shows_what_is_below(studio: Studio, coded: list[Path]):
     above = clip(4, 0, 2000, fade_in_ms=1000, fade_out_ms=1000)
-    wanted = timeline(coded, [clip(1, 0, 2000)], [above])
-    _, film = studio.render(wanted, output(proxy=True), coded)
-    rising = [float(one[-1]) for one in read_film(film)]
+    expected = timeline(coded, [clip(1, 0, 2000)], [above])
+    _, film = studio.render(expected, output(proxy=True), coded)
+    rising = [float(item[-1]) for item in read_film(film)]
     assert rising == pytest.approx([1 - abs(n - 25) / 25 for n in range(50)], abs=0.08)
 
 
@@ -262,15 +262,15 @@ def test_a_fade_shows_what_is_below(studio: Studio, coded: list[Path]):
 def test_a_fade_of_any_length_repeats_no_frame(studio: Studio, coded: list[Path], frames: int):
     fades = {"fade_out_ms": frames * 40}
     _, film = studio.render(timeline(coded, [clip(1, 0, 2400, **fades)]), output(), coded)
-    shown = [read_code(levels)[1] for levels in read_film(film)]
+    visible = [read_code(levels)[1] for levels in read_film(film)]
     plain = min(60 - frames, 50)
-    assert shown[:plain] == list(range(plain))
+    assert visible[:plain] == list(range(plain))
 
 
 def test_a_fade_over_nothing_is_one_from_black(studio: Studio, coded: list[Path]):
-    wanted = timeline(coded, [clip(4, 0, 2000, fade_in_ms=1000)])
-    _, film = studio.render(wanted, output(proxy=True), coded)
-    rising = [float(one[-1]) for one in read_film(film)]
+    expected = timeline(coded, [clip(4, 0, 2000, fade_in_ms=1000)])
+    _, film = studio.render(expected, output(proxy=True), coded)
+    rising = [float(item[-1]) for item in read_film(film)]
     assert rising[:25] == pytest.approx([n / 25 for n in range(25)], abs=0.08)
     assert rising[25:] == pytest.approx([1.0] * 25, abs=0.05)
 
@@ -281,8 +281,8 @@ def test_a_picture_of_another_shape_leaves_the_one_below_beside_it(
     white = tmp_path / "white.png"
     ffmpeg.run(["-f", "lavfi", "-i", "color=white:s=100x100", "-frames:v", "1", white])
     files = [*coded, white]
-    wanted = timeline(files, [clip(1, 0, 400)], [clip(len(coded), 0, 400)])
-    _, film = studio.render(wanted, output(proxy=True), files)
+    expected = timeline(files, [clip(1, 0, 400)], [clip(len(coded), 0, 400)])
+    _, film = studio.render(expected, output(proxy=True), files)
     for number, picture in enumerate(_grey(film)):
         assert picture[24, 30:66].min() > 240
         beside = np.abs(picture.astype(int) - picture_of(2, number))[
@@ -307,8 +307,8 @@ def test_what_is_clear_in_a_still_shows_what_is_below(
         ]
     )
     files = [*coded, clear]
-    wanted = timeline(files, [], [clip(len(coded), 0, 400)])
-    _, film = studio.render(wanted, output(proxy=True), files)
+    expected = timeline(files, [], [clip(len(coded), 0, 400)])
+    _, film = studio.render(expected, output(proxy=True), files)
     for picture in _grey(film):
         assert picture[:, :44].min() > 230
         assert picture[:, 52:].max() < 25
@@ -326,8 +326,8 @@ def test_a_film_that_is_turned_stands_upright(studio: Studio, tmp_path: Path):
     _, film = studio.render(timeline([upright], [clip(0, 0, 400)]), settings, [upright])
     for number, picture in enumerate(_grey(film)):
         assert picture.shape == (96, 48)
-        wanted = np.rot90(picture_of(3, number))
-        assert np.abs(picture.astype(int) - wanted).mean() < 20
+        expected = np.rot90(picture_of(3, number))
+        assert np.abs(picture.astype(int) - expected).mean() < 20
 
 
 def test_sources_of_odd_sizes_are_shown_whole(studio: Studio, tmp_path: Path):
@@ -338,10 +338,10 @@ def test_sources_of_odd_sizes_are_shown_whole(studio: Studio, tmp_path: Path):
 
 
 def test_a_timeline_of_sound_alone_is_black(studio: Studio, spoken: Path):
-    wanted = timeline([spoken], [clip(0, 0, 1000, sounds=True)])
-    heard = wanted.tracks[0].model_copy(update={"shows": False})
-    wanted = wanted.model_copy(update={"tracks": (heard,)})
-    result, film = studio.render(wanted, output(), [spoken])
+    expected = timeline([spoken], [clip(0, 0, 1000, sounds=True)])
+    heard = expected.tracks[0].model_copy(update={"shows": False})
+    expected = expected.model_copy(update={"tracks": (heard,)})
+    result, film = studio.render(expected, output(), [spoken])
     assert result.has_sound
     assert max(picture.max() for picture in _grey(film)) < 20
 

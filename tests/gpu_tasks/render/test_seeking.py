@@ -64,9 +64,9 @@ def with_wrong_cues(whole: Path, odd: Path) -> None:
     content = whole.read_bytes()
     at = content.rindex(b"\x1c\x53\xbb\x6b")
 
-    def halved(found: "re.Match[bytes]") -> bytes:
-        time = int.from_bytes(found[2], "big") // 2
-        return found[1] + time.to_bytes(len(found[2]), "big")
+    def halved(result: "re.Match[bytes]") -> bytes:
+        time = int.from_bytes(result[2], "big") // 2
+        return result[1] + time.to_bytes(len(result[2]), "big")
 
     cues = re.sub(rb"(\xb3\x82)(..)", halved, content[at:], flags=re.DOTALL)
     assert cues != content[at:]
@@ -74,7 +74,7 @@ def with_wrong_cues(whole: Path, odd: Path) -> None:
 
 
 def cut_between_packets(whole: Path, odd: Path) -> None:
-    """What a recorder writes that is switched on late: it begins without a key frame."""
+    """Write a recording that begins without a key frame."""
     content = whole.read_bytes()
     odd.write_bytes(content[len(content) // 188 // 7 * 188 :])
 
@@ -99,7 +99,7 @@ Filmed = Callable[[str], tuple[Path, Read]]
 
 @pytest.fixture(scope="session")
 def filmed(tmp_path_factory: pytest.TempPathFactory) -> Filmed:
-    """A film of the table, and what is in it."""
+    """Return a film of the table with its content."""
     folder = tmp_path_factory.mktemp("seeking")
 
     @functools.cache
@@ -126,7 +126,7 @@ def read_through(path: Path) -> Read:
 
 
 def shown_at(frames: Read, seconds: float) -> set[int]:
-    """The frame that is shown at a time; where that is an edge, the one on each side."""
+    """Return the frame at a time; at an edge, the frames on both sides."""
     return {
         max(((at, number) for at, number in frames if at <= time), default=frames[0])[1]
         for time in (seconds - HAIR, seconds, seconds + HAIR)
@@ -137,18 +137,18 @@ def wrong(studio: Studio, path: Path, frames: Read, begins: list[int]) -> Read:
     """Render clips that begin at these frames' middles: the times at which something else shows."""
     in_ms = [round((begin + 0.5) * 1000 / RATE) for begin in begins]
     clips = [
-        clip(0, place * LENGTH * 1000 // RATE, (place + 1) * LENGTH * 1000 // RATE, at)
-        for place, at in enumerate(in_ms)
+        clip(0, position * LENGTH * 1000 // RATE, (position + 1) * LENGTH * 1000 // RATE, at)
+        for position, at in enumerate(in_ms)
     ]
     settings = output(frame_rate=str(RATE), proxy=True)
     _, rendered = studio.render(timeline([path], clips), settings, [path])
-    found = []
-    for place, levels in enumerate(read_film(rendered)):
-        at = in_ms[place // LENGTH] / 1000 + place % LENGTH / RATE
+    result = []
+    for position, levels in enumerate(read_film(rendered)):
+        at = in_ms[position // LENGTH] / 1000 + position % LENGTH / RATE
         number = read_code(levels)[1]
         if number not in shown_at(frames, at):
-            found.append((at, number))
-    return found
+            result.append((at, number))
+    return result
 
 
 @pytest.mark.property
@@ -166,23 +166,23 @@ def test_a_clip_shows_what_is_there(
 def test_stills_show_their_times(name: str, filmed: Filmed, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sampling, "MAX_FRAMES", 5)
     path, frames = filmed(name)
-    found = sampling.stills(film.probe(path), lambda _share: None)
-    assert len(found) == 5
-    for still in found:
+    result = sampling.read_stills(film.probe(path), lambda _share: None)
+    assert len(result) == 5
+    for still in result:
         [number] = {read_code(read_levels(still.frame[..., 1]))[1]}
         # It takes the first that begins a frame before, or later.
         assert number in shown_at(frames, still.seconds) | {
-            one + 1 for one in shown_at(frames, still.seconds)
+            item + 1 for item in shown_at(frames, still.seconds)
         }
 
 
 @pytest.mark.parametrize("name", ["rare.ts", "once.ts", "live.mkv", "cues.mkv"])
 def test_no_tile_shows_what_comes_later(name: str, filmed: Filmed):
     path, frames = filmed(name)
-    seconds = [3.0 * place for place in range(SECONDS // 3)]
+    seconds = [3.0 * position for position in range(SECONDS // 3)]
     with open_media(path) as container:
         tiles = list(iterate_pictures(container, seconds, 96))
-    numbers = [read_code(read_levels(one[..., 1]))[1] for one in tiles if one is not None]
+    numbers = [read_code(read_levels(tile[..., 1]))[1] for tile in tiles if tile is not None]
     assert len(numbers) == len(seconds)
     assert numbers == sorted(numbers)
     for at, number in zip(seconds, numbers, strict=True):

@@ -17,7 +17,7 @@ from gpu_tasks.render.contract import (
     Output,
     Timeline,
 )
-from gpu_tasks.render.contract.frames import frame_clips, frame_of
+from gpu_tasks.render.contract.frames import get_frame, list_frame_clips
 from gpu_tasks.render.contract.segments import PICTURES, SOUND, RenderPlan, plan_render
 from tests.gpu_tasks.render.calls import clip, output, timeline
 
@@ -28,24 +28,24 @@ RATE = Fraction(25)
 def film_of(clips: int, seed: int = 1, step_ms: int = 1, **more: object) -> list[Clip]:
     """Clips of a third to five seconds, one behind the other."""
     chance = random.Random(seed)
-    made, at = [], 0
+    product, at = [], 0
     for _ in range(clips):
         length = chance.randrange(320, 5000) // step_ms * step_ms
         source, begin = chance.randrange(len(FILES)), chance.randrange(60_000)
-        made.append(clip(source, at, at + length, begin, **more))
+        product.append(clip(source, at, at + length, begin, **more))
         at += length
-    return made
+    return product
 
 
 def moved(clips: list[Clip], by_ms: int) -> list[Clip]:
     return [
-        one.model_copy(update={"start_ms": one.start_ms + by_ms, "end_ms": one.end_ms + by_ms})
-        for one in clips
+        item.model_copy(update={"start_ms": item.start_ms + by_ms, "end_ms": item.end_ms + by_ms})
+        for item in clips
     ]
 
 
 def names(planned: RenderPlan) -> tuple[list[str], list[str]]:
-    return [one.name for one in planned.pictures], [one.name for one in planned.sound]
+    return [item.name for item in planned.pictures], [item.name for item in planned.sound]
 
 
 def new_names(before: RenderPlan, after: RenderPlan) -> int:
@@ -55,51 +55,53 @@ def new_names(before: RenderPlan, after: RenderPlan) -> int:
 def test_segments_cover_the_film_once():
     planned = plan_render(timeline(FILES, film_of(300, sounds=True)), output())
     for segments in (planned.pictures, planned.sound):
-        assert sum(one.length for one in segments) == planned.frames
-    assert planned.frames == frame_of(timeline(FILES, film_of(300)).duration_ms, RATE)
+        assert sum(item.length for item in segments) == planned.frames
+    assert planned.frames == get_frame(timeline(FILES, film_of(300)).duration_ms, RATE)
 
 
 def test_segments_are_neither_short_nor_long():
     planned = plan_render(timeline(FILES, film_of(300, sounds=True)), output())
     for segments, bounds in ((planned.pictures, PICTURES), (planned.sound, SOUND)):
-        lengths = [one.length / 25 for one in segments]
+        lengths = [item.length / 25 for item in segments]
         assert min(lengths[:-1]) >= bounds.least_seconds
         assert max(lengths) <= bounds.most_seconds
 
 
 def test_a_long_take_is_cut_as_well():
     planned = plan_render(timeline(FILES, [clip(0, 0, 600_000)]), output())
-    assert max(one.length for one in planned.pictures) <= PICTURES.most_seconds * 25
+    assert max(item.length for item in planned.pictures) <= PICTURES.most_seconds * 25
 
 
 def test_no_segment_opens_too_many_clips():
     short = [clip(n % 5, n * 100, n * 100 + 100, n * 1000) for n in range(500)]
     planned = plan_render(timeline(FILES, short), output())
-    assert max(len(one.pieces) for one in planned.pictures) <= PICTURES.most_pieces
-    assert sum(one.length for one in planned.pictures) == 1250
+    assert max(len(item.pieces) for item in planned.pictures) <= PICTURES.most_pieces
+    assert sum(item.length for item in planned.pictures) == 1250
 
 
 def test_more_tracks_than_that_are_rendered_all_the_same():
     tracks = [[clip(0, 0, 8000, n), clip(1, 8000, 12_000, n)] for n in range(40)]
     planned = plan_render(timeline(FILES, *tracks), output())
-    assert sum(one.length for one in planned.pictures) == 300
-    assert max(len(one.pieces) for one in planned.pictures) >= 40
+    assert sum(item.length for item in planned.pictures) == 300
+    assert max(len(item.pieces) for item in planned.pictures) >= 40
 
 
 def test_names_do_not_depend_on_the_time_of_the_day_or_the_order_of_sources():
     clips = film_of(50, sounds=True)
-    one = timeline(FILES, clips)
-    turned = [each.model_copy(update={"source": 4 - each.source}) for each in clips]
+    item = timeline(FILES, clips)
+    turned = [entry.model_copy(update={"source": 4 - entry.source}) for entry in clips]
     other = timeline(FILES[::-1], turned)
-    assert names(plan_render(one, output())) == names(plan_render(other, output()))
+    assert names(plan_render(item, output())) == names(plan_render(other, output()))
 
 
-@pytest.mark.parametrize("place", [0, 60, 119])
-def test_a_change_of_one_clip_renames_only_its_segments(place: int):
+@pytest.mark.parametrize("position", [0, 60, 119])
+def test_a_change_of_one_clip_renames_only_its_segments(position: int):
     clips = film_of(120)
     before = plan_render(timeline(FILES, clips), output())
-    changed = clips[place].model_copy(update={"in_ms": clips[place].in_ms + 400})
-    after = plan_render(timeline(FILES, [*clips[:place], changed, *clips[place + 1 :]]), output())
+    changed = clips[position].model_copy(update={"in_ms": clips[position].in_ms + 400})
+    after = plan_render(
+        timeline(FILES, [*clips[:position], changed, *clips[position + 1 :]]), output()
+    )
     assert 1 <= new_names(before, after) <= 3
     assert len(after.pictures) > 30
 
@@ -124,7 +126,7 @@ def test_louder_music_renames_no_pictures():
     before = plan_render(_with_music(below), output())
     after = plan_render(_with_music([clips, [louder]]), output())
     assert before.pictures == after.pictures
-    assert not {one.name for one in before.sound} & {one.name for one in after.sound}
+    assert not {item.name for item in before.sound} & {item.name for item in after.sound}
 
 
 def _with_music(tracks: list[list[Clip]]) -> Timeline:
@@ -149,8 +151,8 @@ def test_parts_of_different_loudness_play_on_in_step():
         clip(0, 1000, 4321, 2345, sounds=True),
         clip(0, 4321, 9000, 2345 + 3321, sounds=True, gain_db=-6.0),
     ]
-    one, other = frame_clips(timeline(FILES, parts).tracks[0], RATE)
-    assert other.at == one.at_frame(other.first, RATE)
+    item, other = list_frame_clips(timeline(FILES, parts).tracks[0], RATE)
+    assert other.at == item.at_frame(other.first, RATE)
 
 
 @pytest.mark.parametrize(
@@ -164,15 +166,15 @@ def test_parts_of_different_loudness_play_on_in_step():
     ],
 )
 def test_other_settings_are_other_pictures(change: dict[str, object]):
-    wanted = timeline(FILES, film_of(5))
-    one, other = plan_render(wanted, output()), plan_render(wanted, output(**change))
-    assert not one.segments.keys() & other.segments.keys()
+    expected = timeline(FILES, film_of(5))
+    item, other = plan_render(expected, output()), plan_render(expected, output(**change))
+    assert not item.segments.keys() & other.segments.keys()
 
 
 def test_loudness_and_embedded_captions_change_no_segment():
-    wanted = timeline(FILES, film_of(5), cues=(Cue(start_ms=0, end_ms=900, text="Hello"),))
+    expected = timeline(FILES, film_of(5), cues=(Cue(start_ms=0, end_ms=900, text="Hello"),))
     other = output(loudness_lufs=-14.0, captions=Captions.EMBEDDED)
-    assert plan_render(wanted, output()) == plan_render(wanted, other)
+    assert plan_render(expected, output()) == plan_render(expected, other)
 
 
 def test_a_caption_renames_the_segments_that_show_it():
@@ -183,8 +185,8 @@ def test_a_caption_renames_the_segments_that_show_it():
     cues[30] = Cue(start_ms=60_000, end_ms=61_500, text="Other words")
     after = plan_render(timeline(FILES, clips, cues=tuple(cues)), burned)
     assert new_names(before, after) <= 2
-    shown = {one.text for segment in after.pictures for one in segment.words}
-    assert shown == {cue.text for cue in cues}
+    visible = {item.text for segment in after.pictures for item in segment.words}
+    assert visible == {cue.text for cue in cues}
 
 
 def test_sped_sound_is_not_cut_where_it_can_be_helped():
@@ -200,13 +202,13 @@ def test_ntsc_sound_is_cut_at_whole_samples():
     planned = plan_render(
         timeline(FILES, film_of(100, sounds=True)), output(frame_rate="30000/1001")
     )
-    assert all(one.length % 5 == 0 for one in planned.sound[:-1])
+    assert all(item.length % 5 == 0 for item in planned.sound[:-1])
 
 
 def test_a_clip_shorter_than_a_frame_is_left_out():
-    assert frame_clips(timeline(FILES, [clip(0, 5, 15), clip(1, 1000, 2000)]).tracks[0], RATE) == [
-        frame_clips(timeline(FILES, [clip(1, 1000, 2000)]).tracks[0], RATE)[0]
-    ]
+    assert list_frame_clips(
+        timeline(FILES, [clip(0, 5, 15), clip(1, 1000, 2000)]).tracks[0], RATE
+    ) == [list_frame_clips(timeline(FILES, [clip(1, 1000, 2000)]).tracks[0], RATE)[0]]
 
 
 def test_a_timeline_has_its_bounds():
@@ -239,6 +241,6 @@ def test_an_output_has_its_bounds():
 def test_two_thousand_clips_on_ten_tracks_are_planned_whole():
     tracks = [film_of(200, seed) for seed in range(10)]
     planned = plan_render(timeline(FILES, *tracks), output())
-    pieces = sum(len(one.pieces) for one in planned.pictures)
+    pieces = sum(len(item.pieces) for item in planned.pictures)
     assert pieces >= 2000
-    assert sum(one.length for one in planned.pictures) == planned.frames
+    assert sum(item.length for item in planned.pictures) == planned.frames

@@ -34,7 +34,7 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def clapper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A flash and a click at every whole second, for ten seconds at 25 frames a second."""
+    """Return a flash and a click at every whole second, for ten seconds at 25 frames a second."""
     path = tmp_path_factory.mktemp("clapper") / "clapper.mp4"
     flash = "color=black:s=64x64:r=25:d=10,geq=lum='if(lt(mod(N,25),1),255,0)':cb=128:cr=128"
     click = "aevalsrc='if(lt(mod(t,1),0.02),0.5*sin(2*PI*1000*t),0)':s=48000:d=10"
@@ -44,9 +44,9 @@ def clapper(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def heard(path: Path) -> Signal:
-    """The sound as players hear it, left."""
+    """Return the sound as players hear it, left."""
     arguments = [*ffmpeg.source(path), "-map", "0:a", "-ar", str(RATE), "-ac", "2"]
-    with ffmpeg.reading([*arguments, "-f", "f32le", "pipe:1"]) as sound:
+    with ffmpeg.read_output([*arguments, "-f", "f32le", "pipe:1"]) as sound:
         return np.frombuffer(sound.read(), np.float32).reshape(-1, 2)[:, 0].astype(np.float64)
 
 
@@ -74,10 +74,10 @@ def test_each_tone_is_where_its_clip_is(studio: Studio, tones: list[Path]):
         studio, tones, [sounding(0, 0, 1000), sounding(1, 1000, 2000), sounding(2, 2500, 4000, 500)]
     )
     assert signal.size == pytest.approx(4 * RATE, abs=RATE * 0.03)
-    for place, (begin, end) in enumerate([(0.05, 0.95), (1.05, 1.95), (2.55, 3.95)]):
+    for position, (begin, end) in enumerate([(0.05, 0.95), (1.05, 1.95), (2.55, 3.95)]):
         for other, hertz in enumerate(TONES.values()):
-            wanted = 0.25 if other == place else 0.0
-            assert amplitude(signal, hertz, begin, end) == pytest.approx(wanted, abs=0.03)
+            expected = 0.25 if other == position else 0.0
+            assert amplitude(signal, hertz, begin, end) == pytest.approx(expected, abs=0.03)
     assert np.abs(signal[int(2.05 * RATE) : int(2.45 * RATE)]).max() < 0.01
 
 
@@ -96,10 +96,10 @@ def test_tracks_are_added_without_being_made_quieter(studio: Studio, tones: list
         assert amplitude(signal, hertz, 0.1, 1.9) == pytest.approx(0.25, abs=0.03)
 
 
-@pytest.mark.parametrize(("gain_db", "wanted"), [(6.0, 0.5), (-12.0, 0.063), (MIN_GAIN_DB, 0.0)])
-def test_a_gain_is_kept(gain_db: float, wanted: float, studio: Studio, tones: list[Path]):
+@pytest.mark.parametrize(("gain_db", "expected"), [(6.0, 0.5), (-12.0, 0.063), (MIN_GAIN_DB, 0.0)])
+def test_a_gain_is_kept(gain_db: float, expected: float, studio: Studio, tones: list[Path]):
     signal = rendered(studio, tones, [sounding(0, 0, 1000, gain_db=gain_db)])
-    assert amplitude(signal, 300, 0.1, 0.9) == pytest.approx(wanted, rel=0.05, abs=0.002)
+    assert amplitude(signal, 300, 0.1, 0.9) == pytest.approx(expected, rel=0.05, abs=0.002)
 
 
 def test_a_mix_that_is_too_loud_is_limited_not_cut(studio: Studio, tones: list[Path]):
@@ -110,8 +110,10 @@ def test_a_mix_that_is_too_loud_is_limited_not_cut(studio: Studio, tones: list[P
 
 def test_fades_go_evenly(studio: Studio, tones: list[Path]):
     signal = rendered(studio, tones, [sounding(0, 0, 4000, fade_in_ms=2000, fade_out_ms=1000)])
-    for at, wanted in ((0.5, 0.25), (1.0, 0.5), (1.5, 0.75), (2.5, 1.0), (3.5, 0.5)):
-        assert amplitude(signal, 300, at - 0.1, at + 0.1) == pytest.approx(0.25 * wanted, abs=0.02)
+    for at, expected in ((0.5, 0.25), (1.0, 0.5), (1.5, 0.75), (2.5, 1.0), (3.5, 0.5)):
+        assert amplitude(signal, 300, at - 0.1, at + 0.1) == pytest.approx(
+            0.25 * expected, abs=0.02
+        )
 
 
 def test_a_dissolve_keeps_the_power(studio: Studio, tones: list[Path]):
@@ -133,12 +135,12 @@ def test_nothing_is_heard_where_segments_meet(studio: Studio, tones: list[Path])
     """One tone over a minute and a half, of a file of the film's rate and one of another."""
     clips = [sounding(0, n * 11_000, (n + 1) * 11_000, 500) for n in range(9)]
     other = [sounding(2, n * 11_000, (n + 1) * 11_000, 500) for n in range(9)]
-    for place, track in ((0, clips), (2, other)):
-        wanted = timeline(tones, track)
-        result, film = studio.render(wanted, output(format=Format.M4A), tones)
+    for position, track in ((0, clips), (2, other)):
+        expected = timeline(tones, track)
+        result, film = studio.render(expected, output(format=Format.M4A), tones)
         assert result.stretches > 1
         signal = heard(film)[RATE // 2 : -RATE // 2]
-        hertz = list(TONES.values())[place]
+        hertz = list(TONES.values())[position]
         # What a tone leaves of itself half a period later is nothing; a joint would be a click.
         lag = RATE / hertz / 2
         whole = np.interp(np.arange(signal.size - 200) + lag, np.arange(signal.size), signal)
@@ -151,16 +153,16 @@ def test_nothing_is_heard_where_segments_meet(studio: Studio, tones: list[Path])
 
 
 def test_loudness_is_what_was_asked_for(studio: Studio, tones: list[Path]):
-    wanted = timeline(tones, [sounding(0, 0, 8000, gain_db=-20.0)])
-    _, film = studio.render(wanted, output(format=Format.M4A, loudness_lufs=-16.0), tones)
-    told = ffmpeg.run(["-loglevel", "info", "-i", film, "-af", "ebur128", "-f", "null", "-"])
-    measured = float(told.rsplit("I:", 1)[1].split()[0])
+    expected = timeline(tones, [sounding(0, 0, 8000, gain_db=-20.0)])
+    _, film = studio.render(expected, output(format=Format.M4A, loudness_lufs=-16.0), tones)
+    reports = ffmpeg.run(["-loglevel", "info", "-i", film, "-af", "ebur128", "-f", "null", "-"])
+    measured = float(reports.rsplit("I:", 1)[1].split()[0])
     assert measured == pytest.approx(-16.0, abs=0.5)
 
 
 def test_silence_is_not_made_loud(studio: Studio, tones: list[Path]):
-    wanted = timeline(tones, [sounding(0, 0, 2000, gain_db=MIN_GAIN_DB)])
-    _, film = studio.render(wanted, output(format=Format.M4A, loudness_lufs=-16.0), tones)
+    expected = timeline(tones, [sounding(0, 0, 2000, gain_db=MIN_GAIN_DB)])
+    _, film = studio.render(expected, output(format=Format.M4A, loudness_lufs=-16.0), tones)
     assert np.abs(heard(film)).max() < 0.001
 
 

@@ -19,7 +19,7 @@ SECOND = 1000
 
 @pytest.fixture(scope="module", params=RATES)
 def sources(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
-    """The rate, and at that rate a film, an opaque and a clear square, and a film with alpha."""
+    """Return the rate, with a film, an opaque and a clear square, and a film with alpha."""
     rate: str = request.param
     folder = tmp_path_factory.mktemp(f"stills{rate}")
     film = make_coded(folder / "film.mp4", 1, rate, 2.0)

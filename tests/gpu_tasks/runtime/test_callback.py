@@ -22,9 +22,9 @@ from gpu_tasks.runtime.callback import (
     Callback,
     OutputRequest,
     Reporter,
-    attempt_key,
+    compute_signature,
+    derive_attempt_key,
     is_authentic,
-    signature,
 )
 from gpu_tasks.runtime.contract import EngineInfo, Failure, Outcome, OutputFile, Payload
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
@@ -34,17 +34,17 @@ NOW = 1_760_000_000
 BODY = b'{"kind":"progress"}'
 JOB, ATTEMPT = UUID(int=1), UUID(int=2)
 SECRET = "a secret of the tests"
-KEY = attempt_key(secret=SECRET, attempt_id=ATTEMPT)
+KEY = derive_attempt_key(secret=SECRET, attempt_id=ATTEMPT)
 MP4 = OutputFile(key="film", content_type="video/mp4")
 DONE = Outcome(result={"words_count": 3}, engine=EngineInfo(name="draft", model="m"))
 
 
 def authentic(
-    *, key: SecretStr = KEY, sent: int | str = NOW, body: bytes = BODY, given: str | None = None
+    *, key: SecretStr = KEY, sent: int | str = NOW, body: bytes = BODY, value: str | None = None
 ) -> bool:
     """Whether a report signed at ``sent`` with ``key`` is believed at ``NOW``."""
-    given = signature(key=key, timestamp=str(sent), body=BODY) if given is None else given
-    return is_authentic(key=KEY, timestamp=str(sent), body=body, given=given, now=float(NOW))
+    value = compute_signature(key=key, timestamp=str(sent), body=BODY) if value is None else value
+    return is_authentic(key=KEY, timestamp=str(sent), body=body, signature=value, now=float(NOW))
 
 
 def reporter(peer: Peer) -> Reporter:
@@ -71,19 +71,19 @@ def reports(peer: Peer) -> list[Callback]:
 def test_the_signature_is_the_mac_of_timestamp_and_body():
     key = KEY.get_secret_value().encode()
     expected = hmac.new(key, b"1760000000." + BODY, hashlib.sha256).hexdigest()
-    assert signature(key=KEY, timestamp="1760000000", body=BODY) == expected
+    assert compute_signature(key=KEY, timestamp="1760000000", body=BODY) == expected
 
 
 def test_each_attempt_has_a_key_of_its_own_that_is_not_shown():
     keys = [
-        attempt_key(secret=secret, attempt_id=attempt_id).get_secret_value()
+        derive_attempt_key(secret=secret, attempt_id=attempt_id).get_secret_value()
         for secret in (SECRET, "another secret")
         for attempt_id in (ATTEMPT, JOB)
     ]
     assert len({*keys, SECRET}) == 5
     assert {len(key) for key in keys} == {64}
-    shown = f"{KEY} {KEY!r} {vars(reporter(Peer()))}"
-    assert KEY.get_secret_value() not in shown
+    visible = f"{KEY} {KEY!r} {vars(reporter(Peer()))}"
+    assert KEY.get_secret_value() not in visible
 
 
 def test_what_we_signed_just_now_is_believed():
@@ -106,17 +106,17 @@ def test_an_altered_body_is_not_believed():
 
 @pytest.mark.parametrize(("secret", "attempt"), [("another secret", ATTEMPT), (SECRET, JOB)])
 def test_another_key_is_not_believed(secret: str, attempt: UUID):
-    assert not authentic(key=attempt_key(secret=secret, attempt_id=attempt))
+    assert not authentic(key=derive_attempt_key(secret=secret, attempt_id=attempt))
 
 
 def test_another_timestamp_than_the_signed_one_is_not_believed():
-    signed_before = signature(key=KEY, timestamp=str(NOW - 1), body=BODY)
-    assert not authentic(given=signed_before)
+    signed_before = compute_signature(key=KEY, timestamp=str(NOW - 1), body=BODY)
+    assert not authentic(value=signed_before)
 
 
-@pytest.mark.parametrize("given", ["", "00", "ä" * 64])
-def test_what_is_no_signature_is_not_believed(given: str):
-    assert not authentic(given=given)
+@pytest.mark.parametrize("value", ["", "00", "ä" * 64])
+def test_what_is_no_signature_is_not_believed(value: str):
+    assert not authentic(value=value)
 
 
 @pytest.mark.parametrize("sent", ["", "soon", "-5", "1e9", "1760000000.5"])
@@ -131,7 +131,7 @@ def test_a_report_is_signed_and_names_job_attempt_and_call(peer: Peer):
         key=KEY,
         timestamp=headers[TIMESTAMP_HEADER],
         body=body,
-        given=headers[SIGNATURE_HEADER],
+        signature=headers[SIGNATURE_HEADER],
         now=time.time(),
     )
     assert headers["Content-Type"] == "application/json"
@@ -184,9 +184,9 @@ def test_an_attempt_that_is_superseded_is_stopped_by_the_next_progress(
         sender.progress(0.3)
 
 
-@pytest.mark.parametrize(("told", "sent"), [(-0.5, 0.0), (1.5, 1.0)])
-def test_progress_stays_between_nothing_and_all(peer: Peer, told: float, sent: float):
-    reporter(peer).progress(told)
+@pytest.mark.parametrize(("messages", "sent"), [(-0.5, 0.0), (1.5, 1.0)])
+def test_progress_stays_between_nothing_and_all(peer: Peer, messages: float, sent: float):
+    reporter(peer).progress(messages)
     assert reports(peer)[0].progress == sent
 
 
@@ -253,8 +253,8 @@ def test_an_outcome_is_a_result_or_an_error_and_never_both(fields: dict[str, obj
 
 
 def test_a_place_is_asked_for_with_size_and_type_by_the_attempts_key(peer: Peer):
-    place = reporter(peer).place_for(MP4, 12)
-    assert place.url == peer.url("/film")
+    position = reporter(peer).request_grant(MP4, 12)
+    assert position.url == peer.url("/film")
     ((headers, body),) = peer.wanted
     assert OutputRequest.model_validate_json(body) == OutputRequest(
         job_id=JOB,
@@ -265,21 +265,21 @@ def test_a_place_is_asked_for_with_size_and_type_by_the_attempts_key(peer: Peer)
         size_bytes=12,
     )
     sent_at = headers[TIMESTAMP_HEADER]
-    given = headers[SIGNATURE_HEADER]
+    value = headers[SIGNATURE_HEADER]
     assert headers[ATTEMPT_HEADER] == str(ATTEMPT)
-    assert is_authentic(key=KEY, timestamp=sent_at, body=body, given=given, now=float(sent_at))
+    assert is_authentic(key=KEY, timestamp=sent_at, body=body, signature=value, now=float(sent_at))
 
 
 def test_where_nobody_answers_there_is_no_place():
     with pytest.raises(requests.ConnectionError):
-        reporter(Peer(port=9)).place_for(MP4, 12)
+        reporter(Peer(port=9)).request_grant(MP4, 12)
 
 
 @pytest.mark.parametrize("status", [413, 422])
 def test_an_output_that_is_refused_is_not_asked_for_again(peer: Peer, status: int):
     peer.statuses["/callback/outputs"] = [status]
     with pytest.raises(EngineError):
-        reporter(peer).place_for(MP4, 12)
+        reporter(peer).request_grant(MP4, 12)
     assert len(peer.wanted) == 1
 
 
@@ -287,4 +287,4 @@ def test_an_output_that_is_refused_is_not_asked_for_again(peer: Peer, status: in
 def test_an_unwanted_attempts_output_has_no_place(peer: Peer, status: int):
     peer.statuses["/callback/outputs"] = [status]
     with pytest.raises(StoppedError):
-        reporter(peer).place_for(MP4, 12)
+        reporter(peer).request_grant(MP4, 12)

@@ -28,9 +28,9 @@ INDEX = "diffusion_pytorch_model.safetensors.index.json"
 
 
 def published(folder: Path, tiny: ModuleType, model: str) -> Path:
-    """A pipeline in single precision, its transformer in more than one file."""
+    """Return a pipeline in single precision, its transformer in more than one file."""
     tiny.save(folder)
-    where = weights.folder(folder, model)
+    where = weights.get_folder(folder, model)
     loaded(where, "transformer", "float32").save_pretrained(
         where / "transformer", max_shard_size="20KB"
     )
@@ -47,41 +47,44 @@ def loaded(where: Path, part: str, dtype: str) -> Any:
 
 
 def files(folder: Path) -> dict[str, tuple[int, int]]:
-    """What lies in a folder: when each file was written, and how large it is."""
-    found = {path: path.stat() for path in folder.rglob("*") if path.is_file()}
+    """Return the modification time and the size of each file in a folder."""
+    result = {path: path.stat() for path in folder.rglob("*") if path.is_file()}
     return {
-        str(path.relative_to(folder)): (one.st_mtime_ns, one.st_size) for path, one in found.items()
+        str(path.relative_to(folder)): (item.st_mtime_ns, item.st_size)
+        for path, item in result.items()
     }
 
 
-@pytest.mark.parametrize(("tiny", "model"), PIPELINES, ids=lambda one: getattr(one, "__name__", ""))
+@pytest.mark.parametrize(
+    ("tiny", "model"), PIPELINES, ids=lambda item: getattr(item, "__name__", "")
+)
 def test_what_is_stored_is_what_would_have_been_cast(tiny: ModuleType, model: str, tmp_path: Path):
     import torch
 
     from gpu_tasks.runtime import dtype_conversion
 
     where = published(tmp_path, tiny, model)
-    parts = weights.HALVED[weights.parse_pin(model)[0]]
-    wanted = {part: loaded(where, part, DTYPE).state_dict() for part in parts}
+    parts = weights.HALF_PRECISION_PARTS[weights.parse_pin(model)[0]]
+    expected = {part: loaded(where, part, DTYPE).state_dict() for part in parts}
     before = files(where)
     dtype_conversion.store(where, parts, DTYPE)
     after = files(where)
     for part in parts:
         assert dtype_conversion.is_stored(where / part, DTYPE)
-        made = loaded(where, part, DTYPE).state_dict()
-        assert made.keys() == wanted[part].keys()
-        for name, values in wanted[part].items():
-            assert made[name].dtype == values.dtype
-            assert torch.equal(made[name], values)
+        output = loaded(where, part, DTYPE).state_dict()
+        assert output.keys() == expected[part].keys()
+        for name, values in expected[part].items():
+            assert output[name].dtype == values.dtype
+            assert torch.equal(output[name], values)
         sizes = [
             sum(size for name, (_, size) in all_.items() if name.startswith(f"{part}/"))
             for all_ in (before, after)
         ]
         assert sizes[1] < 0.8 * sizes[0]
     assert {name for name in after if name.split("/")[0] not in parts} <= before.keys()
-    others = [name for name in before if name.split("/")[0] not in parts]
-    assert any(name.startswith("vae/") for name in others)
-    assert all(after[name] == before[name] for name in others)
+    other_items = [name for name in before if name.split("/")[0] not in parts]
+    assert any(name.startswith("vae/") for name in other_items)
+    assert all(after[name] == before[name] for name in other_items)
 
 
 def test_what_is_stored_is_left_alone(tmp_path: Path):
@@ -106,11 +109,11 @@ def test_a_part_that_is_large_is_stored_in_several_files(
     dtype_conversion.store(where, ("transformer",), DTYPE)
     index = json.loads((where / "transformer" / INDEX).read_text())["weight_map"]
     assert len(set(index.values())) > 1
-    held: dict[str, str] = {}
+    steady: dict[str, str] = {}
     for path in (where / "transformer").glob("*.safetensors"):
-        with safe_open(path, "pt") as one:
-            held |= dict.fromkeys(one.keys(), path.name)
-    assert held == index
+        with safe_open(path, "pt") as item:
+            steady |= dict.fromkeys(item.keys(), path.name)
+    assert steady == index
 
 
 def test_what_was_interrupted_is_made_again(tmp_path: Path):

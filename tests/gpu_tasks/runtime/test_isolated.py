@@ -12,12 +12,12 @@ from gpu_tasks.compression.draft import DraftEngine
 from gpu_tasks.runtime.confinement import MIB
 from gpu_tasks.runtime.engine import contracts
 from gpu_tasks.runtime.errors import POLICIES, AuteurError, EngineError, ErrorCode, StoppedError
-from gpu_tasks.runtime.isolated import IsolatedEngine, limits_of, without_addresses
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.isolated import IsolatedEngine, build_limits, remove_urls
+from gpu_tasks.runtime.runner import get_error_code
 from tests.gpu_tasks.compression.calls import compress, payload
 from tests.gpu_tasks.films import make_film
 
-LIMITS = limits_of(contracts()["compression"])
+LIMITS = build_limits(contracts()["compression"])
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,9 @@ def test_who_stops_it_ends_the_process(engine: IsolatedEngine, tmp_path: Path) -
     with pytest.raises(StoppedError):
         compress(engine, tmp_path / "work", make_film(tmp_path / "film.mp4"), progress=stop)
     children = psutil.Process().children(recursive=True)
-    assert not [one for one in children if "gpu_tasks.runtime.sandboxed" in " ".join(one.cmdline())]
+    assert not [
+        item for item in children if "gpu_tasks.runtime.sandbox_child" in " ".join(item.cmdline())
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,13 +87,13 @@ def test_who_is_killed_may_try_again_and_who_crashes_may_not(
 ) -> None:
     def strike(_share: float) -> None:
         for child in psutil.Process().children():
-            if "gpu_tasks.runtime.sandboxed" in " ".join(child.cmdline()):
+            if "gpu_tasks.runtime.sandbox_child" in " ".join(child.cmdline()):
                 child.send_signal(number)
 
     with pytest.raises(AuteurError) as caught:
         compress(engine, tmp_path / "work", make_film(tmp_path / "film.mp4"), progress=strike)
     error = caught.value
-    assert (error.code if isinstance(error, EngineError) else code_of(error)) == code
+    assert (error.code if isinstance(error, EngineError) else get_error_code(error)) == code
     assert POLICIES[code].retried is (code == ErrorCode.GPU_UNAVAILABLE)
 
 
@@ -107,6 +109,6 @@ def test_too_much_memory_and_time_are_errors_of_the_call(tmp_path: Path) -> None
 
 
 def test_a_call_in_the_sandbox_knows_no_address() -> None:
-    bare = without_addresses(payload())
+    bare = remove_urls(payload())
     assert "http" not in bare.model_dump_json()
     assert "http" in payload().model_dump_json()

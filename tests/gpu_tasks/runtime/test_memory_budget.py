@@ -90,7 +90,7 @@ LARGE = replace(LIMITS, memory_bytes=1024 * MIB, programs=True)
 
 @pytest.fixture
 def budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryBudget:
-    """The budget of this process: children begin with 64 MiB of 256."""
+    """Return the budget of this process: children begin with 64 MiB of 256."""
     budget = MemoryBudget(tmp_path, 256 * MIB, 64 * MIB)
     monkeypatch.setattr(memory_budget, "_budget", budget)
     return budget

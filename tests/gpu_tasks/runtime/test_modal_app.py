@@ -28,18 +28,18 @@ print(*({{name.partition(".")[0] for name in sys.modules}} & {set(NOT_FOR_CONTAI
 
 @pytest.fixture(scope="module")
 def book() -> Book:
-    """What arrives at Modal."""
+    """Return what a deployment of the app sends to Modal."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODAL_SERVER_URL", "")
         return check.deployed()
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    given = {name: value for name, value in os.environ.items() if name != "AUTEUR_PLUGINS"}
+    source = {name: value for name, value in os.environ.items() if name != "AUTEUR_PLUGINS"}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=BASE_DIR,
-        env=given | environment,
+        env=source | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -65,15 +65,15 @@ def test_modal_check_fails_where_a_contract_is_not_kept(tmp_path: Path):
 
 
 def test_modal_check_deploys_what_is_set():
-    given = {
+    value = {
         "FEATURE_AT_ONCE": "transcription=7",
         "FEATURE_GPUS": "transcription=L40S",
         "FEATURE_MODELS": f"transcription.asr=someone/other@{'1' * 40}",
         "FEATURE_TIME_LIMITS": "transcription=900",
     }
-    run = python("-m", "tests.modal_peer.check", **given)
+    run = python("-m", "tests.modal_peer.check", **value)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.splitlines()[1:] == [f"Set beside them: {n}={v}" for n, v in given.items()]
+    assert run.stdout.splitlines()[1:] == [f"Set beside them: {n}={v}" for n, v in value.items()]
 
 
 def test_a_deploy_refuses_what_cannot_be_set():
@@ -84,9 +84,9 @@ def test_a_deploy_refuses_what_cannot_be_set():
 
 def test_what_was_set_since_the_deploy_is_told(book: Book, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FEATURE_TIME_LIMITS", "tts=60")
-    found = list(check.differences(book))
-    told = "what is set is {}, not {'FEATURE_TIME_LIMITS': 'tts=60'}"
-    assert {f"tts: {told}", f"download_models: {told}"} <= set(found)
+    result = list(check.differences(book))
+    reports = "what is set is {}, not {'FEATURE_TIME_LIMITS': 'tts=60'}"
+    assert {f"tts: {reports}", f"download_models: {reports}"} <= set(result)
 
 
 def test_what_is_deployed_is_what_the_contracts_say(book: Book):
@@ -109,12 +109,12 @@ def test_every_difference_is_told(
 ):
     changed = {name: replace(contract, **change) for name, contract in engine.contracts().items()}
     monkeypatch.setattr(check, "contracts", lambda: changed)
-    found = list(check.differences(book))
-    assert any(line.startswith(f"transcription: {what} is ") for line in found)
+    result = list(check.differences(book))
+    assert any(line.startswith(f"transcription: {what} is ") for line in result)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reports"),
     [
         (lambda all_: all_.pop("noop"), "noop: not deployed"),
         (lambda all_: all_.update(more=all_["noop"]), "more: without a contract"),
@@ -123,11 +123,11 @@ def test_every_difference_is_told(
 def test_a_function_too_few_or_too_many_is_told(
     book: Book,
     change: Callable[[dict[str, api_pb2.Function]], object],
-    told: str,
+    reports: str,
 ):
     other = Book(**{**vars(book), "deployed": dict(book.deployed)})
     change(other.deployed)
-    assert told in list(check.differences(other))
+    assert reports in list(check.differences(other))
 
 
 def test_a_container_gets_our_inference_and_nothing_of_the_back_end(book: Book):

@@ -9,16 +9,16 @@ from gpu_tasks.render import contract as render
 from gpu_tasks.runtime import overrides
 from gpu_tasks.runtime.contract import (
     CLASS_LIMITS,
-    RENTED,
+    RENTED_GPUS,
     Contract,
     GpuClass,
     ImageFamily,
     Payload,
     PlainModel,
-    rented_limit,
+    get_rented_limit,
 )
 from gpu_tasks.runtime.engine import contracts
-from gpu_tasks.runtime.isolated import limits_of
+from gpu_tasks.runtime.isolated import build_limits
 from gpu_tasks.runtime.overrides import InvalidOverrideError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -26,8 +26,8 @@ OTHER = f"someone/Other.Model_2@{COMMIT}"
 
 
 def declared(**fields: Any) -> Contract:
-    """A contract as it would be made at the start of a process."""
-    given: dict[str, Any] = {
+    """Return a contract as it would be made at the start of a process."""
+    value: dict[str, Any] = {
         "name": "mime",
         "gpu": GpuClass.A10G,
         "image": ImageFamily.FACE,
@@ -36,7 +36,7 @@ def declared(**fields: Any) -> Contract:
         "result": PlainModel,
         "models": {"face": f"a/face@{COMMIT}", "hand": f"a/hand@{COMMIT}"},
     }
-    return Contract(**given | fields)
+    return Contract(**value | fields)
 
 
 def test_without_settings_a_contract_is_what_it_declares():
@@ -47,13 +47,13 @@ def test_without_settings_a_contract_is_what_it_declares():
 
 
 def test_what_is_set_stands_in_its_place_and_the_default_beside_it(monkeypatch):
-    given = {
+    source = {
         "FEATURE_AT_ONCE": "mime=3, other=1",
         "FEATURE_GPUS": "mime=L40S",
         "FEATURE_MODELS": f" mime.hand={OTHER},",
         "FEATURE_TIME_LIMITS": "other=20,mime=900",
     }
-    for name, value in given.items():
+    for name, value in source.items():
         monkeypatch.setenv(name, value)
     contract = declared()
     assert (contract.at_once, contract.gpu, contract.time_limit_seconds) == (3, "L40S", 900)
@@ -65,22 +65,22 @@ def test_what_is_set_stands_in_its_place_and_the_default_beside_it(monkeypatch):
         "time_limit_seconds": 600,
     }
     assert declared(name="others").defaults == {}
-    assert overrides.list_variables() == given
+    assert overrides.list_variables() == source
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "field", "wanted"),
+    ("variable", "value", "field", "expected"),
     [
         ("FEATURE_AT_ONCE", "1", "at_once", 1),
         ("FEATURE_AT_ONCE", "1000", "at_once", 1000),
         ("FEATURE_TIME_LIMITS", "10", "time_limit_seconds", 10),
         ("FEATURE_TIME_LIMITS", "43200", "time_limit_seconds", 43200),
-        *(("FEATURE_GPUS", name, "gpu", GpuClass(name)) for name in RENTED),
+        *(("FEATURE_GPUS", name, "gpu", GpuClass(name)) for name in RENTED_GPUS),
     ],
 )
-def test_the_least_and_the_most_are_taken(monkeypatch, variable, value, field, wanted):
+def test_the_least_and_the_most_are_taken(monkeypatch, variable, value, field, expected):
     monkeypatch.setenv(variable, f"mime={value}")
-    assert getattr(declared(), field) == wanted
+    assert getattr(declared(), field) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,17 +122,17 @@ def test_what_cannot_be_is_refused_and_says_what_can(monkeypatch, variable, valu
 @pytest.mark.parametrize("limit", [1, 10_000])
 def test_classes_of_gpus_have_limits_of_their_own(monkeypatch, limit):
     monkeypatch.setenv("GPU_LIMITS", f"L4={limit}")
-    assert rented_limit(GpuClass.L4) == limit
-    assert rented_limit(GpuClass.T4) == CLASS_LIMITS[GpuClass.T4]
-    assert rented_limit(GpuClass.CPU) is None
+    assert get_rented_limit(GpuClass.L4) == limit
+    assert get_rented_limit(GpuClass.T4) == CLASS_LIMITS[GpuClass.T4]
+    assert get_rented_limit(GpuClass.CPU) is None
     assert overrides.list_variables() == {}
 
 
-@pytest.mark.parametrize("given", ["L4=0", "L4=10001", "L4=many", "CPU=5", "V100=1", "L4"])
-def test_what_no_class_can_have_is_refused(monkeypatch, given):
-    monkeypatch.setenv("GPU_LIMITS", given)
+@pytest.mark.parametrize("value", ["L4=0", "L4=10001", "L4=many", "CPU=5", "V100=1", "L4"])
+def test_what_no_class_can_have_is_refused(monkeypatch, value):
+    monkeypatch.setenv("GPU_LIMITS", value)
     with pytest.raises(InvalidOverrideError, match=r"^GPU_LIMITS "):
-        rented_limit(GpuClass.L4)
+        get_rented_limit(GpuClass.L4)
 
 
 def test_a_function_without_models_says_so(monkeypatch):
@@ -172,8 +172,8 @@ def test_it_needs_no_more_memory_than_is_known(monkeypatch):
 
 
 def test_every_contract_fits_the_gpu_that_it_declares():
-    assert all(each.gpu.memory_gb >= each.gpu_memory_gb for each in contracts().values())
-    assert set(CLASS_LIMITS) == {GpuClass(name) for name in RENTED}
+    assert all(item.gpu.memory_gb >= item.gpu_memory_gb for item in contracts().values())
+    assert set(CLASS_LIMITS) == {GpuClass(name) for name in RENTED_GPUS}
 
 
 def test_a_time_limit_reaches_the_sandbox_and_what_is_planned_with_it(monkeypatch):
@@ -182,4 +182,4 @@ def test_a_time_limit_reaches_the_sandbox_and_what_is_planned_with_it(monkeypatc
     halved = replace(render.CONTRACT, time_limit_seconds=render.CONTRACT.time_limit_seconds // 2)
     monkeypatch.setattr(render, "CONTRACT", halved)
     assert output.longest_ms == before // 2
-    assert limits_of(halved).wall_seconds == halved.time_limit_seconds
+    assert build_limits(halved).wall_seconds == halved.time_limit_seconds

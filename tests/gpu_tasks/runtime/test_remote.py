@@ -8,35 +8,35 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from gpu_tasks.runtime import callback, loading, remote
+from gpu_tasks.runtime import callback, engine_cache, remote
 from gpu_tasks.runtime.callback import Callback
 from gpu_tasks.runtime.contract import Outcome
 from gpu_tasks.runtime.engine import Host, contracts
+from gpu_tasks.runtime.engine_cache import EngineCache
 from gpu_tasks.runtime.errors import ErrorCode
-from gpu_tasks.runtime.loading import Engines
 from tests.gpu_tasks.peer import Peer
 
 KEY = SecretStr("a key of the tests")
 
 
 def payload(peer: Peer, **fields: Any) -> dict[str, Any]:
-    given = {
+    value = {
         "job_id": str(uuid4()),
         "attempt_id": str(uuid4()),
         "callback_url": peer.url("/callback"),
         "seconds": 0.0,
         "error": None,
     }
-    return given | fields
+    return value | fields
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_loaded_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_engines", Engines())
+    monkeypatch.setattr(remote, "_engines", EngineCache())
 
 
 def answer(sent: dict[str, Any], engine: str = "draft", function: str = "noop") -> Outcome:
-    """The outcome, after a trip through JSON: plain values only."""
+    """Return the outcome, after a trip through JSON: plain values only."""
     plain = remote.handle(
         contract=contracts()[function],
         engine=engine,
@@ -69,7 +69,7 @@ def test_a_known_failure_is_returned_and_reported(peer: Peer):
 def test_progress_is_told_no_oftener_than_its_interval(peer: Peer, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(callback, "PROGRESS_INTERVAL_SECONDS", 0.5)
     answer(payload(peer, seconds=0.8))
-    assert 2 <= len([one for one in reports(peer) if one.kind == "progress"]) <= 3
+    assert 2 <= len([item for item in reports(peer) if item.kind == "progress"]) <= 3
 
 
 def test_an_attempt_that_is_not_wanted_stops_before_anything_is_loaded(
@@ -78,7 +78,7 @@ def test_an_attempt_that_is_not_wanted_stops_before_anything_is_loaded(
     def load(*_: object) -> None:
         raise AssertionError("loaded")
 
-    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(engine_cache, "load", load)
     peer.statuses["/callback"] = [409]
     assert answer(payload(peer)).error.code is ErrorCode.CANCELLED
     assert [report.kind for report in reports(peer)] == ["progress"]
@@ -110,7 +110,7 @@ def test_an_engine_that_does_not_load_is_an_outcome(
     def load(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(engine_cache, "load", load)
     outcome = answer(payload(peer))
     assert outcome.error.code is code
     assert reports(peer)[-1].outcome == outcome
@@ -128,9 +128,9 @@ def test_a_payload_of_another_version_is_an_outcome(peer: Peer, change: dict[str
 
 def test_an_engine_is_loaded_once_and_the_outcome_says_for_how_long(peer: Peer):
     outcomes = [answer(payload(peer), engine="production", function="noop_gpu") for _ in range(3)]
-    first, *others = [outcome.load_seconds for outcome in outcomes]
+    first, *other_items = [outcome.load_seconds for outcome in outcomes]
     assert first >= 0.2
-    assert others == [0, 0]
+    assert other_items == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_production_engines_run_on_their_gpu(
 
     seen: list[tuple[object, ...]] = []
 
-    def load(*given: object) -> None:
-        seen.append(given)
+    def load(*value: object) -> None:
+        seen.append(value)
         raise RuntimeError
 
-    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(engine_cache, "load", load)
     remote.handle(
         contract=replace(contracts()["noop"], gpu=GpuClass(gpu)),
         engine=engine,

@@ -17,7 +17,7 @@ import requests
 from pydantic import ValidationError
 
 from gpu_tasks.runtime import runner, transfers
-from gpu_tasks.runtime.callback import OutputGrant, Reporter, attempt_key
+from gpu_tasks.runtime.callback import OutputGrant, Reporter, derive_attempt_key
 from gpu_tasks.runtime.contract import (
     MAX_MESSAGE_LENGTH,
     EngineInfo,
@@ -95,7 +95,7 @@ def run(peer: Peer, engine: Engine, **payload: str) -> Outcome:
         engine=engine,
         payload=copying(peer, **payload),
         progress=lambda _share, _stage: None,
-        place_for=peer.place_for,
+        request_grant=peer.request_grant,
     )
 
 
@@ -133,7 +133,7 @@ def test_an_outcome_says_when_it_began_and_what_it_waited_for(peer: Peer, fails:
         engine=engine,
         payload=copying(peer),
         progress=lambda _share, _stage: None,
-        place_for=peer.place_for,
+        request_grant=peer.request_grant,
         load_seconds=5.0,
     )
     assert outcome.load_seconds == 5
@@ -146,7 +146,7 @@ def test_an_outcome_says_when_it_began_and_what_it_waited_for(peer: Peer, fails:
 
 def test_a_call_tells_what_it_does_and_keeps_when_each_tenth_was_done(peer: Peer):
     peer.files["/in"] = b"x"
-    told: list[tuple[float, str]] = []
+    reports: list[tuple[float, str]] = []
 
     def work(workspace: Workspace) -> None:
         workspace.progress(0.05)
@@ -157,11 +157,11 @@ def test_a_call_tells_what_it_does_and_keeps_when_each_tenth_was_done(peer: Peer
     outcome = runner.run(
         engine=CopyEngine(work),
         payload=copying(peer),
-        progress=lambda share, stage: told.append((share, stage)),
-        place_for=peer.place_for,
+        progress=lambda share, stage: reports.append((share, stage)),
+        request_grant=peer.request_grant,
         load_seconds=5.0,
     )
-    assert told == [
+    assert reports == [
         (0.0, "fetching"),
         (0.0, "running"),
         (0.05, "running"),
@@ -328,13 +328,13 @@ def test_a_place_for_an_output_is_asked_for_until_somebody_answers(peer: Peer):
     peer.files["/in"] = b"x"
     peer.statuses["/callback/outputs"] = [503, 500, 200]
     payload = copying(peer)
-    key = attempt_key(secret="a secret of the tests", attempt_id=payload.attempt_id)
+    key = derive_attempt_key(secret="a secret of the tests", attempt_id=payload.attempt_id)
     reporter = Reporter(payload=payload, call_id="call-1", key=key)
     outcome = runner.run(
         engine=CopyEngine(),
         payload=payload,
         progress=lambda _share, _stage: None,
-        place_for=reporter.place_for,
+        request_grant=reporter.request_grant,
     )
     assert outcome.result == {"size": 1}
     assert len(peer.wanted) == 3
@@ -363,7 +363,10 @@ def test_an_input_that_changed_meanwhile_is_read_from_its_beginning(peer: Peer):
             peer.files["/in"], peer.etag = b"b" * 3_000_000, '"2"'
 
     outcome = runner.run(
-        engine=CopyEngine(), payload=copying(peer), progress=replace, place_for=peer.place_for
+        engine=CopyEngine(),
+        payload=copying(peer),
+        progress=replace,
+        request_grant=peer.request_grant,
     )
     assert outcome.result == {"size": 3_000_000}
     assert peer.puts["/out"][1] == b"b" * 3_000_000
@@ -408,7 +411,10 @@ def test_a_stopped_call_does_not_wait_for_the_storage(
     began = time.monotonic()
     with pytest.raises(StoppedError):
         runner.run(
-            engine=CopyEngine(), payload=copying(peer), progress=stop, place_for=peer.place_for
+            engine=CopyEngine(),
+            payload=copying(peer),
+            progress=stop,
+            request_grant=peer.request_grant,
         )
     assert time.monotonic() - began < transfers.MAX_RETRY_AFTER_SECONDS
 
@@ -421,7 +427,7 @@ def test_a_call_stops_waiting_before_its_time_limit(peer: Peer, monkeypatch: pyt
         engine=CopyEngine(),
         payload=copying(peer),
         progress=lambda _share, _stage: None,
-        place_for=peer.place_for,
+        request_grant=peer.request_grant,
         time_limit_seconds=runner.REPORT_SECONDS + 1.0,
     )
     assert failure(outcome)[0] == ErrorCode.STORAGE_ERROR
@@ -445,7 +451,7 @@ def test_a_call_stops_waiting_before_its_time_limit(peer: Peer, monkeypatch: pyt
 def test_retry_after_is_followed_within_a_bound(header: str, seconds: float):
     response = requests.Response()
     response.headers["Retry-After"] = header
-    assert transfers.retry_after(requests.HTTPError(response=response)) == seconds
+    assert transfers.get_retry_after(requests.HTTPError(response=response)) == seconds
 
 
 def test_a_full_disk_is_waited_out_while_an_input_is_fetched(
@@ -464,7 +470,10 @@ def test_a_full_disk_is_waited_out_while_an_input_is_fetched(
 
     try:
         outcome = runner.run(
-            engine=CopyEngine(), payload=copying(peer), progress=free, place_for=peer.place_for
+            engine=CopyEngine(),
+            payload=copying(peer),
+            progress=free,
+            request_grant=peer.request_grant,
         )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -474,19 +483,19 @@ def test_a_full_disk_is_waited_out_while_an_input_is_fetched(
 
 def test_where_an_output_goes_is_asked_when_it_is_there(peer: Peer):
     peer.files["/in"] = b"some sound"
-    asked: list[tuple[str, int]] = []
+    request: list[tuple[str, int]] = []
 
-    def place_for(file: OutputFile, size_bytes: int) -> OutputGrant:
-        asked.append((file.key, size_bytes))
-        return peer.place_for(file, size_bytes)
+    def request_grant(file: OutputFile, size_bytes: int) -> OutputGrant:
+        request.append((file.key, size_bytes))
+        return peer.request_grant(file, size_bytes)
 
     runner.run(
-        engine=CopyEngine(lambda _workspace: asked.append(("the engine runs", 0))),
+        engine=CopyEngine(lambda _workspace: request.append(("the engine runs", 0))),
         payload=copying(peer),
         progress=lambda _share, _stage: None,
-        place_for=place_for,
+        request_grant=request_grant,
     )
-    assert asked == [("the engine runs", 0), ("out", len(b"some sound"))]
+    assert request == [("the engine runs", 0), ("out", len(b"some sound"))]
 
 
 @pytest.mark.usefixtures("short_outages")
@@ -511,7 +520,10 @@ def test_a_call_can_be_stopped_while_its_input_is_fetched(peer: Peer, scratch: P
 
     with pytest.raises(StoppedError):
         runner.run(
-            engine=CopyEngine(), payload=copying(peer), progress=stop, place_for=peer.place_for
+            engine=CopyEngine(),
+            payload=copying(peer),
+            progress=stop,
+            request_grant=peer.request_grant,
         )
     assert list(scratch.iterdir()) == []
 
@@ -525,7 +537,7 @@ def test_a_transcription_from_url_to_url(peer: Peer):
         engine=engine,
         payload=payload,
         progress=lambda _share, _stage: None,
-        place_for=peer.place_for,
+        request_grant=peer.request_grant,
     )
     assert outcome.result is not None
     assert outcome.result["segments_count"] == 1
@@ -577,7 +589,7 @@ def test_tuples_of_files_and_what_is_kept_outlives_a_failure(peer: Peer, fails: 
         engine=ManyEngine(fails),
         payload=call,
         progress=lambda _share, _stage: None,
-        place_for=peer.place_for,
+        request_grant=peer.request_grant,
     )
     put = {path: body for path, (_headers, body) in peer.puts.items()}
     if fails:

@@ -19,7 +19,7 @@ from gpu_tasks.runtime import sandbox, sources
 from gpu_tasks.runtime.confinement import MIB, Limits
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, InputRefusedError, KilledError
 from gpu_tasks.runtime.sandbox import Limit, SandboxExceededError, SandboxFailedError
-from gpu_tasks.runtime.sources import SourceLostError, source_of
+from gpu_tasks.runtime.sources import SourceLostError, open_source
 from tests.waiting import until
 
 LIMITS = Limits(
@@ -46,8 +46,8 @@ def exceeded(name: str, limits: Limits = LIMITS, **arguments: Any) -> Limit:
 
 
 def test_arguments_and_answer_are_json() -> None:
-    given = {"text": "ä\n", "number": 1.5, "none": None, "list": [{"a": True}]}
-    assert call("echo", **given) == given
+    value = {"text": "ä\n", "number": 1.5, "none": None, "list": [{"a": True}]}
+    assert call("echo", **value) == value
 
 
 def test_it_asks_its_parent_so_often_and_not_once_more() -> None:
@@ -105,13 +105,13 @@ class TestSurroundings:
     def test_nothing_of_our_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DJANGO_SECRET_KEY", "s" * 40)
         monkeypatch.setenv("DATABASE_URL", "postgres://nowhere")
-        found = call("look_around")
-        ours = {*sandbox.KEPT_VARIABLES, *sandbox.SET_VARIABLES, "HOME", "TMPDIR"}
+        result = call("look_around")
+        ours = {*sandbox.INHERITED_VARIABLES, *sandbox.SET_VARIABLES, "HOME", "TMPDIR"}
         # Python sets one, and importing our tests the other.
-        assert set(found["environment"]) <= ours | {"LC_CTYPE", "AUTEUR_PLUGINS"}
-        assert found["folder"] == []
-        assert found["environment"]["HOME"] == found["place"]
-        assert not Path(found["place"]).exists()
+        assert set(result["environment"]) <= ours | {"LC_CTYPE", "AUTEUR_PLUGINS"}
+        assert result["folder"] == []
+        assert result["environment"]["HOME"] == result["place"]
+        assert not Path(result["place"]).exists()
 
     def test_variables_and_a_folder_that_are_given(self, tmp_path: Path) -> None:
         sandbox.run(
@@ -210,7 +210,7 @@ class TestEnds:
         def is_asleep() -> bool:
             children[:] = psutil.Process(parent.pid).children()
             # Only a limited one has got so far as to sleep.
-            return any(one.rlimit(psutil.RLIMIT_NOFILE)[0] == 32 for one in children)
+            return any(item.rlimit(psutil.RLIMIT_NOFILE)[0] == 32 for item in children)
 
         until(is_asleep)
         parent.kill()
@@ -218,7 +218,7 @@ class TestEnds:
         until(lambda: not any(_lives(child.pid) for child in children))
 
     def test_progress_is_told_and_may_end_it(self) -> None:
-        told: list[int] = []
+        reports: list[int] = []
 
         def run(progress: Callable[[int], None]) -> Any:
             return sandbox.run(
@@ -228,8 +228,8 @@ class TestEnds:
                 progress=progress,
             )
 
-        assert run(told.append) == "done"
-        assert told == [0, 1, 2]
+        assert run(reports.append) == "done"
+        assert reports == [0, 1, 2]
 
         class EnoughError(Exception):
             pass
@@ -280,18 +280,18 @@ class _Ranges(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Any]:
-    found: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Ranges)
-    found.asked, found.answers = [], 1000
-    thread = threading.Thread(target=found.serve_forever, args=(0.01,), daemon=True)
+    result: Any = ThreadingHTTPServer(("127.0.0.1", 0), _Ranges)
+    result.asked, result.answers = [], 1000
+    thread = threading.Thread(target=result.serve_forever, args=(0.01,), daemon=True)
     thread.start()
-    yield found
-    found.shutdown()
-    found.server_close()
+    yield result
+    result.shutdown()
+    result.server_close()
     thread.join()
 
 
 def reads(place: str, name: str, **arguments: Any) -> Any:
-    source = source_of(place)
+    source = open_source(place)
     limits = replace(LIMITS, answer_bytes=MIB)
     try:
         return sandbox.run(
@@ -310,10 +310,10 @@ class TestReading:
         return str(tmp_path / "source.mp4")
 
     def test_any_stretch(self, place: str) -> None:
-        wanted = [(0, 10), (900_000, 5), (7, 300_000), (-3, 10), (2_000_000, 4)]
-        found = reads(place, "stretches", wanted=wanted)
-        whole = [CONTENT[o : o + n] if o >= 0 else CONTENT[o:] for o, n in wanted]
-        assert found == [stretch.hex() for stretch in whole] == [*found[:4], ""]
+        spans = [(0, 10), (900_000, 5), (7, 300_000), (-3, 10), (2_000_000, 4)]
+        result = reads(place, "stretches", spans=spans)
+        whole = [CONTENT[o : o + n] if o >= 0 else CONTENT[o:] for o, n in spans]
+        assert result == [stretch.hex() for stretch in whole] == [*result[:4], ""]
 
     def test_the_name(self, place: str) -> None:
         assert reads(place, "name_of") == "source.mp4"
@@ -337,6 +337,6 @@ class TestReading:
         with pytest.raises(SourceLostError):
             reads(url, "read_often", times=2)
         with pytest.raises(SourceLostError):
-            source_of("http://127.0.0.1:9/source")
+            open_source("http://127.0.0.1:9/source")
         with pytest.raises(SourceLostError):
-            source_of("/nowhere/source.mp4")
+            open_source("/nowhere/source.mp4")

@@ -10,13 +10,13 @@ from gpu_tasks.runtime.engine import contracts
 
 
 def test_each_revision_has_a_folder_of_its_own():
-    assert weights.folder(Path("/models"), "a/b@123") == Path("/models/a/b/123")
+    assert weights.get_folder(Path("/models"), "a/b@123") == Path("/models/a/b/123")
 
 
 @pytest.mark.parametrize("model", ["a/b", "a/b@", "@123", ""])
 def test_a_model_without_a_revision_is_refused(model: str):
     with pytest.raises(ValueError, match="no revision"):
-        weights.folder(Path("/models"), model)
+        weights.get_folder(Path("/models"), model)
 
 
 @pytest.mark.parametrize("name", contracts())
@@ -28,9 +28,12 @@ def test_contracts_pin_commits_and_not_branches(name: str):
 
 
 def test_what_is_known_of_models_is_of_those_in_use():
-    used = {model for one in contracts().values() for model in one.models.values()}
+    used = {model for item in contracts().values() for model in item.models.values()}
     assert used >= weights.BY_BRANCH
-    assert {weights.parse_pin(model)[0] for model in used} >= {*weights.HALVED, *weights.UNUSED}
+    assert {weights.parse_pin(model)[0] for model in used} >= {
+        *weights.HALF_PRECISION_PARTS,
+        *weights.UNUSED,
+    }
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def payload(
     language: str = "en",
     speaker_diarization: bool = True,
 ) -> TranscriptionPayload:
-    """A call whose files lie at ``base``."""
+    """Return the payload of a call whose files are at ``base``."""
     return TranscriptionPayload(
         job_id=uuid4(),
         attempt_id=uuid4(),
@@ -35,17 +35,17 @@ def payload(
 def workspace_with(
     recording: Path, root: Path, progress: Callable[[float], None] = lambda _share: None
 ) -> Workspace:
-    """A workspace that holds a copy of the recording."""
+    """Return a workspace that holds a copy of the recording."""
     inputs: dict[str, Path | Sequence[Path]] = {"media": recording}
     return workspace(root, inputs=inputs, outputs=["transcript"], progress=progress)
 
 
 def transcribe(
-    engine: Engine, recording: Path, root: Path, **asked: object
+    engine: Engine, recording: Path, root: Path, **request: object
 ) -> tuple[TranscriptionResult, RecordingTranscript]:
-    """The result, and the transcript that was written."""
+    """Return the result, and the transcript that was written."""
     files = workspace_with(recording, root)
-    result = engine.run(payload(**asked), files)  # type: ignore[arg-type]
+    result = engine.run(payload(**request), files)  # type: ignore[arg-type]
     assert isinstance(result, TranscriptionResult)
     written = files.output("transcript").read_text(encoding="utf-8")
     return result, RecordingTranscript.model_validate_json(written)

@@ -12,7 +12,7 @@ from tests.gpu_tasks.transcription.calls import transcribe
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    """The draft engine, loaded as a worker loads it."""
+    """Return the draft engine, loaded as a worker loads it."""
     return load("transcription", "draft")
 
 
@@ -20,13 +20,13 @@ def engine() -> Engine:
 def interview(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[TranscriptionResult, RecordingTranscript]:
-    """What the engine makes of the demo's film."""
+    """Return the engine's transcript of the demo's film."""
     return transcribe(engine, INTERVIEW, tmp_path_factory.mktemp("interview"))
 
 
 @pytest.fixture(scope="session")
 def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The weights of a Whisper that hears the same in any sound."""
+    """Return the weights of a Whisper that hears the same in any sound."""
     from tests.gpu_tasks.transcription import tiny_whisper
 
     return tiny_whisper.save(tmp_path_factory.mktemp("taught"), says=tiny_whisper.SAID)

@@ -17,7 +17,7 @@ FEW_EQUALS = st.floats(-10, 10, width=32)
 def is_the_path_of_transformers(costs: Matrix) -> None:
     whisper = pytest.importorskip("transformers.models.whisper.generation_whisper")
     expected = whisper._dynamic_time_warping(costs)
-    for mine, theirs in zip(alignment.cheapest_path(costs), expected, strict=True):
+    for mine, theirs in zip(alignment.find_cheapest_path(costs), expected, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
@@ -39,9 +39,9 @@ def test_the_path_of_a_whole_chunk():
 def test_rows_begin_where_their_costs_are_low():
     costs = np.ones((3, 9))
     costs[0, :2] = costs[1, 2:7] = costs[2, 7:] = 0
-    assert alignment.begins(costs).tolist() == [0, 2, 7]
+    assert alignment.find_row_begins(costs).tolist() == [0, 2, 7]
 
 
 @pytest.mark.parametrize(("shape", "begins"), [((1, 5), [0]), ((4, 1), [0] * 4), ((1, 1), [0])])
 def test_a_single_row_or_column(shape: tuple[int, int], begins: list[int]):
-    assert alignment.begins(np.zeros(shape)).tolist() == begins
+    assert alignment.find_row_begins(np.zeros(shape)).tolist() == begins

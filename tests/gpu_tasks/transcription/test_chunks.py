@@ -5,7 +5,7 @@ import pytest
 
 from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.mediakit.speech.utterances import Utterance
-from gpu_tasks.transcription.chunks import CHUNK_SAMPLES, MAX_PAUSE_SAMPLES, Chunk, chunks
+from gpu_tasks.transcription.chunks import CHUNK_SAMPLES, MAX_PAUSE_SAMPLES, Chunk, pack_chunks
 
 
 def utterance(start: int, size: int, value: int = 7) -> Utterance:
@@ -13,11 +13,11 @@ def utterance(start: int, size: int, value: int = 7) -> Utterance:
 
 
 def test_no_utterances_are_no_chunks():
-    assert list(chunks([])) == []
+    assert list(pack_chunks([])) == []
 
 
 def test_utterances_lie_at_their_places_with_silence_between():
-    (chunk,) = chunks([utterance(5 * RATE, RATE), utterance(7 * RATE, 2 * RATE, value=9)])
+    (chunk,) = pack_chunks([utterance(5 * RATE, RATE), utterance(7 * RATE, 2 * RATE, value=9)])
     assert chunk.start == 5 * RATE
     assert chunk.spans == ((0, RATE), (2 * RATE, 4 * RATE))
     assert np.unique(chunk.samples[:RATE]) == [7]
@@ -29,17 +29,17 @@ def test_utterances_lie_at_their_places_with_silence_between():
 @pytest.mark.parametrize(("beyond", "count"), [(0, 1), (1, 2)])
 def test_a_chunk_is_as_long_as_whisper_hears(beyond: int, count: int):
     half = CHUNK_SAMPLES // 2
-    found = list(chunks([utterance(0, half), utterance(half, half + beyond)]))
-    assert len(found) == count
-    assert sum(chunk.samples.size for chunk in found) == CHUNK_SAMPLES + beyond
+    result = list(pack_chunks([utterance(0, half), utterance(half, half + beyond)]))
+    assert len(result) == count
+    assert sum(chunk.samples.size for chunk in result) == CHUNK_SAMPLES + beyond
 
 
 @pytest.mark.parametrize(("beyond", "count"), [(0, 1), (1, 2)])
 def test_a_long_pause_is_left_out(beyond: int, count: int):
     second = utterance(RATE + MAX_PAUSE_SAMPLES + beyond, RATE)
-    found = list(chunks([utterance(0, RATE), second]))
-    assert len(found) == count
-    assert found[-1].start + found[-1].samples.size == second.start + RATE
+    result = list(pack_chunks([utterance(0, RATE), second]))
+    assert len(result) == count
+    assert result[-1].start + result[-1].samples.size == second.start + RATE
 
 
 def test_chunks_are_given_as_soon_as_they_are_full():
@@ -49,5 +49,5 @@ def test_chunks_are_given_as_soon_as_they_are_full():
             yield utterance(start, 10 * RATE)
             start += 10 * RATE
 
-    first: Chunk = next(chunks(endless()))
+    first: Chunk = next(pack_chunks(endless()))
     assert first.spans == ((0, 160_000), (160_000, 320_000), (320_000, 480_000))

@@ -20,20 +20,20 @@ pytestmark = pytest.mark.torch
 
 @pytest.fixture(scope="module")
 def diarized(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The weights of a pipeline."""
+    """Return the weights of a pipeline."""
     tiny_pyannote.importable()
     return tiny_pyannote.save(tmp_path_factory.mktemp("diarized"))
 
 
 @pytest.mark.shims
 def test_turns_lie_within_the_sound_and_progress_is_told(diarized: Path):
-    told: list[float] = []
+    reports: list[float] = []
     sound = sound_of(INTERVIEW)[: 11 * RATE]
-    turns = Diarization(Host(diarized)).turns(sound, told.append)
+    turns = Diarization(Host(diarized)).turns(sound, reports.append)
     assert turns
     assert all(0 <= turn.start_ms < turn.end_ms <= 11_100 for turn in turns)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
 
 
 @pytest.mark.shims
@@ -49,14 +49,14 @@ def test_it_stops_when_told(diarized: Path):
 @pytest.mark.shims
 def test_the_engine_names_speakers(diarized: Path, taught: Path, tmp_path: Path):
     models = tmp_path / "models"
-    for one in (diarized, taught):
-        shutil.copytree(one, models, dirs_exist_ok=True)
+    for item in (diarized, taught):
+        shutil.copytree(item, models, dirs_exist_ok=True)
     engine = load("transcription", "production", Host(models))
-    told: list[float] = []
-    files = workspace_with(SHORT, tmp_path / "work", told.append)
+    reports: list[float] = []
+    files = workspace_with(SHORT, tmp_path / "work", reports.append)
     engine.run(payload(speaker_diarization=True), files)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
     assert '"speaker":"Speaker 1"' in files.output("transcript").read_text(encoding="utf-8")
 
 

@@ -36,9 +36,9 @@ def text_of(transcript: RecordingTranscript) -> str:
     return " ".join(segment.text for segment in transcript.segments)
 
 
-def refused(engine: Engine, recording: Path, root: Path, **asked: object) -> str:
+def refused(engine: Engine, recording: Path, root: Path, **request: object) -> str:
     with pytest.raises(EngineError) as caught:
-        transcribe(engine, recording, root, **asked)
+        transcribe(engine, recording, root, **request)
     assert caught.value.code == ErrorCode.INPUT_INVALID
     assert not (root / "out" / "transcript" / "0").exists()
     return caught.value.message
@@ -82,17 +82,17 @@ def test_text_is_its_words_with_a_capital(
 
 
 def test_one_voice_is_one_speaker_and_progress_is_told(engine: Engine, tmp_path: Path):
-    told: list[float] = []
-    workspace = workspace_with(MONOLOGUE, tmp_path, told.append)
+    reports: list[float] = []
+    workspace = workspace_with(MONOLOGUE, tmp_path, reports.append)
     engine.run(payload(), workspace)
     transcript = RecordingTranscript.model_validate_json(
         workspace.output("transcript").read_bytes()
     )
     assert word_error_rate(reference(MONOLOGUE), text_of(transcript)) <= MAX_WORD_ERROR_RATE
     assert {segment.speaker for segment in transcript.segments} == {"Speaker 1"}
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert max(np.diff([0.0, *told])) < 0.1  # a second of this recording
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
+    assert max(np.diff([0.0, *reports])) < 0.1  # a second of this recording
 
 
 def test_without_diarization_there_is_one_speaker(engine: Engine, tmp_path: Path):

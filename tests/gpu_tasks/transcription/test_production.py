@@ -11,13 +11,13 @@ pytest.importorskip("transformers")
 import torch
 
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.mediakit.speech.utterances import HeardWord
+from gpu_tasks.mediakit.speech.utterances import RecognisedWord
 from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.transcription import production
 from gpu_tasks.transcription.contract import MODELS, RecordingTranscript
-from gpu_tasks.transcription.turns import MIN_WORD_MS, ordered
+from gpu_tasks.transcription.turns import MIN_WORD_MS, order_words
 from tests.gpu_tasks.recordings import (
     INTERVIEW,
     SHORT,
@@ -34,12 +34,14 @@ HEARD = "Hello, world. It is me."
 
 @pytest.fixture(scope="module")
 def whispering(taught: Path) -> Engine:
-    """The engine, loaded as a worker loads it; its pyannote has no weights."""
+    """Return the engine, loaded as a worker loads it; its pyannote has no weights."""
     return load("transcription", "production", Host(taught))
 
 
-def understood(engine: Engine, recording: Path, root: Path, **asked: object) -> RecordingTranscript:
-    return transcribe(engine, recording, root, speaker_diarization=False, **asked)[1]
+def understood(
+    engine: Engine, recording: Path, root: Path, **request: object
+) -> RecordingTranscript:
+    return transcribe(engine, recording, root, speaker_diarization=False, **request)[1]
 
 
 def test_a_result_names_both_models(whispering: Engine):
@@ -61,7 +63,7 @@ def test_times_are_in_order_and_within(whispering: Engine, tmp_path: Path):
     transcript = understood(whispering, INTERVIEW, tmp_path)
     words = [word for segment in transcript.segments for word in segment.words]
     assert all(word.start_ms < word.end_ms for word in words)
-    assert all(one.end_ms <= other.start_ms for one, other in pairwise(words))
+    assert all(item.end_ms <= other.start_ms for item, other in pairwise(words))
     assert words[-1].end_ms <= transcript.duration_ms
     for segment in transcript.segments:
         assert segment.start_ms == segment.words[0].start_ms
@@ -94,13 +96,13 @@ def test_progress_grows_to_one_and_more_than_a_batch_is_heard(
     pause = np.zeros(4 * RATE, np.int16)
     sound = np.concatenate([sound_of(SHORT)[: 2 * RATE], pause])
     path = write_sound(tmp_path / "long.wav", "pcm_s16le", np.tile(sound, 5), rate=RATE)
-    told: list[float] = []
-    files = workspace_with(path, tmp_path / "work", told.append)
+    reports: list[float] = []
+    files = workspace_with(path, tmp_path / "work", reports.append)
     result = whispering.run(payload(speaker_diarization=False), files)
     assert result.words_count == 5 * 5
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert any(0.6 < share < 1.0 for share in told)
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
+    assert any(0.6 < share < 1.0 for share in reports)
 
 
 def test_a_call_that_nobody_wants_any_more_stops(whispering: Engine, tmp_path: Path):
@@ -127,7 +129,7 @@ def test_memory_that_does_not_suffice_is_told(
     monkeypatch.setattr(torch, "stack", full)
     with pytest.raises(torch.OutOfMemoryError) as caught:
         understood(whispering, SHORT, tmp_path)
-    assert runner.code_of(caught.value) == ErrorCode.GPU_OOM
+    assert runner.get_error_code(caught.value) == ErrorCode.GPU_OOM
 
 
 @pytest.mark.parametrize("language", ["xx", "EN", "", "en" * 1000])
@@ -151,19 +153,19 @@ def test_weights_must_be_there(tmp_path: Path):
         load("transcription", "production")
 
 
-def word(start_ms: int, end_ms: int) -> HeardWord:
-    return HeardWord(" word", start_ms, end_ms, 1.0)
+def word(start_ms: int, end_ms: int) -> RecognisedWord:
+    return RecognisedWord(" word", start_ms, end_ms, 1.0)
 
 
-def times(words: list[HeardWord]) -> list[tuple[int, int]]:
-    return [(one.start_ms, one.end_ms) for one in words]
+def times(words: list[RecognisedWord]) -> list[tuple[int, int]]:
+    return [(item.start_ms, item.end_ms) for item in words]
 
 
 def test_words_follow_each_other_and_take_time():
     words = [word(0, 500), word(400, 450), word(600, 600), word(700, 900)]
-    wanted = [(0, 500), (500, 500 + MIN_WORD_MS), (600, 600 + MIN_WORD_MS), (700, 900)]
-    assert times(ordered(words, 900)) == wanted
+    expected = [(0, 500), (500, 500 + MIN_WORD_MS), (600, 600 + MIN_WORD_MS), (700, 900)]
+    assert times(order_words(words, 900)) == expected
 
 
 def test_no_word_outlasts_the_media():
-    assert times(ordered([word(0, 500), word(800, 900)], 700)) == [(0, 500), (700, 700)]
+    assert times(order_words([word(0, 500), word(800, 900)], 700)) == [(0, 500), (700, 700)]

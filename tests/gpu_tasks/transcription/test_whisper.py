@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("transformers")
 
 from gpu_tasks.mediakit.audio import RATE
-from gpu_tasks.mediakit.speech.utterances import HeardWord
+from gpu_tasks.mediakit.speech.utterances import RecognisedWord
 from gpu_tasks.runtime.engine import Host
 from gpu_tasks.runtime.errors import StoppedError
 from gpu_tasks.transcription import whisper as module
@@ -39,13 +39,13 @@ def chunk(start_seconds: float, seconds: float, *spans: tuple[float, float]) -> 
     return Chunk(int(start_seconds * RATE), tone(seconds), tuple(spoken), share=0.5)
 
 
-def heard(whisper: Whisper, *chunks: Chunk, language: str = "en") -> list[HeardWord]:
+def heard(whisper: Whisper, *chunks: Chunk, language: str = "en") -> list[RecognisedWord]:
     return whisper.words(chunks, language, lambda: None)
 
 
-def reading(**told: object) -> Reading:
-    sure = Reading(tokens=[1], heard=np.eye(2), logprobs=[-0.1, -0.1], no_speech=0.0, text="a")
-    return replace(sure, **told)
+def reading(**reports: object) -> Reading:
+    sure = Reading(tokens=[1], attention=np.eye(2), logprobs=[-0.1, -0.1], no_speech=0.0, text="a")
+    return replace(sure, **reports)
 
 
 def test_words_have_their_spaces_and_punctuation(whisper: Whisper):
@@ -58,11 +58,11 @@ def test_every_chunk_of_a_batch_has_its_words_at_its_time(whisper: Whisper):
     chunks = [chunk(10.0, 3.0), chunk(50.0, 29.0), chunk(100.0, 0.2)]
     words = heard(whisper, *chunks)
     assert len(words) == 5 * len(chunks)
-    for index, one in enumerate(chunks):
+    for index, item in enumerate(chunks):
         mine = words[5 * index : 5 * index + 5]
-        assert one.start * 1000 // RATE <= mine[0].start_ms
-        assert mine[-1].end_ms <= (one.start + one.samples.size) * 1000 // RATE
-    assert all(one.start_ms <= other.start_ms for one, other in pairwise(words))
+        assert item.start * 1000 // RATE <= mine[0].start_ms
+        assert mine[-1].end_ms <= (item.start + item.samples.size) * 1000 // RATE
+    assert all(item.start_ms <= other.start_ms for item, other in pairwise(words))
 
 
 def test_words_lie_where_somebody_speaks(whisper: Whisper):
@@ -128,23 +128,23 @@ def test_half_precision_keeps_the_words(taught: Path):
 
 @pytest.mark.parametrize(("beyond", "guessed"), [(0.0, False), (-1e-6, True)])
 def test_an_unlikely_text_is_a_guess(beyond: float, guessed: bool):
-    assert reading(logprobs=[MIN_LOGPROB + beyond] * 2).guessed is guessed
+    assert reading(logprobs=[MIN_LOGPROB + beyond] * 2).is_guessed is guessed
 
 
 @pytest.mark.parametrize(("no_speech", "silent"), [(MAX_NO_SPEECH, False), (0.61, True)])
 def test_a_guess_at_no_speech_is_dropped(no_speech: float, silent: bool):
     guess = reading(no_speech=no_speech, logprobs=[-2.0, -2.0])
-    assert (guess.silent, guess.doubtful) == (silent, not silent)
-    assert not reading(no_speech=no_speech).silent
+    assert (guess.is_silent, guess.is_doubtful) == (silent, not silent)
+    assert not reading(no_speech=no_speech).is_silent
 
 
 def test_no_text_is_silence_and_not_in_doubt():
     nothing = reading(tokens=[], logprobs=[-9.0], text="")
-    assert nothing.silent
-    assert not nothing.doubtful
+    assert nothing.is_silent
+    assert not nothing.is_doubtful
 
 
 def test_a_text_that_repeats_itself_is_in_doubt():
-    assert reading(text=" Thank you." * 20).doubtful
-    assert not reading(text=" Thank you for coming here tonight, all of you.").doubtful
+    assert reading(text=" Thank you." * 20).is_doubtful
+    assert not reading(text=" Thank you for coming here tonight, all of you.").is_doubtful
     assert np.isclose(np.mean(reading().logprobs), -0.1)

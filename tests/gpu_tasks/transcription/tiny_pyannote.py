@@ -36,7 +36,7 @@ def importable() -> Any:
 
 def folder(model_dir: Path) -> Path:
     """Where the engine looks for the pipeline."""
-    return weights.folder(model_dir, MODELS["diarization"])
+    return weights.get_folder(model_dir, MODELS["diarization"])
 
 
 def save(model_dir: Path) -> Path:

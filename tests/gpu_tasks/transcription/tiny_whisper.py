@@ -27,7 +27,7 @@ PROMPT = 4
 
 def folder(model_dir: Path) -> Path:
     """Where the engine looks for Whisper."""
-    return weights.folder(model_dir, MODELS["asr"])
+    return weights.get_folder(model_dir, MODELS["asr"])
 
 
 def save(model_dir: Path, *, says: str, sureness: float = 1.0) -> Path:
@@ -107,5 +107,5 @@ def _teach(model: WhisperForConditionalGeneration, tokens: list[int], sureness: 
             for last in (layer.self_attn.out_proj, layer.encoder_attn.out_proj, layer.fc2):
                 last.weight.zero_()
                 last.bias.zero_()
-        for place, token in enumerate(tokens, start=PROMPT - 1):
-            decoder.embed_positions.weight[place] = 9 * decoder.embed_tokens.weight[token]
+        for position, token in enumerate(tokens, start=PROMPT - 1):
+            decoder.embed_positions.weight[position] = 9 * decoder.embed_tokens.weight[token]

@@ -21,7 +21,7 @@ TEXT = (
 def payload(
     text: str = TEXT, *, speed: float = 1.0, voice: bool = False, seed: int = 7
 ) -> TtsPayload:
-    """A call whose files lie nowhere."""
+    """Return the payload of a call whose files do not exist."""
     return TtsPayload(
         job_id=uuid4(),
         attempt_id=uuid4(),
@@ -37,7 +37,7 @@ def payload(
 def workspace_with(
     root: Path, voice: Path | None = None, progress: Callable[[float], None] = lambda _share: None
 ) -> Workspace:
-    """A workspace that holds a copy of the voice sample, if there is one."""
+    """Return a workspace that holds a copy of the voice sample, if there is one."""
     inputs = {} if voice is None else {"voice": voice}
     return workspace(root, inputs=dict(inputs), outputs=["result"], progress=progress)
 
@@ -51,9 +51,9 @@ def speak(
     voice: Path | None = None,
     seed: int = 7,
 ) -> tuple[TtsResult, Path]:
-    """The result, and the file that was written."""
+    """Return the result, and the file that was written."""
     files = workspace_with(root, voice)
-    asked = payload(text, speed=speed, voice=voice is not None, seed=seed)
-    result = engine.run(asked, files)
+    request = payload(text, speed=speed, voice=voice is not None, seed=seed)
+    result = engine.run(request, files)
     assert isinstance(result, TtsResult)
     return result, files.output("result")

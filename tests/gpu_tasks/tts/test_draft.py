@@ -15,8 +15,8 @@ from gpu_tasks.transcription.contract import RecordingTranscript
 from gpu_tasks.tts import draft
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MAX_SPEED, MIN_SPEED, SAMPLE_RATE
 from gpu_tasks.tts.draft import DraftEngine
-from gpu_tasks.tts.synthesisers import Synthesiser, installed
-from gpu_tasks.tts.voices import pitch_of
+from gpu_tasks.tts.synthesisers import Synthesiser, list_installed
+from gpu_tasks.tts.voices import measure_pitch
 from tests.gpu_tasks.recordings import (
     BROKEN,
     INTERVIEW,
@@ -38,12 +38,12 @@ FIVE_MINUTES = {"flite": "1234567890" * 100, "espeak-ng": "字" * 1500}
 
 
 def one_of_each() -> list[Synthesiser]:
-    return installed()
+    return list_installed()
 
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    """The draft engine, loaded as a worker loads it."""
+    """Return the draft engine, loaded as a worker loads it."""
     return load("tts", "draft")
 
 
@@ -64,7 +64,7 @@ def refused(
     return caught.value.message
 
 
-@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda one: one.model.split()[0])
+@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda item: item.model.split()[0])
 def test_what_was_said_is_understood(synthesiser: Synthesiser, tmp_path: Path):
     _, path = speak(DraftEngine([synthesiser]), tmp_path / "tts")
     listener = load("transcription", "draft")
@@ -98,10 +98,12 @@ def test_speed_changes_the_duration(
 ):
     result, path = speak(engine, tmp_path, speed=speed)
     assert result.duration_ms * speed == pytest.approx(spoken[0], rel=0.05)
-    assert pitch_of(sound_of(path)) == pytest.approx(pitch_of(sound_of(spoken[1])), rel=0.08)
+    assert measure_pitch(sound_of(path)) == pytest.approx(
+        measure_pitch(sound_of(spoken[1])), rel=0.08
+    )
 
 
-@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda one: one.model.split()[0])
+@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda item: item.model.split()[0])
 @pytest.mark.parametrize("factor", [0.75, 1.0, 1.9])
 def test_the_pitch_is_that_of_the_sample(synthesiser: Synthesiser, tmp_path: Path, factor: float):
     man = sound_of(MONOLOGUE)
@@ -110,7 +112,7 @@ def test_the_pitch_is_that_of_the_sample(synthesiser: Synthesiser, tmp_path: Pat
     sample = np.interp(at, np.arange(man.size), man).astype(np.int16)
     voice = write_sound(tmp_path / "voice.wav", "pcm_s16le", sample, rate=RATE)
     _, path = speak(DraftEngine([synthesiser]), tmp_path / "work", voice=voice)
-    assert pitch_of(sound_of(path)) == pytest.approx(factor * pitch_of(man), rel=0.1)
+    assert measure_pitch(sound_of(path)) == pytest.approx(factor * measure_pitch(man), rel=0.1)
 
 
 def test_a_voice_too_far_off_is_met_half_way(engine: Engine, tmp_path: Path):
@@ -118,14 +120,14 @@ def test_a_voice_too_far_off_is_met_half_way(engine: Engine, tmp_path: Path):
     giant = np.interp(np.arange(0, man.size - 1, 0.62), np.arange(man.size), man)
     voice = write_sound(tmp_path / "v.wav", "pcm_s16le", giant.astype(np.int16), rate=RATE)
     _, path = speak(engine, tmp_path / "work", "Good morning.", voice=voice)
-    assert pitch_of(sound_of(path)) > 0.9 * pitch_of(man) / draft.MAX_SHIFT
+    assert measure_pitch(sound_of(path)) > 0.9 * measure_pitch(man) / draft.MAX_SHIFT
 
 
 def test_a_films_sound_can_be_the_sample(engine: Engine, tmp_path: Path):
     woman = sound_of(INTERVIEW)[: int(3.8 * RATE)]
     film = write_film(tmp_path / "voice.mp4", woman)
     _, path = speak(engine, tmp_path / "work", voice=film)
-    assert pitch_of(sound_of(path)) == pytest.approx(pitch_of(woman), rel=0.1)
+    assert measure_pitch(sound_of(path)) == pytest.approx(measure_pitch(woman), rel=0.1)
 
 
 def test_a_silent_sample(engine: Engine, tmp_path: Path):
@@ -144,7 +146,7 @@ def test_a_text_without_anything_to_say(engine: Engine, tmp_path: Path):
     assert message == "There is nothing in the text that can be read aloud."
 
 
-@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda one: one.model.split()[0])
+@pytest.mark.parametrize("synthesiser", one_of_each(), ids=lambda item: item.model.split()[0])
 @pytest.mark.parametrize("speed", [MIN_SPEED, 1.0, MAX_SPEED])
 def test_a_text_that_lasts_too_long_is_told_by_how_much(
     synthesiser: Synthesiser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, speed: float
@@ -153,8 +155,8 @@ def test_a_text_that_lasts_too_long_is_told_by_how_much(
     monkeypatch.setattr(draft, "MAX_SECONDS", draft.MAX_SECONDS / 6)
     text = FIVE_MINUTES[synthesiser.model.split()[0]]
     message = refused(DraftEngine([synthesiser]), tmp_path, text, speed=speed)
-    told = re.fullmatch(r"To be read in this voice at this speed, .* (\d+) % shorter\.", message)
-    assert 20 < int(told[1]) < 90
+    reports = re.fullmatch(r"To be read in this voice at this speed, .* (\d+) % shorter\.", message)
+    assert 20 < int(reports[1]) < 90
 
 
 def test_accents_and_emoji_are_read(engine: Engine, tmp_path: Path):
@@ -164,14 +166,14 @@ def test_accents_and_emoji_are_read(engine: Engine, tmp_path: Path):
 
 
 def test_a_long_text_reports_as_it_goes(engine: Engine, tmp_path: Path):
-    told: list[float] = []
-    files = workspace_with(tmp_path, progress=told.append)
+    reports: list[float] = []
+    files = workspace_with(tmp_path, progress=reports.append)
     text = " ".join(["It rains."] * 200)
     result = engine.run(payload(text), files)
     assert result.duration_ms > 60_000
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert max(np.diff([0.0, *told])) < 0.2
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
+    assert max(np.diff([0.0, *reports])) < 0.2
 
 
 def test_a_cancelled_call_stops_in_the_middle_and_writes_nothing(engine: Engine, tmp_path: Path):
@@ -186,8 +188,8 @@ def test_a_cancelled_call_stops_in_the_middle_and_writes_nothing(engine: Engine,
 
 
 def test_the_same_call_gives_the_same_sound(engine: Engine, tmp_path: Path):
-    one, other = (speak(engine, tmp_path / name, "Again.")[1].read_bytes() for name in "ab")
-    assert one == other
+    item, other = (speak(engine, tmp_path / name, "Again.")[1].read_bytes() for name in "ab")
+    assert item == other
 
 
 def test_the_limits_of_a_call():

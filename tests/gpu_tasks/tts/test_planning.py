@@ -20,44 +20,44 @@ from gpu_tasks.tts.planning import (
 
 
 def reference(seconds: float = 5.0, characters: int = 75) -> Reference:
-    """A sample with fifteen characters a second, unless told otherwise."""
+    """Return a sample with fifteen characters a second, unless told otherwise."""
     return Reference(frames=round(seconds * FRAMES_PER_SECOND), text="a" * characters)
 
 
 def test_speech_keeps_the_rate_of_the_sample():
     assert reference().bytes_per_second == pytest.approx(15, rel=0.01)
-    frames = planning.frames_of(reference(), "b" * 150, 1.0)
+    frames = planning.count_frames(reference(), "b" * 150, 1.0)
     assert frames == pytest.approx(10 * FRAMES_PER_SECOND, rel=0.01)
 
 
 @pytest.mark.parametrize("speed", [MIN_SPEED, 1.25, MAX_SPEED])
 def test_speed_changes_the_length(speed: float):
-    usual = planning.frames_of(reference(), "b" * 150, 1.0)
-    assert planning.frames_of(reference(), "b" * 150, speed) == pytest.approx(
+    usual = planning.count_frames(reference(), "b" * 150, 1.0)
+    assert planning.count_frames(reference(), "b" * 150, speed) == pytest.approx(
         usual / speed, rel=0.01
     )
 
 
 def test_letters_count_as_their_bytes():
-    latin = planning.frames_of(reference(), "b" * 60, 1.0)
-    assert planning.frames_of(reference(), "是" * 20, 1.0) == latin
+    latin = planning.count_frames(reference(), "b" * 60, 1.0)
+    assert planning.count_frames(reference(), "是" * 20, 1.0) == latin
 
 
 def test_short_texts_are_given_more_time():
-    at_the_limit = planning.frames_of(reference(), "b" * SHORT_BYTES, 1.0)
-    shorter = planning.frames_of(reference(), "b" * (SHORT_BYTES - 1), 1.0)
+    at_the_limit = planning.count_frames(reference(), "b" * SHORT_BYTES, 1.0)
+    shorter = planning.count_frames(reference(), "b" * (SHORT_BYTES - 1), 1.0)
     assert shorter > 2 * at_the_limit
-    slow = planning.frames_of(reference(), "b" * (SHORT_BYTES - 1), MIN_SPEED)
+    slow = planning.count_frames(reference(), "b" * (SHORT_BYTES - 1), MIN_SPEED)
     assert slow == shorter
 
 
 @pytest.mark.parametrize("speed", [MIN_SPEED, 1.0, MAX_SPEED])
 @pytest.mark.parametrize("seconds", [1.0, 5.0, 12.0])
 def test_a_piece_fits_the_window_beside_the_sample(seconds: float, speed: float):
-    known = reference(seconds, round(15 * seconds))
-    limit = planning.piece_bytes(known, speed)
-    frames = planning.frames_of(known, "b" * limit, speed)
-    assert known.frames + frames <= (WINDOW_SECONDS + 0.1) * FRAMES_PER_SECOND
+    current = reference(seconds, round(15 * seconds))
+    limit = planning.compute_piece_bytes(current, speed)
+    frames = planning.count_frames(current, "b" * limit, speed)
+    assert current.frames + frames <= (WINDOW_SECONDS + 0.1) * FRAMES_PER_SECOND
     assert MIN_PIECE_BYTES < limit <= MAX_PIECE_BYTES
 
 
@@ -68,33 +68,33 @@ def test_a_sample_that_was_not_understood_does_not_set_the_rate(characters: int,
     assert reference(5.0, characters).bytes_per_second == rate
 
 
-@pytest.mark.parametrize(("most", "steps"), STEPS[:-1])
-def test_more_speech_is_made_in_fewer_steps(most: float, steps: int):
-    frames = int(most * FRAMES_PER_SECOND)
-    assert planning.steps_of(frames) == steps
-    assert planning.steps_of(frames + 1) < steps
+@pytest.mark.parametrize(("maximum", "steps"), STEPS[:-1])
+def test_more_speech_is_made_in_fewer_steps(maximum: float, steps: int):
+    frames = int(maximum * FRAMES_PER_SECOND)
+    assert planning.choose_steps(frames) == steps
+    assert planning.choose_steps(frames + 1) < steps
 
 
 def test_every_number_of_steps_fits_the_time_limit():
-    for most, steps in STEPS:
-        assert 0.15 * most * steps / 16 < 100
+    for maximum, steps in STEPS:
+        assert 0.15 * maximum * steps / 16 < 100
 
 
 @pytest.mark.parametrize("speed", [MIN_SPEED, 1.0, MAX_SPEED])
 def test_the_stock_voice_reads_the_longest_latin_text_at_any_speed(speed: float):
     text = ("The story starts when she opens the letter. " * 120)[:MAX_CHARACTERS]
     plan = planning.plan_speech(STOCK, text, speed)
-    assert sum(map(planning.size_of, plan.parts)) > 0.95 * MAX_CHARACTERS
+    assert sum(map(planning.count_bytes, plan.parts)) > 0.95 * MAX_CHARACTERS
     assert plan.steps >= 7
 
 
 def test_a_text_that_takes_too_long_is_refused_by_how_much():
-    most, _ = STEPS[-1]
-    frames = int(most * FRAMES_PER_SECOND)
-    assert planning.steps_of(frames) == 7
+    maximum, _ = STEPS[-1]
+    frames = int(maximum * FRAMES_PER_SECOND)
+    assert planning.choose_steps(frames) == 7
     for beyond, percent in [(1, 1), (frames, 50)]:
         with pytest.raises(EngineError, match=f" {percent} % shorter") as caught:
-            planning.steps_of(frames + beyond)
+            planning.choose_steps(frames + beyond)
         assert caught.value.code == ErrorCode.INPUT_INVALID
 
 

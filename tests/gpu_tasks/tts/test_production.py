@@ -16,14 +16,14 @@ from gpu_tasks.runtime.engine import Engine, Host, load
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
 from gpu_tasks.tts import planning
 from gpu_tasks.tts.contract import MAX_CHARACTERS, MIN_SPEED, MODELS, SAMPLE_RATE
-from gpu_tasks.tts.voices import NO_SPEECH, speech_of
+from gpu_tasks.tts.voices import NO_SPEECH, read_speech
 from tests.gpu_tasks.recordings import BROKEN, SHORT
 from tests.gpu_tasks.tts import tiny_f5
 from tests.gpu_tasks.tts.calls import payload, speak, workspace_with
 
 pytestmark = [pytest.mark.shims, pytest.mark.torch, pytest.mark.xdist_group("tts")]
 
-SAID = " The story starts when she opens the letter"
+SAMPLE_TEXT = " The story starts when she opens the letter"
 TEXT = "Good morning to all of you. It rains."
 
 
@@ -49,7 +49,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.gpu_tasks.transcription import tiny_whisper
 
     folder = tmp_path_factory.mktemp("models")
-    tiny_whisper.save(folder, says=SAID)
+    tiny_whisper.save(folder, says=SAMPLE_TEXT)
     return tiny_f5.save(folder)
 
 
@@ -74,8 +74,8 @@ def test_the_stock_voice_is_planned_for_before_it_is_loaded(engine: Engine, tmp_
     from gpu_tasks.tts.production import ProductionEngine
 
     assert isinstance(engine, ProductionEngine)
-    found = engine._load_sample(payload(TEXT), workspace_with(tmp_path))
-    assert found.reference == planning.STOCK
+    result = engine._load_sample(payload(TEXT), workspace_with(tmp_path))
+    assert result.reference == planning.STOCK
 
 
 def test_a_text_that_takes_too_long_is_refused(engine: Engine, tmp_path: Path):
@@ -86,8 +86,8 @@ def test_a_text_that_takes_too_long_is_refused(engine: Engine, tmp_path: Path):
 
 def test_a_sample_speaks_at_the_rate_of_its_words(engine: Engine, tmp_path: Path):
     result, _ = speak(engine, tmp_path, TEXT, voice=SHORT)
-    seconds = speech_of(SHORT, SAMPLE_RATE).size / SAMPLE_RATE
-    expected = seconds / len(SAID) * len(TEXT) * 1000
+    seconds = read_speech(SHORT, SAMPLE_RATE).size / SAMPLE_RATE
+    expected = seconds / len(SAMPLE_TEXT) * len(TEXT) * 1000
     assert result.duration_ms == pytest.approx(expected, rel=0.1)
 
 
@@ -95,26 +95,29 @@ def test_what_the_sample_says_is_heard(engine: Engine):
     from gpu_tasks.tts.production import ProductionEngine
 
     assert isinstance(engine, ProductionEngine)
-    assert engine._listener.text_of(speech_of(SHORT)) == SAID.strip()
+    assert engine._listener.transcribe(read_speech(SHORT)) == SAMPLE_TEXT.strip()
 
 
 @pytest.mark.parametrize("forced", [None, "transcribe", "translate"])
 def test_what_the_sample_says_is_not_translated(tmp_path: Path, forced: str | None):
     """Whatever task a checkpoint's generation config forces, as many of Whisper's do."""
-    from gpu_tasks.tts.production import Listener
+    from gpu_tasks.tts.production import SampleTranscriber
     from tests.gpu_tasks.transcription import tiny_whisper
 
-    stored = tiny_whisper.folder(tiny_whisper.save(tmp_path, says=SAID)) / "generation_config.json"
+    stored = (
+        tiny_whisper.folder(tiny_whisper.save(tmp_path, says=SAMPLE_TEXT))
+        / "generation_config.json"
+    )
     config = json.loads(stored.read_text())
     if forced:
         config["forced_decoder_ids"] = [[1, None], [2, config["task_to_id"][forced]]]
     stored.write_text(json.dumps(config))
-    listener = Listener(Host(tmp_path))
+    listener = SampleTranscriber(Host(tmp_path))
     prompts: list[list[int]] = []
     listener._model.get_decoder().register_forward_pre_hook(
-        lambda _, __, given: prompts.append(given["input_ids"][0].tolist()), with_kwargs=True
+        lambda _, __, value: prompts.append(value["input_ids"][0].tolist()), with_kwargs=True
     )
-    assert listener.text_of(speech_of(SHORT)) == SAID.strip()
+    assert listener.transcribe(read_speech(SHORT)) == SAMPLE_TEXT.strip()
     task = config["task_to_id"]["transcribe"]
     assert [prompt[2] for prompt in prompts if len(prompt) > 2] == [task]
 
@@ -141,15 +144,15 @@ def test_pieces_are_joined_and_progress_is_told_at_each_step(
     sentence = "This is a sentence of some length."
     alone, _ = speak(engine, tmp_path / "alone", sentence)
     monkeypatch.setattr(planning, "MAX_PIECE_BYTES", len(sentence))
-    told: list[float] = []
-    files = workspace_with(tmp_path / "four", progress=told.append)
+    reports: list[float] = []
+    files = workspace_with(tmp_path / "four", progress=reports.append)
     result = engine.run(payload(" ".join([sentence] * 4)), files)
     seams_ms = 3 * 0.15 * 1000
     assert result.duration_ms == pytest.approx(4 * alone.duration_ms - seams_ms, abs=5)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert len(told) == 4 * 8 + 2
-    assert max(np.diff([0.0, *told])) < 0.06
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
+    assert len(reports) == 4 * 8 + 2
+    assert max(np.diff([0.0, *reports])) < 0.06
 
 
 def test_a_stopped_call_writes_nothing_and_leaves_nothing_to_the_next(
@@ -177,16 +180,16 @@ def test_too_little_memory_is_told_as_such(engine: Engine, tmp_path: Path):
     files = workspace_with(tmp_path, progress=full)
     with pytest.raises(torch.cuda.OutOfMemoryError) as caught:
         engine.run(payload(TEXT), files)
-    assert runner.code_of(caught.value) == ErrorCode.GPU_OOM
+    assert runner.get_error_code(caught.value) == ErrorCode.GPU_OOM
 
 
 def test_a_sample_of_which_nothing_is_understood(model_dir: Path, tmp_path: Path):
     from tests.gpu_tasks.transcription import tiny_whisper
 
     for name in ("tts", "vocoder"):
-        there = weights.folder(tmp_path / "models", MODELS[name])
+        there = weights.get_folder(tmp_path / "models", MODELS[name])
         there.parent.mkdir(parents=True)
-        there.symlink_to(weights.folder(model_dir, MODELS[name]))
+        there.symlink_to(weights.get_folder(model_dir, MODELS[name]))
     deaf = load_from(tiny_whisper.save(tmp_path / "models", says=" ..."))
     with pytest.raises(EngineError) as caught:
         speak(deaf, tmp_path / "work", TEXT, voice=SHORT)
@@ -208,12 +211,12 @@ def test_what_cannot_be_spoken_is_refused(
 
 def test_weights_that_lie_alone_are_found(model_dir: Path, tmp_path: Path):
     for name in ("vocoder", "asr"):
-        there = weights.folder(tmp_path / "models", MODELS[name])
+        there = weights.get_folder(tmp_path / "models", MODELS[name])
         there.parent.mkdir(parents=True)
-        there.symlink_to(weights.folder(model_dir, MODELS[name]))
-    there = weights.folder(tmp_path / "models", MODELS["tts"])
+        there.symlink_to(weights.get_folder(model_dir, MODELS[name]))
+    there = weights.get_folder(tmp_path / "models", MODELS["tts"])
     there.parent.mkdir(parents=True)
-    there.symlink_to(weights.folder(model_dir, MODELS["tts"]) / "F5TTS_v1_Base")
+    there.symlink_to(weights.get_folder(model_dir, MODELS["tts"]) / "F5TTS_v1_Base")
     result, _ = speak(load_from(tmp_path / "models"), tmp_path / "work", "Good morning.")
     assert result.duration_ms > 500
 
@@ -221,7 +224,7 @@ def test_weights_that_lie_alone_are_found(model_dir: Path, tmp_path: Path):
 def test_weights_of_another_format_are_missed_by_name(tmp_path: Path):
     from gpu_tasks.tts.f5 import Speaker
 
-    folder = weights.folder(tmp_path, MODELS["tts"])
+    folder = weights.get_folder(tmp_path, MODELS["tts"])
     folder.mkdir(parents=True)
     (folder / "model.pt").touch()
     with pytest.raises(FileNotFoundError, match=r"one model_\*\.safetensors is needed, 0 are in"):
@@ -233,10 +236,12 @@ def test_sizes_are_read_off_the_weights(model_dir: Path):
 
     from gpu_tasks.tts import f5
 
-    folder = weights.folder(model_dir, MODELS["tts"]) / f5.VARIANT
+    folder = weights.get_folder(model_dir, MODELS["tts"]) / f5.VARIANT
     stored = load_file(folder / "model_1250000.safetensors")
-    found = f5.architecture({name.removeprefix(f5.PREFIX): one for name, one in stored.items()})
-    assert found == {**tiny_f5.SIZES, "text_num_embeds": len(tiny_f5.VOCABULARY)}
+    result = f5.infer_architecture(
+        {name.removeprefix(f5.PREFIX): item for name, item in stored.items()}
+    )
+    assert result == {**tiny_f5.SIZES, "text_num_embeds": len(tiny_f5.VOCABULARY)}
 
 
 def test_half_precision_speaks_as_well(model_dir: Path, tmp_path: Path):

@@ -10,7 +10,14 @@ import pytest
 
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts import synthesisers
-from gpu_tasks.tts.synthesisers import MISSING, Espeak, Flite, Synthesiser, installed, language_of
+from gpu_tasks.tts.synthesisers import (
+    MISSING,
+    Espeak,
+    Flite,
+    Synthesiser,
+    detect_language,
+    list_installed,
+)
 
 MAKERS: list[Callable[[], Synthesiser]] = [Flite, Espeak]
 THERE = {
@@ -23,8 +30,8 @@ THERE = {
 def synthesiser(request: pytest.FixtureRequest) -> Synthesiser:
     if not THERE[request.param]:
         pytest.skip(f"{request.param.__name__} is not installed")
-    made: Synthesiser = request.param()
-    return made
+    output: Synthesiser = request.param()
+    return output
 
 
 def test_both_voices_speak_and_are_not_the_same(synthesiser: Synthesiser):
@@ -52,8 +59,8 @@ def test_text_is_never_taken_for_a_command(synthesiser: Synthesiser, text: str):
 
 
 def test_the_same_text_sounds_the_same(synthesiser: Synthesiser):
-    one, other = (synthesiser.speak("Again.", synthesiser.voices[0])[0] for _ in range(2))
-    assert np.array_equal(one, other)
+    item, other = (synthesiser.speak("Again.", synthesiser.voices[0])[0] for _ in range(2))
+    assert np.array_equal(item, other)
 
 
 @pytest.mark.skipif(not THERE[Espeak], reason="espeakng-loader is not installed")
@@ -75,8 +82,8 @@ def test_a_voice_that_espeak_does_not_know_ends_its_process():
 @pytest.mark.skipif(not THERE[Flite], reason="flite is not installed")
 def test_flite_says_nothing_of_what_has_no_name():
     assert Flite().speak("你好", "rms")[0].size == 0
-    assert not Flite().reads("你好")
-    assert Flite().reads("Grüße, 42.")
+    assert not Flite().can_read("你好")
+    assert Flite().can_read("Grüße, 42.")
 
 
 @pytest.mark.parametrize(
@@ -94,7 +101,7 @@ def test_flite_says_nothing_of_what_has_no_name():
     ],
 )
 def test_the_language_follows_the_letters(text: str, language: str):
-    assert language_of(text) == language
+    assert detect_language(text) == language
 
 
 def test_without_any_synthesiser_the_engine_says_what_is_missing(
@@ -103,5 +110,5 @@ def test_without_any_synthesiser_the_engine_says_what_is_missing(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(synthesisers.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(EngineError) as caught:
-        installed()
+        list_installed()
     assert (caught.value.code, caught.value.message) == (ErrorCode.MODEL_ERROR, MISSING)

@@ -9,7 +9,7 @@ from gpu_tasks.mediakit.audio import RATE
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from gpu_tasks.tts import voices
 from gpu_tasks.tts.contract import SAMPLE_RATE
-from gpu_tasks.tts.voices import MAX_SPEECH_SECONDS, NO_SPEECH, pitch_of, resampled, speech_of
+from gpu_tasks.tts.voices import MAX_SPEECH_SECONDS, NO_SPEECH, measure_pitch, read_speech, resample
 from tests.gpu_tasks.recordings import (
     INTERVIEW,
     MONOLOGUE,
@@ -26,49 +26,49 @@ def test_pauses_are_left_out(tmp_path: Path):
     pause = np.zeros(5 * RATE, np.int16)
     long = np.concatenate([pause, words, pause, words, pause])
     path = write_sound(tmp_path / "long.wav", "pcm_s16le", long, rate=RATE)
-    assert speech_of(path).size / RATE == pytest.approx(2 * words.size / RATE, abs=0.6)
+    assert read_speech(path).size / RATE == pytest.approx(2 * words.size / RATE, abs=0.6)
 
 
 def test_no_more_is_kept_than_the_limit():
-    size = speech_of(INTERVIEW).size / RATE
+    size = read_speech(INTERVIEW).size / RATE
     assert MAX_SPEECH_SECONDS - 5 < size <= MAX_SPEECH_SECONDS
 
 
 def test_speech_without_a_pause_is_cut_at_the_limit(tmp_path: Path):
-    words = speech_of(MONOLOGUE)
+    words = read_speech(MONOLOGUE)
     path = write_sound(tmp_path / "talk.wav", "pcm_s16le", np.tile(words, 3), rate=RATE)
-    assert speech_of(path).size / RATE <= MAX_SPEECH_SECONDS
+    assert read_speech(path).size / RATE <= MAX_SPEECH_SECONDS
 
 
 def test_a_higher_rate_keeps_the_times(tmp_path: Path):
-    low, high = speech_of(MONOLOGUE), speech_of(MONOLOGUE, SAMPLE_RATE)
+    low, high = read_speech(MONOLOGUE), read_speech(MONOLOGUE, SAMPLE_RATE)
     assert high.size / SAMPLE_RATE == pytest.approx(low.size / RATE, abs=0.1)
-    again = resampled(high, SAMPLE_RATE, RATE)
-    assert pitch_of(again) == pytest.approx(pitch_of(low), rel=0.02)
+    again = resample(high, SAMPLE_RATE, RATE)
+    assert measure_pitch(again) == pytest.approx(measure_pitch(low), rel=0.02)
 
 
 def test_what_comes_late_is_not_listened_to(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(voices, "MAX_READ_SECONDS", 5)
-    assert speech_of(MONOLOGUE).size / RATE <= 5
+    assert read_speech(MONOLOGUE).size / RATE <= 5
 
 
 def test_surround_sound_of_a_film(tmp_path: Path):
     path = write_sound(tmp_path / "v.m4a", "aac", sound_of(SHORT), rate=48_000, layout="5.1")
-    assert speech_of(path).size / RATE > 2
+    assert read_speech(path).size / RATE > 2
 
 
 def test_a_click_is_no_speech(tmp_path: Path):
     path = write_sound(tmp_path / "click.wav", "pcm_s16le", tone(0.02), rate=RATE)
     with pytest.raises(EngineError, match=NO_SPEECH):
-        speech_of(path)
+        read_speech(path)
 
 
 def test_no_voice_has_no_pitch():
     with pytest.raises(EngineError) as caught:
-        pitch_of(np.zeros(RATE, np.int16))
+        measure_pitch(np.zeros(RATE, np.int16))
     assert (caught.value.code, caught.value.message) == (ErrorCode.INPUT_INVALID, NO_SPEECH)
 
 
 def test_a_film_without_sound(tmp_path: Path):
     with pytest.raises(EngineError, match="no sound"):
-        speech_of(write_film(tmp_path / "mute.mp4", None))
+        read_speech(write_film(tmp_path / "mute.mp4", None))

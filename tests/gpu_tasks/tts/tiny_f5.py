@@ -43,7 +43,7 @@ VOCODER = {
 
 
 def importable() -> None:
-    """The packages can be imported from here on, else the tests that ask are skipped."""
+    """Make the packages importable, or skip the tests that need them."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}: make test-shims")
@@ -58,7 +58,7 @@ def importable() -> None:
 
 @contextmanager
 def _unneeded() -> Iterator[None]:
-    """What these packages import and inference does not use: extensions, training, other models."""
+    """Replace modules that these packages import and inference does not use."""
     stubs: dict[str, dict[str, Any]] = {
         "encodec": {"EncodecModel": None},
         "librosa": {},
@@ -80,8 +80,8 @@ def save(model_dir: Path, *, variant: str = "F5TTS_v1_Base") -> Path:
     import torch
 
     torch.manual_seed(1)
-    _save_acoustic(weights.folder(model_dir, MODELS["tts"]) / variant)
-    _save_vocoder(weights.folder(model_dir, MODELS["vocoder"]))
+    _save_acoustic(weights.get_folder(model_dir, MODELS["tts"]) / variant)
+    _save_vocoder(weights.get_folder(model_dir, MODELS["vocoder"]))
     return model_dir
 
 
@@ -99,7 +99,7 @@ def _save_acoustic(folder: Path) -> None:
     state |= {"initted": torch.tensor(True), "step": torch.tensor(1)}
     folder.mkdir(parents=True)
     save_file(state, folder / "model_1250000.safetensors")
-    (folder / "vocab.txt").write_text("".join(f"{one}\n" for one in VOCABULARY), encoding="utf-8")
+    (folder / "vocab.txt").write_text("".join(f"{item}\n" for item in VOCABULARY), encoding="utf-8")
 
 
 def _save_vocoder(folder: Path) -> None:

@@ -24,7 +24,7 @@ def payload(
     resolution: Resolution = Resolution.LANDSCAPE,
     seed: int = 5,
 ) -> VideoGenerationPayload:
-    """A call for a film."""
+    """Return the payload of a call for a film."""
     result = OutputFile(key="r.mp4", content_type="video/mp4")
     return VideoGenerationPayload(
         job_id=uuid4(),
@@ -41,11 +41,11 @@ def payload(
 def generate(
     engine: Engine,
     root: Path,
-    asked: VideoGenerationPayload,
+    request: VideoGenerationPayload,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> tuple[VideoGenerationResult, Film]:
-    """The result, and the film that was written."""
+    """Return the result, and the film that was written."""
     files = workspace(root, inputs={}, outputs=["result"], progress=progress)
-    result = engine.run(asked, files)
+    result = engine.run(request, files)
     assert isinstance(result, VideoGenerationResult)
     return result, probe(files.output("result"))

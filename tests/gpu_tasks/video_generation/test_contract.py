@@ -14,7 +14,7 @@ MOST_PIXELS = 832 * 480
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "arguments",
     [
         {"prompt": "x" * MAX_PROMPT_CHARACTERS},
         {"seconds": MIN_SECONDS},
@@ -23,12 +23,12 @@ MOST_PIXELS = 832 * 480
         {"seed": 2**31 - 1},
     ],
 )
-def test_what_is_within_the_limits_is_taken(asked: dict[str, Any]):
-    assert payload(**asked).prompt
+def test_what_is_within_the_limits_is_taken(arguments: dict[str, Any]):
+    assert payload(**arguments).prompt
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "arguments",
     [
         {"prompt": ""},
         {"prompt": "x" * (MAX_PROMPT_CHARACTERS + 1)},
@@ -39,9 +39,9 @@ def test_what_is_within_the_limits_is_taken(asked: dict[str, Any]):
         {"seed": 2**31},
     ],
 )
-def test_what_is_past_them_is_refused(asked: dict[str, Any]):
+def test_what_is_past_them_is_refused(arguments: dict[str, Any]):
     with pytest.raises(ValidationError):
-        payload(**asked)
+        payload(**arguments)
 
 
 @pytest.mark.parametrize("resolution", Resolution)

@@ -56,7 +56,7 @@ def test_it_says_what_it_has_understood(made: tuple[VideoGenerationResult, Film]
 
 def test_it_moves_from_frame_to_frame_without_a_cut(frames: list[Frame]):
     pairs = itertools.pairwise(frames)
-    steps = [np.abs(one.astype(int) - other).mean() for one, other in pairs]
+    steps = [np.abs(item.astype(int) - other).mean() for item, other in pairs]
     assert min(steps) > 0.05
     assert max(steps) < 8
 
@@ -75,9 +75,9 @@ def test_the_same_seed_makes_the_same_film(engine: Engine, frames: list[Frame], 
 
 
 def test_progress_grows_to_the_end(engine: Engine, tmp_path: Path):
-    told: list[float] = []
-    generate(engine, tmp_path, payload("abstract"), told.append)
-    assert told == [number / 16 for number in range(17)]
+    reports: list[float] = []
+    generate(engine, tmp_path, payload("abstract"), reports.append)
+    assert reports == [number / 16 for number in range(17)]
 
 
 def test_who_stops_it_leaves_no_child_behind(engine: Engine, tmp_path: Path):
@@ -87,7 +87,7 @@ def test_who_stops_it_leaves_no_child_behind(engine: Engine, tmp_path: Path):
 
     with pytest.raises(StoppedError):
         generate(engine, tmp_path, payload("abstract"), stop)
-    assert not [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
+    assert not [item for item in psutil.Process().children() if "ffmpeg" in item.name()]
 
 
 def test_an_empty_prompt_is_refused(engine: Engine, tmp_path: Path):

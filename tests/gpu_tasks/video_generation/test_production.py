@@ -12,7 +12,7 @@ from gpu_tasks.runtime import engine as engines
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.runtime.runner import code_of
+from gpu_tasks.runtime.runner import get_error_code
 from gpu_tasks.video_generation.contract import MAX_SECONDS, MIN_SECONDS, MODELS
 from gpu_tasks.video_generation.contract import VideoGenerationResult as Result
 from tests.gpu_tasks.video_generation import tiny
@@ -31,7 +31,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
 
 @pytest.fixture(scope="module")
 def told() -> list[float]:
-    """What the first call has said of its progress."""
+    """Return the progress reports of the first call."""
     return []
 
 
@@ -91,7 +91,7 @@ def test_a_film_can_be_made_again_by_its_seed(
 @pytest.mark.parametrize("share", [0.5, 0.95], ids=["denoising", "writing"])
 def test_who_stops_it_leaves_no_child_behind(engine: Engine, tmp_path: Path, share: float):
     stopping_after(engine, tmp_path, share)
-    assert not [one for one in psutil.Process().children() if "ffmpeg" in one.name()]
+    assert not [item for item in psutil.Process().children() if "ffmpeg" in item.name()]
 
 
 def test_a_prompt_longer_than_the_model_reads_is_refused(engine: Engine, tmp_path: Path):
@@ -114,7 +114,7 @@ def test_memory_that_runs_out_is_told_as_such(engine: Engine, tmp_path: Path):
             generate(engine, tmp_path, payload())
     finally:
         hook.remove()
-    assert code_of(caught.value) is ErrorCode.GPU_OOM
+    assert get_error_code(caught.value) is ErrorCode.GPU_OOM
 
 
 def test_what_overflows_is_no_film(engine: Engine, tmp_path: Path):
@@ -133,9 +133,9 @@ def test_what_overflows_is_no_film(engine: Engine, tmp_path: Path):
 
 @pytest.mark.parametrize("seconds", range(MIN_SECONDS, MAX_SECONDS + 1))
 def test_the_model_is_asked_for_frames_that_it_can_make(seconds: int):
-    from gpu_tasks.video_generation.production import frames_made
+    from gpu_tasks.video_generation.production import count_model_frames
 
-    count = frames_made(seconds * 16)
+    count = count_model_frames(seconds * 16)
     assert (count - 1) % 4 == 0
     assert seconds * 16 <= count <= seconds * 16 + 3
 

@@ -62,4 +62,4 @@ def save(model_dir: Path) -> None:
         ),
         transformer=transformer,
     )
-    pipeline.save_pretrained(str(weights.folder(model_dir, MODELS["video"])))
+    pipeline.save_pretrained(str(weights.get_folder(model_dir, MODELS["video"])))

@@ -12,7 +12,7 @@ from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.film import FilmWriter
 from gpu_tasks.runtime.contract import InputFile
 from gpu_tasks.runtime.engine import Engine
-from gpu_tasks.video_query.contract import Said, VideoQueryPayload, VideoQueryResult
+from gpu_tasks.video_query.contract import SpokenSegment, VideoQueryPayload, VideoQueryResult
 from tests.gpu_tasks.recordings import SHORT
 from tests.gpu_tasks.workspaces import workspace
 
@@ -34,7 +34,7 @@ def known_film(path: Path, *extra: str | Path) -> Path:
 
 
 def talking_film(path: Path, silent: Path) -> Path:
-    """The same with three seconds of speech."""
+    """Return the same film with three seconds of speech."""
     ffmpeg.run(["-i", silent, "-i", SHORT, "-c:v", "copy", "-c:a", "aac", path])
     return path
 
@@ -50,8 +50,8 @@ def titled_film(path: Path, *titles: str) -> Path:
     return path
 
 
-def payload(question: str, segments: tuple[Said, ...] | None = None) -> VideoQueryPayload:
-    """A call with a question."""
+def payload(question: str, segments: tuple[SpokenSegment, ...] | None = None) -> VideoQueryPayload:
+    """Return the payload of a call with a question."""
     return VideoQueryPayload(
         job_id=uuid4(),
         attempt_id=uuid4(),
@@ -69,14 +69,14 @@ def ask(
     root: Path,
     question: str,
     *,
-    segments: tuple[Said, ...] | None = None,
+    segments: tuple[SpokenSegment, ...] | None = None,
     progress: Callable[[float], None] = lambda _share: None,
 ) -> VideoQueryResult:
-    """What the engine answers."""
+    """Return the answer of the engine."""
     files = workspace(root, inputs={"video": film}, outputs=[], progress=progress)
     result = engine.run(payload(question, segments), files)
     assert isinstance(result, VideoQueryResult)
     assert result.duration_ms > 0
-    for one in result.evidence:
-        assert 0 <= one.start_ms <= one.end_ms <= result.duration_ms
+    for item in result.evidence:
+        assert 0 <= item.start_ms <= item.end_ms <= result.duration_ms
     return result

@@ -10,7 +10,7 @@ from tests.gpu_tasks.video_query.calls import known_film, talking_film, titled_f
 
 @pytest.fixture(scope="session")
 def engine() -> Engine:
-    """The draft engine, loaded as a worker loads it."""
+    """Return the draft engine, loaded as a worker loads it."""
     return load("video_query", "draft")
 
 
@@ -22,7 +22,7 @@ def silent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def talking(silent: Path) -> Path:
-    """The same, in which somebody says a sentence."""
+    """Return the same film with a spoken sentence."""
     return talking_film(silent.with_name("talking.mp4"), silent)
 
 

@@ -8,18 +8,18 @@ import pytest
 from gpu_tasks.video_query.answers import (
     MAX_STILL,
     QUIET_DB,
-    answer,
-    clock,
-    colour_name,
-    understand,
+    build_answer,
+    format_time,
+    get_colour_name,
+    parse_question,
 )
-from gpu_tasks.video_query.contract import Evidence, EvidenceKind, Said
+from gpu_tasks.video_query.contract import Evidence, EvidenceKind, SpokenSegment
 from gpu_tasks.video_query.measures import MIN_CUT, Measures
 
-SAID = (
-    Said(start_ms=0, end_ms=900, text="The harbour opens at nine."),
-    Said(start_ms=1000, end_ms=1900, text="Harbours, harbours!"),
-    Said(start_ms=2000, end_ms=2900, text="Good night."),
+SPEECH = (
+    SpokenSegment(start_ms=0, end_ms=900, text="The harbour opens at nine."),
+    SpokenSegment(start_ms=1000, end_ms=1900, text="Harbours, harbours!"),
+    SpokenSegment(start_ms=2000, end_ms=2900, text="Good night."),
 )
 
 
@@ -40,14 +40,16 @@ def watched(
 def told(
     question: str,
     seen: Measures | None = None,
-    said: tuple[Said, ...] | None = SAID,
+    speech: tuple[SpokenSegment, ...] | None = SPEECH,
 ) -> tuple[str, list[Evidence]]:
-    text, evidence = answer(understand(question), replace(seen or watched(), said=said))
+    text, evidence = build_answer(
+        parse_question(question), replace(seen or watched(), speech=speech)
+    )
     return text, list(evidence)
 
 
 def spans(evidence: list[Evidence]) -> list[tuple[int, int]]:
-    return [(one.start_ms, one.end_ms) for one in evidence]
+    return [(item.start_ms, item.end_ms) for item in evidence]
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def spans(evidence: list[Evidence]) -> list[tuple[int, int]]:
     [(0, "0:00.0"), (59_999, "0:59.9"), (60_000, "1:00.0"), (7_261_500, "121:01.5")],
 )
 def test_times_are_minutes_and_seconds(time_ms: int, text: str):
-    assert clock(time_ms) == text
+    assert format_time(time_ms) == text
 
 
 def test_the_length_is_told():
@@ -94,7 +96,7 @@ def test_an_even_light_has_its_extremes():
     text, evidence = told("How bright is it?", watched(brightness=0.5))
     assert text.startswith("On average the picture has 50% of full brightness")
     details = ["brightest picture (50%)", "darkest picture (50%)"]
-    assert [one.detail for one in evidence] == details
+    assert [item.detail for item in evidence] == details
 
 
 def test_motion_is_told_from_stillness_and_a_cut_is_neither():
@@ -128,7 +130,7 @@ def test_the_noise_of_a_codec_is_no_motion(change: float, still: bool):
     ],
 )
 def test_colours_have_names(colour: tuple[float, float, float], name: str):
-    assert colour_name(np.array(colour, np.float32)) == name
+    assert get_colour_name(np.array(colour, np.float32)) == name
 
 
 def test_what_is_said_about_something_is_quoted_with_its_time():
@@ -138,7 +140,7 @@ def test_what_is_said_about_something_is_quoted_with_its_time():
         "“Harbours, harbours!” from 0:01.0 to 0:01.9."
     )
     assert spans(evidence) == [(0, 900), (1000, 1900)]
-    assert {one.kind for one in evidence} == {EvidenceKind.SPEECH}
+    assert {item.kind for item in evidence} == {EvidenceKind.SPEECH}
 
 
 def test_how_often_a_word_is_said_is_counted():
@@ -147,8 +149,8 @@ def test_how_often_a_word_is_said_is_counted():
 
 
 def test_what_is_said_at_all_is_listed():
-    many = tuple(Said(start_ms=i, end_ms=i, text=f"Word {i}.") for i in range(12))
-    text, evidence = told("What is said?", said=many)
+    many = tuple(SpokenSegment(start_ms=i, end_ms=i, text=f"Word {i}.") for i in range(12))
+    text, evidence = told("What is said?", speech=many)
     assert text.startswith("What is said, 24 words in 12 passages: “Word 0.” at 0:00.0; ")
     assert text.endswith("“Word 7.” at 0:00.0 and 4 more.")
     assert len(evidence) == 12
@@ -157,8 +159,8 @@ def test_what_is_said_at_all_is_listed():
 def test_what_nobody_says_is_told_honestly():
     text = told("When do they mention pirates?")[0]
     assert text == "Nothing about pirates was heard in what is said."
-    assert told("What is said?", said=())[0] == "No words were understood."
-    assert "no sound" in told("What is said?", said=None)[0]
+    assert told("What is said?", speech=())[0] == "No words were understood."
+    assert "no sound" in told("What is said?", speech=None)[0]
 
 
 def test_faces_are_counted_where_they_are_looked_for():
@@ -173,8 +175,8 @@ def test_faces_are_counted_where_they_are_looked_for():
 TITLED = replace(
     watched(at_12=0.5),
     text=(
-        Said(start_ms=0, end_ms=2000, text="SUMMER SALE"),
-        Said(start_ms=1000, end_ms=2000, text="closed on Mondays"),
+        SpokenSegment(start_ms=0, end_ms=2000, text="SUMMER SALE"),
+        SpokenSegment(start_ms=1000, end_ms=2000, text="closed on Mondays"),
     ),
 )
 
@@ -186,7 +188,7 @@ def test_text_in_pictures_is_quoted_with_its_times():
         "“closed on Mondays” from 0:01.0 to 0:02.0."
     )
     assert spans(evidence) == [(0, 2000), (1000, 2000)]
-    assert {one.kind for one in evidence} == {EvidenceKind.TEXT}
+    assert {item.kind for item in evidence} == {EvidenceKind.TEXT}
 
 
 def test_text_is_looked_through_for_what_is_asked():
@@ -199,7 +201,7 @@ def test_text_is_looked_through_for_what_is_asked():
 
 
 def test_more_lines_than_can_be_told_are_counted():
-    lines = [Said(start_ms=0, end_ms=4000, text=letter * 9) for letter in "abcdefghijkl"]
+    lines = [SpokenSegment(start_ms=0, end_ms=4000, text=letter * 9) for letter in "abcdefghijkl"]
     text, evidence = told("What text is shown?", replace(watched(), text=lines))
     assert text.endswith(" and 4 more.")
     assert len(evidence) == 12
@@ -270,9 +272,9 @@ def test_a_summary_tells_all_and_looks_for_no_words(question: str):
 
 
 def heard(question: str, *levels: float) -> tuple[str, list[Evidence]]:
-    """What is told of a second of each level, in decibels."""
+    """Return the answer about one second at each level, in decibels."""
     loudness = np.repeat(np.array(levels, np.float32), 10)
-    text, evidence = answer(understand(question), replace(watched(), levels=loudness))
+    text, evidence = build_answer(parse_question(question), replace(watched(), levels=loudness))
     return text, list(evidence)
 
 
@@ -283,7 +285,7 @@ def test_quiet_parts_are_found():
         "Music, voices and noises are not told apart."
     )
     assert spans(evidence) == [(3000, 3000), (1000, 3000)]
-    assert {one.kind for one in evidence} == {EvidenceKind.SOUND}
+    assert {item.kind for item in evidence} == {EvidenceKind.SOUND}
 
 
 def test_sound_that_is_never_or_always_quiet():
@@ -292,4 +294,4 @@ def test_sound_that_is_never_or_always_quiet():
         in heard("Is there silence?", -20, QUIET_DB + 0.1)[0]
     )
     assert "; quiet from 0:00.0 to 0:02.0." in heard("How loud is it?", -80, -90)[0]
-    assert told("Is there music?", said=None)[0] == "The film has no sound."
+    assert told("Is there music?", speech=None)[0] == "The film has no sound."

@@ -9,7 +9,7 @@ from gpu_tasks.mediakit import ffmpeg
 from gpu_tasks.mediakit.decoding import TOO_LONG
 from gpu_tasks.runtime.engine import Engine
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.video_query.contract import EvidenceKind, Said
+from gpu_tasks.video_query.contract import EvidenceKind, SpokenSegment
 from tests.gpu_tasks.films import lying_film, make_film, turned
 from tests.gpu_tasks.recordings import BROKEN, FIXTURES, SHORT
 from tests.gpu_tasks.video_query.calls import ask
@@ -25,7 +25,7 @@ def refused(engine: Engine, film: Path, root: Path) -> str:
 def test_cuts_are_found_where_they_are(engine: Engine, silent: Path, tmp_path: Path):
     result = ask(engine, silent, tmp_path, "How many cuts are there?")
     assert result.answer == "There are 3 cuts, at 0:02.0, 0:03.0, 0:05.0, so 4 shots."
-    assert [one.start_ms for one in result.evidence] == [2000, 3000, 5000]
+    assert [item.start_ms for item in result.evidence] == [2000, 3000, 5000]
     assert (result.duration_ms, result.frames_sampled) == (6000, 60)
 
 
@@ -33,14 +33,14 @@ def test_light_motion_and_colour_are_told_from_each_other(
     engine: Engine, silent: Path, tmp_path: Path
 ):
     question = "When is it dark, what colour is it, and does it move?"
-    found = ask(engine, silent, tmp_path, question).evidence
-    told = {(one.kind, one.start_ms, one.end_ms, one.detail) for one in found}
-    assert (EvidenceKind.BRIGHTNESS, 5000, 6000, "dark picture") in told
-    assert (EvidenceKind.BRIGHTNESS, 2000, 3000, "bright picture") in told
-    assert (EvidenceKind.COLOUR, 0, 2000, "mostly red") in told
-    assert (EvidenceKind.MOTION, 0, 3000, "still picture") in told
-    [most] = [one for one in found if one.detail == "most motion"]
-    assert 3000 <= most.start_ms < most.end_ms <= 5100
+    result = ask(engine, silent, tmp_path, question).evidence
+    reports = {(item.kind, item.start_ms, item.end_ms, item.detail) for item in result}
+    assert (EvidenceKind.BRIGHTNESS, 5000, 6000, "dark picture") in reports
+    assert (EvidenceKind.BRIGHTNESS, 2000, 3000, "bright picture") in reports
+    assert (EvidenceKind.COLOUR, 0, 2000, "mostly red") in reports
+    assert (EvidenceKind.MOTION, 0, 3000, "still picture") in reports
+    [maximum] = [item for item in result if item.detail == "most motion"]
+    assert 3000 <= maximum.start_ms < maximum.end_ms <= 5100
 
 
 def test_words_are_heard_where_there_is_no_transcript(
@@ -62,15 +62,15 @@ def test_faces_are_found_where_they_are(engine: Engine, silent: Path, tmp_path: 
     ffmpeg.run(["-i", str(silent), *portrait, *graph, str(film)])
     result = ask(engine, film, tmp_path / "work", "Is there a face?")
     assert "A face is seen from 0:06.0 to 0:09.0; at most 1 at once." in result.answer
-    assert [(one.start_ms, one.end_ms) for one in result.evidence] == [(6000, 9000)]
+    assert [(item.start_ms, item.end_ms) for item in result.evidence] == [(6000, 9000)]
 
 
 def test_text_is_read_where_it_stands(engine: Engine, titled: Path, tmp_path: Path):
     result = ask(engine, titled, tmp_path, "What does the sign in the picture say?")
     assert "“HARBOUR 3” from 0:00.0 to 0:02.0" in result.answer
     assert "“LIGHTHOUSE” from 0:02.0 to 0:04.0" in result.answer
-    texts = [one for one in result.evidence if one.kind == EvidenceKind.TEXT]
-    assert [(one.start_ms, one.end_ms) for one in texts] == [(0, 2000), (2000, 4000)]
+    texts = [item for item in result.evidence if item.kind == EvidenceKind.TEXT]
+    assert [(item.start_ms, item.end_ms) for item in texts] == [(0, 2000), (2000, 4000)]
 
 
 def test_text_is_told_where_the_question_is_not_understood(
@@ -80,9 +80,9 @@ def test_text_is_told_where_the_question_is_not_understood(
 
 
 def test_a_given_transcript_is_believed(engine: Engine, talking: Path, tmp_path: Path):
-    said = (Said(start_ms=4000, end_ms=9000, text="Somebody sings about a lighthouse."),)
-    result = ask(engine, talking, tmp_path, "What is said about lighthouses?", segments=said)
-    assert [(one.start_ms, one.end_ms) for one in result.evidence] == [(4000, 6000)]
+    text = (SpokenSegment(start_ms=4000, end_ms=9000, text="Somebody sings about a lighthouse."),)
+    result = ask(engine, talking, tmp_path, "What is said about lighthouses?", segments=text)
+    assert [(item.start_ms, item.end_ms) for item in result.evidence] == [(4000, 6000)]
 
 
 def test_a_film_without_sound_says_nothing(engine: Engine, silent: Path, tmp_path: Path):
@@ -96,7 +96,7 @@ def test_the_sound_is_quiet_where_nobody_speaks(engine: Engine, talking: Path, t
     assert loudest.start_ms < 3000
     assert quiet[-1].end_ms == 6000
     assert quiet[-1].start_ms == pytest.approx(3000, abs=500)
-    assert {one.kind for one in result.evidence} == {EvidenceKind.SOUND}
+    assert {item.kind for item in result.evidence} == {EvidenceKind.SOUND}
 
 
 def test_a_film_without_sound_is_not_loud(engine: Engine, silent: Path, tmp_path: Path):
@@ -117,11 +117,11 @@ def test_measuring_sound_can_be_stopped(engine: Engine, talking: Path, tmp_path:
 
 
 def test_progress_grows_to_one_listening_included(engine: Engine, talking: Path, tmp_path: Path):
-    told: list[float] = []
-    ask(engine, talking, tmp_path, "What do they say?", progress=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert max(np.diff([0.0, *told])) < 0.3
+    reports: list[float] = []
+    ask(engine, talking, tmp_path, "What do they say?", progress=reports.append)
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
+    assert max(np.diff([0.0, *reports])) < 0.3
 
 
 @pytest.mark.parametrize("at", [0.0, 0.4, 0.6])

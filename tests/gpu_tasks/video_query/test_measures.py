@@ -7,13 +7,13 @@ import pytest
 
 from gpu_tasks.mediakit import film as films
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.video_query.measures import MAX_LOOKS, RATE, Measures, watch
-from gpu_tasks.video_query.reading import Reading
+from gpu_tasks.video_query.measures import MAX_LOOKS, RATE, Measures, measure_film
+from gpu_tasks.video_query.text_recognition import Reading
 from tests.gpu_tasks.films import make_film
 
 
 def watched(path: Path) -> tuple[Measures, int]:
-    """What is seen in a film whose every picture has another text, and how many were read."""
+    """Measure a film with a different text in each picture; return also how many were read."""
     count = 0
 
     def read(_: Frame) -> Reading:
@@ -21,7 +21,7 @@ def watched(path: Path) -> tuple[Measures, int]:
         count += 1
         return (str(count) * 9,)
 
-    seen = watch(films.probe(path, max_side=64, frame_rate=RATE), lambda _: None, read=read)
+    seen = measure_film(films.probe(path, max_side=64, frame_rate=RATE), lambda _: None, read=read)
     return seen, count
 
 
@@ -41,4 +41,4 @@ def test_long_films_are_read_less_often(tmp_path: Path, seconds: int, apart: int
 
 def test_nothing_is_read_where_nobody_asks(silent: Path):
     film = films.probe(silent, max_side=64, frame_rate=RATE)
-    assert watch(film, lambda _: None).text == []
+    assert measure_film(film, lambda _: None).text == []

@@ -18,7 +18,7 @@ from gpu_tasks.video_query.contract import (
     MAX_SEGMENT_TEXT,
     MAX_SEGMENTS,
     MODELS,
-    Said,
+    SpokenSegment,
 )
 from gpu_tasks.video_query.production import MAX_PROMPT_TOKENS, MAX_SIDE
 from gpu_tasks.video_query.sampling import MAX_FRAMES, Still
@@ -34,20 +34,20 @@ QUESTION = "What is seen?"
 
 @pytest.fixture(scope="module")
 def looking(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    """The engine, loaded as a worker loads it."""
+    """Return the engine, loaded as a worker loads it."""
     model_dir = tiny_qwen.save(tmp_path_factory.mktemp("qwen"))
     return load("video_query", "production", Host(model_dir))
 
 
 @pytest.fixture(autouse=True)
 def short_replies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model has random weights: it would talk for long."""
+    """Shorten replies, because a model with random weights does not stop."""
     monkeypatch.setattr(production, "MAX_NEW_TOKENS", 12)
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A second of a test pattern."""
+    """Return a second of a test pattern."""
     return make_film(tmp_path_factory.mktemp("films") / "film.mp4")
 
 
@@ -77,34 +77,34 @@ def test_a_reply_goes_round_in_circles_less(
     assert different(1.0) < different(3.0)
 
 
-def next_token(looking: Any, brightness: int, question: str, *said: Said) -> Any:
-    """What the model would say first, as numbers."""
+def next_token(looking: Any, brightness: int, question: str, *text: SpokenSegment) -> Any:
+    """Return the scores of the model's first token."""
     frame = np.full((64, 64, 3), brightness, np.uint8)
-    inputs = looking._build_inputs([Still(0.5, frame)], 1.0, said, question)
+    inputs = looking._build_inputs([Still(0.5, frame)], 1.0, text, question)
     with torch.inference_mode():
         return looking._model(**inputs).logits[0, -1]
 
 
 def test_what_is_seen_asked_and_said_matters(looking: Engine):
     first = next_token(looking, 0, QUESTION)
-    said = Said(start_ms=0, end_ms=500, text="A dog barks.")
-    others = [
+    text = SpokenSegment(start_ms=0, end_ms=500, text="A dog barks.")
+    other_items = [
         next_token(looking, 255, QUESTION),
         next_token(looking, 0, "Is there a dog?"),
-        next_token(looking, 0, QUESTION, said),
+        next_token(looking, 0, QUESTION, text),
     ]
     assert torch.equal(first, next_token(looking, 0, QUESTION))
-    assert all((first - other).abs().max() > 0.01 for other in others)
+    assert all((first - other).abs().max() > 0.01 for other in other_items)
 
 
 def test_progress_grows_to_one_while_it_looks_and_talks(
     looking: Engine, film: Path, tmp_path: Path
 ):
-    told: list[float] = []
-    ask(looking, film, tmp_path, QUESTION, progress=told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
-    assert len([share for share in told if 0.3 < share < 1.0]) >= 10
+    reports: list[float] = []
+    ask(looking, film, tmp_path, QUESTION, progress=reports.append)
+    assert reports == sorted(reports)
+    assert reports[-1] == 1.0
+    assert len([share for share in reports if 0.3 < share < 1.0]) >= 10
 
 
 @pytest.mark.parametrize("at", [0.1, 0.5])
@@ -126,7 +126,7 @@ def test_memory_that_does_not_suffice_is_told(
     monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", full)
     with pytest.raises(torch.OutOfMemoryError) as caught:
         ask(looking, film, tmp_path, QUESTION)
-    assert runner.code_of(caught.value) == ErrorCode.GPU_OOM
+    assert runner.get_error_code(caught.value) == ErrorCode.GPU_OOM
 
 
 def test_marks_of_the_models_own_in_a_question_do_no_harm(
@@ -136,30 +136,36 @@ def test_marks_of_the_models_own_in_a_question_do_no_harm(
     assert ask(looking, film, tmp_path, question).answer
 
 
-def length(looking: Any, *said: Said) -> int:
+def length(looking: Any, *text: SpokenSegment) -> int:
     frame = np.zeros((512, 512, 3), np.uint8)
-    return int(looking._build_inputs([Still(0.5, frame)], 1.0, said, "?")["input_ids"].shape[1])
+    return int(looking._build_inputs([Still(0.5, frame)], 1.0, text, "?")["input_ids"].shape[1])
 
 
 @pytest.mark.parametrize("text", ["A dog barks.", "犬が吠えている。", "🐈" * 20])
 def test_a_prompt_has_room_for_so_many_tokens(
     looking: Engine, monkeypatch: pytest.MonkeyPatch, text: str
 ):
-    said = [Said(start_ms=i * 1000, end_ms=i * 1000, text=f"{i:02d} {text}") for i in range(10, 60)]
-    needed = length(looking, *said)
+    speech = [
+        SpokenSegment(start_ms=i * 1000, end_ms=i * 1000, text=f"{i:02d} {text}")
+        for i in range(10, 60)
+    ]
+    needed = length(looking, *speech)
     monkeypatch.setattr(production, "MAX_PROMPT_TOKENS", needed)
-    assert length(looking, *said) == needed
-    line = length(looking, *said) - length(looking, *said[1:])
+    assert length(looking, *speech) == needed
+    line = length(looking, *speech) - length(looking, *speech[1:])
     for room in (needed - 1, needed - 5 * line, needed - 40 * line):
         monkeypatch.setattr(production, "MAX_PROMPT_TOKENS", room)
-        assert room - 3 * line < length(looking, *said) <= room
+        assert room - 3 * line < length(looking, *speech) <= room
 
 
 def test_the_longest_transcript_leaves_room_for_a_reply(looking: Engine):
     """22,000 tokens fit the graphics card: the largest stills, transcript and question."""
-    said = [Said(start_ms=i, end_ms=i, text="字" * MAX_SEGMENT_TEXT) for i in range(MAX_SEGMENTS)]
-    found = [still(float(i), side=MAX_SIDE) for i in range(MAX_FRAMES)]
-    inputs = looking._build_inputs(found, 7200.0, said, "犬" * MAX_QUESTION)
+    text = [
+        SpokenSegment(start_ms=i, end_ms=i, text="字" * MAX_SEGMENT_TEXT)
+        for i in range(MAX_SEGMENTS)
+    ]
+    result = [still(float(i), side=MAX_SIDE) for i in range(MAX_FRAMES)]
+    inputs = looking._build_inputs(result, 7200.0, text, "犬" * MAX_QUESTION)
     assert inputs["input_ids"].shape[1] <= MAX_PROMPT_TOKENS
     assert (inputs["mm_token_type_ids"].sum()) == MAX_FRAMES * 256
 

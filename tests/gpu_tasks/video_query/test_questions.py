@@ -2,7 +2,7 @@
 
 import pytest
 
-from gpu_tasks.video_query.answers import stems, understand
+from gpu_tasks.video_query.answers import list_stems, parse_question
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ from gpu_tasks.video_query.answers import stems, understand
     ],
 )
 def test_topics_are_found_by_whole_words(text: str, topics: list[str]):
-    assert list(understand(text).topics) == topics
+    assert list(parse_question(text).topics) == topics
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("What is said about the harbours?", ("harbours",)),
         ("When do they talk about money and taxes", ("money", "taxes")),
@@ -58,16 +58,16 @@ def test_topics_are_found_by_whole_words(text: str, topics: list[str]):
         ("What do they say?", ()),
     ],
 )
-def test_search_words_are_what_tells_or_what_is_quoted(text: str, wanted: tuple[str, ...]):
-    assert understand(text).wanted == wanted
+def test_search_words_are_what_tells_or_what_is_quoted(text: str, expected: tuple[str, ...]):
+    assert parse_question(text).search_words == expected
 
 
 def test_words_are_found_in_their_other_forms():
-    assert stems("Opening opens OPENED open") == ["open"] * 4
-    assert stems("lighthouse lighthouses") == ["lighthous"] * 2
-    assert stems("captain’s captain") == ["captain"] * 2
-    assert stems("bus was his") == ["bus", "was", "his"]
+    assert list_stems("Opening opens OPENED open") == ["open"] * 4
+    assert list_stems("lighthouse lighthouses") == ["lighthous"] * 2
+    assert list_stems("captain’s captain") == ["captain"] * 2
+    assert list_stems("bus was his") == ["bus", "was", "his"]
 
 
 def test_a_question_of_any_length_is_understood_at_once():
-    assert understand("a " * 500 + "cut?").topics == ("cut",)
+    assert parse_question("a " * 500 + "cut?").topics == ("cut",)

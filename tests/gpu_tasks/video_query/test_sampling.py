@@ -6,36 +6,36 @@ import pytest
 
 from gpu_tasks.mediakit import ffmpeg, film
 from gpu_tasks.runtime.errors import EngineError, ErrorCode, StoppedError
-from gpu_tasks.video_query.sampling import MAX_FRAMES, MIN_FRAMES, Still, stills, times
+from gpu_tasks.video_query.sampling import MAX_FRAMES, MIN_FRAMES, Still, list_times, read_stills
 from tests.gpu_tasks.films import make_film, turned
 
 
 def taken(path: Path, max_side: int = 160) -> list[Still]:
-    return stills(film.probe(path, max_side=max_side), lambda _share: None)
+    return read_stills(film.probe(path, max_side=max_side), lambda _share: None)
 
 
 @pytest.mark.parametrize(
     ("seconds", "count"), [(0.1, MIN_FRAMES), (1.0, MIN_FRAMES), (6.0, 12), (3600.0, MAX_FRAMES)]
 )
 def test_short_films_are_sampled_more_densely(seconds: float, count: int):
-    found = times(seconds)
-    assert len(found) == count
-    assert found == sorted(found)
-    assert found[0] == pytest.approx(seconds / count / 2)
-    assert found[-1] == pytest.approx(seconds - seconds / count / 2)
+    result = list_times(seconds)
+    assert len(result) == count
+    assert result == sorted(result)
+    assert result[0] == pytest.approx(seconds / count / 2)
+    assert result[-1] == pytest.approx(seconds - seconds / count / 2)
 
 
 def test_each_still_shows_its_time(silent: Path):
-    found = taken(silent)
-    assert len(found) == 12
-    shown = {2.25: "white", 2.75: "white", 5.25: "black", 5.75: "black", 0.25: "red"}
-    for still in found:
+    result = taken(silent)
+    assert len(result) == 12
+    visible = {2.25: "white", 2.75: "white", 5.25: "black", 5.75: "black", 0.25: "red"}
+    for still in result:
         mean = still.frame.mean(axis=(0, 1))
-        if shown.get(still.seconds) == "white":
+        if visible.get(still.seconds) == "white":
             assert mean.min() > 250
-        if shown.get(still.seconds) == "black":
+        if visible.get(still.seconds) == "black":
             assert mean.max() < 5
-        if shown.get(still.seconds) == "red":
+        if visible.get(still.seconds) == "red":
             assert mean[0] > 200
             assert mean[1:].max() < 40
 
@@ -52,9 +52,9 @@ def test_stills_are_upright_and_no_larger_than_asked(tmp_path: Path):
 
 
 def test_a_film_without_a_duration_is_read_from_its_start(tmp_path: Path):
-    made = make_film(tmp_path / "film.mp4", seconds=3.0, sound=False)
+    output = make_film(tmp_path / "film.mp4", seconds=3.0, sound=False)
     raw = tmp_path / "film.h264"
-    ffmpeg.run(["-i", made, "-c", "copy", raw])
+    ffmpeg.run(["-i", output, "-c", "copy", raw])
     assert film.probe(raw).duration_seconds == 0
     assert [still.seconds for still in taken(raw)] == [0.0, 1.0, 2.0]
 
@@ -68,13 +68,13 @@ def test_a_film_that_breaks_off_early_is_refused(tmp_path: Path):
 
 
 def test_taking_them_can_be_stopped(silent: Path):
-    told: list[float] = []
+    reports: list[float] = []
 
     def stop(share: float) -> None:
-        told.append(share)
+        reports.append(share)
         if share > 0.3:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        stills(film.probe(silent), stop)
-    assert told == sorted(told)
+        read_stills(film.probe(silent), stop)
+    assert reports == sorted(reports)

@@ -29,7 +29,7 @@ SPECIAL = (
 
 def folder(model_dir: Path) -> Path:
     """Where the engine looks for Qwen3-VL."""
-    return weights.folder(model_dir, MODELS["vlm"])
+    return weights.get_folder(model_dir, MODELS["vlm"])
 
 
 def save(model_dir: Path) -> Path:

@@ -284,9 +284,11 @@ def test_sound_that_is_on_an_audio_track_is_not_heard_from_the_film_at_that_time
     )
     timeline = kept(project)
     body, heard = timeline.tracks
-    sounding = [list(timeline.heard(body, clip)) for clip in body.clips]
+    sounding = [list(timeline.list_audible_spans(body, clip)) for clip in body.clips]
     assert sounding == [[(0, 1000)], [(2000, 4000)]]
-    assert [list(timeline.heard(heard, clip)) for clip in heard.clips] == [[(1000, 2000)]]
+    assert [list(timeline.list_audible_spans(heard, clip)) for clip in heard.clips] == [
+        [(1000, 2000)]
+    ]
     assert (body.shows, heard.shows) == (True, False)
 
 

@@ -23,7 +23,7 @@ def test_a_recording_that_takes_too_long_is_not_charged(
     api, make_media, settings, engine, by_speaker, beyond, status
 ):
     settings.INFERENCE_ENGINES = {"transcription": engine}
-    media = make_media(duration_ms=contract.longest_ms(engine, by_speaker=by_speaker) + beyond)
+    media = make_media(duration_ms=contract.get_longest_ms(engine, by_speaker=by_speaker) + beyond)
     request_data = {"media_id": str(media.pk), "speaker_diarization": by_speaker}
     answer = api.post(URL, request_data, format="json")
     assert answer.status_code == status

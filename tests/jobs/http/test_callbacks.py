@@ -13,8 +13,8 @@ from gpu_tasks.runtime.callback import (
     REPLAY_WINDOW_SECONDS,
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
-    attempt_key,
-    signature,
+    compute_signature,
+    derive_attempt_key,
 )
 from jobs import lifecycle
 from jobs.models import Attempt, Job
@@ -38,8 +38,8 @@ def send(settings, body, *, signer, age=0, secret=None, url=URL, **headers):
     """Post what the attempt ``signer`` has signed."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     timestamp = str(int(time.time()) - age)
-    key = attempt_key(secret=secret or settings.GPU_CALLBACK_SECRET, attempt_id=signer.pk)
-    mac = signature(key=key, timestamp=timestamp, body=raw)
+    key = derive_attempt_key(secret=secret or settings.GPU_CALLBACK_SECRET, attempt_id=signer.pk)
+    mac = compute_signature(key=key, timestamp=timestamp, body=raw)
     signed = {
         ATTEMPT_HEADER: str(signer.pk),
         TIMESTAMP_HEADER: timestamp,
@@ -107,7 +107,7 @@ def test_calls_begun_before_the_secret_changed_are_heard(settings, running):
 def test_our_secret_itself_is_no_key(settings, running):
     raw, timestamp = json.dumps(body_of(running)).encode(), str(int(time.time()))
     key = SecretStr(settings.GPU_CALLBACK_SECRET)
-    mac = signature(key=key, timestamp=timestamp, body=raw)
+    mac = compute_signature(key=key, timestamp=timestamp, body=raw)
     answer = send(settings, raw, signer=running, **{SIGNATURE_HEADER: mac})
     assert answer.status_code == 401
 

@@ -50,7 +50,7 @@ def waiting(make_job: Callable[[], Job], broker: Broker) -> list[LocalCall]:
             )
         )
         Attempt.objects.filter(pk=attempt.pk).update(call_id=str(results[-1].pk))
-    local.publish_all(results)
+    local.publish_calls(results)
     return results
 
 
@@ -106,7 +106,7 @@ def test_messages_lost_again_and_again_are_counted_and_sent_more_and_more_rarely
         sent += lose_messages()
     assert CALLS * 5 <= sent <= CALLS * 9
     assert min(Attempt.objects.values_list("publish_count", flat=True)) >= 4
-    local.publish_all(waiting)
+    local.publish_calls(waiting)
     for _ in range(MINUTE):
         step()
     assert set(Attempt.objects.values_list("publish_count", flat=True)) == {0}

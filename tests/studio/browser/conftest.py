@@ -43,9 +43,9 @@ def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api")
     arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required", "--mute-audio"]
     with sync_api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield made
-        made.close()
+        output = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield output
+        output.close()
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def film(client: Auteur, token: str) -> Film:
 
 @pytest.fixture
 def open_window(stack: JourneyStack, browser: Any) -> Iterator[Callable[..., Window]]:
-    """Opens the studio, signed in where a token is given; what its console says fails the test."""
+    """Open the studio, signed in if there is a token; messages of its console fail the test."""
     windows: list[Window] = []
 
     def make(path: str = "", token: str | None = None, **options: Any) -> Window:

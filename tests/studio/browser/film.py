@@ -84,6 +84,6 @@ class Film:
         return sorted((clip["start_ms"], clip["duration_ms"]) for clip in live)
 
     def cut(self) -> list[int]:
-        """The places of the words that are cut."""
+        """Return the positions of the words that are cut."""
         words = [w for s in self.edl()["transcript"]["segments"] for w in s["words"]]
         return [n for n, word in enumerate(words) if word.get("deleted")]

@@ -193,5 +193,5 @@ def test_an_edit_elsewhere_is_a_choice_and_nothing_is_lost(
     window.wait_until_saved()
     assert film.cut() == [2, 8, 12]
     window.wait_for_cut_words(3)
-    for each in (window, other):
-        each.forgive("412")
+    for item in (window, other):
+        item.forgive("412")

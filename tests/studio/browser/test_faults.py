@@ -69,7 +69,7 @@ def test_a_server_that_starts_anew_is_waited_for(
 ):
     window = open_window(film.path, film.token)
     window.wait_for_film()
-    ended = [each for name in SERVERS for each in (stack.process(name), *stack.children(name))]
+    ended = [item for name in SERVERS for item in (stack.process(name), *stack.children(name))]
     for process in ended:
         process.kill()
     psutil.wait_procs(ended, timeout=SECONDS)
@@ -191,11 +191,11 @@ def test_a_film_that_this_browser_cannot_play_can_be_cut(
 
 def unplayable(path: Path) -> Path:
     """MPEG-4 Part 2: a film of before H.264, which Chromium has no decoder for."""
-    with av.open(str(path), "w") as made:
-        stream = made.add_stream("mpeg4", rate=10)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mpeg4", rate=10)
         stream.width, stream.height = 320, 180
         for n in range(340):
             picture = np.full((180, 320, 3), n % 255, dtype=np.uint8)
-            made.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        made.mux(stream.encode())
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(stream.encode())
     return path

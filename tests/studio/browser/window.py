@@ -43,20 +43,20 @@ class Window:
 
     def forgive(self, *of: str) -> None:
         """Take back complaints that a test has caused: those that hold one of these texts."""
-        self.complaints[:] = [each for each in self.complaints if not any(o in each for o in of)]
+        self.complaints[:] = [item for item in self.complaints if not any(o in item for o in of)]
 
     def button(self, name: str, *, exact: bool = False) -> "Locator":
         return self.page.get_by_role("button", name=name, exact=exact)
 
-    def word(self, place: int) -> "Locator":
-        return self.page.locator(f"[data-place='{place}']")
+    def word(self, position: int) -> "Locator":
+        return self.page.locator(f"[data-place='{position}']")
 
     def clip(self, n: int) -> "Locator":
         return self.page.locator(".editor-clip").nth(n)
 
-    def cut_words(self, place: int, further: int = 0) -> None:
+    def cut_words(self, position: int, further: int = 0) -> None:
         """By mouse and keys, from one word on."""
-        self.word(place).click()
+        self.word(position).click()
         for _ in range(further):
             self.page.keyboard.press("Shift+ArrowRight")
         self.page.keyboard.press("Delete")
@@ -69,7 +69,7 @@ class Window:
         self.state("^Saved$").wait_for(timeout=LONG_MS)
 
     def state(self, pattern: str) -> "Locator":
-        """What the toolbar says of the edits, if it matches."""
+        """Return the toolbar's status of the edits, if it matches."""
         return self.page.locator(".editor-state", has_text=re.compile(pattern))
 
     def wait_for_film(self) -> None:
@@ -82,13 +82,13 @@ class Window:
         self.page.wait_for_function(expression, arg=argument, timeout=ms)
 
     def findings(self) -> list[str]:
-        """What axe has to say, in both colour schemes."""
+        """Return the findings of axe in both colour schemes."""
         self.page.evaluate(AXE.read_text())
-        found = []
+        result = []
         for scheme in ("light", "dark"):
             self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
-            found += [f"{scheme}: {each}" for each in self.page.evaluate(FINDINGS)]
-        return found
+            result += [f"{scheme}: {item}" for item in self.page.evaluate(FINDINGS)]
+        return result
 
     def picture(self, name: str) -> None:
         """Write what is seen into the docs, where SCREENSHOTS=1 asks for it."""
@@ -107,14 +107,14 @@ class Window:
 
 
 def opened(browser: "Browser", url: str, token: str | None, options: dict[str, Any]) -> Window:
-    """A window of its own, with its own storage; signed in where there is a token."""
+    """Open a window with its own storage, signed in if there is a token."""
     context = browser.new_context(**{"viewport": SIZE, "accept_downloads": True, **options})
     context.set_default_timeout(WAIT_MS)
     page = context.new_page()
     if token is not None:
-        kept = json.dumps({"token": token, "refresh": None})
-        given = json.dumps(["auteur.session", kept])
-        page.add_init_script(f"({SIGN_IN})({given})")
+        expected = json.dumps({"token": token, "refresh": None})
+        value = json.dumps(["auteur.session", expected])
+        page.add_init_script(f"({SIGN_IN})({value})")
     window = Window(page)
     page.goto(url)
     return window
@@ -124,7 +124,7 @@ Open = Callable[..., Window]
 
 
 def saved(download: Any, folder: Path) -> Path:
-    """A file that the browser was given."""
+    """Return a downloaded file of the browser."""
     path = folder / download.suggested_filename
     download.save_as(path)
     return path

@@ -1,4 +1,4 @@
-"""`Auteur`: what takes several requests, as one call; and all operations, typed, at `api`."""
+"""Define `Auteur`, the client: one method for each task; typed operations at `api`."""
 
 from __future__ import annotations
 
@@ -50,20 +50,21 @@ LISTS = {
     "voices": ("PaginatedVoiceList", "voices"),
     "webhooks": ("PaginatedEndpointList", "webhooks"),
 }
-"""Lists by their addresses: what a page of each is, and where its rows stand."""
+"""By the path of a list: the class of its pages, and their field with the rows."""
 
 Id = UUID | str
 
 
-def _untold(*_: object) -> None:
-    """Nobody wants to know of progress."""
+def _ignore_progress(*_: object) -> None:
+    """Do nothing with a progress report."""
 
 
 class Auteur(FeatureRunner):
-    """The API at ``url`` with a token or an API key (``AUTEUR_URL``, ``AUTEUR_TOKEN`` if left out).
+    """A client of the API at ``url``, with a token or an API key.
 
-    ``live_url`` is where events are streamed, if at another address (``AUTEUR_LIVE_URL``). It may
-    be used by several threads, and as a context manager, which closes its connections.
+    The defaults are ``AUTEUR_URL`` and ``AUTEUR_TOKEN``. ``live_url`` is the address of the event
+    streams, if it differs (``AUTEUR_LIVE_URL``). Several threads may share a client. It is a
+    context manager, which closes its connections.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Auteur(FeatureRunner):
     ) -> None:
         url = url or os.environ.get(URL)
         if not url:
-            raise AuteurError(f"No address: give `url`, or set {URL}.")
+            raise AuteurError(f"The address of the API is missing. Pass `url`, or set {URL}.")
         token = os.environ.get(TOKEN, "") if token is None else token
         self.url = url.rstrip("/")
         self.http = Http(self.url, token, live_url or os.environ.get(LIVE_URL) or self.url)
@@ -93,9 +94,9 @@ class Auteur(FeatureRunner):
 
     @property
     def api(self) -> AuthenticatedClient:
-        """What the operations of `auteur_client.api` want as their ``client``.
+        """Return the ``client`` that the operations of `auteur_client.api` need.
 
-        With the same tries, keys and errors as all else here::
+        It has the retries, idempotency keys and errors of this client::
 
             from auteur_client.api.users import users_me_retrieve
 
@@ -115,14 +116,14 @@ class Auteur(FeatureRunner):
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """An answer's JSON as it is; None where there is none."""
+        """Send a request and return the JSON of its response, or None if it has no body."""
         answer = self.http.request(method, path, json=json, params=params, headers=headers)
         return answer.json() if answer.content else None
 
-    # Projects and what they hold
+    # Projects and timelines
 
     def create_project(self, name: str, *, idempotency_key: str | None = None) -> Project:
-        """A new project, empty."""
+        """Create an empty project."""
         from auteur_client.api.models import Project  # noqa: PLC0415
 
         headers = {IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else {}
@@ -131,7 +132,7 @@ class Auteur(FeatureRunner):
         )
 
     def edl(self, project_id: Id) -> Edl:
-        """The project's timeline and transcript, as they are."""
+        """Return the current timeline and transcript of a project."""
         from auteur_client.api.models import Edl  # noqa: PLC0415
 
         return Edl.from_dict(self.request("GET", f"/projects/{project_id}/edl"))
@@ -144,10 +145,10 @@ class Auteur(FeatureRunner):
         version: int | None = None,
         idempotency_key: str | None = None,
     ) -> Edited:
-        """Make edits in order, all or none.
+        """Apply operations to a timeline in order, all of them or none.
 
-        With a ``version`` they are made to that one alone: ``StaleEditError`` says which there is
-        now. With the same ``idempotency_key`` they are made once.
+        With a ``version`` they are applied only to that version; ``StaleEditError`` has the
+        current one. A repeated ``idempotency_key`` applies them only once.
         """
         from auteur_client.api.models import Edited  # noqa: PLC0415
 
@@ -165,19 +166,19 @@ class Auteur(FeatureRunner):
         return Edited.from_dict(answer)
 
     def undo(self, project_id: Id) -> Edited:
-        """Take the last edit back."""
+        """Undo the last edit."""
         from auteur_client.api.models import Edited  # noqa: PLC0415
 
         return Edited.from_dict(self.request("POST", f"/projects/{project_id}/edl/undo"))
 
     def redo(self, project_id: Id) -> Edited:
-        """Make the edit again that was taken back last."""
+        """Redo the edit that was undone last."""
         from auteur_client.api.models import Edited  # noqa: PLC0415
 
         return Edited.from_dict(self.request("POST", f"/projects/{project_id}/edl/redo"))
 
     def transcript(self, project_id: Id) -> Transcript:
-        """What is said, in segments and words."""
+        """Return the transcript, in segments and words."""
         from auteur_client.api.models import Transcript  # noqa: PLC0415
 
         return Transcript.from_dict(self.request("GET", f"/projects/{project_id}/transcript"))
@@ -189,13 +190,13 @@ class Auteur(FeatureRunner):
         *,
         times: Literal["source", "timeline"] | None = None,
     ) -> str:
-        """The transcript as a file of captions, or as text."""
+        """Return the transcript as a caption file, or as plain text."""
         params = {"times": times} if times else {}
         path = f"/projects/{project_id}/transcript.{format}"
         return self.http.request("GET", path, params=params).text
 
     def frame(self, project_id: Id, at_ms: int, *, width: int | None = None) -> bytes:
-        """A JPEG of what a render would show at a time of the timeline, without captions."""
+        """Return a JPEG of the frame that a render shows at this time, without captions."""
         params = {"at_ms": at_ms} | ({"width": width} if width else {})
         return self.http.request("GET", f"/projects/{project_id}/frame", params=params).content
 
@@ -209,7 +210,7 @@ class Auteur(FeatureRunner):
         content_type: str | None = None,
         idempotency_key: str | None = None,
     ) -> Upload:
-        """Declare a file; ``upload`` with its ``media_id`` as ``resume`` sends it, now or later."""
+        """Declare a file; send it with ``upload``, its ``media_id`` as ``resume``, now or later."""
         return uploads.begin(
             self.http,
             Path(path),
@@ -227,11 +228,12 @@ class Auteur(FeatureRunner):
         content_type: str | None = None,
         on_progress: uploads.OnBytes | None = None,
     ) -> Media:
-        """Bring a file into a project; the media file, checked and ready.
+        """Upload a file into a project, wait for its check, and return the media file.
 
-        Large files go in parts, some at once. ``on_progress`` is told the bytes sent and in all,
-        from several threads, one at a time. ``resume`` goes on with an upload that broke off: only
-        what is missing is sent. Raises ``UploadRejectedError`` if the file is not accepted.
+        Large files are sent in parts, several at once. ``on_progress`` receives the bytes sent and
+        the size of the file, from several threads, one at a time. ``resume`` continues an
+        interrupted upload: only missing parts are sent. Raises ``UploadRejectedError`` if the check
+        rejects the file.
         """
         file = Path(path)
         upload: Upload | None
@@ -239,13 +241,13 @@ class Auteur(FeatureRunner):
             upload = self.begin_upload(file, project_id, content_type=content_type)
             media_id = upload.media_id
         else:
-            upload = uploads.missing(self.http, project_id, resume)
+            upload = uploads.find_missing_parts(self.http, project_id, resume)
             media_id = UUID(str(resume))
-        uploads.send(self.http, file, project_id, upload, on_progress or _untold)
+        uploads.send(self.http, file, project_id, upload, on_progress or _ignore_progress)
         return uploads.finish(self.http, project_id, media_id)
 
     def media(self, media_id: Id) -> MediaDetail:
-        """A media file with fresh URLs."""
+        """Return a media file with newly signed URLs."""
         from auteur_client.api.models import MediaDetail  # noqa: PLC0415
 
         return MediaDetail.from_dict(self.request("GET", f"/media/{media_id}"))
@@ -257,23 +259,25 @@ class Auteur(FeatureRunner):
         *,
         on_progress: downloads.OnBytes | None = None,
     ) -> Path:
-        """Bring a media file here, whole or not at all: by itself, its id, or a signed URL.
+        """Download a media file completely, or leave ``path`` unchanged.
 
-        Of a job it is the first file that it has made.
+        ``what`` is a media file, its id, a signed URL, or a job, whose first output is downloaded.
         """
         if isinstance(what, str) and what.startswith(("http://", "https://")):
             url = what
         else:
-            media = self.media(_id_of(what))
+            media = self.media(_get_media_id(what))
             if media.download_url is None:
-                raise AuteurError(f"Media {media.id} is {media.status}: there is nothing yet.")
+                raise AuteurError(
+                    f"Media {media.id} is {media.status}. Download it when its status is ready."
+                )
             url = media.download_url
-        return downloads.download(self.http, url, Path(path), on_progress or _untold)
+        return downloads.download(self.http, url, Path(path), on_progress or _ignore_progress)
 
-    # Work
+    # Jobs
 
     def features(self) -> list[Feature]:
-        """What can be asked for, with parameters, limits and prices."""
+        """Return the features with their parameters, limits and prices."""
         from auteur_client.api.models import Catalogue  # noqa: PLC0415
 
         return Catalogue.from_dict(self.request("GET", "/features")).features
@@ -285,16 +289,16 @@ class Auteur(FeatureRunner):
     def submit(
         self, feature: FeatureName, *, idempotency_key: str | None = None, **parameters: Any
     ) -> Submitted:
-        """Ask for a job, which is charged at once; with the same key it is asked for once."""
+        """Submit a job, which is charged at once; a repeated key returns the same job."""
         return jobs.submit(self.http, feature, parameters, idempotency_key)
 
     def job(self, job_id: Id) -> Job:
-        """A job as it is."""
+        """Return a job in its current state."""
         return jobs.get(self.http, job_id)
 
     def wait(self, job_id: Id, *, on_progress: jobs.OnProgress | None = None) -> Job:
-        """Follow a job until it has ended, however; ``on_progress`` gets the job at each news."""
-        return jobs.wait(self.http, job_id, on_progress or _untold)
+        """Wait until a job has ended and return it; ``on_progress`` receives it at each change."""
+        return jobs.wait(self.http, job_id, on_progress or _ignore_progress)
 
     def _run(
         self,
@@ -311,14 +315,14 @@ class Auteur(FeatureRunner):
         return job
 
     def cancel(self, job_id: Id, *, without_refund: bool = False) -> Job:
-        """Stop a job. ``without_refund`` agrees that it is paid for all the same, if it must be."""
+        """Cancel a job; ``without_refund`` accepts that a begun job may not be refunded."""
         return jobs.cancel(self.http, job_id, without_refund=without_refund)
 
     def balance(self) -> int:
-        """The credits that there are."""
+        """Return the balance in credits."""
         return int(self.request("GET", "/credits")["balance"])
 
-    # Lists and the log
+    # Lists and events
 
     @overload
     def iterate(self, what: Literal["api-keys"], **filters: Any) -> Iterator[ApiKey]: ...
@@ -340,11 +344,11 @@ class Auteur(FeatureRunner):
     def iterate(self, what: Literal["webhooks"], **filters: Any) -> Iterator[Endpoint]: ...
 
     def iterate(self, what: str, **filters: Any) -> Iterator[Any]:
-        """Every row of a list, page by page as they are taken; filters are those of the list."""
+        """Yield every row of a list, with its filters; pages are requested as needed."""
         from auteur_client.api import models  # noqa: PLC0415
 
         kind, rows = LISTS[what]
-        params = jobs.plain(filters)
+        params = jobs.encode_parameters(filters)
         while True:
             page = getattr(models, kind).from_dict(self.request("GET", f"/{what}", params=params))
             yield from getattr(page, rows)
@@ -353,22 +357,22 @@ class Auteur(FeatureRunner):
             params |= {"cursor": parse_qs(urlsplit(page.next_).query)["cursor"][0]}
 
     def events(self, after: int | None = None) -> Iterator[events.Event]:
-        """What happens to all jobs, for ever: after an event's ``seq``, or from now on.
+        """Yield the events of all jobs without end: after an event's ``seq``, or from now on.
 
-        It goes on by itself where the connection broke, without a gap.
+        After a lost connection it continues without a gap.
         """
         return events.follow(self.http, after)
 
 
-def _id_of(what: Media | MediaDetail | Job | Id) -> Id:
-    """Of the media file that is meant; raises ``AuteurError`` where a job has made none."""
+def _get_media_id(what: Media | MediaDetail | Job | Id) -> Id:
+    """Return the id of a media file, or of a job's first output; raise if there is none."""
     from auteur_client.api.models import Media, MediaDetail  # noqa: PLC0415
 
     if isinstance(what, str | UUID):
         return what
     if isinstance(what, Media | MediaDetail):
         return what.id
-    made = jobs.results_of(what)
-    if not made:
-        raise AuteurError(f"Job {what.id} is {what.status}: it has made no file.")
-    return made[0]
+    media_ids = jobs.list_result_ids(what)
+    if not media_ids:
+        raise AuteurError(f"Job {what.id} is {what.status} and has no output file to download.")
+    return media_ids[0]

@@ -1,4 +1,4 @@
-"""Results on their way here: whole or not at all."""
+"""Download files from signed URLs."""
 
 import os
 import tempfile
@@ -11,16 +11,16 @@ from pathlib import Path
 import httpx
 
 from auteur_client.errors import ProblemError, UnreachableError
-from auteur_client.http import TRIES, Http, growing_pauses, unreachable
+from auteur_client.http import TRIES, Http, build_unreachable_error, iterate_pauses
 
 CHUNK_BYTES = 256 * 1024
 
 OnBytes = Callable[[int, int], object]
-"""Bytes that are here, bytes in all (0: not known)."""
+"""Receives the bytes downloaded, and the size of the file (0 if unknown)."""
 
 
 def download(http: Http, url: str, target: Path, on_progress: OnBytes) -> Path:
-    """Bring a file here from a signed URL, under another name until it is whole; where it lies."""
+    """Download a file to a temporary name, move it to ``target`` when complete, return the path."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
     os.close(handle)
@@ -34,19 +34,19 @@ def download(http: Http, url: str, target: Path, on_progress: OnBytes) -> Path:
 
 
 def _fetch(http: Http, url: str, part: Path, on_progress: OnBytes) -> None:
-    for pause in islice(growing_pauses(), TRIES - 1):
+    for pause in islice(iterate_pauses(), TRIES - 1):
         try:
-            return _try(http, url, part, on_progress)
+            return _try_download(http, url, part, on_progress)
         except UnreachableError:
             time.sleep(pause)
         except ProblemError as exc:
             if exc.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
             time.sleep(pause)
-    return _try(http, url, part, on_progress)
+    return _try_download(http, url, part, on_progress)
 
 
-def _try(http: Http, url: str, part: Path, on_progress: OnBytes) -> None:
+def _try_download(http: Http, url: str, part: Path, on_progress: OnBytes) -> None:
     response = http.signed.send_once(http.signed.build_request("GET", url), stream=True)
     total = int(response.headers.get("Content-Length", 0))
     try:
@@ -55,13 +55,13 @@ def _try(http: Http, url: str, part: Path, on_progress: OnBytes) -> None:
                 file.write(chunk)
                 on_progress(response.num_bytes_downloaded, total)
     except httpx.TransportError as exc:
-        raise unreachable(response.url, exc) from exc
+        raise build_unreachable_error(response.url, exc) from exc
     finally:
         response.close()
 
 
 def _umask() -> int:
-    """As a file made in the usual way would have it."""
+    """Return the process's umask, so that the file gets the usual permissions."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -1,6 +1,6 @@
-"""What can go wrong, as exceptions: the API's problem documents, failed jobs, no answer at all.
+"""Define the exceptions: problems that the API returns, failed jobs, and no response.
 
-None of them holds a token.
+No exception contains a token.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class AuteurError(Exception):
 
 
 class UnreachableError(AuteurError):
-    """No answer came, though it was asked for several times."""
+    """No response came, after all retries."""
 
 
 class ProblemError(AuteurError):
-    """The API refused: `code` is for programs, `detail` for people, `errors` are by field."""
+    """The API refused a request: `code` is for programs, `detail` for people."""
 
     def __init__(self, status: int, document: Mapping[str, Any], request_id: str = "") -> None:
         self.status = status
@@ -38,55 +38,55 @@ class ProblemError(AuteurError):
         self.detail = str(document.get("detail") or _phrase(status))
         self.errors: Sequence[Mapping[str, str]] = document.get("errors") or ()
         self.request_id = request_id
-        super().__init__(f"{status} {self.code}: {reason_of(self.detail, self.errors)}")
+        super().__init__(f"{status} {self.code}: {format_reason(self.detail, self.errors)}")
 
 
 class NotSignedInError(ProblemError):
-    """There is no token, or it is not valid any more."""
+    """The token is missing, or it is not valid any more."""
 
 
 class InsufficientCreditsError(ProblemError):
-    """The job costs more than there is."""
+    """The job costs more than the balance."""
 
     @property
     def required(self) -> int:
-        """What it costs, in credits."""
+        """The price of the job in credits."""
         return int(self.document["required"])
 
     @property
     def balance(self) -> int:
-        """What there is, in credits."""
+        """The balance in credits."""
         return int(self.document["balance"])
 
 
 class StaleEditError(ProblemError):
-    """The timeline was changed since the version that an edit was made for."""
+    """The timeline has changed since the version for which an edit was made."""
 
     def __init__(self, status: int, document: Mapping[str, Any], request_id: str = "") -> None:
         super().__init__(status, document, request_id)
         self.current: int = document["version"]
-        """The version that there is."""
+        """The current version."""
         self.version: int | None = None
-        """The version that the edit was made for."""
+        """The version for which the edit was made."""
 
 
 class UploadRejectedError(ProblemError):
-    """The file was checked and refused; `reason` says which check."""
+    """The check rejected the file; `reason` says why."""
 
     @property
     def reason(self) -> str:
-        """A code, such as `undecodable`."""
+        """The code of the reason, such as `undecodable`."""
         return str(self.document.get("reason", ""))
 
 
 class JobFailedError(AuteurError):
-    """A job ended without a result; it failed or was cancelled."""
+    """A job has failed or was cancelled."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
         self.code = str(job.error.code) if job.error else ""
-        why = f": {job.error.code}: {job.error.message}" if job.error else ""
-        super().__init__(f"job {job.id} is {job.status}{why}")
+        reason = f": {job.error.code}: {job.error.message}" if job.error else ""
+        super().__init__(f"job {job.id} is {job.status}{reason}")
 
 
 BY_CODE: dict[str, type[ProblemError]] = {
@@ -96,8 +96,8 @@ BY_CODE: dict[str, type[ProblemError]] = {
 }
 
 
-def problem_of(response: httpx.Response) -> ProblemError:
-    """The error that a refusal is raised as."""
+def build_problem(response: httpx.Response) -> ProblemError:
+    """Build the error for an error response."""
     try:
         document = json.loads(response.content)
     except ValueError:
@@ -110,7 +110,7 @@ def problem_of(response: httpx.Response) -> ProblemError:
     return kind(response.status_code, document, response.headers.get(REQUEST_ID, ""))
 
 
-def reason_of(detail: str, errors: Sequence[Mapping[str, str]]) -> str:
+def format_reason(detail: str, errors: Sequence[Mapping[str, str]]) -> str:
     """Return the detail, followed by the errors of fields that it does not already contain."""
     texts = (f"{error.get('field')}: {error.get('detail')}" for error in errors)
     fields = "; ".join(text for text in texts if text not in detail)

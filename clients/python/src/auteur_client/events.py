@@ -1,4 +1,4 @@
-"""What happens, as server-sent events; where none are streamed, by asking."""
+"""Follow events: as server-sent events, or by long polling if there is no stream."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ import httpx
 import httpx_sse
 
 from auteur_client.errors import AuteurError, ProblemError, UnreachableError
-from auteur_client.http import Http, growing_pauses
+from auteur_client.http import Http, iterate_pauses
 
-QUIET = httpx.Timeout(45.0, connect=10.0)
-"""A stream says something every 15 s; one that says nothing for so long is broken."""
+STREAM_TIMEOUT = httpx.Timeout(45.0, connect=10.0)
+"""A stream sends something every 15 s, so one that is silent for longer than this is broken."""
 STREAM = "text/event-stream"
 TOKEN_EXPIRED = "token_expired"  # noqa: S105
 REMOVED = "events_removed"
 PROGRESS = "job.progress"
 POLL_SECONDS = 2.0
-"""Between two questions where nothing waits for an answer."""
+"""The pause between two polls."""
 WAIT_SECONDS = 20
-"""How long a question may wait for an event."""
+"""How long the API may hold a poll until there is an event."""
 
 
 @attrs.frozen
 class Event:
-    """Something that happened to a job; `data` is what docs/events.md says of its `type`.
+    """An event of a job; docs/events.md describes the `data` of each `type`.
 
-    A type that a newer API knows is told as all others are.
+    Types that this package does not know are events too.
     """
 
     seq: int
@@ -42,46 +42,46 @@ class Event:
     hash: str
 
     @classmethod
-    def of(cls, told: dict[str, Any]) -> Event:
-        """An event as the API writes it."""
+    def from_json(cls, document: dict[str, Any]) -> Event:
+        """Build an event from the API's JSON."""
         return cls(
-            told["seq"],
-            told["type"],
-            datetime.fromisoformat(told["timestamp"]),
-            told["data"],
-            told["hash"],
+            document["seq"],
+            document["type"],
+            datetime.fromisoformat(document["timestamp"]),
+            document["data"],
+            document["hash"],
         )
 
 
 class NoStreamError(AuteurError):
-    """Events are not streamed at this address."""
+    """The address does not stream events."""
 
 
 def stream(http: Http, path: str, after: int) -> Iterator[httpx_sse.ServerSentEvent]:
-    """What is told after an event, until the stream ends.
+    """Yield the messages of a stream after an event, until the stream ends.
 
-    Raises ``NoStreamError``, ``ProblemError``, and ``UnreachableError`` where it breaks.
+    Raises ``NoStreamError``, ``ProblemError``, or ``UnreachableError`` if the stream breaks.
     """
-    with _opened(http, path, after) as response:
+    with _open_stream(http, path, after) as response:
         if not response.headers.get("Content-Type", "").startswith(STREAM):
             raise NoStreamError
         try:
-            for told in httpx_sse.EventSource(response).iter_sse():
-                if told.event == TOKEN_EXPIRED:
-                    return  # whatever is asked next is told so
-                yield told
+            for message in httpx_sse.EventSource(response).iter_sse():
+                if message.event == TOKEN_EXPIRED:
+                    return  # the next request raises the error
+                yield message
         except httpx.TransportError as exc:
-            raise UnreachableError(f"the stream of events broke: {type(exc).__name__}") from exc
+            raise UnreachableError(f"The event stream broke: {type(exc).__name__}.") from exc
 
 
 @contextmanager
-def _opened(http: Http, path: str, after: int) -> Iterator[httpx.Response]:
+def _open_stream(http: Http, path: str, after: int) -> Iterator[httpx.Response]:
     request = http.client.build_request(
         "GET",
         http.live_url + path,
         params={"after": after},
         headers={"Accept": STREAM, "Cache-Control": "no-store"},
-        timeout=QUIET,
+        timeout=STREAM_TIMEOUT,
     )
     response = http.client.send_once(request, stream=True)
     try:
@@ -91,41 +91,41 @@ def _opened(http: Http, path: str, after: int) -> Iterator[httpx.Response]:
 
 
 def follow(http: Http, after: int | None) -> Iterator[Event]:
-    """The log of events, for ever; from now on where ``after`` is None.
+    """Yield events without end, after a number; from now on if ``after`` is None.
 
-    Raises ``ProblemError`` where the API will not tell it.
+    Raises ``ProblemError`` if the API refuses.
     """
     last = http.request("GET", "/events/head").json()["seq"] if after is None else after
-    streamed = True
-    pauses = growing_pauses()
+    has_stream = True
+    pauses = iterate_pauses()
     while True:
         try:
-            for event in _streamed(http, last) if streamed else _asked(http, last):
+            for event in _stream_events(http, last) if has_stream else _poll_events(http, last):
                 last = event.seq
-                pauses = growing_pauses()
+                pauses = iterate_pauses()
                 yield event
         except NoStreamError:
-            streamed = False
+            has_stream = False
         except UnreachableError:
             time.sleep(next(pauses))
         except ProblemError as exc:
-            if not streamed:
+            if not has_stream:
                 raise
-            streamed = exc.status >= 500  # a refusal is told by the API itself
+            has_stream = exc.status >= 500  # after a refusal, a poll raises the API's problem
         else:
-            time.sleep(next(pauses) if streamed else POLL_SECONDS)
+            time.sleep(next(pauses) if has_stream else POLL_SECONDS)
 
 
-def _streamed(http: Http, after: int) -> Iterator[Event]:
-    for told in stream(http, "/events", after):
-        if told.event == REMOVED:
-            raise ProblemError(HTTPStatus.GONE, {"code": REMOVED, **told.json()})
-        # Whatever comes after an event carries its id: progress does, and a sign of life.
-        if told.event.startswith("job.") and told.event != PROGRESS:
-            yield Event.of(told.json())
+def _stream_events(http: Http, after: int) -> Iterator[Event]:
+    for message in stream(http, "/events", after):
+        if message.event == REMOVED:
+            raise ProblemError(HTTPStatus.GONE, {"code": REMOVED, **message.json()})
+        # Progress and heartbeats carry the id of the event before them, and are no events.
+        if message.event.startswith("job.") and message.event != PROGRESS:
+            yield Event.from_json(message.json())
 
 
-def _asked(http: Http, after: int) -> Iterator[Event]:
+def _poll_events(http: Http, after: int) -> Iterator[Event]:
     answer = http.request("GET", "/events", params={"after": after, "wait": WAIT_SECONDS})
-    for told in answer.json()["events"]:
-        yield Event.of(told)
+    for document in answer.json()["events"]:
+        yield Event.from_json(document)

@@ -1,4 +1,4 @@
-"""Requests to the API: its address, the token, tries, idempotency keys, problems as exceptions."""
+"""Send requests to the API, with the token, retries and idempotency keys; raise its problems."""
 
 import logging
 import random
@@ -11,29 +11,32 @@ from typing import Any
 
 import httpx
 
-from auteur_client.errors import UnreachableError, problem_of
+from auteur_client.errors import UnreachableError, build_problem
 
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 TRIES = 6
-"""Of one request: the first, and five more."""
+"""The most tries of one request, including the first."""
 FIRST_PAUSE_SECONDS = 0.5
 PAUSE_GROWTH = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
-NOT_CARRIED_OUT = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
-MAY_HAVE_ARRIVED = {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+UNPROCESSED_STATUSES = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+GATEWAY_STATUSES = {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 REPEATABLE = {"GET", "HEAD", "PUT", "DELETE", "POST"}
-"""PATCH is where it has a key, as POST always has: an edit that had arrived is not made twice."""
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Methods that can be retried after they may have arrived: POST always has an idempotency key.
+
+PATCH can be retried if it has a key.
+"""
+CONNECT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 IDEMPOTENCY_KEY = "Idempotency-Key"
 DIRECT: Mapping[str, httpx.BaseTransport | None] = {
     "all://127.0.0.1": None,
     "all://localhost": None,
 }
-"""No proxy stands between us and this machine."""
+"""Requests to this machine use no proxy."""
 
 
 class UnsignedFilter(logging.Filter):
-    """URLs of files are signed by their queries, which are no text for logs."""
+    """A log filter that removes the queries of URLs, because they hold signatures."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -48,83 +51,83 @@ logging.getLogger("httpx").addFilter(UnsignedFilter())
 
 
 class PersistentClient(httpx.Client):
-    """Asks again where that may help; a POST keeps its key over all tries.
+    """An HTTP client that retries requests; a POST keeps its idempotency key over all tries.
 
-    Whatever is sent by it, by the typed operations too, raises ``ProblemError`` where it is refused
-    and ``UnreachableError`` where no answer comes.
+    Requests raise ``ProblemError`` if the API refuses them and ``UnreachableError`` if it does not
+    answer. The same holds for the typed operations.
     """
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         if request.method == "POST":
             request.headers.setdefault(IDEMPOTENCY_KEY, str(uuid.uuid4()))
-        for pause in islice(growing_pauses(), TRIES - 1):
+        for pause in islice(iterate_pauses(), TRIES - 1):
             try:
                 response = super().send(request, **options)
             except httpx.TransportError as exc:
-                if not is_repeatable(request) and not isinstance(exc, NEVER_SENT):
-                    raise unreachable(request.url, exc) from exc
+                if not is_repeatable(request) and not isinstance(exc, CONNECT_ERRORS):
+                    raise build_unreachable_error(request.url, exc) from exc
                 time.sleep(pause)
             else:
-                if not is_worth_another_try(request, response):
-                    return accepted(response)
+                if not can_retry(request, response):
+                    return check_response(response)
                 response.close()
-                time.sleep(pause_of(response, pause))
+                time.sleep(get_retry_pause(response, pause))
         return self.send_once(request, **options)
 
     def send_once(self, request: httpx.Request, **options: Any) -> httpx.Response:
-        """What cannot be sent twice as it is, or was sent often enough."""
+        """Send a request without retries."""
         try:
-            return accepted(super().send(request, **options))
+            return check_response(super().send(request, **options))
         except httpx.TransportError as exc:
-            raise unreachable(request.url, exc) from exc
+            raise build_unreachable_error(request.url, exc) from exc
 
 
 def is_repeatable(request: httpx.Request) -> bool:
-    """Whether it may be sent again though it may have arrived."""
+    """Return True if the request may be sent again although it may have arrived."""
     return request.method in REPEATABLE or IDEMPOTENCY_KEY in request.headers
 
 
-def is_worth_another_try(request: httpx.Request, response: httpx.Response) -> bool:
-    """Whether the same request may be answered otherwise in a while."""
+def can_retry(request: httpx.Request, response: httpx.Response) -> bool:
+    """Return True if the same request may succeed later."""
     status = response.status_code
-    if status in MAY_HAVE_ARRIVED:
+    if status in GATEWAY_STATUSES:
         return is_repeatable(request)
-    return status in NOT_CARRIED_OUT
+    return status in UNPROCESSED_STATUSES
 
 
-def growing_pauses() -> Iterator[float]:
-    """Seconds between tries, spread so that many clients don't come back in one moment."""
+def iterate_pauses() -> Iterator[float]:
+    """Yield the seconds between tries, with jitter so that clients do not retry together."""
     pause = FIRST_PAUSE_SECONDS
     while True:
-        yield pause * random.uniform(0.75, 1.25)  # noqa: S311  # no secret
+        yield pause * random.uniform(0.75, 1.25)  # noqa: S311  # not used for a secret
         pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
 
 
-def pause_of(response: httpx.Response, otherwise: float) -> float:
-    """How long the answer says to wait, at most a minute."""
+def get_retry_pause(response: httpx.Response, default: float) -> float:
+    """Return the seconds of ``Retry-After``, at most a minute, or else the default."""
     try:
-        asked = float(response.headers["Retry-After"])
+        seconds = float(response.headers["Retry-After"])
     except (KeyError, ValueError):
-        return otherwise
-    return min(max(asked, 0.0), LONGEST_PAUSE_SECONDS)
+        return default
+    return min(max(seconds, 0.0), LONGEST_PAUSE_SECONDS)
 
 
-def accepted(response: httpx.Response) -> httpx.Response:
-    """The answer, or ``ProblemError``."""
+def check_response(response: httpx.Response) -> httpx.Response:
+    """Return the response; raise ``ProblemError`` if it is an error."""
     if response.is_error:
         response.read()
-        raise problem_of(response)
+        raise build_problem(response)
     return response
 
 
-def unreachable(url: httpx.URL, exc: httpx.TransportError) -> UnreachableError:
-    """What a broken connection is raised as; without the query, which signs some URLs."""
-    where = f"{url.scheme}://{url.netloc.decode()}{url.path}"
-    return UnreachableError(f"{where} does not answer: {type(exc).__name__}: {exc}")
+def build_unreachable_error(url: httpx.URL, exc: httpx.TransportError) -> UnreachableError:
+    """Build the error for a broken connection, without the query, which signs some URLs."""
+    address = f"{url.scheme}://{url.netloc.decode()}{url.path}"
+    return UnreachableError(f"{address} does not answer: {type(exc).__name__}: {exc}")
 
 
 class Http:
-    """One API with one token; and what its signed URLs lead to, which see no token."""
+    """The connections of a client: to the API with a token, and to signed URLs without it."""
 
     def __init__(self, url: str, token: str, live_url: str) -> None:
         self.url = url.rstrip("/")
@@ -146,7 +149,7 @@ class Http:
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        """The answer; raises ``ProblemError`` or ``UnreachableError``."""
+        """Send a request; raise ``ProblemError`` or ``UnreachableError``."""
         return self.client.request(method, path, json=json, params=params, headers=headers)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A file on its way: declared, sent whole or in parts, confirmed, checked."""
+"""Upload files: declare, send whole or in parts, confirm, and wait for the check."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from uuid import UUID
 import httpx
 
 from auteur_client.errors import ProblemError, UnreachableError
-from auteur_client.http import IDEMPOTENCY_KEY, TRIES, Http, growing_pauses
-from auteur_client.jobs import poll_pauses
+from auteur_client.http import IDEMPOTENCY_KEY, TRIES, Http, iterate_pauses
+from auteur_client.jobs import iterate_poll_pauses
 
 if TYPE_CHECKING:
     from auteur_client.api.models import Media, Upload
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 UPLOADING, CHECKING = "uploading", "checking"
 CHUNK_BYTES = 256 * 1024
 SEND_TIMEOUT = httpx.Timeout(60.0, connect=10.0, read=600.0)
-"""A storage answers when all bytes lie safely."""
+"""A storage answers only after it has stored all bytes."""
 PARTS_AT_ONCE = 4
 UPLOAD_OVER = "upload_over"
 
 OnBytes = Callable[[int, int], object]
-"""Bytes sent, bytes in all."""
+"""Receives the bytes sent, and the size of the file."""
 
 _types = mimetypes.MimeTypes()
 for _suffix, _type in {
@@ -50,8 +50,8 @@ for _suffix, _type in {
     _types.add_type(_type, _suffix)
 
 
-def content_type_of(path: Path) -> str:
-    """What a browser would say that the file is, going by its name."""
+def guess_content_type(path: Path) -> str:
+    """Guess the content type from the file name, as browsers do."""
     return _types.guess_type(path.name)[0] or "application/octet-stream"
 
 
@@ -63,13 +63,13 @@ def begin(
     content_type: str | None,
     idempotency_key: str | None,
 ) -> Upload:
-    """Declare a file: where its bytes go."""
+    """Declare a file and return where to send its bytes."""
     from auteur_client.api.models import Upload  # noqa: PLC0415
 
     headers = {IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else {}
     body = {
         "filename": path.name,
-        "content_type": content_type or content_type_of(path),
+        "content_type": content_type or guess_content_type(path),
         "size_bytes": path.stat().st_size,
     }
     answer = http.request(
@@ -78,8 +78,8 @@ def begin(
     return Upload.from_dict(answer.json())
 
 
-def missing(http: Http, project_id: UUID | str, media_id: UUID | str) -> Upload | None:
-    """What is still to be sent, with fresh URLs; None where all has arrived."""
+def find_missing_parts(http: Http, project_id: UUID | str, media_id: UUID | str) -> Upload | None:
+    """Return the missing parts with newly signed URLs, or None if all bytes have arrived."""
     from auteur_client.api.models import Upload  # noqa: PLC0415
 
     try:
@@ -92,10 +92,10 @@ def missing(http: Http, project_id: UUID | str, media_id: UUID | str) -> Upload 
 
 
 def finish(http: Http, project_id: UUID | str, media_id: UUID | str) -> Media:
-    """Have what was sent checked; the media file, ready. Raises ``UploadRejectedError``."""
+    """Confirm an upload and wait for its check; raise ``UploadRejectedError`` if it is rejected."""
     from auteur_client.api.models import ConfirmedMedia  # noqa: PLC0415
 
-    pauses = poll_pauses()
+    pauses = iterate_poll_pauses()
     while True:
         answer = http.request("POST", f"/projects/{project_id}/media/{media_id}/confirm")
         media = ConfirmedMedia.from_dict(answer.json()).media
@@ -111,33 +111,35 @@ def send(
     upload: Upload | None,
     on_progress: OnBytes,
 ) -> None:
-    """Send all that is missing; URLs that expire meanwhile are asked for anew."""
-    sending = Sending(http, path, on_progress)
-    left = None
+    """Send all missing parts; request new URLs for those that expire meanwhile."""
+    sender = FileSender(http, path, on_progress)
+    previous_count = None
     while upload is not None:
-        now = sum(not part.received for part in upload.parts) if upload.parts else 1
-        if left is not None and now >= left:
-            raise UnreachableError("The storage refuses the URLs that the API signs.")
-        left = now
-        if sending.send(upload):
+        missing_count = sum(not part.received for part in upload.parts) if upload.parts else 1
+        if previous_count is not None and missing_count >= previous_count:
+            raise UnreachableError(
+                "The storage refuses the URLs that the API has signed. Ask its operator."
+            )
+        previous_count = missing_count
+        if sender.send(upload):
             return
-        upload = missing(http, project_id, upload.media_id)
+        upload = find_missing_parts(http, project_id, upload.media_id)
 
 
-class Sending:
-    """The bytes of one file, from several threads; what was sent is counted."""
+class FileSender:
+    """A sender of one file from several threads, which counts the bytes sent."""
 
     def __init__(self, http: Http, path: Path, on_progress: OnBytes) -> None:
         self._http = http
         self._path = path
         self._total = path.stat().st_size
         self._on_progress = on_progress
-        self._sent: dict[int, int] = {}  # by where a part begins
+        self._sent: dict[int, int] = {}  # by the offset of a part
         self._lock = threading.Lock()
         self._stopped = threading.Event()
 
     def send(self, upload: Upload) -> bool:
-        """Send what is missing; False where it must be asked anew what is, for URLs expire."""
+        """Send the missing parts; return False if a URL has expired and new ones are needed."""
         if upload.parts is None:
             return self._send_part(str(upload.upload_url), 0, self._total, upload)
         for part in upload.parts:
@@ -159,7 +161,7 @@ class Sending:
         return all(sent)
 
     def _send_part(self, url: str, offset: int, size: int, upload: Upload) -> bool:
-        for pause in islice(growing_pauses(), TRIES - 1):
+        for pause in islice(iterate_pauses(), TRIES - 1):
             try:
                 return self._try_part(url, offset, size, upload)
             except UnreachableError:
@@ -175,7 +177,7 @@ class Sending:
         request = self._http.signed.build_request(
             upload.method,
             url,
-            content=self._bytes_of(offset, size),
+            content=self._read_bytes(offset, size),
             headers=headers,
             timeout=SEND_TIMEOUT,
         )
@@ -183,13 +185,13 @@ class Sending:
             self._http.signed.send_once(request)
         except ProblemError as exc:
             if exc.status == HTTPStatus.PRECONDITION_FAILED:
-                return True  # it had arrived, and may be written once
+                return True  # an earlier try has stored the part
             if exc.status == HTTPStatus.FORBIDDEN:
                 return False
             raise
         return True
 
-    def _bytes_of(self, offset: int, size: int) -> Iterator[bytes]:
+    def _read_bytes(self, offset: int, size: int) -> Iterator[bytes]:
         with self._path.open("rb") as file:
             file.seek(offset)
             done = 0

@@ -1,21 +1,21 @@
 import { useComputed, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "../shell/icons";
-import { Playback, seenAt } from "./playback";
+import { Playback, findVisibleClip } from "./playback";
 import type { EditorStore } from "./store";
 import { CaptionBox } from "./CaptionBox";
 import { linesAt, styleOf } from "./captions";
 import { clock, indexOf, sourceAt, wordAt, wordsOf } from "./timing";
-import { heardAt } from "./Transcript";
+import { findAudibleClip } from "./Transcript";
 
 export function Player({ store }: { store: EditorStore }) {
   const stage = useRef<HTMLDivElement>(null);
   const playback = useRef<Playback | null>(null);
   useEffect(() => {
-    const made = new Playback(store, stage.current!);
-    playback.current = made;
-    made.update();
-    return () => made.stop();
+    const instance = new Playback(store, stage.current!);
+    playback.current = instance;
+    instance.update();
+    return () => instance.stop();
   }, [store]);
   useSignalEffect(() => {
     void [store.edl.value, store.media.value, store.playing.value, store.unplayable.value];
@@ -72,28 +72,28 @@ export function Player({ store }: { store: EditorStore }) {
   );
 }
 
-/** Play from the playhead; from the start where it is at the end. */
+/** Play from the playhead, or from the start if it is at the end. */
 export function togglePlaying(store: EditorStore): void {
   if (!store.playing.value && store.playheadMs.value >= store.durationMs.value) store.seek(0);
   store.playing.value = !store.playing.value && store.durationMs.value > 0;
 }
 
-/** The caption of the word that is heard. */
+/** The caption of the current word. */
 function CurrentCaption({ store }: { store: EditorStore }) {
   const words = useComputed(() => wordsOf((store.edl.value?.transcript.segments ?? []).filter((segment) => !segment.deleted)));
   const index = useComputed(() => indexOf(words.value));
   const text = useComputed(() => {
     const ms = store.playheadMs.value;
-    const clip = heardAt(store, ms);
-    const place = clip && wordAt(words.value, index.value, clip.media_file_id, sourceAt(clip, ms));
-    return place == null ? "" : linesAt(words.value, place, styleOf(store.edl.value)).join("\n");
+    const clip = findAudibleClip(store, ms);
+    const position = clip && wordAt(words.value, index.value, clip.media_file_id, sourceAt(clip, ms));
+    return position == null ? "" : linesAt(words.value, position, styleOf(store.edl.value)).join("\n");
   });
   const picture = store.edl.value?.settings.resolution;
   if (!text.value || !picture) return null;
   return <CaptionBox style={styleOf(store.edl.value)} lines={text.value.split("\n")} ratio={picture.width / picture.height} />;
 }
 
-/** Show the player alone on the whole screen, or end that; the browser may refuse. */
+/** Enter or leave full screen; the browser may refuse. */
 export function toggleFullscreen(player: Element): void {
   const change = document.fullscreenElement ? document.exitFullscreen() : player.requestFullscreen();
   change.catch(() => undefined);
@@ -107,9 +107,9 @@ function Time({ store }: { store: EditorStore }) {
   );
 }
 
-/** What the player shows without a playable video: the reason, and stills if there are any. */
+/** The reason why no video plays, with stills if there are any. */
 function Instead({ store }: { store: EditorStore }) {
-  const seen = useComputed(() => seenAt(store.edl.value?.tracks ?? [], store.playheadMs.value));
+  const seen = useComputed(() => findVisibleClip(store.edl.value?.tracks ?? [], store.playheadMs.value));
   const clip = seen.value;
   const media = clip && store.media.value.get(clip.media_file_id);
   if (!store.durationMs.value) {
@@ -134,7 +134,7 @@ function Tile({ store }: { store: EditorStore }) {
   const image = useRef<HTMLImageElement | null>(null);
   useSignalEffect(() => {
     const ms = store.playheadMs.value;
-    const clip = seenAt(store.edl.value?.tracks ?? [], ms);
+    const clip = findVisibleClip(store.edl.value?.tracks ?? [], ms);
     const media = clip && store.media.value.get(clip.media_file_id);
     if (!clip || !media?.sprite || !media.sprite_url || !canvas.current) return;
     const { columns, count, interval_ms, tile_width, tile_height } = media.sprite;

@@ -15,10 +15,10 @@ const GREATEST_ZOOM = 1;
 const STEP = 1.5;
 const MARKS_APART = 90;
 const MARKS_MS = [100, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000, 300_000, 600_000, 3_600_000];
-/** Empty space behind the last clip, to drop others there. */
+/** The empty space after the last clip, where others can be dropped. */
 const ROOM_PX = 240;
 
-/** What of the timeline is seen, and how large. */
+/** The visible part of the timeline, and its scale. */
 export interface View {
   pixelsPerMs: Signal<number>;
   leftPx: Signal<number>;
@@ -34,9 +34,9 @@ export function Timeline({ store }: { store: EditorStore }) {
   useColours(() => painted.value++);
   useFollow(store, view, scroller);
   const zoom = (factor: number) => zoomTo(view.pixelsPerMs.value * factor, store.playheadMs.value);
-  const zoomTo = (wanted: number, aroundMs: number) => {
+  const zoomTo = (pixelsPerMs: number, aroundMs: number) => {
     const x = aroundMs * view.pixelsPerMs.value - view.leftPx.value;
-    view.pixelsPerMs.value = Math.min(Math.max(wanted, LEAST_ZOOM), GREATEST_ZOOM);
+    view.pixelsPerMs.value = Math.min(Math.max(pixelsPerMs, LEAST_ZOOM), GREATEST_ZOOM);
     requestAnimationFrame(() => {
       if (scroller.current) scroller.current.scrollLeft = aroundMs * view.pixelsPerMs.value - x;
     });
@@ -99,7 +99,7 @@ interface TrackProps {
   painted: Signal<number>;
 }
 
-/** Only clips that are seen are there, and those beside them, which the Tab key goes to. */
+/** The visible clips, and those next to them, which the Tab key can reach. */
 function TrackView({ store, track, view, pictures, painted }: TrackProps) {
   const scale = view.pixelsPerMs.value;
   const margin = view.widthPx.value / 2;
@@ -115,7 +115,7 @@ function TrackView({ store, track, view, pictures, painted }: TrackProps) {
   );
 }
 
-/** The scale of times: press it to go there, or use the arrow keys. */
+/** The time scale; a press or an arrow key moves the playhead. */
 function Ruler({ store, view }: { store: EditorStore; view: View }) {
   const scale = view.pixelsPerMs.value;
   const apart = MARKS_MS.find((ms) => ms * scale >= MARKS_APART) ?? MARKS_MS.at(-1)!;
@@ -183,7 +183,7 @@ function useSize(scroller: { current: HTMLDivElement | null }, view: View) {
   }, []);
 }
 
-/** Tell when the page turns dark or light: what was painted has the colours of before. */
+/** Return a counter of theme changes, after which canvases are painted again. */
 function useColours(onChange: () => void) {
   useEffect(() => {
     const system = matchMedia("(prefers-color-scheme: dark)");
@@ -197,7 +197,7 @@ function useColours(onChange: () => void) {
   }, []);
 }
 
-/** Keep the playhead in sight wherever it goes. */
+/** Scroll to the playhead when it leaves the visible part. */
 function useFollow(store: EditorStore, view: View, scroller: { current: HTMLDivElement | null }) {
   useSignalEffect(() => {
     const x = store.playheadMs.value * view.pixelsPerMs.peek();
@@ -208,7 +208,7 @@ function useFollow(store: EditorStore, view: View, scroller: { current: HTMLDivE
   });
 }
 
-/** With Ctrl the wheel zooms, around the pointer. */
+/** Zoom around the pointer by the wheel with Ctrl. */
 function useWheel(scroller: { current: HTMLDivElement | null }, zoom: (factor: number, x: number) => void) {
   const latest = useRef(zoom);
   latest.current = zoom;

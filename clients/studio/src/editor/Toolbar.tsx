@@ -48,7 +48,7 @@ function stateOf(store: EditorStore): string {
   return store.said.value || "Saved";
 }
 
-/** The clips to split: those selected at the playhead, or else all that play there. */
+/** Return the clips to split: the selected ones at the playhead, or else all there. */
 function splittable(store: EditorStore): string[] {
   const at = store.playheadMs.value;
   const clips = (store.edl.value?.tracks ?? [])

@@ -6,11 +6,11 @@ import type { ComponentChildren, VNode } from "preact";
 import { Icon } from "../shell/icons";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { EditorStore } from "./store";
-import { seenAt } from "./playback";
+import { findVisibleClip } from "./playback";
 import { clock, indexOf, type PlacedWord, sourceAt, timelineAt, wordAt, wordsOf } from "./timing";
 import type { Segment } from "./types";
 
-/** First and last place of the words that are selected. */
+/** The positions of the first and the last selected word. */
 type Range = readonly [number, number];
 
 const NOW = "editor-now";
@@ -22,7 +22,7 @@ interface TranscriptProps {
 }
 
 export function Transcript({ store, offer }: TranscriptProps) {
-  const segments = useComputed(() => (store.edl.value?.transcript.segments ?? []).filter((each) => !each.deleted));
+  const segments = useComputed(() => (store.edl.value?.transcript.segments ?? []).filter((segment) => !segment.deleted));
   const words = useComputed(() => wordsOf(segments.value));
   const range = useSignal<Range | null>(null);
   const anchor = useRef(0);
@@ -34,8 +34,8 @@ export function Transcript({ store, offer }: TranscriptProps) {
     range.value = [first, last];
     select(box.current!, first, last);
   };
-  const goTo = (place: number) => {
-    const placed = words.value[place];
+  const goTo = (position: number) => {
+    const placed = words.value[position];
     if (!placed) return;
     const { segment, word } = placed;
     const at = timelineAt(store.edl.value!, segment.media_file_id, word.start_ms, store.playheadMs.value);
@@ -72,11 +72,11 @@ export function Transcript({ store, offer }: TranscriptProps) {
     if (!shiftKey) goTo(to);
   };
   const onClick = (event: MouseEvent) => {
-    const place = placeOf(event.target as Node);
-    if (place === null || event.shiftKey || !(getSelection()?.isCollapsed ?? true)) return;
-    mark(place, place);
-    anchor.current = place;
-    goTo(place);
+    const position = findPosition(event.target as Node);
+    if (position === null || event.shiftKey || !(getSelection()?.isCollapsed ?? true)) return;
+    mark(position, position);
+    anchor.current = position;
+    goTo(position);
   };
   const count = range.value ? range.value[1] - range.value[0] + 1 : 0;
   return (
@@ -107,17 +107,17 @@ export function Transcript({ store, offer }: TranscriptProps) {
   );
 }
 
-/** One paragraph each; those that an edit leaves alone are not made again. */
+/** The segments as paragraphs; those that an edit does not change are not rendered again. */
 function Segments({ segments, store }: { segments: readonly Segment[]; store: EditorStore }) {
-  const made = useMemo(() => new WeakMap<Segment, { place: number; node: VNode }>(), [store]);
-  let place = 0;
+  const cache = useMemo(() => new WeakMap<Segment, { position: number; node: VNode }>(), [store]);
+  let position = 0;
   return (
     <>
       {segments.map((segment) => {
-        const known = made.get(segment);
-        const node = known?.place === place ? known.node : <Paragraph key={segment.id} segment={segment} first={place} />;
-        made.set(segment, { place, node });
-        place += segment.words.length;
+        const cached = cache.get(segment);
+        const node = cached?.position === position ? cached.node : <Paragraph key={segment.id} segment={segment} first={position} />;
+        cache.set(segment, { position, node });
+        position += segment.words.length;
         return node;
       })}
     </>
@@ -141,15 +141,15 @@ function Paragraph({ segment, first }: { segment: Segment; first: number }) {
   );
 }
 
-/** The text of one word, to be written as it should be read. */
+/** The form that corrects the text of a word. */
 function Correction({ store, placed }: { store: EditorStore; placed: PlacedWord }) {
   const { segment, index, word } = placed;
   const save = (event: Event) => {
     event.preventDefault();
     const text = new FormData(event.target as HTMLFormElement).get("text");
-    const given = String(text).trim();
-    if (!given || given === (word.edited_word ?? word.word)) return;
-    store.apply([{ op: "edit_word", segment_id: segment.id, word: index, text: given }]);
+    const newText = String(text).trim();
+    if (!newText || newText === (word.edited_word ?? word.word)) return;
+    store.apply([{ op: "edit_word", segment_id: segment.id, word: index, text: newText }]);
   };
   return (
     <form class="editor-correction" onSubmit={save}>
@@ -159,7 +159,7 @@ function Correction({ store, placed }: { store: EditorStore; placed: PlacedWord 
   );
 }
 
-/** Mark the word that is heard, and keep it in sight while the film plays. */
+/** Mark the current word, and scroll to it while the film plays. */
 function useCurrentWord(
   store: EditorStore,
   words: { value: readonly PlacedWord[] },
@@ -169,24 +169,24 @@ function useCurrentWord(
   const index = useComputed(() => indexOf(words.value));
   useSignalEffect(() => {
     const ms = store.playheadMs.value;
-    const clip = heardAt(store, ms);
-    const place = clip && wordAt(words.value, index.value, clip.media_file_id, sourceAt(clip, ms));
-    const found = place == null || !box.current ? null : wordElement(box.current, place);
-    if (found === marked.current && found?.classList.contains(NOW)) return;
+    const clip = findAudibleClip(store, ms);
+    const position = clip && wordAt(words.value, index.value, clip.media_file_id, sourceAt(clip, ms));
+    const element = position == null || !box.current ? null : wordElement(box.current, position);
+    if (element === marked.current && element?.classList.contains(NOW)) return;
     marked.current?.classList.remove(NOW);
-    marked.current = found;
-    found?.classList.add(NOW);
-    if (store.playing.peek()) found?.scrollIntoView({ block: "nearest" });
+    marked.current = element;
+    element?.classList.add(NOW);
+    if (store.playing.peek()) element?.scrollIntoView({ block: "nearest" });
   });
 }
 
 /** Return the clip whose words are heard at a time. */
-export function heardAt(store: EditorStore, ms: number) {
+export function findAudibleClip(store: EditorStore, ms: number) {
   const tracks = store.edl.value?.tracks ?? [];
-  return seenAt(tracks, ms) ?? tracks.flatMap((track) => track.clips).find((clip) => !clip.deleted && clip.start_ms <= ms && ms < clip.start_ms + clip.duration_ms);
+  return findVisibleClip(tracks, ms) ?? tracks.flatMap((track) => track.clips).find((clip) => !clip.deleted && clip.start_ms <= ms && ms < clip.start_ms + clip.duration_ms);
 }
 
-/** The browser's own selection is ours: by mouse, by touch, by keys, and to be copied. */
+/** Follow the browser's selection, which works by mouse, touch and keys, and can be copied. */
 function useSelection(
   box: { current: HTMLDivElement | null },
   range: { value: Range | null },
@@ -196,9 +196,9 @@ function useSelection(
     const read = () => {
       const selection = getSelection();
       if (!selection?.anchorNode || !box.current?.contains(selection.anchorNode)) return;
-      const places = [selection.anchorNode, selection.focusNode].map((node) => node && placeOf(node));
-      if (places.some((place) => place === null || place === undefined)) return;
-      const [a, b] = places as number[];
+      const positions = [selection.anchorNode, selection.focusNode].map((node) => node && findPosition(node));
+      if (positions.some((position) => position === null || position === undefined)) return;
+      const [a, b] = positions as number[];
       range.value = [Math.min(a!, b!), Math.min(Math.max(a!, b!), words.value.length - 1)];
     };
     document.addEventListener("selectionchange", read);
@@ -211,26 +211,26 @@ function select(box: HTMLElement, first: number, last: number): void {
   if (from && to) getSelection()?.setBaseAndExtent(from, 0, to, to.childNodes.length);
 }
 
-function wordElement(box: HTMLElement, place: number): Element | null {
-  return box.querySelector(`[data-place="${place}"]`);
+function wordElement(box: HTMLElement, position: number): Element | null {
+  return box.querySelector(`[data-place="${position}"]`);
 }
 
-/** The place of the word that a node stands in, or just behind. */
-function placeOf(node: Node): number | null {
+/** Return the position of the word that contains a node or precedes it. */
+function findPosition(node: Node): number | null {
   const element = node instanceof Element ? node : node.parentElement;
   const word = element?.closest("[data-place]") ?? (node instanceof Text ? node.previousElementSibling : null);
-  const place = (word as HTMLElement | null)?.dataset.place;
-  return place === undefined ? null : Number(place);
+  const position = (word as HTMLElement | null)?.dataset.place;
+  return position === undefined ? null : Number(position);
 }
 
-/** Operations take words of one segment that stand together. */
+/** Return one operation for each run of consecutive words of a segment. */
 function operations(op: "delete_words" | "restore_words", placed: readonly PlacedWord[]): Operation[] {
-  const made: { op: typeof op; segment_id: string; first: number; last: number }[] = [];
+  const result: { op: typeof op; segment_id: string; first: number; last: number }[] = [];
   for (const { segment, index, word } of placed) {
     if (Boolean(word.deleted) === (op === "delete_words")) continue;
-    const open = made.at(-1);
+    const open = result.at(-1);
     if (open && open.segment_id === segment.id && open.last === index - 1) open.last = index;
-    else made.push({ op, segment_id: segment.id, first: index, last: index });
+    else result.push({ op, segment_id: segment.id, first: index, last: index });
   }
-  return made;
+  return result;
 }

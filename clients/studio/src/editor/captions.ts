@@ -5,7 +5,7 @@ import type { PlacedWord } from "./timing";
 
 export type CaptionsStyle = components["schemas"]["CaptionsStyle"];
 
-/** The style of a timeline that has none of its own. */
+/** The style of timelines without their own. */
 export const DEFAULT_STYLE: CaptionsStyle = {
   font: "sans",
   bold: false,
@@ -26,8 +26,8 @@ export function styleOf(edl: Edl | null): CaptionsStyle {
 }
 
 /** Return the lines of the caption that shows a word; none if the word is cut. */
-export function linesAt(words: readonly PlacedWord[], place: number, style: CaptionsStyle): string[] {
-  const current = words[place];
+export function linesAt(words: readonly PlacedWord[], position: number, style: CaptionsStyle): string[] {
+  const current = words[position];
   if (!current || current.word.deleted) return [];
   const lines: { text: string; hasWord: boolean }[] = [];
   for (const word of current.segment.words) {

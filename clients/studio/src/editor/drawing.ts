@@ -1,4 +1,4 @@
-/** What is painted on clips: stills of films, waveforms of sound. */
+/** Paints clips: stills of films, waveforms of sound. */
 
 import type { MediaDetail } from "auteur-client";
 import { sourceAt } from "./timing";
@@ -6,14 +6,14 @@ import type { Clip } from "./types";
 
 interface Peaks {
   pairs_per_second: number;
-  /** Least and greatest sample in turn, -128 to 127. */
+  /** Alternating minimum and maximum samples, -128 to 127. */
   data: number[];
 }
 
 const HEIGHT = 64;
-const MOST_KEPT = 50;
+const MAX_CACHED = 50;
 
-/** Loads what is to be painted, once for each file, and tells when there is more to paint. */
+/** Loads stills and waveforms, once for each file, and calls back when one has arrived. */
 export class Pictures {
   readonly #sprites = new Map<string, HTMLImageElement>();
   readonly #peaks = new Map<string, Peaks | null>();
@@ -22,32 +22,32 @@ export class Pictures {
 
   sprite(media: MediaDetail): HTMLImageElement | null {
     if (!media.sprite_url) return null;
-    const known = this.#sprites.get(media.id);
-    if (known) return known.complete && known.naturalWidth ? known : null;
+    const cached = this.#sprites.get(media.id);
+    if (cached) return cached.complete && cached.naturalWidth ? cached : null;
     const image = new Image();
     image.onload = this.onLoad;
     image.src = media.sprite_url;
-    keep(this.#sprites, media.id, image);
+    cache(this.#sprites, media.id, image);
     return null;
   }
 
   peaks(media: MediaDetail): Peaks | null {
     if (!media.peaks_url || this.#peaks.has(media.id)) return this.#peaks.get(media.id) ?? null;
-    keep(this.#peaks, media.id, null);
+    cache(this.#peaks, media.id, null);
     fetch(media.peaks_url)
       .then((answer) => (answer.ok ? answer.json() : null))
-      .then((found: Peaks | null) => {
-        keep(this.#peaks, media.id, found);
+      .then((peaks: Peaks | null) => {
+        cache(this.#peaks, media.id, peaks);
         this.onLoad();
       })
-      .catch(() => this.#peaks.delete(media.id)); // the clip is shown without
+      .catch(() => this.#peaks.delete(media.id)); // the clip is drawn without a waveform
     return null;
   }
 }
 
-function keep<T>(map: Map<string, T>, id: string, value: T): void {
+function cache<T>(map: Map<string, T>, id: string, value: T): void {
   map.set(id, value);
-  if (map.size > MOST_KEPT) map.delete(map.keys().next().value!);
+  if (map.size > MAX_CACHED) map.delete(map.keys().next().value!);
 }
 
 /** Paint the part of a clip that lies between two times of the timeline. */

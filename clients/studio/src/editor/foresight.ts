@@ -1,4 +1,4 @@
-/** Shows simple edits before the server has answered; other edits show when it has. */
+/** Applies simple edits before the server has answered. */
 
 import type { Edl, Operation } from "auteur-client";
 import { DEFAULT_STYLE } from "./captions";
@@ -7,11 +7,11 @@ import type { Clip, Segment, Track } from "./types";
 
 type Op<K extends Operation["op"]> = Extract<Operation, { op: K }>;
 
-export function foresee(edl: Edl, operations: readonly Operation[]): Edl {
-  return operations.reduce(one, edl);
+export function applyEarly(edl: Edl, operations: readonly Operation[]): Edl {
+  return operations.reduce(applyOperation, edl);
 }
 
-function one(edl: Edl, operation: Operation): Edl {
+function applyOperation(edl: Edl, operation: Operation): Edl {
   switch (operation.op) {
     case "add_track":
       return withNewTrack(edl, operation);
@@ -24,15 +24,15 @@ function one(edl: Edl, operation: Operation): Edl {
     case "set_captions_style":
       return { ...edl, captions_style: operation.style && { ...DEFAULT_STYLE, ...operation.style } };
     case "move_clip":
-      return moved(edl, operation);
+      return moveClip(edl, operation);
     case "trim_clip":
-      return withClip(edl, operation.clip_id, (clip) => trimmed(clip, operation));
+      return withClip(edl, operation.clip_id, (clip) => trimClip(clip, operation));
     case "delete_clip":
       return withClip(edl, operation.clip_id, (clip) => ({ ...clip, deleted: true }));
     case "delete_words":
-      return marked(edl, operation, true);
+      return markWords(edl, operation, true);
     case "restore_words":
-      return marked(edl, operation, false);
+      return markWords(edl, operation, false);
     case "edit_word":
       return withSegment(edl, operation.segment_id, (segment) => ({
         ...segment,
@@ -72,21 +72,21 @@ function withEffects(edl: Edl, clip_id: string, type: string, effects: Clip["eff
   });
 }
 
-function moved(edl: Edl, { clip_id, start_ms, track_id }: Op<"move_clip">): Edl {
-  const clip = edl.tracks.flatMap((track) => track.clips).find((each) => each.id === clip_id);
+function moveClip(edl: Edl, { clip_id, start_ms, track_id }: Op<"move_clip">): Edl {
+  const clip = edl.tracks.flatMap((track) => track.clips).find((clip) => clip.id === clip_id);
   if (!clip) return edl;
   const target = track_id ?? clip.track_id;
   const there = { ...clip, start_ms, track_id: target };
   const tracks = edl.tracks.map((track) => {
-    const others = track.clips.filter((each) => each.id !== clip_id);
+    const others = track.clips.filter((other) => other.id !== clip_id);
     if (track.id === target) return { ...track, clips: [...others, there] };
     return others.length === track.clips.length ? track : { ...track, clips: others };
   });
   return { ...edl, tracks };
 }
 
-/** A clip with other ends in its source; the frames that remain stay where they are. */
-export function trimmed(clip: Clip, to: Pick<Op<"trim_clip">, "in_point_ms" | "out_point_ms" | "start_ms">): Clip {
+/** Return a clip with other in and out points; its remaining frames keep their times. */
+export function trimClip(clip: Clip, to: Pick<Op<"trim_clip">, "in_point_ms" | "out_point_ms" | "start_ms">): Clip {
   const speed = speedOf(clip);
   const in_point_ms = to.in_point_ms ?? clip.in_point_ms;
   const out_point_ms = to.out_point_ms ?? clip.out_point_ms;
@@ -95,7 +95,7 @@ export function trimmed(clip: Clip, to: Pick<Op<"trim_clip">, "in_point_ms" | "o
   return { ...clip, in_point_ms, out_point_ms, start_ms: Math.round(start_ms), duration_ms };
 }
 
-function marked(edl: Edl, { segment_id, first, last }: Op<"delete_words" | "restore_words">, deleted: boolean): Edl {
+function markWords(edl: Edl, { segment_id, first, last }: Op<"delete_words" | "restore_words">, deleted: boolean): Edl {
   return withSegment(edl, segment_id, (segment) => ({
     ...segment,
     words: segment.words.map((word, n) =>
@@ -114,6 +114,6 @@ function withClip(edl: Edl, id: string, change: (clip: Clip) => Clip): Edl {
 }
 
 function withSegment(edl: Edl, id: string, change: (segment: Segment) => Segment): Edl {
-  const segments = edl.transcript.segments.map((each) => (each.id === id ? change(each) : each));
+  const segments = edl.transcript.segments.map((segment) => (segment.id === id ? change(segment) : segment));
   return { ...edl, transcript: { ...edl.transcript, segments } };
 }

@@ -1,22 +1,22 @@
-/** JSON Patch (RFC 6902), as the server tells what an edit did. */
+/** Applies JSON Patches (RFC 6902), by which the server describes edits. */
 
 import type { Edited } from "auteur-client";
 
 type Steps = Edited["patch"];
 type Node = Record<string, unknown> | unknown[];
 
-/** The document after the patch. What the patch leaves alone is the same object as before. */
-export function patched<T extends object>(document: T, steps: Steps): T {
+/** Return the applyPatch document; unchanged parts are the same objects as before. */
+export function applyPatch<T extends object>(document: T, steps: Steps): T {
   const own = new Set<unknown>();
   const copy = (value: unknown): Node => {
     if (own.has(value)) return value as Node;
-    const made = Array.isArray(value) ? [...value] : { ...(value as object) };
-    own.add(made);
-    return made as Node;
+    const result = Array.isArray(value) ? [...value] : { ...(value as object) };
+    own.add(result);
+    return result as Node;
   };
   const root = copy(document);
   const parentOf = (path: string): [Node, string] => {
-    const keys = path.split("/").slice(1).map(unescaped);
+    const keys = path.split("/").slice(1).map(unescapeKey);
     const last = keys.pop()!;
     let node = root;
     for (const key of keys) node = write(node, key, copy(read(node, key)));
@@ -53,6 +53,6 @@ function write(node: Node, key: string, value: Node): Node {
   return value;
 }
 
-function unescaped(key: string): string {
+function unescapeKey(key: string): string {
   return key.replaceAll("~1", "/").replaceAll("~0", "~");
 }

@@ -1,4 +1,4 @@
-/** Plays a timeline in media elements: one for each clip that plays or soon will. */
+/** Plays a timeline in media elements: one for each clip that plays now or soon. */
 
 import type { MediaDetail } from "auteur-client";
 import type { EditorStore } from "./store";
@@ -6,9 +6,9 @@ import { gainOf } from "./effects";
 import { endOf, playing, sourceAt, speedOf } from "./timing";
 import type { Clip, Track } from "./types";
 
-/** Clips are made ready so long before they play. */
+/** How long before its start a clip is loaded. */
 const AHEAD_MS = 1_500;
-/** An element that is further from the clock is moved; nobody hears or sees less. */
+/** An element that differs more from the clock is moved; less cannot be noticed. */
 const DRIFT_MS = 180;
 const NOT_FOUND = 4;
 
@@ -30,7 +30,7 @@ export class Playback {
     private readonly stage: HTMLElement,
   ) {}
 
-  /** Show what is at the playhead, and play on if the store says so. */
+  /** Show the clips at the playhead, and play if the store plays. */
   update(): void {
     cancelAnimationFrame(this.#frame);
     this.#last = performance.now();
@@ -57,7 +57,7 @@ export class Playback {
     if (store.playing.peek()) this.#frame = requestAnimationFrame(this.#tick);
   };
 
-  /** Whether a film that should be seen now has nothing to show yet. */
+  /** True if a visible film has not loaded its frame yet. */
   #isWaiting(): boolean {
     const ms = this.store.playheadMs.peek();
     for (const { clip, element, media } of this.#voices.values()) {
@@ -78,21 +78,21 @@ export class Playback {
         .flatMap((track) => near(track, ms, 0))
         .map((clip) => clip.media_file_id),
     );
-    const wanted = new Set<string>();
+    const clipIds = new Set<string>();
     tracks.forEach((track, level) => {
       for (const clip of near(track, ms, store.playing.peek() ? AHEAD_MS : 0)) {
         const media = store.media.peek().get(clip.media_file_id);
         if (!media?.download_url || clip.offline || store.unplayable.peek().has(media.id)) continue;
-        wanted.add(clip.id);
+        clipIds.add(clip.id);
         const voice = this.#voice(clip, media);
         const isMuted = track.type === "video" && heard.has(clip.media_file_id);
         this.#direct(voice, ms, track.type === "video" ? level + 1 : 0, isMuted);
       }
     });
-    for (const id of [...this.#voices.keys()]) if (!wanted.has(id)) this.#release(id);
+    for (const id of [...this.#voices.keys()]) if (!clipIds.has(id)) this.#release(id);
   }
 
-  /** Have an element do what its clip does at a time. */
+  /** Set an element to the state of its clip at a time. */
   #direct({ clip, element }: Voice, ms: number, level: number, isMuted: boolean): void {
     const isNow = clip.start_ms <= ms && ms < endOf(clip);
     const strength = fading(clip, ms);
@@ -113,18 +113,18 @@ export class Playback {
     if (!isPlaying && !element.paused) element.pause();
   }
 
-  /** Browsers play nothing aloud before the page was touched. */
+  /** Pause if the browser refuses sound before the user's first action. */
   #refused(error: Error): void {
     if (error.name === "NotAllowedError") this.store.playing.value = false;
   }
 
   #voice(clip: Clip, media: MediaDetail): Voice {
-    const known = this.#voices.get(clip.id);
-    if (known && known.media.id === media.id) {
-      known.clip = clip;
-      return known;
+    const current = this.#voices.get(clip.id);
+    if (current && current.media.id === media.id) {
+      current.clip = clip;
+      return current;
     }
-    if (known) this.#release(clip.id);
+    if (current) this.#release(clip.id);
     const element = media.type === "image" ? this.#image(media) : this.#video(media);
     const voice = { clip, element, media };
     this.#voices.set(clip.id, voice);
@@ -139,9 +139,9 @@ export class Playback {
     return image;
   }
 
-  /** An element with the file loaded, if one is to spare: cuts within a file need no new request. */
+  /** Return an element for the file, reusing a spare one, so that cuts need no request. */
   #video(media: MediaDetail): HTMLVideoElement {
-    const at = this.#spare.findIndex((each) => each.dataset.media === media.id);
+    const at = this.#spare.findIndex((element) => element.dataset.media === media.id);
     const video = at < 0 ? document.createElement("video") : this.#spare.splice(at, 1)[0]!;
     if (at >= 0) return video;
     video.dataset.media = media.id;
@@ -157,7 +157,7 @@ export class Playback {
     return video;
   }
 
-  /** A URL may have ended: it is renewed once. Then it is the file that cannot be played here. */
+  /** Renew an expired URL once; after that, mark the file as unplayable. */
   #failed(video: HTMLVideoElement, media: MediaDetail): void {
     if (!video.getAttribute("src")) return;
     for (const [id, voice] of this.#voices) if (voice.element === video) this.#voices.delete(id);
@@ -187,14 +187,14 @@ function remove(video: HTMLVideoElement): void {
   video.remove();
 }
 
-/** The clips of a track that play at a time, or within so many milliseconds of it. */
+/** Return the clips of a track that play at a time, or within so many milliseconds of it. */
 function near(track: Track, ms: number, ahead: number): Clip[] {
   return track.clips.filter(
     (clip) => !clip.deleted && clip.start_ms <= ms + ahead && ms < endOf(clip),
   );
 }
 
-/** How much of a clip there is at a time, within its fades: 0 to 1. */
+/** Return the strength of a clip at a time, from its fades: 0 to 1. */
 function fading(clip: Clip, ms: number): number {
   let strength = 1;
   for (const effect of clip.effects) {
@@ -206,11 +206,11 @@ function fading(clip: Clip, ms: number): number {
   return strength;
 }
 
-/** The clip that is seen at a time: of the track above all others. */
-export function seenAt(tracks: readonly Track[], ms: number): Clip | undefined {
+/** Return the visible clip at a time: that of the highest track. */
+export function findVisibleClip(tracks: readonly Track[], ms: number): Clip | undefined {
   const videos = tracks.filter((track) => track.type === "video").reverse();
   for (const track of videos) {
-    const clip = playing(track).find((each) => each.start_ms <= ms && ms < endOf(each));
+    const clip = playing(track).find((clip) => clip.start_ms <= ms && ms < endOf(clip));
     if (clip) return clip;
   }
   return undefined;

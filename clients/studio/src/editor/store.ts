@@ -1,4 +1,4 @@
-/** A timeline that is being edited. Edits show at once, go out in order, and none is ever lost. */
+/** The store of an open timeline. Edits show at once and are sent in order; none is lost. */
 
 import { batch, computed, effect, signal } from "@preact/signals";
 import {
@@ -13,16 +13,16 @@ import {
   StaleEditError,
   unwrap,
 } from "auteur-client";
-import { foresee } from "./foresight";
-import { patched } from "./patch";
+import { applyEarly } from "./foresight";
+import { applyPatch } from "./patch";
 import { durationOf, endOf, playing } from "./timing";
 
 /** URLs of media work for 15 minutes. */
 const MEDIA_FRESH_MS = 12 * 60_000;
-/** How often we look whether pictures of a file have been made. */
+/** The interval of polling for pictures of a file. */
 const PICTURES_LOOK_MS = 2_500;
 const OFFLINE_PAUSE_MS = 3_000;
-/** Refusals that say nothing about the edit: not signed in, timed out, too many requests. */
+/** Statuses that do not concern the edit: not signed in, timeout, too many requests. */
 const PASSING: ReadonlySet<number> = new Set([401, 408, 429]);
 /** The length of a picture that is put on the timeline. */
 const PICTURE_MS = 5_000;
@@ -38,7 +38,7 @@ export interface Selection {
   mediaId: string | null;
 }
 
-/** Somebody else changed the timeline while edits of ours were on their way: those wait. */
+/** The timeline was changed by others while our edits were being sent; those wait. */
 export interface Conflict {
   theirVersion: number;
 }
@@ -50,24 +50,24 @@ export class EditorStore {
   readonly conflict = signal<Conflict | null>(null);
   /** Captions are shown over the player. */
   readonly showsCaptions = signal(false);
-  /** The server cannot be reached: edits wait, and go out when it can. */
+  /** The server cannot be reached; edits are sent when it can. */
   readonly offline = signal(false);
-  /** What the last edit did, for people. */
+  /** A description of the last edit for the user. */
   readonly said = signal("");
   readonly media = signal<ReadonlyMap<string, MediaDetail>>(new Map());
-  /** Files that this browser has tried to play in vain. */
+  /** Files that this browser cannot play. */
   readonly unplayable = signal<ReadonlySet<string>>(new Set());
 
-  /** As the server has it, at `version`. */
+  /** The server's timeline, at `version`. */
   readonly #base = signal<Edl | null>(null);
   readonly #edits = signal<readonly Edit[]>([]);
-  /** As it will be when all edits have arrived. */
+  /** The timeline with all edits that are not sent yet. */
   readonly edl = computed(() => {
     const base = this.#base.value;
     return (
       base &&
       this.#edits.value.reduce(
-        (edl, { operations = [], patch }) => (patch ? patched(edl, patch) : foresee(edl, operations)),
+        (edl, { operations = [], patch }) => (patch ? applyPatch(edl, patch) : applyEarly(edl, operations)),
         base,
       )
     );
@@ -75,7 +75,7 @@ export class EditorStore {
   readonly version = computed(() => this.#base.value?.version ?? 0);
   readonly unsaved = computed(() => this.#edits.value.length);
   readonly durationMs = computed(() => (this.edl.value ? durationOf(this.edl.value) : 0));
-  /** What can be undone and redone once all edits have arrived. */
+  /** How many edits can be undone and redone after all have been sent. */
   readonly #depths = computed(() => {
     const { undo_depth: undo = 0, redo_depth: redo = 0 } = this.#base.value ?? {};
     return this.#edits.value.reduce(
@@ -89,7 +89,7 @@ export class EditorStore {
   readonly canUndo = computed(() => this.#depths.value.undo > 0);
   readonly canRedo = computed(() => this.#depths.value.redo > 0);
   readonly #fetched = new Map<string, number>();
-  /** Looks at files whose pictures are still being made. */
+  /** The timers that poll files whose pictures do not exist yet. */
   readonly #looks = new Map<string, ReturnType<typeof setTimeout>>();
   readonly #end: () => void;
   #isClosed = false;
@@ -109,26 +109,26 @@ export class EditorStore {
     });
   }
 
-  /** Ask for nothing more of itself; edits that wait are still sent. */
+  /** Stop polling; waiting edits are still sent. */
   close(): void {
     this.#end();
     for (const timer of this.#looks.values()) clearTimeout(timer);
     this.#isClosed = true;
   }
 
-  /** Read the timeline; where edits of ours wait, they are made on what was read. */
+  /** Read the timeline and apply waiting edits to it. */
   async load(): Promise<void> {
-    const found = await this.#read();
-    if (found.version >= this.version.peek()) this.#base.value = found;
+    const edl = await this.#read();
+    if (edl.version >= this.version.peek()) this.#base.value = edl;
   }
 
-  /** Read what may have changed by others: a job's result, another window. Nothing while edits wait. */
+  /** Read changes by jobs or other windows, unless edits wait. */
   async refresh(): Promise<void> {
     if (this.#edits.peek().length) return;
     await this.load().catch(() => undefined); // the next edit will tell
   }
 
-  /** Read anew what is known of files: pictures and sound are made after a file has come. */
+  /** Read the media again: pictures and waveforms are made after the upload. */
   renewMedia(): void {
     for (const id of this.#fetched.keys()) void this.needMedia(id, true);
   }
@@ -145,7 +145,7 @@ export class EditorStore {
     if (this.canRedo.value) this.#enqueue({ step: "redo" });
   }
 
-  /** Make our edits on what somebody else has made of the timeline, or give them up. */
+  /** Apply our edits to the changed timeline, or discard them. */
   resolveConflict(keep: "mine" | "theirs"): void {
     batch(() => {
       if (keep === "theirs") this.#edits.value = [];
@@ -206,23 +206,23 @@ export class EditorStore {
     this.selection.value = { clipIds, mediaId };
   }
 
-  /** Have a file's URLs at hand, as long as they work. */
+  /** Load a file with its URLs, and again before they expire. */
   async needMedia(id: string, isAnew = false): Promise<void> {
     const age = Date.now() - (this.#fetched.get(id) ?? -Infinity);
     if (age < MEDIA_FRESH_MS && !isAnew) return;
     this.#fetched.set(id, Date.now());
     try {
       const params = { path: { media_id: id } };
-      const found = await unwrap(this.client.api.GET("/media/{media_id}", { params }));
-      this.media.value = new Map(this.media.value).set(id, found);
-      this.#lookAgain(found);
+      const media = await unwrap(this.client.api.GET("/media/{media_id}", { params }));
+      this.media.value = new Map(this.media.value).set(id, media);
+      this.#lookAgain(media);
     } catch (error) {
       this.#fetched.delete(id);
       if (!(error instanceof ProblemError && error.status === 404)) this.notify(error);
     }
   }
 
-  /** Stills and sound to paint are made after a file has come. */
+  /** Poll a file until its stills and waveform exist. */
   #lookAgain({ id, derivatives }: MediaDetail): void {
     clearTimeout(this.#looks.get(id));
     if (this.#isClosed || derivatives.status === "done" || derivatives.status === "failed") return;
@@ -238,7 +238,7 @@ export class EditorStore {
     void this.#send();
   }
 
-  /** Send what waits, one after the other, until there is a conflict. */
+  /** Send waiting edits one by one, until there is a conflict. */
   async #send(): Promise<void> {
     if (this.#sending) return;
     this.#sending = true;
@@ -273,7 +273,7 @@ export class EditorStore {
     }
   }
 
-  /** Sent again after an answer was lost, an edit is not made twice: it has one key for each version. */
+  /** Send an edit; its idempotency key for each version prevents a second effect of a retry. */
   #make(edit: Edit, version: number): Promise<Edited> {
     if (this.#sent?.edit !== edit || this.#sent.version !== version) {
       this.#sent = { edit, version, idempotencyKey: crypto.randomUUID() };
@@ -297,7 +297,7 @@ export class EditorStore {
     );
   }
 
-  /** The timeline is another than we knew; what a job has brought is no conflict. */
+  /** Handle a changed timeline; the result of a job is no conflict. */
   async #meet(base: Edl): Promise<void> {
     const theirs = await this.#read().catch(() => null);
     if (!theirs) return;
@@ -326,13 +326,13 @@ export class EditorStore {
   }
 }
 
-/** Whether the server has refused an edit for good; else it is sent again. */
+/** Return true if the server refuses an edit finally, so that it is not sent again. */
 function isFinal(error: unknown): boolean {
   return error instanceof ProblemError && error.status < 500 && !PASSING.has(error.status);
 }
 
 function after(base: Edl, edited: Edited): Edl {
   const { version, undo_depth, redo_depth, duration_ms, patch } = edited;
-  const next = patched(base, patch);
+  const next = applyPatch(base, patch);
   return { ...next, version, undo_depth, redo_depth, settings: { ...next.settings, duration_ms } };
 }

@@ -1,4 +1,4 @@
-/** What is when: on the timeline, and in the files that it plays. All times are milliseconds. */
+/** Converts between times of the timeline and times of its files, in milliseconds. */
 
 import type { Edl } from "auteur-client";
 import type { Clip, Segment, Track, Word } from "./types";
@@ -22,8 +22,8 @@ export function clipAt(track: Track, ms: number): Clip | undefined {
 
 export function clipById(edl: Edl | null, id: string): Clip | undefined {
   for (const track of edl?.tracks ?? []) {
-    const found = track.clips.find((clip) => clip.id === id);
-    if (found) return found;
+    const match = track.clips.find((clip) => clip.id === id);
+    if (match) return match;
   }
   return undefined;
 }
@@ -32,12 +32,12 @@ export function durationOf(edl: Edl): number {
   return Math.max(0, ...edl.tracks.flatMap((track) => playing(track).map(endOf)));
 }
 
-/** The time of its file that a clip plays at a time of the timeline. */
+/** Return the time of the file that a clip plays at a time of the timeline. */
 export function sourceAt(clip: Clip, ms: number): number {
   return clip.in_point_ms + (ms - clip.start_ms) * speedOf(clip);
 }
 
-/** Where the timeline plays a time of a file; the place nearest to `near` if several do. */
+/** Return when the timeline plays a time of a file: the time nearest to `near`. */
 export function timelineAt(edl: Edl, mediaId: string, ms: number, near = 0): number | null {
   let best: number | null = null;
   for (const track of edl.tracks) {
@@ -51,55 +51,55 @@ export function timelineAt(edl: Edl, mediaId: string, ms: number, near = 0): num
   return best;
 }
 
-/** A word, and where it stands in the transcript. */
+/** A word with its segment and its index. */
 export interface PlacedWord {
   segment: Segment;
   index: number;
   word: Word;
 }
 
-/** All words of a transcript, in the order in which it is read. */
+/** Return all words of a transcript in reading order. */
 export function wordsOf(segments: readonly Segment[]): PlacedWord[] {
   return segments.flatMap((segment) =>
     segment.words.map((word, index) => ({ segment, index, word })),
   );
 }
 
-/** Places of words by the file that says them, each in order of time. */
+/** Return the positions of words by file, in order of time. */
 export type WordIndex = Map<string, number[]>;
 
 export function indexOf(words: readonly PlacedWord[]): WordIndex {
   const index: WordIndex = new Map();
-  words.forEach(({ segment }, place) => {
-    const places = index.get(segment.media_file_id);
-    if (places) places.push(place);
-    else index.set(segment.media_file_id, [place]);
+  words.forEach(({ segment }, position) => {
+    const positions = index.get(segment.media_file_id);
+    if (positions) positions.push(position);
+    else index.set(segment.media_file_id, [position]);
   });
-  for (const places of index.values()) {
-    places.sort((a, b) => words[a]!.word.start_ms - words[b]!.word.start_ms);
+  for (const positions of index.values()) {
+    positions.sort((a, b) => words[a]!.word.start_ms - words[b]!.word.start_ms);
   }
   return index;
 }
 
-/** The place of the word that a file says at a time, or said last. */
+/** Return the position of the word that a file says at a time, or the one before. */
 export function wordAt(
   words: readonly PlacedWord[],
   index: WordIndex,
   mediaId: string,
   ms: number,
 ): number | null {
-  const places = index.get(mediaId) ?? [];
+  const positions = index.get(mediaId) ?? [];
   let low = 0;
-  let high = places.length;
+  let high = positions.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (words[places[middle]!]!.word.start_ms <= ms) low = middle + 1;
+    if (words[positions[middle]!]!.word.start_ms <= ms) low = middle + 1;
     else high = middle;
   }
-  return places[low - 1] ?? null;
+  return positions[low - 1] ?? null;
 }
 
-/** A time as people read it: 1:02:03.4. */
+/** Return a time as text: 1:02:03.4. */
 export function clock(ms: number): string {
   const tenths = Math.floor(Math.max(0, ms) / 100);
   const [seconds, minutes, hours] = [Math.floor(tenths / 10) % 60, Math.floor(tenths / 600) % 60, Math.floor(tenths / 36000)];

@@ -16,7 +16,7 @@ const OURS = new Set(["project_id", "quote_id", "callback_url"]);
 /** Older forms of other parameters. */
 const DEPRECATED = new Set(["duration_sec"]);
 const TYPING_MS = 300;
-/** The value for every file that fits: one job each. */
+/** The value that stands for every suitable file: one job each. */
 export const EACH = "*";
 
 export type Values = Record<string, string>;
@@ -25,7 +25,7 @@ type Body = Parameters<FeatureName>;
 interface Price {
   credits: number;
   quotes: string[];
-  /** Half of such jobs take no longer. */
+  /** The median duration of such jobs. */
   seconds: number | null;
 }
 
@@ -39,18 +39,18 @@ interface FeatureFormProps {
   store: ProjectStore;
   feature: Feature;
   action: string;
-  given?: Values;
+  presets?: Values;
   onStarted?: (jobIds: string[]) => void;
 }
 
-export function FeatureForm({ store, feature, action, given = {}, onStarted }: FeatureFormProps) {
+export function FeatureForm({ store, feature, action, presets = {}, onStarted }: FeatureFormProps) {
   const fields = (Object.entries(feature.parameters) as [string, Parameter][])
     .filter(([name]) => !OURS.has(name) && !DEPRECATED.has(name))
     .map(([name, parameter]) => {
       const wording = wordingOf(feature, name, parameter);
       return { name, parameter: inForm(parameter, wording), wording };
     });
-  const values = useSignal<Values>({ ...initialValues(fields), ...given });
+  const values = useSignal<Values>({ ...initialValues(fields), ...presets });
   const price = useSignal<Price | null>(null);
   const wrong = useSignal<Record<string, string>>({});
   const why = useSignal("");
@@ -66,7 +66,7 @@ export function FeatureForm({ store, feature, action, given = {}, onStarted }: F
     const stop = new AbortController();
     const timer = setTimeout(() => {
       priceOf(feature, bodies, stop.signal).then(
-        (found) => (price.value = found),
+        (estimate) => (price.value = estimate),
         (error: unknown) => {
           if (!stop.signal.aborted) explain(error);
         },
@@ -80,7 +80,7 @@ export function FeatureForm({ store, feature, action, given = {}, onStarted }: F
 
   const explain = (error: unknown) => {
     if (error instanceof ProblemError && error.errors.length) {
-      wrong.value = Object.fromEntries(error.errors.map((each) => [each.field.split(".")[0], each.detail]));
+      wrong.value = Object.fromEntries(error.errors.map((item) => [item.field.split(".")[0], item.detail]));
     }
     why.value = reason(error);
   };
@@ -153,11 +153,11 @@ function initialValues(fields: FormField[]): Values {
 
 /** The requests to send: one job, or one for each file; none while a value is missing. */
 function bodiesOf(feature: Feature, values: Values, store: ProjectStore): Body[] {
-  const each = Object.entries(values).find(([, value]) => value === EACH)?.[0];
-  if (!each) return [bodyOf(feature, values, store)].filter((body) => body !== null);
-  const files = store.ready.value.filter((media) => fits(media, feature.parameters[each] as Parameter));
+  const name = Object.entries(values).find(([, value]) => value === EACH)?.[0];
+  if (!name) return [bodyOf(feature, values, store)].filter((body) => body !== null);
+  const files = store.ready.value.filter((media) => fits(media, feature.parameters[name] as Parameter));
   return files
-    .map((media) => bodyOf(feature, { ...values, [each]: media.id }, store))
+    .map((media) => bodyOf(feature, { ...values, [name]: media.id }, store))
     .filter((body) => body !== null);
 }
 
@@ -195,10 +195,10 @@ function valueOf({ type }: Parameter, { factor = 1 }: Wording, text: string): un
 
 async function priceOf(feature: Feature, bodies: Body[], signal: AbortSignal): Promise<Price> {
   const estimates = await Promise.all(bodies.map((body) => client.estimate(nameOf(feature), body, { signal })));
-  const seconds = estimates.map((each) => each.seconds_p50 ?? NaN).reduce((a, b) => a + b, 0);
+  const seconds = estimates.map((estimate) => estimate.seconds_p50 ?? NaN).reduce((a, b) => a + b, 0);
   return {
-    credits: estimates.reduce((sum, each) => sum + each.credits, 0),
-    quotes: estimates.map((each) => each.quote_id),
+    credits: estimates.reduce((sum, estimate) => sum + estimate.credits, 0),
+    quotes: estimates.map((estimate) => estimate.quote_id),
     seconds: Number.isNaN(seconds) ? null : seconds,
   };
 }

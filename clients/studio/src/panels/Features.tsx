@@ -23,12 +23,12 @@ export function FeaturesPanel({ store, onStarted }: FeaturesPanelProps) {
   const open = useSignal("transcription");
   const rank = (feature: Feature) =>
     feature.locked_by_plan ? FIRST.length + 1 : (FIRST.indexOf(feature.type) + FIRST.length + 1) % (FIRST.length + 1);
-  const shown = features.value
+  const visible = features.value
     .filter((feature) => feature.type !== ELSEWHERE && feature.enabled)
     .sort((a, b) => rank(a) - rank(b));
   return (
     <ul class="features">
-      {shown.map((feature) => {
+      {visible.map((feature) => {
         const isOpen = open.value === feature.type;
         return (
           <li key={feature.type} class={isOpen ? "open" : ""}>

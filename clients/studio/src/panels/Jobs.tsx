@@ -72,7 +72,7 @@ function JobRow({ job, store, onAdd }: JobsPanelProps & { job: AnyJob }) {
   );
 }
 
-/** What a job has made. Lists of jobs leave results out: a result is read when its row is seen. */
+/** The result of a job; lists omit results, so it is read when its row is visible. */
 function Result({ job, store, onAdd }: JobsPanelProps & { job: AnyJob }) {
   const row = useRef<HTMLDivElement>(null);
   const output = job.output_data;

@@ -27,8 +27,8 @@ interface MediaPanelProps {
 
 export function MediaPanel({ store, onAdd }: MediaPanelProps) {
   const own = uploads.value.filter((entry) => entry.projectId === store.id);
-  const shown = new Set(own.map((entry) => entry.mediaId));
-  const others = store.media.value.filter((media) => !shown.has(media.id));
+  const uploadIds = new Set(own.map((entry) => entry.mediaId));
+  const others = store.media.value.filter((media) => !uploadIds.has(media.id));
   return (
     <section class="panel media" aria-labelledby="media-title">
       <h2 id="media-title">Media</h2>

@@ -13,9 +13,9 @@ const NOT_FOUND = 404;
 
 interface MediaViewProps {
   mediaId: string;
-  /** Load nothing of the file before it is played. */
+  /** Do not load the file before it is played. */
   isCompact?: boolean;
-  /** A still that is shown before the file itself tells of one: stills are made after a file. */
+  /** A still to show until the file has its own. */
   still?: string | null;
   /** Buttons beside the download. */
   children?: ComponentChildren;

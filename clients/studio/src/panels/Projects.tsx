@@ -13,7 +13,7 @@ import { DropZone } from "./DropZone";
 import { ProjectCard } from "./ProjectCard";
 
 /** At most this many are listed; the search finds the others. */
-const MOST_SHOWN = 60;
+const MAX_SHOWN = 60;
 const TYPING_MS = 250;
 const SAMPLE_NAME = "Sample interview";
 
@@ -22,7 +22,7 @@ export function Projects() {
   const search = useSignal("");
   const load = () =>
     attempt(async () => {
-      const query = { limit: MOST_SHOWN, ...(search.value ? { search: search.value } : {}) };
+      const query = { limit: MAX_SHOWN, ...(search.value ? { search: search.value } : {}) };
       projects.value = (await unwrap(client.api.GET("/projects", { params: { query } }))).projects;
     });
   useEffect(() => {

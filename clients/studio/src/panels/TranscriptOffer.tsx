@@ -25,7 +25,7 @@ interface TranscriptOfferProps {
 
 export function TranscriptOffer({ store, cut }: TranscriptOfferProps) {
   const job = store.openJobs.value.find(({ type }) => type === FEATURE);
-  const media = untranscribed(store, cut);
+  const media = findUntranscribed(store, cut);
   if (job) {
     return (
       <div class="offer">
@@ -92,7 +92,7 @@ function Offer({ store, media }: { store: ProjectStore; media: MediaDetail }) {
 }
 
 /** Return the first file on the timeline that may have speech and has no transcript. */
-function untranscribed(store: ProjectStore, cut: EditorStore): MediaDetail | undefined {
+function findUntranscribed(store: ProjectStore, cut: EditorStore): MediaDetail | undefined {
   const { tracks = [], transcript } = cut.edl.value ?? {};
   const done = new Set(transcript?.segments.map((segment) => segment.media_file_id));
   for (const job of store.jobs.value) {
@@ -108,6 +108,6 @@ function untranscribed(store: ProjectStore, cut: EditorStore): MediaDetail | und
 
 /** The language that was chosen last, else the browser's, else English. */
 function firstLanguage(languages: Record<string, string>): string {
-  const wanted = [localStorage.getItem(LANGUAGE_KEY), navigator.language.split("-")[0], DEFAULT_LANGUAGE];
-  return wanted.find((code) => code && code in languages) ?? DEFAULT_LANGUAGE;
+  const candidates = [localStorage.getItem(LANGUAGE_KEY), navigator.language.split("-")[0], DEFAULT_LANGUAGE];
+  return candidates.find((code) => code && code in languages) ?? DEFAULT_LANGUAGE;
 }

@@ -22,7 +22,7 @@ import { TranscriptOffer } from "./TranscriptOffer";
 const TABS = ["Tools", "Jobs", "Export"] as const;
 type Tab = (typeof TABS)[number];
 
-/** What a phone shows one at a time; a larger window shows everything, and the tabs beside it. */
+/** The views that a phone shows one at a time; larger windows show all of them. */
 type View = "Edit" | "Media" | Tab;
 const VIEWS: Record<View, IconName> = { Edit: "scissors", Media: "media", Tools: "tools", Jobs: "jobs", Export: "export" };
 

@@ -1,4 +1,4 @@
-/** Have the browser save something under a name. */
+/** Save data as a file with a name. */
 export function save(blob: Blob, name: string): void {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);

@@ -1,4 +1,4 @@
-/** What lies over the page until it is closed: the browser's own dialog, which keeps the focus. */
+/** A modal dialog, which keeps the focus until it is closed. */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
@@ -7,7 +7,7 @@ import { Icon } from "./icons";
 interface DialogProps {
   title: string;
   class?: string;
-  /** Without it, the dialog stays. */
+  /** Without it, the dialog cannot be closed. */
   onClose?: () => void;
   children: ComponentChildren;
 }

@@ -1,4 +1,4 @@
-/** Signing in, in the ways that there are here; over what is open where a token has ended. */
+/** The sign-in form, also shown over the page when the token has expired. */
 
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";

@@ -54,8 +54,8 @@ function ProjectName({ store }: { store: ProjectStore }) {
   const name = store.project.value?.name ?? "";
   const rename = (event: Event) => {
     const input = event.currentTarget as HTMLInputElement;
-    const wanted = input.value.trim();
-    if (wanted && wanted !== name) void attempt(() => store.rename(wanted));
+    const newName = input.value.trim();
+    if (newName && newName !== name) void attempt(() => store.rename(newName));
     else input.value = name;
   };
   return (

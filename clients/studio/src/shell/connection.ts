@@ -1,4 +1,4 @@
-/** Whether the server can be reached, and what it tells: one stream of events for the whole page. */
+/** Watches the connection to the server, and follows its events: one stream for the page. */
 
 import { effect, signal } from "@preact/signals";
 import type { LogEvent, ProgressEvent } from "auteur-client";
@@ -12,19 +12,19 @@ const ANSWER_MS = 3_500;
 const REST_MS = 2_000;
 
 export const isAway = signal(false);
-/** Grows whenever what is shown may be old: after an absence, or where events were missed. */
+/** Counts the times when the page may be outdated: after an absence or missed events. */
 export const missed = signal(0);
 
 const listeners = new Set<(event: Told) => void>();
 let stream = new AbortController();
 
-/** Hear of every event from now on; ends with the function that it returns. */
+/** Call a function for every event; the returned function stops that. */
 export function listen(listener: (event: Told) => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
 }
 
-/** Begin to watch the connection and to follow the events; once for the page. */
+/** Start watching the connection and following events, once for the page. */
 export function connect(): void {
   addEventListener("offline", () => (isAway.value = true));
   addEventListener("online", () => void look());
@@ -79,14 +79,14 @@ async function head(): Promise<number> {
   return data.seq;
 }
 
-/** Whether the log no longer has what follows the last event, or not even that one. */
+/** Return true if events after the last one are no longer in the log. */
 function isGone(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const isFuture = "code" in error && error.code === "future_event";
   return isFuture || ("status" in error && error.status === 410);
 }
 
-/** Run what loads something; what it fails with is told, unless that is the connection. */
+/** Run a loading function and show its error, unless the connection is lost. */
 export async function attempt(load: () => Promise<void>): Promise<void> {
   try {
     await load();

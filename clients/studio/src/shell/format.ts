@@ -26,7 +26,7 @@ export function percent(part: number): string {
   return `${Math.floor(part * 100)} %`;
 }
 
-/** When, as shortly as it is clear. */
+/** Return a time as briefly as possible. */
 export function when(at: string): string {
   const time = new Date(at);
   const isToday = time.toDateString() === new Date().toDateString();
@@ -51,7 +51,7 @@ export function tariff({ price }: Feature): string {
   return `${price.base ? `${price.base} + ` : ""}${credits(price.credits)} per ${unit}`;
 }
 
-/** How long until then, roughly; "" where that is over. */
+/** Return the approximate time until then; "" if it has passed. */
 export function until(at: string | null): string {
   const seconds = at ? Math.round((Date.parse(at) - Date.now()) / 1000) : 0;
   if (seconds <= 0) return "";

@@ -21,7 +21,7 @@ interface Notice {
 }
 
 /** At most this many are shown at once; the oldest go first. */
-const MOST_SHOWN = 4;
+const MAX_SHOWN = 4;
 const DONE_MS = 6_000;
 /** A notice with a button stays longer. */
 const ACTION_MS = 12_000;
@@ -32,7 +32,7 @@ let last = 0;
 function show(kind: Kind, text: string, action: NoticeAction | null = null): void {
   if (notices.value.some((notice) => notice.text === text && !action)) return;
   const notice = { id: ++last, kind, text, action };
-  notices.value = [...notices.value, notice].slice(-MOST_SHOWN);
+  notices.value = [...notices.value, notice].slice(-MAX_SHOWN);
   if (kind === "done") setTimeout(() => dismiss(notice.id), action ? ACTION_MS : DONE_MS);
 }
 
@@ -58,7 +58,7 @@ export function reason(error: unknown): string {
     return `This needs ${credits(error.required)}; you have ${error.balance}.`;
   }
   if (error instanceof UploadRejectedError || error instanceof ProblemError) {
-    const fields = error.errors.map((each) => `${each.field}: ${each.detail}`).join(" ");
+    const fields = error.errors.map((item) => `${item.field}: ${item.detail}`).join(" ");
     return fields || error.detail;
   }
   if (error instanceof TypeError) return "The server cannot be reached.";

@@ -8,14 +8,14 @@ import { client } from "./session";
 import type { JobSummary, ProjectDetail } from "./types";
 import { arrived } from "./uploads";
 
-/** So many of each are shown, the newest first. */
-const MOST_SHOWN = 200;
+/** The most jobs and the most media that are shown, the newest first. */
+const MAX_SHOWN = 200;
 const LOOK_MS = 1_500;
-/** Pictures of a file that are not there by then will not come. */
+/** How long after an upload its pictures may still appear. */
 const PICTURES_MS = 60_000;
 const ENDED = new Set<JobSummary["status"]>(["completed", "failed", "cancelled"]);
 
-/** Summaries from lists, whole once something was heard of them. */
+/** Jobs: summaries from the list, complete after their first event. */
 export type AnyJob = JobSummary & Partial<Omit<Job, keyof JobSummary>>;
 
 export class ProjectStore {
@@ -23,10 +23,10 @@ export class ProjectStore {
   readonly media = signal<Media[]>([]);
   readonly jobs = signal<AnyJob[]>([]);
   readonly isLoaded = signal(false);
-  /** Grows when a job has delivered something into the project. */
+  /** Counts the results of jobs that were added to the project. */
   readonly delivered = signal(0);
-  readonly openJobs = computed(() => this.jobs.value.filter((each) => !ENDED.has(each.status)));
-  readonly ready = computed(() => this.media.value.filter((each) => each.status === "ready"));
+  readonly openJobs = computed(() => this.jobs.value.filter((job) => !ENDED.has(job.status)));
+  readonly ready = computed(() => this.media.value.filter((media) => media.status === "ready"));
   readonly #ends: (() => void)[] = [];
   /** Files that were refused before the project was opened are not listed. */
   #refusedBefore: Set<string> | null = null;
@@ -54,19 +54,19 @@ export class ProjectStore {
 
   async loadMedia(): Promise<void> {
     const filters = { project_id: this.id, sort: "-created_at" } as const;
-    const files = await some(client.iterate("projects/{project_id}/media", filters));
+    const files = await takeFirst(client.iterate("projects/{project_id}/media", filters));
     const refused = files.filter((media) => media.status === "rejected").map((media) => media.id);
     const hidden = (this.#refusedBefore ??= new Set(refused));
     this.media.value = files.filter((media) => !hidden.has(media.id));
   }
 
   async loadJobs(): Promise<void> {
-    const known = new Map(this.jobs.value.map((each) => [each.id, each]));
-    const listed = await some(client.iterate("jobs", { project_id: this.id, sort: "-created_at" }));
-    this.jobs.value = listed.map((each) => ({ ...known.get(each.id), ...each }));
+    const current = new Map(this.jobs.value.map((job) => [job.id, job]));
+    const listed = await takeFirst(client.iterate("jobs", { project_id: this.id, sort: "-created_at" }));
+    this.jobs.value = listed.map((job) => ({ ...current.get(job.id), ...job }));
   }
 
-  /** Read one job whole. */
+  /** Read one complete job. */
   async loadJob(jobId: string): Promise<void> {
     const params = { path: { job_id: jobId } };
     this.#put(await unwrap(client.api.GET("/jobs/{job_id}", { params })));
@@ -90,12 +90,12 @@ export class ProjectStore {
   }
 
   async #hear({ type, data }: Told): Promise<void> {
-    const known = this.jobs.value.find((each) => each.id === data.job_id);
+    const current = this.jobs.value.find((job) => job.id === data.job_id);
     if (type === "job.progress") {
-      if (known && !ENDED.has(known.status)) this.#put(running(known, data));
+      if (current && !ENDED.has(current.status)) this.#put(running(current, data));
       return;
     }
-    if (!known && data.project_id !== this.id) return;
+    if (!current && data.project_id !== this.id) return;
     await attempt(async () => {
       await Promise.all([this.loadJob(data.job_id), loadBalance()]);
       if (type !== "job.completed") return;
@@ -105,12 +105,12 @@ export class ProjectStore {
   }
 
   #put(job: AnyJob): void {
-    const others = this.jobs.value.filter((each) => each.id !== job.id);
+    const others = this.jobs.value.filter((other) => other.id !== job.id);
     this.jobs.value = [...others, job].sort((a, b) => b.created_at.localeCompare(a.created_at));
   }
 }
 
-/** Load something whenever a count grows; what is read on the way is not followed. */
+/** Load something whenever a counter grows, without subscribing to what it reads. */
 function onGrowth(count: ReadonlySignal<number>, load: () => Promise<void>): () => void {
   const begun = count.peek();
   return effect(() => {
@@ -141,11 +141,11 @@ function isChanging(media: Media): boolean {
   return media.status === "ready" && media.type !== "audio" && !media.thumbnail_url && isYoung;
 }
 
-async function some<T>(list: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = [];
-  for await (const each of list) {
-    found.push(each);
-    if (found.length === MOST_SHOWN) break;
+async function takeFirst<T>(list: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = [];
+  for await (const item of list) {
+    items.push(item);
+    if (items.length === MAX_SHOWN) break;
   }
-  return found;
+  return items;
 }

@@ -1,4 +1,4 @@
-/** Where one is in the studio, as the address says after its `#`. */
+/** Reads the current page of the studio from the `#` part of the address. */
 
 import { computed, signal } from "@preact/signals";
 

@@ -1,4 +1,4 @@
-/** Who is signed in: a token in this tab's own storage, and how to get another when it ends. */
+/** Stores the token in this tab's session storage, and renews it when it expires. */
 
 import { computed, signal } from "@preact/signals";
 import { Auteur } from "auteur-client";
@@ -9,68 +9,68 @@ export interface Config {
   development_sign_in: boolean;
 }
 
-/** What is kept of a sign-in. */
-interface Kept {
+/** A sign-in, as it is stored. */
+interface Session {
   token: string;
   refresh: string | null;
 }
 
-const KEPT = "auteur.session";
+const SESSION_KEY = "auteur.session";
 
 export const config = signal<Config | null>(null);
-const kept = signal<Kept | null>(read());
+const session = signal<Session | null>(read());
 /** The token that the API has refused. */
 const refused = signal<string | null>(null);
 
-export const isSignedIn = computed(() => kept.value !== null);
-/** Somebody was signed in and is no longer: what is open stays, and they are asked to sign in. */
-export const hasExpired = computed(() => kept.value !== null && refused.value === kept.value.token);
-/** The address in the token. */
-export const email = computed(() => claims(kept.value?.token).email ?? "");
+export const isSignedIn = computed(() => session.value !== null);
+/** True if the token has expired: the page stays open and asks for a new sign-in. */
+export const hasExpired = computed(() => session.value !== null && refused.value === session.value.token);
+/** The email address in the token. */
+export const email = computed(() => claims(session.value?.token).email ?? "");
 
 const waiting: ((token: string) => void)[] = [];
-let given: string | null = null;
+let lastToken: string | null = null;
 
-/** The client of this page. Requests made while the sign-in is shown go out after it. */
+/** The client of this page. Requests wait while the sign-in is shown. */
 export let client: Auteur;
 
 export async function start(): Promise<void> {
   const answer = await fetch("/studio/config.json");
   if (!answer.ok) throw new Error("The server cannot be reached.");
   config.value = (await answer.json()) as Config;
-  client = new Auteur({ url: location.origin, liveUrl: config.value.live_url, token });
+  client = new Auteur({ url: location.origin, liveUrl: config.value.live_url, token: getToken });
 }
 
-/** The token, as the client asks for it: first, and again whenever the one before was refused. */
-async function token(): Promise<string> {
-  const now = kept.value;
-  if (now && now.token !== given) return (given = now.token);
-  if (now?.refresh && (await refreshed(now.refresh))) return (given = kept.value!.token);
+/** Return the token; the client calls this first, and after each 401. */
+async function getToken(): Promise<string> {
+  const now = session.value;
+  if (now && now.token !== lastToken) return (lastToken = now.token);
+  if (now?.refresh && (await refreshToken(now.refresh))) return (lastToken = session.value!.token);
   refused.value = now?.token ?? "";
   return new Promise((resolve) => waiting.push(resolve));
 }
 
-function keep(next: Kept): void {
-  const before = claims(kept.value?.token).sub;
-  kept.value = next;
-  sessionStorage.setItem(KEPT, JSON.stringify(next));
+function saveSession(next: Session): void {
+  const before = claims(session.value?.token).sub;
+  session.value = next;
+  sessionStorage.setItem(SESSION_KEY, JSON.stringify(next));
   refused.value = null;
-  // What waits was asked by one person, and is not sent as another.
+  // Waiting requests of one user must not be sent as another.
   if (before && before !== claims(next.token).sub) return location.reload();
-  if (waiting.length) given = next.token;
+  if (waiting.length) lastToken = next.token;
   for (const resolve of waiting.splice(0)) resolve(next.token);
 }
 
 export function signOut(): void {
-  sessionStorage.removeItem(KEPT);
+  sessionStorage.removeItem(SESSION_KEY);
   location.hash = "";
   location.reload();
 }
 
-/** Take a token that was given in another way. */
+/** Use a pasted access token. */
 export function useToken(text: string): void {
-  if (!claims(text).sub) throw new Error("That is not an access token.");
-  keep({ token: text, refresh: null });
+  if (!claims(text).sub) throw new Error("This text is not an access token. Paste the whole token.");
+  saveSession({ token: text, refresh: null });
 }
 
 export async function signInForDevelopment(address: string): Promise<void> {
@@ -79,20 +79,20 @@ export async function signInForDevelopment(address: string): Promise<void> {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ email: address }),
   });
-  const told = await answer.json();
-  if (!answer.ok) throw new Error(told.errors?.[0]?.detail ?? told.detail);
-  keep({ token: told.access_token, refresh: null });
+  const reply = await answer.json();
+  if (!answer.ok) throw new Error(reply.errors?.[0]?.detail ?? reply.detail);
+  saveSession({ token: reply.access_token, refresh: null });
 }
 
 export async function signInBySupabase(address: string, password: string): Promise<void> {
-  const told = await supabase("password", { email: address, password });
-  keep({ token: told.access_token, refresh: told.refresh_token });
+  const reply = await supabase("password", { email: address, password });
+  saveSession({ token: reply.access_token, refresh: reply.refresh_token });
 }
 
-async function refreshed(refresh: string): Promise<boolean> {
+async function refreshToken(refresh: string): Promise<boolean> {
   try {
-    const told = await supabase("refresh_token", { refresh_token: refresh });
-    keep({ token: told.access_token, refresh: told.refresh_token });
+    const reply = await supabase("refresh_token", { refresh_token: refresh });
+    saveSession({ token: reply.access_token, refresh: reply.refresh_token });
     return true;
   } catch {
     return false;
@@ -106,14 +106,14 @@ async function supabase(grant: string, body: object): Promise<{ access_token: st
     headers: { "Content-Type": "application/json", apikey: anon_key },
     body: JSON.stringify(body),
   });
-  const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(told.msg ?? told.error_description ?? "The sign-in was refused.");
-  return told;
+  const reply = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(reply.msg ?? reply.error_description ?? "The sign-in was refused.");
+  return reply;
 }
 
-function read(): Kept | null {
+function read(): Session | null {
   try {
-    return JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+    return JSON.parse(sessionStorage.getItem(SESSION_KEY) ?? "null");
   } catch {
     return null;
   }

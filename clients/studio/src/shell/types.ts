@@ -1,4 +1,4 @@
-/** Names for what the contract describes, beside those of the client. */
+/** Names types of the contract that the client does not export. */
 
 import type { components } from "auteur-client";
 

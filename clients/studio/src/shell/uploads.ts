@@ -9,7 +9,7 @@ export interface Upload {
   id: number;
   projectId: string;
   file: File;
-  /** Null until the server has made room for it. */
+  /** Null until the server has accepted the declaration. */
   mediaId: string | null;
   sent: number;
   state: "waiting" | "sending" | "checking" | "broken" | "refused";
@@ -18,7 +18,7 @@ export interface Upload {
 }
 
 /** An upload that has begun, as it is remembered between visits. */
-interface Begun {
+interface StoredUpload {
   mediaId: string;
   projectId: string;
   name: string;
@@ -26,14 +26,14 @@ interface Begun {
   modified: number;
 }
 
-const BEGUN = "auteur.uploads";
-/** So many uploads that broke off are remembered. */
-const MOST_BEGUN = 50;
+const STORAGE_KEY = "auteur.uploads";
+/** The most interrupted uploads that are remembered. */
+const MAX_REMEMBERED = 50;
 const AT_ONCE = 2;
 const NOT_FOUND = 404;
 
 export const uploads = signal<Upload[]>([]);
-/** Grows whenever an upload has arrived, or was refused. */
+/** Counts uploads that were completed or refused. */
 export const arrived = signal(0);
 /** Files that were uploaded in this window and are not on a timeline yet. */
 export const uploaded = signal<{ projectId: string; media: Media }[]>([]);
@@ -42,12 +42,12 @@ let last = 0;
 /** Upload files into a project, a few at once. */
 export function upload(projectId: string, files: Iterable<File>): void {
   for (const file of files) {
-    const resumed = begun().find((each) => isOf(each, file, projectId));
+    const stored = readStoredUploads().find((entry) => isSameFile(entry, file, projectId));
     const entry: Upload = {
       id: ++last,
       projectId,
       file,
-      mediaId: resumed?.mediaId ?? null,
+      mediaId: stored?.mediaId ?? null,
       sent: 0,
       state: "waiting",
       why: "",
@@ -64,7 +64,7 @@ export function resume(id: number): void {
   next();
 }
 
-/** Stop an upload, and delete what has arrived of it. */
+/** Cancel an upload, and delete its received parts. */
 export async function cancel(id: number): Promise<void> {
   const upload = find(id);
   if (!upload) return;
@@ -84,7 +84,7 @@ export async function deleteMedia(mediaId: string): Promise<void> {
   }
 }
 
-/** Delete what has arrived of an upload. */
+/** Delete the received parts of an upload. */
 export async function discard(projectId: string, mediaId: string): Promise<void> {
   forget(mediaId);
   const path = { project_id: projectId, media_id: mediaId };
@@ -92,8 +92,8 @@ export async function discard(projectId: string, mediaId: string): Promise<void>
 }
 
 function next(): void {
-  const busy = uploads.value.filter((each) => each.state === "sending").length;
-  const waiting = uploads.value.filter((each) => each.state === "waiting");
+  const busy = uploads.value.filter((upload) => upload.state === "sending").length;
+  const waiting = uploads.value.filter((upload) => upload.state === "waiting");
   for (const upload of waiting.slice(0, Math.max(0, AT_ONCE - busy))) void send(upload);
 }
 
@@ -104,10 +104,10 @@ async function send({ id, file, projectId, mediaId, stop }: Upload): Promise<voi
       projectId,
       ...(mediaId ? { resume: mediaId } : {}),
       signal: stop.signal,
-      onProgress: (told) => {
-        if (find(id)?.mediaId !== told.mediaId) remember({ ...keyOf(file), projectId, mediaId: told.mediaId });
-        const isSent = told.sentBytes >= told.totalBytes;
-        change(id, { mediaId: told.mediaId, sent: told.sentBytes, state: isSent ? "checking" : "sending" });
+      onProgress: (progress) => {
+        if (find(id)?.mediaId !== progress.mediaId) remember({ ...getFileKey(file), projectId, mediaId: progress.mediaId });
+        const isSent = progress.sentBytes >= progress.totalBytes;
+        change(id, { mediaId: progress.mediaId, sent: progress.sentBytes, state: isSent ? "checking" : "sending" });
       },
     });
     forget(find(id)?.mediaId ?? "");
@@ -117,12 +117,12 @@ async function send({ id, file, projectId, mediaId, stop }: Upload): Promise<voi
       arrived.value++;
     });
   } catch (error) {
-    if (!stop.signal.aborted) failed(id, error);
+    if (!stop.signal.aborted) handleFailure(id, error);
   }
   next();
 }
 
-function failed(id: number, error: unknown): void {
+function handleFailure(id: number, error: unknown): void {
   const upload = find(id);
   if (error instanceof ProblemError && error.status === NOT_FOUND && upload?.mediaId) {
     forget(upload.mediaId); // it was removed meanwhile: from the beginning
@@ -136,39 +136,39 @@ function failed(id: number, error: unknown): void {
 }
 
 function find(id: number): Upload | undefined {
-  return uploads.value.find((each) => each.id === id);
+  return uploads.value.find((upload) => upload.id === id);
 }
 
 function change(id: number, changes: Partial<Upload>): void {
-  uploads.value = uploads.value.map((each) => (each.id === id ? { ...each, ...changes } : each));
+  uploads.value = uploads.value.map((upload) => (upload.id === id ? { ...upload, ...changes } : upload));
 }
 
 function drop(id: number): void {
-  uploads.value = uploads.value.filter((each) => each.id !== id);
+  uploads.value = uploads.value.filter((upload) => upload.id !== id);
 }
 
-function keyOf(file: File): Pick<Begun, "name" | "size" | "modified"> {
+function getFileKey(file: File): Pick<StoredUpload, "name" | "size" | "modified"> {
   return { name: file.name, size: file.size, modified: file.lastModified };
 }
 
-function isOf(each: Begun, file: File, projectId: string): boolean {
-  const { name, size, modified } = keyOf(file);
-  return each.projectId === projectId && each.name === name && each.size === size && each.modified === modified;
+function isSameFile(entry: StoredUpload, file: File, projectId: string): boolean {
+  const { name, size, modified } = getFileKey(file);
+  return entry.projectId === projectId && entry.name === name && entry.size === size && entry.modified === modified;
 }
 
-function begun(): Begun[] {
+function readStoredUploads(): StoredUpload[] {
   try {
-    return JSON.parse(localStorage.getItem(BEGUN) ?? "[]");
+    return JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "[]");
   } catch {
     return [];
   }
 }
 
-function remember(one: Begun): void {
-  const others = begun().filter((each) => each.mediaId !== one.mediaId);
-  localStorage.setItem(BEGUN, JSON.stringify([...others, one].slice(-MOST_BEGUN)));
+function remember(entry: StoredUpload): void {
+  const others = readStoredUploads().filter((other) => other.mediaId !== entry.mediaId);
+  localStorage.setItem(STORAGE_KEY, JSON.stringify([...others, entry].slice(-MAX_REMEMBERED)));
 }
 
 function forget(mediaId: string): void {
-  localStorage.setItem(BEGUN, JSON.stringify(begun().filter((each) => each.mediaId !== mediaId)));
+  localStorage.setItem(STORAGE_KEY, JSON.stringify(readStoredUploads().filter((entry) => entry.mediaId !== mediaId)));
 }

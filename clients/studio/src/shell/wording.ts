@@ -3,7 +3,7 @@
 import { words } from "./format";
 import type { Feature, Parameter } from "./types";
 
-/** How one parameter is shown in a form. */
+/** The presentation of a parameter in a form. */
 export interface Wording {
   label: string;
   help?: string;
@@ -17,7 +17,7 @@ export interface Wording {
   initial?: string;
   /** How many units of the API one unit of the form is. */
   factor?: number;
-  /** Asked for even if the API can do without it. */
+  /** True if the form requires it although the API does not. */
   isRequired?: boolean;
   /** Shown below "More options". */
   isAdvanced?: boolean;
@@ -121,12 +121,12 @@ const PARAMETERS: Record<string, Wording> = {
   width: { label: "Width in pixels", help: "A multiple of 16.", initial: "1024" },
 };
 
-/** The name of a feature or of a job's type. */
+/** Return the name of a feature or of a job's type. */
 export function featureName(type: string): string {
   return FEATURES[type] ?? words(type);
 }
 
-/** How a parameter of a feature is shown; a feature of another installation keeps its own texts. */
+/** Return the presentation of a parameter; unknown features keep the API's texts. */
 export function wordingOf(feature: Feature, name: string, parameter: Parameter): Wording {
   const wording = PARAMETERS[`${feature.type}.${name}`] ?? PARAMETERS[name];
   const isOurs = feature.type in FEATURES;

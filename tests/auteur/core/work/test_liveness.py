@@ -212,7 +212,7 @@ def test_a_call_of_a_killed_process_is_lost_at_once_whoever_has_listened(dead: s
 @pytest.mark.django_db
 def test_the_pool_lets_go_of_the_calls_of_its_killed_child(dead: str) -> None:
     killed, other = call(dead, silent_for=0), call(ELSEWHERE, silent_for=0)
-    local.expire_killed()
+    local.expire_killed_calls()
     states = dict(LocalCall.objects.values_list("pk", "state"))
     assert states == {uuid.UUID(killed): "cancelled", uuid.UUID(other): "running"}
 

@@ -52,7 +52,7 @@ class Place:
 
 @cache
 def portrait() -> Frame:
-    """The portrait, 200 × 200."""
+    """Return the portrait, 200 × 200."""
     picture = cv2.imread(str(PORTRAIT))
     assert picture is not None
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
@@ -61,13 +61,13 @@ def portrait() -> Frame:
 def scene(
     *places: Place, width: int = 480, height: int = 360, picture: Frame | None = None
 ) -> Frame:
-    """A frame with the face at each of the places, on a plain wall."""
+    """Return a frame with the face at each of the places, on a plain wall."""
     frame = np.full((height, width, 3), (150, 145, 140), np.uint8)
     source = portrait() if picture is None else picture
-    for place in places:
+    for position in places:
         size, flags = (width, height), cv2.INTER_CUBIC
-        shown = cv2.warpAffine(source, place.matrix, size, flags=flags)
+        visible = cv2.warpAffine(source, position.matrix, size, flags=flags)
         whole = np.full((*source.shape[:2], 1), 255, np.uint8)
-        covered = cv2.warpAffine(whole, place.matrix, size, flags=flags)[..., None] / 255.0
-        frame = (shown * covered + frame * (1 - covered)).round().astype(np.uint8)
+        covered = cv2.warpAffine(whole, position.matrix, size, flags=flags)[..., None] / 255.0
+        frame = (visible * covered + frame * (1 - covered)).round().astype(np.uint8)
     return frame

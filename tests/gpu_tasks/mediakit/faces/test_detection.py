@@ -1,18 +1,18 @@
 import numpy as np
 import pytest
 
-from gpu_tasks.mediakit.faces.detection import MIN_SQUARE, Face, detect
+from gpu_tasks.mediakit.faces.detection import MIN_SQUARE, Face, detect_faces
 from tests.gpu_tasks.mediakit.faces.portrait import LEFT_PUPIL, RIGHT_PUPIL, Place, scene
 
 
-def eyes_error(face: Face, place: Place) -> float:
+def eyes_error(face: Face, position: Place) -> float:
     """How far the detected eyes are from the true ones, as a share of the face."""
-    truth = place.of([RIGHT_PUPIL, LEFT_PUPIL])
-    return float(np.linalg.norm(face.keypoints[:2] - truth, axis=1).max() / place.side)
+    truth = position.of([RIGHT_PUPIL, LEFT_PUPIL])
+    return float(np.linalg.norm(face.keypoints[:2] - truth, axis=1).max() / position.side)
 
 
 @pytest.mark.parametrize(
-    "place",
+    "position",
     [
         Place(x=240, y=180, side=200),
         Place(x=120, y=230, side=120),
@@ -21,16 +21,16 @@ def eyes_error(face: Face, place: Place) -> float:
         Place(x=300, y=150, side=60),
     ],
 )
-def test_a_face_is_found_where_it_is(place: Place) -> None:
-    (face,) = detect(scene(place))
-    assert eyes_error(face, place) < 0.08
-    assert face.left < place.x < face.right
-    assert face.top < place.y < face.bottom
-    assert 0.5 * place.side < face.bottom - face.top < 1.5 * place.side
+def test_a_face_is_found_where_it_is(position: Place) -> None:
+    (face,) = detect_faces(scene(position))
+    assert eyes_error(face, position) < 0.08
+    assert face.left < position.x < face.right
+    assert face.top < position.y < face.bottom
+    assert 0.5 * position.side < face.bottom - face.top < 1.5 * position.side
 
 
 @pytest.mark.parametrize(
-    ("place", "width", "height", "error"),
+    ("position", "width", "height", "error"),
     [
         (Place(x=1500, y=300, side=70), 1920, 1080, 0.1),
         (Place(x=160, y=160, side=300), 320, 320, 0.08),
@@ -39,22 +39,22 @@ def test_a_face_is_found_where_it_is(place: Place) -> None:
     ids=["small in a large frame", "fills the frame", "upright film"],
 )
 def test_frames_of_all_shapes_are_searched(
-    place: Place, width: int, height: int, error: float
+    position: Place, width: int, height: int, error: float
 ) -> None:
-    (face,) = detect(scene(place, width=width, height=height))
-    assert eyes_error(face, place) < error
+    (face,) = detect_faces(scene(position, width=width, height=height))
+    assert eyes_error(face, position) < error
 
 
 def test_a_face_in_the_dark_is_found() -> None:
-    place = Place(x=240, y=180, side=200)
-    dark = (scene(place) * 0.15).astype(np.uint8)
-    (face,) = detect(dark)
-    assert eyes_error(face, place) < 0.08
+    position = Place(x=240, y=180, side=200)
+    dark = (scene(position) * 0.15).astype(np.uint8)
+    (face,) = detect_faces(dark)
+    assert eyes_error(face, position) < 0.08
 
 
 def test_two_faces_are_found_the_larger_one_first() -> None:
     small, large = Place(x=120, y=180, side=100), Place(x=340, y=180, side=160)
-    faces = detect(scene(small, large))
+    faces = detect_faces(scene(small, large))
     assert len(faces) == 2
     assert eyes_error(faces[0], large) < 0.08
     assert eyes_error(faces[1], small) < 0.08
@@ -62,29 +62,29 @@ def test_two_faces_are_found_the_larger_one_first() -> None:
 
 @pytest.mark.parametrize("shade", [0, 128, 255])
 def test_a_plain_wall_has_no_face(shade: int) -> None:
-    assert detect(np.full((240, 320, 3), shade, np.uint8)) == ()
+    assert detect_faces(np.full((240, 320, 3), shade, np.uint8)) == ()
 
 
 def test_noise_has_no_face() -> None:
     noise = np.random.default_rng(7).integers(0, 256, (240, 320, 3))
-    assert detect(noise.astype(np.uint8)) == ()
+    assert detect_faces(noise.astype(np.uint8)) == ()
 
 
 def test_a_frame_of_the_smallest_size_can_be_searched() -> None:
-    assert detect(np.full((16, 16, 3), 90, np.uint8)) == ()
+    assert detect_faces(np.full((16, 16, 3), 90, np.uint8)) == ()
 
 
 def test_fewer_levels_leave_small_faces_out() -> None:
     frame = scene(Place(x=1500, y=300, side=70), width=1920, height=1080)
-    assert detect(frame, levels=1) == ()
+    assert detect_faces(frame, levels=1) == ()
     assert MIN_SQUARE < 1080 / 4
 
 
 def test_the_same_frame_has_the_same_faces() -> None:
     frame = scene(Place(x=240, y=180, side=150))
-    first, again = detect(frame), detect(frame)
-    assert [(one.left, one.top, one.score) for one in first] == [
-        (one.left, one.top, one.score) for one in again
+    first, again = detect_faces(frame), detect_faces(frame)
+    assert [(item.left, item.top, item.score) for item in first] == [
+        (item.left, item.top, item.score) for item in again
     ]
 
 

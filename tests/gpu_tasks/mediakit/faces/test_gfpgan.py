@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpu_tasks.mediakit.faces.detection import detect
-from gpu_tasks.mediakit.faces.mesh import landmarks
+from gpu_tasks.mediakit.faces.detection import detect_faces
+from gpu_tasks.mediakit.faces.mesh import detect_landmarks
 from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
 from tests.gpu_tasks.mediakit.faces.tiny_restorer import FILE, save_tiny_restorer
 
@@ -25,7 +25,7 @@ def load_restorer(folder: Path):
 
 def test_a_network_of_the_kind_is_loaded_and_draws(folder: Path):
     frame = scene(Place(x=120, y=90, side=110), width=240, height=180)
-    points = landmarks(frame, detect(frame)[0])
+    points = detect_landmarks(frame, detect_faces(frame)[0])
     restorer = load_restorer(folder)
     (drawn,) = restorer.restore([frame], [points])
     assert drawn.shape == frame.shape

@@ -12,15 +12,15 @@ from gpu_tasks.mediakit.faces.networks import (
     Network,
     NetworkDamagedError,
     sigmoid,
-    verify,
+    verify_network,
 )
 
 NETWORKS = (DETECTION, MESH, IRIS)
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda one: one.file)
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda item: item.file)
 def test_the_bundled_networks_are_the_known_ones(network: Network) -> None:
-    assert verify(network).parent == FOLDER
+    assert verify_network(network).parent == FOLDER
 
 
 def test_a_changed_network_is_refused(tmp_path: Path) -> None:
@@ -29,12 +29,12 @@ def test_a_changed_network_is_refused(tmp_path: Path) -> None:
     content[-1] ^= 1
     (tmp_path / IRIS.file).write_bytes(content)
     with pytest.raises(NetworkDamagedError, match="SHA-256"):
-        verify(IRIS, tmp_path)
+        verify_network(IRIS, tmp_path)
 
 
 def test_a_missing_network_is_named(tmp_path: Path) -> None:
     with pytest.raises(NetworkDamagedError, match=r"face_landmark\.tflite is missing"):
-        verify(MESH, tmp_path)
+        verify_network(MESH, tmp_path)
 
 
 def test_the_notice_names_every_file_and_its_licence() -> None:

@@ -5,19 +5,19 @@ import torch
 from numpy.typing import NDArray
 
 from gpu_tasks.mediakit.faces.crops import Points
-from gpu_tasks.mediakit.faces.detection import detect
-from gpu_tasks.mediakit.faces.mesh import landmarks
-from gpu_tasks.mediakit.faces.regions import LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_EYE, canonical
+from gpu_tasks.mediakit.faces.detection import detect_faces
+from gpu_tasks.mediakit.faces.mesh import detect_landmarks
+from gpu_tasks.mediakit.faces.regions import LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_EYE, load_mean_face
 from gpu_tasks.mediakit.faces.restoration import (
+    ALIGNED_LEFT_EYE,
+    ALIGNED_MOUTH,
+    ALIGNED_RIGHT_EYE,
     BATCH,
     FEATHER,
-    LEFT,
-    MOUTH,
-    RIGHT,
     SIDE,
     FaceRestorer,
-    alignment,
-    blended,
+    blend_face,
+    build_alignment,
 )
 from gpu_tasks.mediakit.film import Frame
 from tests.gpu_tasks.mediakit.faces.portrait import Place, scene
@@ -50,7 +50,7 @@ def frame() -> Frame:
 
 @pytest.fixture(scope="module")
 def points(frame: Frame) -> Points:
-    return landmarks(frame, detect(frame)[0])
+    return detect_landmarks(frame, detect_faces(frame)[0])
 
 
 def restorer(rule) -> FaceRestorer:
@@ -58,14 +58,18 @@ def restorer(rule) -> FaceRestorer:
 
 
 def test_eyes_and_mouth_come_to_their_places(points: Points):
-    matrix = alignment(points)
-    for ring, wanted in ((RIGHT_EYE, RIGHT), (LEFT_EYE, LEFT), (OUTER_LIPS, MOUTH)):
+    matrix = build_alignment(points)
+    for ring, expected in (
+        (RIGHT_EYE, ALIGNED_RIGHT_EYE),
+        (LEFT_EYE, ALIGNED_LEFT_EYE),
+        (OUTER_LIPS, ALIGNED_MOUTH),
+    ):
         seen = matrix[:, :2] @ points[list(ring), :2].mean(axis=0) + matrix[:, 2]
-        assert np.linalg.norm(seen - wanted) < 0.04 * SIDE
+        assert np.linalg.norm(seen - expected) < 0.04 * SIDE
 
 
 def test_the_alignment_shears_nothing(points: Points):
-    turn = alignment(points)[:, :2]
+    turn = build_alignment(points)[:, :2]
     assert turn.T @ turn == pytest.approx(np.linalg.det(turn) * np.eye(2), abs=1e-9)
     assert np.linalg.det(turn) > 0
 
@@ -115,8 +119,8 @@ def test_what_the_network_gives_beyond_white_and_black_is_cut(frame: Frame, poin
 @pytest.mark.parametrize("count", [0, 1, BATCH, BATCH + 1])
 def test_frames_are_shown_in_batches(frame: Frame, points: Points, count: int):
     network = Network(lambda pictures: pictures)
-    one = FaceRestorer(network, "cpu")
-    assert len(one.restore([frame] * count, [points] * count)) == count
+    item = FaceRestorer(network, "cpu")
+    assert len(item.restore([frame] * count, [points] * count)) == count
     assert sum(shape[0] for shape in network.shapes) == count
     assert all(shape[0] <= BATCH and shape[1:] == (3, SIDE, SIDE) for shape in network.shapes)
 
@@ -128,9 +132,11 @@ def test_the_given_frames_are_left_alone(frame: Frame, points: Points):
 
 
 def test_a_face_that_hangs_over_the_edge_is_restored_as_far_as_it_is_there():
-    place = Place(x=70, y=150, side=180)
-    half = scene(place)
-    (white,) = restorer(torch.ones_like).restore([half], [landmarks(half, detect(half)[0])])
+    position = Place(x=70, y=150, side=180)
+    half = scene(position)
+    (white,) = restorer(torch.ones_like).restore(
+        [half], [detect_landmarks(half, detect_faces(half)[0])]
+    )
     assert white.shape == half.shape
     assert (white[170, 70] > 250).all()
 
@@ -138,7 +144,7 @@ def test_a_face_that_hangs_over_the_edge_is_restored_as_far_as_it_is_there():
 def blended_as_a_whole(
     frame: Frame, face: Frame, matrix: NDArray[np.float64], region: Points, share: float
 ) -> NDArray[np.float64]:
-    """The same over all of the frame, with all of the feather, and in fractions."""
+    """Blend over the whole frame with the full feather and fractional values."""
     hull = cv2.convexHull((region @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32))
     mask = np.zeros((SIDE, SIDE))
     cv2.fillConvexPoly(mask, hull.round().astype(np.int32), (share,))
@@ -164,9 +170,9 @@ def test_working_on_the_region_alone_changes_no_pixel(seed: int, region: tuple[i
     angle = random.uniform(-0.6, 0.6)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = random.uniform((-80, -80), (400, 320))  # also beyond the edges of the frame
-    points = canonical()[:, :2] * random.uniform(20, 300) @ turn.T + middle
-    matrix = alignment(points)
+    points = load_mean_face()[:, :2] * random.uniform(20, 300) @ turn.T + middle
+    matrix = build_alignment(points)
     share = random.uniform(0.2, 1)
-    made = blended(frame, face, matrix, points[list(region)], share)
-    wanted = blended_as_a_whole(frame, face, matrix, points[list(region)], share)
-    assert np.abs(made - wanted).max() < 1.5
+    output = blend_face(frame, face, matrix, points[list(region)], share)
+    expected = blended_as_a_whole(frame, face, matrix, points[list(region)], share)
+    assert np.abs(output - expected).max() < 1.5

@@ -9,7 +9,7 @@ AS_USUAL = Smoothing()
 
 def smoothed(values: np.ndarray, smoothing: Smoothing = AS_USUAL) -> np.ndarray:
     smooth = OneEuro(RATE, smoothing)
-    return np.array([smooth(one) for one in values])
+    return np.array([smooth(item) for item in values])
 
 
 def test_what_stands_still_trembles_less() -> None:

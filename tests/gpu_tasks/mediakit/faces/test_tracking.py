@@ -3,7 +3,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from gpu_tasks.mediakit.faces.tracking import BYSTANDER, FaceTracker, Several, Tracked
+from gpu_tasks.mediakit.faces.tracking import BYSTANDER, FaceTracker, SeveralFaces, TrackedFace
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.runtime.errors import EngineError, ErrorCode
 from tests.gpu_tasks.mediakit.faces.portrait import LEFT_PUPIL, RIGHT_PUPIL, Place, scene
@@ -14,20 +14,22 @@ CENTRE = Place(x=240, y=180, side=180)
 
 
 def followed(
-    frames: Iterable[Frame], several: Several = Several.LARGEST
-) -> tuple[FaceTracker, list[Tracked | None]]:
+    frames: Iterable[Frame], several: SeveralFaces = SeveralFaces.LARGEST
+) -> tuple[FaceTracker, list[TrackedFace | None]]:
     tracker = FaceTracker(frame_rate=RATE, several=several)
     return tracker, [tracker.follow(frame) for frame in frames]
 
 
-def eyes(tracked: Tracked) -> np.ndarray:
-    """The middles of both eyes."""
+def eyes(tracked: TrackedFace) -> np.ndarray:
+    """Return the middles of both eyes."""
     points = tracked.points[:, :2]
     return np.stack([points[[33, 133]].mean(axis=0), points[[362, 263]].mean(axis=0)])
 
 
-def error(tracked: Tracked, place: Place) -> float:
-    return float(np.linalg.norm(eyes(tracked) - place.of([RIGHT_PUPIL, LEFT_PUPIL]), axis=1).max())
+def error(tracked: TrackedFace, position: Place) -> float:
+    return float(
+        np.linalg.norm(eyes(tracked) - position.of([RIGHT_PUPIL, LEFT_PUPIL]), axis=1).max()
+    )
 
 
 def test_a_moving_face_is_followed() -> None:
@@ -35,8 +37,8 @@ def test_a_moving_face_is_followed() -> None:
     tracker, tracked = followed(map(scene, places))
     assert tracker.share_with_face == 1.0
     assert tracker.most_faces == 1
-    for one, place in zip(tracked, places, strict=True):
-        assert error(one, place) < 0.08 * place.side
+    for item, position in zip(tracked, places, strict=True):
+        assert error(item, position) < 0.08 * position.side
 
 
 def test_a_still_face_in_noise_trembles_less_than_its_meshes() -> None:
@@ -47,16 +49,16 @@ def test_a_still_face_in_noise_trembles_less_than_its_meshes() -> None:
         for _ in range(12)
     ]
     _, tracked = followed(noisy)
-    smoothed = np.array([one.points[:, :2] for one in tracked])[3:]
+    smoothed = np.array([item.points[:, :2] for item in tracked])[3:]
     raw = np.array([followed([frame])[1][0].points[:, :2] for frame in noisy])[3:]
     assert np.diff(smoothed, axis=0).std() < 0.6 * np.diff(raw, axis=0).std()
 
 
 def test_frames_without_a_face_are_reported() -> None:
-    shown = scene(CENTRE)
-    tracker, tracked = followed([WALL, shown, shown, WALL, WALL, shown])
-    assert [one is not None for one in tracked] == [False, True, True, False, False, True]
-    assert [one.anew for one in tracked if one] == [True, False, True]
+    visible = scene(CENTRE)
+    tracker, tracked = followed([WALL, visible, visible, WALL, WALL, visible])
+    assert [item is not None for item in tracked] == [False, True, True, False, False, True]
+    assert [item.is_new for item in tracked if item] == [True, False, True]
     assert (tracker.frames, tracker.frames_with_face) == (6, 3)
     assert tracker.share_with_face == 0.5
 
@@ -76,7 +78,7 @@ def test_a_cut_to_another_place_is_followed_at_once() -> None:
     elsewhere = Place(x=120, y=120, side=110)
     _, tracked = followed([scene(CENTRE)] * 3 + [scene(elsewhere)] * 2)
     assert error(tracked[3], elsewhere) < 0.08 * elsewhere.side
-    assert [one.anew for one in tracked] == [True, False, False, True, False]
+    assert [item.is_new for item in tracked] == [True, False, False, True, False]
 
 
 def test_of_two_faces_the_largest_is_followed() -> None:
@@ -85,20 +87,20 @@ def test_of_two_faces_the_largest_is_followed() -> None:
     tracker, tracked = followed([scene(small, large)] * 15)
     assert tracker.most_faces == 2
     assert tracked[-1].faces == 2
-    assert all(error(one, large) < 0.08 * large.side for one in tracked)
+    assert all(error(item, large) < 0.08 * large.side for item in tracked)
 
 
 def test_the_followed_face_is_kept_when_a_larger_one_comes() -> None:
     first, larger = Place(x=110, y=180, side=120), Place(x=340, y=180, side=180)
     alone, both = scene(first), scene(first, larger)
     _, tracked = followed([alone] * 3 + [both] * 14)
-    assert all(error(one, first) < 0.08 * first.side for one in tracked)
+    assert all(error(item, first) < 0.08 * first.side for item in tracked)
 
 
 def test_two_faces_are_refused_where_that_is_asked_for() -> None:
     both = scene(Place(x=110, y=180, side=130), Place(x=340, y=180, side=150))
     with pytest.raises(EngineError) as refused:
-        followed([both], Several.REFUSE)
+        followed([both], SeveralFaces.REFUSE)
     assert refused.value.code is ErrorCode.INPUT_INVALID
 
 
@@ -111,7 +113,7 @@ def test_a_much_smaller_face_is_a_bystander(share: float, faces: int) -> None:
 
 
 def test_one_face_is_not_refused() -> None:
-    tracker, _ = followed([scene(CENTRE)], Several.REFUSE)
+    tracker, _ = followed([scene(CENTRE)], SeveralFaces.REFUSE)
     assert tracker.frames_with_face == 1
 
 
@@ -127,5 +129,5 @@ def test_the_same_film_gives_the_same_landmarks() -> None:
     _, first = followed(frames)
     _, again = followed(frames)
     assert all(
-        np.array_equal(one.points, two.points) for one, two in zip(first, again, strict=True)
+        np.array_equal(item.points, two.points) for item, two in zip(first, again, strict=True)
     )

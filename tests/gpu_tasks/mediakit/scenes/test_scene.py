@@ -5,9 +5,9 @@ import pytest
 
 from gpu_tasks.mediakit.film import Frame
 from gpu_tasks.mediakit.scenes.scene import Scene
-from gpu_tasks.mediakit.scenes.stage import HORIZON, Stage, colour
-from gpu_tasks.mediakit.scenes.things import DRAWINGS, draw, write
-from gpu_tasks.mediakit.scenes.words import VOCABULARY, describe
+from gpu_tasks.mediakit.scenes.stage import HORIZON, Stage, parse_colour
+from gpu_tasks.mediakit.scenes.things import DRAWINGS, draw_thing, write_sign
+from gpu_tasks.mediakit.scenes.words import VOCABULARY, parse_prompt
 
 WIDTH, HEIGHT = 208, 120
 SEED = 4
@@ -27,8 +27,8 @@ def ground(picture: Frame) -> np.ndarray:
     return picture[round(HEIGHT * HORIZON) + 2 :].astype(np.float64)
 
 
-def change(one: Frame, other: Frame) -> float:
-    return float(np.abs(one.astype(float) - other.astype(float)).mean())
+def change(item: Frame, other: Frame) -> float:
+    return float(np.abs(item.astype(float) - other.astype(float)).mean())
 
 
 def red_share(picture: Frame) -> float:
@@ -148,16 +148,16 @@ def test_any_size_is_drawn(prompt: str, width: int, height: int):
 @pytest.mark.parametrize("term", sorted({f"{kind} {name}" for kind, name in VOCABULARY.values()}))
 def test_everything_that_is_understood_changes_the_picture(term: str):
     word = term.partition(" ")[2]
-    told = Scene(word, width=WIDTH, height=HEIGHT, seed=SEED)
-    assert told.understood == [word]
-    assert change(told.frame(1.0), frame("zzz", 1.0)) > 3
+    reports = Scene(word, width=WIDTH, height=HEIGHT, seed=SEED)
+    assert reports.understood == [word]
+    assert change(reports.frame(1.0), frame("zzz", 1.0)) > 3
 
 
 def sheet(name: str, height: int) -> Stage:
-    """A thing alone on a black canvas, its foot at (240, 220)."""
+    """Return a thing alone on a black canvas, its foot at (240, 220)."""
     canvas = np.zeros((240, 480, 3), np.uint8)
-    stage = Stage(describe(""), canvas, np.random.default_rng(1), 0.0)
-    draw(stage, name, (240, 220), height, colour("d13b3b"))
+    stage = Stage(parse_prompt(""), canvas, np.random.default_rng(1), 0.0)
+    draw_thing(stage, name, (240, 220), height, parse_colour("d13b3b"))
     return stage
 
 
@@ -173,7 +173,7 @@ def test_every_thing_can_be_drawn_small_and_large(name: str):
 def test_a_caption_is_written_on_the_board_of_a_sign():
     canvas = sheet("sign", 200).canvas
     blank = canvas.copy()
-    write(canvas, "Grüße aus Köln und von überall her", (240, 220), 200)
+    write_sign(canvas, "Grüße aus Köln und von überall her", (240, 220), 200)
     inked = np.argwhere((blank != canvas).any(axis=2))
     assert len(inked) > 200
     (top, left), (bottom, right) = inked.min(axis=0), inked.max(axis=0)

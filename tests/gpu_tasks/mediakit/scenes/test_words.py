@@ -4,19 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_tasks.mediakit.scenes.words import MAX_OF_A_KIND, Named, describe
+from gpu_tasks.mediakit.scenes.words import MAX_OF_A_KIND, NamedItem, parse_prompt
 
 
 def test_things_places_hours_weather_and_moods_are_told_apart():
-    told = describe("A dramatic sailing boat on the sea at sunset in the rain")
-    assert told.named == {
-        "thing": [Named("boat")],
-        "place": [Named("sea")],
-        "time": [Named("sunset")],
-        "weather": [Named("rain")],
-        "mood": [Named("dramatic")],
+    reports = parse_prompt("A dramatic sailing boat on the sea at sunset in the rain")
+    assert reports.items_by_kind == {
+        "thing": [NamedItem("boat")],
+        "place": [NamedItem("sea")],
+        "time": [NamedItem("sunset")],
+        "weather": [NamedItem("rain")],
+        "mood": [NamedItem("dramatic")],
     }
-    assert told.understood == ["dramatic", "sailing boat", "sea", "sunset", "rain"]
+    assert reports.understood == ["dramatic", "sailing boat", "sea", "sunset", "rain"]
 
 
 @pytest.mark.parametrize(
@@ -33,26 +33,26 @@ def test_things_places_hours_weather_and_moods_are_told_apart():
     ],
 )
 def test_things_are_counted(prompt: str, count: int | None):
-    assert describe(prompt).named["thing"] == [Named("tree", count)]
+    assert parse_prompt(prompt).items_by_kind["thing"] == [NamedItem("tree", count)]
 
 
 def test_a_count_and_a_colour_belong_to_the_next_thing_only():
-    told = describe("three red balloons over a house beside two blue boats")
-    assert told.named["thing"] == [
-        Named("balloon", 3, "red"),
-        Named("house"),
-        Named("boat", 2, "blue"),
+    reports = parse_prompt("three red balloons over a house beside two blue boats")
+    assert reports.items_by_kind["thing"] == [
+        NamedItem("balloon", 3, "red"),
+        NamedItem("house"),
+        NamedItem("boat", 2, "blue"),
     ]
 
 
 def test_some_things_have_the_colour_of_their_name():
-    assert describe("a rose").named["thing"] == [Named("flower", None, "rose")]
-    assert describe("a red rose").named["thing"] == [Named("flower", None, "red")]
-    assert describe("lavender").named["place"] == [Named("field", None, "lavender")]
+    assert parse_prompt("a rose").items_by_kind["thing"] == [NamedItem("flower", None, "rose")]
+    assert parse_prompt("a red rose").items_by_kind["thing"] == [NamedItem("flower", None, "red")]
+    assert parse_prompt("lavender").items_by_kind["place"] == [NamedItem("field", None, "lavender")]
 
 
 def test_colours_of_nothing_are_the_pictures():
-    assert describe("something red and blue").colours == ["red", "blue"]
+    assert parse_prompt("something red and blue").colours == ["red", "blue"]
 
 
 @pytest.mark.parametrize(
@@ -66,38 +66,39 @@ def test_colours_of_nothing_are_the_pictures():
     ],
 )
 def test_plurals_are_those_of_their_words(prompt: str, name: str):
-    [thing] = describe(prompt).named["thing"]
+    [thing] = parse_prompt(prompt).items_by_kind["thing"]
     assert thing.name == name
     assert thing.count > 1
 
 
 def test_the_longest_term_is_meant():
-    assert describe("hot air balloon").named["thing"] == [Named("balloon")]
-    assert describe("northern lights").named["weather"] == [Named("aurora")]
-    assert describe("under the sea").named["place"] == [Named("underwater")]
+    assert parse_prompt("hot air balloon").items_by_kind["thing"] == [NamedItem("balloon")]
+    assert parse_prompt("northern lights").items_by_kind["weather"] == [NamedItem("aurora")]
+    assert parse_prompt("under the sea").items_by_kind["place"] == [NamedItem("underwater")]
 
 
 @pytest.mark.parametrize(
     "prompt", ["a sign that says 'Open now'", 'a sign that says "Open now"', "a sign: “Open now”"]
 )
 def test_what_stands_in_quotes_is_written_not_read(prompt: str):
-    told = describe(prompt)
-    assert told.caption == "Open now"
-    assert told.named["thing"] == [Named("sign")]
+    reports = parse_prompt(prompt)
+    assert reports.caption == "Open now"
+    assert reports.items_by_kind["thing"] == [NamedItem("sign")]
 
 
 def test_an_apostrophe_is_no_quote():
-    assert describe("the dog's house in the farmer's field").caption is None
+    assert parse_prompt("the dog's house in the farmer's field").caption is None
 
 
 def test_words_that_are_not_known_are_not_claimed():
-    assert describe("Quidditch im Schloss").understood == []
+    assert parse_prompt("Quidditch im Schloss").understood == []
 
 
 @given(st.text(max_size=300))
 def test_any_text_can_be_read(prompt: str):
-    told = describe(prompt)
-    assert len(set(told.understood)) == len(told.understood)
+    reports = parse_prompt(prompt)
+    assert len(set(reports.understood)) == len(reports.understood)
     assert all(
-        1 <= (one.count or 1) <= MAX_OF_A_KIND for one in told.named["thing"] + told.named["place"]
+        1 <= (item.count or 1) <= MAX_OF_A_KIND
+        for item in reports.items_by_kind["thing"] + reports.items_by_kind["place"]
     )

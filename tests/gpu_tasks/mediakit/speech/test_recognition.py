@@ -30,7 +30,7 @@ def test_words_come_in_order_without_fillers_and_marks(
     words = recogniser.words(short_sound, ignore)
     assert "".join(word.text for word in words) == " The story starts when she opens the letter"
     assert all(word.start_ms < word.end_ms <= 3300 for word in words)
-    assert all(one.end_ms <= after.start_ms for one, after in pairwise(words))
+    assert all(item.end_ms <= after.start_ms for item, after in pairwise(words))
     assert all(0 < word.confidence <= 1 for word in words)
 
 

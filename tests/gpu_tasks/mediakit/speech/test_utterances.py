@@ -14,13 +14,13 @@ from gpu_tasks.mediakit.speech.utterances import (
     MAX_FRAMES,
     PAUSE_FRAMES,
     Utterance,
-    utterances,
+    split_into_utterances,
 )
 from tests.gpu_tasks.recordings import tone
 
 
 def blocks(*parts: Samples, size: int = 1000, start: int = 0) -> Iterator[Block]:
-    """The parts one after the other, in blocks that fit no frame."""
+    """Return the parts one after the other, in blocks that fit no frame."""
     sound = np.concatenate(parts)
     for at in range(0, sound.size, size):
         yield Block(start + at, sound[at : at + size], at / sound.size)
@@ -31,7 +31,7 @@ def silence(seconds: float) -> Samples:
 
 
 def cut(*parts: Samples) -> list[Utterance]:
-    return list(utterances(blocks(*parts)))
+    return list(split_into_utterances(blocks(*parts)))
 
 
 def test_silence_has_no_utterances():
@@ -53,7 +53,7 @@ def test_an_utterance_has_its_place_and_a_margin(short_sound: Samples):
 
 def test_what_is_given_are_the_samples_themselves(short_sound: Samples):
     sound = np.concatenate([silence(1.0), short_sound, silence(1.0)])
-    (utterance,) = utterances(blocks(sound))
+    (utterance,) = split_into_utterances(blocks(sound))
     expected = sound[utterance.start : utterance.start + utterance.samples.size]
     assert np.array_equal(utterance.samples, expected)
 
@@ -73,7 +73,7 @@ def test_a_click_is_no_speech_but_a_syllable_is(seconds: float, heard: int):
 def test_a_gap_ends_an_utterance_and_the_next_has_its_own_time(short_sound: Samples):
     half = short_sound[: short_sound.size // 2]
     parts = [*blocks(half), *blocks(half, start=100 * RATE)]
-    first, second = utterances(parts)
+    first, second = split_into_utterances(parts)
     assert first.start < RATE
     assert second.start == pytest.approx(100 * RATE, abs=0.3 * RATE)
 
@@ -86,8 +86,8 @@ def test_who_makes_no_pause_is_cut_at_the_bound_where_it_is_quietest():
     assert max(piece.samples.size for piece in pieces) <= MAX_FRAMES * FRAME
     assert pieces[0].start + pieces[0].samples.size == quiet_at
     assert sum(piece.samples.size for piece in pieces) == pytest.approx(speech.size, abs=FRAME)
-    for one, following in pairwise(pieces):
-        assert one.start + one.samples.size == following.start
+    for item, following in pairwise(pieces):
+        assert item.start + item.samples.size == following.start
 
 
 def test_speech_that_stops_right_after_the_bound_is_not_lost(short_sound: Samples):

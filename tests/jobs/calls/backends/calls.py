@@ -16,7 +16,7 @@ def noop(
     error: ErrorCode | None = None,
     engine: str = "draft",
 ) -> Call:
-    """A call that waits and then succeeds or fails."""
+    """Return a call that waits and then succeeds or fails."""
     contract = contracts()["noop"]
     attempt_id = uuid4()
     payload = contract.payload(  # type: ignore[call-arg]

@@ -22,7 +22,7 @@ def running_modal_peer() -> Iterator[ModalPeer]:
 def modal_peer(
     running_modal_peer: ModalPeer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ModalPeer]:
-    """A peer that knows of no calls, which the settings lead to."""
+    """Run a peer without calls, to which the settings point."""
     settings.MODAL_TOKEN_ID, settings.MODAL_TOKEN_SECRET = "ak-tests", "as-tests"
     monkeypatch.setenv("MODAL_SERVER_URL", running_modal_peer.url)
     vars(running_modal_peer.book).update(vars(Book()))
@@ -37,6 +37,6 @@ def module_backend() -> ModalBackend:
 
 @pytest.fixture
 def backend(modal_peer: ModalPeer, module_backend: ModalBackend) -> ModalBackend:
-    """The Modal backend; its client is the same in all tests of a module, as in a process."""
+    """Return the Modal backend; all tests of a module share its client, as a process does."""
     module_backend._alarmed_at.clear()
     return module_backend

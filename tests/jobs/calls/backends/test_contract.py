@@ -11,7 +11,7 @@ from gpu_tasks.runtime.callback import (
     SIGNATURE_HEADER,
     TIMESTAMP_HEADER,
     Callback,
-    attempt_key,
+    derive_attempt_key,
     is_authentic,
 )
 from gpu_tasks.runtime.errors import ErrorCode
@@ -67,7 +67,7 @@ class OnModal:
             self._peer.run_now(call_id)
 
         def all_ended() -> bool:
-            return all(one.state in ENDED for one in self.backend.poll(call_ids).values())
+            return all(item.state in ENDED for item in self.backend.poll(call_ids).values())
 
         until(all_ended, RUN_SECONDS)
 
@@ -79,14 +79,14 @@ def place(request: pytest.FixtureRequest) -> Place:
     return OnModal(request.getfixturevalue("backend"), request.getfixturevalue("modal_peer"))
 
 
-def status(place: Place, call_id: str) -> CallStatus:
-    return place.backend.poll([call_id])[call_id]
+def status(position: Place, call_id: str) -> CallStatus:
+    return position.backend.poll([call_id])[call_id]
 
 
-def failure(place: Place, call_id: str) -> ErrorCode:
-    known = status(place, call_id)
-    assert known.state is CallState.DONE
-    return known.outcome.error.code
+def failure(position: Place, call_id: str) -> ErrorCode:
+    current = status(position, call_id)
+    assert current.state is CallState.DONE
+    return current.outcome.error.code
 
 
 def test_every_attempt_gets_a_call_of_its_own(place: Place):
@@ -96,7 +96,7 @@ def test_every_attempt_gets_a_call_of_its_own(place: Place):
     assert len(set(started.values())) == len(calls)
     states = place.backend.poll(started.values())
     assert set(states) == set(started.values())
-    assert {one.state for one in states.values()} <= UNDER_WAY
+    assert {item.state for item in states.values()} <= UNDER_WAY
     place.backend.stop(started.values())
 
 
@@ -110,17 +110,17 @@ def test_a_call_ends_with_its_outcome_and_tells_it(place: Place, peer: Peer):
     call = noop(callback_url=peer.url("/callback"))
     call_id = place.backend.spawn([call])[call.attempt_id]
     place.run([call_id])
-    known = status(place, call_id)
-    assert known.state is CallState.DONE
-    assert known.outcome.result == {}
-    assert known.outcome.engine.model == "noop"
+    current = status(place, call_id)
+    assert current.state is CallState.DONE
+    assert current.outcome.result == {}
+    assert current.outcome.engine.model == "noop"
     headers, body = peer.posts[-1]
     sent_at = headers[TIMESTAMP_HEADER]
     assert is_authentic(
-        key=attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id),
+        key=derive_attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id),
         timestamp=sent_at,
         body=body,
-        given=headers[SIGNATURE_HEADER],
+        signature=headers[SIGNATURE_HEADER],
         now=float(sent_at),
     )
     report = Callback.model_validate_json(body)

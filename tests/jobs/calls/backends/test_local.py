@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from auteur.core.work import liveness
 from auteur.core.work.leases import Lease, LeaseLostError
-from gpu_tasks.runtime.callback import ATTEMPT_HEADER, attempt_key
+from gpu_tasks.runtime.callback import ATTEMPT_HEADER, derive_attempt_key
 from gpu_tasks.runtime.contract import Failure, Outcome
 from gpu_tasks.runtime.errors import ErrorCode
 from jobs.calls.backends import local
@@ -77,12 +77,12 @@ def test_what_is_kept_of_a_call_holds_no_key(
     caplog.set_level(logging.DEBUG)
     broken = call(peer, engine="none")
     local.run(broken.pk)
-    key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=broken.attempt_id)
+    key = derive_attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=broken.attempt_id)
     broken.refresh_from_db()
     assert peer.posts[-1][0][ATTEMPT_HEADER] == str(broken.attempt_id)
-    kept = f"{vars(broken)} {caplog.text}"
-    assert key.get_secret_value() not in kept
-    assert settings.GPU_CALLBACK_SECRET not in kept
+    expected = f"{vars(broken)} {caplog.text}"
+    assert key.get_secret_value() not in expected
+    assert settings.GPU_CALLBACK_SECRET not in expected
 
 
 @pytest.mark.parametrize(("queue", "is_fit"), [("gpu.cpu", True), ("gpu.l4", False)])
@@ -99,10 +99,10 @@ def test_after_an_error_on_a_gpu_the_process_is_unfit(
 
 
 def test_a_worker_that_stops_releases_the_calls_of_its_children(peer: Peer) -> None:
-    ours, others = running(peer, worker=liveness.process_name()), running(peer)
-    local.release_all_of(os.getppid())
+    ours, other_items = running(peer, worker=liveness.process_name()), running(peer)
+    local.release_calls_of_children(os.getppid())
     states = dict(LocalCall.objects.values_list("pk", "state"))
-    assert states == {ours.pk: LocalCallState.QUEUED, others.pk: LocalCallState.RUNNING}
+    assert states == {ours.pk: LocalCallState.QUEUED, other_items.pk: LocalCallState.RUNNING}
     assert str(ours.pk) in local._list_calls_in_redis(ours.queue)
     assert CALLS.claim(ours.pk) is not None
     assert CALLS.claim(ours.pk) is None

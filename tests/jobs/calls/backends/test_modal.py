@@ -19,13 +19,13 @@ import pytest
 from modal_proto import api_pb2
 from pytest_django import Settings
 
-from gpu_tasks.runtime.callback import attempt_key
+from gpu_tasks.runtime.callback import derive_attempt_key
 from gpu_tasks.runtime.errors import POLICIES, ErrorCode
 from jobs.calls.backends import modal as modal_backend
 from jobs.calls.backends.base import BackendUnavailableError, Call, CallState
 from jobs.calls.backends.modal import BATCH_SECONDS, ModalBackend
-from jobs.calls.backends.modal_outputs import MAX_RESULT_BYTES, NotPlainError, value_of
-from jobs.calls.backends.modal_statuses import status_of_value
+from jobs.calls.backends.modal_outputs import MAX_RESULT_BYTES, NotPlainError, decode_value
+from jobs.calls.backends.modal_statuses import build_status_of_value
 from tests.jobs.calls.backends.calls import NOBODY, noop
 from tests.modal_peer.scenario import PICKLE_MARK, Scenario
 from tests.modal_peer.serving import Peer
@@ -36,7 +36,7 @@ SILENCE_SECONDS = 20.0
 
 
 def ids(backend: ModalBackend, count: int = 1) -> list[str]:
-    """The ids of calls that were just started."""
+    """Return the ids of calls that were just started."""
     return [*backend.spawn([noop() for _ in range(count)]).values()]
 
 
@@ -54,8 +54,8 @@ def test_what_has_not_ended_is_running_and_what_left_no_outcome_is_lost(
 ):
     modal_peer.plays(scenario)
     (call_id,) = ids(backend)
-    known = backend.poll([call_id])[call_id]
-    assert (known.state, known.outcome) == (state, None)
+    current = backend.poll([call_id])[call_id]
+    assert (current.state, current.outcome) == (state, None)
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_every_failure_has_a_code_of_ours(
 ):
     modal_peer.plays(scenario)
     (call_id,) = ids(backend)
-    known = backend.poll([call_id])[call_id]
-    assert known.state is CallState.DONE
-    assert known.outcome.error.code is code
-    assert known.outcome.error.message == POLICIES[code].message
+    current = backend.poll([call_id])[call_id]
+    assert current.state is CallState.DONE
+    assert current.outcome.error.code is code
+    assert current.outcome.error.message == POLICIES[code].message
 
 
 @pytest.mark.parametrize("scenario", [Scenario.PICKLE, Scenario.PICKLED_ERROR])
@@ -94,8 +94,8 @@ def test_what_is_pickled_is_refused_and_not_run(
     monkeypatch.setenv(PICKLE_MARK, str(mark))
     modal_peer.plays(scenario)
     (call_id,) = ids(backend)
-    known = backend.poll([call_id])[call_id]
-    assert known.outcome.error.code is ErrorCode.MODEL_ERROR
+    current = backend.poll([call_id])[call_id]
+    assert current.outcome.error.code is ErrorCode.MODEL_ERROR
     assert not mark.exists()
     # The client's own way would have run it.
     client = modal.Client.from_credentials("ak-tests", "as-tests")
@@ -125,14 +125,14 @@ def test_what_is_more_than_plain_values_is_refused(data: bytes):
     output = api_pb2.FunctionGetOutputsItem(data_format=api_pb2.DATA_FORMAT_CBOR)
     output.result.data = data
     with pytest.raises(NotPlainError):
-        value_of(output)
+        decode_value(output)
 
 
 def test_plain_values_are_read():
     value = {"result": {"words": ["a", 1, 2.5, None, True]}}
     output = api_pb2.FunctionGetOutputsItem(data_format=api_pb2.DATA_FORMAT_CBOR)
     output.result.data = cbor2.dumps(value)
-    assert value_of(output) == value
+    assert decode_value(output) == value
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def test_a_result_is_nested_so_deep_and_no_deeper(depth: int, is_refused: bool):
         data_format=api_pb2.DATA_FORMAT_CBOR, result=api_pb2.GenericResult(data=data)
     )
     with pytest.raises(NotPlainError) if is_refused else contextlib.nullcontext():
-        value_of(output)
+        decode_value(output)
 
 
 @pytest.fixture
@@ -182,8 +182,8 @@ def usual_recursion_limit():
     ids=range(13),
 )
 def test_what_is_no_outcome_is_not_believed(value: object):
-    known = status_of_value("fc-1", value)
-    assert known.outcome.error.code is ErrorCode.MODEL_ERROR
+    current = build_status_of_value("fc-1", value)
+    assert current.outcome.error.code is ErrorCode.MODEL_ERROR
 
 
 def test_it_is_told_what_the_function_needs(
@@ -194,19 +194,19 @@ def test_it_is_told_what_the_function_needs(
     call_id = backend.spawn([call])[call.attempt_id]
     assert modal_peer.book.looked_up == [("another", "noop", "staging")]
     assert modal_peer.book.tokens == {("ak-tests", "as-tests")}
-    taken = modal_peer.book.calls[call_id]
-    assert (taken.function, taken.engine) == ("noop", "production")
-    key = attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id)
-    assert taken.key == key.get_secret_value()
-    assert settings.GPU_CALLBACK_SECRET.encode() not in taken.arguments
-    assert call.contract.payload.model_validate(taken.payload) == call.payload
+    is_accepted = modal_peer.book.calls[call_id]
+    assert (is_accepted.function, is_accepted.engine) == ("noop", "production")
+    key = derive_attempt_key(secret=settings.GPU_CALLBACK_SECRET, attempt_id=call.attempt_id)
+    assert is_accepted.key == key.get_secret_value()
+    assert settings.GPU_CALLBACK_SECRET.encode() not in is_accepted.arguments
+    assert call.contract.payload.model_validate(is_accepted.payload) == call.payload
 
 
 def test_a_long_payload_arrives_whole(backend: ModalBackend, modal_peer: Peer):
     call = noop(callback_url=f"{NOBODY}?{'x' * 50_000}")
     call_id = backend.spawn([call, noop()])[call.attempt_id]
-    taken = modal_peer.book.calls[call_id]
-    assert call.contract.payload.model_validate(taken.payload) == call.payload
+    is_accepted = modal_peer.book.calls[call_id]
+    assert call.contract.payload.model_validate(is_accepted.payload) == call.payload
 
 
 def test_a_refused_call_loses_none_of_the_others(backend: ModalBackend, modal_peer: Peer):
@@ -215,7 +215,7 @@ def test_a_refused_call_loses_none_of_the_others(backend: ModalBackend, modal_pe
     started = backend.spawn(calls)
     assert len(started) == 8
     assert set(started) < {call.attempt_id for call in calls}
-    assert {one.state for one in backend.poll(started.values()).values()} == {CallState.DONE}
+    assert {item.state for item in backend.poll(started.values()).values()} == {CallState.DONE}
 
 
 def test_a_function_that_is_missing_holds_up_no_other(backend: ModalBackend, modal_peer: Peer):
@@ -307,7 +307,7 @@ def test_what_cannot_be_asked_after_is_not_judged(
     with pytest.raises(BackendUnavailableError):
         backend.stop(call_ids)
     modal_peer.plays(Scenario.SUCCESS)
-    assert {one.state for one in backend.poll(call_ids).values()} == {CallState.DONE}
+    assert {item.state for item in backend.poll(call_ids).values()} == {CallState.DONE}
 
 
 def test_a_server_that_went_away_is_found_again(backend: ModalBackend, modal_peer: Peer):
@@ -328,7 +328,7 @@ def test_a_server_that_went_away_is_found_again(backend: ModalBackend, modal_pee
         assert time.monotonic() - started < BATCH_SECONDS
     modal_peer.start()
     backend.stop(call_ids)
-    assert {one.state for one in backend.poll(call_ids).values()} == {CallState.LOST}
+    assert {item.state for item in backend.poll(call_ids).values()} == {CallState.LOST}
     assert len(ids(backend)) == 1
 
 
@@ -382,12 +382,12 @@ def test_calls_started_together_are_not_asked_after_together(backend: ModalBacke
 
 def test_threads_share_it(backend: ModalBackend, modal_peer: Peer):
     modal_peer.plays(Scenario.NEVER)
-    found: list[bool] = []
+    result: list[bool] = []
 
     def work() -> None:
         call_ids = ids(backend, 5)
-        found.append(
-            {one.state for one in backend.poll(call_ids).values()} == {CallState.UNDER_WAY}
+        result.append(
+            {item.state for item in backend.poll(call_ids).values()} == {CallState.UNDER_WAY}
         )
         backend.stop(call_ids)
 
@@ -396,12 +396,12 @@ def test_threads_share_it(backend: ModalBackend, modal_peer: Peer):
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [True] * 6
+    assert result == [True] * 6
     assert all(call.cancelled for call in modal_peer.book.calls.values())
 
 
 def in_a_child(work: Callable[[], object]) -> object:
-    """What ``work`` returns in a forked child."""
+    """Return the result of ``work`` in a forked child."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -431,7 +431,7 @@ def test_a_forked_child_has_a_client_of_its_own(modal_peer: Peer, parent_was_fir
 
     def work() -> object:
         call_ids = ids(backend, 3)
-        states = {one.state for one in backend.poll(call_ids).values()}
+        states = {item.state for item in backend.poll(call_ids).values()}
         backend.stop(call_ids)
         return len(call_ids), states
 

@@ -1,4 +1,4 @@
-"""Who is signed in, and what they have."""
+"""Provide the commands for signing in and out, and for credits."""
 
 import os
 import sys
@@ -9,99 +9,104 @@ import typer
 
 from auteur_client.cli import config, exits
 from auteur_client.cli.screen import Screen
-from auteur_client.cli.session import AsJson, signed_in, told
+from auteur_client.cli.session import AsJson, report_errors, signed_in
 from auteur_client.client import LIVE_URL, TOKEN, URL, Auteur
 
 MAX_ROWS = 100
 OWN_MACHINE = {"127.0.0.1", "localhost", "::1"}
 
 
-def add_to(app: typer.Typer) -> None:
-    """Have these commands."""
+def register_commands(app: typer.Typer) -> None:
+    """Register these commands."""
     app.command(epilog="Example: auteur login https://auteur.example.com < token.txt")(login)
     app.command(epilog="Example: auteur logout")(logout)
     app.command("credits", epilog="Example: auteur credits --history 10 --json")(show_credits)
 
 
 def login(
-    url: Annotated[str | None, typer.Argument(envvar=URL, help="Where the API is.")] = None,
+    url: Annotated[str | None, typer.Argument(envvar=URL, help="The address of the API.")] = None,
     live_url: Annotated[
-        str | None, typer.Option(envvar=LIVE_URL, help="Where events are streamed, if elsewhere.")
+        str | None,
+        typer.Option(envvar=LIVE_URL, help="The address of event streams, if it differs."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep a token or an API key for the commands to come.
+    """Store a token or an API key for later commands.
 
-    It is asked for without being shown, or read from standard input. Not accepted as an
+    It is typed without echo, or read from standard input. Not accepted as an
     argument: other users could see it in the process list.
     """
-    url = (url or config.kept().get("url") or "").rstrip("/")
+    url = (url or config.read_login().get("url") or "").rstrip("/")
     if urlsplit(url).scheme not in ("http", "https"):
-        raise typer.BadParameter("Say where: auteur login https://…")
-    with told(as_json) as screen:
+        raise typer.BadParameter(
+            "The address must begin with http:// or https://. Run: auteur login https://…"
+        )
+    with report_errors(as_json) as screen:
         if url.startswith("http://") and urlsplit(url).hostname not in OWN_MACHINE:
-            screen.say("Warning: http:// shows the token to whoever listens on the way.")
-        token = asked_token()
+            screen.say("Warning: http:// sends the token unencrypted. Use https://.")
+        token = read_token()
         with Auteur(url, token, live_url=live_url) as auteur:
             balance = auteur.balance()
         path = config.save_login(url, token, live_url)
         if os.environ.get(TOKEN):
-            screen.say(f"{TOKEN} is set, and goes first.")
-        said = f"Signed in at {url}: {balance} credits. The token is kept in {path}."
-        screen.show({"url": url, "balance": balance}, said)
+            screen.say(f"{TOKEN} is set and takes precedence over the stored token.")
+        text = f"Signed in at {url}: {balance} credits. The token is stored in {path}."
+        screen.show({"url": url, "balance": balance}, text)
 
 
-def asked_token() -> str:
-    """Typed without echo, or the first line of standard input."""
+def read_token() -> str:
+    """Read the token: typed without echo, or the first line of standard input."""
     if sys.stdin.isatty():
         token = typer.prompt("Token or API key", hide_input=True, err=True)
     else:
         token = sys.stdin.readline()
     token = str(token).strip()
     if not token or not token.isascii() or not token.isprintable():
-        raise typer.BadParameter("There is no token on standard input.")
+        raise typer.BadParameter(
+            "Standard input has no token. Pipe it in: auteur login URL < token.txt"
+        )
     return token
 
 
 def logout(as_json: AsJson = False) -> None:
-    """Forget the token on this machine; it stays good elsewhere."""
-    with told(as_json) as screen:
-        forgotten = config.forget_login()
-        said = "Signed out." if forgotten else "Nobody was signed in."
-        screen.show({"signed_out": forgotten}, said)
-        if not forgotten:
+    """Delete the token from this machine; it stays valid."""
+    with report_errors(as_json) as screen:
+        was_signed_in = config.forget_login()
+        text = "Signed out." if was_signed_in else "Nobody was signed in."
+        screen.show({"signed_out": was_signed_in}, text)
+        if not was_signed_in:
             raise typer.Exit(exits.NOT_SIGNED_IN)
 
 
 def show_credits(
     history: Annotated[
-        int, typer.Option(min=0, max=MAX_ROWS, help="So many of the last movements, too.")
+        int, typer.Option(min=0, max=MAX_ROWS, help="Also show this many of the last transactions.")
     ] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Show the balance, what of it expires, and what this API key may spend."""
+    """Show the balance, when it expires, and what this API key may spend."""
     with signed_in(as_json) as (auteur, screen):
-        found = auteur.request("GET", "/credits")
+        account = auteur.request("GET", "/credits")
         if history:
             page = auteur.request("GET", "/credits/history", params={"limit": history})
-            found["transactions"] = page["transactions"]
-        screen.show(found, lambda: _print_credits(screen, found))
+            account["transactions"] = page["transactions"]
+        screen.show(account, lambda: _print_credits(screen, account))
 
 
-def _print_credits(screen: Screen, found: dict[str, Any]) -> None:
-    screen.line(f"{found['balance']} credits")
-    for grant in found["grants"]:
+def _print_credits(screen: Screen, account: dict[str, Any]) -> None:
+    screen.line(f"{account['balance']} credits")
+    for grant in account["grants"]:
         if grant["expires_at"]:
-            screen.line(f"  {grant['remaining']} of them until {grant['expires_at']}")
-    if key := found["key"]:
+            screen.line(f"  {grant['remaining']} of them expire at {grant['expires_at']}")
+    if key := account["key"]:
         caps = {"in all": key["credits_in_all"], "a day": key["credits_per_day"]}
-        said = [f"{cap} {when}" for when, cap in caps.items() if cap is not None]
+        limits = [f"{cap} {when}" for when, cap in caps.items() if cap is not None]
         screen.line(
-            f"this key may spend {key['available']} now; its caps: {', '.join(said) or '-'}"
+            f"this key may spend {key['available']} now; its caps: {', '.join(limits) or '-'}"
         )
-    if "transactions" in found:
+    if "transactions" in account:
         rows = [
             (row["created_at"], row["amount"], row["balance_after"], row["description"])
-            for row in found["transactions"]
+            for row in account["transactions"]
         ]
         screen.table(("at", "amount", "balance", "for"), rows)

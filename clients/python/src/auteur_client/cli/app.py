@@ -1,28 +1,28 @@
-"""The command with all its parts."""
+"""Assemble the command from its subcommands."""
 
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from auteur_client.cli import account, edl, files, lists, projects, work
+from auteur_client.cli import account, edl, features, files, lists, projects
 from auteur_client.mcp import commands as mcp
 
 app = typer.Typer(
     invoke_without_command=True,
-    pretty_exceptions_enable=False,  # they would show what variables hold
+    pretty_exceptions_enable=False,  # they would print the values of variables
     help="Auteur, the back end of an AI video editor: uploads, jobs, results and edits.",
     epilog="Begin with: auteur login http://127.0.0.1:8000",
 )
-for room in (account, files, work, lists):
-    room.add_to(app)
+for module in (account, files, features, lists):
+    module.register_commands(app)
 app.add_typer(projects.app, name="projects")
 app.add_typer(edl.app, name="edl")
 app.add_typer(mcp.app, name="mcp")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(version("auteur-client"))
         raise typer.Exit
 
@@ -32,7 +32,7 @@ def auteur(
     ctx: typer.Context,
     show_version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Say which it is."),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     """Print help without a command."""

@@ -1,4 +1,4 @@
-"""Who is signed in where, and what was not finished: files that only their owner can read."""
+"""Store the login and unfinished work in files that only their owner can read."""
 
 import hashlib
 import json
@@ -17,12 +17,12 @@ OWN_FILE, OWN_FOLDER = 0o600, 0o700
 
 
 def folder() -> Path:
-    """Where the command keeps what it must remember; `AUTEUR_CONFIG_DIR` sets it."""
+    """Return the folder of these files; `AUTEUR_CONFIG_DIR` sets it."""
     return Path(os.environ.get("AUTEUR_CONFIG_DIR") or typer.get_app_dir("auteur"))
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Write a file that nobody else can read, whole or not at all."""
+    """Write a JSON file atomically, readable by its owner only."""
     path.parent.mkdir(mode=OWN_FOLDER, parents=True, exist_ok=True)
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
@@ -33,7 +33,7 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a file holds; nothing where it is not there, or is not ours."""
+    """Return the content of a JSON file; nothing if it is missing or damaged."""
     try:
         content = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
@@ -41,65 +41,63 @@ def read(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def kept() -> dict[str, Any]:
-    """What `auteur login` has kept."""
+def read_login() -> dict[str, Any]:
+    """Return the login that `auteur login` has stored."""
     return read(folder() / LOGIN)
 
 
 def save_login(url: str, token: str, live_url: str | None) -> Path:
-    """Keep a token for the commands to come; where."""
+    """Store a token for later commands; return the path of its file."""
     path = folder() / LOGIN
     write(path, {"url": url, "token": token, "live_url": live_url})
     return path
 
 
 def forget_login() -> bool:
-    """Forget the token; whether there was one."""
+    """Delete the token; return True if there was one."""
     path = folder() / LOGIN
-    there = path.exists()
+    existed = path.exists()
     path.unlink(missing_ok=True)
-    return there
+    return existed
 
 
 def login(*, needs_token: bool = True) -> dict[str, Any]:
-    """What makes the client: the environment's address and token, else what was kept."""
-    known = kept()
-    url = os.environ.get(URL) or known.get("url")
-    if url != known.get("url"):  # a token goes to no other address
-        known = {}
-    token = os.environ.get(TOKEN) or known.get("token")
+    """Return the arguments of the client: from the environment, or else the stored login."""
+    stored = read_login()
+    url = os.environ.get(URL) or stored.get("url")
+    if url != stored.get("url"):  # a token is sent only to the address of its login
+        stored = {}
+    token = os.environ.get(TOKEN) or stored.get("token")
     if not url or (needs_token and not token):
         names = f"{URL} and {TOKEN}" if needs_token else URL
-        detail = f"Run `auteur login`, or set {names}."
+        detail = f"You are not signed in. Run `auteur login`, or set {names}."
         raise NotSignedInError(401, {"code": "not_signed_in", "detail": detail})
     return {
         "url": url,
         "token": token,
-        "live_url": os.environ.get(LIVE_URL) or known.get("live_url"),
+        "live_url": os.environ.get(LIVE_URL) or stored.get("live_url"),
     }
 
 
-class Unfinished:
-    """How far a command has come with a file, so that `--resume` goes on there."""
+class UnfinishedWork:
+    """The progress of a command with a file, from which `--resume` continues."""
 
     def __init__(self, command: str, url: str, file: Path, project: str) -> None:
         state = file.stat()
-        of = [command, url, str(file.resolve()), state.st_size, state.st_mtime_ns, project]
-        name = hashlib.sha256(json.dumps(of).encode()).hexdigest()
+        identity = [command, url, str(file.resolve()), state.st_size, state.st_mtime_ns, project]
+        name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         self._path = folder() / UNFINISHED / f"{name}.json"
-        self.known: dict[str, str] = read(self._path)
+        self.ids: dict[str, str] = read(self._path)
 
-    def note(self, **facts: str) -> None:
-        """Remember ids."""
-        self.known |= facts
-        write(self._path, self.known)
+    def note(self, **ids: str) -> None:
+        """Store ids by name."""
+        self.ids |= ids
+        write(self._path, self.ids)
 
-    def forget(self, *facts: str) -> None:
-        """Remember these no more; nothing at all where none are named."""
-        self.known = {
-            name: fact for name, fact in self.known.items() if facts and name not in facts
-        }
-        if self.known:
-            write(self._path, self.known)
+    def forget(self, *names: str) -> None:
+        """Delete these ids, or all if no name is given."""
+        self.ids = {name: value for name, value in self.ids.items() if names and name not in names}
+        if self.ids:
+            write(self._path, self.ids)
         else:
             self._path.unlink(missing_ok=True)

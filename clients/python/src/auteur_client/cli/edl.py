@@ -1,4 +1,4 @@
-"""Timelines: seen, edited, undone, written for other editors."""
+"""Provide the commands `auteur edl`: show, edit, undo and export timelines."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -7,13 +7,13 @@ import typer
 
 from auteur_client.cli.files import Output
 from auteur_client.cli.screen import Screen
-from auteur_client.cli.session import AsJson, Force, free, read_json, signed_in
+from auteur_client.cli.session import AsJson, Force, check_target, read_json, signed_in
 
-app = typer.Typer(no_args_is_help=True, help="See and edit timelines (EDL).")
+app = typer.Typer(no_args_is_help=True, help="Show and edit timelines (EDL).")
 
-InProject = Annotated[str, typer.Argument(metavar="PROJECT", help="Its id.")]
+InProject = Annotated[str, typer.Argument(metavar="PROJECT", help="The id of the project.")]
 Version = Annotated[
-    int | None, typer.Option(help="Only if the timeline is at this version; else it exits with 6.")
+    int | None, typer.Option(help="Edit only this version of the timeline; otherwise exit with 6.")
 ]
 
 
@@ -21,35 +21,39 @@ Version = Annotated[
 def show(project: InProject, as_json: AsJson = False) -> None:
     """Show a timeline's tracks and clips."""
     with signed_in(as_json) as (auteur, screen):
-        found = auteur.request("GET", f"/projects/{project}/edl")
-        screen.show(found, lambda: _print_timeline(screen, found))
+        edl = auteur.request("GET", f"/projects/{project}/edl")
+        screen.show(edl, lambda: _print_timeline(screen, edl))
 
 
 @app.command(epilog="Example: auteur edl apply 5b1c… operations.json --version 7")
 def apply(
     project: InProject,
-    file: Annotated[Path, typer.Argument(help="A JSON list of operations; - reads them.")],
+    file: Annotated[
+        Path, typer.Argument(help="A JSON list of operations; - reads standard input.")
+    ],
     version: Version = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make edits in order, all or none."""
+    """Apply operations in order, all of them or none."""
     operations = read_json(file)
-    if not isinstance(operations, list) or not all(isinstance(one, dict) for one in operations):
-        raise typer.BadParameter(f"{file} is no list of operations.")
+    if not isinstance(operations, list) or not all(
+        isinstance(operation, dict) for operation in operations
+    ):
+        raise typer.BadParameter(f"{file} must contain a JSON list of operations.")
     with signed_in(as_json) as (auteur, screen):
         edited = auteur.edit(project, operations, version=version).to_dict()
-        screen.show(edited, _edited(edited))
+        screen.show(edited, _format_edit(edited))
 
 
 @app.command(epilog="Example: auteur edl undo 5b1c…")
 def undo(project: InProject, version: Version = None, as_json: AsJson = False) -> None:
-    """Take the last edit back."""
+    """Undo the last edit."""
     _step(project, "undo", version, as_json)
 
 
 @app.command(epilog="Example: auteur edl redo 5b1c…")
 def redo(project: InProject, version: Version = None, as_json: AsJson = False) -> None:
-    """Make the edit again that was undone last."""
+    """Redo the edit that was undone last."""
     _step(project, "redo", version, as_json)
 
 
@@ -57,20 +61,20 @@ def redo(project: InProject, version: Version = None, as_json: AsJson = False) -
 def history(project: InProject, as_json: AsJson = False) -> None:
     """List the edits that can be undone and redone, and who made them."""
     with signed_in(as_json) as (auteur, screen):
-        found = auteur.request("GET", f"/projects/{project}/edl/history")
+        steps = auteur.request("GET", f"/projects/{project}/edl/history")
         rows = [
             (
-                way,
+                direction,
                 step["depth"],
                 step["made_at"],
-                _author(step),
+                _get_author(step),
                 ", ".join(step["operations"] or ()),
             )
-            for way in ("undo", "redo")
-            for step in found[way]
+            for direction in ("undo", "redo")
+            for step in steps[direction]
         ]
         columns = ("", "depth", "made", "by", "operations")
-        screen.show(found, lambda: screen.table(columns, rows))
+        screen.show(steps, lambda: screen.table(columns, rows))
 
 
 @app.command(epilog="Example: auteur edl export 5b1c… otio -o film.otio")
@@ -79,38 +83,38 @@ def export(
     format: Annotated[Literal["otio", "fcp_xml", "cmx3600"], typer.Argument()],
     output: Output = None,
     leave_out: Annotated[
-        str | None, typer.Option(help="Effects that the file may be without: `fade_in,gain`.")
+        str | None, typer.Option(help="Effects to leave out of the file, such as `fade_in,gain`.")
     ] = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a timeline for another editor; to standard output, or a file."""
-    target = output and free(output, force)
+    """Export a timeline for another editor, to standard output or a file."""
+    target = output and check_target(output, force)
     with signed_in(as_json) as (auteur, screen):
         query = {"format": format, **({"leave_out": leave_out} if leave_out else {})}
         answer = auteur.http.request("GET", f"/projects/{project}/edl/export", params=query)
-        left_out = answer.headers.get("X-Left-Out", "")
-        if left_out:
-            screen.say(f"Without {left_out}")
+        omissions = answer.headers.get("X-Left-Out", "")
+        if omissions:
+            screen.say(f"The file leaves out: {omissions}")
         if target:
             target.write_bytes(answer.content)
-        found = {"path": target and str(target), "left_out": left_out}
-        found |= {} if target else {"text": answer.text}
-        screen.show(found, str(target) if target else answer.text)
+        result = {"path": target and str(target), "left_out": omissions}
+        result |= {} if target else {"text": answer.text}
+        screen.show(result, str(target) if target else answer.text)
 
 
-def _step(project: str, way: str, version: int | None, as_json: bool) -> None:
+def _step(project: str, direction: str, version: int | None, as_json: bool) -> None:
     with signed_in(as_json) as (auteur, screen):
         headers = {} if version is None else {"If-Match": f'"{version}"'}
-        edited = auteur.request("POST", f"/projects/{project}/edl/{way}", headers=headers)
-        screen.show(edited, f"{_edited(edited)}, by {_author(edited)}")
+        edited = auteur.request("POST", f"/projects/{project}/edl/{direction}", headers=headers)
+        screen.show(edited, f"{_format_edit(edited)}, by {_get_author(edited)}")
 
 
-def _edited(edited: dict[str, Any]) -> str:
-    return f"version {edited['version']}, {_clock(edited['duration_ms'])}"
+def _format_edit(edited: dict[str, Any]) -> str:
+    return f"version {edited['version']}, {_format_time(edited['duration_ms'])}"
 
 
-def _author(step: dict[str, Any]) -> str:
+def _get_author(step: dict[str, Any]) -> str:
     author = step["author"] or {}
     return str(author.get("name") or author.get("type") or "-")
 
@@ -121,8 +125,8 @@ def _print_timeline(screen: Screen, edl: dict[str, Any]) -> None:
         (
             track["name"],
             clip["id"],
-            _clock(clip["start_ms"]),
-            _clock(clip["duration_ms"]),
+            _format_time(clip["start_ms"]),
+            _format_time(clip["duration_ms"]),
             clip["media_file_id"],
         )
         for track in edl["tracks"]
@@ -132,6 +136,6 @@ def _print_timeline(screen: Screen, edl: dict[str, Any]) -> None:
     screen.table(("track", "clip", "at", "length", "media"), rows)
 
 
-def _clock(ms: int) -> str:
-    """Minutes, seconds, milliseconds."""
+def _format_time(ms: int) -> str:
+    """Return a time as minutes, seconds and milliseconds."""
     return f"{ms // 60_000}:{ms // 1000 % 60:02}.{ms % 1000:03}"

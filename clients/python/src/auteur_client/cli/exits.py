@@ -1,4 +1,4 @@
-"""What the command exits with, and which error comes to what (docs/command-line.md)."""
+"""Define the exit codes of the command, by error (docs/command-line.md)."""
 
 from auteur_client.errors import (
     AuteurError,
@@ -12,8 +12,8 @@ FAILED = 1
 """The job failed, or the API refused."""
 NOT_SIGNED_IN = 3
 NO_CREDITS = 4
-AWAY = 5
-STALE = 6
+UNREACHABLE = 5
+STALE_EDIT = 6
 INTERRUPTED = 130
 
 SERVER_ERROR = 500
@@ -22,15 +22,15 @@ CAP_REACHED = "spending_cap_reached"
 BY_ERROR: tuple[tuple[type[AuteurError], int], ...] = (
     (NotSignedInError, NOT_SIGNED_IN),
     (InsufficientCreditsError, NO_CREDITS),
-    (UnreachableError, AWAY),
-    (StaleEditError, STALE),
+    (UnreachableError, UNREACHABLE),
+    (StaleEditError, STALE_EDIT),
 )
 
 
-def code_of(error: AuteurError) -> int:
-    """What an error comes to."""
+def get_exit_code(error: AuteurError) -> int:
+    """Return the exit code for an error."""
     if getattr(error, "status", 0) >= SERVER_ERROR:
-        return AWAY
+        return UNREACHABLE
     if getattr(error, "code", "") == CAP_REACHED:
         return NO_CREDITS
     return next((code for kind, code in BY_ERROR if isinstance(error, kind)), FAILED)

@@ -1,4 +1,4 @@
-"""Short ids: the beginning of an id names a recent job or media file."""
+"""Complete short ids: the beginning of an id names a recent job or media file."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ UUID_LENGTH = 36
 MAX_ROWS = 100
 
 
-def full_id(auteur: Auteur, resource: Literal["jobs", "media"], prefix: str) -> str:
+def complete_id(auteur: Auteur, resource: Literal["jobs", "media"], prefix: str) -> str:
     """Return the id of the only recent row whose id begins with ``prefix``.
 
     A full id is returned as it is. Raises ``typer.BadParameter`` for none or several.

@@ -1,18 +1,20 @@
-"""Jobs, media files and API keys: list them; cancel and retry jobs."""
+"""Provide the commands that list jobs, media files and API keys, and cancel or retry jobs."""
 
 from typing import Annotated
 
 import typer
 
-from auteur_client.cli.ids import MAX_ROWS, full_id
+from auteur_client.cli.ids import MAX_ROWS, complete_id
 from auteur_client.cli.session import AsJson, signed_in
 
 Limit = Annotated[int, typer.Option(min=1, max=MAX_ROWS, help="The most rows to list.")]
-JobId = Annotated[str, typer.Argument(metavar="JOB", help="Its id, or the beginning of it.")]
+JobId = Annotated[
+    str, typer.Argument(metavar="JOB", help="The id of a job, or the beginning of it.")
+]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+def register_commands(app: typer.Typer) -> None:
+    """Register these commands."""
     app.command(epilog="Example: auteur jobs --status failed")(jobs)
     app.command(epilog="Example: auteur cancel 77aa")(cancel)
     app.command(epilog="Example: auteur retry 77aa")(retry)
@@ -41,7 +43,7 @@ def jobs(
 def cancel(job: JobId, as_json: AsJson = False) -> None:
     """Cancel a job."""
     with signed_in(as_json) as (auteur, screen):
-        cancelled = auteur.cancel(full_id(auteur, "jobs", job)).to_dict()
+        cancelled = auteur.cancel(complete_id(auteur, "jobs", job)).to_dict()
         refund = ", refunded" if cancelled["credits_refunded"] else ""
         screen.show(cancelled, f"Job {cancelled['id']} is {cancelled['status']}{refund}.")
 
@@ -49,7 +51,7 @@ def cancel(job: JobId, as_json: AsJson = False) -> None:
 def retry(job: JobId, as_json: AsJson = False) -> None:
     """Submit a failed job again; prints the new job."""
     with signed_in(as_json) as (auteur, screen):
-        job_id = full_id(auteur, "jobs", job)
+        job_id = complete_id(auteur, "jobs", job)
         submitted = auteur.request("POST", f"/jobs/{job_id}/retry")
         screen.show(submitted, f"Job {submitted['job_id']}, {submitted['credits_cost']} credits")
 

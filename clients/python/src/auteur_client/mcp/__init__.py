@@ -1,1 +1,1 @@
-"""The API for agents: a server of the Model Context Protocol (docs/decisions/0057-mcp.md)."""
+"""Serve the API to agents by the Model Context Protocol (docs/decisions/0057-mcp.md)."""

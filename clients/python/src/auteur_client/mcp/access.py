@@ -1,4 +1,4 @@
-"""Who asks, and what the API answers: each call goes to the API with the bearer of its request."""
+"""Send the requests of tools to the API, each with the bearer of its caller."""
 
 import hashlib
 import json
@@ -19,56 +19,63 @@ from auteur_client.errors import AuteurError
 Json = dict[str, Any]
 
 UUID = "^[0-9a-fA-F-]{36}$"
-"""Whatever stands in a path of the API is checked, so that it leads to nothing else."""
+"""Ids are checked, so that they cannot change the path of a request."""
 UUID_OR_EMPTY = "^([0-9a-fA-F-]{36})?$"
 FEATURE = "^[a-z0-9_-]{1,64}$"
 Id = Annotated[str, Field(pattern=UUID)]
 IdOrNone = Annotated[str, Field(pattern=UUID_OR_EMPTY)]
-Feature = Annotated[str, Field(pattern=FEATURE, description="Its `type` in `list_features`.")]
+Feature = Annotated[
+    str, Field(pattern=FEATURE, description="The `type` of a feature in `list_features`.")
+]
 
 MAX_CLIENTS = 64
-"""Connections to the API that are kept, by bearer: of agents that ask over HTTP."""
+"""The most clients that are kept, one for each bearer of an agent over HTTP."""
 
 
 @dataclass(frozen=True)
-class Serving:
-    """Where the API is, and what agents may do."""
+class ServerOptions:
+    """The address of the API, and what agents may do."""
 
     url: str
     live_url: str = ""
     token: str = ""
     """An API key or access token; over HTTP each request has its own."""
     folder: Path | None = None
-    """Below which files are read and written; none: no files at all."""
+    """The folder in which agents may read and write files; None for no files."""
     read_only: bool = False
     uncapped: bool = False
-    """Spend also where no cap of an API key stands before the balance."""
+    """Allow spending with a bearer that has no spending cap."""
     import_hosts: frozenset[str] = frozenset()
-    """Hosts that files are imported from, in lower case; none: any on the public internet."""
+    """The hosts from which files may be imported, in lower case; if empty, all public hosts."""
 
 
 class Access:
-    """The API, for whoever makes a call."""
+    """The access of tools to the API."""
 
-    def __init__(self, serving: Serving) -> None:
-        self.serving = serving
-        self._client = lru_cache(MAX_CLIENTS)(self._make)
+    def __init__(self, options: ServerOptions) -> None:
+        self.options = options
+        self._get_client = lru_cache(MAX_CLIENTS)(self._create_client)
 
-    def client(self, ctx: Context) -> Auteur:
-        """With the bearer of this request, or the server's own; raises ``ToolError``."""
-        return self._client(self._token(ctx))
+    def get_client(self, ctx: Context) -> Auteur:
+        """Return a client with the bearer of the caller; raise ``ToolError`` if there is none.
 
-    def _token(self, ctx: Context) -> str:
+        Over stdio the bearer is the server's own.
+        """
+        return self._get_client(self._get_token(ctx))
+
+    def _get_token(self, ctx: Context) -> str:
         request = ctx.request_context.request
-        token = self.serving.token if request is None else bearer(request.headers)
+        token = self.options.token if request is None else get_bearer(request.headers)
         if not token:
-            raise ToolError("Not signed in: set AUTEUR_TOKEN, or send an Authorization header.")
+            raise ToolError(
+                "You are not signed in. Set AUTEUR_TOKEN, or send an Authorization header."
+            )
         return token
 
-    def _make(self, token: str) -> Auteur:
-        return Auteur(self.serving.url, token, live_url=self.serving.live_url or None)
+    def _create_client(self, token: str) -> Auteur:
+        return Auteur(self.options.url, token, live_url=self.options.live_url or None)
 
-    def ask(
+    def request(
         self,
         ctx: Context,
         method: str,
@@ -76,60 +83,61 @@ class Access:
         *,
         body: Any = None,
         query: Mapping[str, Any] | None = None,
-        name: str = "",
+        key: str = "",
         version: int | None = None,
     ) -> Json:
-        """The API's answer; what it refuses is told to the agent as the tool's error.
+        """Send a request and return its JSON; raise ``ToolError`` if the API refuses it.
 
-        ``name`` names the work: asked again with the same one, it is not done again. ``version`` is
-        what a timeline must be at.
+        ``key`` is the idempotency key. ``version`` is the version that a timeline must have.
         """
-        headers = {"Idempotency-Key": name} if name else {}
+        headers = {"Idempotency-Key": key} if key else {}
         if version is not None:
             headers["If-Match"] = f'"{version}"'
-        given = {key: value for key, value in (query or {}).items() if value not in (None, "")}
+        params = {name: value for name, value in (query or {}).items() if value not in (None, "")}
         try:
-            answer = self.client(ctx).request(
-                method, path, json=body, params=given, headers=headers
+            answer = self.get_client(ctx).request(
+                method, path, json=body, params=params, headers=headers
             )
         except AuteurError as exc:
             raise ToolError(str(exc)) from exc
         return answer or {}
 
-    def name(self, ctx: Context, *parts: Any) -> str:
-        """What names this work of this caller: the same parts, the same name."""
-        said = json.dumps([self._token(ctx), *parts], sort_keys=True)
-        return hashlib.sha256(said.encode()).hexdigest()
+    def build_key(self, ctx: Context, *parts: Any) -> str:
+        """Return an idempotency key: the same for the same caller and parts."""
+        text = json.dumps([self._get_token(ctx), *parts], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
-    def job_parameters(self, parameters: Mapping[str, Any]) -> Json:
-        """Return the parameters of a job; raise ``ToolError`` for an address to report to.
+    def check_parameters(self, parameters: Mapping[str, Any]) -> Json:
+        """Return the parameters of a job; raise ``ToolError`` if they have a `callback_url`.
 
-        Whoever controls an agent by what it reads could have events sent elsewhere.
+        A prompt injection could use it to send events to another server.
         """
         if "callback_url" in parameters:
-            raise ToolError("Agents name no callback_url: leave it out, and use wait_for_job.")
+            raise ToolError("Agents may not set callback_url. Leave it out, and use wait_for_job.")
         return dict(parameters)
 
-    def import_url(self, url: str) -> str:
+    def check_import_url(self, url: str) -> str:
         """Return a URL that agents may import from; raise ``ToolError`` for any other."""
-        hosts = self.serving.import_hosts
+        hosts = self.options.import_hosts
         host = (urlsplit(url).hostname or "").removesuffix(".")
         if hosts and host not in hosts:
-            raise ToolError(f"Files are imported from {', '.join(sorted(hosts))} alone.")
+            raise ToolError(
+                f"The host of {url} is not allowed. Import from: {', '.join(sorted(hosts))}."
+            )
         return url
 
-    def file(self, path: str) -> Path:
-        """A path below the folder that agents may use; raises ``ToolError``."""
-        folder = self.serving.folder
+    def get_file(self, path: str) -> Path:
+        """Return a path in the folder that agents may use; raise ``ToolError`` for any other."""
+        folder = self.options.folder
         if folder is None:
-            raise ToolError("No folder was named for files: start the server with --folder.")
-        found = (folder / path).resolve()
-        if not found.is_relative_to(folder.resolve()):
-            raise ToolError(f"{path} is not below the folder that was named for files.")
-        return found
+            raise ToolError("The server has no folder for files. Start it with --folder.")
+        file = (folder / path).resolve()
+        if not file.is_relative_to(folder.resolve()):
+            raise ToolError(f"{path} is outside the folder of the server. Name a path inside it.")
+        return file
 
 
-def bearer(headers: Mapping[str, str]) -> str:
-    """The token of an ``Authorization`` header; empty where there is none."""
+def get_bearer(headers: Mapping[str, str]) -> str:
+    """Return the token of the ``Authorization`` header, or an empty string."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from auteur_client.mcp.access import FEATURE, UUID, UUID_OR_EMPTY, Json
 
 MAX_LINES = 5
-MAX_SHOWN_CHARACTERS = 60
+MAX_VALUE_CHARACTERS = 60
 PATTERNS = {
     UUID: "an id: 36 hexadecimal digits and hyphens",
     UUID_OR_EMPTY: "an id: 36 hexadecimal digits and hyphens",
@@ -32,35 +32,37 @@ BOUNDS = {
 def explain(error: ValidationError, schema: Json) -> str:
     """Return a line for each refused argument of a tool with this input schema."""
     problems = error.errors()
-    lines = [_line(problem, schema) for problem in problems[:MAX_LINES]]
+    lines = [_explain_problem(problem, schema) for problem in problems[:MAX_LINES]]
     if len(problems) > MAX_LINES:
         lines.append(f"{len(problems) - MAX_LINES} more values are wrong.")
     return "\n".join(lines)
 
 
-def _line(problem: ErrorDetails, schema: Json) -> str:
+def _explain_problem(problem: ErrorDetails, schema: Json) -> str:
     name, *path = problem["loc"]
     schema = schema["properties"][name]
-    for _ in path:  # of an entry of a list, or a member of an object
+    for _ in path:  # to the schema of an entry of a list, or of a member of an object
         schema = schema["items"] if schema["type"] == "array" else schema["additionalProperties"]
-    value = "missing" if problem["type"] == "missing" else _shown(problem["input"])
+    value = "missing" if problem["type"] == "missing" else _format_value(problem["input"])
     label = ".".join(str(part) for part in problem["loc"])
-    return f"`{label}` is {value}. Give {_accepted(schema)}."
+    return f"`{label}` is {value}. Give {_describe_accepted(schema)}."
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)} entries"
     text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
 
 
-def _accepted(schema: Json) -> str:
-    words = PATTERNS.get(schema.get("pattern", "")) or TYPES[schema["type"]] + _bounds(schema)
+def _describe_accepted(schema: Json) -> str:
+    words = PATTERNS.get(schema.get("pattern", "")) or TYPES[schema["type"]] + _describe_bounds(
+        schema
+    )
     return f"{words}, or leave it out" if "default" in schema else words
 
 
-def _bounds(schema: Json) -> str:
+def _describe_bounds(schema: Json) -> str:
     lowest, highest, word, unit = BOUNDS.get(schema["type"], ("", "", "", ""))
     if highest in schema:
         return f" {word} {schema[lowest]} to {schema[highest]}{unit}"

@@ -1,4 +1,4 @@
-"""What a tool does to the world, as clients are told it."""
+"""Declare the effect of each tool to clients."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -18,10 +18,10 @@ ANNOTATIONS: dict[Effect, ToolAnnotations] = {
     ),
 }
 EFFECT = "auteur/effect"
-"""In a tool's ``_meta``."""
+"""The key of the effect in a tool's ``_meta``."""
 
 
-def offer(server: MCPServer[Any], effect: Effect, *tools: Callable[..., Any]) -> None:
-    """Have these tools, with the hints of their effect."""
+def register_tools(server: MCPServer[Any], effect: Effect, *tools: Callable[..., Any]) -> None:
+    """Register tools with the annotations of their effect."""
     for tool in tools:
         server.add_tool(tool, annotations=ANNOTATIONS[effect], meta={EFFECT: effect})

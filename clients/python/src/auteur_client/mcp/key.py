@@ -1,4 +1,4 @@
-"""A key for one session: what it may do, what it may spend, and how a client is told of it."""
+"""Create API keys for sessions of agents, and the settings that use them."""
 
 import shutil
 import sys
@@ -11,24 +11,24 @@ from auteur_client.client import LIVE_URL, TOKEN, URL, Auteur
 SCOPES = ("read", "media", "jobs")
 
 
-def make(auteur: Auteur, *, name: str, credits: int, days: int) -> dict[str, Any]:
-    """A new API key that spends at most ``credits`` in all; told once, as the API tells it."""
+def create(auteur: Auteur, *, name: str, credits: int, days: int) -> dict[str, Any]:
+    """Create an API key with a spending cap; return the response, the only one with the key."""
     body = {
         "name": name,
         "scopes": SCOPES,
         "credits_in_all": credits,
         "expires_at": (datetime.now(UTC) + timedelta(days=days)).isoformat(),
     }
-    made: dict[str, Any] = auteur.request("POST", "/api-keys", json=body)
-    return made
+    response: dict[str, Any] = auteur.request("POST", "/api-keys", json=body)
+    return response
 
 
-def configuration(
+def build_settings(
     auteur: Auteur, key: dict[str, Any], folder: Path | None = None
 ) -> dict[str, Any]:
-    """Return the settings with which agents' programs start the server with this key.
+    """Return the settings with which an agent's program starts the server with this key.
 
-    The command is absolute, so that it is the same one wherever the program starts it.
+    The command is an absolute path, because the program may have another `PATH`.
     """
     command = str(Path(shutil.which(sys.argv[0]) or sys.argv[0]).absolute())
     arguments = ["mcp", *(["--folder", str(folder.resolve())] if folder else [])]

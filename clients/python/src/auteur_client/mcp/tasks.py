@@ -1,6 +1,7 @@
-"""Jobs as tasks that outlive a session: the extension Tasks of the protocol, SEP-2663.
+"""Present jobs as tasks that outlive a session: the protocol's extension Tasks, SEP-2663.
 
-https://modelcontextprotocol.io/extensions/tasks. A task's id is its job's, so nothing is kept here.
+https://modelcontextprotocol.io/extensions/tasks. A task has the id of its job, so the server stores
+nothing.
 """
 
 from collections.abc import Sequence
@@ -23,28 +24,28 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from auteur_client.mcp.access import UUID, Access, Json
-from auteur_client.mcp.untrusted import marked
+from auteur_client.mcp.untrusted import add_notice
 
 IDENTIFIER = "io.modelcontextprotocol/tasks"
 CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 VERSIONS = frozenset({"2026-07-28"})
-"""Of the protocol, from the one on that tells capabilities with each request."""
+"""The versions of the protocol in which each request has the client's capabilities."""
 POLL_MS = 2000
 STATUS: dict[str, Literal["completed", "cancelled"]] = {
     "completed": "completed",
-    "failed": "completed",  # of the extension's `failed` are errors of the protocol alone
+    "failed": "completed",  # in the extension, `failed` means an error of the protocol
     "cancelled": "cancelled",
 }
 
 
 class TaskParams(RequestParams):
-    """Which task."""
+    """The id of a task."""
 
     task_id: str = Field(alias="taskId", pattern=UUID)
 
 
 class Tasks(Extension):
-    """`run_feature` answers with a task where the client knows tasks."""
+    """An extension by which `run_feature` returns a task if the client supports tasks."""
 
     identifier = IDENTIFIER
 
@@ -64,62 +65,64 @@ class Tasks(Extension):
         ctx: ServerRequestContext[Any, Any],
         call_next: CallNext,
     ) -> HandlerResult:
-        """The job's task in the place of the job."""
+        """Return a task instead of the job of `run_feature`."""
         result = await call_next(ctx)
-        if params.name != "run_feature" or not knows_tasks(ctx):
+        if params.name != "run_feature" or not supports_tasks(ctx):
             return result
         if not isinstance(result, CallToolResult) or result.is_error:
             return result
         job = result.structured_content
-        return {"resultType": "task", **task_of(job)} if job else result
+        return {"resultType": "task", **build_task(job)} if job else result
 
     async def _get(self, ctx: ServerRequestContext[Any, Any], params: TaskParams) -> HandlerResult:
-        job = await self._job(ctx, "GET", params.task_id)
-        found = {"resultType": "complete", **task_of(job)}
-        if found["status"] == "completed":
-            found["result"] = result_of(job).model_dump(by_alias=True, exclude_none=True)
-        return found
+        job = await self._request_job(ctx, "GET", params.task_id)
+        task = {"resultType": "complete", **build_task(job)}
+        if task["status"] == "completed":
+            task["result"] = build_result(job).model_dump(by_alias=True, exclude_none=True)
+        return task
 
     async def _cancel(
         self, ctx: ServerRequestContext[Any, Any], params: TaskParams
     ) -> HandlerResult:
-        job = await self._job(ctx, "GET", params.task_id)
+        job = await self._request_job(ctx, "GET", params.task_id)
         if job["status"] not in STATUS:
-            await self._job(ctx, "POST", params.task_id, "/cancel")
+            await self._request_job(ctx, "POST", params.task_id, "/cancel")
         return {"resultType": "complete"}
 
     async def _update(
         self, ctx: ServerRequestContext[Any, Any], params: TaskParams
     ) -> HandlerResult:
-        """Jobs ask nothing, so whatever is answered is passed over."""
-        await self._job(ctx, "GET", params.task_id)
+        """Ignore an update, because jobs ask no questions; check only that the job exists."""
+        await self._request_job(ctx, "GET", params.task_id)
         return {"resultType": "complete"}
 
-    async def _job(
-        self, ctx: ServerRequestContext[Any, Any], method: str, task_id: str, below: str = ""
+    async def _request_job(
+        self, ctx: ServerRequestContext[Any, Any], method: str, task_id: str, suffix: str = ""
     ) -> Json:
-        def ask() -> Json:
-            return self._access.ask(Context(request_context=ctx), method, f"/jobs/{task_id}{below}")
+        def send() -> Json:
+            return self._access.request(
+                Context(request_context=ctx), method, f"/jobs/{task_id}{suffix}"
+            )
 
         try:
-            return await anyio.to_thread.run_sync(ask)
+            return await anyio.to_thread.run_sync(send)
         except ToolError as exc:
             raise MCPError(code=INVALID_PARAMS, message=str(exc)) from exc
 
 
-def knows_tasks(ctx: ServerRequestContext[Any, Any]) -> bool:
-    """Whether this request says that its client takes tasks."""
-    told = (ctx.meta or {}).get(CAPABILITIES)
-    known = told.get("extensions") if isinstance(told, dict) else None
-    return ctx.protocol_version in VERSIONS and IDENTIFIER in (known or {})
+def supports_tasks(ctx: ServerRequestContext[Any, Any]) -> bool:
+    """Return True if the client of this request supports tasks."""
+    capabilities = (ctx.meta or {}).get(CAPABILITIES)
+    extensions = capabilities.get("extensions") if isinstance(capabilities, dict) else None
+    return ctx.protocol_version in VERSIONS and IDENTIFIER in (extensions or {})
 
 
-def task_of(job: Json) -> Json:
-    """A job as a task; it is kept for as long as the job is."""
+def build_task(job: Json) -> Json:
+    """Return a job as a task, which exists as long as the job."""
     return {
         "taskId": job["id"],
         "status": STATUS.get(job["status"], "working"),
-        "statusMessage": message_of(job),
+        "statusMessage": build_message(job),
         "createdAt": job["created_at"],
         "lastUpdatedAt": job["completed_at"] or job["started_at"] or job["created_at"],
         "ttlMs": None,
@@ -127,8 +130,8 @@ def task_of(job: Json) -> Json:
     }
 
 
-def message_of(job: Json) -> str:
-    """Where it stands, in words."""
+def build_message(job: Json) -> str:
+    """Return the status of a job as text."""
     if job["error"]:
         return f"{job['error']['code']}: {job['error']['message']}"
     if job["status"] in STATUS:
@@ -136,11 +139,11 @@ def message_of(job: Json) -> str:
     return f"{job['stage'] or job['status']}, {job['progress']:.0%}"
 
 
-def result_of(job: Json) -> CallToolResult:
-    """What the call of the tool would have answered, had it waited."""
+def build_result(job: Json) -> CallToolResult:
+    """Return an ended job as the result of the tool call."""
     result = CallToolResult(
         content=[TextContent(type="text", text=to_json(job).decode())],
         structured_content=job,
         is_error=job["status"] != "completed",
     )
-    return marked(result)
+    return add_notice(result)

@@ -108,7 +108,7 @@ def main() -> None:
     limits = Limits(**order["limits"])
     # This comes before imports, so that threads of libraries are confined. The memory limit comes
     # after them, so that it does not count the libraries.
-    confinement.cut_off(order["parent"], programs=limits.programs)
+    confinement.isolate(order["parent"], programs=limits.programs)
     module, _, name = order["function"].partition(":")
     function = getattr(importlib.import_module(module), name)
     arguments = order["arguments"]

@@ -30,7 +30,7 @@ LOUDNESS = re.compile(r"I:\s+(-?\d+\.\d|-inf) LUFS")
 Progress = Callable[[float], None]
 
 
-def write_list(
+def write_playlist(
     paths: Sequence[Path], lengths: Sequence[Fraction], target: Path
 ) -> list[str | Path]:
     """Write a playlist; return arguments that read its files, each for so many seconds."""
@@ -44,7 +44,7 @@ def write_list(
     return ["-safe", "0", "-f", "concat", "-i", target]
 
 
-def loudness(source: Sequence[str | Path], seconds: float, progress: Progress) -> float:
+def measure_loudness(source: Sequence[str | Path], seconds: float, progress: Progress) -> float:
     """Return the integrated loudness in LUFS (EBU R128)."""
     report = ffmpeg.run(
         ["-loglevel", "info", *source, "-af", "ebur128=framelog=quiet", "-f", "null", "-"],
@@ -67,7 +67,7 @@ def encode_sound(
     """Encode the sound at the output's loudness, if it has one."""
     gain = float(HEADROOM_DB)
     if output.loudness_lufs is not None:
-        loudness_lufs = loudness(source, seconds, lambda share: progress(share / 2))
+        loudness_lufs = measure_loudness(source, seconds, lambda share: progress(share / 2))
         if loudness_lufs > SILENT_LUFS:
             gain += min(MAX_GAIN_DB, output.loudness_lufs - loudness_lufs)
     limit = f"alimiter=level=0:limit={PEAK}:latency=1"
@@ -80,7 +80,7 @@ def encode_sound(
     )
 
 
-def join(
+def join_segments(
     pictures: Sequence[str | Path] | None,
     sound: Path | None,
     cues: Path | None,
@@ -112,14 +112,14 @@ def write_cues(cues: Sequence[Cue], target: Path) -> Path:
     blocks = [
         f"{number}\n"
         f"{_format_time(cue.start_ms)} --> {_format_time(cue.end_ms)}\n"
-        f"{_plain_text(cue.text)}\n"
+        f"{_remove_markup(cue.text)}\n"
         for number, cue in enumerate(cues, start=1)
     ]
     target.write_text("\n".join(blocks), encoding="utf-8")
     return target
 
 
-def _plain_text(text: str) -> str:
+def _remove_markup(text: str) -> str:
     """Return the text without empty lines, which end a block, and without markup characters."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines).replace("-->", "->").replace("<", "\u2039").replace("{", "(")

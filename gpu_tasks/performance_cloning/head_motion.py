@@ -4,7 +4,7 @@ import numpy as np
 
 from gpu_tasks.mediakit.faces.crops import Points
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.warping import Patch, Pixels, fading, pixels_of
+from gpu_tasks.mediakit.warping import Patch, Pixels, compute_fade, to_pixels
 from gpu_tasks.performance_cloning.performance import EYES
 
 SIDES = [234, 454]
@@ -17,19 +17,21 @@ the eyes. Beyond them, the picture looks flat.
 """
 
 
-def fitted(source: Pixels, target: Pixels) -> tuple[complex, complex]:
+def fit_similarity(source: Pixels, target: Pixels) -> tuple[complex, complex]:
     """Return the similarity ``turn * z + way`` that brings pixels z nearest to others."""
     offsets = source - source.mean()
     turn = np.vdot(offsets, target - target.mean()) / np.vdot(offsets, offsets)
     return complex(turn), complex(target.mean() - turn * source.mean())
 
 
-def bent(picture: Frame, points: Points, turn: complex, shift: complex, middle: complex) -> Frame:
+def bend_head(
+    picture: Frame, points: Points, turn: complex, shift: complex, middle: complex
+) -> Frame:
     """Return the picture with its head turned, enlarged and shifted.
 
     ``turn`` turns and enlarges about ``middle``. Turn, growth and shift are limited.
     """
-    face = pixels_of(points)
+    face = to_pixels(points)
     right, left = face[list(EYES)]
     growth = 1 + _limit_softly(abs(turn) - 1, MAX_GROWTH)
     turn = growth * np.exp(1j * _limit_softly(np.angle(turn), MAX_TURN))
@@ -38,14 +40,16 @@ def bent(picture: Frame, points: Points, turn: complex, shift: complex, middle: 
     patch = Patch(picture, goals[SIDES], goals, INFLUENCE)
     if patch.is_too_small:
         return picture
-    rows = patch.of(goals)[1]
+    rows = patch.to_uv(goals)[1]
     side_distances = np.maximum(np.abs(patch.u) - patch.length / 2, 0)
     vertical_distances = np.maximum(
         np.abs(patch.v - (rows.min() + rows.max()) / 2) - np.ptp(rows) / 2, 0
     )
-    share = fading(np.hypot(side_distances, vertical_distances), 0.0, INFLUENCE * patch.length)
+    share = compute_fade(
+        np.hypot(side_distances, vertical_distances), 0.0, INFLUENCE * patch.length
+    )
     source = middle + (patch.pixels - shift - middle) / turn
-    return patch.put(patch.take(patch.pixels + (source - patch.pixels) * share))
+    return patch.paste(patch.sample(patch.pixels + (source - patch.pixels) * share))
 
 
 def _limit_softly(value: float, limit: float) -> float:

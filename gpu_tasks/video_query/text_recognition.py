@@ -12,7 +12,7 @@ from rapidocr import RapidOCR
 from rapidocr.utils.output import RapidOCROutput
 
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.video_query.contract import MAX_SEGMENT_TEXT, Said
+from gpu_tasks.video_query.contract import MAX_SEGMENT_TEXT, SpokenSegment
 
 SIDE = 960
 """The longer side, in pixels, at which text is detected."""
@@ -41,21 +41,23 @@ def _get_reader() -> RapidOCR:
     )
 
 
-def read(frame: Frame) -> Reading:
+def read_lines(frame: Frame) -> Reading:
     """Return the lines of a picture from top to bottom."""
     output = cast(RapidOCROutput, _get_reader()(frame[..., ::-1]))  # RapidOCR expects BGR
     texts = (" ".join(text.split())[:MAX_SEGMENT_TEXT] for text in output.txts or ())
     return tuple(text for text in texts if len(_normalize(text)) >= LEAST_LETTERS)[:MAX_LINES]
 
 
-def lines(readings: Sequence[tuple[int, Reading]], duration_ms: int) -> list[Said]:
+def merge_readings(
+    readings: Sequence[tuple[int, Reading]], duration_ms: int
+) -> list[SpokenSegment]:
     """Return the lines of readings at given milliseconds, each once for as long as it is visible.
 
     A line ends at the next reading without it, and keeps its first spelling.
     """
     ends = [*(time_ms for time_ms, _ in readings[1:]), duration_ms]
-    ended_lines: list[Said] = []
-    visible_lines: dict[str, Said] = {}
+    ended_lines: list[SpokenSegment] = []
+    visible_lines: dict[str, SpokenSegment] = {}
     for (time_ms, reading), end in zip(readings, ends, strict=False):
         previous_lines, visible_lines = visible_lines, {}
         for key, text in {_normalize(text): text for text in reading}.items():
@@ -63,7 +65,7 @@ def lines(readings: Sequence[tuple[int, Reading]], duration_ms: int) -> list[Sai
             line = (
                 previous_lines.pop(matches[0])
                 if matches
-                else Said(start_ms=time_ms, end_ms=end, text=text)
+                else SpokenSegment(start_ms=time_ms, end_ms=end, text=text)
             )
             visible_lines[key] = line.model_copy(update={"end_ms": end})
         ended_lines += previous_lines.values()

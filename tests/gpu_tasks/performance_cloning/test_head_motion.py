@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from gpu_tasks.mediakit.faces.crops import Points
-from gpu_tasks.mediakit.faces.iris import iris
+from gpu_tasks.mediakit.faces.iris import detect_irises
 from gpu_tasks.mediakit.film import Frame
-from gpu_tasks.mediakit.warping import pixels_of
-from gpu_tasks.performance_cloning.bending import (
+from gpu_tasks.mediakit.warping import to_pixels
+from gpu_tasks.performance_cloning.eyelids import close_eyes
+from gpu_tasks.performance_cloning.head_motion import (
     INFLUENCE,
     MAX_GROWTH,
     MAX_SHIFT,
     MAX_TURN,
-    bent,
-    fitted,
+    bend_head,
+    fit_similarity,
 )
-from gpu_tasks.performance_cloning.eyelids import closed
 from tests.gpu_tasks.performance_cloning.acting import face, landmarks
 
 MIDDLE = 120 + 100j
@@ -27,19 +27,19 @@ def tilted(degrees: float) -> complex:
 
 def seen(before: Points, frame: Frame) -> tuple[complex, complex]:
     """How the face in a frame is turned about the middle, and shifted from it."""
-    turn, way = fitted(pixels_of(before), pixels_of(landmarks(frame)))
+    turn, way = fit_similarity(to_pixels(before), to_pixels(landmarks(frame)))
     return turn, turn * MIDDLE + way - MIDDLE
 
 
 def test_a_head_that_stays_leaves_the_picture_as_it_is():
     frame, points = face()
-    assert (bent(frame, points, 1, 0, MIDDLE) == frame).all()
+    assert (bend_head(frame, points, 1, 0, MIDDLE) == frame).all()
 
 
 @pytest.mark.parametrize("shift", [8, -5 + 4j, -6j])
 def test_a_face_is_brought_where_it_shall_be(shift: complex):
     frame, points = face()
-    way = pixels_of(landmarks(bent(frame, points, 1, shift, MIDDLE))) - pixels_of(points)
+    way = to_pixels(landmarks(bend_head(frame, points, 1, shift, MIDDLE))) - to_pixels(points)
     assert np.median(way.real) == pytest.approx(shift.real, abs=1)
     assert np.median(way.imag) == pytest.approx(shift.imag, abs=1)
 
@@ -48,7 +48,7 @@ def test_what_is_far_from_the_face_stays():
     frame, points = face()
     small = points.copy()
     small[:, :2] = (points[:, :2] - 120) * 0.3 + 120
-    moved = bent(frame, small, 1, 6 + 3j, MIDDLE)
+    moved = bend_head(frame, small, 1, 6 + 3j, MIDDLE)
     width = np.ptp(small[:, 0])
     low = (small[:, :2].min(axis=0) - INFLUENCE * width - 2).astype(int)
     high = (small[:, :2].max(axis=0) + INFLUENCE * width + 10).astype(int)
@@ -62,18 +62,18 @@ def test_columns_and_rows_stay_in_order():
     """A ramp that is bent stays a ramp: nothing folds over."""
     _, points = face()
     ramp = np.tile(np.arange(240, dtype=np.uint8)[None, :, None], (200, 1, 3))
-    moved = bent(ramp, points, 1, 12, MIDDLE).astype(int)
+    moved = bend_head(ramp, points, 1, 12, MIDDLE).astype(int)
     assert np.diff(moved[..., 0], axis=1).min() >= -1
 
 
 def test_a_face_out_of_the_picture_bends_nothing():
     frame, points = face()
-    assert bent(frame, points + np.array([5000, 0, 0], np.float32), 1, 5, MIDDLE) is frame
+    assert bend_head(frame, points + np.array([5000, 0, 0], np.float32), 1, 5, MIDDLE) is frame
 
 
 def test_a_head_that_is_turned_and_nearer_is_seen_so():
     frame, points = face()
-    turn, _ = seen(points, bent(frame, points, 1.05 * tilted(8), 3 - 2j, MIDDLE))
+    turn, _ = seen(points, bend_head(frame, points, 1.05 * tilted(8), 3 - 2j, MIDDLE))
     assert np.degrees(np.angle(turn)) == pytest.approx(8, abs=1.5)
     assert abs(turn) == pytest.approx(1.05, abs=0.03)
 
@@ -81,16 +81,16 @@ def test_a_head_that_is_turned_and_nearer_is_seen_so():
 def test_large_movements_are_limited():
     frame, points = face()
     eyes = float(np.linalg.norm(points[33, :2] - points[263, :2]))
-    turn, _ = seen(points, bent(frame, points, 3 * tilted(80), 0, MIDDLE))
+    turn, _ = seen(points, bend_head(frame, points, 3 * tilted(80), 0, MIDDLE))
     assert 0.7 * MAX_TURN < np.angle(turn) < 1.1 * MAX_TURN
     assert 1 < abs(turn) < 1.1 * (1 + MAX_GROWTH)
-    _, shift = seen(points, bent(frame, points, 1, 900, MIDDLE))
+    _, shift = seen(points, bend_head(frame, points, 1, 900, MIDDLE))
     assert 0.7 * MAX_SHIFT * eyes < abs(shift) < 1.1 * MAX_SHIFT * eyes
 
 
 def openness(share: tuple[float, float]) -> tuple[float, float]:
     frame, points = face()
-    right, left = iris(closed(frame, points, share), points)
+    right, left = detect_irises(close_eyes(frame, points, share), points)
     return right.openness, left.openness
 
 
@@ -108,8 +108,8 @@ def test_one_eye_winks():
 
 def test_open_eyes_are_not_touched_and_the_rest_never_is():
     frame, points = face()
-    assert closed(frame, points, (0.0, 0.0)) is frame
-    changes = (closed(frame, points, (1.0, 1.0)) != frame).any(axis=2)
+    assert close_eyes(frame, points, (0.0, 0.0)) is frame
+    changes = (close_eyes(frame, points, (1.0, 1.0)) != frame).any(axis=2)
     rows = np.flatnonzero(changes.any(axis=1))
     assert rows.min() >= points[[105, 334], 1].min() - 8
     assert rows.max() <= points[4, 1]  # the tip of the nose
@@ -117,4 +117,4 @@ def test_open_eyes_are_not_touched_and_the_rest_never_is():
 
 def test_eyes_too_small_are_left_alone():
     frame, points = face()
-    assert closed(frame, points * 0.05, (1.0, 1.0)) is frame
+    assert close_eyes(frame, points * 0.05, (1.0, 1.0)) is frame

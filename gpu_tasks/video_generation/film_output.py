@@ -13,7 +13,7 @@ from gpu_tasks.video_generation.contract import (
 )
 
 
-def frames_wanted(payload: VideoGenerationPayload) -> int:
+def count_frames(payload: VideoGenerationPayload) -> int:
     """Return how many frames the film has."""
     return payload.duration_sec * FRAME_RATE
 
@@ -31,7 +31,7 @@ def write(
     ``share_before`` is the share of the work done before.
     """
     size = payload.resolution
-    count = frames_wanted(payload)
+    count = count_frames(payload)
     with FilmWriter(
         workspace.output("result"),
         width=size.width,

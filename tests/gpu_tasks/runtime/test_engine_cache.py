@@ -6,15 +6,15 @@ import pytest
 
 from gpu_tasks.runtime.contract import EngineInfo
 from gpu_tasks.runtime.engine import Host, contracts
-from gpu_tasks.runtime.loading import Engines, Loaded
+from gpu_tasks.runtime.engine_cache import EngineCache, LoadedEngine
 
 
 @pytest.fixture
-def engines() -> Engines:
-    return Engines()
+def engines() -> EngineCache:
+    return EngineCache()
 
 
-def get(engines: Engines, device: str = "cpu", at_most: int | None = None) -> Loaded:
+def get(engines: EngineCache, device: str = "cpu", at_most: int | None = None) -> LoadedEngine:
     host = Host(Path("/models"), device, "float16")
     return engines.get("noop_gpu", "production", host, at_most=at_most)
 
@@ -33,8 +33,8 @@ def test_an_engine_is_told_where_it_runs(engines):
 
 
 def test_what_was_used_longest_ago_makes_room(engines):
-    kept = [get(engines, device, at_most=2).engine for device in ("a", "b")]
-    assert get(engines, "a", at_most=2).engine is kept[0]
+    expected = [get(engines, device, at_most=2).engine for device in ("a", "b")]
+    assert get(engines, "a", at_most=2).engine is expected[0]
     get(engines, "c", at_most=2)
     assert get(engines, "a", at_most=2).seconds == 0
     assert get(engines, "b", at_most=2).seconds > 0
