@@ -12,8 +12,8 @@ from django.urls.resolvers import RegexPattern, RoutePattern
 
 Pattern = URLPattern | URLResolver
 ROOT = r"^/"
-FOUND = "auteur.found"
-"""The key of the match in a request's environment, once it is resolved."""
+MATCH_KEY = "auteur.found"
+"""The key under which a request's environment stores its `ResolverMatch`."""
 
 
 def resolve(path: str, urlconf: str) -> ResolverMatch:

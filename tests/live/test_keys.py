@@ -19,10 +19,10 @@ from accounts.models import User
 from auteur.api.requests import KeyAuth
 from auteur.api.scopes import Scope
 from auteur.live import followers
-from auteur.live.followers import Follower, TokenExpiredError, Wish
+from auteur.live.followers import Follower, FollowRequest, TokenExpiredError
 from auteur.live.hub import Hub, Subscription
 from auteur.live.messages import Entry
-from auteur.live.openings import LONGEST, end_of
+from auteur.live.openings import LONGEST, get_end
 from auteur.live.threads import Threads
 from jobs.events.contract import Wire
 from jobs.models import Job
@@ -108,7 +108,9 @@ def test_what_stands_in_the_log_is_told_until_the_key_is_revoked(
     monkeypatch.setattr(followers, "read_page", lambda **_: (2, page))
     hub = HubOfOne()
     told: list[Any] = []
-    follower = Follower(cast(Hub, hub), cast(Threads, AtOnce()), Wish(uuid.uuid4(), math.inf, None))
+    follower = Follower(
+        cast(Hub, hub), cast(Threads, AtOnce()), FollowRequest(uuid.uuid4(), math.inf, None)
+    )
 
     async def follow() -> None:
         async for entry in follower.follow():
@@ -136,4 +138,4 @@ def test_a_stream_by_a_key_is_told_its_end() -> None:
         ((now + 2 * LONGEST).timestamp(), (now + LONGEST).timestamp()),
     ):
         key = KeyAuth(uuid.uuid4(), frozenset(), expires_at, "Script")
-        assert abs(end_of(key) - expected) < 60
+        assert abs(get_end(key) - expected) < 60

@@ -158,13 +158,13 @@ def refuse():
 child = children._Child(0, lambda number: None)
 child.process.join()
 fork, os.fork = os.fork, refuse
-child._started -= 2 * children.RESTART_SECONDS
-child.look()
+child._started_at -= 2 * children.RESTART_SECONDS
+child.restart_if_dead()
 os.fork = fork
-child.look()  # too soon
-child._started -= 2 * children.RESTART_SECONDS
+child.restart_if_dead()  # too soon
+child._started_at -= 2 * children.RESTART_SECONDS
 before = child.process.pid
-child.look()
+child.restart_if_dead()
 child.process.join()
 assert child.process.pid != before and child.process.exitcode == 0
 """
@@ -242,7 +242,7 @@ def test_all_together_have_as_many_connections_as_one_would(tmp_path: Path) -> N
 @pytest.mark.parametrize("processes", [1, 2, 3, 7])
 def test_shares_are_no_more_than_the_whole_and_never_nothing(processes: int) -> None:
     whole = Limits(**DEFAULTS | {"queued": 1, "connections": processes})
-    one = whole.of_one(processes)
+    one = whole.divide(processes)
     for name in SHARED:
         share = getattr(one, name)
         assert share >= 1
