@@ -50,7 +50,7 @@ def read_profile(*, user: User) -> Profile:
         name=user.name,
         avatar_url=user.avatar_url or None,
         subscription=subscription,
-        credits=Balance(ledger.balance_of(user_id=user.pk)),
+        credits=Balance(ledger.get_balance(user_id=user.pk)),
         storage=Storage(
             quota.count_used_bytes(user.pk),
             quota.get_limit(subscription.plan if subscription else None),

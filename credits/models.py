@@ -200,7 +200,7 @@ class TransactionType(models.TextChoices):
     ADJUSTMENT = "adjustment", "Adjustment"
 
 
-GIVEN_OR_TAKEN = (
+TYPES_WITHOUT_JOB = (
     TransactionType.SUBSCRIPTION,
     TransactionType.BONUS,
     TransactionType.PURCHASE,
@@ -256,7 +256,7 @@ class CreditTransaction(models.Model):
             # This check is short, because each submission parses it again.
             models.CheckConstraint(
                 condition=Q(job__isnull=True, type=TransactionType.EXPIRY, amount__lt=0)
-                | Q(job__isnull=True) & Q(OneOf("type", GIVEN_OR_TAKEN))
+                | Q(job__isnull=True) & Q(OneOf("type", TYPES_WITHOUT_JOB))
                 | Q(job__isnull=False, type=TransactionType.USAGE, amount__lt=0)
                 | Q(job__isnull=False, type=TransactionType.REFUND, amount__gt=0),
                 name="credit_transactions_fit_their_type",
@@ -316,6 +316,6 @@ class KeySpending(models.Model):
     def __str__(self) -> str:
         return f"{self.spent} credits"
 
-    def spent_on(self, now: datetime) -> int:
+    def count_spent_on(self, now: datetime) -> int:
         """Return what was spent on the UTC day of ``now``."""
         return self.spent_today if self.day >= now.astimezone(UTC).date() else 0

@@ -10,7 +10,7 @@ def register_personal_data() -> None:
     """Register the app's personal data; called once, when Django is ready."""
     register_source(
         PersonalDataSource(
-            room="credits",
+            app="credits",
             owners={
                 "credits.Credits": "user",
                 "credits.CreditGrant": "user",
@@ -18,7 +18,7 @@ def register_personal_data() -> None:
                 "credits.CreditTransaction": "user",
                 "credits.KeySpending": None,
             },
-            scrub=_erase_nothing,
+            erase=_erase_nothing,
             listings=(
                 Listing(
                     "grants",

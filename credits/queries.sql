@@ -262,7 +262,7 @@ FROM halved LEFT JOIN credit_transactions ON user_id = %(user_id)s AND seq = low
 WHERE high - low = 1
 
 -- name: charge
--- Two CTEs for a statement of another room: see `credits.sql.charge_ctes`, which fills {{…}}. The trigger
+-- Two CTEs for a statement of another room: see `credits.sql.build_charge_ctes`, which fills {{…}}. The trigger
 -- draws; a row's share of several charges is told by the ledger's own.
 {{account}} AS (
     UPDATE credits
@@ -285,7 +285,7 @@ WHERE high - low = 1
 )
 
 -- name: spend
--- A CTE for a statement of another room: see `credits.sql.spending_cte`, which fills {{…}}. It comes after
+-- A CTE for a statement of another room: see `credits.sql.build_spending_cte`, which fills {{…}}. It comes after
 -- the account, whose lock orders all that a user's keys spend and get back. A clock that is a little
 -- behind does not begin an earlier day again.
 {{spending}} AS (

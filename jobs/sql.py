@@ -25,8 +25,8 @@ _MARKS = {
     "GPU_UNAVAILABLE": f"'{ErrorCode.GPU_UNAVAILABLE.value}'",
     "CAUSED_BY_USER": str(tuple(sorted(map(str, CAUSED_BY_USER)))),
     "LEAST_BIGINT": f"'{-(2**63)}'::bigint",
-    "claim_key": idempotency.claim_cte(into="key", when="EXISTS (TABLE media)"),
-    "charge": ledger_sql.charge_ctes(
+    "claim_key": idempotency.build_claim_cte(into="key", when="EXISTS (TABLE media)"),
+    "charge": ledger_sql.build_charge_ctes(
         account="account",
         usage="usage",
         charges="charged",
@@ -34,7 +34,7 @@ _MARKS = {
         when="EXISTS (TABLE accepted)",
     ),
 }
-_SPEND = ledger_sql.spending_cte(
+_SPEND = ledger_sql.build_spending_cte(
     spending="spending", account="account", charges="charged", api_key_id="%(api_key_id)s::uuid"
 )
 _BY_KEY = statements(_FILE, **_MARKS, spend=f"{_SPEND},", is_within_caps="EXISTS (TABLE spending)")

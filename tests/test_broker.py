@@ -32,8 +32,8 @@ print(broker.count_messages(["asked.never", "asked.elsewhere"]))
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of another Redis than that of ``REDIS_URL``."""
-    folder, (port,) = tmp_path_factory.mktemp("broker"), ports.free_ports(1)
-    server = services.redis_server(folder / "redis", port, PASSWORD, throwaway=True)
+    folder, (port,) = tmp_path_factory.mktemp("broker"), ports.find_free_ports(1)
+    server = services.build_redis(folder / "redis", port, PASSWORD, throwaway=True)
     supervisor = Supervisor([server], folder, report=lambda line: None)
     try:
         supervisor.start(20)

@@ -80,7 +80,7 @@ def test_only_the_dead_of_this_machine_are_known_to_be_gone(dead: str) -> None:
 def test_a_process_has_one_name_for_steps_and_calls_and_it_tells_the_parent() -> None:
     name = heartbeat.current_worker()
     heartbeat.stop_heartbeat()
-    assert name == liveness.process_name() == local.CALLS.new_holder()
+    assert name == liveness.get_process_name() == local.CALLS.create_holder()
     assert name.startswith(liveness.build_process_name(os.getppid(), ""))
     assert not liveness.is_process_dead(name)
 

@@ -48,14 +48,14 @@ UNCHANGED = {NOT_MODIFIED: OpenApiResponse(description="Not modified.")}
 
 
 class InvalidIfMatchProblem(Problem):
-    """The header is no list of entity tags."""
+    """The header `If-Match` is not a list of entity tags."""
 
     default_code = "invalid_if_match"
     default_detail = f'{HEADER} must be an ETag such as "7", several separated by commas, or *.'
 
 
 class PreconditionRequiredProblem(Problem):
-    """A write that would overwrite unseen what others have written."""
+    """The write names no version, so it could overwrite changes of others."""
 
     status_code = 428
     default_code = "if_match_required"

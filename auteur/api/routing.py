@@ -1,4 +1,4 @@
-"""Resolve an address as Django does, with only the patterns that can match it.
+"""Resolution of addresses as Django does it, with only the patterns that can match.
 
 Django tries every pattern in turn, about a hundred. This module tries only those that begin with
 the first segment of the address, in the same order.

@@ -54,7 +54,7 @@ POLICY = "points"
 """The name of the limit in headers."""
 
 
-def cost_of(view: Any, method: str) -> Cost:
+def get_cost(view: Any, method: str) -> Cost:
     """Return the cost of a method of a view."""
     method = "GET" if method == "HEAD" else method
     costs: Mapping[str, Cost] = getattr(view, "costs", {})
@@ -90,7 +90,7 @@ class RateLimit(BaseThrottle):
         if waiting.is_repeated(request):
             _count_cost(request, 0)
             return True
-        state = _count_cost(request, cost_of(view, str(request.method)))
+        state = _count_cost(request, get_cost(view, str(request.method)))
         self._wait = max(1.0, state.seconds)
         return state.is_allowed
 
@@ -128,7 +128,7 @@ def _parse_limit(limit: str) -> tuple[int, int]:
     return item.amount, item.get_expiry()
 
 
-def has_failures_left(limit: str, client: str) -> bool:
+def can_fail_again(limit: str, client: str) -> bool:
     """Return True if ``client`` may fail once more within the limit, or Redis is away."""
     try:
         return _get_limiter().test(parse(limit), client)

@@ -1,4 +1,4 @@
-"""Refuse fields and query parameters that an operation does not define."""
+"""Refusal of fields and query parameters that an operation does not define."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches

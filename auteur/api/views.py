@@ -18,14 +18,14 @@ Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(frozen=True)
-class Documented:
+class OperationInput:
     """The query parameters and body that the OpenAPI schema of one operation documents."""
 
     query_parameters: frozenset[str]
     has_body: bool
 
 
-_documented: dict[tuple[type, str], Documented | None] = {}
+_documented: dict[tuple[type, str], OperationInput | None] = {}
 
 
 class _Strict:
@@ -37,7 +37,7 @@ class _Strict:
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, check permissions and throttle; then raise ``ValidationError``."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
-        documented = _get_documented(self, str(request.method))
+        documented = _get_input(self, str(request.method))
         if documented is None:
             return
         if request.META.get("QUERY_STRING"):
@@ -65,7 +65,7 @@ def _has_json_body(request: Request) -> bool:
     return media_type == JSONParser.media_type
 
 
-def _get_documented(view: Any, method: str) -> Documented | None:
+def _get_input(view: Any, method: str) -> OperationInput | None:
     """Return what the method documents, read once from its schema; None if it is not documented."""
     key = (type(view), "GET" if method == "HEAD" else method)
     if key not in _documented:
@@ -73,7 +73,7 @@ def _get_documented(view: Any, method: str) -> Documented | None:
     return _documented[key]
 
 
-def _read_schema(view: Any, method: str) -> Documented | None:
+def _read_schema(view: Any, method: str) -> OperationInput | None:
     handler = getattr(view, method.lower(), None)
     if handler is None:
         return None
@@ -81,7 +81,7 @@ def _read_schema(view: Any, method: str) -> Documented | None:
     schema.view, schema.method = view, method
     if schema.is_excluded():
         return None
-    return Documented(
+    return OperationInput(
         query_parameters=frozenset(_query_parameters(view, method, schema)),
         has_body=method in WITH_BODIES and schema.get_request_serializer() is not None,
     )

@@ -1,4 +1,4 @@
-"""Hold a response back while it may improve within seconds, by running the request again.
+"""Delayed responses: a request runs again when the row that it waits for has ended.
 
 A thread is used only while Django works on a request, so a view never waits itself. It returns the
 current response and calls `answer_later`. The server (`auteur.server.waits`) holds that response

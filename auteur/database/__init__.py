@@ -1,4 +1,4 @@
-"""Execute our own statements on Django's connection, prepared by the server.
+"""Execution of our own SQL on Django's connection, as prepared statements.
 
 Their values are named (``%(user_id)s``) in the text, and sent by number (``$1``).
 """

@@ -21,7 +21,7 @@ MAY_CHANGE_TABLES = """
 TIMEOUT = "SELECT current_setting('statement_timeout')"
 
 
-def warnings(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+def list_warnings(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """Return warnings about missing protection, as the application's connection sees it."""
     if DEFAULT_DB_ALIAS not in (databases or ()):
         return []

@@ -50,13 +50,13 @@ class Account:
     gid: int | None = None
 
 
-def process(*, data: Path, port: int, password: str, throwaway: bool = False) -> Process:
+def build_process(*, data: Path, port: int, password: str, throwaway: bool = False) -> Process:
     """Return the server on ``data``, which is created on first use.
 
     ``throwaway`` trades safety for speed.
     """
     binaries = _find_binaries()
-    account = unprivileged()
+    account = get_server_account()
     _allow_traversal(binaries / "postgres", account)
     if not data.exists():
         _create_cluster(binaries, data, password, account)
@@ -90,7 +90,7 @@ def _find_binaries() -> Path:
     )
 
 
-def unprivileged() -> Account:
+def get_server_account() -> Account:
     """Return the account for servers that refuse to run as root. Create it if we are root."""
     if os.geteuid() != 0:
         return Account()

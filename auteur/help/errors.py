@@ -1,7 +1,7 @@
 """The page of all errors by code, in the words of their classes."""
 
 from auteur.api.problem_pages import list_problems
-from auteur.help.markdown import table
+from auteur.help.markdown import format_table
 from gpu_tasks.runtime.errors import POLICIES
 
 INTRO = """# Errors
@@ -33,7 +33,7 @@ A job that fails says why in its `error`: `code` and `message`. Its credits are 
 """
 
 
-def page() -> str:
+def build_page() -> str:
     """Return the page: problems, then the errors of jobs."""
     parts = [INTRO, "## Problems\n\n"]
     for problem in list_problems():
@@ -51,7 +51,9 @@ def page() -> str:
         )
         for code, policy in POLICIES.items()
     ]
-    parts.append(table(("code", "message", "repeated automatically", "worth a retry by you"), rows))
+    parts.append(
+        format_table(("code", "message", "repeated automatically", "worth a retry by you"), rows)
+    )
     return "".join(parts)
 
 

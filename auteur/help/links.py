@@ -23,7 +23,9 @@ class BrokenLinkError(AuteurError):
     """A link to a page or file that does not exist."""
 
 
-def of_site(markdown: str, source: str, page_path: str, outside_pages: Mapping[str, str]) -> str:
+def rewrite_links(
+    markdown: str, source: str, page_path: str, outside_pages: Mapping[str, str]
+) -> str:
     """Return the Markdown of a page with its links and pictures rewritten for the site.
 
     ``source`` is the path of the page in the repository, ``page_path`` its path on the site.

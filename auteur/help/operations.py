@@ -3,8 +3,8 @@
 from collections import defaultdict
 from typing import Any
 
-from auteur.help.codes import contract
-from auteur.help.markdown import table
+from auteur.help.codes import read_contract
+from auteur.help.markdown import format_table
 
 METHODS = ("get", "post", "put", "patch", "delete")
 INTRO = """# Operations
@@ -17,15 +17,15 @@ default settings. *Points* count towards the [rate limit](rate-limits.md#points)
 """
 
 
-def page() -> str:
+def build_page() -> str:
     """Return the page, with a table for each tag."""
     by_tag: dict[str, list[tuple[str, ...]]] = defaultdict(list)
-    for path, item in contract()["paths"].items():
+    for path, item in read_contract()["paths"].items():
         for method in METHODS:
             if operation := item.get(method):
                 by_tag[operation["tags"][0]].append(_build_row(method, path, operation))
     parts = [
-        f"## {tag}\n\n" + table(("operation", "what it does", "scope", "points"), rows)
+        f"## {tag}\n\n" + format_table(("operation", "what it does", "scope", "points"), rows)
         for tag, rows in sorted(by_tag.items())
     ]
     return INTRO + "".join(parts)

@@ -71,7 +71,7 @@ class Follower:
         ``EventsRemovedProblem``.
         """
         request = self._request
-        with self._hub.subscription(request.user_id, request.api_key_id) as subscription:
+        with self._hub.subscribe(request.user_id, request.api_key_id) as subscription:
             while not subscription.is_closed:
                 self._check_token(subscription)
                 async for entry in self._read_log(subscription):

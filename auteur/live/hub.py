@@ -140,7 +140,7 @@ class Hub:
         return self._position is not None
 
     @contextmanager
-    def subscription(self, user_id: UUID, api_key_id: UUID | None = None) -> Iterator[Subscription]:
+    def subscribe(self, user_id: UUID, api_key_id: UUID | None = None) -> Iterator[Subscription]:
         """Subscribe to the user's events from now on, once the hub is ready.
 
         Subscribe before reading the log, so that no event is missed.

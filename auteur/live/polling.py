@@ -81,7 +81,7 @@ async def wait_for_events(poll: Poll, hub: Hub, threads: Threads, receive: Any) 
 
 
 async def _wait_for_event(poll: Poll, hub: Hub, threads: Threads) -> None:
-    with hub.subscription(poll.user_id, poll.api_key_id) as subscription:
+    with hub.subscribe(poll.user_id, poll.api_key_id) as subscription:
         try:
             if not await threads.call(_has_no_event, poll=poll):
                 return

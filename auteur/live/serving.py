@@ -57,7 +57,7 @@ class Server(serving.Server):
 
 def serve(bind: serving.Address) -> None:
     """Serve until a signal stops the process."""
-    serving.raise_file_limit(CONNECTIONS, each=1)
+    serving.raise_file_limit(CONNECTIONS, files_per_connection=1)
     limits = build_limits()
     behind_proxy = bool(settings.REST_FRAMEWORK.get("NUM_PROXIES"))
     connections_per_address = CONNECTIONS if behind_proxy else limits.connections_per_address

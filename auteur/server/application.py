@@ -17,7 +17,7 @@ from django.http import HttpResponse
 from auteur.api.problems import problem_response
 from auteur.api.request_ids import HEADER
 from auteur.api.waiting import REPEATED_KEY, WAIT_KEY
-from auteur.logs import logged_path
+from auteur.logs import redact_path
 from auteur.server import bodies
 from auteur.server.bodies import PeerGoneError
 from auteur.server.gateway import WSGI, Call, Environ, OversizedBody, build_environ
@@ -221,7 +221,7 @@ class Response:
     def log_request(self) -> None:
         """Write a line of the access log, without the query, which may contain a signature."""
         milliseconds = (time.perf_counter() - self._started_at) * 1000
-        path = logged_path(self._scope["raw_path"].decode("latin-1"))
+        path = redact_path(self._scope["raw_path"].decode("latin-1"))
         method, status = self._scope["method"], self._status or "-"
         fields = (method, path, status, self._bytes, milliseconds, self._request_id)
         # This is `access.info` without its search of the stack for the caller, which nobody needs.

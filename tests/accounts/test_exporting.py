@@ -189,7 +189,7 @@ class TestKills:
         half = AccountExport.objects.get(pk=export.pk)
         assert half.upload_id
         assert len(storage.stored_parts(half.object_key, half.upload_id)) == 1
-        EXPORTS.requeue(EXPORTS.held_rows(), timedelta(0))
+        EXPORTS.requeue(EXPORTS.list_claimed_rows(), timedelta(0))
 
         worker.run_export(export.pk)
         assert unpacked(api).read(f"media/{film.pk}/talk 1 2.wav") == CONTENT
@@ -206,7 +206,7 @@ class TestKills:
         upload_id = storage.begin_parts(export.object_key, content_type="application/zip")
         AccountExport.objects.filter(pk=export.pk).update(upload_id=upload_id, tries=2)
         EXPORTS.claim(export.pk)
-        EXPORTS.requeue(EXPORTS.held_rows(), timedelta(0))
+        EXPORTS.requeue(EXPORTS.list_claimed_rows(), timedelta(0))
         assert api.get("/users/me/export").json()["status"] == "failed"
         assert (deletion.sweep_exports(), deletion.sweep_exports()) == (1, 0)
         with pytest.raises(ObjectMissingError):
@@ -266,7 +266,7 @@ class TestOneAtATime:
             yield {"late": True}
 
         late = PersonalDataSource(
-            "late", {}, scrub=lambda _: (), listings=(Listing("late", takes_back),)
+            "late", {}, erase=lambda _: (), listings=(Listing("late", takes_back),)
         )
         monkeypatch.setattr(personal_data, "_sources", [late])
         worker.run_export(export.pk)
@@ -385,7 +385,7 @@ class TestRevokedConsents:
             yield {"late": True}
 
         late = PersonalDataSource(
-            "late", {}, scrub=lambda _: (), listings=(Listing("late", revokes),)
+            "late", {}, erase=lambda _: (), listings=(Listing("late", revokes),)
         )
         monkeypatch.setattr(personal_data, "_sources", [late])
         worker.run_export(export.pk)

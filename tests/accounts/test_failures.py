@@ -108,11 +108,11 @@ def test_a_good_token_is_believed_for_a_while(
     visitor, token = Visitor(), signed(sub=str(user.pk), email=user.email)
     moment = [0.0]
     monkeypatch.setattr(authentication.time, "monotonic", lambda: moment[0])
-    for at, times in ((0.0, 1), (authentication.KEPT_SECONDS - 0.1, 1)):
+    for at, times in ((0.0, 1), (authentication.TRUST_SECONDS - 0.1, 1)):
         moment[0] = at
         assert visitor.ask(token).status_code == 200
         assert len(verified) == times
-    moment[0] = authentication.KEPT_SECONDS
+    moment[0] = authentication.TRUST_SECONDS
     assert visitor.ask(token).status_code == 200
     assert len(verified) == 2
 

@@ -212,7 +212,7 @@ def test_it_goes_on_where_a_worker_was_killed(
                 worker.run_closing(closing.pk)
             except KilledError:
                 # The lease ends.
-                worker.CLOSINGS.requeue(worker.CLOSINGS.held_rows(), worker.AGAIN_AFTER * 0)
+                worker.CLOSINGS.requeue(worker.CLOSINGS.list_claimed_rows(), worker.AGAIN_AFTER * 0)
     assert lives > 3
     assert not any(where_it_is_left(table) for table in all_tables())
     assert left_in_objects() == []

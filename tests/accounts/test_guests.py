@@ -75,7 +75,7 @@ def test_whoever_says_that_they_are_none_has_an_account(user):
 def test_a_guest_who_signs_in_keeps_all_and_is_welcomed_once(guest, guest_id, settings):
     settings.SIGNUP_CREDITS = 10
     guest.post("/projects", {"name": "Film"}, format="json")
-    assert ledger.balance_of(user_id=uuid.UUID(guest_id)) == 0
+    assert ledger.get_balance(user_id=uuid.UUID(guest_id)) == 0
     person = client(sub=guest_id, email="ann@example.com")
     for _ in range(2):
         assert person.get("/users/me").json()["email"] == "ann@example.com"

@@ -99,7 +99,7 @@ def test_nought_is_for_ever(ended: Callable[[int], Job], settings: Any) -> None:
 def test_a_turn_is_a_page_and_the_next_goes_on(
     ended: Callable[[int], Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "ROWS_A_TURN", 2)
+    monkeypatch.setattr(retention, "ROWS_PER_PAGE", 2)
     jobs = [ended(40) for _ in range(3)]
     gone = []
     for _ in range(3):

@@ -110,7 +110,7 @@ def test_an_event_is_worked_on_again(root, event):
     ((_, record),) = records_of(event)
     assert "The price is known now" in record
     (told,) = messages_of(root.act("work_again", event, reason="Once more"))
-    assert "Only what was set aside" in told
+    assert "Only events that are set aside" in told
 
 
 def test_nobody_has_events_about_themselves_worked_on(root, event, customer):
@@ -123,7 +123,7 @@ def test_nobody_has_events_about_themselves_worked_on(root, event, customer):
 
 def test_a_flag_is_cleared(root, customer):
     (told,) = messages_of(root.act("clear_flag", customer, reason="None there"))
-    assert "not flagged" in told
+    assert "no flag to clear" in told
     BillingCustomer.objects.update(flagged_at=timezone.now(), flag_reason="A payment is disputed")
     assert "A payment is disputed" in root.list(BillingCustomer)
     root.act("clear_flag", customer, reason="It was settled")

@@ -21,7 +21,7 @@ def event_of(job, type):
 
 
 def balance_of(user):
-    return ledger.balance_of(user_id=user.pk)
+    return ledger.get_balance(user_id=user.pk)
 
 
 class TestReading:

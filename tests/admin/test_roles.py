@@ -221,7 +221,7 @@ def test_nobody_does_anything_to_what_is_their_own(browser_of, make_user, make_j
     ):
         answer = root.act(action, obj, reason=REASON, **given)
         assert refused in messages_of(answer)[0], action
-    assert ledger.balance_of(user_id=root.user.pk) == 0
+    assert ledger.get_balance(user_id=root.user.pk) == 0
     assert root.user.plan is None
     assert records_of(root.user) == []
 

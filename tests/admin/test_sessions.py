@@ -49,7 +49,7 @@ class TestIdentity:
     def test_is_asked_for_after_ten_minutes(self, browser, user, seconds, asked):
         shown_ago(browser, seconds)
         browser.act("grant_credits", user, **GRANT)
-        assert ledger.balance_of(user_id=user.pk) == (100 if asked else 107)
+        assert ledger.get_balance(user_id=user.pk) == (100 if asked else 107)
 
     def test_is_asked_for_before_the_form_and_leads_back(self, browser, user):
         shown_ago(browser, 600)
@@ -58,17 +58,17 @@ class TestIdentity:
         [(url, _)] = asked.redirect_chain
         assert url.startswith(IDENTITY)
         assert AGAIN in asked.content.decode()
-        assert browser.client.post(url, {"given": PASSWORD}).url == page_url(user)
+        assert browser.client.post(url, {"code_or_password": PASSWORD}).url == page_url(user)
         browser.act("grant_credits", user, **GRANT)
-        assert ledger.balance_of(user_id=user.pk) == 107
+        assert ledger.get_balance(user_id=user.pk) == 107
         assert kinds() == ["identity_confirmed"]
 
     def test_wrong_answers_change_nothing_and_are_recorded(self, browser, user):
         shown_ago(browser, 600)
         for given in ("wrong", ""):
-            assert browser.client.post(IDENTITY, {"given": given}).status_code == 200
+            assert browser.client.post(IDENTITY, {"code_or_password": given}).status_code == 200
         browser.act("grant_credits", user, **GRANT)
-        assert ledger.balance_of(user_id=user.pk) == 100
+        assert ledger.get_balance(user_id=user.pk) == 100
         assert kinds() == ["identity_failed"]
 
     @pytest.mark.parametrize("action", ["change_plan", "grant_credits"])

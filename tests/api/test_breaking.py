@@ -193,8 +193,10 @@ def test_a_component_has_another_name():
 def test_breaks_are_refused_with_a_list():
     document = copy.deepcopy(DOCUMENT)
     del document["paths"]["/clips"]["post"]
-    assert "\n  POST /clips: the operation is gone\n" in contract.broken(DOCUMENT, document)
-    assert contract.broken(DOCUMENT, DOCUMENT) == ""
+    assert "\n  POST /clips: the operation is gone\n" in contract.describe_breaks(
+        DOCUMENT, document
+    )
+    assert contract.describe_breaks(DOCUMENT, DOCUMENT) == ""
 
 
 def test_what_was_released_is_kept():

@@ -111,7 +111,7 @@ class TestRepeated:
         post(api, NOOP, {"price": 2}, "k")
         answer = post(api, NOOP, {"price": 3}, "k")
         assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_conflict")
-        assert ledger.balance_of(user_id=user.pk) == 98
+        assert ledger.get_balance(user_id=user.pk) == 98
 
     def test_with_another_body_that_is_wrong_it_is_a_conflict_too(self, api):
         post(api, NOOP, {}, "k")
@@ -223,7 +223,7 @@ class TestLifetime:
         post(api, NOOP, {"price": 1}, "k")
         age_of("k", LIFETIME)
         assert post(api, NOOP, {"price": 2}, "k").status_code == 202
-        assert ledger.balance_of(user_id=user.pk) == 97
+        assert ledger.get_balance(user_id=user.pk) == 97
 
     def test_after_a_day_the_old_answer_excuses_nothing(self, api):
         post(api, NOOP, {"price": 60}, "k")
@@ -397,7 +397,7 @@ class TestTwins:
             answers = at_once(*calls)
             assert {answer.status_code for answer in answers} == {202}
         assert Job.objects.count() == 3 * 4 * 6
-        assert ledger.balance_of(user_id=user.pk) == 100 - 72
+        assert ledger.get_balance(user_id=user.pk) == 100 - 72
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from django.test import Client
 from auteur import ids
 from auteur.api.request_ids import HEADER
 from auteur.celery import app
-from auteur.logs import Line, scrubbed
+from auteur.logs import LineFormatter, scrub
 from jobs.models import Event, Job
 from jobs.queries import find_jobs
 from tests.jobs.walk import number_all
@@ -19,7 +19,7 @@ GIVEN = "0123456789abcdef"
 def line(**kwargs):
     fields = {"name": "n", "level": logging.INFO, "pathname": "", "lineno": 1, "args": ()}
     record = logging.LogRecord(**(fields | {"msg": "said", "exc_info": None} | kwargs))
-    return Line().format(record)
+    return LineFormatter().format(record)
 
 
 class TestRequests:
@@ -53,7 +53,7 @@ class TestRequests:
 
     def test_requesting_is_logged_with_both_ids(self, api, make_media, caplog):
         caplog.set_level(logging.INFO, logger="jobs.submission")
-        caplog.handler.setFormatter(Line())
+        caplog.handler.setFormatter(LineFormatter())
         body = {"media_id": str(make_media().pk)}
         answer = api.post("/jobs/transcription", body, format="json", HTTP_X_REQUEST_ID=GIVEN)
         assert f"job {answer.json()['job_id']} requested: transcription" in caplog.text
@@ -93,7 +93,7 @@ class TestLines:
         ],
     )
     def test_what_is_scrubbed(self, text, safe):
-        assert scrubbed(text) == safe
+        assert scrub(text) == safe
 
 
 def test_flower_shows_every_id_of_the_largest_message(settings):

@@ -86,7 +86,7 @@ def work() -> None:
 
 def balance(user: User) -> int:
     """What the user can spend."""
-    return ledger.balance_of(user_id=user.pk)
+    return ledger.get_balance(user_id=user.pk)
 
 
 def states() -> dict[str, str]:

@@ -205,7 +205,7 @@ def test_it_goes_off_where_what_is_paid_cannot_be_given(world, wanted, api, monk
 
 def test_it_goes_off_where_what_is_paid_is_set_aside(world, wanted, api, monkeypatch):
     error = SetAsideError(SetAsideReason.OTHER_CURRENCY)
-    monkeypatch.setattr(payments, "settle_payment", raiser(error))
+    monkeypatch.setattr(payments, "sync_payment", raiser(error))
     run()
     run()
     assert len(intents(world)) == 1

@@ -158,7 +158,7 @@ def test_what_a_dead_process_held_is_worked_on_again(world, body, buyer):
 
 
 def test_old_events_are_forgotten_but_not_those_that_wait_for_staff(world, body):
-    world.now -= int(events.KEPT.total_seconds()) + 60
+    world.now -= int(events.RETENTION.total_seconds()) + 60
     old = world.tell("customer.updated", world.add("cus", "customer"))
     aside = world.tell("invoice.paid", world.add("in", "invoice", status="paid"))
     deliver([old, aside])

@@ -100,7 +100,7 @@ def test_code_of_the_release_before_goes_on(user: User, job: Job) -> None:
     add(user, -10, "usage", _another(job).pk)
     assert remaining(user) == [92, 8]
     migrate()
-    assert ledger.balance_of(user_id=user.pk) == 100
+    assert ledger.get_balance(user_id=user.pk) == 100
 
 
 def test_a_job_from_before_returns_what_it_took_for_good(user: User, job: Job) -> None:

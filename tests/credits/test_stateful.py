@@ -162,7 +162,7 @@ class Account(RuleBasedStateMachine):
         stored = list(zip(account.grant_ids, account.grant_remaining, strict=True))
         assert stored == open_grants
         assert account.balance == sum(account.grant_remaining)
-        assert ledger.balance_of(user_id=self.user.pk) == self._spendable()
+        assert ledger.get_balance(user_id=self.user.pk) == self._spendable()
 
     def teardown(self) -> None:
         assert ledger_audit.check().findings == ()

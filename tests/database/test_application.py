@@ -36,7 +36,7 @@ def test_jobs_are_submitted_run_and_settled(api, user, make_media) -> None:
     shown = {api.get(f"/jobs/{job_id}").json()["status"] for job_id in job_ids[1:]}
     assert shown == {"completed"}
     assert CreditTransaction.objects.filter(type="refund").count() == 1
-    assert ledger.balance_of(user_id=user.pk) == 100 - (USES - 1)
+    assert ledger.get_balance(user_id=user.pk) == 100 - (USES - 1)
     assert ledger_audit.verify_ledger().total == 0
 
 
@@ -59,7 +59,7 @@ def test_more_clients_than_sessions_submit_at_once(client_of, user, make_media) 
         thread.join()
     assert not failed
     assert Job.objects.count() == 2 * POOL_SIZE * USES
-    assert ledger.balance_of(user_id=user.pk) == 100 - 2 * POOL_SIZE * USES
+    assert ledger.get_balance(user_id=user.pk) == 100 - 2 * POOL_SIZE * USES
 
 
 def test_the_ledger_can_be_added_to_and_never_changed(user) -> None:
@@ -130,7 +130,7 @@ def test_more_statements_than_are_kept_forget_one_another(way: str) -> None:
 
 
 def test_there_is_nothing_to_warn_of() -> None:
-    assert reports.warnings(databases=["default"]) == []
+    assert reports.list_warnings(databases=["default"]) == []
 
 
 @pytest.mark.parametrize("way", ["pgbouncer"])

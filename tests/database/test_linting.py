@@ -51,7 +51,7 @@ LEAVES_ROWS = (
 
 
 def test_none_there_is_writes_a_table_anew_and_one_that_does_is_found() -> None:
-    with linting.empty_schema("default"):
+    with linting.use_empty_schema("default"):
         executor = MigrationExecutor(connection)
         expected = {}
         for number, statement in enumerate((*LEAVES_ROWS, *REWRITES)):

@@ -125,7 +125,7 @@ def test_with_one_role_for_all_it_works_and_says_so() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_its_own_statements_take_their_time_and_its_locks_do_not() -> None:
     migration_session.wait_for_answer("default", print)
-    with migration_session.migration_lock("default", print):
+    with migration_session.hold_migration_lock("default", print):
         assert run("SHOW statement_timeout") == "0"
         assert run("SHOW lock_timeout") == "2s"
     assert run("SHOW lock_timeout") == "10s"
@@ -139,7 +139,7 @@ def test_an_index_made_beside_the_writers_waits_for_the_old_ones(settings) -> No
     with closing(psycopg.connect(url_of())) as writer:
         writer.execute("INSERT INTO auth_group (name) VALUES ('old')")
         end = threading.Timer(10 * settings.MIGRATION_LOCK_TIMEOUT_MS / 1000, writer.rollback)
-        with migration_session.migration_lock("default", print):
+        with migration_session.hold_migration_lock("default", print):
             with pytest.raises(OperationalError, match="lock timeout"):
                 run("CREATE INDEX in_the_way ON auth_group (name)")
             end.start()

@@ -173,17 +173,21 @@ def test_rows_are_closed_by_policy_too_where_all_rights_are_given(supabase, peop
 
 def test_every_table_has_row_level_security(secured) -> None:
     assert len(tables()) > 20
-    found = {warning.id for warning in reports.warnings(databases=["default"])}
+    found = {warning.id for warning in reports.list_warnings(databases=["default"])}
     assert "database.W002" not in found
 
 
 def test_a_table_without_it_is_found(supabase, people) -> None:
     run("CREATE TABLE forgotten (id int)")
     run("GRANT ALL ON forgotten TO anon")
-    (warning,) = (w for w in reports.warnings(databases=["default"]) if w.id == "database.W002")
+    (warning,) = (
+        w for w in reports.list_warnings(databases=["default"]) if w.id == "database.W002"
+    )
     assert "forgotten" in warning.msg
     assert "forgotten" in open_to(As("anon", None))
 
 
 def test_one_role_for_all_is_said(db: None) -> None:
-    assert "database.W001" in {warning.id for warning in reports.warnings(databases=["default"])}
+    assert "database.W001" in {
+        warning.id for warning in reports.list_warnings(databases=["default"])
+    }

@@ -128,7 +128,7 @@ def test_the_site_compresses_and_logs_without_signatures() -> None:
 @pytest.mark.skipif(CADDY is None, reason="There is no Caddy on PATH.")
 def test_a_real_caddy_logs_no_secret(tmp_path: Path) -> None:
     upstream = socket.create_server(("127.0.0.1", 0))
-    (port,) = ports.free_ports(1)
+    (port,) = ports.find_free_ports(1)
     config = text("deploy/Caddyfile").replace("{\n\tservers {", "{\n\tadmin off\n\tservers {", 1)
     for name in ("api:8000", "live:8001"):
         config = config.replace(name, f"127.0.0.1:{upstream.getsockname()[1]}")

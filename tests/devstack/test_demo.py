@@ -12,10 +12,10 @@ import pytest
 from auteur_client import Auteur
 from rich.console import Console
 
-from auteur.devstack import demo, management, offer, tour, visitor
+from auteur.devstack import demo, demo_features, management, tour, visitor
 from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
-from auteur.devstack.screen import Screen, clock
+from auteur.devstack.screen import Screen, format_time
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def screen(shown: io.StringIO) -> Screen:
     [(0, "00:00.0"), (99, "00:00.0"), (59_999, "00:59.9"), (60_000, "01:00.0"), (3.6e6, "60:00.0")],
 )
 def test_times(milliseconds: float, text: str) -> None:
-    assert clock(int(milliseconds)) == text
+    assert format_time(int(milliseconds)) == text
 
 
 def test_what_is_wrong_is_remembered(screen: Screen, shown: io.StringIO) -> None:
@@ -85,20 +85,20 @@ def test_an_edited_segment_shows_its_edited_text(screen: Screen, shown: io.Strin
 
 
 def test_words() -> None:
-    assert demo.words("Don't stop, 2nd TAKE!") == ["don't", "stop", "nd", "take"]
+    assert demo.split_words("Don't stop, 2nd TAKE!") == ["don't", "stop", "nd", "take"]
 
 
 def test_a_file_must_be_there_and_hold_something(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "one.mp4").write_bytes(b"x")
-    assert demo.checked(tmp_path / "one.mp4")
+    assert demo.check_file(tmp_path / "one.mp4")
     for name, why in (
         ("none.mp4", "is not a file"),
         ("", "is not a file"),
         ("empty.mp4", "is empty"),
     ):
         with pytest.raises(StackError, match=why):
-            demo.checked(tmp_path / name)
+            demo.check_file(tmp_path / name)
 
 
 def run_demo(var: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -134,18 +134,22 @@ def test_what_cannot_be_shown_is_refused_before_anything_starts(
 
 
 def test_features_and_files_that_fit_are_known_and_others_refused() -> None:
-    known = offer.features()
-    assert offer.checked(known, "tts", []) == [known["tts"]]
-    assert offer.checked(known, "lip-sync", [Path("a"), Path("b")]) == [known["lip-sync"]]
-    assert offer.checked(known, offer.ALL, []) == list(known.values())
-    assert offer.places(known["render"]) == len(known["render"]["example"]["project_id"])
+    known = demo_features.list_features()
+    assert demo_features.select_features(known, "tts", []) == [known["tts"]]
+    assert demo_features.select_features(known, "lip-sync", [Path("a"), Path("b")]) == [
+        known["lip-sync"]
+    ]
+    assert demo_features.select_features(known, demo_features.ALL, []) == list(known.values())
+    assert demo_features.count_file_parameters(known["render"]) == len(
+        known["render"]["example"]["project_id"]
+    )
     for wanted, files, why in (
-        (offer.ALL, 1, "Files of your own go with one feature"),
+        (demo_features.ALL, 1, "Files of your own go with one feature"),
         ("tts", 1, "Too many files for tts: it takes none, not 1."),
         ("video-query", 2, r"it takes 1, not 2\. Files go with compression \(1\), "),
     ):
         with pytest.raises(StackError, match=why):
-            offer.checked(known, wanted, [Path(SAMPLE)] * files)
+            demo_features.select_features(known, wanted, [Path(SAMPLE)] * files)
 
 
 def test_an_answer_shows_its_evidence(screen: Screen, shown: io.StringIO) -> None:
@@ -160,9 +164,11 @@ def test_an_answer_shows_its_evidence(screen: Screen, shown: io.StringIO) -> Non
 
 def test_a_job_says_why_it_ended() -> None:
     failed = {"status": "failed", "error": {"code": "INPUT_INVALID", "message": "No sound."}}
-    assert visitor.why(failed) == "INPUT_INVALID: No sound."
-    assert visitor.outcome(failed) == "the job is failed: INPUT_INVALID: No sound."
-    assert visitor.outcome({"status": "completed", "error": None}) == "the job is completed"
+    assert visitor.describe_error(failed) == "INPUT_INVALID: No sound."
+    assert visitor.describe_outcome(failed) == "the job is failed: INPUT_INVALID: No sound."
+    assert (
+        visitor.describe_outcome({"status": "completed", "error": None}) == "the job is completed"
+    )
 
 
 def test_a_stack_that_cannot_start_says_so_in_one_line(tmp_path: Path) -> None:
@@ -203,5 +209,5 @@ def test_estimates_of_the_end_wait_for_some_progress(screen: Screen, shown: io.S
 
 
 def test_names_of_results_are_words_of_a_shell() -> None:
-    assert tour.file_name("portrait, gaze.mp4") == "portrait-gaze.mp4"
-    assert tour.file_name("../a b.wav") == "a-b.wav"
+    assert tour.build_file_name("portrait, gaze.mp4") == "portrait-gaze.mp4"
+    assert tour.build_file_name("../a b.wav") == "a-b.wav"

@@ -7,11 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from auteur.devstack.child import TAIL_LINES, Child, last_lines, rotate
+from auteur.devstack.child import TAIL_LINES, Child, read_last_lines, rotate_log
 from auteur.devstack.errors import StackError
-from auteur.devstack.leftovers import is_alive
 from auteur.devstack.process import Process
-from auteur.devstack.supervisor import FAILURES_AT_START, Supervisor, foundations
+from auteur.devstack.stack_state import is_alive
+from auteur.devstack.supervisor import FAILURES_AT_START, Supervisor, list_dependencies
 from tests.devstack.conftest import TinyStack, wait_until_up
 from tests.waiting import until
 
@@ -39,7 +39,7 @@ class TestOrder:
         assert said == ["first is done", "second is ready"]
 
     def test_foundations_reach_through_what_ran_once(self) -> None:
-        below = foundations(
+        below = list_dependencies(
             [
                 Process("store", SLEEP),
                 Process("migrate", SLEEP, needs=("store",)),
@@ -159,7 +159,7 @@ class TestLogs:
     def test_the_last_lines(self, tmp_path: Path) -> None:
         log = tmp_path / "a.log"
         log.write_text("".join(f"line {number}\n\n" for number in range(9)))
-        assert last_lines(log).split("\n") == [
+        assert read_last_lines(log).split("\n") == [
             f"    line {number}" for number in range(9 - TAIL_LINES, 9)
         ]
 
@@ -169,10 +169,10 @@ class TestLogs:
         monkeypatch.setattr("auteur.devstack.child.LOG_BYTES", 10)
         log = tmp_path / "a.log"
         log.write_text("x" * 10)
-        rotate(log)
+        rotate_log(log)
         assert log.exists()
         log.write_text("x" * 11)
-        rotate(log)
+        rotate_log(log)
         assert not log.exists()
         assert (tmp_path / "a.log.1").read_text() == "x" * 11
 

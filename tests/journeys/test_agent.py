@@ -351,7 +351,7 @@ def test_what_tools_do_is_told(stack: JourneyStack, person: Person) -> None:
 
 
 def test_over_http_each_request_has_its_bearer(stack: JourneyStack, person: Person) -> None:
-    (port,) = ports.free_ports(1)
+    (port,) = ports.find_free_ports(1)
     url = f"http://{ports.HOST}:{port}/mcp"
     env = {**os.environ, "AUTEUR_URL": stack.api_url, "AUTEUR_TOKEN": "auteur_not_used"}
     command = [AUTEUR, "mcp", "--http", "--bind", f"{ports.HOST}:{port}"]

@@ -55,7 +55,7 @@ def _migrated() -> Iterator[None]:
 def stores(committed: None) -> Iterator[Stores]:
     redis_url = urlsplit(settings.REDIS_URL)
     targets = int(connection.settings_dict["PORT"]), redis_url.port or 6379
-    first, second = ports.free_ports(2)
+    first, second = ports.find_free_ports(2)
     with Proxy(first, targets[0]) as postgres, Proxy(second, targets[1]) as broker:
         with Redis.from_url(settings.REDIS_URL) as channels:
             yield Stores(postgres, broker, channels)

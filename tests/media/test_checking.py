@@ -118,7 +118,7 @@ def test_with_the_storage_away_a_check_waits_and_no_try_is_lost(
     checking.run_check(FILES, media.pk)
     media.refresh_from_db()
     assert (media.status, media.check_tries, media.check_claim) == (MediaStatus.CHECKING, 0, None)
-    assert CHECKS.take_due(10) == []
+    assert CHECKS.select_due(10) == []
 
     use_s3(s3_server)
     checking.run_check(FILES, media.pk)

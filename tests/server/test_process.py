@@ -32,7 +32,7 @@ LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int, Path]]:
     """The port of the API, that of the figures, and what the process says."""
-    port, metrics = ports.free_ports(2)
+    port, metrics = ports.find_free_ports(2)
     said = tmp_path_factory.mktemp("server") / "said"
     with said.open("w") as output:
         process = subprocess.Popen(

@@ -76,7 +76,7 @@ class Running:
 
 @contextmanager
 def running(said: Path, **settings: str) -> Iterator[Running]:
-    port, metrics = ports.free_ports(2)
+    port, metrics = ports.find_free_ports(2)
     with said.open("w") as output:
         process = subprocess.Popen(
             [

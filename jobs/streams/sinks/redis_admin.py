@@ -6,7 +6,13 @@ from typing import Any
 
 from jobs.streams.names import Stream
 from jobs.streams.sinks.base import Check, GroupLag, Length, Made, SinkError, Standing, Stored
-from jobs.streams.sinks.redis import POSITION, answering, connect, key_of, other_values
+from jobs.streams.sinks.redis import (
+    POSITION,
+    connect,
+    key_of,
+    other_values,
+    translate_errors,
+)
 
 MAX_LAG_COUNTED = 10_000
 """How far the lag of a group is counted in versions before Redis 7."""
@@ -26,7 +32,7 @@ class RedisAdmin:
     def create(self, streams: Iterable[Stream]) -> list[Made]:
         """Implement `StreamAdmin.create`. The publisher enforces retention, not Redis."""
         results = []
-        with answering():
+        with translate_errors():
             for stream in streams:
                 key = key_of(stream.name)
                 kind = self._client.type(key).decode()
@@ -45,7 +51,7 @@ class RedisAdmin:
     def check(self, streams: Iterable[Stream]) -> list[Check]:
         """Implement `StreamAdmin.check`."""
         try:
-            with answering():
+            with translate_errors():
                 server = self._client.info()
                 position = self._client.get(POSITION)
                 names = [stream.name for stream in streams]
@@ -67,13 +73,13 @@ class RedisAdmin:
 
     def peek(self, stream: str, count: int) -> list[Stored]:
         """Implement `StreamAdmin.peek`."""
-        with answering():
+        with translate_errors():
             entries = self._client.xrevrange(key_of(stream), count=count)
         return [_build_stored(stream, *entry) for entry in reversed(entries)]
 
     def tail(self, streams: Sequence[str]) -> Iterator[Stored]:
         """Implement `StreamAdmin.tail`."""
-        with answering():
+        with translate_errors():
             last_ids: dict[str, Any] = {key_of(name): self._get_last_id(name) for name in streams}
             while True:
                 for key, entries in self._read_new_entries(last_ids):
@@ -93,7 +99,7 @@ class RedisAdmin:
     def standing(self, streams: Iterable[Stream]) -> Standing:
         """Implement `StreamAdmin.standing`."""
         names = [stream.name for stream in streams]
-        with answering():
+        with translate_errors():
             with self._client.pipeline(transaction=False) as batch:
                 for name in names:
                     batch.xlen(key_of(name))

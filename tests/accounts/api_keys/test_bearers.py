@@ -102,12 +102,12 @@ def test_its_use_is_noted_once_a_minute(make_key):
     with CaptureQueriesContext(connection) as queries:
         program.get("/users/me")
     assert not [query for query in queries if query["sql"].startswith("UPDATE")]
-    almost = keys.NOTED_FOR - timedelta(seconds=10)
+    almost = keys.USE_UPDATE_INTERVAL - timedelta(seconds=10)
     rows.update(last_used_at=Now() - almost)
     kept = rows.get().last_used_at
     program.get("/users/me")
     assert rows.get().last_used_at == kept
-    rows.update(last_used_at=Now() - keys.NOTED_FOR)
+    rows.update(last_used_at=Now() - keys.USE_UPDATE_INTERVAL)
     program.get("/users/me")
     assert rows.get().last_used_at > kept
 

@@ -102,7 +102,7 @@ def test_so_many_and_not_one_more(api, user, monkeypatch):
     assert api.delete(f"/api-keys/{first['id']}").status_code == 204
     refused = post(api)
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_api_keys")
-    ApiKey.objects.filter(pk=first["id"]).update(revoked_at=Now() - keys.COUNTED)
+    ApiKey.objects.filter(pk=first["id"]).update(revoked_at=Now() - keys.REVOKED_COUNT_PERIOD)
     assert post(api).status_code == 201
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.urls import URLResolver, get_resolver
 
 from accounts.api_keys.models import ApiKey
-from auteur.api.scopes import MONEY, Scope, scope_of
+from auteur.api.scopes import MONEY, Scope, get_scope
 from tests.conftest import bearer, by_key
 from tests.contract import described
 
@@ -27,7 +27,7 @@ class Endpoint:
 
     @property
     def scope(self) -> Scope | None:
-        return scope_of(self.view, self.method)
+        return get_scope(self.view, self.method)
 
     def asked_by(self, client: Any) -> tuple[int, Any]:
         """The status, and the code of a problem."""

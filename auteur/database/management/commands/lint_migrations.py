@@ -18,7 +18,7 @@ class Command(BaseCommand):
         migrations = linting.list_new_migrations(loader)
         if complaints := linting.lint_migrations(loader, migrations):
             raise CommandError(complaints)
-        with linting.empty_schema(connection.alias):
+        with linting.use_empty_schema(connection.alias):
             rewrites = linting.find_rewrites(MigrationExecutor(connection))
         if rewrites:
             raise CommandError(f"Written anew, while nobody can read them: {rewrites}")

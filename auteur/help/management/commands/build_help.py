@@ -24,6 +24,6 @@ class Command(BaseCommand):
 
         logging.getLogger("mkdocs").addHandler(logging.StreamHandler(self.stderr))
         try:
-            building.build(options["to"])
+            building.build_site(options["to"])
         except building.BuildError as exc:
             raise CommandError(str(exc)) from exc
