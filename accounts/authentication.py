@@ -19,7 +19,7 @@ from auteur.api.throttling import Failures
 
 SCHEME = "Bearer"
 MAX_VERIFIED_BEARERS = 10_000
-"""How many recently verified bearers are remembered."""
+"""The most recently verified bearers that are remembered."""
 TRUST_SECONDS = 60.0
 """How long a verified token is trusted before its signature is checked again.
 

@@ -21,7 +21,7 @@ STALE_SECONDS = 60 * 60
 """Age up to which cached keys are trusted while the provider does not answer."""
 
 REFETCH_COOLDOWN_SECONDS = 10
-"""Least time between two fetches, so that invented key ids cannot overload the provider."""
+"""The shortest time between two fetches, so that invented key ids cannot overload the provider."""
 
 
 class KeySet:

@@ -156,7 +156,7 @@ class Subscription(models.Model):
 
 
 class ClosingStatus(models.TextChoices):
-    """How far a closing has come."""
+    """The state of a closing."""
 
     WAITING = "waiting", "Waiting"
     WORKING = "working", "Working"
@@ -203,7 +203,7 @@ class AccountClosing(models.Model):
 
 
 class ExportStatus(models.TextChoices):
-    """How far an export has come."""
+    """The state of an export."""
 
     WAITING = "waiting", "Waiting"
     WORKING = "working", "Working"

@@ -38,7 +38,7 @@ class Profile:
     credits: Balance
     storage: Storage
     closing_at: datetime | None
-    """When the account ends, if its user has closed it."""
+    """The time at which a closed account is erased; None if it is open."""
 
 
 def read_profile(*, user: User) -> Profile:

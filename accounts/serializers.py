@@ -70,7 +70,7 @@ class ClosingSerializer(serializers.Serializer):
 
 
 class NewExportSerializer(RequestSerializer):
-    """What an export includes in addition."""
+    """The request of an export, with its optional parts."""
 
     include = serializers.ListField(
         child=ChoiceField(["media"]),

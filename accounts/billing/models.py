@@ -49,7 +49,7 @@ class BillingCustomer(models.Model):
 
 
 class EventState(models.TextChoices):
-    """How far the processing of an event has come."""
+    """The processing state of an event."""
 
     WAITING = "waiting", "Waiting"
     DONE = "done", "Done"
@@ -226,7 +226,7 @@ class AutoTopUp(models.Model):
 
 
 class TopUpState(models.TextChoices):
-    """How far an automatic top-up has come."""
+    """The state of an automatic top-up."""
 
     OPEN = "open", "Open"
     SUCCEEDED = "succeeded", "Succeeded"

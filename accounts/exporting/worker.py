@@ -58,7 +58,7 @@ def run_export(export_id: UUID) -> None:
 
 
 class _Export:
-    """One try to make an export."""
+    """A try to make an export."""
 
     def __init__(self, lease: Lease[AccountExport], export: AccountExport) -> None:
         self._lease, self._export = lease, export

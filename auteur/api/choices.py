@@ -8,9 +8,7 @@ from rest_framework import serializers
 class ChoiceField(serializers.ChoiceField):
     """A choice field whose error lists the allowed values."""
 
-    default_error_messages: ClassVar = {
-        "invalid_choice": "{input} is not one of: {choices}."
-    }
+    default_error_messages: ClassVar = {"invalid_choice": "{input} is not one of: {choices}."}
 
     def fail(self, key: str, **values: Any) -> NoReturn:
         """Raise ``ValidationError`` with the list of choices in its message."""

@@ -29,7 +29,7 @@ TYPES = "/problems#"
 """The prefix of a code's address on the page of `auteur.api.problem_pages`."""
 
 MAX_ERRORS = 50
-"""Most errors in one document. A client that sends thousands of bad values has one mistake."""
+"""The most errors in one document. A client that sends thousands of bad values has one mistake."""
 MAX_FIELD_LENGTH = 200
 MAX_DETAIL_LENGTH = 500
 """Fields and details may repeat what the client sent, which can be as long as a body."""

@@ -32,7 +32,7 @@ AWAY_SECONDS = 1.0
 SHARE = 0.5
 """This share of what remained at the last synchronisation is spent before the next."""
 MAX_WINDOWS = 20_000
-"""Most windows of one process. The least recently used are dropped and read anew from Redis."""
+"""The most windows of one process. The least recently used are dropped and read anew from Redis."""
 MAX_SCRIPT_WINDOWS = 500
 """Windows that one script synchronises. Redis does nothing else meanwhile."""
 _SYNC_SCRIPT = """

@@ -71,14 +71,16 @@ def hold_migration_lock(alias: str, report: Report) -> Iterator[None]:
     connection = connections[alias]
     if is_pooled(connection.connection) and not settings.MIGRATION_DATABASE:
         raise CommandError(
-            "DATABASE_URL goes through a pooler, and migrations need a session of their own: "
-            "set MIGRATION_DATABASE_URL to the database itself, or to a pooler by session."
+            "DATABASE_URL uses a transaction pooler, but migrations need a session. Set "
+            "MIGRATION_DATABASE_URL to the database itself, or to a session pooler."
         )
     deadline = time.monotonic() + OTHER_MIGRATOR_SECONDS
     while not _query_value(alias, "SELECT pg_try_advisory_lock(%s)", ADVISORY_LOCK):
         report("Waiting for another migrator.")
         if time.monotonic() > deadline:
-            raise CommandError("Another migrator has not ended.")
+            raise CommandError(
+                f"Another migrator has not ended within {OTHER_MIGRATOR_SECONDS:.0f} s. Stop it."
+            )
         time.sleep(POLL_SECONDS)
     try:
         _set_timeout(alias, "statement_timeout", 0)
@@ -137,8 +139,8 @@ def retry_on_lock_timeout(migrate: Callable[[], None], report: Report) -> None:
             if not isinstance(exc.__cause__, errors.LockNotAvailable):
                 raise
             report(
-                f"A migration waits for a lock: again in {backoff:.0f} s, "
-                f"{remaining} times at most."
+                f"A migration waits for a lock. Next try in {backoff:.0f} s, "
+                f"at most {remaining} more."
             )
         time.sleep(backoff)
         backoff = min(2 * backoff, LAST_BACKOFF_SECONDS)

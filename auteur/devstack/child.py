@@ -1,4 +1,4 @@
-"""One child process of the supervisor: start it, watch it, stop it with its descendants."""
+"""A child process of the supervisor, with its log, restarts and descendants."""
 
 import contextlib
 import os

@@ -40,28 +40,34 @@ def _build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="start the whole stack and keep it running")
     run.set_defaults(command=_run_stack)
-    checks = commands.add_parser("check", help="settings, migrations, OpenAPI, on a real database")
+    checks = commands.add_parser(
+        "check", help="check settings, migrations and OpenAPI with a real database"
+    )
     checks.set_defaults(command=lambda options: check.run_checks())
     schema = commands.add_parser("schema", help="write docs/openapi.json from the code")
-    schema.add_argument("--check", action="store_true", help="only compare it to the code")
+    schema.add_argument("--check", action="store_true", help="only compare the file with the code")
     schema.set_defaults(
         command=lambda options: (
             contract.check_contract() if options.check else contract.write_contract()
         )
     )
     show = commands.add_parser("demo", help="run the main job on a recording, then stop")
-    show.add_argument("--feature", help="this feature instead, or `all` of them")
+    show.add_argument("--feature", help="run this feature instead, or `all` of them")
     show.add_argument(
-        "--file", type=Path, action="append", default=[], help="of your own; again for another"
+        "--file",
+        type=Path,
+        action="append",
+        default=[],
+        help="a file of your own; repeat the option for others",
     )
     show.set_defaults(command=_run_demo)
     site = commands.add_parser("docs", help="build the docs site, which /help serves")
-    site.add_argument("--check", action="store_true", help="only see whether it can be built")
+    site.add_argument("--check", action="store_true", help="only check that it can be built")
     site.set_defaults(
         command=lambda options: docs.check_docs() if options.check else docs.build_docs()
     )
-    record = commands.add_parser("examples", help="run every feature once, and keep it for /help")
-    record.add_argument("--feature", default=demo_features.ALL, help="only this one")
+    record = commands.add_parser("examples", help="run every feature once, and record it for /help")
+    record.add_argument("--feature", default=demo_features.ALL, help="run only this feature")
     record.set_defaults(
         command=lambda options: examples.record_examples(options.var.resolve(), options.feature)
     )

@@ -41,7 +41,7 @@ def build_document() -> str:
             check=False,
         )
         if result.returncode:
-            raise StackError("The code does not describe its API: see above.")
+            raise StackError("The OpenAPI document cannot be built. The errors above say why.")
         document = json.loads(path.read_text())
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -91,7 +91,9 @@ def describe_difference(stored: str, current: str) -> str:
         stored.splitlines(), current.splitlines(), "docs/openapi.json", "the code", n=1, lineterm=""
     )
     first = "\n".join(islice(lines, SHOWN_LINES))
-    return f"{first}\n\nThe API is not as docs/openapi.json says. Run `make schema` and commit it."
+    return (
+        f"{first}\n\nThe API differs from docs/openapi.json. Run `make schema` and commit the file."
+    )
 
 
 def describe_breaks(released: api_compatibility.Schema, current: api_compatibility.Schema) -> str:
@@ -102,5 +104,5 @@ def describe_breaks(released: api_compatibility.Schema, current: api_compatibili
     lines = "".join(f"  {line}\n" for line in breaks)
     return (
         f"Clients of the last release (docs/openapi.released.json) would break:\n{lines}"
-        "Keep what they use: CONTRIBUTING.md says how it goes in the end."
+        "Keep what they use. CONTRIBUTING.md says how to remove it later."
     )

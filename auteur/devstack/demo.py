@@ -48,7 +48,7 @@ def run_demo(var: Path, files: Sequence[Path], feature: str | None) -> int:
         else []
     )
     if not features and len(user_files) > 1:
-        raise StackError("The main job takes one file; FEATURE=… says which other job is meant.")
+        raise StackError("The main job takes one file. Name another feature with FEATURE=…")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     screen = Screen()
     started_at = time.monotonic()
@@ -62,14 +62,14 @@ def run_demo(var: Path, files: Sequence[Path], feature: str | None) -> int:
                     user_files[0] if user_files else RECORDING, is_own=bool(user_files)
                 )
         except ProblemError as exc:
-            screen.check(False, f"The API refused it: {exc}")
+            screen.check(False, f"The API refused the request: {exc}")
         except UnreachableError as exc:
             raise StackError(f"The API does not answer: {exc}. See {var / 'log'}.") from exc
     seconds = time.monotonic() - started_at
     if screen.failed:
-        screen.title(f"Not as it must be, see ✗ above: {len(screen.failed)}.")
+        screen.title(f"{len(screen.failed)} checks failed, see ✗ above.")
         return 1
-    screen.title(f"All was as it must be, in {seconds:.0f} s.")
+    screen.title(f"All checks passed in {seconds:.0f} s.")
     return 0
 
 
@@ -90,8 +90,8 @@ def connect_stack(var: Path, screen: Screen) -> Iterator[Mapping[str, str]]:
     if stack_state.is_locked(var):
         running = stack_state.read_state(var)
         if running is None or not running.ready:
-            raise StackError("The stack is being started by another command: try again soon.")
-        screen.title("Using the stack that runs")
+            raise StackError("Another command is starting the stack. Try again shortly.")
+        screen.title("Using the running stack")
         yield environment.read_environment(var / environment.FILE_NAME)
         return
     screen.title("Starting the stack")
@@ -117,7 +117,7 @@ def _follow_start(stack: subprocess.Popen[str], screen: Screen) -> None:
     assert stack.stdout is not None  # noqa: S101  # it is a pipe
     for line in stack.stdout:
         if line.startswith(READY_LINE):
-            screen.line(f"all is ready after {time.monotonic() - started_at:.0f} s")
+            screen.line(f"everything is ready after {time.monotonic() - started_at:.0f} s")
             return
         if line.startswith("  "):
             screen.line(line.strip())
@@ -147,7 +147,7 @@ def create_visitor(values: Mapping[str, str], screen: Screen, balance: int = CRE
 
 
 class Demo:
-    """One user's way through the API."""
+    """The main job of the demo, and one that fails."""
 
     def __init__(self, visitor: Visitor, screen: Screen) -> None:
         self._visitor = visitor

@@ -37,10 +37,12 @@ def select_features(
     """
     if slug == ALL:
         if files:
-            raise StackError("Files of your own go with one feature, not with all.")
+            raise StackError(
+                "Your own files need one feature. Name it with FEATURE=… instead of all."
+            )
         return list(features_by_slug.values())
     if slug not in features_by_slug:
-        raise StackError(f"No feature {slug}: there are {', '.join(features_by_slug)}; or {ALL}.")
+        raise StackError(f"There is no feature {slug}. Use {', '.join(features_by_slug)} or {ALL}.")
     limit = count_file_parameters(features_by_slug[slug])
     if len(files) > limit:
         taking = ", ".join(
@@ -50,7 +52,7 @@ def select_features(
         )
         raise StackError(
             f"Too many files for {slug}: it takes {limit or 'none'}, not {len(files)}. "
-            f"Files go with {taking}."
+            f"These features take files: {taking}."
         )
     return [features_by_slug[slug]]
 

@@ -102,8 +102,8 @@ def get_server_account() -> Account:
             subprocess.run(command, check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as exc:
             raise StackError(
-                "PostgreSQL does not run as root and its user could not be made: "
-                f"start as an ordinary user, or make one with `{' '.join(command)}`."
+                "PostgreSQL does not run as root, and its user could not be created. "
+                f"Start as an ordinary user, or create one with `{' '.join(command)}`."
             ) from exc
         entry = pwd.getpwnam(SYSTEM_USER)
     return Account(entry.pw_uid, entry.pw_gid)

@@ -51,7 +51,7 @@ def supervise_processes(var: Path, plan: Plan, report: Report) -> Iterator[Super
     create_folders(var)
     with stack_state.lock_folder(var):
         for name in stack_state.end_leftovers(var):
-            report(f"{name} was left over from a killed run and is ended")
+            report(f"{name} was still running after a killed run, and was stopped")
         planned_processes, addresses = plan()
         running = RunningStack(os.getpid(), addresses=dict(addresses))
 

@@ -62,11 +62,11 @@ def is_locked(var: Path) -> bool:
 
 def _describe_running_stack(running: RunningStack | None) -> str:
     if running is None:
-        return "The stack is being started by another command."
+        return "Another command is starting the stack. Try again shortly."
     location = f" at {running.addresses['API']}" if "API" in running.addresses else ""
     return (
-        f"The stack already runs{location} (process {running.supervisor}): "
-        f"use it, or stop it with Ctrl-C in its terminal or `kill {running.supervisor}`."
+        f"The stack already runs{location} (process {running.supervisor}). "
+        f"Use it, or stop it with Ctrl-C in its terminal or `kill {running.supervisor}`."
     )
 
 
@@ -81,7 +81,7 @@ def read_state(var: Path) -> RunningStack | None:
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as exc:
-        raise StackError(f"{var / STATE_NAME} is damaged: remove it.") from exc
+        raise StackError(f"{var / STATE_NAME} is damaged. Delete it.") from exc
 
 
 def write_state(var: Path, running: RunningStack) -> None:

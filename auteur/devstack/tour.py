@@ -19,7 +19,7 @@ SAMPLES = Path(__file__).parent / "samples"
 TRACK = "demo"
 MAX_SHOWN = 100
 DRAFT_NOTE = (
-    "Draft engines made these results: expect poor text, voices and pictures. "
+    "Draft engines made these results, so text, voices and pictures are poor. "
     "Real models: docs/real-models.md"
 )
 
@@ -52,7 +52,7 @@ class Tour:
     def show(self, features: Sequence[Json], files: Sequence[Path]) -> None:
         """Run these features. ``files`` replace a feature's samples in order."""
         rows = [self._run_safely(feature, files) for feature in features]
-        self._screen.title("What was made")
+        self._screen.title("Results")
         self._screen.table(
             ("Feature", "Engine", "Seconds", "Credits", "Result"),
             [(r.feature, r.engine, f"{r.seconds:.1f}", r.credits, r.result) for r in rows],
@@ -67,7 +67,9 @@ class Tour:
         try:
             return self._run_feature(feature, files)
         except (AuteurError, StackError, OSError) as exc:
-            reason = f"The API refused it: {exc}" if isinstance(exc, ProblemError) else str(exc)
+            reason = (
+                f"The API refused the request: {exc}" if isinstance(exc, ProblemError) else str(exc)
+            )
             self._screen.check(False, reason)
             return Row(feature["slug"], "", time.monotonic() - started_at, 0, f"failed: {reason}")
 

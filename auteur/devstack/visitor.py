@@ -16,7 +16,7 @@ EMAIL = "demo@example.com"
 
 
 class Visitor:
-    """One user, who can also run management commands."""
+    """The demo's user, who can also run management commands."""
 
     def __init__(self, values: Mapping[str, str], screen: Screen) -> None:
         self._environment = environment.build_child_environment(values, os.environ)

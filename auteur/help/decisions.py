@@ -5,7 +5,7 @@ from pathlib import Path
 from auteur.help.links import ROOT
 
 FOLDER = ROOT / "docs" / "decisions"
-INTRO = "Why it is so: each on one screen, in the order in which they were taken."
+INTRO = "The reasons for the design, one page each, in chronological order."
 
 
 def list_paths() -> list[str]:

@@ -16,9 +16,9 @@ from projects.timeline.operations import Operation, Operations
 FOLDER = ROOT / "docs" / "examples" / "edl"
 INTRO = """# Operations of the EDL
 
-What `PATCH /projects/:id/edl` takes in `operations`, one or many, made in order, all or none: see
-[editing](editing.md). The examples are made on this timeline of two clips, whose film says
-*{transcript}*; each begins anew, and what comes of it is what the code makes.
+`PATCH /projects/:id/edl` takes these `operations`. It applies them in order, all or none: see
+[editing](editing.md). Each example starts with this timeline of two clips, whose transcript is
+*{transcript}*. The results are computed by the code itself.
 
 """
 
@@ -64,7 +64,7 @@ def apply_operations(operations: list[Json]) -> tuple[Content, Draft]:
 
 def _describe_operation(name: str, kind: type[Operation]) -> str:
     if name not in read_examples():
-        raise NoExampleError(f"{name} has no example in {FOLDER.name}/operations.json")
+        raise NoExampleError(f"{name} has no example in {FOLDER.name}/operations.json: add one")
     *earlier_operations, operation = read_examples()[name]
     after, draft = apply_operations([*earlier_operations, operation])
     parts = [f"## {name}\n\n{cleandoc(kind.__doc__ or '')}\n\n", _build_field_table(kind)]
@@ -77,7 +77,7 @@ def _describe_operation(name: str, kind: type[Operation]) -> str:
     if draft.removed and not earlier_operations:
         (removal,) = draft.removed
         removal_json = {"op": removal.op, "count": removal.count, "cut_ms": removal.cut_ms}
-        parts.append("The answer's `removed` tells:\n\n" + format_json([removal_json]))
+        parts.append("The answer's `removed`:\n\n" + format_json([removal_json]))
     return "".join(parts)
 
 
@@ -93,7 +93,7 @@ def _build_field_table(kind: type[Operation]) -> str:
         rows.append(
             (f"`{name}`", default, _describe_type(field, definitions), field.get("description", ""))
         )
-    return format_table(("field", "default", "what it may be", "meaning"), rows)
+    return format_table(("field", "default", "values", "meaning"), rows)
 
 
 def _describe_type(field: Json, definitions: Json) -> str:
@@ -142,7 +142,7 @@ def _build_clip_table(content: Content) -> str:
         for track in content.tracks
         if not track["clips"]
     ]
-    head = ("track", "clip", "start_ms", "duration_ms", "in – out", "besides")
+    head = ("track", "clip", "start_ms", "duration_ms", "in – out", "other")
     return format_table(head, [*rows, *empty])
 
 

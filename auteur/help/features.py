@@ -83,16 +83,16 @@ def _build_index(own_features: list[Feature]) -> str:
     common = describe_feature(own_features[0])["parameters"]
     return (
         "# Features\n\n"
-        "`POST /jobs/<feature>` starts a [job](../jobs.md), `POST /jobs/<feature>/estimate` says "
-        "its price. Each started unit counts. This page shows default prices and limits; "
-        "`GET /features` shows those of your installation, and which features it offers.\n\n"
+        "`POST /jobs/<feature>` starts a [job](../jobs.md). `POST /jobs/<feature>/estimate` "
+        "returns its price. Each started unit counts. This page shows default prices and limits. "
+        "`GET /features` returns those of your installation, and the features that it offers.\n\n"
         + format_table(("feature", "what it does", "price", "plan"), rows)
         + "## Parameters that all features take\n\n"
         + format_table(
             ("name", "what it is"),
             [(f"`{name}`", common[name]["description"]) for name in OPTIONAL if name in common],
         )
-        + "Every submission takes an `Idempotency-Key`: the same request with the same key makes "
+        + "Every submission takes an `Idempotency-Key`: the same request with the same key creates "
         "no second job.\n"
     )
 
@@ -106,7 +106,7 @@ def _build_page(feature: Feature) -> str:
         format_tabs(snippets.build_snippets(feature.slug, recorded["request"])),
         "## Parameters\n\n",
         _build_parameter_table(feature),
-        "Besides: [what all features take](index.md#parameters-that-all-features-take).\n\n",
+        "All features also take [these](index.md#parameters-that-all-features-take).\n\n",
         "## Price\n\n",
         _build_price(feature, recorded),
         "## What it answers\n\n",
@@ -117,7 +117,7 @@ def _build_page(feature: Feature) -> str:
         codes.format_problem_table(
             codes.read_contract()["paths"][f"/jobs/{feature.slug}"]["post"], "../errors.md"
         ),
-        "A job that was accepted and fails says why in its `error` "
+        "An accepted job that fails has the reason in its `error` "
         "([codes](../errors.md#errors-of-jobs)), and is refunded.\n",
     ]
     return "".join(parts)
@@ -129,8 +129,8 @@ def _build_answer(job: Json) -> str:
     return (
         "`202`, with the job's id and price:\n\n"
         + format_code("json", json.dumps(accepted)[:-1] + ", …}")
-        + f"When it is done, `GET /jobs/{job['id']}` has the result. This one was made by the "
-        f"{engine} engine; of its lists, the first three items are shown.\n\n" + format_json(job)
+        + f"When the job has completed, `GET /jobs/{job['id']}` returns the result. The {engine} "
+        f"engine made this one. Its lists are cut to three items.\n\n" + format_json(job)
     )
 
 
@@ -150,7 +150,7 @@ def _build_parameter_table(feature: Feature) -> str:
         for name, parameter in in_production.items()
         if name not in OPTIONAL or parameter["required"]
     ]
-    return format_table(("name", "default", "what it may be", "meaning"), rows)
+    return format_table(("name", "default", "values", "meaning"), rows)
 
 
 def _use_engine(feature: Feature, engine: str) -> override_settings:
@@ -180,7 +180,7 @@ def _describe_limits(parameter: Json, draft_parameter: Json) -> str:
         parts.append(f"at most {format_duration(parameter['longest_ms'])}{note}")
     if parameter.get("consent"):
         parts.append(
-            f"a {parameter['consent']} that [consent](../privacy.md) covers, where that is asked"
+            f"a {parameter['consent']} with a [consent](../privacy.md), if one is required"
         )
     return ", ".join(parts)
 
@@ -220,11 +220,11 @@ def _build_price(feature: Feature, recorded: Json) -> str:
     rows = [(_format_amount(unit, amount), compute_price(feature, amount)) for amount in amounts]
     job = recorded["job"]
     return (
-        f"{price_text(feature).capitalize()} of `{feature.measured}`; a started unit counts whole. "
-        f"The job below has cost {_format_credits(job['credits_cost'])}.\n\n"
+        f"{price_text(feature).capitalize()} of `{feature.measured}`. Started units count in full. "
+        f"The job below cost {_format_credits(job['credits_cost'])}.\n\n"
         + format_table((f"`{feature.measured}`", "credits"), rows)
-        + f"`POST /jobs/{feature.slug}/estimate` with the same body says it beforehand; submitted "
-        "with its `quote_id`, the job costs no more.\n\n"
+        + f"`POST /jobs/{feature.slug}/estimate` with the same body returns the price beforehand. "
+        "A job that is submitted with its `quote_id` costs no more.\n\n"
     )
 
 
@@ -244,11 +244,10 @@ def _build_engine_table(feature: Feature) -> str:
     models = "<br>".join(f"`{role}`: `{model}`" for role, model in contract.models.items())
     rows = [
         ("production", contract.gpu.value, seconds, models or "none"),
-        ("draft", "CPU", seconds, "none that is downloaded"),
+        ("draft", "CPU", seconds, "no downloaded ones"),
     ]
     return (
         format_table(("engine", "runs on", "longest call", "models"), rows)
-        + "`output_data.engine` says which one made a result. Licences: "
-        "[engines](../engines.md). How to run production engines: "
-        "[real models](../real-models.md).\n\n"
+        + "`output_data.engine` names the engine of a result. See [engines](../engines.md) for "
+        "licences, and [real models](../real-models.md) for how to run production engines.\n\n"
     )

@@ -44,7 +44,7 @@ def rewrite_links(
         target = _resolve_target(source, url.path)
         if target not in site_paths and not target.startswith(DOCS):
             if link["image"]:
-                raise BrokenLinkError(f"The picture {link['to']} is not in docs/")
+                raise BrokenLinkError(f"The picture {link['to']} must be in docs/")
             return text
         site_path = site_paths.get(target, target.removeprefix(DOCS))
         path = os.path.relpath(site_path, Path(page_path).parent)
@@ -91,7 +91,7 @@ def _check_address(address: str) -> None:
     try:
         resolve(url.path)
     except Resolver404 as exc:
-        raise BrokenLinkError(f"{address} is no address of the stack") from exc
+        raise BrokenLinkError(f"The stack has no address {address}") from exc
     codes = {"", *(problem.code for problem in list_problems())}
     if url.path == "/problems" and url.fragment not in codes:
-        raise BrokenLinkError(f"{address}: there is no such problem")
+        raise BrokenLinkError(f"{address} names no problem that exists")

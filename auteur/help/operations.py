@@ -9,10 +9,11 @@ from auteur.help.markdown import format_table
 METHODS = ("get", "post", "put", "patch", "delete")
 INTRO = """# Operations
 
-[/docs](/docs) shows parameters, bodies and answers of each, and lets you try them.
-[/schema](/schema) has them as a file, [openapi.json](openapi.json) those of this version with
-default settings. *Points* count towards the [rate limit](rate-limits.md#points). *Scope* is what an
-[API key](api-keys.md) needs; operations without one are closed to API keys.
+[/docs](/docs) shows the parameters, bodies and answers of each operation, and lets you try them.
+[/schema](/schema) is the OpenAPI document of your installation, [openapi.json](openapi.json) that
+of this version with default settings. *Points* count towards the
+[rate limit](rate-limits.md#points). An [API key](api-keys.md) needs the *scope*; it cannot use
+operations without one.
 
 """
 

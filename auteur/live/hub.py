@@ -38,7 +38,7 @@ EVENTS_AT_ONCE = 1000
 REVOKE_SECONDS = 5.0
 """The time between two checks of which users may still be connected."""
 MAX_WAITING = 256
-"""Most events, and jobs with progress, that wait for a subscriber. The log has older events."""
+"""The most events, and jobs with progress, that wait for a subscriber. The log has older events."""
 MAX_REMEMBERED_ENDS = 10_000
 """How many ended jobs are remembered, whose late progress is dropped."""
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from auteur.server.limits import KIB, Budget, Limits
 
 CONNECTIONS = 12_000
-"""Most connections of one process."""
+"""The most connections of one process."""
 CONNECTIONS_PER_USER = 20
 """Streams, sockets and waiting polls of one user."""
 UNAUTHENTICATED_PER_ADDRESS = 50
@@ -15,11 +15,11 @@ UNAUTHENTICATED_PER_ADDRESS = 50
 AUTHENTICATION_SECONDS = 10.0
 """The time in which a socket must authenticate."""
 MESSAGE_BYTES = 4 * KIB
-"""Most bytes of one message of a client."""
+"""The most bytes of one message of a client."""
 FRAMES_BYTES = 16 * KIB
-"""Most bytes of a message that are read at all."""
+"""The most bytes of a message that are read at all."""
 FRAGMENTS = 16
-"""Most fragments of one message."""
+"""The most fragments of one message."""
 MESSAGES_BURST, MESSAGES_PER_SECOND = 10, 1.0
 """The most frames of a socket, including pings of the protocol: at once, and then each second."""
 SLICE_BYTES = 2 * KIB

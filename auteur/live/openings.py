@@ -28,7 +28,7 @@ from jobs.models import Job, UserEvent
 from jobs.states import OPEN
 
 MAX_OPEN_JOBS = 100
-"""Most jobs in the first message of a socket, newest first."""
+"""The most jobs in the first message of a socket, newest first."""
 LONGEST = timedelta(days=1)
 """The longest connection by an API key, which may have no expiry."""
 NUMBERED_WITHIN = timedelta(hours=1)

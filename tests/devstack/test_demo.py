@@ -119,7 +119,7 @@ SAMPLE = str(demo.RECORDING)
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--feature", "phrenology"), "No feature phrenology: there are audio-generation, compr"),
+        (("--feature", "phrenology"), "There is no feature phrenology. Use audio-generation, compr"),
         (("--file", SAMPLE, "--file", SAMPLE), "The main job takes one file"),
     ],
 )
@@ -144,9 +144,9 @@ def test_features_and_files_that_fit_are_known_and_others_refused() -> None:
         known["render"]["example"]["project_id"]
     )
     for wanted, files, why in (
-        (demo_features.ALL, 1, "Files of your own go with one feature"),
+        (demo_features.ALL, 1, "Your own files need one feature"),
         ("tts", 1, "Too many files for tts: it takes none, not 1."),
-        ("video-query", 2, r"it takes 1, not 2\. Files go with compression \(1\), "),
+        ("video-query", 2, r"it takes 1, not 2\. These features take files: compression \(1\), "),
     ):
         with pytest.raises(StackError, match=why):
             demo_features.select_features(known, wanted, [Path(SAMPLE)] * files)

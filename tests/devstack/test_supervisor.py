@@ -265,7 +265,7 @@ class TestWholeStack:
         assert not [child for child in children if is_alive(child)]
         second.send_signal(signal.SIGTERM)
         output, _ = second.communicate(timeout=20)
-        assert "deaf was left over from a killed run and is ended" in output
+        assert "deaf was still running after a killed run, and was stopped" in output
 
     def test_a_second_run_says_that_the_stack_runs(self, tiny_stack: TinyStack, var: Path) -> None:
         first = tiny_stack()

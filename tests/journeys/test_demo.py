@@ -26,7 +26,7 @@ def test_the_demo_shows_a_transcript_a_failure_and_the_refund(stack: JourneyStac
     supervisor = stack.process("api").ppid()
     done = run_demo(stack)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Using the stack that runs" in done.stdout
+    assert "Using the running stack" in done.stdout
     assert "Speaker 2" in done.stdout
     assert "EDL version 1 → 2" in done.stdout
     assert "the error is clear: INPUT_INVALID" in done.stdout

@@ -10,8 +10,8 @@ from auteur.database import migration_session, roles
 class Command(migrate.Command):
     help = (
         migrate.Command.help
-        + " Runs as MIGRATION_DATABASE_URL, gives up locks that block the application and tries "
-        "again, then closes all tables to everybody but the application's role."
+        + " Runs as MIGRATION_DATABASE_URL. Gives up locks that block the application and tries "
+        "again. Then grants access to the tables only to the application's role."
     )
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
@@ -44,8 +44,8 @@ class Command(migrate.Command):
         )
         if not is_apart:
             report(
-                "One role for all: the application owns its tables. With MIGRATION_DATABASE_URL,"
-                " DATABASE_URL can be of a role that may neither change them nor the ledger."
+                "One role for all: the application owns its tables. Set MIGRATION_DATABASE_URL, so"
+                " that the role of DATABASE_URL cannot change tables or the ledger."
             )
 
 
