@@ -119,7 +119,7 @@ SAMPLE = str(demo.RECORDING)
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--feature", "phrenology"), "There is no feature phrenology. Use audio-generation, compr"),
+        (("--feature", "phrenology"), "There is no feature phrenology. Use audio-generation, "),
         (("--file", SAMPLE, "--file", SAMPLE), "The main job takes one file"),
     ],
 )
