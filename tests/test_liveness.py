@@ -52,9 +52,9 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(liveness.time, "monotonic", made)
-    return made
+    result = Clock()
+    monkeypatch.setattr(liveness.time, "monotonic", result)
+    return result
 
 
 @pytest.fixture
@@ -93,14 +93,14 @@ def test_a_lease_outlasts_all_that_may_delay_a_sign_of_life() -> None:
 @pytest.mark.parametrize(("option", "seconds"), [("", LEASE), ("?connect_timeout=20", LEASE + 30)])
 def test_a_lease_grows_with_the_time_outs_that_are_set(option: str, seconds: float) -> None:
     show = "from auteur import settings; print(settings.WORKER_LEASE_SECONDS)"
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", show],
         env={**os.environ, "DATABASE_URL": f"postgres://u@localhost/d{option}"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert float(found.stdout) == seconds
+    assert float(result.stdout) == seconds
 
 
 @pytest.mark.property

@@ -85,7 +85,7 @@ def test_addresses_that_are_not_public(address):
 
 
 @pytest.mark.parametrize(
-    ("given", "called"),
+    ("values", "called"),
     [
         ("https://example.com/a?b=c", "https://example.com/a?b=c"),
         ("HTTPS://Example.COM:443/", "https://example.com/"),
@@ -94,8 +94,8 @@ def test_addresses_that_are_not_public(address):
         ("https://not-ours.example/", "https://not-ours.example/"),
     ],
 )
-def test_urls_are_kept_as_they_are_called(given, called):
-    assert validate_url(given, STRICT) == called
+def test_urls_are_kept_as_they_are_called(values, called):
+    assert validate_url(values, STRICT) == called
     assert validate_url(called, STRICT) == called
 
 
@@ -199,17 +199,17 @@ class Names(AbstractResolver):
 
 async def get(policy: AddressPolicy, names: Names, *urls: str) -> list[Any]:
     """The status of each, or what was raised."""
-    found: list[Any] = []
+    result: list[Any] = []
     async with aiohttp.ClientSession(
         connector=build_connector(policy, max_bytes=10_000, resolver=names)
     ) as http:
         for url in urls:
             try:
                 async with http.get(url) as response:
-                    found.append(response.status)
+                    result.append(response.status)
             except aiohttp.ClientConnectorError as exc:
-                found.append(type(exc.os_error))
-    return found
+                result.append(type(exc.os_error))
+    return result
 
 
 def test_no_address_that_is_not_public_is_ever_connected_to():

@@ -56,9 +56,9 @@ class ApiClient:
 
 
 def _read_all(call: Call) -> Iterable[bytes]:
-    chunks, has_more = call.pull()
+    chunks, has_more = call.pull_chunks()
     while has_more:
-        next_chunks, has_more = call.pull()
+        next_chunks, has_more = call.pull_chunks()
         chunks += next_chunks
     return chunks
 

@@ -45,8 +45,8 @@ class TestClosing:
         assert api.get("/users/me").json()["closing_at"] is None
         closed = api.delete("/users/me")
         assert closed.status_code == 202
-        told = closed.json()["closing_at"]
-        assert api.get("/users/me").json()["closing_at"] == told
+        closing_at = closed.json()["closing_at"]
+        assert api.get("/users/me").json()["closing_at"] == closing_at
         ends = User.objects.get(pk=user.pk).closing_at
         days = timedelta(days=settings.ACCOUNT_CLOSING_DAYS)
         assert abs(ends - timezone.now() - days) < timedelta(minutes=5)

@@ -70,7 +70,7 @@ def test_whoever_was_let_in_goes_on_beside_one_who_fails(
     make_user: Callable[..., User], verified: list[str]
 ) -> None:
     visitor = Visitor()
-    ann, bob = (signed(sub=str(each.pk), email=each.email) for each in (make_user(), make_user()))
+    ann, bob = (signed(sub=str(item.pk), email=item.email) for item in (make_user(), make_user()))
     assert visitor.ask(ann).status_code == 200
     for _ in range(4):
         visitor.ask("nonsense")

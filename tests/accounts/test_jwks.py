@@ -83,28 +83,28 @@ def test_a_withdrawn_key_stops_working_once_the_set_is_no_longer_fresh(
 def test_known_keys_are_kept_while_the_provider_is_away_but_not_for_ever(
     provider: Provider, key_set: KeySet, clock: Clock
 ) -> None:
-    known = provider.add_key()
-    assert key_set.key(known) is not None
+    key = provider.add_key()
+    assert key_set.key(key) is not None
     provider.go_away()
     clock.now += jwks.STALE_SECONDS
-    assert key_set.key(known) is not None
+    assert key_set.key(key) is not None
     clock.now += 1
     with pytest.raises(UnavailableProblem):
-        key_set.key(known)
+        key_set.key(key)
 
 
 def test_unknown_keys_are_unavailable_while_the_provider_is_away(
     provider: Provider, key_set: KeySet, clock: Clock
 ) -> None:
-    known = provider.add_key()
-    assert key_set.key(known) is not None
+    key = provider.add_key()
+    assert key_set.key(key) is not None
     provider.body = b"<html>Bad gateway</html>"
     clock.now += jwks.REFETCH_COOLDOWN_SECONDS
     for _ in range(3):
         with pytest.raises(UnavailableProblem):
             key_set.key("unknown")
     assert provider.fetches == 2
-    assert key_set.key(known) is not None
+    assert key_set.key(key) is not None
 
     provider.body = None
     new = provider.add_key()
@@ -143,15 +143,15 @@ def test_a_slow_provider_holds_up_unknown_keys_alone(
 ) -> None:
     monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", 60)  # nobody gives up in between
     key_set = KeySet(provider.url, clock=clock)
-    known = provider.add_key()
-    assert key_set.key(known) is not None
+    key = provider.add_key()
+    assert key_set.key(key) is not None
     clock.now += jwks.REFETCH_COOLDOWN_SECONDS
     provider.answers.clear()
     waiting = [threading.Thread(target=key_set.key, args=(f"made-up-{n}",)) for n in range(3)]
     for thread in waiting:
         thread.start()
     until(lambda: provider.fetches == 2)
-    assert key_set.key(known) is not None  # comes back, although nobody is answered
+    assert key_set.key(key) is not None  # comes back, although nobody is answered
     assert any(thread.is_alive() for thread in waiting)
     provider.answers.set()
     for thread in waiting:

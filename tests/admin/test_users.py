@@ -49,16 +49,16 @@ class TestReading:
 
     @pytest.mark.parametrize("field", ["email", "name", "id"])
     def test_search(self, root, make_user, field):
-        wanted = make_user(email="wanted@example.com", name="Wanda Wanted")
+        user = make_user(email="wanted@example.com", name="Wanda Wanted")
         other = make_user(email="other@example.com", name="Otto")
-        listed = root.list(User, q=str(getattr(wanted, field)))
-        assert wanted.email in listed
+        listed = root.list(User, q=str(getattr(user, field)))
+        assert user.email in listed
         assert other.email not in listed
 
-    @pytest.mark.parametrize(("plan", "found"), [("pro", 1), ("starter", 0), ("none", 0)])
-    def test_filter_by_plan(self, root, user, plan, found):
+    @pytest.mark.parametrize(("plan", "result"), [("pro", 1), ("starter", 0), ("none", 0)])
+    def test_filter_by_plan(self, root, user, plan, result):
         Subscription.objects.create(user=user, plan="pro", status="active")
-        assert root.list(User, plan=plan).count(f">{user.email}<") == found
+        assert root.list(User, plan=plan).count(f">{user.email}<") == result
 
     def test_a_plan_whose_time_is_over_is_none(self, root, user):
         yesterday = timezone.now() - timedelta(days=1)
@@ -127,15 +127,15 @@ class TestGrant:
 
     def test_of_a_kind_and_until_a_time(self, root, user):
         later = timezone.now() + timedelta(days=30)
-        given = {"kind": "purchase", "expires_at": later.strftime("%Y-%m-%dT%H:%M")}
-        root.act("grant_credits", user, **GRANT | given)
+        values = {"kind": "purchase", "expires_at": later.strftime("%Y-%m-%dT%H:%M")}
+        root.act("grant_credits", user, **GRANT | values)
         grant = CreditGrant.objects.filter(user=user).latest("id")
         assert (grant.kind, grant.amount, grant.by) == ("purchase", 7, root.user)
         assert grant.expires_at == later.replace(second=0, microsecond=0)
 
     def test_not_until_a_time_that_is_over(self, root, user):
-        given = GRANT | {"expires_at": "2020-01-01T00:00"}
-        assert root.act("grant_credits", user, **given).status_code == 400
+        values = GRANT | {"expires_at": "2020-01-01T00:00"}
+        assert root.act("grant_credits", user, **values).status_code == 400
         assert balance_of(user) == 100
 
     def test_takes_the_largest_amount(self, root, user, settings):

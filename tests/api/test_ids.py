@@ -76,9 +76,9 @@ class TestLines:
         try:
             raise ValueError("Key (email)=(ann@example.com) exists")
         except ValueError as exc:
-            told = line(exc_info=(type(exc), exc, exc.__traceback__))
-        assert "Traceback" in told
-        assert "ann@example.com" not in told
+            result = line(exc_info=(type(exc), exc, exc.__traceback__))
+        assert "Traceback" in result
+        assert "ann@example.com" not in result
 
     @pytest.mark.parametrize(
         ("text", "safe"),
@@ -101,4 +101,4 @@ def test_flower_shows_every_id_of_the_largest_message(settings):
         f"{n:08d}-0000-4000-8000-000000000000" for n in range(settings.MAX_IDS_PER_MESSAGE)
     ]
     message = app.amqp.create_task_message("1", "jobs.prepare", (attempt_ids,), {})
-    assert all(one in message.headers["argsrepr"] for one in attempt_ids)
+    assert all(attempt_id in message.headers["argsrepr"] for attempt_id in attempt_ids)

@@ -155,9 +155,9 @@ def test_with_redis_away_each_process_holds_the_limit(
 ) -> None:
     ask, tries = windows._run_script, []
 
-    def count(some: Any, told: Any) -> Any:
+    def count(some: Any, result: Any) -> Any:
         tries.append(some)
-        return ask(some, told)
+        return ask(some, result)
 
     monkeypatch.setattr(windows, "_run_script", count)
     process = Windows()
@@ -190,8 +190,8 @@ def test_what_redis_may_have_counted_is_not_told_again(
     """It has counted, and its answer comes too late."""
     asked, process = windows._run_script, Windows()
 
-    def late(some: Any, told: Any) -> Any:
-        asked(some, told)
+    def late(some: Any, result: Any) -> Any:
+        asked(some, result)
         raise redis.exceptions.TimeoutError
 
     assert spend(process, who, 100, 40) == 40
@@ -223,9 +223,9 @@ def test_many_are_settled_at_once_and_one_more(who: str, monkeypatch: pytest.Mon
     asked: list[int] = []
     really = windows._run_script
 
-    def counted(some: Any, told: Any) -> Any:
+    def counted(some: Any, result: Any) -> Any:
         asked.append(len(some))
-        return really(some, told)
+        return really(some, result)
 
     monkeypatch.setattr(windows, "_run_script", counted)
     process = Windows()

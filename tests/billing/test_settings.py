@@ -82,5 +82,5 @@ def test_the_orchestrator_works_on_it_where_something_is_sold(settings, monkeypa
     assert periodic.WORK == []
     settings.STRIPE_SECRET_KEY = "sk_test_1"
     apps.get_app_config("accounts").ready()
-    found = [work.__name__ for work, _ in periodic.WORK]
-    assert found == ["process_billing", "find_missed_events"]
+    result = [work.__name__ for work, _ in periodic.WORK]
+    assert result == ["process_billing", "find_missed_events"]

@@ -54,9 +54,9 @@ def test_the_amount_has_bounds(user: User) -> None:
 
 def test_of_a_kind_and_until_a_time(user: User) -> None:
     grant(user.email, 5, "--kind", "purchase", "--expires-at", "2999-01-31T12:00")
-    made = CreditGrant.objects.filter(user=user).latest("id")
-    assert (made.kind, made.amount) == ("purchase", 5)
-    assert made.expires_at == datetime(2999, 1, 31, 12, tzinfo=UTC)
+    credit_grant = CreditGrant.objects.filter(user=user).latest("id")
+    assert (credit_grant.kind, credit_grant.amount) == ("purchase", 5)
+    assert credit_grant.expires_at == datetime(2999, 1, 31, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("wrong", ["2020-01-01", "soon"])

@@ -89,7 +89,7 @@ class TestBurning:
     def test_each_job_of_a_batch_says_what_it_drew(self, somebody: User, make_media: Any) -> None:
         soon, never = grant(somebody, 3, 3), grant(somebody, 9)
         media = [make_media(somebody, duration_ms=minutes * 60_000) for minutes in (4, 4, 8)]
-        wanted = [{"type": "transcription", "media_id": str(each.pk)} for each in media]
+        wanted = [{"type": "transcription", "media_id": str(media_file.pk)} for media_file in media]
         submission.submit_batch(user_id=somebody.pk, plan=None, wanted=wanted)
         rows = CreditTransaction.objects.filter(user=somebody, type="usage").order_by("seq")
         assert [parts(row) for row in rows] == [
@@ -443,7 +443,7 @@ class TestTime:
                 )
             cursor.execute("SET LOCAL session_replication_role = origin")
         start = datetime(2026, 1, 1, tzinfo=UTC)
-        told = [
+        result = [
             balances.read_past_balance(
                 user_id=somebody.pk, at=start + timedelta(minutes=30 * step)
             ).balance
@@ -451,7 +451,7 @@ class TestTime:
         ]
         sums = [sum(range(1, hour + 1)) for hour in range(10)]
         expected = [sums[min(9, step // 2)] for step in range(21)]
-        assert told == expected
+        assert result == expected
 
     def test_of_an_account_without_rows(self, somebody: User) -> None:
         assert balances.read_past_balance(user_id=somebody.pk, at=timezone.now()).balance == 0
@@ -499,10 +499,10 @@ def test_all_movements_at_once_add_up(make_user: Callable[..., User]) -> None:
             parameters = submission.validate(
                 feature=feature, user_id=user.pk, data={"price": 3, "used": 3}
             )
-            made = submission.submit(
+            result = submission.submit(
                 feature=feature, user_id=user.pk, plan=None, parameters=parameters
             )
-            lifecycle.cancel(job_id=made.job_id, by="user")
+            lifecycle.cancel(job_id=result.job_id, by="user")
 
     def give() -> None:
         for _ in range(5):

@@ -88,7 +88,7 @@ def test_each_balance_becomes_a_grant_that_never_expires(
     empty, new = make_user(), make_user(balance=3)
     migrate()
     migrate()
-    assert [remaining(each) for each in (user, empty, new)] == [[95], [], [3]]
+    assert [remaining(item) for item in (user, empty, new)] == [[95], [], [3]]
     grant = CreditGrant.objects.get(user=user)
     assert (grant.kind, grant.amount, grant.expires_at) == ("adjustment", 95, None)
 

@@ -92,12 +92,12 @@ class Account(RuleBasedStateMachine):
         if sum(prices) > self._spendable():
             with pytest.raises(ledger.InsufficientCreditsProblem) as refused:
                 submission.submit_batch(user_id=self.user.pk, plan=None, wanted=wanted)
-            told = {"balance": self._spendable(), "required": sum(prices)}
-            assert refused.value.extra == told
+            results = {"balance": self._spendable(), "required": sum(prices)}
+            assert refused.value.extra == results
             return
-        made = submission.submit_batch(user_id=self.user.pk, plan=None, wanted=wanted).jobs
+        result = submission.submit_batch(user_id=self.user.pk, plan=None, wanted=wanted).jobs
         self.jobs += [
-            (job.job_id, self._draw(price)) for job, price in zip(made, prices, strict=True)
+            (job.job_id, self._draw(price)) for job, price in zip(result, prices, strict=True)
         ]
 
     @rule(which=WHICH)
@@ -178,8 +178,8 @@ class Account(RuleBasedStateMachine):
 
     def _newest(self) -> tuple[int, int]:
         """Its id, and what was given."""
-        made = CreditGrant.objects.filter(user=self.user).latest("id")
-        return made.pk, made.amount
+        grant = CreditGrant.objects.filter(user=self.user).latest("id")
+        return grant.pk, grant.amount
 
     def _in_order(self) -> list[Grant]:
         def turn(grant: Grant) -> tuple[int, int, int]:
@@ -206,8 +206,8 @@ class Account(RuleBasedStateMachine):
     def _refund_late(self, amount: int) -> None:
         if self.late is None:
             until = self.today + LATE
-            number, given = self._newest()
-            self.late = Grant(number, 0, ledger.DEFAULT_PRIORITY, until, given, is_grace=True)
+            number, values = self._newest()
+            self.late = Grant(number, 0, ledger.DEFAULT_PRIORITY, until, values, is_grace=True)
             self._add(self.late)
         self.late.left += amount
 

@@ -103,8 +103,8 @@ def running_pgbouncer(options: str = "") -> Iterator[int]:
 
 
 def pgbouncer_version() -> tuple[int, ...]:
-    said = subprocess.check_output([PGBOUNCER or "", "--version"], text=True)
-    return tuple(map(int, said.split()[1].split(".")))
+    result = subprocess.check_output([PGBOUNCER or "", "--version"], text=True)
+    return tuple(map(int, result.split()[1].split(".")))
 
 
 def _answers(port: int) -> bool:

@@ -107,18 +107,18 @@ def test_it_waits_for_others_and_tries_again_for_a_lock(migrated: str, tmp_path:
             assert process.wait(SECONDS) == 0, log.read_text()
         finally:
             process.kill()
-        found = owner.execute(
+        result = owner.execute(
             "SELECT relrowsecurity FROM pg_class WHERE relname = 'fair_queue_cursors'"
         )
-        assert found.fetchone() == (True,)
+        assert result.fetchone() == (True,)
         assert owner.execute("SELECT to_regclass('half')").fetchone() == (None,)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_with_one_role_for_all_it_works_and_says_so() -> None:
-    said = io.StringIO()
-    call_command("migrate", stdout=said)
-    assert "One role for all" in said.getvalue()
+    output = io.StringIO()
+    call_command("migrate", stdout=output)
+    assert "One role for all" in output.getvalue()
     assert run("SHOW statement_timeout") == "30s"
 
 

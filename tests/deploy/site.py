@@ -41,8 +41,8 @@ class Site:
 
     def variables(self, service: str) -> dict[str, str]:
         """The environment of a service."""
-        given = environment(service, self.told, self.places)
-        return given | {"PATH": self.path, "HOSTNAME": socket.gethostname()}
+        values = environment(service, self.told, self.places)
+        return values | {"PATH": self.path, "HOSTNAME": socket.gethostname()}
 
     def run(self, command: str, service: str = "api") -> subprocess.CompletedProcess[str]:
         """Run a line of shell as that service would."""

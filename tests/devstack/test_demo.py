@@ -19,13 +19,13 @@ from auteur.devstack.screen import Screen, format_time
 
 
 @pytest.fixture
-def shown() -> io.StringIO:
+def output() -> io.StringIO:
     return io.StringIO()
 
 
 @pytest.fixture
-def screen(shown: io.StringIO) -> Screen:
-    return Screen(Console(file=shown))
+def screen(output: io.StringIO) -> Screen:
+    return Screen(Console(file=output))
 
 
 @pytest.mark.parametrize(
@@ -36,28 +36,28 @@ def test_times(milliseconds: float, text: str) -> None:
     assert format_time(int(milliseconds)) == text
 
 
-def test_what_is_wrong_is_remembered(screen: Screen, shown: io.StringIO) -> None:
+def test_what_is_wrong_is_remembered(screen: Screen, output: io.StringIO) -> None:
     screen.check(True, "fine")
     screen.check(False, "wrong [bold]")
     assert screen.failed == ["wrong [bold]"]
-    assert shown.getvalue() == "  ✓ fine\n  ✗ wrong [bold]\n"
+    assert output.getvalue() == "  ✓ fine\n  ✗ wrong [bold]\n"
 
 
 def test_progress_outside_a_terminal_is_a_few_plain_lines(
-    screen: Screen, shown: io.StringIO
+    screen: Screen, output: io.StringIO
 ) -> None:
     with screen.progress("work") as show:
         for hundredth in range(101):
             show({"status": "processing", "progress": hundredth / 100})
         show({"status": "completed", "progress": 1.0})
-    lines = shown.getvalue().splitlines()
+    lines = output.getvalue().splitlines()
     assert lines[0] == "  work   0% processing"
     assert lines[-1] == "  work 100% completed"
     assert len(lines) < 9
 
 
 def test_progress_tells_what_a_job_waits_for_and_that_it_starts_over(
-    screen: Screen, shown: io.StringIO
+    screen: Screen, output: io.StringIO
 ) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=40)).isoformat()
     lost = "The machine doing the work was lost. This is attempt 2."
@@ -65,13 +65,13 @@ def test_progress_tells_what_a_job_waits_for_and_that_it_starts_over(
         show({"status": "queued", "progress": 0.0, "queue_position": 2})
         show({"status": "processing", "progress": 0.6, "estimated_end_at": soon})
         show({"status": "queued", "progress": 0.0, "queue_position": 1, "restarted": lost})
-    queued, processing, again = shown.getvalue().splitlines()
+    queued, processing, again = output.getvalue().splitlines()
     assert queued == "  work   0% queued, place 2"
     assert re.fullmatch(r"  work  60% processing, about (39|40) s left", processing)
     assert again == f"  work   0% queued, place 1, {lost}"
 
 
-def test_an_edited_segment_shows_its_edited_text(screen: Screen, shown: io.StringIO) -> None:
+def test_an_edited_segment_shows_its_edited_text(screen: Screen, output: io.StringIO) -> None:
     segment = {
         "start_ms": 0,
         "end_ms": 900,
@@ -80,8 +80,8 @@ def test_an_edited_segment_shows_its_edited_text(screen: Screen, shown: io.Strin
         "edited_text": "right",
     }
     screen.transcript([segment])
-    assert "right" in shown.getvalue()
-    assert "wrong" not in shown.getvalue()
+    assert "right" in output.getvalue()
+    assert "wrong" not in output.getvalue()
 
 
 def test_words() -> None:
@@ -143,18 +143,18 @@ def test_features_and_files_that_fit_are_known_and_others_refused() -> None:
     assert demo_features.count_file_parameters(known["render"]) == len(
         known["render"]["example"]["project_id"]
     )
-    for wanted, files, why in (
+    for expected, files, why in (
         (demo_features.ALL, 1, "Your own files need one feature"),
         ("tts", 1, "Too many files for tts: it takes none, not 1."),
         ("video-query", 2, r"it takes 1, not 2\. These features take files: compression \(1\), "),
     ):
         with pytest.raises(StackError, match=why):
-            demo_features.select_features(known, wanted, [Path(SAMPLE)] * files)
+            demo_features.select_features(known, expected, [Path(SAMPLE)] * files)
 
 
-def test_an_answer_shows_its_evidence(screen: Screen, shown: io.StringIO) -> None:
+def test_an_answer_shows_its_evidence(screen: Screen, output: io.StringIO) -> None:
     screen.evidence([{"start_ms": 0, "end_ms": 61_500, "kind": "cut", "detail": "A new [shot]."}])
-    [line] = [line for line in shown.getvalue().splitlines() if "shot" in line]
+    [line] = [line for line in output.getvalue().splitlines() if "shot" in line]
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
         "00:00.0 – 01:01.5",
         "cut",
@@ -187,7 +187,7 @@ def test_a_slow_command_is_an_error_of_the_stack(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_failed_step_is_a_row_of_the_table(
-    screen: Screen, shown: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    screen: Screen, output: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("auteur_client.http.FIRST_PAUSE_SECONDS", 0.01)
     nobody = cast("Any", SimpleNamespace(client=Auteur("http://127.0.0.1:9", "token")))
@@ -197,15 +197,15 @@ def test_a_failed_step_is_a_row_of_the_table(
     ]
     tour.Tour(nobody, screen, tmp_path).show(features, [])
     assert len(screen.failed) == 2
-    assert shown.getvalue().count("failed: ") == 2
-    assert "docs/real-models.md" in shown.getvalue()
+    assert output.getvalue().count("failed: ") == 2
+    assert "docs/real-models.md" in output.getvalue()
 
 
-def test_estimates_of_the_end_wait_for_some_progress(screen: Screen, shown: io.StringIO) -> None:
+def test_estimates_of_the_end_wait_for_some_progress(screen: Screen, output: io.StringIO) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=40)).isoformat()
     with screen.progress("work") as show:
         show({"status": "processing", "progress": 0.1, "estimated_end_at": soon})
-    assert "left" not in shown.getvalue()
+    assert "left" not in output.getvalue()
 
 
 def test_names_of_results_are_words_of_a_shell() -> None:

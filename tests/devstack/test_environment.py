@@ -82,9 +82,9 @@ def test_the_example_names_every_variable_of_the_settings() -> None:
     named = set(READ_BY_SETTINGS.findall((BASE_DIR / "auteur" / "settings.py").read_text()))
     assert len(named) > 30
     example = (BASE_DIR / ".env.example").read_text()
-    shown = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE))
-    assert named - shown == set()
-    assert shown - named - set(ports.DEFAULTS) == {"NAME_FILE"}
+    output = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE))
+    assert named - output == set()
+    assert output - named - set(ports.DEFAULTS) == {"NAME_FILE"}
 
 
 def test_each_variable_of_the_example_is_explained() -> None:

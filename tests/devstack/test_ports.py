@@ -46,9 +46,9 @@ def test_a_port_where_something_listens_is_not_free(host: str) -> None:
 
 
 def test_free_ports_differ_and_are_none_of_outgoing_connections() -> None:
-    found = ports.find_free_ports(20)
-    assert len(set(found)) == 20
-    assert max(found) < 32_768  # from here on, Linux takes them for outgoing connections
+    result = ports.find_free_ports(20)
+    assert len(set(result)) == 20
+    assert max(result) < 32_768  # from here on, Linux takes them for outgoing connections
 
 
 def test_no_two_processes_get_the_same_free_port(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,8 @@ def test_it_runs_where_it_is_asked_for(bare: Path, tmp_path: Path, broker: str |
     values = environment.write_environment(tmp_path / "var", chosen, broker)
     others = ("postgres", "redis", "mongodb")
     names = [
-        one.name for one in services.list_stores(tmp_path / "var", chosen, values, without=others)
+        store.name
+        for store in services.list_stores(tmp_path / "var", chosen, values, without=others)
     ]
     assert names == (["epmd", "rabbitmq"] if broker == "amqp" else [])
     assert ("CELERY_BROKER_URL" in values) == (broker == "amqp")

@@ -170,11 +170,11 @@ def test_a_mongod_on_the_path_is_preferred(
     binary.write_text(f'#!/bin/sh\nexec {sys.executable} -m auteur.devstack.mongod "$@"\n')
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = services.build_mongodb(tmp_path / "var", chosen.mongodb)
-    supervisor = Supervisor([found], tmp_path / "var" / "log", lambda line: None)
+    result = services.build_mongodb(tmp_path / "var", chosen.mongodb)
+    supervisor = Supervisor([result], tmp_path / "var" / "log", lambda line: None)
     try:
         supervisor.start(30)
-        assert found.command[0] == str(binary)
+        assert result.command[0] == str(binary)
         assert services.is_mongodb_answering(chosen.mongodb)
     finally:
         supervisor.stop(3)

@@ -30,13 +30,13 @@ class TestOrder:
             f"import pathlib, time; assert pathlib.Path({str(flag)!r}).exists(); time.sleep(600)"
         )
         second = Process("second", (sys.executable, "-c", check), needs=("first",))
-        said: list[str] = []
-        supervisor = supervisor_of(second, first, logs=tmp_path, said=said)
+        output: list[str] = []
+        supervisor = supervisor_of(second, first, logs=tmp_path, said=output)
         try:
             assert supervisor.start()
         finally:
             supervisor.stop()
-        assert said == ["first is done", "second is ready"]
+        assert output == ["first is done", "second is ready"]
 
     def test_foundations_reach_through_what_ran_once(self) -> None:
         below = list_dependencies(
@@ -82,14 +82,14 @@ class TestFailure:
         self, tmp_path: Path
     ) -> None:
         failing = Process("broken", (sys.executable, "-c", "import sys; sys.exit('no luck')"))
-        said: list[str] = []
-        supervisor = supervisor_of(failing, logs=tmp_path, said=said)
+        output: list[str] = []
+        supervisor = supervisor_of(failing, logs=tmp_path, said=output)
         with pytest.raises(StackError) as caught:
             supervisor.start()
         supervisor.stop()
         assert f"broken ended (1). Its log, {tmp_path / 'broken.log'}, ends:" in str(caught.value)
         assert str(caught.value).endswith("    no luck")
-        assert len(said) == FAILURES_AT_START - 1
+        assert len(output) == FAILURES_AT_START - 1
 
     def test_one_that_keeps_failing_later_is_told_and_kept_trying(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -102,8 +102,8 @@ class TestFailure:
             "raise SystemExit('oh')"
         )
         failing = Process("weak", (sys.executable, "-c", program), announcement="up")
-        said: list[str] = []
-        supervisor = supervisor_of(failing, logs=tmp_path, said=said)
+        output: list[str] = []
+        supervisor = supervisor_of(failing, logs=tmp_path, said=output)
         supervisor.start()
         starting.unlink()
 
@@ -113,9 +113,9 @@ class TestFailure:
 
         until(failed_once_more)
         supervisor.stop()
-        told = [line for line in said if "keeps failing" in line]
-        assert len(told) == 1
-        assert told[0].endswith("    oh")
+        result = [line for line in output if "keeps failing" in line]
+        assert len(result) == 1
+        assert result[0].endswith("    oh")
 
     def test_a_single_run_that_fails_is_not_tried_again(self, tmp_path: Path) -> None:
         once = Process("migrate", (sys.executable, "-c", "raise SystemExit(3)"), once=True)

@@ -34,10 +34,10 @@ def test_the_most_that_a_call_costs():
     assert set(table) - {"render, compression"} == set(ON_GPUS)
     for slug, feature in ON_GPUS.items():
         contract, usd = feature.contract, USD_PER_SECOND[feature.contract.gpu]
-        gpu, price, limit, most = table[slug]
+        gpu, price, limit, maximum = table[slug]
         assert (gpu, number(price)) == (contract.gpu.value, usd)
         assert number(limit) == contract.time_limit_seconds
-        assert number(most) == pytest.approx(usd * contract.time_limit_seconds, abs=0.005)
+        assert number(maximum) == pytest.approx(usd * contract.time_limit_seconds, abs=0.005)
 
 
 def test_what_a_typical_job_costs():

@@ -60,7 +60,7 @@ def test_no_example_holds_a_signature():
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.slug)
 def test_a_page_asks_in_python_what_was_asked(feature):
     asked = features.read_example(feature)["request"]
-    given = []
+    values = []
 
     class Asked:
         output_data = None
@@ -72,18 +72,18 @@ def test_a_page_asks_in_python_what_was_asked(feature):
             return None
 
         def run(self, slug, **parameters):
-            given.append((slug, parameters))
+            values.append((slug, parameters))
             return self
 
     code = snippets.build_python(feature.slug, asked).partition("\n")[2]
     exec(compile(code, "page", "exec"), {"Auteur": Asked})  # noqa: S102
-    assert given == [(feature.slug, asked)]
+    assert values == [(feature.slug, asked)]
 
 
 def test_an_edls_example_is_by_the_contract():
-    for made in edl.read_examples().values():
-        valid({"operations": made}, "PatchedOperationsRequest")
-        edl.apply_operations(made)
+    for example in edl.read_examples().values():
+        valid({"operations": example}, "PatchedOperationsRequest")
+        edl.apply_operations(example)
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,8 @@ def ids(page: Path) -> set[str]:
 
 
 def test_every_feature_has_its_page(site):
-    made = {page.parent.name for page in (site / "feature").glob("*/index.html")}
-    assert made == {feature.slug for feature in features.list_own_features()}
+    result = {page.parent.name for page in (site / "feature").glob("*/index.html")}
+    assert result == {feature.slug for feature in features.list_own_features()}
 
 
 def test_every_operation_of_the_edl_has_its_entry_and_its_example(site):
@@ -30,7 +30,7 @@ def test_every_operation_of_the_edl_has_its_entry_and_its_example(site):
 
 
 def test_every_problem_has_its_entry(site):
-    assert {one.code for one in list_problems()} <= ids(site / "errors" / "index.html")
+    assert {problem.code for problem in list_problems()} <= ids(site / "errors" / "index.html")
 
 
 def test_every_operation_of_the_api_is_listed(site):
@@ -83,7 +83,7 @@ def test_search_ranks_guides_before_reference_and_decisions(site):
 
 
 @pytest.mark.parametrize(
-    ("link", "made"),
+    ("link", "result"),
     [
         ("[x](events.md#pull)", "[x](events.md#pull)"),
         ("[x](../README.md#use-it)", "[x](project/readme.md#use-it)"),
@@ -97,15 +97,15 @@ def test_search_ranks_guides_before_reference_and_decisions(site):
         ("![x](https://example.com/x.png)", "![x](https://example.com/x.png)"),
     ],
 )
-def test_links_of_the_repository_become_links_of_the_site(link, made):
-    assert links.rewrite_links(link, "docs/page.md", "page.md", TAKEN_IN) == made
+def test_links_of_the_repository_become_links_of_the_site(link, result):
+    assert links.rewrite_links(link, "docs/page.md", "page.md", TAKEN_IN) == result
 
 
 def test_a_picture_of_the_readme_is_shown_by_the_site():
-    made = links.rewrite_links(
+    result = links.rewrite_links(
         "![x](docs/images/studio.jpg)", "README.md", "project/readme.md", TAKEN_IN
     )
-    assert made == "![x](../images/studio.jpg)"
+    assert result == "![x](../images/studio.jpg)"
 
 
 def test_a_picture_outside_of_the_docs_is_refused():
@@ -127,7 +127,7 @@ def test_a_page_or_heading_that_is_not_there_stops_the_build(tmp_path, caplog):
     with pytest.raises(building.BuildError, match="2 warnings"):  # one of each
         building.build_site(tmp_path / "site", tmp_path / "docs")
     assert not (tmp_path / "site").exists()
-    assert [each.name for each in tmp_path.iterdir()] == ["docs"]
+    assert [item.name for item in tmp_path.iterdir()] == ["docs"]
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,11 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 def _migrated() -> Iterator[None]:
     """With the tests' database, which pytest-django makes where some test is marked."""
     is_there = connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)
-    made = [] if is_there else setup_databases(0, interactive=False, aliases=["default"])
+    result = [] if is_there else setup_databases(0, interactive=False, aliases=["default"])
     try:
         yield
     finally:
-        teardown_databases(made, 0)
+        teardown_databases(result, 0)
 
 
 @pytest.fixture(scope="package")

@@ -176,9 +176,9 @@ def end(job: Job) -> None:
 
 def progress(job: Job, percent: int) -> dict[str, Any]:
     """A message of the channel."""
-    told = {"stage": None, "message": None, "eta_at": None}
+    result = {"stage": None, "message": None, "eta_at": None}
     how_far = {"progress": percent, "progress_fraction": percent / 100}
-    return {"user_id": str(job.user_id), "job_id": str(job.pk), "type": job.type} | told | how_far
+    return {"user_id": str(job.user_id), "job_id": str(job.pk), "type": job.type} | result | how_far
 
 
 def job_id_of(event: Mapping[str, Any]) -> UUID:

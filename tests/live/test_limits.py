@@ -48,8 +48,8 @@ def opens(live: Live, user: User) -> bool:
 
 
 def authenticate_in_vain(socket, user: User) -> None:
-    told = authenticate(socket, user)
-    assert (told["type"], told["problem"]["code"]) == ("error", "too_many_connections")
+    result = authenticate(socket, user)
+    assert (result["type"], result["problem"]["code"]) == ("error", "too_many_connections")
     assert code_of(socket) == 4429
 
 

@@ -38,12 +38,12 @@ def test_of_the_api(stores: Stores, tmp_path: Path, processes: int) -> None:
     (port,) = ports.find_free_ports(1)
     command = ("-m", "auteur.server", "auteur.wsgi:application", "--bind", f"127.0.0.1:{port}")
     own = {"DATABASE_URL": url_of(port=stores.postgres.port), "API_PROCESSES": str(processes)}
-    with (tmp_path / "said").open("w") as said:
+    with (tmp_path / "said").open("w") as output:
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=BASE_DIR,
             env=os.environ | own,
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:

@@ -25,7 +25,7 @@ def post(body: bytes, path: str = "/") -> bytes:
 def chunked(*chunks: bytes) -> bytes:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     return head + b"".join(
-        b"%x\r\n%s\r\n" % (len(each), each) for each in (*filter(None, chunks), b"")
+        b"%x\r\n%s\r\n" % (len(item), item) for item in (*filter(None, chunks), b"")
     )
 
 

@@ -87,8 +87,10 @@ def test_large_answers_together_have_a_limit() -> None:
 
 
 def told(environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
-    shown = {name: value for name, value in environ.items() if isinstance(value, str)}
-    return whole(json.dumps({**shown, "who": get_client_address(environ)}).encode(), start_response)
+    output = {name: value for name, value in environ.items() if isinstance(value, str)}
+    return whole(
+        json.dumps({**output, "who": get_client_address(environ)}).encode(), start_response
+    )
 
 
 def test_what_wsgi_is_told() -> None:
@@ -97,13 +99,13 @@ def test_what_wsgi_is_told() -> None:
         b"Cookie: a=1\r\nCookie: b=2\r\nX_Forwarded_For: forged\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n"
     )
     with serving(told) as served:
-        found = json.loads(served.ask(sent)[1])
-    assert found["PATH_INFO"] == "/a b/ü".encode().decode("latin-1")
-    assert found["QUERY_STRING"] == "x=%20y"
-    assert (found["HTTP_X_TWICE"], found["HTTP_COOKIE"]) == ("1,2", "a=1; b=2")
-    assert found["HTTP_X_FORWARDED_FOR"] == "9.9.9.9"
-    assert (found["REMOTE_ADDR"], found["who"]) == ("127.0.0.1", "127.0.0.1")
-    assert found["SERVER_PROTOCOL"] == "HTTP/1.1"
+        result = json.loads(served.ask(sent)[1])
+    assert result["PATH_INFO"] == "/a b/ü".encode().decode("latin-1")
+    assert result["QUERY_STRING"] == "x=%20y"
+    assert (result["HTTP_X_TWICE"], result["HTTP_COOKIE"]) == ("1,2", "a=1; b=2")
+    assert result["HTTP_X_FORWARDED_FOR"] == "9.9.9.9"
+    assert (result["REMOTE_ADDR"], result["who"]) == ("127.0.0.1", "127.0.0.1")
+    assert result["SERVER_PROTOCOL"] == "HTTP/1.1"
 
 
 @pytest.mark.parametrize(

@@ -78,12 +78,12 @@ def test_an_answer_is_made_no_faster_than_it_is_read(served: Served, films: Film
     with served.peer(STREAM) as peer:
         until(lambda: films.parts > 0, seconds=20)
         served.ask(GET)
-        made = films.parts * 65536
-        assert made < 16 * MIB  # what the system itself keeps for a connection, and a few parts
+        result = films.parts * 65536
+        assert result < 16 * MIB  # what the system itself keeps for a connection, and a few parts
         read = 0
-        while read < 2 * made:
+        while read < 2 * result:
             read += len(peer.recv(65536))
-        assert films.parts * 65536 > made
+        assert films.parts * 65536 > result
         assert films.closed == 0
     until(lambda: films.closed == 1, seconds=20)
 

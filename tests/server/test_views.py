@@ -27,9 +27,9 @@ def test_a_signed_url_takes_what_it_was_signed_for(
     filesystem_storage: SignedFileSystemStorage,  # noqa: F811
     settings: Settings,
 ) -> None:
-    def signed(size_bytes: int | None, **told: int) -> str:
+    def signed(size_bytes: int | None, **result: int) -> str:
         url = filesystem_storage.presigned_put(
-            "a/b.mp4", content_type="video/mp4", size_bytes=size_bytes, **told
+            "a/b.mp4", content_type="video/mp4", size_bytes=size_bytes, **result
         )
         return url[url.index("/storage/") :]
 
