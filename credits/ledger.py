@@ -216,7 +216,7 @@ def revoke_grant(
     if row is None or condition == {"source": None}:
         raise NoGrantProblem
     movement = _run_movement(
-        "take_back",
+        "revoke",
         user_id=user_id,
         type=TransactionType.ADJUSTMENT,
         grant_ids=[row.pk],
@@ -231,7 +231,7 @@ def get_grant_balance(*, user_id: UUID, sources: Sequence[str]) -> GrantBalance:
     """Return what revocations have left of the grants of these sources, spent or not."""
     _lock_account(user_id)
     return GrantBalance(
-        *sql.run("worth", user_id=user_id, grant_ids=_list_grant_ids(user_id, sources))[0]
+        *sql.run("grant_balance", user_id=user_id, grant_ids=_list_grant_ids(user_id, sources))[0]
     )
 
 
@@ -239,7 +239,7 @@ def claw_back(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str
     """Claw back ``amount`` from grants, the newest first; what they cannot pay becomes a debt."""
     _lock_account(user_id)
     _run_movement(
-        "take_back",
+        "revoke",
         user_id=user_id,
         type=TransactionType.ADJUSTMENT,
         grant_ids=_list_grant_ids(user_id, sources),
@@ -253,9 +253,9 @@ def forgive_debt(*, user_id: UUID, sources: Sequence[str], amount: int, reason: 
     """Forgive at most ``amount`` of the debt of grants; return how much was forgiven."""
     _lock_account(user_id)
     values = {"user_id": user_id, "grant_ids": _list_grant_ids(user_id, sources)}
-    debt = GrantBalance(*sql.run("worth", **values)[0]).outstanding
+    debt = GrantBalance(*sql.run("grant_balance", **values)[0]).outstanding
     _run_movement(
-        "release", type=TransactionType.ADJUSTMENT, amount=amount, description=reason, **values
+        "forgive", type=TransactionType.ADJUSTMENT, amount=amount, description=reason, **values
     )
     return min(debt, amount)
 

@@ -101,7 +101,7 @@ def refund_spending(*, api_key_id: UUID, amount: int, charged_at: datetime) -> N
     """
     if not connection.in_atomic_block:
         raise RuntimeError("a refund needs its caller's transaction")
-    sql.run("give_back", api_key_id=api_key_id, amount=amount, charged_at=charged_at)
+    sql.run("refund_spending", api_key_id=api_key_id, amount=amount, charged_at=charged_at)
 
 
 def get_usage(*, api_key_id: UUID) -> KeyUsage:

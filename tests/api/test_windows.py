@@ -51,7 +51,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 def spend(process: Windows, who: str, amount: int, times: int, seconds: int = MINUTE) -> int:
     """How many of so many tries were let through."""
     hits = [process.hit(who, amount=amount, seconds=seconds) for _ in range(times)]
-    return sum(hit.allowed for hit in hits)
+    return sum(hit.is_allowed for hit in hits)
 
 
 @pytest.mark.parametrize("amount", [1, 2, 3, 10, 100])
@@ -109,7 +109,7 @@ def test_what_was_counted_is_told_within_a_moment(who: str) -> None:
 
     def has_heard() -> bool:
         nonlocal hits
-        hits += other.hit(who, amount=100, seconds=MINUTE).allowed
+        hits += other.hit(who, amount=100, seconds=MINUTE).is_allowed
         return other.get_state(who, amount=100, seconds=MINUTE).remaining <= 60 - hits
 
     until(has_heard, seconds=20, interval=windows.SYNC_SECONDS)
@@ -202,8 +202,8 @@ def test_what_redis_may_have_counted_is_not_told_again(
     assert spend(process, who, 100, 1) == 1
     assert process.synchronize()
     other = Windows()
-    assert not other.hit(who, amount=100, seconds=MINUTE, cost=60).allowed
-    assert other.hit(who, amount=100, seconds=MINUTE, cost=59).allowed
+    assert not other.hit(who, amount=100, seconds=MINUTE, cost=60).is_allowed
+    assert other.hit(who, amount=100, seconds=MINUTE, cost=59).is_allowed
 
 
 def test_no_more_windows_are_kept_than_so_many(

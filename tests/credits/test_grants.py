@@ -400,10 +400,14 @@ class TestTakingBack:
         with transaction.atomic():
             ledger.claw_back(**named, amount=11, reason="A dispute")
             assert latest(somebody) == ("adjustment", -8, [(older, -8), (newer, 0)])
-            assert ledger.get_grant_balance(**named) == ledger.GrantBalance(remaining=5, owed=3)
+            assert ledger.get_grant_balance(**named) == ledger.GrantBalance(
+                remaining=5, outstanding=3
+            )
             assert ledger.forgive_debt(**named, amount=2, reason="Won") == 2
             assert latest(somebody) == ("adjustment", 0, [(newer, 0)])
-            assert ledger.get_grant_balance(**named) == ledger.GrantBalance(remaining=7, owed=1)
+            assert ledger.get_grant_balance(**named) == ledger.GrantBalance(
+                remaining=7, outstanding=1
+            )
         lifecycle.cancel(job_id=job.pk, by="user")
         assert open_grants(somebody) == [(newer, 5), (older, 2)]
         with transaction.atomic():
