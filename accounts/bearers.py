@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from accounts.models import IN_FORCE, User
-from auteur.database import columns, execute_first, instance
+from auteur.database import build_instance, execute_first, format_columns
 
-USER_COLUMNS = f"""{columns(User, "users")},
+USER_COLUMNS = f"""{format_columns(User, "users")},
        (SELECT plan FROM subscriptions WHERE user_id = users.id AND {IN_FORCE})"""  # noqa: S608
 """The columns of ``users`` that `build_user` takes."""
 _BY_ID = f"SELECT {USER_COLUMNS} FROM users WHERE id = %(user_id)s"  # noqa: S608
@@ -19,7 +19,7 @@ _BY_ID = f"SELECT {USER_COLUMNS} FROM users WHERE id = %(user_id)s"  # noqa: S60
 def build_user(row: Sequence[Any]) -> User:
     """Return the user of a row of `USER_COLUMNS`, with the plan in force."""
     *columns_of_user, plan = row
-    user = instance(User, columns_of_user)
+    user = build_instance(User, columns_of_user)
     user.plan_at_request = plan
     return user
 

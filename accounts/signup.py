@@ -11,10 +11,10 @@ from accounts.bearers import find_user
 from accounts.models import User
 from accounts.tokens import LEEWAY_SECONDS, Claims, InvalidTokenProblem
 from auteur.api.problems import Problem
-from auteur.database import execute, statements
+from auteur.database import execute, read_statements
 from credits import ledger
 
-_STATEMENTS = statements(Path(__file__).with_name("queries.sql"))
+_STATEMENTS = read_statements(Path(__file__).with_name("queries.sql"))
 
 MAX_EMAIL_CHARS = 255
 """The length of ``users.email``."""

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from auteur.database import execute, statements
+from auteur.database import execute, read_statements
 from credits.models import GrantKind, TransactionType
 
-STATEMENTS = statements(
+STATEMENTS = read_statements(
     Path(__file__).with_name("queries.sql"),
     USAGE=f"'{TransactionType.USAGE.value}'",
     ADJUSTMENT=f"'{TransactionType.ADJUSTMENT.value}'",

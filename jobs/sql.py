@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from auteur.api import idempotency
-from auteur.database import execute, statements
+from auteur.database import execute, read_statements
 from auteur.database.keys import NEW_ID
 from credits import sql as ledger_sql
 from credits.models import TransactionType
@@ -37,9 +37,11 @@ _MARKS = {
 _SPEND = ledger_sql.build_spending_cte(
     spending="spending", account="account", charges="charged", api_key_id="%(api_key_id)s::uuid"
 )
-_BY_KEY = statements(_FILE, **_MARKS, spend=f"{_SPEND},", is_within_caps="EXISTS (TABLE spending)")
+_BY_KEY = read_statements(
+    _FILE, **_MARKS, spend=f"{_SPEND},", is_within_caps="EXISTS (TABLE spending)"
+)
 STATEMENTS = {
-    **statements(_FILE, **_MARKS, spend="", is_within_caps="true"),
+    **read_statements(_FILE, **_MARKS, spend="", is_within_caps="true"),
     **{f"{name}_by_key": _BY_KEY[name] for name in ("submit", "queue_checked")},
 }
 

@@ -15,8 +15,13 @@ from rest_framework.response import Response
 from auteur.api.cached_serializers import serialize
 from auteur.api.filters import FilteredListView
 from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor_pagination
-from auteur.api.preconditions import CONDITIONAL, UNCHANGED, etag_header, not_modified_response
+from auteur.api.pagination import build_cursor_pagination
+from auteur.api.preconditions import (
+    CONDITIONAL,
+    UNCHANGED,
+    build_etag_header,
+    build_not_modified_response,
+)
 from auteur.api.requests import user_id
 from auteur.api.scopes import Scope
 from auteur.api.views import APIView
@@ -37,7 +42,7 @@ class ProjectsView(FilteredListView[Project]):
 
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     serializer_class = ProjectSerializer
-    pagination_class = cursor_pagination("projects")
+    pagination_class = build_cursor_pagination("projects")
     filter_class = ProjectFilter
     queryset = Project.objects.none()
 
@@ -85,14 +90,16 @@ class ProjectView(APIView):
         """The project."""
         project = get_project(user_id=user_id(request), project_id=project_id)
         key = {"project_id": project_id, "user_id": project.user_id}
-        not_modified = not_modified_response(
+        not_modified = build_not_modified_response(
             request, lambda: _build_version(project, edl.version_of(**key))
         )
         if not_modified is not None:
             return not_modified
         document = edl.read_edl(**key)
         body = serialize(ProjectSerializer, project) | {"edl": document}
-        return Response(body, headers=etag_header(_build_version(project, document["version"])))
+        return Response(
+            body, headers=build_etag_header(_build_version(project, document["version"]))
+        )
 
     @extend_schema(
         summary="Update a project",

@@ -27,7 +27,7 @@ from accounts.tokens import InvalidTokenProblem
 from auteur.api.problems import NotFoundProblem, Problem, Resource
 from auteur.api.requests import KeyAuth
 from auteur.api.scopes import Scope
-from auteur.database import execute, execute_first, statements
+from auteur.database import execute, execute_first, read_statements
 from credits import spending
 
 BRAND = "auteur_"
@@ -40,7 +40,7 @@ REVOKED_COUNT_PERIOD = timedelta(days=30)
 USE_UPDATE_INTERVAL = timedelta(minutes=1)
 """The shortest time between two updates of a key's ``last_used_at``."""
 
-_STATEMENTS = statements(Path(__file__).with_name("queries.sql"), user=bearers.USER_COLUMNS)
+_STATEMENTS = read_statements(Path(__file__).with_name("queries.sql"), user=bearers.USER_COLUMNS)
 
 
 class TooManyKeysProblem(Problem):

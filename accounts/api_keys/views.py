@@ -18,7 +18,7 @@ from accounts.api_keys.serializers import (
     NewApiKeySerializer,
 )
 from auteur.api.idempotency import idempotent
-from auteur.api.pagination import cursor_pagination
+from auteur.api.pagination import build_cursor_pagination
 from auteur.api.requests import user_id
 from auteur.api.views import APIView, ListAPIView
 from credits import spending
@@ -30,7 +30,7 @@ class ApiKeysView(ListAPIView[ApiKey]):
     needs_account = True
     problems: ClassVar = {"POST": (keys.TooManyKeysProblem,)}
     serializer_class = ApiKeySerializer
-    pagination_class = cursor_pagination("api_keys")
+    pagination_class = build_cursor_pagination("api_keys")
     queryset = ApiKey.objects.none()
 
     @extend_schema(summary="List your API keys, newest first", parameters=[ApiKeyQuery])

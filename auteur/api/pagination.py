@@ -109,6 +109,6 @@ class Cursor(CursorPagination):
         }
 
 
-def cursor_pagination(list_key: str, **attributes: Any) -> type[Cursor]:
+def build_cursor_pagination(list_key: str, **attributes: Any) -> type[Cursor]:
     """Create a cursor pagination whose rows stand under ``list_key``."""
     return type(f"{list_key.title()}Cursor", (Cursor,), {"key": list_key, **attributes})

@@ -12,7 +12,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from auteur.api.problem_responses import WITH_BODIES
-from auteur.api.unknown_fields import unknown_fields
+from auteur.api.unknown_fields import find_unknown_fields
 
 Row = TypeVar("Row", bound=Model)
 
@@ -41,12 +41,12 @@ class _Strict:
         if documented is None:
             return
         if request.META.get("QUERY_STRING"):
-            unknown = unknown_fields(request.query_params, documented.query_parameters)
+            unknown = find_unknown_fields(request.query_params, documented.query_parameters)
             if unknown:
                 raise ValidationError(unknown)
         if request.method in WITH_BODIES and not documented.has_body and _has_json_body(request):
             body = request.data
-            if unknown := unknown_fields(body if isinstance(body, Mapping) else ["body"], ()):
+            if unknown := find_unknown_fields(body if isinstance(body, Mapping) else ["body"], ()):
                 raise ValidationError(unknown)
 
 

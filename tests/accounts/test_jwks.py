@@ -147,7 +147,7 @@ def test_a_slow_provider_holds_up_unknown_keys_alone(
     assert key_set.find_key(key) is not None
     clock.now += jwks.REFETCH_COOLDOWN_SECONDS
     provider.answers.clear()
-    waiting = [threading.Thread(target=key_set.key, args=(f"made-up-{n}",)) for n in range(3)]
+    waiting = [threading.Thread(target=key_set.find_key, args=(f"made-up-{n}",)) for n in range(3)]
     for thread in waiting:
         thread.start()
     until(lambda: provider.fetches == 2)

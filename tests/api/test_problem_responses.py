@@ -4,7 +4,7 @@ import pytest
 from rest_framework.views import APIView
 
 from auteur.api import problem_responses
-from auteur.api.pagination import cursor_pagination
+from auteur.api.pagination import build_cursor_pagination
 from auteur.api.problems import CONTENT_TYPE, Problem
 from jobs.lifecycle import JobFinishedProblem
 from tests.contract import ContractClient, codes_of, described
@@ -32,7 +32,7 @@ class Open(APIView):
     permission_classes = ()
     throttle_classes = ()
     problems = {"GET": (JobFinishedProblem,)}
-    pagination_class = cursor_pagination("things")
+    pagination_class = build_cursor_pagination("things")
 
 
 PATH = {"in": "path", "name": "id"}

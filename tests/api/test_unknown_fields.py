@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from auteur.api.unknown_fields import MAX_COMPARED_LENGTH, unknown_fields
+from auteur.api.unknown_fields import MAX_COMPARED_LENGTH, find_unknown_fields
 from projects.models import Project
 from tests.contract import described
 
@@ -117,7 +117,7 @@ def test_a_near_name_is_suggested(api):
 def test_a_long_name_is_not_compared(extra):
     length = MAX_COMPARED_LENGTH + extra
     near = f"name{'e' * (length - 4)}"
-    errors = unknown_fields({near: 1}, [near[:-1]])
+    errors = find_unknown_fields({near: 1}, [near[:-1]])
     assert ("Did you mean" in errors[near][0]) is (extra == 0)
 
 
