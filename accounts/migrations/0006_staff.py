@@ -53,7 +53,7 @@ def created_at():
 
 
 def device(*fields):
-    """The columns of django-otp's abstract `Device`, and more."""
+    """Return the columns of django-otp's abstract `Device`, and our own."""
     return [
         (
             "id",

@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from auteur import encryption, liveness
 from jobs import sql
 from jobs.events import epochs, log
-from jobs.models import EventCursor, UserEvent
+from jobs.models import EventCursor
 from jobs.webhooks import claims, deliveries, endpoints, retrying, secrets, sending
 from jobs.webhooks.models import (
     DeliveryState,
