@@ -62,7 +62,7 @@ def mortal_redis(var: Path, values: Mapping[str, str]) -> Process:
     """Redis that is stopped by SIGKILL."""
     address = urlsplit(values["REDIS_URL"])
     assert address.port is not None
-    server = services.redis_server(var / "redis", address.port, values["REDIS_PASSWORD"])
+    server = services.build_redis(var / "redis", address.port, values["REDIS_PASSWORD"])
     return replace(server, stop_signal=SIGKILL)
 
 

@@ -98,7 +98,7 @@ def contend(var: Path, values: Mapping[str, str], contender: Contender) -> float
         "BENCHMARK_JOBS": str(lifecycle.JOBS),
         "PYTHONPATH": str(processes.BASE_DIR),
     }
-    settings = environment.of_children({**values, **own}, os.environ)
+    settings = environment.build_child_environment({**values, **own}, os.environ)
     if contender.has_tables:
         _drive(settings, contender.module, "prepare")
     with stack.running(_workers(contender, settings), var):

@@ -66,7 +66,7 @@ mine.j_wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_times
 -- their tables refuse: so nothing is kept without its jobs. A job's rank is one after the user's last
 -- in its GPU class, or that of the class's clock if it is higher (docs/decisions/0009).
 --
--- {claim_key} is `auteur.core.api.idempotency.claim_cte`, {charge} and {spend} are of `credits.sql`. The last
+-- {claim_key} is `auteur.core.api.idempotency.build_claim_cte`, {charge} and {spend} are of `credits.sql`. The last
 -- is there for API keys alone, as is {is_within_caps}.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (

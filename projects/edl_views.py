@@ -16,9 +16,9 @@ from auteur.core.api.preconditions import (
     CONDITIONAL,
     ETAG,
     UNCHANGED,
-    etag_header,
-    if_match_parameter,
-    not_modified_response,
+    build_etag_header,
+    build_if_match_parameter,
+    build_not_modified_response,
     parse_versions,
 )
 from auteur.core.api.scopes import Scope
@@ -67,16 +67,18 @@ class EdlView(APIView):
     def get(self, request: Request, project_id: UUID) -> Response:
         """The EDL; ``ETag`` is its version."""
         key = get_edl_key(request, project_id)
-        if (answer := not_modified_response(request, lambda: edl.version_of(**key))) is not None:
+        if (
+            answer := build_not_modified_response(request, lambda: edl.version_of(**key))
+        ) is not None:
             return answer
         document = edl.read_edl(**key)
-        return Response(document, headers=etag_header(document["version"]))
+        return Response(document, headers=build_etag_header(document["version"]))
 
     @extend_schema(
         summary="Replace a project's EDL",
         description="Tracks, and the transcript if one is given. What else `GET` answers may be "
         "sent back with them and is ignored.",
-        parameters=[if_match_parameter(required=True), ETAG],
+        parameters=[build_if_match_parameter(required=True), ETAG],
         request=EdlShape,
         responses=EditedSerializer,
     )
@@ -96,7 +98,7 @@ class EdlView(APIView):
         "as one version, or none. A JSON Patch counts places in lists: `If-Match` must say in "
         "which version. Named operations know things by their ids: without `If-Match` they are "
         "made on the latest version.",
-        parameters=[if_match_parameter(required=False), ETAG],
+        parameters=[build_if_match_parameter(required=False), ETAG],
         request={
             "application/json": Operations,
             JSON_PATCH: JsonPatchOperationSerializer(many=True),
@@ -138,7 +140,7 @@ class HistoryView(APIView):
             "undo": authors.list_edits(request, edit_history.undo),
             "redo": authors.list_edits(request, edit_history.redo),
         }
-        return Response(body, headers=etag_header(edit_history.version))
+        return Response(body, headers=build_etag_header(edit_history.version))
 
 
 class UndoView(APIView):
@@ -150,7 +152,7 @@ class UndoView(APIView):
     @extend_schema(
         summary="Undo the last edit of the EDL",
         description="409 `nothing_to_undo` where there is none.",
-        parameters=[if_match_parameter(required=False), ETAG],
+        parameters=[build_if_match_parameter(required=False), ETAG],
         request=None,
         responses=SteppedSerializer,
     )
@@ -170,7 +172,7 @@ class RedoView(APIView):
     @extend_schema(
         summary="Redo the edit of the EDL that was undone last",
         description="409 `nothing_to_redo` where there is none: an edit forgets them.",
-        parameters=[if_match_parameter(required=False), ETAG],
+        parameters=[build_if_match_parameter(required=False), ETAG],
         request=None,
         responses=SteppedSerializer,
     )
@@ -200,7 +202,7 @@ def response_of(result: EditResult) -> Response:
     }
     if result.removed:
         body["removed"] = [asdict(removal) for removal in result.removed]
-    return Response(body, headers=etag_header(result.version))
+    return Response(body, headers=build_etag_header(result.version))
 
 
 def _build_step_response(request: Request, result: EditResult) -> Response:

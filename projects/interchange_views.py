@@ -14,7 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auteur.core.api.idempotency import DOCUMENTED, idempotent
-from auteur.core.api.preconditions import ETAG, etag_header, if_match_parameter, parse_versions
+from auteur.core.api.preconditions import (
+    ETAG,
+    build_etag_header,
+    build_if_match_parameter,
+    parse_versions,
+)
 from auteur.core.api.problems import PayloadTooLargeProblem, field_problem
 from auteur.core.api.requests import user_id
 from auteur.core.api.scopes import Scope
@@ -105,7 +110,7 @@ class ExportView(APIView):
             form=form,
             leave_out=_parse_left_out(request),
         )
-        headers = {**etag_header(file.version), "Content-Disposition": attachment(file.name)}
+        headers = {**build_etag_header(file.version), "Content-Disposition": attachment(file.name)}
         if file.left_out:
             counts = (f"{kind}={count}" for kind, count in file.left_out.items())
             headers[LEFT_OUT.name] = ", ".join(counts)
@@ -141,7 +146,7 @@ class ImportView(APIView):
         "hold, effects of other editors among it. Only what changes nothing in the film, such as "
         "markers, is left out: docs/interchange.md has a table. The transcript stays. 503 "
         "`files_busy` while others' files are read: nothing has changed, ask again.",
-        parameters=[FORMAT, if_match_parameter(required=True), ETAG, *DOCUMENTED],
+        parameters=[FORMAT, build_if_match_parameter(required=True), ETAG, *DOCUMENTED],
         request={"*/*": OpenApiTypes.BINARY},
         responses=EditedSerializer,
     )

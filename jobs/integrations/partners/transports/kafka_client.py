@@ -37,15 +37,15 @@ class Failures(kafka.Failures[TransportError]):
 
     refusals = {*REFUSALS, *TOO_LARGE}
 
-    def refused(self, error: KafkaError) -> TransportError:
+    def build_refusal(self, error: KafkaError) -> TransportError:
         """Return an error that says what the partner's operator, or ours, must change."""
         if error.code() in TOO_LARGE:
             return AnswerTooLargeError(f"A topic takes no message of this size ({error.str()}).")
         return TransportError(f"{REFUSALS[error.code()]} ({error.str()}).", is_outage=False)
 
-    def away(self, why: str) -> TransportError:
+    def build_outage(self, reason: str) -> TransportError:
         """Return an error for an outage."""
-        return TransportError(why, is_outage=True)
+        return TransportError(reason, is_outage=True)
 
 
 def configuration(connection: KafkaConnection, failures: Failures, **more: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def configuration(connection: KafkaConnection, failures: Failures, **more: Any) 
     if connection.username:
         password = connection.password.get_secret_value()
         login = connection.sasl_mechanism, connection.username, password
-    return kafka.configuration(
+    return kafka.build_configuration(
         failures,
         brokers=connection.brokers,
         client_id=CLIENT_ID,

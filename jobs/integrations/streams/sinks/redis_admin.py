@@ -16,10 +16,10 @@ from jobs.integrations.streams.sinks.base import (
 )
 from jobs.integrations.streams.sinks.redis import (
     POSITION,
-    answering,
     connect,
     key_of,
     other_values,
+    translate_errors,
 )
 
 MAX_LAG_COUNTED = 10_000
@@ -40,7 +40,7 @@ class RedisAdmin:
     def create(self, streams: Iterable[Stream]) -> list[Made]:
         """Implement `StreamAdmin.create`. The publisher enforces retention, not Redis."""
         results = []
-        with answering():
+        with translate_errors():
             for stream in streams:
                 key = key_of(stream.name)
                 kind = self._client.type(key).decode()
@@ -59,7 +59,7 @@ class RedisAdmin:
     def check(self, streams: Iterable[Stream]) -> list[Check]:
         """Implement `StreamAdmin.check`."""
         try:
-            with answering():
+            with translate_errors():
                 server = self._client.info()
                 position = self._client.get(POSITION)
                 names = [stream.name for stream in streams]
@@ -81,13 +81,13 @@ class RedisAdmin:
 
     def peek(self, stream: str, count: int) -> list[Stored]:
         """Implement `StreamAdmin.peek`."""
-        with answering():
+        with translate_errors():
             entries = self._client.xrevrange(key_of(stream), count=count)
         return [_build_stored(stream, *entry) for entry in reversed(entries)]
 
     def tail(self, streams: Sequence[str]) -> Iterator[Stored]:
         """Implement `StreamAdmin.tail`."""
-        with answering():
+        with translate_errors():
             last_ids: dict[str, Any] = {key_of(name): self._get_last_id(name) for name in streams}
             while True:
                 for key, entries in self._read_new_entries(last_ids):
@@ -107,7 +107,7 @@ class RedisAdmin:
     def standing(self, streams: Iterable[Stream]) -> Standing:
         """Implement `StreamAdmin.standing`."""
         names = [stream.name for stream in streams]
-        with answering():
+        with translate_errors():
             with self._client.pipeline(transaction=False) as batch:
                 for name in names:
                     batch.xlen(key_of(name))

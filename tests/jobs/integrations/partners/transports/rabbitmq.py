@@ -10,7 +10,7 @@ from pathlib import Path
 
 import amqp
 
-from auteur.devstack.ports import free_ports
+from auteur.devstack.ports import find_free_ports
 
 SCRIPT = "lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"
 USER, PASSWORD = "auteur", "a-password-of-rabbits"
@@ -42,7 +42,7 @@ def found() -> tuple[Path, str] | None:
 def running(data: Path) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
     """Its port and its process, until the block ends."""
     script, erlang = found() or (Path(), "")
-    port, mapper, distribution = free_ports(3)
+    port, mapper, distribution = find_free_ports(3)
     values = {"port": port, "user": USER, "password": PASSWORD}
     (data / "rabbitmq.conf").write_text(CONFIGURATION.format(**values))
     (data / "enabled_plugins").write_text("[].\n")
