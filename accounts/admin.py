@@ -70,7 +70,7 @@ class FutureField(forms.DateTimeField):
         """Return the time; raises ``ValidationError`` for a time in the past."""
         time = super().clean(value)
         if time is not None and time <= timezone.now():
-            raise forms.ValidationError("This is in the past.")
+            raise forms.ValidationError("This time is in the past. Enter one in the future.")
         return time
 
 
@@ -79,7 +79,7 @@ class GrantForm(ReasonForm):
 
     amount = forms.IntegerField(min_value=1, max_value=ledger.MAX_AMOUNT)
     kind = forms.ChoiceField(choices=GrantKind.choices, initial=GrantKind.PROMO)
-    expires_at = FutureField("UTC; without it, the credits do not expire.")
+    expires_at = FutureField("In UTC. Leave it empty if the credits do not expire.")
     description = forms.CharField(
         max_length=200,
         initial="Granted by support",
@@ -93,7 +93,9 @@ class PlanForm(ReasonForm):
     """The form for setting a plan."""
 
     plan = forms.ChoiceField(choices=[*Plan.choices, (NO_PLAN, "No plan")])
-    period_end = FutureField("UTC; without it, the plan does not end. The plan in force ends now.")
+    period_end = FutureField(
+        "In UTC. Leave it empty if the plan does not end. The plan in force ends now."
+    )
     field_order = ("plan", "period_end", "reason")
 
 
@@ -161,7 +163,7 @@ class UserAdmin(ConfirmedActions, ConfirmedChanges, DjangoUserAdmin):
     fieldsets = (
         (None, {"fields": ("id", "email", "name", "avatar_url", "is_active", "password_link")}),
         (
-            "What is theirs",
+            "Belongings",
             {
                 "fields": (
                     "plan_in_force",
@@ -324,7 +326,7 @@ def _change_plan(request: HttpRequest, user: User, values: Mapping[str, Any]) ->
     plan = None if values["plan"] == NO_PLAN else Plan(values["plan"])
     set_plan(user_id=user.pk, plan=plan, period_end=values["period_end"] if plan else None)
     if plan is None:
-        return "No plan any more."
+        return "The user has no plan any more."
     end = values["period_end"]
     return f"Plan {plan.label} until {end:%Y-%m-%d %H:%M} UTC." if end else f"Plan {plan.label}."
 

@@ -18,11 +18,13 @@ from auteur.core.api.requests import KeyAuth, client_address
 from auteur.core.api.throttling import Failures
 
 SCHEME = "Bearer"
-GOOD_TOKENS = 10_000
-"""How many recently verified bearers are remembered."""
-KEPT_SECONDS = 60.0
-"""How long a verified token is trusted before its signature is checked again. A key that the
-provider has withdrawn works for so much longer. The token's own expiry is always checked.
+MAX_VERIFIED_BEARERS = 10_000
+"""The most recently verified bearers that are remembered."""
+TRUST_SECONDS = 60.0
+"""How long a verified token is trusted before its signature is checked again.
+
+A key that the provider has withdrawn works for so much longer. The token's own expiry is always
+checked.
 """
 
 Identity = tuple[User, tokens.Claims | KeyAuth]
@@ -96,7 +98,7 @@ class _VerifiedBearers:
         entry = self._entries.get(digest)
         if entry is None or entry.claims is None:
             return None
-        if time.monotonic() - entry.verified_at >= KEPT_SECONDS:
+        if time.monotonic() - entry.verified_at >= TRUST_SECONDS:
             return None
         return None if tokens.has_expired(entry.claims) else entry.claims
 
@@ -112,7 +114,7 @@ class _VerifiedBearers:
             self._entries.pop(digest, None)
 
 
-_verified_bearers = _VerifiedBearers(GOOD_TOKENS)
+_verified_bearers = _VerifiedBearers(MAX_VERIFIED_BEARERS)
 
 
 def _verify_bearer(bearer: bytes, address: str) -> tokens.Claims | Identity:

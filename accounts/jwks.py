@@ -21,7 +21,7 @@ STALE_SECONDS = 60 * 60
 """Age up to which cached keys are trusted while the provider does not answer."""
 
 REFETCH_COOLDOWN_SECONDS = 10
-"""Least time between two fetches, so that invented key ids cannot overload the provider."""
+"""The shortest time between two fetches, so that invented key ids cannot overload the provider."""
 
 
 class KeySet:
@@ -39,7 +39,7 @@ class KeySet:
         self._keys: dict[str, PyJWK] = {}
         self._fetched_at = self._tried_at = float("-inf")
 
-    def key(self, key_id: str) -> PyJWK | None:
+    def find_key(self, key_id: str) -> PyJWK | None:
         """Return the key with this id, or None if the provider has none.
 
         Raises ``UnavailableProblem`` if the provider does not answer and the key is not cached, or
@@ -49,13 +49,13 @@ class KeySet:
         if key is None:
             with self._fetching:
                 return self._fetch_unknown_key(key_id)
-        if self._age() > FRESH_SECONDS and self._fetching.acquire(blocking=False):
+        if self._get_age() > FRESH_SECONDS and self._fetching.acquire(blocking=False):
             try:
                 self._fetch_unless_cooling_down()
             finally:
                 self._fetching.release()
             key = self._keys.get(key_id)
-        if self._age() > STALE_SECONDS:
+        if self._get_age() > STALE_SECONDS:
             raise UnavailableProblem
         return key
 
@@ -66,7 +66,7 @@ class KeySet:
                 raise UnavailableProblem
         return self._keys.get(key_id)
 
-    def _age(self) -> float:
+    def _get_age(self) -> float:
         return self._clock() - self._fetched_at
 
     def _fetch_unless_cooling_down(self) -> None:

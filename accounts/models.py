@@ -49,7 +49,7 @@ class User(AbstractBaseUser, PermissionsMixin):  # type: ignore[django-manager-m
     is_staff = models.BooleanField(default=False, db_default=False)
     is_active = models.BooleanField(default=True, db_default=True)
     closing_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the person is forgotten, as they asked for."
+        null=True, blank=True, help_text="When the closed account is erased."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, db_default=Now())
@@ -156,7 +156,7 @@ class Subscription(models.Model):
 
 
 class ClosingStatus(models.TextChoices):
-    """How far a closing has come."""
+    """The state of a closing."""
 
     WAITING = "waiting", "Waiting"
     WORKING = "working", "Working"
@@ -203,7 +203,7 @@ class AccountClosing(models.Model):
 
 
 class ExportStatus(models.TextChoices):
-    """How far an export has come."""
+    """The state of an export."""
 
     WAITING = "waiting", "Waiting"
     WORKING = "working", "Working"
@@ -228,7 +228,7 @@ class AccountExport(models.Model):
     holder = models.CharField(max_length=255, null=True)
     due_at = models.DateTimeField(null=True, db_default=Now())
     tries = models.SmallIntegerField(default=0)
-    upload_id = models.TextField(default="", help_text="The storage's, of the parts under way.")
+    upload_id = models.TextField(default="", help_text="The storage's id of the unfinished upload.")
     upload_part_bytes = models.BigIntegerField(null=True)
     file_size_bytes = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -273,8 +273,8 @@ class RetentionWalk(models.Model):
     """The position of the scan that empties expired columns of one table."""
 
     name = models.CharField(max_length=50, primary_key=True)
-    after = models.UUIDField(default=uuid.UUID(int=0), help_text="The last row looked at.")
-    next_at = models.DateTimeField(db_default=Now(), help_text="When it may go on.")
+    after = models.UUIDField(default=uuid.UUID(int=0), help_text="The last row that was read.")
+    next_at = models.DateTimeField(db_default=Now(), help_text="When the next page may be read.")
 
     class Meta:
         db_table = "retention_walks"

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 
 from accounts.closing.requests import AccountClosingProblem
 from auteur.core.api.problems import Problem
-from auteur.core.api.scopes import raise_counted
+from auteur.core.api.scopes import count_and_raise
 
 
 class IsOpenAccount(BasePermission):
@@ -20,10 +20,10 @@ class IsOpenAccount(BasePermission):
         """Return True, or raise ``AccountClosingProblem``."""
         closing_at = getattr(request.user, "closing_at", None)
         if closing_at is not None and not _is_for_closed_accounts(str(request.method), view):
-            raise_counted(request, view, AccountClosingProblem(closing_at=closing_at.isoformat()))
+            count_and_raise(request, view, AccountClosingProblem(closing_at=closing_at.isoformat()))
         return True
 
-    def problems_of(self, view: Any, method: str) -> list[type[Problem]]:
+    def list_problems(self, view: Any, method: str) -> list[type[Problem]]:
         """Return the problems that a view's method may raise, for the API schema."""
         return [] if _is_for_closed_accounts(method, view) else [AccountClosingProblem]
 

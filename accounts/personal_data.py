@@ -41,7 +41,7 @@ def register_personal_data() -> None:
     """Register the app's personal data; called once, when Django is ready."""
     register_source(
         PersonalDataSource(
-            room="accounts",
+            app="accounts",
             owners={
                 "accounts.User": "pk",
                 "accounts.Subscription": "user",
@@ -59,7 +59,7 @@ def register_personal_data() -> None:
                 "admin.LogEntry": None,
                 "sessions.Session": None,
             },
-            scrub=_erase,
+            erase=_erase,
             close=_stop_or_end_charging,
             listings=(
                 Listing(
@@ -82,7 +82,7 @@ def register_personal_data() -> None:
     )
 
 
-def anonymous_email(user_id: UUID) -> str:
+def build_anonymous_email(user_id: UUID) -> str:
     """Return the address that replaces an erased user's; it is always the same for a user."""
     return f"{user_id}@deleted.invalid"
 
@@ -112,7 +112,7 @@ def _erase(user_id: UUID) -> Steps:
 
 
 def _erase_user(user: User) -> None:
-    user.email = anonymous_email(user.pk)
+    user.email = build_anonymous_email(user.pk)
     user.name = user.avatar_url = ""
     user.last_login = None
     user.is_active = user.is_staff = user.is_superuser = False

@@ -38,7 +38,7 @@ class Profile:
     credits: Balance
     storage: Storage
     closing_at: datetime | None
-    """When the account ends, if its user has closed it."""
+    """The time at which a closed account is erased; None if it is open."""
 
 
 def read_profile(*, user: User) -> Profile:
@@ -50,7 +50,7 @@ def read_profile(*, user: User) -> Profile:
         name=user.name,
         avatar_url=user.avatar_url or None,
         subscription=subscription,
-        credits=Balance(ledger.balance_of(user_id=user.pk)),
+        credits=Balance(ledger.get_balance(user_id=user.pk)),
         storage=Storage(
             quota.count_used_bytes(user.pk),
             quota.get_limit(subscription.plan if subscription else None),

@@ -22,8 +22,8 @@ from credits import spending
 from jobs import sql
 from jobs.retention import sweeping
 
-ROWS_A_TURN = 2000
-TURN = timedelta(minutes=1)
+ROWS_PER_PAGE = 2000
+PAGE_INTERVAL = timedelta(minutes=1)
 ROWS_AT_ONCE = 500
 """How many sessions, keys or log entries one round deletes at most."""
 START = UUID(int=0)
@@ -45,24 +45,24 @@ def _list_attempt_periods() -> dict[str, Any]:
     }
 
 
-WALKS = {"retain_jobs": _list_job_periods, "retain_attempts": _list_attempt_periods}
+SCANS = {"retain_jobs": _list_job_periods, "retain_attempts": _list_attempt_periods}
 """The retention periods by statement."""
 
 
 def sweep_expired_fields() -> int:
     """Empty expired fields in the next page of each table; return how many rows were emptied."""
-    return sum(_sweep_page(statement, list_periods()) for statement, list_periods in WALKS.items())
+    return sum(_sweep_page(statement, list_periods()) for statement, list_periods in SCANS.items())
 
 
 def _sweep_page(statement: str, periods: dict[str, Any]) -> int:
     if not any(periods.values()):
         return 0
     RetentionWalk.objects.get_or_create(name=statement)
-    walk = RetentionWalk.objects.filter(name=statement)
-    if not walk.filter(next_at__lte=Now()).update(next_at=Now() + TURN):
+    scan = RetentionWalk.objects.filter(name=statement)
+    if not scan.filter(next_at__lte=Now()).update(next_at=Now() + PAGE_INTERVAL):
         return 0
-    ((last, emptied),) = sql.run(statement, after=walk.get().after, limit=ROWS_A_TURN, **periods)
-    walk.update(after=last or START)
+    ((last, emptied),) = sql.run(statement, after=scan.get().after, limit=ROWS_PER_PAGE, **periods)
+    scan.update(after=last or START)
     return int(emptied)
 
 

@@ -13,7 +13,7 @@ MAX_AVATAR_URL_CHARS = 2048
 
 
 class VerifiedTokenSerializer(serializers.Serializer):
-    """The answer to a valid token."""
+    """The answer to a valid access token."""
 
     valid = serializers.BooleanField()
     user_id = serializers.UUIDField()
@@ -27,23 +27,25 @@ class SubscriptionSerializer(serializers.Serializer):
 
 
 class ProfileBalanceSerializer(serializers.Serializer):
-    """The credits on a profile."""
+    """The credits in a profile."""
 
     balance = serializers.IntegerField()
 
 
 class ProfileStorageSerializer(serializers.Serializer):
-    """The room for media and voices on a profile."""
+    """The storage of media and voices in a profile."""
 
     used_bytes = serializers.IntegerField(
-        help_text="Of media and voices; uploads count by their declared size, or by the most "
-        "that one without a size may have."
+        help_text="The bytes of media and voices. An upload counts with its declared size, or with "
+        "the largest allowed one if it declares none."
     )
-    limit_bytes = serializers.IntegerField(allow_null=True, help_text="null is no limit.")
+    limit_bytes = serializers.IntegerField(
+        allow_null=True, help_text="The quota in bytes; null if there is none."
+    )
 
 
 class ProfileSerializer(serializers.Serializer):
-    """A user, as they see themselves."""
+    """The profile of the requesting user."""
 
     id = serializers.UUIDField()
     email = serializers.CharField()
@@ -54,47 +56,49 @@ class ProfileSerializer(serializers.Serializer):
     storage = ProfileStorageSerializer()
     closing_at = serializers.DateTimeField(
         allow_null=True,
-        help_text="When the account ends for good, once it was closed: until then it can be "
-        "restored, and nothing new is taken.",
+        help_text="When a closed account is erased; null if it is not closed. Until then it can be "
+        "restored, and accepts nothing new.",
     )
 
 
 class ClosingSerializer(serializers.Serializer):
     """A closed account."""
 
-    closing_at = serializers.DateTimeField(help_text="Until then it can be restored.")
+    closing_at = serializers.DateTimeField(
+        help_text="When the account is erased. Until then it can be restored."
+    )
 
 
 class NewExportSerializer(RequestSerializer):
-    """What an export is to hold besides."""
+    """The request of an export, with its optional parts."""
 
     include = serializers.ListField(
         child=ChoiceField(["media"]),
         default=list,
         max_length=1,
-        help_text="`media`: the files themselves, and the samples of voices.",
+        help_text="`media` adds media files and samples of voices.",
     )
 
 
 class ExportSerializer(serializers.Serializer):
-    """An export, and where it is downloaded once it is ready."""
+    """An export, with a URL once it is ready."""
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(ExportStatus.choices)
-    progress = serializers.FloatField(help_text="Share done, 0 to 1.")
+    progress = serializers.FloatField(help_text="The completed share, from 0 to 1.")
     include = serializers.ListField(child=serializers.ChoiceField(["media"]))
     size_bytes = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(
-        allow_null=True, help_text="When the archive is removed."
+        allow_null=True, help_text="When the archive is deleted."
     )
     download_url = SecretURLField(
-        allow_null=True, help_text="Signed anew with each answer; good for a quarter of an hour."
+        allow_null=True, help_text="A signed URL, valid for 15 minutes. Each answer has a new one."
     )
 
 
 class ProfileChangesSerializer(RequestSerializer):
-    """What a user may change; what is left out stays."""
+    """The changes of a profile. Fields that are left out stay as they are."""
 
     name = serializers.CharField(required=False, allow_blank=True, max_length=MAX_NAME_CHARS)
     avatar_url = serializers.CharField(

@@ -11,10 +11,10 @@ from accounts.bearers import find_user
 from accounts.models import User
 from accounts.tokens import LEEWAY_SECONDS, Claims, InvalidTokenProblem
 from auteur.core.api.problems import Problem
-from auteur.core.database import execute, statements
+from auteur.core.database import execute, read_statements
 from credits import ledger
 
-_STATEMENTS = statements(Path(__file__).with_name("queries.sql"))
+_STATEMENTS = read_statements(Path(__file__).with_name("queries.sql"))
 
 MAX_EMAIL_CHARS = 255
 """The length of ``users.email``."""
@@ -23,35 +23,37 @@ GUESTS = "@guest.invalid"
 
 
 class EmailRequiredProblem(Problem):
-    """The token carries no address that we can keep: there are no users without one."""
+    """The token has no usable email address, which every user needs."""
 
     status_code = 403
     default_code = "email_required"
-    default_detail = "The access token carries no usable email address."
+    default_detail = "The access token has no usable email address. Sign in with one."
 
 
 class EmailInUseProblem(Problem):
-    """Another user holds the address; one person with two sign-ins, or a recycled address."""
+    """Another user has the email address, perhaps by another way to sign in."""
 
     status_code = 409
     default_code = "email_in_use"
-    default_detail = "Another user has this email address."
+    default_detail = (
+        "Another user has this email address. Sign in as that user, or use another address."
+    )
 
 
 class AccountInactiveProblem(InvalidTokenProblem):
-    """The token is valid, but its user has been deactivated or anonymised."""
+    """The token is valid, but its user was deactivated or erased."""
 
     default_code = "account_inactive"
-    default_detail = "This account is no longer active."
+    default_detail = "This account is no longer active. Contact support."
 
 
 class AccountDeletedProblem(Problem):
-    """The user closed the account, and it was forgotten: this sign-in has no other."""
+    """The user closed the account, and it was erased. This sign-in cannot have another."""
 
     status_code = 403
     default_code = "account_deleted"
     default_detail = (
-        "This account was closed by its user, and is gone. A new sign-up makes another."
+        "This account was closed by its user and erased. Sign up again to create another."
     )
 
 

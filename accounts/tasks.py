@@ -45,7 +45,7 @@ def register_work() -> None:
 def release(**signal: Any) -> None:
     """Release the leases of a stopping worker, so that others can claim its work immediately."""
     for work in WORK:
-        rows = work.leases.held_rows(
+        rows = work.leases.list_claimed_rows(
             holder__startswith=liveness.build_process_name(os.getpid(), "")
         )
         work.leases.release(rows, timedelta(0))

@@ -31,19 +31,19 @@ LEEWAY_SECONDS = 10
 
 
 class InvalidTokenProblem(Problem):
-    """The bearer token is not one that we accept; which check it failed is not told."""
+    """The bearer is not accepted. The answer does not say which check it failed."""
 
     status_code = 401
     default_code = "invalid_token"
-    default_detail = "The access token is not valid."
+    default_detail = "The access token or API key is not valid."
     auth_header = 'Bearer error="invalid_token"'
 
 
 class TokenExpiredProblem(InvalidTokenProblem):
-    """The token was valid once: the client refreshes it and asks again."""
+    """The token has expired. The client refreshes it and sends the request again."""
 
     default_code = "token_expired"
-    default_detail = "The access token has expired."
+    default_detail = "The access token has expired. Refresh it and try again."
 
 
 PROBLEMS = (InvalidTokenProblem, TokenExpiredProblem)
@@ -135,14 +135,14 @@ def _list_keys(header: dict[str, Any]) -> Sequence[str | jwt.PyJWK]:
     if algorithm == SHARED_SECRET_ALGORITHM and (secrets := _list_shared_secrets()):
         return secrets
     if algorithm in PUBLIC_KEY_ALGORITHMS and settings.SUPABASE_JWKS_URL and header.get("kid"):
-        key = _key_set(settings.SUPABASE_JWKS_URL).key(header["kid"])
+        key = _get_key_set(settings.SUPABASE_JWKS_URL).find_key(header["kid"])
         if key is not None and key.algorithm_name == algorithm:
             return [key]
     raise InvalidTokenProblem
 
 
 @cache
-def _key_set(url: str) -> KeySet:
+def _get_key_set(url: str) -> KeySet:
     return KeySet(url)
 
 

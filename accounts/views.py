@@ -26,14 +26,14 @@ from auteur.core.api.views import APIView
 
 
 class VerifyView(APIView):
-    """Whether a token is good."""
+    """The endpoint that verifies an access token."""
 
     scopes: ClassVar = {"POST": Scope.READ}
     for_closed_accounts = True
 
     @extend_schema(
         summary="Verify an access token",
-        description="The first valid token of a person makes their account.",
+        description="The first valid token of a person creates their account.",
         request=None,
         responses=VerifiedTokenSerializer,
     )
@@ -43,7 +43,7 @@ class VerifyView(APIView):
 
 
 class ProfileView(APIView):
-    """The profile of the user who asks."""
+    """The endpoint of the requesting user's profile."""
 
     needs_account = False
     scopes: ClassVar = {"GET": Scope.READ}
@@ -51,7 +51,7 @@ class ProfileView(APIView):
 
     @extend_schema(summary="Read your profile", responses=ProfileSerializer)
     def get(self, request: Request) -> Response:
-        """Profile, plan and balance."""
+        """Return the profile with plan and balance."""
         return Response(ProfileSerializer(profile.read_profile(user=cast(User, request.user))).data)
 
     @extend_schema(
@@ -60,7 +60,7 @@ class ProfileView(APIView):
         responses=ProfileSerializer,
     )
     def patch(self, request: Request) -> Response:
-        """Change name or picture, and answer the new profile."""
+        """Change name or picture, and return the new profile."""
         serializer = ProfileChangesSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         new_profile = profile.update_profile(
@@ -70,10 +70,9 @@ class ProfileView(APIView):
 
     @extend_schema(
         summary="Close your account",
-        description="Open jobs are cancelled, refunded as far as cancels of yours are, and "
-        "nothing new is taken. Until `closing_at` the "
-        "account can be read, exported and restored; then you are forgotten for good, with all "
-        "projects, media and voices. 409 `staff_account` for staff.",
+        description="Open jobs are cancelled, with the refunds of your own cancels, and nothing "
+        "new is accepted. Until `closing_at` the account can be read, exported and restored. Then "
+        "it is erased with all projects, media and voices. 409 `staff_account` for staff.",
         request=None,
         responses={202: ClosingSerializer},
     )
@@ -84,7 +83,7 @@ class ProfileView(APIView):
 
 
 class RestoreView(APIView):
-    """The way back from a closed account."""
+    """The endpoint that restores a closed account."""
 
     needs_account = False
     for_closed_accounts = True
@@ -92,9 +91,9 @@ class RestoreView(APIView):
 
     @extend_schema(
         summary="Restore your account",
-        description="As it was, but for the jobs and unpaid plans that were cancelled; a plan is "
-        "renewed again within a minute or so. An account that is not closed is left as it is; 403 "
-        "`account_deleted` once it is too late.",
+        description="Jobs and unpaid plans that were cancelled stay cancelled. The renewal of a "
+        "plan resumes within about a minute. An account that is not closed stays unchanged. 403 "
+        "`account_deleted` if the account was erased.",
         request=None,
         responses=ProfileSerializer,
     )
@@ -105,7 +104,7 @@ class RestoreView(APIView):
 
 
 class ExportView(APIView):
-    """All that is the user's, in one archive."""
+    """The endpoint of the export of all data of an account."""
 
     needs_account = False
     for_closed_accounts = True
@@ -116,10 +115,10 @@ class ExportView(APIView):
     }
 
     @extend_schema(
-        summary="Export what is yours",
-        description="Begins an archive (zip): profile, projects with their timelines, media, "
-        "voices, jobs, transactions and events, each as lines of JSON; with `include: [media]` the "
-        "files, too. It takes the place of an earlier one. 409 `export_open` while one is made.",
+        summary="Export your data",
+        description="Starts to make a zip archive with your profile, projects with timelines, "
+        "media, voices, jobs, transactions and events as JSON lines; with `include: [media]` also "
+        "the files. It replaces an earlier export. 409 `export_open` while one is being made.",
         request=NewExportSerializer,
         responses={202: ExportSerializer},
     )
@@ -132,9 +131,9 @@ class ExportView(APIView):
         return Response(_serialize_export(export), status=202)
 
     @extend_schema(
-        summary="Read how far your export is",
-        description="With `download_url` once it is `ready`. 404 where none was asked for, or it "
-        "has expired.",
+        summary="Read the state of your export",
+        description="It has a `download_url` when its status is `ready`. 404 if there is no "
+        "export, or it has expired.",
         responses=ExportSerializer,
     )
     def get(self, request: Request) -> Response:
@@ -143,7 +142,7 @@ class ExportView(APIView):
 
     @extend_schema(summary="Delete your export", responses={204: None})
     def delete(self, request: Request) -> Response:
-        """Remove it, also while it is being made."""
+        """Delete the export, even while it is being made."""
         requests.delete_users_export(user=cast(User, request.user))
         return Response(status=204)
 
@@ -157,6 +156,6 @@ def _serialize_export(export: AccountExport) -> Any:
         "size_bytes": export.file_size_bytes,
         "created_at": export.created_at,
         "expires_at": export.expires_at,
-        "download_url": requests.download_url(export),
+        "download_url": requests.build_download_url(export),
     }
     return ExportSerializer(values).data

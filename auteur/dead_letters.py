@@ -1,4 +1,4 @@
-"""Store messages that no worker can read, in a bounded list for staff.
+"""The dead letters of Celery: messages that no worker can read, in a bounded list for staff.
 
 A message only wakes a worker (docs/decisions/0002), so none of them is needed: the orchestrator
 publishes again from the rows in PostgreSQL. The list is in the Redis of `REDIS_URL`, whichever

@@ -1,4 +1,4 @@
-"""`/health`: whether the process and its stores answer."""
+"""The views of `/health`, which check that the process and its stores answer."""
 
 import threading
 import time

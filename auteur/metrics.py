@@ -161,7 +161,7 @@ def _collect_due_jobs() -> Iterator[Metric]:
     yield _build_gauge(
         "due_lag_seconds",
         "How long the first of them has waited; pending ones wait for a place, not for this.",
-        _seconds_since(overdue["since"]),
+        _get_seconds_since(overdue["since"]),
     )
     yield _build_gauge(
         "workers_alive", "Worker children with a fresh heartbeat.", live_workers.count()
@@ -293,7 +293,7 @@ def _build_gauge(name: str, meaning: str, number: float) -> Metric:
     return GaugeMetricFamily(f"auteur_{name}", meaning, value=number)
 
 
-def _seconds_since(moment: datetime | None) -> float:
+def _get_seconds_since(moment: datetime | None) -> float:
     return max(0.0, (timezone.now() - moment).total_seconds()) if moment else 0.0
 
 

@@ -62,7 +62,7 @@ def page(request: HttpRequest) -> HttpResponse:
         response = HttpResponse(index.read_bytes())
     else:
         response = HttpResponse(render_to_string("studio/missing.html"), status=503)
-    response.headers["Content-Security-Policy"] = policy()
+    response.headers["Content-Security-Policy"] = build_policy()
     response.headers["Cache-Control"] = "no-cache"
     return response
 
@@ -89,7 +89,7 @@ class _SignIn(RequestSerializer):
 
 
 class DevelopmentSignInView(APIView):
-    """A token for an address, on a developer's own machine; else there is no such thing (404)."""
+    """The endpoint that signs a developer in by email address; 404 without DEVELOPMENT_SIGN_IN."""
 
     authentication_classes = ()
     permission_classes = ()
@@ -105,7 +105,7 @@ class DevelopmentSignInView(APIView):
         return Response({"access_token": development.sign_in(serializer.validated_data["email"])})
 
 
-def policy() -> str:
+def build_policy() -> str:
     """Return the page's Content Security Policy, which allows only what the page uses."""
     files = " ".join(
         dict.fromkeys(("'self'", _get_origin(settings.PUBLIC_URL), _get_storage_origin()))

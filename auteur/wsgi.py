@@ -21,7 +21,7 @@ class Handler(WSGIHandler):
 
     def resolve_request(self, request: HttpRequest) -> ResolverMatch:
         """Return the match that the server has found, or resolve the address."""
-        match = request.META.get(routing.FOUND)
+        match = request.META.get(routing.MATCH_KEY)
         if not match:
             match = routing.resolve(request.path_info, settings.ROOT_URLCONF)
         request.resolver_match = match

@@ -23,11 +23,11 @@ Requests = Iterable[bytes]
 
 def start_server(name: str, settings: Mapping[str, str]) -> tuple[str, Process]:
     """Serve the application of ``benchmarks.<name>`` like ours; return its address and process."""
-    (port,) = ports.free_ports(1)
+    (port,) = ports.find_free_ports(1)
     (api,) = (program for program in processes.PROGRAMS if program.name == "api")
     command = api.command.replace("auteur.wsgi", f"benchmarks.{name}").partition(" --metrics")[0]
     program = processes.Program(name, command)
-    line = processes.command_line(program, {**settings, "API_PORT": str(port)})
+    line = processes.build_command(program, {**settings, "API_PORT": str(port)})
     process = Process(
         name=name,
         command=line,

@@ -64,7 +64,7 @@ def build_killable_redis(var: Path, values: Mapping[str, str]) -> Process:
     """Return the Redis process with SIGKILL as its stop signal."""
     address = urlsplit(values["REDIS_URL"])
     assert address.port is not None
-    server = services.redis_server(var / "redis", address.port, values["REDIS_PASSWORD"])
+    server = services.build_redis(var / "redis", address.port, values["REDIS_PASSWORD"])
     return replace(server, stop_signal=SIGKILL)
 
 

@@ -59,12 +59,12 @@ class Editor:
 
 def start_baseline(name: str, settings: Mapping[str, str]) -> tuple[str, Process]:
     """Serve a baseline like ours; return its address and process."""
-    (port,) = ports.free_ports(1)
+    (port,) = ports.find_free_ports(1)
     (api,) = (program for program in processes.PROGRAMS if program.name == "api")
     command = api.command.replace("auteur.wsgi", f"benchmarks.{name}_edl")
     command = command.partition(" --metrics")[0]
     program = processes.Program(name, command)
-    line = processes.command_line(program, {**settings, "API_PORT": str(port)})
+    line = processes.build_command(program, {**settings, "API_PORT": str(port)})
     server = Process(
         name=name,
         command=line,

@@ -25,7 +25,7 @@ import psycopg
 
 from auteur.devstack import environment, ports, processes, services
 from auteur.devstack.environment import POSTGRES_DATABASE
-from auteur.devstack.stack import make_folders
+from auteur.devstack.stack import create_folders
 from benchmarks import grown, report, stack
 from benchmarks.ledger import Client
 
@@ -67,11 +67,11 @@ class Round:
 @contextmanager
 def start_server(var: Path, *, throwaway: bool) -> Iterator[dict[str, str]]:
     """Run PostgreSQL and Redis on a folder that may have been used before."""
-    make_folders(var)
-    numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
-    chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
-    values = environment.prepare(var, chosen)
-    store_processes = services.stores(
+    create_folders(var)
+    numbers = map(str, ports.find_free_ports(len(ports.DEFAULTS)))
+    chosen = ports.read_ports(dict(zip(ports.DEFAULTS, numbers, strict=True)))
+    values = environment.write_environment(var, chosen)
+    store_processes = services.list_stores(
         var, chosen, values, throwaway=throwaway, without=("mongodb",)
     )
     with stack.run_processes(store_processes, var):

@@ -83,7 +83,7 @@ def measure_baseline(var: Path, values: Mapping[str, str], name: str) -> float:
         "DATABASE_URL": values["MIGRATION_DATABASE_URL"],  # the textbook makes its tables
         "LOG_LEVEL": "WARNING",
     }
-    settings = environment.of_children({**values, **own}, os.environ)
+    settings = environment.build_child_environment({**values, **own}, os.environ)
     with stack.run_processes([_worker(f"benchmarks.{name}", settings)], var):
         time.sleep(3)  # the worker has no health check of its own
         command = [sys.executable, "-m", "benchmarks.lifecycle", name]

@@ -98,7 +98,7 @@ def measure_contender(var: Path, values: Mapping[str, str], contender: Contender
         "BENCHMARK_JOBS": str(lifecycle.JOBS),
         "PYTHONPATH": str(processes.BASE_DIR),
     }
-    settings = environment.of_children({**values, **own}, os.environ)
+    settings = environment.build_child_environment({**values, **own}, os.environ)
     if contender.has_tables:
         _drive(settings, contender.module, "prepare")
     with stack.run_processes(_workers(contender, settings), var):

@@ -171,7 +171,7 @@ def answers_while_others_stall(port: int, token: str) -> bool:
             peer = exits.enter_context(socket.create_connection((ports.HOST, port)))
             peer.sendall(STALLED.format(token=token).encode())
         time.sleep(STALL_SECONDS)
-        return all(processes.answers_ok(port, PATHS[0]) for _ in range(2 * PROCESSES))
+        return all(processes.has_ok_answer(port, PATHS[0]) for _ in range(2 * PROCESSES))
 
 
 def servers(settings: Mapping[str, str]) -> dict[str, tuple[Process, int]]:
@@ -181,7 +181,7 @@ def servers(settings: Mapping[str, str]) -> dict[str, tuple[Process, int]]:
         if name != "ours" and importlib.util.find_spec(name) is None:
             print(f"{name} is not installed: not measured")
             continue
-        (port,) = ports.free_ports(1)
+        (port,) = ports.find_free_ports(1)
         filled = command.format(host=ports.HOST, port=port, address=f"{ports.HOST}:{port}")
         results[name] = (
             Process(
@@ -189,7 +189,7 @@ def servers(settings: Mapping[str, str]) -> dict[str, tuple[Process, int]]:
                 command=(sys.executable, "-m", *filled.split()),
                 environment=settings,
                 directory=processes.BASE_DIR,
-                ready=partial(processes.answers_ok, port, "/health/live"),
+                ready=partial(processes.has_ok_answer, port, "/health/live"),
             ),
             port,
         )

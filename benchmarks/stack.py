@@ -21,7 +21,7 @@ import psycopg
 
 from auteur.devstack import environment, ports, processes, services
 from auteur.devstack.process import Process
-from auteur.devstack.stack import make_folders
+from auteur.devstack.stack import create_folders
 from auteur.devstack.supervisor import Supervisor
 from jobs.states import literals
 
@@ -36,11 +36,13 @@ def run_stores(without: Collection[str] = ()) -> Iterator[tuple[Path, dict[str, 
     """Run PostgreSQL, Redis and MongoDB in a new folder, as durable as by default."""
     with tempfile.TemporaryDirectory(prefix="auteur-benchmark-") as folder:
         var = Path(folder)
-        make_folders(var)
-        numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
-        chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
-        values = environment.prepare(var, chosen)
-        store_processes = services.stores(var, chosen, values, throwaway=False, without=without)
+        create_folders(var)
+        numbers = map(str, ports.find_free_ports(len(ports.DEFAULTS)))
+        chosen = ports.read_ports(dict(zip(ports.DEFAULTS, numbers, strict=True)))
+        values = environment.write_environment(var, chosen)
+        store_processes = services.list_stores(
+            var, chosen, values, throwaway=False, without=without
+        )
         with run_processes(store_processes, var):
             yield var, values
 
@@ -65,14 +67,14 @@ def settings(values: Mapping[str, str], **changed: str) -> dict[str, str]:
         "INFERENCE_BACKEND": "benchmarks.echo.EchoBackend",
         "GPU_CALLBACK_URL": f"{values['PUBLIC_URL']}/internal/gpu-callback",
     }
-    return environment.of_children({**values, **own, **changed}, os.environ)
+    return environment.build_child_environment({**values, **own, **changed}, os.environ)
 
 
 def list_programs(settings: Mapping[str, str], names: Collection[str] = RUNS_HERE) -> list[Process]:
     """Return these processes of Auteur, without their dependencies on each other."""
     return [
         replace(process, needs=tuple(set(process.needs) & set(names)), uses=())
-        for process in processes.to_run(settings)
+        for process in processes.list_processes(settings)
         if process.name in names
     ]
 

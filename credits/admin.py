@@ -30,7 +30,7 @@ LATEST = 20
 """How many ledger rows an account's page shows."""
 
 
-def signed_amount(row: CreditTransaction) -> str:
+def render_amount(row: CreditTransaction) -> str:
     """Return the amount with its sign, in green if it was added and in red if it was taken."""
     return badge(f"{row.amount:+d}", GREEN if row.amount > 0 else RED)
 
@@ -86,7 +86,7 @@ def _build_cells(row: CreditTransaction) -> tuple[Any, ...]:
     return (
         when,
         kind,
-        signed_amount(row),
+        render_amount(row),
         row.balance_after,
         link("jobs.Job", row.job_id),
         row.description,
@@ -130,7 +130,7 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="amount", ordering="amount")
     def moved(self, obj: CreditTransaction) -> str:
-        return signed_amount(obj)
+        return render_amount(obj)
 
     @admin.display(description="balance", ordering="balance_after")
     def balance(self, obj: CreditTransaction) -> str:
@@ -146,13 +146,13 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
         return link("jobs.Job", obj.job_id)
 
 
-class TakeBackForm(ReasonForm):
+class RevocationForm(ReasonForm):
     """The form for revoking a grant or a part of it."""
 
     amount = forms.IntegerField(
         min_value=1,
         max_value=ledger.MAX_AMOUNT,
-        help_text="What remains of it is taken now; what was spent, if a refund brings it back.",
+        help_text="Unspent credits are taken now, spent ones when a refund returns them.",
     )
     description = forms.CharField(
         max_length=200,
@@ -215,7 +215,7 @@ class CreditGrantAdmin(CorrectingAdmin):
             request,
             queryset,
             action="take_back",
-            form_class=TakeBackForm,
+            form_class=RevocationForm,
             perform=_request_revocation,
             moves_money=True,
         )
@@ -258,11 +258,11 @@ class CreditCorrectionAdmin(CorrectingAdmin):
         "is_approved",
     )
 
-    @admin.display(description="taken back of")
+    @admin.display(description="revoked grant")
     def grant_link(self, obj: CreditCorrection) -> str:
         return link("credits.CreditGrant", obj.grant_id)
 
-    def applies(self, action: str, obj: CreditCorrection) -> bool:
+    def is_applicable(self, action: str, obj: CreditCorrection) -> bool:
         return obj.decided_at is None
 
     @admin.action(description="Approve", permissions=["correct"])

@@ -60,9 +60,9 @@ def read_balance(*, user_id: UUID, api_key_id: UUID | None = None) -> Balance:
 
 def _get_key_balance(api_key_id: UUID, balance: int) -> KeyBalance:
     usage = spending.get_usage(api_key_id=api_key_id)
-    return KeyBalance(**asdict(usage), available=usage.left_of(balance))
+    return KeyBalance(**asdict(usage), available=usage.get_available(balance))
 
 
 def read_past_balance(*, user_id: UUID, at: datetime) -> PastBalance:
     """Return the balance at a past time; raises `credits.ledger.NoAccountError`."""
-    return PastBalance(ledger.balance_at(user_id=user_id, at=at), at)
+    return PastBalance(ledger.get_past_balance(user_id=user_id, at=at), at)

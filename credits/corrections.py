@@ -29,39 +29,39 @@ DAY = timedelta(days=1)
 
 
 class OwnAccountProblem(Problem):
-    """It is the account of whoever asks or approves."""
+    """The credits are those of the member of staff who asks or approves."""
 
     status_code = 403
     default_code = "own_account"
-    default_detail = "Ask a colleague: nobody moves credits of their own."
+    default_detail = "You cannot move your own credits. Ask a colleague."
 
 
 class OwnRequestProblem(Problem):
-    """Who asked cannot approve."""
+    """The member of staff who requested a correction cannot approve it."""
 
     status_code = 403
     default_code = "own_request"
-    default_detail = "Ask a colleague: nobody approves what they asked for."
+    default_detail = "You cannot approve your own request. Ask a colleague."
 
 
 class DecidedProblem(Problem):
-    """It has been approved or refused before."""
+    """The correction was approved or rejected before."""
 
     status_code = 409
     default_code = "decided"
-    default_detail = "This has been decided."
+    default_detail = "This correction was already approved or rejected."
 
 
 class BalanceOutOfRangeProblem(Problem):
-    """The balance would leave the range of its column."""
+    """The balance would exceed the range of its column."""
 
     status_code = 409
     default_code = "balance_out_of_range"
-    default_detail = "The balance would leave the range that it can have."
+    default_detail = "The balance would exceed its allowed range. Use a smaller amount."
 
 
 class InvalidGrantProblem(Problem):
-    """What was asked for can no longer be given."""
+    """The requested grant is no longer valid, for example because its expiry has passed."""
 
     status_code = 409
     default_code = "invalid_grant"
@@ -78,7 +78,7 @@ def request_correction(correction: CreditCorrection) -> str:
     if moved_credits + correction.amount <= settings.TWO_EYES_CREDITS:
         return _execute_correction(correction)
     correction.save(force_insert=True)
-    return f"{correction}: it waits for a colleague who approves."
+    return f"{correction}: it waits for the approval of a colleague."
 
 
 def _count_credits_moved_alone(by: UUID) -> int:
@@ -128,7 +128,7 @@ def reject_correction(*, correction_id: UUID, by: UUID) -> str:
     """
     correction = _lock_undecided_correction(correction_id)
     _store_decision(correction, by=by, is_approved=False)
-    return f"{correction}: refused."
+    return f"{correction}: rejected."
 
 
 def _lock_undecided_correction(correction_id: UUID) -> CreditCorrection:

@@ -1,8 +1,8 @@
 """The ledger: each movement of credits is one statement, inside the caller's transaction.
 
 A job's price is charged by the statement that submits the job, which contains
-`credits.sql.charge_ctes`. All other movements lock the account first, so that their statement sees
-all earlier changes of it.
+`credits.sql.build_charge_ctes`. All other movements lock the account first, so that their statement
+sees all earlier changes of it.
 
 Invariants, and what enforces them: the balance is the sum of the rows and of what remains of open
 grants (check, on the account's row) and never negative (check); ``seq`` counts an account's rows
@@ -51,30 +51,32 @@ LATE_REFUND = "Refunds of credits that had expired"
 
 
 class InsufficientCreditsProblem(Problem):
-    """The balance does not cover what was asked for; nothing was taken."""
+    """The balance is below the price. Nothing was charged."""
 
     status_code = 402
     default_code = "insufficient_credits"
-    default_detail = "There are not enough credits for this."
+    default_detail = "There are not enough credits for this. Buy more, or reduce the request."
 
     def __init__(self, *, balance: int, required: int) -> None:
         super().__init__(balance=balance, required=required)
 
 
 class TooManyGrantsProblem(Problem):
-    """The account has as many open grants as it can; nothing was given."""
+    """The account has the maximum number of open grants. Nothing was granted."""
 
     status_code = 409
     default_code = "too_many_grants"
-    default_detail = f"The account has {MAX_OPEN_GRANTS} open grants: spend some of them first."
+    default_detail = (
+        f"The account has {MAX_OPEN_GRANTS} open grants, the maximum. Spend some credits first."
+    )
 
 
 class NoGrantProblem(Problem):
-    """The user has no such grant; nothing was taken."""
+    """The user has no such grant. Nothing was revoked."""
 
     status_code = 404
     default_code = "no_grant"
-    default_detail = "There is no such grant."
+    default_detail = "The user has no such grant."
 
 
 class InvalidGrantError(AuteurError, ValueError):
@@ -91,10 +93,10 @@ class NoAccountError(AuteurError):
 
 @dataclass(frozen=True)
 class GrantBalance:
-    """The credits that revocations have left of grants, and the debt that they still owe."""
+    """What revocations have left of grants, and the debt that is still outstanding, in credits."""
 
-    kept: int
-    owed: int
+    remaining: int
+    outstanding: int
 
 
 def open_account(*, user_id: UUID) -> None:
@@ -102,7 +104,7 @@ def open_account(*, user_id: UUID) -> None:
     Credits.objects.get_or_create(user_id=user_id)
 
 
-def balance_of(*, user_id: UUID) -> int:
+def get_balance(*, user_id: UUID) -> int:
     """Return the spendable credits; raises ``NoAccountError``.
 
     These are the balance without expired credits whose ledger row is not written yet.
@@ -110,7 +112,7 @@ def balance_of(*, user_id: UUID) -> int:
     return _get_number(sql.run("spendable", user_id=user_id))
 
 
-def balance_at(*, user_id: UUID, at: datetime) -> int:
+def get_past_balance(*, user_id: UUID, at: datetime) -> int:
     """Return the balance at a past time, from the ledger; raises ``NoAccountError``."""
     return _get_number(sql.run("balance_at", user_id=user_id, at=at))
 
@@ -205,16 +207,16 @@ def revoke_grant(
     Raises ``NoGrantProblem``.
     """
     if not reason.strip():
-        raise ValueError("what is taken back needs a reason")
+        raise ValueError("a revocation needs a reason")
     if amount is not None and not 0 < amount <= MAX_AMOUNT:
-        raise ValueError(f"between 1 and {MAX_AMOUNT} credits are taken back")
+        raise ValueError(f"amount is {amount}: use 1 to {MAX_AMOUNT} credits")
     _lock_account(user_id)
     condition = {"source": source} if grant_id is None else {"pk": grant_id}
     row = CreditGrant.objects.filter(user_id=user_id, **condition).first()
     if row is None or condition == {"source": None}:
         raise NoGrantProblem
     movement = _run_movement(
-        "take_back",
+        "revoke",
         user_id=user_id,
         type=TransactionType.ADJUSTMENT,
         grant_ids=[row.pk],
@@ -229,7 +231,7 @@ def get_grant_balance(*, user_id: UUID, sources: Sequence[str]) -> GrantBalance:
     """Return what revocations have left of the grants of these sources, spent or not."""
     _lock_account(user_id)
     return GrantBalance(
-        *sql.run("worth", user_id=user_id, grant_ids=_list_grant_ids(user_id, sources))[0]
+        *sql.run("grant_balance", user_id=user_id, grant_ids=_list_grant_ids(user_id, sources))[0]
     )
 
 
@@ -237,7 +239,7 @@ def claw_back(*, user_id: UUID, sources: Sequence[str], amount: int, reason: str
     """Claw back ``amount`` from grants, the newest first; what they cannot pay becomes a debt."""
     _lock_account(user_id)
     _run_movement(
-        "take_back",
+        "revoke",
         user_id=user_id,
         type=TransactionType.ADJUSTMENT,
         grant_ids=_list_grant_ids(user_id, sources),
@@ -251,9 +253,9 @@ def forgive_debt(*, user_id: UUID, sources: Sequence[str], amount: int, reason: 
     """Forgive at most ``amount`` of the debt of grants; return how much was forgiven."""
     _lock_account(user_id)
     values = {"user_id": user_id, "grant_ids": _list_grant_ids(user_id, sources)}
-    debt = GrantBalance(*sql.run("worth", **values)[0]).owed
+    debt = GrantBalance(*sql.run("grant_balance", **values)[0]).outstanding
     _run_movement(
-        "release", type=TransactionType.ADJUSTMENT, amount=amount, description=reason, **values
+        "forgive", type=TransactionType.ADJUSTMENT, amount=amount, description=reason, **values
     )
     return min(debt, amount)
 
@@ -265,11 +267,11 @@ def _list_grant_ids(user_id: UUID, sources: Sequence[str]) -> list[int]:
 
 def _check_grant(*, amount: int, priority: int | None, expires_at: datetime | None) -> None:
     if not 0 < amount <= MAX_AMOUNT:
-        raise InvalidGrantError("amount", f"a grant is between 1 and {MAX_AMOUNT} credits")
+        raise InvalidGrantError("amount", f"a grant must have 1 to {MAX_AMOUNT} credits")
     if priority is not None and not 0 <= priority <= MAX_PRIORITY:
-        raise InvalidGrantError("priority", f"a priority is between 0 and {MAX_PRIORITY}")
+        raise InvalidGrantError("priority", f"a priority must be from 0 to {MAX_PRIORITY}")
     if expires_at is not None and expires_at <= timezone.now():
-        raise InvalidGrantError("expires_at", "a grant expires in the future")
+        raise InvalidGrantError("expires_at", "the expiry must be in the future")
 
 
 def _lock_account(user_id: UUID) -> tuple[int, int]:

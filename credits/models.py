@@ -53,10 +53,12 @@ class Credits(models.Model):
         DateTimeField(null=True), default=list, db_default=[], help_text="Null: never."
     )
     wanted_parts = models.JSONField(
-        null=True, blank=True, help_text="What a movement tells the trigger; null in what is kept."
+        null=True,
+        blank=True,
+        help_text="What a movement passes to the trigger; always null in a stored row.",
     )
     latest_parts = models.JSONField(
-        null=True, blank=True, help_text="What the latest movement changed in which grants."
+        null=True, blank=True, help_text="The changes of grants by the latest movement."
     )
     updated_at = models.DateTimeField(db_default=Now())
 
@@ -96,7 +98,11 @@ class CreditGrant(models.Model):
     )
     expires_at = models.DateTimeField(null=True, blank=True, help_text="Null: never.")
     source = models.CharField(
-        max_length=200, null=True, blank=True, unique=True, help_text="What it was given for, once."
+        max_length=200,
+        null=True,
+        blank=True,
+        unique=True,
+        help_text="The reason of the grant, such as a payment, which grants only once.",
     )
     description = models.TextField(blank=True, default="", db_default="")
     by = models.ForeignKey(
@@ -106,7 +112,7 @@ class CreditGrant(models.Model):
         blank=True,
         related_name="+",
         db_index=False,
-        help_text="The member of staff who gave it.",
+        help_text="The member of staff who granted it.",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -142,7 +148,7 @@ class CreditCorrection(models.Model):
         blank=True,
         related_name="+",
         db_index=False,
-        help_text="What is taken back of; null gives.",
+        help_text="The grant to revoke; null for a new grant.",
     )
     amount = models.IntegerField()
     kind = models.CharField(max_length=20, choices=GrantKind, default=GrantKind.ADJUSTMENT)
@@ -200,7 +206,7 @@ class TransactionType(models.TextChoices):
     ADJUSTMENT = "adjustment", "Adjustment"
 
 
-GIVEN_OR_TAKEN = (
+TYPES_WITHOUT_JOB = (
     TransactionType.SUBSCRIPTION,
     TransactionType.BONUS,
     TransactionType.PURCHASE,
@@ -256,7 +262,7 @@ class CreditTransaction(models.Model):
             # This check is short, because each submission parses it again.
             models.CheckConstraint(
                 condition=Q(job__isnull=True, type=TransactionType.EXPIRY, amount__lt=0)
-                | Q(job__isnull=True) & Q(OneOf("type", GIVEN_OR_TAKEN))
+                | Q(job__isnull=True) & Q(OneOf("type", TYPES_WITHOUT_JOB))
                 | Q(job__isnull=False, type=TransactionType.USAGE, amount__lt=0)
                 | Q(job__isnull=False, type=TransactionType.REFUND, amount__gt=0),
                 name="credit_transactions_fit_their_type",
@@ -295,9 +301,13 @@ class KeySpending(models.Model):
     api_key_id = models.UUIDField(primary_key=True)
     credits_per_day = models.IntegerField(null=True, blank=True, help_text="Cap; null: none.")
     credits_in_all = models.IntegerField(null=True, blank=True, help_text="Cap; null: none.")
-    day = models.DateField(help_text="In UTC; of `spent_today`.")
-    spent_today = models.BigIntegerField(default=0, help_text="Less what was refunded of it.")
-    spent = models.BigIntegerField(default=0, help_text="In all, less what was refunded.")
+    day = models.DateField(help_text="The UTC day of `spent_today`.")
+    spent_today = models.BigIntegerField(
+        default=0, help_text="Credits spent on `day`, without refunded ones."
+    )
+    spent = models.BigIntegerField(
+        default=0, help_text="Credits spent in total, without refunded ones."
+    )
 
     class Meta:
         db_table = "key_spending"
@@ -316,6 +326,6 @@ class KeySpending(models.Model):
     def __str__(self) -> str:
         return f"{self.spent} credits"
 
-    def spent_on(self, now: datetime) -> int:
+    def count_spent_on(self, now: datetime) -> int:
         """Return what was spent on the UTC day of ``now``."""
         return self.spent_today if self.day >= now.astimezone(UTC).date() else 0

@@ -16,7 +16,7 @@ def register_personal_data() -> None:
     """Register the app's personal data; called once, when Django is ready."""
     register_source(
         PersonalDataSource(
-            room="credits",
+            app="credits",
             owners={
                 "credits.Credits": "user",
                 "credits.CreditGrant": "user",
@@ -24,7 +24,7 @@ def register_personal_data() -> None:
                 "credits.CreditTransaction": "user",
                 "credits.KeySpending": None,
             },
-            scrub=_erase_nothing,
+            erase=_erase_nothing,
             listings=(
                 Listing(
                     "grants",

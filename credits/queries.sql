@@ -1,15 +1,15 @@
--- Every raw statement of `credits`; `credits/sql.py` reads them.
+-- The SQL statements of `credits`, which `credits/sql.py` reads.
 --
--- Open grants lie on their account's row, where a trigger keeps them (docs/decisions/0036). So a
--- movement locks that row alone, and nothing that it goes by is older than the lock.
+-- A trigger maintains the open grants on their account's row (docs/decisions/0036). So a movement
+-- locks only that row, and reads nothing that is older than the lock.
 
 -- name: open
--- The grants on the row of an account.
+-- The open grants of an account, as rows.
 unnest(grant_ids, grant_remaining, grant_priorities, grant_expires_at)
     WITH ORDINALITY AS open (grant_id, remaining, priority, expires_at, place)
 
 -- name: owed
--- What was wanted back of grants, and not there.
+-- The debt of each grant: what was revoked or clawed back, but had been spent.
 owed AS (
     SELECT part.grant_id, sum(coalesce(part.wanted, 0) + part.amount) AS amount
     FROM credit_transactions AS line,
@@ -19,7 +19,7 @@ owed AS (
 )
 
 -- name: withdrawn
--- What was wanted back of grants but by staff, less what was released.
+-- What was clawed back of each grant, except by staff, without forgiven debt.
 withdrawn AS (
     SELECT part.grant_id, sum(part.wanted) AS amount
     FROM credit_transactions AS line,
@@ -30,8 +30,8 @@ withdrawn AS (
 )
 
 -- name: move
--- Ends the statements below, which say in `movement` which parts of whose grants move: the account
--- and its ledger row. Nothing moves where there are no parts.
+-- The end of the statements below: it updates the account and writes its ledger row. `movement`
+-- contains the parts of grants that move. Without parts, nothing moves.
 account AS (
     UPDATE credits
     SET balance = balance + movement.amount, seq = seq + 1, updated_at = now(),
@@ -46,11 +46,11 @@ FROM account
 RETURNING amount, balance_after
 
 -- name: lock
--- The statement after this sees all that earlier movements of the account have written.
+-- Lock the account, so that the next statement sees all earlier movements.
 SELECT balance, cardinality(grant_ids) FROM credits WHERE user_id = %(user_id)s FOR NO KEY UPDATE
 
 -- name: grant
--- Once for each source; without one, each time.
+-- Grant credits, at most once for each source.
 WITH made AS (
     INSERT INTO credit_grants
         (user_id, kind, amount, priority, expires_at, source, description, by_id)
@@ -67,11 +67,10 @@ movement AS (
 {move}
 
 -- name: refund
--- Back to the grants that the job drew from, the last first: what a job did not use are the credits
--- that would have burned last. Credits return to an expired grant as well, and expire with it at
--- once; where there is a `grace`, they go to the grace grant of the day instead, but for what is
--- owed and for credits that had a grace before. What was drawn before there were grants goes to a
--- grant that never expires. (Earlier releases wrote `refund:` for `grace:`.)
+-- Return credits to the grants from which the job drew them, the last first. Credits of an expired
+-- grant expire again at once. With a `grace`, they go to the grace grant of the day instead, except
+-- those that pay a debt, and those that had a grace before. Credits drawn before grants existed go
+-- to a grant that never expires. (Earlier releases wrote `refund:` for `grace:`.)
 WITH {owed},
 drawn AS (
     SELECT grant_id, -part.amount AS amount,
@@ -124,10 +123,9 @@ movement AS (
 ),
 {move}
 
--- name: take_back
--- At most what remains of the grants, expired or not; all of it, if no amount is said. The newest
--- come first. The row says how much was wanted, even if nothing was left: what had been spent is
--- owed.
+-- name: revoke
+-- Revoke an amount of grants, or all of them, the newest first. At most what remains is taken,
+-- expired or not. The ledger row also has the requested amount: the difference is a debt.
 WITH wanted_before AS (
     SELECT part.grant_id, sum(part.wanted) AS amount
     FROM credit_transactions AS line,
@@ -166,8 +164,8 @@ movement AS (
 ),
 {move}
 
--- name: worth
--- What withdrawals have left of grants, and how much of these is owed.
+-- name: grant_balance
+-- What clawbacks have left of grants, and the debt of these grants.
 WITH {owed}, {withdrawn}
 SELECT coalesce(sum(given.amount - coalesce(withdrawn.amount, 0)), 0)::int,
        coalesce(sum(least(owed.amount, withdrawn.amount))
@@ -176,8 +174,8 @@ FROM credit_grants AS given
      LEFT JOIN withdrawn ON withdrawn.grant_id = id LEFT JOIN owed ON owed.grant_id = id
 WHERE id = ANY (%(grant_ids)s::bigint[])
 
--- name: release
--- What is owed of withdrawals is wanted no more: what was wanted is taken off it.
+-- name: forgive
+-- Forgive the debt of clawbacks: the forgiven amount is subtracted from what was requested.
 WITH {owed}, {withdrawn},
 free AS (
     SELECT grant_id, least(owed.amount, withdrawn.amount) AS most
@@ -197,7 +195,7 @@ movement AS (
 {move}
 
 -- name: collect
--- What is owed of grants that were taken back, as far as a refund has brought it back.
+-- Collect the debt of revoked grants from credits that a refund has returned.
 WITH {owed},
 movement AS (
     SELECT user_id, -sum(least(remaining, owed.amount))::int AS amount,
@@ -210,8 +208,8 @@ movement AS (
 {move}
 
 -- name: expire
--- What is left of expired grants goes, one row for each of so many accounts; accounts that are busy
--- come next time.
+-- Write one ledger row for each of `limit` accounts with expired credits. Accounts that are locked
+-- are skipped until the next run.
 WITH due AS (
     SELECT user_id, grant_ids, grant_remaining, grant_priorities, grant_expires_at FROM credits
     WHERE credits_next_expiry(grant_expires_at) <= statement_timestamp()
@@ -231,13 +229,13 @@ SELECT count(*) FROM credits
 WHERE credits_next_expiry(grant_expires_at) <= statement_timestamp()
 
 -- name: spendable
--- The balance without what has expired and is still to go.
+-- The balance, without expired credits whose ledger row is not written yet.
 SELECT coalesce(sum(remaining) FILTER (
            WHERE expires_at IS NULL OR expires_at > statement_timestamp()), 0)::int
 FROM credits LEFT JOIN {open} ON true WHERE user_id = %(user_id)s GROUP BY user_id
 
 -- name: open_grants
--- What can be spent, in the order in which it burns, and what it was given as.
+-- The grants that can be spent, in the order in which they burn.
 SELECT grant_id, kind, amount, remaining, open.priority, open.expires_at, description, created_at
 FROM credits, {open} JOIN credit_grants ON credit_grants.id = grant_id
 WHERE credits.user_id = %(user_id)s
@@ -245,8 +243,8 @@ WHERE credits.user_id = %(user_id)s
 ORDER BY place
 
 -- name: balance_at
--- The balance after the last row that was written by then. Rows are sought by their numbers, whose
--- times rise but for moments: there is an index of these, and none of times.
+-- The balance after the last row that was written by a time. It is a binary search by `seq`, which
+-- has an index and rises with the time of the rows, except for moments.
 WITH RECURSIVE halved (low, high) AS (
     SELECT 0::bigint, seq + 1 FROM credits WHERE user_id = %(user_id)s
     UNION ALL
@@ -262,8 +260,8 @@ FROM halved LEFT JOIN credit_transactions ON user_id = %(user_id)s AND seq = low
 WHERE high - low = 1
 
 -- name: charge
--- Two CTEs for a statement of another room: see `credits.sql.charge_ctes`, which fills {{…}}. The trigger
--- draws; a row's share of several charges is told by the ledger's own.
+-- Two CTEs for statements of other apps; `credits.sql.build_charge_ctes` fills {{…}}. The trigger
+-- draws the credits from the grants.
 {{account}} AS (
     UPDATE credits
     SET balance = balance - (SELECT sum(cost) FROM {{charges}}),
@@ -285,9 +283,9 @@ WHERE high - low = 1
 )
 
 -- name: spend
--- A CTE for a statement of another room: see `credits.sql.spending_cte`, which fills {{…}}. It comes after
--- the account, whose lock orders all that a user's keys spend and get back. A clock that is a little
--- behind does not begin an earlier day again.
+-- A CTE for statements of other apps; `credits.sql.build_spending_cte` fills {{…}}. It follows the
+-- CTE of the account, whose lock orders all spending of a user's keys. A clock that is slightly
+-- behind does not start an earlier day again.
 {{spending}} AS (
     UPDATE key_spending AS counted
     SET spent = counted.spent + charge.credits,
@@ -305,8 +303,8 @@ WHERE high - low = 1
     RETURNING counted.api_key_id
 )
 
--- name: give_back
--- Of what was spent: in all, and of the day if it is that of the charge.
+-- name: refund_spending
+-- Subtract a refund from the spending: from the total, and from the day if it was charged today.
 UPDATE key_spending
 SET spent = spent - %(amount)s,
     spent_today = spent_today - CASE

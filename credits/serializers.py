@@ -11,58 +11,70 @@ from credits.models import CreditTransaction, GrantKind
 
 
 class BalanceQuerySerializer(serializers.Serializer[Any]):
-    """Of which time."""
+    """The query of a balance."""
 
     at = serializers.DateTimeField(
-        required=False, help_text="A past time: only the balance as it was then is told."
+        required=False, help_text="A past time, for the balance at that time, without grants."
     )
 
     def validate_at(self, at: datetime) -> datetime:
         """Return the time; raises ``ValidationError`` for a time in the future."""
         if at > timezone.now():
-            raise serializers.ValidationError("This is in the future.", code="future_time")
+            raise serializers.ValidationError(
+                "This time is in the future. Use a past one.", code="future_time"
+            )
         return at
 
 
 class OpenGrantSerializer(serializers.Serializer):
-    """Credits that were given at once, and what is left of them."""
+    """A grant of credits that can be spent."""
 
     kind = serializers.ChoiceField(GrantKind.choices)
-    amount = serializers.IntegerField(help_text="What was given.")
-    remaining = serializers.IntegerField(help_text="What can still be spent.")
-    expires_at = serializers.DateTimeField(allow_null=True, help_text="null is never.")
+    amount = serializers.IntegerField(help_text="How many credits were granted.")
+    remaining = serializers.IntegerField(help_text="How many of them can still be spent.")
+    expires_at = serializers.DateTimeField(
+        allow_null=True, help_text="When they expire; null for never."
+    )
     description = serializers.CharField()
     created_at = serializers.DateTimeField()
 
 
 class KeyBalanceSerializer(serializers.Serializer):
-    """What an API key may spend."""
+    """The spending of an API key, and its caps."""
 
-    credits_per_day = serializers.IntegerField(allow_null=True, help_text="null is no cap.")
-    credits_spent_today = serializers.IntegerField(help_text="Without what was refunded of it.")
-    day_ends_at = serializers.DateTimeField(help_text="Of days of UTC.")
-    credits_in_all = serializers.IntegerField(allow_null=True, help_text="null is no cap.")
-    credits_spent = serializers.IntegerField(help_text="In all, without what was refunded.")
+    credits_per_day = serializers.IntegerField(
+        allow_null=True, help_text="How many credits it may spend in a UTC day; null for no cap."
+    )
+    credits_spent_today = serializers.IntegerField(
+        help_text="Credits spent since midnight UTC, without refunded ones."
+    )
+    day_ends_at = serializers.DateTimeField(help_text="When the current UTC day ends.")
+    credits_in_all = serializers.IntegerField(
+        allow_null=True, help_text="How many credits it may spend in total; null for no cap."
+    )
+    credits_spent = serializers.IntegerField(
+        help_text="Credits spent in total, without refunded ones."
+    )
     available = serializers.IntegerField(
-        help_text="What it may spend now: the balance, or less where a cap leaves less."
+        help_text="How many credits it may spend now: the balance, or less if a cap leaves less."
     )
 
 
 class BalanceSerializer(serializers.Serializer):
-    """A user's credits."""
+    """A user's balance."""
 
     balance = serializers.IntegerField()
     grants = OpenGrantSerializer(
         many=True,
         required=False,
-        help_text=f"What the balance is of, in the order in which it is spent; the first "
-        f"{GRANTS_SHOWN}. Not told of a past time.",
+        help_text=f"The first {GRANTS_SHOWN} grants of the balance, in the order in which they are "
+        "spent. Not present for a past time.",
     )
     key = KeyBalanceSerializer(
         allow_null=True,
-        help_text="Of the API key that asks; null where a person does, and of a past time.",
+        help_text="The spending of the requesting API key; null for a person, and for a past time.",
     )
-    at = serializers.DateTimeField(required=False, help_text="The time that was asked for.")
+    at = serializers.DateTimeField(required=False, help_text="The requested past time.")
 
 
 class CreditTransactionSerializer(serializers.ModelSerializer):

@@ -1,8 +1,8 @@
 """The spending of API keys, and their caps per UTC day and in total.
 
-The statement that submits jobs enforces the caps (`credits.sql.spending_cte`) under the lock of the
-user's account, so that concurrent requests cannot exceed them. Refunded credits can be spent again:
-within the total cap always, within the daily cap on the same day.
+The statement that submits jobs enforces the caps (`credits.sql.build_spending_cte`) under the lock
+of the user's account, so that concurrent requests cannot exceed them. Refunded credits can be spent
+again: within the total cap always, within the daily cap on the same day.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -23,11 +23,13 @@ Caps = Mapping[str, int | None]
 
 
 class SpendingCapReachedProblem(Problem):
-    """The API key may not spend so much; nothing was taken. The account itself may have it."""
+    """The caps of the API key do not allow the price. Nothing was charged."""
 
     status_code = 403
     default_code = "spending_cap_reached"
-    default_detail = "This costs more than the caps of the API key allow."
+    default_detail = (
+        "This costs more than the caps of the API key allow. Raise them, or use another key."
+    )
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,13 @@ class KeyUsage:
     credits_spent: int
 
     @classmethod
-    def of(cls, row: KeySpending) -> "KeyUsage":
+    def from_row(cls, row: KeySpending) -> "KeyUsage":
         """Return the current usage of a key's row."""
         now = timezone.now()
         tomorrow = now.astimezone(UTC).date() + timedelta(days=1)
         return cls(
             credits_per_day=row.credits_per_day,
-            credits_spent_today=row.spent_on(now),
+            credits_spent_today=row.count_spent_on(now),
             day_ends_at=datetime.combine(tomorrow, time(), UTC),
             credits_in_all=row.credits_in_all,
             credits_spent=row.spent,
@@ -57,7 +59,7 @@ class KeyUsage:
         """Return True if the caps allow spending so much."""
         return all(required <= remaining for remaining in self._list_remaining())
 
-    def left_of(self, balance: int) -> int:
+    def get_available(self, balance: int) -> int:
         """Return how much of the balance the key may spend now."""
         return max(0, min([balance, *self._list_remaining()]))
 
@@ -98,13 +100,13 @@ def refund_spending(*, api_key_id: UUID, amount: int, charged_at: datetime) -> N
     Call it in the transaction that refunds the account, after the account's row is locked.
     """
     if not connection.in_atomic_block:
-        raise RuntimeError("what is given back needs its caller's transaction")
-    sql.run("give_back", api_key_id=api_key_id, amount=amount, charged_at=charged_at)
+        raise RuntimeError("a refund needs its caller's transaction")
+    sql.run("refund_spending", api_key_id=api_key_id, amount=amount, charged_at=charged_at)
 
 
 def get_usage(*, api_key_id: UUID) -> KeyUsage:
     """Return a key's current usage and caps."""
-    return KeyUsage.of(KeySpending.objects.get(pk=api_key_id))
+    return KeyUsage.from_row(KeySpending.objects.get(pk=api_key_id))
 
 
 def check_caps(*, api_key_id: UUID, required: int) -> None:

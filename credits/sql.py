@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from auteur.core.database import execute, statements
+from auteur.core.database import execute, read_statements
 from credits.models import GrantKind, TransactionType
 
-STATEMENTS = statements(
+STATEMENTS = read_statements(
     Path(__file__).with_name("queries.sql"),
     USAGE=f"'{TransactionType.USAGE.value}'",
     ADJUSTMENT=f"'{TransactionType.ADJUSTMENT.value}'",
@@ -19,7 +19,7 @@ def run(name: str, **values: Any) -> list[tuple[Any, ...]]:
     return execute(STATEMENTS[name], values)
 
 
-def charge_ctes(*, account: str, usage: str, charges: str, user_id: str, when: str) -> str:
+def build_charge_ctes(*, account: str, usage: str, charges: str, user_id: str, when: str) -> str:
     """Return two CTEs, named ``account`` and ``usage``, that take several charges at once.
 
     ``charges`` names a CTE with ``place``, ``job_id``, ``cost`` (above zero) and ``description``;
@@ -33,11 +33,11 @@ def charge_ctes(*, account: str, usage: str, charges: str, user_id: str, when: s
     )
 
 
-def spending_cte(*, spending: str, account: str, charges: str, api_key_id: str) -> str:
+def build_spending_cte(*, spending: str, account: str, charges: str, api_key_id: str) -> str:
     """Return a CTE, named ``spending``, that counts the charges to an API key within its caps.
 
-    ``account`` and ``charges`` name the CTEs of `charge_ctes`; ``api_key_id`` is an expression. The
-    CTE has no row if there is no key, nothing was charged, or a cap forbids it.
+    ``account`` and ``charges`` name the CTEs of `build_charge_ctes`; ``api_key_id`` is an
+    expression. The CTE has no row if there is no key, nothing was charged, or a cap forbids it.
     """
     return STATEMENTS["spend"].format(
         spending=spending, account=account, charges=charges, api_key_id=api_key_id

@@ -32,7 +32,7 @@ class BalanceView(APIView):
         responses=BalanceSerializer,
     )
     def get(self, request: Request) -> Response:
-        """Credits that can be spent now and what of them expires when, or those of a past time."""
+        """Return the balance and its open grants, or the balance at a past time."""
         if "at" not in request.query_params:
             balance = balances.read_balance(
                 user_id=user_id(request), api_key_id=api_key_id(request)

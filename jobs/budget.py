@@ -46,7 +46,7 @@ class Budget:
         """
         if self.charged and credits:
             required = self.credits + credits
-            balance = ledger.balance_of(user_id=self.user_id)
+            balance = ledger.get_balance(user_id=self.user_id)
             if balance < required:
                 raise ledger.InsufficientCreditsProblem(balance=balance, required=required)
             if self.api_key_id is not None:

@@ -54,7 +54,7 @@ def current_worker() -> str:
     """Return this process's name; the first call starts the heartbeat."""
     pid = os.getpid()
     if pid not in _hearts:
-        _hearts[pid] = _Heart(liveness.process_name())
+        _hearts[pid] = _Heart(liveness.get_process_name())
     return _hearts[pid].name
 
 

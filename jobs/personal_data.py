@@ -46,10 +46,10 @@ def register_personal_data() -> None:
     """Register the source; called once, when Django is ready."""
     register_source(
         PersonalDataSource(
-            room="jobs",
+            app="jobs",
             owners=OWNERS,
             close=cancel_open,
-            scrub=_erase,
+            erase=_erase,
             listings=(
                 Listing("jobs", _list_jobs),
                 Listing("events", _list_events),

@@ -67,7 +67,7 @@ mine.j_wake_at NOT BETWEEN statement_timestamp() + %(after)s AND statement_times
 -- user's last in its GPU class, or after the clock of the class if that is higher
 -- (docs/decisions/0009).
 --
--- {claim_key} is `auteur.core.api.idempotency.claim_cte`, {charge} and {spend} are in `credits.sql`.
+-- {claim_key} is `auteur.core.api.idempotency.build_claim_cte`, {charge} and {spend} are in `credits.sql`.
 -- {spend} and {is_within_caps} exist for API keys only.
 WITH wanted AS (
     SELECT * FROM jsonb_to_recordset(%(jobs)s::jsonb) AS job (

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from auteur.core.api import idempotency
-from auteur.core.database import execute, statements
+from auteur.core.database import execute, read_statements
 from auteur.core.database.keys import NEW_ID
 from credits import sql as ledger_sql
 from credits.models import TransactionType
@@ -25,8 +25,8 @@ _MARKS = {
     "GPU_UNAVAILABLE": f"'{ErrorCode.GPU_UNAVAILABLE.value}'",
     "CAUSED_BY_USER": str(tuple(sorted(map(str, CAUSED_BY_USER)))),
     "LEAST_BIGINT": f"'{-(2**63)}'::bigint",
-    "claim_key": idempotency.claim_cte(into="key", when="EXISTS (TABLE media)"),
-    "charge": ledger_sql.charge_ctes(
+    "claim_key": idempotency.build_claim_cte(into="key", when="EXISTS (TABLE media)"),
+    "charge": ledger_sql.build_charge_ctes(
         account="account",
         usage="usage",
         charges="charged",
@@ -34,12 +34,14 @@ _MARKS = {
         when="EXISTS (TABLE accepted)",
     ),
 }
-_SPEND = ledger_sql.spending_cte(
+_SPEND = ledger_sql.build_spending_cte(
     spending="spending", account="account", charges="charged", api_key_id="%(api_key_id)s::uuid"
 )
-_BY_KEY = statements(_FILE, **_MARKS, spend=f"{_SPEND},", is_within_caps="EXISTS (TABLE spending)")
+_BY_KEY = read_statements(
+    _FILE, **_MARKS, spend=f"{_SPEND},", is_within_caps="EXISTS (TABLE spending)"
+)
 STATEMENTS = {
-    **statements(_FILE, **_MARKS, spend="", is_within_caps="true"),
+    **read_statements(_FILE, **_MARKS, spend="", is_within_caps="true"),
     **{f"{name}_by_key": _BY_KEY[name] for name in ("submit", "queue_checked")},
 }
 

@@ -462,7 +462,7 @@ def _insert_jobs(
 ) -> None:
     parameters = {
         "api_key_id": api_key_id,
-        **idempotency.claim_parameters(user_id=user_id, key=key, result=result),
+        **idempotency.build_claim_parameters(user_id=user_id, key=key, result=result),
     }
     try:
         if any(job.parameters.waits_for_media for job in jobs):
@@ -533,7 +533,7 @@ def build_problem(
     if not isinstance(cause, psycopg.Error):
         return exc
     if cause.diag.constraint_name == ledger.BALANCE_CHECK:
-        balance = ledger.balance_of(user_id=user_id)
+        balance = ledger.get_balance(user_id=user_id)
         return ledger.InsufficientCreditsProblem(balance=balance, required=required)
     if isinstance(cause, psycopg.errors.ForeignKeyViolation):
         return NotFoundProblem(Resource.PROJECT)  # It was deleted after the check.

@@ -137,7 +137,7 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
         ("user", SelectedFilter),
         ("project", SelectedFilter),
     )
-    by_lately = True
+    has_time_index = True
     search_fields = ("name", "user__email")
     search_help_text = "Name or email, or the id of a file, a project or a user"
     id_search_fields: ClassVar = ("pk", "user_id", "project_id")
@@ -176,7 +176,7 @@ class MediaFileAdmin(ConfirmedActions, StoredObjectAdmin):
             return status_badge
         return two_lines(status_badge, f"{obj.derivation_progress:.0%}")
 
-    def applies(self, action: str, obj: MediaFile) -> bool:
+    def is_applicable(self, action: str, obj: MediaFile) -> bool:
         """Return True if the file is ready: others have no derivatives."""
         return obj.status == MediaStatus.READY
 

@@ -55,7 +55,7 @@ CHECKS: dict[Kind[Any], Leases[Any]] = {
     kind: Leases(
         kind.model,
         waiting={"status": MediaStatus.CHECKING, "check_claim": None},
-        held={"status": MediaStatus.CHECKING},
+        claimed={"status": MediaStatus.CHECKING},
         holder="check_claim",
         due_at="check_at",
         tries="check_tries",

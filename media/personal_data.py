@@ -31,7 +31,7 @@ def register_personal_data() -> None:
     """Register the source; call this once, when Django is ready."""
     register_source(
         PersonalDataSource(
-            room="media",
+            app="media",
             owners={
                 "media.MediaFile": "user",
                 "media.MediaImport": "user",
@@ -39,7 +39,7 @@ def register_personal_data() -> None:
                 "media.Consent": "user",
                 "media.Removal": "consent__user",
             },
-            scrub=_erase,
+            erase=_erase,
             listings=(
                 Listing(
                     "media",

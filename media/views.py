@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from auteur.core.api.filters import FilteredListView
 from auteur.core.api.idempotency import idempotent
-from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.pagination import build_cursor_pagination
 from auteur.core.api.requests import plan_name, user_id
 from auteur.core.api.scopes import Scope
 from auteur.core.api.throttling import Cost
@@ -192,7 +192,7 @@ class MediaListView(FilteredListView[MediaFile]):
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = MediaSerializer
-    pagination_class = cursor_pagination("media")
+    pagination_class = build_cursor_pagination("media")
     filter_class = MediaFilter
     queryset = MediaFile.objects.none()
 

@@ -18,7 +18,7 @@ class ProjectAdmin(StaffAdmin):
     list_display = ("name", "owner", "frame", "created_at", "updated_at")
     list_select_related = ("user",)
     list_filter = (("created_at", RecentFilter), ("user", SelectedFilter))
-    by_lately = True
+    has_time_index = True
     search_fields = ("name", "user__email")
     search_help_text = "Name or email, or the id of a project or a user"
     id_search_fields: ClassVar = ("pk", "user_id")

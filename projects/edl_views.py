@@ -16,9 +16,9 @@ from auteur.core.api.preconditions import (
     CONDITIONAL,
     ETAG,
     UNCHANGED,
-    etag_header,
-    if_match_parameter,
-    not_modified_response,
+    build_etag_header,
+    build_if_match_parameter,
+    build_not_modified_response,
     parse_versions,
 )
 from auteur.core.api.scopes import Scope
@@ -67,16 +67,18 @@ class EdlView(APIView):
     def get(self, request: Request, project_id: UUID) -> Response:
         """Return the EDL, with its version as ``ETag``."""
         key = get_edl_key(request, project_id)
-        if (answer := not_modified_response(request, lambda: edl.get_version(**key))) is not None:
+        if (
+            answer := build_not_modified_response(request, lambda: edl.get_version(**key))
+        ) is not None:
             return answer
         document = edl.read_edl(**key)
-        return Response(document, headers=etag_header(document["version"]))
+        return Response(document, headers=build_etag_header(document["version"]))
 
     @extend_schema(
         summary="Replace a project's EDL",
         description="Replaces the tracks, and the transcript if the request has one. Other "
         "fields of the `GET` response may be sent along and are ignored.",
-        parameters=[if_match_parameter(required=True), ETAG],
+        parameters=[build_if_match_parameter(required=True), ETAG],
         request=EdlShape,
         responses=EditedSerializer,
     )
@@ -96,7 +98,7 @@ class EdlView(APIView):
         "of them are applied, as one version, or none. A JSON Patch refers to indexes of lists, "
         "so it requires `If-Match` with the version. Named operations refer to ids; without "
         "`If-Match` they are applied to the latest version.",
-        parameters=[if_match_parameter(required=False), ETAG],
+        parameters=[build_if_match_parameter(required=False), ETAG],
         request={
             "application/json": Operations,
             JSON_PATCH: JsonPatchOperationSerializer(many=True),
@@ -138,7 +140,7 @@ class HistoryView(APIView):
             "undo": authors.list_edits(request, edit_history.undo),
             "redo": authors.list_edits(request, edit_history.redo),
         }
-        return Response(body, headers=etag_header(edit_history.version))
+        return Response(body, headers=build_etag_header(edit_history.version))
 
 
 class UndoView(APIView):
@@ -150,7 +152,7 @@ class UndoView(APIView):
     @extend_schema(
         summary="Undo the last edit of the EDL",
         description="The answer is 409 `nothing_to_undo` if there is no edit to undo.",
-        parameters=[if_match_parameter(required=False), ETAG],
+        parameters=[build_if_match_parameter(required=False), ETAG],
         request=None,
         responses=SteppedSerializer,
     )
@@ -171,7 +173,7 @@ class RedoView(APIView):
         summary="Redo the edit of the EDL that was undone last",
         description="The answer is 409 `nothing_to_redo` if there is no edit to redo. A new edit "
         "removes the edits that could be redone.",
-        parameters=[if_match_parameter(required=False), ETAG],
+        parameters=[build_if_match_parameter(required=False), ETAG],
         request=None,
         responses=SteppedSerializer,
     )
@@ -201,7 +203,7 @@ def build_response(result: EditResult) -> Response:
     }
     if result.removed:
         body["removed"] = [asdict(removal) for removal in result.removed]
-    return Response(body, headers=etag_header(result.version))
+    return Response(body, headers=build_etag_header(result.version))
 
 
 def _build_step_response(request: Request, result: EditResult) -> Response:

@@ -14,7 +14,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auteur.core.api.idempotency import DOCUMENTED, idempotent
-from auteur.core.api.preconditions import ETAG, etag_header, if_match_parameter, parse_versions
+from auteur.core.api.preconditions import (
+    ETAG,
+    build_etag_header,
+    build_if_match_parameter,
+    parse_versions,
+)
 from auteur.core.api.problems import PayloadTooLargeProblem, field_problem
 from auteur.core.api.requests import user_id
 from auteur.core.api.scopes import Scope
@@ -111,7 +116,7 @@ class ExportView(APIView):
             leave_out=_parse_left_out(request),
         )
         headers = {
-            **etag_header(file.version),
+            **build_etag_header(file.version),
             "Content-Disposition": build_content_disposition(file.name),
         }
         if file.left_out:
@@ -150,7 +155,7 @@ class ImportView(APIView):
         "change nothing in the film, such as markers, are left out: docs/interchange.md lists "
         "them. The transcript stays. The answer is 503 `files_busy` while other files are being "
         "read; nothing has changed then, so try again.",
-        parameters=[FORMAT, if_match_parameter(required=True), ETAG, *DOCUMENTED],
+        parameters=[FORMAT, build_if_match_parameter(required=True), ETAG, *DOCUMENTED],
         request={"*/*": OpenApiTypes.BINARY},
         responses=EditedSerializer,
     )

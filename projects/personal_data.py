@@ -24,9 +24,9 @@ def register_personal_data() -> None:
     """Register the personal data of projects; called once, when Django is ready."""
     register_source(
         PersonalDataSource(
-            room="projects",
+            app="projects",
             owners={"projects.Project": "user", "projects.RenderFolder": "user_id"},
-            scrub=_erase,
+            erase=_erase,
             listings=(Listing("projects", _iterate_projects_with_edls),),
         )
     )

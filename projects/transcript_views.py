@@ -17,9 +17,9 @@ from auteur.core.api.preconditions import (
     CONDITIONAL,
     ETAG,
     UNCHANGED,
-    etag_header,
-    if_match_parameter,
-    not_modified_response,
+    build_etag_header,
+    build_if_match_parameter,
+    build_not_modified_response,
     parse_versions,
 )
 from auteur.core.api.problems import field_problem
@@ -58,10 +58,12 @@ class TranscriptView(APIView):
     def get(self, request: Request, project_id: UUID) -> Response:
         """Return the transcript, with the EDL's version as ``ETag``."""
         key = get_edl_key(request, project_id)
-        if (answer := not_modified_response(request, lambda: edl.get_version(**key))) is not None:
+        if (
+            answer := build_not_modified_response(request, lambda: edl.get_version(**key))
+        ) is not None:
             return answer
         document = transcript.read_transcript(**key)
-        return Response(document, headers=etag_header(document.pop("version")))
+        return Response(document, headers=build_etag_header(document.pop("version")))
 
 
 class SegmentView(APIView):
@@ -74,7 +76,7 @@ class SegmentView(APIView):
         summary="Edit a segment of the transcript",
         description="Deleting the segment or some of its words cuts the clips that play them; "
         "restoring brings them back. Edited text is stored beside the recognized text.",
-        parameters=[if_match_parameter(required=False), ETAG],
+        parameters=[build_if_match_parameter(required=False), ETAG],
         request=SegmentEdit,
         responses=EditedSerializer,
     )

@@ -15,12 +15,12 @@ from rest_framework.response import Response
 from auteur.core.api.cached_serializers import serialize
 from auteur.core.api.filters import FilteredListView
 from auteur.core.api.idempotency import idempotent
-from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.pagination import build_cursor_pagination
 from auteur.core.api.preconditions import (
     CONDITIONAL,
     UNCHANGED,
-    etag_header,
-    not_modified_response,
+    build_etag_header,
+    build_not_modified_response,
 )
 from auteur.core.api.requests import user_id
 from auteur.core.api.scopes import Scope
@@ -42,7 +42,7 @@ class ProjectsView(FilteredListView[Project]):
 
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     serializer_class = ProjectSerializer
-    pagination_class = cursor_pagination("projects")
+    pagination_class = build_cursor_pagination("projects")
     filter_class = ProjectFilter
     queryset = Project.objects.none()
 
@@ -92,14 +92,16 @@ class ProjectView(APIView):
         """Return the project with its EDL."""
         project = get_project(user_id=user_id(request), project_id=project_id)
         key = {"project_id": project_id, "user_id": project.user_id}
-        not_modified = not_modified_response(
+        not_modified = build_not_modified_response(
             request, lambda: _build_version(project, edl.get_version(**key))
         )
         if not_modified is not None:
             return not_modified
         document = edl.read_edl(**key)
         body = serialize(ProjectSerializer, project) | {"edl": document}
-        return Response(body, headers=etag_header(_build_version(project, document["version"])))
+        return Response(
+            body, headers=build_etag_header(_build_version(project, document["version"]))
+        )
 
     @extend_schema(
         summary="Update a project",

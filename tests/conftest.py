@@ -167,7 +167,7 @@ def make_job(user: User, make_media: Callable[..., MediaFile]) -> Callable[..., 
 @pytest.fixture(scope="session")
 def page_port() -> int:
     """Where pages of another origin are served."""
-    (port,) = ports.free_ports(1)
+    (port,) = ports.find_free_ports(1)
     return port
 
 

@@ -78,7 +78,7 @@ def _operation_of(request: Any) -> tuple[str, str]:
 def codes_of(operation: dict[str, Any]) -> dict[int, list[str]]:
     """The codes that an operation lists, by status."""
     return {
-        int(status): problem_responses.codes_of(_whole(answer))
+        int(status): problem_responses.list_response_codes(_whole(answer))
         for status, answer in operation["responses"].items()
         if status.isdecimal()
     }

@@ -53,10 +53,10 @@ def _start() -> None:
     _cleanups.append(lambda: shutil.rmtree(folder, ignore_errors=True))
     atexit.register(_stop)  # where pytest gives up before it is configured
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stack.make_folders(folder)
-    numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
-    chosen = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
-    values = environment.prepare(folder, chosen)
+    stack.create_folders(folder)
+    numbers = map(str, ports.find_free_ports(len(ports.DEFAULTS)))
+    chosen = ports.read_ports(dict(zip(ports.DEFAULTS, numbers, strict=True)))
+    values = environment.write_environment(folder, chosen)
     # Tests make and empty their tables. Running stacks and tests of the database have two roles.
     values["DATABASE_URL"] = values.pop("MIGRATION_DATABASE_URL")
     given = [store for store, variable in URL_OF_STORE.items() if variable in os.environ]
@@ -65,7 +65,7 @@ def _start() -> None:
     for name, value in values.items():
         os.environ.setdefault(name, value)
     try:
-        wanted = services.stores(folder, chosen, values, throwaway=True, without=given)
+        wanted = services.list_stores(folder, chosen, values, throwaway=True, without=given)
         supervisor = Supervisor(wanted, folder / "log", report=lambda line: None)
         _cleanups.append(lambda: supervisor.stop(STOP_SECONDS))
         supervisor.start(START_SECONDS)

@@ -33,7 +33,7 @@ class ApiKeyAdmin(ConfirmedActions, ReadOnlyAdmin):
     list_select_related = ("user",)
     list_filter = ("created_at", "revoked_at", ("user", SelectedFilter))
     search_fields = ("prefix__startswith", "name", "user__email")
-    search_help_text = "How a key begins, its name or email, or the id of a key or a user"
+    search_help_text = "The prefix or name of a key, an email, or the id of a key or a user"
     id_search_fields: ClassVar = ("pk", "user_id")
     ordering = ("-created_at",)
     actions = ("revoke",)
@@ -80,7 +80,7 @@ class ApiKeyAdmin(ConfirmedActions, ReadOnlyAdmin):
     def spent(self, obj: ApiKey) -> str:
         """Return what the key has spent, and its caps."""
         row = spending.list_spending([obj.pk])[obj.pk]
-        today = row.spent_on(timezone.now())
+        today = row.count_spent_on(timezone.now())
         per_day, in_all = (
             "no cap" if cap is None else f"cap {cap}"
             for cap in (row.credits_per_day, row.credits_in_all)
@@ -90,7 +90,7 @@ class ApiKeyAdmin(ConfirmedActions, ReadOnlyAdmin):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.change_apikey")
 
-    def applies(self, action: str, obj: ApiKey) -> bool:
+    def is_applicable(self, action: str, obj: ApiKey) -> bool:
         return obj.revoked_at is None
 
     def summary(self, obj: ApiKey) -> str:

@@ -27,7 +27,7 @@ from accounts.tokens import InvalidTokenProblem
 from auteur.core.api.problems import NotFoundProblem, Problem, Resource
 from auteur.core.api.requests import KeyAuth
 from auteur.core.api.scopes import Scope
-from auteur.core.database import execute, execute_first, statements
+from auteur.core.database import execute, execute_first, read_statements
 from credits import spending
 
 BRAND = "auteur_"
@@ -35,24 +35,26 @@ BRAND = "auteur_"
 PREFIX_BYTES = 4
 SECRET_BYTES = 32
 MAX_KEYS = 100
-"""The most keys of a user, including those revoked within ``COUNTED``."""
-COUNTED = timedelta(days=30)
-NOTED_FOR = timedelta(minutes=1)
+"""The most keys of a user, including those revoked within ``REVOKED_COUNT_PERIOD``."""
+REVOKED_COUNT_PERIOD = timedelta(days=30)
+USE_UPDATE_INTERVAL = timedelta(minutes=1)
 """The shortest time between two updates of a key's ``last_used_at``."""
 
-_STATEMENTS = statements(Path(__file__).with_name("queries.sql"), user=bearers.SELECTED)
+_STATEMENTS = read_statements(Path(__file__).with_name("queries.sql"), user=bearers.USER_COLUMNS)
 
 
 class TooManyKeysProblem(Problem):
-    """One must be revoked, and some time pass, before another comes."""
+    """The user has the maximum number of API keys. Revoked keys count for 30 days."""
 
     status_code = 409
     default_code = "too_many_api_keys"
-    default_detail = "You have reached the limit of API keys. Revoked keys count for a while."
+    default_detail = (
+        f"You have {MAX_KEYS} API keys, the maximum. Revoke one. A revoked key counts for 30 days."
+    )
 
 
 class KeyRevokedProblem(Problem):
-    """What was revoked stays so."""
+    """The API key was revoked, so it cannot be changed."""
 
     status_code = 409
     default_code = "api_key_revoked"
@@ -93,7 +95,7 @@ def create_key(
     """Create a key; raises ``TooManyKeysProblem``."""
     # The lock makes concurrent creations wait, so that the count below is exact.
     User.objects.select_for_update(no_key=True).get(pk=user_id)
-    counts = Q(revoked_at=None) | Q(revoked_at__gt=Now() - COUNTED)
+    counts = Q(revoked_at=None) | Q(revoked_at__gt=Now() - REVOKED_COUNT_PERIOD)
     if list_keys(user_id).filter(counts).count() >= MAX_KEYS:
         raise TooManyKeysProblem(max_api_keys=MAX_KEYS)
     prefix = f"{BRAND}{secrets.token_hex(PREFIX_BYTES)}"
@@ -150,17 +152,17 @@ def verify_key(digest: bytes, *, address: str) -> tuple[User, KeyAuth]:
 
     Raises ``InvalidTokenProblem``, whatever is wrong with the key, and ``AccountInactiveProblem``.
     """
-    rows = execute_first(_STATEMENTS["find"], {"digest": digest, "noted_for": NOTED_FOR})
+    rows = execute_first(_STATEMENTS["find"], {"digest": digest, "interval": USE_UPDATE_INTERVAL})
     if not rows:
         raise InvalidTokenProblem
     key_id, name, scopes, networks, expires_at, needs_use_update, *user_row = rows[0]
     if networks and not is_in_networks(address, networks):
         raise InvalidTokenProblem
-    user = bearers.user_from_row(user_row)
+    user = bearers.build_user(user_row)
     if not user.is_active:
         raise AccountInactiveProblem
     if needs_use_update:
-        execute(_STATEMENTS["note_use"], {"id": key_id, "noted_for": NOTED_FOR})
+        execute(_STATEMENTS["note_use"], {"id": key_id, "interval": USE_UPDATE_INTERVAL})
     return user, KeyAuth(key_id, frozenset(scopes), expires_at, name)
 
 

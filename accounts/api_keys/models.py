@@ -26,7 +26,7 @@ class ApiKey(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="api_keys"
     )
     name = models.CharField(max_length=MAX_NAME_LENGTH)
-    prefix = models.CharField(max_length=PREFIX_LENGTH, help_text="How the key begins.")
+    prefix = models.CharField(max_length=PREFIX_LENGTH, help_text="The beginning of the key.")
     digest = models.BinaryField(unique=True, help_text="SHA-256 of the key.")
     scopes = ArrayField(models.CharField(max_length=20, choices=SCOPES))
     allowed_addresses = ArrayField(
@@ -34,7 +34,9 @@ class ApiKey(models.Model):
     )
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
+    last_used_at = models.DateTimeField(
+        null=True, blank=True, help_text="With a precision of one minute."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -19,7 +19,7 @@ MAX_NETWORKS = 20
 
 
 class NetworkField(serializers.CharField):
-    """An address or a network; kept as a network."""
+    """A field for an IP address or network, which returns a network."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=64, **options)
@@ -30,49 +30,60 @@ class NetworkField(serializers.CharField):
             network = ip_network(super().to_internal_value(data))
         except ValueError as exc:
             raise serializers.ValidationError(
-                "An address or a network: 203.0.113.7, 203.0.113.0/24, 2001:db8::/32.",
+                "This is no IP address or network. Use the form 203.0.113.7, 203.0.113.0/24 or "
+                "2001:db8::/32.",
                 code="invalid_network",
             ) from exc
         if isinstance(network, IPv6Network) and network.network_address.scope_id:
-            raise serializers.ValidationError("Without a zone.", code="invalid_network")
+            raise serializers.ValidationError(
+                "An IPv6 address must have no zone (%).", code="invalid_network"
+            )
         return str(network)
 
 
-def _cap_field(help_text: str) -> serializers.IntegerField:
+def _build_cap_field(help_text: str) -> serializers.IntegerField:
     return serializers.IntegerField(
         min_value=0, max_value=MAX_AMOUNT, required=False, allow_null=True, help_text=help_text
     )
 
 
 class NewApiKeySerializer(RequestSerializer):
-    """What a key is to be."""
+    """The properties of an API key."""
 
     name = serializers.CharField(
-        max_length=MAX_NAME_LENGTH, help_text="A name to recognize the key by."
+        max_length=MAX_NAME_LENGTH, help_text="A name by which you recognize the key."
     )
     scopes = serializers.ListField(
         child=ChoiceField(choices=SCOPES),
         min_length=1,
         max_length=len(Scope),
-        help_text="`read`: see; `jobs`: submit and cancel, webhooks; `media`: projects, timelines, "
-        "media, voices; `billing`: buy. None contains another.",
+        help_text="What the key may do. `read`: read everything except secrets. `jobs`: submit, "
+        "cancel and retry jobs, and manage webhooks. `media`: create, change and delete projects, "
+        "timelines, media and voices. `billing`: buy credits and change the plan. No scope "
+        "includes another.",
     )
     expires_at = serializers.DateTimeField(
-        required=False, allow_null=True, help_text="null: it does not expire."
+        required=False, allow_null=True, help_text="When the key expires; null if it does not."
     )
     allowed_addresses = serializers.ListField(
         child=NetworkField(),
         required=False,
         max_length=MAX_NETWORKS,
-        help_text="Addresses and networks that may use the key. Empty: any.",
+        help_text="The IP addresses and networks that may use the key. If it is empty, all may.",
     )
-    credits_per_day = _cap_field("How many credits it may spend in a UTC day. null: no cap.")
-    credits_in_all = _cap_field("How many credits it may spend in total. null: no cap.")
+    credits_per_day = _build_cap_field(
+        "How many credits the key may spend in a UTC day; null for no cap."
+    )
+    credits_in_all = _build_cap_field(
+        "How many credits the key may spend in total; null for no cap."
+    )
 
     def validate_expires_at(self, value: datetime | None) -> datetime | None:
         """Return the expiry; raises ``ValidationError`` for a time in the past."""
         if value is not None and value <= timezone.now():
-            raise serializers.ValidationError("This is in the past.", code="in_the_past")
+            raise serializers.ValidationError(
+                "This time is in the past. Use one in the future, or null.", code="in_the_past"
+            )
         return value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -82,21 +93,31 @@ class NewApiKeySerializer(RequestSerializer):
 
 
 class ApiKeyQuery(serializers.Serializer[Any]):
-    """Which keys are listed."""
+    """The filter of the list of API keys."""
 
     prefix = serializers.CharField(
-        required=False, max_length=PREFIX_LENGTH, help_text="How the key begins."
+        required=False,
+        max_length=PREFIX_LENGTH,
+        help_text="List only keys that begin with this text.",
     )
 
 
 class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
-    """A key, without its secret."""
+    """An API key, without its secret."""
 
     scopes = serializers.ListField(child=serializers.ChoiceField(choices=SCOPES))
-    credits_per_day = serializers.SerializerMethodField()
-    credits_in_all = serializers.SerializerMethodField()
-    credits_spent_today = serializers.SerializerMethodField()
-    credits_spent = serializers.SerializerMethodField()
+    credits_per_day = serializers.SerializerMethodField(
+        help_text="How many credits the key may spend in a UTC day; null for no cap."
+    )
+    credits_in_all = serializers.SerializerMethodField(
+        help_text="How many credits the key may spend in total; null for no cap."
+    )
+    credits_spent_today = serializers.SerializerMethodField(
+        help_text="Credits spent since midnight UTC, without refunded ones."
+    )
+    credits_spent = serializers.SerializerMethodField(
+        help_text="Credits spent in total, without refunded ones."
+    )
 
     class Meta:
         model = ApiKey
@@ -118,19 +139,15 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
         read_only_fields = fields
 
     def get_credits_per_day(self, key: Any) -> int | None:
-        """The cap; null: none."""
         return self._get_spending(key).credits_per_day
 
     def get_credits_in_all(self, key: Any) -> int | None:
-        """The cap; null: none."""
         return self._get_spending(key).credits_in_all
 
     def get_credits_spent_today(self, key: Any) -> int:
-        """Since midnight UTC, less what was refunded of it."""
-        return self._get_spending(key).spent_on(timezone.now())
+        return self._get_spending(key).count_spent_on(timezone.now())
 
     def get_credits_spent(self, key: Any) -> int:
-        """In all, less what was refunded."""
         return self._get_spending(key).spent
 
     def _get_spending(self, key: ApiKey) -> Any:
@@ -138,17 +155,17 @@ class ApiKeySerializer(serializers.ModelSerializer[ApiKey]):
 
 
 class ApiKeyWithSecretSerializer(ApiKeySerializer):
-    """A key, when its secret is told."""
+    """A new API key, with its secret."""
 
-    key = OneTimeSecretField()
+    key = OneTimeSecretField(
+        help_text="The secret, to be sent as `Authorization: Bearer …`. It is shown only once: if "
+        "this answer is repeated for an `Idempotency-Key`, it is null."
+    )
 
     class Meta(ApiKeySerializer.Meta):
         fields = (*ApiKeySerializer.Meta.fields, "key")
         read_only_fields = fields
 
     def get_key(self, key: ApiKey) -> str | None:
-        """Send it as `Authorization: Bearer …`. It is not shown again: not even where this answer
-        is repeated, for an `Idempotency-Key`, where it is null.
-        """
         secret: str | None = self.context["key"]
         return secret

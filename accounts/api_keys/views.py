@@ -18,7 +18,7 @@ from accounts.api_keys.serializers import (
     NewApiKeySerializer,
 )
 from auteur.core.api.idempotency import idempotent
-from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.pagination import build_cursor_pagination
 from auteur.core.api.requests import user_id
 from auteur.core.api.views import APIView, ListAPIView
 from credits import spending
@@ -30,20 +30,20 @@ class ApiKeysView(ListAPIView[ApiKey]):
     needs_account = True
     problems: ClassVar = {"POST": (keys.TooManyKeysProblem,)}
     serializer_class = ApiKeySerializer
-    pagination_class = cursor_pagination("api_keys")
+    pagination_class = build_cursor_pagination("api_keys")
     queryset = ApiKey.objects.none()
 
     @extend_schema(summary="List your API keys, newest first", parameters=[ApiKeyQuery])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """A page of keys, revoked ones among them."""
+        """Return a page of keys, including revoked ones."""
         page: Any = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(_serialize_keys(page))
 
     @extend_schema(
-        summary="Make an API key",
-        description="For your own programs: its requests are yours, within its scopes, caps and "
-        f"addresses. The `key` is in this answer only. At most {keys.MAX_KEYS} (409 "
-        "`too_many_api_keys`).",
+        summary="Create an API key",
+        description="For your own programs. Its requests count as yours, within its scopes, caps "
+        f"and addresses. Only this answer contains the `key`. You can have {keys.MAX_KEYS} keys "
+        "(409 `too_many_api_keys`).",
         request=NewApiKeySerializer,
         responses={201: ApiKeyWithSecretSerializer},
     )
@@ -73,14 +73,15 @@ class ApiKeyView(APIView):
     needs_account = True
     problems: ClassVar = {"PATCH": (keys.KeyRevokedProblem,)}
 
-    @extend_schema(summary="See an API key", responses=ApiKeySerializer)
+    @extend_schema(summary="Read an API key", responses=ApiKeySerializer)
     def get(self, request: Request, key_id: UUID) -> Response:
-        """The key, without its secret."""
+        """Return the key, without its secret."""
         return _build_response(keys.get_key(user_id=user_id(request), key_id=key_id))
 
     @extend_schema(
         summary="Change an API key",
-        description="What is left out stays; its secret does. 409 `api_key_revoked`.",
+        description="Fields that are left out stay as they are, and so does the secret. 409 "
+        "`api_key_revoked` if the key was revoked.",
         request=NewApiKeySerializer(partial=True),
         responses=ApiKeySerializer,
     )
@@ -95,8 +96,8 @@ class ApiKeyView(APIView):
 
     @extend_schema(
         summary="Revoke an API key",
-        description="From now on it is refused. Its jobs go on; of an upload under way, URLs that "
-        "it was given live for their 15 minutes, but it cannot be confirmed by this key any more.",
+        description="The key is refused from now on. Its jobs continue. Upload URLs that it was "
+        "given stay valid for 15 minutes, but this key can no longer confirm the upload.",
         responses={204: None},
     )
     def delete(self, request: Request, key_id: UUID) -> Response:

@@ -42,22 +42,24 @@ COLOURS = {
 
 
 class NotSetAsideProblem(Problem):
-    """There is nothing to be done again."""
+    """The event is not set aside, so it cannot be queued again."""
 
     status_code = 409
     default_code = "not_set_aside"
-    default_detail = "Only what was set aside is worked on again."
+    default_detail = (
+        "This event is not set aside. Only events that are set aside can be queued again."
+    )
 
 
 class NotFlaggedProblem(Problem):
-    """There is no flag."""
+    """The account has no flag that could be cleared."""
 
     status_code = 409
     default_code = "not_flagged"
-    default_detail = "This account is not flagged."
+    default_detail = "This account has no flag to clear."
 
 
-def money(amount: int, currency: str) -> str:
+def format_money(amount: int, currency: str) -> str:
     """Return an amount as text, in the smallest unit of its currency, as Stripe counts it."""
     return f"{amount} {currency.upper()} (smallest unit)"
 
@@ -99,7 +101,7 @@ class BillingCustomerAdmin(ConfirmedActions, ReadOnlyAdmin):
     def events(self, obj: BillingCustomer) -> str:
         return list_link("accounts.BillingEvent", "Events", q=obj.stripe_id)
 
-    def applies(self, action: str, obj: BillingCustomer) -> bool:
+    def is_applicable(self, action: str, obj: BillingCustomer) -> bool:
         return obj.flagged_at is not None
 
     def has_clear_permission(self, request: HttpRequest) -> bool:
@@ -118,7 +120,7 @@ def _clear_flag(request: HttpRequest, obj: BillingCustomer, values: Mapping[str,
     flagged_rows = BillingCustomer.objects.filter(pk=obj.pk, flagged_at__isnull=False)
     if not flagged_rows.update(flagged_at=None, flag_reason=None):
         raise NotFlaggedProblem
-    return f"No longer flagged: {obj.flag_reason}."
+    return f"Cleared the flag: {obj.flag_reason}."
 
 
 @admin.register(BillingEvent)
@@ -128,7 +130,7 @@ class BillingEventAdmin(ConfirmedActions, ReadOnlyAdmin):
     list_display = ("type", "stripe_id", "object_id", "coloured_state", "tries", "happened_at")
     list_filter = ("state", "reason", "is_found", "type", "happened_at")
     search_fields = ("=stripe_id", "=object_id", "=customer_id")
-    search_help_text = "Stripe's id of an event, of what it is about, or of a customer"
+    search_help_text = "Stripe's id of an event, of its object, or of a customer"
     ordering = ("-happened_at", "-id")
     actions = ("work_again",)
     fields = (
@@ -165,13 +167,13 @@ class BillingEventAdmin(ConfirmedActions, ReadOnlyAdmin):
         customers = BillingCustomer.objects.filter(stripe_id=obj.customer_id)
         return customers.values_list("user_id", flat=True).first()
 
-    def applies(self, action: str, obj: BillingEvent) -> bool:
+    def is_applicable(self, action: str, obj: BillingEvent) -> bool:
         return obj.state == EventState.SET_ASIDE
 
     def has_again_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("accounts.change_billingevent")
 
-    @admin.action(description="Work on again", permissions=["again"])
+    @admin.action(description="Process again", permissions=["again"])
     def work_again(
         self, request: HttpRequest, queryset: QuerySet[BillingEvent]
     ) -> HttpResponse | None:
@@ -183,7 +185,7 @@ class BillingEventAdmin(ConfirmedActions, ReadOnlyAdmin):
 def _requeue_event(request: HttpRequest, obj: BillingEvent, values: Mapping[str, Any]) -> str:
     if not events.requeue_events(BillingEvent.objects.filter(pk=obj.pk)):
         raise NotSetAsideProblem
-    return f"To be worked on again; it was set aside: {obj.get_reason_display()}."
+    return f"Queued again. It was set aside because: {obj.get_reason_display()}."
 
 
 @admin.register(BillingPayment)
@@ -219,11 +221,11 @@ class BillingPaymentAdmin(ReadOnlyAdmin):
 
     @admin.display(description="paid", ordering="amount")
     def paid(self, obj: BillingPayment) -> str:
-        return money(obj.amount, obj.currency)
+        return format_money(obj.amount, obj.currency)
 
     @admin.display(description="refunded or disputed", ordering="lost")
     def gone_back(self, obj: BillingPayment) -> str:
-        return money(obj.lost, obj.currency)
+        return format_money(obj.lost, obj.currency)
 
     @admin.display(description="shortfall", ordering=F("withdrawn") - F("taken"))
     def shortfall(self, obj: BillingPayment) -> str:
@@ -272,4 +274,4 @@ class TopUpAdmin(ReadOnlyAdmin):
 
     @admin.display(description="charged", ordering="amount")
     def charged(self, obj: TopUp) -> str:
-        return money(obj.amount, obj.currency)
+        return format_money(obj.amount, obj.currency)

@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 from accounts.billing import client, clock, customers, offers, payments
 from accounts.billing.checkout import (
     NothingBoughtProblem,
+    build_payment_metadata,
     get_offer,
-    payment_metadata,
-    stripe_errors_as_problems,
+    translate_stripe_errors,
 )
 from accounts.billing.client import StripeAwayError, StripeRefusedError
 from accounts.billing.errors import SetAsideError
@@ -34,7 +34,7 @@ from credits.ledger import MAX_OPEN_GRANTS, TooManyGrantsProblem
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 20
-"""How many top-ups one round creates at most, and how many it charges."""
+"""The most top-ups that one round creates, and the most that it charges."""
 PAUSE = timedelta(seconds=30)
 """The pause before an open top-up is checked again, and before a user's next top-up."""
 HOUR = timedelta(hours=1)
@@ -47,24 +47,24 @@ TOP_UP = "auteur_top_up"
 
 
 class NoPaymentMethodProblem(Problem):
-    """There is nothing to charge."""
+    """The user has no payment method at Stripe that could be charged."""
 
     status_code = 409
     default_code = "no_payment_method"
-    default_detail = "There is no card on file: add one in the portal (POST /billing/portal)."
+    default_detail = "You have no payment method. Add one in the portal (POST /billing/portal)."
 
 
 class KeyRaisesCapProblem(Problem):
-    """An API key asks for more money a month than a person has allowed.
+    """An API key would raise the monthly cap, which only a signed-in user may do.
 
-    ``monthly_cap``: what they have allowed; null: nothing yet.
+    ``monthly_cap`` is the current cap, or null if there is none.
     """
 
     status_code = 403
     default_code = "key_raises_cap"
     default_detail = (
-        "An API key can lower monthly_cap, but not set or raise it: use the access token of "
-        "somebody signed in."
+        "An API key can lower monthly_cap, but not set or raise it. Use the access token of a "
+        "signed-in user."
     )
 
 
@@ -85,11 +85,11 @@ def set_auto_top_up(*, user: User, values: Mapping[str, Any], by_api_key: bool) 
     """
     get_offer(offers.list_packs(), "pack", values["pack"])
     if values["enabled"]:
-        with stripe_errors_as_problems():
+        with translate_stripe_errors():
             customer = customers.find_customer(user)
         if customer is None:
             raise NothingBoughtProblem
-        with stripe_errors_as_problems():
+        with translate_stripe_errors():
             payment_method = client.find_payment_method(customer.stripe_id)
         if payment_method is None:
             raise NoPaymentMethodProblem
@@ -103,8 +103,8 @@ def set_auto_top_up(*, user: User, values: Mapping[str, Any], by_api_key: bool) 
     return changed_row
 
 
-def charged_this_month(user_id: UUID) -> int:
-    """Return the amount of this calendar month's (UTC) top-ups, without those that failed."""
+def get_monthly_charges(user_id: UUID) -> int:
+    """Return the money charged by top-ups in this calendar month (UTC), without failed ones."""
     top_ups = TopUp.objects.filter(user_id=user_id, created_at__gte=_month_start(clock.now()))
     sums = top_ups.exclude(state=TopUpState.FAILED).aggregate(total=Sum("amount"))
     return int(sums["total"] or 0)
@@ -192,7 +192,7 @@ def _store_top_up(top_up: TopUp) -> int:
     row = AutoTopUp.objects.select_for_update(no_key=True).get(pk=top_up.user_id)
     if not _list_below_threshold().filter(pk=row.pk).exists():
         return 0
-    if charged_this_month(row.pk) + top_up.amount > row.monthly_cap:
+    if get_monthly_charges(row.pk) + top_up.amount > row.monthly_cap:
         row.due_at = _month_start(_month_start(clock.now()) + timedelta(days=31))
         row.save(update_fields=["due_at"])
         return 0
@@ -220,20 +220,22 @@ def _process_top_up(top_up: TopUp) -> int:
     if payment is None:
         return _close_top_up(top_up, state=TopUpState.FAILED, error_code="not_charged")
     if payment.status == payments.SUCCEEDED:
-        _settle_payment(payment, user_id=top_up.user_id)
+        _grant_payment(payment, user_id=top_up.user_id)
         return _close_top_up(top_up, state=TopUpState.SUCCEEDED, stripe_id=payment.id)
     if payment.status != "processing":
         return _fail_top_up(top_up, payment.status)
     return TopUp.objects.filter(pk=top_up.pk).update(stripe_id=payment.id)
 
 
-def _settle_payment(payment: PaymentIntent, *, user_id: UUID) -> None:
+def _grant_payment(payment: PaymentIntent, *, user_id: UUID) -> None:
     """Grant the paid credits; if that is impossible, turn the automatic top-up off."""
     try:
-        payments.settle_payment(payment.id)
+        payments.sync_payment(payment.id)
     except (SetAsideError, TooManyGrantsProblem) as exc:
         # Staff see the reason, because the payment's event is set aside as well.
-        logger.warning("top-up %s is paid and not given: %s", payment.id, type(exc).__name__)
+        logger.warning(
+            "top-up %s is paid, but its credits are not granted: %s", payment.id, type(exc).__name__
+        )
         reason = exc.reason if isinstance(exc, SetAsideError) else SetAsideReason.TOO_MANY_GRANTS
         _turn_off(user_id, reason)
 
@@ -256,7 +258,9 @@ def _charge_or_find_payment(top_up: TopUp) -> PaymentIntent | None:
         "currency": top_up.currency,
         "customer": customer_id,
         "payment_method": top_up.payment_method,
-        "metadata": payment_metadata(top_up.user, offers.Offer(top_up.pack, "", top_up.credits))
+        "metadata": build_payment_metadata(
+            top_up.user, offers.Offer(top_up.pack, "", top_up.credits)
+        )
         | name,
     }
     return client.charge_payment(params, key=f"top-up:{top_up.pk}")

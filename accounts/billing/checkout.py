@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class BillingUnavailableProblem(Problem):
-    """Stripe gave no answer that helps; nothing was bought."""
+    """Stripe does not answer, or rejected our request. Nothing was bought."""
 
     status_code = 503
     default_code = "billing_unavailable"
@@ -30,19 +30,21 @@ class BillingUnavailableProblem(Problem):
 
 
 class AlreadySubscribedProblem(Problem):
-    """A second subscription would be paid besides."""
+    """The user has a subscription, so a second one would be charged as well."""
 
     status_code = 409
     default_code = "already_subscribed"
-    default_detail = "You have a plan: change it in the portal (POST /billing/portal)."
+    default_detail = "You already have a plan. Change it in the portal (POST /billing/portal)."
 
 
 class NothingBoughtProblem(Problem):
-    """There is nothing to see to yet."""
+    """The user has not bought anything, so there is nothing to manage."""
 
     status_code = 409
     default_code = "nothing_bought"
-    default_detail = "You have bought nothing yet, so there is nothing to manage."
+    default_detail = (
+        "You have not bought anything yet. Buy a plan or a pack first (POST /billing/checkout)."
+    )
 
 
 PROBLEMS = (client.BillingDisabledProblem, BillingUnavailableProblem)
@@ -59,7 +61,7 @@ def buy_plan(*, user: User, name: str, key: str | None) -> str:
     current = user.subscription
     if current is not None and current.stripe_subscription_id is not None:
         raise AlreadySubscribedProblem
-    with stripe_errors_as_problems():
+    with translate_stripe_errors():
         subscriptions = client.list_subscriptions(customers.get_or_create_customer(user).stripe_id)
     if any(row.status in (*plans.PAID, plans.UNPAID) for row in subscriptions):
         raise AlreadySubscribedProblem
@@ -72,14 +74,14 @@ def buy_plan(*, user: User, name: str, key: str | None) -> str:
 def buy_pack(*, user: User, name: str, key: str | None) -> str:
     """Return the URL of a page on which the user buys a pack; ``key`` as for `buy_plan`."""
     offer = get_offer(offers.list_packs(), "pack", name)
-    metadata = payment_metadata(user, offer)
+    metadata = build_payment_metadata(user, offer)
     return _create_checkout(
         user, offer, key, mode="payment", payment_intent_data={"metadata": metadata}
     )
 
 
-def payment_metadata(user: User, offer: Offer) -> dict[str, str]:
-    """Return the metadata from which `payments.settle_payment` later knows what was sold."""
+def build_payment_metadata(user: User, offer: Offer) -> dict[str, str]:
+    """Return the metadata from which `payments.sync_payment` later knows what was sold."""
     return {
         payments.USER: str(user.pk),
         payments.PACK: offer.name,
@@ -90,23 +92,23 @@ def payment_metadata(user: User, offer: Offer) -> dict[str, str]:
 def create_portal_url(*, user: User) -> str:
     """Return the URL of a page on which the user manages plan, cards and invoices."""
     client.check_enabled()
-    with stripe_errors_as_problems():
+    with translate_stripe_errors():
         customer = customers.find_customer(user)
     if customer is None:
         raise NothingBoughtProblem
-    with stripe_errors_as_problems():
+    with translate_stripe_errors():
         return client.create_portal(
             customer_id=customer.stripe_id, return_url=settings.BILLING_RETURN_URL
         )
 
 
 @contextmanager
-def stripe_errors_as_problems() -> Iterator[None]:
+def translate_stripe_errors() -> Iterator[None]:
     """Raise ``BillingUnavailableProblem`` if Stripe does not answer or rejects a request."""
     try:
         yield
     except (StripeAwayError, StripeRefusedError, UnreadableError) as exc:
-        logger.warning("Stripe did not do what was asked: %s %s", type(exc).__name__, exc)
+        logger.warning("a request to Stripe failed: %s %s", type(exc).__name__, exc)
         raise BillingUnavailableProblem from exc
 
 
@@ -115,7 +117,8 @@ def get_offer(on_sale: dict[str, Offer], field: str, name: str) -> Offer:
     client.check_enabled()
     if name not in on_sale:
         names = ", ".join(on_sale) or "none"
-        raise field_problem(field, "not_on_sale", f"This is not on sale; there is: {names}.")
+        detail = f"{name} is not on sale. On sale are: {names}."
+        raise field_problem(field, "not_on_sale", detail)
     return on_sale[name]
 
 
@@ -125,7 +128,7 @@ def _create_checkout(user: User, offer: Offer, key: str | None, **params: Any) -
         "success_url": _build_return_url("success"),
         "cancel_url": _build_return_url("cancelled"),
     }
-    with stripe_errors_as_problems():
+    with translate_stripe_errors():
         params["customer"] = customers.get_or_create_customer(user).stripe_id
         return client.create_checkout(params, key=_build_stripe_key(user, key))
 

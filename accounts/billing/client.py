@@ -37,11 +37,11 @@ LIVE_KEYS = ("sk_live", "rk_live")
 
 
 class BillingDisabledProblem(Problem):
-    """There is no key of Stripe's."""
+    """This installation sells nothing, because it has no Stripe key."""
 
     status_code = 503
     default_code = "billing_disabled"
-    default_detail = "Billing is disabled on this installation."
+    default_detail = "Billing is disabled on this installation. Nothing can be bought here."
 
 
 class StripeAwayError(AuteurError):
@@ -172,7 +172,7 @@ def find_payment_id(kind: str, object_id: str) -> str | None:
     """
     with _stripe_api() as v1:
         service = v1.checkout.sessions if kind == "sessions" else getattr(v1, kind)
-        return parse_object(stripe_objects.OfPayment, service.retrieve(object_id)).payment_intent
+        return parse_object(stripe_objects.PaymentPart, service.retrieve(object_id)).payment_intent
 
 
 # --- Subscriptions ----------------------------------------------------------------------------

@@ -28,7 +28,7 @@ CLOSED = "account_closed"
 def stop_charging(*, user_id: UUID) -> Steps:
     """Stop renewals and top-ups of an account that is closed but can be restored."""
     yield _pause_top_ups(user_id)
-    with _stripe_errors_as_not_yet(user_id, can_wait=True):
+    with _translate_stripe_errors(user_id, can_wait=True):
         for subscription in _list_subscriptions(user_id):
             yield subscription  # The caller renews its lease right before the request to Stripe.
             with _ignore_missing():
@@ -38,7 +38,7 @@ def stop_charging(*, user_id: UUID) -> Steps:
 def end_charging(*, user_id: UUID) -> Steps:
     """Cancel all subscriptions of an account that ends."""
     yield _pause_top_ups(user_id)
-    with _stripe_errors_as_not_yet(user_id):
+    with _translate_stripe_errors(user_id):
         for subscription in _list_subscriptions(user_id):
             yield subscription
             with _ignore_missing():
@@ -47,7 +47,7 @@ def end_charging(*, user_id: UUID) -> Steps:
 
 def resume_charging(*, user_id: UUID) -> Steps:
     """Resume the renewals that `stop_charging` stopped, and no others."""
-    with _stripe_errors_as_not_yet(user_id), _ignore_missing():
+    with _translate_stripe_errors(user_id), _ignore_missing():
         for customer in BillingCustomer.objects.filter(user_id=user_id):
             for subscription_id in client.list_stopped_renewals(customer.stripe_id):
                 yield subscription_id
@@ -108,13 +108,15 @@ def _ignore_missing() -> Iterator[None]:
 
 
 @contextmanager
-def _stripe_errors_as_not_yet(user_id: UUID, *, can_wait: bool = False) -> Iterator[None]:
+def _translate_stripe_errors(user_id: UUID, *, can_wait: bool = False) -> Iterator[None]:
     try:
         yield
     except BillingDisabledProblem:
-        logger.error("user %s: billing is disabled, Stripe is not asked", user_id)  # noqa: TRY400
+        logger.error("user %s: billing is disabled, subscriptions stay unchanged", user_id)  # noqa: TRY400
     except (StripeAwayError, StripeRefusedError, UnreadableError) as exc:
         is_outage = isinstance(exc, StripeAwayError)
         level = logging.WARNING if can_wait and is_outage else logging.ERROR
-        logger.log(level, "user %s: Stripe does not do it: %s %s", user_id, type(exc).__name__, exc)
-        raise NotYetError("What is subscribed to at Stripe is not as it should be.") from exc
+        logger.log(
+            level, "user %s: a request to Stripe failed: %s %s", user_id, type(exc).__name__, exc
+        )
+        raise NotYetError("Stripe did not change the subscriptions. Try again.") from exc

@@ -23,34 +23,34 @@ def _sync_plan(event: BillingEvent) -> None:
 
 
 def _settle_invoice(event: BillingEvent) -> None:
-    payments.settle_invoice(event.object_id)
+    payments.sync_invoice(event.object_id)
     _sync_plan(event)
 
 
 def _settle_payment(event: BillingEvent) -> None:
-    payments.settle_payment(event.object_id)
+    payments.sync_payment(event.object_id)
 
 
-def _settle_payment_of(kind: str, event: BillingEvent) -> None:
+def _sync_related_payment(kind: str, event: BillingEvent) -> None:
     """Settle the payment of a charge, refund, dispute or session."""
     intent_id = client.find_payment_id(kind, event.object_id)
     if intent_id is not None:
-        payments.settle_payment(intent_id)
+        payments.sync_payment(intent_id)
 
 
-def _settle_session(event: BillingEvent) -> None:
+def _sync_session(event: BillingEvent) -> None:
     """Settle a checkout session; a session for a plan has no payment, so sync the plan too."""
-    _settle_payment_of("sessions", event)
+    _sync_related_payment("sessions", event)
     _sync_plan(event)
 
 
-_settle_charge = partial(_settle_payment_of, "charges")
-_settle_refund = partial(_settle_payment_of, "refunds")
-_settle_dispute = partial(_settle_payment_of, "disputes")
+_sync_charge = partial(_sync_related_payment, "charges")
+_sync_refund = partial(_sync_related_payment, "refunds")
+_sync_dispute = partial(_sync_related_payment, "disputes")
 
 HANDLERS: dict[str, Callable[[BillingEvent], None]] = {
-    "checkout.session.completed": _settle_session,
-    "checkout.session.async_payment_succeeded": _settle_session,
+    "checkout.session.completed": _sync_session,
+    "checkout.session.async_payment_succeeded": _sync_session,
     "payment_intent.succeeded": _settle_payment,
     "invoice.paid": _settle_invoice,
     "invoice.payment_failed": _sync_plan,
@@ -59,14 +59,14 @@ HANDLERS: dict[str, Callable[[BillingEvent], None]] = {
     "customer.subscription.deleted": _sync_plan,
     "customer.subscription.paused": _sync_plan,
     "customer.subscription.resumed": _sync_plan,
-    "charge.refunded": _settle_charge,
-    "refund.created": _settle_refund,
-    "refund.updated": _settle_refund,
-    "refund.failed": _settle_refund,
-    "charge.dispute.created": _settle_dispute,
-    "charge.dispute.updated": _settle_dispute,
-    "charge.dispute.funds_withdrawn": _settle_dispute,
-    "charge.dispute.funds_reinstated": _settle_dispute,
-    "charge.dispute.closed": _settle_dispute,
+    "charge.refunded": _sync_charge,
+    "refund.created": _sync_refund,
+    "refund.updated": _sync_refund,
+    "refund.failed": _sync_refund,
+    "charge.dispute.created": _sync_dispute,
+    "charge.dispute.updated": _sync_dispute,
+    "charge.dispute.funds_withdrawn": _sync_dispute,
+    "charge.dispute.funds_reinstated": _sync_dispute,
+    "charge.dispute.closed": _sync_dispute,
 }
 """The handlers by event type. `stripe_sync` lists these types; Stripe allows at most 20."""

@@ -29,9 +29,9 @@ AWAY_PAUSE = timedelta(seconds=30)
 """The pause after Stripe did not answer; this does not count as a try."""
 LEASE = timedelta(minutes=3)
 """Longer than all requests for one event take."""
-KEPT = timedelta(days=90)
+RETENTION = timedelta(days=90)
 """The retention of finished and ignored events. Stripe sends and lists events for 30 days."""
-FORGOTTEN_AT_ONCE = 1000
+DELETED_AT_ONCE = 1000
 
 
 def store_events(stripe_events: Iterable[stripe_objects.Event], *, is_found: bool = False) -> int:
@@ -80,14 +80,14 @@ def _set_aside(
 LEASES = Leases(
     BillingEvent,
     waiting={"state": EventState.WAITING, "holder": None},
-    held={"state": EventState.WAITING},
+    claimed={"state": EventState.WAITING},
     holder="holder",
     due_at="due_at",
     tries="tries",
     fail=_set_aside,
     max_tries=MAX_TRIES,
     duration=LEASE,
-    new_holder=liveness.process_name,
+    create_holder=liveness.get_process_name,
 )
 
 
@@ -120,11 +120,11 @@ def _process_event(lease: Lease[BillingEvent]) -> bool:
         lease.release(AWAY_PAUSE)
         return False
     except LeaseLostError:
-        logger.info("event %s was taken away meanwhile", event.stripe_id)
+        logger.info("event %s is another worker's now", event.stripe_id)
     except OUTAGES:
         raise
     except Exception:
-        logger.exception("event %s cannot be worked on", event.stripe_id)
+        logger.exception("event %s cannot be processed", event.stripe_id)
         lease.requeue(RETRY_PAUSE)
     return True
 
@@ -156,7 +156,7 @@ def requeue_events(rows: QuerySet[BillingEvent]) -> int:
 def delete_old_events() -> int:
     """Delete one batch of events past their retention; return how many. Set-aside ones stay."""
     old = BillingEvent.objects.filter(
-        state__in=[EventState.DONE, EventState.IGNORED], happened_at__lt=Now() - KEPT
+        state__in=[EventState.DONE, EventState.IGNORED], happened_at__lt=Now() - RETENTION
     )
-    ids = list(old.order_by("happened_at").values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE])
+    ids = list(old.order_by("happened_at").values_list("pk", flat=True)[:DELETED_AT_ONCE])
     return BillingEvent.objects.filter(pk__in=ids).delete()[0] if ids else 0

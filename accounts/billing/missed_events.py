@@ -21,7 +21,7 @@ MAX_LISTED = 100_000
 
 
 @dataclass(frozen=True)
-class Synced:
+class SyncResult:
     """The result of a run; it is incomplete if Stripe had more events than a run examines."""
 
     since: datetime
@@ -30,7 +30,7 @@ class Synced:
     is_complete: bool
 
 
-def fetch_missed_events(*, days: int | None = None, most: int = MAX_LISTED) -> Synced:
+def fetch_missed_events(*, days: int | None = None, limit: int = MAX_LISTED) -> SyncResult:
     """Store the missed events of the last ``days``, or since shortly before the last stored event.
 
     Raises ``ValueError`` for days that Stripe does not list, and the errors of `client`.
@@ -38,15 +38,17 @@ def fetch_missed_events(*, days: int | None = None, most: int = MAX_LISTED) -> S
     since = _find_start(days)
     listed = missed = 0
     newest_first = client.list_events(int(since.timestamp()), sorted(HANDLERS))
-    for batch in _split_into_batches(islice(newest_first, most)):
+    for batch in _split_into_batches(islice(newest_first, limit)):
         listed += len(batch)
         missed += events.store_events(batch, is_found=True)
-    return Synced(since, listed, missed, listed < most)
+    return SyncResult(since, listed, missed, listed < limit)
 
 
 def _find_start(days: int | None) -> datetime:
     if days is not None and not 1 <= days <= LISTED_DAYS:
-        raise ValueError(f"Stripe lists events of 1 to {LISTED_DAYS} days")
+        raise ValueError(
+            f"{days} is not allowed, because Stripe lists events of 1 to {LISTED_DAYS} days"
+        )
     now = clock.now()
     earliest = now - timedelta(days=days or LISTED_DAYS)
     last = BillingEvent.objects.aggregate(last=Max("happened_at"))["last"]

@@ -30,7 +30,7 @@ class BillingCustomer(models.Model):
         max_length=50, null=True, help_text="Why staff should look at the account."
     )
     plan_checked_at = models.DateTimeField(
-        db_default=Now(), help_text="When Stripe was asked for what the plan is by."
+        db_default=Now(), help_text="When the plan was last read from Stripe."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -49,7 +49,7 @@ class BillingCustomer(models.Model):
 
 
 class EventState(models.TextChoices):
-    """How far the processing of an event has come."""
+    """The processing state of an event."""
 
     WAITING = "waiting", "Waiting"
     DONE = "done", "Done"
@@ -84,10 +84,14 @@ class BillingEvent(models.Model):
     type = models.CharField(max_length=100)
     object_id = models.CharField(max_length=MAX_ID_LENGTH, blank=True)
     customer_id = models.CharField(
-        max_length=MAX_ID_LENGTH, blank=True, help_text="Stripe's, if the event names one."
+        max_length=MAX_ID_LENGTH,
+        blank=True,
+        help_text="Stripe's id of the customer, if the event names one.",
     )
     is_live = models.BooleanField()
-    is_found = models.BooleanField(help_text="By `stripe_sync`, and not by the webhook.")
+    is_found = models.BooleanField(
+        help_text="True if `stripe_sync` found the event, which the webhook had missed."
+    )
     state = models.CharField(max_length=20, choices=EventState, default=EventState.WAITING)
     reason = models.CharField(max_length=50, choices=SetAsideReason, null=True)
     detail = models.CharField(max_length=500, blank=True, default="", db_default="")
@@ -95,10 +99,10 @@ class BillingEvent(models.Model):
     due_at = models.DateTimeField(
         null=True,
         db_default=Now(),
-        help_text="When to look again; while it is held, when the holder is lost.",
+        help_text="When to process it, or when the lease of its holder ends.",
     )
     tries = models.SmallIntegerField(default=0)
-    happened_at = models.DateTimeField(help_text="At Stripe.")
+    happened_at = models.DateTimeField(help_text="When the event happened at Stripe.")
     received_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -144,20 +148,21 @@ class BillingPayment(models.Model):
     )
     stripe_id = models.CharField(max_length=MAX_ID_LENGTH, unique=True)
     kind = models.CharField(max_length=20, choices=PaymentKind)
-    credits = models.IntegerField(help_text="That it bought.")
-    expires_at = models.DateTimeField(null=True, help_text="When these credits do.")
+    credits = models.IntegerField(help_text="Credits that the payment bought.")
+    expires_at = models.DateTimeField(null=True, help_text="When these credits expire.")
     amount = models.BigIntegerField(help_text="Paid, in the smallest unit of the currency.")
     currency = models.CharField(max_length=3)
     lost = models.BigIntegerField(default=0, help_text="Refunded or disputed, in the same unit.")
     withdrawn = models.IntegerField(default=0, help_text="Credits that are no longer paid for.")
     taken = models.IntegerField(
-        default=0, help_text="Of these, credits that were left to be taken back."
+        default=0, help_text="Of the withdrawn credits, those that could be clawed back."
     )
     returns = models.SmallIntegerField(
-        default=0, help_text="How often credits came back: a dispute won, a refund that failed."
+        default=0,
+        help_text="How often credits were restored after a won dispute or a failed refund.",
     )
     checked_at = models.DateTimeField(
-        db_default=Now(), help_text="When Stripe was asked for what was refunded or disputed."
+        db_default=Now(), help_text="When refunds and disputes were last read from Stripe."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -200,14 +205,14 @@ class AutoTopUp(models.Model):
     )
     enabled = models.BooleanField()
     pack = models.CharField(max_length=50)
-    threshold = models.IntegerField(help_text="Credits below which it is bought.")
+    threshold = models.IntegerField(
+        help_text="The pack is bought when the balance falls below this."
+    )
     monthly_cap = models.BigIntegerField(
-        help_text="Of a calendar month (UTC), in the smallest unit of our currency."
+        help_text="The most money to charge in a calendar month (UTC), in the smallest unit."
     )
-    off_reason = models.CharField(
-        max_length=100, null=True, help_text="Why it was turned off, if not by its user."
-    )
-    due_at = models.DateTimeField(db_default=Now(), help_text="Before that nobody looks at it.")
+    off_reason = models.CharField(max_length=100, null=True, help_text="Why we turned it off.")
+    due_at = models.DateTimeField(db_default=Now(), help_text="When the balance is checked next.")
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
@@ -226,7 +231,7 @@ class AutoTopUp(models.Model):
 
 
 class TopUpState(models.TextChoices):
-    """How far an automatic top-up has come."""
+    """The state of an automatic top-up."""
 
     OPEN = "open", "Open"
     SUCCEEDED = "succeeded", "Succeeded"
@@ -245,14 +250,16 @@ class TopUp(models.Model):
     amount = models.BigIntegerField(help_text="In the smallest unit of the currency.")
     currency = models.CharField(max_length=3)
     payment_method = models.CharField(
-        max_length=MAX_ID_LENGTH, help_text="Stripe's id of it, which says nothing about a card."
+        max_length=MAX_ID_LENGTH, help_text="Stripe's id of the payment method."
     )
     stripe_id = models.CharField(
-        max_length=MAX_ID_LENGTH, null=True, help_text="Of the payment intent, once it is known."
+        max_length=MAX_ID_LENGTH,
+        null=True,
+        help_text="Stripe's id of the payment intent, once it is known.",
     )
     state = models.CharField(max_length=20, choices=TopUpState, default=TopUpState.OPEN)
     error_code = models.CharField(max_length=100, null=True)
-    due_at = models.DateTimeField(null=True, db_default=Now(), help_text="When to look again.")
+    due_at = models.DateTimeField(null=True, db_default=Now(), help_text="When to process it next.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -56,7 +56,7 @@ class Purchase:
 # --- Plans ------------------------------------------------------------------------------------
 
 
-def settle_invoice(invoice_id: str) -> None:
+def sync_invoice(invoice_id: str) -> None:
     """Grant the credits of a paid invoice, and claw back those whose money was lost."""
     asked_at = clock.now()
     invoice = client.get_invoice(invoice_id)
@@ -133,7 +133,7 @@ def _compute_line_credits(line: Line) -> Fraction:
 # --- Packs ------------------------------------------------------------------------------------
 
 
-def settle_payment(intent_id: str) -> None:
+def sync_payment(intent_id: str) -> None:
     """Grant the credits of a payment, and claw back those whose money was lost."""
     asked_at = clock.now()
     payment = client.get_payment(intent_id)
@@ -142,7 +142,7 @@ def settle_payment(intent_id: str) -> None:
             purchase = _find_recorded_purchase(payment.id) or _build_pack_purchase(payment)
             _record_purchase(purchase, loss=_get_loss(payment), asked_at=asked_at)
     elif invoice_id := client.find_invoice(payment.id):
-        settle_invoice(invoice_id)
+        sync_invoice(invoice_id)
     elif payment.status == SUCCEEDED:
         raise SetAsideError(SetAsideReason.UNKNOWN_PAYMENT, payment.id)
 
@@ -272,7 +272,7 @@ def _adjust_grants(row: BillingPayment) -> None:
     """
     user_id, sources = row.user_id, _list_sources(row)
     balance = ledger.get_grant_balance(user_id=user_id, sources=sources)
-    change = row.credits - row.withdrawn - balance.kept
+    change = row.credits - row.withdrawn - balance.remaining
     if change < 0:
         reason = "Payment refunded or disputed"
         ledger.claw_back(user_id=user_id, sources=sources, amount=-change, reason=reason)
@@ -284,7 +284,7 @@ def _adjust_grants(row: BillingPayment) -> None:
         if change:
             _restore_credits(row, change)
     balance = ledger.get_grant_balance(user_id=user_id, sources=_list_sources(row))
-    row.taken = max(0, min(row.credits - balance.kept - balance.owed, row.withdrawn))
+    row.taken = max(0, min(row.credits - balance.remaining - balance.outstanding, row.withdrawn))
 
 
 def _restore_credits(row: BillingPayment, number: int) -> None:

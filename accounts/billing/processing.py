@@ -27,7 +27,7 @@ def find_missed_events() -> int:
     try:
         synced = missed_events.fetch_missed_events()
     except (StripeAwayError, StripeRefusedError, UnreadableError) as exc:
-        logger.warning("Stripe could not be asked for missed events: %s", exc)
+        logger.warning("missed events cannot be fetched from Stripe: %s", exc)
         return 0
     if synced.missed or not synced.is_complete:
         logger.warning(

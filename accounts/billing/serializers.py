@@ -12,24 +12,26 @@ MAX_NAME_LENGTH = 50
 
 
 class OfferSerializer(serializers.Serializer[Any]):
-    """Something on sale."""
+    """A plan or a pack on sale."""
 
     name = serializers.CharField()
-    credits = serializers.IntegerField(help_text="For each period of a plan; of a pack, once.")
+    credits = serializers.IntegerField(
+        help_text="The credits that it buys: for a plan in each period, for a pack once."
+    )
 
 
 class BillingSerializer(serializers.Serializer[Any]):
-    """What can be bought; Stripe's page says for how much."""
+    """The plans and packs on sale. Stripe's page shows the prices."""
 
     plans = OfferSerializer(many=True)
     packs = OfferSerializer(many=True)
     has_portal = serializers.BooleanField(
-        help_text="Whether there is anything to manage by `POST /billing/portal`."
+        help_text="True if there are purchases to manage with `POST /billing/portal`."
     )
 
 
 class CheckoutSerializer(RequestSerializer):
-    """What is to be bought: one of the two."""
+    """The plan or the pack to buy."""
 
     plan = serializers.CharField(max_length=MAX_NAME_LENGTH, required=False)
     pack = serializers.CharField(max_length=MAX_NAME_LENGTH, required=False)
@@ -37,37 +39,42 @@ class CheckoutSerializer(RequestSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the attributes; raises ``ValidationError`` unless there is exactly one."""
         if len(attrs) != 1:
-            raise serializers.ValidationError("Name a plan or a pack.", code="one_of")
+            raise serializers.ValidationError(
+                "Name either a plan or a pack, not both.", code="one_of"
+            )
         return attrs
 
 
 class PageSerializer(serializers.Serializer[Any]):
-    """A page of Stripe's."""
+    """A page at Stripe."""
 
-    url = SecretURLField(help_text="To be opened in the user's browser, soon.")
+    url = SecretURLField(help_text="The address to open in the user's browser. It expires soon.")
 
 
 class AutoTopUpSerializer(RequestSerializer):
-    """That a pack is bought when credits run low."""
+    """The settings by which a pack is bought when credits run low."""
 
     enabled = serializers.BooleanField()
     pack = serializers.CharField(max_length=MAX_NAME_LENGTH)
     threshold = serializers.IntegerField(
-        min_value=1, max_value=MAX_THRESHOLD, help_text="Credits below which it is bought."
+        min_value=1,
+        max_value=MAX_THRESHOLD,
+        help_text="The pack is bought when the balance falls below this.",
     )
     monthly_cap = serializers.IntegerField(
         min_value=1,
         max_value=MAX_CAP,
-        help_text="Most money of a calendar month (UTC), in the smallest unit of the currency.",
+        help_text="The most money to charge in a calendar month (UTC), in the smallest unit of the "
+        "currency.",
     )
 
 
 class AutoTopUpStateSerializer(AutoTopUpSerializer):
-    """The same, and how it stands."""
+    """The settings of automatic top-up, and its state."""
 
     currency = serializers.CharField()
     charged_this_month = serializers.IntegerField()
     off_reason = serializers.CharField(
         allow_null=True,
-        help_text="Why we turned it off: Stripe's code, such as `card_declined`.",
+        help_text="Why we turned it off, such as Stripe's code `card_declined`; null if not.",
     )

@@ -52,7 +52,7 @@ class _Data(BaseModel):
 
 
 class Event(BaseModel):
-    """That something happened; not how things stand since."""
+    """An event of Stripe. It names an object, whose current state must be read from Stripe."""
 
     id: Annotated[str, Field(pattern=r"^evt_\w+$", max_length=MAX_ID_LENGTH)]
     type: Annotated[str, Field(pattern=r"^[\w.]+$", max_length=100)]
@@ -71,7 +71,7 @@ class Event(BaseModel):
 
 
 class Price(BaseModel):
-    """What one unit costs; nothing where that depends on how many there are."""
+    """A price. ``unit_amount_decimal`` is None if the amount depends on the quantity."""
 
     id: Id
     currency: Currency
@@ -89,7 +89,7 @@ class _Items(BaseModel):
 
 
 class Subscription(BaseModel):
-    """Somebody's plan, as Stripe bills it."""
+    """A customer's subscription."""
 
     id: Id
     status: str
@@ -99,10 +99,10 @@ class Subscription(BaseModel):
 
 
 class Invoice(BaseModel):
-    """What was billed.
+    """An invoice.
 
-    Balances are the customer's at Stripe, below zero where it owes them money, before and after
-    the invoice; the latter is null in a draft.
+    The balances are the customer's at Stripe before and after the invoice, negative if Stripe owes
+    them money. A draft has no ``ending_balance``.
     """
 
     id: Id
@@ -128,7 +128,7 @@ class _Pricing(BaseModel):
 
 
 class Line(BaseModel):
-    """A line of an invoice; ``amount`` is below zero where an unused time is credited."""
+    """A line of an invoice. ``amount`` is negative if it credits unused time."""
 
     amount: Amount
     period: _Period
@@ -145,14 +145,14 @@ class _PaymentReference(BaseModel):
 
 
 class InvoicePayment(BaseModel):
-    """By what an invoice was paid."""
+    """The payment of an invoice."""
 
     invoice: Reference
     payment: _PaymentReference
 
 
 class Charge(BaseModel):
-    """Money that moved; ``disputed`` also where that is over."""
+    """A charge. ``disputed`` stays True when the dispute has ended."""
 
     amount_refunded: Annotated[Amount, Field(ge=0)]
     disputed: bool
@@ -175,38 +175,38 @@ class _InvoiceSettings(BaseModel):
 
 
 class Customer(BaseModel):
-    """By what a customer pays, if they have said so."""
+    """A customer with their default payment method, if they have set one."""
 
     invoice_settings: _InvoiceSettings = _InvoiceSettings()
 
 
 class Dispute(BaseModel):
-    """That somebody's bank wants its money back."""
+    """A dispute, in which the payer's bank claims the money back."""
 
     amount: Annotated[Amount, Field(ge=0)]
     status: str
 
 
-class OfPayment(BaseModel):
-    """A charge, refund, dispute or session, by the payment that it belongs to."""
+class PaymentPart(BaseModel):
+    """A charge, refund, dispute or session, with the payment that it belongs to."""
 
     payment_intent: Reference | None = None
 
 
 class Page(BaseModel):
-    """A page of Stripe's to send somebody to."""
+    """A page at Stripe to which a user is sent."""
 
     url: Annotated[str, Field(pattern="^https?://", max_length=5000)]
 
 
 class Created(BaseModel):
-    """What was made."""
+    """A created object, of which only the id is read."""
 
     id: Id
 
 
 class CustomerRecord(Created):
-    """A customer, and what we wrote on them when they were created. Deleted ones have no more."""
+    """A customer with the metadata that we stored at creation. Deleted customers have none."""
 
     created: Seconds = 0
     metadata: dict[str, str] = {}

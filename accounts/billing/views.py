@@ -33,8 +33,8 @@ class BillingView(APIView):
     problems: ClassVar = {"GET": (client.BillingDisabledProblem,)}
 
     @extend_schema(
-        summary="See what can be bought",
-        description="503 `billing_disabled` where nothing is sold.",
+        summary="List plans and packs on sale",
+        description="503 `billing_disabled` if this installation sells nothing.",
         responses=BillingSerializer,
     )
     def get(self, request: Request) -> Response:
@@ -57,14 +57,14 @@ class CheckoutView(APIView):
 
     @extend_schema(
         summary="Buy a plan, or a pack of credits",
-        description="Answers a page of Stripe's; credits come once it has been paid. 409 "
-        "`already_subscribed` where there is a plan to be changed in the portal.",
+        description="The answer has the address of a page at Stripe. The credits are granted after "
+        "payment. 409 `already_subscribed` if you have a plan, which the portal can change.",
         request=CheckoutSerializer,
         responses={201: PageSerializer},
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """Return the URL of the page on which it is bought."""
+        """Return the URL of Stripe's checkout page."""
         serializer = CheckoutSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         user, key = cast(User, request.user), request.headers.get(idempotency.HEADER)
@@ -83,7 +83,8 @@ class PortalView(APIView):
 
     @extend_schema(
         summary="Manage plan, cards and invoices",
-        description="Answers a page of Stripe's. 409 `nothing_bought` before the first purchase.",
+        description="The answer has the address of a page at Stripe. 409 `nothing_bought` before "
+        "the first purchase.",
         request=None,
         responses={201: PageSerializer},
     )
@@ -109,8 +110,8 @@ class AutoTopUpView(APIView):
     }
 
     @extend_schema(
-        summary="See your automatic top-up",
-        description="404 `not_found` before it was ever asked for.",
+        summary="Read your automatic top-up",
+        description="404 `not_found` if it was never set up.",
         responses=AutoTopUpStateSerializer,
     )
     def get(self, request: Request) -> Response:
@@ -121,11 +122,12 @@ class AutoTopUpView(APIView):
         return _build_response(row)
 
     @extend_schema(
-        summary="Have a pack bought when credits run low",
-        description="One at a time, within the month's cap, from the card that Stripe has of you "
-        "(409 `no_payment_method`, `nothing_bought`). A payment that is declined turns it off. An "
-        "API key can lower `monthly_cap`, but neither set it first nor raise it (403 "
-        "`key_raises_cap`, with the `monthly_cap` that holds).",
+        summary="Set up automatic top-up",
+        description="A pack is bought when your credits fall below the threshold: one at a time, "
+        "within the monthly cap, with your payment method at Stripe (409 `no_payment_method` or "
+        "`nothing_bought` if there is none). A declined payment turns it off. An API key can lower "
+        "`monthly_cap`, but not set or raise it (403 `key_raises_cap`, with the current "
+        "`monthly_cap`).",
         request=AutoTopUpSerializer,
         responses=AutoTopUpStateSerializer,
     )
@@ -148,7 +150,7 @@ def _build_response(row: AutoTopUp) -> Response:
         "threshold": row.threshold,
         "monthly_cap": row.monthly_cap,
         "currency": settings.BILLING_CURRENCY,
-        "charged_this_month": auto_top_up.charged_this_month(row.pk),
+        "charged_this_month": auto_top_up.get_monthly_charges(row.pk),
         "off_reason": row.off_reason,
     }
     return Response(AutoTopUpStateSerializer(state).data)

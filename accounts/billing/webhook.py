@@ -46,12 +46,14 @@ def _store_signed_event(request: HttpRequest) -> HttpResponse:
         raise problems.PayloadTooLargeProblem
     if not _is_authentic(request.body, request.headers.get(HEADER, "")):
         return problems.problem_response(
-            HTTPStatus.UNAUTHORIZED, "invalid_signature", "This is not signed by Stripe, just now."
+            HTTPStatus.UNAUTHORIZED,
+            "invalid_signature",
+            "The event has no valid recent signature of Stripe.",
         )
     try:
         event = stripe_objects.Event.model_validate_json(request.body)
     except pydantic.ValidationError:
-        return problems.problem_response(400, "invalid", "This is no event that we know.")
+        return problems.problem_response(400, "invalid", "The body is not a valid event of Stripe.")
     events.store_events([event])
     return JsonResponse({"received": True})
 

@@ -17,19 +17,21 @@ LAST_CALL = timedelta(minutes=1)
 
 
 class StaffAccountProblem(Problem):
-    """Staff are not their own: another member takes their rights first."""
+    """The account belongs to staff, so it cannot be closed before its rights are removed."""
 
     status_code = 409
     default_code = "staff_account"
-    default_detail = "An account of staff cannot be closed: have its rights taken away first."
+    default_detail = (
+        "An account of staff cannot be closed. Ask a superuser to remove its staff rights first."
+    )
 
 
 class AccountClosingProblem(Problem):
-    """Nothing new is taken for a closed account. ``closing_at``: when it ends for good."""
+    """The account is closed and accepts nothing new. It is erased at ``closing_at``."""
 
     status_code = 403
     default_code = "account_closing"
-    default_detail = "This account is closed. Restore it (POST /users/me/restore) to go on."
+    default_detail = "This account is closed. Restore it (POST /users/me/restore) to use it again."
 
 
 @transaction.atomic

@@ -31,7 +31,7 @@ AGAIN_AFTER = timedelta(hours=1)
 
 def _retry_later(rows: QuerySet[AccountClosing]) -> int:
     for closing in rows:
-        logger.error("the closing of account %s does not come to an end", closing.user_id)
+        logger.error("the closing of account %s failed all its tries", closing.user_id)
     return rows.update(
         status=ClosingStatus.WAITING, holder=None, due_at=Now() + AGAIN_AFTER, tries=0
     )
@@ -40,13 +40,13 @@ def _retry_later(rows: QuerySet[AccountClosing]) -> int:
 CLOSINGS = Leases(
     AccountClosing,
     waiting={"status": ClosingStatus.WAITING, "holder": None},
-    held={"status": ClosingStatus.WORKING},
+    claimed={"status": ClosingStatus.WORKING},
     holder="holder",
     due_at="due_at",
     tries="tries",
     fail=_retry_later,
     duration=LEASE,
-    new_holder=liveness.process_name,
+    create_holder=liveness.get_process_name,
 )
 
 
@@ -87,9 +87,9 @@ def _process_closing(lease: Lease[AccountClosing], user_id: UUID) -> None:
         )
         return
     for source in list_sources():
-        _run_steps(lease, source.scrub(user_id))
+        _run_steps(lease, source.erase(user_id))
     lease.finish(status=ClosingStatus.DONE, finished_at=Now())
-    logger.info("account %s is forgotten", user_id)
+    logger.info("account %s is erased", user_id)
 
 
 def _run_steps(lease: Lease[AccountClosing], steps: Steps) -> None:

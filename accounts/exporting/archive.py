@@ -18,7 +18,7 @@ from media.storage import ObjectMissingError, object_storage
 
 READ_BYTES = 8 * 1024**2
 """The size of the pieces in which a file is read."""
-HEARD_ROWS = 100
+PROGRESS_ROWS = 100
 """How many rows are written between two progress calls; each row may be read from the storage."""
 
 OnProgress = Callable[[int], object]
@@ -47,7 +47,7 @@ class _Sink:
 
 
 class Archive:
-    """A zip archive in the making; `close` completes it, `give_up` abandons it."""
+    """A zip archive that is being written; `close` completes it, `abandon` discards it."""
 
     def __init__(self, writer: PartWriter, on_progress: OnProgress) -> None:
         self._writer, self._on_progress = writer, on_progress
@@ -62,7 +62,7 @@ class Archive:
         with self._open_member(f"{name}.jsonl", zipfile.ZIP_DEFLATED) as member:
             for count, row in enumerate(rows, 1):
                 member.write(_encode_json(row) + b"\n")
-                if count % HEARD_ROWS == 0:
+                if count % PROGRESS_ROWS == 0:
                     self._on_progress(0)
         self.counts[name] = count
         self._on_progress(0)
@@ -93,7 +93,7 @@ class Archive:
         self._sink.close()
         self._writer.close()
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         """Discard what is written from now on."""
         self._sink.close()
 

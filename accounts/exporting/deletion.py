@@ -15,8 +15,8 @@ from media.consents.archives import RevokedExport
 from media.storage import StoredObject, object_storage
 from media.storage.owners import Owner, register_object_owner
 
-ROOM = "exports"
-REMOVED_AT_ONCE = 20
+FOLDER = "exports"
+DELETED_AT_ONCE = 20
 LONGEST = timedelta(days=3)
 """How long an export may be open, including its wait for a worker, before it is deleted."""
 
@@ -58,7 +58,7 @@ def list_due() -> QuerySet[AccountExport]:
 
 def sweep_exports() -> int:
     """Sweep one batch of due exports; return how many. Raises ``STORAGE_ERRORS``."""
-    due_exports = list(list_due().order_by("created_at")[:REMOVED_AT_ONCE])
+    due_exports = list(list_due().order_by("created_at")[:DELETED_AT_ONCE])
     return sum(_sweep_export(export) for export in due_exports)
 
 
@@ -75,7 +75,7 @@ def _sweep_export(due_export: AccountExport) -> int:
 
 
 def register_sweep() -> None:
-    """Register with its registry; called once, when Django is ready."""
+    """Register the sweep of exports; called once, when Django is ready."""
     sweeping.register_sweep(
         sweeping.Sweep("exports no longer kept", lambda: list_due().count(), sweep_exports)
     )
@@ -87,8 +87,8 @@ def register_revocation() -> None:
 
 
 def register_owner() -> None:
-    """Register with its registry; called once, when Django is ready."""
-    register_object_owner(Owner(ROOM, _find_archive_sizes))
+    """Register exports as owners of storage keys; called once, when Django is ready."""
+    register_object_owner(Owner(FOLDER, _find_archive_sizes))
 
 
 def _find_archive_sizes(objects: Sequence[StoredObject]) -> Mapping[str, int | None]:

@@ -13,11 +13,11 @@ MEDIA = "media"
 
 
 class ExportOpenProblem(Problem):
-    """One at a time."""
+    """An earlier export of the user is still being made."""
 
     status_code = 409
     default_code = "export_open"
-    default_detail = "An export is in progress. Wait for it or delete it."
+    default_detail = "An export is in progress. Wait for it (GET /users/me/export) or delete it."
 
 
 @transaction.atomic
@@ -48,7 +48,7 @@ def delete_users_export(*, user: User) -> None:
     delete_export(get_export(user=user))
 
 
-def download_url(export: AccountExport) -> str | None:
+def build_download_url(export: AccountExport) -> str | None:
     """Return a signed URL of the archive, or None while it is not ready."""
     if export.status != ExportStatus.READY:
         return None

@@ -26,11 +26,11 @@ def _fail_exports(rows: QuerySet[AccountExport]) -> int:
 EXPORTS = Leases(
     AccountExport,
     waiting={"status": ExportStatus.WAITING, "holder": None},
-    held={"status": ExportStatus.WORKING},
+    claimed={"status": ExportStatus.WORKING},
     holder="holder",
     due_at="due_at",
     tries="tries",
     fail=_fail_exports,
     duration=LEASE,
-    new_holder=liveness.process_name,
+    create_holder=liveness.get_process_name,
 )

@@ -46,11 +46,11 @@ def run_export(export_id: UUID) -> None:
     try:
         _Export(lease, export).make()
     except LeaseLostError:
-        logger.info("export %s was taken away meanwhile", export_id)
+        logger.info("export %s was deleted, or is another worker's now", export_id)
         if not AccountExport.objects.filter(pk=export_id).exists():
             delete_objects(export)  # It may have been deleted before our parts were stored.
     except ObjectMissingError:
-        logger.info("a file went while export %s read it", export_id)
+        logger.info("a file was deleted while export %s read it", export_id)
         lease.requeue(NO_TIME)
     except AWAY as exc:
         logger.warning("export %s waits for a store: %s", export_id, type(exc).__name__)
@@ -58,7 +58,7 @@ def run_export(export_id: UUID) -> None:
 
 
 class _Export:
-    """One try to make an export."""
+    """A try to make an export."""
 
     def __init__(self, lease: Lease[AccountExport], export: AccountExport) -> None:
         self._lease, self._export = lease, export
@@ -74,7 +74,7 @@ class _Export:
         try:
             self._fill_archive(archive)
         finally:
-            archive.give_up()
+            archive.abandon()
         self._finish_upload()
 
     def _list_files(self) -> Iterator[StoredFile]:

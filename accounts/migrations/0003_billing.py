@@ -36,17 +36,22 @@ class Migration(migrations.Migration):
                 ),
                 ("enabled", models.BooleanField()),
                 ("pack", models.CharField(max_length=50)),
-                ("threshold", models.IntegerField(help_text="Credits below which it is bought.")),
+                (
+                    "threshold",
+                    models.IntegerField(
+                        help_text="The pack is bought when the balance falls below this."
+                    ),
+                ),
                 (
                     "monthly_cap",
                     models.BigIntegerField(
-                        help_text="Of a calendar month (UTC), in the smallest unit of our currency."
+                        help_text="The most money to charge in a calendar month (UTC), in the smallest unit."
                     ),
                 ),
                 (
                     "off_reason",
                     models.CharField(
-                        help_text="Why it was turned off, if not by its user.",
+                        help_text="Why we turned it off.",
                         max_length=100,
                         null=True,
                     ),
@@ -55,7 +60,7 @@ class Migration(migrations.Migration):
                     "due_at",
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(),
-                        help_text="Before that nobody looks at it.",
+                        help_text="When the balance is checked next.",
                     ),
                 ),
                 ("updated_at", models.DateTimeField(auto_now=True)),
@@ -102,7 +107,7 @@ class Migration(migrations.Migration):
                     "plan_checked_at",
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(),
-                        help_text="When Stripe was asked for what the plan is by.",
+                        help_text="When the plan was last read from Stripe.",
                     ),
                 ),
                 (
@@ -136,13 +141,17 @@ class Migration(migrations.Migration):
                 (
                     "customer_id",
                     models.CharField(
-                        blank=True, help_text="Stripe's, if the event names one.", max_length=255
+                        blank=True,
+                        help_text="Stripe's id of the customer, if the event names one.",
+                        max_length=255,
                     ),
                 ),
                 ("is_live", models.BooleanField()),
                 (
                     "is_found",
-                    models.BooleanField(help_text="By `stripe_sync`, and not by the webhook."),
+                    models.BooleanField(
+                        help_text="True if `stripe_sync` found the event, which the webhook had missed."
+                    ),
                 ),
                 (
                     "state",
@@ -183,12 +192,15 @@ class Migration(migrations.Migration):
                     "due_at",
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(),
-                        help_text="When to look again; while it is held, when the holder is lost.",
+                        help_text="When to process it, or when the lease of its holder ends.",
                         null=True,
                     ),
                 ),
                 ("tries", models.SmallIntegerField(default=0)),
-                ("happened_at", models.DateTimeField(help_text="At Stripe.")),
+                (
+                    "happened_at",
+                    models.DateTimeField(help_text="When the event happened at Stripe."),
+                ),
                 (
                     "received_at",
                     models.DateTimeField(
@@ -243,8 +255,11 @@ class Migration(migrations.Migration):
                     "kind",
                     models.CharField(choices=[("plan", "Plan"), ("pack", "Pack")], max_length=20),
                 ),
-                ("credits", models.IntegerField(help_text="That it bought.")),
-                ("expires_at", models.DateTimeField(help_text="When these credits do.", null=True)),
+                ("credits", models.IntegerField(help_text="Credits that the payment bought.")),
+                (
+                    "expires_at",
+                    models.DateTimeField(help_text="When these credits expire.", null=True),
+                ),
                 (
                     "amount",
                     models.BigIntegerField(help_text="Paid, in the smallest unit of the currency."),
@@ -265,21 +280,22 @@ class Migration(migrations.Migration):
                 (
                     "taken",
                     models.IntegerField(
-                        default=0, help_text="Of these, credits that were left to be taken back."
+                        default=0,
+                        help_text="Of the withdrawn credits, those that could be clawed back.",
                     ),
                 ),
                 (
                     "returns",
                     models.SmallIntegerField(
                         default=0,
-                        help_text="How often credits came back: a dispute won, a refund that failed.",
+                        help_text="How often credits were restored after a won dispute or a failed refund.",
                     ),
                 ),
                 (
                     "checked_at",
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(),
-                        help_text="When Stripe was asked for what was refunded or disputed.",
+                        help_text="When refunds and disputes were last read from Stripe.",
                     ),
                 ),
                 (
@@ -333,14 +349,14 @@ class Migration(migrations.Migration):
                 (
                     "payment_method",
                     models.CharField(
-                        help_text="Stripe's id of it, which says nothing about a card.",
+                        help_text="Stripe's id of the payment method.",
                         max_length=255,
                     ),
                 ),
                 (
                     "stripe_id",
                     models.CharField(
-                        help_text="Of the payment intent, once it is known.",
+                        help_text="Stripe's id of the payment intent, once it is known.",
                         max_length=255,
                         null=True,
                     ),
@@ -362,7 +378,7 @@ class Migration(migrations.Migration):
                     "due_at",
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(),
-                        help_text="When to look again.",
+                        help_text="When to process it next.",
                         null=True,
                     ),
                 ),

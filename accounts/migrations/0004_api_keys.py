@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.UUIDField(default=uuid.uuid4, primary_key=True, serialize=False)),
                 ("name", models.CharField(max_length=100)),
-                ("prefix", models.CharField(help_text="How the key begins.", max_length=15)),
+                ("prefix", models.CharField(help_text="The beginning of the key.", max_length=15)),
                 ("digest", models.BinaryField(help_text="SHA-256 of the key.", unique=True)),
                 (
                     "scopes",
@@ -42,7 +42,9 @@ class Migration(migrations.Migration):
                 ("revoked_at", models.DateTimeField(blank=True, null=True)),
                 (
                     "last_used_at",
-                    models.DateTimeField(blank=True, help_text="To the minute.", null=True),
+                    models.DateTimeField(
+                        blank=True, help_text="With a precision of one minute.", null=True
+                    ),
                 ),
                 (
                     "created_at",

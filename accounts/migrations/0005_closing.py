@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
             "user",
             "closing_at",
             models.DateTimeField(
-                blank=True, help_text="When the person is forgotten, as they asked for.", null=True
+                blank=True, help_text="When the closed account is erased.", null=True
             ),
         ),
         migrations.CreateModel(
@@ -101,7 +101,7 @@ class Migration(migrations.Migration):
                 (
                     "upload_id",
                     models.TextField(
-                        default="", help_text="The storage's, of the parts under way."
+                        default="", help_text="The storage's id of the unfinished upload."
                     ),
                 ),
                 ("upload_part_bytes", models.BigIntegerField(null=True)),
@@ -141,11 +141,15 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=50, primary_key=True, serialize=False)),
                 (
                     "after",
-                    models.UUIDField(default=uuid.UUID(int=0), help_text="The last row looked at."),
+                    models.UUIDField(
+                        default=uuid.UUID(int=0), help_text="The last row that was read."
+                    ),
                 ),
                 (
                     "next_at",
-                    models.DateTimeField(db_default=now(), help_text="When it may go on."),
+                    models.DateTimeField(
+                        db_default=now(), help_text="When the next page may be read."
+                    ),
                 ),
             ],
             options={"db_table": "retention_walks"},

@@ -53,7 +53,7 @@ def created_at():
 
 
 def device(*fields):
-    """The columns of django-otp's abstract `Device`, and more."""
+    """Return the columns of django-otp's abstract `Device`, and our own."""
     return [
         (
             "id",
@@ -110,13 +110,16 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Authenticator",
             fields=device(
-                ("secret", models.BinaryField(help_text="What the app knows, too; encrypted.")),
+                (
+                    "secret",
+                    models.BinaryField(help_text="The encrypted secret that the app shares."),
+                ),
                 (
                     "last_step",
                     models.BigIntegerField(
                         db_default=-1,
                         default=-1,
-                        help_text="Of the latest code: it and older ones are used up.",
+                        help_text="The step of the last used code. It and older codes are used up.",
                     ),
                 ),
             ),
@@ -159,14 +162,18 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "path",
-                    models.CharField(blank=True, help_text="Of what was refused.", max_length=200),
+                    models.CharField(
+                        blank=True,
+                        help_text="The path of the refused page or action.",
+                        max_length=200,
+                    ),
                 ),
                 ("created_at", created_at()),
                 (
                     "user",
                     models.ForeignKey(
                         db_index=False,
-                        help_text="Nobody, where the address is of no account.",
+                        help_text="Null if the address belongs to no account.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",

@@ -28,13 +28,13 @@ def record_event(
     StaffEvent.objects.create(
         kind=kind,
         user_id=user_id,
-        address=recorded_address(request) if request else "",
+        address=get_recorded_address(request) if request else "",
         path=request.path[:MAX_PATH] if request and kind is EventKind.REFUSED else "",
     )
     level = logging.WARNING if kind in FAILURES else logging.INFO
     logger.log(level, "staff %s: user %s", kind.value, user_id or "unknown")
 
 
-def recorded_address(request: HttpRequest) -> str:
+def get_recorded_address(request: HttpRequest) -> str:
     """Return the client's address as it is recorded."""
     return client_address(request)[:MAX_ADDRESS]

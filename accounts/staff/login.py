@@ -17,7 +17,7 @@ from auteur.core.api.requests import client_address
 
 logger = logging.getLogger(__name__)
 
-KNOWN_FOR = timedelta(days=90)
+KNOWN_PERIOD = timedelta(days=90)
 """How long an address from which an account was signed in to counts as known."""
 
 
@@ -38,7 +38,7 @@ class StaffLogin(AdminAuthenticationForm):
         limits = {f"login:address:{address}": settings.LOGIN_RATE_LIMIT}
         if not throttling.is_remembered(known_address):
             limits[account] = settings.LOGIN_ACCOUNT_RATE_LIMIT
-        if not all(throttling.has_failures_left(limit, key) for key, limit in limits.items()):
+        if not all(throttling.can_fail_again(limit, key) for key, limit in limits.items()):
             logger.warning("staff sign-in refused: too many wrong passwords")
             raise ValidationError(
                 "There were too many wrong passwords. Try again later.", code="throttled"
@@ -52,7 +52,7 @@ class StaffLogin(AdminAuthenticationForm):
             raise
         user = cast(User | None, self.get_user())
         if user is not None:  # None if a field of the form is empty.
-            throttling.remember_key(known_address, int(KNOWN_FOR.total_seconds()))
+            throttling.remember_key(known_address, int(KNOWN_PERIOD.total_seconds()))
             self._record_event(EventKind.SIGNED_IN, user)
         return values
 

@@ -27,7 +27,7 @@ def ensure_staff(
     """
     user = _get_or_create_user(email)
     if not user.is_active:
-        raise NotPossibleError("This user is not active.")
+        raise NotPossibleError(f"User {user.email} is not active, so they cannot become staff.")
     password_set = reset or not user.has_usable_password()
     if password_set:
         user.set_password(password)
@@ -43,7 +43,7 @@ def _get_or_create_user(email: str) -> User:
     try:
         email = signup.clean_email(email)
     except signup.EmailRequiredProblem as exc:
-        raise NotPossibleError("That is not an email address.") from exc
+        raise NotPossibleError(f"{email} is not an email address.") from exc
     user = User.objects.filter(email=email).first()
     if user is None:
         return signup.sign_up(user_id=uuid.uuid4(), email=email)

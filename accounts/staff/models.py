@@ -36,9 +36,11 @@ class Authenticator(Device):
     A user has at most one confirmed and one pending authenticator.
     """
 
-    secret = models.BinaryField(help_text="What the app knows, too; encrypted.")
+    secret = models.BinaryField(help_text="The encrypted secret that the app shares.")
     last_step = models.BigIntegerField(
-        default=-1, db_default=-1, help_text="Of the latest code: it and older ones are used up."
+        default=-1,
+        db_default=-1,
+        help_text="The step of the last used code. It and older codes are used up.",
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
@@ -138,11 +140,13 @@ class StaffEvent(models.Model):
         on_delete=models.PROTECT,
         related_name="+",
         db_index=False,
-        help_text="Nobody, where the address is of no account.",
+        help_text="Null if the address belongs to no account.",
     )
     kind = models.CharField(max_length=50, choices=EventKind)
     address = models.CharField(max_length=64, blank=True, help_text="Where the request came from.")
-    path = models.CharField(max_length=200, blank=True, help_text="Of what was refused.")
+    path = models.CharField(
+        max_length=200, blank=True, help_text="The path of the refused page or action."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -93,7 +93,9 @@ def _ensure_group(name: str, labels: frozenset[str]) -> Group:
         condition |= Q(content_type__app_label=app, codename=codename)
     permissions = list(Permission.objects.filter(condition))
     if len(permissions) != len(labels):
-        raise MissingPermissionError(f"Permissions of {name} are missing: run migrate.")
+        raise MissingPermissionError(
+            f"Permissions of the role {name} are missing. Run migrate, which creates them."
+        )
     group.permissions.set(permissions)
     return group
 

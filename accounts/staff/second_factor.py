@@ -21,7 +21,7 @@ from limits import parse
 
 from accounts.models import User
 from accounts.staff import events
-from accounts.staff.login import KNOWN_FOR
+from accounts.staff.login import KNOWN_PERIOD
 from accounts.staff.models import (
     PURPOSE,
     SECRET_BYTES,
@@ -159,7 +159,7 @@ def _verify_limited(
 ) -> Result:
     """Call ``verify``, unless there were too many failures, and record whether it succeeded."""
     _lock_user(user.pk)
-    if not _can_try(user, events.recorded_address(request)):
+    if not _can_try(user, events.get_recorded_address(request)):
         raise TooManyFailuresError
     result = verify()
     kind = success_kind if result else failure_kind
@@ -189,7 +189,7 @@ def _can_try(user: User, address: str) -> bool:
         user=user,
         kind=EventKind.VERIFIED,
         address=address,
-        created_at__gt=timezone.now() - KNOWN_FOR,
+        created_at__gt=timezone.now() - KNOWN_PERIOD,
     )
     return verifications.exists() or _is_below_limit(
         settings.SECOND_FACTOR_ACCOUNT_RATE_LIMIT, failures

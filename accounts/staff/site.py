@@ -27,9 +27,9 @@ from accounts.staff.models import Authenticator, EventKind
 NEXT = "next"
 SIGN_OUT = "sign_out"
 ISSUER = "Auteur"
-AGAIN = "Show that it is you, then do it again."
+AGAIN = "Confirm your identity, then repeat the action."
 TOO_MANY = "There were too many wrong codes. Try again later."
-WRONG = "This is not right."
+WRONG = "This is wrong. Try again."
 
 guarded = method_decorator([never_cache, csrf_protect, sensitive_post_parameters()])
 
@@ -175,7 +175,9 @@ class StaffSite(admin.AdminSite):
                 device = second_factor.get_pending_device(user, device_id)
                 return self._render_enrolment(request, device, form)
         except second_factor.NotBeingEnrolledError:
-            messages.info(request, "This was begun anew elsewhere. Scan the new code.")
+            messages.info(
+                request, "The enrolment was started again in another window. Scan the new code."
+            )
             return HttpResponseRedirect(request.get_full_path())
         device, codes = result
         _sign_in_with_device(request, device)
@@ -209,10 +211,12 @@ class StaffSite(admin.AdminSite):
         form = IdentityForm(request.POST or None)
         if form.is_valid() and self._confirm_form(request, form):
             return HttpResponseRedirect(_get_next_url(request))
-        return self._render_page(request, "admin/identity.html", form, title="Is it you?")
+        return self._render_page(
+            request, "admin/identity.html", form, title="Confirm your identity"
+        )
 
     def _confirm_form(self, request: HttpRequest, form: IdentityForm) -> bool:
-        user, secret = sessions.get_user(request), form.cleaned_data["given"]
+        user, secret = sessions.get_user(request), form.cleaned_data["code_or_password"]
         try:
             if second_factor.confirm_identity(request, user=user, secret=secret):
                 sessions.mark_verified(request)
@@ -220,7 +224,7 @@ class StaffSite(admin.AdminSite):
         except second_factor.TooManyFailuresError:
             form.add_error(None, TOO_MANY)
         else:
-            form.add_error("given", WRONG)
+            form.add_error("code_or_password", WRONG)
         return False
 
     def _render_page(

@@ -72,7 +72,7 @@ def link(model: str, pk: Any, text: Any = None) -> str:
     """Return a link to an object's page. ``model`` is a label such as ``jobs.Job``."""
     if pk is None:
         return EMPTY
-    return format_html('<a href="{}">{}</a>', page_of(model, pk), pk if text is None else text)
+    return format_html('<a href="{}">{}</a>', get_page_url(model, pk), pk if text is None else text)
 
 
 def list_link(model: str, text: str, **filters: Any) -> SafeString:
@@ -81,7 +81,7 @@ def list_link(model: str, text: str, **filters: Any) -> SafeString:
     return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)
 
 
-def page_of(model: str, pk: Any) -> str:
+def get_page_url(model: str, pk: Any) -> str:
     """Return the address of an object's page."""
     return reverse(f"admin:{_url_name(model)}_change", args=(pk,))
 
@@ -140,7 +140,7 @@ class SelectedFilter(admin.FieldListFilter):
         related = self.foreign_key.related_model._default_manager
         value = self.used_parameters[self.lookup]
         if not self.is_named:
-            return "the one that is selected"
+            return "the selected object"
         selected = related.filter(**{f"{self.foreign_key.target_field.name}__in": value}).first()
         return str(selected) if selected else "unknown"
 
@@ -181,9 +181,9 @@ class BoundedPaginator(Paginator):
 def search_error(term: str) -> str | None:
     """Return why a search is refused, or None."""
     if len(term) > MAX_SEARCH_LENGTH:
-        return f"A search has at most {MAX_SEARCH_LENGTH} characters: nothing was searched."
+        return f"A search has at most {MAX_SEARCH_LENGTH} characters. Shorten it."
     if len(list(smart_split(term))) > MAX_SEARCH_WORDS:  # Django splits searches in this way.
-        return f"A search has at most {MAX_SEARCH_WORDS} words: nothing was searched."
+        return f"A search has at most {MAX_SEARCH_WORDS} words. Shorten it."
     return None
 
 
@@ -216,7 +216,7 @@ class StaffAdmin(admin.ModelAdmin):
     """Fields that identify a client. They need the permission to see users."""
     content_fields: ClassVar[tuple[str, ...]] = ()
     """Fields with clients' content. They need a permission of their own."""
-    by_lately: ClassVar[bool] = False
+    has_time_index: ClassVar[bool] = False
     """True if the whole list uses the index of `TimeAtUtc`. Lists of a client have their own."""
     list_per_page = 50
     paginator = BoundedPaginator
@@ -240,7 +240,7 @@ class StaffAdmin(admin.ModelAdmin):
     def get_ordering(self, request: HttpRequest) -> Any:
         """Return the order, newest first."""
         is_narrowed = any(name.startswith(("user__", "project__")) for name in request.GET)
-        if self.by_lately and not is_narrowed:
+        if self.has_time_index and not is_narrowed:
             return [TimeAtUtc("created_at").desc()]
         return super().get_ordering(request)
 
@@ -366,31 +366,30 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=MAX_REASON_CHARS,
         widget=AdminTextareaWidget(attrs={"rows": 3}),
-        help_text="Kept in the history, beside your name.",
+        help_text="It is stored in the history, with your name.",
     )
 
 
 class OwnObjectProblem(Problem):
-    """What is one's own, another member of staff has to look at."""
+    """The object belongs to the acting member of staff, so a colleague must act on it."""
 
     status_code = 403
     default_code = "own_object"
-    default_detail = "This is yours, ask a colleague: nobody gives credits to themselves."
+    default_detail = "This object is your own, so you cannot act on it. Ask a colleague."
 
 
 Perform = Callable[[HttpRequest, Any, Mapping[str, Any]], str]
-"""Performs an action on one object and returns a sentence about it; raises a ``Problem`` if it
-cannot."""
+"""Performs an action on one object, and returns a sentence about it or raises a ``Problem``."""
 
 
 def ask_identity(request: HttpRequest, *, then: str | None = None) -> HttpResponse | None:
-    """Return the page that asks staff to confirm their identity, or None if they did lately."""
+    """Return the page that asks staff to confirm their identity, or None if they just did."""
     site: Any = admin.site  # It is accounts.staff.site, which this layer does not know.
     return cast("HttpResponse | None", site.ask_identity(request, then=then))
 
 
 class ConfirmedChanges(StaffAdmin):
-    """A model with rights or payers: whoever saves it has lately confirmed their identity."""
+    """A model with rights or payers. Staff must confirm their identity before they save it."""
 
     def changeform_view(
         self,
@@ -413,7 +412,7 @@ class ConfirmedActions(StaffAdmin):
         """Return what the confirming page shows of an object beside its name."""
         return ""
 
-    def applies(self, action: str, obj: Any) -> bool:
+    def is_applicable(self, action: str, obj: Any) -> bool:
         """Return True if the object's own page offers the action."""
         return True
 
@@ -438,7 +437,7 @@ class ConfirmedActions(StaffAdmin):
             queryset = self.get_queryset(request).filter(pk__in=ids)
         objects = list(queryset[: MAX_SELECTED + 1])
         if len(objects) > MAX_SELECTED:
-            self.message_user(request, f"Select at most {MAX_SELECTED} at once.", messages.ERROR)
+            self.message_user(request, f"Select at most {MAX_SELECTED} objects.", messages.ERROR)
             return None
         return_url = self._get_return_url(request, objects)
         if moves_money and (identity_page := ask_identity(request, then=return_url)):
@@ -449,7 +448,7 @@ class ConfirmedActions(StaffAdmin):
         for obj in objects:
             self._perform_action(request, obj, perform, form.cleaned_data)
         if FROM_OBJECT in request.POST and objects:
-            return HttpResponseRedirect(page_of(self.opts.label, objects[0].pk))
+            return HttpResponseRedirect(get_page_url(self.opts.label, objects[0].pk))
         return None
 
     def owner_id(self, obj: Any) -> Any:
@@ -489,7 +488,7 @@ class ConfirmedActions(StaffAdmin):
             "confirmed": CONFIRMED,
             "from_object": FROM_OBJECT if FROM_OBJECT in request.POST else None,
             "objects": [
-                (obj, page_of(self.opts.label, obj.pk), self.summary(obj)) for obj in objects
+                (obj, get_page_url(self.opts.label, obj.pk), self.summary(obj)) for obj in objects
             ],
             "fieldset": next(iter(layout)),
             "return_url": self._get_return_url(request, objects),
@@ -503,7 +502,7 @@ class ConfirmedActions(StaffAdmin):
 
     def _get_return_url(self, request: HttpRequest, objects: list[Any]) -> str:
         if FROM_OBJECT in request.POST and objects:
-            return page_of(self.opts.label, objects[0].pk)
+            return get_page_url(self.opts.label, objects[0].pk)
         return request.get_full_path()
 
     def render_change_form(
@@ -519,7 +518,7 @@ class ConfirmedActions(StaffAdmin):
         context["object_actions"] = [
             (name, label)
             for name, (_, _, label) in self._get_action_choices(request).items()
-            if obj is not None and self.applies(name, obj)
+            if obj is not None and self.is_applicable(name, obj)
         ]
         context["action_checkbox_name"] = ACTION_CHECKBOX_NAME
         context["from_object"] = FROM_OBJECT
@@ -535,7 +534,7 @@ def staff_id(request: HttpRequest) -> UUID:
     return pk
 
 
-def by_staff(request: HttpRequest) -> str:
+def get_actor(request: HttpRequest) -> str:
     """Return the actor for job events. Clients may read those, so it contains no email address."""
     return f"staff:{staff_id(request)}"
 

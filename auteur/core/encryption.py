@@ -1,4 +1,4 @@
-"""Encrypt users' secrets that we must be able to read again, in the database.
+"""Encryption of users' secrets in the database that we must be able to read again.
 
 The keys are derived from ``SECRET_KEY`` and its fallbacks, one for each purpose. The first key
 encrypts. Before a fallback is removed, `reencrypt` encrypts again what depends on it.

@@ -24,20 +24,20 @@ _SECRETS = (
 )
 
 
-def scrubbed(text: str) -> str:
+def scrub(text: str) -> str:
     """Return the text without tokens, logins, queries of URLs, email addresses and quoted rows."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
-def logged_path(raw_path: str) -> str:
+def redact_path(raw_path: str) -> str:
     """Return the path of a request as the access log may contain it."""
     path = unquote(raw_path) if "%" in raw_path else raw_path
     return _ROUTE if path.startswith(SHARED) else raw_path
 
 
-class Line(logging.Formatter):
+class LineFormatter(logging.Formatter):
     """A formatter that adds the ids of the work and scrubs tracebacks, which quote values.
 
     Log messages are ours and Django's. Of them, only paths can contain a secret.
@@ -57,4 +57,4 @@ class Line(logging.Formatter):
         ei: tuple[type[BaseException], BaseException, TracebackType | None]
         | tuple[None, None, None],
     ) -> str:
-        return scrubbed(super().formatException(ei))
+        return scrub(super().formatException(ei))

@@ -51,15 +51,15 @@ def _return_nothing(user_id: UUID) -> tuple[()]:
 class PersonalDataSource:
     """The personal data of one package.
 
-    ``close`` ends a user's running work: when they close their account, and again before ``scrub``,
+    ``close`` ends a user's running work: when they close their account, and again before ``erase``,
     which erases all data of the person. Both are repeated from the start after a crash.
     """
 
-    room: str
+    app: str
     owners: Mapping[str, str | None]
     """The lookup that leads to the user's id, for each table of the package by its model's label.
     None if there is no such lookup."""
-    scrub: Callable[[UUID], Steps]
+    erase: Callable[[UUID], Steps]
     close: Callable[[UUID], Steps] = _return_nothing
     listings: tuple[Listing, ...] = ()
     files: Callable[[UUID], Iterable[StoredFile]] = _return_nothing
@@ -70,7 +70,7 @@ _sources: list[PersonalDataSource] = []
 
 def register_source(source: PersonalDataSource) -> None:
     """Register a package's source. Ignore a second registration."""
-    if all(registered.room != source.room for registered in _sources):
+    if all(registered.app != source.app for registered in _sources):
         _sources.append(source)
 
 

@@ -1,4 +1,4 @@
-"""Report faults to Sentry if ``SENTRY_DSN`` is set: scrubbed, with the ids of the work."""
+"""Reports of faults to Sentry if ``SENTRY_DSN`` is set, scrubbed and with the ids of the work."""
 
 from typing import Any, cast
 
@@ -8,7 +8,7 @@ from sentry_sdk.integrations.logging import ignore_logger
 from sentry_sdk.types import Event, Hint
 
 from auteur.core import ids
-from auteur.core.logs import scrubbed
+from auteur.core.logs import scrub
 
 
 def start_reporting(*, dsn: str, environment: str, **options: Any) -> None:
@@ -37,7 +37,7 @@ def _prepare_event(event: Event, hint: Hint) -> Event:
         event.pop(name, None)  # type: ignore[misc]
     scrubbed_event = cast("Event", _scrub_value(event))
     scrubbed_event["request"] = {
-        name: scrubbed(str(request[name])) for name in ("method", "url") if name in request
+        name: scrub(str(request[name])) for name in ("method", "url") if name in request
     }
     scrubbed_event["tags"] = {**(scrubbed_event.get("tags") or {}), **ids.current()}
     return scrubbed_event
@@ -45,7 +45,7 @@ def _prepare_event(event: Event, hint: Hint) -> Event:
 
 def _scrub_value(value: Any) -> Any:
     if isinstance(value, str):
-        return scrubbed(value)
+        return scrub(value)
     if isinstance(value, dict):
         return {name: _scrub_value(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

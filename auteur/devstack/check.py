@@ -21,15 +21,15 @@ CHECKS = (
 )
 
 
-def run() -> int:
+def run_checks() -> int:
     """Run the checks against a PostgreSQL of their own. Return 0 only if all pass."""
     with tempfile.TemporaryDirectory(prefix="auteur-check-") as folder:
         var = Path(folder)
-        numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
-        stack_ports = ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
-        stack.make_folders(var)
-        values = environment.prepare(var, stack_ports)
-        server = postgres.process(
+        numbers = map(str, ports.find_free_ports(len(ports.DEFAULTS)))
+        stack_ports = ports.read_ports(dict(zip(ports.DEFAULTS, numbers, strict=True)))
+        stack.create_folders(var)
+        values = environment.write_environment(var, stack_ports)
+        server = postgres.build_process(
             data=var / "postgres",
             port=stack_ports.postgres,
             password=values["POSTGRES_PASSWORD"],
@@ -40,12 +40,12 @@ def run() -> int:
             supervisor.start()
             # The application's role does not exist yet, the owner does.
             values["DATABASE_URL"] = values["MIGRATION_DATABASE_URL"]
-            return _run_checks(environment.of_children(values, os.environ))
+            return _wait_for_checks(environment.build_child_environment(values, os.environ))
         finally:
             supervisor.stop()
 
 
-def _run_checks(values: dict[str, str]) -> int:
+def _wait_for_checks(values: dict[str, str]) -> int:
     processes = [
         subprocess.Popen([sys.executable, *line.split()], cwd=BASE_DIR, env=values)
         for line in CHECKS

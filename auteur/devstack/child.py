@@ -1,4 +1,4 @@
-"""One child process of the supervisor: start it, watch it, stop it with its descendants."""
+"""A child process of the supervisor, with its log, restarts and descendants."""
 
 import contextlib
 import os
@@ -65,7 +65,7 @@ class Child:
 
     def start(self) -> None:
         process = self.process
-        rotate(self.log)
+        rotate_log(self.log)
         with self.log.open("ab") as output:
             self._log_start = output.tell()
             self._popen = subprocess.Popen(
@@ -141,13 +141,13 @@ class Child:
                 os.killpg(self._popen.pid, number)
 
 
-def rotate(log: Path) -> None:
+def rotate_log(log: Path) -> None:
     """Rotate a log that has grown too large."""
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.replace(log.with_name(log.name + ".1"))
 
 
-def last_lines(log: Path) -> str:
+def read_last_lines(log: Path) -> str:
     """Return the end of a log, indented."""
     if not log.exists():
         return "    (nothing in it)"

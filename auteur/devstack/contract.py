@@ -27,7 +27,7 @@ SHOWN_LINES = 40
 """How many lines of a difference are printed. `make schema` writes the whole file."""
 
 
-def described() -> str:
+def build_document() -> str:
     """Return the code's OpenAPI document with default settings and sorted keys.
 
     Raise ``StackError`` if the code describes no valid document. The reason is printed to stderr.
@@ -37,51 +37,53 @@ def described() -> str:
         result = subprocess.run(
             [sys.executable, *COMMAND.split(), str(path)],
             cwd=BASE_DIR,
-            env=default_environment(Path(folder)),
+            env=build_default_environment(Path(folder)),
             check=False,
         )
         if result.returncode:
-            raise StackError("The code does not describe its API: see above.")
+            raise StackError("The OpenAPI document cannot be built. The errors above say why.")
         document = json.loads(path.read_text())
     return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def default_environment(var: Path) -> dict[str, str]:
+def build_default_environment(var: Path) -> dict[str, str]:
     """Return an environment with default settings, for a command that needs no store.
 
     ``var`` is an empty folder.
     """
-    stack.make_folders(var)
+    stack.create_folders(var)
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    values = environment.prepare(var, ports.read(_choose_free_ports())) | {"LOG_LEVEL": "ERROR"}
-    return environment.of_children(values, inherited)
+    values = environment.write_environment(var, ports.read_ports(_choose_free_ports())) | {
+        "LOG_LEVEL": "ERROR"
+    }
+    return environment.build_child_environment(values, inherited)
 
 
 def _choose_free_ports() -> dict[str, str]:
     """Return ports on which nothing listens: settings need addresses, but no command uses them."""
-    free = map(str, ports.free_ports(len(ports.DEFAULTS)))
+    free = map(str, ports.find_free_ports(len(ports.DEFAULTS)))
     return dict(zip(ports.DEFAULTS, free, strict=True))
 
 
-def write(path: Path = FILE) -> int:
+def write_contract(path: Path = FILE) -> int:
     """Write the file. Return an exit status."""
-    path.write_text(described())
+    path.write_text(build_document())
     return 0
 
 
-def check(path: Path = FILE, released: Path = RELEASED) -> int:
+def check_contract(path: Path = FILE, released: Path = RELEASED) -> int:
     """Print how the code differs from the file, and breaks clients. Return 0 if it does neither."""
-    current = described()
+    current = build_document()
     stored = path.read_text() if path.exists() else ""
     messages = [
-        compared(stored, current),
-        broken(json.loads(released.read_text()), json.loads(current)),
+        describe_difference(stored, current),
+        describe_breaks(json.loads(released.read_text()), json.loads(current)),
     ]
     print("\n\n".join(filter(None, messages)), end="\n" if any(messages) else "", file=sys.stderr)
     return 1 if any(messages) else 0
 
 
-def compared(stored: str, current: str) -> str:
+def describe_difference(stored: str, current: str) -> str:
     """Return a message if the stored document differs from the code's, else an empty text."""
     if stored == current:
         return ""
@@ -89,10 +91,12 @@ def compared(stored: str, current: str) -> str:
         stored.splitlines(), current.splitlines(), "docs/openapi.json", "the code", n=1, lineterm=""
     )
     first = "\n".join(islice(lines, SHOWN_LINES))
-    return f"{first}\n\nThe API is not as docs/openapi.json says. Run `make schema` and commit it."
+    return (
+        f"{first}\n\nThe API differs from docs/openapi.json. Run `make schema` and commit the file."
+    )
 
 
-def broken(released: api_compatibility.Schema, current: api_compatibility.Schema) -> str:
+def describe_breaks(released: api_compatibility.Schema, current: api_compatibility.Schema) -> str:
     """Return a message about changes that break clients, or an empty text."""
     breaks = api_compatibility.find_breaks(released, current)
     if not breaks:
@@ -100,5 +104,5 @@ def broken(released: api_compatibility.Schema, current: api_compatibility.Schema
     lines = "".join(f"  {line}\n" for line in breaks)
     return (
         f"Clients of the last release (docs/openapi.released.json) would break:\n{lines}"
-        "Keep what they use: CONTRIBUTING.md says how it goes in the end."
+        "Keep what they use. CONTRIBUTING.md says how to remove it later."
     )

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from auteur_client import ProblemError, UnreachableError
 
-from auteur.devstack import environment, leftovers, offer
+from auteur.devstack import demo_features, environment, stack_state
 from auteur.devstack.errors import StackError
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.screen import Json, Screen
 from auteur.devstack.tour import Tour
-from auteur.devstack.visitor import Visitor, outcome
+from auteur.devstack.visitor import Visitor, describe_outcome
 from gpu_tasks.runtime.children import die_with_parent
 
 CREDITS = 10
@@ -39,18 +39,22 @@ RATE_LIMIT = "1000/minute"
 minute."""
 
 
-def run(var: Path, files: Sequence[Path], feature: str | None) -> int:
+def run_demo(var: Path, files: Sequence[Path], feature: str | None) -> int:
     """Run the demo, on our own files if none are given. Return 0 if every check passes."""
-    user_files = [checked(file) for file in files]
-    features = offer.checked(offer.features(), feature, user_files) if feature else []
+    user_files = [check_file(file) for file in files]
+    features = (
+        demo_features.select_features(demo_features.list_features(), feature, user_files)
+        if feature
+        else []
+    )
     if not features and len(user_files) > 1:
-        raise StackError("The main job takes one file; FEATURE=… says which other job is meant.")
+        raise StackError("The main job takes one file. Name another feature with FEATURE=…")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     screen = Screen()
     started_at = time.monotonic()
-    with a_stack(var, screen) as values:
+    with connect_stack(var, screen) as values:
         try:
-            visitor = a_visitor(values, screen, TOUR_CREDITS if len(features) > 1 else CREDITS)
+            visitor = create_visitor(values, screen, TOUR_CREDITS if len(features) > 1 else CREDITS)
             if features:
                 Tour(visitor, screen, var / "demo").show(features, user_files)
             else:
@@ -58,18 +62,18 @@ def run(var: Path, files: Sequence[Path], feature: str | None) -> int:
                     user_files[0] if user_files else RECORDING, is_own=bool(user_files)
                 )
         except ProblemError as exc:
-            screen.check(False, f"The API refused it: {exc}")
+            screen.check(False, f"The API refused the request: {exc}")
         except UnreachableError as exc:
             raise StackError(f"The API does not answer: {exc}. See {var / 'log'}.") from exc
     seconds = time.monotonic() - started_at
     if screen.failed:
-        screen.title(f"Not as it must be, see ✗ above: {len(screen.failed)}.")
+        screen.title(f"{len(screen.failed)} checks failed, see ✗ above.")
         return 1
-    screen.title(f"All was as it must be, in {seconds:.0f} s.")
+    screen.title(f"All checks passed in {seconds:.0f} s.")
     return 0
 
 
-def checked(file: Path) -> Path:
+def check_file(file: Path) -> Path:
     """Return the file. Raise ``StackError`` if it cannot be sent."""
     if not file.is_file():
         raise StackError(f"{file} is not a file.")
@@ -81,14 +85,14 @@ def checked(file: Path) -> Path:
 
 
 @contextlib.contextmanager
-def a_stack(var: Path, screen: Screen) -> Iterator[Mapping[str, str]]:
+def connect_stack(var: Path, screen: Screen) -> Iterator[Mapping[str, str]]:
     """Yield the environment of the running stack, or start one and stop it afterwards."""
-    if leftovers.is_held(var):
-        running = leftovers.read(var)
+    if stack_state.is_locked(var):
+        running = stack_state.read_state(var)
         if running is None or not running.ready:
-            raise StackError("The stack is being started by another command: try again soon.")
-        screen.title("Using the stack that runs")
-        yield environment.read(var / environment.FILE_NAME)
+            raise StackError("Another command is starting the stack. Try again shortly.")
+        screen.title("Using the running stack")
+        yield environment.read_environment(var / environment.FILE_NAME)
         return
     screen.title("Starting the stack")
     with subprocess.Popen(
@@ -102,7 +106,7 @@ def a_stack(var: Path, screen: Screen) -> Iterator[Mapping[str, str]]:
     ) as stack:
         try:
             _follow_start(stack, screen)
-            yield environment.read(var / environment.FILE_NAME)
+            yield environment.read_environment(var / environment.FILE_NAME)
             screen.title("Stopping the stack")
         finally:
             _stop_stack(stack)
@@ -113,7 +117,7 @@ def _follow_start(stack: subprocess.Popen[str], screen: Screen) -> None:
     assert stack.stdout is not None  # noqa: S101  # it is a pipe
     for line in stack.stdout:
         if line.startswith(READY_LINE):
-            screen.line(f"all is ready after {time.monotonic() - started_at:.0f} s")
+            screen.line(f"everything is ready after {time.monotonic() - started_at:.0f} s")
             return
         if line.startswith("  "):
             screen.line(line.strip())
@@ -129,12 +133,12 @@ def _stop_stack(stack: subprocess.Popen[str]) -> None:
             return
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """Return the words of a text, without case and punctuation."""
     return re.findall(r"[a-z']+", text.lower())
 
 
-def a_visitor(values: Mapping[str, str], screen: Screen, balance: int = CREDITS) -> Visitor:
+def create_visitor(values: Mapping[str, str], screen: Screen, balance: int = CREDITS) -> Visitor:
     """Return a user with some credits."""
     screen.title("A user with credits")
     visitor = Visitor(values, screen)
@@ -143,7 +147,7 @@ def a_visitor(values: Mapping[str, str], screen: Screen, balance: int = CREDITS)
 
 
 class Demo:
-    """One user's way through the API."""
+    """The main job of the demo, and one that fails."""
 
     def __init__(self, visitor: Visitor, screen: Screen) -> None:
         self._visitor = visitor
@@ -194,8 +198,8 @@ class Demo:
 
     def _check_words(self, segments: list[Json]) -> None:
         """Check the transcript against the known words of our recording."""
-        spoken = words(SPOKEN.read_text())
-        recognized = words(" ".join(segment["text"] for segment in segments))
+        spoken = split_words(SPOKEN.read_text())
+        recognized = split_words(" ".join(segment["text"] for segment in segments))
         matches = SequenceMatcher(None, spoken, recognized, autojunk=False).get_matching_blocks()
         matching = sum(match.size for match in matches)
         self._screen.check(
@@ -203,7 +207,7 @@ class Demo:
         )
 
     def _check_completion(self, job: Json) -> bool:
-        self._screen.check(job["status"] == "completed", outcome(job))
+        self._screen.check(job["status"] == "completed", describe_outcome(job))
         if job["credits_refunded"]:
             self._screen.line(f"its {job['credits_cost']} credits were refunded")
         return bool(job["status"] == "completed")

@@ -9,20 +9,20 @@ from auteur.devstack import contract
 from auteur.devstack.processes import BASE_DIR
 
 
-def build(target: Path | None = None) -> int:
+def build_docs(target: Path | None = None) -> int:
     """Build the site in ``target``, by default ``var/help``. Return an exit status."""
     options = ["--to", str(target)] if target else []
     with tempfile.TemporaryDirectory(prefix="auteur-docs-") as folder:
         result = subprocess.run(
             [sys.executable, "manage.py", "build_help", *options],
             cwd=BASE_DIR,
-            env=contract.default_environment(Path(folder)),
+            env=contract.build_default_environment(Path(folder)),
             check=False,
         )
     return result.returncode
 
 
-def check() -> int:
+def check_docs() -> int:
     """Build the site in a temporary folder, to see if it can be built. Return an exit status."""
     with tempfile.TemporaryDirectory(prefix="auteur-help-") as folder:
-        return build(Path(folder) / "site")
+        return build_docs(Path(folder) / "site")

@@ -32,7 +32,7 @@ RABBITMQ_USER = "auteur"
 BROKERS = ("redis", "amqp")
 
 
-def prepare(var: Path, ports: Ports, broker: str | None = None) -> dict[str, str]:
+def write_environment(var: Path, ports: Ports, broker: str | None = None) -> dict[str, str]:
     """Write ``stack.env`` for this run and return its values.
 
     With the ``broker`` ``amqp``, Celery's messages go through RabbitMQ, else through Redis.
@@ -40,7 +40,7 @@ def prepare(var: Path, ports: Ports, broker: str | None = None) -> dict[str, str
     if broker and broker not in BROKERS:
         raise StackError(f"BROKER is {broker!r}: use {' or '.join(BROKERS)}.")
     path = var / FILE_NAME
-    stored = read(path) if path.exists() else {}
+    stored = read_environment(path) if path.exists() else {}
     values = {name: stored.get(name) or secrets.token_urlsafe(SECRET_BYTES) for name in SECRETS}
     values |= _build_addresses(var, ports, values) | _create_certificate(var)
     if broker == "amqp":
@@ -94,7 +94,7 @@ def _create_certificate(var: Path) -> dict[str, str]:
     return {"C2PA_CERTIFICATE_PATH": str(certificate), "C2PA_PRIVATE_KEY_FILE": str(key)}
 
 
-def read(path: Path) -> dict[str, str]:
+def read_environment(path: Path) -> dict[str, str]:
     """Return the ``NAME=value`` lines of a file."""
     pairs = (line.partition("=") for line in path.read_text().splitlines())
     return {
@@ -102,7 +102,9 @@ def read(path: Path) -> dict[str, str]:
     }
 
 
-def of_children(values: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+def build_child_environment(
+    values: Mapping[str, str], environ: Mapping[str, str]
+) -> dict[str, str]:
     """Return the environment of the stack's processes: ours, overridden by ``values``.
 
     A ``NAME_FILE`` of one of them would take precedence, so it is dropped.
@@ -121,7 +123,7 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def staff_password(var: Path) -> str:
+def get_staff_password(var: Path) -> str:
     """Return the password of the staff account of `make run`. Create it if there is none."""
     path = var / "staff-password"
     if not path.exists():

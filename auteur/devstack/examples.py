@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from auteur.devstack import demo, offer
+from auteur.devstack import demo, demo_features
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.screen import Screen
 from auteur.devstack.tour import Tour
@@ -24,12 +24,12 @@ SIGNED = re.compile(r"https?://[^/]+/\S+")
 Json = dict[str, Any]
 
 
-def run(var: Path, feature: str) -> int:
+def record_examples(var: Path, feature: str) -> int:
     """Run one feature or all. Return 0 only if all jobs completed."""
-    features = offer.checked(offer.features(), feature, [])
+    features = demo_features.select_features(demo_features.list_features(), feature, [])
     screen = Screen()
-    with demo.a_stack(var, screen) as values:
-        Tour(demo.a_visitor(values, screen), screen, var / "demo", _record).show(features, [])
+    with demo.connect_stack(var, screen) as values:
+        Tour(demo.create_visitor(values, screen), screen, var / "demo", _record).show(features, [])
     return 1 if screen.failed else 0
 
 

@@ -49,7 +49,7 @@ class Ports:
         return {variable: getattr(self, _build_field_name(variable)) for variable in DEFAULTS}
 
 
-def read(environ: Mapping[str, str]) -> Ports:
+def read_ports(environ: Mapping[str, str]) -> Ports:
     """Return the ports that ``environ`` sets. Raise ``StackError`` if two are the same."""
     ports_by_variable = {
         variable: _parse_port(variable, environ.get(variable) or str(default))
@@ -91,7 +91,7 @@ def is_free(port: int) -> bool:
     return True
 
 
-def free_ports(count: int) -> list[int]:
+def find_free_ports(count: int) -> list[int]:
     """Return ports that are free now, all different, for tests and short-lived servers.
 
     None of them can be given to an outgoing connection before the server binds it, or has been

@@ -50,13 +50,13 @@ class Account:
     gid: int | None = None
 
 
-def process(*, data: Path, port: int, password: str, throwaway: bool = False) -> Process:
+def build_process(*, data: Path, port: int, password: str, throwaway: bool = False) -> Process:
     """Return the server on ``data``, which is created on first use.
 
     ``throwaway`` trades safety for speed.
     """
     binaries = _find_binaries()
-    account = unprivileged()
+    account = get_server_account()
     _allow_traversal(binaries / "postgres", account)
     if not data.exists():
         _create_cluster(binaries, data, password, account)
@@ -90,7 +90,7 @@ def _find_binaries() -> Path:
     )
 
 
-def unprivileged() -> Account:
+def get_server_account() -> Account:
     """Return the account for servers that refuse to run as root. Create it if we are root."""
     if os.geteuid() != 0:
         return Account()
@@ -102,8 +102,8 @@ def unprivileged() -> Account:
             subprocess.run(command, check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError) as exc:
             raise StackError(
-                "PostgreSQL does not run as root and its user could not be made: "
-                f"start as an ordinary user, or make one with `{' '.join(command)}`."
+                "PostgreSQL does not run as root, and its user could not be created. "
+                f"Start as an ordinary user, or create one with `{' '.join(command)}`."
             ) from exc
         entry = pwd.getpwnam(SYSTEM_USER)
     return Account(entry.pw_uid, entry.pw_gid)

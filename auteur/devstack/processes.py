@@ -116,12 +116,12 @@ PROGRAMS = (
 )
 
 
-def to_run(environment: Mapping[str, str]) -> list[Process]:
+def list_processes(environment: Mapping[str, str]) -> list[Process]:
     """Return the table as processes on this machine, with the addresses of ``environment``."""
     return [
         Process(
             name=program.name,
-            command=command_line(program, environment),
+            command=build_command(program, environment),
             needs=_list_needs(program, environment),
             uses=program.uses,
             ready=_build_health_check(program, environment),
@@ -148,7 +148,7 @@ def _list_needs(program: Program, environment: Mapping[str, str]) -> tuple[str, 
     return (*program.needs, "rabbitmq") if is_amqp and "redis" in program.needs else program.needs
 
 
-def command_line(program: Program, environment: Mapping[str, str]) -> tuple[str, ...]:
+def build_command(program: Program, environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return a program's command, in the virtual environment of this process."""
     command = Template(program.command).substitute(environment, HOST=HOST)
     first, *arguments = shlex.split(command)
@@ -159,10 +159,10 @@ def command_line(program: Program, environment: Mapping[str, str]) -> tuple[str,
 
 def _build_health_check(program: Program, environment: Mapping[str, str]) -> partial[bool] | None:
     variable, _, path = program.health.partition(":")
-    return partial(answers_ok, int(environment[variable]), path) if variable else None
+    return partial(has_ok_answer, int(environment[variable]), path) if variable else None
 
 
-def answers_ok(port: int, path: str) -> bool:
+def has_ok_answer(port: int, path: str) -> bool:
     """Return True if a GET of ``path`` is answered with 200."""
     connection = HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
     try:

@@ -17,7 +17,7 @@ from amqp.exceptions import AMQPError
 
 from auteur.devstack.environment import RABBITMQ_USER, write_private
 from auteur.devstack.errors import StackError
-from auteur.devstack.ports import HOST, free_ports
+from auteur.devstack.ports import HOST, find_free_ports
 from auteur.devstack.process import Process
 
 SERVER = "rabbitmq-server"
@@ -58,15 +58,15 @@ class Installation:
         return shutil.which("epmd", path=self.path) or "epmd"
 
 
-def processes(data: Path, port: int, password: str) -> list[Process]:
+def list_processes(data: Path, port: int, password: str) -> list[Process]:
     """Return the server and its port mapper, on ``data``, which is created on first use."""
-    server = installation() or _fetch_packages(_get_cache_folder())
+    server = find_installation() or _fetch_packages(_get_cache_folder())
     data.mkdir(mode=0o700, exist_ok=True)
     values = {"host": HOST, "port": port, "user": RABBITMQ_USER, "password": password}
     # The password is in a file, because all users of the machine can read a command line.
     write_private(data / "rabbitmq.conf", CONFIGURATION.format(**values))
     (data / "enabled_plugins").write_text("[].\n")
-    mapper, distribution = free_ports(2)
+    mapper, distribution = find_free_ports(2)
     variables = {
         "PATH": server.path,
         "HOME": str(data),  # Erlang stores the cookie here.
@@ -94,14 +94,14 @@ def processes(data: Path, port: int, password: str) -> list[Process]:
             name="rabbitmq",
             command=(str(server.script),),
             needs=("epmd",),
-            ready=lambda: answers(port, password),
+            ready=lambda: is_answering(port, password),
             environment=inherited | variables,
             directory=data,
         ),
     ]
 
 
-def answers(port: int, password: str) -> bool:
+def is_answering(port: int, password: str) -> bool:
     """Return True if the server accepts our connection."""
     try:
         with amqp.Connection(
@@ -116,7 +116,7 @@ def answers(port: int, password: str) -> bool:
         return False
 
 
-def installation() -> Installation | None:
+def find_installation() -> Installation | None:
     """Return the installation on this machine or in the cache, or None."""
     for usr in (Path("/usr"), _get_cache_folder() / "usr"):
         for script in usr.glob(SCRIPT):
@@ -146,7 +146,7 @@ def _fetch_packages(folder: Path) -> Installation:
         _relocate_erlang(draft, folder)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
-    if server := installation():
+    if server := find_installation():
         return server
     raise StackError(MISSING)
 

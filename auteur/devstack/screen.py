@@ -52,7 +52,7 @@ class Screen:
             ) as bar:
                 task = bar.add_task(label, total=1.0, status="")
                 yield lambda job: bar.update(
-                    task, completed=job["progress"], status=escape(standing(job))
+                    task, completed=job["progress"], status=escape(describe_progress(job))
                 )
         else:
             yield self._plain_progress(label)
@@ -65,7 +65,7 @@ class Screen:
             status, progress = job["status"], job["progress"]
             if status != last[0] or progress >= last[1] + PLAIN_STEP:
                 last = (status, progress)
-                self.line(f"{label} {progress:4.0%} {standing(job)}")
+                self.line(f"{label} {progress:4.0%} {describe_progress(job)}")
 
         return show
 
@@ -78,7 +78,7 @@ class Screen:
     def transcript(self, segments: Sequence[Json]) -> None:
         rows = [
             (
-                f"{clock(segment['start_ms'])} – {clock(segment['end_ms'])}",
+                f"{format_time(segment['start_ms'])} – {format_time(segment['end_ms'])}",
                 segment["speaker"],
                 segment["edited_text"] or segment["text"],
             )
@@ -90,7 +90,7 @@ class Screen:
         """Show where in a film an answer can be seen or heard."""
         rows = [
             (
-                f"{clock(piece['start_ms'])} – {clock(piece['end_ms'])}",
+                f"{format_time(piece['start_ms'])} – {format_time(piece['end_ms'])}",
                 piece["kind"],
                 piece["detail"],
             )
@@ -108,7 +108,7 @@ class Screen:
         )
 
 
-def standing(job: Json) -> str:
+def describe_progress(job: Json) -> str:
     """Return a job's status, queue position, estimated end, and the reason of a restart."""
     words = [job["status"]]
     if position := job.get("queue_position"):
@@ -122,7 +122,7 @@ def standing(job: Json) -> str:
     return ", ".join(words)
 
 
-def clock(milliseconds: int) -> str:
+def format_time(milliseconds: int) -> str:
     """Return a time as minutes, seconds and tenths."""
     tenths = milliseconds // 100
     return f"{tenths // 600:02d}:{tenths // 10 % 60:02d}.{tenths % 10}"

@@ -33,7 +33,7 @@ MESSAGE_HEADER = struct.Struct("<iiii")
 BODY_SECTION = struct.pack("<IB", 0, 0)
 
 
-def stores(
+def list_stores(
     var: Path,
     ports: Ports,
     values: Mapping[str, str],
@@ -47,22 +47,22 @@ def stores(
     """
     password = values["POSTGRES_PASSWORD"]
     factories: dict[str, Callable[[], Process]] = {
-        "postgres": lambda: postgres.process(
+        "postgres": lambda: postgres.build_process(
             data=var / "postgres", port=ports.postgres, password=password, throwaway=throwaway
         ),
-        "redis": lambda: redis_server(
+        "redis": lambda: build_redis(
             var / "redis", ports.redis, values["REDIS_PASSWORD"], throwaway=throwaway
         ),
-        "mongodb": lambda: mongodb(var, ports.mongodb),
+        "mongodb": lambda: build_mongodb(var, ports.mongodb),
     }
     processes = [factory() for name, factory in factories.items() if name not in without]
     if "CELERY_BROKER_URL" in values:
         secret = values["RABBITMQ_PASSWORD"]
-        processes += rabbitmq.processes(var / "rabbitmq", ports.rabbitmq, secret)
+        processes += rabbitmq.list_processes(var / "rabbitmq", ports.rabbitmq, secret)
     return processes
 
 
-def redis_server(data: Path, port: int, password: str, *, throwaway: bool = False) -> Process:
+def build_redis(data: Path, port: int, password: str, *, throwaway: bool = False) -> Process:
     """Return Redis with a password. It writes its queues to disk unless ``throwaway``."""
     data.mkdir(mode=0o700, exist_ok=True)
     options = {
@@ -81,7 +81,7 @@ def redis_server(data: Path, port: int, password: str, *, throwaway: bool = Fals
     return Process(
         name="redis",
         command=(_find_redis_binary(), str(config)),
-        ready=lambda: redis_answers(port, password),
+        ready=lambda: is_redis_answering(port, password),
     )
 
 
@@ -98,7 +98,7 @@ def _find_redis_binary() -> str:
     )
 
 
-def redis_answers(port: int, password: str) -> bool:
+def is_redis_answering(port: int, password: str) -> bool:
     """Return True if Redis answers PING, with its data loaded."""
     with redis.Redis(
         host=HOST,
@@ -114,7 +114,7 @@ def redis_answers(port: int, password: str) -> bool:
             return False
 
 
-def mongodb(var: Path, port: int) -> Process:
+def build_mongodb(var: Path, port: int) -> Process:
     """Return ``mongod`` or FerretDB if this machine has one, else our stand-in.
 
     Each has its own data. FerretDB stores its documents in the PostgreSQL (with DocumentDB) of
@@ -134,7 +134,7 @@ def mongodb(var: Path, port: int) -> Process:
     return Process(
         name="mongodb",
         command=command,
-        ready=lambda: mongodb_answers(port),
+        ready=lambda: is_mongodb_answering(port),
         directory=BASE_DIR,
     )
 
@@ -142,7 +142,7 @@ def mongodb(var: Path, port: int) -> Process:
 _request_ids = itertools.count(1)
 
 
-def mongodb_answers(port: int) -> bool:
+def is_mongodb_answering(port: int) -> bool:
     """Return True if the server answers the ``ping`` command."""
     try:
         with socket.create_connection((HOST, port), ANSWER_SECONDS) as client:

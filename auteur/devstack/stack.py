@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from auteur.devstack import environment, leftovers, ports, processes, services
-from auteur.devstack.leftovers import Running
+from auteur.devstack import environment, ports, processes, services, stack_state
 from auteur.devstack.process import Process
+from auteur.devstack.stack_state import RunningStack
 from auteur.devstack.supervisor import Report, Supervisor
 
 VAR = processes.BASE_DIR / "var"
@@ -19,41 +19,41 @@ Plan = Callable[[], tuple[Sequence[Process], Mapping[str, str]]]
 
 
 @contextlib.contextmanager
-def stack(var: Path, environ: Mapping[str, str], report: Report) -> Iterator[Supervisor]:
+def prepare_stack(var: Path, environ: Mapping[str, str], report: Report) -> Iterator[Supervisor]:
     """Yield the supervisor of all processes on the data under ``var``, prepared but not started.
 
     It stops them at the end. Ports come from ``environ`` (see `ports`).
     """
 
     def plan() -> tuple[Sequence[Process], Mapping[str, str]]:
-        stack_ports = ports.read(environ)
+        stack_ports = ports.read_ports(environ)
         ports.check_free(stack_ports)
-        values = environment.prepare(var, stack_ports, environ.get("BROKER"))
-        stores = services.stores(var, stack_ports, values, throwaway=False)
-        child_environment = environment.of_children(values, environ)
+        values = environment.write_environment(var, stack_ports, environ.get("BROKER"))
+        stores = services.list_stores(var, stack_ports, values, throwaway=False)
+        child_environment = environment.build_child_environment(values, environ)
         return [
             *stores,
-            *processes.to_run(child_environment),
+            *processes.list_processes(child_environment),
             _build_staff_process(var, child_environment),
         ], _list_addresses(stack_ports)
 
-    with supervised(var, plan, report) as supervisor:
+    with supervise_processes(var, plan, report) as supervisor:
         yield supervisor
 
 
 @contextlib.contextmanager
-def supervised(var: Path, plan: Plan, report: Report) -> Iterator[Supervisor]:
+def supervise_processes(var: Path, plan: Plan, report: Report) -> Iterator[Supervisor]:
     """Yield the supervisor of the processes that ``plan`` lists, under the lock of ``var``.
 
     It stops them at the end. ``plan`` is called once the lock is held and leftovers of a killed run
     are gone. It returns the processes and the addresses to print.
     """
-    make_folders(var)
-    with leftovers.acquire(var):
-        for name in leftovers.end_leftovers(var):
-            report(f"{name} was left over from a killed run and is ended")
+    create_folders(var)
+    with stack_state.lock_folder(var):
+        for name in stack_state.end_leftovers(var):
+            report(f"{name} was still running after a killed run, and was stopped")
         planned_processes, addresses = plan()
-        running = Running(os.getpid(), addresses=dict(addresses))
+        running = RunningStack(os.getpid(), addresses=dict(addresses))
 
         def write_state() -> None:
             _write_state(var, running, supervisor)
@@ -64,17 +64,17 @@ def supervised(var: Path, plan: Plan, report: Report) -> Iterator[Supervisor]:
             yield supervisor
         finally:
             supervisor.stop()
-            leftovers.clear(var)
+            stack_state.delete_state(var)
 
 
-def make_folders(var: Path) -> None:
+def create_folders(var: Path) -> None:
     """Create the data folder. Other users of this machine may traverse it, and no more."""
     var.mkdir(mode=0o711, parents=True, exist_ok=True)
     for name in PRIVATE_FOLDERS:
         (var / name).mkdir(mode=0o700, exist_ok=True)
 
 
-def _write_state(var: Path, running: Running, supervisor: Supervisor) -> None:
+def _write_state(var: Path, running: RunningStack, supervisor: Supervisor) -> None:
     """Write what runs, so that another command can use it and the next one can clean up."""
     identities = running.processes
     running.processes = {
@@ -83,11 +83,11 @@ def _write_state(var: Path, running: Running, supervisor: Supervisor) -> None:
         if child.pid
     }
     running.ready = all(child.is_up for child in supervisor.children)
-    leftovers.write(var, running)
+    stack_state.write_state(var, running)
 
 
 def _get_identity(pid: int, identity: tuple[int, float] | None) -> tuple[int, float]:
-    return identity if identity and identity[0] == pid else (pid, leftovers.started_at(pid))
+    return identity if identity and identity[0] == pid else (pid, stack_state.get_start_time(pid))
 
 
 def _build_staff_process(var: Path, values: Mapping[str, str]) -> Process:
@@ -97,7 +97,7 @@ def _build_staff_process(var: Path, values: Mapping[str, str]) -> Process:
         command=(sys.executable, "manage.py", "create_staff", "--email", STAFF_EMAIL),
         needs=("migrate",),
         once=True,
-        environment={**values, "STAFF_PASSWORD": environment.staff_password(var)},
+        environment={**values, "STAFF_PASSWORD": environment.get_staff_password(var)},
         directory=processes.BASE_DIR,
     )
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from auteur.devstack.child import Child, State, last_lines
+from auteur.devstack.child import Child, State, read_last_lines
 from auteur.devstack.errors import StackError
 from auteur.devstack.process import Process
 
@@ -31,7 +31,7 @@ class Supervisor:
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.children = [Child(process, logs / f"{process.name}.log") for process in processes]
-        self._foundations = foundations(processes)
+        self._dependencies = list_dependencies(processes)
         self.stop_requests = 0
         self._report = report
         self._on_change = on_change
@@ -104,11 +104,12 @@ class Supervisor:
         delay = child.back_off()
         if self._starting and (child.process.once or child.failures >= FAILURES_AT_START):
             raise StackError(
-                f"{child.name} {description}. Its log, {child.log}, ends:\n{last_lines(child.log)}"
+                f"{child.name} {description}. Its log, {child.log}, ends:\n"
+                f"{read_last_lines(child.log)}"
             )
         self._report(f"{child.name} {description}, starts again in {delay:g} s; see {child.log}")
         if child.failures == FAILURES_AT_START:
-            self._report(f"{child.name} keeps failing. Its log ends:\n{last_lines(child.log)}")
+            self._report(f"{child.name} keeps failing. Its log ends:\n{read_last_lines(child.log)}")
         self._on_change()
 
     def _raise_timeout(self, seconds: float) -> None:
@@ -117,7 +118,7 @@ class Supervisor:
         )
         raise StackError(
             f"{unready.name} is not ready after {seconds:g} s. "
-            f"Its log, {unready.log}, ends:\n{last_lines(unready.log)}"
+            f"Its log, {unready.log}, ends:\n{read_last_lines(unready.log)}"
         )
 
     def stop(self, grace: float = STOP_GRACE_SECONDS) -> None:
@@ -137,14 +138,14 @@ class Supervisor:
         elif hurry:
             child.kill()
         elif child.state is not State.STOPPING:
-            if not any(child.name in self._foundations[other.name] for other in living):
+            if not any(child.name in self._dependencies[other.name] for other in living):
                 child.ask_to_stop()
         elif time.monotonic() - child.stop_requested_at > grace and not child.is_killed:
             self._report(f"{child.name} did not stop in {grace:g} s and is killed")
             child.kill()
 
 
-def foundations(processes: Sequence[Process]) -> dict[str, frozenset[str]]:
+def list_dependencies(processes: Sequence[Process]) -> dict[str, frozenset[str]]:
     """Return, for each process, the names of all that it needs or uses, directly or not."""
     direct = {process.name: {*process.needs, *process.uses} for process in processes}
 

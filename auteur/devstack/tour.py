@@ -10,16 +10,16 @@ from typing import Any
 from auteur_client import AuteurError, ProblemError
 from auteur_client.api.models import Media
 
+from auteur.devstack.demo_features import MEDIA, TIMELINE
 from auteur.devstack.errors import StackError
-from auteur.devstack.offer import MEDIA, TIMELINE
-from auteur.devstack.screen import Json, Screen, clock
-from auteur.devstack.visitor import Visitor, outcome, why
+from auteur.devstack.screen import Json, Screen, format_time
+from auteur.devstack.visitor import Visitor, describe_error, describe_outcome
 
 SAMPLES = Path(__file__).parent / "samples"
 TRACK = "demo"
 MAX_SHOWN = 100
 DRAFT_NOTE = (
-    "Draft engines made these results: expect poor text, voices and pictures. "
+    "Draft engines made these results, so text, voices and pictures are poor. "
     "Real models: docs/real-models.md"
 )
 
@@ -52,7 +52,7 @@ class Tour:
     def show(self, features: Sequence[Json], files: Sequence[Path]) -> None:
         """Run these features. ``files`` replace a feature's samples in order."""
         rows = [self._run_safely(feature, files) for feature in features]
-        self._screen.title("What was made")
+        self._screen.title("Results")
         self._screen.table(
             ("Feature", "Engine", "Seconds", "Credits", "Result"),
             [(r.feature, r.engine, f"{r.seconds:.1f}", r.credits, r.result) for r in rows],
@@ -67,7 +67,9 @@ class Tour:
         try:
             return self._run_feature(feature, files)
         except (AuteurError, StackError, OSError) as exc:
-            reason = f"The API refused it: {exc}" if isinstance(exc, ProblemError) else str(exc)
+            reason = (
+                f"The API refused the request: {exc}" if isinstance(exc, ProblemError) else str(exc)
+            )
             self._screen.check(False, reason)
             return Row(feature["slug"], "", time.monotonic() - started_at, 0, f"failed: {reason}")
 
@@ -79,13 +81,13 @@ class Tour:
         started_at = time.monotonic()
         job, _ = self._visitor.run_job(slug, body)
         seconds = time.monotonic() - started_at
-        self._screen.check(job["status"] == "completed", outcome(job))
+        self._screen.check(job["status"] == "completed", describe_outcome(job))
         if self._on_job:
             self._on_job(feature, body, job)
         output = job["output_data"] or {}
         engine_data = output.get("engine")
         engine = f"{engine_data['name']} {engine_data['model']}" if engine_data else ""
-        result = self._download_result(slug, output) if output else why(job)
+        result = self._download_result(slug, output) if output else describe_error(job)
         return Row(slug, engine, seconds, self._count_credits(job), result)
 
     def _count_credits(self, job: Json) -> int:
@@ -119,13 +121,13 @@ class Tour:
             operations.append(_build_operation(file, start_ms))
             start_ms += file.duration_ms or 0
         self._visitor.client.edit(project_id, operations)
-        self._screen.line(f"cut a film of {clock(start_ms)} from {len(media)} clips")
+        self._screen.line(f"cut a film of {format_time(start_ms)} from {len(media)} clips")
 
     def _download_result(self, slug: str, output: Mapping[str, Any]) -> str:
         """Download the files of a result and return their paths, or return the answer as text."""
         paths = [
             self._visitor.client.download(
-                file["download_url"], self._folder / slug / file_name(file["name"])
+                file["download_url"], self._folder / slug / build_file_name(file["name"])
             )
             for file in output.get("media", [])
         ]
@@ -146,7 +148,7 @@ class Tour:
         return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
-def file_name(name: str) -> str:
+def build_file_name(name: str) -> str:
     """Return a file name that a shell reads as one word."""
     return re.sub(r"[^\w.-]+", "-", name).lstrip("-.") or "result"
 

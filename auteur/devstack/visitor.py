@@ -10,16 +10,16 @@ from auteur_client.api.models import Media, Submitted
 
 from auteur.devstack import environment, management
 from auteur.devstack.ports import HOST
-from auteur.devstack.screen import Json, Screen, clock
+from auteur.devstack.screen import Json, Screen, format_time
 
 EMAIL = "demo@example.com"
 
 
 class Visitor:
-    """One user, who can also run management commands."""
+    """The demo's user, who can also run management commands."""
 
     def __init__(self, values: Mapping[str, str], screen: Screen) -> None:
-        self._environment = environment.of_children(values, os.environ)
+        self._environment = environment.build_child_environment(values, os.environ)
         self._screen = screen
         self._plan = ""
         token = self.manage("issue_token", "--email", EMAIL)
@@ -53,7 +53,7 @@ class Visitor:
     def upload(self, project_id: str, file: Path) -> Media:
         """Upload a file into a project."""
         media = self.client.upload(file, project_id)
-        length = f", {clock(media.duration_ms)} long" if media.duration_ms else ""
+        length = f", {format_time(media.duration_ms)} long" if media.duration_ms else ""
         self._screen.line(f"uploaded {file.name}: {media.file_size_bytes:,} bytes{length}")
         return media
 
@@ -80,12 +80,12 @@ class Visitor:
         return [row for row in reversed(rows) if row["job_id"] == job_id]
 
 
-def why(job: Json) -> str:
+def describe_error(job: Json) -> str:
     """Return the error of a job, or an empty text."""
     error = job["error"]
     return f"{error['code']}: {error['message']}" if error else ""
 
 
-def outcome(job: Json) -> str:
+def describe_outcome(job: Json) -> str:
     """Return how a job has ended, and why."""
-    return ": ".join(filter(None, (f"the job is {job['status']}", why(job))))
+    return ": ".join(filter(None, (f"the job is {job['status']}", describe_error(job))))

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from mkdocs.commands.build import build as build_site
+from mkdocs.commands.build import build as run_mkdocs
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort, MkDocsException
 
@@ -19,7 +19,7 @@ class BuildError(AuteurError):
     """The site has a broken link, or a page that cannot be made."""
 
 
-def build(target: Path, pages: Path = ROOT / "docs") -> None:
+def build_site(target: Path, pages: Path = ROOT / "docs") -> None:
     """Build the site beside the target and replace it; raise ``BuildError`` on any warning."""
     logging.getLogger("mkdocs").setLevel(logging.WARNING)  # The strict mode counts log warnings.
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ def build(target: Path, pages: Path = ROOT / "docs") -> None:
         site = folder / "site"
         config = load_config(str(CONFIGURATION), docs_dir=str(pages), site_dir=str(site))
         config.plugins.on_startup(command="build", dirty=False)
-        build_site(config)
+        run_mkdocs(config)
         config.plugins.on_shutdown()
         if target.exists():
             target.rename(folder / "old")

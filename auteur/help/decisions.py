@@ -5,15 +5,15 @@ from pathlib import Path
 from auteur.help.links import ROOT
 
 FOLDER = ROOT / "docs" / "decisions"
-INTRO = "Why it is so: each on one screen, in the order in which they were taken."
+INTRO = "The reasons for the design, one page each, in chronological order."
 
 
-def paths() -> list[str]:
+def list_paths() -> list[str]:
     """Return the paths of the decisions on the site, in order."""
     return [f"decisions/{page.name}" for page in _list_pages()]
 
 
-def index() -> str:
+def build_index() -> str:
     """Return the page that lists all decisions."""
     lines = [f"- [{_read_heading(page)}]({page.name})" for page in _list_pages()]
     return "\n".join(["# Decisions", "", INTRO, "", *lines, ""])

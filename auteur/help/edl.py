@@ -6,7 +6,7 @@ from inspect import cleandoc
 from typing import Any
 
 from auteur.help.links import ROOT
-from auteur.help.markdown import shown, table
+from auteur.help.markdown import format_json, format_table
 from gpu_tasks.runtime.errors import AuteurError
 from projects.timeline import rules
 from projects.timeline.content import Clip, Content, Segment, all_clips
@@ -16,9 +16,9 @@ from projects.timeline.operations import Operation, Operations
 FOLDER = ROOT / "docs" / "examples" / "edl"
 INTRO = """# Operations of the EDL
 
-What `PATCH /projects/:id/edl` takes in `operations`, one or many, made in order, all or none: see
-[editing](editing.md). The examples are made on this timeline of two clips, whose film says
-*{transcript}*; each begins anew, and what comes of it is what the code makes.
+`PATCH /projects/:id/edl` takes these `operations`. It applies them in order, all or none: see
+[editing](editing.md). Each example starts with this timeline of two clips, whose transcript is
+*{transcript}*. The results are computed by the code itself.
 
 """
 
@@ -29,31 +29,31 @@ class NoExampleError(AuteurError):
     """An operation has no example in `docs/examples/edl/operations.json`."""
 
 
-def page() -> str:
+def build_page() -> str:
     """Return the page of all operations, in the order of their declarations."""
-    before = start()
+    before = read_timeline()
     transcript = " … ".join(segment["text"] for segment in before.segments)
     parts = [INTRO.format(transcript=transcript), _build_clip_table(before)]
     parts += [_describe_operation(name, kind) for name, kind in Operation.named.items()]
     return "".join(parts)
 
 
-def start() -> Content:
+def read_timeline() -> Content:
     """Return the timeline that each example starts with."""
     example = json.loads((FOLDER / "timeline.json").read_text())
     return Content(tracks=example["tracks"], segments=example["segments"])
 
 
 @cache
-def examples() -> dict[str, list[Json]]:
+def read_examples() -> dict[str, list[Json]]:
     """Return the examples by operation. The last operation of each is the documented one."""
     examples_by_name: dict[str, list[Json]] = json.loads((FOLDER / "operations.json").read_text())
     return examples_by_name
 
 
-def made(operations: list[Json]) -> tuple[Content, Draft]:
+def apply_operations(operations: list[Json]) -> tuple[Content, Draft]:
     """Return the timeline after the operations, checked as each edit is."""
-    before = start()
+    before = read_timeline()
     draft = Draft(before)
     for operation in Operations.model_validate({"operations": operations}).operations:
         operation.apply(draft)
@@ -63,21 +63,21 @@ def made(operations: list[Json]) -> tuple[Content, Draft]:
 
 
 def _describe_operation(name: str, kind: type[Operation]) -> str:
-    if name not in examples():
-        raise NoExampleError(f"{name} has no example in {FOLDER.name}/operations.json")
-    *earlier_operations, operation = examples()[name]
-    after, draft = made([*earlier_operations, operation])
+    if name not in read_examples():
+        raise NoExampleError(f"{name} has no example in {FOLDER.name}/operations.json: add one")
+    *earlier_operations, operation = read_examples()[name]
+    after, draft = apply_operations([*earlier_operations, operation])
     parts = [f"## {name}\n\n{cleandoc(kind.__doc__ or '')}\n\n", _build_field_table(kind)]
     if earlier_operations:
         names = ", ".join(f"`{earlier['op']}`" for earlier in earlier_operations)
         parts.append(f"After {names}:\n\n")
-    parts.append(shown(operation))
-    before = made(earlier_operations)[0] if earlier_operations else start()
+    parts.append(format_json(operation))
+    before = apply_operations(earlier_operations)[0] if earlier_operations else read_timeline()
     parts.append(_describe_difference(before, after))
     if draft.removed and not earlier_operations:
         (removal,) = draft.removed
         removal_json = {"op": removal.op, "count": removal.count, "cut_ms": removal.cut_ms}
-        parts.append("The answer's `removed` tells:\n\n" + shown([removal_json]))
+        parts.append("The answer's `removed`:\n\n" + format_json([removal_json]))
     return "".join(parts)
 
 
@@ -93,7 +93,7 @@ def _build_field_table(kind: type[Operation]) -> str:
         rows.append(
             (f"`{name}`", default, _describe_type(field, definitions), field.get("description", ""))
         )
-    return table(("field", "default", "what it may be", "meaning"), rows)
+    return format_table(("field", "default", "values", "meaning"), rows)
 
 
 def _describe_type(field: Json, definitions: Json) -> str:
@@ -142,8 +142,8 @@ def _build_clip_table(content: Content) -> str:
         for track in content.tracks
         if not track["clips"]
     ]
-    head = ("track", "clip", "start_ms", "duration_ms", "in – out", "besides")
-    return table(head, [*rows, *empty])
+    head = ("track", "clip", "start_ms", "duration_ms", "in – out", "other")
+    return format_table(head, [*rows, *empty])
 
 
 def _start(clip: Clip) -> int:

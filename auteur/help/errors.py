@@ -1,12 +1,12 @@
-"""The page of all errors by code, in the words of their classes."""
+"""The page of all errors by code, built from their classes."""
 
 from auteur.core.api.problem_pages import list_problems
-from auteur.help.markdown import table
+from auteur.help.markdown import format_table
 from gpu_tasks.runtime.errors import POLICIES
 
 INTRO = """# Errors
 
-A request that the API refuses is answered by a problem document (RFC 9457,
+The API answers a refused request with a problem document (RFC 9457,
 `application/problem+json`):
 
 ```json
@@ -19,21 +19,21 @@ A request that the API refuses is answered by a problem document (RFC 9457,
 }
 ```
 
-`code` is stable, for programs; `detail` is for people. `errors` lists what is wrong with single
-values, each with its `field`, `code` and `detail`. `type` leads to [/problems](/problems), which
-has the same texts as this page. The errors of each operation: [/docs](/docs), and the pages of
-[features](feature/index.md).
+`code` is stable and for programs, `detail` is for people. `errors` lists errors of single values,
+each with its `field`, `code` and `detail`. `type` links to [/problems](/problems), which has the
+same texts as this page. [/docs](/docs) and the pages of [features](feature/index.md) list the
+errors of each operation.
 
 """
 OF_JOBS = """## Errors of jobs
 
-A job that fails says why in its `error`: `code` and `message`. Its credits are refunded
+A failed job has the reason in its `error`: `code` and `message`. Its credits are refunded
 ([limits](jobs.md#refunds-and-credits-on-failure)).
 
 """
 
 
-def page() -> str:
+def build_page() -> str:
     """Return the page: problems, then the errors of jobs."""
     parts = [INTRO, "## Problems\n\n"]
     for problem in list_problems():
@@ -51,7 +51,9 @@ def page() -> str:
         )
         for code, policy in POLICIES.items()
     ]
-    parts.append(table(("code", "message", "repeated automatically", "worth a retry by you"), rows))
+    parts.append(
+        format_table(("code", "message", "repeated automatically", "worth a retry by you"), rows)
+    )
     return "".join(parts)
 
 

@@ -10,7 +10,13 @@ from django.test.utils import override_settings
 
 from auteur.help import codes, snippets
 from auteur.help.links import ROOT
-from auteur.help.markdown import duration, fenced, shown, table, tabs
+from auteur.help.markdown import (
+    format_code,
+    format_duration,
+    format_json,
+    format_table,
+    format_tabs,
+)
 from jobs.estimates.price_text import price_text
 from jobs.features.base import Feature
 from jobs.features.registry import features
@@ -34,7 +40,7 @@ UNITS = {"sec": "s", "count": ""}
 Json = dict[str, Any]
 
 
-def example(feature: Feature) -> Json:
+def read_example(feature: Feature) -> Json:
     """Return the request and the job that ``make docs-examples`` has recorded of the feature.
 
     Raise ``FileNotFoundError`` with the command that writes it.
@@ -49,16 +55,16 @@ def example(feature: Feature) -> Json:
     return request_and_job
 
 
-def own() -> list[Feature]:
+def list_own_features() -> list[Feature]:
     """Return the features of Auteur itself, without those of plugins."""
     all_features = sorted(features().values(), key=lambda feature: feature.slug)
     return [feature for feature in all_features if Path(getfile(type(feature))).parent == DECLARED]
 
 
 @cache
-def pages() -> dict[str, str]:
+def build_pages() -> dict[str, str]:
     """Return the pages by their paths on the site, the index first."""
-    own_features = own()
+    own_features = list_own_features()
     return {"feature/index.md": _build_index(own_features)} | {
         f"feature/{feature.slug}.md": _build_page(feature) for feature in own_features
     }
@@ -77,30 +83,30 @@ def _build_index(own_features: list[Feature]) -> str:
     common = describe_feature(own_features[0])["parameters"]
     return (
         "# Features\n\n"
-        "`POST /jobs/<feature>` starts a [job](../jobs.md), `POST /jobs/<feature>/estimate` says "
-        "its price. Each started unit counts. This page shows default prices and limits; "
-        "`GET /features` shows those of your installation, and which features it offers.\n\n"
-        + table(("feature", "what it does", "price", "plan"), rows)
+        "`POST /jobs/<feature>` starts a [job](../jobs.md). `POST /jobs/<feature>/estimate` "
+        "returns its price. Each started unit counts. This page shows default prices and limits. "
+        "`GET /features` returns those of your installation, and the features that it offers.\n\n"
+        + format_table(("feature", "what it does", "price", "plan"), rows)
         + "## Parameters that all features take\n\n"
-        + table(
+        + format_table(
             ("name", "what it is"),
             [(f"`{name}`", common[name]["description"]) for name in OPTIONAL if name in common],
         )
-        + "Every submission takes an `Idempotency-Key`: the same request with the same key makes "
+        + "Every submission takes an `Idempotency-Key`: the same request with the same key creates "
         "no second job.\n"
     )
 
 
 def _build_page(feature: Feature) -> str:
-    recorded = example(feature)
+    recorded = read_example(feature)
     plan = f"It needs the plan `{feature.plan}`. " if feature.plan else ""
     parts = [
         f"# {feature.slug}\n\n{feature.summary}. {plan}`POST /jobs/{feature.slug}`, in a batch "
         f"`type: {feature.name}`.\n\n",
-        tabs(snippets.submission(feature.slug, recorded["request"])),
+        format_tabs(snippets.build_snippets(feature.slug, recorded["request"])),
         "## Parameters\n\n",
         _build_parameter_table(feature),
-        "Besides: [what all features take](index.md#parameters-that-all-features-take).\n\n",
+        "All features also take [these](index.md#parameters-that-all-features-take).\n\n",
         "## Price\n\n",
         _build_price(feature, recorded),
         "## What it answers\n\n",
@@ -108,8 +114,10 @@ def _build_page(feature: Feature) -> str:
         "## Engines\n\n",
         _build_engine_table(feature),
         "## Errors\n\n",
-        codes.problems(codes.contract()["paths"][f"/jobs/{feature.slug}"]["post"], "../errors.md"),
-        "A job that was accepted and fails says why in its `error` "
+        codes.format_problem_table(
+            codes.read_contract()["paths"][f"/jobs/{feature.slug}"]["post"], "../errors.md"
+        ),
+        "An accepted job that fails has the reason in its `error` "
         "([codes](../errors.md#errors-of-jobs)), and is refunded.\n",
     ]
     return "".join(parts)
@@ -120,9 +128,9 @@ def _build_answer(job: Json) -> str:
     accepted = {"job_id": job["id"], "credits_cost": job["credits_cost"]}
     return (
         "`202`, with the job's id and price:\n\n"
-        + fenced("json", json.dumps(accepted)[:-1] + ", …}")
-        + f"When it is done, `GET /jobs/{job['id']}` has the result. This one was made by the "
-        f"{engine} engine; of its lists, the first three items are shown.\n\n" + shown(job)
+        + format_code("json", json.dumps(accepted)[:-1] + ", …}")
+        + f"When the job has completed, `GET /jobs/{job['id']}` returns the result. The {engine} "
+        f"engine made this one. Its lists are cut to three items.\n\n" + format_json(job)
     )
 
 
@@ -142,7 +150,7 @@ def _build_parameter_table(feature: Feature) -> str:
         for name, parameter in in_production.items()
         if name not in OPTIONAL or parameter["required"]
     ]
-    return table(("name", "default", "what it may be", "meaning"), rows)
+    return format_table(("name", "default", "values", "meaning"), rows)
 
 
 def _use_engine(feature: Feature, engine: str) -> override_settings:
@@ -165,12 +173,14 @@ def _describe_limits(parameter: Json, draft_parameter: Json) -> str:
     if "longest_ms" in parameter:
         draft_limit = draft_parameter["longest_ms"]
         note = (
-            f" (drafts: {duration(draft_limit)})" if draft_limit != parameter["longest_ms"] else ""
+            f" (drafts: {format_duration(draft_limit)})"
+            if draft_limit != parameter["longest_ms"]
+            else ""
         )
-        parts.append(f"at most {duration(parameter['longest_ms'])}{note}")
+        parts.append(f"at most {format_duration(parameter['longest_ms'])}{note}")
     if parameter.get("consent"):
         parts.append(
-            f"a {parameter['consent']} that [consent](../privacy.md) covers, where that is asked"
+            f"a {parameter['consent']} with a [consent](../privacy.md), if one is required"
         )
     return ", ".join(parts)
 
@@ -191,7 +201,7 @@ def _format_credits(number: int) -> str:
 
 def _format_amount(unit: str, number: int) -> str:
     if unit == "ms":
-        return duration(number)
+        return format_duration(number)
     return f"{number:,} {UNITS.get(unit, unit)}".strip()
 
 
@@ -207,18 +217,18 @@ def _build_price(feature: Feature, recorded: Json) -> str:
             per * EXAMPLE_UNITS[2],
         }
     )
-    rows = [(_format_amount(unit, amount), price_of(feature, amount)) for amount in amounts]
+    rows = [(_format_amount(unit, amount), compute_price(feature, amount)) for amount in amounts]
     job = recorded["job"]
     return (
-        f"{price_text(feature).capitalize()} of `{feature.measured}`; a started unit counts whole. "
-        f"The job below has cost {_format_credits(job['credits_cost'])}.\n\n"
-        + table((f"`{feature.measured}`", "credits"), rows)
-        + f"`POST /jobs/{feature.slug}/estimate` with the same body says it beforehand; submitted "
-        "with its `quote_id`, the job costs no more.\n\n"
+        f"{price_text(feature).capitalize()} of `{feature.measured}`. Started units count in full. "
+        f"The job below cost {_format_credits(job['credits_cost'])}.\n\n"
+        + format_table((f"`{feature.measured}`", "credits"), rows)
+        + f"`POST /jobs/{feature.slug}/estimate` with the same body returns the price beforehand. "
+        "A job that is submitted with its `quote_id` costs no more.\n\n"
     )
 
 
-def price_of(feature: Feature, amount: int) -> int:
+def compute_price(feature: Feature, amount: int) -> int:
     """Return the price by the feature's own tariff for this amount of what it measures."""
 
     class FixedAmount(type(feature)):  # type: ignore[misc]
@@ -230,15 +240,14 @@ def price_of(feature: Feature, amount: int) -> int:
 
 def _build_engine_table(feature: Feature) -> str:
     contract = feature.contract
-    seconds = duration(contract.time_limit_seconds * 1000)
+    seconds = format_duration(contract.time_limit_seconds * 1000)
     models = "<br>".join(f"`{role}`: `{model}`" for role, model in contract.models.items())
     rows = [
         ("production", contract.gpu.value, seconds, models or "none"),
-        ("draft", "CPU", seconds, "none that is downloaded"),
+        ("draft", "CPU", seconds, "no downloaded ones"),
     ]
     return (
-        table(("engine", "runs on", "longest call", "models"), rows)
-        + "`output_data.engine` says which one made a result. Licences: "
-        "[engines](../engines.md). How to run production engines: "
-        "[real models](../real-models.md).\n\n"
+        format_table(("engine", "runs on", "longest call", "models"), rows)
+        + "`output_data.engine` names the engine of a result. See [engines](../engines.md) for "
+        "licences, and [real models](../real-models.md) for how to run production engines.\n\n"
     )

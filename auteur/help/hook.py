@@ -35,23 +35,23 @@ so a small weight is needed to rank a title below it."""
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Add every feature and decision to the menu."""
-    _find_entries(config.nav, "feature/index.md").extend(features.pages())
-    _find_entries(config.nav, "decisions/index.md").extend(decisions.paths())
+    _find_entries(config.nav, "feature/index.md").extend(features.build_pages())
+    _find_entries(config.nav, "decisions/index.md").extend(decisions.list_paths())
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
     pages = {
-        **features.pages(),
+        **features.build_pages(),
         **{
             site_path: links.ROOT.joinpath(source).read_text()
             for site_path, source in OUTSIDE_PAGES.items()
         },
-        "decisions/index.md": decisions.index(),
-        "edl-operations.md": edl.page(),
-        "errors.md": errors.page(),
-        "api.md": operations.page(),
+        "decisions/index.md": decisions.build_index(),
+        "edl-operations.md": edl.build_page(),
+        "errors.md": errors.build_page(),
+        "api.md": operations.build_page(),
     }
     for site_path, text in pages.items():
         files.append(File.generated(config, site_path, content=text))
@@ -65,7 +65,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if page.file.src_uri.startswith(prefix):
             page.meta["search"] = {"boost": boost}
     try:
-        return links.of_site(markdown, source, page.file.src_uri, OUTSIDE_PAGES)
+        return links.rewrite_links(markdown, source, page.file.src_uri, OUTSIDE_PAGES)
     except links.BrokenLinkError as exc:
         raise PluginError(f"{source}: {exc}") from exc
 
@@ -76,7 +76,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     for name in ("sitemap.xml", "sitemap.xml.gz"):
         (site / name).unlink(missing_ok=True)
     try:
-        policy.write(site)
+        policy.write_policy(site)
     except policy.InlineError as exc:
         raise PluginError(str(exc)) from exc
 

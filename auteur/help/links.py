@@ -23,7 +23,9 @@ class BrokenLinkError(AuteurError):
     """A link to a page or file that does not exist."""
 
 
-def of_site(markdown: str, source: str, page_path: str, outside_pages: Mapping[str, str]) -> str:
+def rewrite_links(
+    markdown: str, source: str, page_path: str, outside_pages: Mapping[str, str]
+) -> str:
     """Return the Markdown of a page with its links and pictures rewritten for the site.
 
     ``source`` is the path of the page in the repository, ``page_path`` its path on the site.
@@ -42,7 +44,7 @@ def of_site(markdown: str, source: str, page_path: str, outside_pages: Mapping[s
         target = _resolve_target(source, url.path)
         if target not in site_paths and not target.startswith(DOCS):
             if link["image"]:
-                raise BrokenLinkError(f"The picture {link['to']} is not in docs/")
+                raise BrokenLinkError(f"The picture {link['to']} must be in docs/")
             return text
         site_path = site_paths.get(target, target.removeprefix(DOCS))
         path = os.path.relpath(site_path, Path(page_path).parent)
@@ -89,7 +91,7 @@ def _check_address(address: str) -> None:
     try:
         resolve(url.path)
     except Resolver404 as exc:
-        raise BrokenLinkError(f"{address} is no address of the stack") from exc
+        raise BrokenLinkError(f"The stack has no address {address}") from exc
     codes = {"", *(problem.code for problem in list_problems())}
     if url.path == "/problems" and url.fragment not in codes:
-        raise BrokenLinkError(f"{address}: there is no such problem")
+        raise BrokenLinkError(f"{address} names no problem that exists")

@@ -7,7 +7,7 @@ from typing import Any
 MS = ((3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def format_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table. The text of its cells is Markdown."""
     lines = [_format_row(head), _format_row(["---"] * len(head)), *map(_format_row, rows)]
     return "\n".join(lines) + "\n\n"
@@ -18,17 +18,17 @@ def _format_row(cells: Sequence[object]) -> str:
     return f"| {' | '.join(escaped_cells)} |"
 
 
-def shown(value: Any) -> str:
+def format_json(value: Any) -> str:
     """Return a value as JSON in a block of code."""
-    return fenced("json", json.dumps(value, indent=2, ensure_ascii=False))
+    return format_code("json", json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def fenced(language: str, code: str) -> str:
+def format_code(language: str, code: str) -> str:
     """Return a block of code."""
     return f"```{language}\n{code.strip()}\n```\n\n"
 
 
-def tabs(by_title: dict[str, str]) -> str:
+def format_tabs(by_title: dict[str, str]) -> str:
     """Return blocks as tabs."""
     return "".join(
         f'=== "{title}"\n\n' + "".join(f"    {line}\n" for line in text.strip().splitlines()) + "\n"
@@ -36,7 +36,7 @@ def tabs(by_title: dict[str, str]) -> str:
     )
 
 
-def duration(milliseconds: int) -> str:
+def format_duration(milliseconds: int) -> str:
     """Return a length of time, in all units that it has."""
     parts = []
     for size, unit in MS:

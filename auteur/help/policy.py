@@ -21,7 +21,7 @@ class InlineError(AuteurError):
     """A page contains something that the policy forbids."""
 
 
-def write(site: Path) -> None:
+def write_policy(site: Path) -> None:
     """Write the policy of a built site beside its pages. Raise ``InlineError``."""
     hashes = {
         _hash_script(script)

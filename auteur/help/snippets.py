@@ -4,7 +4,7 @@ import json
 import shlex
 from typing import Any
 
-from auteur.help.markdown import fenced
+from auteur.help.markdown import format_code
 
 WIDTH = 88
 BODY = """curl "$AUTEUR_URL/jobs/{slug}" \\
@@ -26,16 +26,16 @@ console.log(job.output_data);
 """
 
 
-def submission(slug: str, request: dict[str, Any]) -> dict[str, str]:
+def build_snippets(slug: str, request: dict[str, Any]) -> dict[str, str]:
     """Return the snippets by the titles of their tabs."""
     return {
-        "curl": fenced("sh", curl(slug, request)),
-        "Python": fenced("python", python(slug, request)),
-        "TypeScript": fenced("ts", typescript(slug, request)),
+        "curl": format_code("sh", build_curl(slug, request)),
+        "Python": format_code("python", build_python(slug, request)),
+        "TypeScript": format_code("ts", build_typescript(slug, request)),
     }
 
 
-def curl(slug: str, request: dict[str, Any]) -> str:
+def build_curl(slug: str, request: dict[str, Any]) -> str:
     """Return the shell command."""
     body = json.dumps(request, ensure_ascii=False)
     if len(body) > WIDTH:
@@ -44,7 +44,7 @@ def curl(slug: str, request: dict[str, Any]) -> str:
     return BODY.format(slug=slug, body=body)
 
 
-def python(slug: str, request: dict[str, Any]) -> str:
+def build_python(slug: str, request: dict[str, Any]) -> str:
     """Return the Python code. The client waits for the result."""
     arguments = [
         json.dumps(slug),
@@ -53,7 +53,7 @@ def python(slug: str, request: dict[str, Any]) -> str:
     return PYTHON.format(arguments=_wrap_arguments(arguments, "        "))
 
 
-def typescript(slug: str, request: dict[str, Any]) -> str:
+def build_typescript(slug: str, request: dict[str, Any]) -> str:
     """Return the TypeScript code. The client waits for the result."""
     inner = ", ".join(
         f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in request.items()

@@ -1,4 +1,4 @@
-"""`python -m auteur.live --bind HOST:PORT`: events as they happen."""
+"""`python -m auteur.live --bind HOST:PORT`: serve events as they happen."""
 
 import argparse
 import importlib

@@ -16,7 +16,7 @@ from auteur.server.gateway import WSGI, Call, Environ, Headers
 ANSWER_BYTES = 1024**2
 
 
-def application(urlconf: str) -> WSGI:
+def build_application(urlconf: str) -> WSGI:
     """Return Django's WSGI application with our middleware and the given URL configuration."""
 
     class RequestWithUrls(Utf8Request):
@@ -41,14 +41,14 @@ class Answer:
         return json.loads(self.body)
 
 
-class Asking:
+class ApiClient:
     """A client of one Django application, with threads of its own."""
 
     def __init__(self, urlconf: str, threads: int) -> None:
-        self._application = application(urlconf)
-        self._pool = ThreadPoolExecutor(threads, "asking")
+        self._application = build_application(urlconf)
+        self._pool = ThreadPoolExecutor(threads, "openings")
 
-    async def ask(self, environ: Environ) -> Answer:
+    async def request(self, environ: Environ) -> Answer:
         """Return the response to a request without a body."""
         call = Call(self._application, environ, ANSWER_BYTES)
         chunks = await asyncio.get_running_loop().run_in_executor(self._pool, _read_all, call)
@@ -56,14 +56,14 @@ class Asking:
 
 
 def _read_all(call: Call) -> Iterable[bytes]:
-    chunks, has_more = call.pull()
+    chunks, has_more = call.pull_chunks()
     while has_more:
-        next_chunks, has_more = call.pull()
+        next_chunks, has_more = call.pull_chunks()
         chunks += next_chunks
     return chunks
 
 
-def refusal(problem: Problem, opening: Answer | None = None) -> Answer:
+def build_refusal(problem: Problem, opening: Answer | None = None) -> Answer:
     """Return the response for a problem, with the other headers of a response that it replaces."""
     response = problem_response(
         problem.status_code, problem.default_code, str(problem.detail), problem.headers

@@ -10,18 +10,18 @@ from django.urls import Resolver404, resolve
 
 from auteur.core.api.problems import UnavailableProblem
 from auteur.live import api_client, polling
-from auteur.live.api_client import Answer, Asking, refusal
+from auteur.live.api_client import Answer, ApiClient, build_refusal
 from auteur.live.hub import Hub
-from auteur.live.limits import THREADS, Seats, connection_limits
+from auteur.live.limits import THREADS, ConnectionBudgets, build_limits
 from auteur.live.sockets import JobsConsumer
 from auteur.live.streaming import CONTENT_TYPE, Stream
 from auteur.live.threads import Threads
 from auteur.server.application import Application
-from auteur.server.bodies import is_sent
-from auteur.server.gateway import Environ, environ_of
-from auteur.server.limits import OverloadedError, taken
+from auteur.server.bodies import has_body
+from auteur.server.gateway import Environ, build_environ
+from auteur.server.limits import OverloadedError, reserve
 from auteur.server.protocol import TRANSPORT
-from auteur.server.serving import address_of
+from auteur.server.serving import get_client_address
 from jobs.events.log import TooManyConnectionsProblem
 from jobs.http.event_views import EventsView, JobEventsView
 
@@ -38,14 +38,14 @@ class Live:
 
     def __init__(self) -> None:
         self.hub = Hub()
-        self.seats = Seats()
-        self.openings = Asking(OPENINGS, THREADS)
+        self.budgets = ConnectionBudgets()
+        self.openings = ApiClient(OPENINGS, THREADS)
         self.threads = Threads(THREADS, "log")
         self._api = Application(
-            api_client.application(URLS),
-            connection_limits(),
-            who=address_of,
-            limit_of=lambda environ: 0,
+            api_client.build_application(URLS),
+            build_limits(),
+            get_client=get_client_address,
+            get_body_limit=lambda environ: 0,
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -68,9 +68,9 @@ class Live:
             scope[TRANSPORT].abort()
 
     async def _route_request(self, scope: Any, receive: Any, send: Any) -> None:
-        environ = environ_of(scope)
+        environ = build_environ(scope)
         route_arguments = _find_event_route(environ) if scope["method"] == "GET" else None
-        if route_arguments is None or is_sent(environ, scope):
+        if route_arguments is None or has_body(environ, scope):
             await self._api(scope, receive, send)
         elif CONTENT_TYPE in environ.get("HTTP_ACCEPT", ""):
             await self._serve_stream(environ, route_arguments.get("job_id"), receive, send)
@@ -80,33 +80,33 @@ class Live:
     async def _serve_stream(
         self, environ: Environ, job_id: UUID | None, receive: Any, send: Any
     ) -> None:
-        opening = await self.openings.ask({**environ, "HTTP_ACCEPT": "application/json"})
+        opening = await self.openings.request({**environ, "HTTP_ACCEPT": "application/json"})
         access.info("GET %s %s stream", environ["PATH_INFO"], opening.status)
         if opening.status != HTTPStatus.OK:
             await _send_answer(opening, send)
             return
         if not self.hub.is_ready:
-            await _send_answer(refusal(UnavailableProblem(), opening), send)
+            await _send_answer(build_refusal(UnavailableProblem(), opening), send)
             return
         stream = Stream(self.hub, self.threads, opening, job_id)
         try:
-            with taken(self.seats.users, str(stream.user_id)):
+            with reserve(self.budgets.users, str(stream.user_id)):
                 await stream.run(receive, send)
         except OverloadedError:
-            await _send_answer(refusal(TooManyConnectionsProblem(), opening), send)
+            await _send_answer(build_refusal(TooManyConnectionsProblem(), opening), send)
 
     async def _wait_for_events(
         self, environ: Environ, job_id: UUID | None, receive: Any, send: Any
     ) -> bool:
-        """Return True if the poll must be answered now, False if the client is gone."""
-        poll = await self.threads.call(polling.poll_of, environ=environ, job_id=job_id)
+        """Return True if the API must answer the poll now, False if the client has gone."""
+        poll = await self.threads.call(polling.parse_poll, environ=environ, job_id=job_id)
         if poll is None or not self.hub.is_ready:
             return True
         try:
-            with taken(self.seats.users, str(poll.user_id)):
-                return await polling.wait(poll, self.hub, self.threads, receive)
+            with reserve(self.budgets.users, str(poll.user_id)):
+                return await polling.wait_for_events(poll, self.hub, self.threads, receive)
         except OverloadedError:
-            await _send_answer(refusal(TooManyConnectionsProblem()), send)
+            await _send_answer(build_refusal(TooManyConnectionsProblem()), send)
             return False
 
 

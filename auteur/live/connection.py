@@ -8,9 +8,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.frames import CloseCode, Frame
 
 from auteur.live.limits import (
-    DISCARDED_BYTES,
-    DISCARDING_SECONDS,
+    DISCARD_SECONDS,
     FRAGMENTS,
+    MAX_DISCARDED_BYTES,
     MESSAGES_BURST,
     MESSAGES_PER_SECOND,
     SLICE_BYTES,
@@ -69,7 +69,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         for start in range(0, len(data), SLICE_BYTES):
             if self._discarded is not None:
                 self._discarded += len(data) - start
-                if self._discarded > DISCARDED_BYTES:
+                if self._discarded > MAX_DISCARDED_BYTES:
                     self.transport.abort()
                 return
             super().data_received(data[start : start + SLICE_BYTES])
@@ -107,7 +107,7 @@ class WebSocket(WebSocketsSansIOProtocol):
             self._send_close(TOO_MANY, "too many messages")
             # Closing at once would send a reset, because more data is on its way, and the peer
             # would not see the reason.
-            self.loop.call_later(DISCARDING_SECONDS, self.transport.close)
+            self.loop.call_later(DISCARD_SECONDS, self.transport.close)
             return False
         self._frames_left -= 1
         return True
@@ -147,7 +147,7 @@ class WebSocket(WebSocketsSansIOProtocol):
         if not self.read_paused:
             self.transport.resume_reading()
 
-    def overdue(self, now: float) -> bool:
+    def update_timeouts(self, now: float) -> bool:
         """Return True if the connection must be aborted. Close it first if the peer is slow."""
         if self._dropped_at is not None:
             return now - self._dropped_at > LINGER_SECONDS

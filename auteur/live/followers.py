@@ -10,7 +10,7 @@ from uuid import UUID
 
 from auteur.core.api.problems import DATABASE_OUTAGES
 from auteur.live.hub import Hub, Subscription
-from auteur.live.messages import Entry, Progress, entry_of
+from auteur.live.messages import Entry, Progress, build_entry
 from auteur.live.threads import Threads
 from gpu_tasks.runtime.errors import AuteurError
 from jobs.events import log
@@ -29,8 +29,8 @@ class TokenExpiredError(AuteurError):
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A client's right to follow events, and where it starts."""
+class FollowRequest:
+    """A client's authorized request to follow events."""
 
     user_id: UUID
     expires_at: float
@@ -43,10 +43,10 @@ class Wish:
     """The API key of the client, if it has one. When the key is revoked, the connection ends."""
 
 
-def wish_of(opening: Mapping[str, Any], job_id: UUID | None = None) -> Wish:
-    """Return the right that the response to an opening grants (`auteur.live.openings`)."""
+def build_follow_request(opening: Mapping[str, Any], job_id: UUID | None = None) -> FollowRequest:
+    """Return the request that the response of an opening authorizes (`auteur.live.openings`)."""
     key_id = opening["api_key_id"]
-    return Wish(
+    return FollowRequest(
         UUID(opening["user_id"]),
         opening["expires_at"],
         opening["after"],
@@ -58,11 +58,11 @@ def wish_of(opening: Mapping[str, Any], job_id: UUID | None = None) -> Wish:
 class Follower:
     """A reader of the log for one client."""
 
-    def __init__(self, hub: Hub, threads: Threads, wish: Wish) -> None:
+    def __init__(self, hub: Hub, threads: Threads, request: FollowRequest) -> None:
         self._hub = hub
         self._threads = threads
-        self._wish = wish
-        self._last_seq = wish.after
+        self._request = request
+        self._last_seq = request.after
 
     async def follow(self) -> AsyncGenerator[Entry | Progress | None, None]:
         """Yield events in order, progress between them, and None as a heartbeat.
@@ -70,8 +70,8 @@ class Follower:
         It ends with the job, or when this process stops. Raise ``TokenExpiredError`` and
         ``EventsRemovedProblem``.
         """
-        wish = self._wish
-        with self._hub.subscription(wish.user_id, wish.api_key_id) as subscription:
+        request = self._request
+        with self._hub.subscribe(request.user_id, request.api_key_id) as subscription:
             while not subscription.is_closed:
                 self._check_token(subscription)
                 async for entry in self._read_log(subscription):
@@ -99,11 +99,11 @@ class Follower:
 
     async def _get_page(self, subscription: Subscription) -> tuple[int, list[Entry]]:
         while True:
-            wish = self._wish
+            request = self._request
             self._check_token(subscription)
             try:
                 return await self._threads.call(
-                    read_page, user_id=wish.user_id, after=self._last_seq, job_id=wish.job_id
+                    read_page, user_id=request.user_id, after=self._last_seq, job_id=request.job_id
                 )
             except log.FutureEventProblem as exc:  # A restore has lost the client's last event.
                 raise log.EventsRemovedProblem(oldest=exc.extra["last"] + 1) from exc
@@ -114,7 +114,7 @@ class Follower:
     async def _listen(self, subscription: Subscription) -> AsyncIterator[Entry | Progress | None]:
         """Yield items of the hub. End if an event is missing, or the log was set back."""
         while not subscription.is_closed:
-            remaining = self._wish.expires_at - time.time()
+            remaining = self._request.expires_at - time.time()
             item = await subscription.next(min(HEARTBEAT_SECONDS, max(remaining, 0.0)))
             self._check_token(subscription)
             if subscription.is_reset:
@@ -127,19 +127,19 @@ class Follower:
                 if item.seq > last_seq + 1:
                     return
                 self._last_seq = item.seq
-            if self._wish.job_id in (None, getattr(item, "job_id", self._wish.job_id)):
+            if self._request.job_id in (None, getattr(item, "job_id", self._request.job_id)):
                 yield item
 
     def _check_token(self, subscription: Subscription) -> None:
-        if subscription.is_revoked or time.time() >= self._wish.expires_at:
+        if subscription.is_revoked or time.time() >= self._request.expires_at:
             raise TokenExpiredError
 
     def _is_over(self, item: Entry | Progress | None) -> bool:
-        return self._wish.job_id is not None and isinstance(item, Entry) and item.is_end
+        return self._request.job_id is not None and isinstance(item, Entry) and item.is_end
 
 
 def read_page(*, user_id: UUID, after: int | None, job_id: UUID | None) -> tuple[int, list[Entry]]:
     """Return the last ``seq`` of the log before reading, and the next events."""
     head = log.get_head(user_id).seq
     events = log.list_events(user_id=user_id, after=after, limit=PAGE, job_id=job_id)
-    return head, [entry_of(event) for event in events]
+    return head, [build_entry(event) for event in events]

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from accounts.api_keys import keys
 from auteur.core.api.problems import DATABASE_OUTAGES
 from auteur.core.api.scopes import Scope
-from auteur.live.messages import Entry, Progress, progress_of
+from auteur.live.messages import Entry, Progress, parse_progress
 from auteur.live.threads import Threads
 from jobs.events import epochs, log
 from jobs.progress import PROGRESS_CHANNEL
@@ -38,8 +38,8 @@ EVENTS_AT_ONCE = 1000
 REVOKE_SECONDS = 5.0
 """The time between two checks of which users may still be connected."""
 MAX_WAITING = 256
-"""Most events, and jobs with progress, that wait for a subscriber. The log has older events."""
-ENDS_REMEMBERED = 10_000
+"""The most events, and jobs with progress, that wait for a subscriber. The log has older events."""
+MAX_REMEMBERED_ENDS = 10_000
 """How many ended jobs are remembered, whose late progress is dropped."""
 
 
@@ -140,7 +140,7 @@ class Hub:
         return self._position is not None
 
     @contextmanager
-    def subscription(self, user_id: UUID, api_key_id: UUID | None = None) -> Iterator[Subscription]:
+    def subscribe(self, user_id: UUID, api_key_id: UUID | None = None) -> Iterator[Subscription]:
         """Subscribe to the user's events from now on, once the hub is ready.
 
         Subscribe before reading the log, so that no event is missed.
@@ -158,7 +158,7 @@ class Hub:
         """Drop this job's progress from now on."""
         self._progress.pop(job_id, None)
         self._ended[job_id] = None
-        if len(self._ended) > ENDS_REMEMBERED:
+        if len(self._ended) > MAX_REMEMBERED_ENDS:
             self._ended.popitem(last=False)
 
     def _list_subscriptions(self) -> list[Subscription]:
@@ -244,7 +244,7 @@ class Hub:
 
     def _store_progress(self, message: bytes) -> None:
         try:
-            progress = progress_of(message)
+            progress = parse_progress(message)
         except (ValueError, KeyError, TypeError):
             logger.warning("a message of progress was not understood")
             return
@@ -269,7 +269,9 @@ class Hub:
                 logger.warning("nobody knows who is still active: %s", type(exc).__name__)
 
     async def _revoke_once(self) -> None:
-        for user_id in await self._threads.call(inactive_users, among=list(self._subscriptions)):
+        for user_id in await self._threads.call(
+            list_inactive_users, user_ids=list(self._subscriptions)
+        ):
             for subscription in self._subscriptions.get(user_id, ()):
                 subscription.revoke()
         by_key = [
@@ -286,7 +288,7 @@ class Hub:
                 subscription.revoke()
 
 
-def inactive_users(*, among: list[UUID]) -> list[UUID]:
-    """Return the users among these whose tokens are no longer accepted."""
-    users = get_user_model().objects.filter(pk__in=among, is_active=False)
+def list_inactive_users(*, user_ids: list[UUID]) -> list[UUID]:
+    """Return those of these users whose tokens are no longer accepted."""
+    users = get_user_model().objects.filter(pk__in=user_ids, is_active=False)
     return list(users.values_list("pk", flat=True))

@@ -11,7 +11,7 @@ from jobs.event_contract import ENDS, Wire
 PROGRESS_TYPE = "job.progress"
 
 
-def compact(value: Any) -> str:
+def encode_json(value: Any) -> str:
     """Return the value as JSON in one line."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
@@ -35,7 +35,7 @@ class Entry:
     @cached_property
     def text(self) -> str:
         """Return the event as JSON."""
-        return compact(self.event)
+        return encode_json(self.event)
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Progress:
     """The progress as JSON."""
 
 
-def entry_of(event: Wire) -> Entry:
+def build_entry(event: Wire) -> Entry:
     """Return the entry for an event of the log."""
     return Entry(UUID(event["data"]["job_id"]), event)
 
 
-def progress_of(message: bytes) -> Progress:
+def parse_progress(message: bytes) -> Progress:
     """Parse a message of the channel. Raise ``ValueError``, ``KeyError`` or ``TypeError``."""
     fields = json.loads(message)
     user_id = UUID(fields.pop("user_id"))
-    return Progress(user_id, UUID(fields["job_id"]), compact(fields))
+    return Progress(user_id, UUID(fields["job_id"]), encode_json(fields))

@@ -28,7 +28,7 @@ from jobs.models import Job, UserEvent
 from jobs.states import OPEN
 
 MAX_OPEN_JOBS = 100
-"""Most jobs in the first message of a socket, newest first."""
+"""The most jobs in the first message of a socket, newest first."""
 LONGEST = timedelta(days=1)
 """The longest connection by an API key, which may have no expiry."""
 NUMBERED_WITHIN = timedelta(hours=1)
@@ -36,7 +36,7 @@ NUMBERED_WITHIN = timedelta(hours=1)
 
 
 class OpeningQuery(serializers.Serializer[Any]):
-    """Where to begin."""
+    """The query of an opening: the last event that the client has."""
 
     after = serializers.IntegerField(
         min_value=0, max_value=MAX_SEQ, required=False, allow_null=True, default=None
@@ -44,7 +44,7 @@ class OpeningQuery(serializers.Serializer[Any]):
 
 
 class EventsOpening(APIView):
-    """Of all events: without a last one that the client knows, those from now on."""
+    """The opening of all events. Without a last event of the client, it starts at the log's end."""
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.REQUEST}
@@ -61,7 +61,7 @@ class EventsOpening(APIView):
 
 
 class JobOpening(APIView):
-    """Of one job's events: from its first, or after the last one that the client knows."""
+    """The opening of one job's events: from the first, or after the last that the client has."""
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.REQUEST}
@@ -78,7 +78,7 @@ class JobOpening(APIView):
 
 
 class SocketOpening(APIView):
-    """Of a WebSocket: as `EventsOpening`, and the jobs that are open."""
+    """The opening of a WebSocket: as `EventsOpening`, with the open jobs."""
 
     scopes: ClassVar = {"GET": Scope.READ}
     costs: ClassVar = {"GET": Cost.REQUEST}
@@ -86,7 +86,7 @@ class SocketOpening(APIView):
     def get(self, request: Request) -> Response:
         """Return the state of the log, and the open jobs at that time or a little later."""
         answer = EventsOpening().get(request)
-        answer.data["jobs"] = open_jobs(user_id(request))
+        answer.data["jobs"] = list_open_jobs(user_id(request))
         return answer
 
 
@@ -101,7 +101,7 @@ handler404 = "auteur.core.api.problems.page_not_found"
 handler500 = "auteur.core.api.problems.server_error"
 
 
-def open_jobs(user_id: UUID) -> list[dict[str, Any]]:
+def list_open_jobs(user_id: UUID) -> list[dict[str, Any]]:
     """Return the user's open jobs, as the first message of a socket contains them."""
     jobs = queries.list_jobs(user_id).filter(status__in=OPEN).order_by("-created_at", "-pk")
     return [
@@ -139,11 +139,11 @@ def _build_answer(request: Request, **opening: Any) -> Response:
     bearer = cast(Claims | KeyAuth, request.auth)
     opening["user_id"] = str(user_id(request))
     opening["api_key_id"] = str(bearer.id) if isinstance(bearer, KeyAuth) else None
-    opening["expires_at"] = end_of(bearer)
+    opening["expires_at"] = get_end(bearer)
     return Response(opening)
 
 
-def end_of(bearer: Claims | KeyAuth) -> float:
+def get_end(bearer: Claims | KeyAuth) -> float:
     """Return when a connection opened by this token or key ends, in Unix seconds."""
     if isinstance(bearer, KeyAuth):
         latest = (timezone.now() + LONGEST).timestamp()

@@ -13,10 +13,10 @@ from accounts.api_keys import keys
 from auteur.core.api.problems import DATABASE_OUTAGES, Problem
 from auteur.live.hub import Hub
 from auteur.live.messages import Entry
-from auteur.live.streaming import until_gone
+from auteur.live.streaming import wait_for_disconnect
 from auteur.live.threads import Threads
 from auteur.server.gateway import Environ
-from auteur.server.serving import address_of
+from auteur.server.serving import get_client_address
 from jobs import queries
 from jobs.events.log import MAX_WAIT_SECONDS, list_events
 
@@ -37,8 +37,8 @@ class Poll:
     """The API key of the client, if it has one. When the key is revoked, the wait ends."""
 
 
-def poll_of(environ: Environ, job_id: UUID | None) -> Poll | None:
-    """Return what to wait for, or None if the API answers at once, be it a refusal.
+def parse_poll(environ: Environ, job_id: UUID | None) -> Poll | None:
+    """Return what a request waits for, or None if the API must answer it at once.
 
     It may fetch keys from the identity provider, so do not call it in the event loop.
     """
@@ -49,7 +49,7 @@ def poll_of(environ: Environ, job_id: UUID | None) -> Poll | None:
         after = int(parameters["after"]) if "after" in parameters else None
         if scheme.lower() != "bearer" or not 0 < seconds <= MAX_WAIT_SECONDS:
             return None
-        user_id, api_key_id = _verify_bearer(token.strip(), address=address_of(environ))
+        user_id, api_key_id = _verify_bearer(token.strip(), address=get_client_address(environ))
     except POLL_ERRORS:
         return None
     return Poll(user_id, after, job_id, seconds, api_key_id)
@@ -66,10 +66,10 @@ def _verify_bearer(bearer: str, *, address: str) -> tuple[UUID, UUID | None]:
     return user.pk, key.id
 
 
-async def wait(poll: Poll, hub: Hub, threads: Threads, receive: Any) -> bool:
+async def wait_for_events(poll: Poll, hub: Hub, threads: Threads, receive: Any) -> bool:
     """Wait for the poll's events, at most its time. Return True if the client is still there."""
     wait_task = asyncio.create_task(_wait_for_event(poll, hub, threads))
-    disconnect_task = asyncio.create_task(until_gone(receive))
+    disconnect_task = asyncio.create_task(wait_for_disconnect(receive))
     try:
         await asyncio.wait((wait_task, disconnect_task), return_when=asyncio.FIRST_COMPLETED)
         if wait_task.done():
@@ -81,7 +81,7 @@ async def wait(poll: Poll, hub: Hub, threads: Threads, receive: Any) -> bool:
 
 
 async def _wait_for_event(poll: Poll, hub: Hub, threads: Threads) -> None:
-    with hub.subscription(poll.user_id, poll.api_key_id) as subscription:
+    with hub.subscribe(poll.user_id, poll.api_key_id) as subscription:
         try:
             if not await threads.call(_has_no_event, poll=poll):
                 return

@@ -15,16 +15,16 @@ from auteur.live.limits import (
     FRAMES_BYTES,
     RECEIVE_BUFFER_BYTES,
     SEND_BUFFER_BYTES,
-    connection_limits,
+    build_limits,
 )
 from auteur.server import serving
 from auteur.server.limits import Budget
 
 GRACE_SECONDS = 5
 """How long clients may read the last events when the process stops."""
-YOUNG = (5_000, 10, 1_000_000)
+GC_THRESHOLDS = (5_000, 10, 1_000_000)
 """The thresholds of garbage collection, at which the oldest generation is never collected."""
-OLD_EVERY = 6_000
+FULL_GC_TICKS = 6_000
 """Ticks between two full collections. A second has ten ticks."""
 
 
@@ -45,7 +45,7 @@ class Server(serving.Server):
 
         With ten thousand connections it blocks all of them for a second.
         """
-        if counter and counter % OLD_EVERY == 0:
+        if counter and counter % FULL_GC_TICKS == 0:
             gc.collect()
         return await super().on_tick(counter)
 
@@ -57,8 +57,8 @@ class Server(serving.Server):
 
 def serve(bind: serving.Address) -> None:
     """Serve until a signal stops the process."""
-    serving.allow_files(CONNECTIONS, each=1)
-    limits = connection_limits()
+    serving.raise_file_limit(CONNECTIONS, files_per_connection=1)
+    limits = build_limits()
     behind_proxy = bool(settings.REST_FRAMEWORK.get("NUM_PROXIES"))
     connections_per_address = CONNECTIONS if behind_proxy else limits.connections_per_address
     connection = partial(
@@ -81,7 +81,7 @@ def serve(bind: serving.Address) -> None:
     )
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*YOUNG)
+    gc.set_threshold(*GC_THRESHOLDS)
     listener = socket.create_server(bind, backlog=serving.BACKLOG)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

@@ -12,13 +12,13 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 
 from auteur.core.api.parsing import parse_json
-from auteur.live.api_client import Answer, refusal
-from auteur.live.followers import Follower, TokenExpiredError, Wish, wish_of
+from auteur.live.api_client import Answer, build_refusal
+from auteur.live.followers import Follower, FollowRequest, TokenExpiredError, build_follow_request
 from auteur.live.limits import AUTHENTICATION_SECONDS, MESSAGE_BYTES
-from auteur.live.messages import Entry, Progress, compact
-from auteur.server.gateway import Environ, environ_of
+from auteur.live.messages import Entry, Progress, encode_json
+from auteur.server.gateway import Environ, build_environ
 from auteur.server.limits import Budget
-from auteur.server.serving import address_of
+from auteur.server.serving import get_client_address
 from jobs.events.log import EventsRemovedProblem, TooManyConnectionsProblem
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ CLOSE_CODES = {
     HTTPStatus.INTERNAL_SERVER_ERROR: FAILED,
     HTTPStatus.SERVICE_UNAVAILABLE: TRY_AGAIN,
 }
-"""Close codes by the status of the API's response. Other statuses are about authentication."""
+"""The close code for each status of the API's response. All others mean failed authentication."""
 
 
 class JobsConsumer(AsyncWebsocketConsumer):
@@ -56,8 +56,8 @@ class JobsConsumer(AsyncWebsocketConsumer):
         super().__init__()
         self._live = live
         self._environ: Environ = {}
-        self._seat: tuple[Budget, str] | None = None
-        self._is_known = False
+        self._reservation: tuple[Budget, str] | None = None
+        self._has_token = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -66,7 +66,7 @@ class JobsConsumer(AsyncWebsocketConsumer):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._release_seat()
+            self._release_connection()
             for task in self._tasks:
                 task.cancel()
             if self._timer is not None:
@@ -78,12 +78,14 @@ class JobsConsumer(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         """Accept the socket, and open it at once if a subprotocol has the token."""
-        self._environ = environ_of({**self.scope, "method": "GET"})
-        if not is_allowed(self._environ.get("HTTP_ORIGIN")):
+        self._environ = build_environ({**self.scope, "method": "GET"})
+        if not is_origin_allowed(self._environ.get("HTTP_ORIGIN")):
             raise DenyConnection
         offered = self.scope["subprotocols"]
         await self.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        if not self._take_seat(self._live.seats.unknown, address_of(self._environ)):
+        if not self._reserve_connection(
+            self._live.budgets.unauthenticated, get_client_address(self._environ)
+        ):
             await self.close(TOO_MANY)
             return
         tokens = [name for name in offered if name.startswith(TOKEN_SUBPROTOCOL)]
@@ -99,11 +101,11 @@ class JobsConsumer(AsyncWebsocketConsumer):
         if len(text_data or bytes_data or "") > MESSAGE_BYTES:
             await self.close(TOO_LARGE)
             return
-        message = message_of(text_data)
+        message = parse_message(text_data)
         token, after = message.get("token"), message.get("after")
-        if message.get("type") == "ping" and self._is_known:
+        if message.get("type") == "ping" and self._has_token:
             await self.send('{"type":"pong"}')
-        elif message.get("type") != "authenticate" or self._is_known or not isinstance(token, str):
+        elif message.get("type") != "authenticate" or self._has_token or not isinstance(token, str):
             await self.close(GARBAGE)
         else:
             await self._open(token, "" if after is None else urlencode({"after": after}))
@@ -113,23 +115,23 @@ class JobsConsumer(AsyncWebsocketConsumer):
 
     async def _open(self, token: str, query: str) -> None:
         """Authenticate the client, send hello, and start to send events."""
-        self._is_known = True
+        self._has_token = True
         if self._timer is not None:
             self._timer.cancel()
         answer = await self._request_opening(token, query)
-        self._release_seat()
+        self._release_connection()
         if answer.status != HTTPStatus.OK:
             await self._refuse(answer)
             return
         opening = answer.json()
         if not self._live.hub.is_ready:
             await self.close(TRY_AGAIN)
-        elif not self._take_seat(self._live.seats.users, opening["user_id"]):
-            await self._refuse(refusal(TooManyConnectionsProblem()))
+        elif not self._reserve_connection(self._live.budgets.users, opening["user_id"]):
+            await self._refuse(build_refusal(TooManyConnectionsProblem()))
         else:
             hello = {"type": "hello", "head": opening["head"], "jobs": opening["jobs"]}
-            await self.send(compact(hello))
-            self._start_task(self._send_events(wish_of(opening)))
+            await self.send(encode_json(hello))
+            self._start_task(self._send_events(build_follow_request(opening)))
 
     async def _request_opening(self, token: str, query: str) -> Answer:
         environ, self._environ = self._environ, {}  # Ten thousand of these take 50 MB.
@@ -139,26 +141,26 @@ class JobsConsumer(AsyncWebsocketConsumer):
             "HTTP_ACCEPT": "application/json",
             "HTTP_AUTHORIZATION": f"Bearer {token}",
         }
-        return await self._live.openings.ask({**environ, **variables})
+        return await self._live.openings.request({**environ, **variables})
 
     async def _refuse(self, answer: Answer) -> None:
         if answer.body.startswith(b"{"):
-            await self.send(compact({"type": "error", "problem": answer.json()}))
+            await self.send(encode_json({"type": "error", "problem": answer.json()}))
         await self.close(CLOSE_CODES.get(HTTPStatus(answer.status), UNAUTHENTICATED))
 
-    async def _send_events(self, wish: Wish) -> None:
+    async def _send_events(self, request: FollowRequest) -> None:
         """Send events until the token, this process or the client ends."""
-        follower = Follower(self._live.hub, self._live.threads, wish)
+        follower = Follower(self._live.hub, self._live.threads, request)
         try:
             async with aclosing(follower.follow()) as items:
                 async for item in items:
                     if item is not None:  # Pings of the protocol serve as heartbeats.
-                        await self.send(text_of(item))
+                        await self.send(format_message(item))
         except TokenExpiredError:
             await self.close(TOKEN_EXPIRED)
         except EventsRemovedProblem as exc:
             problem = {"code": exc.default_code, **exc.extra}
-            await self.send(compact({"type": "error", "problem": problem}))
+            await self.send(encode_json({"type": "error", "problem": problem}))
             await self.close(REMOVED)
 
     def _close_late(self) -> None:
@@ -169,17 +171,17 @@ class JobsConsumer(AsyncWebsocketConsumer):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _take_seat(self, budget: Budget, owner: str) -> bool:
+    def _reserve_connection(self, budget: Budget, owner: str) -> bool:
         if budget.take(owner):
-            self._seat = budget, owner
+            self._reservation = budget, owner
             return True
         return False
 
-    def _release_seat(self) -> None:
-        if self._seat is not None:
-            budget, owner = self._seat
+    def _release_connection(self) -> None:
+        if self._reservation is not None:
+            budget, owner = self._reservation
             budget.release(owner)
-            self._seat = None
+            self._reservation = None
 
 
 async def _run_guarded(work: Any, consumer: JobsConsumer) -> None:
@@ -192,12 +194,12 @@ async def _run_guarded(work: Any, consumer: JobsConsumer) -> None:
         await consumer.close(FAILED)
 
 
-def is_allowed(origin: str | None) -> bool:
+def is_origin_allowed(origin: str | None) -> bool:
     """Return True if a page of this origin may connect. Programs send no origin."""
     return origin is None or origin in settings.CORS_ALLOWED_ORIGINS
 
 
-def message_of(text: str | None) -> dict[str, Any]:
+def parse_message(text: str | None) -> dict[str, Any]:
     """Parse a client's message. Return an empty dict if it is invalid."""
     try:
         message = parse_json(text or "")
@@ -206,7 +208,7 @@ def message_of(text: str | None) -> dict[str, Any]:
     return message if isinstance(message, dict) else {}
 
 
-def text_of(item: Entry | Progress) -> str:
+def format_message(item: Entry | Progress) -> str:
     """Return an event or progress as a message."""
     if isinstance(item, Entry):
         return f'{{"type":"event","event":{item.text}}}'

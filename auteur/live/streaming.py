@@ -9,9 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from auteur.live.api_client import Answer
-from auteur.live.followers import Follower, TokenExpiredError, wish_of
+from auteur.live.followers import Follower, TokenExpiredError, build_follow_request
 from auteur.live.hub import Hub
-from auteur.live.messages import PROGRESS_TYPE, Entry, Progress, compact
+from auteur.live.messages import PROGRESS_TYPE, Entry, Progress, encode_json
 from auteur.live.threads import Threads
 from jobs.events.log import EventsRemovedProblem
 
@@ -35,9 +35,9 @@ class Stream:
         self._opening = opening
         fields = opening.json()
         self._head = fields["head"]
-        wish = wish_of(fields, job_id)
-        self.user_id = wish.user_id
-        self._follower = Follower(hub, threads, wish)
+        request = build_follow_request(fields, job_id)
+        self.user_id = request.user_id
+        self._follower = Follower(hub, threads, request)
 
     async def run(self, receive: Any, send: Any) -> None:
         """Send events until the job, the token, this process or the client ends."""
@@ -54,7 +54,7 @@ class Stream:
             }
         )
         send_task = asyncio.create_task(self._send_texts(send))
-        disconnect_task = asyncio.create_task(until_gone(receive))
+        disconnect_task = asyncio.create_task(wait_for_disconnect(receive))
         try:
             await asyncio.wait((send_task, disconnect_task), return_when=asyncio.FIRST_COMPLETED)
             if send_task.done():
@@ -72,18 +72,18 @@ class Stream:
     async def _iterate_texts(self) -> AsyncGenerator[bytes, None]:
         low, high = RETRY_MS
         retry = low + secrets.randbelow(high - low)
-        yield f"retry: {retry}\nevent: hello\ndata: {compact(self._head)}\n\n".encode()
+        yield f"retry: {retry}\nevent: hello\ndata: {encode_json(self._head)}\n\n".encode()
         try:
             async with aclosing(self._follower.follow()) as items:
                 async for item in items:
-                    yield text_of(item)
+                    yield format_event(item)
         except TokenExpiredError:
             yield b"event: token_expired\ndata: {}\n\n"
         except EventsRemovedProblem as exc:
-            yield f"event: {exc.default_code}\ndata: {compact(exc.extra)}\n\n".encode()
+            yield f"event: {exc.default_code}\ndata: {encode_json(exc.extra)}\n\n".encode()
 
 
-def text_of(item: Entry | Progress | None) -> bytes:
+def format_event(item: Entry | Progress | None) -> bytes:
     """Return the text of an event, of progress without a number, or of a heartbeat."""
     if isinstance(item, Entry):
         return f"id: {item.seq}\nevent: {item.event['type']}\ndata: {item.text}\n\n".encode()
@@ -92,7 +92,7 @@ def text_of(item: Entry | Progress | None) -> bytes:
     return HEARTBEAT
 
 
-async def until_gone(receive: Any) -> None:
+async def wait_for_disconnect(receive: Any) -> None:
     """Return when the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,1 +1,1 @@
-"""The HTTP server: one event loop waits for slow peers, a few threads run Django."""
+"""The HTTP server: an event loop handles connections, and a few threads run Django."""

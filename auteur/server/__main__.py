@@ -1,4 +1,4 @@
-"""`python -m auteur.server auteur.wsgi:application`: the API, and the figures at their own port."""
+"""`python -m auteur.server auteur.wsgi:application`: serve the API, and metrics at another port."""
 
 import argparse
 import importlib
@@ -10,32 +10,33 @@ Address = tuple[str, int]
 
 
 def main() -> None:
-    """Serve until told to stop."""
-    options = _options()
-    application = _named(options.application)  # this sets Django up, before what needs it
-    figures = None
+    """Serve until a signal stops the process."""
+    options = _parse_options()
+    # This sets Django up, which the other imports need.
+    application = _import_attribute(options.application)
+    metrics = None
     if options.metrics:
-        figures = options.metrics, _named("auteur.metrics:application")
-    told = {}
-    if apps.is_installed("jobs"):  # a bare application has none to count
-        told["begin"] = _named("jobs.integrations.streams.usage:flush_regularly")
-    _named("auteur.server.serving:serve")(application, options.bind, figures, **told)
+        metrics = options.metrics, _import_attribute("auteur.metrics:application")
+    hooks = {}
+    if apps.is_installed("jobs"):  # Another application has no usage to count.
+        hooks["on_start"] = _import_attribute("jobs.integrations.streams.usage:flush_regularly")
+    _import_attribute("auteur.server.serving:serve")(application, options.bind, metrics, **hooks)
 
 
-def _named(name: str) -> Any:
+def _import_attribute(name: str) -> Any:
     module, _, attribute = name.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m auteur.server", description=__doc__)
     parser.add_argument("application", help="a WSGI application, as module:name")
-    parser.add_argument("--bind", type=_address, required=True, help="HOST:PORT of the API")
-    parser.add_argument("--metrics", type=_address, help="HOST:PORT of `/metrics`, another one")
+    parser.add_argument("--bind", type=_parse_address, required=True, help="HOST:PORT of the API")
+    parser.add_argument("--metrics", type=_parse_address, help="HOST:PORT of `/metrics`")
     return parser.parse_args()
 
 
-def _address(text: str) -> Address:
+def _parse_address(text: str) -> Address:
     host, _, port = text.rpartition(":")
     return host, int(port)
 

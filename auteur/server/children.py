@@ -1,7 +1,7 @@
-"""Processes that share one work: forked from a parent that does nothing but look after them.
+"""Child processes that do the same work, forked from a parent that only supervises them.
 
-They are forked once everything is loaded, so what they only read is there once in memory, and one
-that died is replaced within a moment.
+They are forked after everything is loaded, so they share the memory that they only read, and a
+child that has died is replaced within a second.
 """
 
 import logging
@@ -17,33 +17,35 @@ from gpu_tasks.runtime.children import die_with_parent
 logger = logging.getLogger(__name__)
 
 RESTART_SECONDS = 1.0
-"""From one start of a child to the next: one that cannot live is started once in such a time."""
+"""The shortest time between two starts of a child."""
 STOP_SECONDS = 9.0
-"""For all to end when told; then they are killed. Less than who tells us waits for us (10 s)."""
+"""The time after which children are killed that have not ended. Our supervisor waits 10 s."""
 TICK_SECONDS = 1.0
 WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGALRM}
 _FORK = multiprocessing.get_context("fork")
 
 
-def run(count: int, work: Callable[[int], None], sockets: Iterable[socket.socket] = ()) -> None:
-    """Have ``count`` children do ``work``, each with its number, until we are told to stop.
+def run_children(
+    count: int, work: Callable[[int], None], sockets: Iterable[socket.socket] = ()
+) -> None:
+    """Run ``work`` in ``count`` children, each with its number, until a signal stops this process.
 
-    One that ends is started again. To be called before there are threads. ``sockets`` are the
-    children's, kept here for those that are started later.
+    A child that ends is started again. Call this before any thread is started. ``sockets`` belong
+    to the children; this process keeps them open for later children, and closes them at the end.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     signal.setitimer(signal.ITIMER_REAL, TICK_SECONDS, TICK_SECONDS)
     children = [_Child(number, work) for number in range(count)]
     while signal.sigwait(WATCHED) in {signal.SIGCHLD, signal.SIGALRM}:
         for child in children:
-            child.look()
-    for each in sockets:
-        each.close()
-    _stop([child.process for child in children])
+            child.restart_if_dead()
+    for listener in sockets:
+        listener.close()
+    _stop_processes([child.process for child in children])
 
 
 class _Child:
-    """The process that has a number, one after another."""
+    """The current process with a number, and its replacement when it has ended."""
 
     def __init__(self, number: int, work: Callable[[int], None]) -> None:
         self._number = number
@@ -51,28 +53,28 @@ class _Child:
         self._start()
 
     def _start(self) -> None:
-        self._started = time.monotonic()
+        self._started_at = time.monotonic()
         die_with_us = die_with_parent(signal.SIGTERM)
-        process = _FORK.Process(target=_begin, args=(die_with_us, self._work, self._number))
+        process = _FORK.Process(target=_run_child, args=(die_with_us, self._work, self._number))
         process.start()
-        self.process, self._is_told = process, False
+        self.process, self._is_reported = process, False
 
-    def look(self) -> None:
-        """Start another if it is gone, but not too soon."""
+    def restart_if_dead(self) -> None:
+        """Start a new process if this one has ended, at most once in ``RESTART_SECONDS``."""
         if self.process.is_alive():
             return
-        if not self._is_told:
-            self._is_told = True
-            # No error: to report one would start a thread here.
+        if not self._is_reported:
+            self._is_reported = True
+            # This is no error, because reporting one would start a thread in this process.
             logger.warning("process %d ended (%s)", self.process.pid, self.process.exitcode)
-        if time.monotonic() - self._started >= RESTART_SECONDS:
+        if time.monotonic() - self._started_at >= RESTART_SECONDS:
             try:
                 self._start()
-            except OSError as exc:  # no memory, or too many processes: by and by there is room
-                logger.warning("no process is started: %s", exc)
+            except OSError as exc:  # There is not enough memory, or too many processes run.
+                logger.warning("no process can be started: %s", exc)
 
 
-def _begin(
+def _run_child(
     die_with_us: Callable[[], None] | None, work: Callable[[int], None], number: int
 ) -> None:
     if die_with_us is not None:
@@ -81,13 +83,13 @@ def _begin(
     work(number)
 
 
-def _stop(processes: Sequence[BaseProcess]) -> None:
-    """Tell all, and wait; kill those that do not end."""
-    until = time.monotonic() + STOP_SECONDS
+def _stop_processes(processes: Sequence[BaseProcess]) -> None:
+    """Terminate all processes; kill those that have not ended after ``STOP_SECONDS``."""
+    deadline = time.monotonic() + STOP_SECONDS
     for process in processes:
         process.terminate()
     for process in processes:
-        process.join(max(0.0, until - time.monotonic()))
+        process.join(max(0.0, deadline - time.monotonic()))
     for process in processes:
         if process.is_alive():
             logger.warning("process %d does not end and is killed", process.pid)

@@ -1,4 +1,4 @@
-"""One WSGI call: its environment, and its response part by part, each part in any thread."""
+"""A WSGI call: its environment, and its response in parts that any thread may read."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,11 +14,11 @@ Headers = list[tuple[str, str]]
 HOP_BY_HOP = frozenset({b"transfer-encoding", b"connection", b"keep-alive", b"upgrade"})
 
 
-def environ_of(scope: Any) -> Environ:
-    """The environment of a call without a body.
+def build_environ(scope: Any) -> Environ:
+    """Return the WSGI environment of a request without a body.
 
-    Headers with an underscore are dropped: WSGI would take them for those with a hyphen, which a
-    proxy vouches for.
+    Headers with an underscore are dropped. WSGI could not distinguish them from headers with a
+    hyphen, which a proxy sets.
     """
     host, port = scope["server"]
     environ: Environ = {
@@ -40,11 +40,11 @@ def environ_of(scope: Any) -> Environ:
     }
     for name, value in scope["headers"]:
         if name not in HOP_BY_HOP and b"_" not in name:
-            _add(environ, name.decode("latin-1"), value.decode("latin-1"))
+            _add_header(environ, name.decode("latin-1"), value.decode("latin-1"))
     return environ
 
 
-def _add(environ: Environ, name: str, value: str) -> None:
+def _add_header(environ: Environ, name: str, value: str) -> None:
     key = name.upper().replace("-", "_")
     if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
         key = f"HTTP_{key}"
@@ -52,8 +52,8 @@ def _add(environ: Environ, name: str, value: str) -> None:
     environ[key] = f"{environ[key]}{separator}{value}" if key in environ else value
 
 
-class TooLarge:
-    """The body of a request that has more than its view takes: reading it is a 413."""
+class OversizedBody:
+    """A body larger than its view accepts: reading it raises the error that becomes a 413."""
 
     def read(self, size: int = -1) -> bytes:
         raise RequestDataTooBig
@@ -62,7 +62,7 @@ class TooLarge:
 
 
 class Call:
-    """One request in the application, from its first thread to its last."""
+    """A request that a WSGI application answers, in one or several threads."""
 
     def __init__(self, application: WSGI, environ: Environ, part_bytes: int) -> None:
         self.status = 500
@@ -74,23 +74,26 @@ class Call:
         self._chunks: Iterator[bytes] = iter(())
         self.is_closed = False
 
-    def pull(self) -> tuple[list[bytes], bool]:
-        """The next chunks, a part or a little more; and whether there may be others."""
+    def pull_chunks(self) -> tuple[list[bytes], bool]:
+        """Return the next chunks, ``part_bytes`` or a little more, and True if others may follow.
+
+        The first call runs the application.
+        """
         if self._response is None:
             self._response = self._application(self._environ, self._start)
             self._chunks = iter(self._response)
-        found: list[bytes] = []
+        chunks: list[bytes] = []
         size = 0
         for chunk in self._chunks:
-            found.append(chunk)
+            chunks.append(chunk)
             size += len(chunk)
             if size >= self._part_bytes:
-                return found, True
+                return chunks, True
         self.close()
-        return found, False
+        return chunks, False
 
     def close(self) -> None:
-        """Let go of the answer and of the body; more than once is as good."""
+        """Close the response and the body. Another call does nothing."""
         if self.is_closed:
             return
         self.is_closed = True
@@ -103,8 +106,8 @@ class Call:
 
     def _start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[..., None]:
         self.status, self.headers = int(status.partition(" ")[0]), headers
-        return _no_write
+        return _refuse_write
 
 
-def _no_write(data: bytes) -> None:
-    raise NotImplementedError  # what was there before WSGI
+def _refuse_write(data: bytes) -> None:
+    raise NotImplementedError  # WSGI's old ``write`` is not supported.

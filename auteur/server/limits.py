@@ -1,4 +1,4 @@
-"""Limits on what one peer may use: seconds, bytes, connections."""
+"""The limits of the server: seconds, bytes and connections, in total and for each client."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -7,90 +7,99 @@ from gpu_tasks.runtime.errors import AuteurError
 
 KIB = 1024
 SHARED = ("queued", "connections", "connections_per_address", "body_bytes", "answer_bytes")
-"""What all processes have together; threads are those of each."""
+"""The limits that all processes share. Each process has ``threads`` of its own."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The first six are settings (``API_SERVER``); the others are the same everywhere."""
+    """The limits of a server. The first six are set by ``API_SERVER``."""
 
     threads: int
     queued: int
-    """Requests that wait for a thread."""
+    """The most requests that wait for a thread."""
     connections: int
     connections_per_address: int
-    """Also requests in hand of an address, which a proxy's connections do not show."""
+    """The most connections of an address, and the most requests in progress of an address.
+
+    Behind a proxy, all connections have the proxy's address, so only requests are counted.
+    """
     body_bytes: int
-    """Of all bodies under way together, beyond what is kept in memory for each."""
+    """The most bytes of all bodies together, without those that are in memory."""
     answer_bytes: int
-    """Of all answers that are not yet read, together."""
+    """The most bytes of all responses together that peers have not read yet."""
 
     head_seconds: float = 10.0
-    """From the first byte of a request, or from the connection, to the end of its headers."""
+    """The time from the connection, or a request's first byte, to the end of its headers."""
     head_bytes: int = 64 * KIB
     idle_seconds: float = 20.0
-    """Between two requests; longer than the proxy keeps its connections (deploy/Caddyfile)."""
+    """The time between two requests. The proxy closes connections earlier (deploy/Caddyfile)."""
     window_seconds: float = 10.0
-    """A body brings ``window_bytes`` in any such time, or ends."""
+    """In each such time, a body must bring ``window_bytes`` or end."""
     window_bytes: int = 64 * KIB
     unread_seconds: float = 10.0
-    """For the peer to take some tens of KiB of an answer, or the rest of it."""
+    """The time in which the peer must read some tens of KiB of a response, or the rest of it."""
     linger_seconds: float = 2.0
-    """How long the rest of a body is thrown away after an answer that did not need it."""
+    """How long the rest of a body is discarded after a response that did not need it."""
     graceful_seconds: int = 5
-    """For requests in hand, once the server is told to stop."""
+    """The time for requests in progress when the server stops."""
     waiting: int = 200
-    """Requests of a process that wait for a result without a thread (`auteur.server.waits`)."""
+    """The most requests of a process that wait without a thread (`auteur.server.waits`)."""
     waiting_per_user: int = 8
     memory_bytes: int = 64 * KIB
-    """Of each body, and of each answer that is sent bit by bit; a larger body goes to a file."""
+    """The most bytes in memory of each body, and of each part of a response.
 
-    def of_one(self, processes: int) -> "Limits":
-        """Those of one of so many: together they have no more than one would, but one of each."""
+    A larger body is stored in a file.
+    """
+
+    def divide(self, processes: int) -> "Limits":
+        """Return the limits of each of several processes.
+
+        Together they have no more than these limits, except that each has at least 1.
+        """
         shares = {name: max(1, getattr(self, name) // processes) for name in SHARED}
         return replace(self, **shares)
 
 
 class Budget:
-    """So many of something for all, of which one address has at most so many."""
+    """A number of units for all clients, of which one client may have at most ``client_limit``."""
 
-    def __init__(self, total: int, each: int) -> None:
-        self.left = total
-        self._each = each
-        self._taken: Counter[str] = Counter()
+    def __init__(self, total: int, client_limit: int) -> None:
+        self.remaining = total
+        self._client_limit = client_limit
+        self._amounts: Counter[str] = Counter()
 
-    def take(self, who: str, amount: int = 1) -> bool:
-        """Take ``amount`` if there is so much; whether it was taken."""
-        if amount > self.left or self._taken[who] + amount > self._each:
+    def take(self, client: str, amount: int = 1) -> bool:
+        """Take units for a client. Return False, and take none, if there are too few."""
+        if amount > self.remaining or self._amounts[client] + amount > self._client_limit:
             return False
-        self.left -= amount
-        self._taken[who] += amount
+        self.remaining -= amount
+        self._amounts[client] += amount
         return True
 
-    def release(self, who: str, amount: int = 1) -> None:
-        self.left += amount
-        self._taken[who] -= amount
-        if not self._taken[who]:
-            del self._taken[who]
+    def release(self, client: str, amount: int = 1) -> None:
+        self.remaining += amount
+        self._amounts[client] -= amount
+        if not self._amounts[client]:
+            del self._amounts[client]
 
 
 class OverloadedError(AuteurError):
-    """A budget is used up."""
+    """A budget is exhausted."""
 
 
-class taken:  # noqa: N801 - used as a function
-    """Hold ``amount`` of the budget for the block; raises ``OverloadedError``."""
+class reserve:  # noqa: N801 - used as a function
+    """Take units of a budget while a block runs. Raise ``OverloadedError`` if there are too few."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("_arguments",)
 
-    def __init__(self, budget: Budget, who: str, amount: int = 1) -> None:
-        self._held = (budget, who, amount)
+    def __init__(self, budget: Budget, client: str, amount: int = 1) -> None:
+        self._arguments = (budget, client, amount)
 
     def __enter__(self) -> None:
-        budget, who, amount = self._held
-        if not budget.take(who, amount):
+        budget, client, amount = self._arguments
+        if not budget.take(client, amount):
             raise OverloadedError
 
     def __exit__(self, *error: object) -> None:
-        budget, who, amount = self._held
-        budget.release(who, amount)
+        budget, client, amount = self._arguments
+        budget.release(client, amount)

@@ -1,4 +1,4 @@
-"""Memory that goes back to the system after a large request."""
+"""Return of memory to the operating system after a large request."""
 
 import ctypes
 import gc
@@ -6,20 +6,20 @@ from functools import cache
 from typing import Any
 
 LARGE_BODY_BYTES = 1024**2
-"""A request whose body has so much leaves memory behind that is worth giving back."""
+"""The size of a body after which it is worth releasing memory."""
 
 
-def give_back() -> None:
-    """Free what cycles hold of requests that have ended, and return free pages to the system.
+def release_memory() -> None:
+    """Collect garbage, and return free pages to the operating system.
 
-    A request of Django REST framework is a cycle that holds what its body was parsed into, and
-    free memory between blocks in use stays with the process unless it is asked to return it.
+    Django REST framework's request is part of a reference cycle that keeps the parsed body alive.
+    The allocator keeps free memory between used blocks until it is trimmed.
     """
-    gc.collect()  # what was there before the first request is frozen, and not looked at
-    if (trim := _malloc_trim()) is not None:
+    gc.collect()  # Objects from before the first request are frozen, so this is fast.
+    if (trim := _find_malloc_trim()) is not None:
         trim(0)
 
 
 @cache
-def _malloc_trim() -> Any:
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+def _find_malloc_trim() -> Any:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # Only glibc has it.

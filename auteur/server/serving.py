@@ -1,4 +1,4 @@
-"""The server process: sockets, file descriptors, and the limits on connections."""
+"""The server process: its sockets, file descriptors, and limits of connections."""
 
 import asyncio
 import gc
@@ -31,60 +31,63 @@ Address = tuple[str, int]
 
 BACKLOG = 1024
 OWN_FILES = 256
-"""Descriptors for all but connections: stores, logs, static files."""
+"""File descriptors for everything but connections: stores, logs, static files."""
 FILES_PER_CONNECTION = 2
-"""The connection, and the file of its body or of its answer."""
+"""One for the connection, and one for the file of a body or a response."""
 CHECK_EVERY = 10
-"""Ticks of uvicorn, of which a second has ten."""
+"""Ticks of uvicorn between two checks. A second has ten ticks."""
 
 
 class Server(uvicorn.Server):
-    """Looks after its connections every second."""
+    """A server that drops overdue connections every second."""
 
     async def on_tick(self, counter: int) -> bool:
-        """Drop those whose time is over."""
+        """Drop overdue connections once a second."""
         if counter % CHECK_EVERY == 0:
-            drop_overdue(self.server_state.connections)
+            drop_overdue_connections(self.server_state.connections)
         return await super().on_tick(counter)
 
 
 class SharingServer(Server):
-    """One of several processes at the same sockets."""
+    """A server that shares its listening sockets with other processes."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take connections in turn with the others."""
+        """Accept connections in turn with the other processes."""
         await super().startup([])
-        self._acceptors = [Acceptor(each, self._connection) for each in sockets or ()]
+        self._acceptors = [Acceptor(listener, self._build_protocol) for listener in sockets or ()]
 
-    def _connection(self) -> asyncio.Protocol:
-        connection: Any = self.config.http_protocol_class
-        state = self.lifespan.state
-        made = connection(config=self.config, server_state=self.server_state, app_state=state)
-        return cast(asyncio.Protocol, made)
+    def _build_protocol(self) -> asyncio.Protocol:
+        protocol_class: Any = self.config.http_protocol_class
+        protocol = protocol_class(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return cast(asyncio.Protocol, protocol)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take none any more, then end those that are there."""
+        """Accept no more connections, then close the open ones."""
         for acceptor in self._acceptors:
             await acceptor.stop()
         await super().shutdown(sockets)
 
 
-def drop_overdue(connections: Any) -> None:
-    """End every connection that has had its time, without waiting for its peer."""
+def drop_overdue_connections(connections: Any) -> None:
+    """Abort every connection that has exceeded a time limit."""
     for connection in list(connections):
-        if connection.overdue(connection.loop.time()):
+        if connection.update_timeouts(connection.loop.time()):
             connection.transport.abort()
 
 
-def server_of(
+def build_server(
     application: Application, limits: Limits, *, behind_proxy: bool, kind: type[Server] = Server
 ) -> Server:
-    """A server that is not yet started.
+    """Return a server, not started yet.
 
-    Behind a proxy all connections are the proxy's; then `Application` counts by address alone.
+    Behind a proxy, all connections come from the proxy's address, so their number per address is
+    not limited. `Application` limits the requests of each client.
     """
-    each = limits.connections if behind_proxy else limits.connections_per_address
-    connection = partial(Connection, limits=limits, budget=Budget(limits.connections, each))
+    connections_per_address = limits.connections if behind_proxy else limits.connections_per_address
+    budget = Budget(limits.connections, connections_per_address)
+    connection = partial(Connection, limits=limits, budget=budget)
     config = uvicorn.Config(
         application,
         http=cast(Any, connection),
@@ -103,12 +106,12 @@ def server_of(
 def serve(
     application: WSGI,
     bind: Address,
-    figures: tuple[Address, WSGI] | None = None,
-    begin: Callable[[], None] = lambda: None,
+    metrics: tuple[Address, WSGI] | None = None,
+    on_start: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serve at ``bind``, and ``figures`` at their own address, until told to stop.
+    """Serve ``application`` at ``bind``, and ``metrics`` at its own address, until a signal.
 
-    With several processes one of them serves the figures. ``begin`` is called in each.
+    Of several processes, one serves the metrics. ``on_start`` is called in each.
     """
     processes = settings.API_PROCESSES
     share_budget(
@@ -116,48 +119,54 @@ def serve(
         settings.FIRST_SANDBOX_MEMORY_MIB["api"] * MIB,
         MAX_WAIT_SECONDS,
     )
-    limits = Limits(**settings.API_SERVER).of_one(processes)
-    allow_files(limits.connections)
-    own, others = [_listen(bind)], {}
-    if figures is not None:
-        (host, port), application_of_figures = figures
-        own.append(_listen((host, port)))
-        others[port] = application_of_figures
+    limits = Limits(**settings.API_SERVER).divide(processes)
+    raise_file_limit(limits.connections)
+    listeners, port_applications = [_open_listener(bind)], {}
+    if metrics is not None:
+        (host, port), metrics_application = metrics
+        listeners.append(_open_listener((host, port)))
+        port_applications[port] = metrics_application
 
     def work(number: int) -> None:
-        begin()
-        served = Application(application, limits, who=address_of, at_ports=others)
-        proxied = bool(settings.REST_FRAMEWORK.get("NUM_PROXIES"))
+        on_start()
+        asgi_application = Application(
+            application,
+            limits,
+            get_client=get_client_address,
+            port_applications=port_applications,
+        )
+        behind_proxy = bool(settings.REST_FRAMEWORK.get("NUM_PROXIES"))
         kind = SharingServer if processes > 1 else Server
-        server_of(served, limits, behind_proxy=proxied, kind=kind).run(own[:1] if number else own)
+        server = build_server(asgi_application, limits, behind_proxy=behind_proxy, kind=kind)
+        server.run(listeners[:1] if number else listeners)
 
     gc.collect()
-    gc.freeze()  # what is here stays, and is shared as long as nobody looks at it
+    gc.freeze()  # These objects stay, and garbage collection would unshare their memory.
     if processes > 1:
-        children.run(processes, work, own)
+        children.run_children(processes, work, listeners)
     else:
         work(0)
 
 
-def _listen(address: Address) -> socket.socket:
+def _open_listener(address: Address) -> socket.socket:
     return socket.create_server(address, backlog=BACKLOG)
 
 
-def address_of(environ: Environ) -> str:
-    """Whose request it is, as the throttle sees it."""
+def get_client_address(environ: Environ) -> str:
+    """Return the IP address of a request's client, as the rate limits determine it."""
     forwarded = environ.get("HTTP_X_FORWARDED_FOR")
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
     request = SimpleNamespace(META=environ, headers=CaseInsensitiveMapping(headers))
     return requests.client_address(cast(Any, request))
 
 
-def allow_files(connections: int, each: int = FILES_PER_CONNECTION) -> None:
-    """Have as many descriptors as that many connections need, as far as the system lets us."""
-    wanted = OWN_FILES + each * connections
+def raise_file_limit(connections: int, files_per_connection: int = FILES_PER_CONNECTION) -> None:
+    """Raise the limit of open files for so many connections, as far as the system allows."""
+    required = OWN_FILES + files_per_connection * connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
+    if soft == resource.RLIM_INFINITY or soft >= required:
         return
-    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < wanted:
-        logger.warning("%d files may be open, %d are wanted for all connections", allowed, wanted)
+    limit = required if hard == resource.RLIM_INFINITY else min(required, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    if limit < required:
+        logger.warning("%d files may be open, but all connections need %d", limit, required)

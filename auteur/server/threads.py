@@ -1,7 +1,7 @@
-"""The threads that Django runs in, and what the loop gives them.
+"""The threads that run Django for the event loop.
 
-An executor's future passes through a condition, a semaphore and a second future on its way, which
-costs as much as reading the request.
+An executor of the standard library uses a condition, a semaphore and a second future for each call,
+which takes as long as reading the request.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ Work = tuple[Callable[[], Any], "asyncio.Future[Any]"]
 
 
 class Threads:
-    """At most so many, as many as are needed at once; for one loop alone."""
+    """A pool of at most ``count`` threads, started when they are needed, for one event loop."""
 
     def __init__(self, count: int, name: str) -> None:
         self._count = count
         self._name = name
         self._started = 0
-        self._given = 0
+        self._pending = 0
         self._work: SimpleQueue[Work] = SimpleQueue()
 
     def submit(self, function: Callable[[], T]) -> "asyncio.Future[T]":
-        """What the function returns or raises; it is not begun for one that was cancelled."""
+        """Call the function in a thread, unless the returned future is cancelled before."""
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._given += 1
-        if self._started < min(self._given, self._count):
+        self._pending += 1
+        if self._started < min(self._pending, self._count):
             self._started += 1
             name = f"{self._name}_{self._started}"
             threading.Thread(target=self._run, name=name, daemon=True).start()
@@ -42,17 +42,17 @@ class Threads:
             try:
                 if not future.cancelled():
                     result = function()
-            except BaseException as exc:  # noqa: BLE001 - it is for who waits
+            except BaseException as exc:  # noqa: BLE001 - the future raises it
                 error = exc
             loop = future.get_loop()
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._end, future, result, error)
+                loop.call_soon_threadsafe(self._resolve, future, result, error)
             del function, future, result, error
 
-    def _end(
+    def _resolve(
         self, future: "asyncio.Future[Any]", result: object, error: BaseException | None
     ) -> None:
-        self._given -= 1
+        self._pending -= 1
         if future.cancelled():
             return
         if error is None:

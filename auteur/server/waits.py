@@ -1,4 +1,4 @@
-"""Requests that wait for something without a thread (`auteur.core.api.waiting`)."""
+"""Requests that wait for a row without a thread (`auteur.core.api.waiting`)."""
 
 import asyncio
 import logging
@@ -10,17 +10,17 @@ from uuid import UUID
 from django.db import close_old_connections
 
 from auteur.core.api.waiting import Wait
-from auteur.server.limits import Budget, Limits, OverloadedError, taken
+from auteur.server.limits import Budget, Limits, OverloadedError, reserve
 from auteur.server.threads import Threads
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.1
-"""Between looks, each of one query for all waiting rows of a kind."""
+POLL_SECONDS = 0.1
+"""The time between two polls, each of one query for all waiting rows of a kind."""
 
 
 class Waits:
-    """The waiting requests of one process, as many as its limits allow; for one loop alone."""
+    """The waiting requests of one process, within its limits, for one event loop."""
 
     def __init__(self, limits: Limits, threads: Threads) -> None:
         self._budget = Budget(limits.waiting, limits.waiting_per_user)
@@ -28,17 +28,17 @@ class Waits:
         self._pending: dict[asyncio.Future[None], Wait] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def has_ended(self, wait: Wait) -> bool:
-        """Return True when what the request waits for has ended, and False after its seconds.
+    async def wait_until_ended(self, wait: Wait) -> bool:
+        """Return True when the row of a request has ended, and False after its seconds.
 
-        False at once where as many requests of the process or of the user wait as may.
+        Return False at once if too many requests of the process or the user wait already.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         try:
-            with taken(self._budget, wait.who):
+            with reserve(self._budget, wait.owner):
                 self._pending[future] = wait
                 if self._task is None:
-                    self._task = asyncio.create_task(self._look_until_empty())
+                    self._task = asyncio.create_task(self._poll_until_empty())
                 async with asyncio.timeout(wait.seconds):
                     await future
         except (OverloadedError, TimeoutError):
@@ -47,35 +47,37 @@ class Waits:
             self._pending.pop(future, None)
         return True
 
-    async def _look_until_empty(self) -> None:
+    async def _poll_until_empty(self) -> None:
         try:
             while self._pending:
-                await asyncio.sleep(LOOK_SECONDS)
-                await self._look()
+                await asyncio.sleep(POLL_SECONDS)
+                await self._poll()
         except Exception:
-            # Those that wait now are answered when their seconds are over.
-            logger.exception("waiting requests cannot be looked up")
+            # The requests that wait now are answered when their time is over.
+            logger.exception("the rows of waiting requests cannot be read")
         finally:
             self._task = None
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         futures: defaultdict[Callable[..., Collection[UUID]], list[asyncio.Future[None]]]
         futures = defaultdict(list)
         for future, wait in self._pending.items():
             futures[wait.find_ended].append(future)
-        for find_ended, waiting in futures.items():
-            row_ids = {self._pending[future].row_id: None for future in waiting}
-            ended = await self._threads.submit(partial(_find, find_ended, list(row_ids)))
-            for future in waiting:
-                pending = self._pending.get(future)  # None: its seconds are over
-                if pending and pending.row_id in ended and not future.done():
+        for find_ended, group in futures.items():
+            row_ids = {self._pending[future].row_id: None for future in group}
+            ended_ids = await self._threads.submit(
+                partial(_call_find_ended, find_ended, list(row_ids))
+            )
+            for future in group:
+                pending = self._pending.get(future)  # None if its time is over.
+                if pending and pending.row_id in ended_ids and not future.done():
                     future.set_result(None)
 
 
-def _find(
+def _call_find_ended(
     find_ended: Callable[[Collection[UUID]], Collection[UUID]], row_ids: Collection[UUID]
 ) -> Collection[UUID]:
-    """Ask the database in a thread of requests, which leaves its connection as a request does."""
+    """Query the database in a thread of requests, and manage its connection as a request does."""
     close_old_connections()
     try:
         return find_ended(row_ids)

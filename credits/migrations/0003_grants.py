@@ -296,7 +296,7 @@ class Migration(migrations.Migration):
                     "source",
                     models.CharField(
                         blank=True,
-                        help_text="What it was given for, once.",
+                        help_text="The reason of the grant, such as a payment, which grants only once.",
                         max_length=200,
                         null=True,
                         unique=True,
@@ -314,7 +314,7 @@ class Migration(migrations.Migration):
                     user(
                         blank=True,
                         db_index=False,
-                        help_text="The member of staff who gave it.",
+                        help_text="The member of staff who granted it.",
                         null=True,
                         related_name="+",
                     ),
@@ -365,7 +365,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         blank=True,
                         db_index=False,
-                        help_text="What is taken back of; null gives.",
+                        help_text="The grant to revoke; null for a new grant.",
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
@@ -414,7 +414,7 @@ class Migration(migrations.Migration):
             "wanted_parts",
             models.JSONField(
                 blank=True,
-                help_text="What a movement tells the trigger; null in what is kept.",
+                help_text="What a movement passes to the trigger; always null in a stored row.",
                 null=True,
             ),
         ),
@@ -423,7 +423,7 @@ class Migration(migrations.Migration):
             "latest_parts",
             models.JSONField(
                 blank=True,
-                help_text="What the latest movement changed in which grants.",
+                help_text="The changes of grants by the latest movement.",
                 null=True,
             ),
         ),

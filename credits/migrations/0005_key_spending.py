@@ -20,14 +20,18 @@ class Migration(migrations.Migration):
                     "credits_in_all",
                     models.IntegerField(blank=True, help_text="Cap; null: none.", null=True),
                 ),
-                ("day", models.DateField(help_text="In UTC; of `spent_today`.")),
+                ("day", models.DateField(help_text="The UTC day of `spent_today`.")),
                 (
                     "spent_today",
-                    models.BigIntegerField(default=0, help_text="Less what was refunded of it."),
+                    models.BigIntegerField(
+                        default=0, help_text="Credits spent on `day`, without refunded ones."
+                    ),
                 ),
                 (
                     "spent",
-                    models.BigIntegerField(default=0, help_text="In all, less what was refunded."),
+                    models.BigIntegerField(
+                        default=0, help_text="Credits spent in total, without refunded ones."
+                    ),
                 ),
             ],
             options={

@@ -19,7 +19,7 @@ from auteur.core.admin import (
     badge,
     link,
 )
-from credits.admin import signed_amount
+from credits.admin import render_amount
 from credits.models import CreditTransaction
 from jobs.estimates.costs import annotate_costs
 from jobs.models import Attempt, UserEvent
@@ -144,4 +144,4 @@ class TransactionInline(ReadOnlyInline):
 
     @admin.display(description="amount")
     def amount_moved(self, obj: CreditTransaction) -> str:
-        return signed_amount(obj)
+        return render_amount(obj)

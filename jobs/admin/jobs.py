@@ -19,7 +19,7 @@ from auteur.core.admin import (
     ReasonForm,
     RecentFilter,
     SelectedFilter,
-    by_staff,
+    get_actor,
     link,
     pretty_json,
     search_error,
@@ -125,7 +125,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
         ("user", SelectedFilter),
         ("project", SelectedFilter),
     )
-    by_lately = True
+    has_time_index = True
     search_fields = ("user__email",)
     search_help_text = (
         "Email, or the id of a job, an attempt, a call, a request, a user or a project"
@@ -302,7 +302,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
     def summary(self, obj: Job) -> str:
         return f"{obj.get_status_display()} · price {obj.credits_cost}"
 
-    def applies(self, action: str, obj: Job) -> bool:
+    def is_applicable(self, action: str, obj: Job) -> bool:
         return (action == "run_again") == (obj.status not in OPEN)
 
     @admin.action(description="Cancel and refund", permissions=["operate"])
@@ -334,7 +334,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
             feature=_get_feature_of(job),
             plan=job.plan,
             charged=form_data["price"] == CHARGED,
-            by=by_staff(request),
+            by=get_actor(request),
             reason=form_data["reason"],
         )
         cost = submitted.credits_cost
@@ -347,7 +347,7 @@ class JobAdmin(ConfirmedActions, ReadOnlyAdmin):
 
 
 def _cancel_job(request: HttpRequest, job: Job, form_data: Mapping[str, Any]) -> str:
-    job_after = lifecycle.cancel(job_id=job.pk, by=by_staff(request), reason=form_data["reason"])
+    job_after = lifecycle.cancel(job_id=job.pk, by=get_actor(request), reason=form_data["reason"])
     if job_after.credits_refunded:
         return f"Cancelled, {job_after.credits_cost} credits refunded."
     return "Cancelled."
@@ -355,7 +355,9 @@ def _cancel_job(request: HttpRequest, job: Job, form_data: Mapping[str, Any]) ->
 
 def _requeue_job(request: HttpRequest, job: Job, form_data: Mapping[str, Any]) -> str:
     _get_feature_of(job)
-    attempt = lifecycle.requeue_job(job_id=job.pk, by=by_staff(request), reason=form_data["reason"])
+    attempt = lifecycle.requeue_job(
+        job_id=job.pk, by=get_actor(request), reason=form_data["reason"]
+    )
     return f"Requeued with attempt {attempt.number}."
 
 

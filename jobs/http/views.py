@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from auteur.core.api.cached_serializers import serialize
 from auteur.core.api.filters import FilteredListView
 from auteur.core.api.idempotency import IdempotentRequest, idempotent_in_statement
-from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.pagination import build_cursor_pagination
 from auteur.core.api.problems import NotFoundProblem, Problem
 from auteur.core.api.requests import api_key_id, plan_name, user_id
 from auteur.core.api.scopes import Scope
@@ -158,7 +158,7 @@ class JobListView(FilteredListView[Job]):
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = JobSummarySerializer
-    pagination_class = cursor_pagination("jobs")
+    pagination_class = build_cursor_pagination("jobs")
     filter_class = JobFilter
     queryset = Job.objects.none()
 

@@ -17,7 +17,7 @@ def wake_media() -> int:
 
 def _wake_queue(work: Work) -> int:
     lost_count = work.leases.expire()
-    row_ids = work.leases.take_due(_count_free_capacity(work))
+    row_ids = work.leases.select_due(_count_free_capacity(work))
     leases.wake_rows(work.queue, {row_id: {"queue": work.queue} for row_id in row_ids})
     return lost_count + len(row_ids)
 
@@ -28,5 +28,5 @@ def _count_free_capacity(work: Work) -> int:
     if at_once is None:
         return MAX_WAITING - message_count
     # Either each claim has its own holder, or one process holds several rows (imports).
-    holders = work.leases.held_rows().values(work.leases.holder).distinct().count()
+    holders = work.leases.list_claimed_rows().values(work.leases.holder).distinct().count()
     return min(MAX_WAITING, at_once - holders) - message_count

@@ -19,7 +19,7 @@ from auteur.core.admin import (
     ReasonForm,
     SelectedFilter,
     badge,
-    by_staff,
+    get_actor,
     link,
 )
 from media.consents.models import Consent, ConsentStatus, Removal
@@ -100,7 +100,7 @@ class ConsentAdmin(ConfirmedActions):
         """Return the consent's user and the number of files that it covers."""
         return f"{obj.user}, {len(obj.covered)} files"
 
-    def applies(self, action: str, obj: Consent) -> bool:
+    def is_applicable(self, action: str, obj: Consent) -> bool:
         """Return True for a consent that is not revoked yet."""
         return obj.status == ConsentStatus.ACTIVE
 
@@ -116,5 +116,5 @@ class ConsentAdmin(ConfirmedActions):
 
 
 def _revoke_consent(request: HttpRequest, consent: Consent, values: Mapping[str, Any]) -> str:
-    revoke_consent(consent=consent, by=by_staff(request))
+    revoke_consent(consent=consent, by=get_actor(request))
     return "The consent is revoked. Everything that was made under it is being removed."

@@ -51,14 +51,14 @@ def _requeue(rows: QuerySet[Consent]) -> int:
 REVOCATIONS = Leases(
     Consent,
     waiting={"status": ConsentStatus.REVOKED, "holder": None},
-    held={"status": ConsentStatus.REMOVING},
+    claimed={"status": ConsentStatus.REMOVING},
     holder="holder",
     due_at="due_at",
     tries="tries",
     fail=_requeue,
     max_tries=UNLIMITED_TRIES,
     duration=LEASE,
-    new_holder=liveness.process_name,
+    create_holder=liveness.get_process_name,
 )
 
 
@@ -83,7 +83,7 @@ def run_removal(consent_id: UUID) -> None:
 
 def release_leases(parent: int) -> int:
     """Release the leases of a stopping worker's child processes, for other workers."""
-    rows = REVOCATIONS.held_rows(holder__startswith=liveness.build_process_name(parent, ""))
+    rows = REVOCATIONS.list_claimed_rows(holder__startswith=liveness.build_process_name(parent, ""))
     return REVOCATIONS.release(rows, timedelta(0))
 
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auteur.core.api.idempotency import idempotent
-from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.pagination import build_cursor_pagination
 from auteur.core.api.problems import NotFoundProblem
 from auteur.core.api.requests import user_id
 from auteur.core.api.scopes import Scope
@@ -33,7 +33,7 @@ class ConsentsView(ListAPIView[Consent]):
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.MEDIA}
     problems: ClassVar = {"POST": (TooManyConsentsProblem, NotFoundProblem)}
     serializer_class = ConsentSerializer
-    pagination_class = cursor_pagination("consents", ordering=("-given_at", "-id"))
+    pagination_class = build_cursor_pagination("consents", ordering=("-given_at", "-id"))
     queryset = Consent.objects.none()
 
     @extend_schema(
@@ -110,7 +110,7 @@ class ReceiptView(ListAPIView[Removal]):
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = RemovalSerializer
-    pagination_class = cursor_pagination("objects")
+    pagination_class = build_cursor_pagination("objects")
     queryset = Removal.objects.none()
 
     def get_queryset(self) -> QuerySet[Removal]:

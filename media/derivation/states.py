@@ -24,7 +24,7 @@ DERIVATIONS = Leases(
         "derivation_status": DerivationStatus.WAITING,
         "derivation_claim": None,
     },
-    held={"status": MediaStatus.READY, "derivation_status": DerivationStatus.WORKING},
+    claimed={"status": MediaStatus.READY, "derivation_status": DerivationStatus.WORKING},
     holder="derivation_claim",
     due_at="derive_at",
     tries="derivation_tries",

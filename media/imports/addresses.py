@@ -3,7 +3,7 @@
 from django.conf import settings
 from yarl import URL
 
-from auteur.core.net.outbound import AddressPolicy, RefusedURLError, checked_url, own_hosts
+from auteur.core.net.outbound import AddressPolicy, RefusedURLError, list_own_hosts, validate_url
 from media.imports.errors import build_refusal
 from media.imports.limits import MAX_URL_LENGTH
 
@@ -13,7 +13,7 @@ def build_policy() -> AddressPolicy:
     return AddressPolicy(
         schemes=("https", "http"),
         ports=settings.IMPORT_PORTS,
-        hosts_refused=own_hosts(),
+        hosts_refused=list_own_hosts(),
         networks_refused=settings.WEBHOOK_REFUSED_NETWORKS,
         networks_allowed=settings.IMPORT_ALLOWED_NETWORKS,
     )
@@ -24,7 +24,7 @@ def parse_address(text: str, policy: AddressPolicy) -> URL:
 
     Its path and query are not normalized, because they may be signed.
     """
-    url = URL(checked_url(text, policy, max_length=MAX_URL_LENGTH))
+    url = URL(validate_url(text, policy, max_length=MAX_URL_LENGTH))
     if not text.isascii():
         return url
     raw_url = URL(text, encoded=True)

@@ -40,18 +40,18 @@ def _reject_import(
 IMPORTS = Leases(
     MediaImport,
     waiting={"status": ImportStatus.WAITING, "holder": None},
-    held={"status": ImportStatus.FETCHING},
+    claimed={"status": ImportStatus.FETCHING},
     holder="holder",
     due_at="due_at",
     tries="tries",
     fail=reject_imports,
     max_tries=MAX_TRIES,
     duration=LEASE,
-    new_holder=liveness.process_name,
+    create_holder=liveness.get_process_name,
 )
 
 
 def release_leases(parent: int) -> int:
     """Release the leases of a stopping worker's child processes, without counting a try."""
-    rows = IMPORTS.held_rows(holder__startswith=liveness.build_process_name(parent, ""))
+    rows = IMPORTS.list_claimed_rows(holder__startswith=liveness.build_process_name(parent, ""))
     return IMPORTS.release(rows, timedelta(0))

@@ -17,7 +17,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from auteur import __version__
-from auteur.core.net.outbound import AddressPolicy, connector
+from auteur.core.net.outbound import AddressPolicy, build_connector
 from media.imports import limits
 from media.imports.addresses import parse_redirection
 from media.imports.errors import FetchFailedError, build_refusal
@@ -81,8 +81,8 @@ class Transfer:
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._policy, self._on_wait = policy, check
-        self._make_connector = lambda: connector(
-            policy, most=2 * max_bytes + OVERHEAD_BYTES, resolver=resolver
+        self._make_connector = lambda: build_connector(
+            policy, max_bytes=2 * max_bytes + OVERHEAD_BYTES, resolver=resolver
         )
         self._runner = asyncio.Runner()
         self._response: aiohttp.ClientResponse | None = None

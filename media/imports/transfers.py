@@ -59,7 +59,7 @@ class Transfers:
                 if _STOPPING[0] or time.monotonic() > until:
                     continue
                 try:
-                    for media_id in IMPORTS.take_due(self._size - len(self._slots)):
+                    for media_id in IMPORTS.select_due(self._size - len(self._slots)):
                         self._start_transfer(pool, media_id)
                     if len(self._slots) == self._size:
                         self._displace_transfers(count_waiting_users())
@@ -105,7 +105,7 @@ def choose_slot_to_end(slots: list[Slot]) -> Slot | None:
 
 def count_waiting_users() -> int:
     """Count the users without a transfer who have an import overdue by ``MAX_WAIT``."""
-    transfers_of_user = IMPORTS.held_rows(user_id=OuterRef("user_id"))
+    transfers_of_user = IMPORTS.list_claimed_rows(user_id=OuterRef("user_id"))
     overdue = MediaImport.objects.filter(
         ~Exists(transfers_of_user), due_at__lte=Now() - limits.MAX_WAIT, **IMPORTS.waiting
     )

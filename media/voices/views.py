@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auteur.core.api.idempotency import idempotent
-from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.pagination import build_cursor_pagination
 from auteur.core.api.requests import plan_name, user_id
 from auteur.core.api.scopes import Scope
 from auteur.core.api.throttling import Cost
@@ -51,7 +51,7 @@ class VoicesView(ListAPIView[VoiceClone]):
         "POST": (*uploads.DECLARE_PROBLEMS, ConsentRequiredProblem, TooManyVoicesProblem)
     }
     serializer_class = VoiceSerializer
-    pagination_class = cursor_pagination("voices")
+    pagination_class = build_cursor_pagination("voices")
     queryset = VoiceClone.objects.none()
 
     @extend_schema(

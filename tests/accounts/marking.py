@@ -86,8 +86,10 @@ class Marked:
         """The user's, made if need be."""
         if label not in self.rows:
             model = apps.get_model(label)
-            found = model._default_manager.filter(user=self.user).first() if _owned(model) else None
-            self.rows[label] = found or self._make(model, ROWS.get(label, {}))
+            result = (
+                model._default_manager.filter(user=self.user).first() if _owned(model) else None
+            )
+            self.rows[label] = result or self._make(model, ROWS.get(label, {}))
         return self.rows[label]
 
     def _make(self, model: type[models.Model], given: dict[str, Any]) -> models.Model:

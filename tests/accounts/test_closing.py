@@ -45,8 +45,8 @@ class TestClosing:
         assert api.get("/users/me").json()["closing_at"] is None
         closed = api.delete("/users/me")
         assert closed.status_code == 202
-        told = closed.json()["closing_at"]
-        assert api.get("/users/me").json()["closing_at"] == told
+        closing_at = closed.json()["closing_at"]
+        assert api.get("/users/me").json()["closing_at"] == closing_at
         ends = User.objects.get(pk=user.pk).closing_at
         days = timedelta(days=settings.ACCOUNT_CLOSING_DAYS)
         assert abs(ends - timezone.now() - days) < timedelta(minutes=5)
@@ -68,7 +68,7 @@ class TestClosing:
         for answer in refused:
             assert (answer.status_code, answer.json()["code"]) == (403, "account_closing")
             assert answer.json()["closing_at"]
-        assert ledger.balance_of(user_id=user.pk) == 100
+        assert ledger.get_balance(user_id=user.pk) == 100
         assert api.post("/auth/verify").status_code == 200
         assert api.get(f"/projects/{project.pk}").status_code == 200
         assert api.delete(f"/projects/{project.pk}").status_code == 204
@@ -78,14 +78,14 @@ class TestClosing:
     ) -> None:
         waiting, running = make_job(), make_job()
         bring_to(running, AttemptState.RUNNING)
-        before = ledger.balance_of(user_id=user.pk)
+        before = ledger.get_balance(user_id=user.pk)
         api.delete("/users/me")
         do_what_is_due(user)
 
         jobs = Job.objects.filter(user=user)
         assert {job.status for job in jobs} == {JobStatus.CANCELLED}
         cost = waiting.credits_cost + running.credits_cost
-        assert ledger.balance_of(user_id=user.pk) == before + cost
+        assert ledger.get_balance(user_id=user.pk) == before + cost
         row = AccountClosing.objects.get(user=user)
         assert (row.status, row.tries) == (ClosingStatus.WAITING, 0)
         assert row.due_at == User.objects.get(pk=user.pk).closing_at
@@ -129,7 +129,7 @@ class TestRestoring:
             yield closing.restore_account(user=user)
 
         changing_mind = personal_data.PersonalDataSource(
-            "late", {}, scrub=lambda _: (), close=restores
+            "late", {}, erase=lambda _: (), close=restores
         )
         monkeypatch.setattr(personal_data, "_sources", [changing_mind])
         do_what_is_due(user)
@@ -184,7 +184,7 @@ class TestTheEnd:
         row = AccountClosing.objects.get(user=user)
         for _ in range(worker.CLOSINGS.max_tries):
             assert worker.CLOSINGS.claim(row.pk) is not None
-            worker.CLOSINGS.requeue(worker.CLOSINGS.held_rows(), timedelta(0))
+            worker.CLOSINGS.requeue(worker.CLOSINGS.list_claimed_rows(), timedelta(0))
         row.refresh_from_db()
         assert (row.status, row.tries) == (ClosingStatus.WAITING, 0)
         assert row.due_at is not None

@@ -78,17 +78,17 @@ def film(user: User, make_media: Callable[..., MediaFile], storage: ObjectStorag
 
 def unpacked(api: APIClient) -> zipfile.ZipFile:
     """The archive, as its user gets it."""
-    told = api.get("/users/me/export").json()
-    assert (told["status"], told["progress"]) == ("ready", 1.0)
-    content = requests.get(told["download_url"], timeout=30).content
-    assert len(content) == told["size_bytes"]
-    found = zipfile.ZipFile(io.BytesIO(content))
-    assert found.testzip() is None
-    return found
+    body = api.get("/users/me/export").json()
+    assert (body["status"], body["progress"]) == ("ready", 1.0)
+    content = requests.get(body["download_url"], timeout=30).content
+    assert len(content) == body["size_bytes"]
+    result = zipfile.ZipFile(io.BytesIO(content))
+    assert result.testzip() is None
+    return result
 
 
-def lines(found: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in found.read(f"{name}.jsonl").splitlines()]
+def lines(result: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in result.read(f"{name}.jsonl").splitlines()]
 
 
 def test_an_archive_holds_what_is_the_users(
@@ -109,19 +109,19 @@ def test_an_archive_holds_what_is_the_users(
     export = begin("media")
     worker.run_export(export.pk)
 
-    found = unpacked(api)
-    (profile,) = lines(found, "profile")
+    result = unpacked(api)
+    (profile,) = lines(result, "profile")
     assert (profile["email"], "password" in profile) == (user.email, False)
-    (project,) = lines(found, "projects")
+    (project,) = lines(result, "projects")
     edited = edl.read_edl(project_id=film.project_id, user_id=user.pk)
     assert (project["name"], project["edl"]["version"]) == ("Holiday", edited["version"])
-    assert {media["id"] for media in lines(found, "media")} >= {str(film.pk)}
-    assert [voice["consent_statement"] for voice in lines(found, "voices")] == ["Yes"]
-    assert [one["id"] for one in lines(found, "jobs")] == [str(job.pk)]
-    assert [event["type"] for event in lines(found, "events")] == ["job.requested"]
-    assert [one["amount"] for one in lines(found, "transactions")] != []
-    assert found.read(f"media/{film.pk}/talk 1 2.wav") == CONTENT
-    manifest = json.loads(found.read("manifest.json"))
+    assert {media["id"] for media in lines(result, "media")} >= {str(film.pk)}
+    assert [voice["consent_statement"] for voice in lines(result, "voices")] == ["Yes"]
+    assert [line["id"] for line in lines(result, "jobs")] == [str(job.pk)]
+    assert [event["type"] for event in lines(result, "events")] == ["job.requested"]
+    assert [line["amount"] for line in lines(result, "transactions")] != []
+    assert result.read(f"media/{film.pk}/talk 1 2.wav") == CONTENT
+    manifest = json.loads(result.read("manifest.json"))
     assert manifest["rows"]["projects"] == 1
     # Its own file, of which there is a row alone.
     assert [path.partition("/")[0] for path in manifest["missing"]] == ["media"]
@@ -176,12 +176,12 @@ class TestKills:
         export = begin("media")
         read, reads = type(storage).read_range, 0
 
-        def dies(self: Any, *given: Any) -> bytes:
+        def dies(self: Any, *values: Any) -> bytes:
             nonlocal reads
             reads += 1
             if reads == 6:
                 raise KilledError
-            return bytes(read(self, *given))
+            return bytes(read(self, *values))
 
         monkeypatch.setattr(type(storage), "read_range", dies)
         with pytest.raises(KilledError):
@@ -189,7 +189,7 @@ class TestKills:
         half = AccountExport.objects.get(pk=export.pk)
         assert half.upload_id
         assert len(storage.list_stored_parts(half.object_key, half.upload_id)) == 1
-        EXPORTS.requeue(EXPORTS.held_rows(), timedelta(0))
+        EXPORTS.requeue(EXPORTS.list_claimed_rows(), timedelta(0))
 
         worker.run_export(export.pk)
         assert unpacked(api).read(f"media/{film.pk}/talk 1 2.wav") == CONTENT
@@ -206,7 +206,7 @@ class TestKills:
         upload_id = storage.begin_parts(export.object_key, content_type="application/zip")
         AccountExport.objects.filter(pk=export.pk).update(upload_id=upload_id, tries=2)
         EXPORTS.claim(export.pk)
-        EXPORTS.requeue(EXPORTS.held_rows(), timedelta(0))
+        EXPORTS.requeue(EXPORTS.list_claimed_rows(), timedelta(0))
         assert api.get("/users/me/export").json()["status"] == "failed"
         assert (deletion.sweep_exports(), deletion.sweep_exports()) == (1, 0)
         with pytest.raises(ObjectMissingError):
@@ -266,7 +266,7 @@ class TestOneAtATime:
             yield {"late": True}
 
         late = PersonalDataSource(
-            "late", {}, scrub=lambda _: (), listings=(Listing("late", takes_back),)
+            "late", {}, erase=lambda _: (), listings=(Listing("late", takes_back),)
         )
         monkeypatch.setattr(personal_data, "_sources", [late])
         worker.run_export(export.pk)
@@ -385,7 +385,7 @@ class TestRevokedConsents:
             yield {"late": True}
 
         late = PersonalDataSource(
-            "late", {}, scrub=lambda _: (), listings=(Listing("late", revokes),)
+            "late", {}, erase=lambda _: (), listings=(Listing("late", revokes),)
         )
         monkeypatch.setattr(personal_data, "_sources", [late])
         worker.run_export(export.pk)

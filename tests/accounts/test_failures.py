@@ -70,7 +70,7 @@ def test_whoever_was_let_in_goes_on_beside_one_who_fails(
     make_user: Callable[..., User], verified: list[str]
 ) -> None:
     visitor = Visitor()
-    ann, bob = (signed(sub=str(each.pk), email=each.email) for each in (make_user(), make_user()))
+    ann, bob = (signed(sub=str(item.pk), email=item.email) for item in (make_user(), make_user()))
     assert visitor.ask(ann).status_code == 200
     for _ in range(4):
         visitor.ask("nonsense")
@@ -108,11 +108,11 @@ def test_a_good_token_is_believed_for_a_while(
     visitor, token = Visitor(), signed(sub=str(user.pk), email=user.email)
     moment = [0.0]
     monkeypatch.setattr(authentication.time, "monotonic", lambda: moment[0])
-    for at, times in ((0.0, 1), (authentication.KEPT_SECONDS - 0.1, 1)):
+    for at, times in ((0.0, 1), (authentication.TRUST_SECONDS - 0.1, 1)):
         moment[0] = at
         assert visitor.ask(token).status_code == 200
         assert len(verified) == times
-    moment[0] = authentication.KEPT_SECONDS
+    moment[0] = authentication.TRUST_SECONDS
     assert visitor.ask(token).status_code == 200
     assert len(verified) == 2
 

@@ -116,13 +116,13 @@ def left_in_documents() -> int:
 
 
 def test_every_table_is_somebodys_or_says_nothing_of_anybody() -> None:
-    told = {
+    result = {
         apps.get_model(label)._meta.db_table
         for holding in list_sources()
         for label in holding.owners
     }
-    assert not told & IMPERSONAL_TABLES
-    assert all_tables() == told | IMPERSONAL_TABLES
+    assert not result & IMPERSONAL_TABLES
+    assert all_tables() == result | IMPERSONAL_TABLES
 
 
 def test_nothing_is_left(marked: Marked, user: User, forget: Forget) -> None:
@@ -136,8 +136,8 @@ def test_nothing_is_left(marked: Marked, user: User, forget: Forget) -> None:
 
     forget(user)
 
-    left = {table: where_it_is_left(table) for table in all_tables()}
-    assert {table: count for table, count in left.items() if count} == {}
+    remaining = {table: where_it_is_left(table) for table in all_tables()}
+    assert {table: count for table, count in remaining.items() if count} == {}
     assert left_in_objects() == []
     assert left_in_documents() == 0
     assert not Session.objects.exists()
@@ -195,9 +195,9 @@ def test_it_goes_on_where_a_worker_was_killed(
     renew: Any = worker.Lease.renew
     steps = 0
 
-    def dies(lease: Any, **found: Any) -> None:
+    def dies(lease: Any, **result: Any) -> None:
         nonlocal steps
-        renew(lease, **found)
+        renew(lease, **result)
         steps += 1
         if steps in (3, 9, 16, 24):
             raise KilledError
@@ -212,7 +212,7 @@ def test_it_goes_on_where_a_worker_was_killed(
                 worker.run_closing(closing.pk)
             except KilledError:
                 # The lease ends.
-                worker.CLOSINGS.requeue(worker.CLOSINGS.held_rows(), worker.AGAIN_AFTER * 0)
+                worker.CLOSINGS.requeue(worker.CLOSINGS.list_claimed_rows(), worker.AGAIN_AFTER * 0)
     assert lives > 3
     assert not any(where_it_is_left(table) for table in all_tables())
     assert left_in_objects() == []

@@ -75,13 +75,13 @@ def test_whoever_says_that_they_are_none_has_an_account(user):
 def test_a_guest_who_signs_in_keeps_all_and_is_welcomed_once(guest, guest_id, settings):
     settings.SIGNUP_CREDITS = 10
     guest.post("/projects", {"name": "Film"}, format="json")
-    assert ledger.balance_of(user_id=uuid.UUID(guest_id)) == 0
+    assert ledger.get_balance(user_id=uuid.UUID(guest_id)) == 0
     person = client(sub=guest_id, email="ann@example.com")
     for _ in range(2):
         assert person.get("/users/me").json()["email"] == "ann@example.com"
         assert person.get("/credits").json()["balance"] == 10
         assert guest.get("/users/me").json()["email"] == "ann@example.com"  # an older token
-    assert [one["name"] for one in person.get("/projects").json()["projects"]] == ["Film"]
+    assert [project["name"] for project in person.get("/projects").json()["projects"]] == ["Film"]
     assert User.objects.count() == 1
 
 
@@ -89,6 +89,6 @@ def test_nobody_takes_a_guest_s_address(guest, guest_id, settings):
     settings.SIGNUP_CREDITS = 10
     address = guest.get("/users/me").json()["email"]
     assert address == f"{guest_id}@guest.invalid"
-    for taken in (address, "me@GUEST.invalid"):
-        answer = client(sub=str(uuid.uuid4()), email=taken).get("/users/me")
+    for item in (address, "me@GUEST.invalid"):
+        answer = client(sub=str(uuid.uuid4()), email=item).get("/users/me")
         assert (answer.status_code, answer.json()["code"]) == (403, "email_required")

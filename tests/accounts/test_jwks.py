@@ -34,8 +34,8 @@ def key_set(provider: Provider, clock: Clock) -> KeySet:
 def test_keys_are_fetched_once(provider: Provider, key_set: KeySet) -> None:
     first, second = provider.add_key(), provider.add_key("RS256")
     for _ in range(3):
-        assert key_set.key(first) is not None
-        assert key_set.key(second) is not None
+        assert key_set.find_key(first) is not None
+        assert key_set.find_key(second) is not None
     assert provider.fetches == 1
 
 
@@ -44,13 +44,13 @@ def test_made_up_ids_ask_the_provider_once_per_cooldown(
 ) -> None:
     provider.add_key()
     for number in range(20):
-        assert key_set.key(f"made-up-{number}") is None
+        assert key_set.find_key(f"made-up-{number}") is None
     assert provider.fetches == 1
     clock.now += jwks.REFETCH_COOLDOWN_SECONDS - 0.1
-    assert key_set.key("made-up") is None
+    assert key_set.find_key("made-up") is None
     assert provider.fetches == 1
     clock.now += 0.1
-    assert key_set.key("made-up") is None
+    assert key_set.find_key("made-up") is None
     assert provider.fetches == 2
 
 
@@ -58,58 +58,58 @@ def test_a_rotated_key_is_found_after_the_cooldown(
     provider: Provider, key_set: KeySet, clock: Clock
 ) -> None:
     old = provider.add_key()
-    assert key_set.key(old) is not None
+    assert key_set.find_key(old) is not None
     new = provider.add_key()
-    assert key_set.key(new) is None
+    assert key_set.find_key(new) is None
     clock.now += jwks.REFETCH_COOLDOWN_SECONDS
-    assert key_set.key(new) is not None
-    assert key_set.key(old) is not None
+    assert key_set.find_key(new) is not None
+    assert key_set.find_key(old) is not None
 
 
 def test_a_withdrawn_key_stops_working_once_the_set_is_no_longer_fresh(
     provider: Provider, key_set: KeySet, clock: Clock
 ) -> None:
     kept, withdrawn = provider.add_key(), provider.add_key()
-    assert key_set.key(withdrawn) is not None
+    assert key_set.find_key(withdrawn) is not None
     provider.withdraw(withdrawn)
     clock.now += jwks.FRESH_SECONDS
-    assert key_set.key(withdrawn) is not None
+    assert key_set.find_key(withdrawn) is not None
     clock.now += 1
-    assert key_set.key(withdrawn) is None
-    assert key_set.key(kept) is not None
+    assert key_set.find_key(withdrawn) is None
+    assert key_set.find_key(kept) is not None
     assert provider.fetches == 2
 
 
 def test_known_keys_are_kept_while_the_provider_is_away_but_not_for_ever(
     provider: Provider, key_set: KeySet, clock: Clock
 ) -> None:
-    known = provider.add_key()
-    assert key_set.key(known) is not None
+    key = provider.add_key()
+    assert key_set.find_key(key) is not None
     provider.go_away()
     clock.now += jwks.STALE_SECONDS
-    assert key_set.key(known) is not None
+    assert key_set.find_key(key) is not None
     clock.now += 1
     with pytest.raises(UnavailableProblem):
-        key_set.key(known)
+        key_set.find_key(key)
 
 
 def test_unknown_keys_are_unavailable_while_the_provider_is_away(
     provider: Provider, key_set: KeySet, clock: Clock
 ) -> None:
-    known = provider.add_key()
-    assert key_set.key(known) is not None
+    key = provider.add_key()
+    assert key_set.find_key(key) is not None
     provider.body = b"<html>Bad gateway</html>"
     clock.now += jwks.REFETCH_COOLDOWN_SECONDS
     for _ in range(3):
         with pytest.raises(UnavailableProblem):
-            key_set.key("unknown")
+            key_set.find_key("unknown")
     assert provider.fetches == 2
-    assert key_set.key(known) is not None
+    assert key_set.find_key(key) is not None
 
     provider.body = None
     new = provider.add_key()
     clock.now += jwks.REFETCH_COOLDOWN_SECONDS
-    assert key_set.key(new) is not None
+    assert key_set.find_key(new) is not None
 
 
 @pytest.mark.parametrize(
@@ -121,21 +121,21 @@ def test_an_answer_that_is_no_key_set_is_an_outage(
 ) -> None:
     provider.body = body or b" "
     with pytest.raises(UnavailableProblem):
-        key_set.key("any")
+        key_set.find_key("any")
 
 
 def test_an_empty_key_set_has_no_key_and_is_no_outage(provider: Provider, key_set: KeySet) -> None:
-    assert key_set.key("any") is None
+    assert key_set.find_key("any") is None
     assert provider.fetches == 1
 
 
 def test_only_signing_keys_with_an_id_count(provider: Provider, key_set: KeySet) -> None:
     provider.add_key()
     encryption = provider.add_key(use="enc")
-    assert key_set.key(encryption) is None
+    assert key_set.find_key(encryption) is None
     unmarked = provider.add_key(use=None, alg=None)
     fresh = KeySet(provider.url)
-    assert fresh.key(unmarked) is not None
+    assert fresh.find_key(unmarked) is not None
 
 
 def test_a_slow_provider_holds_up_unknown_keys_alone(
@@ -143,15 +143,15 @@ def test_a_slow_provider_holds_up_unknown_keys_alone(
 ) -> None:
     monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", 60)  # nobody gives up in between
     key_set = KeySet(provider.url, clock=clock)
-    known = provider.add_key()
-    assert key_set.key(known) is not None
+    key = provider.add_key()
+    assert key_set.find_key(key) is not None
     clock.now += jwks.REFETCH_COOLDOWN_SECONDS
     provider.answers.clear()
-    waiting = [threading.Thread(target=key_set.key, args=(f"made-up-{n}",)) for n in range(3)]
+    waiting = [threading.Thread(target=key_set.find_key, args=(f"made-up-{n}",)) for n in range(3)]
     for thread in waiting:
         thread.start()
     until(lambda: provider.fetches == 2)
-    assert key_set.key(known) is not None  # comes back, although nobody is answered
+    assert key_set.find_key(key) is not None  # comes back, although nobody is answered
     assert any(thread.is_alive() for thread in waiting)
     provider.answers.set()
     for thread in waiting:

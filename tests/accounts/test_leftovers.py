@@ -58,9 +58,9 @@ class TestApiKeys:
                 scopes=[Scope.JOBS],
                 allowed_addresses=["203.0.113.0/24"],
             ).row
-            given = {column: Now() - ended} if ended is not None else {}
+            values = {column: Now() - ended} if ended is not None else {}
             used = {"last_used_at": Now()} if is_used else {}
-            ApiKey.objects.filter(pk=row.pk).update(**given, **used)
+            ApiKey.objects.filter(pk=row.pk).update(**values, **used)
             return row
 
         return make
@@ -104,8 +104,8 @@ class TestApiKeys:
         assert KeySpending.objects.get(pk=new.row.pk).spent > 0
         assert Job.objects.get().api_key_id == ApiKey.objects.get().pk
         assert ledger_audit.check().total == 0
-        shown = api.get(f"/api-keys/{new.row.pk}").json()
-        assert (shown["name"], shown["allowed_addresses"]) == ("", [])
+        document = api.get(f"/api-keys/{new.row.pk}").json()
+        assert (document["name"], document["allowed_addresses"]) == ("", [])
 
 
 class TestAdminLog:

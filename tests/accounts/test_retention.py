@@ -39,8 +39,8 @@ def ended(make_job: MakeJob) -> Callable[[int], Job]:
         attempt = bring_to(job, AttemptState.COMPLETED)
         ago = Now() - timedelta(days=days, seconds=1)
         Job.objects.filter(pk=job.pk).update(completed_at=ago)
-        left = {"payload": {"text": "secret"}, "result": {"answer": 42}, "outcome": SAID}
-        Attempt.objects.filter(pk=attempt.pk).update(finished_at=ago, **left)
+        remaining = {"payload": {"text": "secret"}, "result": {"answer": 42}, "outcome": SAID}
+        Attempt.objects.filter(pk=attempt.pk).update(finished_at=ago, **remaining)
         job.refresh_from_db()
         return job
 
@@ -99,7 +99,7 @@ def test_nought_is_for_ever(ended: Callable[[int], Job], settings: Any) -> None:
 def test_a_turn_is_a_page_and_the_next_goes_on(
     ended: Callable[[int], Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "ROWS_A_TURN", 2)
+    monkeypatch.setattr(retention, "ROWS_PER_PAGE", 2)
     jobs = [ended(40) for _ in range(3)]
     gone = []
     for _ in range(3):
@@ -126,8 +126,8 @@ def test_what_is_no_longer_kept_cannot_be_run_again(make_job: MakeJob, api: APIC
 def test_the_voice_that_was_used_stays_known(ended: Callable[[int], Job]) -> None:
     voice_id = str(uuid.uuid4())
     job = ended(31)
-    given = {"input_params": {"text": "secret", "voice_id": voice_id}}
-    Job.objects.filter(pk=job.pk).update(**given, derived_params={"language": "en"})
+    values = {"input_params": {"text": "secret", "voice_id": voice_id}}
+    Job.objects.filter(pk=job.pk).update(**values, derived_params={"language": "en"})
     assert turn() > 0
     job.refresh_from_db()
     assert (job.input_params, job.derived_params) == (None, {"voice_id": voice_id})

@@ -90,8 +90,8 @@ def test_concurrent_changes_leave_one_plan() -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    found = [status for _, status in statuses(user)]
-    assert sorted(found) == ["active"] + ["cancelled"] * 5
+    result = [status for _, status in statuses(user)]
+    assert sorted(result) == ["active"] + ["cancelled"] * 5
 
 
 def test_the_same_subscription_at_stripe_goes_on(user):

@@ -251,10 +251,10 @@ def test_without_a_key_set_its_tokens_are_invalid(provider: Provider, settings: 
 
 
 def test_with_the_provider_away_known_keys_and_the_secret_still_work(provider: Provider) -> None:
-    known = provider.add_key()
-    assert tokens.verify_token(provider.sign(known))
+    key = provider.add_key()
+    assert tokens.verify_token(provider.sign(key))
     provider.go_away()
-    assert tokens.verify_token(provider.sign(known))
+    assert tokens.verify_token(provider.sign(key))
     assert tokens.verify_token(signed())
 
 

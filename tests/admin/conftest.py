@@ -48,13 +48,13 @@ class Browser:
     def page(self, obj: models.Model) -> str:
         return self._text(self.client.get(page_url(obj)))
 
-    def act(self, action: str, *objects: models.Model, **given: Any) -> Any:
+    def act(self, action: str, *objects: models.Model, **values: Any) -> Any:
         """Open an action's confirming page, or with form data confirm it."""
         data: dict[str, Any] = {
             "action": action,
             ACTION_CHECKBOX_NAME: [str(obj.pk) for obj in objects],
-            **({"confirmed": "1"} if given else {}),
-            **given,
+            **({"confirmed": "1"} if values else {}),
+            **values,
         }
         return self.client.post(list_url(type(objects[0])), data, follow=True)
 
@@ -160,19 +160,19 @@ def voice(user) -> VoiceClone:
 @pytest.fixture
 def job(make_job) -> Job:
     """An open job of 5 credits whose call runs."""
-    made: Job = make_job(minutes=10)
-    bring_to(made, AttemptState.RUNNING)
-    made.refresh_from_db()
-    return made
+    result: Job = make_job(minutes=10)
+    bring_to(result, AttemptState.RUNNING)
+    result.refresh_from_db()
+    return result
 
 
 @pytest.fixture
 def completed(make_job) -> Job:
     """A completed job of 5 credits."""
-    made: Job = make_job(minutes=10)
-    bring_to(made, AttemptState.COMPLETED)
-    made.refresh_from_db()
-    return made
+    result: Job = make_job(minutes=10)
+    bring_to(result, AttemptState.COMPLETED)
+    result.refresh_from_db()
+    return result
 
 
 @pytest.fixture
@@ -191,11 +191,11 @@ def house(user, project, media, voice, consent, job) -> list[models.Model]:
     account = Credits.objects.get(user=user)
     grant = CreditGrant.objects.get(user=user)
     colleague = User.objects.create(email="colleague@example.org", is_staff=True)
-    wanted = CreditCorrection.objects.create(user=user, amount=10**5, asked_by=colleague)
+    correction = CreditCorrection.objects.create(user=user, amount=10**5, asked_by=colleague)
     started = imports.start_import(user_id=user.pk, project_id=project.pk, url=IMPORTED)
     imported = MediaImport.objects.get(pk=started.pk)
     key = keys.create_key(user_id=user.pk, name=XSS, scopes=[Scope.READ]).row
-    money = [account, usage, grant, wanted]
+    money = [account, usage, grant, correction]
     return [
         *[user, *money, project, media, imported, voice],
         *[consent, job, endpoint, ping, key],

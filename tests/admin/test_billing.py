@@ -97,8 +97,8 @@ def test_events_are_found_by_ids_of_stripes(root, event, wanted):
 
 
 def test_customers_and_payments_are_found_by_email_and_id(root, user, customer, payment):
-    for wanted in (user.email, str(user.pk)):
-        assert "pi_1" in root.list(BillingPayment, q=wanted)
+    for item in (user.email, str(user.pk)):
+        assert "pi_1" in root.list(BillingPayment, q=item)
     assert "cus_1" in root.list(BillingCustomer, q=user.email)
     assert "pi_1" not in root.list(BillingPayment, q=str(uuid.uuid4()))
 
@@ -109,21 +109,21 @@ def test_an_event_is_worked_on_again(root, event):
     assert (event.state, event.reason, event.tries) == (EventState.WAITING, None, 0)
     ((_, record),) = records_of(event)
     assert "The price is known now" in record
-    (told,) = messages_of(root.act("work_again", event, reason="Once more"))
-    assert "Only what was set aside" in told
+    (message,) = messages_of(root.act("work_again", event, reason="Once more"))
+    assert "Only events that are set aside" in message
 
 
 def test_nobody_has_events_about_themselves_worked_on(root, event, customer):
     BillingCustomer.objects.update(user=root.user)
-    (told,) = messages_of(root.act("work_again", event, reason="It is mine"))
-    assert OwnObjectProblem.default_detail in told
+    (message,) = messages_of(root.act("work_again", event, reason="It is mine"))
+    assert OwnObjectProblem.default_detail in message
     event.refresh_from_db()
     assert event.state == EventState.SET_ASIDE
 
 
 def test_a_flag_is_cleared(root, customer):
-    (told,) = messages_of(root.act("clear_flag", customer, reason="None there"))
-    assert "not flagged" in told
+    (message,) = messages_of(root.act("clear_flag", customer, reason="None there"))
+    assert "no flag to clear" in message
     BillingCustomer.objects.update(flagged_at=timezone.now(), flag_reason="A payment is disputed")
     assert "A payment is disputed" in root.list(BillingCustomer)
     root.act("clear_flag", customer, reason="It was settled")

@@ -35,7 +35,7 @@ def cashier(staff_with):
 
 
 def balance_of(user):
-    return ledger.balance_of(user_id=user.pk)
+    return ledger.get_balance(user_id=user.pk)
 
 
 def test_up_to_the_limit_one_is_enough(root, user, grant):
@@ -68,15 +68,15 @@ def test_what_a_colleague_approved_does_not_count(root, cashier, user, grant, wa
     root.act(way, obj, **GIVE | {"amount": "150"})  # of a grant of 100
     cashier.act("approve", CreditCorrection.objects.get(), reason=REASON)
     for amount, waits in ((LIMIT, False), (1, True)):
-        (told,) = messages_of(root.act("grant_credits", user, **GIVE | {"amount": str(amount)}))
-        assert ("waits" in told) == waits
+        (message,) = messages_of(root.act("grant_credits", user, **GIVE | {"amount": str(amount)}))
+        assert ("waits" in message) == waits
 
 
 def test_nor_does_what_is_a_day_old(root, user, monkeypatch):
     root.act("grant_credits", user, **GIVE)
     monkeypatch.setattr(corrections, "DAY", timedelta(0))
-    (told,) = messages_of(root.act("grant_credits", user, **GIVE))
-    assert "waits" not in told
+    (message,) = messages_of(root.act("grant_credits", user, **GIVE))
+    assert "waits" not in message
 
 
 @pytest.mark.parametrize("way", ["take_back", "grant_credits"])
@@ -87,52 +87,52 @@ def test_above_it_a_colleague_approves(root, cashier, user, grant, way):
         response = root.act(way, grant, **TAKE | more)
     else:
         response = root.act(way, user, **GIVE | more)
-    assert "waits for a colleague" in messages_of(response)[0]
+    assert "waits for the approval" in messages_of(response)[0]
     assert balance_of(user) == before
 
-    wanted = CreditCorrection.objects.get()
-    response = root.act("approve", wanted, reason=REASON)
-    assert "nobody approves what they asked for" in messages_of(response)[0]
+    correction = CreditCorrection.objects.get()
+    response = root.act("approve", correction, reason=REASON)
+    assert "cannot approve your own request" in messages_of(response)[0]
     assert balance_of(user) == before
 
-    cashier.act("approve", wanted, reason=REASON)
+    cashier.act("approve", correction, reason=REASON)
     change = LIMIT + 1 if way == "grant_credits" else -LIMIT - 1
     assert balance_of(user) == before + change
-    wanted.refresh_from_db()
-    assert (wanted.asked_by, wanted.decided_by, wanted.is_approved) == (
+    correction.refresh_from_db()
+    assert (correction.asked_by, correction.decided_by, correction.is_approved) == (
         root.user,
         cashier.user,
         True,
     )
-    response = cashier.act("approve", wanted, reason=REASON)
-    assert "has been decided" in messages_of(response)[0]
+    response = cashier.act("approve", correction, reason=REASON)
+    assert "was already approved or rejected" in messages_of(response)[0]
     assert balance_of(user) == before + change
 
 
 def test_what_is_refused_is_not_done(root, cashier, user, grant):
     root.act("take_back", grant, **TAKE | {"amount": "50"})
-    wanted = CreditCorrection.objects.get()
-    cashier.act("refuse", wanted, reason=REASON)
-    cashier.act("approve", wanted, reason=REASON)
+    correction = CreditCorrection.objects.get()
+    cashier.act("refuse", correction, reason=REASON)
+    cashier.act("approve", correction, reason=REASON)
     assert balance_of(user) == 100
-    wanted.refresh_from_db()
-    assert wanted.is_approved is False
+    correction.refresh_from_db()
+    assert correction.is_approved is False
 
 
 def test_nobody_moves_their_own(root, cashier, user):
     root.act("grant_credits", cashier.user, **GIVE | {"amount": "50"})
     response = cashier.act("approve", CreditCorrection.objects.get(), reason=REASON)
-    assert "nobody gives credits to themselves" in messages_of(response)[0]
+    assert "Ask a colleague" in messages_of(response)[0]
     assert balance_of(cashier.user) == 0
     with transaction.atomic():
         ledger.grant(user_id=root.user.pk, amount=5)
     response = root.act("take_back", CreditGrant.objects.get(user=root.user), **TAKE)
-    assert "nobody gives credits to themselves" in messages_of(response)[0]
+    assert "Ask a colleague" in messages_of(response)[0]
 
 
 def test_the_database_wants_two(root, user):
-    wanted = CreditCorrection.objects.create(user=user, amount=1, asked_by=root.user)
-    rows = CreditCorrection.objects.filter(pk=wanted.pk)
+    correction = CreditCorrection.objects.create(user=user, amount=1, asked_by=root.user)
+    rows = CreditCorrection.objects.filter(pk=correction.pk)
     for by in (root.user, user):
         with pytest.raises(IntegrityError), transaction.atomic():
             rows.update(decided_by=by, decided_at=Now(), is_approved=True)

@@ -49,22 +49,22 @@ def test_counting_the_list_adds_no_costs_up(root, measured):
 
 
 def test_a_job_shows_what_each_attempt_took_and_cost(root, measured):
-    shown = root.page(measured)
+    content = root.page(measured)
     for text in ("queue 4.0 s", "start 10.5 s (loading 7.5 s)", "run 20.0 s", "$0.0084"):
-        assert text in shown
+        assert text in content
 
 
 def test_a_job_without_outcome_has_dashes(root, job):
-    shown = root.page(job)
-    assert "start -" in shown
-    assert "run -" in shown
+    text = root.page(job)
+    assert "start -" in text
+    assert "run -" in text
 
 
 def test_the_summary_has_a_row_for_each_feature(root, measured, page):
-    shown = root.client.get(page).content.decode()
-    assert "?type=transcription" in shown
+    text = root.client.get(page).content.decode()
+    assert "?type=transcription" in text
     for cell in ("A10G", "4.0 s", "10.5 s", "20.0 s", "100%", "$0.0084", "$0.000306"):
-        assert f"<td>{cell}</td>" in shown
+        assert f"<td>{cell}</td>" in text
 
 
 def test_the_summary_of_nothing(root, page):

@@ -21,7 +21,7 @@ def event_of(job, type):
 
 
 def balance_of(user):
-    return ledger.balance_of(user_id=user.pk)
+    return ledger.get_balance(user_id=user.pk)
 
 
 class TestReading:
@@ -186,8 +186,8 @@ class TestCancel:
         assert balance_of(user) == 100
         assert messages_of(response) == [f"job {job}: Cancelled, 5 credits refunded."]
         assert records_of(job) == [(root.user, f"Cancelled, 5 credits refunded. Reason: {REASON}")]
-        said = event_of(job, "cancelled").data
-        assert (said["by"], said["reason"]) == (f"staff:{root.user.pk}", REASON)
+        output = event_of(job, "cancelled").data
+        assert (output["by"], output["reason"]) == (f"staff:{root.user.pk}", REASON)
 
     def test_needs_a_reason(self, root, job):
         response = root.act("cancel", job, reason="  ")
@@ -244,8 +244,8 @@ class TestRequeue:
         assert balance_of(user) == 95
         assert messages_of(response) == [f"job {job}: Requeued with attempt 2."]
         assert records_of(job) == [(root.user, f"Requeued with attempt 2. Reason: {REASON}")]
-        said = event_of(job, "requeued").data
-        assert said == {"status": "processing", "by": f"staff:{root.user.pk}", "reason": REASON}
+        output = event_of(job, "requeued").data
+        assert output == {"status": "processing", "by": f"staff:{root.user.pk}", "reason": REASON}
 
     def test_of_an_ended_job_is_refused(self, root, completed):
         response = root.act("requeue", completed, reason=REASON)
@@ -359,8 +359,8 @@ class TestWhoAndHowMany:
         Job.objects.bulk_create(Job(**plain) for _ in range(MAX_SELECTED - 1 + excess))
         data = {"action": "cancel", "_selected_action": str(first.pk), "select_across": "1"}
         response = root.client.post(list_url(Job), data, follow=True)
-        shown = response.content.decode()
-        assert (f"Select at most {MAX_SELECTED} at once." in shown) is not asked
+        page = response.content.decode()
+        assert (f"Select at most {MAX_SELECTED} at once." in page) is not asked
 
     def test_a_forged_form_does_nothing(self, root, job):
         root.client.handler.enforce_csrf_checks = True

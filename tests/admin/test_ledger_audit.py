@@ -34,24 +34,24 @@ def test_the_list_of_accounts_leads_to_it(root, user, page):
 
 
 def test_in_order(root, completed, page):
-    shown = text(root, page)
-    assert shown.count(GREEN) == len(ledger_audit.RULES) + 1
-    assert RED not in shown
-    assert "What is off" not in shown
+    content = text(root, page)
+    assert content.count(GREEN) == len(ledger_audit.RULES) + 1
+    assert RED not in content
+    assert "What is off" not in content
     for rule in ledger_audit.RULES:
-        assert rule in shown
+        assert rule in content
 
 
 def test_off(root, completed, user, page):
     Job.objects.filter(pk=completed.pk).update(credits_cost=6)
     stop_comparing_books()
     Credits.objects.filter(user=user).update(seq=F("seq") + 1)
-    shown = text(root, page)
-    assert shown.count(RED) == 3  # the whole, and two rules
-    assert "2 off" in shown
-    assert shown.count(page_url(user)) == 1  # both below one heading
-    assert page_url(completed) in shown
-    assert "<td>6</td><td>5</td>" in shown
+    content = text(root, page)
+    assert content.count(RED) == 3  # the whole, and two rules
+    assert "2 off" in content
+    assert content.count(page_url(user)) == 1  # both below one heading
+    assert page_url(completed) in content
+    assert "<td>6</td><td>5</td>" in content
 
 
 @pytest.mark.parametrize("excess", [0, 1])
@@ -60,9 +60,9 @@ def test_no_more_is_shown_than_fits_a_page(root, make_user, page, monkeypatch, e
     stop_comparing_books()
     for _ in range(2 + excess):
         Credits.objects.filter(user=make_user()).update(seq=1)
-    shown = text(root, page)
-    assert shown.count("<td>seq_is_the_last</td>") == 2 + 1  # and in the list of rules
-    assert ("And 1 more" in shown) is bool(excess)
+    content = text(root, page)
+    assert content.count("<td>seq_is_the_last</td>") == 2 + 1  # and in the list of rules
+    assert ("And 1 more" in content) is bool(excess)
 
 
 @pytest.fixture

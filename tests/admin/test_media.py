@@ -111,7 +111,7 @@ class TestDerivatives:
         assert "are being made again" in message
         media.refresh_from_db()
         assert (media.derivation_status, media.derivation_tries) == (DerivationStatus.WAITING, 0)
-        assert states.DERIVATIONS.take_due(1) == [media.pk]
+        assert states.DERIVATIONS.select_due(1) == [media.pk]
         assert records_of(media)[0][0] == root.user
         assert REASON in records_of(media)[0][1]
 

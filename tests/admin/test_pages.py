@@ -211,9 +211,9 @@ class TestQueries:
 
 class TestJson:
     def test_is_text_never_markup(self):
-        shown = pretty_json({"title": "</pre><img src=x onerror=alert(1)>"})
-        assert "<img" not in shown
-        assert shown.count("</pre>") == 1
+        output = pretty_json({"title": "</pre><img src=x onerror=alert(1)>"})
+        assert "<img" not in output
+        assert output.count("</pre>") == 1
 
     def test_keeps_letters_of_every_language(self):
         assert "Grüße 你好" in pretty_json(["Grüße 你好"])

@@ -87,7 +87,7 @@ class TestSearch:
         [message] = messages_of(response)
         assert error in message
         assert list(response.context["cl"].result_list) == []
-        assert not any(term in each["sql"] or "LIKE" in each["sql"] for each in captured)
+        assert not any(term in query["sql"] or "LIKE" in query["sql"] for query in captured)
 
     def test_of_related_objects_is_bounded_too(self, root, house):
         query = {"app_label": "jobs", "model_name": "job", "field_name": "user"}

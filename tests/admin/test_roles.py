@@ -110,12 +110,12 @@ def may(role, allowed):
 def test_the_tables_above_name_every_page_and_action(browser_as):
     root = browser_as(SUPERUSER)
     assert set(PAGES) == set(registered())
-    found = {
+    result = {
         (label, action)
         for label, model in registered().items()
         for action in actions_of(root.user, model)
     }
-    assert found == set(ACTIONS)
+    assert result == set(ACTIONS)
 
 
 def test_each_sees_its_lists_and_no_other(role, browser):
@@ -136,12 +136,12 @@ def test_each_sees_its_further_pages_and_no_other(browser_as):
 def test_each_sees_and_changes_its_pages_and_no_other(role, browser, house):
     for obj in house:
         label = obj._meta.label
-        given = "change" if role == SUPERUSER else PAGES[label].get(role)
+        values = "change" if role == SUPERUSER else PAGES[label].get(role)
         answer = browser.client.get(page_url(obj))
-        assert answer.status_code == (200 if given else 403), label
+        assert answer.status_code == (200 if values else 403), label
         saves = b'name="_save"' in answer.content
         is_fixed = role == SUPERUSER and "change" not in PAGES[label].values()
-        assert saves == (given == "change" and not is_fixed), label
+        assert saves == (values == "change" and not is_fixed), label
 
 
 def test_nobody_but_superusers_adds_anything(role, browser):
@@ -158,8 +158,8 @@ def test_each_has_its_actions_and_no_other(role, browser, house):
             continue
         assert (action in actions_of(browser.user, model)) == may(role, allowed), action
         if label in objects:
-            asked = browser.act(action, objects[label]).content.decode()
-            assert ("confirm-action" in asked) == may(role, allowed), action
+            page = browser.act(action, objects[label]).content.decode()
+            assert ("confirm-action" in page) == may(role, allowed), action
 
 
 def test_who_clients_are_and_what_is_theirs(browser_as, house, user, job):
@@ -169,23 +169,23 @@ def test_who_clients_are_and_what_is_theirs(browser_as, house, user, job):
         browser = browser_as(role)
         pages = browser.page(job) + browser.list(Job) + browser.list(Job, user__id__exact=user.pk)
         seen[role] = (user.email in pages, "a secret wish" in pages)
-        found = browser.list(Job, q=user.email)
-        assert (str(job.pk)[-8:] in found) == seen[role][0]
+        result = browser.list(Job, q=user.email)
+        assert (str(job.pk)[-8:] in result) == seen[role][0]
     assert seen == {"support": (True, True), "billing": (True, False), "ops": (False, False)}
 
 
 def test_filters_and_links_lead_to_lists(browser_as, house):
     root = browser_as(SUPERUSER)
     pages = [url for obj in house for url in (list_url(type(obj)), page_url(obj))]
-    found = {
+    result = {
         urljoin(page, html.unescape(link))
         for page in [*pages, reverse("job-costs")]
         for link in re.findall(
             r'href="((?:/admin/\w+/\w+/)?\?[^"]+)"', str(root.client.get(page).content)
         )
     }
-    assert len(found) > 100
-    for url in found:
+    assert len(result) > 100
+    for url in result:
         assert root.client.get(url).status_code == 200, url
 
 
@@ -212,16 +212,16 @@ def test_a_job_is_found_by_its_id_without_seeing_whose_it_is(browser_as, job):
 def test_nobody_does_anything_to_what_is_their_own(browser_of, make_user, make_job):
     root = browser_of(make_user(balance=5, is_staff=True, is_superuser=True))
     own = make_job(root.user, minutes=10)
-    given = {"amount": "7", "kind": "promo", "description": "For me"}
-    given |= {"plan": "pro", "price": "house"}
+    values = {"amount": "7", "kind": "promo", "description": "For me"}
+    values |= {"plan": "pro", "price": "house"}
     refused = OwnObjectProblem.default_detail
     for obj, action in itertools.chain(
         ((root.user, action) for action in ("grant_credits", "change_plan")),
         ((own, action) for action in JOB_ACTIONS),
     ):
-        answer = root.act(action, obj, reason=REASON, **given)
+        answer = root.act(action, obj, reason=REASON, **values)
         assert refused in messages_of(answer)[0], action
-    assert ledger.balance_of(user_id=root.user.pk) == 0
+    assert ledger.get_balance(user_id=root.user.pk) == 0
     assert root.user.plan is None
     assert records_of(root.user) == []
 
@@ -244,11 +244,11 @@ def test_roles_are_as_the_code_says_however_often(db, capsys):
     call_command("staff_roles")
     Group.objects.get(name="ops").permissions.set(Permission.objects.all())
     call_command("staff_roles")
-    for name, wanted in ROLES.items():
-        found = Group.objects.get(name=name).permissions.values_list(
+    for name, expected in ROLES.items():
+        rows = Group.objects.get(name=name).permissions.values_list(
             "content_type__app_label", "codename"
         )
-        assert {".".join(pair) for pair in found} == wanted
+        assert {".".join(pair) for pair in rows} == expected
     assert "ops: 8 permissions" in capsys.readouterr().out
 
 

@@ -199,9 +199,12 @@ class TestAsking:
         assert visitor.give(second) == ""
 
     def test_leads_to_where_one_wanted_and_nowhere_else(self, enrolled):
-        for wanted, there in (("/admin/jobs/job/", "/admin/jobs/job/"), ("//evil.example/", INDEX)):
+        for expected, there in (
+            ("/admin/jobs/job/", "/admin/jobs/job/"),
+            ("//evil.example/", INDEX),
+        ):
             enrolled.sign_in()
-            answer = enrolled.post(SECOND_FACTOR, code=code_of(enrolled.user), next=wanted)
+            answer = enrolled.post(SECOND_FACTOR, code=code_of(enrolled.user), next=expected)
             assert answer.url == there
 
     def test_one_can_sign_out_instead(self, enrolled):
@@ -239,8 +242,8 @@ class TestGuessing:
 
     def test_many_addresses_are_refused_and_do_not_lock_the_owner_out(self, enrolled, colleague):
         guessers = [Visitor(colleague).sign_in() for _ in range(5)]
-        said = [guesser.give(WRONG_CODE) for guesser in guessers]
-        assert [TOO_MANY in text for text in said] == [False] * 4 + [True]
+        output = [guesser.give(WRONG_CODE) for guesser in guessers]
+        assert [TOO_MANY in text for text in output] == [False] * 4 + [True]
         assert TOO_MANY in Visitor(colleague).sign_in().give(code_of(colleague))
         assert enrolled.sign_in().give(code_of(colleague)) == ""
 

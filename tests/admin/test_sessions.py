@@ -49,26 +49,26 @@ class TestIdentity:
     def test_is_asked_for_after_ten_minutes(self, browser, user, seconds, asked):
         shown_ago(browser, seconds)
         browser.act("grant_credits", user, **GRANT)
-        assert ledger.balance_of(user_id=user.pk) == (100 if asked else 107)
+        assert ledger.get_balance(user_id=user.pk) == (100 if asked else 107)
 
     def test_is_asked_for_before_the_form_and_leads_back(self, browser, user):
         shown_ago(browser, 600)
         data = {"action": "grant_credits", "_selected_action": str(user.pk), "from_object": "1"}
-        asked = browser.client.post(list_url(User), data, follow=True)
-        [(url, _)] = asked.redirect_chain
+        response = browser.client.post(list_url(User), data, follow=True)
+        [(url, _)] = response.redirect_chain
         assert url.startswith(IDENTITY)
-        assert AGAIN in asked.content.decode()
-        assert browser.client.post(url, {"given": PASSWORD}).url == page_url(user)
+        assert AGAIN in response.content.decode()
+        assert browser.client.post(url, {"code_or_password": PASSWORD}).url == page_url(user)
         browser.act("grant_credits", user, **GRANT)
-        assert ledger.balance_of(user_id=user.pk) == 107
+        assert ledger.get_balance(user_id=user.pk) == 107
         assert kinds() == ["identity_confirmed"]
 
     def test_wrong_answers_change_nothing_and_are_recorded(self, browser, user):
         shown_ago(browser, 600)
-        for given in ("wrong", ""):
-            assert browser.client.post(IDENTITY, {"given": given}).status_code == 200
+        for item in ("wrong", ""):
+            assert browser.client.post(IDENTITY, {"code_or_password": item}).status_code == 200
         browser.act("grant_credits", user, **GRANT)
-        assert ledger.balance_of(user_id=user.pk) == 100
+        assert ledger.get_balance(user_id=user.pk) == 100
         assert kinds() == ["identity_failed"]
 
     @pytest.mark.parametrize("action", ["change_plan", "grant_credits"])
@@ -134,8 +134,8 @@ class TestRecord:
             form = {"username": boss.email, "password": password}
             client.post("/admin/login/", form, REMOTE_ADDR="192.0.2.7")
         client.post("/admin/logout/", REMOTE_ADDR="192.0.2.7")
-        found = StaffEvent.objects.order_by("id").values_list("user_id", "kind", "address")
-        assert [*found] == [
+        rows = StaffEvent.objects.order_by("id").values_list("user_id", "kind", "address")
+        assert [*rows] == [
             (boss.pk, kind, "192.0.2.7") for kind in ("sign_in_failed", "signed_in", "signed_out")
         ]
 
@@ -185,8 +185,8 @@ class TestRecord:
         first.refresh_from_db()
         assert (first.object_repr, first.change_message) == ("", "")
         assert first.user_id == browser.user.pk
-        kept = LogEntry.objects.get(pk=second.pk)
-        assert REASON in kept.change_message
+        log_entry = LogEntry.objects.get(pk=second.pk)
+        assert REASON in log_entry.change_message
         with pytest.raises(IntegrityError), transaction.atomic():
             LogEntry.objects.filter(pk=first.pk).update(object_repr="back")
 

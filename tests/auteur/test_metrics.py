@@ -35,10 +35,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def asked(path: str = "/metrics", method: str = "GET") -> tuple[int, dict[str, str], str]:
     """Status, headers and body at the port of the figures."""
-    said: list[Any] = []
+    output: list[Any] = []
     environ = {"REQUEST_METHOD": method, "PATH_INFO": path}
-    body = b"".join(metrics.application(environ, lambda *told: said.extend(told)))
-    status, headers = said
+    body = b"".join(metrics.application(environ, lambda *result: output.extend(result)))
+    status, headers = output
     return int(status.split()[0]), dict(headers), body.decode()
 
 
@@ -178,7 +178,9 @@ def test_a_scrape_reads_no_more_the_more_jobs_there_are(make_job):
     renewed()
     with CaptureQueriesContext(connection) as captured:
         scrape()
-    read = [each["sql"] for each in captured if '"jobs"' in each["sql"] or " jobs " in each["sql"]]
+    read = [
+        query["sql"] for query in captured if '"jobs"' in query["sql"] or " jobs " in query["sql"]
+    ]
     assert len(read) == 1
     assert "wake_at" in read[0]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from auteur.devstack import leftovers, postgres
+from auteur.devstack import postgres, stack_state
 from auteur.devstack.environment import POSTGRES_USER
 from auteur.devstack.ports import HOST
 from auteur.devstack.process import Process
@@ -57,14 +57,14 @@ def _take_backup(stack: ChaosStack, folder: Path) -> None:
     options = ("-D", str(folder), "--wal-method=stream", "--checkpoint=fast", "--no-sync")
     password = {"PGPASSWORD": stack.env["POSTGRES_PASSWORD"]}
     subprocess.run([program, *address, *options], env=os.environ | password, check=True)
-    account = postgres.unprivileged()
+    account = postgres.get_server_account()
     if account.uid is not None and account.gid is not None:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
 def _server(stack: ChaosStack) -> Process:
-    return postgres.process(
+    return postgres.build_process(
         data=stack.var / "postgres",
         port=int(stack.env["POSTGRES_PORT"]),
         password=stack.env["POSTGRES_PASSWORD"],
@@ -80,7 +80,7 @@ def _everything_killed(stack: ChaosStack) -> Iterator[None]:
     for victim in victims:
         with contextlib.suppress(psutil.NoSuchProcess):
             victim.kill()
-    until(lambda: not any(map(leftovers.is_alive, victims)))
+    until(lambda: not any(map(stack_state.is_alive, victims)))
     try:
         yield
     finally:
@@ -90,7 +90,7 @@ def _everything_killed(stack: ChaosStack) -> Iterator[None]:
 @contextlib.contextmanager
 def _postgres_alone(stack: ChaosStack) -> Iterator[None]:
     server = _server(stack)
-    account = postgres.unprivileged()
+    account = postgres.get_server_account()
     process = subprocess.Popen(
         server.command,
         cwd=server.directory,

@@ -15,7 +15,7 @@ import psutil
 import psycopg
 import redis
 
-from auteur.devstack import leftovers, ports
+from auteur.devstack import ports, stack_state
 from auteur.devstack.processes import BASE_DIR
 from tests.chaos import audit, disk, orchestrator, supervise
 from tests.chaos.callbacks import CallbackRelay
@@ -66,7 +66,7 @@ class ChaosStack(JourneyStack):
         sink: str = "redis",
         storage: str = "folder",
     ) -> None:
-        own = ports.free_ports(len(ports.DEFAULTS) + 9)
+        own = ports.find_free_ports(len(ports.DEFAULTS) + 9)
         chosen = dict(zip(ports.DEFAULTS, own[9:], strict=True))
         self.backend, self.broker, self.storage = backend, broker, storage
         self._proxies = contextlib.ExitStack()
@@ -292,7 +292,7 @@ class ChaosStack(JourneyStack):
         self.other_orchestrators.clear()
 
     def _lives(self, name: str) -> bool:
-        running = leftovers.read(self.var)
+        running = stack_state.read_state(self.var)
         pid, _ = running.processes.get(name, (0, 0.0)) if running else (0, 0.0)
         return bool(pid) and psutil.pid_exists(pid)
 

@@ -16,7 +16,7 @@ from auteur.devstack import child, environment, ports, processes, services
 from auteur.devstack.cli import say, stop_on_signal
 from auteur.devstack.errors import StackError
 from auteur.devstack.process import Process
-from auteur.devstack.stack import supervised
+from auteur.devstack.stack import supervise_processes
 
 POSTGRES_PROXY = "CHAOS_POSTGRES_PORT"
 REDIS_PROXY = "CHAOS_REDIS_PORT"
@@ -30,15 +30,17 @@ BACKOFF_SECONDS = 0.5
 
 def plan(var: Path, environ: Mapping[str, str]) -> Sequence[Process]:
     """Stores and our processes, these with the proxies' addresses."""
-    chosen = ports.read(environ)
-    values = environment.prepare(var, chosen, environ.get("BROKER"))
+    chosen = ports.read_ports(environ)
+    values = environment.write_environment(var, chosen, environ.get("BROKER"))
     behind = proxied(values, chosen, environ)
-    variables = environment.of_children(values | behind, environ)
+    variables = environment.build_child_environment(values | behind, environ)
     has_modal = MODAL_PEER in environ
     without = {"flower", "worker-cpu"} if has_modal else {"flower"}
-    ours = [process for process in processes.to_run(variables) if process.name not in without]
+    ours = [
+        process for process in processes.list_processes(variables) if process.name not in without
+    ]
     return [
-        *services.stores(var, chosen, values, without=["mongodb"]),
+        *services.list_stores(var, chosen, values, without=["mongodb"]),
         *([modal_peer(variables)] if has_modal else []),
         *(_here(process, has_modal=has_modal) for process in ours),
     ]
@@ -101,7 +103,7 @@ def main() -> None:
     var = parser.parse_args().var
     # What dies here was killed, and has not failed: it comes back as fast the tenth time.
     child.LAST_BACKOFF_SECONDS = BACKOFF_SECONDS
-    with supervised(var, lambda: (plan(var, os.environ), {}), say) as supervisor:
+    with supervise_processes(var, lambda: (plan(var, os.environ), {}), say) as supervisor:
         stop_on_signal(supervisor)
         if supervisor.start():
             supervisor.run()

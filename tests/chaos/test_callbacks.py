@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 
-from auteur.devstack.ports import HOST, free_ports
+from auteur.devstack.ports import HOST, find_free_ports
 from gpu_tasks.runtime.callback import OUTPUTS_PATH
 from tests.chaos.callbacks import FORWARDED, CallbackRelay
 from tests.waiting import until
@@ -54,7 +54,7 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def relay(receiver: Receiver) -> Iterator[CallbackRelay]:
     target = f"http://{HOST}:{receiver.server_port}/"
-    with CallbackRelay(free_ports(1)[0], target) as running:
+    with CallbackRelay(find_free_ports(1)[0], target) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ import pytest
 import requests
 from botocore.config import Config
 
-from auteur.devstack.ports import free_ports
+from auteur.devstack.ports import find_free_ports
 from tests.chaos.objects import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, ObjectStore
 
 SECONDS = 20.0
@@ -16,7 +16,7 @@ SECONDS = 20.0
 
 @pytest.fixture
 def store() -> Iterator[ObjectStore]:
-    with ObjectStore(free_ports(1)[0]) as running:
+    with ObjectStore(find_free_ports(1)[0]) as running:
         yield running
 
 

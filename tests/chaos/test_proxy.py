@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from auteur.devstack.ports import HOST, free_ports
+from auteur.devstack.ports import HOST, find_free_ports
 from tests.chaos.proxy import Mode, Proxy
 
 QUIET_SECONDS = 0.3
@@ -40,7 +40,7 @@ def echo() -> Iterator[int]:
 
 @pytest.fixture
 def proxy(echo: int) -> Iterator[Proxy]:
-    with Proxy(free_ports(1)[0], echo) as running:
+    with Proxy(find_free_ports(1)[0], echo) as running:
         yield running
 
 

@@ -45,15 +45,15 @@ def test_the_balance_says_what_expires_when(api: APIClient, user: User) -> None:
     soon = timezone.now() + timedelta(days=3)
     with transaction.atomic():
         ledger.grant(user_id=user.pk, amount=5, kind=GrantKind.SUBSCRIPTION, expires_at=soon)
-    told = api.get("/credits").json()
-    assert told["balance"] == 105
-    first, second = told["grants"]
+    body = api.get("/credits").json()
+    assert body["balance"] == 105
+    first, second = body["grants"]
     assert datetime.fromisoformat(first["expires_at"]) == soon
     assert (first["kind"], first["amount"], first["remaining"]) == ("subscription", 5, 5)
     assert (second["kind"], second["expires_at"], second["remaining"]) == ("promo", None, 100)
     pass_time(user.pk, timedelta(days=3))
-    told = api.get("/credits").json()
-    assert (told["balance"], [each["kind"] for each in told["grants"]]) == (100, ["promo"])
+    body = api.get("/credits").json()
+    assert (body["balance"], [item["kind"] for item in body["grants"]]) == (100, ["promo"])
 
 
 def test_so_many_grants_are_told(
@@ -63,16 +63,16 @@ def test_so_many_grants_are_told(
     grant(user, 1)
     assert len(api.get("/credits").json()["grants"]) == 2
     grant(user, 1)
-    told = api.get("/credits").json()
-    assert (told["balance"], len(told["grants"])) == (102, 2)
+    body = api.get("/credits").json()
+    assert (body["balance"], len(body["grants"])) == (102, 2)
 
 
 def test_the_balance_of_a_past_time(api: APIClient, user: User) -> None:
     at = timezone.now()
-    told = api.get("/credits", {"at": at.isoformat()}).json()
-    assert (told["balance"], datetime.fromisoformat(told["at"])) == (100, at)
-    told = api.get("/credits", {"at": "2020-01-01T00:00:00Z"}).json()
-    assert told == {"balance": 0, "key": None, "at": "2020-01-01T00:00:00Z"}
+    body = api.get("/credits", {"at": at.isoformat()}).json()
+    assert (body["balance"], datetime.fromisoformat(body["at"])) == (100, at)
+    body = api.get("/credits", {"at": "2020-01-01T00:00:00Z"}).json()
+    assert body == {"balance": 0, "key": None, "at": "2020-01-01T00:00:00Z"}
 
 
 @pytest.mark.parametrize(

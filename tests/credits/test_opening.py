@@ -89,7 +89,7 @@ def test_each_balance_becomes_a_grant_that_never_expires(
     empty, new = make_user(), make_user(balance=3)
     migrate()
     migrate()
-    assert [remaining(each) for each in (user, empty, new)] == [[95], [], [3]]
+    assert [remaining(item) for item in (user, empty, new)] == [[95], [], [3]]
     grant = CreditGrant.objects.get(user=user)
     assert (grant.kind, grant.amount, grant.expires_at) == ("adjustment", 95, None)
 
@@ -101,7 +101,7 @@ def test_code_of_the_release_before_goes_on(user: User, job: Job) -> None:
     add(user, -10, "usage", _another(job).pk)
     assert remaining(user) == [92, 8]
     migrate()
-    assert ledger.balance_of(user_id=user.pk) == 100
+    assert ledger.get_balance(user_id=user.pk) == 100
 
 
 def test_a_job_from_before_returns_what_it_took_for_good(user: User, job: Job) -> None:

@@ -98,7 +98,7 @@ class Account(RuleBasedStateMachine):
             return
         made = submission.submit_batch(user_id=self.user.pk, plan=None, items=wanted).jobs
         self.jobs += [
-            (job.job_id, self._draw(price)) for job, price in zip(made, prices, strict=True)
+            (job.job_id, self._draw(price)) for job, price in zip(result, prices, strict=True)
         ]
 
     @rule(which=WHICH)
@@ -163,7 +163,7 @@ class Account(RuleBasedStateMachine):
         stored = list(zip(account.grant_ids, account.grant_remaining, strict=True))
         assert stored == open_grants
         assert account.balance == sum(account.grant_remaining)
-        assert ledger.balance_of(user_id=self.user.pk) == self._spendable()
+        assert ledger.get_balance(user_id=self.user.pk) == self._spendable()
 
     def teardown(self) -> None:
         assert ledger_audit.check().findings == ()
@@ -179,8 +179,8 @@ class Account(RuleBasedStateMachine):
 
     def _newest(self) -> tuple[int, int]:
         """Its id, and what was given."""
-        made = CreditGrant.objects.filter(user=self.user).latest("id")
-        return made.pk, made.amount
+        grant = CreditGrant.objects.filter(user=self.user).latest("id")
+        return grant.pk, grant.amount
 
     def _in_order(self) -> list[Grant]:
         def turn(grant: Grant) -> tuple[int, int, int]:
@@ -207,8 +207,8 @@ class Account(RuleBasedStateMachine):
     def _refund_late(self, amount: int) -> None:
         if self.late is None:
             until = self.today + LATE
-            number, given = self._newest()
-            self.late = Grant(number, 0, ledger.DEFAULT_PRIORITY, until, given, is_grace=True)
+            number, values = self._newest()
+            self.late = Grant(number, 0, ledger.DEFAULT_PRIORITY, until, values, is_grace=True)
             self._add(self.late)
         self.late.left += amount
 

@@ -61,13 +61,13 @@ def build(folder: Path, arguments: Mapping[str, str]) -> Path:
     shutil.rmtree(context, ignore_errors=True)
     context.mkdir()
     copy_context(context)
-    made: dict[str, Path] = {}
+    result: dict[str, Path] = {}
     for stage in stages():
         root = folder / (stage.name or "image")
         shutil.rmtree(root, ignore_errors=True)
         subprocess.run(["cp", "-a", str(base), str(root)], check=True)
-        _Walk(root, context, made, arguments).through(stage)
-        made[stage.name] = root
+        _Walk(root, context, result, arguments).through(stage)
+        result[stage.name] = root
     return root
 
 
@@ -89,9 +89,9 @@ class _Walk:
     """Through the steps of one stage."""
 
     def __init__(
-        self, root: Path, context: Path, made: Mapping[str, Path], arguments: Mapping[str, str]
+        self, root: Path, context: Path, result: Mapping[str, Path], arguments: Mapping[str, str]
     ) -> None:
-        self.root, self.context, self.made, self.arguments = root, context, made, arguments
+        self.root, self.context, self.made, self.arguments = root, context, result, arguments
         self.folder = Path("/")
         self.env = {"PATH": PATH, "DEBIAN_FRONTEND": "noninteractive"} | network()
 
@@ -115,9 +115,9 @@ class _Walk:
         source = self.context
         if sources[0].startswith("--from="):
             source = self.made[sources.pop(0).removeprefix("--from=")]
-        for one in sources:
-            found = source / one.lstrip("/")
-            inside = f"{found}/." if found.is_dir() else str(found)
+        for item in sources:
+            result = source / item.lstrip("/")
+            inside = f"{result}/." if result.is_dir() else str(result)
             self._inside(target).parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "-a", inside, str(self._inside(target))], check=True)
 

@@ -16,14 +16,16 @@ OPERATOR = {
 """What compose asks its operator for."""
 
 
-def environment(service: str, told: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    service: str, result: Mapping[str, str], places: Mapping[str, str]
+) -> dict[str, str]:
     """Its variables by image and compose, and no others; ``places`` replace what they name."""
-    given: Mapping[str, str | None] = services()[service].get("environment", {})
+    values: Mapping[str, str | None] = services()[service].get("environment", {})
     variables = dict(stages()[-1].env)
-    for name, value in given.items():
+    for name, value in values.items():
         # Without a value, Compose passes on what the operator has set, or nothing.
-        if found := told.get(name) if value is None else interpolated(value, told):
-            variables[name] = found
+        if results := result.get(name) if value is None else interpolated(value, result):
+            variables[name] = results
     return {name: mapped(value, places) for name, value in variables.items()}
 
 

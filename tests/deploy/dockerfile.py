@@ -22,8 +22,8 @@ class Stage:
     @property
     def env(self) -> dict[str, str]:
         """What all its ``ENV`` set; ``$PATH`` is left as it is."""
-        given = " ".join(rest for name, rest in self.steps if name == "ENV")
-        return dict(pair.split("=", 1) for pair in given.split())
+        values = " ".join(rest for name, rest in self.steps if name == "ENV")
+        return dict(pair.split("=", 1) for pair in values.split())
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -36,14 +36,14 @@ def instructions() -> list[tuple[str, str]]:
 
 def stages() -> list[Stage]:
     """The stages in their order; the last is the image."""
-    found: list[Stage] = []
+    result: list[Stage] = []
     for name, rest in instructions():
         if name == "FROM":
             base, _, alias = rest.partition(" AS ")
-            found.append(Stage(base, alias))
+            result.append(Stage(base, alias))
         else:
-            found[-1].steps.append((name, re.sub(r"--mount=\S+ ", "", rest)))
-    return found
+            result[-1].steps.append((name, re.sub(r"--mount=\S+ ", "", rest)))
+    return result
 
 
 def copy_context(target: Path) -> None:

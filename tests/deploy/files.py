@@ -36,8 +36,8 @@ def interpolated(value: str, variables: Mapping[str, str]) -> str:
     def one(match: re.Match[str]) -> str:
         if match["name"] is None:
             return "$"
-        if given := variables.get(match["name"]):
-            return given
+        if values := variables.get(match["name"]):
+            return values
         assert match["kind"] == "-", f"{match[0]} has no value"
         return match["rest"]
 

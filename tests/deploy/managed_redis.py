@@ -29,8 +29,8 @@ ACL = f"user default off\nuser {USER} on >{PASSWORD} ~* &* +@all -@admin -@dange
 def managed_redis(folder: Path) -> Iterator[str]:
     """The URL of such a Redis; the file `ca.pem` in ``folder`` is what its clients must trust."""
     folder.mkdir(parents=True, exist_ok=True)
-    inner, outer = ports.free_ports(2)
-    process = services.redis_server(folder, inner, "replaced", throwaway=True)
+    inner, outer = ports.find_free_ports(2)
+    process = services.build_redis(folder, inner, "replaced", throwaway=True)
     config = folder / "redis.conf"
     config.write_text(f"{config.read_text()}{ACL}".replace("requirepass replaced\n", ""))
     announced = replace(process, ready=None, announcement="Ready to accept connections")

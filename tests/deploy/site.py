@@ -41,8 +41,8 @@ class Site:
 
     def variables(self, service: str) -> dict[str, str]:
         """The environment of a service."""
-        given = environment(service, self.told, self.places)
-        return given | {"PATH": self.path, "HOSTNAME": socket.gethostname()}
+        values = environment(service, self.told, self.places)
+        return values | {"PATH": self.path, "HOSTNAME": socket.gethostname()}
 
     def run(self, command: str, service: str = "api") -> subprocess.CompletedProcess[str]:
         """Run a line of shell as that service would."""
@@ -93,7 +93,7 @@ def running(site: Site, logs: Path) -> Iterator[Supervisor]:
 
 def free_places() -> dict[str, str]:
     """For each port of compose a free one of this machine, which alone is listened on."""
-    own = dict(zip(PLACES, map(str, ports.free_ports(len(PLACES))), strict=True))
+    own = dict(zip(PLACES, map(str, ports.find_free_ports(len(PLACES))), strict=True))
     return {place: own[name] for name, place in PLACES.items()} | {ANYWHERE: "127.0.0.1"}
 
 

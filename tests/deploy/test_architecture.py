@@ -15,12 +15,12 @@ NOT_ROOMS = {"migrations", "management", "commands", "static", "templates", "sam
 
 def packages() -> set[str]:
     """Every package of ours, by its path, but for one per feature and those of tools."""
-    found = {
+    result = {
         str(file.parent.relative_to(BASE_DIR))
         for room in ROOMS
         for file in (BASE_DIR / room).rglob("__init__.py")
     }
-    return {name for name in found if not NOT_ROOMS & set(Path(name).parts)}
+    return {name for name in result if not NOT_ROOMS & set(Path(name).parts)}
 
 
 def test_every_package_is_on_the_map() -> None:

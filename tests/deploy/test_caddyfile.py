@@ -83,10 +83,10 @@ def test_only_the_api_and_live_are_behind_it() -> None:
 def test_what_live_answers_goes_there_at_once() -> None:
     match = re.search(r"@live path (.+)", text("deploy/Caddyfile"))
     assert match is not None
-    for asked in ("/events", "/events/head", f"/jobs/{uuid.uuid4()}/events", "/ws/jobs"):
-        assert any(fnmatch(asked, pattern) for pattern in match[1].split()), asked
-    for asked in ("/jobs", f"/jobs/{uuid.uuid4()}", "/jobs/render", "/health/live"):
-        assert not any(fnmatch(asked, pattern) for pattern in match[1].split()), asked
+    for item in ("/events", "/events/head", f"/jobs/{uuid.uuid4()}/events", "/ws/jobs"):
+        assert any(fnmatch(item, pattern) for pattern in match[1].split()), item
+    for item in ("/jobs", f"/jobs/{uuid.uuid4()}", "/jobs/render", "/health/live"):
+        assert not any(fnmatch(item, pattern) for pattern in match[1].split()), item
     assert "flush_interval -1" in block("(live)")
 
 
@@ -118,7 +118,7 @@ def test_the_site_compresses_and_logs_without_signatures() -> None:
     assert "request>headers delete" in fields
     match = re.search(r'request>uri regexp (\S+) "\$1"', fields)
     assert match is not None
-    logged = {uri: re.sub(match[1], lambda found: found[1] or "", uri) for uri in URIS}
+    logged = {uri: re.sub(match[1], lambda result: result[1] or "", uri) for uri in URIS}
     assert logged == URIS
     # One filter for requests and for errors of the proxy, which have the request as well.
     assert block("(common)").splitlines().count("\tlog") == 1
@@ -128,7 +128,7 @@ def test_the_site_compresses_and_logs_without_signatures() -> None:
 @pytest.mark.skipif(CADDY is None, reason="There is no Caddy on PATH.")
 def test_a_real_caddy_logs_no_secret(tmp_path: Path) -> None:
     upstream = socket.create_server(("127.0.0.1", 0))
-    (port,) = ports.free_ports(1)
+    (port,) = ports.find_free_ports(1)
     config = text("deploy/Caddyfile").replace("{\n\tservers {", "{\n\tadmin off\n\tservers {", 1)
     for name in ("api:8000", "live:8001"):
         config = config.replace(name, f"127.0.0.1:{upstream.getsockname()[1]}")

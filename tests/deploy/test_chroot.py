@@ -52,14 +52,14 @@ def site(image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site
         os.chown(folder / name, 10001, 10001)
     places = sites.free_places()
     url = f"127.0.0.1:{places[PLACES['API_PORT']]}"
-    told = OPERATOR | {"SCHEME": "http", "SITE_HOST": url}
-    told |= {"GPU_CALLBACK_URL": f"http://{url}/internal/gpu-callback", "SIGNUP_CREDITS": "100"}
+    result = OPERATOR | {"SCHEME": "http", "SITE_HOST": url}
+    result |= {"GPU_CALLBACK_URL": f"http://{url}/internal/gpu-callback", "SIGNUP_CREDITS": "100"}
     path = stages()[-1].env["PATH"].replace("$PATH", chroot.PATH)
     with sites.database(secrets):
         (secrets / "redis_url").write_text(os.environ["REDIS_URL"])
         (secrets / "mongodb_uri").write_text(os.environ["MONGODB_URI"])
         make_secrets(secrets)
-        running = Site(image, path, told, places, chroot.entering(image, secrets, folder))
+        running = Site(image, path, result, places, chroot.entering(image, secrets, folder))
         with sites.running(running, folder / "log"):
             yield running
 
@@ -92,5 +92,5 @@ def test_a_job_is_done(site: Site) -> None:
 
 
 def test_the_storage_will_do(site: Site) -> None:
-    told = site.run("python manage.py storage_check")
-    assert told.returncode == 0, told.stdout + told.stderr
+    result = site.run("python manage.py storage_check")
+    assert result.returncode == 0, result.stdout + result.stderr

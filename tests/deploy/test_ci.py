@@ -27,17 +27,17 @@ def targets() -> set[str]:
 
 
 def test_the_workflow_makes_what_the_makefile_has() -> None:
-    made = [line.split()[1] for line in commands("test") if line.startswith("make ")]
-    assert made == ["setup", "check", "test"]
-    assert set(made) <= targets()
+    result = [line.split()[1] for line in commands("test") if line.startswith("make ")]
+    assert result == ["setup", "check", "test"]
+    assert set(result) <= targets()
 
 
 def test_chaos_has_defaults_for_all_that_it_is_told() -> None:
     clean = {"PATH": os.environ["PATH"]}  # a `make` around this one hands its variables down
-    said = subprocess.run(
+    result = subprocess.run(
         ["make", "-n", "chaos"], cwd=BASE_DIR, env=clean, capture_output=True, text=True, check=True
     )
-    assert "--backend local --broker redis --sink redis" in said.stdout
+    assert "--backend local --broker redis --sink redis" in result.stdout
 
 
 def test_coverage_is_shown_on_the_page_of_the_run() -> None:
@@ -76,9 +76,9 @@ def test_it_starts_the_stack_with_all_that_compose_asks_for() -> None:
     asked = set(re.findall(r"\$\{(\w+):\?", text("docker-compose.yml")))
     assert asked <= set(workflow()["jobs"]["stack"]["env"])
     order = ["sh deploy/compose-secrets.sh", "docker compose config", "docker compose up"]
-    found = [i for start in order for i, c in enumerate(commands("stack")) if c.startswith(start)]
-    assert len(found) == len(order)
-    assert found == sorted(found)
+    result = [i for start in order for i, c in enumerate(commands("stack")) if c.startswith(start)]
+    assert len(result) == len(order)
+    assert result == sorted(result)
 
 
 def test_ci_run_is_the_test_command_and_nothing_after_it() -> None:

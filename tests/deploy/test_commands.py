@@ -33,11 +33,11 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     copy_context(folder)
     image = stages()[-1]
-    given = {name: mapped(value, {"/app": str(folder)}) for name, value in image.env.items()}
+    values = {name: mapped(value, {"/app": str(folder)}) for name, value in image.env.items()}
     steps = [rest for name, rest in image.steps if name == "RUN" and "manage.py" in rest]
     assert steps
     for step in steps:
-        subprocess.run(["sh", "-c", step], cwd=folder, env=given | {"PATH": PATH}, check=True)
+        subprocess.run(["sh", "-c", step], cwd=folder, env=values | {"PATH": PATH}, check=True)
     return folder
 
 
@@ -126,12 +126,12 @@ for name, ping in clients.items():
 def test_no_client_of_redis_trusts_another_certificate(
     site: Site, tmp_path: Path, trusted: str
 ) -> None:
-    told = dict(site.told)
+    result = dict(site.told)
     if trusted == "another":
-        told["REDIS_CA_PATH"] = str(make_certificate(tmp_path, "other")[0])
+        result["REDIS_CA_PATH"] = str(make_certificate(tmp_path, "other")[0])
     script = tmp_path / "ping.py"
     script.write_text(PING)
-    done = replace(site, told=told).run(f"PYTHONPATH=. python {script}")
+    done = replace(site, told=result).run(f"PYTHONPATH=. python {script}")
     answers = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     expected = "answers" if trusted == "the server's" else "is refused"
     assert answers == dict.fromkeys(("redis", "kombu", "limits"), expected), done.stderr

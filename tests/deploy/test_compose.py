@@ -79,11 +79,11 @@ def test_dependencies_wait_for_what_can_be_waited_for() -> None:
 
 def test_what_it_sets_is_what_the_settings_read_and_nothing_is_missing() -> None:
     known = dict(settings_variables())
-    given = {name.removesuffix("_FILE"): value for name, value in environment("api").items()}
-    assert set(given) - set(known) == set()
-    assert set(known) - set(given) == NOT_IN_PRODUCTION | IN_THE_IMAGE | OF_MIGRATE_ALONE
+    values = {name.removesuffix("_FILE"): value for name, value in environment("api").items()}
+    assert set(values) - set(known) == set()
+    assert set(known) - set(values) == NOT_IN_PRODUCTION | IN_THE_IMAGE | OF_MIGRATE_ALONE
     required = {name for name, has_default in known.items() if not has_default}
-    assert all(given[name] for name in required - NOT_IN_PRODUCTION - S3_ALONE)
+    assert all(values[name] for name in required - NOT_IN_PRODUCTION - S3_ALONE)
 
 
 def test_our_services_share_one_environment() -> None:
@@ -170,7 +170,8 @@ def test_without_the_profile_nothing_waits_for_a_store_and_ours_reach_out() -> N
     networks = compose()["networks"]
     for name in OURS:
         assert any(
-            not (networks[one] or {}).get("internal") for one in services()[name]["networks"]
+            not (networks[network] or {}).get("internal")
+            for network in services()[name]["networks"]
         )
 
 
@@ -186,10 +187,10 @@ def test_all_together_fit_a_machine_of_8_gb() -> None:
 
 
 def test_flower_asks_for_a_login_and_keeps_its_history() -> None:
-    given = services()["flower"]["environment"]
-    assert given["FLOWER_LOGIN_FILE"] == "/run/secrets/flower_login"
+    values = services()["flower"]["environment"]
+    assert values["FLOWER_LOGIN_FILE"] == "/run/secrets/flower_login"
     kept = {volume.partition(":")[2] for volume in services()["flower"]["volumes"]}
-    assert str(PurePosixPath(given["FLOWER_HISTORY"]).parent) in kept
+    assert str(PurePosixPath(values["FLOWER_HISTORY"]).parent) in kept
     assert "flower" not in text("deploy/Caddyfile")
 
 
@@ -225,7 +226,7 @@ def test_redis_is_told_its_password_by_standard_input() -> None:
 
 
 def test_postgres_is_told_what_the_embedded_one_is() -> None:
-    told = {name for name, _, _ in (option.partition("=") for option in postgres.DURABLE)}
+    result = {name for name, _, _ in (option.partition("=") for option in postgres.DURABLE)}
     command = shlex.split(services()["postgres"]["command"])
-    given = {option.partition("=")[0] for option in command if "=" in option}
-    assert given == told | {"shared_buffers", "max_connections"}
+    values = {option.partition("=")[0] for option in command if "=" in option}
+    assert values == result | {"shared_buffers", "max_connections"}

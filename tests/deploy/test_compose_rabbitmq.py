@@ -16,7 +16,9 @@ CELERY = re.compile(r"worker|orchestrate|celery")
 
 def test_all_that_use_celery_get_its_url_as_a_file_and_nothing_else() -> None:
     added = {name: service for name, service in compose(FILE)["services"].items() if name in OURS}
-    assert {one.name for one in PROGRAMS if CELERY.search(one.command)} | {"api"} <= set(added)
+    assert {program.name for program in PROGRAMS if CELERY.search(program.command)} | {
+        "api"
+    } <= set(added)
     for name, service in added.items():
         secret = "/run/secrets/celery_broker_url"
         assert service == {

@@ -44,9 +44,9 @@ def make_secrets(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("deploy") / "secrets"
-    make_secrets(made)
-    return made
+    result = tmp_path_factory.mktemp("deploy") / "secrets"
+    make_secrets(result)
+    return result
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -55,14 +55,14 @@ def contents(folder: Path) -> dict[str, str]:
 
 def test_it_makes_the_secrets_that_compose_names(folder: Path) -> None:
     files = compose(), compose("deploy/compose.rabbitmq.yml")
-    named = {Path(one["file"]).name for file in files for one in file["secrets"].values()}
+    named = {Path(secret["file"]).name for file in files for secret in file["secrets"].values()}
     assert set(contents(folder)) == named
 
 
 def test_all_are_different_long_and_without_line_ends(folder: Path) -> None:
-    made = [value for value in contents(folder).values() if value]  # some are chosen or not used
-    assert len(set(made)) == len(made)
-    assert all(len(value) >= 20 and value.split() == [value] for value in made)
+    result = [value for value in contents(folder).values() if value]  # some are chosen or not used
+    assert len(set(result)) == len(result)
+    assert all(len(value) >= 20 and value.split() == [value] for value in result)
 
 
 def test_only_the_owner_can_reach_them_and_git_cannot_add_them(folder: Path) -> None:
@@ -88,21 +88,21 @@ def test_a_password_of_the_operators_own_is_taken(tmp_path: Path) -> None:
 
 def test_output_names_files_and_shows_no_secret(tmp_path: Path) -> None:
     output = make_secrets(tmp_path / "new")
-    made = contents(tmp_path / "new")
-    assert all(name in output for name in made)
-    assert not any(value in output for value in made.values() if value)
+    result = contents(tmp_path / "new")
+    assert all(name in output for name in result)
+    assert not any(value in output for value in result.values() if value)
 
 
 @pytest.mark.parametrize("without", OPERATOR)
 def test_compose_asks_for_what_only_the_operator_knows(without: str) -> None:
-    told = {name: value for name, value in OPERATOR.items() if name != without}
+    result = {name: value for name, value in OPERATOR.items() if name != without}
     with pytest.raises(AssertionError, match=without):
-        environment("api", told, {})
+        environment("api", result, {})
 
 
-def look(told: dict[str, str], folder: Path, name: str = "api") -> dict[str, Any]:
+def look(result: dict[str, str], folder: Path, name: str = "api") -> dict[str, Any]:
     """What the settings make of a container's environment, its secrets taken from ``folder``."""
-    variables = environment(name, told, {"/run/secrets": str(folder)})
+    variables = environment(name, result, {"/run/secrets": str(folder)})
     variables |= {"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "auteur.settings"}
     command = [sys.executable, "-W", "error::RuntimeWarning", "-c", LOOK]
     run = subprocess.run(
@@ -123,12 +123,12 @@ def test_migrations_alone_come_as_the_owner_of_the_tables(folder: Path) -> None:
 
 def test_the_settings_start_with_that_environment(folder: Path) -> None:
     seen = look(OPERATOR, folder)
-    made = contents(folder)
+    result = contents(folder)
     assert seen["database"]["HOST"] == "postgres"
-    assert seen["database"]["PASSWORD"] == urlsplit(made["database_url"]).password
+    assert seen["database"]["PASSWORD"] == urlsplit(result["database_url"]).password
     assert seen["owner"] == {}
-    assert seen["redis"] == f"redis://:{made['redis_password']}@redis:6379/0"
-    assert seen["mongodb"] == f"mongodb://auteur:{made['mongodb_password']}@mongodb:27017/auteur"
+    assert seen["redis"] == f"redis://:{result['redis_password']}@redis:6379/0"
+    assert seen["mongodb"] == f"mongodb://auteur:{result['mongodb_password']}@mongodb:27017/auteur"
     assert seen["hosts"] == ["auteur.example.com", "api", "127.0.0.1"]
     own = "https://auteur.example.com"  # pages of the API's own origin ask `live`, at another port
     assert seen["origins"] == ["https://editor.example.com", "app://auteur", own]
@@ -136,7 +136,7 @@ def test_the_settings_start_with_that_environment(folder: Path) -> None:
     assert seen["debug"] is False
     assert seen["callback"] == "http://api:8000/internal/gpu-callback"
 
-    assert seen["flower"] == made["flower_login"]
+    assert seen["flower"] == result["flower_login"]
     assert seen["put"].startswith("https://auteur.example.com/storage/media/one?")
     assert seen["probe"] == "/srv/auteur/objects/objects/media/one"
 

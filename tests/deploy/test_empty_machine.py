@@ -69,4 +69,4 @@ def test_a_clone_becomes_a_finished_job(machine: Path, s3: str) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert "completed" in done.stdout
     stored = client_of(s3).list_objects_v2(Bucket=BUCKET)["Contents"]
-    assert [one["Key"] for one in stored if "/media/" in one["Key"]]
+    assert [item["Key"] for item in stored if "/media/" in item["Key"]]

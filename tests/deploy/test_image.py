@@ -12,7 +12,7 @@ def pins(name: str) -> set[str]:
 
 
 def values(name: str) -> list[str]:
-    return [rest for found, rest in instructions() if found == name]
+    return [rest for result, rest in instructions() if result == name]
 
 
 def test_it_is_built_in_stages_on_the_projects_python() -> None:
@@ -81,11 +81,11 @@ def test_no_secret_is_kept_in_a_layer() -> None:
 
 def test_static_files_are_collected_where_the_settings_are_told_to_look() -> None:
     order = [f"{name} {rest}" for name, rest in instructions()]
-    told = next(i for i, line in enumerate(order) if "STATIC_ROOT=/app/staticfiles" in line)
+    result = next(i for i, line in enumerate(order) if "STATIC_ROOT=/app/staticfiles" in line)
     collected = next(i for i, line in enumerate(order) if "manage.py collectstatic" in line)
-    assert order[told].startswith("ENV ")
+    assert order[result].startswith("ENV ")
     built = order.index("COPY --from=studio /build/clients/studio/dist clients/studio/dist")
-    assert order.index("FROM python:3.11-slim-bookworm") < told < built < collected
+    assert order.index("FROM python:3.11-slim-bookworm") < result < built < collected
 
 
 def test_its_health_is_asked_for() -> None:

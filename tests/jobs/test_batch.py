@@ -25,7 +25,7 @@ def submit(api, *jobs, **headers):
 
 
 def nothing_happened(user):
-    return not Job.objects.exists() and ledger.balance_of(user_id=user.pk) == 100
+    return not Job.objects.exists() and ledger.get_balance(user_id=user.pk) == 100
 
 
 def errors_of(answer):
@@ -103,7 +103,7 @@ def test_how_many_at_most(api, user, count, status):
         assert errors_of(answer) == [("jobs", "max_length")]
         assert nothing_happened(user)
     else:
-        assert ledger.balance_of(user_id=user.pk) == 100 - count
+        assert ledger.get_balance(user_id=user.pk) == 100 - count
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_a_key_stands_for_the_batch_as_a_whole(api, user):
     )
     assert again.content == first.content
     assert (other.status_code, other.json()["code"]) == (409, "idempotency_conflict")
-    assert ledger.balance_of(user_id=user.pk) == 98
+    assert ledger.get_balance(user_id=user.pk) == 98
 
 
 def test_the_schema_knows_a_jobs_parameters_by_its_type():

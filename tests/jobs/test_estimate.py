@@ -82,7 +82,7 @@ class TestEstimate:
         assert (body["credits"], body["seconds_p50"], body["seconds_p90"]) == (5, None, None)
         lifetime = datetime.fromisoformat(body["expires_at"]) - before
         assert timedelta(minutes=14, seconds=58) < lifetime <= timedelta(minutes=15, seconds=1)
-        assert ledger.balance_of(user_id=user.pk) == 100
+        assert ledger.get_balance(user_id=user.pk) == 100
         assert not Job.objects.exists()
 
     def test_it_needs_no_credits(self, client_of, make_user):
@@ -184,7 +184,7 @@ class TestQuote:
     def test_it_is_for_the_same_parameters_only(self, api, user):
         quote_id = estimate(api, price=1).json()["quote_id"]
         assert refused(submit(api, price=2, quote_id=quote_id))
-        assert ledger.balance_of(user_id=user.pk) == 100
+        assert ledger.get_balance(user_id=user.pk) == 100
 
     def test_it_is_for_the_same_feature_only(self, api, make_media):
         quote_id = estimate(api).json()["quote_id"]

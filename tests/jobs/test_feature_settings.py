@@ -77,7 +77,7 @@ class TestOff:
             answer = api.post(path, body, format="json")
             assert refused(answer) == DISABLED, path
             assert answer.json()["feature"] == "transcription"
-        assert (Job.objects.count(), ledger.balance_of(user_id=user.pk)) == (1, 100)
+        assert (Job.objects.count(), ledger.get_balance(user_id=user.pk)) == (1, 100)
         assert api.post("/jobs/noop", {}, format="json").status_code == 202
 
     def test_the_list_of_features_says_so(self, api, settings):
@@ -192,7 +192,7 @@ class TestPrices:
         assert created["credits_cost"] == promised["credits"] == 6
         job = Job.objects.get(pk=created["job_id"])
         assert job.price_version == promised["price_version"]
-        assert ledger.balance_of(user_id=user.pk) == 94
+        assert ledger.get_balance(user_id=user.pk) == 94
 
     def test_nor_more_than_it_costs_today(self, price, settings):
         settings.FEATURE_PRICES = {"transcription.credits": 10}

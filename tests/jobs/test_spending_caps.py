@@ -54,7 +54,7 @@ def test_the_cap_and_one_past_it(user, make_key, cap):
     name = "daily cap" if cap == "credits_per_day" else "total cap"
     expected = f"This costs 4 credits, but the API key has 3 left of its {name} of 5."
     assert body["detail"] == expected
-    assert ledger.balance_of(user_id=user.pk) == 98
+    assert ledger.get_balance(user_id=user.pk) == 98
     assert post(program, 3).status_code == 202
     assert post(program, 1).status_code == 403
     assert post(program, 0).status_code == 202
@@ -267,7 +267,7 @@ def test_fifty_connections_spend_no_more_than_one_cap(make_user, make_key):
     assert sorted(output, key=str) == [(202, None)] * 6 + [refused] * (AT_ONCE - 6)
     assert counted(key) == (18, 18)
     assert Job.objects.count() == IdempotencyKey.objects.count() == 6
-    assert ledger.balance_of(user_id=user.pk) == 1000 - 18
+    assert ledger.get_balance(user_id=user.pk) == 1000 - 18
     assert ledger_audit.verify_ledger().total == 0
 
 

@@ -24,7 +24,7 @@ def submit(api, media, **parameters):
 
 
 def nothing_happened(user):
-    return not Job.objects.exists() and ledger.balance_of(user_id=user.pk) == 100
+    return not Job.objects.exists() and ledger.get_balance(user_id=user.pk) == 100
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_job_costs_one_credit_per_started_two_minutes(api, user, make_media, d
     }
     usage = CreditTransaction.objects.get(job=job)
     assert (usage.type, usage.amount, usage.balance_after) == ("usage", -cost, 100 - cost)
-    assert ledger.balance_of(user_id=user.pk) == 100 - cost
+    assert ledger.get_balance(user_id=user.pk) == 100 - cost
     assert Event.objects.get(job=job).type == "requested"
 
 
@@ -76,7 +76,7 @@ def test_not_enough_credits(api, user, make_media, dear):
 
 def test_the_last_credit_can_be_spent(api, user, make_media, dear):
     assert submit(api, make_media(duration_ms=120_000)).status_code == 202
-    assert ledger.balance_of(user_id=user.pk) == 0
+    assert ledger.get_balance(user_id=user.pk) == 0
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_concurrent_submissions_never_overdraw(make_user, make_media, client_of)
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [202] * 5 + [402] * 7
-    assert ledger.balance_of(user_id=user.pk) == 0
+    assert ledger.get_balance(user_id=user.pk) == 0
     assert Job.objects.count() == 5
 
 

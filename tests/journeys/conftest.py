@@ -11,7 +11,7 @@ import pytest
 
 from auteur.devstack import rabbitmq
 from auteur.devstack.processes import BASE_DIR
-from auteur.devstack.stack import make_folders
+from auteur.devstack.stack import create_folders
 from tests.accounts.billing.stripe_server import served
 from tests.accounts.billing.stripe_world import World
 from tests.journeys import shop
@@ -35,7 +35,7 @@ def started(settings: Mapping[str, str]) -> Iterator[JourneyStack]:
     """
     with tempfile.TemporaryDirectory(prefix="auteur-journeys-") as folder:
         var = Path(folder) / "var"
-        make_folders(var)
+        create_folders(var)
         running = JourneyStack(var, {**UNLIMITED, **settings})
         try:
             running.wait_until_ready()
@@ -81,7 +81,7 @@ def modal_stack(peer: Peer) -> Iterator[JourneyStack]:
 @pytest.fixture(scope="package")
 def rabbitmq_stack() -> Iterator[JourneyStack]:
     """Celery's messages go through RabbitMQ; there are jobs that only take their time."""
-    if rabbitmq.installation() is None and os.environ.get("BROKER") != "amqp":
+    if rabbitmq.find_installation() is None and os.environ.get("BROKER") != "amqp":
         pytest.skip("RabbitMQ is not here: install rabbitmq-server, or let BROKER=amqp fetch it")
     with started({"BROKER": "amqp", "AUTEUR_PLUGINS": str(BASE_DIR / "tests/plugins")}) as running:
         yield running

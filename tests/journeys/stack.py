@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from auteur.devstack import environment, leftovers, ports
+from auteur.devstack import environment, ports, stack_state
 from auteur.devstack.processes import BASE_DIR
 from tests.waiting import until
 
@@ -24,7 +24,7 @@ class JourneyStack:
     COMMAND: tuple[str, ...] = (sys.executable, "-m", "auteur.devstack", "run")
 
     def __init__(self, var: Path, settings: Mapping[str, str] | None = None) -> None:
-        numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
+        numbers = map(str, ports.find_free_ports(len(ports.DEFAULTS)))
         self.var = var
         self._environ = {
             **os.environ,
@@ -47,7 +47,7 @@ class JourneyStack:
 
         def ready() -> bool:
             assert self._supervisor.poll() is None, self._output.read_text()
-            running = leftovers.read(self.var)
+            running = stack_state.read_state(self.var)
             return running is not None and running.ready
 
         until(ready, START_SECONDS)
@@ -55,8 +55,8 @@ class JourneyStack:
     @property
     def env(self) -> dict[str, str]:
         """The variables that the stack's processes have."""
-        return environment.of_children(
-            environment.read(self.var / environment.FILE_NAME), self._environ
+        return environment.build_child_environment(
+            environment.read_environment(self.var / environment.FILE_NAME), self._environ
         )
 
     @property
@@ -73,9 +73,9 @@ class JourneyStack:
         """A process by its name in the table (``worker-cpu``, ``redis`` …), once it runs."""
 
         def find() -> psutil.Process | None:
-            running = leftovers.read(self.var)
+            running = stack_state.read_state(self.var)
             pid, at = running.processes.get(name, (0, 0.0)) if running else (0, 0.0)
-            if not pid or not psutil.pid_exists(pid) or leftovers.started_at(pid) != at:
+            if not pid or not psutil.pid_exists(pid) or stack_state.get_start_time(pid) != at:
                 return None
             return psutil.Process(pid)
 

@@ -118,7 +118,7 @@ def played(agent: Callable[[], Any]) -> None:
     anyio.run(within)
 
 
-def server_of(pid: int) -> psutil.Process:
+def build_server(pid: int) -> psutil.Process:
     """The server that a process has started."""
     return next(
         child for child in psutil.Process(pid).children(recursive=True) if "mcp" in child.cmdline()
@@ -228,7 +228,7 @@ def test_a_session_that_is_killed_goes_on_in_another(stack: JourneyStack, person
 
     async def kill() -> None:
         await anyio.sleep(0.5)
-        server_of(os.getpid()).kill()
+        build_server(os.getpid()).kill()
 
     async def go_on() -> None:
         async with session(stack, token, knows_tasks=True) as agent:
@@ -359,7 +359,7 @@ def test_what_tools_do_is_told(stack: JourneyStack, person: Person) -> None:
 
 
 def test_over_http_each_request_has_its_bearer(stack: JourneyStack, person: Person) -> None:
-    (port,) = ports.free_ports(1)
+    (port,) = ports.find_free_ports(1)
     url = f"http://{ports.HOST}:{port}/mcp"
     env = {**os.environ, "AUTEUR_URL": stack.api_url, "AUTEUR_TOKEN": "auteur_not_used"}
     command = [AUTEUR, "mcp", "--http", "--bind", f"{ports.HOST}:{port}"]

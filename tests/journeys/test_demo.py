@@ -26,7 +26,7 @@ def test_the_demo_shows_a_transcript_a_failure_and_the_refund(stack: JourneyStac
     supervisor = stack.process("api").ppid()
     done = run_demo(stack)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Using the stack that runs" in done.stdout
+    assert "Using the running stack" in done.stdout
     assert "Speaker 2" in done.stdout
     assert "EDL version 1 → 2" in done.stdout
     assert "the error is clear: INPUT_INVALID" in done.stdout
@@ -40,7 +40,7 @@ def test_a_file_that_is_no_media_is_refused_clearly(stack: JourneyStack, tmp_pat
     file.write_text("Dear all,")
     done = run_demo(stack, "--file", str(file))
     assert done.returncode == 1
-    assert "✗ The API refused it: 409 upload_rejected: The file is not a video" in done.stdout
+    assert "✗ The API refused the request: 409 upload_rejected: The file is not a " in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 
@@ -69,7 +69,7 @@ def test_a_feature_whose_file_is_refused_is_a_row_with_the_reason(
     file.write_text("Dear all,")
     done = run_demo(stack, "--feature", "transcription", "--file", str(file))
     assert done.returncode == 1
-    assert "✗ The API refused it: 409 upload_rejected: The file is not a video" in done.stdout
+    assert "✗ The API refused the request: 409 upload_rejected: The file is not a " in done.stdout
     [row] = [line for line in done.stdout.splitlines() if line.startswith("│ transcription")]
     cells = [cell.strip() for cell in row.strip("│").split("│")]
     assert cells[3] == "0"

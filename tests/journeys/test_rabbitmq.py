@@ -13,7 +13,7 @@ import redis
 import requests
 
 from auteur.devstack.environment import RABBITMQ_USER
-from auteur.devstack.ports import HOST, free_ports
+from auteur.devstack.ports import HOST, find_free_ports
 from auteur.devstack.processes import BASE_DIR
 from tests.deploy.managed_redis import make_certificate, tls_before
 from tests.journeys.client import Person
@@ -122,7 +122,7 @@ def test_a_certificate_is_checked_and_the_name_in_it(
         "other": make_certificate(tmp_path, "other"),
         "elsewhere": make_certificate(tmp_path, "elsewhere", "broker.example.com"),
     }
-    [port] = free_ports(1)
+    [port] = find_free_ports(1)
     account = f"{RABBITMQ_USER}:{stack.env['RABBITMQ_PASSWORD']}"
     expected_body = {
         "CELERY_BROKER_URL": f"amqps://{account}@localhost:{port}//",

@@ -71,7 +71,7 @@ class SharingApplication:
 def served() -> Iterator[tuple[SharingApplication, str]]:
     """Our API and its address, served from a thread."""
     application = SharingApplication()
-    with serving(application, bodies.limit_of) as server:
+    with serving(application, bodies.get_body_limit) as server:
         yield application, f"http://127.0.0.1:{server.port}"
 
 

@@ -118,7 +118,7 @@ def test_with_the_storage_away_a_check_waits_and_no_try_is_lost(
     checking.run_check(FILES, media.pk)
     media.refresh_from_db()
     assert (media.status, media.check_tries, media.check_claim) == (MediaStatus.CHECKING, 0, None)
-    assert CHECKS.take_due(10) == []
+    assert CHECKS.select_due(10) == []
 
     use_s3(s3_server)
     checking.run_check(FILES, media.pk)
@@ -177,9 +177,9 @@ def test_users_take_turns(
     many = [make_media(**state) for _ in range(6)]
     other, third = make_user(), make_user()
     few = [make_media(other, **state), make_media(third, **state)]
-    first = line.take_due(3)
+    first = line.select_due(3)
     assert {media.pk for media in few} < set(first)
-    assert set(line.take_due(10)) == {media.pk for media in many} - set(first)
+    assert set(line.select_due(10)) == {media.pk for media in many} - set(first)
 
 
 @pytest.mark.parametrize("line", [CHECKS, DERIVATIONS], ids=["check", "derive"])
@@ -207,5 +207,5 @@ def test_what_is_held_of_a_user_counts(
     other = make_media(make_user(), **state)
     line = replace(line, served={})
     assert line.claim(running.pk)
-    assert line.take_due(1) == [other.pk]
-    assert line.take_due(1) == [waiting.pk]
+    assert line.select_due(1) == [other.pk]
+    assert line.select_due(1) == [waiting.pk]

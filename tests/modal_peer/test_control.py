@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import modal
 import pytest
 
-from auteur.devstack.ports import HOST, free_ports
+from auteur.devstack.ports import HOST, find_free_ports
 from tests.jobs.calls.backends.calls import noop
 from tests.modal_peer.control import RemoteBook
 from tests.modal_peer.scenario import Scenario
@@ -18,7 +18,7 @@ SECONDS = 20.0
 
 @pytest.fixture
 def peer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
-    running = Peer(control_port=free_ports(1)[0])
+    running = Peer(control_port=find_free_ports(1)[0])
     running.start()
     monkeypatch.setenv("MODAL_SERVER_URL", running.url)
     yield running

@@ -120,7 +120,7 @@ def test_on_ones_own_machine_an_address_is_enough(client, settings):
     first, again = (sign_in(client, "Ann@example.com").json()["access_token"] for _ in range(2))
     user = User.objects.get(email="ann@example.com")
     assert tokens.verify_token(first).user_id == tokens.verify_token(again).user_id == user.pk
-    assert ledger.balance_of(user_id=user.pk) == settings.SIGNUP_CREDITS + CREDITS
+    assert ledger.get_balance(user_id=user.pk) == settings.SIGNUP_CREDITS + CREDITS
 
 
 @pytest.mark.parametrize("email", ["nobody", "", "a" * 256 + "@example.com"])

@@ -20,15 +20,15 @@ GENERATED_BYTES = 15
 
 class Command(BaseCommand):
     help = (
-        "Make sure that a staff account exists. The password comes from --password-file or "
-        f"{PASSWORD_VARIABLE}; without either, one is made up and printed. An account that has a "
-        "password keeps it, unless --reset is given."
+        "Create a staff account, or make an existing account staff. The password comes from "
+        f"--password-file or {PASSWORD_VARIABLE}; without either, one is generated and printed. An "
+        "account that has a password keeps it, except with --reset."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--email", required=True)
         parser.add_argument("--password-file", type=Path)
-        parser.add_argument("--reset", action="store_true", help="set the password anew")
+        parser.add_argument("--reset", action="store_true", help="replace the password")
         parser.add_argument("--role", choices=[*ROLES, SUPERUSER], default=SUPERUSER)
 
     @transaction.atomic
@@ -47,9 +47,9 @@ class Command(BaseCommand):
         except (members.NotPossibleError, MissingPermissionError) as exc:
             raise CommandError(str(exc)) from exc
         if not password_set:
-            self.stdout.write(f"Staff account {user.email}: it was there, its password is kept.")
+            self.stdout.write(f"Staff account {user.email} exists. Its password is unchanged.")
         elif chosen_password:
-            self.stdout.write(f"Staff account {user.email}: it has the password that was given.")
+            self.stdout.write(f"Staff account {user.email} has the configured password.")
         else:
             self.stdout.write(f"Staff account {user.email}, password: {password}")
 

@@ -16,7 +16,7 @@ MAX_HOURS = 365 * 24
 
 
 class Command(BaseCommand):
-    help = "Print an access token for a user, who is made if need be."
+    help = "Print an access token for a user, who is created if there is none."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--email", required=True)
@@ -26,9 +26,11 @@ class Command(BaseCommand):
 
     def handle(self, *, email: str, hours: int, **options: Any) -> None:
         if not 1 <= hours <= MAX_HOURS:
-            raise CommandError(f"--hours is between 1 and {MAX_HOURS}.")
+            raise CommandError(f"--hours is {hours}: use 1 to {MAX_HOURS}.")
         if not settings.SUPABASE_JWT_SECRET:
-            raise CommandError("SUPABASE_JWT_SECRET is not set: there is nothing to sign with.")
+            raise CommandError(
+                "SUPABASE_JWT_SECRET is not set. Set it, because it signs the token."
+            )
         user = _get_or_create_user(email)
         lifetime = timedelta(hours=hours)
         self.stdout.write(tokens.issue_token(user_id=user.pk, email=user.email, lifetime=lifetime))
@@ -38,10 +40,10 @@ def _get_or_create_user(email: str) -> User:
     try:
         email = signup.clean_email(email)
     except signup.EmailRequiredProblem as exc:
-        raise CommandError("That is not an email address.") from exc
+        raise CommandError(f"{email} is not an email address.") from exc
     user = User.objects.filter(email=email).first()
     if user is None:
         user = signup.sign_up(user_id=uuid.uuid4(), email=email)
     if not user.is_active:
-        raise CommandError("This user is not active: no token would be accepted.")
+        raise CommandError(f"User {email} is not active, so no token would be accepted.")
     return user

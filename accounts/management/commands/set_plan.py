@@ -12,7 +12,7 @@ NO_PLAN = "none"
 
 
 class Command(BaseCommand):
-    help = "Begin a plan for a user, without end; the one before it ends."
+    help = "Give a user a plan without end, or end their plan. The current plan ends."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--email", required=True)
@@ -21,6 +21,6 @@ class Command(BaseCommand):
     def handle(self, *, email: str, plan: str, **options: Any) -> None:
         user = User.objects.filter(email=email.strip().lower()).first()
         if user is None:
-            raise CommandError(f"There is no user {email}.")
+            raise CommandError(f"There is no user with the address {email}.")
         set_plan(user_id=user.pk, plan=None if plan == NO_PLAN else Plan(plan))
         self.stdout.write(f"{user.email} is on plan {plan}.")

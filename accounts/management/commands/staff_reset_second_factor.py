@@ -11,8 +11,8 @@ from accounts.staff import second_factor
 
 class Command(BaseCommand):
     help = (
-        "Remove a member of staff's authenticator and recovery codes. At the next sign-in they "
-        "enrol anew with their password alone: be sure who has asked for this."
+        "Remove the authenticator and recovery codes of a member of staff. At the next sign-in, "
+        "their password alone is enough to enrol again, so make sure who asked for this."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *, email: str, **options: Any) -> None:
         user = User.objects.filter(email=email.strip().lower(), is_staff=True).first()
         if user is None:
-            raise CommandError("There is no member of staff with this address.")
+            raise CommandError(f"There is no member of staff with the address {email}.")
         if second_factor.remove_second_factor(user):
             self.stdout.write(f"{user.email} has no second factor any more.")
         else:

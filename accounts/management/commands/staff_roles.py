@@ -8,7 +8,7 @@ from accounts.staff import roles
 
 
 class Command(BaseCommand):
-    help = "Make the groups support, billing and ops, or set their rights right again."
+    help = "Create the groups support, billing and ops, and set their permissions."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -16,14 +16,14 @@ from accounts.billing.stripe_objects import UnreadableError
 
 
 class Command(BaseCommand):
-    help = "Store events of Stripe's that we have missed; the orchestrator works on them."
+    help = "Store the Stripe events that the webhook has missed. The orchestrator processes them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--days",
             type=int,
-            help=f"how far to look back, at most {missed_events.LISTED_DAYS}; by default to "
-            f"{missed_events.OVERLAP.days} days before the last event that we know",
+            help=f"how many days to look back, at most {missed_events.LISTED_DAYS}; by default to "
+            f"{missed_events.OVERLAP.days} days before the last stored event",
         )
         parser.add_argument("--json", action="store_true", dest="as_json")
 
@@ -33,9 +33,9 @@ class Command(BaseCommand):
         except ValueError as exc:
             raise CommandError(f"--days: {exc}.") from exc
         except BillingDisabledProblem as exc:
-            raise CommandError("STRIPE_SECRET_KEY is not set.") from exc
+            raise CommandError("STRIPE_SECRET_KEY is not set. Set it to use billing.") from exc
         except (StripeAwayError, StripeRefusedError, UnreadableError) as exc:
-            raise CommandError(f"Stripe could not be asked: {exc}.") from exc
+            raise CommandError(f"The request to Stripe failed: {exc}. Try again later.") from exc
         answer = {
             "since": synced.since.isoformat(),
             "listed": synced.listed,
@@ -51,5 +51,5 @@ class Command(BaseCommand):
             )
         if not synced.is_complete:
             raise CommandError(
-                f"There are more than {missed_events.MAX_LISTED}: ask for fewer days."
+                f"There are more than {missed_events.MAX_LISTED} events. Use fewer --days."
             )

@@ -1,4 +1,4 @@
-"""Register the shared API parts with Django."""
+"""Registration of the shared API parts with Django."""
 
 from django.apps import AppConfig
 from django.conf import settings

@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 
 class ChoiceField(serializers.ChoiceField):
-    """One of its choices; who sends another value is told which there are."""
+    """A choice field whose error lists the allowed values."""
 
     default_error_messages: ClassVar = {"invalid_choice": "{input} is not one of: {choices}."}
 

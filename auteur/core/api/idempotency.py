@@ -1,4 +1,4 @@
-"""Carry out a request with an `Idempotency-Key` once, and answer repetitions alike.
+"""Execution of a request with an `Idempotency-Key` only once, and repetition of its response.
 
 The key's row is written first, in the transaction that does the work, and gets the response before
 that transaction commits. A second request with the same key waits at the unique index meanwhile. If
@@ -75,8 +75,8 @@ DOCUMENTED = (
         str,
         OpenApiParameter.HEADER,
         description="A name for this request, such as a UUID. A repetition with the same body "
-        f"within {LIFETIME // timedelta(hours=1)} hours is not carried out again; it gets the "
-        f"first answer. 1 to {MAX_LENGTH} visible ASCII characters.",
+        f"within {LIFETIME // timedelta(hours=1)} hours is not executed again, but gets the first "
+        f"answer. 1 to {MAX_LENGTH} visible ASCII characters.",
     ),
     OpenApiParameter(
         REPLAYED,
@@ -95,14 +95,14 @@ Method = Callable[..., HttpResponseBase]
 
 
 class InvalidIdempotencyKeyProblem(Problem):
-    """The header cannot be a key."""
+    """The header `Idempotency-Key` has an invalid value."""
 
     default_code = "invalid_idempotency_key"
     default_detail = f"{HEADER} must be 1 to {MAX_LENGTH} visible ASCII characters, without spaces."
 
 
 class IdempotencyConflictProblem(Problem):
-    """The key has been used for another request."""
+    """The key was used for another request."""
 
     status_code = 409
     default_code = "idempotency_conflict"
@@ -110,27 +110,28 @@ class IdempotencyConflictProblem(Problem):
 
 
 class KeyTakenProblem(Problem):
-    """Somebody else has carried the request out; its answer is looked up and given again."""
+    """The same request has just been executed elsewhere."""
 
     status_code = 409
     default_code = "idempotency_key_taken"
-    default_detail = "The same request has just been carried out. Send it again to get its answer."
+    default_detail = "The same request has just been executed. Send it again to get its answer."
 
 
 PROBLEMS = (InvalidIdempotencyKeyProblem, IdempotencyConflictProblem, KeyTakenProblem)
 """Problems that a request with the header can get."""
 
 
-def claim_cte(*, into: str, when: str) -> str:
-    """Return a CTE ``into`` that inserts the key of `claim_parameters`, if it is new or expired.
+def build_claim_cte(*, into: str, when: str) -> str:
+    """Return a CTE ``into`` that inserts a key, if it is new or expired.
 
-    It waits for another transaction that is inserting the same key. It returns no row if the key
+    `build_claim_parameters` returns its parameters. It waits for another transaction that is
+    inserting the same key. It returns no row if the key
     exists or there is none. ``when`` is an SQL condition without which the key is not inserted.
     """
     return _CLAIM.format(into=into, when=when)
 
 
-CLAIM_ALONE = f"WITH {claim_cte(into='key', when='true')} SELECT EXISTS (TABLE key)"
+CLAIM_ALONE = f"WITH {build_claim_cte(into='key', when='true')} SELECT EXISTS (TABLE key)"
 
 
 @dataclass(frozen=True)
@@ -144,10 +145,10 @@ class IdempotentRequest:
     status: int | None = None
 
 
-def claim_parameters(
+def build_claim_parameters(
     *, user_id: UUID, key: IdempotentRequest | None, result: Any = None
 ) -> dict[str, Any]:
-    """Return the parameters of `claim_cte`, with the response if it is known beforehand."""
+    """Return the parameters of `build_claim_cte`, with the response if it is known beforehand."""
     body = _render(serialize(key.serializer, result)) if key and key.serializer else None
     return {
         "user_id": user_id,
@@ -162,10 +163,10 @@ def claim_parameters(
 def idempotent_in_statement(
     *, serializer: type[serializers.Serializer[Any]], status: int
 ) -> Callable[[View], Method]:
-    """Decorate a view whose domain function inserts the key in its own statement (`claim_cte`).
+    """Decorate a view whose domain function inserts the key in its own statement.
 
-    The view gets a ``key`` (None without the header). It answers with the result, serialized by
-    ``serializer``, and ``status``.
+    That statement contains `build_claim_cte`. The view gets a ``key`` (None without the header). It
+    answers with the result, serialized by ``serializer``, and ``status``.
     """
 
     def decorate(post: View) -> Method:
@@ -269,7 +270,7 @@ def _find_stored_response(key: IdempotentRequest, *, ignore_age: bool) -> HttpRe
 def _record_response(key: IdempotentRequest, work: Callable[[], Response]) -> Response:
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute(CLAIM_ALONE, claim_parameters(user_id=key.user_id, key=key))
+            cursor.execute(CLAIM_ALONE, build_claim_parameters(user_id=key.user_id, key=key))
             (claimed,) = cursor.fetchone()
         if not claimed:
             raise KeyTakenProblem

@@ -21,9 +21,9 @@ class IdempotencyKey(models.Model):
     request_hash = models.CharField(max_length=64, help_text="Of method, path and body.")
     status = models.SmallIntegerField(null=True, help_text="Of the answer, as are the next two.")
     headers = models.JSONField(default=dict)
-    body = models.TextField(null=True, help_text="Without any secret.")
+    body = models.TextField(null=True, help_text="The response body without secrets.")
     sealed_body = models.BinaryField(
-        null=True, help_text="The answer with its secrets, encrypted; none where it has none."
+        null=True, help_text="The encrypted response body with its secrets, if it has any."
     )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

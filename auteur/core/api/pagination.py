@@ -15,14 +15,14 @@ from auteur.core.api.problems import Problem
 
 
 class InvalidCursorProblem(Problem):
-    """The ``cursor`` was not made by us."""
+    """The ``cursor`` is not one that this list has returned."""
 
     default_code = "invalid_cursor"
-    default_detail = "This is not a cursor of this list."
+    default_detail = "This is not a cursor of this list. Use next or previous of an earlier page."
 
 
 class InvalidLimitProblem(Problem):
-    """The ``limit`` is no number of rows that a page can have."""
+    """The ``limit`` is not a number of rows that a page can have."""
 
     default_code = "invalid_limit"
 
@@ -109,6 +109,6 @@ class Cursor(CursorPagination):
         }
 
 
-def cursor_pagination(list_key: str, **attributes: Any) -> type[Cursor]:
+def build_cursor_pagination(list_key: str, **attributes: Any) -> type[Cursor]:
     """Create a cursor pagination whose rows stand under ``list_key``."""
     return type(f"{list_key.title()}Cursor", (Cursor,), {"key": list_key, **attributes})

@@ -1,4 +1,4 @@
-"""Parse JSON strictly by RFC 8259, and check its size before a serializer sees it.
+"""Strict parsing of JSON by RFC 8259, with limits of its size and depth.
 
 Python's parser also accepts NaN, repeated keys and lone surrogates, and has no bound: two megabytes
 of `{}` would become half a gigabyte of errors. Text that our stores cannot hold is refused here,
@@ -16,10 +16,9 @@ from rest_framework import parsers
 from rest_framework.exceptions import ParseError
 
 MAX_VALUES = 250_000
-"""Most values of one body. The longest timeline and transcript that fit a body have two thirds of
-it."""
+"""The most values of a body. The longest timeline that fits into a body has two thirds of them."""
 MAX_MEMBERS = 100
-"""Most members of one object. None of our objects has half as many."""
+"""The most members of an object. None of our objects has half as many."""
 MAX_DEPTH = 32
 MAX_NUMBER_LENGTH = 100
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**63 - 1

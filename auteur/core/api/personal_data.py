@@ -9,7 +9,7 @@ from auteur.core.personal_data import PersonalDataSource, Steps, delete_in_batch
 def register_personal_data() -> None:
     """Register the idempotency keys. Called once, when Django is ready."""
     register_source(
-        PersonalDataSource(room="api", owners={"api.IdempotencyKey": "user"}, scrub=_erase)
+        PersonalDataSource(app="api", owners={"api.IdempotencyKey": "user"}, erase=_erase)
     )
 
 

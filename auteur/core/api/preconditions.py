@@ -43,19 +43,19 @@ CONDITIONAL = (
         description="The version, in quotes.",
     ),
 )
-"""The headers of a read that uses `not_modified_response`."""
+"""The headers of a read that uses `build_not_modified_response`."""
 UNCHANGED = {NOT_MODIFIED: OpenApiResponse(description="Not modified.")}
 
 
 class InvalidIfMatchProblem(Problem):
-    """The header is no list of entity tags."""
+    """The header `If-Match` is not a list of entity tags."""
 
     default_code = "invalid_if_match"
     default_detail = f'{HEADER} must be an ETag such as "7", several separated by commas, or *.'
 
 
 class PreconditionRequiredProblem(Problem):
-    """A write that would overwrite unseen what others have written."""
+    """The write names no version, so it could overwrite changes of others."""
 
     status_code = 428
     default_code = "if_match_required"
@@ -68,7 +68,7 @@ PROBLEMS = (InvalidIfMatchProblem, PreconditionRequiredProblem)
 """Problems that a request with the header can get, besides those of its view."""
 
 
-def if_match_parameter(*, required: bool) -> OpenApiParameter:
+def build_if_match_parameter(*, required: bool) -> OpenApiParameter:
     """Return the header's description for the API schema."""
     absent = "Required." if required else "Without it, the latest version is changed."
     return OpenApiParameter(
@@ -80,7 +80,7 @@ def if_match_parameter(*, required: bool) -> OpenApiParameter:
     )
 
 
-def etag_header(version: int | str) -> dict[str, str]:
+def build_etag_header(version: int | str) -> dict[str, str]:
     """Return the version as the header that `If-Match` and `If-None-Match` are compared with.
 
     A view whose response depends on more than the EDL appends that to the EDL's version: ``7.5f2``.
@@ -88,7 +88,9 @@ def etag_header(version: int | str) -> dict[str, str]:
     return {"ETag": f'"{version}"'}
 
 
-def not_modified_response(request: Request, version: Callable[[], int | str]) -> Response | None:
+def build_not_modified_response(
+    request: Request, version: Callable[[], int | str]
+) -> Response | None:
     """Return a 304 response if the request names the current version, else None.
 
     ``version`` is called only if the request names any version. Weak tags count as well, as in
@@ -97,7 +99,7 @@ def not_modified_response(request: Request, version: Callable[[], int | str]) ->
     tags = parse_etags(request.headers.get(HEADER_OF_READS, ""))
     if not tags:
         return None
-    headers = etag_header(version())
+    headers = build_etag_header(version())
     values = {tag.removeprefix("W/") for tag in tags}
     return (
         Response(status=NOT_MODIFIED, headers=headers) if values & {"*", headers["ETag"]} else None

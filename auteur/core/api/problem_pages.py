@@ -1,4 +1,4 @@
-"""The page `/problems`, to which the ``type`` of a problem links, made of the class docstrings."""
+"""The page `/problems`, to which the ``type`` of a problem links, built from class docstrings."""
 
 from collections import defaultdict
 from collections.abc import Iterator

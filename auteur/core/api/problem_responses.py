@@ -1,4 +1,4 @@
-"""List the problems that an operation can answer with, by status, for the API schema.
+"""Lists of the problems that an operation can answer with, for the API schema.
 
 A view names the problems of its methods (``problems``), and so do authentication, permissions,
 pagination and request fields. This module adds those that follow from the operation itself.
@@ -21,7 +21,7 @@ from auteur.core.api.problems import (
 )
 
 Kind = type[exceptions.APIException]
-Listed = dict[int, set[str]]
+CodesByStatus = dict[int, set[str]]
 """Codes by status."""
 
 COMMON_CODES: tuple[tuple[int, str], ...] = (
@@ -30,8 +30,7 @@ COMMON_CODES: tuple[tuple[int, str], ...] = (
     (406, "not_acceptable"),
     (500, "internal_error"),
 )
-"""Codes of every operation: any request can be malformed, have an unknown parameter, accept no
-format that we send, or meet a bug."""
+"""The codes of every operation, because any request can be malformed or meet a bug."""
 BODY_PROBLEMS: tuple[Kind, ...] = (
     exceptions.ParseError,
     PayloadTooLargeProblem,
@@ -44,12 +43,12 @@ HEADER_PROBLEMS: Mapping[str, tuple[Kind, ...]] = {
 }
 
 
-def list_codes(view: Any, method: str, operation: Mapping[str, Any]) -> Listed:
+def list_codes(view: Any, method: str, operation: Mapping[str, Any]) -> CodesByStatus:
     """Return the codes that a method of a view can answer with.
 
     ``operation`` is the method's OpenAPI description.
     """
-    codes: Listed = defaultdict(set)
+    codes: CodesByStatus = defaultdict(set)
     for status, code in COMMON_CODES:
         codes[status].add(code)
     kinds: list[Kind] = [
@@ -58,16 +57,16 @@ def list_codes(view: Any, method: str, operation: Mapping[str, Any]) -> Listed:
         *_list_operation_problems(method, operation),
     ]
     for kind in kinds:
-        codes[kind.status_code].add(code_of(kind))
+        codes[kind.status_code].add(get_code(kind))
     return codes
 
 
-def code_of(kind: Kind) -> str:
+def get_code(kind: Kind) -> str:
     """Return the ``code`` in the document of a problem."""
     return "invalid" if issubclass(kind, exceptions.ValidationError) else str(kind.default_code)
 
 
-def add_responses(operation: dict[str, Any], codes_by_status: Listed) -> None:
+def add_responses(operation: dict[str, Any], codes_by_status: CodesByStatus) -> None:
     """Add the codes to an operation of the schema. Keep a status that it describes itself."""
     for status, codes in sorted(codes_by_status.items()):
         schema = {
@@ -87,13 +86,13 @@ def share_responses(document: dict[str, Any]) -> None:
     for path in document["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():
-                if codes := codes_of(response):
+                if codes := list_response_codes(response):
                     name = "-".join((status, *codes))
                     responses[name] = response
                     operation["responses"][status] = {"$ref": f"#/components/responses/{name}"}
 
 
-def codes_of(answer: Mapping[str, Any]) -> list[str]:
+def list_response_codes(answer: Mapping[str, Any]) -> list[str]:
     """Return the codes of a response that `add_responses` made, or an empty list for others."""
     schema = answer.get("content", {}).get(CONTENT_TYPE, {}).get("schema", {})
     if "allOf" not in schema:
@@ -111,8 +110,8 @@ def _list_view_problems(view: Any, method: str) -> Iterable[Kind]:
     for authentication in view.get_authenticators():
         yield from getattr(authentication, "problems", ())
     for permission in view.get_permissions():
-        if hasattr(permission, "problems_of"):
-            yield from permission.problems_of(view, method)
+        if hasattr(permission, "list_problems"):
+            yield from permission.list_problems(view, method)
     if view.get_authenticators() or view.get_throttles():
         yield exceptions.Throttled
 

@@ -29,7 +29,7 @@ TYPES = "/problems#"
 """The prefix of a code's address on the page of `auteur.core.api.problem_pages`."""
 
 MAX_ERRORS = 50
-"""Most errors in one document. A client that sends thousands of bad values has one mistake."""
+"""The most errors in one document. A client that sends thousands of bad values has one mistake."""
 MAX_FIELD_LENGTH = 200
 MAX_DETAIL_LENGTH = 500
 """Fields and details may repeat what the client sent, which can be as long as a body."""
@@ -48,9 +48,9 @@ OUTAGES: tuple[type[Exception], ...] = (
 
 
 class Problem(AuteurError, exceptions.APIException):  # noqa: N818  # RFC 9457's word
-    """An error that a client is told about: subclasses name their status, code and sentence.
+    """An error that is answered with a problem document.
 
-    ``extra`` members stand beside the standard ones in the document.
+    Subclasses set status, code and detail. ``extra`` becomes additional members of the document.
     """
 
     status_code: int = 400
@@ -64,7 +64,7 @@ class Problem(AuteurError, exceptions.APIException):  # noqa: N818  # RFC 9457's
 
 
 class Resource(StrEnum):
-    """Name what a request refers to, for the ``resource`` of a `not_found` problem."""
+    """The kind of a missing object, for the ``resource`` of a `not_found` problem."""
 
     ADDRESS = "address"
     API_KEY = "api_key"
@@ -125,7 +125,7 @@ class NotFoundProblem(Problem):
 
 
 class UnavailableProblem(Problem):
-    """A store of ours is away."""
+    """A store that we depend on does not answer."""
 
     status_code = 503
     default_code = "unavailable"
@@ -134,11 +134,11 @@ class UnavailableProblem(Problem):
 
 
 class PayloadTooLargeProblem(Problem):
-    """The body is larger than the API reads."""
+    """The request body is larger than the view accepts."""
 
     status_code = 413
     default_code = "payload_too_large"
-    default_detail = "The request body is too large."
+    default_detail = "The request body is too large. Send a smaller one."
 
 
 class _Document(Response):
@@ -237,14 +237,14 @@ def _flatten_errors(detail: Any, field: str = "") -> Iterator[dict[str, str]]:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return Django's 400 for requests that reach no view."""
-    return problem_response(400, "bad_request", "The request cannot be understood.")
+    return problem_response(400, "bad_request", "The request is malformed.")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Return Django's 403: a page for staff, a document for clients."""
     if is_page(request):
         return defaults.permission_denied(request, exception)
-    return problem_response(403, "permission_denied", "This is not allowed.")
+    return problem_response(403, "permission_denied", "You are not allowed to do this.")
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -262,4 +262,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if is_page(request):
         return defaults.server_error(request)
     extra: dict[str, Any] = {**ids.request_id()}
-    return problem_response(500, "internal_error", "Something went wrong on our side.", **extra)
+    return problem_response(
+        500,
+        "internal_error",
+        "Something went wrong on our side. Try again, and quote the request_id if it persists.",
+        **extra,
+    )

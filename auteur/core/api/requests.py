@@ -12,7 +12,7 @@ from rest_framework.throttling import BaseThrottle
 
 @dataclass(frozen=True)
 class KeyAuth:
-    """The API key by which a request comes: its ``auth``."""
+    """The API key of a request, which is its ``auth``."""
 
     id: UUID
     scopes: frozenset[str]
@@ -23,12 +23,12 @@ class KeyAuth:
 
 
 def user_id(request: Request) -> UUID:
-    """Return the signed-in user's id. Every endpoint but the listed open ones has a user."""
+    """Return the id of the signed-in user. Call it only for endpoints that require a user."""
     return cast(UUID, request.user.pk)
 
 
 def api_key_id(request: Request) -> UUID | None:
-    """Return the id of the API key by which a request comes, or None."""
+    """Return the id of the API key of a request, or None if a person sent it."""
     return request.auth.id if isinstance(request.auth, KeyAuth) else None
 
 

@@ -1,4 +1,4 @@
-"""Resolve an address as Django does, with only the patterns that can match it.
+"""Resolution of addresses as Django does it, with only the patterns that can match.
 
 Django tries every pattern in turn, about a hundred. This module tries only those that begin with
 the first segment of the address, in the same order.
@@ -12,8 +12,8 @@ from django.urls.resolvers import RegexPattern, RoutePattern
 
 Pattern = URLPattern | URLResolver
 ROOT = r"^/"
-FOUND = "auteur.found"
-"""The key of the match in a request's environment, once it is resolved."""
+MATCH_KEY = "auteur.found"
+"""The key under which a request's environment stores its `ResolverMatch`."""
 
 
 def resolve(path: str, urlconf: str) -> ResolverMatch:

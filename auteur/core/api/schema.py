@@ -11,15 +11,21 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 from pydantic.json_schema import GenerateJsonSchema, model_json_schema
 
-from auteur.core.api.problem_responses import add_responses, codes_of, list_codes, share_responses
-from auteur.core.api.scopes import scope_of
-from auteur.core.api.throttling import POINT, cost_of
+from auteur.core.api.problem_responses import (
+    add_responses,
+    list_codes,
+    list_response_codes,
+    share_responses,
+)
+from auteur.core.api.scopes import get_scope
+from auteur.core.api.throttling import POINT, get_cost
 
 TAGS = {
-    "features": "What is offered here, with prices, limits and parameters. No token is needed.",
-    "jobs": "Submit AI work, follow it, cancel it and run it again.",
-    "events": "The numbered log of what happened to your jobs.",
-    "webhooks": "Events sent to servers of yours.",
+    "features": "The features of this installation, with prices, limits and parameters. No token "
+    "is needed.",
+    "jobs": "Submit AI work, follow it, cancel it and retry it.",
+    "events": "The numbered log of the events of your jobs.",
+    "webhooks": "Events sent to your own servers.",
     "projects": "Projects with their timelines (EDL), transcripts and media.",
     "media": "Uploaded files and results.",
     "voices": "Samples of voices, with consent.",
@@ -40,7 +46,7 @@ PROBLEM = {
         "type": {
             "type": "string",
             "format": "uri-reference",
-            "description": "Where the code is explained.",
+            "description": "The address of an explanation of the code.",
         },
         "title": {"type": "string"},
         "status": {"type": "integer"},
@@ -49,25 +55,28 @@ PROBLEM = {
         "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"}},
         "resource": {
             "type": "string",
-            "description": "Of `not_found`: what was not found, such as `job` or `media_file`.",
+            "description": "For `not_found`: the kind of the missing object, such as `job`.",
         },
     },
     "additionalProperties": True,
 }
 FIELD_ERROR = {
     "type": "object",
-    "description": "What is wrong with one field.",
+    "description": "An error of one field.",
     "required": ["field", "code", "detail"],
     "properties": {
-        "field": {"type": "string", "description": "Its place: `operations.3.out_point_ms`."},
+        "field": {
+            "type": "string",
+            "description": "Its path, such as `operations.3.out_point_ms`.",
+        },
         "code": {"type": "string", "description": "Stable; for programs."},
         "detail": {"type": "string", "description": "For people; may change."},
     },
 }
 PROBLEM_CODE = {
     "type": "string",
-    "description": "What went wrong; stable, for programs. There will be more of them: take one "
-    "that you do not know by its status.",
+    "description": "The kind of the problem; stable, for programs. New codes will be added, so "
+    "treat an unknown code by its status.",
 }
 
 
@@ -84,10 +93,10 @@ class Schema(AutoSchema):
         """
         operation: dict[str, Any] | None = super().get_operation(*args, **kwargs)
         if operation is not None:
-            scope = scope_of(self.view, self.method)
+            scope = get_scope(self.view, self.method)
             operation["x-api-key-scope"] = scope and scope.value
             add_responses(operation, list_codes(self.view, self.method, operation))
-            operation["x-rate-limit-points"] = cost_of(self.view, self.method) / POINT
+            operation["x-rate-limit-points"] = get_cost(self.view, self.method) / POINT
         return operation
 
     def _insert_field_validators(self, field: Any, schema: dict[str, Any]) -> None:
@@ -154,7 +163,7 @@ def add_problem_responses(
         for path in result["paths"].values()
         for operation in path.values()
         for response in operation["responses"].values()
-        for code in codes_of(response)
+        for code in list_response_codes(response)
     }
     schemas["Problem"] = PROBLEM
     schemas["FieldError"] = FIELD_ERROR

@@ -1,4 +1,4 @@
-"""`/schema` and `/docs`, rendered once, because they are the same for everybody."""
+"""The views of `/schema` and `/docs`, which are rendered once, as they are equal for everybody."""
 
 import copy
 import hashlib
@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 
 class _CachedView(APIView):
-    """A view whose answers are the same for everybody: each is rendered once in a process."""
+    """A view whose responses are equal for everybody, so each process renders them once."""
 
     throttle_classes = ()
     _cache: ClassVar[dict[tuple[object, ...], tuple[bytes, dict[str, str]]]] = {}
@@ -71,10 +71,10 @@ def _render_response(response: Response) -> tuple[bytes, dict[str, str]]:
 
 
 class SchemaView(_CachedView, SpectacularAPIView):
-    """`/schema`."""
+    """The view of `/schema`."""
 
 
 class DocsView(_CachedView, SpectacularSwaggerSplitView):
-    """`/docs`."""
+    """The view of `/docs`."""
 
     url_self = "/docs"

@@ -33,7 +33,7 @@ MONEY = frozenset({Scope.JOBS, Scope.BILLING})
 
 
 class KeyNotAllowedProblem(Problem):
-    """No API key may do this, whatever its scopes."""
+    """No API key may do this, with any scope."""
 
     status_code = 403
     default_code = "key_not_allowed"
@@ -41,17 +41,20 @@ class KeyNotAllowedProblem(Problem):
 
 
 class ScopeRequiredProblem(Problem):
-    """The key lacks the ``scope``."""
+    """The API key lacks the ``scope`` that this operation needs."""
 
     status_code = 403
     default_code = "scope_required"
 
     def __init__(self, scope: Scope) -> None:
-        super().__init__(f"The API key needs the scope {scope} for this.", scope=scope.value)
+        super().__init__(
+            f"The API key lacks the scope {scope}. Add it to the key, or use another one.",
+            scope=scope.value,
+        )
 
 
 class SignInRequiredProblem(Problem):
-    """A guest (Supabase's anonymous sign-in) asks for what needs an account."""
+    """A guest (Supabase's anonymous sign-in) requests an operation that needs an account."""
 
     status_code = 403
     default_code = "sign_in_required"
@@ -65,7 +68,7 @@ class WithinScope(BasePermission):
         """Return True, or raise the problem with the reason. An unknown method stays a 405."""
         if request.method not in view.allowed_methods:
             return True
-        scope = scope_of(view, str(request.method))
+        scope = get_scope(view, str(request.method))
         if isinstance(request.auth, KeyAuth):
             problem = _find_key_problem(request.auth, scope)
         elif getattr(request.auth, "is_anonymous", False):
@@ -73,18 +76,18 @@ class WithinScope(BasePermission):
         else:
             return True
         if problem is not None:
-            raise_counted(request, view, problem)
+            count_and_raise(request, view, problem)
         return True
 
-    def problems_of(self, view: Any, method: str) -> list[type[Problem]]:
+    def list_problems(self, view: Any, method: str) -> list[type[Problem]]:
         """Return the problems that the permission can raise, for the API schema."""
-        scope = scope_of(view, method)
+        scope = get_scope(view, method)
         key_problem: type[Problem] = KeyNotAllowedProblem if scope is None else ScopeRequiredProblem
         guest_problem = _find_guest_problem(view, method, scope)
         return [key_problem, *([type(guest_problem)] if guest_problem else [])]
 
 
-def raise_counted(request: Request, view: Any, problem: Problem) -> NoReturn:
+def count_and_raise(request: Request, view: Any, problem: Problem) -> NoReturn:
     """Raise the problem after counting the request, because DRF throttles after permissions."""
     view.check_throttles(request)
     raise problem
@@ -101,7 +104,7 @@ def _find_guest_problem(view: Any, method: str, scope: Scope | None) -> Problem 
     return SignInRequiredProblem() if getattr(view, "needs_account", needs_account) else None
 
 
-def scope_of(view: Any, method: str) -> Scope | None:
+def get_scope(view: Any, method: str) -> Scope | None:
     """Return the scope that a method of a view needs, or None if no key may use it."""
     scopes: Mapping[str, Scope] = getattr(view, "scopes", {})
     return scopes.get("GET" if method == "HEAD" else method)

@@ -33,7 +33,7 @@ class OneTimeSecretField(serializers.SerializerMethodField):
 
 
 class SecretURLField(serializers.URLField):
-    """A URL that is a permission, as an attribute of the object has it."""
+    """A signed URL, which grants access by itself, as an attribute of the object has it."""
 
     def to_representation(self, value: str) -> SealedSecret:
         return SealedSecret(super().to_representation(value))

@@ -26,7 +26,7 @@ from rest_framework.throttling import BaseThrottle
 
 from auteur.core.api import waiting
 from auteur.core.api.requests import client_address
-from auteur.core.api.windows import Standing, windows
+from auteur.core.api.windows import WindowState, windows
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ POLICY = "points"
 """The name of the limit in headers."""
 
 
-def cost_of(view: Any, method: str) -> Cost:
+def get_cost(view: Any, method: str) -> Cost:
     """Return the cost of a method of a view."""
     method = "GET" if method == "HEAD" else method
     costs: Mapping[str, Cost] = getattr(view, "costs", {})
@@ -90,9 +90,9 @@ class RateLimit(BaseThrottle):
         if waiting.is_repeated(request):
             _count_cost(request, 0)
             return True
-        standing = _count_cost(request, cost_of(view, str(request.method)))
-        self._wait = max(1.0, standing.seconds)
-        return standing.allowed
+        state = _count_cost(request, get_cost(view, str(request.method)))
+        self._wait = max(1.0, state.seconds)
+        return state.is_allowed
 
     def wait(self) -> float | None:
         """Return the seconds after which the client may send another request."""
@@ -104,21 +104,21 @@ def charge_points(request: Request, cost: int) -> None:
 
     Raise ``Throttled`` (429) if the user or address does not have that many points left.
     """
-    standing = _count_cost(request, cost)
-    if not standing.allowed:
-        raise Throttled(wait=max(1.0, standing.seconds))
+    state = _count_cost(request, cost)
+    if not state.is_allowed:
+        raise Throttled(wait=max(1.0, state.seconds))
 
 
-def _count_cost(request: Request, cost: int) -> Standing:
+def _count_cost(request: Request, cost: int) -> WindowState:
     """Count a cost; remember the window for the response's headers."""
     points, seconds = _parse_limit(settings.RATE_LIMIT)
     amount = points * POINT
     user_id = getattr(request.user, "pk", None)
-    who = f"user:{user_id}" if user_id else f"address:{client_address(request)}"
-    standing = windows.hit(who, amount=amount, seconds=seconds, cost=int(min(cost, amount)))
-    window = (points, seconds, standing.left // POINT, max(1.0, standing.seconds))
+    client = f"user:{user_id}" if user_id else f"address:{client_address(request)}"
+    state = windows.hit(client, amount=amount, seconds=seconds, cost=int(min(cost, amount)))
+    window = (points, seconds, state.remaining // POINT, max(1.0, state.seconds))
     request._request.rate_limit = window  # type: ignore[attr-defined]
-    return standing
+    return state
 
 
 @cache
@@ -128,19 +128,19 @@ def _parse_limit(limit: str) -> tuple[int, int]:
     return item.amount, item.get_expiry()
 
 
-def has_failures_left(limit: str, who: str) -> bool:
-    """Return True if ``who`` may fail once more within the limit, or Redis is away."""
+def can_fail_again(limit: str, client: str) -> bool:
+    """Return True if ``client`` may fail once more within the limit, or Redis is away."""
     try:
-        return _get_limiter().test(parse(limit), who)
+        return _get_limiter().test(parse(limit), client)
     except _OUTAGES as exc:
         logger.warning("rate limit not looked up: %s", type(exc).__name__)
         return True
 
 
-def count_failure(limit: str, who: str) -> None:
-    """Count a failure of ``who``. Do nothing if Redis is away."""
+def count_failure(limit: str, client: str) -> None:
+    """Count a failure of ``client``. Do nothing if Redis is away."""
     try:
-        _get_limiter().hit(parse(limit), who)
+        _get_limiter().hit(parse(limit), client)
     except _OUTAGES as exc:
         logger.warning("rate limit not counted: %s", type(exc).__name__)
 
@@ -149,17 +149,17 @@ class Failures:
     """The failed authentications of an address, within ``settings.UNAUTHENTICATED_RATE_LIMIT``."""
 
     def __init__(self, address: str) -> None:
-        self._who = f"unauthenticated:{address}"
+        self._client = f"unauthenticated:{address}"
         self._amount, self._seconds = _parse_limit(settings.UNAUTHENTICATED_RATE_LIMIT)
 
     def check(self) -> None:
         """Raise ``Throttled`` (429) if the address may not fail once more."""
-        standing = windows.look(self._who, amount=self._amount, seconds=self._seconds)
-        if not standing.allowed:
-            raise Throttled(wait=max(1.0, standing.seconds))
+        state = windows.get_state(self._client, amount=self._amount, seconds=self._seconds)
+        if not state.is_allowed:
+            raise Throttled(wait=max(1.0, state.seconds))
 
     def count(self) -> None:
-        windows.hit(self._who, amount=self._amount, seconds=self._seconds)
+        windows.hit(self._client, amount=self._amount, seconds=self._seconds)
 
 
 def remember_key(key: str, seconds: int) -> None:

@@ -1,4 +1,4 @@
-"""Refuse fields and query parameters that an operation does not define."""
+"""Refusal of fields and query parameters that an operation does not define."""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -13,7 +13,9 @@ MAX_COMPARED_LENGTH = 50
 """A longer name is not compared with the defined names."""
 
 
-def unknown_fields(data: Iterable[Any], field_names: Iterable[str]) -> dict[str, list[ErrorDetail]]:
+def find_unknown_fields(
+    data: Iterable[Any], field_names: Iterable[str]
+) -> dict[str, list[ErrorDetail]]:
     """Return an error for each name in ``data`` that is not a field name."""
     names = frozenset(field_names)
     return {str(name): [_build_error(str(name), names)] for name in data if name not in names}
@@ -33,7 +35,7 @@ class RequestSerializer(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         """Raise ``ValidationError`` with the unknown fields beside those that have wrong values."""
-        unknown = unknown_fields(data, self.fields) if isinstance(data, Mapping) else {}
+        unknown = find_unknown_fields(data, self.fields) if isinstance(data, Mapping) else {}
         try:
             value = super().to_internal_value(data)
         except ValidationError as exc:

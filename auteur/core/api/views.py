@@ -12,20 +12,20 @@ from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 
 from auteur.core.api.problem_responses import WITH_BODIES
-from auteur.core.api.unknown_fields import unknown_fields
+from auteur.core.api.unknown_fields import find_unknown_fields
 
 Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(frozen=True)
-class Documented:
+class OperationInput:
     """The query parameters and body that the OpenAPI schema of one operation documents."""
 
     query_parameters: frozenset[str]
     has_body: bool
 
 
-_documented: dict[tuple[type, str], Documented | None] = {}
+_documented: dict[tuple[type, str], OperationInput | None] = {}
 
 
 class _Strict:
@@ -37,16 +37,16 @@ class _Strict:
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, check permissions and throttle; then raise ``ValidationError``."""
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
-        documented = _get_documented(self, str(request.method))
+        documented = _get_input(self, str(request.method))
         if documented is None:
             return
         if request.META.get("QUERY_STRING"):
-            unknown = unknown_fields(request.query_params, documented.query_parameters)
+            unknown = find_unknown_fields(request.query_params, documented.query_parameters)
             if unknown:
                 raise ValidationError(unknown)
         if request.method in WITH_BODIES and not documented.has_body and _has_json_body(request):
             body = request.data
-            if unknown := unknown_fields(body if isinstance(body, Mapping) else ["body"], ()):
+            if unknown := find_unknown_fields(body if isinstance(body, Mapping) else ["body"], ()):
                 raise ValidationError(unknown)
 
 
@@ -65,7 +65,7 @@ def _has_json_body(request: Request) -> bool:
     return media_type == JSONParser.media_type
 
 
-def _get_documented(view: Any, method: str) -> Documented | None:
+def _get_input(view: Any, method: str) -> OperationInput | None:
     """Return what the method documents, read once from its schema; None if it is not documented."""
     key = (type(view), "GET" if method == "HEAD" else method)
     if key not in _documented:
@@ -73,7 +73,7 @@ def _get_documented(view: Any, method: str) -> Documented | None:
     return _documented[key]
 
 
-def _read_schema(view: Any, method: str) -> Documented | None:
+def _read_schema(view: Any, method: str) -> OperationInput | None:
     handler = getattr(view, method.lower(), None)
     if handler is None:
         return None
@@ -81,7 +81,7 @@ def _read_schema(view: Any, method: str) -> Documented | None:
     schema.view, schema.method = view, method
     if schema.is_excluded():
         return None
-    return Documented(
+    return OperationInput(
         query_parameters=frozenset(_query_parameters(view, method, schema)),
         has_body=method in WITH_BODIES and schema.get_request_serializer() is not None,
     )

@@ -1,4 +1,4 @@
-"""Hold a response back while it may improve within seconds, by running the request again.
+"""Delayed responses: a request runs again when the row that it waits for has ended.
 
 A thread is used only while Django works on a request, so a view never waits itself. It returns the
 current response and calls `answer_later`. The server (`auteur.server.waits`) holds that response
@@ -29,7 +29,7 @@ class Wait:
     ``find_ended`` is called for all waiting rows of a kind at once.
     """
 
-    who: str
+    owner: str
     row_id: UUID
     find_ended: Callable[[Collection[UUID]], Collection[UUID]]
     seconds: float
@@ -43,8 +43,8 @@ def answer_later(
     Do nothing if the request already runs again.
     """
     if not is_repeated(request):
-        who = str(user_id(request))
-        request._request.META[WAIT_KEY] = Wait(who, row_id, find_ended, WAIT_SECONDS)
+        owner = str(user_id(request))
+        request._request.META[WAIT_KEY] = Wait(owner, row_id, find_ended, WAIT_SECONDS)
 
 
 def is_repeated(request: Request) -> bool:

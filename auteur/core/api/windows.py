@@ -25,17 +25,17 @@ from django.conf import settings
 
 logger = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 0.2
+SYNC_SECONDS = 0.2
 """The longest time between a count and its synchronisation."""
 AWAY_SECONDS = 1.0
 """How long Redis is not used after it failed to answer."""
 SHARE = 0.5
 """This share of what remained at the last synchronisation is spent before the next."""
 MAX_WINDOWS = 20_000
-"""Most windows of one process. The least recently used are dropped and read anew from Redis."""
+"""The most windows of one process. The least recently used are dropped and read anew from Redis."""
 MAX_SCRIPT_WINDOWS = 500
 """Windows that one script synchronises. Redis does nothing else meanwhile."""
-_SETTLE = """
+_SYNC_SCRIPT = """
 local totals = {}
 for i = 1, #KEYS, 2 do
     local before, now = KEYS[i], KEYS[i + 1]
@@ -58,11 +58,11 @@ return totals
 """
 
 
-class Standing(NamedTuple):
+class WindowState(NamedTuple):
     """The state of a key's window after a request was counted or refused."""
 
-    allowed: bool
-    left: int
+    is_allowed: bool
+    remaining: int
     seconds: float
     """Seconds until a part of the limit is free again."""
 
@@ -77,48 +77,50 @@ class _Window:
     """The count of the previous window."""
     counted: int = 0
     """The count of this window by all processes, as of the last synchronisation."""
-    unsettled: int = 0
+    unsent: int = 0
     """The count of this process since the last synchronisation."""
-    left: int = field(init=False)
+    remaining: int = field(init=False)
     """The remaining amount at the last synchronisation."""
-    settled_at: float = 0.0
+    synchronized_at: float = 0.0
 
     def __post_init__(self) -> None:
-        self.left = self.amount
+        self.remaining = self.amount
 
     def slide(self, now: float) -> None:
         """Move to the window that contains this time."""
         if now < self.ends:
             return
         if now >= self.ends + self.seconds:
-            self.before = self.counted = self.unsettled = 0
+            self.before = self.counted = self.unsent = 0
             self.ends = now + self.seconds
             return
         self.before, self.counted = self.counted, 0
-        if self.settled_at < self.ends - self.seconds:  # Redis was away for the whole window.
-            self.before, self.unsettled = self.before + self.unsettled, 0
+        if self.synchronized_at < self.ends - self.seconds:  # Redis was away for the whole window.
+            self.before, self.unsent = self.before + self.unsent, 0
         self.ends += self.seconds
 
-    def spent(self, now: float) -> int:
+    def count_spent(self, now: float) -> int:
         """Return the count of the sliding window that ends now, as far as this process knows."""
         self.slide(now)
         covered = int(self.before * (self.ends - now) / self.seconds)
-        return covered + self.counted + self.unsettled
+        return covered + self.counted + self.unsent
 
-    def standing(self, now: float, *, allowed: bool) -> Standing:
-        spent, until_next = self.spent(now), self.ends - now
+    def get_state(self, now: float, *, is_allowed: bool) -> WindowState:
+        spent, until_next = self.count_spent(now), self.ends - now
         seconds_until_free = until_next if spent else 0.0
         if self.before:
             seconds_until_free = min(seconds_until_free, until_next % (self.seconds / self.before))
-        return Standing(allowed, max(0, self.amount - spent), seconds_until_free)
+        return WindowState(is_allowed, max(0, self.amount - spent), seconds_until_free)
 
-    def settle(self, now: float, sent: int, before: int, counted: int, remaining_ms: int) -> None:
+    def store_totals(
+        self, now: float, sent: int, before: int, counted: int, remaining_ms: int
+    ) -> None:
         """Store the totals of Redis, which has counted ``sent`` from this process."""
-        self.unsettled = max(0, self.unsettled - sent)
+        self.unsent = max(0, self.unsent - sent)
         self.before, self.counted = before, counted
         self.ends = now + remaining_ms / 1000
-        self.settled_at = now
-        self.left = max(0, self.amount - self.spent(now))
+        self.synchronized_at = now
+        self.remaining = max(0, self.amount - self.count_spent(now))
 
 
 class Windows:
@@ -130,40 +132,40 @@ class Windows:
 
     def _reset(self) -> None:
         self._windows: OrderedDict[str, _Window] = OrderedDict()
-        self._unsettled: dict[str, _Window] = {}
+        self._unsent: dict[str, _Window] = {}
         self._lock = threading.Lock()
-        self._settling = threading.Lock()
+        self._synchronizing = threading.Lock()
         """Held during a synchronisation, so that the totals of Redis are stored in order."""
         self._counting = threading.Event()
         self._thread: threading.Thread | None = None
         self._away_until = 0.0
 
-    def hit(self, client: str, *, amount: int, seconds: int, cost: int = 1) -> Standing:
-        """Count a cost, unless ``who`` would spend more than ``amount`` within ``seconds``."""
+    def hit(self, client: str, *, amount: int, seconds: int, cost: int = 1) -> WindowState:
+        """Count a cost, unless ``client`` would spend more than ``amount`` within ``seconds``."""
         window = self._get_window(client, amount, seconds, cost)
         with self._lock:
             now = time.monotonic()
-            allowed = window.spent(now) + cost <= amount
-            if allowed:
+            is_allowed = window.count_spent(now) + cost <= amount
+            if is_allowed:
                 self._add(window, cost)
-            return window.standing(now, allowed=allowed)
+            return window.get_state(now, is_allowed=is_allowed)
 
-    def look(self, client: str, *, amount: int, seconds: int) -> Standing:
-        """Return the standing of ``who``, without counting anything."""
+    def get_state(self, client: str, *, amount: int, seconds: int) -> WindowState:
+        """Return the state of ``client``'s window, without counting anything."""
         window = self._get_window(client, amount, seconds, 1)
         with self._lock:
             now = time.monotonic()
-            return window.standing(now, allowed=window.spent(now) < amount)
+            return window.get_state(now, is_allowed=window.count_spent(now) < amount)
 
-    def settle(self) -> bool:
+    def synchronize(self) -> bool:
         """Synchronise all windows with new counts. Return False if Redis is away."""
         with self._lock:
-            due = list(self._unsettled.values())
+            due = list(self._unsent.values())
         parts = (
             due[first : first + MAX_SCRIPT_WINDOWS]
             for first in range(0, len(due), MAX_SCRIPT_WINDOWS)
         )
-        return all(self._settle(part) for part in parts)
+        return all(self._synchronize_windows(part) for part in parts)
 
     def _get_window(self, client: str, amount: int, seconds: int, cost: int) -> _Window:
         """Return the window, synchronised first if counting ``cost`` requires it."""
@@ -175,50 +177,52 @@ class Windows:
                 self._windows[key] = window
                 if len(self._windows) > MAX_WINDOWS:
                     dropped_key, _ = self._windows.popitem(last=False)
-                    self._unsettled.pop(dropped_key, None)
+                    self._unsent.pop(dropped_key, None)
             else:
                 self._windows.move_to_end(key)
             now = time.monotonic()
-            fits = window.spent(now) + cost <= amount
-            is_due = fits and window.unsettled + cost > window.left * SHARE
+            fits = window.count_spent(now) + cost <= amount
+            is_due = fits and window.unsent + cost > window.remaining * SHARE
         if is_due and now >= self._away_until:
-            self._settle([window], in_request=True)
+            self._synchronize_windows([window], in_request=True)
         return window
 
     def _add(self, window: _Window, cost: int) -> None:
-        window.unsettled += cost
-        self._unsettled[window.key] = window
+        window.unsent += cost
+        self._unsent[window.key] = window
         if not self._counting.is_set():
             self._counting.set()
             if self._thread is None:
-                thread = threading.Thread(target=self._settle_for_ever, name="windows", daemon=True)
+                thread = threading.Thread(
+                    target=self._synchronize_for_ever, name="windows", daemon=True
+                )
                 thread.start()
                 self._thread = thread
 
-    def _settle_for_ever(self) -> None:
+    def _synchronize_for_ever(self) -> None:
         while True:
             self._counting.wait()
-            time.sleep(SETTLE_SECONDS)
+            time.sleep(SYNC_SECONDS)
             self._counting.clear()
-            while not self._settle_all():
+            while not self._try_synchronize():
                 time.sleep(AWAY_SECONDS)
 
-    def _settle_all(self) -> bool:
+    def _try_synchronize(self) -> bool:
         try:
-            return self.settle()
+            return self.synchronize()
         except Exception:
-            logger.exception("rate limits are not settled")
-            # The counts stay unsettled; the next request of their users sends them again.
+            logger.exception("rate limits cannot be synchronised")
+            # The counts stay unsent; the next request of their users sends them again.
             return False
 
-    def _settle(self, windows: Sequence[_Window], *, in_request: bool = False) -> bool:
-        with self._settling:
+    def _synchronize_windows(self, windows: Sequence[_Window], *, in_request: bool = False) -> bool:
+        with self._synchronizing:
             if in_request and time.monotonic() < self._away_until:
                 return False  # The thread that held the lock has just found Redis away.
             with self._lock:
-                amounts = [window.unsettled for window in windows]
+                amounts = [window.unsent for window in windows]
                 for window in windows:
-                    self._unsettled.pop(window.key, None)
+                    self._unsent.pop(window.key, None)
             try:
                 totals = _run_script(windows, amounts)
             except redis.exceptions.RedisError as exc:
@@ -232,7 +236,7 @@ class Windows:
             with self._lock:
                 now = time.monotonic()
                 for window, amount, total in zip(windows, amounts, totals, strict=True):
-                    window.settle(now, amount, *total)
+                    window.store_totals(now, amount, *total)
             return True
 
     def _keep_unsent(
@@ -244,10 +248,10 @@ class Windows:
         """
         if isinstance(exc, redis.exceptions.TimeoutError):
             for window, amount in zip(windows, amounts, strict=True):
-                window.unsettled -= amount
+                window.unsent -= amount
                 window.counted += amount
-        unsent = {w.key: w for w in windows if w.unsettled and self._windows.get(w.key) is w}
-        self._unsettled = unsent | self._unsettled
+        unsent = {w.key: w for w in windows if w.unsent and self._windows.get(w.key) is w}
+        self._unsent = unsent | self._unsent
 
 
 def _run_script(windows: Sequence[_Window], amounts: Iterable[int]) -> list[tuple[int, int, int]]:
@@ -268,7 +272,7 @@ def script() -> Any:
     client = redis.Redis.from_url(
         settings.REDIS_URL, socket_timeout=timeout, socket_connect_timeout=timeout
     )
-    return client.register_script(_SETTLE)
+    return client.register_script(_SYNC_SCRIPT)
 
 
 windows = Windows()

@@ -1,4 +1,4 @@
-"""Execute our own statements on Django's connection, prepared by the server.
+"""Execution of our own SQL on Django's connection, as prepared statements.
 
 Their values are named (``%(user_id)s``) in the text, and sent by number (``$1``).
 """
@@ -28,7 +28,7 @@ _COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
 _VALUE = re.compile(r"%\((\w+)\)s|%%")
 
 
-def statements(path: Path, **marks: str) -> Mapping[str, str]:
+def read_statements(path: Path, **marks: str) -> Mapping[str, str]:
     """Return the statements of a file, each under a line ``-- name: …``, without their comments.
 
     ``{name}`` in a statement stands for the mark, or the statement above it, of that name.
@@ -88,16 +88,16 @@ def _number_values(statement: str) -> tuple[bytes, list[str]]:
     return _VALUE.sub(lambda match: numbers.get(match[1], "%"), statement).encode(), names
 
 
-def columns(model: type[Model], table: str) -> str:
-    """Return the columns that a statement selects of a table for `instance`.
+def format_columns(model: type[Model], table: str) -> str:
+    """Return the columns that a statement selects of a table for `build_instance`.
 
     This works for models whose columns need no conversion, as JSON does.
     """
     return ", ".join(f'{table}."{field.column}"' for field in model._meta.concrete_fields)
 
 
-def instance(model: type[Row], values: Sequence[Any]) -> Row:
-    """Return the instance whose `columns` were selected, without building a query."""
+def build_instance(model: type[Row], values: Sequence[Any]) -> Row:
+    """Return the instance whose `format_columns` were selected, without building a query."""
     return model.from_db(DEFAULT_DB_ALIAS, _list_attribute_names(model), values)
 
 

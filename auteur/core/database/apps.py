@@ -13,8 +13,8 @@ class DatabaseConfig(AppConfig):
 
     def ready(self) -> None:
         """Configure every new connection, and register the checks of tables."""
-        from auteur.core.database.pooling import without_prepared_statements
-        from auteur.core.database.reports import warnings
+        from auteur.core.database.pooling import disable_prepared_statements
+        from auteur.core.database.reports import list_warnings
 
-        connection_created.connect(without_prepared_statements, dispatch_uid="database.pooling")
-        checks.register(warnings, checks.Tags.database)
+        connection_created.connect(disable_prepared_statements, dispatch_uid="database.pooling")
+        checks.register(list_warnings, checks.Tags.database)

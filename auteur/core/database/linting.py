@@ -1,4 +1,4 @@
-"""Check new migrations for locks and rewrites, by Squawk (``.squawk.toml``) and a trial run."""
+"""Checks of new migrations for locks and rewrites, by Squawk (``.squawk.toml``) and a trial run."""
 
 import subprocess
 import sys
@@ -80,7 +80,7 @@ def _build_sql(loader: MigrationLoader, migration: Migration) -> str:
 
 
 @contextmanager
-def empty_schema(alias: str) -> Iterator[None]:
+def use_empty_schema(alias: str) -> Iterator[None]:
     """Run the block in an empty schema, which is dropped at the end."""
     connection = connections[alias]
     drop = f"DROP SCHEMA IF EXISTS {TRIAL_SCHEMA} CASCADE"

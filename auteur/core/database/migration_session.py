@@ -35,11 +35,11 @@ INVALID_INDEXES = """
     WHERE NOT indisvalid AND relname = ANY(%s) AND relnamespace = current_schema()::regnamespace
 """
 
-Say = Callable[[str], object]
+Report = Callable[[str], object]
 
 
 @contextmanager
-def as_owner(alias: str) -> Iterator[dict[str, Any]]:
+def connect_as_owner(alias: str) -> Iterator[dict[str, Any]]:
     """Connect with ``MIGRATION_DATABASE_URL``, if it is set. Yield the application's settings."""
     connection = connections[alias]
     application_settings = dict(connection.settings_dict)
@@ -52,7 +52,7 @@ def as_owner(alias: str) -> Iterator[dict[str, Any]]:
         connection.settings_dict.update(application_settings)
 
 
-def wait_for_answer(alias: str, say: Say) -> None:
+def wait_for_answer(alias: str, report: Report) -> None:
     """Return when the database accepts a connection. Raise ``CommandError`` after a minute."""
     deadline = time.monotonic() + ANSWER_SECONDS
     while True:
@@ -61,24 +61,26 @@ def wait_for_answer(alias: str, say: Say) -> None:
         except OperationalError as exc:
             if time.monotonic() > deadline:
                 raise CommandError(f"The database did not answer: {exc}") from exc
-            say(f"Waiting for the database: {exc}")
+            report(f"Waiting for the database: {exc}")
         time.sleep(POLL_SECONDS)
 
 
 @contextmanager
-def migration_lock(alias: str, say: Say) -> Iterator[None]:
+def hold_migration_lock(alias: str, report: Report) -> Iterator[None]:
     """Hold the lock that excludes a second migrator, and set the session's timeouts."""
     connection = connections[alias]
     if is_pooled(connection.connection) and not settings.MIGRATION_DATABASE:
         raise CommandError(
-            "DATABASE_URL goes through a pooler, and migrations need a session of their own: "
-            "set MIGRATION_DATABASE_URL to the database itself, or to a pooler by session."
+            "DATABASE_URL uses a transaction pooler, but migrations need a session. Set "
+            "MIGRATION_DATABASE_URL to the database itself, or to a session pooler."
         )
     deadline = time.monotonic() + OTHER_MIGRATOR_SECONDS
     while not _query_value(alias, "SELECT pg_try_advisory_lock(%s)", ADVISORY_LOCK):
-        say("Waiting for another migrator.")
+        report("Waiting for another migrator.")
         if time.monotonic() > deadline:
-            raise CommandError("Another migrator has not ended.")
+            raise CommandError(
+                f"Another migrator has not ended within {OTHER_MIGRATOR_SECONDS:.0f} s. Stop it."
+            )
         time.sleep(POLL_SECONDS)
     try:
         _set_timeout(alias, "statement_timeout", 0)
@@ -112,7 +114,7 @@ def _query_value(alias: str, query: str, *values: Any) -> Any:
         return cursor.fetchone()[0]
 
 
-def drop_half_made_indexes(alias: str) -> None:
+def drop_invalid_indexes(alias: str) -> None:
     """Drop invalid indexes of interrupted ``CREATE INDEX CONCURRENTLY`` statements.
 
     They would stop the next try.
@@ -124,7 +126,7 @@ def drop_half_made_indexes(alias: str) -> None:
             cursor.execute(f"DROP INDEX CONCURRENTLY {name}")
 
 
-def with_retries(migrate: Callable[[], None], say: Say) -> None:
+def retry_on_lock_timeout(migrate: Callable[[], None], report: Report) -> None:
     """Migrate. Try again with backoff after a lock time-out.
 
     Migrations that have succeeded stay applied. Raise the last ``OperationalError``.
@@ -136,9 +138,9 @@ def with_retries(migrate: Callable[[], None], say: Say) -> None:
         except OperationalError as exc:
             if not isinstance(exc.__cause__, errors.LockNotAvailable):
                 raise
-            say(
-                f"A migration waits for a lock: again in {backoff:.0f} s, "
-                f"{remaining} times at most."
+            report(
+                f"A migration waits for a lock. Next try in {backoff:.0f} s, "
+                f"at most {remaining} more."
             )
         time.sleep(backoff)
         backoff = min(2 * backoff, LAST_BACKOFF_SECONDS)

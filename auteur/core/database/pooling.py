@@ -1,4 +1,4 @@
-"""Detect connections through a transaction pooler (PgBouncer, Supavisor).
+"""Detection of connections through a transaction pooler (PgBouncer, Supavisor).
 
 Behind one, each transaction may run in another session of the server. So a session may keep
 nothing, neither prepared statements nor settings: timeouts are defaults of the role (`roles`).
@@ -24,7 +24,7 @@ def is_pooled(connection: psycopg.Connection[Any]) -> bool:
     return row != (connection.info.backend_pid,)
 
 
-def without_prepared_statements(*, connection: BaseDatabaseWrapper, **_: object) -> None:
+def disable_prepared_statements(*, connection: BaseDatabaseWrapper, **_: object) -> None:
     """Disable prepared statements on a connection through a pooler that keeps none."""
     # Before libpq 17, psycopg discards a prepared statement by SQL, which no pooler understands.
     can_prepare = settings.POOLER_PREPARES and capabilities.has_send_close_prepared()

@@ -1,4 +1,4 @@
-"""Choose where to read what may lag: a replica (``DATABASE_REPLICA_URL``) that keeps up, if any.
+"""The choice of a replica (``DATABASE_REPLICA_URL``) for reads that may lag.
 
 Do not use it for data that a user has written and reads again: jobs, credits, media, and lists that
 staff act on.
@@ -24,7 +24,7 @@ LAG = """
 """
 
 
-class Patience:
+class ReplicaPause:
     """The time until which this process does not use the replica."""
 
     until = 0.0
@@ -32,7 +32,7 @@ class Patience:
 
 def read_from_replica() -> str:
     """Return the database alias for reads that may lag by ``MAX_LAG_SECONDS``."""
-    if REPLICA not in connections or time.monotonic() < Patience.until:
+    if REPLICA not in connections or time.monotonic() < ReplicaPause.until:
         return DEFAULT_DB_ALIAS
     try:
         lag = _measure_lag()
@@ -42,7 +42,7 @@ def read_from_replica() -> str:
         reason = f"does not answer ({type(exc).__name__})"
     if not reason:
         return REPLICA
-    Patience.until = time.monotonic() + AWAY_SECONDS
+    ReplicaPause.until = time.monotonic() + AWAY_SECONDS
     logger.warning("the replica %s: the primary is read for %.0f s", reason, AWAY_SECONDS)
     return DEFAULT_DB_ALIAS
 

@@ -21,7 +21,7 @@ MAY_CHANGE_TABLES = """
 TIMEOUT = "SELECT current_setting('statement_timeout')"
 
 
-def warnings(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
+def list_warnings(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
     """Return warnings about missing protection, as the application's connection sees it."""
     if DEFAULT_DB_ALIAS not in (databases or ()):
         return []
@@ -34,16 +34,18 @@ def warnings(databases: Sequence[str] | None = None, **_: Any) -> list[checks.Ch
         has_no_timeout = cursor.fetchone() == ("0",)
     messages: list[checks.CheckMessage] = []
     if can_change_tables:
-        hint = "Give the application a role of its own: DATABASE_URL and MIGRATION_DATABASE_URL."
+        hint = "Set MIGRATION_DATABASE_URL to the owner, and DATABASE_URL to a role of its own."
         messages.append(
             checks.Warning(
-                "The application's role may change its tables.", hint, id="database.W001"
+                "The application's role can change its tables.", hint, id="database.W001"
             )
         )
     if tables:
         text = f"Tables without row level security: {', '.join(tables)}."
         messages.append(checks.Warning(text, "Run migrate.", id="database.W002"))
     if has_no_timeout:
-        text = "Statements of the application may run for ever."
-        messages.append(checks.Warning(text, "Run migrate: it sets timeouts.", id="database.W003"))
+        text = "Statements of the application have no timeout."
+        messages.append(
+            checks.Warning(text, "Run migrate, which sets timeouts.", id="database.W003")
+        )
     return messages

@@ -39,7 +39,7 @@ TIMEOUTS = {
 }
 
 
-def role_of(user: str) -> str:
+def get_role(user: str) -> str:
     """Return the role of a URL's user. Supabase's pooler expects ``role.project`` as the user."""
     return user.partition(".")[0]
 
@@ -52,7 +52,7 @@ def secure_tables(alias: str, *, user: str, password: str) -> bool:
     """
     with transaction.atomic(using=alias):
         (owner,) = _query_column(alias, "SELECT current_user")
-        role = role_of(user) or owner
+        role = get_role(user) or owner
         tables = _list_tables(alias)
         _revoke_access(alias, tables)
         if role != owner:

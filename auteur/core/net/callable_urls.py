@@ -10,8 +10,8 @@ from auteur.core.net.outbound import (
     MAX_URL_LENGTH,
     AddressPolicy,
     RefusedURLError,
-    checked_url,
-    own_hosts,
+    list_own_hosts,
+    validate_url,
 )
 
 
@@ -20,7 +20,7 @@ def build_policy() -> AddressPolicy:
     return AddressPolicy(
         schemes=("https", "http") if settings.WEBHOOK_HTTP else ("https",),
         ports=settings.WEBHOOK_PORTS,
-        hosts_refused=own_hosts(),
+        hosts_refused=list_own_hosts(),
         networks_refused=settings.WEBHOOK_REFUSED_NETWORKS,
         networks_allowed=settings.WEBHOOK_ALLOWED_NETWORKS,
     )
@@ -41,6 +41,6 @@ class CallableURLField(serializers.CharField):
         """Return the URL with its host name in ASCII. Raise 400 if we do not call it."""
         text = super().to_internal_value(data)
         try:
-            return checked_url(text, build_policy())
+            return validate_url(text, build_policy())
         except RefusedURLError as exc:
             raise serializers.ValidationError(str(exc), code=exc.code) from exc

@@ -33,24 +33,28 @@ class Failures(ABC, Generic[Raised]):
         """Forget the last error, because the client works again."""
         self.last = None
 
-    def meaning(self, error: KafkaError | None = None) -> Raised:
+    def build_exception(self, error: KafkaError | None = None) -> Raised:
         """Return the exception for an error, or for the last reported one if that says more."""
         errors = [candidate for candidate in (error, self.last) if candidate is not None]
         for candidate in errors:
             if candidate.code() in self.refusals:
-                return self.refused(candidate)
-        return self.away(f"Kafka is away: {errors[-1].str() if errors else 'no answer in time'}")
+                return self.build_refusal(candidate)
+        return self.build_outage(
+            f"Kafka is away: {errors[-1].str() if errors else 'no answer in time'}"
+        )
 
     @abstractmethod
-    def refused(self, error: KafkaError) -> Raised:
+    def build_refusal(self, error: KafkaError) -> Raised:
         """Return the exception for one of ``refusals``."""
 
     @abstractmethod
-    def away(self, why: str) -> Raised:
+    def build_outage(self, reason: str) -> Raised:
         """Return the exception for an outage."""
 
     @contextmanager
-    def answering(self, client: Producer | Consumer | AdminClient | None = None) -> Iterator[None]:
+    def translate_errors(
+        self, client: Producer | Consumer | AdminClient | None = None
+    ) -> Iterator[None]:
         """Convert exceptions of Kafka's client to ours.
 
         A consumer that is passed here reads nothing meanwhile.
@@ -60,10 +64,10 @@ class Failures(ABC, Generic[Raised]):
         except KafkaException as exc:
             if client is not None:
                 client.poll(0)  # The client reports errors only when it is polled.
-            raise self.meaning(exc.args[0]) from exc
+            raise self.build_exception(exc.args[0]) from exc
 
 
-def configuration(
+def build_configuration(
     failures: Failures,
     *,
     brokers: Collection[str],
@@ -73,13 +77,13 @@ def configuration(
     tls: bool,
     ca: Mapping[str, str],
     login: tuple[str, str, str] | None,
-    **more: Any,
+    **overrides: Any,
 ) -> dict[str, Any]:
     """Return the options of a client whose errors ``failures`` notes.
 
     Times are in milliseconds. ``ca`` is librdkafka's option for certificates of one's own, or
-    empty. ``login`` is mechanism, user and password. ``more`` are options of librdkafka with _ for
-    a dot.
+    empty. ``login`` is mechanism, user and password. ``overrides`` are options of
+    librdkafka, with _ for a dot.
     """
     protocol = "SSL" if tls else "PLAINTEXT"
     options: dict[str, Any] = {
@@ -101,4 +105,4 @@ def configuration(
     elif tls:
         options["ssl.ca.location"] = "probe"  # Use the system's certificates.
     options["security.protocol"] = protocol
-    return options | {name.replace("_", "."): value for name, value in more.items()}
+    return options | {name.replace("_", "."): value for name, value in overrides.items()}

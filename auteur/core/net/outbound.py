@@ -1,7 +1,7 @@
-"""Requests to URLs that users chose: which are allowed, checked when a socket connects.
+"""Checks of requests to URLs that users chose, made when a socket connects.
 
 A name may change its address at any time, so `connector` checks the address of each new socket, and
-nothing is resolved between check and use. `checked_url` reports errors in the URL itself at once.
+nothing is resolved between check and use. `validate_url` reports errors in the URL itself at once.
 """
 
 import asyncio
@@ -91,7 +91,7 @@ class AddressPolicy:
         )
 
 
-def own_hosts() -> list[str]:
+def list_own_hosts() -> list[str]:
     """Return our own names of the settings, except loopback, which receivers in development use."""
     names = [urlsplit(settings.PUBLIC_URL).hostname or "", *settings.ALLOWED_HOSTS]
     return [name.lower() for name in names if name not in ("", "*", *LOOPBACK)]
@@ -119,18 +119,24 @@ def _is_in_networks(address: Address, networks: Sequence[Network]) -> bool:
     return any(address.version == network.version and address in network for network in networks)
 
 
-def checked_url(text: str, policy: AddressPolicy, *, max_length: int = MAX_URL_LENGTH) -> str:
+def validate_url(text: str, policy: AddressPolicy, *, max_length: int = MAX_URL_LENGTH) -> str:
     """Return the URL as it is called, its name in ASCII. Raise ``RefusedURLError``."""
-    too_long = RefusedURLError("url_too_long", f"A URL has at most {max_length} characters.")
+    too_long = RefusedURLError(
+        "url_too_long", f"The URL is too long. Use at most {max_length} characters."
+    )
     if len(text) > max_length:
         raise too_long
     if _UNPRINTABLE.search(text):
-        raise RefusedURLError("invalid_url", "A URL has no spaces or backslashes.")
+        raise RefusedURLError(
+            "invalid_url", "A URL must have no spaces, backslashes or control characters."
+        )
     try:
         url = URL(text)
         port = url.port
     except (ValueError, IndexError) as exc:  # yarl raises IndexError for `http://[::1]x@`.
-        raise RefusedURLError("invalid_url", "This is no URL.") from exc
+        raise RefusedURLError(
+            "invalid_url", "This is not a valid URL. Use the form https://example.com/path."
+        ) from exc
     _check_parts(url, port, policy)
     _check_host(url.raw_host or "", policy)
     normalized = str(url)
@@ -142,15 +148,17 @@ def checked_url(text: str, policy: AddressPolicy, *, max_length: int = MAX_URL_L
 def _check_parts(url: URL, port: int | None, policy: AddressPolicy) -> None:
     if url.scheme not in policy.schemes:
         schemes = " or ".join(f"{scheme}://" for scheme in policy.schemes)
-        raise RefusedURLError("scheme_refused", f"A URL begins with {schemes}.")
+        raise RefusedURLError("scheme_refused", f"The URL must begin with {schemes}.")
     if not url.raw_host:
-        raise RefusedURLError("invalid_url", "The URL names no host.")
+        raise RefusedURLError(
+            "invalid_url", "The URL has no host. Use the form https://example.com/path."
+        )
     if url.raw_user is not None or url.raw_password is not None:
-        raise RefusedURLError("credentials_refused", "A URL holds no user name or password.")
+        raise RefusedURLError("credentials_refused", "The URL must have no user name or password.")
     if url.raw_fragment:
-        raise RefusedURLError("fragment_refused", "A URL that is called has no fragment (#).")
+        raise RefusedURLError("fragment_refused", "The URL must have no fragment (#).")
     if not any(port in ports for ports in policy.ports):
-        raise RefusedURLError("port_refused", f"We do not call port {port}.")
+        raise RefusedURLError("port_refused", f"Port {port} is not allowed. Use another port.")
 
 
 def _check_host(host: str, policy: AddressPolicy) -> None:
@@ -160,7 +168,7 @@ def _check_host(host: str, policy: AddressPolicy) -> None:
         _check_name(host.removesuffix(".").lower(), policy)
         return
     if not policy.allows(address):
-        raise RefusedURLError("address_refused", "This address is not on the public internet.")
+        raise RefusedURLError("address_refused", f"{host} is not on the public internet.")
 
 
 def _check_name(name: str, policy: AddressPolicy) -> None:
@@ -168,13 +176,15 @@ def _check_name(name: str, policy: AddressPolicy) -> None:
         if name == refused_host or (
             refused_host.startswith(".") and f".{name}".endswith(refused_host)
         ):
-            raise RefusedURLError("host_refused", "We do not call ourselves.")
+            raise RefusedURLError(
+                "host_refused", f"{name} is an address of this service, which it does not call."
+            )
     first, _, last = name.rpartition(".")
     # The parser above takes `127.1` and `0x7f.1` for names, but the system for addresses.
     if re.fullmatch(r"\d+|0x[0-9a-f]*", last):
-        raise RefusedURLError("invalid_url", "This is neither a name nor an address.")
+        raise RefusedURLError("invalid_url", f"{name} is neither a host name nor an IP address.")
     if (not first or last in _LOCAL) and not policy.networks_allowed:
-        raise RefusedURLError("host_refused", "This name is not one of the public internet.")
+        raise RefusedURLError("host_refused", f"{name} is not a name of the public internet.")
 
 
 class _Bounded(ResponseHandler):
@@ -235,12 +245,12 @@ class PooledResolver(aiohttp.abc.AbstractResolver):
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def connector(
-    policy: AddressPolicy, *, most: int, resolver: aiohttp.abc.AbstractResolver | None = None
+def build_connector(
+    policy: AddressPolicy, *, max_bytes: int, resolver: aiohttp.abc.AbstractResolver | None = None
 ) -> aiohttp.TCPConnector:
     """Return a connector for an aiohttp session that connects only to what the policy allows.
 
-    It resolves and connects anew for each request, and accepts at most ``most`` bytes of a
+    It resolves and connects anew for each request, and accepts at most ``max_bytes`` bytes of a
     response, its head included. Refused addresses raise ``RefusedAddressError``, perhaps as the
     cause of aiohttp's error.
     """
@@ -258,6 +268,6 @@ def connector(
         force_close=True,
         socket_factory=checked_socket,
     )
-    bounded = partial(_Bounded, loop=asyncio.get_running_loop(), max_bytes=most)
+    bounded = partial(_Bounded, loop=asyncio.get_running_loop(), max_bytes=max_bytes)
     aiohttp_connector._factory = bounded  # type: ignore[assignment]  # a ResponseHandler of ours
     return aiohttp_connector

@@ -25,7 +25,7 @@ from gpu_tasks.runtime.errors import AuteurError
 logger = logging.getLogger(__name__)
 
 MAX_TRIES = 3
-SENT_AGAIN_AFTER = timedelta(seconds=60)
+RESEND_AFTER = timedelta(seconds=60)
 """A message counts as lost if no worker has claimed its row by then."""
 OUTAGE_PAUSE = timedelta(seconds=30)
 
@@ -68,7 +68,7 @@ class Leases(Generic[Row]):
     model: type[Row]
     waiting: Mapping[str, Any]
     """Column values of a waiting row, its empty ``holder`` included."""
-    held: Mapping[str, Any]
+    claimed: Mapping[str, Any]
     """Column values of a held row."""
     holder: str
     due_at: str
@@ -79,19 +79,19 @@ class Leases(Generic[Row]):
     """The column that counts claims. Without it, a row gets one try."""
     max_tries: int = MAX_TRIES
     duration: timedelta = timedelta(seconds=settings.WORKER_LEASE_SECONDS)
-    new_holder: Callable[[], object] = uuid.uuid4
+    create_holder: Callable[[], object] = uuid.uuid4
     served: dict[UUID, None] = field(default_factory=dict, compare=False)
     """Users whose rows this process has selected, the latest last."""
 
-    def held_rows(self, **conditions: Any) -> QuerySet[Row]:
-        filters = {**self.held, f"{self.due_at}__isnull": False, **conditions}
+    def list_claimed_rows(self, **conditions: Any) -> QuerySet[Row]:
+        filters = {**self.claimed, f"{self.due_at}__isnull": False, **conditions}
         unclaimed = {self.holder: self.waiting[self.holder]}
         return self.model._default_manager.filter(**filters).exclude(**unclaimed)
 
-    def take_due(self, limit: int) -> list[UUID]:
+    def select_due(self, limit: int) -> list[UUID]:
         """Return ids of waiting rows whose message must be sent now, alternating between users.
 
-        Rows that nobody claims are returned again after ``SENT_AGAIN_AFTER``.
+        Rows that nobody claims are returned again after ``RESEND_AFTER``.
         """
         if limit <= 0:
             return []
@@ -103,12 +103,12 @@ class Leases(Generic[Row]):
                 for column, value in self.waiting.items()
             ),
             held=" AND ".join(
-                [f"{column} = {_literal(value)}" for column, value in self.held.items()]
+                [f"{column} = {_literal(value)}" for column, value in self.claimed.items()]
                 + [f"{self.holder} IS DISTINCT FROM {_literal(self.waiting[self.holder])}"]
             ),
             due_at=self.due_at,
         )
-        values = {"limit": limit, "again": SENT_AGAIN_AFTER, "served": list(self.served)}
+        values = {"limit": limit, "again": RESEND_AFTER, "served": list(self.served)}
         rows = list(execute(statement, values))
         for user_id in {user_id for _, user_id in rows}:
             self.served.pop(user_id, None)
@@ -119,22 +119,22 @@ class Leases(Generic[Row]):
 
     def claim(self, row_id: UUID, **values: Any) -> "Lease[Row] | None":
         """Claim a waiting row. Return None if it is gone or does not wait."""
-        lease = Lease(self, row_id, self.new_holder())
+        lease = Lease(self, row_id, self.create_holder())
         values |= {
             self.holder: lease.holder,
             self.due_at: Now() + self.duration,
             **self._build_tries_update(1),
         }
         waiting = self.model._default_manager.filter(pk=row_id, **self.waiting)
-        return lease if waiting.update(**self.held, **values) else None
+        return lease if waiting.update(**self.claimed, **values) else None
 
     def expire(self, **conditions: Any) -> int:
         """Requeue rows whose holder is dead, or silent for a lease. Return how many.
 
         Silence counts only if this process watches the database (`liveness.watch_database`).
         """
-        held_rows = self.held_rows(**conditions)
-        holders = list(held_rows.values_list(self.holder, flat=True).distinct())
+        list_claimed_rows = self.list_claimed_rows(**conditions)
+        holders = list(list_claimed_rows.values_list(self.holder, flat=True).distinct())
         if not holders:
             return 0
         lost = Q(
@@ -146,7 +146,7 @@ class Leases(Generic[Row]):
         )
         if liveness.can_expire_leases():
             lost |= Q(**{f"{self.due_at}__lte": Now()})
-        return self.requeue(held_rows.filter(lost), timedelta(0))
+        return self.requeue(list_claimed_rows.filter(lost), timedelta(0))
 
     def requeue(self, rows: QuerySet[Row], after: timedelta) -> int:
         """Let held rows wait for another try, or fail those without one. Return how many."""
@@ -179,7 +179,7 @@ class Lease(Generic[Row]):
     @property
     def row(self) -> QuerySet[Row]:
         """Return the row, or an empty query set if this lease no longer holds it."""
-        return self.leases.held_rows(pk=self.row_id, **{self.leases.holder: self.holder})
+        return self.leases.list_claimed_rows(pk=self.row_id, **{self.leases.holder: self.holder})
 
     def renew(self, **values: Any) -> None:
         """Extend the lease and write ``values``. Raise ``LeaseLostError`` if it is lost."""

@@ -1,4 +1,4 @@
-"""Find out which processes are alive (docs/decisions/0004).
+"""Detection of dead processes (docs/decisions/0004).
 
 A process on our own machine is dead when its process id is gone. One elsewhere counts as dead when
 its heartbeat has been silent for a lease, but only if this process has watched the database for all
@@ -44,13 +44,13 @@ def build_process_name(*parts: object) -> str:
     return ":".join([_get_machine_name(), *map(str, parts)])
 
 
-def process_name() -> str:
+def get_process_name() -> str:
     """Return this process's name, which never changes. Children of one parent share its prefix."""
-    return _get_process_name(os.getpid())
+    return _build_own_name(os.getpid())
 
 
 @cache
-def _get_process_name(number: int) -> str:
+def _build_own_name(number: int) -> str:
     # The random part distinguishes processes, because process ids are reused.
     return build_process_name(os.getppid(), uuid.uuid4().hex[:8], number)
 

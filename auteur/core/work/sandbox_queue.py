@@ -1,4 +1,4 @@
-"""Decide which user may start the next sandboxed child in a process of the API.
+"""The queue of users who wait to start sandboxed children in a process of the API.
 
 Children that read files for a request share one memory budget of the container
 (`gpu_tasks.runtime.memory_budget`). A request waits a moment for its share, then ends with 503.
@@ -31,11 +31,11 @@ MAX_REMEMBERED = 1000
 
 
 class FilesBusyProblem(Problem):
-    """As many files are read at the moment as memory allows; nothing has been done."""
+    """The memory for reading files is used up. Nothing was done."""
 
     status_code = 503
     default_code = "files_busy"
-    default_detail = "Other files are being read at the moment. Please try again shortly."
+    default_detail = "Too many files are being read at the moment. Try again shortly."
     headers: Final = {"Retry-After": "1"}  # type: ignore[misc]
 
 

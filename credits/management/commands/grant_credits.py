@@ -12,12 +12,12 @@ from credits import ledger
 from credits.models import GrantKind
 
 
-def time(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Return a time of ISO 8601 text, in UTC if the text has no offset."""
     try:
         value = datetime.fromisoformat(text)
     except ValueError as exc:
-        raise ArgumentTypeError(f"{text} is no time like 2027-01-31T12:00") from exc
+        raise ArgumentTypeError(f"{text} is no time: use the form 2027-01-31T12:00") from exc
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
@@ -27,9 +27,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--email", required=True)
         parser.add_argument("--amount", required=True, type=int)
-        parser.add_argument("--reason", default="Granted by staff", help="shown in the history")
+        parser.add_argument(
+            "--reason",
+            default="Granted by staff",
+            help="the description in the user's credit history",
+        )
         parser.add_argument("--kind", choices=GrantKind.values, default=GrantKind.PROMO.value)
-        parser.add_argument("--expires-at", type=time, help="in ISO 8601 (default: never)")
+        parser.add_argument("--expires-at", type=parse_time, help="in ISO 8601 (default: never)")
 
     def handle(
         self,
@@ -43,7 +47,7 @@ class Command(BaseCommand):
     ) -> None:
         user = get_user_model().objects.filter(email=email.strip().lower()).first()
         if user is None:
-            raise CommandError(f"There is no user {email}.")
+            raise CommandError(f"There is no user with the address {email}.")
         try:
             with transaction.atomic():
                 ledger.open_account(user_id=user.pk)
@@ -59,6 +63,8 @@ class Command(BaseCommand):
         except ledger.TooManyGrantsProblem as exc:
             raise CommandError(str(exc.detail)) from exc
         except DataError as exc:
-            raise CommandError("--amount: the balance would leave the range it can have.") from exc
+            raise CommandError(
+                "--amount: the balance would exceed its allowed range. Use less."
+            ) from exc
         unit = "credit" if amount == 1 else "credits"
         self.stdout.write(f"Granted {amount} {unit} to {user.email}: the balance is {balance}.")

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from auteur.core import ids
 from auteur.core.work import broker, leases, liveness
 from auteur.core.work.broker import BROKER_OUTAGES
-from auteur.core.work.leases import SENT_AGAIN_AFTER, Lease, LeaseLostError, Leases
+from auteur.core.work.leases import RESEND_AFTER, Lease, LeaseLostError, Leases
 from gpu_tasks.runtime import runner
 from gpu_tasks.runtime.callback import Reporter, derive_attempt_key
 from gpu_tasks.runtime.contract import GpuClass, InputFile, Outcome, Payload
@@ -57,11 +57,11 @@ def _cancel_calls(rows: QuerySet[LocalCall]) -> int:
 CALLS = Leases(
     LocalCall,
     waiting={"state": LocalCallState.QUEUED, "worker": ""},
-    held={"state": LocalCallState.RUNNING},
+    claimed={"state": LocalCallState.RUNNING},
     holder="worker",
     due_at="lease_expires_at",
     fail=_cancel_calls,
-    new_holder=liveness.process_name,
+    create_holder=liveness.get_process_name,
 )
 
 
@@ -135,7 +135,7 @@ def _list_missing_in_rabbitmq(queue: str, waiting: Sequence[LocalCall]) -> list[
         return rows[:missing]
     # The database's clock wrote `created_at`, so it is compared with that clock.
     late = LocalCall.objects.filter(
-        pk__in=[row.pk for row in rows[missing:]], created_at__lt=Now() - SENT_AGAIN_AFTER
+        pk__in=[row.pk for row in rows[missing:]], created_at__lt=Now() - RESEND_AFTER
     )
     return [*rows[:missing], *late.order_by("created_at")]
 
@@ -347,6 +347,6 @@ def expire_killed_calls() -> None:
 
 def release_calls_of_children(parent: int) -> None:
     """Release the calls of a stopping worker's children. It costs them no attempt."""
-    rows = list(CALLS.held_rows(worker__startswith=liveness.build_process_name(parent, "")))
-    CALLS.release(CALLS.held_rows(pk__in=[row.pk for row in rows]), timedelta(0))
+    rows = list(CALLS.list_claimed_rows(worker__startswith=liveness.build_process_name(parent, "")))
+    CALLS.release(CALLS.list_claimed_rows(pk__in=[row.pk for row in rows]), timedelta(0))
     publish_calls(rows)

@@ -72,13 +72,13 @@ def _fail_requests(rows: QuerySet[PartnerRequest]) -> int:
 REQUESTS = Leases(
     PartnerRequest,
     waiting={"holder": None},
-    held={},
+    claimed={},
     holder="holder",
     due_at="due_at",
     tries="tries",
     fail=_fail_requests,
     max_tries=MAX_TRIES,
-    new_holder=liveness.process_name,
+    create_holder=liveness.get_process_name,
 )
 
 
@@ -111,14 +111,14 @@ def advance_requests(partner: Partner, transport: Transport | None) -> int:
 
 def _claim_request(rows: QuerySet[PartnerRequest], pk: UUID) -> Lease[PartnerRequest] | None:
     """Claim a request that is still due. `Leases.claim` would also claim an answered one."""
-    lease = Lease(REQUESTS, pk, liveness.process_name())
+    lease = Lease(REQUESTS, pk, liveness.get_process_name())
     columns = {"holder": lease.holder, "due_at": Now() + REQUESTS.duration, "tries": F("tries") + 1}
     return lease if rows.order_by().update(**columns) else None
 
 
 def release_leases(partner: Partner) -> int:
     """Release the requests that this process has claimed."""
-    claimed_rows = REQUESTS.held_rows(partner=partner, holder=liveness.process_name())
+    claimed_rows = REQUESTS.list_claimed_rows(partner=partner, holder=liveness.get_process_name())
     return REQUESTS.release(claimed_rows, IMMEDIATELY)
 
 

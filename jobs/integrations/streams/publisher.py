@@ -48,7 +48,7 @@ class Publisher:
 
     def __init__(self, sink: Sink, *, holder: str | None = None) -> None:
         self._sink = sink
-        self.holder = holder or liveness.process_name()
+        self.holder = holder or liveness.get_process_name()
         self.inbox = Inbox()
         self._stop = threading.Event()
         self._reader = Reader()

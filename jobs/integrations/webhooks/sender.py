@@ -67,7 +67,7 @@ class Sender:
     """The sender of one process. It fans out, claims, sends and finishes deliveries."""
 
     def __init__(self) -> None:
-        self._holder = liveness.process_name()
+        self._holder = liveness.get_process_name()
         self._policy = build_policy()
         self._in_flight: dict[asyncio.Task[None], _InFlightRequest] = {}
         self._slow: set[UUID] = set()

@@ -13,8 +13,8 @@ from auteur.core.net.outbound import (
     AddressPolicy,
     RefusedAddressError,
     RefusedURLError,
-    checked_url,
-    connector,
+    build_connector,
+    validate_url,
 )
 from gpu_tasks.runtime.errors import AuteurError
 from jobs.integrations.webhooks import secrets, verification
@@ -41,7 +41,7 @@ def create_session(
     Create and close it in a running event loop.
     """
     return aiohttp.ClientSession(
-        connector=connector(policy, most=MAX_RECEIVED_BYTES, resolver=resolver),
+        connector=build_connector(policy, max_bytes=MAX_RECEIVED_BYTES, resolver=resolver),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None),  # `attempt` limits the whole request.
         headers={"User-Agent": f"Auteur-Webhooks/{__version__}", "Accept-Encoding": "identity"},
@@ -107,7 +107,7 @@ def _get_checked_url(delivery: ClaimedDelivery, policy: AddressPolicy) -> str:
     if delivery.is_disabled:
         raise UnsendableError(DeliveryError.ENDPOINT_DISABLED)
     try:
-        return checked_url(delivery.url, policy)
+        return validate_url(delivery.url, policy)
     except RefusedURLError as exc:
         raise UnsendableError(DeliveryError.URL_REFUSED) from exc
 

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from auteur.core.api.idempotency import idempotent
-from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.pagination import build_cursor_pagination
 from auteur.core.api.requests import user_id
 from auteur.core.api.scopes import Scope
 from auteur.core.api.views import APIView, ListAPIView
@@ -41,7 +41,7 @@ class EndpointsView(ListAPIView[WebhookEndpoint]):
     scopes: ClassVar = {"GET": Scope.READ, "POST": Scope.JOBS}
     problems: ClassVar = {"POST": (endpoints.TooManyEndpointsProblem,)}
     serializer_class = EndpointSerializer
-    pagination_class = cursor_pagination("webhooks")
+    pagination_class = build_cursor_pagination("webhooks")
     queryset = WebhookEndpoint.objects.none()
 
     @extend_schema(
@@ -201,7 +201,7 @@ class DeliveriesView(ListAPIView[WebhookDelivery]):
 
     scopes: ClassVar = {"GET": Scope.READ}
     serializer_class = DeliverySummarySerializer
-    pagination_class = cursor_pagination("deliveries")
+    pagination_class = build_cursor_pagination("deliveries")
     queryset = WebhookDelivery.objects.none()
 
     def get_queryset(self) -> QuerySet[WebhookDelivery]:

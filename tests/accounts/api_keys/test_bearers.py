@@ -43,7 +43,7 @@ def test_whatever_is_wrong_with_a_key_the_answer_is_the_same(make_key):
         "auteur_",
         "auteur_\xff",
     ]
-    answers = [by_key(one).get("/users/me") for one in bad]
+    answers = [by_key(item).get("/users/me") for item in bad]
     assert {refused(answer) for answer in answers} == {INVALID}
     assert len({answer.content for answer in answers}) == 1
     assert by_key(good).get("/users/me").status_code == 200
@@ -75,8 +75,8 @@ def test_whence_a_key_is_good(make_key, address, status):
 
 def test_what_a_client_says_of_its_address_counts_behind_proxies_alone(make_key, settings):
     key = make_key(allowed_addresses=["203.0.113.7"])
-    said = {"X-Forwarded-For": "203.0.113.7, 198.51.100.1"}
-    assert by_key(key).get("/users/me", headers=said).status_code == 401
+    output = {"X-Forwarded-For": "203.0.113.7, 198.51.100.1"}
+    assert by_key(key).get("/users/me", headers=output).status_code == 401
 
 
 def test_bad_keys_are_counted_like_bad_tokens(make_key, settings, monkeypatch):
@@ -102,12 +102,12 @@ def test_its_use_is_noted_once_a_minute(make_key):
     with CaptureQueriesContext(connection) as queries:
         program.get("/users/me")
     assert not [query for query in queries if query["sql"].startswith("UPDATE")]
-    almost = keys.NOTED_FOR - timedelta(seconds=10)
+    almost = keys.USE_UPDATE_INTERVAL - timedelta(seconds=10)
     rows.update(last_used_at=Now() - almost)
     kept = rows.get().last_used_at
     program.get("/users/me")
     assert rows.get().last_used_at == kept
-    rows.update(last_used_at=Now() - keys.NOTED_FOR)
+    rows.update(last_used_at=Now() - keys.USE_UPDATE_INTERVAL)
     program.get("/users/me")
     assert rows.get().last_used_at > kept
 

@@ -18,16 +18,16 @@ from tests.conftest import by_key
 ALL = [scope.value for scope in Scope]
 
 
-def post(api, key=None, **given):
+def post(api, key=None, **values):
     headers = {} if key is None else {"Idempotency-Key": key}
-    body = {"name": "Script", "scopes": ["read"]} | given
+    body = {"name": "Script", "scopes": ["read"]} | values
     return api.post("/api-keys", body, format="json", headers=headers)
 
 
 def test_a_key_is_told_once_and_works_at_once(api, user):
-    made = post(api, scopes=["jobs", "read", "read"], credits_per_day=5)
-    assert made.status_code == 201
-    body = made.json()
+    response = post(api, scopes=["jobs", "read", "read"], credits_per_day=5)
+    assert response.status_code == 201
+    body = response.json()
     assert body["key"].startswith(f"{body['prefix']}_")
     assert len(body["key"]) == len(keys.BRAND) + 2 * keys.PREFIX_BYTES + 1 + 2 * keys.SECRET_BYTES
     assert (body["scopes"], body["allowed_addresses"]) == (["jobs", "read"], [])
@@ -40,8 +40,8 @@ def test_a_key_is_told_once_and_works_at_once(api, user):
 
 
 def test_the_secret_is_nowhere_in_the_database(api):
-    made = post(api, key="once").json()
-    secret = made["key"].removeprefix(made["prefix"])
+    body = post(api, key="once").json()
+    secret = body["key"].removeprefix(body["prefix"])
     with connection.cursor() as cursor:
         cursor.execute("SELECT api_keys::text FROM api_keys")
         (rows,) = cursor.fetchall()
@@ -51,14 +51,14 @@ def test_the_secret_is_nowhere_in_the_database(api):
 
 
 def test_asked_again_it_is_the_same_key_without_its_secret(api):
-    made, again = post(api, key="once"), post(api, key="once")
+    result, again = post(api, key="once"), post(api, key="once")
     assert again.headers["Idempotency-Replayed"] == "true"
-    assert again.json() == made.json() | {"key": None}
+    assert again.json() == result.json() | {"key": None}
     assert ApiKey.objects.count() == 1
 
 
 @pytest.mark.parametrize(
-    ("given", "field"),
+    ("values", "field"),
     [
         ({"scopes": []}, "scopes"),
         ({"scopes": ["admin"]}, "scopes.0"),
@@ -74,15 +74,15 @@ def test_asked_again_it_is_the_same_key_without_its_secret(api):
         ({"credits_in_all": 10_000_001}, "credits_in_all"),
     ],
 )
-def test_what_no_key_can_be(api, given, field):
-    answer = post(api, **given)
+def test_what_no_key_can_be(api, values, field):
+    answer = post(api, **values)
     assert answer.status_code == 400
     assert field in {error["field"] for error in answer.json()["errors"]}
     assert not ApiKey.objects.exists()
 
 
 def test_what_a_key_can_just_be(api):
-    given = {
+    values = {
         "scopes": ALL,
         "name": "n" * 100,
         "allowed_addresses": ["203.0.113.7", "2001:db8::/32", *["192.0.2.0/24"] * 18],
@@ -90,9 +90,9 @@ def test_what_a_key_can_just_be(api):
         "credits_in_all": 10_000_000,
         "expires_at": (timezone.now() + timedelta(minutes=1)).isoformat(),
     }
-    made = post(api, **given)
-    assert made.status_code == 201
-    assert made.json()["allowed_addresses"][:2] == ["203.0.113.7/32", "2001:db8::/32"]
+    response = post(api, **values)
+    assert response.status_code == 201
+    assert response.json()["allowed_addresses"][:2] == ["203.0.113.7/32", "2001:db8::/32"]
 
 
 def test_so_many_and_not_one_more(api, user, monkeypatch):
@@ -102,7 +102,7 @@ def test_so_many_and_not_one_more(api, user, monkeypatch):
     assert api.delete(f"/api-keys/{first['id']}").status_code == 204
     refused = post(api)
     assert (refused.status_code, refused.json()["code"]) == (409, "too_many_api_keys")
-    ApiKey.objects.filter(pk=first["id"]).update(revoked_at=Now() - keys.COUNTED)
+    ApiKey.objects.filter(pk=first["id"]).update(revoked_at=Now() - keys.REVOKED_COUNT_PERIOD)
     assert post(api).status_code == 201
 
 
@@ -140,10 +140,10 @@ def test_keys_of_others_do_not_exist(client_of, make_user, make_key):
 
 def test_keys_are_found_by_how_they_begin(api, make_key):
     first, second = make_key(), make_key()
-    found = api.get("/api-keys", {"prefix": first.row.prefix}).json()["api_keys"]
-    assert [one["id"] for one in found] == [str(first.row.pk)]
+    api_keys = api.get("/api-keys", {"prefix": first.row.prefix}).json()["api_keys"]
+    assert [item["id"] for item in api_keys] == [str(first.row.pk)]
     both = api.get("/api-keys", {"prefix": "auteur_"}).json()["api_keys"]
-    assert [one["id"] for one in both] == [str(second.row.pk), str(first.row.pk)]
+    assert [item["id"] for item in both] == [str(second.row.pk), str(first.row.pk)]
     assert api.get("/api-keys", {"prefix": first.key}).status_code == 400
 
 
@@ -158,5 +158,5 @@ def test_no_key_makes_or_sees_keys_nor_changes_the_account(make_key):
         program.delete(path),
         program.patch("/users/me", {"name": "Mallory"}, format="json"),
     ]
-    assert {(one.status_code, one.json()["code"]) for one in asked} == {(403, "key_not_allowed")}
+    assert {(item.status_code, item.json()["code"]) for item in asked} == {(403, "key_not_allowed")}
     assert ApiKey.objects.get().revoked_at is None

@@ -9,7 +9,7 @@ import pytest
 from django.urls import URLResolver, get_resolver
 
 from accounts.api_keys.models import ApiKey
-from auteur.core.api.scopes import MONEY, Scope, scope_of
+from auteur.core.api.scopes import MONEY, Scope, get_scope
 from tests.conftest import bearer, by_key
 from tests.contract import described
 
@@ -27,7 +27,7 @@ class Endpoint:
 
     @property
     def scope(self) -> Scope | None:
-        return scope_of(self.view, self.method)
+        return get_scope(self.view, self.method)
 
     def asked_by(self, client: Any) -> tuple[int, Any]:
         """The status, and the code of a problem."""
@@ -37,25 +37,25 @@ class Endpoint:
 
 
 def patterns(resolver: Any, before: str = "") -> Any:
-    for each in resolver.url_patterns:
-        route = before + str(each.pattern)
-        if isinstance(each, URLResolver):
-            yield from patterns(each, route)
+    for url_pattern in resolver.url_patterns:
+        route = before + str(url_pattern.pattern)
+        if isinstance(url_pattern, URLResolver):
+            yield from patterns(url_pattern, route)
         else:
-            yield route, each.callback
+            yield route, url_pattern.callback
 
 
 def endpoints(urlconf: str) -> list[Endpoint]:
     """Of all views that ask who is there."""
-    found = []
+    result = []
     for route, callback in patterns(get_resolver(urlconf)):
         view = getattr(callback, "cls", None)
         if view is None or not view.authentication_classes:
             continue
         path = "/" + re.sub(r"<(\w+):\w+>", lambda match: SAMPLES[match.group(1)], route)
         methods = {method.upper() for method in view.http_method_names if hasattr(view, method)}
-        found += [Endpoint(path, method, view) for method in sorted(methods - {"OPTIONS"})]
-    return found
+        result += [Endpoint(path, method, view) for method in sorted(methods - {"OPTIONS"})]
+    return result
 
 
 ALL = endpoints("auteur.urls")
@@ -143,7 +143,7 @@ def test_a_method_that_there_is_not_stays_one(asked_by_scopes):
 
 def test_the_schema_tells_scope_and_points():
     paths = described()["paths"]
-    told = {
+    result = {
         path: (paths[path][method]["x-api-key-scope"], paths[path][method]["x-rate-limit-points"])
         for path, method in (
             ("/jobs/{job_id}", "get"),
@@ -153,6 +153,6 @@ def test_the_schema_tells_scope_and_points():
             ("/api-keys", "post"),
         )
     }
-    assert list(told.values()) == [
+    assert list(result.values()) == [
         ("read", 0.1), ("jobs", 1.0), ("media", 2.0), ("read", 0.5), (None, 1.0),
     ]  # fmt: skip

@@ -55,8 +55,8 @@ def customer(world: World, buyer: User) -> str:
 
 def sold(user: User) -> Object:
     """What the payment for a pack says of itself."""
-    told = {"user": user.pk, "pack": "small", "credits": PACK_CREDITS}
-    return {f"auteur_{name}": str(value) for name, value in told.items()}
+    result = {"user": user.pk, "pack": "small", "credits": PACK_CREDITS}
+    return {f"auteur_{name}": str(value) for name, value in result.items()}
 
 
 def send(body: bytes, header: str) -> Any:
@@ -69,9 +69,9 @@ def send(body: bytes, header: str) -> Any:
     )
 
 
-def deliver(found: Iterable[Object]) -> None:
+def deliver(result: Iterable[Object]) -> None:
     """Have Stripe tell us, and work on it."""
-    for event in found:
+    for event in result:
         body = json.dumps(event).encode()
         answer = send(body, signed(body, SECRET))
         assert answer.status_code == 200, answer.content
@@ -86,7 +86,7 @@ def work() -> None:
 
 def balance(user: User) -> int:
     """What the user can spend."""
-    return ledger.balance_of(user_id=user.pk)
+    return ledger.get_balance(user_id=user.pk)
 
 
 def states() -> dict[str, str]:

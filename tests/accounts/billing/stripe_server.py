@@ -82,8 +82,8 @@ class Api:
             message = "A canceled subscription can only update its cancellation_details."
             return 400, {"error": {"type": "invalid_request_error", "message": message}}
         subscription["cancel_at_period_end"] = asked["cancel_at_period_end"] == "true"
-        told = subscription["metadata"] | asked.get("metadata", {})
-        subscription["metadata"] = {name: value for name, value in told.items() if value}
+        result = subscription["metadata"] | asked.get("metadata", {})
+        subscription["metadata"] = {name: value for name, value in result.items() if value}
         self.world.tell("customer.subscription.updated", subscription)
         return 200, subscription
 
@@ -122,31 +122,33 @@ class Api:
         if parts[0] == "subscriptions" and asked["customer"] not in self.world.objects:
             return missing(asked["customer"])
         kind = parts[0].removesuffix("s")
-        found = [each for each in self.world.all_of(kind) if matches(each, asked)]
-        return 200, self._page(found, asked, path)
+        result = [item for item in self.world.all_of(kind) if matches(item, asked)]
+        return 200, self._page(result, asked, path)
 
-    def _expanded(self, found: Object, asked: Object) -> Object:
+    def _expanded(self, result: Object, asked: Object) -> Object:
         wanted = [name.removeprefix("data.") for name in asked.get("expand", {}).values()]
-        return found | {name: self.world.objects[found[name]] for name in wanted if found.get(name)}
+        return result | {
+            name: self.world.objects[result[name]] for name in wanted if result.get(name)
+        }
 
-    def _page(self, found: list[Object], asked: Object, path: str) -> Object:
-        ids = [one["id"] for one in found]
+    def _page(self, result: list[Object], asked: Object, path: str) -> Object:
+        ids = [item["id"] for item in result]
         start = ids.index(asked["starting_after"]) + 1 if "starting_after" in asked else 0
         end = start + int(asked.get("limit", 10))
-        shown = [self._expanded(one, asked) for one in found[start:end]]
-        return listed(shown, has_more=end < len(found), url=path)
+        output = [self._expanded(item, asked) for item in result[start:end]]
+        return listed(output, has_more=end < len(result), url=path)
 
 
 def nested(pairs: list[tuple[str, str]]) -> Object:
     """A form as Stripe reads it: ``a[b]=c`` is ``{"a": {"b": "c"}}``."""
-    made: Object = {}
+    result: Object = {}
     for name, value in pairs:
         *path, last = name.replace("]", "").split("[")
-        place = made
+        place = result
         for part in path:
             place = place.setdefault(part, {})
         place[last] = value
-    return made
+    return result
 
 
 def matches(one: Object, asked: Object) -> bool:
@@ -175,8 +177,10 @@ def signed(body: bytes, *secrets: str, at: float | None = None) -> str:
     """The header of a message: signed now, or then, with one secret or, in rotation, two."""
     seconds = int(time.time() if at is None else at)
     message = f"{seconds}.".encode() + body
-    signatures = [hmac.new(one.encode(), message, hashlib.sha256).hexdigest() for one in secrets]
-    return ",".join([f"t={seconds}", *(f"v1={one}" for one in signatures)])
+    signatures = [
+        hmac.new(secret.encode(), message, hashlib.sha256).hexdigest() for secret in secrets
+    ]
+    return ",".join([f"t={seconds}", *(f"v1={secret}" for secret in signatures)])
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -40,19 +40,19 @@ class World:
 
     def add(self, prefix: str, kind: str, **fields: Any) -> Object:
         """A new object."""
-        made = {
+        result = {
             "id": f"{prefix}_{self._run}{next(self._numbers):06}",
             "object": kind,
             "created": self.now,
             "livemode": False,
             "metadata": {},
         } | fields
-        self.objects[made["id"]] = made
-        return made
+        self.objects[result["id"]] = result
+        return result
 
     def all_of(self, kind: str) -> list[Object]:
         """All objects of a kind, the newest first."""
-        return [one for one in reversed(self.objects.values()) if one["object"] == kind]
+        return [item for item in reversed(self.objects.values()) if item["object"] == kind]
 
     def tell(self, kind: str, about: Object) -> Object:
         """An event, with a snapshot of what it is about."""
@@ -64,7 +64,7 @@ class World:
 
     def price(self, price_id: str, amount: int) -> Object:
         """Something on sale."""
-        made = self.add(
+        result = self.add(
             "price",
             "price",
             currency="usd",
@@ -72,9 +72,9 @@ class World:
             unit_amount_decimal=str(amount),
             active=True,
         )
-        made["id"] = price_id
-        self.objects[price_id] = made
-        return made
+        result["id"] = price_id
+        self.objects[price_id] = result
+        return result
 
     def customer(self, **fields: Any) -> Object:
         """A customer."""
@@ -219,16 +219,16 @@ class World:
         price = session["asked"]["line_items"]["0"]["price"]
         customer = session["customer"]
         if session["mode"] == "subscription":
-            made = self.subscribe(customer, price)
-            session |= {"subscription": made["id"], "payment_intent": None}
+            result = self.subscribe(customer, price)
+            session |= {"subscription": result["id"], "payment_intent": None}
         else:
-            told = session["asked"]["payment_intent_data"]["metadata"]
-            made = self.pay(customer, self.objects[price]["unit_amount"], told)
-            session["payment_intent"] = made["id"]
-            self.tell("payment_intent.succeeded", made)
+            results = session["asked"]["payment_intent_data"]["metadata"]
+            result = self.pay(customer, self.objects[price]["unit_amount"], results)
+            session["payment_intent"] = result["id"]
+            self.tell("payment_intent.succeeded", result)
         session |= {"status": "complete", "payment_status": "paid"}
         self.tell("checkout.session.completed", session)
-        return made
+        return result
 
     def change_price(self, subscription: Object, price: str) -> None:
         """Change the plan in the middle of a period, and settle the difference at once."""
@@ -281,7 +281,9 @@ class World:
 
     def payment_of(self, invoice: Object) -> Object:
         """By what an invoice was paid."""
-        (paid,) = [one for one in self.all_of("invoice_payment") if one["invoice"] == invoice["id"]]
+        (paid,) = [
+            item for item in self.all_of("invoice_payment") if item["invoice"] == invoice["id"]
+        ]
         return self.objects[paid["payment"]["payment_intent"]]
 
     def charge_of(self, payment: Object) -> Object:

@@ -38,7 +38,7 @@ def card(world, customer):
 
 
 @pytest.fixture
-def wanted(api, card):
+def setting(api, card):
     assert api.put(URL, WANTED, format="json").status_code == 200
 
 
@@ -57,7 +57,7 @@ def intents(world):
     return world.all_of("payment_intent")
 
 
-def test_a_pack_is_bought_when_credits_run_low(world, wanted, api, buyer, card):
+def test_a_pack_is_bought_when_credits_run_low(world, setting, api, buyer, card):
     run()
     (payment,) = intents(world)
     assert (payment["amount"], payment["payment_method"]) == (PRICE, card["id"])
@@ -73,7 +73,7 @@ def test_a_pack_is_bought_when_credits_run_low(world, wanted, api, buyer, card):
     }
 
 
-def test_the_card_that_a_customer_chose_is_charged(world, wanted, customer):
+def test_the_card_that_a_customer_chose_is_charged(world, setting, customer):
     chosen = world.add("pm", "payment_method", customer=customer)
     world.add("pm", "payment_method", customer=customer)
     world.objects[customer]["invoice_settings"] = {"default_payment_method": chosen["id"]}
@@ -81,7 +81,7 @@ def test_the_card_that_a_customer_chose_is_charged(world, wanted, customer):
     assert intents(world)[0]["payment_method"] == chosen["id"]
 
 
-def test_not_beyond_the_months_cap(world, wanted, api):
+def test_not_beyond_the_months_cap(world, setting, api):
     api.put(URL, WANTED | {"threshold": 10 * PACK_CREDITS}, format="json")
     for _ in range(4):
         run()
@@ -95,7 +95,7 @@ def test_not_beyond_the_months_cap(world, wanted, api):
     assert len(intents(world)) == 2
 
 
-def test_a_decline_turns_it_off_and_says_so(world, wanted, api, buyer):
+def test_a_decline_turns_it_off_and_says_so(world, setting, api, buyer):
     world.declines = True
     run()
     state = api.get(URL).json()
@@ -109,7 +109,7 @@ def test_a_decline_turns_it_off_and_says_so(world, wanted, api, buyer):
     assert balance(buyer) == PACK_CREDITS
 
 
-def test_an_answer_that_was_lost_is_asked_for_again(world, wanted, buyer):
+def test_an_answer_that_was_lost_is_asked_for_again(world, setting, buyer):
     world.loses_answers = True
     run()
     assert (len(intents(world)), balance(buyer), TopUp.objects.get().state) == (1, 0, "open")
@@ -119,7 +119,7 @@ def test_an_answer_that_was_lost_is_asked_for_again(world, wanted, buyer):
     assert TopUp.objects.get().state == "succeeded"
 
 
-def test_one_that_takes_its_time_is_waited_for(world, wanted, buyer):
+def test_one_that_takes_its_time_is_waited_for(world, setting, buyer):
     world.pays_at_once = False
     run()
     (payment,) = intents(world)
@@ -130,7 +130,7 @@ def test_one_that_takes_its_time_is_waited_for(world, wanted, buyer):
     assert (balance(buyer), TopUp.objects.get().state) == (PACK_CREDITS, "succeeded")
 
 
-def test_a_slow_one_outlives_a_moment_without_stripe(world, wanted, buyer):
+def test_a_slow_one_outlives_a_moment_without_stripe(world, setting, buyer):
     world.pays_at_once = False
     run()
     TopUp.objects.update(created_at=clock.now() - timedelta(days=3))
@@ -150,7 +150,7 @@ def test_one_of_yesterday_that_was_never_answered_is_over(world, opened):
 
 
 @pytest.fixture
-def opened(world, wanted, monkeypatch):
+def opened(world, setting, monkeypatch):
     """A top-up that Stripe never heard of: it went away in between."""
     with monkeypatch.context() as patch:
         patch.setattr(client, "charge_payment", raiser(client.StripeAwayError("away")))
@@ -183,7 +183,7 @@ def test_one_that_is_wanted_still_is_charged(world, opened, buyer):
     assert (balance(buyer), len(intents(world))) == (PACK_CREDITS, 1)
 
 
-def test_one_that_was_charged_is_found_though_no_longer_wanted(world, wanted, api, buyer):
+def test_one_that_was_charged_is_found_though_no_longer_wanted(world, setting, api, buyer):
     world.pay(BillingCustomer.objects.get().stripe_id, PRICE, {"of": "another"})
     world.loses_answers = True
     run()
@@ -194,7 +194,7 @@ def test_one_that_was_charged_is_found_though_no_longer_wanted(world, wanted, ap
     assert len(intents(world)) == 2
 
 
-def test_it_goes_off_where_what_is_paid_cannot_be_given(world, wanted, api, monkeypatch):
+def test_it_goes_off_where_what_is_paid_cannot_be_given(world, setting, api, monkeypatch):
     monkeypatch.setattr(payments.ledger, "grant", raiser(ledger.TooManyGrantsProblem()))
     run()
     run()
@@ -203,16 +203,16 @@ def test_it_goes_off_where_what_is_paid_cannot_be_given(world, wanted, api, monk
     assert (state["enabled"], state["off_reason"]) == (False, "too_many_grants")
 
 
-def test_it_goes_off_where_what_is_paid_is_set_aside(world, wanted, api, monkeypatch):
+def test_it_goes_off_where_what_is_paid_is_set_aside(world, setting, api, monkeypatch):
     error = SetAsideError(SetAsideReason.OTHER_CURRENCY)
-    monkeypatch.setattr(payments, "settle_payment", raiser(error))
+    monkeypatch.setattr(payments, "sync_payment", raiser(error))
     run()
     run()
     assert len(intents(world)) == 1
     assert api.get(URL).json()["off_reason"] == "other_currency"
 
 
-def test_nothing_is_bought_where_there_is_no_room_for_it(world, wanted, buyer, monkeypatch):
+def test_nothing_is_bought_where_there_is_no_room_for_it(world, setting, buyer, monkeypatch):
     with transaction.atomic():
         ledger.open_account(user_id=buyer.pk)
         for _ in range(ledger.MAX_OPEN_GRANTS - 1):
@@ -223,15 +223,15 @@ def test_nothing_is_bought_where_there_is_no_room_for_it(world, wanted, buyer, m
     assert len(intents(world)) == 1
 
 
-def test_who_comes_second_does_not_begin(world, wanted):
+def test_who_comes_second_does_not_begin(world, setting):
     (first,) = auto_top_up._list_below_threshold()
     (second,) = auto_top_up._list_below_threshold()
     AutoTopUp.objects.update(due_at=clock.now())
-    asked = len(world.asked)
+    count = len(world.asked)
     assert auto_top_up._start_top_up(first) == 1
     TopUp.objects.all().delete()
     assert auto_top_up._start_top_up(second) == 0
-    assert len(world.asked) == asked + 3
+    assert len(world.asked) == count + 3
 
 
 def credits_come(buyer):
@@ -241,7 +241,7 @@ def credits_come(buyer):
 
 
 @pytest.mark.parametrize("change", [credits_come, partial(flag, None)])
-def test_what_changes_meanwhile_is_seen(world, wanted, buyer, monkeypatch, change):
+def test_what_changes_meanwhile_is_seen(world, setting, buyer, monkeypatch, change):
     """While Stripe is asked for the price."""
     price = client.get_price
 
@@ -254,26 +254,26 @@ def test_what_changes_meanwhile_is_seen(world, wanted, buyer, monkeypatch, chang
     assert not TopUp.objects.exists()
 
 
-def test_one_is_open_at_a_time(wanted, buyer):
+def test_one_is_open_at_a_time(setting, buyer):
     fields = {"user": buyer, "pack": "small", "credits": 1, "amount": 1, "currency": "usd"}
     TopUp.objects.create(**fields)
     with pytest.raises(IntegrityError), transaction.atomic():
         TopUp.objects.create(**fields)
 
 
-def test_nobody_who_is_flagged_is_charged(world, wanted):
+def test_nobody_who_is_flagged_is_charged(world, setting):
     BillingCustomer.objects.update(flagged_at=clock.now(), flag_reason="A payment is disputed")
     run()
     assert not intents(world)
 
 
-def test_it_goes_off_with_what_it_buys(world, wanted, api, settings):
+def test_it_goes_off_with_what_it_buys(world, setting, api, settings):
     settings.BILLING_PACKS = {}
     run()
     assert api.get(URL).json()["off_reason"] == "not_on_sale"
 
 
-def test_it_goes_off_with_the_card(world, wanted, api, card):
+def test_it_goes_off_with_the_card(world, setting, api, card):
     del world.objects[card["id"]]
     run()
     assert api.get(URL).json()["off_reason"] == "no_payment_method"
@@ -291,7 +291,7 @@ def test_it_needs_a_customer(api):
 
 
 @pytest.mark.parametrize(("cap", "status"), [(2 * PRICE, 200), (1, 200), (2 * PRICE + 1, 403)])
-def test_a_key_lowers_the_cap_and_never_raises_it(wanted, make_key, buyer, cap, status):
+def test_a_key_lowers_the_cap_and_never_raises_it(setting, make_key, buyer, cap, status):
     key = make_key(Scope.BILLING, owner=buyer)
     answer = by_key(key).put(URL, WANTED | {"monthly_cap": cap}, format="json")
     assert answer.status_code == status, answer.content

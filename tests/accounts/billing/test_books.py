@@ -380,8 +380,8 @@ class TestSetAside:
 
     @pytest.mark.parametrize("credits", ["", "-5", "0", "1e3", "١", "10000001", "9" * 5000])
     def test_credits_that_nobody_sold(self, world, customer, buyer, credits):
-        told = sold(buyer) | {"auteur_credits": credits}
-        deliver([world.tell("payment_intent.succeeded", world.pay(customer, 700, told))])
+        result = sold(buyer) | {"auteur_credits": credits}
+        deliver([world.tell("payment_intent.succeeded", world.pay(customer, 700, result))])
         assert states() == {"payment_intent.succeeded": "unreadable"}
 
     def test_what_was_sold_to_somebody_else(self, world, customer, make_user):

@@ -19,9 +19,9 @@ AUTO = {"enabled": True, "pack": "small", "threshold": 50, "monthly_cap": 5000}
 
 @pytest.fixture
 def plan(world, customer):
-    made = world.subscribe(customer, "price_pro")
+    result = world.subscribe(customer, "price_pro")
     deliver(world.events)
-    return made
+    return result
 
 
 def do_what_is_due(user):
@@ -39,16 +39,16 @@ def let_time_come(user):
 
 
 def errors(caplog):
-    return [one for one in caplog.records if one.levelno == logging.ERROR]
+    return [record for record in caplog.records if record.levelno == logging.ERROR]
 
 
 def test_a_paid_plan_is_kept_and_not_renewed(world, plan, buyer):
-    told = len(world.events)
+    count = len(world.events)
     close(buyer)
     do_what_is_due(buyer)
     assert (plan["status"], plan["cancel_at_period_end"]) == ("active", True)
-    assert len(world.events) == told + 1
-    deliver(world.events[told:])
+    assert len(world.events) == count + 1
+    deliver(world.events[count:])
     assert buyer.plan == "pro"
 
 
@@ -68,7 +68,7 @@ def test_what_its_user_had_cancelled_stays_so(world, plan, buyer, how):
     closing.restore_account(user=buyer)
     do_what_is_due(buyer)
     assert plan[how] == before
-    assert not [one for one in world.asked if one.startswith("POST /v1/subscriptions")]
+    assert not [item for item in world.asked if item.startswith("POST /v1/subscriptions")]
 
 
 def test_what_is_not_paid_is_cancelled_at_once(plan, buyer):
@@ -143,9 +143,9 @@ def test_what_stripe_does_not_know_holds_up_nothing(
     if what == "customer":
         del world.objects[customer]
     else:
-        found = client.list_subscriptions(customer)
+        result = client.list_subscriptions(customer)
         del world.objects[plan["id"]]
-        monkeypatch.setattr(client, "list_subscriptions", lambda _: found)
+        monkeypatch.setattr(client, "list_subscriptions", lambda _: result)
     close(buyer)
     let_time_come(buyer)
     assert AccountClosing.objects.get(user=buyer).status == ClosingStatus.DONE

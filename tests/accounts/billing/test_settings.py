@@ -14,27 +14,36 @@ ON = {
 }
 STARTER = '{"starter": {"price": "price_1", "credits": 5}}'
 REFUSED = [
-    ({"STRIPE_SECRET_KEY": "sk_test_1"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS"),
-    ({"STRIPE_WEBHOOK_SECRETS": "whsec_1"}, "STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS"),
+    ({"STRIPE_SECRET_KEY": "sk_test_1"}, "Set both STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS"),
+    (
+        {"STRIPE_WEBHOOK_SECRETS": "whsec_1"},
+        "Set both STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRETS",
+    ),
     (ON | {"BILLING_RETURN_URL": ""}, "BILLING_RETURN_URL must begin with https://"),
     (ON | {"STRIPE_API_URL": "stripe"}, "STRIPE_API_URL must begin with https://"),
     (
         ON | {"STRIPE_SECRET_KEY": "sk_live_1", "STRIPE_API_URL": "http://localhost"},
-        "STRIPE_SECRET_KEY would be sent in the open",
+        "STRIPE_SECRET_KEY would be sent unencrypted",
     ),
-    ({"BILLING_CURRENCY": "dollars"}, "BILLING_CURRENCY must be like usd."),
+    (
+        {"BILLING_CURRENCY": "dollars"},
+        "BILLING_CURRENCY is 'dollars': use three letters, such as usd.",
+    ),
     ({"BILLING_GRACE_DAYS": "-1"}, "BILLING_GRACE_DAYS must be from 0 to 60."),
     ({"BILLING_GRACE_DAYS": "61"}, "BILLING_GRACE_DAYS must be from 0 to 60."),
-    ({"BILLING_PLANS": "starter"}, "BILLING_PLANS is no JSON"),
+    ({"BILLING_PLANS": "starter"}, "BILLING_PLANS is not valid JSON"),
     ({"BILLING_PLANS": "[]"}, "BILLING_PLANS must be like"),
     ({"BILLING_PACKS": '{"small": []}'}, "BILLING_PACKS must be like"),
-    ({"BILLING_PACKS": '{"small": {"price": "p"}}'}, "BILLING_PACKS: small needs a price"),
+    ({"BILLING_PACKS": '{"small": {"price": "p"}}'}, "BILLING_PACKS: small must have a price"),
     (
         {"BILLING_PACKS": '{"small": {"price": "p q", "credits": 5}}'},
-        "BILLING_PACKS: small: a price is the id",
+        "BILLING_PACKS: small: price must be the id",
     ),
     *(
-        ({"BILLING_PACKS": f'{{"small": {{"price": "p", "credits": {number}}}}}'}, "credits are")
+        (
+            {"BILLING_PACKS": f'{{"small": {{"price": "p", "credits": {number}}}}}'},
+            "credits must be",
+        )
         for number in ("0", "10000001", "true", '"5"', "1.5")
     ),
     ({"BILLING_PLANS": STARTER, "BILLING_PACKS": STARTER}, "name a price twice"),
@@ -73,5 +82,5 @@ def test_the_orchestrator_works_on_it_where_something_is_sold(settings, monkeypa
     assert periodic.WORK == []
     settings.STRIPE_SECRET_KEY = "sk_test_1"
     apps.get_app_config("accounts").ready()
-    found = [work.__name__ for work, _ in periodic.WORK]
-    assert found == ["process_billing", "find_missed_events"]
+    result = [work.__name__ for work, _ in periodic.WORK]
+    assert result == ["process_billing", "find_missed_events"]

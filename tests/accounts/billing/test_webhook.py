@@ -27,11 +27,11 @@ def body(world, customer):
 
 
 def test_an_event_is_stored_and_nothing_is_done_before_the_answer(world, body, buyer):
-    asked = len(world.asked)
+    count = len(world.asked)
     assert send(body, signed(body, SECRET)).json() == {"received": True}
     (event,) = BillingEvent.objects.all()
     assert (event.type, event.state, event.is_found) == ("invoice.paid", EventState.WAITING, False)
-    assert (len(world.asked), balance(buyer)) == (asked, 0)
+    assert (len(world.asked), balance(buyer)) == (count, 0)
     work()
     event.refresh_from_db()
     assert (event.state, event.due_at, balance(buyer)) == (EventState.DONE, None, PRO_CREDITS)
@@ -103,10 +103,10 @@ def test_without_a_key_there_is_no_webhook(db, settings):
 
 def test_types_that_do_not_matter_are_stored_and_left(world, customer):
     event = world.tell("customer.updated", world.objects[customer])
-    asked = len(world.asked)
+    count = len(world.asked)
     deliver([event])
     assert states() == {"customer.updated": EventState.IGNORED}
-    assert len(world.asked) == asked
+    assert len(world.asked) == count
 
 
 def test_nothing_of_people_or_cards_is_stored(world, customer):
@@ -167,7 +167,7 @@ def test_what_a_dead_process_held_is_worked_on_again(world, body, buyer):
 
 
 def test_old_events_are_forgotten_but_not_those_that_wait_for_staff(world, body):
-    world.now -= int(events.KEPT.total_seconds()) + 60
+    world.now -= int(events.RETENTION.total_seconds()) + 60
     old = world.tell("customer.updated", world.add("cus", "customer"))
     aside = world.tell("invoice.paid", world.add("in", "invoice", status="paid"))
     deliver([old, aside])

@@ -34,11 +34,11 @@ def renew() -> str:
 
 
 def test_a_fallback_can_go_once_all_is_encrypted_anew(endpoint, new_key, settings):
-    assert renew() == "1 values are encrypted anew."
+    assert renew() == "1 values were encrypted again."
     settings.SECRET_KEY_FALLBACKS = []
     endpoint.refresh_from_db()
     assert secrets.reveal_secret(endpoint.secret) == new_key
-    assert renew() == "0 values are encrypted anew."
+    assert renew() == "0 values were encrypted again."
 
 
 def test_new_values_have_the_new_key(new_key, settings):
@@ -62,14 +62,14 @@ def test_more_rows_than_are_held_at_once(endpoint, new_key, monkeypatch):
         WebhookEndpoint(user=endpoint.user, url="https://r.example", secret=endpoint.secret)
         for _ in range(2)
     )
-    assert renew() == "3 values are encrypted anew."
+    assert renew() == "3 values were encrypted again."
 
 
 def test_every_column_of_bytes_is_registered_or_a_hash():
-    found = {
+    result = {
         (model._meta.label, field.name)
         for model in apps.get_models()
         for field in model._meta.concrete_fields
         if isinstance(field, models.BinaryField) and not field.name.endswith(("hash", "digest"))
     }
-    assert {(column.model, column.name) for column in encryption.list_columns()} == found
+    assert {(column.model, column.name) for column in encryption.list_columns()} == result

@@ -8,7 +8,7 @@ from django.test import Client
 from auteur.celery import app
 from auteur.core import ids
 from auteur.core.api.request_ids import HEADER
-from auteur.core.logs import Line, scrubbed
+from auteur.core.logs import LineFormatter, scrub
 from jobs.models import Event, Job
 from jobs.queries import find_jobs
 from tests.jobs.walk import number_all
@@ -19,7 +19,7 @@ GIVEN = "0123456789abcdef"
 def line(**kwargs):
     fields = {"name": "n", "level": logging.INFO, "pathname": "", "lineno": 1, "args": ()}
     record = logging.LogRecord(**(fields | {"msg": "said", "exc_info": None} | kwargs))
-    return Line().format(record)
+    return LineFormatter().format(record)
 
 
 class TestRequests:
@@ -53,7 +53,7 @@ class TestRequests:
 
     def test_requesting_is_logged_with_both_ids(self, api, make_media, caplog):
         caplog.set_level(logging.INFO, logger="jobs.submission")
-        caplog.handler.setFormatter(Line())
+        caplog.handler.setFormatter(LineFormatter())
         body = {"media_id": str(make_media().pk)}
         answer = api.post("/jobs/transcription", body, format="json", HTTP_X_REQUEST_ID=GIVEN)
         assert f"job {answer.json()['job_id']} requested: transcription" in caplog.text
@@ -76,9 +76,9 @@ class TestLines:
         try:
             raise ValueError("Key (email)=(ann@example.com) exists")
         except ValueError as exc:
-            told = line(exc_info=(type(exc), exc, exc.__traceback__))
-        assert "Traceback" in told
-        assert "ann@example.com" not in told
+            result = line(exc_info=(type(exc), exc, exc.__traceback__))
+        assert "Traceback" in result
+        assert "ann@example.com" not in result
 
     @pytest.mark.parametrize(
         ("text", "safe"),
@@ -93,7 +93,7 @@ class TestLines:
         ],
     )
     def test_what_is_scrubbed(self, text, safe):
-        assert scrubbed(text) == safe
+        assert scrub(text) == safe
 
 
 def test_flower_shows_every_id_of_the_largest_message(settings):
@@ -101,4 +101,4 @@ def test_flower_shows_every_id_of_the_largest_message(settings):
         f"{n:08d}-0000-4000-8000-000000000000" for n in range(settings.MAX_IDS_PER_MESSAGE)
     ]
     message = app.amqp.create_task_message("1", "jobs.prepare", (attempt_ids,), {})
-    assert all(one in message.headers["argsrepr"] for one in attempt_ids)
+    assert all(attempt_id in message.headers["argsrepr"] for attempt_id in attempt_ids)

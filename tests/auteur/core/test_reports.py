@@ -77,9 +77,9 @@ def test_a_fault_is_reported_with_its_request_and_without_secrets(sentry, monkey
         [sys.executable, "-c", FAULTY], check=False, capture_output=True, text=True, timeout=60
     )
     assert ran.returncode == 0, ran.stderr
-    told = "\n".join(received)
-    assert "RuntimeError" in told
-    assert '"request": "0123456789abcdef"' in told or '"request":"0123456789abcdef"' in told
-    assert "http://localhost/broken" in told
-    assert not [secret for secret in SECRETS if secret in told]
+    result = "\n".join(received)
+    assert "RuntimeError" in result
+    assert '"request": "0123456789abcdef"' in result or '"request":"0123456789abcdef"' in result
+    assert "http://localhost/broken" in result
+    assert not [secret for secret in SECRETS if secret in result]
     assert not [secret for secret in SECRETS if secret in ran.stderr]

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from auteur.devstack import leftovers, ports
+from auteur.devstack import ports, stack_state
 from auteur.devstack.processes import BASE_DIR
 from tests.waiting import until
 
@@ -23,7 +23,7 @@ def var(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def redis_port() -> int:
-    return ports.free_ports(1)[0]
+    return ports.find_free_ports(1)[0]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def wait_until_up(process: subprocess.Popen[str], var: Path) -> list[psutil.Proc
 
     def all_ready() -> bool:
         assert process.poll() is None, process.stdout and process.stdout.read()
-        running = leftovers.read(var)
+        running = stack_state.read_state(var)
         return running is not None and running.supervisor == process.pid and running.ready
 
     until(all_ready, seconds=20)

@@ -25,20 +25,20 @@ def test_the_file_is_what_the_code_describes_whatever_is_set(monkeypatch, capfd)
 
 def test_it_is_written_as_it_is_compared(tmp_path):
     path = tmp_path / "openapi.json"
-    assert contract.check(path) == 1
-    assert contract.write(path) == 0
+    assert contract.check_contract(path) == 1
+    assert contract.write_contract(path) == 0
     assert path.read_text() == contract.FILE.read_text()
 
 
 def test_a_difference_is_told_with_the_line_to_run():
-    told = contract.compared('{\n "old": 1\n}\n', '{\n "new": 1\n}\n')
-    assert '- "old": 1\n+ "new": 1' in told.replace("-{", "")
-    assert "`make schema`" in told.splitlines()[-1]
-    assert contract.compared("{}\n", "{}\n") == ""
+    message = contract.describe_difference('{\n "old": 1\n}\n', '{\n "new": 1\n}\n')
+    assert '- "old": 1\n+ "new": 1' in message.replace("-{", "")
+    assert "`make schema`" in message.splitlines()[-1]
+    assert contract.describe_difference("{}\n", "{}\n") == ""
 
 
-@pytest.mark.parametrize(("changed", "shown"), [(36, True), (37, False)])
-def test_a_long_difference_is_cut(changed, shown):
-    made = "".join(f"line {number}\n" for number in range(changed + 1))
-    told = contract.compared("line 0\n", made)
-    assert (f"line {changed}" in told.splitlines()[contract.SHOWN_LINES - 1]) is shown
+@pytest.mark.parametrize(("changed", "output"), [(36, True), (37, False)])
+def test_a_long_difference_is_cut(changed, output):
+    result = "".join(f"line {number}\n" for number in range(changed + 1))
+    message = contract.describe_difference("line 0\n", result)
+    assert (f"line {changed}" in message.splitlines()[contract.SHOWN_LINES - 1]) is output

@@ -8,19 +8,19 @@ import pytest
 
 from auteur.devstack import environment, ports
 from auteur.devstack.processes import BASE_DIR
-from auteur.devstack.stack import make_folders
+from auteur.devstack.stack import create_folders
 
 READ_BY_SETTINGS = re.compile(r"""\benv(?:iron)?\.\w+\(\s*"([A-Z0-9_]+)\"""")
 
 
 @pytest.fixture
 def var(tmp_path: Path) -> Path:
-    make_folders(tmp_path / "var")
+    create_folders(tmp_path / "var")
     return tmp_path / "var"
 
 
 def prepare(var: Path, **environ: str) -> dict[str, str]:
-    return environment.prepare(var, ports.read(environ))
+    return environment.write_environment(var, ports.read_ports(environ))
 
 
 def mode(path: Path) -> int:
@@ -39,7 +39,7 @@ def test_secrets_are_made_once_and_kept(var: Path) -> None:
 
 def test_two_stacks_share_no_secret(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        make_folders(tmp_path / name)
+        create_folders(tmp_path / name)
     one, other = prepare(tmp_path / "a"), prepare(tmp_path / "b")
     assert not {one[name] for name in environment.SECRETS} & set(other.values())
 
@@ -53,7 +53,7 @@ def test_addresses_follow_the_ports(var: Path) -> None:
 
 def test_only_the_owner_reads_it(var: Path) -> None:
     prepare(var)
-    environment.staff_password(var)
+    environment.get_staff_password(var)
     assert mode(var / "stack.env") == mode(var / "staff-password") == 0o600
     assert mode(var / "log") == mode(var / "objects") == 0o700
 
@@ -82,9 +82,9 @@ def test_the_example_names_every_variable_of_the_settings() -> None:
     named = set(READ_BY_SETTINGS.findall((BASE_DIR / "auteur" / "settings.py").read_text()))
     assert len(named) > 30
     example = (BASE_DIR / ".env.example").read_text()
-    shown = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE))
-    assert named - shown == set()
-    assert shown - named - set(ports.DEFAULTS) == {"NAME_FILE"}
+    output = set(re.findall(r"^(?:# )?([A-Z][A-Z0-9_]*)=", example, re.MULTILINE))
+    assert named - output == set()
+    assert output - named - set(ports.DEFAULTS) == {"NAME_FILE"}
 
 
 def test_each_variable_of_the_example_is_explained() -> None:
@@ -98,7 +98,7 @@ def test_each_variable_of_the_example_is_explained() -> None:
 def test_children_do_not_inherit_files_that_would_win() -> None:
     values = {"REDIS_URL": "redis://here"}
     inherited = {"REDIS_URL": "redis://there", "REDIS_URL_FILE": "/there", "HOME": "/home"}
-    of_children = environment.of_children(values, inherited)
+    of_children = environment.build_child_environment(values, inherited)
     assert of_children["REDIS_URL"] == "redis://here"
     assert "REDIS_URL_FILE" not in of_children
     assert of_children["HOME"] == "/home"

@@ -12,29 +12,29 @@ from auteur.devstack.processes import BASE_DIR
 
 
 def test_the_defaults() -> None:
-    chosen = ports.read({})
+    chosen = ports.read_ports({})
     assert (chosen.api, chosen.flower) == (8000, 5555)
     assert set(chosen.by_variable()) == set(ports.DEFAULTS)
 
 
 def test_a_variable_changes_a_port() -> None:
-    assert ports.read({"REDIS_PORT": "6400"}).redis == 6400
+    assert ports.read_ports({"REDIS_PORT": "6400"}).redis == 6400
 
 
 @pytest.mark.parametrize("text", ["1", "65535"])
 def test_ports_at_the_edge(text: str) -> None:
-    assert ports.read({"API_PORT": text}).api == int(text)
+    assert ports.read_ports({"API_PORT": text}).api == int(text)
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "http", "80.0", "٣"])
 def test_what_is_no_port_is_refused(text: str) -> None:
     with pytest.raises(StackError, match="API_PORT is"):
-        ports.read({"API_PORT": text})
+        ports.read_ports({"API_PORT": text})
 
 
 def test_two_servers_cannot_share_a_port() -> None:
     with pytest.raises(StackError, match="API_PORT and FLOWER_PORT are both 5555"):
-        ports.read({"API_PORT": "5555"})
+        ports.read_ports({"API_PORT": "5555"})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
@@ -46,23 +46,23 @@ def test_a_port_where_something_listens_is_not_free(host: str) -> None:
 
 
 def test_free_ports_differ_and_are_none_of_outgoing_connections() -> None:
-    found = ports.free_ports(20)
-    assert len(set(found)) == 20
-    assert max(found) < 32_768  # from here on, Linux takes them for outgoing connections
+    result = ports.find_free_ports(20)
+    assert len(set(result)) == 20
+    assert max(result) < 32_768  # from here on, Linux takes them for outgoing connections
 
 
 def test_no_two_processes_get_the_same_free_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    port = ports.free_ports(1)[0]
+    port = ports.find_free_ports(1)[0]
     monkeypatch.setattr(ports, "QUIET_RANGE", range(port, port + 1))
-    assert ports.free_ports(1) == [port]  # ours for as long as we live
+    assert ports.find_free_ports(1) == [port]  # ours for as long as we live
     code = f"from auteur.devstack import ports; ports.QUIET_RANGE = range({port}, {port + 1})"
-    code += "; print(ports.free_ports(1))"
+    code += "; print(ports.find_free_ports(1))"
     another = [sys.executable, "-c", code]
     assert subprocess.check_output(another, cwd=BASE_DIR, text=True) == "[]\n"
 
 
 def test_a_taken_port_is_one_line_and_nothing_starts(tmp_path: Path) -> None:
-    numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
+    numbers = map(str, ports.find_free_ports(len(ports.DEFAULTS)))
     chosen = dict(zip(ports.DEFAULTS, numbers, strict=True))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -6,7 +6,7 @@ import pytest
 
 from auteur.devstack import environment, ports, rabbitmq, services
 from auteur.devstack.errors import StackError
-from auteur.devstack.stack import make_folders
+from auteur.devstack.stack import create_folders
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def program(folder: Path, name: str, script: str) -> None:
 
 def test_where_it_cannot_be_had_one_line_says_so(bare: Path, tmp_path: Path) -> None:
     with pytest.raises(StackError, match=r"^RabbitMQ is missing: install rabbitmq-server\."):
-        rabbitmq.processes(tmp_path / "data", 1, "any")
+        rabbitmq.list_processes(tmp_path / "data", 1, "any")
 
 
 def test_what_apt_says_is_told(bare: Path, tmp_path: Path) -> None:
@@ -36,13 +36,13 @@ def test_what_apt_says_is_told(bare: Path, tmp_path: Path) -> None:
     program(bare, "apt-cache", "echo rabbitmq-server")
     program(bare, "apt-get", "echo E: no network >&2; exit 100")
     with pytest.raises(StackError, match="apt-get: E: no network"):
-        rabbitmq.processes(tmp_path / "data", 1, "any")
+        rabbitmq.list_processes(tmp_path / "data", 1, "any")
     assert not list((tmp_path / "cache" / "auteur").iterdir())
 
 
 def test_one_on_the_path_is_taken_and_its_password_is_in_a_file(bare: Path, tmp_path: Path) -> None:
     program(bare, "rabbitmq-server", "exit 0")
-    mapper, server = rabbitmq.processes(tmp_path / "data", 1, "secret")
+    mapper, server = rabbitmq.list_processes(tmp_path / "data", 1, "secret")
     assert (mapper.name, server.needs) == ("epmd", ("epmd",))
     assert server.command == (str(bare / "rabbitmq-server"),)
     assert server.environment is not None
@@ -55,15 +55,18 @@ def test_one_on_the_path_is_taken_and_its_password_is_in_a_file(bare: Path, tmp_
 @pytest.mark.parametrize("broker", [None, "", "redis", "amqp"])
 def test_it_runs_where_it_is_asked_for(bare: Path, tmp_path: Path, broker: str | None) -> None:
     program(bare, "rabbitmq-server", "exit 0")
-    make_folders(tmp_path / "var")
-    chosen = ports.read({})
-    values = environment.prepare(tmp_path / "var", chosen, broker)
+    create_folders(tmp_path / "var")
+    chosen = ports.read_ports({})
+    values = environment.write_environment(tmp_path / "var", chosen, broker)
     others = ("postgres", "redis", "mongodb")
-    names = [one.name for one in services.stores(tmp_path / "var", chosen, values, without=others)]
+    names = [
+        store.name
+        for store in services.list_stores(tmp_path / "var", chosen, values, without=others)
+    ]
     assert names == (["epmd", "rabbitmq"] if broker == "amqp" else [])
     assert ("CELERY_BROKER_URL" in values) == (broker == "amqp")
 
 
 def test_another_broker_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="BROKER is 'kafka': use redis or amqp"):
-        environment.prepare(tmp_path, ports.read({}), "kafka")
+        environment.write_environment(tmp_path, ports.read_ports({}), "kafka")

@@ -13,7 +13,7 @@ import redis
 
 from auteur.devstack import environment, ports, postgres, services
 from auteur.devstack.errors import StackError
-from auteur.devstack.stack import make_folders
+from auteur.devstack.stack import create_folders
 from auteur.devstack.supervisor import Supervisor
 
 
@@ -28,8 +28,8 @@ class Running:
 
 
 def free() -> ports.Ports:
-    numbers = map(str, ports.free_ports(len(ports.DEFAULTS)))
-    return ports.read(dict(zip(ports.DEFAULTS, numbers, strict=True)))
+    numbers = map(str, ports.find_free_ports(len(ports.DEFAULTS)))
+    return ports.read_ports(dict(zip(ports.DEFAULTS, numbers, strict=True)))
 
 
 @pytest.fixture
@@ -39,18 +39,18 @@ def chosen() -> ports.Ports:
 
 @pytest.fixture
 def values(tmp_path: Path, chosen: ports.Ports) -> dict[str, str]:
-    make_folders(tmp_path)
-    return environment.prepare(tmp_path, chosen)
+    create_folders(tmp_path)
+    return environment.write_environment(tmp_path, chosen)
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """All three, started once for the tests that only look."""
     var = tmp_path_factory.mktemp("stores")
-    make_folders(var)
+    create_folders(var)
     chosen = free()
-    values = environment.prepare(var, chosen)
-    stores = services.stores(var, chosen, values, throwaway=True)
+    values = environment.write_environment(var, chosen)
+    stores = services.list_stores(var, chosen, values, throwaway=True)
     supervisor = Supervisor(stores, var / "log", lambda line: None)
     try:
         supervisor.start(30)
@@ -75,8 +75,8 @@ def test_each_answers_with_its_password_and_not_without(running: Running) -> Non
         assert client.ping()
     with redis.Redis(port=chosen.redis) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
-    assert services.mongodb_answers(chosen.mongodb)
-    assert not services.redis_answers(chosen.redis, "wrong")
+    assert services.is_mongodb_answering(chosen.mongodb)
+    assert not services.is_redis_answering(chosen.redis, "wrong")
 
 
 def test_they_listen_on_the_loopback_address_alone(running: Running) -> None:
@@ -98,7 +98,7 @@ def test_data_is_kept_between_runs(
     tmp_path: Path, chosen: ports.Ports, values: dict[str, str]
 ) -> None:
     for round_number in (1, 2):
-        stores = services.stores(tmp_path, chosen, values, without=["mongodb"])
+        stores = services.list_stores(tmp_path, chosen, values, without=["mongodb"])
         supervisor = Supervisor(stores, tmp_path / "log", lambda line: None)
         try:
             supervisor.start(30)
@@ -118,7 +118,7 @@ def test_a_lock_left_by_a_dead_server_is_cleared(
     tmp_path: Path, chosen: ports.Ports, values: dict[str, str]
 ) -> None:
     def process() -> object:
-        return postgres.process(
+        return postgres.build_process(
             data=tmp_path / "postgres",
             port=chosen.postgres,
             password=values["POSTGRES_PASSWORD"],
@@ -133,14 +133,14 @@ def test_a_lock_left_by_a_dead_server_is_cleared(
 
 def test_a_live_server_on_the_same_data_is_named(running: Running) -> None:
     with pytest.raises(StackError, match="still uses"):
-        postgres.process(data=running.var / "postgres", port=1, password="any")
+        postgres.build_process(data=running.var / "postgres", port=1, password="any")
 
 
 def test_a_silent_or_foreign_server_is_not_ready() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert not services.mongodb_answers(port)
-        assert not services.redis_answers(port, "any")
+        assert not services.is_mongodb_answering(port)
+        assert not services.is_redis_answering(port, "any")
 
         def answer_nonsense() -> None:
             while True:
@@ -152,30 +152,30 @@ def test_a_silent_or_foreign_server_is_not_ready() -> None:
                     client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         threading.Thread(target=answer_nonsense, daemon=True).start()
-        assert not services.mongodb_answers(port)
+        assert not services.is_mongodb_answering(port)
 
 
 def test_valkey_will_do_for_redis(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     server = tmp_path / "valkey-server"
     server.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert services.redis_server(tmp_path / "data", 1, "any").command[0] == str(server)
+    assert services.build_redis(tmp_path / "data", 1, "any").command[0] == str(server)
 
 
 def test_a_mongod_on_the_path_is_preferred(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chosen: ports.Ports
 ) -> None:
-    make_folders(tmp_path / "var")
+    create_folders(tmp_path / "var")
     binary = tmp_path / "mongod"
     binary.write_text(f'#!/bin/sh\nexec {sys.executable} -m auteur.devstack.mongod "$@"\n')
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = services.mongodb(tmp_path / "var", chosen.mongodb)
-    supervisor = Supervisor([found], tmp_path / "var" / "log", lambda line: None)
+    result = services.build_mongodb(tmp_path / "var", chosen.mongodb)
+    supervisor = Supervisor([result], tmp_path / "var" / "log", lambda line: None)
     try:
         supervisor.start(30)
-        assert found.command[0] == str(binary)
-        assert services.mongodb_answers(chosen.mongodb)
+        assert result.command[0] == str(binary)
+        assert services.is_mongodb_answering(chosen.mongodb)
     finally:
         supervisor.stop(3)
 
@@ -187,15 +187,15 @@ def test_ferretdb_is_taken_with_its_postgresql(
     server.parent.mkdir()
     server.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(server.parent))
-    assert services.mongodb(tmp_path, 1).command[0] == sys.executable
+    assert services.build_mongodb(tmp_path, 1).command[0] == sys.executable
     monkeypatch.setenv("FERRETDB_POSTGRESQL_URL", "postgres://127.0.0.1/documents")
-    assert services.mongodb(tmp_path, 1).command[0] == str(server)
+    assert services.build_mongodb(tmp_path, 1).command[0] == str(server)
 
 
 def test_missing_binaries_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(StackError, match=r"^redis-server is missing: install Redis"):
-        services.redis_server(tmp_path, 1, "any")
+        services.build_redis(tmp_path, 1, "any")
     with pytest.raises(StackError, match=r"^PostgreSQL is missing: install requirements"):
-        postgres.process(data=tmp_path / "postgres", port=1, password="any")
+        postgres.build_process(data=tmp_path / "postgres", port=1, password="any")

@@ -44,7 +44,7 @@ print("refused", len(refused))
 
 def pins(name: str) -> dict[str, str]:
     text = (BASE_DIR / "requirements" / f"{name}.txt").read_text()
-    return {found[1]: found[2] for found in PINNED.finditer(text)}
+    return {item[1]: item[2] for item in PINNED.finditer(text)}
 
 
 def ran(*arguments: str, path: Path, **environment: str) -> subprocess.CompletedProcess[str]:

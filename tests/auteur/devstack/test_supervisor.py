@@ -7,11 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from auteur.devstack.child import TAIL_LINES, Child, last_lines, rotate
+from auteur.devstack.child import TAIL_LINES, Child, read_last_lines, rotate_log
 from auteur.devstack.errors import StackError
-from auteur.devstack.leftovers import is_alive
 from auteur.devstack.process import Process
-from auteur.devstack.supervisor import FAILURES_AT_START, Supervisor, foundations
+from auteur.devstack.stack_state import is_alive
+from auteur.devstack.supervisor import FAILURES_AT_START, Supervisor, list_dependencies
 from tests.auteur.devstack.conftest import TinyStack, wait_until_up
 from tests.waiting import until
 
@@ -30,16 +30,16 @@ class TestOrder:
             f"import pathlib, time; assert pathlib.Path({str(flag)!r}).exists(); time.sleep(600)"
         )
         second = Process("second", (sys.executable, "-c", check), needs=("first",))
-        said: list[str] = []
-        supervisor = supervisor_of(second, first, logs=tmp_path, said=said)
+        output: list[str] = []
+        supervisor = supervisor_of(second, first, logs=tmp_path, said=output)
         try:
             assert supervisor.start()
         finally:
             supervisor.stop()
-        assert said == ["first is done", "second is ready"]
+        assert output == ["first is done", "second is ready"]
 
     def test_foundations_reach_through_what_ran_once(self) -> None:
-        below = foundations(
+        below = list_dependencies(
             [
                 Process("store", SLEEP),
                 Process("migrate", SLEEP, needs=("store",)),
@@ -82,14 +82,14 @@ class TestFailure:
         self, tmp_path: Path
     ) -> None:
         failing = Process("broken", (sys.executable, "-c", "import sys; sys.exit('no luck')"))
-        said: list[str] = []
-        supervisor = supervisor_of(failing, logs=tmp_path, said=said)
+        output: list[str] = []
+        supervisor = supervisor_of(failing, logs=tmp_path, said=output)
         with pytest.raises(StackError) as caught:
             supervisor.start()
         supervisor.stop()
         assert f"broken ended (1). Its log, {tmp_path / 'broken.log'}, ends:" in str(caught.value)
         assert str(caught.value).endswith("    no luck")
-        assert len(said) == FAILURES_AT_START - 1
+        assert len(output) == FAILURES_AT_START - 1
 
     def test_one_that_keeps_failing_later_is_told_and_kept_trying(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -102,8 +102,8 @@ class TestFailure:
             "raise SystemExit('oh')"
         )
         failing = Process("weak", (sys.executable, "-c", program), announcement="up")
-        said: list[str] = []
-        supervisor = supervisor_of(failing, logs=tmp_path, said=said)
+        output: list[str] = []
+        supervisor = supervisor_of(failing, logs=tmp_path, said=output)
         supervisor.start()
         starting.unlink()
 
@@ -113,9 +113,9 @@ class TestFailure:
 
         until(failed_once_more)
         supervisor.stop()
-        told = [line for line in said if "keeps failing" in line]
-        assert len(told) == 1
-        assert told[0].endswith("    oh")
+        result = [line for line in output if "keeps failing" in line]
+        assert len(result) == 1
+        assert result[0].endswith("    oh")
 
     def test_a_single_run_that_fails_is_not_tried_again(self, tmp_path: Path) -> None:
         once = Process("migrate", (sys.executable, "-c", "raise SystemExit(3)"), once=True)
@@ -159,7 +159,7 @@ class TestLogs:
     def test_the_last_lines(self, tmp_path: Path) -> None:
         log = tmp_path / "a.log"
         log.write_text("".join(f"line {number}\n\n" for number in range(9)))
-        assert last_lines(log).split("\n") == [
+        assert read_last_lines(log).split("\n") == [
             f"    line {number}" for number in range(9 - TAIL_LINES, 9)
         ]
 
@@ -169,10 +169,10 @@ class TestLogs:
         monkeypatch.setattr("auteur.devstack.child.LOG_BYTES", 10)
         log = tmp_path / "a.log"
         log.write_text("x" * 10)
-        rotate(log)
+        rotate_log(log)
         assert log.exists()
         log.write_text("x" * 11)
-        rotate(log)
+        rotate_log(log)
         assert not log.exists()
         assert (tmp_path / "a.log.1").read_text() == "x" * 11
 
@@ -265,7 +265,7 @@ class TestWholeStack:
         assert not [child for child in children if is_alive(child)]
         second.send_signal(signal.SIGTERM)
         output, _ = second.communicate(timeout=20)
-        assert "deaf was left over from a killed run and is ended" in output
+        assert "deaf was still running after a killed run, and was stopped" in output
 
     def test_a_second_run_says_that_the_stack_runs(self, tiny_stack: TinyStack, var: Path) -> None:
         first = tiny_stack()

@@ -12,7 +12,7 @@ from auteur.devstack import services
 from auteur.devstack.cli import say, stop_on_signal
 from auteur.devstack.errors import StackError
 from auteur.devstack.process import Process
-from auteur.devstack.stack import supervised
+from auteur.devstack.stack import supervise_processes
 
 # It leaves a child of its own, as a Celery worker does.
 PARENT = (
@@ -30,7 +30,7 @@ FAILING = "import sys; sys.exit('this one never works')"
 def main(var: Path, port: int, options: Sequence[str]) -> None:
     def plan() -> tuple[Sequence[Process], Mapping[str, str]]:
         processes = [
-            services.redis_server(var / "redis", port, "secret"),
+            services.build_redis(var / "redis", port, "secret"),
             Process(
                 "parent",
                 (sys.executable, "-c", PARENT),
@@ -44,7 +44,7 @@ def main(var: Path, port: int, options: Sequence[str]) -> None:
             processes.append(Process("broken", (sys.executable, "-c", FAILING)))
         return processes, {"API": "http://127.0.0.1:1"}
 
-    with supervised(var, plan, say) as supervisor:
+    with supervise_processes(var, plan, say) as supervisor:
         stop_on_signal(supervisor)
         if supervisor.start():
             say("up")

@@ -10,5 +10,5 @@ from auteur.devstack import docs
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     built = tmp_path_factory.mktemp("help") / "site"
-    assert docs.build(built) == 0
+    assert docs.build_docs(built) == 0
     return built

@@ -4,12 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from auteur.help.features import own, price_of
+from auteur.help.features import compute_price, list_own_features
 from auteur.help.links import ROOT
 from gpu_tasks.runtime.contract import GpuClass
 from gpu_tasks.runtime.prices import USD_PER_SECOND
 
-ON_GPUS = {feature.slug: feature for feature in own() if feature.contract.gpu is not GpuClass.CPU}
+ON_GPUS = {
+    feature.slug: feature
+    for feature in list_own_features()
+    if feature.contract.gpu is not GpuClass.CPU
+}
 ACTIVE_USER_DAYS = 300 * 30
 
 
@@ -30,10 +34,10 @@ def test_the_most_that_a_call_costs():
     assert set(table) - {"render, compression"} == set(ON_GPUS)
     for slug, feature in ON_GPUS.items():
         contract, usd = feature.contract, USD_PER_SECOND[feature.contract.gpu]
-        gpu, price, limit, most = table[slug]
+        gpu, price, limit, maximum = table[slug]
         assert (gpu, number(price)) == (contract.gpu.value, usd)
         assert number(limit) == contract.time_limit_seconds
-        assert number(most) == pytest.approx(usd * contract.time_limit_seconds, abs=0.005)
+        assert number(maximum) == pytest.approx(usd * contract.time_limit_seconds, abs=0.005)
 
 
 def test_what_a_typical_job_costs():
@@ -76,5 +80,5 @@ def test_what_a_thousand_users_cost():
 )
 def test_the_credits_of_a_job_of_the_thousand(slug, amount, in_table):
     table = {cells[0]: cells for cells in rows("operations.md", "job | per active user")}
-    (feature,) = (feature for feature in own() if feature.slug == slug)
-    assert number(table[in_table][6]) == price_of(feature, amount)
+    (feature,) = (feature for feature in list_own_features() if feature.slug == slug)
+    assert number(table[in_table][6]) == compute_price(feature, amount)

@@ -17,23 +17,23 @@ from tests.journeys.recordings import INTERVIEW
 from tests.journeys.stack import JourneyStack
 
 FILM = ROOT / "docs" / "examples" / "film"
-FEATURES = features.own()
+FEATURES = features.list_own_features()
 
 
 def valid(value, name):
-    schema = {**codes.contract(), "$ref": f"#/components/schemas/{name}"}
+    schema = {**codes.read_contract(), "$ref": f"#/components/schemas/{name}"}
     Draft202012Validator(schema).validate(value)
 
 
 def body_of(slug):
-    operation = codes.contract()["paths"][f"/jobs/{slug}"]["post"]
+    operation = codes.read_contract()["paths"][f"/jobs/{slug}"]["post"]
     content = operation["requestBody"]["content"]["application/json"]
     return content["schema"]["$ref"].rpartition("/")[2]
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.slug)
 def test_a_features_example_is_by_the_contract(feature):
-    kept = features.example(feature)
+    kept = features.read_example(feature)
     valid(kept["request"], body_of(feature.slug))
     valid(kept["job"], "Job")
     job = kept["job"]
@@ -43,7 +43,7 @@ def test_a_features_example_is_by_the_contract(feature):
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.slug)
 def test_a_features_example_was_made_at_its_price(feature):
-    kept = features.example(feature)
+    kept = features.read_example(feature)
     assert kept["tariff"] == dict(feature.rates)
     measured = kept["request"].get(feature.measured)
     if not feature.measured.endswith("_id") and measured is not None:
@@ -59,8 +59,8 @@ def test_no_example_holds_a_signature():
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.slug)
 def test_a_page_asks_in_python_what_was_asked(feature):
-    asked = features.example(feature)["request"]
-    given = []
+    asked = features.read_example(feature)["request"]
+    values = []
 
     class Asked:
         output_data = None
@@ -72,18 +72,18 @@ def test_a_page_asks_in_python_what_was_asked(feature):
             return None
 
         def run(self, slug, **parameters):
-            given.append((slug, parameters))
+            values.append((slug, parameters))
             return self
 
-    code = snippets.python(feature.slug, asked).partition("\n")[2]
+    code = snippets.build_python(feature.slug, asked).partition("\n")[2]
     exec(compile(code, "page", "exec"), {"Auteur": Asked})  # noqa: S102
-    assert given == [(feature.slug, asked)]
+    assert values == [(feature.slug, asked)]
 
 
 def test_an_edls_example_is_by_the_contract():
-    for made in edl.examples().values():
-        valid({"operations": made}, "PatchedOperationsRequest")
-        edl.made(made)
+    for example in edl.read_examples().values():
+        valid({"operations": example}, "PatchedOperationsRequest")
+        edl.apply_operations(example)
 
 
 @pytest.fixture(scope="module")

@@ -20,28 +20,28 @@ def ids(page: Path) -> set[str]:
 
 
 def test_every_feature_has_its_page(site):
-    made = {page.parent.name for page in (site / "feature").glob("*/index.html")}
-    assert made == {feature.slug for feature in features.own()}
+    result = {page.parent.name for page in (site / "feature").glob("*/index.html")}
+    assert result == {feature.slug for feature in features.list_own_features()}
 
 
 def test_every_operation_of_the_edl_has_its_entry_and_its_example(site):
     assert set(Operation.named) <= ids(site / "edl-operations" / "index.html")
-    assert set(edl.examples()) == set(Operation.named)
+    assert set(edl.read_examples()) == set(Operation.named)
 
 
 def test_every_problem_has_its_entry(site):
-    assert {one.code for one in list_problems()} <= ids(site / "errors" / "index.html")
+    assert {problem.code for problem in list_problems()} <= ids(site / "errors" / "index.html")
 
 
 def test_every_operation_of_the_api_is_listed(site):
     page = (site / "api" / "index.html").read_text()
-    for path, item in codes.contract()["paths"].items():
+    for path, item in codes.read_contract()["paths"].items():
         for method in {"get", "post", "put", "patch", "delete"} & set(item):
             assert f"{method.upper()} {path}</code>" in page
 
 
 def test_every_decision_has_its_page(site):
-    for path in decisions.paths():
+    for path in decisions.list_paths():
         assert (site / path.removesuffix(".md") / "index.html").is_file()
 
 
@@ -83,7 +83,7 @@ def test_search_ranks_guides_before_reference_and_decisions(site):
 
 
 @pytest.mark.parametrize(
-    ("link", "made"),
+    ("link", "result"),
     [
         ("[x](events.md#pull)", "[x](events.md#pull)"),
         ("[x](../README.md#use-it)", "[x](project/readme.md#use-it)"),
@@ -97,24 +97,26 @@ def test_search_ranks_guides_before_reference_and_decisions(site):
         ("![x](https://example.com/x.png)", "![x](https://example.com/x.png)"),
     ],
 )
-def test_links_of_the_repository_become_links_of_the_site(link, made):
-    assert links.of_site(link, "docs/page.md", "page.md", TAKEN_IN) == made
+def test_links_of_the_repository_become_links_of_the_site(link, result):
+    assert links.rewrite_links(link, "docs/page.md", "page.md", TAKEN_IN) == result
 
 
 def test_a_picture_of_the_readme_is_shown_by_the_site():
-    made = links.of_site("![x](docs/images/studio.jpg)", "README.md", "project/readme.md", TAKEN_IN)
-    assert made == "![x](../images/studio.jpg)"
+    result = links.rewrite_links(
+        "![x](docs/images/studio.jpg)", "README.md", "project/readme.md", TAKEN_IN
+    )
+    assert result == "![x](../images/studio.jpg)"
 
 
 def test_a_picture_outside_of_the_docs_is_refused():
     with pytest.raises(links.BrokenLinkError):
-        links.of_site("![x](../clients/studio/logo.svg)", "docs/page.md", "page.md", TAKEN_IN)
+        links.rewrite_links("![x](../clients/studio/logo.svg)", "docs/page.md", "page.md", TAKEN_IN)
 
 
 @pytest.mark.parametrize("to", ["../nowhere.py", "/nowhere", "/problems#nowhere", "nowhere.txt"])
 def test_a_link_to_nowhere_is_refused(to):
     with pytest.raises(links.BrokenLinkError):
-        links.of_site(f"see [x]({to})", "docs/page.md", "page.md", TAKEN_IN)
+        links.rewrite_links(f"see [x]({to})", "docs/page.md", "page.md", TAKEN_IN)
 
 
 def test_a_page_or_heading_that_is_not_there_stops_the_build(tmp_path, caplog):
@@ -123,9 +125,9 @@ def test_a_page_or_heading_that_is_not_there_stops_the_build(tmp_path, caplog):
     with (tmp_path / "docs" / "glossary.md").open("a") as page:
         page.write("\nSee [a page](nowhere.md) and [a heading](events.md#nowhere).\n")
     with pytest.raises(building.BuildError, match="2 warnings"):  # one of each
-        building.build(tmp_path / "site", tmp_path / "docs")
+        building.build_site(tmp_path / "site", tmp_path / "docs")
     assert not (tmp_path / "site").exists()
-    assert [each.name for each in tmp_path.iterdir()] == ["docs"]
+    assert [item.name for item in tmp_path.iterdir()] == ["docs"]
 
 
 @pytest.mark.parametrize(
@@ -141,4 +143,4 @@ def test_a_page_or_heading_that_is_not_there_stops_the_build(tmp_path, caplog):
 def test_what_the_policy_forbids_stops_the_build(tmp_path, inline):
     (tmp_path / "index.html").write_text(inline)
     with pytest.raises(policy.InlineError):
-        policy.write(tmp_path)
+        policy.write_policy(tmp_path)

@@ -26,8 +26,8 @@ def test_pages_and_files(helped):
     since = {"If-Modified-Since": home["Last-Modified"]}
     assert helped.get("/help/", headers=since).status_code == 304
     assert helped.post("/help/").status_code == 405
-    shown = helped.get("/help/examples/film/film.ts")
-    assert shown["Content-Type"] == "text/plain; charset=utf-8"
+    output = helped.get("/help/examples/film/film.ts")
+    assert output["Content-Type"] == "text/plain; charset=utf-8"
 
 
 def test_the_policy_allows_scripts_by_their_hashes_alone(helped):
@@ -106,12 +106,12 @@ def test_search_leads_to_guides(site, settings, live_server):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_browser_finds_nothing_wrong(site, settings, live_server, scheme):
     settings.HELP_ROOT = site
-    said = []
+    output = []
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_context(color_scheme=scheme).new_page()
-        page.on("console", lambda told: said.append(told.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda item: output.append(item.text))
+        page.on("pageerror", lambda error: output.append(str(error)))
         for path in ("", "feature/transcription/", "edl-operations/", "nowhere/deep/"):
             page.goto(f"{live_server.url}/help/{path}", wait_until="networkidle")
         page.goto(f"{live_server.url}/help/quickstart/")
@@ -125,4 +125,4 @@ def test_a_browser_finds_nothing_wrong(site, settings, live_server, scheme):
         browser.close()
     assert colours == {"light": "default", "dark": "slate"}[scheme]
     assert "cut_silences" in first
-    assert not [told for told in said if "404" not in told]  # of the page that is not there
+    assert not [item for item in output if "404" not in item]  # of the page that is not there

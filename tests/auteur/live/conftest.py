@@ -44,18 +44,18 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 def _migrated() -> Iterator[None]:
     """With the tests' database, which pytest-django makes where some test is marked."""
     is_there = connection.settings_dict["NAME"].startswith(TEST_DATABASE_PREFIX)
-    made = [] if is_there else setup_databases(0, interactive=False, aliases=["default"])
+    result = [] if is_there else setup_databases(0, interactive=False, aliases=["default"])
     try:
         yield
     finally:
-        teardown_databases(made, 0)
+        teardown_databases(result, 0)
 
 
 @pytest.fixture(scope="package")
 def stores(committed: None) -> Iterator[Stores]:
     redis_url = urlsplit(settings.REDIS_URL)
     targets = int(connection.settings_dict["PORT"]), redis_url.port or 6379
-    first, second = ports.free_ports(2)
+    first, second = ports.find_free_ports(2)
     with Proxy(first, targets[0]) as postgres, Proxy(second, targets[1]) as broker:
         with Redis.from_url(settings.REDIS_URL) as channels:
             yield Stores(postgres, broker, channels)

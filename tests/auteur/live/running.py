@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from accounts.models import User
 from auteur.devstack import ports
-from auteur.devstack.processes import BASE_DIR, answers_ok
+from auteur.devstack.processes import BASE_DIR, has_ok_answer
 from jobs.events.numbering import number_events
 from jobs.models import Event, Job
 from jobs.states import JobStatus
@@ -41,7 +41,7 @@ class Live:
     """One process at a port that stays, however often it is killed."""
 
     def __init__(self, said: Path, environ: Mapping[str, str]) -> None:
-        (self.port,) = ports.free_ports(1)
+        (self.port,) = ports.find_free_ports(1)
         self.said = said
         self._environ = environ
         self.start()
@@ -55,7 +55,7 @@ class Live:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        until(lambda: answers_ok(self.port, "/health/live"), seconds=60)
+        until(lambda: has_ok_answer(self.port, "/health/live"), seconds=60)
 
     def wait_until_ready(self, who: User) -> None:
         """Until it hears what happens: streams are refused before."""
@@ -176,9 +176,9 @@ def end(job: Job) -> None:
 
 def progress(job: Job, percent: int) -> dict[str, Any]:
     """A message of the channel."""
-    told = {"stage": None, "message": None, "eta_at": None}
+    result = {"stage": None, "message": None, "eta_at": None}
     how_far = {"progress": percent, "progress_fraction": percent / 100}
-    return {"user_id": str(job.user_id), "job_id": str(job.pk), "type": job.type} | told | how_far
+    return {"user_id": str(job.user_id), "job_id": str(job.pk), "type": job.type} | result | how_far
 
 
 def job_id_of(event: Mapping[str, Any]) -> UUID:

@@ -40,20 +40,20 @@ def test_a_log_that_was_set_back_is_followed_and_told(live: Live, user: User, jo
     say(job, "requested")
     end = end_of_log()
     with ExitStack() as streams:
-        told = streams.enter_context(live.stream("/events", user))
+        result = streams.enter_context(live.stream("/events", user))
         going_on = streams.enter_context(live.stream("/events", unharmed))
-        assert (next(told).data["epoch"], next(going_on).data["epoch"]) == (0, 0)
+        assert (next(result).data["epoch"], next(going_on).data["epoch"]) == (0, 0)
         say(job, "started")
-        assert next(told).data["seq"] == 2  # it is at the end of the log
+        assert next(result).data["seq"] == 2  # it is at the end of the log
         say(other, "requested")
         until(lambda: not is_noticed(), seconds=1)
 
         set_back(end)
         until(is_noticed, seconds=20)
 
-        message = next(told)
+        message = next(result)
         assert (message.event, message.data) == ("events_removed", {"oldest": 2})
-        assert next(told, None) is None
+        assert next(result, None) is None
         say(spared, "started")  # below the position that the process had seen
         assert next(going_on).data["seq"] == 2
     assert "the database was set back" in live.said.read_text()

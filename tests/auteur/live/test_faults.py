@@ -120,7 +120,7 @@ def write(user: User, goes_on: threading.Event, seconds: float = 1.5) -> threadi
 
     def work() -> None:
         writers = [in_thread(write_some) for _ in range(WRITERS)]
-        while any(each.is_alive() for each in writers) or Event.objects.exists():
+        while any(writer.is_alive() for writer in writers) or Event.objects.exists():
             number_events()
             time.sleep(0.01)
 
@@ -167,8 +167,8 @@ def test_a_burst_is_read_in_the_log(live: Live, user: User, job: Job) -> None:
         socket.recv()
         say(job, *["requested"] * 600)
         assert [next(stream).id for _ in range(600)] == [str(n) for n in range(1, 601)]
-        told = [json.loads(socket.recv())["event"]["seq"] for _ in range(600)]
-        assert told == list(range(1, 601))
+        result = [json.loads(socket.recv())["event"]["seq"] for _ in range(600)]
+        assert result == list(range(1, 601))
 
 
 def test_slow_and_silent_clients_are_dropped_and_others_are_not(

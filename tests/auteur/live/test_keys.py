@@ -19,10 +19,10 @@ from accounts.models import User
 from auteur.core.api.requests import KeyAuth
 from auteur.core.api.scopes import Scope
 from auteur.live import followers
-from auteur.live.followers import Follower, TokenExpiredError, Wish
+from auteur.live.followers import Follower, FollowRequest, TokenExpiredError
 from auteur.live.hub import Hub, Subscription
 from auteur.live.messages import Entry
-from auteur.live.openings import LONGEST, end_of
+from auteur.live.openings import LONGEST, get_end
 from auteur.live.threads import Threads
 from jobs.event_contract import Wire
 from jobs.models import Job
@@ -46,7 +46,7 @@ def test_a_stream_ends_when_its_key_is_revoked(live: Live, user: User, job: Job)
         with live.stream("/events", user, **bearer(other)) as another:
             next(another)
             keys.revoke_key(user_id=user.pk, key_id=key.row.pk)
-            assert [one.event for one in stream] == ["token_expired"]
+            assert [item.event for item in stream] == ["token_expired"]
             say(job, "started")
             assert next(another).event == "job.started"
     status, problem = live.ask("/events", user, **bearer(key))
@@ -84,8 +84,8 @@ def test_a_poll_ends_when_its_key_is_revoked(live: Live, user: User) -> None:
 class AtOnce:
     """Threads that are none."""
 
-    async def call(self, work: Callable[..., Any], **given: Any) -> Any:
-        return work(**given)
+    async def call(self, work: Callable[..., Any], **values: Any) -> Any:
+        return work(**values)
 
 
 class HubOfOne:
@@ -107,17 +107,19 @@ def test_what_stands_in_the_log_is_told_until_the_key_is_revoked(
     ]
     monkeypatch.setattr(followers, "read_page", lambda **_: (2, page))
     hub = HubOfOne()
-    told: list[Any] = []
-    follower = Follower(cast(Hub, hub), cast(Threads, AtOnce()), Wish(uuid.uuid4(), math.inf, None))
+    result: list[Any] = []
+    follower = Follower(
+        cast(Hub, hub), cast(Threads, AtOnce()), FollowRequest(uuid.uuid4(), math.inf, None)
+    )
 
     async def follow() -> None:
         async for entry in follower.follow():
-            told.append(entry)
+            result.append(entry)
             hub.one.revoke()
 
     with pytest.raises(TokenExpiredError):
         asyncio.run(follow())
-    assert told == page[:1]
+    assert result == page[:1]
 
 
 def test_without_the_scope_nothing_is_told(live: Live, user: User) -> None:
@@ -136,4 +138,4 @@ def test_a_stream_by_a_key_is_told_its_end() -> None:
         ((now + 2 * LONGEST).timestamp(), (now + LONGEST).timestamp()),
     ):
         key = KeyAuth(uuid.uuid4(), frozenset(), expires_at, "Script")
-        assert abs(end_of(key) - expected) < 60
+        assert abs(get_end(key) - expected) < 60

@@ -10,7 +10,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from accounts.models import User
-from auteur.live.limits import CONNECTIONS_PER_USER, MESSAGES_BURST, UNKNOWN_PER_ADDRESS
+from auteur.live.limits import CONNECTIONS_PER_USER, MESSAGES_BURST, UNAUTHENTICATED_PER_ADDRESS
 from tests.auteur.live.running import Live, make_user
 from tests.auteur.live.test_sockets import authenticate, code_of, read, write
 from tests.waiting import until
@@ -48,14 +48,14 @@ def opens(live: Live, user: User) -> bool:
 
 
 def authenticate_in_vain(socket, user: User) -> None:
-    told = authenticate(socket, user)
-    assert (told["type"], told["problem"]["code"]) == ("error", "too_many_connections")
+    result = authenticate(socket, user)
+    assert (result["type"], result["problem"]["code"]) == ("error", "too_many_connections")
     assert code_of(socket) == 4429
 
 
 def test_the_last_socket_of_nobody_and_one_more(live: Live, user: User) -> None:
     with ExitStack() as exits:
-        unknown = [exits.enter_context(live.socket()) for _ in range(UNKNOWN_PER_ADDRESS)]
+        unknown = [exits.enter_context(live.socket()) for _ in range(UNAUTHENTICATED_PER_ADDRESS)]
         with live.socket() as beyond:
             assert code_of(beyond) == 4429
         assert authenticate(unknown[0], user)["type"] == "hello"

@@ -55,8 +55,8 @@ def test_a_poll_in_vain_ends_after_its_time_and_costs_a_tenth_of_a_point(
     before, began = left("/events?after=0"), time.monotonic()
     assert left("/events?after=0&wait=1") == before
     assert 1 <= time.monotonic() - began < 20
-    told = [left("/events?after=0") for _ in range(9)]
-    assert told == [before] * 8 + [before - 1]
+    result = [left("/events?after=0") for _ in range(9)]
+    assert result == [before] * 8 + [before - 1]
 
 
 @pytest.mark.parametrize(
@@ -74,8 +74,8 @@ def test_a_poll_in_vain_ends_after_its_time_and_costs_a_tenth_of_a_point(
 def test_what_cannot_be_is_said_at_once(
     live: Live, user: User, asked: str, status: int, code: str
 ) -> None:
-    found, problem = live.ask(asked, user)
-    assert (found, problem["code"]) == (status, code)
+    result, problem = live.ask(asked, user)
+    assert (result, problem["code"]) == (status, code)
 
 
 def test_another_s_job_and_a_bad_token_are_told_at_once(live: Live, user: User) -> None:

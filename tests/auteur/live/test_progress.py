@@ -20,15 +20,15 @@ def test_the_newest_progress_is_told_twice_a_second_at_most(
         for percent in range(101):
             stores.channels.publish(PROGRESS_CHANNEL, json.dumps(progress(job, percent)))
             time.sleep(0.01)
-        told: list[Message] = []
-        while not told or told[-1].data["progress"] < 100:
-            told.append(next(stream))
-        assert len(told) <= 2 * (time.monotonic() - began) + 1
-        assert {(one.event, one.id) for one in told} == {("job.progress", None)}
-        percents = [one.data["progress"] for one in told]
+        result: list[Message] = []
+        while not result or result[-1].data["progress"] < 100:
+            result.append(next(stream))
+        assert len(result) <= 2 * (time.monotonic() - began) + 1
+        assert {(item.event, item.id) for item in result} == {("job.progress", None)}
+        percents = [item.data["progress"] for item in result]
         assert percents == sorted(set(percents))
         names = {"job_id", "type", "progress", "progress_fraction", "stage", "message", "eta_at"}
-        assert set(told[0].data) == names
+        assert set(result[0].data) == names
         end(job)
         assert next(stream).event == "job.cancelled"
 
@@ -38,10 +38,10 @@ def test_nothing_is_told_after_the_end(live: Live, stores: Stores, user: User, j
         next(stream)
         stores.channels.publish(PROGRESS_CHANNEL, json.dumps(progress(job, 50)))
         end(job)
-        told = next(stream)
-        if told.event == "job.progress":  # where the end has taken its time
-            told = next(stream)
-        assert told.event == "job.cancelled"
+        result = next(stream)
+        if result.event == "job.progress":  # where the end has taken its time
+            result = next(stream)
+        assert result.event == "job.cancelled"
         stores.channels.publish(PROGRESS_CHANNEL, json.dumps(progress(job, 60)))
         stores.channels.publish(PROGRESS_CHANNEL, b"nonsense")
         time.sleep(0.7)

@@ -48,9 +48,9 @@ def test_a_socket_says_hello_with_open_jobs_and_goes_on(live: Live, user: User, 
         jobs = [{"id": str(job.pk), "type": job.type, "status": "pending", "progress": 0.0}]
         assert hello == {"type": "hello", "head": head, "jobs": jobs}
         say(job, "started")
-        told = read(socket)
+        result = read(socket)
         _, page = live.ask("/events?after=1", user)
-        assert told == {"type": "event", "event": page["events"][0]}
+        assert result == {"type": "event", "event": page["events"][0]}
         write(socket, type="ping")
         assert read(socket) == {"type": "pong"}
         socket.ping().wait(WAIT_SECONDS)
@@ -92,7 +92,7 @@ def test_a_user_who_is_no_longer_active_hears_no_more(live: Live, user: User) ->
         User.objects.filter(pk=user.pk).update(is_active=False)
         say(make_job(user), "requested")
         assert code_of(socket) == 4403
-        assert [one.event for one in stream][-1] == "token_expired"
+        assert [item.event for item in stream][-1] == "token_expired"
 
 
 @pytest.mark.parametrize("sent", ["", "{", "[]", '"x"', "[" * 4000, '{"type":"x"}', b"\0\xff"])
@@ -134,9 +134,9 @@ def test_where_nothing_can_go_on_the_code_says_why(live: Live, user: User, job: 
         ([1], 4422, "invalid"),
     ):
         with live.socket() as socket:
-            told = authenticate(socket, user, after=after)
-            assert (told["type"], told["problem"]["code"]) == ("error", problem)
-            assert told["problem"].get("oldest") == (2 if code == 4410 else None)
+            result = authenticate(socket, user, after=after)
+            assert (result["type"], result["problem"]["code"]) == ("error", problem)
+            assert result["problem"].get("oldest") == (2 if code == 4410 else None)
             assert code_of(socket) == code
 
 

@@ -23,10 +23,10 @@ def test_a_stream_begins_with_the_head_and_goes_on_from_now(
         assert (hello.event, hello.id) == ("hello", None)
         assert (hello.data["seq"], hello.data["hash"]) == (1, head.hash)
         say(job, "started")
-        told = next(stream)
-        assert (told.event, told.id) == ("job.started", "2")
+        result = next(stream)
+        assert (result.event, result.id) == ("job.started", "2")
         status, page = live.ask("/events?after=1", user)
-        assert (status, page["events"]) == (200, [told.data])
+        assert (status, page["events"]) == (200, [result.data])
 
 
 def test_a_stream_goes_on_after_the_last_event_that_its_client_knows(
@@ -59,16 +59,19 @@ def test_a_job_s_stream_ends_with_the_job(live: Live, user: User, job: Job) -> N
         say(make_job(user), "requested")
         say(job, "started")
         end(job)
-        told = list(stream)
-    assert [one.event for one in told] == [
+        result = list(stream)
+    assert [item.event for item in result] == [
         "hello", "job.requested", "job.started", "job.cancelled",
     ]  # fmt: skip
     again = live.get(
-        f"/jobs/{job.pk}/events", user, Accept="text/event-stream", **{"Last-Event-ID": told[-1].id}
+        f"/jobs/{job.pk}/events",
+        user,
+        Accept="text/event-stream",
+        **{"Last-Event-ID": result[-1].id},
     )
     assert (again.status, again.read()) == (204, b"")
     with live.stream(f"/jobs/{job.pk}/events", user) as stream:
-        assert list(stream)[1:] == told[1:]
+        assert list(stream)[1:] == result[1:]
 
 
 def test_where_nothing_can_go_on_a_problem_says_so(live: Live, user: User, job: Job) -> None:
@@ -91,7 +94,7 @@ def test_where_nothing_can_go_on_a_problem_says_so(live: Live, user: User, job: 
 def test_a_stream_ends_with_its_token(live: Live, user: User) -> None:
     soon = token_of(user, exp=int(time.time()) - 9)  # there is a leeway of ten seconds
     with live.stream("/events", user, Authorization=f"Bearer {soon}") as stream:
-        assert [one.event for one in stream] == ["hello", "token_expired"]
+        assert [item.event for item in stream] == ["hello", "token_expired"]
 
 
 def test_a_page_of_an_allowed_origin_may_read(live: Live, user: User) -> None:

@@ -10,7 +10,7 @@ import requests
 
 from accounts.models import User
 from auteur.devstack import ports
-from auteur.devstack.processes import BASE_DIR, answers_ok
+from auteur.devstack.processes import BASE_DIR, has_ok_answer
 from jobs.integrations.streams.models import ApiUsage
 from tests.auteur.core.database.conftest import url_of
 from tests.auteur.live.conftest import Stores
@@ -35,19 +35,19 @@ def test_of_live(live: Live, user: User) -> None:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_of_the_api(stores: Stores, tmp_path: Path, processes: int) -> None:
     user = make_user()
-    (port,) = ports.free_ports(1)
+    (port,) = ports.find_free_ports(1)
     command = ("-m", "auteur.server", "auteur.wsgi:application", "--bind", f"127.0.0.1:{port}")
     own = {"DATABASE_URL": url_of(port=stores.postgres.port), "API_PROCESSES": str(processes)}
-    with (tmp_path / "said").open("w") as said:
+    with (tmp_path / "said").open("w") as output:
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=BASE_DIR,
             env=os.environ | own,
-            stdout=said,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
         try:
-            until(lambda: answers_ok(port, "/health/live"), seconds=60)
+            until(lambda: has_ok_answer(port, "/health/live"), seconds=60)
             statuses = {  # each by a connection of its own, which the processes take in turn
                 requests.get(
                     f"http://127.0.0.1:{port}/credits/history",

@@ -10,7 +10,7 @@ from typing import Any
 from auteur.server.application import Application
 from auteur.server.gateway import Environ
 from auteur.server.limits import Limits
-from auteur.server.serving import Server, address_of, server_of
+from auteur.server.serving import Server, build_server, get_client_address
 from tests.waiting import until
 
 MIB = 1024**2
@@ -105,15 +105,15 @@ def whole(body: bytes, start_response: Callable[..., object]) -> Iterable[bytes]
 @contextmanager
 def serving(
     application: Callable[..., Iterable[bytes]] = echo,
-    limit_of: Callable[[Environ], int] = lambda environ: MIB,
+    get_body_limit: Callable[[Environ], int] = lambda environ: MIB,
     *,
     behind_proxy: bool = False,
-    who: Callable[[Environ], str] = address_of,
+    get_client: Callable[[Environ], str] = get_client_address,
     **changed: Any,
 ) -> Iterator[Served]:
     limits = Limits(**DEFAULTS | changed)
-    served = Application(application, limits, who=who, limit_of=limit_of)
-    server = server_of(served, limits, behind_proxy=behind_proxy)
+    served = Application(application, limits, get_client=get_client, get_body_limit=get_body_limit)
+    server = build_server(served, limits, behind_proxy=behind_proxy)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     port = listener.getsockname()[1]
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)

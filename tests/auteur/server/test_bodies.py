@@ -25,7 +25,7 @@ def post(body: bytes, path: str = "/") -> bytes:
 def chunked(*chunks: bytes) -> bytes:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     return head + b"".join(
-        b"%x\r\n%s\r\n" % (len(each), each) for each in (*filter(None, chunks), b"")
+        b"%x\r\n%s\r\n" % (len(item), item) for item in (*filter(None, chunks), b"")
     )
 
 
@@ -82,9 +82,9 @@ def test_of_what_is_too_large_nothing_is_waited_for() -> None:
         with served.peer(post(b"")[:-5] + b"%d\r\n\r\n" % (MIB + 1)) as peer:
             assert answer_of(peer)[0] == 413
             (connection,) = served.connections()
-            began = until(lambda: connection._answered_since, seconds=20)
-            assert not connection.overdue(began + served.limits.linger_seconds)
-            assert connection.overdue(began + served.limits.linger_seconds + 0.01)
+            began = until(lambda: connection._answered_at, seconds=20)
+            assert not connection.update_timeouts(began + served.limits.linger_seconds)
+            assert connection.update_timeouts(began + served.limits.linger_seconds + 0.01)
 
 
 def test_nobody_is_asked_to_go_on_with_what_will_not_be_read() -> None:
@@ -109,22 +109,22 @@ def test_a_body_that_comes_too_slowly_is_told_so() -> None:
 
 
 def test_large_bodies_together_have_a_limit_and_small_ones_pass() -> None:
-    def who(environ: Environ) -> str:
+    def get_client(environ: Environ) -> str:
         return str(environ.get("HTTP_X_WHO", ""))
 
     def begun(name: str, size: int) -> bytes:
         head = f"POST / HTTP/1.1\r\nHost: x\r\nX-Who: {name}\r\nContent-Length: {MIB}\r\n\r\n"
         return head.encode() + b"x" * size
 
-    with serving(who=who, body_bytes=800 * KIB) as served:
+    with serving(get_client=get_client, body_bytes=800 * KIB) as served:
         with served.peer(begun("ann", 400 * KIB)) as ann, served.peer(begun("bob", 300 * KIB)):
             budget = served.server.config.app._bodies.budget  # type: ignore[union-attr]
-            until(lambda: budget.left == 100 * KIB, seconds=20)
+            until(lambda: budget.remaining == 100 * KIB, seconds=20)
             assert served.ask(begun("ann", 100 * KIB))[0] == 503  # half is ann's
             assert served.ask(begun("eve", 200 * KIB))[0] == 503  # the rest is less
             assert served.ask(post(b"x" * 64 * KIB))[0] == 200
             assert is_open(ann)
-        until(lambda: budget.left == 800 * KIB, seconds=20)
+        until(lambda: budget.remaining == 800 * KIB, seconds=20)
 
 
 def test_a_large_body_is_on_disk_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from auteur.server.gateway import Environ
-from auteur.server.serving import address_of
+from auteur.server.serving import get_client_address
 from tests.auteur.server.serving import MIB, answer_of, closes, is_open, serving, whole
 from tests.waiting import until
 
@@ -47,8 +47,8 @@ def test_the_last_place_in_the_queue_and_one_more() -> None:
     slow = Slow()
     with serving(slow, threads=2, queued=3) as served, ExitStack() as exits:
         peers = [exits.enter_context(served.peer(GET)) for _ in range(5)]
-        turns = served.server.config.app._turns  # type: ignore[union-attr]
-        until(lambda: turns.left == 0, seconds=20)
+        turns = served.server.config.app._thread_budget  # type: ignore[union-attr]
+        until(lambda: turns.remaining == 0, seconds=20)
         status, body = served.ask(GET)
         assert (status, json.loads(body)["code"]) == (503, "overloaded")
         assert slow.begun == 2
@@ -79,16 +79,18 @@ def test_large_answers_together_have_a_limit() -> None:
 
     with serving(large, answer_bytes=20 * MIB) as served:
         with served.peer(GET.replace(b"/", b"/large", 1)):
-            budget = served.server.config.app._responses  # type: ignore[union-attr]
-            until(lambda: budget.left == 12 * MIB, seconds=20)
+            budget = served.server.config.app._response_budget  # type: ignore[union-attr]
+            until(lambda: budget.remaining == 12 * MIB, seconds=20)
             assert served.ask(GET.replace(b"/", b"/large", 1))[0] == 503  # half is one address's
             assert served.ask(GET)[0] == 200
-        until(lambda: budget.left == 20 * MIB, seconds=20)
+        until(lambda: budget.remaining == 20 * MIB, seconds=20)
 
 
 def told(environ: Environ, start_response: Callable[..., object]) -> Iterable[bytes]:
-    shown = {name: value for name, value in environ.items() if isinstance(value, str)}
-    return whole(json.dumps({**shown, "who": address_of(environ)}).encode(), start_response)
+    output = {name: value for name, value in environ.items() if isinstance(value, str)}
+    return whole(
+        json.dumps({**output, "who": get_client_address(environ)}).encode(), start_response
+    )
 
 
 def test_what_wsgi_is_told() -> None:
@@ -97,13 +99,13 @@ def test_what_wsgi_is_told() -> None:
         b"Cookie: a=1\r\nCookie: b=2\r\nX_Forwarded_For: forged\r\nX-Forwarded-For: 9.9.9.9\r\n\r\n"
     )
     with serving(told) as served:
-        found = json.loads(served.ask(sent)[1])
-    assert found["PATH_INFO"] == "/a b/ü".encode().decode("latin-1")
-    assert found["QUERY_STRING"] == "x=%20y"
-    assert (found["HTTP_X_TWICE"], found["HTTP_COOKIE"]) == ("1,2", "a=1; b=2")
-    assert found["HTTP_X_FORWARDED_FOR"] == "9.9.9.9"
-    assert (found["REMOTE_ADDR"], found["who"]) == ("127.0.0.1", "127.0.0.1")
-    assert found["SERVER_PROTOCOL"] == "HTTP/1.1"
+        result = json.loads(served.ask(sent)[1])
+    assert result["PATH_INFO"] == "/a b/ü".encode().decode("latin-1")
+    assert result["QUERY_STRING"] == "x=%20y"
+    assert (result["HTTP_X_TWICE"], result["HTTP_COOKIE"]) == ("1,2", "a=1; b=2")
+    assert result["HTTP_X_FORWARDED_FOR"] == "9.9.9.9"
+    assert (result["REMOTE_ADDR"], result["who"]) == ("127.0.0.1", "127.0.0.1")
+    assert result["SERVER_PROTOCOL"] == "HTTP/1.1"
 
 
 @pytest.mark.parametrize(

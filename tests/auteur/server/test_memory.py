@@ -21,7 +21,7 @@ from django.db import connection
 
 from accounts.models import User
 from auteur.devstack import ports
-from auteur.devstack.processes import BASE_DIR, answers_ok
+from auteur.devstack.processes import BASE_DIR, has_ok_answer
 from media.models import MediaFile, MediaType
 from media.storage import object_storage
 from tests.conftest import bearer
@@ -95,7 +95,7 @@ def until_answered(ask: Ask, user: User) -> requests.Response:
 
 @pytest.fixture
 def api_server(tmp_path: Path) -> Iterator[Api]:
-    (port,) = ports.free_ports(1)
+    (port,) = ports.find_free_ports(1)
     address = os.environ["DATABASE_URL"].rsplit("/", 1)[0]
     own = {
         "DATABASE_URL": f"{address}/{connection.settings_dict['NAME']}",
@@ -114,7 +114,7 @@ def api_server(tmp_path: Path) -> Iterator[Api]:
             stderr=subprocess.STDOUT,
         )
         try:
-            until(lambda: answers_ok(port, "/health/live"), seconds=60)
+            until(lambda: has_ok_answer(port, "/health/live"), seconds=60)
             yield Api(process, port)
         finally:
             process.terminate()

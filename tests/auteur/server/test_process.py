@@ -32,7 +32,7 @@ LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int, Path]]:
     """The port of the API, that of the figures, and what the process says."""
-    port, metrics = ports.free_ports(2)
+    port, metrics = ports.find_free_ports(2)
     said = tmp_path_factory.mktemp("server") / "said"
     with said.open("w") as output:
         process = subprocess.Popen(
@@ -75,28 +75,28 @@ def test_each_port_has_its_own(api: tuple[int, int, Path]) -> None:
 def test_the_access_log_leaves_out_queries_addresses_and_line_breaks(
     api: tuple[int, int, Path],
 ) -> None:
-    port, _, said = api
+    port, _, output = api
     asked = "/health/live%0Aforged?signature=do-not-log-me"
     requests.get(f"http://127.0.0.1:{port}{asked}", timeout=10)
 
     def found() -> str:
-        lines = said.read_text().splitlines()
+        lines = output.read_text().splitlines()
         return next((line for line in lines if "] GET /health/live%0A" in line), "")
 
     line = until(found, seconds=10)
     assert "/health/live%0Aforged 404 " in line
-    assert "do-not-log-me" not in said.read_text()
+    assert "do-not-log-me" not in output.read_text()
     assert "127.0.0.1" not in line
 
 
 def test_logs_have_the_route_of_a_shared_address_and_no_token(api: tuple[int, int, Path]) -> None:
-    port, _, said = api
+    port, _, output = api
     token = secrets.token_urlsafe(32) + "_"  # no request has it: the process has no tables
     encoded = "".join(f"%{ord(letter):02x}" for letter in "shared")
     for path in (f"/shared/{token}", f"/{encoded}/{token}", f"/shared/{token}/?a={token}"):
         assert requests.get(f"http://127.0.0.1:{port}{path}", timeout=10).status_code == 404
-    until(lambda: said.read_text().count("GET /shared/:token 404 ") == 3, seconds=10)
-    text = said.read_text()
+    until(lambda: output.read_text().count("GET /shared/:token 404 ") == 3, seconds=10)
+    text = output.read_text()
     assert "Not Found: /shared/:token" in text
     assert token not in text
 

@@ -41,26 +41,26 @@ class Running:
         self.served = Served(None, port, None)  # type: ignore[arg-type]
 
     def children(self) -> set[int]:
-        return {each.pid for each in psutil.Process(self.process.pid).children()}
+        return {child.pid for child in psutil.Process(self.process.pid).children()}
 
     @contextmanager
     def peer_of_each(self) -> Iterator[list[socket.socket]]:
         """A connection to each process."""
         with ExitStack() as exits:
-            found: dict[int, socket.socket] = {}
-            while len(found) < COUNT:
+            result: dict[int, socket.socket] = {}
+            while len(result) < COUNT:
                 peer = exits.enter_context(self.served.peer(GET))
-                found.setdefault(int(answer_of(peer)[1]), peer)
-            yield [*found.values()]
+                result.setdefault(int(answer_of(peer)[1]), peer)
+            yield [*result.values()]
 
     def answers(self, count: int) -> Counter[int]:
         """Which processes answer so many connections, opened one after another and kept."""
         with ExitStack() as exits:
-            found: Counter[int] = Counter()
+            result: Counter[int] = Counter()
             for _ in range(count):
                 peer = exits.enter_context(self.served.peer(GET))
-                found[int(answer_of(peer)[1])] += 1
-            return found
+                result[int(answer_of(peer)[1])] += 1
+            return result
 
     def wait_for_slow_requests(self, count: int) -> None:
         """Return when so many requests are being answered."""
@@ -76,7 +76,7 @@ class Running:
 
 @contextmanager
 def running(said: Path, **settings: str) -> Iterator[Running]:
-    port, metrics = ports.free_ports(2)
+    port, metrics = ports.find_free_ports(2)
     with said.open("w") as output:
         process = subprocess.Popen(
             [
@@ -101,8 +101,8 @@ def running(said: Path, **settings: str) -> Iterator[Running]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Running]:
-    with running(tmp_path / "said") as found:
-        yield found
+    with running(tmp_path / "said") as result:
+        yield result
 
 
 def test_all_children_answer_and_the_parent_does_not(server: Running) -> None:
@@ -111,8 +111,8 @@ def test_all_children_answer_and_the_parent_does_not(server: Running) -> None:
 
 
 def test_connections_are_taken_in_turn(server: Running) -> None:
-    most = [max(server.answers(8).values()) for _ in range(9)]
-    assert sorted(most)[4] <= 5  # of 8, usually: 4
+    limit = [max(server.answers(8).values()) for _ in range(9)]
+    assert sorted(limit)[4] <= 5  # of 8, usually: 4
 
 
 def is_alive(pid: int) -> bool:
@@ -158,13 +158,13 @@ def refuse():
 child = children._Child(0, lambda number: None)
 child.process.join()
 fork, os.fork = os.fork, refuse
-child._started -= 2 * children.RESTART_SECONDS
-child.look()
+child._started_at -= 2 * children.RESTART_SECONDS
+child.restart_if_dead()
 os.fork = fork
-child.look()  # too soon
-child._started -= 2 * children.RESTART_SECONDS
+child.restart_if_dead()  # too soon
+child._started_at -= 2 * children.RESTART_SECONDS
 before = child.process.pid
-child.look()
+child.restart_if_dead()
 child.process.join()
 assert child.process.pid != before and child.process.exitcode == 0
 """
@@ -226,8 +226,8 @@ def test_children_end_with_their_parent(server: Running) -> None:
 
 def test_figures_are_served_at_their_port_whoever_serves_the_rest(server: Running) -> None:
     for _ in range(4):
-        asked = requests.post(f"http://127.0.0.1:{server.metrics}/metrics", timeout=10)
-        assert asked.status_code == 405
+        response = requests.post(f"http://127.0.0.1:{server.metrics}/metrics", timeout=10)
+        assert response.status_code == 405
 
 
 def test_all_together_have_as_many_connections_as_one_would(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_all_together_have_as_many_connections_as_one_would(tmp_path: Path) -> N
 @pytest.mark.parametrize("processes", [1, 2, 3, 7])
 def test_shares_are_no_more_than_the_whole_and_never_nothing(processes: int) -> None:
     whole = Limits(**DEFAULTS | {"queued": 1, "connections": processes})
-    one = whole.of_one(processes)
+    one = whole.divide(processes)
     for name in SHARED:
         share = getattr(one, name)
         assert share >= 1
@@ -254,7 +254,7 @@ def test_shares_are_no_more_than_the_whole_and_never_nothing(processes: int) -> 
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("said", "result"),
     [
         ("max 100000\n", None),
         ("100000 100000\n", 1),
@@ -264,10 +264,10 @@ def test_shares_are_no_more_than_the_whole_and_never_nothing(processes: int) -> 
         ("nonsense", None),
     ],
 )
-def test_cores_are_those_of_the_container(tmp_path: Path, said: str, found: int | None) -> None:
+def test_cores_are_those_of_the_container(tmp_path: Path, said: str, result: int | None) -> None:
     (file := tmp_path / "cpu.max").write_text(said)
     here = len(os.sched_getaffinity(0))
-    assert cores.count_cores(file) == (here if found is None else min(found, here))
+    assert cores.count_cores(file) == (here if result is None else min(result, here))
 
 
 def test_cores_are_those_that_it_may_run_on() -> None:

@@ -78,12 +78,12 @@ def test_an_answer_is_made_no_faster_than_it_is_read(served: Served, films: Film
     with served.peer(STREAM) as peer:
         until(lambda: films.parts > 0, seconds=20)
         served.ask(GET)
-        made = films.parts * 65536
-        assert made < 16 * MIB  # what the system itself keeps for a connection, and a few parts
+        result = films.parts * 65536
+        assert result < 16 * MIB  # what the system itself keeps for a connection, and a few parts
         read = 0
-        while read < 2 * made:
+        while read < 2 * result:
             read += len(peer.recv(65536))
-        assert films.parts * 65536 > made
+        assert films.parts * 65536 > result
         assert films.closed == 0
     until(lambda: films.closed == 1, seconds=20)
 
@@ -96,10 +96,10 @@ def test_the_limit_of_heads_at_its_edge(served: Served, sent: bytes) -> None:
             answer_of(peer)
             peer.sendall(b"\r\n" if sent == GET else b"")
         (connection,) = until(served.connections, seconds=20)
-        begun = until(lambda: connection._head_since, seconds=20)
-        assert not connection.overdue(begun)
-        assert not connection.overdue(begun + edge)
-        assert connection.overdue(begun + edge + 0.01)
+        begun = until(lambda: connection._head_started_at, seconds=20)
+        assert not connection.update_timeouts(begun)
+        assert not connection.update_timeouts(begun + edge)
+        assert connection.update_timeouts(begun + edge + 0.01)
 
 
 def test_the_limit_of_unread_answers_begins_anew_with_what_is_read(served: Served) -> None:
@@ -108,8 +108,8 @@ def test_the_limit_of_unread_answers_begins_anew_with_what_is_read(served: Serve
         (connection,) = until(served.connections, seconds=20)
         until(connection.transport.get_write_buffer_size, seconds=20)
         begun = until(lambda: connection._unread_since, seconds=20)
-        assert not connection.overdue(begun + edge)
-        assert connection.overdue(begun + edge + 0.01)
+        assert not connection.update_timeouts(begun + edge)
+        assert connection.update_timeouts(begun + edge + 0.01)
         while connection._unread_since == begun:
             assert peer.recv(65536)
 

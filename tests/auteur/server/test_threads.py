@@ -10,7 +10,7 @@ from auteur.server.threads import Threads
 
 
 def of_threads(prefix: str) -> int:
-    return sum(each.name.startswith(prefix) for each in threading.enumerate())
+    return sum(item.name.startswith(prefix) for item in threading.enumerate())
 
 
 def test_what_is_returned_or_raised_comes_back() -> None:
@@ -59,18 +59,18 @@ def test_what_was_cancelled_is_not_begun_and_takes_no_place() -> None:
 
 def test_a_loop_that_has_gone_is_not_told() -> None:
     go, done = threading.Event(), threading.Event()
-    found: list[Threads] = []
+    result: list[Threads] = []
 
     def work() -> None:
         go.wait(60)
         done.set()
 
     async def main(begin: Callable[[Threads], object]) -> None:
-        found.append(Threads(1, "gone"))
-        begin(found[0])
+        result.append(Threads(1, "gone"))
+        begin(result[0])
 
     asyncio.run(main(lambda threads: threads.submit(work)))
     go.set()
     assert done.wait(60)
-    (thread,) = [each for each in threading.enumerate() if each.name == "gone_1"]
+    (thread,) = [item for item in threading.enumerate() if item.name == "gone_1"]
     assert thread.is_alive()

@@ -3,7 +3,7 @@
 import pytest
 from pytest_django import Settings
 
-from auteur.server.bodies import limit_of
+from auteur.server.bodies import get_body_limit
 from media.storage.filesystem import SignedFileSystemStorage
 from projects.interchange.formats import MAX_INTERCHANGE_BYTES
 from tests.media.conftest import filesystem_storage, http_server, served  # noqa: F401
@@ -13,7 +13,7 @@ PROJECT = "/projects/0b0e7a52-6d6f-4a39-9a0e-1b8e6f5f2f11"
 
 def limit(method: str, address: str) -> int:
     path, _, query = address.partition("?")
-    return limit_of({"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query})
+    return get_body_limit({"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query})
 
 
 def test_each_path_takes_what_its_view_says(settings: Settings) -> None:
@@ -27,9 +27,9 @@ def test_a_signed_url_takes_what_it_was_signed_for(
     filesystem_storage: SignedFileSystemStorage,  # noqa: F811
     settings: Settings,
 ) -> None:
-    def signed(size_bytes: int | None, **told: int) -> str:
+    def signed(size_bytes: int | None, **result: int) -> str:
         url = filesystem_storage.presigned_put(
-            "a/b.mp4", content_type="video/mp4", size_bytes=size_bytes, **told
+            "a/b.mp4", content_type="video/mp4", size_bytes=size_bytes, **result
         )
         return url[url.index("/storage/") :]
 

@@ -156,7 +156,7 @@ def test_agents_are_told_that_what_tools_return_is_data() -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    (port,) = ports.free_ports(1)
+    (port,) = ports.find_free_ports(1)
     process = subprocess.Popen([sys.executable, "-c", SERVER.format(port=port)])
     try:
         until(lambda: _answers(port), seconds=30)

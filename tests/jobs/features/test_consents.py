@@ -134,7 +134,7 @@ def test_a_delivery_that_comes_later_is_refused_and_refunded(
         Job.objects.filter(wake_at__isnull=False).update(wake_at=Now())
     job = Job.objects.get()
     assert (job.status, job.error_code) == (JobStatus.FAILED, "CANCELLED")
-    assert ledger.balance_of(user_id=user.pk) == 100
+    assert ledger.get_balance(user_id=user.pk) == 100
 
     follow(consent)
     nothing_is_left(user)
@@ -165,7 +165,7 @@ def test_submissions_at_the_same_time_are_refused_or_stopped(
     follow(consent)
     stopped = Job.objects.filter(status=JobStatus.CANCELLED, credits_refunded=True)
     assert stopped.count() == answers.count(202) == Job.objects.count()
-    assert ledger.balance_of(user_id=user.pk) == 100
+    assert ledger.get_balance(user_id=user.pk) == 100
     nothing_is_left(user)
 
 

@@ -172,11 +172,11 @@ def test_wrong_parameters_are_refused_and_cost_nothing(
     wrong: dict[str, Any], user: User, api: APIClient, project: Project, bring: Bring, film: Path
 ):
     edit(api, project, [track(a_clip(bring(film, "video/mp4"), 0, 1000))])
-    before = ledger.balance_of(user_id=user.pk)
+    before = ledger.get_balance(user_id=user.pk)
     status, problem = refused(api, project.pk, **wrong)
     assert status == 400
     assert problem["errors"][0]["field"] in wrong
-    assert ledger.balance_of(user_id=user.pk) == before
+    assert ledger.get_balance(user_id=user.pk) == before
 
 
 def test_media_on_the_timeline_cannot_be_deleted_meanwhile(

@@ -90,7 +90,7 @@ def test_a_batch_stops_at_the_first_that_cannot_be_paid(
 
     assert (answer.status_code, answer.json()["required"]) == (402, 3)
     assert len(looked_at) == 2
-    assert ledger.balance_of(user_id=poor.pk) == 2
+    assert ledger.get_balance(user_id=poor.pk) == 2
     assert not Job.objects.exists()
 
 

@@ -42,10 +42,10 @@ def test_the_sound_of_a_silent_timeline_is_refused(
     api: APIClient, user: User, project: Project, silent: dict[str, Any]
 ):
     edit(api, project, [silent])
-    before = ledger.balance_of(user_id=user.pk)
+    before = ledger.get_balance(user_id=user.pk)
     status, problem = refused(api, project.pk, format="m4a")
     assert (status, problem["code"]) == (422, "no_sound")
-    assert ledger.balance_of(user_id=user.pk) == before
+    assert ledger.get_balance(user_id=user.pk) == before
     assert refused(api, project.pk, format="mp4")[0] == 202
 
 
@@ -75,12 +75,12 @@ def test_a_film_that_cannot_be_made_in_time_is_refused(
 ):
     project = Project.objects.create(user=user, name="F", resolution=resolution, frame_rate=rate)
     media = bring(make_film(tmp_path / "a.mp4"), "video/mp4")
-    before = ledger.balance_of(user_id=user.pk)
+    before = ledger.get_balance(user_id=user.pk)
     film_of(api, project, media, longest_ms + 1)
     status, problem = refused(api, project.pk, format=format)
     assert (status, problem["code"]) == (422, "film_too_large")
     assert problem["longest_ms"] == longest_ms
-    assert ledger.balance_of(user_id=user.pk) == before
+    assert ledger.get_balance(user_id=user.pk) == before
     film_of(api, project, media, longest_ms)
     body = {"project_id": str(project.pk), "format": format}
     assert api.post("/jobs/render/estimate", body, format="json").status_code == 200

@@ -119,7 +119,7 @@ def test_cancel_gives_the_credits_back_once(api, user, make_job):
     answers = [api.post(f"/jobs/{job.pk}/cancel") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 409]
     assert (answers[0].json()["status"], answers[1].json()["code"]) == ("cancelled", "job_finished")
-    assert ledger.balance_of(user_id=user.pk) == 100
+    assert ledger.get_balance(user_id=user.pk) == 100
 
 
 def test_the_list_pages_by_cursor_newest_first(api, make_job):

@@ -53,7 +53,7 @@ def used_up(running, cancel):
 
 def test_the_last_free_one_comes_back_and_the_next_is_refused(user, running, cancel):
     used_up(running, cancel)
-    before = ledger.balance_of(user_id=user.pk)
+    before = ledger.get_balance(user_id=user.pk)
     job = running()
     answer = cancel(job)
     assert (answer.status_code, answer.json()["code"]) == (409, "free_cancels_used")
@@ -61,16 +61,16 @@ def test_the_last_free_one_comes_back_and_the_next_is_refused(user, running, can
     assert next_free == RunningCancel.objects.earliest("created_at").created_at + WINDOW
     job.refresh_from_db()
     assert (job.status, job.attempt.stop_requested_at) == ("processing", None)
-    assert ledger.balance_of(user_id=user.pk) == before - job.credits_cost
+    assert ledger.get_balance(user_id=user.pk) == before - job.credits_cost
 
 
 def test_it_is_cancelled_all_the_same_where_that_is_agreed_to(user, running, cancel):
     used_up(running, cancel)
     job = running()
-    before = ledger.balance_of(user_id=user.pk)
+    before = ledger.get_balance(user_id=user.pk)
     answer = cancel(job, **AGREED).json()
     assert (answer["status"], answer["credits_refunded"]) == ("cancelled", False)
-    assert ledger.balance_of(user_id=user.pk) == before
+    assert ledger.get_balance(user_id=user.pk) == before
     job.refresh_from_db()
     assert job.attempt.stop_requested_at is not None
     assert ledger_audit.check().total == 0
@@ -170,7 +170,7 @@ def test_of_many_at_once_just_the_free_ones_come_back(user, running):
         thread.join()
     assert len(refused) == len(jobs) - LIMIT
     assert Job.objects.filter(credits_refunded=True).count() == LIMIT
-    assert ledger.balance_of(user_id=user.pk) == 100 - (len(jobs) - LIMIT)
+    assert ledger.get_balance(user_id=user.pk) == 100 - (len(jobs) - LIMIT)
     assert ledger_audit.check().total == 0
 
 
@@ -211,7 +211,7 @@ class TestEndsOfEveryCause:
         assert [job.status for job in jobs] == ["cancelled"] * len(jobs)
         assert [job.credits_refunded for job in jobs] == [True] * LIMIT + [False] * 2
         assert "not refunded" in jobs[-1].error_message
-        assert ledger.balance_of(user_id=user.pk) == 100 - 2
+        assert ledger.get_balance(user_id=user.pk) == 100 - 2
         assert ledger_audit.check().total == 0
 
     def test_a_consent_revoked_before_the_work_began_is_refunded(self, make_job, running, cancel):
@@ -224,7 +224,7 @@ class TestEndsOfEveryCause:
         assert (jobs[-1].status, jobs[-1].error_code) == ("failed", "INPUT_INVALID")
         assert jobs[-1].error_message.startswith(POLICIES[ErrorCode.INPUT_INVALID].message)
         assert "not refunded" in jobs[-1].error_message
-        assert ledger.balance_of(user_id=user.pk) == 100 - 1
+        assert ledger.get_balance(user_id=user.pk) == 100 - 1
         assert ledger_audit.check().total == 0
 
     @pytest.mark.parametrize("code", sorted(CAUSED_BY_US))

@@ -42,7 +42,7 @@ def test_the_whole_way(user, make_job):
     assert (job.progress, job.wake_at, job.modal_task_id) == (1.0, None, "call-1")
     assert job.started_at <= job.completed_at
     assert ledger_of(job) == [("usage", -5)]
-    assert ledger.balance_of(user_id=user.pk) == 95
+    assert ledger.get_balance(user_id=user.pk) == 95
     assert events_of(job) == ["requested", "started", "completed"]
 
 
@@ -88,7 +88,7 @@ def test_fail_refunds_once_however_often_it_is_called(user, make_job):
     assert results == [True, False, False]
     assert (job.status, job.error_code, job.credits_refunded) == ("failed", "GPU_OOM", True)
     assert ledger_of(job) == [("usage", -5), ("refund", 5)]
-    assert ledger.balance_of(user_id=user.pk) == 100
+    assert ledger.get_balance(user_id=user.pk) == 100
 
 
 @pytest.mark.django_db(transaction=True)

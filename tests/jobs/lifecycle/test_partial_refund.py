@@ -55,7 +55,7 @@ def test_the_rest_comes_back(user, make_noop, used, refund):
     job.refresh_from_db()
     assert (job.status, job.credits_refunded) == (JobStatus.COMPLETED, refund > 0)
     assert ledger_of(job) == [("usage", -16), *([("refund", refund)] if refund else [])]
-    assert ledger.balance_of(user_id=user.pk) == 84 + refund
+    assert ledger.get_balance(user_id=user.pk) == 84 + refund
 
 
 def test_a_free_job_gives_nothing_back(make_noop):
@@ -98,7 +98,7 @@ def test_the_feature_says_what_was_used(user, make_noop):
     heartbeat.stop_heartbeat()
     assert ledger_of(job) == [("usage", -16), ("refund", 4)]
     assert ledger_of(neighbour) == [("usage", -5)]
-    assert ledger.balance_of(user_id=user.pk) == 100 - 12 - 5
+    assert ledger.get_balance(user_id=user.pk) == 100 - 12 - 5
 
 
 def test_a_client_sees_it(api, make_noop):
@@ -145,4 +145,4 @@ def test_two_workers_with_jobs_of_the_same_people(make_user, make_noop):
             thread.join()
         assert done == [4, 4, 4]
     for person in people:
-        assert ledger.balance_of(user_id=person.pk) == 1000 - 15 * 4
+        assert ledger.get_balance(user_id=person.pk) == 1000 - 15 * 4

@@ -35,7 +35,7 @@ def cancelled(job):
 @pytest.mark.parametrize("ended", [failed, cancelled])
 def test_it_runs_again_as_a_new_job_that_is_charged(api, user, make_job, ended):
     job = ended(make_job(minutes=10))
-    assert ledger.balance_of(user_id=user.pk) == 100
+    assert ledger.get_balance(user_id=user.pk) == 100
     answer = retry(api, job)
     assert answer.status_code == 202
     again = Job.objects.get(retry_of=job)
@@ -130,7 +130,7 @@ def test_what_it_worked_on_is_gone(api, user, make_job):
     MediaFile.objects.filter(pk__in=job.media_ids).delete()
     answer = retry(api, job)
     assert (answer.status_code, answer.json()["code"]) == (409, "input_gone")
-    assert ledger.balance_of(user_id=user.pk) == 100
+    assert ledger.get_balance(user_id=user.pk) == 100
 
 
 def test_its_project_is_gone(api, user, make_media):

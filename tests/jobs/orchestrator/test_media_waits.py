@@ -85,7 +85,7 @@ class TestWaiting:
         assert job_body["queue_position"] is job_body["estimated_start_at"] is None
         (listed,) = api.get("/jobs?status=pending").json()["jobs"]
         assert listed["waits_for"] == "media"
-        assert ledger.balance_of(user_id=user.pk) == 100
+        assert ledger.get_balance(user_id=user.pk) == 100
         assert Event.objects.get().type == "requested"
 
     def test_nothing_admits_it_and_it_is_looked_at_later_and_later(
@@ -153,7 +153,7 @@ class TestWaiting:
         answer = api.post("/jobs/batch", {"jobs": jobs}, format="json")
         assert answer.status_code == 202
         assert [job["waits_for"] for job in answer.json()["jobs"]] == [None, "media"]
-        assert ledger.balance_of(user_id=user.pk) == 99
+        assert ledger.get_balance(user_id=user.pk) == 99
         assert admission.admit_all() == 1
         assert Event.objects.filter(type="requested").count() == 2
 
@@ -223,7 +223,7 @@ class TestPaying:
         media_waits.queue_checked_jobs()
         job = Job.objects.get()
         assert (job.status, job.error_code) == ("failed", "INSUFFICIENT_CREDITS")
-        assert ledger.balance_of(user_id=user.pk) == 100
+        assert ledger.get_balance(user_id=user.pk) == 100
 
     def test_what_an_api_key_spends_is_counted(
         self, media: MediaFile, make_key: Callable[..., Any]
@@ -253,7 +253,7 @@ class TestPaying:
         assert error["code"] == "INSUFFICIENT_CREDITS"
         assert "costs 5 credits" in error["message"]
         assert error["retryable"] is True
-        assert ledger.balance_of(user_id=poor.pk) == 4
+        assert ledger.get_balance(user_id=poor.pk) == 4
         assert not ledger_audit.check().findings
 
 
@@ -308,7 +308,7 @@ class TestTheEndOfTheCheck:
             "retryable": False,
         }
         assert ledger_rows() == []
-        assert ledger.balance_of(user_id=user.pk) == 100
+        assert ledger.get_balance(user_id=user.pk) == 100
         assert list(Event.objects.order_by("pk").values_list("type", flat=True)) == [
             "requested",
             "failed",

@@ -102,7 +102,7 @@ class TestPublishing:
             media_work.wake_media()
         broker.come_back()
         media.refresh_from_db()
-        assert DERIVATIONS.take_due(10) == [media.pk]
+        assert DERIVATIONS.select_due(10) == [media.pk]
 
     @pytest.mark.usefixtures("long_watch")
     def test_lost_workers_are_made_up_for(self, make_media: Make, broker: Broker) -> None:

@@ -126,7 +126,7 @@ def test_where_messages_are_only_counted_the_oldest_calls_are_taken_for_lost(
 def test_where_messages_are_only_counted_who_has_waited_long_is_told_of_again(
     waiting: list[LocalCall], broker: Broker
 ):
-    LocalCall.objects.filter(pk=waiting[0].pk).update(created_at=Now() - leases.SENT_AGAIN_AFTER)
+    LocalCall.objects.filter(pk=waiting[0].pk).update(created_at=Now() - leases.RESEND_AFTER)
     rows = list(LocalCall.objects.order_by("created_at"))
     assert [row.pk for row in local._list_missing_in_rabbitmq(QUEUE, rows)] == [waiting[0].pk]
     for _ in range(local.MAX_MESSAGES - CALLS - 1):

@@ -66,6 +66,6 @@ def consent_for(user: User) -> Callable[..., Consent]:
 def follow(consent: Consent) -> Consent:
     """One turn of the walk, as soon as it is due."""
     Consent.objects.filter(pk=consent.pk, status=ConsentStatus.REVOKED).update(due_at=Now())
-    assert consent.pk in removal_worker.REVOCATIONS.take_due(10)
+    assert consent.pk in removal_worker.REVOCATIONS.select_due(10)
     removal_worker.run_removal(consent.pk)
     return Consent.objects.get(pk=consent.pk)

@@ -92,7 +92,7 @@ def test_who_dies_while_naming_has_removed_what_was_named(
     assert len(objects.list_page("", 100)) == 2 * removal_worker.BATCH_SIZE
 
     removal_worker.REVOCATIONS.requeue(
-        removal_worker.REVOCATIONS.held_rows(), removal_worker.FAULT_PAUSE
+        removal_worker.REVOCATIONS.list_claimed_rows(), removal_worker.FAULT_PAUSE
     )
     assert follow(revoked).finished_at is not None
     assert objects.list_page("", 10) == []

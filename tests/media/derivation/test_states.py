@@ -41,17 +41,17 @@ def test_whatever_is_ready_is_due(make_media: Make) -> None:
     ready = make_media()
     make_media(status=MediaStatus.UPLOADING)
     make_media(status=MediaStatus.REJECTED)
-    assert DERIVATIONS.take_due(10) == [ready.pk]
-    assert DERIVATIONS.take_due(10) == []
+    assert DERIVATIONS.select_due(10) == [ready.pk]
+    assert DERIVATIONS.select_due(10) == []
 
 
 def test_a_message_not_claimed_is_sent_again(make_media: Make) -> None:
     media = make_media()
-    DERIVATIONS.take_due(10)
-    elapse(media, leases.SENT_AGAIN_AFTER - MARGIN)
-    assert DERIVATIONS.take_due(10) == []
+    DERIVATIONS.select_due(10)
+    elapse(media, leases.RESEND_AFTER - MARGIN)
+    assert DERIVATIONS.select_due(10) == []
     elapse(media, MARGIN)
-    assert DERIVATIONS.take_due(10) == [media.pk]
+    assert DERIVATIONS.select_due(10) == [media.pk]
     assert status(media) == (DerivationStatus.WAITING, 0)
 
 
@@ -98,7 +98,7 @@ def test_a_lost_claim_is_another_try_until_there_are_no_more(make_media: Make) -
         last = number == leases.MAX_TRIES
         expected = DerivationStatus.FAILED if last else DerivationStatus.WAITING
         assert status(media) == (expected, number)
-        assert DERIVATIONS.take_due(10) == ([] if last else [media.pk])
+        assert DERIVATIONS.select_due(10) == ([] if last else [media.pk])
     assert DERIVATIONS.claim(media.pk) is None
     assert media.status == MediaStatus.READY
 
@@ -139,9 +139,9 @@ def test_a_storage_that_is_away_costs_no_try(make_media: Make) -> None:
     for _ in range(leases.MAX_TRIES + 1):
         claimed(media).release()
         assert status(media) == (DerivationStatus.WAITING, 0)
-    assert DERIVATIONS.take_due(10) == []
+    assert DERIVATIONS.select_due(10) == []
     elapse(media, leases.OUTAGE_PAUSE)
-    assert DERIVATIONS.take_due(10) == [media.pk]
+    assert DERIVATIONS.select_due(10) == [media.pk]
 
 
 def test_a_read_that_broke_off_costs_one(make_media: Make) -> None:

@@ -134,7 +134,7 @@ def test_with_the_storage_away_it_waits_and_no_try_is_lost(
     worker.run_derivation(talk.pk)
     media = again(talk)
     assert (media.derivation_status, media.derivation_tries) == (DerivationStatus.WAITING, 0)
-    assert not DERIVATIONS.take_due(10)
+    assert not DERIVATIONS.select_due(10)
     assert media.derive_at > media.created_at
 
 

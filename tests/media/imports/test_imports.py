@@ -259,7 +259,7 @@ class TestOpen:
         assert fetch(media).status == MediaStatus.UPLOADING
         row = row_of(media)
         assert (row.status, row.tries, row.error) == (ImportStatus.WAITING, 0, None)
-        assert IMPORTS.take_due(10) == [media.pk]
+        assert IMPORTS.select_due(10) == [media.pk]
         assert fetch(media).status == MediaStatus.READY
         assert source.asked[1].headers["range"] == f"bytes={PART_BYTES}-"
 

@@ -11,13 +11,13 @@ class Migration(migrations.Migration):
             "idempotencykey",
             "sealed_body",
             models.BinaryField(
-                help_text="The answer with its secrets, encrypted; none where it has none.",
+                help_text="The encrypted response body with its secrets, if it has any.",
                 null=True,
             ),
         ),
         migrations.AlterField(
             "idempotencykey",
             "body",
-            models.TextField(help_text="Without any secret.", null=True),
+            models.TextField(help_text="The response body without secrets.", null=True),
         ),
     ]

@@ -112,7 +112,7 @@ class KafkaTransport:
             message is None and not _is_outage_or_refusal(error)
         ):
             return None
-        transport_error = self._failures.meaning(error)
+        transport_error = self._failures.build_exception(error)
         if transport_error.is_outage:
             self._failures.clear()  # The client reconnects by itself.
         else:
@@ -157,7 +157,7 @@ class KafkaTransport:
         except KafkaException as exc:
             # The next commit includes these offsets, or the messages repeat and are recognised.
             if exc.args[0].code() not in REBALANCE_ERRORS:
-                raise self._failures.meaning(exc.args[0]) from exc
+                raise self._failures.build_exception(exc.args[0]) from exc
 
     def _get_commit_offset(self, partition: PartitionKey) -> int:
         pending_offsets = [
@@ -250,7 +250,7 @@ class KafkaTransport:
             if error is not None:
                 errors.append(error)
 
-        with self._failures.answering(producer):
+        with self._failures.translate_errors(producer):
             producer.produce(
                 topic, key=key, value=value, headers=dict(headers), on_delivery=on_delivery
             )
@@ -259,12 +259,12 @@ class KafkaTransport:
             producer.purge()
             producer.flush(0)
             self._producer = None
-            raise self._failures.meaning(*errors)
+            raise self._failures.build_exception(*errors)
         self._failures.clear()
 
     def _get_producer(self) -> Producer:
         if self._producer is None:
-            with self._failures.answering():
+            with self._failures.translate_errors():
                 self._producer = Producer(
                     build_configuration(
                         self._connection,
@@ -281,7 +281,7 @@ class KafkaTransport:
 
     def _get_consumer(self) -> Consumer:
         if self._consumer is None:
-            with self._failures.answering():
+            with self._failures.translate_errors():
                 consumer = Consumer(
                     build_configuration(
                         self._connection,

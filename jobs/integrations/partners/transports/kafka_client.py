@@ -37,7 +37,7 @@ class Failures(kafka.Failures[TransportError]):
 
     refusals = {*REFUSALS, *TOO_LARGE}
 
-    def refused(self, error: KafkaError) -> TransportError:
+    def build_refusal(self, error: KafkaError) -> TransportError:
         """Return an error that says what the partner's operator, or ours, must change."""
         if error.code() in TOO_LARGE:
             return AnswerTooLargeError(
@@ -45,9 +45,9 @@ class Failures(kafka.Failures[TransportError]):
             )
         return TransportError(f"{REFUSALS[error.code()]} ({error.str()}).", is_outage=False)
 
-    def away(self, why: str) -> TransportError:
+    def build_outage(self, reason: str) -> TransportError:
         """Return an error for an outage."""
-        return TransportError(why, is_outage=True)
+        return TransportError(reason, is_outage=True)
 
 
 def build_configuration(
@@ -61,7 +61,7 @@ def build_configuration(
     if connection.username:
         password = connection.password.get_secret_value()
         login = connection.sasl_mechanism, connection.username, password
-    return kafka.configuration(
+    return kafka.build_configuration(
         failures,
         brokers=connection.brokers,
         client_id=CLIENT_ID,

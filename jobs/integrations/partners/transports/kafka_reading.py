@@ -22,7 +22,7 @@ class KafkaReader:
 
     def __init__(self, connection: KafkaConnection, failures: Failures, group: str) -> None:
         self._failures = failures
-        with failures.answering():
+        with failures.translate_errors():
             self._consumer = Consumer(
                 build_configuration(
                     connection,
@@ -37,14 +37,14 @@ class KafkaReader:
 
     def partitions(self, topic: str) -> list[int]:
         """Return the partitions of a topic. A missing topic has none."""
-        with self._failures.answering(self._consumer):
+        with self._failures.translate_errors(self._consumer):
             metadata = self._consumer.list_topics(topic, timeout=ANSWER_SECONDS).topics[topic]
         return [] if metadata.error else sorted(metadata.partitions)
 
     def ends(self, topic: str) -> dict[int, int]:
         """Return the end offset of each partition."""
         ends = {}
-        with self._failures.answering(self._consumer):
+        with self._failures.translate_errors(self._consumer):
             for number in self.partitions(topic):
                 partition = TopicPartition(topic, number)
                 ends[number] = self._consumer.get_watermark_offsets(
@@ -55,13 +55,13 @@ class KafkaReader:
     def committed(self, topic: str) -> dict[int, int]:
         """Return the committed offset of each partition, or its beginning."""
         partitions = [TopicPartition(topic, number) for number in self.partitions(topic)]
-        with self._failures.answering(self._consumer):
+        with self._failures.translate_errors(self._consumer):
             committed_offsets = self._consumer.committed(partitions, timeout=ANSWER_SECONDS)
         return {partition.partition: max(0, partition.offset) for partition in committed_offsets}
 
     def commit(self, message: Message) -> None:
         """Commit the offset after this message."""
-        with self._failures.answering(self._consumer):
+        with self._failures.translate_errors(self._consumer):
             self._consumer.commit(message=message, asynchronous=False)
 
     def read(self, topic: str, starts: dict[int, int]) -> Iterator[Message]:
@@ -77,7 +77,7 @@ class KafkaReader:
                 elif message is not None:
                     self._handle_error(message, unread)
                 if time.monotonic() > deadline:
-                    raise self._failures.meaning()
+                    raise self._failures.build_exception()
         finally:
             self._consumer.unassign()
 
@@ -86,7 +86,7 @@ class KafkaReader:
         if error is not None and error.code() == KafkaError._PARTITION_EOF:
             unread.discard(message.partition())
         elif error is not None and not error.retriable():
-            raise self._failures.meaning(error)
+            raise self._failures.build_exception(error)
 
     def close(self) -> None:
         """Disconnect."""

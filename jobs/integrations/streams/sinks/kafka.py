@@ -34,14 +34,14 @@ class KafkaSink:
     def begin(self) -> None:
         """Implement `Sink.begin`. Kafka stores no position of ours."""
         producer = self._producer
-        with self._failures.answering(producer):
+        with self._failures.translate_errors(producer):
             producer.list_topics(timeout=CONNECT_SECONDS)
         self._failures.clear()
 
     @property
     def _producer(self) -> Producer:
         if self._cached_producer is None:
-            with self._failures.answering():
+            with self._failures.translate_errors():
                 self._cached_producer = Producer(
                     build_configuration(
                         self._failures,
@@ -65,13 +65,13 @@ class KafkaSink:
             if error is not None and not errors:
                 errors.append(error)
 
-        with self._failures.answering():
+        with self._failures.translate_errors():
             for record in records:
                 self._produce_with_flush(record, on_delivery)
             unsent_count = self._producer.flush(WRITE_SECONDS)
         if errors or unsent_count:
             self.close()
-            raise self._failures.meaning(*errors)
+            raise self._failures.build_exception(*errors)
         self._failures.clear()
 
     def _produce_with_flush(self, record: EncodedRecord, on_delivery: DeliveryCallback) -> None:

@@ -34,7 +34,7 @@ class KafkaAdmin:
 
     def __init__(self) -> None:
         self._failures = Failures()
-        with self._failures.answering():
+        with self._failures.translate_errors():
             self._client = AdminClient(build_configuration(self._failures))
 
     def create(self, streams: Iterable[Stream]) -> list[StreamCreation]:
@@ -55,14 +55,14 @@ class KafkaAdmin:
             if name not in existing_partitions
         ]
         if new_topics:
-            with self._failures.answering(self._client):
+            with self._failures.translate_errors(self._client):
                 for future in self._client.create_topics(new_topics).values():
                     self._wait_for_result(future)
         return [StreamCreation(name, name not in existing_partitions) for name in streams_by_name]
 
     def _count_partitions(self) -> dict[str, int]:
         """Return the number of partitions of each existing topic."""
-        with self._failures.answering(self._client):
+        with self._failures.translate_errors(self._client):
             topics = self._client.list_topics(timeout=ANSWER_SECONDS).topics
         return {name: len(topic.partitions) for name, topic in topics.items() if not topic.error}
 
@@ -71,7 +71,7 @@ class KafkaAdmin:
             return future.result(ANSWER_SECONDS)
         except TimeoutError as exc:
             self._client.poll(0)
-            raise self._failures.meaning() from exc
+            raise self._failures.build_exception() from exc
 
     def check(self, streams: Iterable[Stream]) -> list[Check]:
         """Implement `StreamAdmin.check`."""
@@ -107,7 +107,7 @@ class KafkaAdmin:
             for stream in streams
             for number in range(existing_partitions.get(stream.name, 0))
         ]
-        with self._failures.answering(self._client):
+        with self._failures.translate_errors(self._client):
             starts = self._list_offsets(partitions, OffsetSpec.earliest())
             ends = self._list_offsets(partitions, OffsetSpec.latest())
             groups = [

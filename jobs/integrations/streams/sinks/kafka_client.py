@@ -40,13 +40,13 @@ class Failures(kafka.Failures[SinkError]):
 
     refusals = set(REFUSALS)
 
-    def refused(self, error: KafkaError) -> SinkError:
+    def build_refusal(self, error: KafkaError) -> SinkError:
         """Return an error that says what to change."""
         return SinkRefusedError(f"{REFUSALS[error.code()]} ({error.str()}).")
 
-    def away(self, why: str) -> SinkError:
+    def build_outage(self, reason: str) -> SinkError:
         """Return an error for an outage."""
-        return SinkAwayError(why)
+        return SinkAwayError(reason)
 
 
 def build_configuration(failures: Failures, **more: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def build_configuration(failures: Failures, **more: Any) -> dict[str, Any]:
     ``more`` has options by librdkafka's names, with _ for a dot.
     """
     login = settings.KAFKA_SASL_MECHANISM, settings.KAFKA_USERNAME, settings.KAFKA_PASSWORD
-    return kafka.configuration(
+    return kafka.build_configuration(
         failures,
         brokers=settings.KAFKA_BROKERS,
         client_id=settings.KAFKA_CLIENT_ID,

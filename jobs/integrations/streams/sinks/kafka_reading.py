@@ -19,7 +19,7 @@ GROUP = "auteur-streams"
 def peek(stream: str, count: int) -> list[StoredRecord]:
     """Return the last records by time, the oldest first."""
     failures = Failures()
-    with closing(_create_consumer(failures)) as consumer, failures.answering():
+    with closing(_create_consumer(failures)) as consumer, failures.translate_errors():
         ends: dict[int, int] = {}
         starts = []
         for number in _list_partitions(consumer, stream):
@@ -52,7 +52,7 @@ def _read_until(consumer: Consumer, ends: dict[int, int], failures: Failures) ->
 def tail(streams: Sequence[str]) -> Iterator[StoredRecord]:
     """Yield the records that are added from now on."""
     failures = Failures()
-    with closing(_create_consumer(failures)) as consumer, failures.answering():
+    with closing(_create_consumer(failures)) as consumer, failures.translate_errors():
         partitions = []
         for stream in streams:
             for number in _list_partitions(consumer, stream):
@@ -67,7 +67,7 @@ def tail(streams: Sequence[str]) -> Iterator[StoredRecord]:
 
 
 def _create_consumer(failures: Failures) -> Consumer:
-    with failures.answering():
+    with failures.translate_errors():
         return Consumer(
             build_configuration(
                 failures,
@@ -92,7 +92,7 @@ def _poll_message(consumer: Consumer, failures: Failures) -> Message | None:
         return message
     if error.code() == KafkaError._PARTITION_EOF or error.retriable():
         return None
-    raise failures.meaning(error)
+    raise failures.build_exception(error)
 
 
 def _build_stored(message: Message) -> StoredRecord:

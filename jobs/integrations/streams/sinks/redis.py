@@ -67,7 +67,7 @@ def connect() -> Any:
 
 
 @contextmanager
-def convert_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Convert Redis' errors to ``SinkError``."""
     try:
         yield
@@ -107,7 +107,7 @@ class RedisSink:
 
     def begin(self) -> int:
         """Implement `Sink.begin`. The position is 0 if Redis has none."""
-        with convert_errors():
+        with translate_errors():
             self._position = self._client.get(POSITION) or b""
             wrong_keys = list_wrong_keys(self._client, STREAMS)
         if wrong_keys:  # The batch's other records would be written at every try.
@@ -124,7 +124,7 @@ class RedisSink:
         for stream, key, value, _ in records:
             values += (key_numbers[stream], key, value)
         encoded_position = b"" if position is None else b"%d" % position
-        with convert_errors(), self._client.pipeline(transaction=False) as batch:
+        with translate_errors(), self._client.pipeline(transaction=False) as batch:
             keys = (POSITION, *map(get_key, STREAMS))
             batch.eval(WRITE, len(keys), *keys, self._position, encoded_position, *values)
             self._trim_streams(batch, {record.stream for record in records})

@@ -17,9 +17,9 @@ from jobs.integrations.streams.sinks.base import (
 from jobs.integrations.streams.sinks.redis import (
     POSITION,
     connect,
-    convert_errors,
     get_key,
     list_wrong_keys,
+    translate_errors,
 )
 
 MAX_LAG_COUNTED = 10_000
@@ -40,7 +40,7 @@ class RedisAdmin:
     def create(self, streams: Iterable[Stream]) -> list[StreamCreation]:
         """Implement `StreamAdmin.create`. The publisher enforces retention, not Redis."""
         results = []
-        with convert_errors():
+        with translate_errors():
             for stream in streams:
                 key = get_key(stream.name)
                 is_missing = not self._client.exists(key)
@@ -58,7 +58,7 @@ class RedisAdmin:
     def check(self, streams: Iterable[Stream]) -> list[Check]:
         """Implement `StreamAdmin.check`."""
         try:
-            with convert_errors():
+            with translate_errors():
                 server = self._client.info()
                 position = self._client.get(POSITION)
                 names = [stream.name for stream in streams]
@@ -80,13 +80,13 @@ class RedisAdmin:
 
     def peek(self, stream: str, count: int) -> list[StoredRecord]:
         """Implement `StreamAdmin.peek`."""
-        with convert_errors():
+        with translate_errors():
             entries = self._client.xrevrange(get_key(stream), count=count)
         return [_build_stored(stream, *entry) for entry in reversed(entries)]
 
     def tail(self, streams: Sequence[str]) -> Iterator[StoredRecord]:
         """Implement `StreamAdmin.tail`."""
-        with convert_errors():
+        with translate_errors():
             last_ids: dict[str, Any] = {get_key(name): self._get_last_id(name) for name in streams}
             while True:
                 for key, entries in self._read_new_entries(last_ids):
@@ -106,7 +106,7 @@ class RedisAdmin:
     def standing(self, streams: Iterable[Stream]) -> StreamStandings:
         """Implement `StreamAdmin.standing`."""
         names = [stream.name for stream in streams]
-        with convert_errors():
+        with translate_errors():
             with self._client.pipeline(transaction=False) as batch:
                 for name in names:
                     batch.xlen(get_key(name))

@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import include, path, re_path
 
 
-def view(request: HttpRequest, **given: object) -> HttpResponse:
+def view(request: HttpRequest, **values: object) -> HttpResponse:
     return HttpResponse()
 
 

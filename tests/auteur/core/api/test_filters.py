@@ -23,23 +23,23 @@ FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 def projects(user: User, make_user: Callable[..., User]) -> list[Project]:
     """The user's, each made an hour after the one before; the first one changed last."""
     Project.objects.create(user=make_user(), name="beach of another")
-    made = [Project.objects.create(user=user, name=name) for name in NAMES]
-    for hours, project in enumerate(made):
+    rows = [Project.objects.create(user=user, name=name) for name in NAMES]
+    for hours, project in enumerate(rows):
         at = FIRST + timedelta(hours=hours)
         Project.objects.filter(pk=project.pk).update(created_at=at, updated_at=at)
-    Project.objects.filter(pk=made[0].pk).update(updated_at=FIRST + timedelta(days=1))
-    return made
+    Project.objects.filter(pk=rows[0].pk).update(updated_at=FIRST + timedelta(days=1))
+    return rows
 
 
 def pages(api: APIClient, path: str, key: str, **query: Any) -> list[Any]:
     """All rows, page after page."""
-    found, url = [], f"{path}?limit=2"
+    result, url = [], f"{path}?limit=2"
     while url:
         answer = api.get(url, query)
         assert answer.status_code == 200, answer.content
-        found += answer.json()[key]
+        result += answer.json()[key]
         url, query = answer.json()["next"], {}
-    return found
+    return result
 
 
 def names(api: APIClient, **query: Any) -> list[str]:
@@ -112,13 +112,13 @@ def test_a_cursor_of_another_order_is_refused(api, projects) -> None:
 @pytest.fixture
 def media(user: User, project: Project, make_media: Any) -> dict[str, MediaFile]:
     """By name."""
-    made = {
+    result = {
         name: make_media(name=name, type=kind)
         for name, kind in (("b.mp4", "video"), ("C.wav", "audio"), ("a.png", "image"))
     }
     MediaFile.objects.filter(name="a.png").update(status="rejected")
     MediaFile.objects.filter(name="b.mp4").update(project=project)
-    return made
+    return result
 
 
 @pytest.fixture
@@ -138,18 +138,18 @@ def project(user: User) -> Project:
     ],
 )
 def test_media_are_narrowed(api, media, query, expected) -> None:
-    assert [one["name"] for one in pages(api, "/media", "media", **query)] == expected
+    assert [page["name"] for page in pages(api, "/media", "media", **query)] == expected
 
 
 def test_of_a_project_too(api, media, project) -> None:
     path = f"/projects/{project.pk}/media"
-    assert [one["name"] for one in pages(api, path, "media", sort="name")] == ["b.mp4"]
+    assert [page["name"] for page in pages(api, path, "media", sort="name")] == ["b.mp4"]
     assert pages(api, path, "media", type="audio") == []
 
 
 def test_jobs_come_oldest_first_if_asked(api, make_job) -> None:
-    made = [make_job() for _ in range(3)]
-    for hours, job in enumerate(made):
+    result = [make_job() for _ in range(3)]
+    for hours, job in enumerate(result):
         Job.objects.filter(pk=job.pk).update(created_at=FIRST + timedelta(hours=hours))
-    found = pages(api, "/jobs", "jobs", sort="created_at")
-    assert [job["id"] for job in found] == [str(job.pk) for job in made]
+    results = pages(api, "/jobs", "jobs", sort="created_at")
+    assert [job["id"] for job in results] == [str(job.pk) for job in result]

@@ -111,7 +111,7 @@ class TestRepeated:
         post(api, NOOP, {"price": 2}, "k")
         answer = post(api, NOOP, {"price": 3}, "k")
         assert (answer.status_code, answer.json()["code"]) == (409, "idempotency_conflict")
-        assert ledger.balance_of(user_id=user.pk) == 98
+        assert ledger.get_balance(user_id=user.pk) == 98
 
     def test_with_another_body_that_is_wrong_it_is_a_conflict_too(self, api):
         post(api, NOOP, {}, "k")
@@ -223,7 +223,7 @@ class TestLifetime:
         post(api, NOOP, {"price": 1}, "k")
         age_of("k", LIFETIME)
         assert post(api, NOOP, {"price": 2}, "k").status_code == 202
-        assert ledger.balance_of(user_id=user.pk) == 97
+        assert ledger.get_balance(user_id=user.pk) == 97
 
     def test_after_a_day_the_old_answer_excuses_nothing(self, api):
         post(api, NOOP, {"price": 60}, "k")
@@ -296,8 +296,8 @@ def test_the_schema_names_the_header_where_it_is_honoured():
         "/users/me/export",
     }
     answers = [paths[path]["post"]["responses"] for path in honoured]
-    told = [answer[min(answer)]["headers"] for answer in answers]
-    assert all("Idempotency-Replayed" in headers for headers in told)
+    result = [answer[min(answer)]["headers"] for answer in answers]
+    assert all("Idempotency-Replayed" in headers for headers in result)
 
 
 def test_one_key_of_a_user_is_one_row(user):
@@ -374,7 +374,7 @@ class TestTwins:
         """Keys, accounts and media are locked in one order: nobody waits in a circle."""
         answers = []
         for n in range(4):
-            keys = [f"key-{n}-{place % 4}" for place in range(8)]
+            keys = [f"key-{n}-{item % 4}" for item in range(8)]
             answers += at_once(*[lambda key=key: over_http(NOOP, {}, key) for key in keys])
         assert {answer.status_code for answer in answers} == {202}
         assert len({answer.json()["job_id"] for answer in answers}) == 16
@@ -386,7 +386,7 @@ class TestTwins:
         media = [str(make_media().pk) for _ in range(6)]
 
         def batch(order, key):
-            jobs = [{"type": "transcription", "media_id": each} for each in order]
+            jobs = [{"type": "transcription", "media_id": item} for item in order]
             return lambda: over_http("/jobs/batch", {"jobs": jobs}, key)
 
         for n in range(3):
@@ -397,7 +397,7 @@ class TestTwins:
             answers = at_once(*calls)
             assert {answer.status_code for answer in answers} == {202}
         assert Job.objects.count() == 3 * 4 * 6
-        assert ledger.balance_of(user_id=user.pk) == 100 - 72
+        assert ledger.get_balance(user_id=user.pk) == 100 - 72
 
 
 @pytest.fixture

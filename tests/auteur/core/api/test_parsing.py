@@ -63,10 +63,10 @@ def test_json_is_utf_8_whatever_its_header_says(rf, user, charset):
         environ["CONTENT_TYPE"] = f"{JSON}; charset={charset}"
         return application.get_response(application.request_class(environ))
 
-    made = answer("POST", "/projects", '{"name": "ä"}')
-    assert (made.status_code, json.loads(made.content)["name"]) == (201, "ä")
-    found = answer("GET", "/projects?search=%C3%A4")
-    assert [each["name"] for each in json.loads(found.content)["projects"]] == ["ä"]
+    result = answer("POST", "/projects", '{"name": "ä"}')
+    assert (result.status_code, json.loads(result.content)["name"]) == (201, "ä")
+    results = answer("GET", "/projects?search=%C3%A4")
+    assert [project["name"] for project in json.loads(results.content)["projects"]] == ["ä"]
     assert answer("GET", "/projects?a=%FF").status_code == 400
 
 
@@ -80,17 +80,17 @@ AT_THE_EDGE = [
 ]
 
 
-@pytest.mark.parametrize(("made", "limit"), AT_THE_EDGE)
-def test_each_bound_at_its_edge(made, limit):
-    parsing.parse_json(made(limit))
+@pytest.mark.parametrize(("result", "limit"), AT_THE_EDGE)
+def test_each_bound_at_its_edge(result, limit):
+    parsing.parse_json(result(limit))
     with pytest.raises(ValueError, match=r"more than|too long"):
-        parsing.parse_json(made(limit + 1))
+        parsing.parse_json(result(limit + 1))
 
 
 @pytest.mark.parametrize("digits", ["9" * 4301, "9" * 1_000_000, "9" * 1_000_000 + ".0"])
 def test_numbers_of_thousands_of_digits(api, digits):
     body = '{"filename": "a", "content_type": "video/mp4", "size_bytes": ' + digits + "}"
-    assert "number" in (told := refused(post(api, "/voices", body))) or "integer" in told
+    assert "number" in (result := refused(post(api, "/voices", body))) or "integer" in result
 
 
 def test_commas_and_brackets_in_texts_are_no_values():

@@ -46,26 +46,29 @@ def test_what_must_be_there() -> None:
 
 
 def test_a_version_is_its_own_tag() -> None:
-    assert versions(preconditions.etag_header(7)["ETag"]) == frozenset({7})
+    assert versions(preconditions.build_etag_header(7)["ETag"]) == frozenset({7})
 
 
 @pytest.mark.parametrize("header", ['"7.a"', 'W/"7.a"', '"6", "7.a"', "*"])
 def test_who_has_it_is_told_so(header: str) -> None:
-    answer = preconditions.not_modified_response(_read(header), lambda: "7.a")
+    answer = preconditions.build_not_modified_response(_read(header), lambda: "7.a")
     assert answer is not None
     assert (answer.status_code, answer["ETag"], answer.data) == (304, '"7.a"', None)
 
 
 @pytest.mark.parametrize("header", ['"7"', '"7.b"', "7.a", '""'])
 def test_who_has_another_one_is_not(header: str) -> None:
-    assert preconditions.not_modified_response(_read(header), lambda: "7.a") is None
+    assert preconditions.build_not_modified_response(_read(header), lambda: "7.a") is None
 
 
 def test_who_names_none_costs_no_look() -> None:
     def fail() -> int:
         raise AssertionError
 
-    assert preconditions.not_modified_response(Request(APIRequestFactory().get("/")), fail) is None
+    assert (
+        preconditions.build_not_modified_response(Request(APIRequestFactory().get("/")), fail)
+        is None
+    )
 
 
 def _read(header: str) -> Request:

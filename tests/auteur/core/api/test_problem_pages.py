@@ -20,32 +20,34 @@ def anchors() -> set[str]:
 
 
 def test_every_code_of_the_api_is_explained(anchors) -> None:
-    told = {
+    result = {
         code
         for path in described()["paths"].values()
         for operation in path.values()
         for codes in codes_of(operation).values()
         for code in codes
     }
-    assert len(told) > 50
-    assert told - anchors == set()
+    assert len(result) > 50
+    assert result - anchors == set()
 
 
 def test_every_explanation_says_something() -> None:
-    for each in problem_pages.list_problems():
-        assert each.meaning, each.code
-        assert each.statuses, each.code
-        assert all(400 <= status < 600 for status in each.statuses)
+    for problem in problem_pages.list_problems():
+        assert problem.meaning, problem.code
+        assert problem.statuses, problem.code
+        assert all(400 <= status < 600 for status in problem.statuses)
 
 
 def test_a_code_of_several_problems_has_one_explanation() -> None:
-    codes = [each.code for each in problem_pages.list_problems()]
+    codes = [problem.code for problem in problem_pages.list_problems()]
     assert len(codes) == len(set(codes))
-    (found,) = [
-        each for each in problem_pages.list_problems() if each.code == "unsupported_media_type"
+    (result,) = [
+        problem
+        for problem in problem_pages.list_problems()
+        if problem.code == "unsupported_media_type"
     ]
-    assert problem_pages.OTHER_CODES[found.code][1] in found.meaning
-    assert found.meaning != problem_pages.OTHER_CODES[found.code][1]
+    assert problem_pages.OTHER_CODES[result.code][1] in result.meaning
+    assert result.meaning != problem_pages.OTHER_CODES[result.code][1]
 
 
 @pytest.mark.parametrize("path", ["/jobs", "/nowhere", "/projects?limit=0", "/media?sort=x"])

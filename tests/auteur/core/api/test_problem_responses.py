@@ -4,7 +4,7 @@ import pytest
 from rest_framework.views import APIView
 
 from auteur.core.api import problem_responses
-from auteur.core.api.pagination import cursor_pagination
+from auteur.core.api.pagination import build_cursor_pagination
 from auteur.core.api.problems import CONTENT_TYPE, Problem
 from jobs.lifecycle import JobFinishedProblem
 from tests.contract import ContractClient, codes_of, described
@@ -32,7 +32,7 @@ class Open(APIView):
     permission_classes = ()
     throttle_classes = ()
     problems = {"GET": (JobFinishedProblem,)}
-    pagination_class = cursor_pagination("things")
+    pagination_class = build_cursor_pagination("things")
 
 
 PATH = {"in": "path", "name": "id"}
@@ -94,7 +94,7 @@ def test_who_may_ask():
 
 
 def test_every_problem_of_ours_is_listed_by_an_operation():
-    told = {
+    result = {
         code
         for path in described()["paths"].values()
         for operation in path.values()
@@ -102,7 +102,7 @@ def test_every_problem_of_ours_is_listed_by_an_operation():
         for code in codes
     }
     names = {f"{kind.__module__}.{kind.__name__}": kind.default_code for kind in _all(Problem)}
-    missing = {name for name, code in names.items() if code not in told}
+    missing = {name for name, code in names.items() if code not in result}
     assert {name for name in missing if not _is_elsewhere(name)} == set()
 
 
@@ -111,7 +111,7 @@ def _is_elsewhere(name):
 
 
 def _all(kind):
-    return {each for sub in kind.__subclasses__() for each in ({sub} | _all(sub))}
+    return {item for sub in kind.__subclasses__() for item in ({sub} | _all(sub))}
 
 
 def test_the_client_of_the_tests_refuses_what_is_not_listed(api, monkeypatch):

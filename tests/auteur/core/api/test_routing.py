@@ -22,14 +22,16 @@ KEPT = (
 
 def addresses(resolver: URLResolver, before: str = "/") -> Iterator[str]:
     """One for each pattern, with values for its parameters."""
-    for each in resolver.url_patterns:
-        route = PARAMETER.sub(lambda found: EXAMPLES.get(found[1], "some"), str(each.pattern))
-        if not isinstance(each.pattern, RoutePattern):
+    for url_pattern in resolver.url_patterns:
+        route = PARAMETER.sub(
+            lambda found: EXAMPLES.get(found[1], "some"), str(url_pattern.pattern)
+        )
+        if not isinstance(url_pattern.pattern, RoutePattern):
             continue
-        if isinstance(each, URLPattern):
+        if isinstance(url_pattern, URLPattern):
             yield before + route
         else:
-            yield from addresses(each, before + route)
+            yield from addresses(url_pattern, before + route)
 
 
 def found(match: ResolverMatch) -> list[object]:

@@ -133,8 +133,8 @@ def shown(
 
 
 def secrets_in(text: str) -> set[str]:
-    found = set(re.findall(r"whsec_[\w+/=-]+|auteur_[\w-]{30,}", text))
-    return found | set(re.findall(r"[?&]signature=([\w%.-]+)", text.replace("\\u0026", "&")))
+    result = set(re.findall(r"whsec_[\w+/=-]+|auteur_[\w-]{30,}", text))
+    return result | set(re.findall(r"[?&]signature=([\w%.-]+)", text.replace("\\u0026", "&")))
 
 
 def test_no_secret_that_was_shown_is_in_plain_in_any_column(shown: str) -> None:

@@ -75,9 +75,9 @@ def test_stores_are_asked_once_a_second_however_many_ask(anyone, stores, monkeyp
 
 
 def test_who_asks_while_another_checks_is_told_what_was_found(anyone, stores):
-    found = stores.check()
+    result = stores.check()
     with stores._lock:
-        assert stores.check() == found
+        assert stores.check() == result
 
 
 def without_token(answer):
@@ -99,16 +99,16 @@ def test_the_description_is_made_once_and_is_what_it_would_be(anyone, path, acce
     plain = view.as_view(
         throttle_classes=[], **({} if path == "/schema" else {"url_self": "/docs"})
     )
-    made = plain(RequestFactory().get(path, headers={"Accept": accept})).render()
+    result = plain(RequestFactory().get(path, headers={"Accept": accept})).render()
     monkeypatch.setattr(schema_views._CachedView, "_cache", {})
     anyone.cookies["csrftoken"] = "c" * 32
     poison = {"lang": "de", "version": "poison", **({"script": ""} if "script" in path else {})}
     anyone.get(path.partition("?")[0], poison, headers={"Accept": accept})
     first = anyone.get(path, headers={"Accept": accept})
-    assert without_token(first) == without_token(made)
+    assert without_token(first) == without_token(result)
     assert not first.cookies
-    for name in {"Content-Type", "Content-Disposition"} & set(made.headers):
-        assert first[name] == made[name]
+    for name in {"Content-Type", "Content-Disposition"} & set(result.headers):
+        assert first[name] == result[name]
     for forbidden in (SpectacularAPIView, SpectacularSwaggerSplitView):
         monkeypatch.setattr(forbidden, "get", None)
     assert anyone.get(path, headers={"Accept": accept}).content == first.content
@@ -184,8 +184,8 @@ def test_cors_is_for_the_editor_only(anyone, origin, allowed):
 
 def test_what_clients_read_of_an_answer_is_shown_to_pages_of_other_origins(anyone):
     answer = anyone.get("/health/live", headers={"Origin": "http://localhost:3000"})
-    shown = set(answer["Access-Control-Expose-Headers"].split(", "))
-    assert shown >= {"etag", "location", "ratelimit", "retry-after", "x-request-id"}
+    output = set(answer["Access-Control-Expose-Headers"].split(", "))
+    assert output >= {"etag", "location", "ratelimit", "retry-after", "x-request-id"}
 
 
 @pytest.mark.parametrize(

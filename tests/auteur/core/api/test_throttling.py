@@ -29,8 +29,8 @@ def test_the_limit_and_one_past_it(api):
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert [left(answer) for answer in answers] == [2, 1, 0, 0]
     assert {answer["RateLimit-Policy"] for answer in answers} == {'"points";q=3;w=60'}
-    told = re.fullmatch(r'"points";r=0;t=(\d+)', answers[-1]["RateLimit"])
-    assert 1 <= int(told[1]) <= 60
+    result = re.fullmatch(r'"points";r=0;t=(\d+)', answers[-1]["RateLimit"])
+    assert 1 <= int(result[1]) <= 60
     assert 1 <= int(answers[-1]["Retry-After"]) <= 60
     assert answers[-1].json()["code"] == "throttled"
     assert answers[-1]["Content-Type"] == "application/problem+json"
@@ -71,8 +71,8 @@ def test_what_requests_cost(api, make_job, method, path, body, cost):
 
 def test_points_are_told_whole(api, make_job):
     job = make_job()
-    told = [left(api.get(f"/jobs/{job.pk}")) for _ in range(11)]
-    assert told == [2] * 10 + [1]
+    result = [left(api.get(f"/jobs/{job.pk}")) for _ in range(11)]
+    assert result == [2] * 10 + [1]
 
 
 def test_what_costs_more_than_there_is_costs_all_of_it(api, settings):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from auteur.core.api.unknown_fields import MAX_COMPARED_LENGTH, unknown_fields
+from auteur.core.api.unknown_fields import MAX_COMPARED_LENGTH, find_unknown_fields
 from projects.models import Project
 from tests.contract import described
 
@@ -52,7 +52,7 @@ def test_a_query_parameter_that_is_not_documented_is_refused(api, method, path, 
 
 @pytest.mark.parametrize(("method", "path", "operation"), OPERATIONS)
 def test_every_query_parameter_that_is_documented_is_known(api, method, path, operation):
-    names = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"]
+    names = [item["name"] for item in operation.get("parameters", ()) if item["in"] == "query"]
     query = "&".join(f"{name}=1" for name in names)
     answer = api.generic(method.upper(), f"{address(path)}?{query}")
     if answer.status_code == 400 and "errors" in answer.json():
@@ -77,7 +77,7 @@ def objects(
     if "properties" in schema:
         yield place, place not in OPEN and schema.get("additionalProperties") is not False
     parts = [*schema.get("properties", {}).items(), ("items", schema.get("items"))]
-    parts += [(key, one) for key in ("oneOf", "anyOf", "allOf") for one in schema.get(key, ())]
+    parts += [(key, item) for key in ("oneOf", "anyOf", "allOf") for item in schema.get(key, ())]
     for name, part in parts:
         if isinstance(part, dict):
             yield from objects(part, f"{place}.{name}", seen)
@@ -85,7 +85,7 @@ def objects(
 
 @pytest.mark.parametrize(
     ("method", "path", "operation"),
-    [each for each in OPERATIONS if each.values[0] in ("post", "put", "patch")],
+    [item for item in OPERATIONS if item.values[0] in ("post", "put", "patch")],
 )
 def test_an_unknown_field_is_refused_with_its_name(api, method, path, operation):
     content = operation.get("requestBody", {}).get("content", {JSON: {}})
@@ -117,7 +117,7 @@ def test_a_near_name_is_suggested(api):
 def test_a_long_name_is_not_compared(extra):
     length = MAX_COMPARED_LENGTH + extra
     near = f"name{'e' * (length - 4)}"
-    errors = unknown_fields({near: 1}, [near[:-1]])
+    errors = find_unknown_fields({near: 1}, [near[:-1]])
     assert ("Did you mean" in errors[near][0]) is (extra == 0)
 
 

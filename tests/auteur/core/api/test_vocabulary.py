@@ -50,9 +50,9 @@ def test_durations_are_milliseconds_and_older_forms_are_deprecated():
 
 
 def test_progress_is_a_fraction():
-    told = [part for _, name, part in properties() if name == "progress"]
-    assert told
-    for part in told:
+    result = [part for _, name, part in properties() if name == "progress"]
+    assert result
+    for part in result:
         assert "0 to 1" in part["description"]
 
 
@@ -87,19 +87,19 @@ def subclasses(kind: type) -> Iterator[type[Any]]:
 
 
 def test_a_project_without_a_picture_has_no_url(api):
-    made = api.post("/projects", {"name": "Film"}, format="json").json()
-    assert made["thumbnail_url"] is None
-    assert api.get(f"/projects/{made['id']}").json()["thumbnail_url"] is None
+    body = api.post("/projects", {"name": "Film"}, format="json").json()
+    assert body["thumbnail_url"] is None
+    assert api.get(f"/projects/{body['id']}").json()["thumbnail_url"] is None
 
 
 def test_a_new_project_has_not_been_changed_before_it_was_made(api):
-    made = api.post("/projects", {"name": "Film"}, format="json").json()
-    assert made["updated_at"] == made["created_at"]
-    path = f"/projects/{made['id']}"
+    body = api.post("/projects", {"name": "Film"}, format="json").json()
+    assert body["updated_at"] == body["created_at"]
+    path = f"/projects/{body['id']}"
     changed = api.patch(path, {"name": "Other"}, format="json").json()
-    assert changed["updated_at"] > changed["created_at"] == made["created_at"]
+    assert changed["updated_at"] > changed["created_at"] == body["created_at"]
     assert changed["updated_at"] == api.get(path).json()["updated_at"]
-    project = Project.objects.get(pk=made["id"])
+    project = Project.objects.get(pk=body["id"])
     project.save()
     project.refresh_from_db()
     assert project.updated_at > project.created_at
@@ -111,7 +111,7 @@ def test_operations_are_listed_by_what_one_needs_first():
     firsts = dict.fromkeys(path.split("/")[1] for path in document["paths"])
     assert list(firsts)[:2] == ["features", "jobs"]
     used = {
-        tag for path in document["paths"].values() for one in path.values() for tag in one["tags"]
+        tag for path in document["paths"].values() for item in path.values() for tag in item["tags"]
     }
     assert used == set(TAGS)
 

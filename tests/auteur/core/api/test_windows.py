@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from auteur.core.api import windows
-from auteur.core.api.windows import Standing, Windows
+from auteur.core.api.windows import Windows, WindowState
 from tests.waiting import until
 
 MINUTE = 60
@@ -45,20 +45,20 @@ def no_redis(settings: Any) -> Iterator[None]:
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is settled but by requests."""
-    monkeypatch.setattr(windows, "SETTLE_SECONDS", 3600.0)
+    monkeypatch.setattr(windows, "SYNC_SECONDS", 3600.0)
 
 
 def spend(process: Windows, who: str, amount: int, times: int, seconds: int = MINUTE) -> int:
     """How many of so many tries were let through."""
     hits = [process.hit(who, amount=amount, seconds=seconds) for _ in range(times)]
-    return sum(hit.allowed for hit in hits)
+    return sum(hit.is_allowed for hit in hits)
 
 
 @pytest.mark.parametrize("amount", [1, 2, 3, 10, 100])
 def test_one_process_counts_exactly(who: str, amount: int) -> None:
     process = Windows()
     assert spend(process, who, amount, amount) == amount
-    assert process.hit(who, amount=amount, seconds=MINUTE) == Standing(
+    assert process.hit(who, amount=amount, seconds=MINUTE) == WindowState(
         False, 0, pytest.approx(MINUTE, abs=1)
     )
 
@@ -81,7 +81,7 @@ def test_threads_of_one_process_count_exactly(who: str) -> None:
 def test_processes_hear_of_each_other(who: str) -> None:
     one, other = Windows(), Windows()
     assert spend(one, who, 10, 6) == 6
-    assert one.settle()
+    assert one.synchronize()
     assert spend(other, who, 10, 10) == 4 + 1  # half of the ten were free, and five of them taken
 
 
@@ -98,7 +98,7 @@ def test_what_several_processes_let_through_is_bounded(
         let_in_turns += sum(spend(process, in_turns, amount, 1) for process in several)
     for total in (let_through, let_in_turns):
         assert amount <= total <= amount + (processes - 1) * amount // 2
-    assert all(process.settle() for process in several)
+    assert all(process.synchronize() for process in several)
     assert sum(spend(process, who, amount, 5) for process in several) == 0
 
 
@@ -109,10 +109,10 @@ def test_what_was_counted_is_told_within_a_moment(who: str) -> None:
 
     def has_heard() -> bool:
         nonlocal hits
-        hits += other.hit(who, amount=100, seconds=MINUTE).allowed
-        return other.look(who, amount=100, seconds=MINUTE).left <= 60 - hits
+        hits += other.hit(who, amount=100, seconds=MINUTE).is_allowed
+        return other.get_state(who, amount=100, seconds=MINUTE).remaining <= 60 - hits
 
-    until(has_heard, seconds=20, interval=windows.SETTLE_SECONDS)
+    until(has_heard, seconds=20, interval=windows.SYNC_SECONDS)
 
 
 def test_what_was_spent_comes_back_little_by_little(
@@ -140,14 +140,14 @@ def test_a_window_of_redis_slides_as_ours_does(
 
     one, other = Windows(), Windows()
     assert spend(one, who, 10, 10) == 10
-    one.settle()
+    one.synchronize()
     pass_time(1.5)
     for process in (one, other):
         process.hit(who, amount=10, seconds=MINUTE)
-        process.settle()
-        assert 2 <= process.look(who, amount=10, seconds=MINUTE).left <= 6
+        process.synchronize()
+        assert 2 <= process.get_state(who, amount=10, seconds=MINUTE).remaining <= 6
     pass_time(2.1)
-    assert one.look(who, amount=10, seconds=MINUTE).left == 10
+    assert one.get_state(who, amount=10, seconds=MINUTE).remaining == 10
 
 
 def test_with_redis_away_each_process_holds_the_limit(
@@ -155,9 +155,9 @@ def test_with_redis_away_each_process_holds_the_limit(
 ) -> None:
     ask, tries = windows._run_script, []
 
-    def count(some: Any, told: Any) -> Any:
+    def count(some: Any, result: Any) -> Any:
         tries.append(some)
-        return ask(some, told)
+        return ask(some, result)
 
     monkeypatch.setattr(windows, "_run_script", count)
     process = Windows()
@@ -165,7 +165,7 @@ def test_with_redis_away_each_process_holds_the_limit(
     assert spend(process, who, 10, 100) == 10
     # It is left alone for a while, by requests and by the thread beside them.
     assert len(tries) <= 2 * (1 + (time.monotonic() - started) / windows.AWAY_SECONDS)
-    assert not process.settle()
+    assert not process.synchronize()
 
 
 def test_what_was_counted_while_redis_was_away_is_told_when_it_is_back(
@@ -175,13 +175,13 @@ def test_what_was_counted_while_redis_was_away_is_told_when_it_is_back(
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     windows.script.cache_clear()
     assert spend(process, who, 10, 8) == 8
-    assert not process.settle()
+    assert not process.synchronize()
     settings.REDIS_URL = there
     windows.script.cache_clear()
-    assert process.settle()
+    assert process.synchronize()
     other = Windows()
     assert spend(other, who, 10, 10) == 5  # half of the ten, then it hears of the eight
-    assert spend(process, who, 10, 1) == 0 or process.settle()
+    assert spend(process, who, 10, 1) == 0 or process.synchronize()
 
 
 def test_what_redis_may_have_counted_is_not_told_again(
@@ -190,20 +190,20 @@ def test_what_redis_may_have_counted_is_not_told_again(
     """It has counted, and its answer comes too late."""
     asked, process = windows._run_script, Windows()
 
-    def late(some: Any, told: Any) -> Any:
-        asked(some, told)
+    def late(some: Any, result: Any) -> Any:
+        asked(some, result)
         raise redis.exceptions.TimeoutError
 
     assert spend(process, who, 100, 40) == 40
     monkeypatch.setattr(windows, "_run_script", late)
-    assert not process.settle()
-    assert process.look(who, amount=100, seconds=MINUTE).left == 60
+    assert not process.synchronize()
+    assert process.get_state(who, amount=100, seconds=MINUTE).remaining == 60
     monkeypatch.setattr(windows, "_run_script", asked)
     assert spend(process, who, 100, 1) == 1
-    assert process.settle()
+    assert process.synchronize()
     other = Windows()
-    assert not other.hit(who, amount=100, seconds=MINUTE, cost=60).allowed
-    assert other.hit(who, amount=100, seconds=MINUTE, cost=59).allowed
+    assert not other.hit(who, amount=100, seconds=MINUTE, cost=60).is_allowed
+    assert other.hit(who, amount=100, seconds=MINUTE, cost=59).is_allowed
 
 
 def test_no_more_windows_are_kept_than_so_many(
@@ -213,9 +213,9 @@ def test_no_more_windows_are_kept_than_so_many(
     process = Windows()
     for number in range(4):
         process.hit(f"{who}-{number}", amount=10, seconds=MINUTE)
-    assert len(process._windows) == len(process._unsettled) == 3
-    assert process.look(f"{who}-3", amount=10, seconds=MINUTE).left == 9
-    assert process.look(f"{who}-0", amount=10, seconds=MINUTE).left == 10
+    assert len(process._windows) == len(process._unsent) == 3
+    assert process.get_state(f"{who}-3", amount=10, seconds=MINUTE).remaining == 9
+    assert process.get_state(f"{who}-0", amount=10, seconds=MINUTE).remaining == 10
 
 
 def test_many_are_settled_at_once_and_one_more(who: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,15 +223,15 @@ def test_many_are_settled_at_once_and_one_more(who: str, monkeypatch: pytest.Mon
     asked: list[int] = []
     really = windows._run_script
 
-    def counted(some: Any, told: Any) -> Any:
+    def counted(some: Any, result: Any) -> Any:
         asked.append(len(some))
-        return really(some, told)
+        return really(some, result)
 
     monkeypatch.setattr(windows, "_run_script", counted)
     process = Windows()
-    monkeypatch.setattr(windows, "SETTLE_SECONDS", 3600.0)
+    monkeypatch.setattr(windows, "SYNC_SECONDS", 3600.0)
     for number in range(4):
         process.hit(f"{who}-{number}", amount=10, seconds=MINUTE)
-    assert process.settle()
+    assert process.synchronize()
     assert asked == [3, 1]
-    assert not process._unsettled
+    assert not process._unsent

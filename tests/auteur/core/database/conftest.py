@@ -20,7 +20,7 @@ from django.db import connection
 
 from auteur.core.database import roles
 from auteur.devstack import ports
-from auteur.devstack.postgres import unprivileged
+from auteur.devstack.postgres import get_server_account
 from tests.waiting import until
 
 ROLE = f"auteur_tests_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
@@ -74,8 +74,8 @@ def running_pgbouncer(options: str = "") -> Iterator[int]:
         pytest.skip("PgBouncer is not installed (apt install pgbouncer)")
     if options and pgbouncer_version() < (1, 21):
         pytest.skip("PgBouncer keeps prepared statements from 1.21 on")
-    own, (port,) = connection.settings_dict, ports.free_ports(1)
-    account = unprivileged()  # it refuses to run as root, as PostgreSQL does
+    own, (port,) = connection.settings_dict, ports.find_free_ports(1)
+    account = get_server_account()  # it refuses to run as root, as PostgreSQL does
     with tempfile.TemporaryDirectory(prefix="auteur-pgbouncer-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -103,8 +103,8 @@ def running_pgbouncer(options: str = "") -> Iterator[int]:
 
 
 def pgbouncer_version() -> tuple[int, ...]:
-    said = subprocess.check_output([PGBOUNCER or "", "--version"], text=True)
-    return tuple(map(int, said.split()[1].split(".")))
+    result = subprocess.check_output([PGBOUNCER or "", "--version"], text=True)
+    return tuple(map(int, result.split()[1].split(".")))
 
 
 def _answers(port: int) -> bool:

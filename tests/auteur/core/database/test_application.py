@@ -34,10 +34,10 @@ def test_jobs_are_submitted_run_and_settled(api, user, make_media) -> None:
     lifecycle.cancel(job_id=Job.objects.get(pk=job_ids[0]).pk, by="user")
     for job_id in job_ids[1:]:
         bring_to(Job.objects.get(pk=job_id), AttemptState.COMPLETED)
-    shown = {api.get(f"/jobs/{job_id}").json()["status"] for job_id in job_ids[1:]}
-    assert shown == {"completed"}
+    output = {api.get(f"/jobs/{job_id}").json()["status"] for job_id in job_ids[1:]}
+    assert output == {"completed"}
     assert CreditTransaction.objects.filter(type="refund").count() == 1
-    assert ledger.balance_of(user_id=user.pk) == 100 - (USES - 1)
+    assert ledger.get_balance(user_id=user.pk) == 100 - (USES - 1)
     assert ledger_audit.verify_ledger().total == 0
 
 
@@ -60,7 +60,7 @@ def test_more_clients_than_sessions_submit_at_once(client_of, user, make_media) 
         thread.join()
     assert not failed
     assert Job.objects.count() == 2 * POOL_SIZE * USES
-    assert ledger.balance_of(user_id=user.pk) == 100 - 2 * POOL_SIZE * USES
+    assert ledger.get_balance(user_id=user.pk) == 100 - 2 * POOL_SIZE * USES
 
 
 def test_the_ledger_can_be_added_to_and_never_changed(user) -> None:
@@ -124,14 +124,14 @@ def test_statements_are_prepared_where_something_keeps_them(way: str) -> None:
 
 @pytest.mark.parametrize("way", ["preparing_pgbouncer"])
 def test_more_statements_than_are_kept_forget_one_another(way: str) -> None:
-    most = connection.connection.prepared_max if connection.connection else 100
-    for number in (*range(3 * most), *range(3 * most)):
-        ((found,),) = execute(f"SELECT {number} WHERE %(one)s = 1", {"one": 1})
-        assert found == number
+    limit = connection.connection.prepared_max if connection.connection else 100
+    for number in (*range(3 * limit), *range(3 * limit)):
+        ((result,),) = execute(f"SELECT {number} WHERE %(one)s = 1", {"one": 1})
+        assert result == number
 
 
 def test_there_is_nothing_to_warn_of() -> None:
-    assert reports.warnings(databases=["default"]) == []
+    assert reports.list_warnings(databases=["default"]) == []
 
 
 @pytest.mark.parametrize("way", ["pgbouncer"])

@@ -20,15 +20,15 @@ TAKEN |= {"standard_conforming_strings"}
 
 def test_the_start_tells_nothing_that_a_pooler_refuses() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        found: list[dict[str, str]] = []
-        thread = threading.Thread(target=lambda: found.append(start_of(server)))
+        result: list[dict[str, str]] = []
+        thread = threading.Thread(target=lambda: result.append(start_of(server)))
         thread.start()
         place = {"host": "127.0.0.1", "port": server.getsockname()[1]}
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(**(connection.get_connection_params() | place))
         thread.join()
-    assert set(found[0]) <= TAKEN
-    assert {"user", "database"} <= set(found[0])
+    assert set(result[0]) <= TAKEN
+    assert {"user", "database"} <= set(result[0])
 
 
 def start_of(server: socket.socket) -> dict[str, str]:
@@ -48,10 +48,10 @@ def start_of(server: socket.socket) -> dict[str, str]:
 def test_a_database_that_does_not_answer_is_not_waited_for_without_end(
     monkeypatch: pytest.MonkeyPatch, transactional_db: None
 ) -> None:
-    said: list[Any] = []
+    output: list[Any] = []
     monkeypatch.setattr(migration_session, "ANSWER_SECONDS", 0.0)
     connection.close()
     monkeypatch.setitem(connection.settings_dict, "PORT", 1)
     with pytest.raises(CommandError, match="did not answer"):
-        migration_session.wait_for_answer("default", said.append)
+        migration_session.wait_for_answer("default", output.append)
     monkeypatch.undo()

@@ -51,7 +51,7 @@ LEAVES_ROWS = (
 
 
 def test_none_there_is_writes_a_table_anew_and_one_that_does_is_found() -> None:
-    with linting.empty_schema("default"):
+    with linting.use_empty_schema("default"):
         executor = MigrationExecutor(connection)
         expected = {}
         for number, statement in enumerate((*LEAVES_ROWS, *REWRITES)):
@@ -59,15 +59,15 @@ def test_none_there_is_writes_a_table_anew_and_one_that_does_is_found() -> None:
             add(executor.loader, migrations.RunSQL(statement), name=name)
             if statement in REWRITES:
                 expected[f"jobs.{name}"] = REWRITES[statement]
-        found = linting.find_rewrites(executor)
-    assert found.keys() == expected.keys()
-    assert all(expected[name] in found[name] for name in expected)
+        result = linting.find_rewrites(executor)
+    assert result.keys() == expected.keys()
+    assert all(expected[name] in result[name] for name in expected)
 
 
 def test_those_there_are_are_safe(loader: MigrationLoader) -> None:
-    found = linting.list_new_migrations(loader)
-    assert {migration.app_label for migration in found} >= {"jobs", "projects"}
-    assert linting.lint_migrations(loader, found) == ""
+    result = linting.list_new_migrations(loader)
+    assert {migration.app_label for migration in result} >= {"jobs", "projects"}
+    assert linting.lint_migrations(loader, result) == ""
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_those_there_are_are_safe(loader: MigrationLoader) -> None:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_unsafe_one_is_refused(loader: MigrationLoader, operation: Any, rule: str) -> None:
-    said = complaints(loader, operation)
-    assert rule in said
-    assert "jobs_9999_new.sql" in said
+    output = complaints(loader, operation)
+    assert rule in output
+    assert "jobs_9999_new.sql" in output
 
 
 def test_an_index_made_beside_the_writers_is_safe(loader: MigrationLoader) -> None:

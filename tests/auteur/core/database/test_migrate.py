@@ -107,25 +107,25 @@ def test_it_waits_for_others_and_tries_again_for_a_lock(migrated: str, tmp_path:
             assert process.wait(SECONDS) == 0, log.read_text()
         finally:
             process.kill()
-        found = owner.execute(
+        result = owner.execute(
             "SELECT relrowsecurity FROM pg_class WHERE relname = 'fair_queue_cursors'"
         )
-        assert found.fetchone() == (True,)
+        assert result.fetchone() == (True,)
         assert owner.execute("SELECT to_regclass('half')").fetchone() == (None,)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_with_one_role_for_all_it_works_and_says_so() -> None:
-    said = io.StringIO()
-    call_command("migrate", stdout=said)
-    assert "One role for all" in said.getvalue()
+    output = io.StringIO()
+    call_command("migrate", stdout=output)
+    assert "One role for all" in output.getvalue()
     assert run("SHOW statement_timeout") == "30s"
 
 
 @pytest.mark.django_db(transaction=True)
 def test_its_own_statements_take_their_time_and_its_locks_do_not() -> None:
     migration_session.wait_for_answer("default", print)
-    with migration_session.migration_lock("default", print):
+    with migration_session.hold_migration_lock("default", print):
         assert run("SHOW statement_timeout") == "0"
         assert run("SHOW lock_timeout") == "2s"
     assert run("SHOW lock_timeout") == "10s"
@@ -139,7 +139,7 @@ def test_an_index_made_beside_the_writers_waits_for_the_old_ones(settings) -> No
     with closing(psycopg.connect(url_of())) as writer:
         writer.execute("INSERT INTO auth_group (name) VALUES ('old')")
         end = threading.Timer(10 * settings.MIGRATION_LOCK_TIMEOUT_MS / 1000, writer.rollback)
-        with migration_session.migration_lock("default", print):
+        with migration_session.hold_migration_lock("default", print):
             with pytest.raises(OperationalError, match="lock timeout"):
                 run("CREATE INDEX in_the_way ON auth_group (name)")
             end.start()

@@ -31,7 +31,7 @@ class Standby:
         self._data, self._password = data, password
 
     def start(self) -> None:
-        server = postgres.process(
+        server = postgres.build_process(
             data=self._data, port=self.port, password=self._password, throwaway=True
         )
         self._supervisor = Supervisor([server], self._data.parent / "log", lambda line: None)
@@ -52,8 +52,8 @@ class Standby:
 @pytest.fixture(scope="module")
 def standby(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standby]:
     """A streaming standby of the tests' server."""
-    own, (port,) = connection.settings_dict, ports.free_ports(1)
-    folder, account = tmp_path_factory.mktemp("standby"), postgres.unprivileged()
+    own, (port,) = connection.settings_dict, ports.find_free_ports(1)
+    folder, account = tmp_path_factory.mktemp("standby"), postgres.get_server_account()
     data = folder / "data"
     data.mkdir(mode=0o700)
     (folder / "log").mkdir()
@@ -101,7 +101,7 @@ def lagging(
         connections[replica.REPLICA].close()
         del connections[replica.REPLICA]
         del connections.settings[replica.REPLICA]
-        replica.Patience.until = 0.0
+        replica.ReplicaPause.until = 0.0
 
 
 def shown(statement: str) -> Any:
@@ -155,7 +155,7 @@ def test_one_that_is_away_is_left_alone_for_a_while_and_said_once(
         assert costs.list_summaries() == []
     assert caplog.text.count("does not answer") == 1
     assert replica.read_from_replica() == "default"
-    replica.Patience.until = 0.0  # the while is over
+    replica.ReplicaPause.until = 0.0  # the while is over
     assert replica.read_from_replica() == replica.REPLICA
 
 

@@ -125,15 +125,15 @@ def first_column(table: str) -> str:
 
 def open_to(who: As) -> dict[str, Any]:
     """All that somebody sees or may change, by table."""
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for table in tables():
         if (seen := who.sees(table)) is not None:
-            found[table] = seen
+            result[table] = seen
         for change in CHANGES:
             statement = change.format(table=table, column=first_column(table))
             if who.may(statement):
-                found[statement] = True
-    return found
+                result[statement] = True
+    return result
 
 
 def test_anonymous_keys_see_and_change_nothing(secured, people) -> None:
@@ -143,18 +143,18 @@ def test_anonymous_keys_see_and_change_nothing(secured, people) -> None:
 
 def test_users_see_their_own_rows_and_change_nothing(secured, people) -> None:
     for person in people:
-        found = open_to(As("authenticated", person.pk))
-        assert set(found) == set(OWNER_COLUMN)
-        assert {name for name, seen in found.items() if not seen} <= {"subscriptions"}
-        assert set().union(*found.values()) == {str(person.pk)}
+        result = open_to(As("authenticated", person.pk))
+        assert set(result) == set(OWNER_COLUMN)
+        assert {name for name, seen in result.items() if not seen} <= {"subscriptions"}
+        assert set().union(*result.values()) == {str(person.pk)}
     stranger = open_to(As("authenticated", uuid.uuid4()))
     assert stranger == {table: set() for table in OWNER_COLUMN}
 
 
 def test_the_service_key_reads_the_same_tables_whole_and_changes_nothing(secured, people) -> None:
-    found = open_to(As("service_role", None))
-    assert set(found) == set(OWNER_COLUMN)
-    assert {str(person.pk) for person in people} <= found["jobs"]
+    result = open_to(As("service_role", None))
+    assert set(result) == set(OWNER_COLUMN)
+    assert {str(person.pk) for person in people} <= result["jobs"]
 
 
 def test_no_key_calls_what_runs_with_the_owners_rights(supabase) -> None:
@@ -173,17 +173,21 @@ def test_rows_are_closed_by_policy_too_where_all_rights_are_given(supabase, peop
 
 def test_every_table_has_row_level_security(secured) -> None:
     assert len(tables()) > 20
-    found = {warning.id for warning in reports.warnings(databases=["default"])}
-    assert "database.W002" not in found
+    result = {warning.id for warning in reports.list_warnings(databases=["default"])}
+    assert "database.W002" not in result
 
 
 def test_a_table_without_it_is_found(supabase, people) -> None:
     run("CREATE TABLE forgotten (id int)")
     run("GRANT ALL ON forgotten TO anon")
-    (warning,) = (w for w in reports.warnings(databases=["default"]) if w.id == "database.W002")
+    (warning,) = (
+        w for w in reports.list_warnings(databases=["default"]) if w.id == "database.W002"
+    )
     assert "forgotten" in warning.msg
     assert "forgotten" in open_to(As("anon", None))
 
 
 def test_one_role_for_all_is_said(db: None) -> None:
-    assert "database.W001" in {warning.id for warning in reports.warnings(databases=["default"])}
+    assert "database.W001" in {
+        warning.id for warning in reports.list_warnings(databases=["default"])
+    }

@@ -56,9 +56,9 @@ def test_calls_are_counted_by_their_queues_and_ended_ones_are_not() -> None:
     for state in ("queued", "queued", "running", "done", "cancelled"):
         call("gpu.cpu", state)
     call("gpu.l4")
-    found = waiting()
-    assert found["gpu.cpu"][:2] == (2, 1)
-    assert found["gpu.l4"][:2] == (1, 0)
+    result = waiting()
+    assert result["gpu.cpu"][:2] == (2, 1)
+    assert result["gpu.l4"][:2] == (1, 0)
 
 
 def test_jobs_wait_for_a_place_then_for_a_worker(make_job) -> None:
@@ -70,16 +70,16 @@ def test_jobs_wait_for_a_place_then_for_a_worker(make_job) -> None:
     assert waiting()[f"class.{job.gpu_class}"][:2] == (1, 0)
     bring_to(job, AttemptState.QUEUED)
     run("UPDATE jobs SET wake_at = now() - interval '90 seconds'")
-    found = waiting()
-    assert f"class.{job.gpu_class}" not in found
-    assert found["steps"][0] == 1
-    assert found["steps"][2] == pytest.approx(90, abs=1)
+    result = waiting()
+    assert f"class.{job.gpu_class}" not in result
+    assert result["steps"][0] == 1
+    assert result["steps"][2] == pytest.approx(90, abs=1)
 
 
 def test_media_wait_to_be_looked_at(make_media) -> None:
     make_media(status="checking", check_at=run("SELECT now()"))
-    held = make_media(status="checking", check_at=run("SELECT now()"))
-    run("UPDATE media_files SET check_claim = gen_random_uuid() WHERE id = %s", held.pk)
+    media = make_media(status="checking", check_at=run("SELECT now()"))
+    run("UPDATE media_files SET check_claim = gen_random_uuid() WHERE id = %s", media.pk)
     assert waiting()["media.check"][:2] == (1, 1)
 
 

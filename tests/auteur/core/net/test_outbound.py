@@ -14,9 +14,9 @@ from auteur.core.net.outbound import (
     AddressPolicy,
     RefusedAddressError,
     RefusedURLError,
-    checked_url,
-    connector,
+    build_connector,
     is_public,
+    validate_url,
 )
 from tests.jobs.integrations.webhooks.receiver import Receiver
 
@@ -85,7 +85,7 @@ def test_addresses_that_are_not_public(address):
 
 
 @pytest.mark.parametrize(
-    ("given", "called"),
+    ("values", "called"),
     [
         ("https://example.com/a?b=c", "https://example.com/a?b=c"),
         ("HTTPS://Example.COM:443/", "https://example.com/"),
@@ -94,9 +94,9 @@ def test_addresses_that_are_not_public(address):
         ("https://not-ours.example/", "https://not-ours.example/"),
     ],
 )
-def test_urls_are_kept_as_they_are_called(given, called):
-    assert checked_url(given, STRICT) == called
-    assert checked_url(called, STRICT) == called
+def test_urls_are_kept_as_they_are_called(values, called):
+    assert validate_url(values, STRICT) == called
+    assert validate_url(called, STRICT) == called
 
 
 @pytest.mark.parametrize(
@@ -145,16 +145,16 @@ def test_urls_are_kept_as_they_are_called(given, called):
 )
 def test_urls_that_are_not_called(url, code):
     with pytest.raises(RefusedURLError) as refused:
-        checked_url(url, STRICT)
+        validate_url(url, STRICT)
     assert refused.value.code == code
 
 
 def test_a_url_as_long_as_it_may_be():
     url = "https://example.com/".ljust(MAX_URL_LENGTH, "x")
-    assert checked_url(url, STRICT) == url
+    assert validate_url(url, STRICT) == url
     for longer in (url + "x", "https://example.com/" + "ä" * (MAX_URL_LENGTH // 2)):
         with pytest.raises(RefusedURLError) as refused:
-            checked_url(longer, STRICT)
+            validate_url(longer, STRICT)
         assert refused.value.code == "url_too_long"
 
 
@@ -166,10 +166,10 @@ def test_what_settings_open_and_close():
         networks_refused=[ipaddress.ip_network("8.8.8.0/24")],
     )
     for url in ("http://127.0.0.1:8000/", "http://localhost:8999/", "http://receiver:8000/"):
-        assert checked_url(url, opened) == url
+        assert validate_url(url, opened) == url
     for url in ("http://10.0.0.1:8000/", "http://8.8.8.8:8000/", "http://[::ffff:8.8.8.8]:8000/"):
         with pytest.raises(RefusedURLError):
-            checked_url(url, opened)
+            validate_url(url, opened)
 
 
 class Names(AbstractResolver):
@@ -199,17 +199,17 @@ class Names(AbstractResolver):
 
 async def get(policy: AddressPolicy, names: Names, *urls: str) -> list[Any]:
     """The status of each, or what was raised."""
-    found: list[Any] = []
+    result: list[Any] = []
     async with aiohttp.ClientSession(
-        connector=connector(policy, most=10_000, resolver=names)
+        connector=build_connector(policy, max_bytes=10_000, resolver=names)
     ) as http:
         for url in urls:
             try:
                 async with http.get(url) as response:
-                    found.append(response.status)
+                    result.append(response.status)
             except aiohttp.ClientConnectorError as exc:
-                found.append(type(exc.os_error))
-    return found
+                result.append(type(exc.os_error))
+    return result
 
 
 def test_no_address_that_is_not_public_is_ever_connected_to():

@@ -33,8 +33,8 @@ print(broker.count_messages(["asked.never", "asked.elsewhere"]))
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of another Redis than that of ``REDIS_URL``."""
-    folder, (port,) = tmp_path_factory.mktemp("broker"), ports.free_ports(1)
-    server = services.redis_server(folder / "redis", port, PASSWORD, throwaway=True)
+    folder, (port,) = tmp_path_factory.mktemp("broker"), ports.find_free_ports(1)
+    server = services.build_redis(folder / "redis", port, PASSWORD, throwaway=True)
     supervisor = Supervisor([server], folder, report=lambda line: None)
     try:
         supervisor.start(20)
@@ -43,12 +43,12 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         supervisor.stop(3)
 
 
-def run(script: str, **told: str) -> subprocess.CompletedProcess[str]:
+def run(script: str, **result: str) -> subprocess.CompletedProcess[str]:
     """A process of ours that is told so."""
     return subprocess.run(
         [sys.executable, "-c", f"import django; django.setup()\n{script}"],
         cwd=BASE_DIR,
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "auteur.settings", **told},
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "auteur.settings", **result},
         capture_output=True,
         text=True,
         timeout=60,
@@ -106,7 +106,7 @@ SHOW = "from django.conf import settings as s; print(s.BROKER_URL, s.BROKER_IS_A
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("result", "said"),
     [
         ({}, "{REDIS_URL} False {{}}"),
         ({"CELERY_BROKER_URL": "redis://other/1"}, "redis://other/1 False {{}}"),
@@ -124,6 +124,6 @@ SHOW = "from django.conf import settings as s; print(s.BROKER_URL, s.BROKER_IS_A
         ({"CELERY_BROKER_URL": "amqp://other"}, "amqp://other True {{}}"),
     ],
 )
-def test_each_server_is_checked_as_its_own_url_says(told: dict[str, str], said: str) -> None:
-    done = run(SHOW, **told)
+def test_each_server_is_checked_as_its_own_url_says(result: dict[str, str], said: str) -> None:
+    done = run(SHOW, **result)
     assert done.stdout.strip() == said.format(REDIS_URL=settings.REDIS_URL), done.stderr

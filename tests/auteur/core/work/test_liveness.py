@@ -52,9 +52,9 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(liveness.time, "monotonic", made)
-    return made
+    result = Clock()
+    monkeypatch.setattr(liveness.time, "monotonic", result)
+    return result
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_only_the_dead_of_this_machine_are_known_to_be_gone(dead: str) -> None:
 def test_a_process_has_one_name_for_steps_and_calls_and_it_tells_the_parent() -> None:
     name = heartbeat.current_worker()
     heartbeat.stop_heartbeat()
-    assert name == liveness.process_name() == local.CALLS.new_holder()
+    assert name == liveness.get_process_name() == local.CALLS.create_holder()
     assert name.startswith(liveness.build_process_name(os.getppid(), ""))
     assert not liveness.is_process_dead(name)
 
@@ -93,14 +93,14 @@ def test_a_lease_outlasts_all_that_may_delay_a_sign_of_life() -> None:
 @pytest.mark.parametrize(("option", "seconds"), [("", LEASE), ("?connect_timeout=20", LEASE + 30)])
 def test_a_lease_grows_with_the_time_outs_that_are_set(option: str, seconds: float) -> None:
     show = "from auteur import settings; print(settings.WORKER_LEASE_SECONDS)"
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", show],
         env={**os.environ, "DATABASE_URL": f"postgres://u@localhost/d{option}"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert float(found.stdout) == seconds
+    assert float(result.stdout) == seconds
 
 
 @pytest.mark.property

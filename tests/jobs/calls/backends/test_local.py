@@ -99,7 +99,7 @@ def test_after_an_error_on_a_gpu_the_process_is_unfit(
 
 
 def test_a_worker_that_stops_releases_the_calls_of_its_children(peer: Peer) -> None:
-    ours, other_items = running(peer, worker=liveness.process_name()), running(peer)
+    ours, other_items = running(peer, worker=liveness.get_process_name()), running(peer)
     local.release_calls_of_children(os.getppid())
     states = dict(LocalCall.objects.values_list("pk", "state"))
     assert states == {ours.pk: LocalCallState.QUEUED, other_items.pk: LocalCallState.RUNNING}

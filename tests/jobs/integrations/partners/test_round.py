@@ -53,7 +53,7 @@ def test_a_video_is_transcribed_and_its_captions_are_stored(
     assert captions(partner, "lesson-1") == expected
     job = Job.objects.get()
     assert (job.user_id, job.type, job.status) == (user.pk, "transcription", JobStatus.COMPLETED)
-    assert ledger.balance_of(user_id=user.pk) == 100 - job.credits_cost
+    assert ledger.get_balance(user_id=user.pk) == 100 - job.credits_cost
     request = PartnerRequest.objects.get()
     assert (request.state, request.url, request.holder) == (State.ANSWERED, None, None)
     assert request.source == platform.source.url("/film.mp4")

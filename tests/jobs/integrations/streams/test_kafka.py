@@ -194,11 +194,13 @@ def test_what_must_be_changed_is_told_also_where_the_call_only_took_too_long(cod
     failures = Failures()
     failures.note(KafkaError(code))
     failures.note(KafkaError(KafkaError._ALL_BROKERS_DOWN))
-    meaning = failures.meaning(KafkaError(KafkaError._MSG_TIMED_OUT))
+    meaning = failures.build_exception(KafkaError(KafkaError._MSG_TIMED_OUT))
     assert isinstance(meaning, SinkRefusedError)
     assert text in str(meaning)
     failures.clear()
-    assert isinstance(failures.meaning(KafkaError(KafkaError._MSG_TIMED_OUT)), SinkAwayError)
+    assert isinstance(
+        failures.build_exception(KafkaError(KafkaError._MSG_TIMED_OUT)), SinkAwayError
+    )
 
 
 def test_how_a_client_signs_in(settings):

@@ -197,7 +197,7 @@ class TestOutages:
     @pytest.fixture
     def proxy(self, settings):
         port = int(re.search(r":(\d+)/", settings.STREAMS_REDIS_URL)[1])
-        (own,) = ports.free_ports(1)
+        (own,) = ports.find_free_ports(1)
         with Proxy(own, port) as proxy:
             settings.STREAMS_REDIS_URL = settings.STREAMS_REDIS_URL.replace(f":{port}/", f":{own}/")
             yield proxy

@@ -48,12 +48,12 @@ def test_its_end_alone_is_told_and_signed(api, submit, receiver, happen):
 
 
 def test_what_is_not_called_is_refused_before_anything_is_charged(submit, user):
-    before = ledger.balance_of(user_id=user.pk)
+    before = ledger.get_balance(user_id=user.pk)
     answer = submit(url="https://169.254.169.254/")
     assert answer.status_code == 400
     [error] = answer.json()["errors"]
     assert (error["field"], error["code"]) == ("callback_url", "address_refused")
-    assert ledger.balance_of(user_id=user.pk) == before
+    assert ledger.get_balance(user_id=user.pk) == before
     assert not Job.objects.exists()
 
 

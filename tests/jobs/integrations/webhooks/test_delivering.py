@@ -389,7 +389,7 @@ class TestLeases:
         happen(make_job())
         claims.claim(holder=liveness.build_process_name(2**22 + 1), limit=10)
         assert claims.release_lost() == 1
-        claims.claim(holder=liveness.process_name(), limit=10)
+        claims.claim(holder=liveness.get_process_name(), limit=10)
         assert claims.release_lost() == 0
 
 

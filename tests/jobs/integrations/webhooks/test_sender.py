@@ -97,7 +97,7 @@ def test_what_was_claimed_when_the_answer_was_lost_is_sent_after_the_outage(
 ):
     make_endpoint()
     happen(make_job())
-    assert claims.claim(holder=liveness.process_name(), limit=10)  # the sender knows of none
+    assert claims.claim(holder=liveness.get_process_name(), limit=10)  # the sender knows of none
     happen(make_job())
     with connection.cursor() as cursor:
         own = cursor.connection.info.backend_pid

@@ -11,15 +11,15 @@ from auteur.core.database import linting
 
 
 class Command(BaseCommand):
-    help = "Fails if a migration since the baseline would stop or endanger a database in use."
+    help = "Fail if a migration since the baseline would block a database in use."
 
     def handle(self, *args: Any, **options: Any) -> None:
         loader = MigrationLoader(connection, replace_migrations=False)
         migrations = linting.list_new_migrations(loader)
         if complaints := linting.lint_migrations(loader, migrations):
             raise CommandError(complaints)
-        with linting.empty_schema(connection.alias):
+        with linting.use_empty_schema(connection.alias):
             rewrites = linting.find_rewrites(MigrationExecutor(connection))
         if rewrites:
-            raise CommandError(f"Written anew, while nobody can read them: {rewrites}")
+            raise CommandError(f"These tables are rewritten, which blocks all readers: {rewrites}")
         self.stdout.write(f"{len(migrations)} new migrations are safe.")

@@ -10,8 +10,8 @@ from auteur.core.database import migration_session, roles
 class Command(migrate.Command):
     help = (
         migrate.Command.help
-        + " Runs as MIGRATION_DATABASE_URL, gives up locks that block the application and tries "
-        "again, then closes all tables to everybody but the application's role."
+        + " Runs as MIGRATION_DATABASE_URL. Gives up locks that block the application and tries "
+        "again. Then grants access to the tables only to the application's role."
     )
 
     def get_check_kwargs(self, options: dict[str, Any]) -> Any:
@@ -20,18 +20,22 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         alias = options["database"]
-        say = self.stdout.write if options["verbosity"] else _discard
-        with migration_session.as_owner(alias) as application:
-            migration_session.wait_for_answer(alias, say)
-            with migration_session.migration_lock(alias, say):
-                migration_session.with_retries(
-                    lambda: self._run(application, say, *args, **options), say
+        report = self.stdout.write if options["verbosity"] else _discard
+        with migration_session.connect_as_owner(alias) as application:
+            migration_session.wait_for_answer(alias, report)
+            with migration_session.hold_migration_lock(alias, report):
+                migration_session.retry_on_lock_timeout(
+                    lambda: self._run(application, report, *args, **options), report
                 )
 
     def _run(
-        self, application: dict[str, Any], say: migration_session.Say, *args: Any, **options: Any
+        self,
+        application: dict[str, Any],
+        report: migration_session.Report,
+        *args: Any,
+        **options: Any,
     ) -> None:
-        migration_session.drop_half_made_indexes(options["database"])
+        migration_session.drop_invalid_indexes(options["database"])
         super().handle(*args, **options)
         if options["plan"] or options["check_unapplied"]:
             return
@@ -39,9 +43,9 @@ class Command(migrate.Command):
             options["database"], user=application["USER"], password=application["PASSWORD"]
         )
         if not is_apart:
-            say(
-                "One role for all: the application owns its tables. With MIGRATION_DATABASE_URL,"
-                " DATABASE_URL can be of a role that may neither change them nor the ledger."
+            report(
+                "One role for all: the application owns its tables. Set MIGRATION_DATABASE_URL, so"
+                " that the role of DATABASE_URL cannot change tables or the ledger."
             )
 
 

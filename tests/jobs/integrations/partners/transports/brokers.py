@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from auteur.devstack.ports import free_ports
+from auteur.devstack.ports import find_free_ports
 from auteur.devstack.processes import BASE_DIR
 from auteur.devstack.services import _find_redis_binary
 from jobs.integrations.partners.transports import connect
@@ -102,7 +102,7 @@ def running(transport: str, data: Path) -> Iterator[Broker]:
 
 @contextlib.contextmanager
 def _redis(data: Path) -> Iterator[Broker]:
-    (port,) = free_ports(1)
+    (port,) = find_free_ports(1)
     (data / "redis.conf").write_text(
         f"port {port}\nbind 127.0.0.1\nsave ''\ndir {data}\nrequirepass {REDIS_PASSWORD}\n"
     )

@@ -84,13 +84,13 @@ def test_what_kafka_says_is_told_also_where_the_call_only_took_too_long(code, te
     failures = kafka_client.Failures()
     failures.note(KafkaError(code))
     failures.note(KafkaError(KafkaError._ALL_BROKERS_DOWN))
-    meaning = failures.meaning(KafkaError(KafkaError._MSG_TIMED_OUT))
+    meaning = failures.build_exception(KafkaError(KafkaError._MSG_TIMED_OUT))
     assert text in str(meaning)
     assert meaning.is_outage is is_outage
 
 
 def test_a_topic_may_take_less_than_we_send():
-    meaning = kafka_client.Failures().meaning(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+    meaning = kafka_client.Failures().build_exception(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
     assert isinstance(meaning, AnswerTooLargeError)
 
 

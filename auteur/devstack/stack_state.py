@@ -28,7 +28,7 @@ POLL_SECONDS = 0.05
 
 
 @dataclass
-class Running:
+class RunningStack:
     """A running stack: the supervisor, its processes by name (id and start time), its addresses."""
 
     supervisor: int
@@ -37,18 +37,18 @@ class Running:
     processes: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
-def acquire(var: Path) -> IO[str]:
+def lock_folder(var: Path) -> IO[str]:
     """Lock the data folder for this process until the returned file is closed."""
     lock = (var / LOCK_NAME).open("a")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as exc:
         lock.close()
-        raise StackError(_describe_running_stack(read(var))) from exc
+        raise StackError(_describe_running_stack(read_state(var))) from exc
     return lock
 
 
-def is_held(var: Path) -> bool:
+def is_locked(var: Path) -> bool:
     """Return True if a supervisor lives."""
     if not (var / LOCK_NAME).exists():
         return False
@@ -60,41 +60,41 @@ def is_held(var: Path) -> bool:
     return False
 
 
-def _describe_running_stack(running: Running | None) -> str:
+def _describe_running_stack(running: RunningStack | None) -> str:
     if running is None:
-        return "The stack is being started by another command."
+        return "Another command is starting the stack. Try again shortly."
     location = f" at {running.addresses['API']}" if "API" in running.addresses else ""
     return (
-        f"The stack already runs{location} (process {running.supervisor}): "
-        f"use it, or stop it with Ctrl-C in its terminal or `kill {running.supervisor}`."
+        f"The stack already runs{location} (process {running.supervisor}). "
+        f"Use it, or stop it with Ctrl-C in its terminal or `kill {running.supervisor}`."
     )
 
 
-def read(var: Path) -> Running | None:
+def read_state(var: Path) -> RunningStack | None:
     """Return the state that the last supervisor wrote, or None if it has stopped in order."""
     try:
         state = json.loads((var / STATE_NAME).read_text())
         processes = {
             name: (pid, start_time) for name, (pid, start_time) in state.pop("processes").items()
         }
-        return Running(**state, processes=processes)
+        return RunningStack(**state, processes=processes)
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as exc:
-        raise StackError(f"{var / STATE_NAME} is damaged: remove it.") from exc
+        raise StackError(f"{var / STATE_NAME} is damaged. Delete it.") from exc
 
 
-def write(var: Path, running: Running) -> None:
+def write_state(var: Path, running: RunningStack) -> None:
     """Write the state of the running stack."""
     write_private(var / STATE_NAME, json.dumps(asdict(running), indent=1) + "\n")
 
 
-def clear(var: Path) -> None:
+def delete_state(var: Path) -> None:
     """Delete the state, because nothing runs any more."""
     (var / STATE_NAME).unlink(missing_ok=True)
 
 
-def started_at(pid: int) -> float:
+def get_start_time(pid: int) -> float:
     """Return when a process started. With its id, this distinguishes it from a later one."""
     try:
         return psutil.Process(pid).create_time()
@@ -104,7 +104,7 @@ def started_at(pid: int) -> float:
 
 def end_leftovers(var: Path) -> list[str]:
     """End the processes of a killed supervisor. Return the names of those that still ran."""
-    running = read(var)
+    running = read_state(var)
     if running is None:
         return []
     groups = _list_groups()
@@ -113,7 +113,7 @@ def end_leftovers(var: Path) -> list[str]:
         if members := _filter_own_members(groups.get(pid, []), pid, start_time):
             members_by_name[name] = members
     _end_processes([process for members in members_by_name.values() for process in members])
-    clear(var)
+    delete_state(var)
     return list(members_by_name)
 
 
@@ -129,7 +129,7 @@ def _filter_own_members(
     members: list[psutil.Process], pid: int, start_time: float
 ) -> list[psutil.Process]:
     """Return the members of a group if it was started at ``start_time``, else none."""
-    times: dict[int, float] = {member.pid: started_at(member.pid) for member in members}
+    times: dict[int, float] = {member.pid: get_start_time(member.pid) for member in members}
     if pid in times and abs(times[pid] - start_time) > CLOCK_SECONDS:
         return []
     if any(member_time < start_time - CLOCK_SECONDS for member_time in times.values()):

@@ -17,41 +17,47 @@ MEDIA, TIMELINE = "media_id", "project_id"
 """Parameters with the suffix, or the name, of these constants take files in an example."""
 
 
-def features() -> dict[str, Json]:
+def list_features() -> dict[str, Json]:
     """Return the enabled features by slug, as `manage.py features` lists them."""
     with tempfile.TemporaryDirectory(prefix="auteur-features-") as folder:
         # The command reads the settings and uses no store.
-        values = environment.prepare(Path(folder), ports.read({}))
-        output = manage(environment.of_children(values, os.environ), "features", "--json")
+        values = environment.write_environment(Path(folder), ports.read_ports({}))
+        output = manage(
+            environment.build_child_environment(values, os.environ), "features", "--json"
+        )
     return {feature["slug"]: feature for feature in json.loads(output) if feature["enabled"]}
 
 
-def checked(features_by_slug: Mapping[str, Json], slug: str, files: Sequence[Path]) -> list[Json]:
+def select_features(
+    features_by_slug: Mapping[str, Json], slug: str, files: Sequence[Path]
+) -> list[Json]:
     """Return the features for a slug or `ALL`.
 
     Raise ``StackError`` if there is no such feature, or it cannot take that many files.
     """
     if slug == ALL:
         if files:
-            raise StackError("Files of your own go with one feature, not with all.")
+            raise StackError(
+                "Your own files need one feature. Name it with FEATURE=… instead of all."
+            )
         return list(features_by_slug.values())
     if slug not in features_by_slug:
-        raise StackError(f"No feature {slug}: there are {', '.join(features_by_slug)}; or {ALL}.")
-    limit = places(features_by_slug[slug])
+        raise StackError(f"There is no feature {slug}. Use {', '.join(features_by_slug)} or {ALL}.")
+    limit = count_file_parameters(features_by_slug[slug])
     if len(files) > limit:
         taking = ", ".join(
             f"{name} ({number})"
             for name, feature in features_by_slug.items()
-            if (number := places(feature))
+            if (number := count_file_parameters(feature))
         )
         raise StackError(
             f"Too many files for {slug}: it takes {limit or 'none'}, not {len(files)}. "
-            f"Files go with {taking}."
+            f"These features take files: {taking}."
         )
     return [features_by_slug[slug]]
 
 
-def places(feature: Json) -> int:
+def count_file_parameters(feature: Json) -> int:
     """Return how many files can replace the samples of a feature, at most."""
     return sum(_count_files(name, value) for name, value in feature["example"].items())
 
