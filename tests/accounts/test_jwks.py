@@ -165,4 +165,4 @@ def test_a_silent_provider_is_given_up(
     monkeypatch.setattr(jwks, "FETCH_TIMEOUT_SECONDS", 0.1)
     provider.answers.clear()
     with pytest.raises(UnavailableProblem):
-        KeySet(provider.url, clock=clock).key("any")
+        KeySet(provider.url, clock=clock).find_key("any")
