@@ -38,9 +38,9 @@ def register_personal_data() -> None:
     """Register the source; called once, when Django is ready."""
     register_source(
         PersonalDataSource(
-            room="integrations",
+            app="integrations",
             owners=OWNERS,
-            scrub=_erase,
+            erase=_erase,
             listings=(Listing("webhooks", _list_webhooks),),
         )
     )

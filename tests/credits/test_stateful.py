@@ -96,7 +96,7 @@ class Account(RuleBasedStateMachine):
             told = {"balance": self._spendable(), "required": sum(prices)}
             assert refused.value.extra == told
             return
-        made = submission.submit_batch(user_id=self.user.pk, plan=None, items=wanted).jobs
+        result = submission.submit_batch(user_id=self.user.pk, plan=None, items=wanted).jobs
         self.jobs += [
             (job.job_id, self._draw(price)) for job, price in zip(result, prices, strict=True)
         ]
