@@ -37,7 +37,7 @@ def made(root: Browser, form: dict[str, Any]) -> Partner:
     return Partner.objects.get()
 
 
-def test_a_partner_is_made_with_the_founding_topics(made: Partner):
+def test_a_partner_is_made_with_the_default_topics(made: Partner):
     assert made.connection_settings["password"] == SECRET
     assert SECRET.encode() not in bytes(made.connection)
     names = [getattr(made, topic) for topic in Partner.TOPICS]
