@@ -1,11 +1,17 @@
-"""The list of decisions, by the headings of their pages."""
+"""The list of decisions, by the first lines of their pages."""
 
 from pathlib import Path
 
 from auteur.help.links import ROOT
 
 FOLDER = ROOT / "docs" / "decisions"
-INTRO = "The reasons for the design, one page each, in chronological order."
+INTRO = """# Decisions
+
+Each page says in which situation a decision was made, what follows from it, and which alternatives
+were rejected. How the system works now: [architecture](../architecture.md) and the design pages.
+
+| decision | date | status |
+|---|---|---|"""
 
 
 def list_paths() -> list[str]:
@@ -14,15 +20,15 @@ def list_paths() -> list[str]:
 
 
 def build_index() -> str:
-    """Return the page that lists all decisions."""
-    lines = [f"- [{_read_heading(page)}]({page.name})" for page in _list_pages()]
-    return "\n".join(["# Decisions", "", INTRO, "", *lines, ""])
+    """Return the page that lists all decisions, with their dates and statuses."""
+    lines = [INTRO]
+    for page in _list_pages():
+        heading, _, status_line, *_ = page.read_text().splitlines()
+        title = heading.removeprefix("# ")
+        date, status = status_line.removeprefix("Date: ").split(" · Status: ")
+        lines.append(f"| [{title}]({page.name}) | {date} | {status} |")
+    return "\n".join([*lines, ""])
 
 
 def _list_pages() -> list[Path]:
     return sorted(FOLDER.glob("[0-9]*.md"))
-
-
-def _read_heading(page: Path) -> str:
-    first, *_ = page.read_text().splitlines()
-    return first.removeprefix("# ").replace(". ", "\\. ", 1)

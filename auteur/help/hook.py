@@ -19,6 +19,7 @@ OUTSIDE_PAGES = {
 SEARCH_BOOSTS = {
     "decisions/": 0.001,
     "project/": 0.001,
+    "design/": 0.001,
     "architecture": 0.01,
     "benchmarks": 0.01,
     "security": 0.01,

@@ -37,7 +37,7 @@ def partner(root: Browser, form: dict[str, Any]) -> Partner:
     return Partner.objects.get()
 
 
-def test_a_partner_is_made_with_the_founding_topics(partner: Partner):
+def test_a_partner_is_made_with_the_default_topics(partner: Partner):
     assert partner.connection_settings["password"] == SECRET
     assert SECRET.encode() not in bytes(partner.connection)
     names = [getattr(partner, topic) for topic in Partner.TOPICS]

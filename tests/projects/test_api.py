@@ -307,7 +307,7 @@ def test_a_new_project_has_an_empty_transcript(api: APIClient, project: Project)
     assert response.json() == {"generated_at": None, "segments": []}
 
 
-def test_put_takes_the_name_of_the_founding_contract(api: APIClient, project: Project) -> None:
+def test_put_renames_a_project(api: APIClient, project: Project) -> None:
     response = api.put(url(project), {"name": "New Name"}, format="json")
 
     assert (response.status_code, response.json()["name"]) == (200, "New Name")

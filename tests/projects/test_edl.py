@@ -38,9 +38,7 @@ def inverse_of(size_bytes: int) -> dict[str, Any]:
     return {"pad": "x" * (size_bytes - len(bson.encode({"pad": ""})))}
 
 
-def test_a_blank_document_has_the_shape_of_the_founding_schema(
-    project: Project, stored: Stored
-) -> None:
+def test_a_blank_document_has_every_field(project: Project, stored: Stored) -> None:
     document = stored(project)
 
     assert project.edl_id == str(document.pop("_id"))

@@ -75,7 +75,7 @@ def texts_of(document: dict[str, Any]) -> list[str]:
     return [segment["text"] for segment in document["transcript"]["segments"]]
 
 
-def test_segments_are_stored_as_in_the_founding_schema(project: Project, stored: Stored) -> None:
+def test_segments_are_stored_with_every_field(project: Project, stored: Stored) -> None:
     media = uuid.uuid4()
 
     version = merge(project, media, said("Hello world"))

@@ -45,6 +45,16 @@ def test_every_decision_has_its_page(site):
         assert (site / path.removesuffix(".md") / "index.html").is_file()
 
 
+def test_every_decision_has_its_date_status_and_sections():
+    assert "| [1. Packages, and imports that go down only]" in decisions.build_index()
+    for page in decisions.FOLDER.glob("*.md"):
+        text = page.read_text()
+        assert re.match(r"# \d+\. .+\n\nDate: \d{4}-\d\d-\d\d · Status: \S", text), page
+        headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+        assert headings == ["Context", "Decision", "Consequences", "Alternatives rejected"], page
+        assert len(text.splitlines()) <= 40, page
+
+
 def test_examples_are_taken_in(site):
     """An include that the site's maker does not know is left as it is written."""
     for page in ("quickstart", "editing"):

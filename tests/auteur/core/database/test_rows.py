@@ -33,7 +33,7 @@ OWNER_COLUMN = {
     "voice_clones": "user_id",
     "jobs": "user_id",
 }
-"""What users may read of their own, as the founding schema has it; nothing else is open."""
+"""The tables of which users may read their own rows at Supabase; nothing else is open."""
 CHANGES = (
     "INSERT INTO {table} DEFAULT VALUES",
     'UPDATE {table} SET "{column}" = "{column}"',

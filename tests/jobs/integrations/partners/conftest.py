@@ -60,7 +60,7 @@ class Platform:
         source.serves("/film.mp4", File(samples.video()))
 
     def asks(self, video_id: str = "v1", topic: str = "transcribe_topic", **given: Any) -> None:
-        """Send a message of the founding shape."""
+        """Send a message with the required fields."""
         request_data = {"video_id": video_id, "video_url": self.source.url(), **given}
         self.says(json.dumps(request_data).encode(), topic)
 

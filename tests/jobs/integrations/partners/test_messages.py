@@ -36,7 +36,7 @@ def reason(value: Any, **given: Any) -> str:
         {"priority": 5, "captions": ["de"]},
     ],
 )
-def test_a_message_of_the_founding_shape_or_a_newer_one_is_read(more):
+def test_a_message_with_other_fields_or_without_is_read(more):
     request_data = read({**GOOD, **more})
     assert (request_data.video_id, request_data.video_url) == ("v1", GOOD["video_url"])
 

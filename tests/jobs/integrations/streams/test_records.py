@@ -184,7 +184,7 @@ class TestResults:
         assert told(job)["jobs.completed"]["media_ids"] == [media["id"]]
 
     def test_a_transcript_stays_where_it_is_stored(self, make_job: MakeJob) -> None:
-        """As the founding example has it: an address, and how many segments."""
+        """The record has its address, and how many segments there are."""
         output = {"result_key": "k", "segments_count": 2, "transcript": {"segments": ["said"] * 2}}
         text = told(ended(make_job, output))["jobs.completed"]["output_data"]
         assert set(json.loads(text)) == {"result_url", "segments_count"}

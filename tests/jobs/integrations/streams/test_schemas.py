@@ -1,4 +1,4 @@
-"""The streams and their schemas: the founding ones, widened so that old records stay readable."""
+"""The streams and their schemas, which only widen, so that old records stay readable."""
 
 import json
 from datetime import timedelta
@@ -31,7 +31,7 @@ class TestStreams:
         assert ours() == around | {f"jobs.{slug}" for slug in FEATURES} | {"analytics.events"}
         assert len(ours()) == 16
 
-    def test_retention_and_partitions_are_the_founding_ones(self) -> None:
+    def test_retention_and_partitions(self) -> None:
         messages = {
             name: (STREAMS[name].retention.days, STREAMS[name].partitions) for name in ours()
         }
@@ -60,13 +60,13 @@ class TestStreams:
 
 class TestSchemas:
     @pytest.mark.parametrize("stream", WITH_PUBLISHED_SCHEMA)
-    def test_founding_fields_stand_as_they_were(self, stream: str) -> None:
-        founding = json.loads((schemas.RELEASED / f"{stream}.avsc").read_text())
+    def test_released_fields_stand_as_they_were(self, stream: str) -> None:
+        released = json.loads((schemas.RELEASED / f"{stream}.avsc").read_text())
         today = schemas.build_complete_schema(stream)
         assert {name: today[name] for name in ("namespace", "type", "name")} == {
-            name: founding[name] for name in ("namespace", "type", "name")
+            name: released[name] for name in ("namespace", "type", "name")
         }
-        for field in founding["fields"]:
+        for field in released["fields"]:
             [same] = [
                 field_entry
                 for field_entry in today["fields"]
@@ -81,7 +81,7 @@ class TestSchemas:
         assert parsed.fingerprint("CRC-64-AVRO") == fingerprint
 
     @pytest.mark.parametrize("stream", sorted(STREAMS))
-    def test_what_is_not_founding_has_a_default(self, stream: str) -> None:
+    def test_fields_that_are_not_released_have_a_default(self, stream: str) -> None:
         """In streams that the last release wrote, where else old records could not be read."""
         released = schemas.read_folder(schemas.RELEASED).get(stream)
         if released is not None:

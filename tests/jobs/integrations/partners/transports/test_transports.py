@@ -199,7 +199,7 @@ def test_a_wrong_password_is_told_without_it(broker):
     assert "another-password" not in repr(vars(transport))
 
 
-def test_a_platform_by_the_founding_document_alone_hears_us(broker):
+def test_the_example_platform_exchanges_messages_with_us(broker):
     transport = connect(
         broker.transport, broker.connection, topics=["Transcribe", "Compress"], group="auteur"
     )
