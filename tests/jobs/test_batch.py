@@ -66,7 +66,7 @@ def test_each_job_has_its_usage_row_and_the_chain_holds(api, user):
         (4, -2, 90),
     ]
     assert [str(row.job_id) for row in rows[1:]] == [jobs[n]["job_id"] for n in (0, 2, 3)]
-    assert ledger.balance_of(user_id=user.pk) == 90
+    assert ledger.get_balance(user_id=user.pk) == 90
 
 
 def test_a_batch_is_stored_as_single_jobs_are(api):

@@ -306,4 +306,4 @@ def test_refunds_and_submissions_at_once_neither_deadlock_nor_lose_count(make_us
         thread.join()
     assert not failed
     total = sum(counted(key)[1] for key in created)
-    assert total == 6 * 3 * 2 == 1000 - ledger.balance_of(user_id=user.pk)
+    assert total == 6 * 3 * 2 == 1000 - ledger.get_balance(user_id=user.pk)

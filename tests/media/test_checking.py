@@ -192,7 +192,7 @@ def test_users_take_turns_over_time(
     other = make_user()
     few = [make_media(other, **state) for _ in range(2)]
     line = replace(line, served={})
-    accepted = [media_id for _ in range(6) for media_id in line.take_due(1)]
+    accepted = [media_id for _ in range(6) for media_id in line.select_due(1)]
     assert accepted == [
         pk for media in zip(many, few, strict=False) for pk in (m.pk for m in media)
     ] + [media.pk for media in many[2:]]

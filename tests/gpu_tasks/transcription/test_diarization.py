@@ -29,7 +29,7 @@ def diarized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_turns_lie_within_the_sound_and_progress_is_told(diarized: Path):
     reports: list[float] = []
     sound = sound_of(INTERVIEW)[: 11 * RATE]
-    turns = Diarization(Host(diarized)).turns(sound, reports.append)
+    turns = Diarization(Host(diarized)).detect_turns(sound, reports.append)
     assert turns
     assert all(0 <= turn.start_ms < turn.end_ms <= 11_100 for turn in turns)
     assert reports == sorted(reports)
@@ -43,7 +43,7 @@ def test_it_stops_when_told(diarized: Path):
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        Diarization(Host(diarized)).turns(sound_of(SHORT), stop)
+        Diarization(Host(diarized)).detect_turns(sound_of(SHORT), stop)
 
 
 @pytest.mark.shims
@@ -62,4 +62,4 @@ def test_the_engine_names_speakers(diarized: Path, taught: Path, tmp_path: Path)
 
 def test_weights_must_be_there(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
-        Diarization(Host(tmp_path)).turns(sound_of(SHORT), lambda _share: None)
+        Diarization(Host(tmp_path)).detect_turns(sound_of(SHORT), lambda _share: None)

@@ -57,8 +57,8 @@ def test_a_message_not_claimed_is_sent_again(make_media: Make) -> None:
 
 def test_no_more_are_taken_than_asked_for(make_media: Make) -> None:
     created = {make_media().pk for _ in range(3)}
-    assert DERIVATIONS.take_due(0) == DERIVATIONS.take_due(-1) == []
-    first, second = DERIVATIONS.take_due(2), DERIVATIONS.take_due(2)
+    assert DERIVATIONS.select_due(0) == DERIVATIONS.select_due(-1) == []
+    first, second = DERIVATIONS.select_due(2), DERIVATIONS.select_due(2)
     assert (len(first), len(second)) == (2, 1)
     assert {*first, *second} == created
 
@@ -162,7 +162,7 @@ def test_asking_again_starts_anew(make_media: Make) -> None:
     MediaFile.objects.filter(pk=uploading.pk).update(status=MediaStatus.UPLOADING)
     request_data = [done.pk, failed.pk, working.pk, uploading.pk, uuid.uuid4()]
     assert request_derivation(request_data) == 3
-    assert set(DERIVATIONS.take_due(10)) == {done.pk, failed.pk, working.pk}
+    assert set(DERIVATIONS.select_due(10)) == {done.pk, failed.pk, working.pk}
     assert status(done) == (DerivationStatus.WAITING, 0)
     with pytest.raises(LeaseLostError):
         old.renew(derivation_progress=0.5)
