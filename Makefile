@@ -95,7 +95,7 @@ test-pooler: $(READY)  ## the application through a real PgBouncer, which must b
 test-image: $(READY)  ## build the image without Docker and run it; a demo on a bare Debian (root, debootstrap)
 	@IMAGE_DIR=var/image $(PYTHON) -m pytest -n 0 -m image tests/deploy
 
-check: $(READY)  ## format, lint, types, import rules, migrations, schemas of API and streams
+check: $(READY)  ## format, lint, types, import rules, names, migrations, schemas of API and streams
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/lint-imports

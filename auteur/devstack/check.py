@@ -18,6 +18,7 @@ CHECKS = (
     "manage.py lint_schemas",
     "-m auteur.devstack schema --check",
     "-m auteur.devstack docs --check",
+    "-m auteur.devstack names",
 )
 
 

@@ -14,6 +14,7 @@ from auteur.devstack import (
     docs,
     environment,
     examples,
+    naming,
     stack_state,
 )
 from auteur.devstack.errors import StackError
@@ -51,6 +52,8 @@ def _build_parser() -> argparse.ArgumentParser:
             contract.check_contract() if options.check else contract.write_contract()
         )
     )
+    names = commands.add_parser("names", help="check that names say what they hold")
+    names.set_defaults(command=lambda options: naming.check_names())
     show = commands.add_parser("demo", help="run the main job on a recording, then stop")
     show.add_argument("--feature", help="run this feature instead, or `all` of them")
     show.add_argument(
