@@ -95,7 +95,7 @@ class HubOfOne:
         self.one = Subscription()
 
     @contextmanager
-    def subscription(self, *_: object) -> Iterator[Subscription]:
+    def subscribe(self, *_: object) -> Iterator[Subscription]:
         yield self.one
 
 

@@ -135,7 +135,7 @@ def test_it_says_what_it_is_and_needs_its_weights(engine: Any):
 def test_joints_are_told_in_pixels_of_each_frame(engine: Any):
     frame, points = face()
     large = np.repeat(np.repeat(frame, 2, axis=0), 2, axis=1)
-    joints = engine._people.keypoints([frame, large], [points, points * 2])
+    joints = engine._people.detect_keypoints([frame, large], [points, points * 2])
     assert [item.shape for item in joints] == [(17, 3), (17, 3)]
     middles = [np.median(item[:, :2], axis=0) for item in joints]
     assert middles[1] == pytest.approx(2 * middles[0], abs=0.2 * WIDTH)
