@@ -116,7 +116,7 @@ def _make_part(
 
     try:
         return inspect_with(
-            f"media.derivation.{part}:make",
+            f"media.derivation.{part}:make_{part}",
             source,
             limits=DECODING,
             tick=lambda: lease.renew(derivation_progress=share),

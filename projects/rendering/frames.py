@@ -233,7 +233,7 @@ def _render_jpeg(
     """Return the JPEG of layers, which are ordered from the top."""
     width, height = size
     if not layers:
-        return _decode(_run_in_sandbox("blank", memory, width=width, height=height), "jpeg")
+        return _decode(_run_in_sandbox("render_blank", memory, width=width, height=height), "jpeg")
     tick, canvas = _build_time_limit(MAX_SECONDS), b""
     for index, (piece, media) in enumerate(layers, start=1):
         above = canvas

@@ -314,7 +314,8 @@ class TestRunAgain:
         bring_to(job, AttemptState.COMPLETED)
         response = root.act("run_again", job, reason=REASON, price="charged")
         assert messages_of(response) == [
-            f"job {job}: There are not enough credits for this. (balance 0, required 5)"
+            f"job {job}: There are not enough credits for this. Buy more, or reduce the request. "
+            "(balance 0, required 5)"
         ]
         assert not Job.objects.filter(retry_of=job).exists()
         assert records_of(job) == []
@@ -360,7 +361,7 @@ class TestWhoAndHowMany:
         data = {"action": "cancel", "_selected_action": str(first.pk), "select_across": "1"}
         response = root.client.post(list_url(Job), data, follow=True)
         page = response.content.decode()
-        assert (f"Select at most {MAX_SELECTED} at once." in page) is not asked
+        assert (f"Select at most {MAX_SELECTED} objects." in page) is not asked
 
     def test_a_forged_form_does_nothing(self, root, job):
         root.client.handler.enforce_csrf_checks = True

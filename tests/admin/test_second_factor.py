@@ -153,7 +153,7 @@ class TestEnrolling:
         session[IDENTITY_AT] -= 600
         session.save()
         assert enrolled.get(ENROL).url.startswith("/admin/identity/")
-        enrolled.post("/admin/identity/", given=code_of(colleague))
+        enrolled.post("/admin/identity/", code_or_password=code_of(colleague))
         assert len(enrolled.enrol()) == RECOVERY_CODES
         assert Authenticator.objects.get(user=colleague).pk != before
 
@@ -255,8 +255,8 @@ class TestGuessing:
 
     def test_guesses_at_ones_identity_count_as_well(self, enrolled):
         for _ in range(2):
-            assert WRONG in enrolled.post("/admin/identity/", given="x").content.decode()
-        assert TOO_MANY in enrolled.post("/admin/identity/", given=PASSWORD).content.decode()
+            assert WRONG in enrolled.post("/admin/identity/", code_or_password="x").content.decode()
+        assert TOO_MANY in enrolled.post("/admin/identity/", code_or_password=PASSWORD).content.decode()
         assert TOO_MANY in enrolled.sign_in().give(code_of(enrolled.user))
 
 

@@ -73,4 +73,4 @@ def test_a_feature_whose_file_is_refused_is_a_row_with_the_reason(
     [row] = [line for line in done.stdout.splitlines() if line.startswith("│ transcription")]
     cells = [cell.strip() for cell in row.strip("│").split("│")]
     assert cells[3] == "0"
-    assert cells[4].startswith("failed: The API refused it: 409 upload_rejected")
+    assert cells[4].startswith("failed: The API refused the request: 409")

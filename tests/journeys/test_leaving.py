@@ -26,7 +26,7 @@ WHAT_IS_LEFT = """
 from accounts.models import User
 from media.storage import object_storage
 user = User.objects.get(pk="{user_id}")
-left = [one.key for one in object_storage().objects("users/{user_id}/")]
+left = [one.key for one in object_storage().list_objects("users/{user_id}/")]
 print(user.is_active, user.email == "{user_id}@deleted.invalid", len(left))
 """
 

@@ -156,10 +156,10 @@ def test_timelines_that_went_back_are_accepted_beyond_what_was_seen(
 
     code, text = run("--advance")
 
-    assert (code, "1 timelines were numbered" in text) == (0, True)
+    assert (code, "Raised the versions of 1 timelines" in text) == (0, True)
     key = {"project_id": projects[0].pk, "user_id": projects[0].user_id}
     assert edl.get_version(**key) == 6
-    assert run("--advance")[1].startswith("0 timelines")
+    assert run("--advance")[1].startswith("Raised the versions of 0 timelines")
 
 
 def test_timelines_without_a_project_are_removed_on_demand(
@@ -171,7 +171,7 @@ def test_timelines_without_a_project_are_removed_on_demand(
 
     code, text = run("--remove-without-project")
 
-    assert (code, "1 timelines without a project were removed" in text) == (0, True)
+    assert (code, "Deleted 1 timelines without a project." in text) == (0, True)
     assert edls.count_documents({}) == 6
 
 

@@ -8,11 +8,11 @@ const [path = "interview.mp4"] = process.argv.slice(2);
 const auteur = new Auteur(); // AUTEUR_URL and AUTEUR_TOKEN
 
 const { id: projectId } = await unwrap(
-  auteur.core.api.POST("/projects", { body: { name: "Two editors" } }),
+  auteur.api.POST("/projects", { body: { name: "Two editors" } }),
 );
 const media = await auteur.upload(await openAsBlob(path), { projectId, filename: "film.mp4" });
 const params = { path: { project_id: projectId } };
-const { version } = await unwrap(auteur.core.api.GET("/projects/{project_id}/edl", { params }));
+const { version } = await unwrap(auteur.api.GET("/projects/{project_id}/edl", { params }));
 
 const addTrack: Operation = { op: "add_track", type: "video", name: "Film", track_id: "film" };
 const addClip: Operation = {

@@ -10,7 +10,7 @@ const liveUrl = process.env.AUTEUR_LIVE_URL;
 const auteur = new Auteur(liveUrl ? { liveUrl } : {}); // AUTEUR_URL and AUTEUR_TOKEN
 
 try {
-  const project = await unwrap(auteur.core.api.POST("/projects", { body: { name: basename(path) } }));
+  const project = await unwrap(auteur.api.POST("/projects", { body: { name: basename(path) } }));
   const media = await auteur.upload(await openAsBlob(path), {
     projectId: project.id,
     filename: basename(path),
@@ -23,7 +23,7 @@ try {
     onProgress: (job) => console.log(`${job.status} ${Math.round(100 * job.progress)} %`),
   });
   const { segments } = await unwrap(
-    auteur.core.api.GET("/projects/{project_id}/transcript", {
+    auteur.api.GET("/projects/{project_id}/transcript", {
       params: { path: { project_id: project.id } },
     }),
   );

@@ -82,7 +82,7 @@ test("who is not signed in is reports so, without the token", async () => {
 test("a stale edit is refused with both versions", async () => {
   const projectId = await newProject();
   const { version } = await unwrap(
-    auteur.core.api.GET("/projects/{project_id}/edl", { params: { path: { project_id: projectId } } }),
+    auteur.api.GET("/projects/{project_id}/edl", { params: { path: { project_id: projectId } } }),
   );
   const operations = [{ op: "add_track", type: "video", name: "V" } as const];
   const edited = await auteur.edit(projectId, operations, { version });
@@ -101,7 +101,7 @@ test("a download that breaks off is no download", async () => {
     filename: "a.wav",
   });
   const params = { path: { media_id: media.id } };
-  const { download_url } = await unwrap(auteur.core.api.GET("/media/{media_id}", { params }));
+  const { download_url } = await unwrap(auteur.api.GET("/media/{media_id}", { params }));
   const url = download_url!.replace(URL_, proxy.url);
   proxy.hurt("GET", "/storage", "truncate");
   const blob = await auteur.download(url);

@@ -13,7 +13,7 @@ const auteur = new Auteur();
 const [file, film] = process.argv.slice(2) as [string, string];
 
 // --8<-- [start:project]
-const project = await unwrap(auteur.core.api.POST("/projects", { body: { name: "My film" } }));
+const project = await unwrap(auteur.api.POST("/projects", { body: { name: "My film" } }));
 // --8<-- [end:project]
 
 // --8<-- [start:upload]
@@ -39,13 +39,13 @@ await auteur.run("transcription", asked, {
 // --8<-- [start:captions]
 const at = { params: { path: { project_id: project.id } } };
 const captions = await unwrap(
-  auteur.core.api.GET("/projects/{project_id}/transcript.srt", { ...at, parseAs: "text" }),
+  auteur.api.GET("/projects/{project_id}/transcript.srt", { ...at, parseAs: "text" }),
 );
 console.log(captions);
 // --8<-- [end:captions]
 
 // --8<-- [start:cut]
-const { version } = await unwrap(auteur.core.api.GET("/projects/{project_id}/edl", at));
+const { version } = await unwrap(auteur.api.GET("/projects/{project_id}/edl", at));
 const edited = await auteur.edit(
   project.id,
   [

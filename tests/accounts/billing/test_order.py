@@ -246,7 +246,7 @@ class TestSync:
         world.subscribe(customer, PRO)
         world.is_away = True
         assert find_missed_events() == 0
-        assert "could not be asked" in caplog.text
+        assert "cannot be fetched from Stripe" in caplog.text
         world.is_away = False
         assert find_missed_events() == 0
         assert "has missed 3 of 3 events" in caplog.text

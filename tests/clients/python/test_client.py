@@ -288,12 +288,12 @@ def test_what_a_newer_api_knows_breaks_nothing(far: Auteur, network: Faulty, med
 
 
 def test_all_operations_are_there_typed(auteur: Auteur, project_id: str) -> None:
-    profile = users_me_retrieve.sync(client=auteur.core.api)
+    profile = users_me_retrieve.sync(client=auteur.api)
     assert profile.email.endswith("@example.com")
     track = AddTrack(op="add_track", track_id="t", type_=TrackType.VIDEO, name="Video")
     edited = projects_edl_partial_update.sync(
         auteur.edl(project_id).project_id,
-        client=auteur.core.api,
+        client=auteur.api,
         body=Operations(operations=[track]),
         if_match='"1"',
     )
@@ -301,7 +301,7 @@ def test_all_operations_are_there_typed(auteur: Auteur, project_id: str) -> None
     with pytest.raises(StaleEditError):
         projects_edl_partial_update.sync(
             auteur.edl(project_id).project_id,
-            client=auteur.core.api,
+            client=auteur.api,
             body=Operations(operations=[track]),
             if_match='"1"',
         )

@@ -26,7 +26,7 @@ PAGE = """<!doctype html><script type="importmap">{"imports": {
 JOURNEY = """async ([url, liveUrl, token]) => {
   const { Auteur, StaleEditError } = window.client;
   const auteur = new Auteur({ url, token, liveUrl });
-  const made = await auteur.core.api.POST("/projects", { body: { name: "Another origin" } });
+  const made = await auteur.api.POST("/projects", { body: { name: "Another origin" } });
   const projectId = made.data.id;
   const following = (async () => {
     for await (const event of auteur.events()) if (event.type === "job.completed") return event;

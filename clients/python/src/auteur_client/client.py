@@ -100,7 +100,7 @@ class Auteur(FeatureRunner):
 
             from auteur_client.api.users import users_me_retrieve
 
-            profile = users_me_retrieve.sync(client=auteur.core.api)
+            profile = users_me_retrieve.sync(client=auteur.api)
         """
         from auteur_client.api.client import AuthenticatedClient  # noqa: PLC0415
 

@@ -281,7 +281,10 @@ def test_what_is_no_request_is_set_aside_with_the_reason_and_can_be_sent_again(
     letters = DeadLetter.objects.order_by("created_at").values_list("topic", "reason")
     assert list(letters) == [
         (partner.transcribe_topic, "The message is not JSON, or has a name twice."),
-        (partner.transcribe_topic, f"It has {len(json.dumps(long))} bytes; 200 are read."),
+        (
+            partner.transcribe_topic,
+            f"The message has {len(json.dumps(long))} bytes, but at most 200 are read.",
+        ),
     ]
     stored = [fields for _, fields in platform.store.xrange(partner.dead_letter_topic)]
     assert [fields[b"value"] for fields in stored] == [b"poison", json.dumps(long).encode()]
