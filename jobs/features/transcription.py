@@ -33,8 +33,7 @@ class TranscriptionOutput(PlainModel):
     )
     segments_count: int = Field(ge=0)
     heard: Literal["speech", "sound", "silence"] = Field(
-        description="What the recording contains. There are no words in `sound` without speech "
-        "and in `silence`."
+        description="What the recording contains. `sound` and `silence` have no words."
     )
     language: str
 
@@ -51,9 +50,7 @@ class TranscriptionParameters(Parameters):
     )
     language = serializers.CharField(default="en", max_length=8, help_text="ISO 639-1.")
     speaker_diarization = serializers.BooleanField(
-        default=True,
-        help_text="Label the speakers. GPU engines then accept files of at most 2 hours instead "
-        "of 3.",
+        default=True, help_text="Label the speakers. GPU engines then accept 2 hours instead of 3."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -65,10 +62,7 @@ class TranscriptionParameters(Parameters):
     def validate_language(self, language: str) -> str:
         """Return the language in lower case; refuse one that the engine does not know."""
         if language.lower() not in (languages := contract.LANGUAGES[FEATURE.engine]):
-            detail = (
-                f"The {FEATURE.engine} engine does not know this language. Use one of: "
-                f"{', '.join(sorted(languages))}."
-            )
+            detail = f"This is not a language of the engine: use {', '.join(sorted(languages))}."
             raise serializers.ValidationError(detail, code="unknown_language")
         return language.lower()
 

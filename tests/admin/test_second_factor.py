@@ -256,7 +256,8 @@ class TestGuessing:
     def test_guesses_at_ones_identity_count_as_well(self, enrolled):
         for _ in range(2):
             assert WRONG in enrolled.post("/admin/identity/", code_or_password="x").content.decode()
-        assert TOO_MANY in enrolled.post("/admin/identity/", code_or_password=PASSWORD).content.decode()
+        response = enrolled.post("/admin/identity/", code_or_password=PASSWORD)
+        assert TOO_MANY in response.content.decode()
         assert TOO_MANY in enrolled.sign_in().give(code_of(enrolled.user))
 
 

@@ -210,11 +210,19 @@ class TestPrices:
     @pytest.mark.parametrize(
         ("name", "value", "why"),
         [
-            ("tts.price", 1, "names tts.price: use tts.base, tts.credits, tts.per_started_char"),
-            ("tts", 1, "names tts: use tts.base"),
-            ("mime.credits", 1, "names mime.credits: use audio_generation, "),
-            ("noop.credits", 1, "names noop.credits: use "),
-            ("image_generation.per_started_ms", 5, "names image_generation.per_started_ms: use"),
+            (
+                "tts.price",
+                1,
+                "has the unknown number tts.price: use tts.base, tts.credits, ",
+            ),
+            ("tts", 1, "has the unknown number tts: use tts.base"),
+            ("mime.credits", 1, "has the unknown number mime.credits: use audio_generation, "),
+            ("noop.credits", 1, "has the unknown number noop.credits: use "),
+            (
+                "image_generation.per_started_ms",
+                5,
+                "has the unknown number image_generation.per_started_ms",
+            ),
             ("tts.per_started_characters", 0, "sets tts.per_started_characters to 0: use 1 to"),
             ("tts.credits", MAX_PRICE + 1, "sets tts.credits to 10000001: use 0 to 10000000."),
         ],

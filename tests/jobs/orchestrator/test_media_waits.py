@@ -318,7 +318,7 @@ class TestTheEndOfTheCheck:
     @pytest.mark.parametrize(
         ("found", "message"),
         [
-            ({"type": MediaType.IMAGE}, "This is image"),
+            ({"type": MediaType.IMAGE}, "The file is image"),
             ({"metadata": {"has_audio": False}}, "no sound"),
             ({"duration_ms": 100 * 3600 * 1000}, "too long"),
         ],

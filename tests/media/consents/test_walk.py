@@ -62,7 +62,7 @@ def test_a_lease_outlasts_what_is_asked_of_the_storage(
         request_data = 0
         renew(self, **found)
 
-    for name in ("objects", "head", "delete"):
+    for name in ("list_objects", "head", "delete"):
         counted(name)
     monkeypatch.setattr(Lease, "renew", renews)
     assert follow(revoked).finished_at is not None

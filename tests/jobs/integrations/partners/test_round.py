@@ -172,7 +172,7 @@ def test_without_credits_the_partner_hears_so_and_may_ask_again(
         "video_id": "v1",
         "error": {
             "code": "insufficient_credits",
-            "message": "There are not enough credits for this.",
+            "message": "There are not enough credits for this. Buy more, or reduce the request.",
             "retryable": True,
         },
         "credits": {"balance": 0, "required": 1},
