@@ -97,7 +97,7 @@ class TestRequest:
         media = make_media(project=project, status=MediaStatus.CHECKING, check_at=Now())
         answer: Any = api.post(f"/projects/{project.pk}/media/{media.pk}/confirm")
         wait = answer.wsgi_request.META[WAIT_KEY]
-        assert (answer.status_code, wait.who, wait.row_id) == (202, str(media.user_id), media.pk)
+        assert (answer.status_code, wait.owner, wait.row_id) == (202, str(media.user_id), media.pk)
         assert wait.find_ended([media.pk]) == set()
         MediaFile.objects.filter(pk=media.pk).update(status=MediaStatus.READY, check_at=None)
         assert wait.find_ended([media.pk]) == {media.pk}
