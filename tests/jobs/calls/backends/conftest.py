@@ -6,10 +6,19 @@ import pytest
 from pytest_django import Settings
 
 from jobs.calls.backends.modal import ModalBackend
+from tests.gpu_tasks.peer import Peer
+from tests.gpu_tasks.peer import serving as serving_peer
 from tests.modal_peer.book import Book
 from tests.modal_peer.scenario import Scenario
 from tests.modal_peer.serving import Peer as ModalPeer
 from tests.modal_peer.serving import serving
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    """Run an HTTP server."""
+    with serving_peer() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
