@@ -267,7 +267,7 @@ class Rendering:
     def _build_error(self, segment: RenderSegment, message: str) -> EngineError:
         """Return INPUT_INVALID with the names of undecodable sources; MODEL_ERROR if all decode."""
         is_shown = segment.name in self.picture_names
-        inputs = (pictures if is_shown else sound).inputs(segment, self.infos, self.output)
+        inputs = (pictures if is_shown else sound).list_inputs(segment, self.infos, self.output)
         undecodable_names = {
             self.timeline.sources[index].name
             for index, arguments in inputs
