@@ -23,7 +23,7 @@ def test_its_own_tests(client: Path, env: dict[str, str]) -> None:
     ("example", "text"),
     [
         ("transcribe", "completed 100 %"),
-        ("edit", "once more"),
+        ("edit", "retrying"),
         ("watch", "job.completed"),
     ],
 )
