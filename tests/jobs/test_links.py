@@ -1,5 +1,6 @@
 """The links of a chain run as the tasks that they name, and none of them is lost."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -260,12 +261,10 @@ def events() -> Iterator[list[dict[str, Any]]]:
     def listen() -> None:
         with Connection(current_app.conf.broker_url) as opened:
             receiver = current_app.events.Receiver(opened, handlers={"*": received.append})
-            with receiver.consumer_context():
+            with receiver.consumer_context() as (listening, *_):
                 while not stop.is_set():
-                    try:
-                        opened.drain_events(timeout=0.2)
-                    except TimeoutError:
-                        continue
+                    with contextlib.suppress(TimeoutError):
+                        listening.drain_events(timeout=0.2)
 
     thread = threading.Thread(target=listen)
     thread.start()
