@@ -14,6 +14,9 @@ from auteur.broker import BROKER_OUTAGES
 
 logger = logging.getLogger(__name__)
 
+EVENT_ERRORS: tuple[type[Exception], ...] = (OSError, *BROKER_OUTAGES)
+"""Errors of a broker that takes no event. Without retries, kombu raises them as they are."""
+
 
 def run_link(parent: Task, link: Signature) -> None:
     """Run a link of the running task ``parent`` as a task of its own.
@@ -74,6 +77,6 @@ class _LinkEvents:
             # A producer of the pool, because ours closes a connection that has failed.
             with self._app.producer_or_acquire() as producer:
                 self._dispatcher.publish(event, {"uuid": self._task_id, **fields}, producer)
-        except (OSError, *BROKER_OUTAGES) as exc:
+        except EVENT_ERRORS as exc:
             logger.warning("no events of %s: %s", self._task_id, type(exc).__name__)
             self._dispatcher = None

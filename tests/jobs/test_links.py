@@ -211,7 +211,8 @@ def test_a_message_of_an_older_version_is_run(
     """Its links have no ids."""
     ids = [str(admit(make_job()).pk)]
     link = tasks.dispatch.si(ids).set(queue="jobs.completed")
-    tasks.prepare.apply_async((ids,), queue="jobs.completed", chain=[link])
+    prepare: Any = tasks.prepare
+    prepare.apply_async((ids,), queue="jobs.completed", chain=[link])
     broker.deliver(0)
     assert [run.name for run in runs] == ["jobs.dispatch", "jobs.prepare"]
     assert runs[0].id
