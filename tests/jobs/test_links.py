@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 from celery import chain, current_app, signals
+from celery.app.trace import build_tracer
 from django.db import connection
 from kombu import Connection
 
+from auteur import ids
 from auteur.devstack.processes import BASE_DIR
 from credits.models import CreditTransaction
 from gpu_tasks.runtime.backends.models import LocalCall
@@ -47,6 +49,7 @@ def broker() -> Iterator[Broker]:
     made = Broker()
     made.flush()
     yield made
+    made.come_back()
     made.flush()
 
 
@@ -182,15 +185,15 @@ def test_a_link_that_cannot_run_here_is_sent(
     make_job: MakeJob, broker: Broker, other: list[str]
 ) -> None:
     """It is another step, or more links follow."""
-    ids = [str(admit(make_job()).pk)]
+    attempt_ids = [str(admit(make_job()).pk)]
     queue = "jobs.completed"
-    following = [current_app.tasks[name].si(ids).set(queue=queue) for name in other]
-    chain(tasks.prepare.si(ids).set(queue=queue), *following).apply_async()
+    following = [current_app.tasks[name].si(attempt_ids).set(queue=queue) for name in other]
+    chain(tasks.prepare.si(attempt_ids).set(queue=queue), *following).apply_async()
     broker.deliver(0)
     assert Attempt.objects.get().state == AttemptState.PREPARED
     message = broker.read(0)
     assert message is not None
-    assert (message[0], message[1], len(message[2])) == (other[0], [ids], len(other) - 1)
+    assert (message[0], message[1], len(message[2])) == (other[0], [attempt_ids], len(other) - 1)
 
 
 def test_a_link_for_other_attempts_is_sent(make_job: MakeJob, broker: Broker) -> None:
@@ -209,13 +212,37 @@ def test_a_message_of_an_older_version_is_run(
     make_job: MakeJob, broker: Broker, runs: list[Run]
 ) -> None:
     """Its links have no ids."""
-    ids = [str(admit(make_job()).pk)]
-    link = tasks.dispatch.si(ids).set(queue="jobs.completed")
+    attempt_ids = [str(admit(make_job()).pk)]
+    link = tasks.dispatch.si(attempt_ids).set(queue="jobs.completed")
     prepare: Any = tasks.prepare
-    prepare.apply_async((ids,), queue="jobs.completed", chain=[link])
+    prepare.apply_async((attempt_ids,), queue="jobs.completed", chain=[link])
     broker.deliver(0)
     assert [run.name for run in runs] == ["jobs.dispatch", "jobs.prepare"]
     assert runs[0].id
+    assert Attempt.objects.get().state == AttemptState.RUNNING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_takes_no_events_keeps_no_link_from_running(
+    make_job: MakeJob, broker: Broker, runs: list[Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    make_job()
+    loop.wake()
+    message = broker.read(0)
+    assert message is not None
+    name, args, links_of_message = message
+    broker.go_away()
+    request = {"id": "1", "root_id": "1", "hostname": "steps@here", "delivery_info": {}}
+    tracer = build_tracer(name, current_app.tasks[name], app=current_app)
+    with ids.bind_ids():
+        tracer("1", args, {}, request | {"chain": links_of_message})
+    assert [(run.name, run.state) for run in runs] == [
+        ("jobs.dispatch", "SUCCESS"),
+        ("jobs.prepare", "SUCCESS"),
+    ]
+    assert [r.getMessage() for r in caplog.records if r.name == "jobs.links"] == [
+        f"no events of {runs[0].id}: OperationalError"
+    ]
     assert Attempt.objects.get().state == AttemptState.RUNNING
 
 
@@ -293,10 +320,11 @@ def test_a_real_worker_shows_both_links_as_tasks(
     job, broken = make_job(), make_job()
     first, second = admit(job), admit(broken)
     queue = "jobs.transcription"
-    ids = [str(first.pk), str(second.pk)]
+    attempt_ids = [str(first.pk), str(second.pk)]
     MediaFile.objects.filter(pk=broken.media_ids[0]).delete()
     sent = chain(
-        tasks.prepare.si(ids).set(queue=queue), tasks.dispatch.si(ids).set(queue=queue)
+        tasks.prepare.si(attempt_ids).set(queue=queue),
+        tasks.dispatch.si(attempt_ids).set(queue=queue),
     ).apply_async()
     prepare_id, dispatch_id = str(sent.parent.id), str(sent.id)
 
@@ -305,7 +333,7 @@ def test_a_real_worker_shows_both_links_as_tasks(
     received = of_link(events, "jobs.dispatch", prepare_id)
     assert received is not None
     assert (received["uuid"], received["root_id"]) == (dispatch_id, prepare_id)
-    assert ids[0] in received["args"]
+    assert attempt_ids[0] in received["args"]
     ours = [event for event in events if event.get("uuid") in (prepare_id, dispatch_id)]
     assert len({event["hostname"] for event in ours}) == 1
     log = worker.read_text()
