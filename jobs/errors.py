@@ -1,6 +1,8 @@
 """Describe why a job failed, as a code and a sentence for its user."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -11,15 +13,6 @@ from media.storage import ObjectMissingError
 
 CALLS_AWAY: tuple[type[Exception], ...] = (BackendUnavailableError, *OUTAGES)
 """The errors of a backend if it, or a store that it needs, does not answer."""
-
-
-class JobFailedError(AuteurError):
-    """The error of a given-up attempt, raised on the queue `jobs.failed`."""
-
-    def __init__(self, code: ErrorCode, message: str) -> None:
-        super().__init__(code, message)  # Celery rebuilds the error from both.
-        self.code = code
-        self.message = message
 
 
 @dataclass(frozen=True)
@@ -37,10 +30,18 @@ class JobError:
     @classmethod
     def from_exception(cls, exc: BaseException) -> "JobError":
         """Return the error for the user; an unknown exception reveals no internals."""
-        if isinstance(exc, JobFailedError | EngineError):
+        if isinstance(exc, EngineError):
             return cls(code=exc.code, message=exc.message)
         if isinstance(exc, ObjectMissingError):
             return cls.of(ErrorCode.STORAGE_ERROR)
         if isinstance(exc, ValidationError):
             return cls(ErrorCode.MODEL_ERROR, "The model's answer could not be understood.")
         return cls.of(ErrorCode.MODEL_ERROR)
+
+
+class AttemptsFailedError(AuteurError):
+    """Some attempts of a message failed in a step, and are not tried again."""
+
+    def __init__(self, errors: Mapping[UUID, JobError]) -> None:
+        super().__init__(errors)  # Celery pickles the error and builds it again from this.
+        self.errors = errors

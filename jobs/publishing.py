@@ -3,10 +3,11 @@
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
+from celery import chain
 from django.conf import settings
 
 from auteur.core.work import broker
@@ -16,7 +17,6 @@ from jobs.features.registry import features, get_feature
 from jobs.states import (
     COMPLETED_QUEUE,
     COMPLETED_STATES,
-    FAILED_QUEUE,
     TAKING,
     AttemptState,
     chain_of,
@@ -45,14 +45,12 @@ class WakeUp:
 
     @property
     def queue(self) -> str:
-        if self.state == AttemptState.ERRORED:
-            return FAILED_QUEUE
         return TAKING[self.state].queue or get_feature(self.type).queue
 
     @property
     def ids_per_message(self) -> int:
-        """Return how many may share its message: one, if it failed or a worker died of it."""
-        if self.state == AttemptState.ERRORED or self.crash_count > 0:
+        """Return how many may share its message: one, if a worker died of it."""
+        if self.crash_count > 0:
             return 1
         if self.state in COMPLETED_STATES and get_feature(self.type).makes_media:
             return min(MAX_READING_IDS, int(settings.MAX_IDS_PER_MESSAGE))
@@ -61,7 +59,7 @@ class WakeUp:
 
 def step_queues() -> list[str]:
     """Return every queue that a worker for short steps serves."""
-    return [*(feature.queue for feature in features().values()), COMPLETED_QUEUE, FAILED_QUEUE]
+    return [*(feature.queue for feature in features().values()), COMPLETED_QUEUE]
 
 
 def cpu_queues() -> list[str]:
@@ -96,22 +94,13 @@ def publish(wake_ups: Collection[WakeUp]) -> int:
     message_count = 0
     for (queue, state, limit), ids in batches.items():
         size = min(limit, ids_per_child)
+        steps = [getattr(tasks, step.name) for step in chain_of(state)]
         for start in range(0, len(ids), size):
+            message_ids = ids[start : start + size]
             try:
-                _send_chain(state, ids[start : start + size], queue)
+                chain(*(step.si(message_ids).set(queue=queue) for step in steps)).apply_async()
             except BROKER_OUTAGES as exc:
                 logger.warning("broker away, wake-ups will be sent again: %s", type(exc).__name__)
                 return message_count
             message_count += 1
     return message_count
-
-
-def _send_chain(state: AttemptState, ids: Sequence[str], queue: str) -> None:
-    """Send a chain of the state's steps.
-
-    The message is the same as that of ``chain(…).apply_async()``, without its copies of each
-    earlier step.
-    """
-    first, *later_tasks = [getattr(tasks, step.name) for step in chain_of(state)] or [tasks.fail]
-    chain = [task.si(ids).set(queue=queue) for task in reversed(later_tasks)]
-    first.apply_async((ids,), queue=queue, chain=chain or None)

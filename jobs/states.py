@@ -57,7 +57,6 @@ class AttemptState(TextChoices):
 
 
 COMPLETED_QUEUE = "jobs.completed"
-FAILED_QUEUE = "jobs.failed"
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,8 @@ def list_transitions() -> set[tuple[AttemptState, AttemptState]]:
     """Return every transition of an attempt, as (state, next state)."""
     transitions = {(state, target) for state in MAY_RUN for target in (_A.REPORTED, _A.ERRORED)}
     for step in STEPS:
-        # A step is done, requeued after an outage, marked as errored, or failed by its own task.
+        # A step is done, requeued after an outage, marked as errored to be retried, or failed by
+        # its task.
         targets = (step.leaves, step.takes, _A.ERRORED, _A.FAILED)
         transitions |= {(step.takes, step.holds), *((step.holds, state) for state in targets)}
         # The worker continues with the next step, or with the end if nothing is to be delivered.

@@ -3,23 +3,28 @@
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, ClassVar
 from uuid import UUID
 
 from billiard.exceptions import WorkerLostError
-from celery import Task, shared_task
+from celery import Signature, Task, shared_task, signature
 from celery.signals import task_failure, task_prerun, worker_process_shutdown
 from django.db import Error, close_old_connections, connection
 
 from auteur.core import ids
 from auteur.core.api.problems import OUTAGES
-from gpu_tasks.runtime.errors import ErrorCode
-from jobs import heartbeat, lifecycle, workflow
-from jobs.errors import JobError, JobFailedError
+from jobs import heartbeat, lifecycle, links, workflow
+from jobs.errors import AttemptsFailedError, JobError
 from jobs.models import Attempt
-from jobs.states import COLLECT, DISPATCH, FINALIZE, HOLDING, PREPARE, AttemptState
+from jobs.states import COLLECT, DISPATCH, FINALIZE, PREPARE, Step, chain_of
+from jobs.workflow import StepResult
 
 logger = logging.getLogger(__name__)
+
+_claimed: ContextVar[Sequence[Attempt] | None] = ContextVar("claimed", default=None)
+"""The attempts that a task has claimed for the link that runs after it in the same process. None
+in a task that has a message of its own."""
 
 
 class JobTask(Task):
@@ -31,24 +36,33 @@ class JobTask(Task):
 
     abstract = True
     ignore_result = True
-    ends: ClassVar[Sequence[str]] = ()
-    """States in which this task may end an attempt."""
+    throws = (AttemptsFailedError,)  # Expected: log a line without a traceback.
+    step: ClassVar[Step]
 
     def on_failure(
         self, exc: Exception, task_id: str, args: Sequence[Any], kwargs: Any, einfo: Any
     ) -> None:
-        """Fail the message's jobs; after an outage of ours, release them instead."""
+        """Fail the message's jobs, or those that an ``AttemptsFailedError`` names.
+
+        After an outage of ours, release the attempts instead.
+        """
+        # An attempt may be claimed for the next step already, and its link not have begun.
+        steps = chain_of(self.step.takes)
+        attempt_ids = _list_valid_ids(args)
         if isinstance(exc, OUTAGES):
             logger.warning("%s waits for a store: %s", self.name, type(exc).__name__)
-            for state in self.ends:
-                if step := HOLDING.get(AttemptState(state)):
-                    workflow.release(step, _list_valid_ids(args))
+            for step in steps:
+                workflow.release(step, attempt_ids)
             return
-        for attempt_id in _list_valid_ids(args):
+        if isinstance(exc, AttemptsFailedError):
+            errors = exc.errors
+        else:
+            errors = dict.fromkeys(attempt_ids, JobError.from_exception(exc))
+        for attempt_id, error in errors.items():
             lifecycle.fail(
                 attempt_id=attempt_id,
-                error=JobError.from_exception(exc),
-                states=self.ends,
+                error=error,
+                states=[step.holds for step in steps],
                 worker=heartbeat.current_worker(),
             )
 
@@ -66,51 +80,62 @@ def _list_valid_ids(args: Sequence[Any]) -> list[UUID]:
     return ids
 
 
-def _take_over_chain(task: Any) -> bool:
-    """Return True if a chain continues after this step, and remove it from the message.
+def _find_link_to_run(task: Any, attempt_ids: Sequence[str]) -> Signature | None:
+    """Return the last link of the running task's chain if it can run in this process.
 
-    This worker does the next step itself, and no further message is sent.
+    It must be the next step for the same attempts. Celery sends any other link as a message.
     """
-    has_next = bool(task.request.chain)
-    task.request.chain = None
-    return has_next
+    chain = task.request.chain or []
+    if len(chain) != 1:
+        return None
+    link = signature(chain[0], app=task.app)
+    next_task = task.app.tasks.get(link.task)
+    is_next_step = isinstance(next_task, JobTask) and next_task.step.takes == task.step.leaves
+    return link if is_next_step and [*link.args] == [attempt_ids] else None
 
 
-@shared_task(base=JobTask, name="jobs.prepare", ends=(PREPARE.holds, DISPATCH.holds))
+def _end_task(task: Any, result: StepResult, link: Signature | None = None) -> None:
+    """Run the link, if any, and raise the errors of the step, so that `on_failure` ends the jobs.
+
+    The link runs first: Celery runs none after an error, and the other attempts wait for it.
+    """
+    if link is not None:
+        task.request.chain = None
+        token = _claimed.set(result.claimed)
+        try:
+            links.run_link(task, link)
+        finally:
+            _claimed.reset(token)
+    if result.errors:
+        raise AttemptsFailedError(result.errors)
+
+
+@shared_task(base=JobTask, name="jobs.prepare", step=PREPARE)
 def prepare(attempt_ids: Sequence[str]) -> None:
-    """Do step 1: check inputs, build payloads; in a chain, do step 2 as well."""
-    workflow.prepare(_parse_ids(attempt_ids), goes_on=_take_over_chain(prepare))
+    """Do step 1: check inputs, build payloads."""
+    link = _find_link_to_run(prepare, attempt_ids)
+    result = workflow.prepare(_parse_ids(attempt_ids), hands_over=link is not None)
+    _end_task(prepare, result, link)
 
 
-@shared_task(base=JobTask, name="jobs.dispatch", ends=(DISPATCH.holds,))
+@shared_task(base=JobTask, name="jobs.dispatch", step=DISPATCH)
 def dispatch(attempt_ids: Sequence[str]) -> None:
     """Do step 2: start the calls."""
-    workflow.dispatch(_parse_ids(attempt_ids))
+    _end_task(dispatch, workflow.dispatch(_parse_ids(attempt_ids), claimed=_claimed.get()))
 
 
-@shared_task(base=JobTask, name="jobs.collect", ends=(COLLECT.holds, FINALIZE.holds))
+@shared_task(base=JobTask, name="jobs.collect", step=COLLECT)
 def collect(attempt_ids: Sequence[str]) -> None:
-    """Do step 3: check the results; in a chain, do step 4 as well."""
-    workflow.collect(_parse_ids(attempt_ids), goes_on=_take_over_chain(collect))
+    """Do step 3: check the results."""
+    link = _find_link_to_run(collect, attempt_ids)
+    result = workflow.collect(_parse_ids(attempt_ids), hands_over=link is not None)
+    _end_task(collect, result, link)
 
 
-@shared_task(base=JobTask, name="jobs.finalize", ends=(FINALIZE.holds,))
+@shared_task(base=JobTask, name="jobs.finalize", step=FINALIZE)
 def finalize(attempt_ids: Sequence[str]) -> None:
     """Do step 4: deliver and complete."""
-    workflow.finalize(_parse_ids(attempt_ids))
-
-
-@shared_task(
-    base=JobTask,
-    name="jobs.fail",
-    ends=(AttemptState.ERRORED,),
-    throws=(JobFailedError,),  # Expected: log a line without a traceback.
-)
-def fail(attempt_ids: Sequence[str]) -> None:
-    """Raise the stored error of one attempt that is given up; `on_failure` ends its job."""
-    attempt = Attempt.objects.filter(pk=attempt_ids[0], state=AttemptState.ERRORED).first()
-    if attempt is not None:
-        raise JobFailedError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
+    _end_task(finalize, workflow.finalize(_parse_ids(attempt_ids), claimed=_claimed.get()))
 
 
 @task_prerun.connect

@@ -5,6 +5,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from django.db import DataError, connection
 
 from auteur.core.api.problems import OUTAGES, UnavailableProblem
 from gpu_tasks.runtime.contract import InputFile, Outcome, OutputFile, Payload
-from gpu_tasks.runtime.errors import EngineError, ErrorCode
+from gpu_tasks.runtime.errors import POLICIES, EngineError, ErrorCode
 from jobs import lifecycle
 from jobs.calls.backends.base import Call
 from jobs.calls.backends.registry import get_backend
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 Values = dict[UUID, dict[str, Any]]
 """The values that a step has computed, by attempt."""
+Errors = dict[UUID, JobError]
+"""Why attempts failed in a step, of those that are not retried."""
 
 AWAY: tuple[type[Exception], ...] = (UnavailableProblem, *OUTAGES)
 
@@ -43,22 +46,35 @@ START_PATIENCE = timedelta(minutes=1)
 Then it is a lost attempt, which the circuits count."""
 BATCH_SECONDS = 20.0
 """Time after which the remaining attempts of a batch are requeued, before their leases end."""
+LOST_MACHINE = JobError.of(ErrorCode.GPU_UNAVAILABLE)
 RELEASE_TRIES = 30
 RELEASE_PAUSE_SECONDS = 1.0
 """Pause before each try to release claims after an outage."""
 
 
-def prepare(attempt_ids: Sequence[UUID], *, goes_on: bool = False) -> None:
+@dataclass
+class StepResult:
+    """What is left to do after a step."""
+
+    claimed: list[Attempt] = field(default_factory=list)
+    """The attempts that this worker now holds for the next step."""
+    errors: Errors = field(default_factory=dict)
+    """The attempts that have failed, whose jobs the step's task must end. This worker still holds
+    them. Errors that are retried are not here: they are stored for the orchestrator."""
+
+
+def prepare(attempt_ids: Sequence[UUID], *, hands_over: bool = False) -> StepResult:
     """Check that the inputs still exist, and store the payloads of the calls.
 
-    With ``goes_on``, start the calls, too (docs/decisions/0045).
+    With ``hands_over``, claim the attempts for `dispatch` as well (docs/decisions/0045).
     """
-    worker = current_worker()
+    worker, result = current_worker(), StepResult()
     attempts = lifecycle.claim(step=PREPARE, attempt_ids=attempt_ids, worker=worker)
-    values = _run_each(PREPARE, attempts, _prepare_attempt)
-    attempts = _finish_step(PREPARE, worker, attempts, values, DISPATCH if goes_on else None)
+    values = _run_each(PREPARE, attempts, _prepare_attempt, result.errors)
+    to = DISPATCH if hands_over else None
+    result.claimed = _finish_step(PREPARE, worker, attempts, values, to, result.errors)
     failpoint("after_commit_prepare")
-    _dispatch_attempts(attempts)
+    return result
 
 
 def _prepare_attempt(attempt: Attempt) -> dict[str, Any]:
@@ -76,21 +92,24 @@ def _to_storable(value: Any) -> Any:
     return value
 
 
-def dispatch(attempt_ids: Sequence[UUID]) -> None:
-    """Start the calls and store their ids, without waiting for any call."""
-    _dispatch_attempts(
-        lifecycle.claim(step=DISPATCH, attempt_ids=attempt_ids, worker=current_worker())
-    )
+def dispatch(
+    attempt_ids: Sequence[UUID], *, claimed: Sequence[Attempt] | None = None
+) -> StepResult:
+    """Start the calls and store their ids, without waiting for any call.
 
-
-def _dispatch_attempts(attempts: Sequence[Attempt]) -> None:
-    calls = _run_each(DISPATCH, attempts, _build_call)
+    ``claimed`` are the attempts that `prepare` has handed over; nothing else is claimed then.
+    """
+    result, attempts = StepResult(), claimed
+    if attempts is None:
+        attempts = lifecycle.claim(step=DISPATCH, attempt_ids=attempt_ids, worker=current_worker())
+    calls = _run_each(DISPATCH, attempts, _build_call, result.errors)
     by_backend: dict[str, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         if attempt.pk in calls:
             by_backend[attempt.backend].append(attempt)
     for name, group in by_backend.items():
         _start_calls(name, group, [calls[attempt.pk]["call"] for attempt in group])
+    return result
 
 
 def _build_call(attempt: Attempt) -> dict[str, Any]:
@@ -110,7 +129,7 @@ def _start_calls(backend: str, attempts: Sequence[Attempt], calls: Sequence[Call
             if attempt.waited < START_PATIENCE:
                 _requeue_attempts(DISPATCH, [attempt.pk], outage_pause(attempt))
             else:
-                _mark_attempt_errored(DISPATCH, attempt.pk, EngineError(ErrorCode.GPU_UNAVAILABLE))
+                _mark_attempt_errored(DISPATCH, attempt.pk, LOST_MACHINE)
         return
     failpoint("after_spawn")
     lifecycle.record_started_calls(call_ids=call_ids)
@@ -118,7 +137,7 @@ def _start_calls(backend: str, attempts: Sequence[Attempt], calls: Sequence[Call
         if attempt.pk not in call_ids:
             # The call was refused, or started without a response. A new attempt gets another id,
             # and a call that reports for this one must stop.
-            _mark_attempt_errored(DISPATCH, attempt.pk, EngineError(ErrorCode.GPU_UNAVAILABLE))
+            _mark_attempt_errored(DISPATCH, attempt.pk, LOST_MACHINE)
 
 
 def signed_payload(attempt: Attempt) -> Payload:
@@ -150,28 +169,30 @@ def signed_payload(attempt: Attempt) -> Payload:
     )
 
 
-def collect(attempt_ids: Sequence[UUID], *, goes_on: bool = False) -> None:
+def collect(attempt_ids: Sequence[UUID], *, hands_over: bool = False) -> StepResult:
     """Check the reported results; from this claim on it is too late to cancel.
 
-    With ``goes_on``, deliver them, too, and complete the jobs. Jobs without anything to deliver are
-    completed at once.
+    With ``hands_over``, claim the attempts for `finalize` as well, and complete those jobs at once
+    that have nothing to deliver.
     """
-    worker = current_worker()
+    worker, result = current_worker(), StepResult()
     attempts = lifecycle.claim(step=COLLECT, attempt_ids=attempt_ids, worker=worker)
-    values = _run_each(COLLECT, attempts, _collect_result)
+    values = _run_each(COLLECT, attempts, _collect_result, result.errors)
     ids_without_delivery = {
         attempt.pk
         for attempt in attempts
-        if goes_on
+        if hands_over
         and attempt.pk in values
         and not get_feature(attempt.job.type).delivers(values[attempt.pk]["result"])
     }
     if ids_without_delivery:
-        _complete_jobs(COLLECT, worker, {pk: values[pk] for pk in ids_without_delivery})
+        completable = {pk: values[pk] for pk in ids_without_delivery}
+        _complete_jobs(COLLECT, worker, completable, result.errors)
         values = {pk: fields for pk, fields in values.items() if pk not in ids_without_delivery}
-    attempts = _finish_step(COLLECT, worker, attempts, values, FINALIZE if goes_on else None)
+    to = FINALIZE if hands_over else None
+    result.claimed = _finish_step(COLLECT, worker, attempts, values, to, result.errors)
     failpoint("after_commit_collect")
-    _finalize_attempts(worker, attempts)
+    return result
 
 
 def _collect_result(attempt: Attempt) -> dict[str, Any]:
@@ -183,20 +204,23 @@ def _collect_result(attempt: Attempt) -> dict[str, Any]:
     return {"result": output, "used_credits": feature.used_credits(attempt.job, output)}
 
 
-def finalize(attempt_ids: Sequence[UUID]) -> None:
-    """Deliver the results, then complete the jobs."""
-    worker = current_worker()
-    _finalize_attempts(
-        worker, lifecycle.claim(step=FINALIZE, attempt_ids=attempt_ids, worker=worker)
-    )
+def finalize(
+    attempt_ids: Sequence[UUID], *, claimed: Sequence[Attempt] | None = None
+) -> StepResult:
+    """Deliver the results, then complete the jobs.
 
-
-def _finalize_attempts(worker: str, attempts: Sequence[Attempt]) -> None:
+    ``claimed`` are the attempts that `collect` has handed over; nothing else is claimed then.
+    """
+    worker, result, attempts = current_worker(), StepResult(), claimed
+    if attempts is None:
+        attempts = lifecycle.claim(step=FINALIZE, attempt_ids=attempt_ids, worker=worker)
     if attempts:
-        _complete_jobs(FINALIZE, worker, _run_each(FINALIZE, attempts, _deliver_result))
+        values = _run_each(FINALIZE, attempts, _deliver_result, result.errors)
+        _complete_jobs(FINALIZE, worker, values, result.errors)
+    return result
 
 
-def _complete_jobs(step: Step, worker: str, values_by_id: Values) -> None:
+def _complete_jobs(step: Step, worker: str, values_by_id: Values, errors: Errors) -> None:
     failpoint("before_complete")
     _store_values(
         step,
@@ -204,6 +228,7 @@ def _complete_jobs(step: Step, worker: str, values_by_id: Values) -> None:
         lambda values: lifecycle.complete(
             attempt_ids=list(values), worker=worker, step=step, values=values
         ),
+        errors,
     )
 
 
@@ -213,9 +238,12 @@ def _deliver_result(attempt: Attempt) -> dict[str, Any]:
 
 
 def _run_each(
-    step: Step, attempts: Sequence[Attempt], work: Callable[[Attempt], dict[str, Any]]
-) -> dict[UUID, dict[str, Any]]:
-    """Return the values of the attempts that succeed; requeue or mark the others as errored."""
+    step: Step,
+    attempts: Sequence[Attempt],
+    work: Callable[[Attempt], dict[str, Any]],
+    errors: Errors,
+) -> Values:
+    """Return the values of the attempts that succeed; requeue the others, or record their error."""
     values = {}
     if attempts:
         failpoint(f"after_claim_{step.name}")
@@ -229,15 +257,24 @@ def _run_each(
         except AWAY as exc:
             logger.warning("%s of %s waits: %s", step.name, attempt.pk, type(exc).__name__)
             if is_refusal(exc) and attempt.outcome is None:
-                _mark_attempt_errored(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR))
+                _record_error(step, attempt.pk, EngineError(ErrorCode.STORAGE_ERROR), errors)
             else:
                 # An existing result is not computed again just because a store refuses it.
                 _requeue_attempts(step, [attempt.pk], outage_pause(attempt))
         except Exception as exc:
             if not isinstance(exc, EngineError):
                 logger.exception("%s of %s failed", step.name, attempt.pk)
-            _mark_attempt_errored(step, attempt.pk, exc)
+            _record_error(step, attempt.pk, exc, errors)
     return values
+
+
+def _record_error(step: Step, attempt_id: UUID, exc: Exception, errors: Errors) -> None:
+    """Store an error that is retried, for the orchestrator; add any other to ``errors``."""
+    error = JobError.from_exception(exc)
+    if POLICIES[error.code].retried:
+        _mark_attempt_errored(step, attempt_id, error)
+    else:
+        errors[attempt_id] = error
 
 
 def outage_pause(attempt: Attempt) -> timedelta:
@@ -261,7 +298,7 @@ def release(step: Step, attempt_ids: Sequence[UUID]) -> None:
                 _requeue_attempts(step, attempt_ids, timedelta(0))
             else:  # Calls may have been started.
                 for attempt_id in attempt_ids:
-                    _mark_attempt_errored(step, attempt_id, EngineError(ErrorCode.GPU_UNAVAILABLE))
+                    _mark_attempt_errored(step, attempt_id, LOST_MACHINE)
             break
         except OUTAGES:
             connection.close()
@@ -277,17 +314,22 @@ def _requeue_attempts(step: Step, attempt_ids: Sequence[UUID], after: timedelta)
     )
 
 
-def _mark_attempt_errored(step: Step, attempt_id: UUID, exc: Exception) -> None:
+def _mark_attempt_errored(step: Step, attempt_id: UUID, error: JobError) -> None:
     lifecycle.mark_errored(
         attempt_id=attempt_id,
-        error=JobError.from_exception(exc),
+        error=error,
         states=[step.holds],
         worker=current_worker(),
     )
 
 
 def _finish_step(
-    step: Step, worker: str, attempts: Sequence[Attempt], values_by_id: Values, to: Step | None
+    step: Step,
+    worker: str,
+    attempts: Sequence[Attempt],
+    values_by_id: Values,
+    to: Step | None,
+    errors: Errors,
 ) -> list[Attempt]:
     """Finish the step, or hand over ``to`` the next one; return the attempts to continue with."""
     if to is None:
@@ -295,6 +337,7 @@ def _finish_step(
             step,
             values_by_id,
             lambda values: lifecycle.finish(step=step, worker=worker, values=values),
+            errors,
         )
         return []
     next_attempts: list[Attempt] = []
@@ -304,11 +347,14 @@ def _finish_step(
         lambda values: next_attempts.extend(
             lifecycle.hand_over(step=step, to=to, worker=worker, attempts=attempts, values=values)
         ),
+        errors,
     )
     return next_attempts
 
 
-def _store_values(step: Step, values_by_id: Values, store: Callable[[Values], object]) -> None:
+def _store_values(
+    step: Step, values_by_id: Values, store: Callable[[Values], object], errors: Errors
+) -> None:
     """Store all values at once; if the database refuses one, store them one by one."""
     if not values_by_id:
         return
@@ -320,4 +366,4 @@ def _store_values(step: Step, values_by_id: Values, store: Callable[[Values], ob
                 store({attempt_id: values})
             except DataError as exc:
                 logger.warning("%s of %s made what cannot be stored", step.name, attempt_id)
-                _mark_attempt_errored(step, attempt_id, exc)
+                _record_error(step, attempt_id, exc, errors)

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import wraps
-from queue import SimpleQueue
 from uuid import UUID
 
 from django.conf import settings
@@ -36,7 +35,6 @@ from jobs.orchestrator import (
     periodic,
     repair,
 )
-from jobs.publishing import WakeUp
 from jobs.retention import sweeping
 from jobs.states import JobStatus
 from jobs.wake_signal import WakeSignal
@@ -70,9 +68,6 @@ TIDY_SECONDS = 60.0
 OUTAGE_PAUSE_SECONDS = 1.0
 STORES_AWAY: tuple[type[Exception], ...] = (*DATABASE_OUTAGES, *BROKER_OUTAGES)
 
-_given_up: SimpleQueue[WakeUp] = SimpleQueue()
-"""Wake-ups from `decide`, which must not wait for the broker, to `wake`."""
-
 
 def wake() -> int:
     """Admit jobs and publish due attempts whose queues have capacity; return how many there were.
@@ -85,8 +80,6 @@ def wake() -> int:
     wake_ups = [wake_up for wake_up, is_claimed in admissions if is_claimed] + due.claim_wake_ups(
         queues
     )
-    while not _given_up.empty():
-        wake_ups.append(_given_up.get())
     if wake_ups:
         failpoint("before_publish")
         publishing.publish(wake_ups)
@@ -94,11 +87,8 @@ def wake() -> int:
 
 
 def decide() -> int:
-    """Decide about due jobs: repair, retry or give up. Return how many jobs there were."""
-    result = repair.reconcile()
-    for wake_up in result.given_up:
-        _given_up.put(wake_up)
-    return result.seen
+    """Decide about due jobs: repair, retry or fail. Return how many jobs there were."""
+    return repair.reconcile().seen
 
 
 def reap_dead_workers() -> int:

@@ -2,11 +2,11 @@
 
 import logging
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F, Q, Value
+from django.db.models import Q, Value
 from django.db.models.expressions import Case, When
 from django.db.models.functions import Now
 
@@ -19,8 +19,7 @@ from jobs.calls.deadlines import is_in_time
 from jobs.errors import JobError
 from jobs.features.registry import features, get_feature
 from jobs.models import Attempt, Job
-from jobs.orchestrator.due import AGAIN_AFTER, MAX_AGAIN_AFTER, needs_decision
-from jobs.publishing import WakeUp
+from jobs.orchestrator.due import MAX_AGAIN_AFTER, needs_decision
 from jobs.states import HAS_OUTCOME, HOLDING, AttemptState
 
 logger = logging.getLogger(__name__)
@@ -30,8 +29,6 @@ DECIDED_AT_ONCE = 50
 CLAIM_RECHECK = timedelta(seconds=2)
 MAX_CRASHES = 3
 """Workers that may die with a claim on an attempt, before it is given up."""
-MAX_FAIL_MESSAGES = 2
-"""Wake-ups to `jobs.failed` before the orchestrator ends the job itself."""
 RETRY_PAUSE = timedelta(seconds=2)
 """Pause before the second attempt; doubled for each further one."""
 MAX_RETRY_PAUSE = timedelta(minutes=10)
@@ -45,15 +42,10 @@ MAX_INFRASTRUCTURE_ATTEMPTS = 16
 
 @dataclass
 class Reconciled:
-    """The result of one round of decisions.
-
-    It counts the jobs, and the results given up as undeliverable. It lists the attempts that were
-    given up and whose task is yet to be woken.
-    """
+    """How many jobs one round decided about, and how many results it gave up as undeliverable."""
 
     seen: int = 0
     undelivered: int = 0
-    given_up: list[WakeUp] = field(default_factory=list)
 
 
 @transaction.atomic
@@ -106,7 +98,7 @@ def _decide_job(job: Job, attempt: Attempt, living_workers: set[str], result: Re
     has_outcome = attempt.state in HAS_OUTCOME
     if attempt.state == AttemptState.ERRORED and job.type in features():
         # The deadline was for the call, which is over. Only its error matters now.
-        _retry_or_fail(job, attempt, result)
+        _retry_or_fail(job, attempt)
     elif is_late and not has_outcome:
         lifecycle.expire(job_id=job.pk)
     elif attempt.state in HOLDING:
@@ -149,7 +141,7 @@ def _expire_lost_claim(attempt: Attempt, living_workers: set[str]) -> None:
     lifecycle.mark_errored(attempt_id=attempt.pk, error=JobError.of(code), states=[step.holds])
 
 
-def _retry_or_fail(job: Job, attempt: Attempt, result: Reconciled) -> None:
+def _retry_or_fail(job: Job, attempt: Attempt) -> None:
     feature = get_feature(job.type)
     error = JobError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
     count = lifecycle.count_attempts(job=job)
@@ -169,19 +161,5 @@ def _retry_or_fail(job: Job, attempt: Attempt, result: Reconciled) -> None:
             return
         pause = min(RETRY_PAUSE * 2 ** (count.infrastructure - 1), MAX_RETRY_PAUSE)
         lifecycle.begin_attempt(job=job, after=pause * jitter)
-    elif attempt.publish_count < MAX_FAIL_MESSAGES:
-        result.given_up.append(_delay_wake_up(attempt))
     else:
         lifecycle.fail(attempt_id=attempt.pk, error=error)
-
-
-def _delay_wake_up(attempt: Attempt) -> WakeUp:
-    """Delay the job before its message is sent, and return the message.
-
-    If the message is lost, the job is due again.
-    """
-    Attempt.objects.filter(pk=attempt.pk).update(publish_count=F("publish_count") + 1)
-    Job.objects.filter(pk=attempt.job_id).update(
-        wake_at=Now() + AGAIN_AFTER * (1 + attempt.publish_count)
-    )
-    return WakeUp(attempt.pk, AttemptState.ERRORED, attempt.job.type)

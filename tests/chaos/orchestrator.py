@@ -34,6 +34,9 @@ def publish_once() -> None:
     from django.db import transaction
     from django.db.models import F
 
+    from gpu_tasks.runtime.errors import ErrorCode
+    from jobs import lifecycle
+    from jobs.errors import JobError
     from jobs.models import Attempt
     from jobs.orchestrator.admission import admit_all
     from jobs.publishing import WakeUp, publish
@@ -52,7 +55,11 @@ def publish_once() -> None:
             )
         )
         Attempt.objects.filter(pk__in=[attempt.pk for attempt in new]).update(publish_count=1)
-    publish([WakeUp(a.pk, AttemptState(a.state), a.job.type) for a in new])
+    errored = [attempt for attempt in new if attempt.state == AttemptState.ERRORED]
+    for attempt in errored:
+        error = JobError(ErrorCode(attempt.error_code or ""), attempt.error_message or "")
+        lifecycle.fail(attempt_id=attempt.pk, error=error)
+    publish([WakeUp(a.pk, AttemptState(a.state), a.job.type) for a in new if a not in errored])
 
 
 if __name__ == "__main__":

@@ -96,8 +96,10 @@ class Broker:
         name, args, chain = message
         task = current_app.tasks[name]
         tracer = build_tracer(name, task, app=current_app, eager=True, propagate=False)
-        request = {"id": uuid.uuid4().hex, "task": name, "is_eager": True, "delivery_info": {}}
-        result = tracer(request["id"], args, {}, request | {"chain": chain if goes_on else None})
+        task_id = uuid.uuid4().hex
+        request = {"id": task_id, "root_id": task_id, "task": name, "is_eager": True}
+        request |= {"delivery_info": {}, "chain": chain if goes_on else None}
+        result = tracer(task_id, args, {}, request)
         if result.info is None and chain and not goes_on:
             following = signature(chain.pop(), app=current_app)
             with contextlib.suppress(BrokerError, redis.RedisError):  # a message lost

@@ -166,10 +166,11 @@ def test_a_result_that_cannot_be_stored_harms_no_neighbour(make_job):
     bad, good = (bring_to(make_job(), AttemptState.REPORTED) for _ in range(2))
     store_transcript(bad, "NUL: \0")
     store_transcript(good, "all is well")
-    tasks.collect.apply(args=([str(bad.pk), str(good.pk)],), throw=True)
+    result = tasks.collect.apply(args=([str(bad.pk), str(good.pk)],))
+    assert [*result.result.errors] == [bad.pk]
     bad.refresh_from_db()
     good.refresh_from_db()
-    assert (bad.state, bad.error_code) == (AttemptState.ERRORED, "MODEL_ERROR")
+    assert (bad.state, bad.error_code) == (AttemptState.FAILED, "MODEL_ERROR")
     assert good.state == AttemptState.COLLECTED
 
 

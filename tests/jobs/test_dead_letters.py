@@ -24,7 +24,7 @@ from auteur.consumer import find_defect
 from auteur.dead_letters import Defect
 from auteur.devstack.processes import BASE_DIR
 from jobs import tasks, workflow
-from jobs.states import FAILED_QUEUE
+from jobs.states import COMPLETED_QUEUE
 from tests.waiting import until
 
 SECRET = "a secret in a message"
@@ -76,10 +76,10 @@ def envelope(**changes: Any) -> str:
         "body": body([[[ID]], {}, {}]),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {"id": str(uuid.uuid4()), "task": "jobs.fail", "lang": "py"},
+        "headers": {"id": str(uuid.uuid4()), "task": "jobs.finalize", "lang": "py"},
         "properties": {
             "body_encoding": "base64",
-            "delivery_info": {"exchange": "", "routing_key": FAILED_QUEUE},
+            "delivery_info": {"exchange": "", "routing_key": COMPLETED_QUEUE},
             "delivery_tag": str(uuid.uuid4()),
         },
     }
@@ -99,9 +99,9 @@ POISON: list[tuple[str | bytes, Defect]] = [
     ("[" * 100_000, Defect.NOT_A_MESSAGE),
     (envelope(properties={"delivery_tag": "1", "body_encoding": "rot13"}), Defect.NOT_A_MESSAGE),
     (envelope(headers=None), Defect.UNKNOWN_TASK),
-    (envelope(headers={"id": ID, "task": ["jobs.fail"]}), Defect.UNKNOWN_TASK),
+    (envelope(headers={"id": ID, "task": ["jobs.finalize"]}), Defect.UNKNOWN_TASK),
     (envelope(headers={"id": ID, "task": "jobs.unheard_of"}), Defect.UNKNOWN_TASK),
-    (envelope(headers={"task": "jobs.fail"}), Defect.BAD_BODY),
+    (envelope(headers={"task": "jobs.finalize"}), Defect.BAD_BODY),
     (envelope(body=body(5)), Defect.BAD_BODY),
     (envelope(body=body([[["no id"]], {}, {}])), Defect.BAD_BODY),
     (envelope(body=body([[[ID]], {}, None])), Defect.BAD_BODY),
@@ -113,16 +113,16 @@ POISON: list[tuple[str | bytes, Defect]] = [
 def test_a_worker_sets_aside_what_it_cannot_read_and_goes_on(worker: Path) -> None:
     client = redis.Redis.from_url(settings.REDIS_URL)
     for element, _ in POISON:
-        client.lpush(FAILED_QUEUE, element)
+        client.lpush(COMPLETED_QUEUE, element)
     until(lambda: dead_letters.count_dead_letters() == len(POISON), 120.0)
     letters = dead_letters.list_dead_letters()
     assert [letter.defect for letter in reversed(letters)] == [defect for _, defect in POISON]
-    assert {letter.queue for letter in letters} == {FAILED_QUEUE}
+    assert {letter.queue for letter in letters} == {COMPLETED_QUEUE}
     assert letters[-1].content == SECRET
     assert all(len(letter.content) <= dead_letters.MAX_CONTENT_BYTES for letter in letters)
 
-    following = current_app.send_task("jobs.fail", [[ID]], queue=FAILED_QUEUE)
-    until(lambda: f"jobs.fail[{following.id}] succeeded" in worker.read_text(), 60.0)
+    following = current_app.send_task("jobs.finalize", [[ID]], queue=COMPLETED_QUEUE)
+    until(lambda: f"jobs.finalize[{following.id}] succeeded" in worker.read_text(), 60.0)
     log = worker.read_text()
     assert log.count("cannot be read") == len(POISON)
     assert "Unrecoverable" not in log
@@ -160,9 +160,9 @@ def test_with_redis_away_a_worker_goes_on(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("arguments", [[ID], [[ID]], [[ID, ID]]])
 def test_messages_of_ours_can_be_read(arguments: list[Any]) -> None:
     message = SimpleNamespace(
-        headers={"id": "1", "task": "jobs.fail"}, payload=[arguments, {}, {"chain": None}]
+        headers={"id": "1", "task": "jobs.finalize"}, payload=[arguments, {}, {"chain": None}]
     )
-    assert find_defect(message, {"jobs.fail"}) is None
+    assert find_defect(message, {"jobs.finalize"}) is None
     assert find_defect(message, set()) == Defect.UNKNOWN_TASK
 
 
@@ -185,8 +185,8 @@ def test_messages_of_ours_can_be_read(arguments: list[Any]) -> None:
     ],
 )
 def test_arguments_that_no_task_of_ours_has_are_a_defect(payload: Any) -> None:
-    message = SimpleNamespace(headers={"id": "1", "task": "jobs.fail"}, payload=payload)
-    assert find_defect(message, {"jobs.fail"}) == Defect.BAD_BODY
+    message = SimpleNamespace(headers={"id": "1", "task": "jobs.finalize"}, payload=payload)
+    assert find_defect(message, {"jobs.finalize"}) == Defect.BAD_BODY
 
 
 @pytest.mark.django_db
@@ -196,5 +196,5 @@ def test_a_bad_id_does_not_make_on_failure_raise(
     monkeypatch: pytest.MonkeyPatch, args: list[Any], error: Exception
 ) -> None:
     monkeypatch.setattr(workflow, "RELEASE_PAUSE_SECONDS", 0.0)
-    for task in (tasks.prepare, tasks.collect, tasks.fail):
+    for task in (tasks.prepare, tasks.collect, tasks.finalize):
         task.on_failure(error, "", args, {}, None)

@@ -135,10 +135,13 @@ def test_who_was_robbed_of_an_attempt_starts_no_call(make_job: MakeJob) -> None:
 
 
 def test_a_value_that_cannot_be_stored_holds_up_no_neighbour(
-    make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+    make_job: MakeJob, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, good = make_job(), make_job()
-    ids = [admit(bad).pk, admit(good).pk]
+    loop.wake()
+    bad.refresh_from_db()
+    good.refresh_from_db()
+    ids = [bad.attempt_id, good.attempt_id]
     prepare = workflow._prepare_attempt
 
     def spoilt(attempt: Attempt) -> dict[str, Any]:
@@ -146,9 +149,11 @@ def test_a_value_that_cannot_be_stored_holds_up_no_neighbour(
         return {"payload": {"text": "\0"}} if attempt.pk == ids[0] else created
 
     monkeypatch.setattr(workflow, "_prepare_attempt", spoilt)
-    workflow.prepare(ids, goes_on=True)
+    broker.deliver(0)
     states = dict(Attempt.objects.values_list("pk", "state"))
-    assert states == {ids[0]: AttemptState.ERRORED, ids[1]: AttemptState.RUNNING}
+    assert states == {ids[0]: AttemptState.FAILED, ids[1]: AttemptState.RUNNING}
+    bad.refresh_from_db()
+    assert (bad.status, bad.error_code, bad.credits_refunded) == ("failed", "MODEL_ERROR", True)
 
 
 def test_a_claim_brings_the_rows_as_they_are(make_job: MakeJob) -> None:

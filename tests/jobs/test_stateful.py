@@ -32,7 +32,7 @@ from jobs.audit import ledger_audit
 from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.event_contract import ENDS
 from jobs.models import Attempt, Event, Job, UserEvent
-from jobs.states import ENDED, FAILED_QUEUE, OPEN, ClientStatus, list_transitions
+from jobs.states import ENDED, OPEN, ClientStatus, list_transitions
 from jobs.status import describe_restart, filter_by_status, get_client_status, is_waiting, waits_for
 from media.models import MediaStatus
 from tests.jobs.broker import Broker
@@ -65,7 +65,7 @@ JOBS = st.integers(0, 3)
 BACK = st.integers(0, 2)
 PLACES = st.integers(0, 5)
 LOOK_EVERY = 1 if LONG else 5
-TASKS = ("prepare", "dispatch", "collect", "finalize", "fail")
+TASKS = ("prepare", "dispatch", "collect", "finalize")
 
 
 # --- What must hold ---------------------------------------------------------------------------
@@ -151,7 +151,6 @@ def settle(world: World) -> None:
     world.end_checks()
     for _ in range(SETTLING_ROUNDS):
         world.orchestrate()
-        world.broker.lose(FAILED_QUEUE)  # `on_failure` never runs, as when its worker is killed
         while world.broker.deliver(0):
             pass
         _run_wanted_calls()

@@ -105,10 +105,7 @@ def table() -> str:
     for state, its in STATES.items():
         step = TAKING.get(state)
         queue = (step.queue or "the feature's") if step else ""
-        if state == AttemptState.ERRORED:
-            queue, tasks = "jobs.failed", "fail"
-        else:
-            tasks = ", ".join(item.name for item in chain_of(state))
+        tasks = ", ".join(item.name for item in chain_of(state))
         marks = ["yes" if mark else "" for mark in (its.in_pool, its.may_run, its.cancellable)]
         attempts = HOLDING[state].name if state in CLAIMED else ""
         lines.append(f"| {' | '.join([state, queue, tasks, attempts, *marks, its.colour])} |")

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from credits.models import CreditTransaction
 from gpu_tasks.runtime.contract import EngineInfo, Outcome
-from jobs import lifecycle, workflow
+from jobs import lifecycle, tasks, workflow
 from jobs.calls.backends.models import LocalCall, LocalCallState
 from jobs.models import Attempt, Job
 from jobs.states import AttemptState
@@ -81,10 +81,10 @@ def test_prepare_breaks_off_where_the_media_is_gone(make_job):
     gone, good = make_job(), make_job()
     attempts = [admit(gone), admit(good)]
     MediaFile.objects.filter(pk=gone.media_ids[0]).delete()
-    workflow.prepare([a.pk for a in attempts])
+    tasks.prepare.apply(args=[[str(a.pk) for a in attempts]])
     states = {a.job_id: a for a in Attempt.objects.all()}
     assert states[good.pk].state == AttemptState.PREPARED
-    assert states[gone.pk].state == AttemptState.ERRORED
+    assert states[gone.pk].state == AttemptState.FAILED
     assert states[gone.pk].error_code == "INPUT_INVALID"
     assert "deleted" in states[gone.pk].error_message
 
@@ -164,9 +164,9 @@ def test_a_project_deleted_meanwhile_does_not_lose_the_result(dispatched, projec
 )
 def test_an_answer_outside_the_contract_is_not_believed(dispatched, stored, result):
     report(dispatched, stored, result)
-    workflow.collect([dispatched.pk])
+    tasks.collect.apply(args=[[str(dispatched.pk)]])
     dispatched.refresh_from_db()
-    assert (dispatched.state, dispatched.error_code) == (AttemptState.ERRORED, "MODEL_ERROR")
+    assert (dispatched.state, dispatched.error_code) == (AttemptState.FAILED, "MODEL_ERROR")
 
 
 def test_a_result_that_was_never_stored_is_an_error_not_a_success(dispatched):

@@ -11,7 +11,7 @@ from django.core.files.storage import storages
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from jobs import workflow
+from jobs import tasks
 from jobs.calls.backends import local
 from jobs.features.registry import get_feature
 from jobs.models import Attempt, Job
@@ -88,18 +88,19 @@ def finish(job_id: UUID) -> None:
     """Take a pending job through its steps, its call run here."""
     admission.admit_all()
     attempt = Attempt.objects.get(job_id=job_id)
-    workflow.prepare([attempt.pk])
-    workflow.dispatch([attempt.pk])
+    ids = [str(attempt.pk)]
+    tasks.prepare.apply(args=[ids])
+    tasks.dispatch.apply(args=[ids])
     attempt.refresh_from_db()
     if attempt.call_id is None:
-        return  # refused: the orchestrator would decide now
+        return  # refused
     local.run(UUID(attempt.call_id))
-    workflow.collect([attempt.pk])
-    workflow.finalize([attempt.pk])
+    tasks.collect.apply(args=[ids])
+    tasks.finalize.apply(args=[ids])
 
 
 def error_of(job_id: str) -> tuple[str | None, str | None]:
-    """The code and message that an attempt broke off with, before the orchestrator decides."""
+    """The code and message that an attempt broke off with."""
     attempt = Job.objects.get(pk=job_id).attempt
     assert attempt is not None
     return attempt.error_code, attempt.error_message

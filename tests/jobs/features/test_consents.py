@@ -14,12 +14,12 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from credits import ledger
-from jobs import lifecycle, workflow
+from jobs import lifecycle, tasks, workflow
 from jobs.audit import ledger_audit
 from jobs.calls.backends import local
 from jobs.features import files
 from jobs.models import Attempt, Job
-from jobs.orchestrator import admission, repair
+from jobs.orchestrator import admission
 from jobs.states import FINALIZE, AttemptState, JobStatus
 from media import verification
 from media.consents import removal_worker
@@ -124,14 +124,10 @@ def test_a_delivery_that_comes_later_is_refused_and_refunded(
 ) -> None:
     attempt = collected(submit(api, film))
     revoke_consent(consent=consent)
-    workflow.finalize([attempt.pk])
+    tasks.finalize.apply(args=[[str(attempt.pk)]])
     assert MediaFile.objects.count() == 1  # the film, which is not usable any more
     attempt.refresh_from_db()
-    assert (attempt.state, attempt.error_code) == (AttemptState.ERRORED, "CANCELLED")
-    Job.objects.update(wake_at=Now())
-    for _ in range(4):
-        repair.reconcile()
-        Job.objects.filter(wake_at__isnull=False).update(wake_at=Now())
+    assert (attempt.state, attempt.error_code) == (AttemptState.FAILED, "CANCELLED")
     job = Job.objects.get()
     assert (job.status, job.error_code) == (JobStatus.FAILED, "CANCELLED")
     assert ledger.get_balance(user_id=user.pk) == 100

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 import requests
 
-from jobs import workflow
+from jobs import tasks, workflow
 from jobs.models import Attempt, Job
 from media.deletion import delete_media
 from media.models import MediaFile
@@ -147,4 +147,4 @@ def finish_with(job_id: UUID, content: bytes) -> None:
     local.run(UUID(attempt.call_id))
     [written] = attempt.payload["results"]
     object_storage().write(written["write"]["key"], content, "image/png")
-    workflow.collect([attempt.pk])
+    tasks.collect.apply(args=[[str(attempt.pk)]])

@@ -176,7 +176,7 @@ def test_of_many_at_once_just_the_free_ones_come_back(user, running):
 
 @pytest.fixture
 def fail():
-    """End a running job by an error of its call, as the task `jobs.failed` does."""
+    """End a running job by an error of its call, as the orchestrator does."""
 
     def end(job, code):
         error = JobError.of(code)

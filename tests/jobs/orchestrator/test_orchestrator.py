@@ -49,9 +49,9 @@ class Seen:
 def look_at(job):
     make_due(job)
     woken, running = due.claim_wake_ups(), due.claim_polls()
-    seen = Seen([*woken, *repair.reconcile().given_up], running)
+    repair.reconcile()
     job.refresh_from_db()
-    return seen
+    return Seen(woken, running)
 
 
 def seconds_until_wake(job):
@@ -203,8 +203,8 @@ def test_infrastructure_errors_are_retried_beyond_the_features_limit(make_job, c
     pause = repair.MAX_RETRY_PAUSE.total_seconds()
     assert pause * (1 - repair.RETRY_JITTER) - 1 < seconds_until_wake(job) < pause * 1.25
     mark_errored(job.attempt, code, AttemptState.QUEUED)
-    [wake_up] = look_at(job).wake_ups
-    assert (wake_up.queue, wake_up.ids_per_message) == ("jobs.failed", 1)
+    assert look_at(job).wake_ups == []
+    assert (job.status, job.error_code, job.credits_refunded) == ("failed", code, True)
 
 
 def test_calls_that_begin_although_their_start_is_unanswered_do_not_count(make_job):
@@ -228,19 +228,22 @@ def job_state(job):
 
 
 @pytest.mark.parametrize("code", [c for c in ErrorCode if not POLICIES[c].retried])
-def test_other_errors_go_to_the_failed_queue_at_once(make_job, code):
+def test_the_orchestrator_fails_a_job_at_once_for_other_errors(make_job, code):
     job = make_job()
     mark_errored(bring_to(job, AttemptState.RUNNING), code)
-    [wake_up] = look_at(job).wake_ups
-    assert (wake_up.queue, job.attempt.number) == ("jobs.failed", 1)
+    assert look_at(job).wake_ups == []
+    assert (job.status, job.error_code, job.attempt.number) == ("failed", code, 1)
+    assert job.credits_refunded
+    assert CreditTransaction.objects.filter(job=job, type="refund").count() == 1
 
 
-def test_the_orchestrator_fails_the_job_where_on_failure_could_not(make_job):
+def test_a_job_fails_with_a_refund_while_the_broker_is_away(make_job, settings):
     job = make_job()
     mark_errored(bring_to(job, AttemptState.RUNNING), ErrorCode.GPU_OOM)
-    for _ in range(repair.MAX_FAIL_MESSAGES):
-        assert len(look_at(job).wake_ups) == 1
-    assert look_at(job).wake_ups == []
+    make_due(job)
+    settings.BROKER_URL = settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    loop.decide()
+    job.refresh_from_db()
     assert (job.status, job.error_code, job.credits_refunded) == ("failed", "GPU_OOM", True)
 
 
