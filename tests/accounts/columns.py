@@ -9,7 +9,6 @@ from django.db import connection
 from django.db.models import BinaryField, CharField, Field, JSONField, Model, TextField
 
 IMPERSONAL_TABLES = {
-    "archive_parts",
     "archive_walks",
     "auth_group",
     "auth_group_permissions",
