@@ -72,13 +72,14 @@ def _deliver_once(
             content, segments=with_delivery(content.segments, media_file_id, named_segments)
         )
 
-    result = editing.edit(
+    result = editing.try_edit(
         project_id=project_id,
         user_id=user_id,
         versions=frozenset([document["version"]]),
         needs=Needs(transcript=True, steps=True),
         change=change,
-        way=partial(_build_extra_update, media_file_id, job_id),
+        kind="system",
+        extra_update=partial(_build_extra_update, media_file_id, job_id),
     )
     return result.version
 

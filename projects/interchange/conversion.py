@@ -20,8 +20,7 @@ from projects.interchange.matching import Matched
 from projects.interchange.reading import read_track
 from projects.interchange.terms import OURS, ForeignTrack, Piece, Reading
 from projects.interchange.times import exact_rate, frame_of, start_frame
-from projects.timeline.content import PERMILLE, Clip, Effect, Track, on_timeline
-from projects.timeline.shape import TrackShape
+from projects.timeline.content import PERMILLE, TRACK, Clip, Effect, Track, on_timeline
 
 FADES = ("cross_fade", "fade_in", "fade_out")
 
@@ -65,7 +64,7 @@ def _find_unchanged_track(
 ) -> Track | None:
     """Return the track as we wrote it, or None if the file plays anything else by now."""
     try:
-        track = TrackShape.model_validate(dict(ours)).stored()
+        track = TRACK.validate_python(dict(ours))
     except ValidationError:
         return None
     durations = {key: row.duration_ms for key, row in matched.rows.items()}
