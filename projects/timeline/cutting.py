@@ -267,7 +267,7 @@ def _choose_closing(
 
 
 def _overlap_before(track: TrackEditor, origin: Origin) -> int:
-    """Return how long an origin's start lies under the clip before it, as that was uncut."""
+    """Return how long an origin's start lies under the clip before it, as that was before cuts."""
     return _longest_overlap(origin, [whole for _, whole in _list_before(track, origin)])
 
 
@@ -294,7 +294,7 @@ def _longest_overlap(origin: Origin, clips: Iterable[Clip]) -> int:
 
 
 def _overlap_after(track: TrackEditor, origin: Origin) -> int:
-    """Return how long an origin's end lies under the clip behind it, as that was uncut."""
+    """Return how long an origin's end lies under the clip behind it, as that was before cuts."""
     start, end = origin.clip["start_ms"], end_of(origin.clip)
     starts = [
         whole["start_ms"]

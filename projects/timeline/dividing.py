@@ -20,7 +20,7 @@ def range_of(clip: Clip) -> TimeRange:
 
 
 def lengths(source_ms: int, permille: int) -> tuple[int, int]:
-    """Return the least and the most that so much of a source may last on the timeline."""
+    """Return the shortest and the longest that so much of a source may last on the timeline."""
     return source_ms * PERMILLE // permille, -(-source_ms * PERMILLE // permille)
 
 
@@ -41,9 +41,9 @@ def find_division(clip: Clip, offset_ms: int) -> tuple[int, int] | None:
     at = (2 * offset_ms * permille + PERMILLE) // (2 * PERMILLE)
     at = min(max(at, above // PERMILLE + 1), -(-below // PERMILLE) - 1)
     at = min(max(at, 1), source - 1)
-    least, most = lengths(at, permille)
+    shortest, longest = lengths(at, permille)
     behind = lengths(source - at, permille)
-    return min(max(offset_ms, least, length - behind[1]), most, length - behind[0]), at
+    return min(max(offset_ms, shortest, length - behind[1]), longest, length - behind[0]), at
 
 
 def trimmed(clip: Clip, begin_ms: int, end_ms: int) -> tuple[int, int]:
@@ -54,8 +54,8 @@ def trimmed(clip: Clip, begin_ms: int, end_ms: int) -> tuple[int, int]:
     permille = speed_permille(clip["effects"])
     start = clip["start_ms"] + _nearest(begin_ms - clip["in_point_ms"], permille)
     end = end_of(clip) + _nearest(end_ms - clip["out_point_ms"], permille)
-    least, most = lengths(max(0, end_ms - begin_ms), permille)
-    duration = min(max(end - start, least), most)
+    shortest, longest = lengths(max(0, end_ms - begin_ms), permille)
+    duration = min(max(end - start, shortest), longest)
     return start if begin_ms == clip["in_point_ms"] else end - duration, duration
 
 
@@ -139,26 +139,26 @@ def undivided(clips: Iterable[Clip]) -> Iterator[Clip]:
         yield whole
 
 
-def joined_with(left: Clip, right: Clip) -> Clip | None:
+def joined_with(first: Clip, second: Clip) -> Clip | None:
     """Return the clip that would be divided into these two, if there is one.
 
     Its length may not fit its source: several parts may together be off by more than one is.
     """
-    if left["media_file_id"] != right["media_file_id"]:
+    if first["media_file_id"] != second["media_file_id"]:
         return None
-    if (end_of(left), left["out_point_ms"]) != (right["start_ms"], right["in_point_ms"]):
+    if (end_of(first), first["out_point_ms"]) != (second["start_ms"], second["in_point_ms"]):
         return None
-    if left["deleted"] != right["deleted"]:
+    if first["deleted"] != second["deleted"]:
         return None
-    end = effect_of(right["effects"], "fade_out")
-    effects = [effect for effect in left["effects"] if effect["type"] != "fade_out"]
+    end = effect_of(second["effects"], "fade_out")
+    effects = [effect for effect in first["effects"] if effect["type"] != "fade_out"]
     effects += [end] if end else []
-    before, behind = left["duration_ms"], right["duration_ms"]
+    before, behind = first["duration_ms"], second["duration_ms"]
     of_left = share_effects(effects, before_ms=0, behind_ms=behind, is_first=True)
     of_right = share_effects(effects, before_ms=before, behind_ms=0, is_first=False)
-    if not (_has_effects(left, of_left) and _has_effects(right, of_right)):
+    if not (_has_effects(first, of_left) and _has_effects(second, of_right)):
         return None
-    joined: Clip = {**left, "duration_ms": before + behind, "out_point_ms": right["out_point_ms"]}
+    joined: Clip = {**first, "duration_ms": before + behind, "out_point_ms": second["out_point_ms"]}
     return {**joined, "effects": effects}
 
 

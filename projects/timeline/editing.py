@@ -123,7 +123,7 @@ def apply_operations(
         user_id=user_id,
         versions=versions,
         needs=_build_needs(operations),
-        change=partial(_build_draft, operations, lengths=lengths, place="operations.{}."),
+        change=partial(_build_draft, operations, lengths=lengths, path="operations.{}."),
         attribution=Attribution(author, _list_names(operations)),
     )
 
@@ -176,17 +176,17 @@ def _build_draft(
     content: Content,
     *,
     lengths: Mapping[str, int | None] = MappingProxyType({}),
-    place: str = "",
+    path: str = "",
 ) -> Draft:
-    """Return a draft after the operations; a refusal names the field below its ``place``."""
+    """Return a draft after the operations; a refusal names the field below its ``path``."""
     draft = Draft(content, lengths)
     for index, operation in enumerate(operations):
         draft.operation = index, operation.called
         try:
             operation.apply(draft)
         except EditError as exc:
-            detail = f"{operation.called}: {exc.detail}" if place else exc.detail
-            rules.raise_error(place.format(index) + exc.field, exc.code, detail)
+            detail = f"{operation.called}: {exc.detail}" if path else exc.detail
+            rules.raise_error(path.format(index) + exc.field, exc.code, detail)
     return draft
 
 

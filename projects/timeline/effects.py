@@ -131,7 +131,7 @@ class GainEffect(KnownEffect):
     )
 
 
-KNOWN: dict[str, type[KnownEffect]] = {
+EFFECT_MODELS: dict[str, type[KnownEffect]] = {
     "speed": SpeedEffect,
     "cross_fade": CrossFadeEffect,
     "fade_in": FadeInEffect,
@@ -144,9 +144,9 @@ _OWN_NAME = rf"^{OWN}[a-z0-9_]{{1,38}}$"
 
 def _check_own_name(name: str) -> str:
     if not re.fullmatch(_OWN_NAME, name):
-        known = ", ".join(f"`{known}`" for known in KNOWN)
+        names = ", ".join(f"`{name}`" for name in EFFECT_MODELS)
         raise PydanticCustomError(
-            "unknown_effect", f"Effects are {known}, and ones of your own, `{OWN}…`."
+            "unknown_effect", f"Effects are {names}, and ones of your own, `{OWN}…`."
         )
     return name
 
@@ -187,14 +187,14 @@ def _tag(name: str) -> str:
     return f"({name})"
 
 
-TAGS = frozenset(map(_tag, [*KNOWN, "known", OWN]))
+TAGS = frozenset(map(_tag, [*EFFECT_MODELS, "known", OWN]))
 """The names of the members in locations of errors; no client's parameter has such a name."""
 
 
 def _choose_effect(value: Any) -> str:
     """Return the tag of the known effect that a value names, or of clients' own effects."""
     name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return _tag(name) if isinstance(name, str) and name in KNOWN else _tag(OWN)
+    return _tag(name) if isinstance(name, str) and name in EFFECT_MODELS else _tag(OWN)
 
 
 def _choose_group(value: Any) -> str:
@@ -209,7 +209,7 @@ class _ByType:
     ) -> JsonSchemaValue:
         schema = handler(core)
         refs = (member["$ref"] for member in schema["oneOf"])
-        mapping = dict(zip(KNOWN, refs, strict=True))
+        mapping = dict(zip(EFFECT_MODELS, refs, strict=True))
         return schema | {"discriminator": {"propertyName": "type", "mapping": mapping}}
 
 

@@ -179,13 +179,13 @@ def _carry_over(
         step = stored
         if not _has_changes(step):
             break
-        others, of_segments = _split_changes(step["edit"]["changes"])
+        remaining, of_segments = _split_changes(step["edit"]["changes"])
         if of_segments:
             without = changing.apply_changes(Content([], without), of_segments).segments
             before, now = now, deliver(without)
             size += measure_growth(before, now)
             between = changing.diff_contents(Content([], before), Content([], now)).forward
-            edit: StepEdit = {**step["edit"], "changes": [*others, *between]}
+            edit: StepEdit = {**step["edit"], "changes": [*remaining, *between]}
             step = {**step, "edit": edit, "bytes": len(bson.encode(edit))}
         remaining_bytes -= step["bytes"]
         if remaining_bytes < 0 or size > MAX_TRANSCRIPT_BYTES:

@@ -202,16 +202,16 @@ def _read_track(value: Any, old: dict[str, Track], clips: dict[str, Clip], index
     return before if before == track else track
 
 
-def _read_clip(value: Any, clips: dict[str, Clip], track_id: str, place: str) -> Clip:
+def _read_clip(value: Any, clips: dict[str, Clip], track_id: str, path: str) -> Clip:
     clip_id = value.get("id") if isinstance(value, dict) else None
     clip = clips.get(clip_id) if isinstance(clip_id, str) else None
     if clip is None or clip != value:
         try:
             clip = CLIP.validate_python(value)
         except ShapeError as exc:
-            raise_shape_errors(exc, place)
+            raise_shape_errors(exc, path)
     if clip["track_id"] != track_id:
-        raise_error(f"{place}.track_id", "clip_track", "A clip names the track that it lies on.")
+        raise_error(f"{path}.track_id", "clip_track", "A clip names the track that it lies on.")
     return clip
 
 
@@ -233,12 +233,12 @@ def _read_segment(value: Any, old: dict[str, Segment], index: int) -> Segment:
         raise_shape_errors(exc, "transcript", "segments", index)
 
 
-def _check_list(value: Any, most: int, field: str) -> None:
+def _check_list(value: Any, limit: int, field: str) -> None:
     """Raise a 400 if it is no list, or too long."""
     if not isinstance(value, list):
         raise_error(field, "list_type", "This is no list.")
-    if len(value) > most:
-        raise_error(field, "too_long", f"There are at most {most} of them.")
+    if len(value) > limit:
+        raise_error(field, "too_long", f"There are at limit {limit} of them.")
 
 
 def _are_same(before: Sequence[Any], after: Sequence[Any]) -> bool:

@@ -50,9 +50,9 @@ def raise_error(field: str, code: str, detail: str) -> NoReturn:
 
 
 def raise_shape_errors(
-    error: ShapeError, *place: str | int, unnamed: Container[object] = ()
+    error: ShapeError, *path: str | int, unnamed: Container[object] = ()
 ) -> NoReturn:
-    """Raise a 400 that names what is malformed below ``place``.
+    """Raise a 400 that names what is malformed below ``path``.
 
     ``unnamed`` are names that are in no document, such as those of a union's members; those of
     effects are always left out.
@@ -60,7 +60,7 @@ def raise_shape_errors(
     errors = []
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
         location = (name for name in detail["loc"] if name not in unnamed and name not in TAGS)
-        field = ".".join(map(str, (*place, *location))) or api_settings.NON_FIELD_ERRORS_KEY
+        field = ".".join(map(str, (*path, *location))) or api_settings.NON_FIELD_ERRORS_KEY
         errors.append((field, detail["type"], detail["msg"]))
     raise_errors(errors)
     raise error
@@ -121,12 +121,12 @@ def _check_ids(tracks: list[Track]) -> Iterator[Error]:
 
 
 def _find_duplicates(
-    items: Iterable[Track | Clip | Segment], place: str, seen: set[str] | None = None
+    items: Iterable[Track | Clip | Segment], path: str, seen: set[str] | None = None
 ) -> Iterator[Error]:
     seen = set() if seen is None else seen
     for index, item in enumerate(items):
         if item["id"] in seen:
-            yield f"{place}.{index}.id", "duplicate_id", "Another one has this id."
+            yield f"{path}.{index}.id", "duplicate_id", "Another one has this id."
         seen.add(item["id"])
 
 

@@ -35,8 +35,10 @@ def check_sources(*, user_id: UUID, before: Content, after: Content, diff: ClipD
     replaced = _measure_shown((before.tracks[index], clip) for index, _, clip in diff.removed)
     new = _list_beyond(after, diff.added, replaced)
     if new:  # Than the clips that they replace; other clips may have shown as much.
-        shown = _measure_shown((track, clip) for track in before.tracks for clip in track["clips"])
-        new = _list_beyond(after, new, shown)
+        shown_ms = _measure_shown(
+            (track, clip) for track in before.tracks for clip in track["clips"]
+        )
+        new = _list_beyond(after, new, shown_ms)
     if new:
         raise_errors(_find_errors(user_id, after, new))
 
@@ -89,41 +91,41 @@ def _mark_clip(clip: Clip, is_offline: bool) -> Clip:
 
 def _measure_shown(clips: Iterable[tuple[Track, Clip]]) -> dict[tuple[str, str], int]:
     """Return how much clips show of each media file, by its id and the kind of track."""
-    shown: dict[tuple[str, str], int] = {}
+    shown_ms: dict[tuple[str, str], int] = {}
     for track, clip in clips:
         key = (clip["media_file_id"], track["type"])
-        if clip["out_point_ms"] > shown.get(key, -1):
-            shown[key] = clip["out_point_ms"]
-    return shown
+        if clip["out_point_ms"] > shown_ms.get(key, -1):
+            shown_ms[key] = clip["out_point_ms"]
+    return shown_ms
 
 
 def _list_beyond(
-    after: Content, clips: Iterable[PlacedClip], shown: Mapping[tuple[str, str], int]
+    after: Content, clips: Iterable[PlacedClip], shown_ms: Mapping[tuple[str, str], int]
 ) -> list[PlacedClip]:
     return [
         (index, clip_index, clip)
         for index, clip_index, clip in clips
         if clip["out_point_ms"]
-        > shown.get((clip["media_file_id"], after.tracks[index]["type"]), -1)
+        > shown_ms.get((clip["media_file_id"], after.tracks[index]["type"]), -1)
     ]
 
 
 def _find_errors(user_id: UUID, content: Content, clips: list[PlacedClip]) -> Iterator[Error]:
     media_by_id = find_media_files(user_id, {clip["media_file_id"] for _, _, clip in clips})
     for index, clip_index, clip in clips:
-        place, kind = f"tracks.{index}.clips.{clip_index}", content.tracks[index]["type"]
+        path, kind = f"tracks.{index}.clips.{clip_index}", content.tracks[index]["type"]
         media = media_by_id.get(clip["media_file_id"])
         if media is None:
-            yield f"{place}.media_file_id", *UNKNOWN_MEDIA
+            yield f"{path}.media_file_id", *UNKNOWN_MEDIA
         elif media.type not in TYPES_ON_TRACK[kind]:
-            yield f"{place}.media_file_id", "media_type", f"This is no file for {kind} tracks."
+            yield f"{path}.media_file_id", "media_type", f"This is no file for {kind} tracks."
         elif (
             media.type != MediaType.IMAGE
             and media.duration_ms is not None
             and clip["out_point_ms"] > media.duration_ms
         ):
             detail = f"The media file lasts {media.duration_ms} ms."
-            yield f"{place}.out_point_ms", "beyond_media", detail
+            yield f"{path}.out_point_ms", "beyond_media", detail
 
 
 def read_lengths(*, user_id: UUID, media_ids: Collection[str]) -> dict[str, int | None]:

@@ -3,6 +3,7 @@
 What `projects.timeline.track_editor` keeps right from edit to edit must be what this computes.
 """
 
+from itertools import pairwise
 from typing import Any
 
 from projects.timeline.content import Clip, Content, Track, end_of
@@ -137,9 +138,7 @@ class PlainTrack:
         closed = self._closed()
         playing = [clip for clip in self.clips.values() if not clip["deleted"]]
         return any(
-            start < other < start + length
-            for index, (start, length) in enumerate(closed)
-            for other, _ in closed[:index] + closed[index + 1 :]
+            start + length > following for (start, length), (following, _) in pairwise(closed)
         ) or any(
             clip["start_ms"] < start + length and start < end_of(clip)
             for start, length in closed
