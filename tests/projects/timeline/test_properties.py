@@ -143,7 +143,7 @@ def test_cuts_are_what_the_plain_way_makes(steps: list[walk.Step], cuts: list[wa
     assert unnamed(at_once(now, some), now) == unnamed(plainly(now, some), now)
 
 
-@PURE
+@examples(150, 20_000)
 @given(walk.walks(15), walk.walks(8))
 def test_one_request_makes_what_many_make(steps: list[walk.Step], wanted: list[walk.Step]) -> None:
     before = first()
