@@ -25,7 +25,7 @@ from projects.documents import (
     MAX_SEGMENTS,
     MAX_TRACKS,
 )
-from projects.timeline.effects import PERMILLE, STORED_EFFECTS, Effect, speed_permille
+from projects.timeline.effects import PERMILLE, STORED_EFFECTS, EffectRecord, speed_permille
 from projects.timeline.fields import (
     OR_NULL,
     ClipMs,
@@ -45,7 +45,7 @@ from projects.timeline.fields import (
     at_most,
 )
 
-__all__ = ["PERMILLE", "Effect", "speed_permille"]
+__all__ = ["PERMILLE", "EffectRecord", "speed_permille"]
 
 STRICT = ConfigDict(extra="forbid")
 Value = TypeVar("Value", bound=Mapping[str, object])
@@ -55,6 +55,14 @@ Item = TypeVar("Item")
 def without(value: Value, *names: str) -> Value:
     """Return the value without fields that are not required."""
     return cast(Value, {name: field for name, field in value.items() if name not in names})
+
+
+def _about(description: str) -> Any:
+    return Field(description=description)
+
+
+EffectRecords = Annotated[list[EffectRecord], STORED_EFFECTS]
+OptionalMs = Annotated[Ms, OR_NULL]
 
 
 @with_config(STRICT)
@@ -67,10 +75,7 @@ class OriginRecord(TypedDict):
     out_point_ms: Ms
     effects: NotRequired[
         Annotated[
-            list[Effect],
-            STORED_EFFECTS,
-            OR_NULL,
-            Field(description="There where the deleted part has not all of them."),
+            EffectRecords, OR_NULL, _about("There where the deleted part has not all of them.")
         ]
     ]
 
@@ -79,7 +84,7 @@ class OriginRecord(TypedDict):
 class CutRecord(TypedDict):
     """How a clip was deleted, and what it was cut from; for us to restore it by, and read only."""
 
-    mode: Annotated[Mode, Field(description="Whether the gap was left, or closed on its track.")]
+    mode: Annotated[Mode, _about("Whether the gap was left, or closed on its track.")]
     segment_id: Annotated[
         Id | None,
         Field(default=None, description="The segment of the transcript that it was cut out for."),
@@ -88,29 +93,24 @@ class CutRecord(TypedDict):
         Annotated[
             SourceTimelineMs,
             OR_NULL,
-            Field(description="Where it would begin had no ripple closed anything on its track."),
+            _about("Where it would begin had no ripple closed anything on its track."),
         ]
     ]
     in_point_ms: NotRequired[
         Annotated[
-            Ms,
-            OR_NULL,
-            Field(
-                description="Where what was deleted begins, if more of the clip went with it: what "
+            OptionalMs,
+            _about(
+                "Where what was deleted begins, if more of the clip went with it: what "
                 "remained was shorter than its cross-fade."
             ),
         ]
     ]
-    out_point_ms: NotRequired[Annotated[Ms, OR_NULL, Field(description="Where that ends.")]]
+    out_point_ms: NotRequired[Annotated[OptionalMs, _about("Where that ends.")]]
     lead_ms: NotRequired[
-        Annotated[
-            Ms,
-            OR_NULL,
-            Field(description="How far behind its start its track was closed; 0 if absent."),
-        ]
+        Annotated[OptionalMs, _about("How far behind its start its track was closed; 0 if absent.")]
     ]
     closed_ms: NotRequired[
-        Annotated[Ms, OR_NULL, Field(description="By how much `ripple` has closed its track.")]
+        Annotated[OptionalMs, _about("By how much `ripple` has closed its track.")]
     ]
     origin: NotRequired[Annotated[OriginRecord, Stored(OriginRecord), OR_NULL]]
 
@@ -125,13 +125,12 @@ class Clip(TypedDict):
     id: Id
     media_file_id: MediaId
     track_id: Id
-    start_ms: Annotated[Ms, Field(description="Position on the timeline.")]
-    duration_ms: Annotated[ClipMs, Field(description="Length on the timeline.")]
-    in_point_ms: Annotated[Ms, Field(description="Where it begins in the source.")]
-    out_point_ms: Annotated[Ms, Field(description="Where it ends in the source.")]
+    start_ms: Annotated[Ms, _about("Position on the timeline.")]
+    duration_ms: Annotated[ClipMs, _about("Length on the timeline.")]
+    in_point_ms: Annotated[Ms, _about("Where it begins in the source.")]
+    out_point_ms: Annotated[Ms, _about("Where it ends in the source.")]
     effects: Annotated[
-        list[Effect],
-        STORED_EFFECTS,
+        EffectRecords,
         Field(default=[], description="Those written before names were checked stand as they are."),
     ]
     deleted: Annotated[Flag, Field(default=False)]
@@ -139,10 +138,8 @@ class Clip(TypedDict):
     offline: NotRequired[
         Annotated[
             Flag,
-            Field(
-                default=False,
-                description="There, and true, where its media file has been deleted; read only.",
-            ),
+            Field(default=False),
+            _about("There, and true, where its media file has been deleted; read only."),
         ]
     ]
 
@@ -193,12 +190,8 @@ class Word(TypedDict):
     start_ms: Ms
     end_ms: Ms
     confidence: Annotated[float, Field(strict=True, ge=0, le=1)]
-    edited_word: NotRequired[
-        Annotated[WordText, OR_NULL, Field(description="What is shown instead.")]
-    ]
-    deleted: NotRequired[
-        Annotated[Flag, Field(default=False, description="True on deleted words.")]
-    ]
+    edited_word: NotRequired[Annotated[WordText, OR_NULL, _about("What is shown instead.")]]
+    deleted: NotRequired[Annotated[Flag, Field(default=False), _about("True on deleted words.")]]
 
 
 @with_config(STRICT)
@@ -219,11 +212,7 @@ class Segment(TypedDict):
     deleted: Annotated[Flag, Field(default=False)]
     edited_text: Annotated[SegmentText | None, Field(default=None)]
     language: NotRequired[
-        Annotated[
-            Language,
-            OR_NULL,
-            Field(description="ISO 639; absent where no transcription has told it."),
-        ]
+        Annotated[Language, OR_NULL, _about("ISO 639; absent where no transcription has told it.")]
     ]
 
 
@@ -383,7 +372,7 @@ def ends_of(clips: Iterable[Clip]) -> list[int]:
     return [clip["start_ms"] + clip["duration_ms"] for clip in clips if not clip["deleted"]]
 
 
-def effect_of(effects: Iterable[Effect], kind: str) -> Effect | None:
+def effect_of(effects: Iterable[EffectRecord], kind: str) -> EffectRecord | None:
     """Return the effect of a type, of which a clip has one at most."""
     return next((effect for effect in effects if effect["type"] == kind), None)
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from projects.timeline.content import Clip, EditError, cross_fade_ms, end_of
 from projects.timeline.dividing import TimeRange, new_id, range_of
+from projects.timeline.fields import Mode
 from projects.timeline.origins import (
     Deletion,
     Origin,
@@ -35,7 +36,7 @@ SourceCut = tuple[TimeRange, str | None]
 """A range of a source, and the segment of the transcript that it is cut out for, if any."""
 
 
-def cut(track: TrackEditor, key: int, cuts: Sequence[SourceCut], *, mode: str) -> None:
+def cut(track: TrackEditor, key: int, cuts: Sequence[SourceCut], *, mode: Mode) -> None:
     """Delete ranges of a clip, in order; of a deleted clip, what was only deleted beside its own.
 
     The key may be deleted, and those of the parts beside it.
@@ -65,7 +66,7 @@ def restore_clip(
     key: int,
     still_deleted: Iterable[TimeRange] = (),
     *,
-    mode: str | None = None,
+    mode: Mode | None = None,
 ) -> None:
     """Restore what a deleted clip marks, except for what is ``still_deleted``.
 
@@ -193,8 +194,8 @@ def _rebuild(
         if key not in part_keys:
             track.delete(key)
     result = []
-    for (source, deletion), key in zip(parts, part_keys, strict=True):
-        old = None if key is None else old_clips[key]
+    for (source, deletion), part_key in zip(parts, part_keys, strict=True):
+        old = None if part_key is None else old_clips[part_key]
         clip_id = new_id() if old is None else old["id"]
         if deletion is None:
             clip = origin.build_part(source, clip_id)
@@ -205,7 +206,7 @@ def _rebuild(
             if deletion.mode == "ripple":
                 closing = _choose_closing(track, origin, source, overlaps.after_ms)
                 clip = with_closing(clip, closing)
-        result.append((deletion, track.insert_at(key, clip)))
+        result.append((deletion, track.insert_at(part_key, clip)))
     if overlaps.after_ms:
         _close_next_again(track, origin, overlaps.after_ms)
     return result
@@ -348,7 +349,7 @@ def _has_room(track: TrackEditor, run: Run, keys: Sequence[int]) -> bool:
 
 
 def _restore_elsewhere(
-    track: TrackEditor, key: int, still_deleted: Sequence[TimeRange], mode: str
+    track: TrackEditor, key: int, still_deleted: Sequence[TimeRange], mode: Mode
 ) -> None:
     """Restore by another mode than that of the deletion, or where the place is taken.
 

@@ -3,7 +3,14 @@
 import uuid
 from collections.abc import Iterable, Iterator
 
-from projects.timeline.content import PERMILLE, Clip, Effect, effect_of, end_of, speed_permille
+from projects.timeline.content import (
+    PERMILLE,
+    Clip,
+    EffectRecord,
+    effect_of,
+    end_of,
+    speed_permille,
+)
 
 TimeRange = tuple[int, int]
 """Milliseconds of a source: begin, end."""
@@ -65,8 +72,8 @@ def _nearest(source_ms: int, permille: int) -> int:
 
 
 def share_effects(
-    effects: Iterable[Effect], *, before_ms: int, behind_ms: int, is_first: bool
-) -> list[Effect]:
+    effects: Iterable[EffectRecord], *, before_ms: int, behind_ms: int, is_first: bool
+) -> list[EffectRecord]:
     """Return the effects of a part of a clip, with so much of the clip before and behind the part.
 
     A fade continues in each part that it reaches; a cross-fade stays with the first part.
@@ -80,7 +87,7 @@ def share_effects(
     return [effect for effect in shares if effect is not None]
 
 
-def _share_effect(effect: Effect, outside_ms: int) -> Effect | None:
+def _share_effect(effect: EffectRecord, outside_ms: int) -> EffectRecord | None:
     """Return a fade of which more lies outside the clip; None if all of it does."""
     if not outside_ms:
         return effect
@@ -162,7 +169,7 @@ def joined_with(first: Clip, second: Clip) -> Clip | None:
     return {**joined, "effects": effects}
 
 
-def _has_effects(clip: Clip, effects: list[Effect]) -> bool:
+def _has_effects(clip: Clip, effects: list[EffectRecord]) -> bool:
     """Return True if the clip has these effects, in whatever order."""
     return {effect["type"]: effect for effect in clip["effects"]} == {
         effect["type"]: effect for effect in effects

@@ -34,12 +34,12 @@ MAX_NUMBER = 2**53
 OWN = "x_"
 """The prefix of clients' own effects."""
 
-Effect = dict[str, Any]
+EffectRecord = dict[str, Any]
 """An effect as it is stored. Those of old documents may have other names and values."""
 EffectType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 
 
-def speed_permille(effects: Iterable[Effect]) -> int:
+def speed_permille(effects: Iterable[EffectRecord]) -> int:
     """Return how many milliseconds of the source pass in a second of the timeline."""
     for effect in effects:
         if effect["type"] == "speed":
@@ -225,7 +225,7 @@ RenderedEffect = TypeAliasType(
         _ByType(),
     ],
 )
-EffectShape = TypeAliasType(
+Effect = TypeAliasType(
     "Effect",
     Annotated[
         Annotated[RenderedEffect, Tag(_tag("known"))] | Annotated[OwnEffect, Tag(_tag(OWN))],
@@ -234,18 +234,18 @@ EffectShape = TypeAliasType(
 )
 
 
-def stored_effects(effects: Iterable[EffectShape]) -> list[Effect]:
+def stored_effects(effects: Iterable[Effect]) -> list[EffectRecord]:
     """Return effects as they are stored."""
     return [effect.model_dump() for effect in effects]
 
 
-def _check_types(effects: list[EffectShape]) -> list[EffectShape]:
+def _check_types(effects: list[Effect]) -> list[Effect]:
     if len({effect.type for effect in effects}) != len(effects):
         raise PydanticCustomError("duplicate_effect", "A clip has one effect of each type.")
     return effects
 
 
-Effects = Annotated[list[EffectShape], Field(max_length=MAX_EFFECTS), AfterValidator(_check_types)]
+Effects = Annotated[list[Effect], Field(max_length=MAX_EFFECTS), AfterValidator(_check_types)]
 
 
 class _StoredEffects:

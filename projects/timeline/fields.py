@@ -141,6 +141,6 @@ def _shift_errors(error: ShapeError, shift: int) -> ShapeError:
         if location and isinstance(location[0], int):
             location = (location[0] + shift, *location[1:])
         # A custom error of the same code and sentence: built-in ones want their context again.
-        kind = PydanticCustomError(detail["type"], detail["msg"])  # type: ignore[arg-type]
+        kind = PydanticCustomError(detail["type"], detail["msg"])
         lines.append(InitErrorDetails(type=kind, loc=location, input=None))
     return ShapeError.from_exception_data(error.title, lines)

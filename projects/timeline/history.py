@@ -185,7 +185,7 @@ def _carry_over(
             before, now = now, deliver(without)
             size += measure_growth(before, now)
             between = changing.diff_contents(Content([], before), Content([], now)).forward
-            edit: StepEdit = {**step["edit"], "changes": [*remaining, *between]}
+            edit: StepEdit = step["edit"] | {"changes": [*remaining, *between]}
             step = {**step, "edit": edit, "bytes": len(bson.encode(edit))}
         remaining_bytes -= step["bytes"]
         if remaining_bytes < 0 or size > MAX_TRANSCRIPT_BYTES:

@@ -28,7 +28,7 @@ from projects.timeline.content import Clip, EditError, Track, on_timeline, speed
 from projects.timeline.cutting import check_overlaps, cut, restore_clip
 from projects.timeline.dividing import halves, new_id, range_of, trimmed
 from projects.timeline.draft import Draft
-from projects.timeline.effects import Effect, Effects, EffectShape, EffectType, stored_effects
+from projects.timeline.effects import Effect, EffectRecord, Effects, EffectType, stored_effects
 from projects.timeline.fields import (
     Flag,
     Id,
@@ -303,7 +303,7 @@ class SetEffect(ClipOperation):
     """Give a clip an effect, in the place of its effect of the same type."""
 
     op: Literal["set_effect"]
-    effect: EffectShape
+    effect: Effect
 
     def apply(self, draft: Draft) -> None:
         _replace_effect(draft, self.clip_id, self.effect.type, stored_effects([self.effect]))
@@ -484,7 +484,7 @@ class SetCaptionsStyle(Operation):
         draft.captions_style = dump_style(self.style)
 
 
-def _measure_clip(begin_ms: int, end_ms: int, effects: list[Effect]) -> int:
+def _measure_clip(begin_ms: int, end_ms: int, effects: list[EffectRecord]) -> int:
     """Return how long a range is on the timeline; raise ``EditError`` if it is empty."""
     permille = speed_permille(effects)
     duration = on_timeline(end_ms - begin_ms, permille) if end_ms > begin_ms else 0
@@ -493,7 +493,7 @@ def _measure_clip(begin_ms: int, end_ms: int, effects: list[Effect]) -> int:
     return duration
 
 
-def _replace_effect(draft: Draft, clip_id: str, kind: str, new: list[Effect]) -> None:
+def _replace_effect(draft: Draft, clip_id: str, kind: str, new: list[EffectRecord]) -> None:
     """Replace the clip's effect of a type, if it has one, by the new ones."""
     track, key = draft.get_clip_key(clip_id)
     clip = track.get_clip(key)

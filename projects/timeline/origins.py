@@ -19,6 +19,7 @@ from projects.timeline.content import (
     without,
 )
 from projects.timeline.dividing import TimeRange, part_of, range_of
+from projects.timeline.fields import Mode
 from projects.timeline.track_editor import get_cut
 
 
@@ -30,7 +31,7 @@ class Deletion:
     """
 
     range: TimeRange
-    mode: str
+    mode: Mode
     segment_id: str | None
     key: int | None = None
 

@@ -161,7 +161,7 @@ def _read_source(clips: Mapping[int, Clip], *, trusts_starts: bool = True) -> di
     under a clip that plays lies behind it, and what is closed at one moment is in the order of the
     stored starts.
     """
-    deleted = {
+    deleted: dict[int, Clip] = {
         key: {**clip, "start_ms": get_cut(clip).get("start_ms", clip["start_ms"])}
         for key, clip in clips.items()
         if clip["deleted"]
@@ -191,7 +191,7 @@ def _read_source(clips: Mapping[int, Clip], *, trusts_starts: bool = True) -> di
             total_ms += closed_ms
         closings = RippleMap(deleted)
     starts = closings.to_source(clip["start_ms"] for clip in clips.values())
-    source = {}
+    source: dict[int, Clip] = {}
     for (key, clip), start in zip(clips.items(), starts, strict=True):
         stored = deleted.get(key)
         if stored and (

@@ -11,7 +11,7 @@ from projects import documents
 from projects.bounds import MAX_CROSS_FADE_MS
 from projects.timeline import rules
 from projects.timeline.content import CLIP
-from projects.timeline.effects import EffectShape
+from projects.timeline.effects import Effect
 from tests.projects.timeline.making import (
     MEDIA,
     after,
@@ -292,7 +292,7 @@ def test_a_clip_that_does_not_fit(fields: dict[str, Any]) -> None:
 def test_an_effect_keeps_its_parameters() -> None:
     wanted = {"type": "x_lut", "name": "é", "on": True, "curve": [0, 0.5, 1], "nothing": None}
 
-    assert TypeAdapter(EffectShape).validate_python(wanted).model_dump() == wanted
+    assert TypeAdapter(Effect).validate_python(wanted).model_dump() == wanted
 
 
 @pytest.mark.parametrize(

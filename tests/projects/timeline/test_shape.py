@@ -66,7 +66,7 @@ def test_effects_are_stored_with_their_parameters_alone() -> None:
         {"type": "fade_in", "duration_ms": 300},
         {"type": "x_own", "level": 1},
     ]
-    assert get_type_hints(content.OriginRecord)["effects"] == list[effects.Effect]
+    assert get_type_hints(content.OriginRecord)["effects"] == list[effects.EffectRecord]
 
 
 def test_a_document_has_the_fields_that_are_stored() -> None:
