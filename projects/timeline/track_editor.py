@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, compress
 from operator import add, gt, itemgetter, sub
 
-from projects.timeline.content import Clip, CutRecord, Track, without
+from projects.timeline.content import Clip, CutRecord, Track, end_of, without
 
 Closing = tuple[int, int]
 """How far behind a deleted clip's start its track is closed, and by how much."""
@@ -228,21 +228,38 @@ class TrackEditor:
         """The keys in the order of the track's list."""
         self._next_key = len(self.order)
         has_deleted = any(clip["deleted"] for clip in track["clips"])
-        self.clips = _read_source(self._stored) if has_deleted else dict(self._stored)
+        self._loaded = _read_source(self._stored) if has_deleted else self._stored
+        self.clips = dict(self._loaded)
         """The clips by key, with their starts on the source timeline."""
         ids = [clip["id"] for clip in reversed(track["clips"])]
         self._keys = dict(zip(ids, reversed(self.order), strict=True))
-        self._build_indexes()
+        self._reset_indexes()
         self.normalize()
         self._is_changed = False
 
-    def _build_indexes(self) -> None:
-        rows: tuple[list[tuple[int, int, int]], ...] = ([], [])
-        for key, clip in self.clips.items():
-            rows[clip["deleted"]].append((clip["start_ms"], key, clip["duration_ms"]))
-        self.playing, self.deleted = map(ClipIndex, rows)
-        self.closings = RippleMap({key: self.clips[key] for key in self.deleted.keys})
-        self._may_be_covered = bool(self.closings.keys)
+    def _reset_indexes(self) -> None:
+        self._indexes: tuple[ClipIndex, ClipIndex] | None = None
+        deleted = {key: clip for key, clip in self.clips.items() if clip["deleted"]}
+        self.closings = RippleMap(deleted)
+        self._may_be_covered = True
+
+    def _get_indexes(self) -> tuple[ClipIndex, ClipIndex]:
+        if self._indexes is None:
+            rows: tuple[list[tuple[int, int, int]], ...] = ([], [])
+            for key, clip in self.clips.items():
+                rows[clip["deleted"]].append((clip["start_ms"], key, clip["duration_ms"]))
+            self._indexes = ClipIndex(rows[0]), ClipIndex(rows[1])
+        return self._indexes
+
+    @property
+    def playing(self) -> ClipIndex:
+        """The clips that play."""
+        return self._get_indexes()[0]
+
+    @property
+    def deleted(self) -> ClipIndex:
+        """The clips that are deleted."""
+        return self._get_indexes()[1]
 
     def find_key(self, clip_id: str) -> int | None:
         """Return the key of the clip with this id."""
@@ -260,13 +277,14 @@ class TrackEditor:
 
     def _to_stored(self, key: int, start_ms: int) -> Clip:
         """Return the clip as it is stored, the same object as before if it has not changed."""
-        clip = self.clips[key]
+        clip, stored = self.clips[key], self._stored.get(key)
         source_start_ms = clip["start_ms"]
         if start_ms != source_start_ms:
             clip = {**clip, "start_ms": start_ms}
         if clip["deleted"] and get_cut(clip).get("start_ms") != source_start_ms:
             clip = {**clip, "cut": {**get_cut(clip), "start_ms": source_start_ms}}
-        stored = self._stored.get(key)
+        elif self.clips[key] is self._loaded.get(key) and start_ms == self._stored[key]["start_ms"]:
+            return self._stored[key]
         return stored if stored == clip else clip
 
     def replace(self, key: int, clip: Clip) -> None:
@@ -299,7 +317,8 @@ class TrackEditor:
     def detach(self, key: int) -> Clip:
         """Take a clip from the source timeline, until it is inserted again or deleted."""
         clip = self.clips.pop(key)
-        (self.deleted if clip["deleted"] else self.playing).remove(key)
+        if self._indexes is not None:
+            self._indexes[clip["deleted"]].remove(key)
         if key in self.closings.keys:
             self.closings.remove(key)
         if self._keys.get(clip["id"]) == key:
@@ -317,18 +336,19 @@ class TrackEditor:
             self.order.append(key)
         self.clips[key] = clip
         self._keys.setdefault(clip["id"], key)
-        begin, length = clip["start_ms"], clip["duration_ms"]
-        if clip["deleted"]:
-            self.deleted.insert(key, begin, length)
-            lead_ms, length = find_closing(clip) or (0, 0)
-            begin += lead_ms
-            if length:
-                self.closings.insert(key, begin, length)
+        if self._indexes is not None:
+            index = self._indexes[clip["deleted"]]
+            index.insert(key, clip["start_ms"], clip["duration_ms"])
+        lead_ms, closed_ms = find_closing(clip) or (0, 0)
+        begin = clip["start_ms"] + lead_ms
+        if closed_ms:
+            self.closings.insert(key, begin, closed_ms)
+            covering = self.playing.list_overlapping(begin, begin + closed_ms)
         else:
-            self.playing.insert(key, begin, length)
-        other = self.playing if clip["deleted"] else self.closings
-        if length and other.list_overlapping(begin, begin + length):
-            self._may_be_covered = True
+            covering = (
+                [] if clip["deleted"] else self.closings.list_overlapping(begin, end_of(clip))
+            )
+        self._may_be_covered = self._may_be_covered or bool(covering)
         self._is_changed = True
         return key
 
@@ -351,7 +371,7 @@ class TrackEditor:
             moved = start + shift_ms if start >= from_ms else min(start, from_ms + shift_ms)
             if moved != start:
                 self.clips[key] = {**clip, "start_ms": moved}
-        self._build_indexes()
+        self._reset_indexes()
         self._is_changed = True
 
     def normalize(self) -> None:
@@ -359,11 +379,13 @@ class TrackEditor:
         if self._may_be_covered and self._has_covered():
             timeline = {key: self.get_clip(key) for key in self.order}
             self.clips = _read_source(timeline, trusts_starts=False)
-            self._build_indexes()
+            self._reset_indexes()
         self._may_be_covered = False
 
     def _has_covered(self) -> bool:
         """Return True if something is closed twice, or under a clip that plays."""
+        if not self.closings.keys:
+            return False
         starts, lengths = self.closings.starts, self.closings.lengths
         ends = list(map(add, starts, lengths))
         if any(map(gt, ends, starts[1:])):
@@ -379,8 +401,11 @@ class TrackEditor:
         """Return the track after all edits; the same object if there were none."""
         if not self._is_changed:
             return self.track
-        on_timeline = self.closings.list_to_timeline(self.playing.starts)
-        starts = dict(zip(self.playing.keys, on_timeline, strict=True))
-        for key in self.deleted.keys:
-            starts[key] = self.closings.start_on_timeline(self.clips[key])
+        if not self.closings.keys:
+            starts = {key: clip["start_ms"] for key, clip in self.clips.items()}
+        else:
+            on_timeline = self.closings.list_to_timeline(self.playing.starts)
+            starts = dict(zip(self.playing.keys, on_timeline, strict=True))
+            for key in self.deleted.keys:
+                starts[key] = self.closings.start_on_timeline(self.clips[key])
         return {**self.track, "clips": [self._to_stored(key, starts[key]) for key in self.order]}
