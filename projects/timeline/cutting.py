@@ -255,7 +255,7 @@ def _choose_closing(
 ) -> Closing:
     """Return what a ripple closes of a deleted range: the part in which nothing else is seen."""
     start = origin.position(source[0])
-    begin = max(start, origin.clip["start_ms"] + _seen_before(track, origin))
+    begin = max(start, origin.clip["start_ms"] + _overlap_before(track, origin, only_seen=True))
     end = min(origin.position(source[1]), end_of(origin.clip) - after_ms)
     for key in track.closings.list_overlapping(begin, end):
         closing = find_closing(track.clips[key]) or (0, 0)
@@ -267,30 +267,19 @@ def _choose_closing(
     return (begin - start, end - begin) if end > begin else (0, 0)
 
 
-def _overlap_before(track: TrackEditor, origin: Origin) -> int:
-    """Return how long an origin's start lies under the clip before it, as that was before cuts."""
-    return _longest_overlap(origin, [whole for _, whole in _list_before(track, origin)])
+def _overlap_before(track: TrackEditor, origin: Origin, *, only_seen: bool = False) -> int:
+    """Return how long an origin's start lies under the clip before it, as that was before cuts.
 
-
-def _seen_before(track: TrackEditor, origin: Origin) -> int:
-    """Return how long another clip is seen, or a gap is left, over an origin's start.
-
-    Of a clip that was deleted by ripple nothing is seen.
+    With ``only_seen``, for how long that clip is seen now, or has left a gap: of a clip that was
+    deleted by ripple nothing is seen.
     """
-    seen = [clip for clip, _ in _list_before(track, origin) if find_closing(clip) is None]
-    return _longest_overlap(origin, seen)
-
-
-def _list_before(track: TrackEditor, origin: Origin) -> list[tuple[Clip, Clip]]:
-    """Return the clips of which an origin's cross-fade can come, each with its own origin."""
     start, fade_ms = origin.clip["start_ms"], cross_fade_ms(origin.clip)
     clips = _list_with_origins(track, start, start + fade_ms) if fade_ms else []
-    return [(clip, whole) for clip, whole in clips if whole["start_ms"] < start]
-
-
-def _longest_overlap(origin: Origin, clips: Iterable[Clip]) -> int:
-    start, fade_ms = origin.clip["start_ms"], cross_fade_ms(origin.clip)
-    overlaps = [end_of(clip) - start for clip in clips]
+    overlaps = [
+        end_of(clip if only_seen else whole) - start
+        for clip, whole in clips
+        if whole["start_ms"] < start and not (only_seen and find_closing(clip))
+    ]
     return max((overlap for overlap in overlaps if 0 < overlap <= fade_ms), default=0)
 
 

@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import count
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar, cast
 from uuid import UUID
@@ -320,8 +319,9 @@ def retry_on_conflict(
     spent at most, by default ``MAX_TRYING_SECONDS``.
     """
     began, limit = time.thread_time(), MAX_TRYING_SECONDS if seconds is None else seconds
-    is_last = False
-    for number in count(2):
+    tries, is_last = 0, False
+    while True:
+        tries += 1
         try:
             return attempt()
         except StaleSessionError:
@@ -329,7 +329,6 @@ def retry_on_conflict(
         except edl.StaleEdlProblem:
             if versions is not None or is_last:
                 raise
-        is_last = number == TRIES or time.thread_time() - began > limit
+        is_last = tries == TRIES - 1 or time.thread_time() - began > limit
         if not is_last:
             time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 (only spreads the tries)
-    raise AssertionError

@@ -329,7 +329,7 @@ class EditWord(SegmentOperation):
     text: WordText | None
 
     def apply(self, draft: Draft) -> None:
-        speech.edit_word(draft, segment_id=self.segment_id, index=self.word, text=self.text)
+        speech.edit_word(draft, self.segment_id, self.word, self.text)
 
 
 class EditSegment(SegmentOperation):
@@ -358,7 +358,7 @@ class DeleteSegment(SegmentOperation):
     mode: Mode = "ripple"
 
     def apply(self, draft: Draft) -> None:
-        speech.delete_segment(draft, segment_id=self.segment_id, mode=self.mode)
+        speech.delete_segment(draft, self.segment_id, self.mode)
 
 
 class RestoreSegment(SegmentOperation):
@@ -368,7 +368,7 @@ class RestoreSegment(SegmentOperation):
     mode: Mode | None = None
 
     def apply(self, draft: Draft) -> None:
-        speech.restore_segment(draft, segment_id=self.segment_id, mode=self.mode)
+        speech.restore_segment(draft, self.segment_id, self.mode)
 
 
 class WordsOperation(SegmentOperation):
@@ -395,7 +395,7 @@ class DeleteWords(WordsOperation):
     mode: Mode = "ripple"
 
     def apply(self, draft: Draft) -> None:
-        speech.delete_words(draft, segment_id=self.segment_id, indexes=self.indexes, mode=self.mode)
+        speech.delete_words(draft, self.segment_id, self.indexes, self.mode)
 
 
 class RestoreWords(WordsOperation):
@@ -405,9 +405,7 @@ class RestoreWords(WordsOperation):
     mode: Mode | None = None
 
     def apply(self, draft: Draft) -> None:
-        speech.restore_words(
-            draft, segment_id=self.segment_id, indexes=self.indexes, mode=self.mode
-        )
+        speech.restore_words(draft, self.segment_id, self.indexes, self.mode)
 
 
 class TranscriptOperation(Operation):
@@ -439,7 +437,7 @@ class CutFillers(TranscriptOperation):
 
     def apply(self, draft: Draft) -> None:
         search = Search(self.words, self.repeats)
-        transcript_cuts.cut_fillers(draft, op=self.op, search=search, mode=self.mode)
+        transcript_cuts.cut_fillers(draft, self.op, search, self.mode)
 
 
 class CutSilences(TranscriptOperation):
@@ -460,13 +458,8 @@ class CutSilences(TranscriptOperation):
     )
 
     def apply(self, draft: Draft) -> None:
-        transcript_cuts.cut_silences(
-            draft,
-            op=self.op,
-            threshold_ms=self.threshold_ms,
-            padding_ms=self.padding_ms,
-            mode=self.mode,
-        )
+        longer_ms = max(self.threshold_ms, 2 * self.padding_ms)
+        transcript_cuts.cut_silences(draft, self.op, longer_ms, self.padding_ms, self.mode)
 
 
 class SetCaptionsStyle(Operation):

@@ -16,7 +16,7 @@ from projects.timeline.origins import get_deletion
 from projects.timeline.source_ranges import SourceRanges, cut_out
 
 
-def edit_word(draft: Draft, *, segment_id: str, index: int, text: str | None) -> None:
+def edit_word(draft: Draft, segment_id: str, index: int, text: str | None) -> None:
     """Show another word than was heard, or (None) the one that was."""
     segment_index = draft.get_segment_index(segment_id)
     segment = draft.segments[segment_index]
@@ -30,7 +30,7 @@ def edit_word(draft: Draft, *, segment_id: str, index: int, text: str | None) ->
     draft.segments[segment_index] = {**segment, "words": replace_at(segment["words"], index, word)}
 
 
-def delete_segment(draft: Draft, *, segment_id: str, mode: Mode) -> None:
+def delete_segment(draft: Draft, segment_id: str, mode: Mode) -> None:
     """Mark the segment and cut out what plays it, on every track."""
     index = draft.get_segment_index(segment_id)
     segment = draft.segments[index]
@@ -39,7 +39,7 @@ def delete_segment(draft: Draft, *, segment_id: str, mode: Mode) -> None:
         draft.segments[index] = {**segment, "deleted": True}
 
 
-def restore_segment(draft: Draft, *, segment_id: str, mode: Mode | None) -> None:
+def restore_segment(draft: Draft, segment_id: str, mode: Mode | None) -> None:
     """Restore the segment except for words that were deleted one by one."""
     index = draft.get_segment_index(segment_id)
     if draft.segments[index]["deleted"]:
@@ -48,7 +48,7 @@ def restore_segment(draft: Draft, *, segment_id: str, mode: Mode | None) -> None
         draft.segments[index] = segment
 
 
-def delete_words(draft: Draft, *, segment_id: str, indexes: range, mode: Mode) -> None:
+def delete_words(draft: Draft, segment_id: str, indexes: range, mode: Mode) -> None:
     """Mark the words and cut out what plays them."""
     segment_index, segment, words = _get_words(draft, segment_id, indexes)
     new = [index for index in indexes if not words[index].get("deleted")]
@@ -58,7 +58,7 @@ def delete_words(draft: Draft, *, segment_id: str, indexes: range, mode: Mode) -
     draft.segments[segment_index] = {**segment, "words": words}
 
 
-def restore_words(draft: Draft, *, segment_id: str, indexes: range, mode: Mode | None) -> None:
+def restore_words(draft: Draft, segment_id: str, indexes: range, mode: Mode | None) -> None:
     """Restore the words, and what plays them."""
     segment_index, segment, words = _get_words(draft, segment_id, indexes)
     for index in indexes:

@@ -51,9 +51,9 @@ class SegmentEdit(Shape):
 
     def operations(self, segment_id: str) -> list[Operation]:
         """Return named operations for it; a segment is restored before its words change."""
-        return list(self._operations(segment_id))
+        return list(self._list_operations(segment_id))
 
-    def _operations(self, segment: str) -> Iterator[Operation]:
+    def _list_operations(self, segment: str) -> Iterator[Operation]:
         texts = self.model_dump(include=self.model_fields_set & {"edited_text", "speaker"})
         if texts:
             yield EditSegment(op="edit_segment", segment_id=segment, **texts)

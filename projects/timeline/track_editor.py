@@ -167,28 +167,12 @@ def _read_source(clips: Mapping[int, Clip], *, trusts_starts: bool = True) -> di
         if clip["deleted"]
     }
     closings = RippleMap(deleted)
-    by_ripple = [key for key, clip in deleted.items() if find_closing(clip)]
     if not trusts_starts or any(
-        closings.start_on_timeline(deleted[key]) != clips[key]["start_ms"] for key in by_ripple
+        closings.start_on_timeline(clip) != clips[key]["start_ms"]
+        for key, clip in deleted.items()
+        if find_closing(clip)
     ):
-        playing = ClipIndex(
-            (clip["start_ms"], key, clip["duration_ms"])
-            for key, clip in clips.items()
-            if not clip["deleted"]
-        )
-        order = []
-        for key in by_ripple:
-            clip, (lead_ms, closed_ms) = clips[key], find_closing(clips[key]) or (0, 0)
-            moment = clip["start_ms"] + lead_ms
-            free = playing.find_free_moment(moment) if closed_ms else moment
-            if free != moment:
-                clip, lead_ms = with_closing({**clip, "start_ms": free}, (0, closed_ms)), 0
-            stored_moment = deleted[key]["start_ms"] + lead_ms
-            order.append((free, stored_moment, clip["in_point_ms"], key, closed_ms, clip))
-        total_ms = 0
-        for *_, key, closed_ms, clip in sorted(order, key=itemgetter(0, 1, 2, 3)):
-            deleted[key] = {**clip, "start_ms": clip["start_ms"] + total_ms}
-            total_ms += closed_ms
+        deleted |= _derive_closings(clips, deleted)
         closings = RippleMap(deleted)
     starts = closings.to_source(clip["start_ms"] for clip in clips.values())
     source: dict[int, Clip] = {}
@@ -201,6 +185,33 @@ def _read_source(clips: Mapping[int, Clip], *, trusts_starts: bool = True) -> di
         else:
             source[key] = clip if start == clip["start_ms"] else {**clip, "start_ms": start}
     return source
+
+
+def _derive_closings(clips: Mapping[int, Clip], stored: Mapping[int, Clip]) -> dict[int, Clip]:
+    """Return the clips that were deleted by ripple, derived from where all are on the timeline."""
+    playing = ClipIndex(
+        (clip["start_ms"], key, clip["duration_ms"])
+        for key, clip in clips.items()
+        if not clip["deleted"]
+    )
+    order = []
+    for key, stored_clip in stored.items():
+        clip, closing = clips[key], find_closing(stored_clip)
+        if closing is None:
+            continue
+        lead_ms, closed_ms = closing
+        moment = clip["start_ms"] + lead_ms
+        free = playing.find_free_moment(moment) if closed_ms else moment
+        if free != moment:
+            clip, lead_ms = with_closing({**clip, "start_ms": free}, (0, closed_ms)), 0
+        stored_moment = stored_clip["start_ms"] + lead_ms
+        order.append((free, stored_moment, clip["in_point_ms"], key, closed_ms, clip))
+    result: dict[int, Clip] = {}
+    total_ms = 0
+    for *_, key, closed_ms, clip in sorted(order, key=itemgetter(0, 1, 2, 3)):
+        result[key] = {**clip, "start_ms": clip["start_ms"] + total_ms}
+        total_ms += closed_ms
+    return result
 
 
 class TrackEditor:

@@ -22,7 +22,7 @@ FoundWord = tuple[TimeRange, int, int]
 """A word's time, the index of its segment in the transcript, and its index in the segment."""
 
 
-def cut_fillers(draft: Draft, *, op: str, search: Search, mode: Mode) -> None:
+def cut_fillers(draft: Draft, op: str, search: Search, mode: Mode) -> None:
     """Delete the matching words that are played, and cut out what plays them."""
     words = {
         media: _find_words(draft, segments, search)
@@ -37,9 +37,8 @@ def cut_fillers(draft: Draft, *, op: str, search: Search, mode: Mode) -> None:
     draft.removed.append(Removed(op, len(seen), sum(seen.values())))
 
 
-def cut_silences(draft: Draft, *, op: str, threshold_ms: int, padding_ms: int, mode: Mode) -> None:
+def cut_silences(draft: Draft, op: str, longer_ms: int, padding_ms: int, mode: Mode) -> None:
     """Shorten longer pauses between words to the padding on their two sides."""
-    longer_ms = max(threshold_ms, 2 * padding_ms)
     ranges = {
         media: SourceRanges(
             ((begin + padding_ms, end - padding_ms), None)
