@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, cast
+from typing import Literal, TypeVar, cast
 from uuid import UUID
 
 from pydantic import ValidationError as ShapeError
@@ -27,9 +27,8 @@ from projects.timeline.draft import Draft
 from projects.timeline.history import Attribution
 from projects.timeline.operations import Operation
 from projects.timeline.session import (
-    EditKind,
+    Edit,
     EditResult,
-    ExtraUpdate,
     Needs,
     needs_of,
     read_session,
@@ -42,7 +41,6 @@ TRIES = 50
 MAX_TRYING_SECONDS = 1.0
 """Processor time after which an edit is tried only once more: a large one not fifty times."""
 MAX_PAUSE_SECONDS = 0.05
-NO_ATTRIBUTION = Attribution()
 
 Versions = frozenset[int] | None
 """Those that an edit was made for; None for the latest, whichever it is."""
@@ -92,10 +90,7 @@ def replace_edl(
     transcript = document.transcript
     style = dump_style(document.captions_style)
     has_style = "captions_style" in document.model_fields_set
-    return edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=versions,
+    replacement = Edit(
         needs=Needs(tracks=True, transcript=transcript is not None),
         change=lambda content: Content(
             document.tracks,
@@ -104,6 +99,7 @@ def replace_edl(
         ),
         attribution=Attribution(author, ["replace"]),
     )
+    return make_edit(replacement, project_id=project_id, user_id=user_id, versions=versions)
 
 
 def apply_operations(
@@ -117,14 +113,12 @@ def apply_operations(
     """Apply named operations in order, all or none."""
     measured = frozenset().union(*(operation.measured_media() for operation in operations))
     lengths = sources.read_lengths(user_id=user_id, media_ids=measured)
-    return edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=versions,
+    edit = Edit(
         needs=_build_needs(operations),
         change=partial(_build_draft, operations, lengths=lengths, path="operations.{}."),
         attribution=Attribution(author, _list_names(operations)),
     )
+    return make_edit(edit, project_id=project_id, user_id=user_id, versions=versions)
 
 
 def edit_segment(
@@ -148,14 +142,8 @@ def edit_segment(
         return _build_draft(operations, content).content()
 
     needs = dataclasses.replace(_build_needs(operations), segment_ids=frozenset([segment_id]))
-    return edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=versions,
-        needs=needs,
-        change=change,
-        attribution=Attribution(author, _list_names(operations)),
-    )
+    edit = Edit(needs, change, Attribution(author, _list_names(operations)))
+    return make_edit(edit, project_id=project_id, user_id=user_id, versions=versions)
 
 
 def _build_needs(operations: Sequence[Operation]) -> Needs:
@@ -198,14 +186,12 @@ def patch_edl(
     author: Author | None = None,
 ) -> EditResult:
     """Apply a JSON Patch that `patching.parse_patch` has checked."""
-    return edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=versions,
+    edit = Edit(
         needs=patching.needs_of(operations),
         change=partial(patching.apply_patch, patch=operations),
         attribution=Attribution(author, ["patch"]),
     )
+    return make_edit(edit, project_id=project_id, user_id=user_id, versions=versions)
 
 
 def undo_edit(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> EditResult:
@@ -226,51 +212,43 @@ def _step(
     if step is None:
         raise NothingToUndoProblem if kind == "undo" else NothingToRedoProblem
     changes, attribution = step["edit"]["changes"], Attribution.of(step)
-    result = try_edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=frozenset([version]),
+    edit = Edit(
         needs=needs_of(changes),
         change=partial(changing.apply_changes, changes=changes),
-        kind=kind,
         attribution=attribution,
+        kind=kind,
     )
+    result = try_edit(edit, project_id=project_id, user_id=user_id, versions=frozenset([version]))
     return dataclasses.replace(result, step=attribution)
 
 
-def edit(*, project_id: UUID, user_id: UUID, versions: Versions = None, **edit: Any) -> EditResult:
+def make_edit(
+    edit: Edit, *, project_id: UUID, user_id: UUID, versions: Versions = None
+) -> EditResult:
     """Make an edit, again if somebody else was faster; see `try_edit`."""
-    attempt = partial(try_edit, project_id=project_id, user_id=user_id, versions=versions, **edit)
-    return retry_on_conflict(attempt, versions)
+    key = {"project_id": project_id, "user_id": user_id}
+    return retry_on_conflict(partial(try_edit, edit, **key, versions=versions), versions)
 
 
 def try_edit(
-    *,
-    project_id: UUID,
-    user_id: UUID,
-    versions: Versions = None,
-    needs: Needs,
-    change: Callable[[Content], Content | Draft],
-    kind: EditKind = "edit",
-    attribution: Attribution = NO_ATTRIBUTION,
-    extra_update: ExtraUpdate | None = None,
+    edit: Edit, *, project_id: UUID, user_id: UUID, versions: Versions = None
 ) -> EditResult:
-    """Write what ``change`` makes of the content, which it does not mutate; call by the retry loop.
+    """Write what the edit makes of the content; to be called by the retry loop.
 
     All that changes a timeline or a transcript comes through here. Raise problems, also
     ``StaleEdlProblem``, and ``StaleSessionError``.
     """
-    session = read_session(project_id=project_id, user_id=user_id, needs=needs, versions=versions)
+    session = read_session(
+        project_id=project_id, user_id=user_id, needs=edit.needs, versions=versions
+    )
     _check_version(session.version, versions)
     draft = None
     try:
-        changed = change(session.content)
+        changed = edit.change(session.content)
         draft, content = (
             (changed, changed.content()) if isinstance(changed, Draft) else (None, changed)
         )
-        result = write_session(
-            session, content, kind=kind, attribution=attribution, extra_update=extra_update
-        )
+        result = write_session(session, content, edit)
     except APIException as exc:
         if session.find_current() is None:
             session.forget()

@@ -12,7 +12,7 @@ from projects.connection import edls
 from projects.models import Project
 from projects.timeline import editing, sources
 from projects.timeline.content import Document, all_clips
-from projects.timeline.session import Needs
+from projects.timeline.session import Edit, Needs
 
 MAX_PROJECTS_NAMED = 20
 MAX_CLIPS_NAMED = 20
@@ -60,13 +60,12 @@ def take_offline(
     for document in list(_find_documents(user_id, ids, media_ids)):
         # The project or its timeline may have been deleted meanwhile.
         with suppress(NotFoundProblem, edl.TimelineMissingProblem):
-            editing.edit(
-                project_id=UUID(document["project_id"]),
-                user_id=user_id,
+            edit = Edit(
                 needs=Needs(tracks=True),
                 change=partial(sources.mark_clips, decided=deleted, deleted=deleted),
                 kind="system",
             )
+            editing.make_edit(edit, project_id=UUID(document["project_id"]), user_id=user_id)
 
 
 def _find_documents(

@@ -23,7 +23,7 @@ from projects.timeline import changes as changing
 from projects.timeline import history, rules, sources
 from projects.timeline.clip_diff import ClipDiff, diff_clips
 from projects.timeline.content import Change, Content, Document, duration_of
-from projects.timeline.draft import Removed
+from projects.timeline.draft import Draft, Removed
 from projects.timeline.history import Attribution, Stacks
 from projects.timeline.session_cache import SessionCache
 
@@ -32,8 +32,6 @@ _EMPTY: Final = Content([], [])
 NOTE_SECONDS = 60.0
 """Shortest time between two notes of one timeline's version in PostgreSQL, by one process."""
 
-ExtraUpdate = Callable[["Session", Content], edl.Update]
-"""Builds what is written with a content that no user has edited."""
 EditKind = Literal["edit", "undo", "redo", "system"]
 """By whom: a ``system`` edit is no step that can be undone."""
 
@@ -56,6 +54,20 @@ class Needs:
         elif self.segment_ids or self.segment_indexes:
             fields += ["transcript_bytes", "transcript.segments.id"]
         return dict.fromkeys(fields, 1)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An edit to make: the parts that it needs, and what it makes of the content.
+
+    ``change`` does not mutate the content. ``extra_update`` builds what is written besides.
+    """
+
+    needs: Needs
+    change: Callable[[Content], Content | Draft]
+    attribution: Attribution = Attribution()  # noqa: RUF009 (immutable)
+    kind: EditKind = "edit"
+    extra_update: "Callable[[Session, Content], edl.Update] | None" = None
 
 
 @dataclass(frozen=True)
@@ -222,39 +234,25 @@ def _read_missing(session: Session, needs: Needs) -> Session | None:
     return replace(session, content=content, segments_bytes=size, is_current=True)
 
 
-def write_session(
-    session: Session,
-    after: Content,
-    *,
-    kind: EditKind,
-    attribution: Attribution,
-    extra_update: ExtraUpdate | None = None,
-) -> EditResult:
+def write_session(session: Session, after: Content, edit: Edit) -> EditResult:
     """Check what has changed and write it as one version, if anything has.
 
     Media that clips begin to show cannot be deleted until the version is written. Raise problems,
     and ``StaleEdlProblem``.
     """
     diff = diff_clips(session.content, after)
-    if kind == "system":
-        return _write(session, after, diff, kind, attribution, extra_update)
+    if edit.kind == "system":
+        return _write(session, after, diff, edit)
     with sources.lock_media_of(
         user_id=session.user_id, before=session.content, after=after, diff=diff
     ) as marked:
         if marked is not after:
             diff = diff_clips(session.content, marked)
-        return _write(session, marked, diff, kind, attribution, None)
+        return _write(session, marked, diff, edit)
 
 
-def _write(
-    session: Session,
-    after: Content,
-    diff: ClipDiff,
-    kind: EditKind,
-    attribution: Attribution,
-    extra_update: ExtraUpdate | None,
-) -> EditResult:
-    before, stacks = session.content, session.stacks
+def _write(session: Session, after: Content, diff: ClipDiff, edit: Edit) -> EditResult:
+    before, stacks, kind = session.content, session.stacks, edit.kind
     changes = changing.diff_contents(before, after, diff.moved)
     tracks_bytes = session.tracks_bytes + diff.bytes_at_most
     if kind == "edit" and changes.forward:  # Undo and redo lead to what was checked before.
@@ -263,11 +261,11 @@ def _write(
         )
         sources.check_sources(user_id=session.user_id, before=before, after=after, diff=diff)
     update, duration, transcript_bytes = _build_update(session, after, changes.forward)
-    if extra_update is not None:
-        _merge_update(update, extra_update(session, after))
-    elif kind in ("undo", "redo") or (kind == "edit" and changes.forward):
-        inverse = attribution.build_inverse(changes.inverse)
-        step, stacks = history.record_step(stacks, inverse, kind, attribution.made_at)
+    if edit.extra_update is not None:
+        _merge_update(update, edit.extra_update(session, after))
+    if kind in ("undo", "redo") or (kind == "edit" and changes.forward):
+        inverse = edit.attribution.build_inverse(changes.inverse)
+        step, stacks = history.record_step(stacks, inverse, kind, edit.attribution.made_at)
         _merge_update(update, step)
     if not update:
         return EditResult(session.version, *stacks.depths, duration)
