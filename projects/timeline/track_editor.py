@@ -48,6 +48,8 @@ class ClipIndex:
         self.starts = [start for start, _, _ in ordered]
         self.keys = [key for _, key, _ in ordered]
         self.lengths = [length for _, _, length in ordered]
+        self._reach: list[int] | None = None
+        self._sums: list[int] | None = None
 
     def insert(self, key: int, start_ms: int, length_ms: int) -> None:
         """Add a clip; of those that begin together, the lowest key comes first."""
@@ -56,11 +58,13 @@ class ClipIndex:
         self.starts.insert(index, start_ms)
         self.keys.insert(index, key)
         self.lengths.insert(index, length_ms)
+        self._reach = self._sums = None
 
     def remove(self, key: int) -> None:
         """Remove a clip."""
         index = self.keys.index(key)
         del self.starts[index], self.keys[index], self.lengths[index]
+        self._reach = self._sums = None
 
     def list_overlapping(self, begin_ms: int, end_ms: int) -> list[int]:
         """Return the keys of the clips that share some of this time."""
@@ -79,15 +83,24 @@ class ClipIndex:
         """Return the keys of the clips that begin then."""
         return self.keys[bisect_left(self.starts, moment_ms) : bisect_right(self.starts, moment_ms)]
 
-    def build_reach(self) -> list[int]:
-        """Return for each clip the latest end of it and of those before it."""
-        return list(accumulate(map(add, self.starts, self.lengths), max))
+    @property
+    def reach(self) -> list[int]:
+        """For each clip the latest end of it and of those before it."""
+        if self._reach is None:
+            self._reach = list(accumulate(map(add, self.starts, self.lengths), max))
+        return self._reach
+
+    @property
+    def sums(self) -> list[int]:
+        """The length of all clips before each clip, and of all in total."""
+        if self._sums is None:
+            self._sums = list(accumulate(self.lengths, initial=0))
+        return self._sums
 
     def find_free_moment(self, moment_ms: int) -> int:
         """Return the first moment, from the given one on, that lies inside no clip."""
-        reach = self.build_reach()
-        while (count := bisect_left(self.starts, moment_ms)) and reach[count - 1] > moment_ms:
-            moment_ms = reach[count - 1]
+        while (count := bisect_left(self.starts, moment_ms)) and self.reach[count - 1] > moment_ms:
+            moment_ms = self.reach[count - 1]
         return moment_ms
 
 
@@ -101,22 +114,6 @@ class RippleMap(ClipIndex):
             for key, clip, closing in closings
             if closing and closing[1]
         )
-        self._sums: list[int] | None = None
-
-    def insert(self, key: int, start_ms: int, length_ms: int) -> None:
-        super().insert(key, start_ms, length_ms)
-        self._sums = None
-
-    def remove(self, key: int) -> None:
-        super().remove(key)
-        self._sums = None
-
-    @property
-    def sums(self) -> list[int]:
-        """How much is closed before each closing, and in total."""
-        if self._sums is None:
-            self._sums = list(accumulate(self.lengths, initial=0))
-        return self._sums
 
     def to_timeline(self, moment_ms: int) -> int:
         """Return where a moment of the source timeline is on the timeline."""
@@ -401,7 +398,7 @@ class TrackEditor:
         ends = list(map(add, starts, lengths))
         if any(map(gt, ends, starts[1:])):
             return True
-        reach = self.playing.build_reach()
+        reach = self.playing.reach
         for start, end in zip(starts, ends, strict=True):
             count = bisect_left(self.playing.starts, end)
             if count and reach[count - 1] > start:
