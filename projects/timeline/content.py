@@ -12,6 +12,7 @@ the rest, so that what has changed is found by identity. Segments that an edit d
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import is_
 from typing import Annotated, Any, Literal, NotRequired, TypeVar, cast
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, with_config
@@ -348,6 +349,11 @@ class Content:
 def replace_at(items: list[Item], index: int, new: Item) -> list[Item]:
     """Return the list with another item at an index."""
     return [*items[:index], new, *items[index + 1 :]]
+
+
+def share_unchanged(after: list[Item], before: list[Item]) -> list[Item]:
+    """Return the list of before if both have the same objects."""
+    return before if len(after) == len(before) and all(map(is_, after, before)) else after
 
 
 def all_clips(tracks: Iterable[Track]) -> Iterator[Clip]:

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from operator import is_
 from types import MappingProxyType
-from typing import Any
 
 from projects.documents import MAX_CHOSEN_WORDS, MAX_CUTS
 from projects.timeline import rules
-from projects.timeline.content import Content, EditError, Segment
+from projects.timeline.content import Content, EditError, Segment, share_unchanged
 from projects.timeline.sources import UNKNOWN_MEDIA
 from projects.timeline.track_editor import TrackEditor
 
@@ -48,8 +46,8 @@ class Draft:
     def content(self) -> Content:
         """Return the result; what has not changed is the same object as before."""
         before = self._before
-        tracks = _share_unchanged([track.finish() for track in self.tracks], before.tracks)
-        segments = _share_unchanged(self.segments, before.segments)
+        tracks = share_unchanged([track.finish() for track in self.tracks], before.tracks)
+        segments = share_unchanged(self.segments, before.segments)
         is_same_style = self.captions_style == before.captions_style
         if tracks is before.tracks and segments is before.segments and is_same_style:
             return before
@@ -129,8 +127,3 @@ class Draft:
     def check_clips(self) -> None:
         """Raise a 400 if there are more clips than an EDL may have."""
         rules.check_clips(sum(len(track.order) for track in self.tracks))
-
-
-def _share_unchanged(after: list[Any], before: list[Any]) -> list[Any]:
-    """Return the list of before if it has the same objects."""
-    return before if len(after) == len(before) and all(map(is_, after, before)) else after

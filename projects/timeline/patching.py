@@ -7,16 +7,25 @@ import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from operator import is_
 from typing import Any
 
 import jsonpatch
 import jsonpointer
+from pydantic import TypeAdapter
 from pydantic import ValidationError as ShapeError
 
 from auteur.api.problems import Problem
 from projects.documents import MAX_CLIPS, MAX_OPERATIONS, MAX_SEGMENTS, MAX_TRACKS
-from projects.timeline.content import CLIP, SEGMENT, TRACK, Clip, Content, Segment, Track
+from projects.timeline.content import (
+    CLIP,
+    SEGMENT,
+    TRACK,
+    Clip,
+    Content,
+    Segment,
+    Track,
+    share_unchanged,
+)
 from projects.timeline.rules import TimelineTooLargeProblem, raise_error, raise_shape_errors
 from projects.timeline.session import Needs
 
@@ -179,16 +188,13 @@ def _read_tracks(before: list[Track], after: Any) -> list[Track]:
     old = {track["id"]: track for track in before}
     clips = {clip["id"]: clip for track in before for clip in track["clips"]}
     tracks = [_read_track(track, old, clips, index) for index, track in enumerate(after)]
-    return before if _are_same(before, tracks) else tracks
+    return share_unchanged(tracks, before)
 
 
 def _read_track(value: Any, old: dict[str, Track], clips: dict[str, Clip], index: int) -> Track:
     values = value.get("clips") if isinstance(value, dict) else None
     header = {**value, "clips": []} if isinstance(values, list) else value
-    try:
-        track = TRACK.validate_python(header)
-    except ShapeError as exc:
-        raise_shape_errors(exc, "tracks", index)
+    track: Track = _validate(TRACK, header, {}, "tracks", index)
     if isinstance(values, list):
         _check_list(values, MAX_CLIPS, f"tracks.{index}.clips")
         track["clips"] = [
@@ -196,20 +202,14 @@ def _read_track(value: Any, old: dict[str, Track], clips: dict[str, Clip], index
             for clip_index, clip in enumerate(values)
         ]
     before = old.get(track["id"])
-    if before is None or not _are_same(before["clips"], track["clips"]):
+    if before is None:
         return track
-    track["clips"] = before["clips"]
-    return before if before == track else track
+    track["clips"] = share_unchanged(track["clips"], before["clips"])
+    return before if before == track and before["clips"] is track["clips"] else track
 
 
 def _read_clip(value: Any, clips: dict[str, Clip], track_id: str, path: str) -> Clip:
-    clip_id = value.get("id") if isinstance(value, dict) else None
-    clip = clips.get(clip_id) if isinstance(clip_id, str) else None
-    if clip is None or clip != value:
-        try:
-            clip = CLIP.validate_python(value)
-        except ShapeError as exc:
-            raise_shape_errors(exc, path)
+    clip: Clip = _validate(CLIP, value, clips, path)
     if clip["track_id"] != track_id:
         raise_error(f"{path}.track_id", "clip_track", "A clip names the track that it lies on.")
     return clip
@@ -218,19 +218,25 @@ def _read_clip(value: Any, clips: dict[str, Clip], track_id: str, path: str) -> 
 def _read_segments(before: list[Segment], after: Any) -> list[Segment]:
     _check_list(after, MAX_SEGMENTS, "transcript.segments")
     old = {segment["id"]: segment for segment in before}
-    segments = [_read_segment(segment, old, index) for index, segment in enumerate(after)]
-    return before if _are_same(before, segments) else segments
+    segments = [
+        _validate(SEGMENT, segment, old, "transcript", "segments", index)
+        for index, segment in enumerate(after)
+    ]
+    return share_unchanged(segments, before)
 
 
-def _read_segment(value: Any, old: dict[str, Segment], index: int) -> Segment:
-    segment_id = value.get("id") if isinstance(value, dict) else None
-    before = old.get(segment_id) if isinstance(segment_id, str) else None
+def _validate(
+    adapter: TypeAdapter[Any], value: Any, old: Mapping[str, Any], *path: str | int
+) -> Any:
+    """Return a valid value: the old one with its id, if it is equal; raise a 400 below ``path``."""
+    name = value.get("id") if isinstance(value, dict) else None
+    before = old.get(name) if isinstance(name, str) else None
     if before is not None and before == value:
         return before
     try:
-        return SEGMENT.validate_python(value)
+        return adapter.validate_python(value)
     except ShapeError as exc:
-        raise_shape_errors(exc, "transcript", "segments", index)
+        raise_shape_errors(exc, *path)
 
 
 def _check_list(value: Any, limit: int, field: str) -> None:
@@ -238,8 +244,4 @@ def _check_list(value: Any, limit: int, field: str) -> None:
     if not isinstance(value, list):
         raise_error(field, "list_type", "This is no list.")
     if len(value) > limit:
-        raise_error(field, "too_long", f"There are at limit {limit} of them.")
-
-
-def _are_same(before: Sequence[Any], after: Sequence[Any]) -> bool:
-    return len(before) == len(after) and all(map(is_, before, after))
+        raise_error(field, "too_long", f"There are at most {limit} of them.")

@@ -5,7 +5,6 @@ Clips of media that was deleted later are marked as ``offline``.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from operator import is_
 from uuid import UUID
 
 from django.db import transaction
@@ -14,7 +13,7 @@ from auteur.database import execute
 from media.access import list_media
 from media.models import MediaFile, MediaStatus, MediaType
 from projects.timeline.clip_diff import ClipDiff, PlacedClip
-from projects.timeline.content import Clip, Content, Track, all_clips, without
+from projects.timeline.content import Clip, Content, Track, all_clips, share_unchanged, without
 from projects.timeline.rules import Error, raise_errors
 
 TYPES_ON_TRACK = {
@@ -70,16 +69,16 @@ def _unmarked_media(clips: Iterable[Clip]) -> set[str]:
 
 def mark_clips(content: Content, *, decided: Collection[str], deleted: Collection[str]) -> Content:
     """Return the content with the clips of the ``decided`` media marked if that is ``deleted``."""
-    tracks = []
+    tracks: list[Track] = []
     for track in content.tracks:
         clips = list(track["clips"])
         for index, clip in enumerate(track["clips"]):
             if (deleted or "offline" in clip) and clip["media_file_id"] in decided:
                 clips[index] = _mark_clip(clip, clip["media_file_id"] in deleted)
-        is_same = all(map(is_, clips, track["clips"]))
-        new_track: Track = track if is_same else {**track, "clips": clips}
-        tracks.append(new_track)
-    return content if all(map(is_, tracks, content.tracks)) else content.with_tracks(tracks)
+        clips = share_unchanged(clips, track["clips"])
+        tracks.append(track if clips is track["clips"] else {**track, "clips": clips})
+    tracks = share_unchanged(tracks, content.tracks)
+    return content if tracks is content.tracks else content.with_tracks(tracks)
 
 
 def _mark_clip(clip: Clip, is_offline: bool) -> Clip:
