@@ -9,6 +9,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -241,11 +242,10 @@ def write_session(session: Session, after: Content, edit: Edit) -> EditResult:
     and ``StaleEdlProblem``.
     """
     diff = diff_clips(session.content, after)
-    if edit.kind == "system":
-        return _write(session, after, diff, edit)
-    with sources.lock_media_of(
+    lock = sources.lock_media_of(
         user_id=session.user_id, before=session.content, after=after, diff=diff
-    ) as marked:
+    )
+    with nullcontext(after) if edit.kind == "system" else lock as marked:
         if marked is not after:
             diff = diff_clips(session.content, marked)
         return _write(session, marked, diff, edit)
