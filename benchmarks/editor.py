@@ -181,7 +181,7 @@ def by_operations(kind: Kind, *, kept: bool) -> float:
             operate(parsed(kind.before(clips, number)))
         wanted = parsed(kind.wanted(clips, number))
         if not kept:
-            session.KEPT.forget((key["project_id"], key["user_id"]))
+            session.SESSIONS.forget((key["project_id"], key["user_id"]))
         return milliseconds(lambda: operate(wanted))
 
     return statistics.median(timed(number) for number in range(TIMES))
@@ -200,7 +200,7 @@ def by_undo(*, kept: bool) -> dict[str, float]:
     for _ in range(TIMES):
         for name, way in ways.items():
             if not kept:
-                session.KEPT.forget((key["project_id"], key["user_id"]))
+                session.SESSIONS.forget((key["project_id"], key["user_id"]))
             took[name].append(milliseconds(partial(way, **key)))
     return {name: statistics.median(times) for name, times in took.items()}
 
@@ -237,7 +237,7 @@ def _found(words_of: Callable[[int], str], wanted: Json, *, kept: bool) -> float
     times = []
     for _ in range(TIMES + 1):
         if not kept:
-            session.KEPT.forget((key["project_id"], key["user_id"]))
+            session.SESSIONS.forget((key["project_id"], key["user_id"]))
         operate = partial(
             editing.apply_operations, **key, versions=None, operations=parsed(wanted), author=AUTHOR
         )

@@ -62,7 +62,7 @@ def copy_project(
     project = Project.objects.create(user_id=user_id, **values)
     new_clips = diff_clips(_BLANK, substitution.content)
     with sources.lock_media_of(
-        user_id=user_id, before=_BLANK, after=substitution.content, touched=new_clips
+        user_id=user_id, before=_BLANK, after=substitution.content, diff=new_clips
     ) as content:
         new_transcript = {**transcript, "segments": content.segments}
         edl.create_document(

@@ -55,7 +55,7 @@ def delete_project(*, user_id: UUID, project_id: UUID) -> None:
     with transaction.atomic():
         project = get_project(user_id=user_id, project_id=project_id, lock=True)
         Project.objects.filter(pk=project_id).update(deleted_at=Now())
-    session.KEPT.forget((project_id, user_id))
+    session.SESSIONS.forget((project_id, user_id))
     _try_to_continue(project, time.monotonic() + REQUEST_SECONDS)
 
 

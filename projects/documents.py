@@ -1,6 +1,6 @@
 """Define the edit decision list (EDL) in MongoDB: one document per project, bounds and indexes.
 
-`projects.timeline.shape` defines tracks and transcripts. Reads and atomic updates use the
+`projects.timeline.content` defines tracks and transcripts. Reads and atomic updates use the
 collection with plain values, because building 20,000 words as objects takes most of a second. All
 ids of rows are plain strings here.
 

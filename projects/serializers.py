@@ -1,6 +1,6 @@
 """Define the requests and responses of the project endpoints.
 
-EDLs and transcripts are returned in their stored form, which `projects.timeline.shape` describes.
+EDLs and transcripts are returned in their stored form, which `projects.timeline.content` describes.
 """
 
 import re

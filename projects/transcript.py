@@ -15,7 +15,7 @@ from projects import edl, speakers
 from projects.documents import MAX_APPLIED_JOBS
 from projects.timeline import editing, history
 from projects.timeline.content import Content, Segment, Transcript, Word
-from projects.timeline.session import Needs, Session
+from projects.timeline.session import Edit, Needs, Session
 
 TranscriptTooLargeProblem = edl.TranscriptTooLargeProblem
 
@@ -72,13 +72,17 @@ def _deliver_once(
             content, segments=with_delivery(content.segments, media_file_id, named_segments)
         )
 
-    result = editing.edit(
+    edit = Edit(
+        needs=Needs(transcript=True, steps=True),
+        change=change,
+        kind="system",
+        extra_update=partial(_build_extra_update, media_file_id, job_id),
+    )
+    result = editing.try_edit(
+        edit,
         project_id=project_id,
         user_id=user_id,
         versions=frozenset([document["version"]]),
-        needs=Needs(transcript=True, steps=True),
-        change=change,
-        way=partial(_build_extra_update, media_file_id, job_id),
     )
     return result.version
 

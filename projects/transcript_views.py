@@ -86,7 +86,7 @@ class SegmentView(APIView):
             **key,
             versions=versions,
             segment_id=segment_id,
-            wanted=segment_edit,
+            segment_edit=segment_edit,
             author=author_of(request),
         )
         return response_of(result)

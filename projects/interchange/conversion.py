@@ -20,8 +20,8 @@ from projects.interchange.matching import Matched
 from projects.interchange.reading import read_track
 from projects.interchange.terms import OURS, ForeignTrack, Piece, Reading
 from projects.interchange.times import exact_rate, frame_of, start_frame
-from projects.timeline.content import PERMILLE, Clip, Effect, Track, on_timeline
-from projects.timeline.shape import TrackShape
+from projects.timeline.content import PERMILLE, TRACK, Clip, EffectRecord, Track, on_timeline
+from projects.timeline.fields import TrackType
 
 FADES = ("cross_fade", "fade_in", "fade_out")
 
@@ -53,7 +53,8 @@ def convert_track(track: ForeignTrack, matched: Matched, *, rate: float, ids: Id
     track_id = ids.take(ours.get("id") if isinstance(ours, dict) else None)
     clips = [_convert_piece(piece, matched, track_id=track_id, ids=ids) for piece in track.pieces]
     name = track.name.strip()[:MAX_TRACK_NAME_LENGTH] or "Track"
-    return {"id": track_id, "type": track.type, "name": name, "clips": clips}
+    kind = cast(TrackType, track.type)
+    return {"id": track_id, "type": kind, "name": name, "clips": clips}
 
 
 def _list_ids(track: Track) -> set[str]:
@@ -65,7 +66,7 @@ def _find_unchanged_track(
 ) -> Track | None:
     """Return the track as we wrote it, or None if the file plays anything else by now."""
     try:
-        track = TrackShape.model_validate(dict(ours)).stored()
+        track = TRACK.validate_python(dict(ours))
     except ValidationError:
         return None
     durations = {key: row.duration_ms for key, row in matched.rows.items()}
@@ -206,12 +207,12 @@ def _subtract_start_timecode(piece: Piece, matched: Matched) -> Piece:
     return replace(piece, in_ms=round((frame - start) * piece.frame_ms) + remainder_ms)
 
 
-def _build_effects(piece: Piece) -> list[Effect]:
+def _build_effects(piece: Piece) -> list[EffectRecord]:
     """Return the effects in the file's metadata, with the fades and speed of its timeline."""
     stored = piece.ours.get("effects")
     stored = stored if isinstance(stored, list) else []
-    effects: dict[str, Effect] = {
-        str(effect.get("type")): cast(Effect, effect)
+    effects: dict[str, EffectRecord] = {
+        str(effect.get("type")): cast(EffectRecord, effect)
         for effect in stored
         if isinstance(effect, dict)
     }

@@ -44,7 +44,7 @@ from projects.timeline.content import (
 )
 from projects.timeline.content import Track as EdlTrack
 from projects.timeline.dividing import undivided
-from projects.timeline.effects import KNOWN
+from projects.timeline.effects import EFFECT_MODELS
 
 MAX_CLIPS_NAMED = 20
 PROXY_SIDE = 640
@@ -137,7 +137,7 @@ def take_snapshot(
         is_heard=timeline.is_heard,
         frame_rate=exact_frame_rate(project),
         media_ids=sorted(media),
-        ignored_effects=sorted(effects - KNOWN.keys()),
+        ignored_effects=sorted(effects - EFFECT_MODELS.keys()),
     )
     return snapshot, content
 

@@ -1,4 +1,4 @@
-"""Which clips an edit has touched, found by identity: what it left alone was right before it."""
+"""Find by identity which clips an edit has changed: the others were checked before it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ import bson
 
 from projects.timeline.content import Clip, Content, Track
 
-Placed = tuple[int, int, Clip]
-"""A clip with the index of its track, and its own on it."""
+PlacedClip = tuple[int, int, Clip]
+"""A clip with the index of its track, and its own index there."""
 
 PLACE_BYTES = 6
 """What an element of an array takes in BSON besides itself: a type, four digits, a zero."""
@@ -19,59 +19,64 @@ PLACE_BYTES = 6
 
 @dataclass(frozen=True)
 class ClipDiff:
-    """Clips that are there before or after and not on the other side, but for the ``moved``.
+    """Clips that are only in the content before or only in the one after.
 
-    Those begin at other times, which a cut makes of thousands, and are else what they were; told
-    by the ``id()`` of what they are after.
+    ``moved`` are the ``id()`` of clips that only begin at another time, which a cut makes of
+    thousands.
     """
 
-    gone: list[Placed]
-    come: list[Placed]
+    removed: list[PlacedClip]
+    added: list[PlacedClip]
     moved: frozenset[int]
-    more_tracks: bool
+    has_more_tracks: bool
 
     @cached_property
     def has_grown(self) -> bool:
-        """Whether there is more than before of clips, effects, deleted clips or tracks."""
-        return self.more_tracks or any(map(gt, _weight(self.come), _weight(self.gone)))
+        """True if there are more clips, effects, deleted clips or tracks than before."""
+        return self.has_more_tracks or any(map(gt, _count(self.added), _count(self.removed)))
 
     @cached_property
     def bytes_at_most(self) -> int:
-        """By how much the tracks can have grown in the document, but for their headers."""
-        return sum(len(bson.encode(clip)) + PLACE_BYTES for _, _, clip in self.come)
+        """The number of bytes by which the tracks' clips can have grown in the document."""
+        return sum(len(bson.encode(clip)) + PLACE_BYTES for _, _, clip in self.added)
 
 
 def diff_clips(before: Content, after: Content) -> ClipDiff:
-    """The clips that have come and gone; one that has only changed its place has not."""
-    gone: list[Placed] = []
-    come: list[Placed] = []
+    """Return the clips that were added and removed; one that only has another index was not."""
+    removed: list[PlacedClip] = []
+    added: list[PlacedClip] = []
     moved: list[int] = []
     for index, (old, new) in enumerate(zip_longest(before.tracks, after.tracks)):
-        was, now = _clips(old), _clips(new)
-        if was is now:
+        old_clips, new_clips = _clips_of(old), _clips_of(new)
+        if old_clips is new_clips:
             continue
-        shared = min(len(was), len(now))
-        same_kind = old is not None and new is not None and old["type"] == new["type"]
-        others = []
-        for at in compress(range(shared), map(is_not, was, now)):
-            if same_kind and _is_moved(was[at], now[at]):
-                moved.append(id(now[at]))
+        shared = min(len(old_clips), len(new_clips))
+        is_same_type = old is not None and new is not None and old["type"] == new["type"]
+        changed = []
+        for at in compress(range(shared), map(is_not, old_clips, new_clips)):
+            if is_same_type and _is_moved(old_clips[at], new_clips[at]):
+                moved.append(id(new_clips[at]))
             else:
-                others.append(at)
-        gone += [(index, at, was[at]) for at in (*others, *range(shared, len(was)))]
-        come += [(index, at, now[at]) for at in (*others, *range(shared, len(now)))]
-    both = {id(clip) for _, _, clip in gone} & {id(clip) for _, _, clip in come}
-    if both:
-        gone, come = ([one for one in some if id(one[2]) not in both] for some in (gone, come))
-    return ClipDiff(gone, come, frozenset(moved), len(after.tracks) > len(before.tracks))
+                changed.append(at)
+        removed += [(index, at, old_clips[at]) for at in (*changed, *range(shared, len(old_clips)))]
+        added += [(index, at, new_clips[at]) for at in (*changed, *range(shared, len(new_clips)))]
+    in_both = {id(clip) for _, _, clip in removed} & {id(clip) for _, _, clip in added}
+    if in_both:
+        removed = [placed for placed in removed if id(placed[2]) not in in_both]
+        added = [placed for placed in added if id(placed[2]) not in in_both]
+    has_more_tracks = len(after.tracks) > len(before.tracks)
+    return ClipDiff(removed, added, frozenset(moved), has_more_tracks)
 
 
-def _clips(track: Track | None) -> list[Clip]:
+def _clips_of(track: Track | None) -> list[Clip]:
     return track["clips"] if track else []
 
 
 def _is_moved(old: Clip, new: Clip) -> bool:
-    """Marks of media that is deleted are looked at anew with each edit of a clip."""
+    """Return True if a clip only begins at another time.
+
+    Clips of deleted media are never among them: each edit of one decides its mark again.
+    """
     return (
         old["start_ms"] != new["start_ms"]
         and old["effects"] is new["effects"]
@@ -81,7 +86,8 @@ def _is_moved(old: Clip, new: Clip) -> bool:
     )
 
 
-def _weight(placed: Iterable[Placed]) -> tuple[int, int, int]:
+def _count(placed: Iterable[PlacedClip]) -> tuple[int, int, int]:
+    """Count clips, effects and deleted clips."""
     clips = [clip for _, _, clip in placed]
     effects = sum([len(clip["effects"]) for clip in clips])
     return len(clips), effects, sum([clip["deleted"] for clip in clips])

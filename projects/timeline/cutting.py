@@ -1,347 +1,376 @@
-"""Clips cut and brought back: the stretch around is laid anew from what it was before all cuts.
+"""Cut clips and restore what was cut: the run of parts around is built again from their origin.
 
-What is deleted stays on the track as a deleted clip that says how it went, and of what. With the
-mode ``ripple`` the track is closed where nothing else is seen; with ``gap`` nothing moves.
+What is deleted stays on the track as a deleted clip that says how it was deleted, and of what. With
+the mode ``ripple`` the track is closed where nothing else is seen; with ``gap`` no clip moves.
+Positions are those of the source timeline.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import accumulate
 
 from projects.timeline.content import Clip, EditError, cross_fade_ms, end_of
-from projects.timeline.dividing import Span, new_id
+from projects.timeline.dividing import TimeRange, new_id, range_of
+from projects.timeline.fields import Mode
 from projects.timeline.origins import (
     Deletion,
-    Faded,
-    Laid,
     Origin,
+    Overlaps,
+    Part,
     Run,
-    cut_of,
-    deletion_of,
-    laid,
-    origin_of,
-    whole,
+    build_whole,
+    divide_run,
+    get_deletion,
+    get_origin,
 )
 from projects.timeline.rules import overlaps_of
-from projects.timeline.track_editor import Closing, TrackEditor, closed, closing_of, free_from
+from projects.timeline.track_editor import (
+    Closing,
+    TrackEditor,
+    find_closing,
+    get_cut,
+    with_closing,
+)
 
-Stretch = tuple[Span, str | None]
-"""Of a source, and the segment of the transcript that it is cut out for, if it is for one."""
+SourceCut = tuple[TimeRange, str | None]
+"""A range of a source, and the segment of the transcript that it is cut out for, if any."""
 
 
-def cut(lane: TrackEditor, key: int, stretches: Sequence[Stretch], *, mode: str) -> None:
-    """Delete stretches of a clip, in order; of a deleted one, of what only went with the rest."""
-    origin, keys = _around(lane, key)
-    run = _run_of(lane, origin, keys, key)
-    room = _hidden(lane.clips[key]) if lane.clips[key]["deleted"] else [_span_of(lane.clips[key])]
-    new = [
+def cut(track: TrackEditor, key: int, cuts: Sequence[SourceCut], *, mode: Mode) -> None:
+    """Delete ranges of a clip, in order; of a deleted clip, what was only deleted beside its own.
+
+    The key may be deleted, and those of the parts beside it.
+    """
+    clip = track.clips[key]
+    run, keys = _find_run(track, key)
+    if clip["deleted"]:
+        (begin, end), deleted = range_of(clip), get_deletion(clip).range
+        limits = [(begin, deleted[0]), (deleted[1], end)]
+    else:
+        limits = [range_of(clip)]
+    additions = [
         Deletion(part, mode, segment_id)
-        for each in room
-        for span, segment_id in stretches
-        for part in _within(each, [span])
-        if origin.length(part)
+        for limit in limits
+        for source, segment_id in cuts
+        for part in _limit_ranges(limit, [source])
+        if run.origin.length(part)
     ]
-    if new:
-        deletions = sorted([*run.deletions, *new], key=lambda each: each.span)
-        _lay(lane, replace(run, deletions=_merged(deletions)), keys)
-        lane.settle()
+    if additions:
+        deletions = sorted([*run.deletions, *additions], key=lambda deletion: deletion.range)
+        _rebuild(track, replace(run, deletions=_merge_deletions(deletions)), keys)
+        track.normalize()
 
 
 def restore_clip(
-    lane: TrackEditor, key: int, still: Iterable[Span] = (), *, mode: str | None = None
+    track: TrackEditor,
+    key: int,
+    still_deleted: Iterable[TimeRange] = (),
+    *,
+    mode: Mode | None = None,
 ) -> None:
-    """Have what was deleted where a clip is marked so play again, but what is ``still`` deleted.
+    """Restore what a deleted clip marks, except for what is ``still_deleted``.
 
-    It comes back as it went or by ``mode``. Unless by ``ripple`` it may come to a place that is
-    taken: see ``check_free_time``.
+    The ``mode`` is by default that of the deletion. Unless it is ``ripple``, the clip may come to
+    where another one plays: call `check_overlaps` at the end.
     """
-    deletion = deletion_of(lane.clips[key], key)
-    origin, keys = _around(lane, key)
-    stay = [span for span in _within(deletion.span, still) if origin.length(span)]
-    if stay == [deletion.span]:
+    deletion = get_deletion(track.clips[key], key)
+    run, keys = _find_run(track, key)
+    limits = _limit_ranges(deletion.range, still_deleted)
+    remaining = [source for source in limits if run.origin.length(source)]
+    if remaining == [deletion.range]:
         return
-    wanted = mode_of(lane.clips[key], mode)
-    run = _run_of(lane, origin, keys, key)
-    parts = [replace(deletion, span=span, key=None) for span in stay]
-    place = run.deletions.index(deletion)
-    deletions = [*run.deletions[:place], *parts, *run.deletions[place + 1 :]]
-    run = replace(run, deletions=_merged(deletions))
-    if wanted == deletion.mode and (wanted == "gap" or _is_free(lane, run, keys)):
-        _lay(lane, run, keys)
+    mode = mode or deletion.mode
+    parts = [replace(deletion, range=source, key=None) for source in remaining]
+    restored = replace(
+        run, deletions=_merge_deletions(_replace_deletion(run.deletions, deletion, parts))
+    )
+    if mode == deletion.mode and (mode == "gap" or _has_room(track, restored, keys)):
+        _rebuild(track, restored, keys)
     else:
-        _bring_elsewhere(lane, key, stay, wanted)
-    lane.settle()
+        _restore_elsewhere(track, key, remaining, mode)
+    track.normalize()
 
 
-def mode_of(ghost: Clip, mode: str | None) -> str:
-    """How it comes back: by the mode asked for, or as it went."""
-    return mode or deletion_of(ghost, 0).mode
+def has_hidden_parts(clip: Clip) -> bool:
+    """Return True if more was deleted with a deleted clip than its deletion asked for."""
+    return bool(clip["deleted"] and "in_point_ms" in get_cut(clip))
 
 
-def asked_of(ghost: Clip) -> Span:
-    """What was deleted where a clip is marked so, without what only went with it."""
-    return deletion_of(ghost, 0).span
-
-
-def hides(clip: Clip) -> bool:
-    """Whether more has gone with a deleted clip than was deleted."""
-    return bool(clip["deleted"] and "in_point_ms" in (clip.get("cut") or {}))
-
-
-def check_free_time(lane: TrackEditor) -> None:
-    """Raise ``EditError`` where a clip has come back to a place that was taken."""
-    if any(True for _ in overlaps_of(list(lane.finished()["clips"]))):
+def check_overlaps(track: TrackEditor) -> None:
+    """Raise ``EditError`` if a restored clip has come to where another one plays."""
+    if any(True for _ in overlaps_of(list(track.finish()["clips"]))):
         raise EditError("mode", "no_room", "Its place is taken: use the mode ripple to make room.")
 
 
-def _span_of(clip: Clip) -> Span:
-    return clip["in_point_ms"], clip["out_point_ms"]
+def _limit_ranges(limit: TimeRange, ranges: Iterable[TimeRange]) -> list[TimeRange]:
+    """Return the parts of the ranges that lie in a range."""
+    parts = [(max(begin, limit[0]), min(end, limit[1])) for begin, end in ranges]
+    return [(begin, end) for begin, end in parts if begin < end]
 
 
-def _hidden(ghost: Clip) -> list[Span]:
-    """What has only gone with what was deleted: before it and behind it."""
-    (begin, end), asked = _span_of(ghost), asked_of(ghost)
-    return [(begin, asked[0]), (asked[1], end)]
-
-
-def _within(room: Span, spans: Iterable[Span]) -> list[Span]:
-    """The spans as far as they lie in another one."""
-    found = [(max(begin, room[0]), min(end, room[1])) for begin, end in spans]
-    return [(begin, end) for begin, end in found if begin < end]
-
-
-def _around(lane: TrackEditor, key: int) -> tuple[Origin, list[int]]:
-    """What a clip was cut from; it and the other parts of that right beside it, in order."""
-    clip = lane.uncut(key)
-    origin = origin_of(clip) if clip["deleted"] else _cut_from(lane, clip) or whole(clip)
-    rows = lane.rows if clip["deleted"] else [lane.gone]
-    before = [other for row in rows for other in row.ending_at(clip["start_ms"])]
-    behind = [other for row in rows for other in row.beginning_at(end_of(clip))]
-    left = [o for o in before if lane.clips[o]["out_point_ms"] == clip["in_point_ms"]]
-    right = [o for o in behind if lane.clips[o]["in_point_ms"] == clip["out_point_ms"]]
-    left, right = ([o for o in some if _is_part(lane, o, origin)] for some in (left, right))
-    return origin, [*left[:1], key, *right[:1]]
-
-
-def _cut_from(lane: TrackEditor, clip: Clip) -> Origin | None:
-    """What a clip that plays is a part of, unless its user has split it."""
-    live, gone = (
-        [*row.ending_at(clip["start_ms"]), *row.beginning_at(end_of(clip))] for row in lane.rows
-    )
-    for origin in (origin_of(lane.uncut(other)) for other in gone):
-        if origin.holds(clip) and not any(_is_part(lane, other, origin) for other in live):
-            return origin
-    return None
-
-
-def _is_part(lane: TrackEditor, key: int, origin: Origin) -> bool:
-    clip = lane.uncut(key)
-    return origin_of(clip) == origin if clip["deleted"] else origin.holds(clip)
-
-
-def _run_of(lane: TrackEditor, origin: Origin, keys: Sequence[int], key: int) -> Run:
-    """These parts of an origin, one and those beside it, as they are."""
-    clips = [lane.clips[key] for key in keys]
-    deletions = [
-        deletion_of(clip, key) for clip, key in zip(clips, keys, strict=True) if clip["deleted"]
+def _find_run(track: TrackEditor, key: int) -> tuple[Run, list[int]]:
+    """Return a clip with the parts of the same origin right beside it, and their keys in order."""
+    clip = track.clips[key]
+    origin = get_origin(clip) if clip["deleted"] else _find_origin(track, clip)
+    indexes = [track.playing, track.deleted] if clip["deleted"] else [track.deleted]
+    before = [other for index in indexes for other in index.list_ending_at(clip["start_ms"])]
+    behind = [other for index in indexes for other in index.list_starting_at(end_of(clip))]
+    left_keys = [
+        other
+        for other in before
+        if track.clips[other]["out_point_ms"] == clip["in_point_ms"]
+        and _is_part(track.clips[other], origin)
     ]
-    span = (clips[0]["in_point_ms"], clips[-1]["out_point_ms"])
+    right_keys = [
+        other
+        for other in behind
+        if track.clips[other]["in_point_ms"] == clip["out_point_ms"]
+        and _is_part(track.clips[other], origin)
+    ]
+    keys = [*left_keys[:1], key, *right_keys[:1]]
+    clips = [track.clips[part] for part in keys]
+    deletions = [
+        get_deletion(part, part_key)
+        for part, part_key in zip(clips, keys, strict=True)
+        if part["deleted"]
+    ]
     fixed = [bool(clips[end]["deleted"] and keys[end] != key) for end in (0, -1)]
-    return Run(origin, span, deletions, (fixed[0], fixed[1]))
+    source = (clips[0]["in_point_ms"], clips[-1]["out_point_ms"])
+    return Run(origin, source, deletions, (fixed[0], fixed[1])), keys
 
 
-def _merged(deletions: Sequence[Deletion]) -> list[Deletion]:
-    """Those for the same segment that went the same way and touch, as one."""
+def _find_origin(track: TrackEditor, clip: Clip) -> Origin:
+    """Return what a clip that plays is a part of: itself, if its user has split it."""
+    start, end = clip["start_ms"], end_of(clip)
+    playing, deleted = (
+        [track.clips[key] for key in (*index.list_ending_at(start), *index.list_starting_at(end))]
+        for index in (track.playing, track.deleted)
+    )
+    for origin in map(get_origin, deleted):
+        if origin.has_part(clip) and not any(origin.has_part(other) for other in playing):
+            return origin
+    return build_whole(clip)
+
+
+def _is_part(clip: Clip, origin: Origin) -> bool:
+    return get_origin(clip) == origin if clip["deleted"] else origin.has_part(clip)
+
+
+def _replace_deletion(
+    deletions: Sequence[Deletion], old: Deletion, new: Sequence[Deletion]
+) -> list[Deletion]:
+    index = deletions.index(old)
+    return [*deletions[:index], *new, *deletions[index + 1 :]]
+
+
+def _merge_deletions(deletions: Sequence[Deletion]) -> list[Deletion]:
+    """Merge those for the same segment and by the same mode that touch."""
     merged: list[Deletion] = []
-    for one in deletions:
+    for deletion in deletions:
         last = merged[-1] if merged else None
-        if last is None or one.segment_id is None or not _alike(last, one):
-            merged.append(one)
+        if (
+            last is None
+            or last.segment_id is None
+            or (last.mode, last.segment_id) != (deletion.mode, deletion.segment_id)
+            or last.range[1] != deletion.range[0]
+        ):
+            merged.append(deletion)
         else:
-            key = one.key if last.key is None else last.key
-            merged[-1] = replace(last, span=(last.span[0], one.span[1]), key=key)
+            key = deletion.key if last.key is None else last.key
+            merged[-1] = replace(last, range=(last.range[0], deletion.range[1]), key=key)
     return merged
 
 
-def _alike(one: Deletion, other: Deletion) -> bool:
-    same = (one.mode, one.segment_id) == (other.mode, other.segment_id)
-    return same and one.span[1] == other.span[0]
-
-
-Named = tuple[Laid, int | None, str]
-
-
-def _lay(lane: TrackEditor, run: Run, keys: Sequence[int]) -> list[tuple[Deletion | None, int]]:
-    """Lay a run anew in the place of its parts; what has come of it, with the keys."""
-    origin, old = run.origin, {key: lane.uncut(key) for key in keys}
-    faded = _faded(lane, origin)
-    plan = _named(origin, old, laid(run, faded))
-    kept = {key for _, key, _ in plan}
-    for part in keys:
-        lane.lift(part)
-        if part not in kept:
-            lane.drop(part, lifted=True)
-    made = []
-    for (span, deletion), key, name in plan:
-        before = None if key is None else old[key]
+def _rebuild(
+    track: TrackEditor, run: Run, keys: Sequence[int]
+) -> list[tuple[Deletion | None, int]]:
+    """Build a run in the place of its parts; return what has deleted each part, and its key."""
+    origin, old_clips = run.origin, {key: track.clips[key] for key in keys}
+    overlaps = Overlaps(_overlap_before(track, origin), _overlap_after(track, origin))
+    parts = divide_run(run, overlaps)
+    part_keys = _choose_keys(origin, old_clips, parts)
+    for key in keys:
+        track.detach(key)
+        if key not in part_keys:
+            track.delete(key)
+    result = []
+    for (source, deletion), part_key in zip(parts, part_keys, strict=True):
+        old = None if part_key is None else old_clips[part_key]
+        clip_id = new_id() if old is None else old["id"]
         if deletion is None:
-            clip = origin.part(span, name)
-        elif before is not None and _stays(before, span, deletion):
-            clip = before
+            clip = origin.build_part(source, clip_id)
+        elif old is not None and _marks(old, source, deletion):
+            clip = old
         else:
-            ghost = origin.ghost(span, name, deletion)
-            clip = _closed(ghost, _closing(lane, origin, span, faded))
-        made.append((deletion, lane.lay(key, clip)))
-    if faded.after_ms:
-        _close_again(lane, origin, faded.after_ms)
-    return made
+            clip = origin.build_deleted_part(source, clip_id, deletion)
+            if deletion.mode == "ripple":
+                closing = _choose_closing(track, origin, source, overlaps.after_ms)
+                clip = with_closing(clip, closing)
+        result.append((deletion, track.insert_at(part_key, clip)))
+    if overlaps.after_ms:
+        _close_next_again(track, origin, overlaps.after_ms)
+    return result
 
 
-def _named(origin: Origin, old: dict[int, Clip], parts: Sequence[Laid]) -> list[Named]:
-    """Which parts go on as which clips: the origin's id stays, then ids of what plays."""
-    told = {deletion.key for _, deletion in parts if deletion is not None}
-    free = [key for key in old if key not in told]
-    free.sort(key=lambda key: (old[key]["id"] != origin.clip["id"], old[key]["deleted"]))
-    given: dict[Span, int] = {}
-    for span, deletion in sorted(parts, key=lambda part: part[1] is not None):
-        some = [key for key in free if _touch(_span_of(old[key]), span)]
+def _choose_keys(
+    origin: Origin, old_clips: dict[int, Clip], parts: Sequence[Part]
+) -> list[int | None]:
+    """Return the key of the old clip that each part continues, if any.
+
+    The origin's id stays, then ids of what plays.
+    """
+    marks = {deletion.key for _, deletion in parts if deletion is not None}
+    free = [key for key in old_clips if key not in marks]
+    free.sort(
+        key=lambda key: (old_clips[key]["id"] != origin.clip["id"], old_clips[key]["deleted"])
+    )
+    keys: dict[TimeRange, int] = {}
+    for source, deletion in sorted(parts, key=lambda part: part[1] is not None):
+        options = [
+            key
+            for key in free
+            if old_clips[key]["in_point_ms"] < source[1]
+            and source[0] < old_clips[key]["out_point_ms"]
+        ]
         if deletion is not None and deletion.key is not None:
-            some = [key for key in some if old[key]["id"] == origin.clip["id"]] or [deletion.key]
-        if some:
-            given[span] = some[0]
-            free = [key for key in free if key != some[0]]
-    keys = [given.get(span) for span, _ in parts]
-    return [
-        (part, key, new_id() if key is None else old[key]["id"])
-        for part, key in zip(parts, keys, strict=True)
-    ]
+            with_origins_id = [key for key in options if old_clips[key]["id"] == origin.clip["id"]]
+            options = with_origins_id or [deletion.key]
+        if options:
+            keys[source] = options[0]
+            free = [key for key in free if key != options[0]]
+    return [keys.get(source) for source, _ in parts]
 
 
-def _touch(one: Span, other: Span) -> bool:
-    return one[0] < other[1] and other[0] < one[1]
+def _marks(clip: Clip, source: TimeRange, deletion: Deletion) -> bool:
+    """Return True if a clip marks this deletion already."""
+    return (
+        clip["deleted"]
+        and range_of(clip) == source
+        and get_deletion(clip, deletion.key) == deletion
+    )
 
 
-def _stays(ghost: Clip, span: Span, deletion: Deletion) -> bool:
-    """Whether a deleted clip is what it was."""
-    same = replace(deletion_of(ghost, 0), key=deletion.key) == deletion
-    return bool(ghost["deleted"] and _span_of(ghost) == span and same)
-
-
-def _closed(ghost: Clip, closing: Closing) -> Clip:
-    return closed(ghost, closing) if ghost["cut"]["mode"] == "ripple" else ghost
-
-
-def _closing(lane: TrackEditor, origin: Origin, span: Span, faded: Faded) -> Closing:
-    """What the track is closed by where this has gone: by what nothing else is seen in."""
-    start = origin.at(span[0])
-    seen_until = _before(lane, origin, seen=True) + origin.clip["start_ms"]
-    begin = max(start, seen_until)
-    end = min(origin.at(span[1]), end_of(origin.clip) - faded.after_ms)
+def _choose_closing(
+    track: TrackEditor, origin: Origin, source: TimeRange, after_ms: int
+) -> Closing:
+    """Return what a ripple closes of a deleted range: the part in which nothing else is seen."""
+    start = origin.position(source[0])
+    begin = max(start, origin.clip["start_ms"] + _overlap_before(track, origin, only_seen=True))
+    end = min(origin.position(source[1]), end_of(origin.clip) - after_ms)
+    for key in track.closings.list_overlapping(begin, end):
+        closing = find_closing(track.clips[key]) or (0, 0)
+        closed_from = track.clips[key]["start_ms"] + closing[0]
+        if closed_from <= begin:
+            begin = closed_from + closing[1]
+        else:
+            end = min(end, closed_from)
     return (begin - start, end - begin) if end > begin else (0, 0)
 
 
-def _faded(lane: TrackEditor, origin: Origin) -> Faded:
-    return Faded(_before(lane, origin), _after(lane, origin))
+def _overlap_before(track: TrackEditor, origin: Origin, *, only_seen: bool = False) -> int:
+    """Return how long an origin's start lies under the clip before it, as that was before cuts.
 
-
-def _before(lane: TrackEditor, origin: Origin, *, seen: bool = False) -> int:
-    """How long its start lies under the clip before: as it was uncut, or what is seen of that.
-
-    Of a deleted clip nothing is seen, but the place of one that has left a gap is not closed.
+    With ``only_seen``, for how long that clip is seen now, or has left a gap: of a clip that was
+    deleted by ripple nothing is seen.
     """
-    start, fade = origin.clip["start_ms"], cross_fade_ms(origin.clip)
-    ends = [
-        end_of(clip if seen else whole)
-        for clip, whole in (_wholes(lane, start, start + fade) if fade else ())
-        if whole["start_ms"] < start and not (seen and closing_of(clip))
+    start, fade_ms = origin.clip["start_ms"], cross_fade_ms(origin.clip)
+    clips = _list_with_origins(track, start, start + fade_ms) if fade_ms else []
+    overlaps = [
+        end_of(clip if only_seen else whole) - start
+        for clip, whole in clips
+        if whole["start_ms"] < start and not (only_seen and find_closing(clip))
     ]
-    return max((end - start for end in ends if start < end <= start + fade), default=0)
+    return max((overlap for overlap in overlaps if 0 < overlap <= fade_ms), default=0)
 
 
-def _after(lane: TrackEditor, origin: Origin) -> int:
-    """How long its end lies under the clip behind, as that was uncut."""
+def _overlap_after(track: TrackEditor, origin: Origin) -> int:
+    """Return how long an origin's end lies under the clip behind it, as that was before cuts."""
     start, end = origin.clip["start_ms"], end_of(origin.clip)
     starts = [
         whole["start_ms"]
-        for _, whole in _wholes(lane, end - 1, end)
+        for _, whole in _list_with_origins(track, end - 1, end)
         if whole["start_ms"] >= end - cross_fade_ms(whole)
     ]
     return max((end - other for other in starts if other > start), default=0)
 
 
-def _wholes(lane: TrackEditor, begin: int, end: int) -> list[tuple[Clip, Clip]]:
-    """What lies over any of this time on the uncut track, each with what it was cut from."""
-    keys = [key for row in lane.rows for key in row.over(begin, end)]
-    clips = [lane.uncut(key) for key in keys]
-    return [(clip, origin_of(clip).clip if clip["deleted"] else clip) for clip in clips]
+def _list_with_origins(track: TrackEditor, begin_ms: int, end_ms: int) -> list[tuple[Clip, Clip]]:
+    """Return the clips that share some of this time, each with what it was cut from."""
+    keys = [
+        key
+        for index in (track.playing, track.deleted)
+        for key in index.list_overlapping(begin_ms, end_ms)
+    ]
+    clips = [track.clips[key] for key in keys]
+    return [(clip, get_origin(clip).clip if clip["deleted"] else clip) for clip in clips]
 
 
-def _close_again(lane: TrackEditor, origin: Origin, after_ms: int) -> None:
-    """Close the track anew where the deleted start of the next clip lay under this one."""
-    row, end = lane.gone, end_of(origin.clip)
-    places = range(bisect_left(row.starts, end - after_ms), bisect_left(row.starts, end))
-    for key in [row.keys[place] for place in places]:
-        ghost = lane.uncut(key)
-        other = origin_of(ghost)
-        if closing_of(ghost) is None or other.clip["start_ms"] <= origin.clip["start_ms"]:
+def _close_next_again(track: TrackEditor, origin: Origin, after_ms: int) -> None:
+    """Close the track again where the deleted start of the next clip lay under this origin."""
+    starts, end = track.deleted.starts, end_of(origin.clip)
+    for key in track.deleted.keys[bisect_left(starts, end - after_ms) : bisect_left(starts, end)]:
+        clip = track.clips[key]
+        other = get_origin(clip)
+        if find_closing(clip) is None or other.clip["start_ms"] <= origin.clip["start_ms"]:
             continue
-        faded = Faded(0, _after(lane, other))
-        closing = _closing(lane, other, _span_of(ghost), faded)
-        if closing != closing_of(ghost):
-            lane.lift(key)
-            lane.lay(key, closed(ghost, closing))
+        after = _overlap_after(track, other)
+        track.detach(key)
+        closing = _choose_closing(track, other, range_of(clip), after)
+        track.insert_at(key, with_closing(clip, closing))
 
 
-def _is_free(lane: TrackEditor, run: Run, keys: Sequence[int]) -> bool:
-    """Whether a run can play again beside what plays now."""
+def _has_room(track: TrackEditor, run: Run, keys: Sequence[int]) -> bool:
+    """Return True if a run can play again beside what plays now."""
     origin = run.origin
-    begin, end = (origin.at(moment) for moment in run.span)
-    around = [lane.uncut(key) for key in lane.playing.over(begin, end) if key not in keys]
+    begin, end = (origin.position(moment) for moment in run.range)
+    around = [
+        track.clips[key] for key in track.playing.list_overlapping(begin, end) if key not in keys
+    ]
     if not around:
         return True
-    parts = [origin.part(span, "") for span, gone in laid(run, _faded(lane, origin)) if not gone]
+    overlaps = Overlaps(_overlap_before(track, origin), _overlap_after(track, origin))
+    parts = [
+        origin.build_part(source, "")
+        for source, deletion in divide_run(run, overlaps)
+        if deletion is None
+    ]
     return all(code != "clip_overlap" for _, code, _ in overlaps_of([*parts, *around]))
 
 
-def _bring_elsewhere(lane: TrackEditor, key: int, still: Sequence[Span], mode: str) -> None:
-    """Bring back by another mode than it went, or to a place that is taken.
+def _restore_elsewhere(
+    track: TrackEditor, key: int, still_deleted: Sequence[TimeRange], mode: Mode
+) -> None:
+    """Restore by another mode than that of the deletion, or where the place is taken.
 
-    What it has closed stays closed, and with ``ripple`` room is made for it.
+    What the deletion has closed stays closed. The mode ``ripple`` makes room for what is restored.
     """
-    for part in _apart(lane, key, still):
-        ghost = lane.uncut(part)
-        closing = closing_of(ghost)
-        lane.lift(part)
-        if closing is not None:
-            lane.move(ghost["start_ms"] + sum(closing), -closing[1])
-        at = ghost["start_ms"]
+    for part in _split_deletion(track, key, still_deleted):
+        clip = track.take_out(part)
+        start = clip["start_ms"]
         if mode == "ripple":
-            row = lane.playing
-            reach = list(accumulate(row.ends_before(len(row.keys)), max))
-            at = free_from(row.starts, reach, at)
-            lane.move(at, ghost["duration_ms"])
-        lane.lay(part, {**ghost, "start_ms": at, "cut": {**cut_of(ghost), "mode": "gap"}})
-        restore_clip(lane, part)
+            start = track.closings.find_free_moment(track.playing.find_free_moment(start))
+            track.shift(start, clip["duration_ms"])
+        track.insert_at(part, {**clip, "start_ms": start, "cut": {**get_cut(clip), "mode": "gap"}})
+        restore_clip(track, part)
 
 
-def _apart(lane: TrackEditor, key: int, still: Sequence[Span]) -> list[int]:
-    """A deletion taken apart: the keys of the parts that are to come back."""
-    deletion = deletion_of(lane.clips[key], key)
-    if not still:
+def _split_deletion(track: TrackEditor, key: int, still_deleted: Sequence[TimeRange]) -> list[int]:
+    """Split a deleted clip at what is still deleted; return the keys of the other parts."""
+    if not still_deleted:
         return [key]
-    origin, keys = _around(lane, key)
-    run = _run_of(lane, origin, keys, key)
+    deletion = get_deletion(track.clips[key], key)
+    run, keys = _find_run(track, key)
     edges = [
-        deletion.span[0],
-        *(edge for span in still for edge in span),
-        deletion.span[1],
+        deletion.range[0],
+        *(edge for source in still_deleted for edge in source),
+        deletion.range[1],
     ]
-    rest = [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2)]
-    back = [replace(deletion, span=span, key=None) for span in rest if origin.length(span)]
-    stay = [replace(deletion, span=span, key=None) for span in still]
-    place = run.deletions.index(deletion)
-    parts = sorted([*back, *stay], key=lambda each: each.span)
-    deletions = [*run.deletions[:place], *parts, *run.deletions[place + 1 :]]
-    made = _lay(lane, replace(run, deletions=deletions), keys)
-    return [key for one, key in made if one in back]
+    between = [(edges[i], edges[i + 1]) for i in range(0, len(edges), 2)]
+    restored = [
+        replace(deletion, range=source, key=None) for source in between if run.origin.length(source)
+    ]
+    remaining = [replace(deletion, range=source, key=None) for source in still_deleted]
+    parts = sorted([*restored, *remaining], key=lambda part: part.range)
+    deletions = _replace_deletion(run.deletions, deletion, parts)
+    rebuilt = _rebuild(track, replace(run, deletions=deletions), keys)
+    return [part_key for part, part_key in rebuilt if part in restored]

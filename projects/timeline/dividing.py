@@ -1,30 +1,42 @@
-"""A clip divided into parts, and parts that are one clip again: nothing is lost between them."""
+"""Divide clips into parts and join parts again; nothing is lost between them."""
 
 import uuid
 from collections.abc import Iterable, Iterator
 
-from projects.timeline.content import PERMILLE, Clip, Effect, effect_of, end_of, speed_permille
+from projects.timeline.content import (
+    PERMILLE,
+    Clip,
+    EffectRecord,
+    effect_of,
+    end_of,
+    speed_permille,
+)
 
-Span = tuple[int, int]
-"""Milliseconds of the source: from, to."""
+TimeRange = tuple[int, int]
+"""Milliseconds of a source: begin, end."""
 
 
 def new_id() -> str:
-    """An id for a clip or a track."""
+    """Return an id for a clip or a track."""
     return str(uuid.uuid4())
 
 
+def range_of(clip: Clip) -> TimeRange:
+    """Return the range of its source that a clip plays."""
+    return clip["in_point_ms"], clip["out_point_ms"]
+
+
 def lengths(source_ms: int, permille: int) -> tuple[int, int]:
-    """The least and the most that a clip of so much of the source may last on the timeline."""
+    """Return the shortest and the longest that so much of a source may last on the timeline."""
     return source_ms * PERMILLE // permille, -(-source_ms * PERMILLE // permille)
 
 
-def division(clip: Clip, offset_ms: int) -> tuple[int, int] | None:
-    """Where a clip can be divided, in its time on the timeline and in its source's, from its start.
+def find_division(clip: Clip, offset_ms: int) -> tuple[int, int] | None:
+    """Return where a clip can be divided: in its time on the timeline, and in its source's.
 
-    Both parts have lengths that fit their sources, as the whole has. At ``offset_ms`` exactly, but
-    for a clip slower than its source: that is divided between two milliseconds of the source. None
-    where there are no two.
+    Both count from its start. Each part has a length that fits its source, as the whole has. The
+    place is ``offset_ms`` exactly, except for a clip that is slower than its source: that is
+    divided between two milliseconds of the source. None if there are no two.
     """
     permille = speed_permille(clip["effects"])
     length, source = clip["duration_ms"], clip["out_point_ms"] - clip["in_point_ms"]
@@ -36,82 +48,84 @@ def division(clip: Clip, offset_ms: int) -> tuple[int, int] | None:
     at = (2 * offset_ms * permille + PERMILLE) // (2 * PERMILLE)
     at = min(max(at, above // PERMILLE + 1), -(-below // PERMILLE) - 1)
     at = min(max(at, 1), source - 1)
-    least, most = lengths(at, permille)
+    shortest, longest = lengths(at, permille)
     behind = lengths(source - at, permille)
-    return min(max(offset_ms, least, length - behind[1]), most, length - behind[0]), at
+    return min(max(offset_ms, shortest, length - behind[1]), longest, length - behind[0]), at
 
 
 def trimmed(clip: Clip, begin_ms: int, end_ms: int) -> tuple[int, int]:
-    """Where a clip begins, and how long it is, when it plays another stretch of its source.
+    """Return start and length of a clip that plays another range of its source.
 
-    What remains stays where it is: an edge that is not moved in the source does not move at all.
+    What remains stays where it is: an edge that does not move in the source does not move at all.
     """
     permille = speed_permille(clip["effects"])
     start = clip["start_ms"] + _nearest(begin_ms - clip["in_point_ms"], permille)
     end = end_of(clip) + _nearest(end_ms - clip["out_point_ms"], permille)
-    least, most = lengths(max(0, end_ms - begin_ms), permille)
-    duration = min(max(end - start, least), most)
+    shortest, longest = lengths(max(0, end_ms - begin_ms), permille)
+    duration = min(max(end - start, shortest), longest)
     return start if begin_ms == clip["in_point_ms"] else end - duration, duration
 
 
 def _nearest(source_ms: int, permille: int) -> int:
-    """How long some of the source is on the timeline, or the less than nothing that it is."""
+    """Return how long some of the source is on the timeline; it may be negative."""
     return (2 * source_ms * PERMILLE + permille) // (2 * permille)
 
 
-def shares(
-    effects: Iterable[Effect], *, before_ms: int, behind_ms: int, first: bool
-) -> list[Effect]:
-    """The effects of a part of a clip, which goes on so long before and behind the part.
+def share_effects(
+    effects: Iterable[EffectRecord], *, before_ms: int, behind_ms: int, is_first: bool
+) -> list[EffectRecord]:
+    """Return the effects of a part of a clip, with so much of the clip before and behind the part.
 
-    A fade goes on in each part that it reaches; a cross-fade stays with the ``first``.
+    A fade continues in each part that it reaches; a cross-fade stays with the first part.
     """
     outside = {"fade_in": before_ms, "fade_out": behind_ms}
-    found = (
-        _share(effect, outside.get(effect["type"], 0))
+    shares = (
+        _share_effect(effect, outside.get(effect["type"], 0))
         for effect in effects
-        if first or effect["type"] != "cross_fade"
+        if is_first or effect["type"] != "cross_fade"
     )
-    return [effect for effect in found if effect is not None]
+    return [effect for effect in shares if effect is not None]
 
 
-def _share(effect: Effect, outside_ms: int) -> Effect | None:
-    """A fade of which more lies outside the clip; None if all does."""
+def _share_effect(effect: EffectRecord, outside_ms: int) -> EffectRecord | None:
+    """Return a fade of which more lies outside the clip; None if all of it does."""
     if not outside_ms:
         return effect
     length, offset = effect.get("duration_ms"), effect.get("offset_ms", 0)
     if not (isinstance(length, int | float) and isinstance(offset, int | float)):
-        return None  # of a document from before they were checked
+        return None  # It was stored before effects were checked.
     return {**effect, "offset_ms": offset + outside_ms} if length > offset + outside_ms else None
 
 
-def part_of(clip: Clip, span: Span, start_ms: int, clip_id: str, *, duration_ms: int) -> Clip:
-    """A stretch of a clip's source as a clip, lying where it lay in the whole.
-
-    A fade goes on in each part that it reaches.
-    """
-    first = span[0] == clip["in_point_ms"]
+def part_of(
+    clip: Clip, source: TimeRange, start_ms: int, clip_id: str, *, duration_ms: int
+) -> Clip:
+    """Return a range of a clip's source as a clip, at its place in the whole."""
     before = start_ms - clip["start_ms"]
-    is_last = span[1] == clip["out_point_ms"]
-    behind = 0 if is_last else clip["duration_ms"] - before - duration_ms
-    effects = shares(clip["effects"], before_ms=before, behind_ms=behind, first=first)
+    is_last = source[1] == clip["out_point_ms"]
+    effects = share_effects(
+        clip["effects"],
+        before_ms=before,
+        behind_ms=0 if is_last else clip["duration_ms"] - before - duration_ms,
+        is_first=source[0] == clip["in_point_ms"],
+    )
     return {
         **clip,
         "id": clip_id,
         "start_ms": start_ms,
         "duration_ms": duration_ms,
-        "in_point_ms": span[0],
-        "out_point_ms": span[1],
+        "in_point_ms": source[0],
+        "out_point_ms": source[1],
         "effects": effects,
     }
 
 
 def halves(clip: Clip, offset_ms: int, new_clip_id: str) -> tuple[Clip, Clip] | None:
-    """The two parts of a clip that is divided; together as long as it, and touching."""
-    found = division(clip, offset_ms)
-    if found is None:
+    """Return the two parts of a clip that is divided; they touch, and are as long as it."""
+    division = find_division(clip, offset_ms)
+    if division is None:
         return None
-    length, at = found[0], clip["in_point_ms"] + found[1]
+    length, at = division[0], clip["in_point_ms"] + division[1]
     rest, start = clip["duration_ms"] - length, clip["start_ms"] + length
     before, behind = (clip["in_point_ms"], at), (at, clip["out_point_ms"])
     return (
@@ -121,7 +135,7 @@ def halves(clip: Clip, offset_ms: int, new_clip_id: str) -> tuple[Clip, Clip] | 
 
 
 def undivided(clips: Iterable[Clip]) -> Iterator[Clip]:
-    """Clips of a track, in order of time, those that have only been divided being one again."""
+    """Yield a track's clips, in order of time, with those joined that were only divided."""
     whole: Clip | None = None
     for clip in clips:
         joined = joined_with(whole, clip) if whole is not None else None
@@ -132,29 +146,31 @@ def undivided(clips: Iterable[Clip]) -> Iterator[Clip]:
         yield whole
 
 
-def joined_with(left: Clip, right: Clip) -> Clip | None:
-    """The clip that would be divided into these two, if there is one.
+def joined_with(first: Clip, second: Clip) -> Clip | None:
+    """Return the clip that would be divided into these two, if there is one.
 
     Its length may not fit its source: several parts may together be off by more than one is.
     """
-    if left["media_file_id"] != right["media_file_id"]:
+    if first["media_file_id"] != second["media_file_id"]:
         return None
-    if (end_of(left), left["out_point_ms"]) != (right["start_ms"], right["in_point_ms"]):
+    if (end_of(first), first["out_point_ms"]) != (second["start_ms"], second["in_point_ms"]):
         return None
-    if left["deleted"] != right["deleted"]:
+    if first["deleted"] != second["deleted"]:
         return None
-    end = effect_of(right["effects"], "fade_out")
-    effects = [each for each in left["effects"] if each["type"] != "fade_out"]
+    end = effect_of(second["effects"], "fade_out")
+    effects = [effect for effect in first["effects"] if effect["type"] != "fade_out"]
     effects += [end] if end else []
-    if not _same(left, shares(effects, before_ms=0, behind_ms=right["duration_ms"], first=True)):
+    before, behind = first["duration_ms"], second["duration_ms"]
+    of_left = share_effects(effects, before_ms=0, behind_ms=behind, is_first=True)
+    of_right = share_effects(effects, before_ms=before, behind_ms=0, is_first=False)
+    if not (_has_effects(first, of_left) and _has_effects(second, of_right)):
         return None
-    if not _same(right, shares(effects, before_ms=left["duration_ms"], behind_ms=0, first=False)):
-        return None
-    duration = left["duration_ms"] + right["duration_ms"]
-    joined: Clip = {**left, "duration_ms": duration, "out_point_ms": right["out_point_ms"]}
+    joined: Clip = {**first, "duration_ms": before + behind, "out_point_ms": second["out_point_ms"]}
     return {**joined, "effects": effects}
 
 
-def _same(clip: Clip, effects: list[Effect]) -> bool:
-    """Whether the clip has these effects, in whatever order."""
-    return {each["type"]: each for each in clip["effects"]} == {e["type"]: e for e in effects}
+def _has_effects(clip: Clip, effects: list[EffectRecord]) -> bool:
+    """Return True if the clip has these effects, in whatever order."""
+    return {effect["type"]: effect for effect in clip["effects"]} == {
+        effect["type"]: effect for effect in effects
+    }

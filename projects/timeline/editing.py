@@ -1,51 +1,55 @@
-"""Edits of an EDL from outside: replaced, patched, by named operations, undone and redone.
+"""Edit an EDL: replace it, patch it, apply named operations, undo and redo.
 
-Each makes one version or none. An edit that names the version it was made for fails with
+Each edit makes one version or none. An edit that names the version it was made for fails with
 ``StaleEdlProblem`` on another one; one that does not is made again on the latest.
 """
 
-import contextlib
 import dataclasses
 import random
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Literal, TypeVar, cast
 from uuid import UUID
 
 from pydantic import ValidationError as ShapeError
 from rest_framework.exceptions import APIException, ErrorDetail, ValidationError
 
 from auteur.core.api.problems import NotFoundProblem, Problem, Resource
+from gpu_tasks.runtime.errors import AuteurError
 from projects import edl
 from projects.timeline import changes as changing
 from projects.timeline import history, patching, rules, sources
 from projects.timeline.content import Author, Content, EditError
 from projects.timeline.draft import Draft
-from projects.timeline.history import Attribution, Way
+from projects.timeline.history import Attribution
 from projects.timeline.operations import Operation
 from projects.timeline.session import (
-    UNTOLD,
-    Beside,
+    Edit,
     EditResult,
     Needs,
     needs_of,
     read_session,
     write_session,
 )
-from projects.timeline.shape import EdlShape, stored_style
+from projects.timeline.shape import EdlShape, dump_style
 from projects.timeline.text_edits import SegmentEdit
 
 TRIES = 50
 MAX_TRYING_SECONDS = 1.0
-"""Of processor time, after which an edit is tried once more: a large one not fifty times."""
+"""Processor time after which an edit is tried only once more: a large one not fifty times."""
 MAX_PAUSE_SECONDS = 0.05
 
 Versions = frozenset[int] | None
-"""Those that an edit was made for; None for whichever is the latest."""
+"""Those that an edit was made for; None for the latest, whichever it is."""
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
+
+
+class StaleSessionError(AuteurError):
+    """What this process had cached of a timeline was old; it is forgotten now."""
 
 
 class NothingToUndoProblem(Problem):
@@ -82,26 +86,20 @@ def replace_edl(
     document: EdlShape,
     author: Author | None = None,
 ) -> EditResult:
-    """Put other tracks in the place of all, and transcript and style of captions if given."""
+    """Replace all tracks; replace the transcript and the captions' style if they are given."""
     transcript = document.transcript
-    needs = Needs(tracks=True, transcript=transcript is not None)
-    tracks = [track.stored() for track in document.tracks]
-    segments = [segment.stored() for segment in transcript.segments] if transcript else []
-    style = stored_style(document.captions_style)
-    gives_style = "captions_style" in document.model_fields_set
-
-    def change(content: Content) -> Content:
-        kept = segments if transcript else content.segments
-        return Content(tracks, kept, style if gives_style else content.captions_style)
-
-    return edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=versions,
-        needs=needs,
-        change=change,
+    style = dump_style(document.captions_style)
+    has_style = "captions_style" in document.model_fields_set
+    replacement = Edit(
+        needs=Needs(tracks=True, transcript=transcript is not None),
+        change=lambda content: Content(
+            document.tracks,
+            transcript.segments if transcript else content.segments,
+            style if has_style else content.captions_style,
+        ),
         attribution=Attribution(author, ["replace"]),
     )
+    return make_edit(replacement, project_id=project_id, user_id=user_id, versions=versions)
 
 
 def apply_operations(
@@ -112,53 +110,15 @@ def apply_operations(
     operations: Sequence[Operation],
     author: Author | None = None,
 ) -> EditResult:
-    """Make named operations in order, all or none."""
-    measured = frozenset().union(*(each.measured() for each in operations))
-    lengths = sources.lengths(user_id=user_id, media_ids=measured)
-    made: list[tuple[Draft, Content]] = []
-
-    def change(content: Content) -> Content:
-        draft = _made(operations, content, "operations.{}.", lengths)
-        made[:] = [(draft, draft.content())]
-        return made[0][1]
-
-    needs = _needs_of(operations)
-    try:
-        edited = edit(
-            project_id=project_id,
-            user_id=user_id,
-            versions=versions,
-            needs=needs,
-            change=change,
-            attribution=Attribution(author, _names_of(operations)),
-        )
-    except ValidationError as exc:
-        raise (_by_operation(exc, operations, *made[0]) if made else exc) from exc
-    return dataclasses.replace(edited, removed=made[0][0].removed)
-
-
-_OF_CLIP = re.compile(r"tracks\.(\d+)\.clips\.(\d+)\.(\w+)")
-
-
-def _by_operation(
-    exc: ValidationError, operations: Sequence[Operation], draft: Draft, content: Content
-) -> ValidationError:
-    """The refusal of a clip, by the field of the operation that was about it last."""
-    fields: dict[str, list[ErrorDetail]] = {}
-    for field, details in cast(dict[str, list[ErrorDetail]], exc.detail).items():
-        name, told = field, details
-        if place := _OF_CLIP.fullmatch(field):
-            clip = content.tracks[int(place[1])]["clips"][int(place[2])]
-            index = draft.named_by.get(clip["id"])
-            if index is not None:
-                name = f"operations.{index}.{place[3]}"
-                told = [ErrorDetail(_told(operations[index], d), d.code) for d in details]
-        fields.setdefault(name, []).extend(told)
-    return ValidationError(fields)
-
-
-def _told(operation: Operation, detail: str) -> str:
-    return f"{operation.called}: {detail}"
+    """Apply named operations in order, all or none."""
+    measured = frozenset().union(*(operation.measured_media() for operation in operations))
+    lengths = sources.read_lengths(user_id=user_id, media_ids=measured)
+    edit = Edit(
+        needs=_build_needs(operations),
+        change=partial(_build_draft, operations, lengths=lengths, path="operations.{}."),
+        attribution=Attribution(author, _list_names(operations)),
+    )
+    return make_edit(edit, project_id=project_id, user_id=user_id, versions=versions)
 
 
 def edit_segment(
@@ -167,58 +127,53 @@ def edit_segment(
     user_id: UUID,
     versions: Versions,
     segment_id: str,
-    wanted: SegmentEdit,
+    segment_edit: SegmentEdit,
     author: Author | None = None,
 ) -> EditResult:
-    """Change one segment of the transcript, and what plays it; raises ``NotFoundProblem``."""
+    """Change one segment of the transcript, and what plays it; raise ``NotFoundProblem``."""
     try:
-        operations = wanted.operations(segment_id)
-    except ShapeError as exc:  # no segment has such an id
+        operations = segment_edit.operations(segment_id)
+    except ShapeError as exc:  # No segment has such an id.
         raise NotFoundProblem(Resource.SEGMENT) from exc
 
     def change(content: Content) -> Content:
         if not any(segment["id"] == segment_id for segment in content.segments):
             raise NotFoundProblem(Resource.SEGMENT)
-        return _made(operations, content).content()
+        return _build_draft(operations, content).content()
 
-    needs = dataclasses.replace(_needs_of(operations), segment_ids=frozenset([segment_id]))
-    return edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=versions,
-        needs=needs,
-        change=change,
-        attribution=Attribution(author, _names_of(operations)),
-    )
+    needs = dataclasses.replace(_build_needs(operations), segment_ids=frozenset([segment_id]))
+    edit = Edit(needs, change, Attribution(author, _list_names(operations)))
+    return make_edit(edit, project_id=project_id, user_id=user_id, versions=versions)
 
 
-def _needs_of(operations: Sequence[Operation]) -> Needs:
+def _build_needs(operations: Sequence[Operation]) -> Needs:
     return Needs(
-        tracks=any(each.needs_tracks for each in operations),
-        transcript=any(each.needs_transcript for each in operations),
-        segment_ids=frozenset().union(*(each.segments() for each in operations)),
+        tracks=any(operation.needs_tracks for operation in operations),
+        transcript=any(operation.needs_transcript for operation in operations),
+        segment_ids=frozenset().union(*(operation.segment_ids() for operation in operations)),
     )
 
 
-def _names_of(operations: Sequence[Any]) -> list[str]:
-    return list(dict.fromkeys(each.op for each in operations))
+def _list_names(operations: Sequence[Operation]) -> list[str]:
+    return list(dict.fromkeys(operation.called for operation in operations))
 
 
-def _made(
+def _build_draft(
     operations: Sequence[Operation],
     content: Content,
-    place: str = "",
+    *,
     lengths: Mapping[str, int | None] = MappingProxyType({}),
+    path: str = "",
 ) -> Draft:
-    """The draft after the operations; a refusal names the field below its ``place``."""
+    """Return a draft after the operations; a refusal names the field below its ``path``."""
     draft = Draft(content, lengths)
     for index, operation in enumerate(operations):
-        draft.operation = index
+        draft.operation = index, operation.called
         try:
             operation.apply(draft)
         except EditError as exc:
-            detail = _told(operation, exc.detail) if place else exc.detail
-            rules.raise_error(place.format(index) + exc.field, exc.code, detail)
+            detail = f"{operation.called}: {exc.detail}" if path else exc.detail
+            rules.raise_error(path.format(index) + exc.field, exc.code, detail)
     return draft
 
 
@@ -230,79 +185,99 @@ def patch_edl(
     operations: Sequence[patching.Operation],
     author: Author | None = None,
 ) -> EditResult:
-    """Apply a JSON Patch that `patching.parse_patch` has let through."""
-    return edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=versions,
+    """Apply a JSON Patch that `patching.parse_patch` has checked."""
+    edit = Edit(
         needs=patching.needs_of(operations),
-        change=lambda content: patching.apply_patch(content, operations),
+        change=partial(patching.apply_patch, patch=operations),
         attribution=Attribution(author, ["patch"]),
     )
-
-
-def edit(
-    *,
-    project_id: UUID,
-    user_id: UUID,
-    versions: Versions = None,
-    needs: Needs,
-    change: Callable[[Content], Content],
-    way: Way | Beside = "edit",
-    attribution: Attribution = UNTOLD,
-) -> EditResult:
-    """Make what ``change`` makes of the content, which it does not mutate.
-
-    All that changes a timeline or a transcript comes through here.
-    """
-
-    def attempt() -> EditResult:
-        while True:  # a function that named itself would hold the film until it was collected
-            session = read_session(
-                project_id=project_id, user_id=user_id, needs=needs, versions=versions
-            )
-            _check_version(session.version, versions)
-            try:
-                edited = write_session(
-                    session, change(session.content), way=way, attribution=attribution
-                )
-            except APIException:
-                if session.confirmed():
-                    raise
-            else:
-                if edited.version != session.version or session.confirmed():
-                    return edited
-            session.forget()  # it was kept, and is old: only a write, which names it, could tell so
-
-    return retry_on_conflict(attempt, versions)
+    return make_edit(edit, project_id=project_id, user_id=user_id, versions=versions)
 
 
 def undo_edit(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> EditResult:
-    """Take the last edit back."""
-    return retry_on_conflict(lambda: _step(project_id, user_id, versions, "undo"), versions)
+    """Undo the last edit."""
+    return retry_on_conflict(partial(_step, project_id, user_id, versions, "undo"), versions)
 
 
 def redo_edit(*, project_id: UUID, user_id: UUID, versions: Versions = None) -> EditResult:
-    """Make the edit again that was undone last."""
-    return retry_on_conflict(lambda: _step(project_id, user_id, versions, "redo"), versions)
+    """Redo the edit that was undone last."""
+    return retry_on_conflict(partial(_step, project_id, user_id, versions, "redo"), versions)
 
 
-def _step(project_id: UUID, user_id: UUID, versions: Versions, way: Way) -> EditResult:
-    version, step = history.last_step(project_id=project_id, user_id=user_id, way=way)
+def _step(
+    project_id: UUID, user_id: UUID, versions: Versions, kind: Literal["undo", "redo"]
+) -> EditResult:
+    version, step = history.find_last_step(project_id=project_id, user_id=user_id, kind=kind)
     _check_version(version, versions)
     if step is None:
-        raise NothingToUndoProblem if way == "undo" else NothingToRedoProblem
+        raise NothingToUndoProblem if kind == "undo" else NothingToRedoProblem
     changes, attribution = step["edit"]["changes"], Attribution.of(step)
-    edited = edit(
-        project_id=project_id,
-        user_id=user_id,
-        versions=frozenset([version]),
+    edit = Edit(
         needs=needs_of(changes),
-        change=lambda content: changing.apply_changes(content, changes),
-        way=way,
+        change=partial(changing.apply_changes, changes=changes),
         attribution=attribution,
+        kind=kind,
     )
-    return dataclasses.replace(edited, step=attribution)
+    result = try_edit(edit, project_id=project_id, user_id=user_id, versions=frozenset([version]))
+    return dataclasses.replace(result, step=attribution)
+
+
+def make_edit(
+    edit: Edit, *, project_id: UUID, user_id: UUID, versions: Versions = None
+) -> EditResult:
+    """Make an edit, again if somebody else was faster; see `try_edit`."""
+    key = {"project_id": project_id, "user_id": user_id}
+    return retry_on_conflict(partial(try_edit, edit, **key, versions=versions), versions)
+
+
+def try_edit(
+    edit: Edit, *, project_id: UUID, user_id: UUID, versions: Versions = None
+) -> EditResult:
+    """Write what the edit makes of the content; to be called by the retry loop.
+
+    All that changes a timeline or a transcript comes through here. Raise problems, also
+    ``StaleEdlProblem``, and ``StaleSessionError``.
+    """
+    session = read_session(
+        project_id=project_id, user_id=user_id, needs=edit.needs, versions=versions
+    )
+    _check_version(session.version, versions)
+    draft = None
+    try:
+        changed = edit.change(session.content)
+        draft, content = (
+            (changed, changed.content()) if isinstance(changed, Draft) else (None, changed)
+        )
+        result = write_session(session, content, edit)
+    except APIException as exc:
+        if session.find_current() is None:
+            session.forget()
+            raise StaleSessionError from exc
+        if draft is not None and isinstance(exc, ValidationError):
+            raise _name_operations(exc, draft, content) from exc
+        raise
+    if result.version == session.version and session.find_current() is None:
+        session.forget()  # Only a write tells that it is old, because it names the version.
+        raise StaleSessionError
+    return dataclasses.replace(result, removed=draft.removed) if draft is not None else result
+
+
+_FIELD_OF_CLIP = re.compile(r"tracks\.(\d+)\.clips\.(\d+)\.(\w+)")
+
+
+def _name_operations(exc: ValidationError, draft: Draft, content: Content) -> ValidationError:
+    """Return the refusal of a clip as one of the last operation that concerned the clip."""
+    fields: dict[str, list[ErrorDetail]] = {}
+    for field, details in cast(dict[str, list[ErrorDetail]], exc.detail).items():
+        if match := _FIELD_OF_CLIP.fullmatch(field):
+            clip = content.tracks[int(match[1])]["clips"][int(match[2])]
+            if clip["id"] in draft.operation_by_clip:
+                index, name = draft.operation_by_clip[clip["id"]]
+                named = [ErrorDetail(f"{name}: {detail}", detail.code) for detail in details]
+                fields.setdefault(f"operations.{index}.{match[3]}", []).extend(named)
+                continue
+        fields.setdefault(field, []).extend(details)
+    return ValidationError(fields)
 
 
 def _check_version(version: int, versions: Versions) -> None:
@@ -311,19 +286,27 @@ def _check_version(version: int, versions: Versions) -> None:
 
 
 def retry_on_conflict(
-    attempt: Callable[[], Made],
+    attempt: Callable[[], Result],
     versions: Versions = None,
     *,
     seconds: float | None = None,
-) -> Made:
-    """Try again where somebody else was faster, unless the edit is for a version that is gone."""
-    if versions is not None:
-        return attempt()
-    began, most = time.thread_time(), MAX_TRYING_SECONDS if seconds is None else seconds
-    for _ in range(TRIES - 1):
-        with contextlib.suppress(edl.StaleEdlProblem):
+) -> Result:
+    """Try an edit again if somebody else was faster, unless it names the version it was made for.
+
+    Always try again if what this process had cached was old. ``seconds`` of processor time are
+    spent at most, by default ``MAX_TRYING_SECONDS``.
+    """
+    began, limit = time.thread_time(), MAX_TRYING_SECONDS if seconds is None else seconds
+    tries, is_last = 0, False
+    while True:
+        tries += 1
+        try:
             return attempt()
-        if time.thread_time() - began > most:
-            break
-        time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 (only spreads the tries)
-    return attempt()
+        except StaleSessionError:
+            continue
+        except edl.StaleEdlProblem:
+            if versions is not None or is_last:
+                raise
+        is_last = tries == TRIES - 1 or time.thread_time() - began > limit
+        if not is_last:
+            time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 (only spreads the tries)

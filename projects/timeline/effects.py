@@ -1,12 +1,12 @@
-"""The effects that a clip may have: those that are known, each with its parameters, and own ones.
+"""The effects that a clip may have: known ones, each with its parameters, and clients' own ones.
 
-A name that is nobody's is refused, or a slip of the pen would change nothing in a film that is paid
-for. Clients keep what is theirs alone under names of their own, ``x_…``.
+An unknown name is refused: a typing error would change nothing in a film that is paid for. Clients
+keep what is theirs alone under names of their own, ``x_…``.
 """
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self
 
 import bson
 from pydantic import (
@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     StringConstraints,
     Tag,
@@ -27,23 +28,32 @@ from typing_extensions import TypeAliasType
 from gpu_tasks.render.contract import MAX_GAIN_DB, MIN_GAIN_DB
 from projects.bounds import MAX_CROSS_FADE_MS, MAX_RATE, MIN_RATE
 from projects.documents import MAX_EFFECT_BYTES, MAX_EFFECTS, MAX_TIME_MS
-from projects.timeline import content
-from projects.timeline.content import PERMILLE
 
+PERMILLE = 1000
 MAX_NUMBER = 2**53
 OWN = "x_"
-"""What names of clients' own effects begin with."""
+"""The prefix of clients' own effects."""
 
+EffectRecord = dict[str, Any]
+"""An effect as it is stored. Those of old documents may have other names and values."""
 EffectType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+def speed_permille(effects: Iterable[EffectRecord]) -> int:
+    """Return how many milliseconds of the source pass in a second of the timeline."""
+    for effect in effects:
+        if effect["type"] == "speed":
+            return round(effect["rate"] * PERMILLE)
+    return PERMILLE
 
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return abs(value) <= MAX_NUMBER  # nor is NaN
+    return abs(value) <= MAX_NUMBER  # False for NaN.
 
 
-def _in_steps(rate: float) -> float:
+def _check_steps(rate: float) -> float:
     if abs(rate * PERMILLE - round(rate * PERMILLE)) > 1e-6:
         raise PydanticCustomError("speed_rate", "A rate is told in steps of 0.001.")
     return rate
@@ -59,7 +69,7 @@ class SpeedEffect(KnownEffect):
     """Changes how long the clip is; its sound keeps its pitch."""
 
     type: Literal["speed"]
-    rate: Annotated[float, AfterValidator(_in_steps)] = Field(
+    rate: Annotated[float, AfterValidator(_check_steps)] = Field(
         strict=True, ge=MIN_RATE, le=MAX_RATE, description="In steps of 0.001; 2 is twice as fast."
     )
 
@@ -121,7 +131,7 @@ class GainEffect(KnownEffect):
     )
 
 
-KNOWN: dict[str, type[KnownEffect]] = {
+EFFECT_MODELS: dict[str, type[KnownEffect]] = {
     "speed": SpeedEffect,
     "cross_fade": CrossFadeEffect,
     "fade_in": FadeInEffect,
@@ -132,11 +142,11 @@ KNOWN: dict[str, type[KnownEffect]] = {
 _OWN_NAME = rf"^{OWN}[a-z0-9_]{{1,38}}$"
 
 
-def _own(name: str) -> str:
+def _check_own_name(name: str) -> str:
     if not re.fullmatch(_OWN_NAME, name):
-        known = ", ".join(f"`{known}`" for known in KNOWN)
+        names = ", ".join(f"`{name}`" for name in EFFECT_MODELS)
         raise PydanticCustomError(
-            "unknown_effect", f"Effects are {known}, and ones of your own, `{OWN}…`."
+            "unknown_effect", f"Effects are {names}, and ones of your own, `{OWN}…`."
         )
     return name
 
@@ -149,7 +159,9 @@ class OwnEffect(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    type: Annotated[str, AfterValidator(_own), Field(json_schema_extra={"pattern": _OWN_NAME})]
+    type: Annotated[
+        str, AfterValidator(_check_own_name), Field(json_schema_extra={"pattern": _OWN_NAME})
+    ]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -167,39 +179,39 @@ def _is_parameter(value: Any) -> bool:
     if isinstance(value, list):
         return all(_is_number(item) for item in value)
     if isinstance(value, str):
-        return value.encode(errors="replace").decode() == value  # no half of a surrogate pair
+        return value.encode(errors="replace").decode() == value  # No half of a surrogate pair.
     return value is None or isinstance(value, bool) or _is_number(value)
-
-
-def _kind(value: Any) -> str:
-    """Which of the known ones it is, if it is one."""
-    name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-    return _tag(name) if isinstance(name, str) and name in KNOWN else _tag(OWN)
-
-
-def _whose(value: Any) -> str:
-    """What is none of the known ones is looked at as one of the client's own."""
-    return _tag(OWN) if _kind(value) == _tag(OWN) else _tag("known")
-
-
-class _ByType:
-    """Tells in the schema that the union's members are told apart by ``type``."""
-
-    def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        schema = handler(core)
-        refs = (each["$ref"] for each in schema["oneOf"])
-        mapping = dict(zip(KNOWN, refs, strict=True))
-        return schema | {"discriminator": {"propertyName": "type", "mapping": mapping}}
 
 
 def _tag(name: str) -> str:
     return f"({name})"
 
 
-TAGS = frozenset(map(_tag, [*KNOWN, "known", OWN]))
-"""What the members are called in places of errors; no client's parameter has such a name."""
+TAGS = frozenset(map(_tag, [*EFFECT_MODELS, "known", OWN]))
+"""The names of the members in locations of errors; no client's parameter has such a name."""
+
+
+def _choose_effect(value: Any) -> str:
+    """Return the tag of the known effect that a value names, or of clients' own effects."""
+    name = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return _tag(name) if isinstance(name, str) and name in EFFECT_MODELS else _tag(OWN)
+
+
+def _choose_group(value: Any) -> str:
+    return _tag(OWN) if _choose_effect(value) == _tag(OWN) else _tag("known")
+
+
+class _ByType:
+    """Declares in the schema that ``type`` discriminates the union's members."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core)
+        refs = (member["$ref"] for member in schema["oneOf"])
+        mapping = dict(zip(EFFECT_MODELS, refs, strict=True))
+        return schema | {"discriminator": {"propertyName": "type", "mapping": mapping}}
+
 
 RenderedEffect = TypeAliasType(
     "RenderedEffect",
@@ -209,7 +221,7 @@ RenderedEffect = TypeAliasType(
         | Annotated[FadeInEffect, Tag(_tag("fade_in"))]
         | Annotated[FadeOutEffect, Tag(_tag("fade_out"))]
         | Annotated[GainEffect, Tag(_tag("gain"))],
-        Discriminator(_kind),
+        Discriminator(_choose_effect),
         _ByType(),
     ],
 )
@@ -217,22 +229,32 @@ Effect = TypeAliasType(
     "Effect",
     Annotated[
         Annotated[RenderedEffect, Tag(_tag("known"))] | Annotated[OwnEffect, Tag(_tag(OWN))],
-        Discriminator(_whose),
+        Discriminator(_choose_group),
     ],
 )
 
 
-def stored_effects(effects: Iterable[Effect]) -> list[content.Effect]:
-    """As MongoDB holds them."""
-    return [cast(content.Effect, effect.model_dump()) for effect in effects]
+def stored_effects(effects: Iterable[Effect]) -> list[EffectRecord]:
+    """Return effects as they are stored."""
+    return [effect.model_dump() for effect in effects]
 
 
-def _of_different_types(effects: list[Effect]) -> list[Effect]:
+def _check_types(effects: list[Effect]) -> list[Effect]:
     if len({effect.type for effect in effects}) != len(effects):
         raise PydanticCustomError("duplicate_effect", "A clip has one effect of each type.")
     return effects
 
 
-Effects = Annotated[
-    list[Effect], Field(max_length=MAX_EFFECTS), AfterValidator(_of_different_types)
-]
+Effects = Annotated[list[Effect], Field(max_length=MAX_EFFECTS), AfterValidator(_check_types)]
+
+
+class _StoredEffects:
+    """Has a list of stored effects validated as `Effects`."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return handler.generate_schema(Annotated[Effects, AfterValidator(stored_effects)])
+
+
+STORED_EFFECTS = _StoredEffects()

@@ -1,6 +1,6 @@
-"""Which words of what is said are fillers, or said twice by somebody who began again.
+"""Search spoken words for fillers and for words said twice by somebody who began again.
 
-A word counts as it is shown: who has corrected what was heard knows what was said.
+A word counts as it is shown: a user who has corrected what was heard knows what was said.
 """
 
 import unicodedata
@@ -11,19 +11,18 @@ from operator import eq, itemgetter
 from projects.timeline.content import Segment, Word
 
 IN_ANY_LANGUAGE = ("äh", "ähm", "ahm", "erm", "hm", "hmm", "öh", "öhm", "uh", "uhh", "uhm")
-"""Words of no language that is spoken widely: ``um`` is none of them, nor is ``er``."""
+"""Words of no language that is spoken widely: ``um`` and ``er`` are words of some."""
 BY_LANGUAGE = {
     "de": (*IN_ANY_LANGUAGE, "eh", "ehm", "mh", "mhh"),
     "en": (*IN_ANY_LANGUAGE, "ah", "er", "err", "um", "umm"),
 }
 """By ISO 639."""
-UNMARKED = len(Word.__required_keys__)
+UNMARKED_FIELDS = len(Word.__required_keys__)
 """How many fields a word has that nobody has edited or deleted."""
-_HEARD = itemgetter("word")
 
 
-class _Plain(dict[str, str]):
-    """Words without case and punctuation, each worked out once."""
+class _PlainWords(dict[str, str]):
+    """A cache of words without case and punctuation."""
 
     def __missing__(self, text: str) -> str:
         folded = unicodedata.normalize("NFKC", text).casefold()
@@ -32,62 +31,63 @@ class _Plain(dict[str, str]):
 
 
 def plain(text: str) -> str:
-    """A word without case and punctuation."""
-    return _Plain()[text]
+    """Return a word without case and punctuation."""
+    return _PlainWords()[text]
 
 
 def language_of(segment: Segment) -> str:
-    """The first part of its tag; empty where none is told."""
+    """Return the first part of the segment's language tag, or an empty string."""
     return segment.get("language", "").partition("-")[0].lower()
 
 
 @dataclass(frozen=True)
 class Search:
-    """What is looked for: these fillers, or those of each segment's language; repeats or not."""
+    """A search for these fillers, or those of each segment's language; with repeats or without."""
 
     words: Iterable[str] | None
     repeats: bool
 
-    def places(self, segments: Sequence[Segment]) -> list[list[int]]:
-        """Of each segment, the indexes of the words that are found."""
-        known = _Plain()
-        given = None if self.words is None else frozenset(known[word] for word in self.words)
-        lists = {name: frozenset(words) for name, words in BY_LANGUAGE.items()}
+    def find_indexes(self, segments: Sequence[Segment]) -> list[list[int]]:
+        """Return for each segment the indexes of its matching words."""
+        plain_words = _PlainWords()
+        chosen = None if self.words is None else frozenset(map(plain_words.__getitem__, self.words))
+        by_language = {name: frozenset(words) for name, words in BY_LANGUAGE.items()}
         default = frozenset(IN_ANY_LANGUAGE)
         return [
-            self._in(
+            self._find_in_segment(
                 segment["words"],
-                lists.get(language_of(segment), default) if given is None else given,
-                known,
+                by_language.get(language_of(segment), default) if chosen is None else chosen,
+                plain_words,
             )
             for segment in segments
         ]
 
-    def _in(self, words: Sequence[Word], fillers: frozenset[str], known: _Plain) -> list[int]:
-        if words and max(map(len, words)) == UNMARKED:
-            said = list(map(known.__getitem__, map(_HEARD, words)))
-            twice = self.repeats and any(map(eq, said, said[1:]))
-            if not twice and fillers.isdisjoint(said):
+    def _find_in_segment(
+        self, words: Sequence[Word], fillers: frozenset[str], plain_words: _PlainWords
+    ) -> list[int]:
+        if words and max(map(len, words)) == UNMARKED_FIELDS:
+            # No word is edited or deleted: passes in C tell that most segments have no match.
+            texts = list(map(plain_words.__getitem__, map(itemgetter("word"), words)))
+            has_repeat = self.repeats and any(map(eq, texts, texts[1:]))
+            if not has_repeat and fillers.isdisjoint(texts):
                 return []
-        return sorted(self._found(words, fillers, known))
-
-    def _found(self, words: Sequence[Word], fillers: frozenset[str], known: _Plain) -> list[int]:
-        found = []
+        matches = []
         last: tuple[int, str] | None = None
         for index, word in enumerate(words):
             text = word.get("edited_word", word["word"])
-            if word.get("deleted") or not known[text]:
+            if word.get("deleted") or not plain_words[text]:
                 continue
-            if known[text] in fillers:
-                found.append(index)
+            if plain_words[text] in fillers:
+                matches.append(index)
                 continue
-            if self.repeats and last is not None and _is_repeat(last[1], text, known):
-                found.append(last[0])
+            if self.repeats and last is not None and _is_repeat(last[1], text, plain_words):
+                matches.append(last[0])
             last = (index, text)
-        return found
+        return sorted(matches)
 
 
-def _is_repeat(one: str, other: str, known: _Plain) -> bool:
-    """Whether somebody has begun again: not with a new sentence, and no number has two digits."""
-    ended = one.endswith((".", "!", "?")) and not one.endswith("..")
-    return known[one] == known[other] and not ended and not known[one].isdigit()
+def _is_repeat(first: str, second: str, plain_words: _PlainWords) -> bool:
+    """Return True if somebody began again: not a new sentence, and not a number digit by digit."""
+    ends_sentence = first.endswith((".", "!", "?")) and not first.endswith("..")
+    is_same = plain_words[first] == plain_words[second]
+    return is_same and not ends_sentence and not plain_words[first].isdigit()

@@ -1,4 +1,4 @@
-"""The named operations on a timeline: what clients send, and what each makes of the content."""
+"""The named operations on a timeline: what clients send, and how each changes a draft."""
 
 from functools import reduce
 from operator import or_
@@ -23,55 +23,56 @@ from projects.documents import (
     MAX_PAUSE_MS,
     MIN_PAUSE_MS,
 )
-from projects.timeline import content, speech, transcript_cuts
-from projects.timeline.content import EditError, on_timeline, speed_permille
-from projects.timeline.cutting import check_free_time, cut, mode_of, restore_clip
-from projects.timeline.dividing import halves, new_id, trimmed
+from projects.timeline import speech, transcript_cuts
+from projects.timeline.content import Clip, EditError, Track, on_timeline, speed_permille
+from projects.timeline.cutting import check_overlaps, cut, restore_clip
+from projects.timeline.dividing import halves, new_id, range_of, trimmed
 from projects.timeline.draft import Draft
-from projects.timeline.effects import Effect, Effects, EffectType, stored_effects
-from projects.timeline.fillers import Search, plain
-from projects.timeline.lists import at_most
-from projects.timeline.shape import (
-    CaptionsStyleShape,
+from projects.timeline.effects import Effect, EffectRecord, Effects, EffectType, stored_effects
+from projects.timeline.fields import (
     Flag,
     Id,
     MediaId,
     Mode,
     Ms,
     SegmentText,
-    Shape,
     Speaker,
     TrackName,
     TrackType,
     WordText,
-    stored_style,
+    at_most,
 )
+from projects.timeline.fillers import Search, plain
+from projects.timeline.origins import get_deletion
+from projects.timeline.shape import CaptionsStyleShape, Shape, dump_style
 from projects.timeline.track_editor import TrackEditor
 
 
-def _single(value: str) -> str:
+def _check_single_word(value: str) -> str:
     if len(value.split()) != 1 or not plain(value):
         raise PydanticCustomError("filler", "This is no single word.")
     return value
 
 
-Filler = Annotated[str, StringConstraints(max_length=MAX_FILLER_LENGTH), AfterValidator(_single)]
+Filler = Annotated[
+    str, StringConstraints(max_length=MAX_FILLER_LENGTH), AfterValidator(_check_single_word)
+]
 WordIndex = Annotated[int, Field(strict=True, ge=0, description="Counted from 0.")]
 
 
 class Operation(Shape):
-    """A named operation: a subclass is all that it takes to have one.
+    """A named operation: to add one, define a subclass.
 
     Its docstring is its description for clients; its fields are what they send, the first of them
-    ``op``, a literal: its name. What is wrong with a value by itself, a validator says; with the
-    timeline, ``apply``.
+    ``op``, a literal: its name. A validator refuses what is wrong with a value by itself, ``apply``
+    what does not fit the timeline. `TrackEditor` documents how tracks are changed.
     """
 
     named: ClassVar[dict[str, type["Operation"]]] = {}
-    """All that there are, by their names."""
+    """All operations by their names."""
     needs_tracks: ClassVar[bool] = True
     needs_transcript: ClassVar[bool] = False
-    """All of it, not only the ``segments``."""
+    """True if it needs all segments, not only those of ``segment_ids``."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -83,24 +84,24 @@ class Operation(Shape):
 
     @property
     def called(self) -> str:
-        """Its name."""
+        """Return the name of the operation."""
         return str(getattr(self, "op", ""))
 
-    def segments(self) -> frozenset[str]:
-        """The ids of the segments that it reads or changes."""
+    def segment_ids(self) -> frozenset[str]:
+        """Return the ids of the segments that it reads or changes."""
         return frozenset()
 
-    def measured(self) -> frozenset[str]:
-        """The ids of the media whose length it must know."""
+    def measured_media(self) -> frozenset[str]:
+        """Return the ids of the media whose length it needs."""
         return frozenset()
 
     def apply(self, draft: Draft) -> None:
-        """Make it; raises ``EditError``."""
+        """Change the draft; raise ``EditError`` if the operation does not fit."""
         raise NotImplementedError
 
 
-class _OneOfThem:
-    """In the place of `Operation`: a union of all that there are, told apart by ``op``."""
+class _AnyOperation:
+    """Replaces `Operation` in a schema by the union of all operations, discriminated by ``op``."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -113,10 +114,10 @@ class _OneOfThem:
 class Operations(Shape):
     """Edits that are made in order, all or none."""
 
-    model_config = ConfigDict(defer_build=True)  # until all are defined
+    model_config = ConfigDict(defer_build=True)  # Until all operations are defined.
 
     operations: Annotated[
-        list[Annotated[Operation, _OneOfThem()]],
+        list[Annotated[Operation, _AnyOperation()]],
         Field(min_length=1, max_length=MAX_OPERATIONS),
         at_most(MAX_OPERATIONS),
     ]
@@ -133,7 +134,7 @@ class SegmentOperation(Operation):
 
     segment_id: Id
 
-    def segments(self) -> frozenset[str]:
+    def segment_ids(self) -> frozenset[str]:
         return frozenset([self.segment_id])
 
 
@@ -147,12 +148,12 @@ class AddTrack(Operation):
     index: Annotated[int, Field(strict=True, ge=0)] | None = None
 
     def apply(self, draft: Draft) -> None:
-        index = len(draft.lanes) if self.index is None else self.index
-        if index > len(draft.lanes):
-            raise EditError("index", "unknown_track", f"There are {len(draft.lanes)} tracks.")
+        index = len(draft.tracks) if self.index is None else self.index
+        if index > len(draft.tracks):
+            raise EditError("index", "unknown_track", f"There are {len(draft.tracks)} tracks.")
         track_id = self.track_id or new_id()
-        track: content.Track = {"id": track_id, "type": self.type, "name": self.name, "clips": []}
-        draft.lanes.insert(index, TrackEditor(track))
+        track: Track = {"id": track_id, "type": self.type, "name": self.name, "clips": []}
+        draft.tracks.insert(index, TrackEditor(track))
 
 
 class AddClip(Operation):
@@ -172,27 +173,27 @@ class AddClip(Operation):
     )
     effects: Effects = []
 
-    def measured(self) -> frozenset[str]:
+    def measured_media(self) -> frozenset[str]:
         return frozenset([self.media_file_id] if self.out_point_ms is None else [])
 
     def apply(self, draft: Draft) -> None:
-        lane = draft.lane(self.track_id)
+        track = draft.get_track(self.track_id)
         effects = stored_effects(self.effects)
         end = self.out_point_ms
-        end = draft.length_of(self.media_file_id) if end is None else end
-        clip: content.Clip = {
+        end = draft.get_media_length(self.media_file_id) if end is None else end
+        clip: Clip = {
             "id": self.clip_id or new_id(),
             "media_file_id": self.media_file_id,
             "track_id": self.track_id,
-            "start_ms": lane.end_ms if self.start_ms is None else self.start_ms,
-            "duration_ms": _length(self.in_point_ms, end, effects),
+            "start_ms": track.end_ms if self.start_ms is None else self.start_ms,
+            "duration_ms": _measure_clip(self.in_point_ms, end, effects),
             "in_point_ms": self.in_point_ms,
             "out_point_ms": end,
             "effects": effects,
             "deleted": False,
         }
-        lane.append(clip)
-        draft.note(clip["id"])
+        track.append(clip)
+        draft.note_clip(clip["id"])
 
 
 class MoveClip(ClipOperation):
@@ -203,15 +204,15 @@ class MoveClip(ClipOperation):
     track_id: Id | None = Field(default=None, description="Its own if absent.")
 
     def apply(self, draft: Draft) -> None:
-        lane, key = draft.find(self.clip_id)
-        clip = lane.clip(key)
+        track, key = draft.get_clip_key(self.clip_id)
+        clip = track.get_clip(key)
         track_id = self.track_id or clip["track_id"]
-        moved: content.Clip = {**clip, "start_ms": self.start_ms, "track_id": track_id}
+        moved: Clip = {**clip, "start_ms": self.start_ms, "track_id": track_id}
         if track_id == clip["track_id"]:
-            lane.put(key, moved)
+            track.replace(key, moved)
             return
-        target = draft.lane(track_id)
-        lane.remove(key)
+        target = draft.get_track(track_id)
+        track.remove(key)
         target.append(moved)
 
 
@@ -227,8 +228,8 @@ class TrimClip(ClipOperation):
     start_ms: Ms | None = None
 
     def apply(self, draft: Draft) -> None:
-        lane, key = draft.find(self.clip_id)
-        clip = lane.clip(key)
+        track, key = draft.get_clip_key(self.clip_id)
+        clip = track.get_clip(key)
         begin = clip["in_point_ms"] if self.in_point_ms is None else self.in_point_ms
         end = clip["out_point_ms"] if self.out_point_ms is None else self.out_point_ms
         start, duration = trimmed(clip, begin, end)
@@ -238,7 +239,7 @@ class TrimClip(ClipOperation):
         if start < 0:
             raise EditError("in_point_ms", "too_early", "The clip would begin before the timeline.")
         clip = {**clip, "start_ms": start, "duration_ms": duration}
-        lane.put(key, {**clip, "in_point_ms": begin, "out_point_ms": end})
+        track.replace(key, {**clip, "in_point_ms": begin, "out_point_ms": end})
 
 
 class SplitClip(ClipOperation):
@@ -252,8 +253,8 @@ class SplitClip(ClipOperation):
     new_clip_id: Id | None = Field(default=None, description="Of the second; made up if absent.")
 
     def apply(self, draft: Draft) -> None:
-        lane, key = draft.find(self.clip_id)
-        clip = lane.clip(key)
+        track, key = draft.get_clip_key(self.clip_id)
+        clip = track.get_clip(key)
         offset = self.at_ms - clip["start_ms"]
         if not 0 < offset < clip["duration_ms"]:
             end = clip["start_ms"] + clip["duration_ms"]
@@ -262,9 +263,9 @@ class SplitClip(ClipOperation):
         parts = halves(clip, offset, self.new_clip_id or new_id())
         if parts is None:
             raise EditError("at_ms", "outside_clip", "Too little would be left of the clip.")
-        lane.put(key, parts[0])
-        lane.append(parts[1])
-        draft.note(parts[1]["id"])
+        track.replace(key, parts[0])
+        track.append(parts[1])
+        draft.note_clip(parts[1]["id"])
 
 
 class DeleteClip(ClipOperation):
@@ -274,13 +275,11 @@ class DeleteClip(ClipOperation):
     mode: Mode = "gap"
 
     def apply(self, draft: Draft) -> None:
-        lane, key = draft.find(self.clip_id)
-        clip = lane.clips[key]
-        if clip["deleted"]:
-            return
-        span = (clip["in_point_ms"], clip["out_point_ms"])
-        draft.count_cuts(1)
-        cut(lane, key, [(span, None)], mode=self.mode)
+        track, key = draft.get_clip_key(self.clip_id)
+        clip = track.clips[key]
+        if not clip["deleted"]:
+            draft.count_cuts(1)
+            cut(track, key, [(range_of(clip), None)], mode=self.mode)
 
 
 class RestoreClip(ClipOperation):
@@ -290,14 +289,14 @@ class RestoreClip(ClipOperation):
     mode: Mode | None = None
 
     def apply(self, draft: Draft) -> None:
-        lane, key = draft.find(self.clip_id)
-        clip = lane.clips[key]
+        track, key = draft.get_clip_key(self.clip_id)
+        clip = track.clips[key]
         if not clip["deleted"]:
             return
         draft.count_cuts(1)
-        restore_clip(lane, key, mode=self.mode)
-        if mode_of(clip, self.mode) == "gap":
-            check_free_time(lane)
+        restore_clip(track, key, mode=self.mode)
+        if (self.mode or get_deletion(clip).mode) == "gap":
+            check_overlaps(track)
 
 
 class SetEffect(ClipOperation):
@@ -307,7 +306,7 @@ class SetEffect(ClipOperation):
     effect: Effect
 
     def apply(self, draft: Draft) -> None:
-        _set_effects(draft, self.clip_id, self.effect.type, stored_effects([self.effect]))
+        _replace_effect(draft, self.clip_id, self.effect.type, stored_effects([self.effect]))
 
 
 class RemoveEffect(ClipOperation):
@@ -317,7 +316,7 @@ class RemoveEffect(ClipOperation):
     type: EffectType
 
     def apply(self, draft: Draft) -> None:
-        _set_effects(draft, self.clip_id, self.type, [])
+        _replace_effect(draft, self.clip_id, self.type, [])
 
 
 class EditWord(SegmentOperation):
@@ -330,7 +329,7 @@ class EditWord(SegmentOperation):
     text: WordText | None
 
     def apply(self, draft: Draft) -> None:
-        speech.edit_word(draft, segment_id=self.segment_id, index=self.word, text=self.text)
+        speech.edit_word(draft, self.segment_id, self.word, self.text)
 
 
 class EditSegment(SegmentOperation):
@@ -343,13 +342,13 @@ class EditSegment(SegmentOperation):
     speaker: Speaker | None = None
 
     def apply(self, draft: Draft) -> None:
-        place = draft.place_of(self.segment_id)
-        segment = draft.segments[place]
+        index = draft.get_segment_index(self.segment_id)
+        segment = draft.segments[index]
         if "edited_text" in self.model_fields_set:
             segment = {**segment, "edited_text": self.edited_text}
         if self.speaker is not None:
             segment = {**segment, "speaker": self.speaker}
-        draft.segments[place] = segment
+        draft.segments[index] = segment
 
 
 class DeleteSegment(SegmentOperation):
@@ -359,7 +358,7 @@ class DeleteSegment(SegmentOperation):
     mode: Mode = "ripple"
 
     def apply(self, draft: Draft) -> None:
-        speech.delete_segment(draft, segment_id=self.segment_id, mode=self.mode)
+        speech.delete_segment(draft, self.segment_id, self.mode)
 
 
 class RestoreSegment(SegmentOperation):
@@ -369,7 +368,7 @@ class RestoreSegment(SegmentOperation):
     mode: Mode | None = None
 
     def apply(self, draft: Draft) -> None:
-        speech.restore_segment(draft, segment_id=self.segment_id, mode=self.mode)
+        speech.restore_segment(draft, self.segment_id, self.mode)
 
 
 class WordsOperation(SegmentOperation):
@@ -396,7 +395,7 @@ class DeleteWords(WordsOperation):
     mode: Mode = "ripple"
 
     def apply(self, draft: Draft) -> None:
-        speech.delete_words(draft, segment_id=self.segment_id, indexes=self.indexes, mode=self.mode)
+        speech.delete_words(draft, self.segment_id, self.indexes, self.mode)
 
 
 class RestoreWords(WordsOperation):
@@ -406,9 +405,7 @@ class RestoreWords(WordsOperation):
     mode: Mode | None = None
 
     def apply(self, draft: Draft) -> None:
-        speech.restore_words(
-            draft, segment_id=self.segment_id, indexes=self.indexes, mode=self.mode
-        )
+        speech.restore_words(draft, self.segment_id, self.indexes, self.mode)
 
 
 class TranscriptOperation(Operation):
@@ -440,7 +437,7 @@ class CutFillers(TranscriptOperation):
 
     def apply(self, draft: Draft) -> None:
         search = Search(self.words, self.repeats)
-        transcript_cuts.cut_fillers(draft, op=self.op, search=search, mode=self.mode)
+        transcript_cuts.cut_fillers(draft, self.op, search, self.mode)
 
 
 class CutSilences(TranscriptOperation):
@@ -461,13 +458,8 @@ class CutSilences(TranscriptOperation):
     )
 
     def apply(self, draft: Draft) -> None:
-        transcript_cuts.cut_silences(
-            draft,
-            op=self.op,
-            threshold_ms=self.threshold_ms,
-            padding_ms=self.padding_ms,
-            mode=self.mode,
-        )
+        longer_ms = max(self.threshold_ms, 2 * self.padding_ms)
+        transcript_cuts.cut_silences(draft, self.op, longer_ms, self.padding_ms, self.mode)
 
 
 class SetCaptionsStyle(Operation):
@@ -482,25 +474,28 @@ class SetCaptionsStyle(Operation):
     style: CaptionsStyleShape | None
 
     def apply(self, draft: Draft) -> None:
-        draft.captions_style = stored_style(self.style)
+        draft.captions_style = dump_style(self.style)
 
 
-def _length(begin: int, end: int, effects: list[content.Effect]) -> int:
-    duration = on_timeline(end - begin, speed_permille(effects)) if end > begin else 0
+def _measure_clip(begin_ms: int, end_ms: int, effects: list[EffectRecord]) -> int:
+    """Return how long a range is on the timeline; raise ``EditError`` if it is empty."""
+    permille = speed_permille(effects)
+    duration = on_timeline(end_ms - begin_ms, permille) if end_ms > begin_ms else 0
     if not duration:
         raise EditError("out_point_ms", "empty_clip", "A clip ends after it begins.")
     return duration
 
 
-def _set_effects(draft: Draft, clip_id: str, kind: str, effects: list[content.Effect]) -> None:
-    lane, key = draft.find(clip_id)
-    clip = lane.clip(key)
+def _replace_effect(draft: Draft, clip_id: str, kind: str, new: list[EffectRecord]) -> None:
+    """Replace the clip's effect of a type, if it has one, by the new ones."""
+    track, key = draft.get_clip_key(clip_id)
+    clip = track.get_clip(key)
     types = [effect["type"] for effect in clip["effects"]]
-    place = types.index(kind) if kind in types else len(types)
-    after = [*clip["effects"][:place], *effects, *clip["effects"][place + 1 :]]
-    if len(after) > MAX_EFFECTS:
+    index = types.index(kind) if kind in types else len(types)
+    effects = [*clip["effects"][:index], *new, *clip["effects"][index + 1 :]]
+    if len(effects) > MAX_EFFECTS:
         raise EditError("effect", "too_many_effects", f"A clip has at most {MAX_EFFECTS} effects.")
     duration = clip["duration_ms"]
     if kind == "speed":
-        duration = _length(clip["in_point_ms"], clip["out_point_ms"], after)
-    lane.put(key, {**clip, "effects": after, "duration_ms": duration})
+        duration = _measure_clip(clip["in_point_ms"], clip["out_point_ms"], effects)
+    track.replace(key, {**clip, "effects": effects, "duration_ms": duration})

@@ -1,8 +1,8 @@
-"""Clips as they were before they were cut, and the parts that cuts leave of them.
+"""Clips as they were before they were cut, and how deletions divide them.
 
-A cut never forgets what it was cut from: where the parts of an origin begin and end follows from
-the origin, never from each other, so however it was cut and brought back, the whole is the whole.
-Times on the timeline here are those of the track before anything on it was closed.
+Where the parts of a clip begin and end follows from the whole clip, never from each other: however
+it was cut and restored, the parts are together as long as the whole. All positions here are on the
+source timeline.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,20 @@ from projects.timeline.content import (
     speed_permille,
     without,
 )
-from projects.timeline.dividing import Span, part_of
+from projects.timeline.dividing import TimeRange, part_of, range_of
+from projects.timeline.fields import Mode
+from projects.timeline.track_editor import get_cut
 
 
 @dataclass(frozen=True)
 class Deletion:
-    """A stretch of the source that was deleted, and the deleted clip that says so, if it is made.
+    """A range of the source that was deleted, and the key of its deleted clip if there is one.
 
-    What remains beside it and is too short to be seen goes with it, but is not asked for.
+    What remains beside it and is too short to be seen goes with it, and is not in the range.
     """
 
-    span: Span
-    mode: str
+    range: TimeRange
+    mode: Mode
     segment_id: str | None
     key: int | None = None
 
@@ -40,41 +42,40 @@ class Origin:
 
     clip: Clip
 
-    @property
-    def source(self) -> Span:
-        return self.clip["in_point_ms"], self.clip["out_point_ms"]
+    def position(self, source_ms: int) -> int:
+        """Return the start of a moment of its source on the source timeline.
 
-    def at(self, source_ms: int) -> int:
-        """When a moment of its source is on the timeline.
-
-        Rounded the way the end of the clip is: so all parts of it are as long as rules want.
+        Rounded as the end of the clip is rounded: so the length of each part fits its source.
         """
         permille = speed_permille(self.clip["effects"])
-        passed = (source_ms - self.clip["in_point_ms"]) * PERMILLE
-        up = self.clip["duration_ms"] * permille > _source_ms(self.clip) * PERMILLE
-        rounded = -(-passed // permille) if up else passed // permille
+        elapsed = (source_ms - self.clip["in_point_ms"]) * PERMILLE
+        source_length = self.clip["out_point_ms"] - self.clip["in_point_ms"]
+        rounds_up = self.clip["duration_ms"] * permille > source_length * PERMILLE
+        rounded = -(-elapsed // permille) if rounds_up else elapsed // permille
         return self.clip["start_ms"] + rounded
 
-    def length(self, span: Span) -> int:
-        """How long a stretch of its source is on the timeline."""
-        return self.at(span[1]) - self.at(span[0])
+    def length(self, source: TimeRange) -> int:
+        """Return how long a range of its source is on the timeline."""
+        return self.position(source[1]) - self.position(source[0])
 
-    def part(self, span: Span, clip_id: str) -> Clip:
-        return part_of(self.clip, span, self.at(span[0]), clip_id, duration_ms=self.length(span))
+    def build_part(self, source: TimeRange, clip_id: str) -> Clip:
+        """Return a range of its source as a clip that plays."""
+        start = self.position(source[0])
+        return part_of(self.clip, source, start, clip_id, duration_ms=self.length(source))
 
-    def holds(self, clip: Clip) -> bool:
-        """Whether this is a part of it, as it was cut and where it was left."""
-        begin, end = span = (clip["in_point_ms"], clip["out_point_ms"])
+    def has_part(self, clip: Clip) -> bool:
+        """Return True if a clip is a part of it, as it was cut and where it was left."""
+        begin, end = range_of(clip)
         if clip["media_file_id"] != self.clip["media_file_id"]:
             return False
-        if not self.source[0] <= begin < end <= self.source[1]:
+        if not self.clip["in_point_ms"] <= begin < end <= self.clip["out_point_ms"]:
             return False
-        part = self.part(span, clip["id"])
+        part = self.build_part((begin, end), clip["id"])
         return all(part[name] == clip[name] for name in ("start_ms", "duration_ms", "effects"))
 
-    def ghost(self, span: Span, clip_id: str, deletion: Deletion) -> Clip:
-        """A deleted stretch of it, marked with how it went and what it was cut from."""
-        part = self.part(span, clip_id)
+    def build_deleted_part(self, source: TimeRange, clip_id: str, deletion: Deletion) -> Clip:
+        """Return a deleted part, marked with how it was deleted and what it was cut from."""
+        part = self.build_part(source, clip_id)
         origin: OriginRecord = {
             "id": self.clip["id"],
             "duration_ms": self.clip["duration_ms"],
@@ -89,53 +90,45 @@ class Origin:
             "start_ms": part["start_ms"],
             "origin": origin,
         }
-        if deletion.span != span:
-            cut["in_point_ms"], cut["out_point_ms"] = deletion.span
+        if deletion.range != source:
+            cut["in_point_ms"], cut["out_point_ms"] = deletion.range
         return {**part, "deleted": True, "cut": cut}
 
 
-def _source_ms(clip: Clip) -> int:
-    return clip["out_point_ms"] - clip["in_point_ms"]
-
-
-def whole(clip: Clip) -> Origin:
-    """A clip that has not been cut, or is not to be taken for a part of another any more."""
+def build_whole(clip: Clip) -> Origin:
+    """Return the origin of a clip that is no part of another."""
     return Origin({**without(clip, "cut"), "deleted": False})
 
 
-def origin_of(ghost: Clip) -> Origin:
-    """What a deleted clip was cut from; itself, if that is not recorded or cannot be."""
-    record = cut_of(ghost).get("origin")
-    alone = whole(ghost)
+def get_origin(clip: Clip) -> Origin:
+    """Return what a deleted clip was cut from: itself, if its mark names nothing that fits."""
+    record = get_cut(clip).get("origin")
+    whole = build_whole(clip)
     if record is None:
-        return alone
-    clip: Clip = {**alone.clip, **record}
-    source = speed_permille(clip["effects"])
-    if abs(clip["duration_ms"] * source - _source_ms(clip) * PERMILLE) >= source:
-        return alone
-    shift = ghost["start_ms"] - Origin(clip).at(ghost["in_point_ms"])
-    origin = Origin({**clip, "start_ms": clip["start_ms"] + shift})
-    return origin if origin.holds(ghost) else alone
+        return whole
+    recorded: Clip = {**whole.clip, **record}
+    permille = speed_permille(recorded["effects"])
+    source_ms = recorded["out_point_ms"] - recorded["in_point_ms"]
+    if abs(recorded["duration_ms"] * permille - source_ms * PERMILLE) >= permille:
+        return whole
+    shift = clip["start_ms"] - Origin(recorded).position(clip["in_point_ms"])
+    origin = Origin({**recorded, "start_ms": recorded["start_ms"] + shift})
+    return origin if origin.has_part(clip) else whole
 
 
-def deletion_of(ghost: Clip, key: int) -> Deletion:
-    """What was deleted where a clip is marked so."""
-    cut = cut_of(ghost)
-    span: Span = (ghost["in_point_ms"], ghost["out_point_ms"])
-    asked: Span = (cut.get("in_point_ms", span[0]), cut.get("out_point_ms", span[1]))
-    if not span[0] <= asked[0] < asked[1] <= span[1]:
-        asked = span
-    return Deletion(asked, cut["mode"], cut["segment_id"], key)
-
-
-def cut_of(ghost: Clip) -> CutRecord:
-    """How a clip was deleted; those of old documents do not say."""
-    return ghost.get("cut") or {"mode": "gap", "segment_id": None}
+def get_deletion(clip: Clip, key: int | None = None) -> Deletion:
+    """Return the deletion of which a deleted clip is the mark."""
+    cut = get_cut(clip)
+    source = range_of(clip)
+    deleted = (cut.get("in_point_ms", source[0]), cut.get("out_point_ms", source[1]))
+    if not source[0] <= deleted[0] < deleted[1] <= source[1]:
+        deleted = source
+    return Deletion(deleted, cut["mode"], cut["segment_id"], key)
 
 
 @dataclass(frozen=True)
-class Faded:
-    """How long an origin's start and end lie under its neighbours, on the timeline before cuts."""
+class Overlaps:
+    """How long an origin's start and end lie under its neighbours, before all cuts."""
 
     before_ms: int
     after_ms: int
@@ -143,57 +136,58 @@ class Faded:
 
 @dataclass(frozen=True)
 class Run:
-    """A stretch of an origin that is laid anew, with what is deleted in it, in order.
+    """A range of an origin that is built again, with the deletions in it, in order.
 
-    At an end that is ``fixed`` there is a deletion that was there before, up to which all is gone.
+    At an end that is ``fixed``, all is deleted up to a deletion that was there before.
     """
 
     origin: Origin
-    span: Span
+    range: TimeRange
     deletions: Sequence[Deletion]
     fixed: tuple[bool, bool]
 
 
-Laid = tuple[Span, Deletion | None]
+Part = tuple[TimeRange, Deletion | None]
+"""A range of the source, and what has deleted it; None if it plays."""
 
 
-def laid(run: Run, faded: Faded) -> list[Laid]:
-    """The parts of a run in order: what plays (None), and what is gone by which deletion.
+def divide_run(run: Run, overlaps: Overlaps) -> list[Part]:
+    """Return the parts of a run in order.
 
-    What would be shorter than its cross-fade, or than a millisecond, goes with what is gone there.
+    What would be shorter than its cross-fade, or than a millisecond, is deleted with what is
+    deleted beside it.
     """
-    parts: list[Laid] = []
-    begin = run.span[0]
-    gone: list[Deletion] = []
-    for place in range(len(run.deletions) + 1):
-        plays = _playing(run, place, faded)
-        if plays is not None:
-            parts += [*_shared((begin, plays[0]), gone), (plays, None)]
-            begin, gone = plays[1], []
-        gone += run.deletions[place : place + 1]
-    return parts + _shared((begin, run.span[1]), gone)
+    parts: list[Part] = []
+    begin = run.range[0]
+    deletions: list[Deletion] = []
+    for index in range(len(run.deletions) + 1):
+        playing = _find_playing(run, index, overlaps)
+        if playing is not None:
+            parts += [*_divide_deleted((begin, playing[0]), deletions), (playing, None)]
+            begin, deletions = playing[1], []
+        deletions += run.deletions[index : index + 1]
+    return parts + _divide_deleted((begin, run.range[1]), deletions)
 
 
-def _playing(run: Run, place: int, faded: Faded) -> Span | None:
-    """What plays between two deletions, or before the first or behind the last."""
-    first, last = place == 0, place == len(run.deletions)
-    if (first and run.fixed[0]) or (last and run.fixed[1]):
+def _find_playing(run: Run, index: int, overlaps: Overlaps) -> TimeRange | None:
+    """Return what plays before a deletion, or behind the last, if anything does."""
+    is_first, is_last = index == 0, index == len(run.deletions)
+    if (is_first and run.fixed[0]) or (is_last and run.fixed[1]):
         return None
     origin = run.origin
-    begin = run.span[0] if first else run.deletions[place - 1].span[1]
-    end = run.span[1] if last else run.deletions[place].span[0]
-    start_ms, end_ms = origin.clip["start_ms"], end_of(origin.clip)
-    if not first and faded.before_ms:
-        faded_in = in_source(faded.before_ms, speed_permille(origin.clip["effects"]))
-        begin = max(begin, min(end, origin.source[0] + faded_in))
-    if not first and end_ms - origin.at(begin) <= faded.after_ms:
+    begin = run.range[0] if is_first else run.deletions[index - 1].range[1]
+    end = run.range[1] if is_last else run.deletions[index].range[0]
+    if not is_first and overlaps.before_ms:
+        faded_ms = in_source(overlaps.before_ms, speed_permille(origin.clip["effects"]))
+        begin = max(begin, min(end, origin.clip["in_point_ms"] + faded_ms))
+    if not is_first and end_of(origin.clip) - origin.position(begin) <= overlaps.after_ms:
         return None
-    if not last and origin.at(end) - start_ms <= faded.before_ms:
+    if not is_last and origin.position(end) - origin.clip["start_ms"] <= overlaps.before_ms:
         return None
     return (begin, end) if begin < end and origin.length((begin, end)) else None
 
 
-def _shared(span: Span, deletions: Sequence[Deletion]) -> list[Laid]:
-    """A stretch that is gone, shared among its deletions: each up to where the next begins."""
-    edges = [span[0], *(deletion.span[0] for deletion in deletions[1:]), span[1]]
+def _divide_deleted(source: TimeRange, deletions: Sequence[Deletion]) -> list[Part]:
+    """Divide a deleted range among its deletions: each up to where the next begins."""
+    edges = [source[0], *(deletion.range[0] for deletion in deletions[1:]), source[1]]
     return [((edges[i], edges[i + 1]), deletion) for i, deletion in enumerate(deletions)]

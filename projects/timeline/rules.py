@@ -18,6 +18,7 @@ from projects.timeline.content import Clip, Content, Segment, Track, cross_fade_
 from projects.timeline.effects import TAGS
 
 Error = tuple[str, str, str]
+"""Field, code and sentence."""
 UNMEASURED_BYTES = 64 * 1024
 """More than all tracks' names and ids; nearer than this to their bound, tracks are measured."""
 TOO_MANY_CLIPS = (
@@ -35,7 +36,7 @@ class TimelineTooLargeProblem(EdlTooLargeProblem):
 
 
 def raise_errors(errors: Iterable[Error]) -> None:
-    """Raise one 400 for all of ``errors``: field, code and sentence of each."""
+    """Raise one 400 for all of ``errors``, if there are any."""
     fields: dict[str, list[ErrorDetail]] = {}
     for _, (field, code, detail) in zip(range(MAX_ERRORS), errors, strict=False):
         fields.setdefault(field, []).append(ErrorDetail(detail, code=code))
@@ -49,19 +50,18 @@ def raise_error(field: str, code: str, detail: str) -> NoReturn:
 
 
 def raise_shape_errors(
-    error: ShapeError, *place: str | int, unnamed: Container[object] = ()
+    error: ShapeError, *path: str | int, unnamed: Container[object] = ()
 ) -> NoReturn:
-    """Raise a 400 that names what is malformed below ``place``.
+    """Raise a 400 that names what is malformed below ``path``.
 
-    ``unnamed`` are names that stand in no document, as those of a union's members; effects' are
-    known here.
+    ``unnamed`` are names that are in no document, such as those of a union's members; those of
+    effects are always left out.
     """
     errors = []
-    for found in error.errors(include_url=False, include_context=False, include_input=False):
-        named = (name for name in found["loc"] if name not in unnamed and name not in TAGS)
-        names = (*place, *named)
-        field = ".".join(map(str, names)) or api_settings.NON_FIELD_ERRORS_KEY
-        errors.append((field, found["type"], found["msg"]))
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        location = (name for name in detail["loc"] if name not in unnamed and name not in TAGS)
+        field = ".".join(map(str, (*path, *location))) or api_settings.NON_FIELD_ERRORS_KEY
+        errors.append((field, detail["type"], detail["msg"]))
     raise_errors(errors)
     raise error
 
@@ -70,83 +70,96 @@ def check_content(
     before: Content,
     after: Content,
     *,
-    touched: ClipDiff | None = None,
+    diff: ClipDiff | None = None,
     tracks_bytes: int = MAX_TRACKS_BYTES,
 ) -> int:
-    """Raise what is wrong with ``after``, of which all that ``before`` has as well was right.
+    """Raise what is wrong with ``after``, if it was not in ``before``.
 
-    ``tracks_bytes`` is the size that the tracks had at most; returns what they have at most now.
+    ``tracks_bytes`` is the size that the tracks had at most; return what they have at most now.
     """
     if after.tracks is not before.tracks:
-        raise_errors(chain(_counts(after.tracks), _ids(after.tracks), _overlaps(before, after)))
-        tracks_bytes = _check_bytes(after, touched or diff_clips(before, after), tracks_bytes)
+        errors = chain(_check_counts(after.tracks), _check_ids(after.tracks))
+        raise_errors(chain(errors, _find_overlaps(before, after)))
+        tracks_bytes = _check_bytes(after, diff or diff_clips(before, after), tracks_bytes)
     if len(after.segments) != len(before.segments):
-        raise_errors(_duplicates(after.segments, "transcript.segments"))
+        raise_errors(_find_duplicates(after.segments, "transcript.segments"))
     return tracks_bytes
 
 
+def _check_bytes(after: Content, diff: ClipDiff, bytes_before: int) -> int:
+    """Measure the tracks, unless they can hardly have grown, or not to their bound."""
+    at_most = bytes_before + diff.bytes_at_most
+    if not diff.has_grown or at_most <= MAX_TRACKS_BYTES - UNMEASURED_BYTES:
+        return at_most
+    measured = bytes_of(after.tracks)
+    if measured > MAX_TRACKS_BYTES:
+        raise TimelineTooLargeProblem
+    return measured
+
+
 def check_clips(count: int) -> None:
-    """Refuse so many clips, if they are too many."""
+    """Raise a 400 if there are too many clips."""
     if count > MAX_CLIPS:
         raise_errors([TOO_MANY_CLIPS])
 
 
-def _counts(tracks: list[Track]) -> Iterator[Error]:
+def _check_counts(tracks: list[Track]) -> Iterator[Error]:
     if len(tracks) > MAX_TRACKS:
         yield "tracks", "too_many_tracks", f"An EDL has at most {MAX_TRACKS} tracks."
     if sum(len(track["clips"]) for track in tracks) > MAX_CLIPS:
         yield TOO_MANY_CLIPS
 
 
-def _ids(tracks: list[Track]) -> Iterator[Error]:
-    yield from _duplicates(tracks, "tracks")
-    names = [clip["id"] for track in tracks for clip in track["clips"]]
-    if len(set(names)) == len(names):
+def _check_ids(tracks: list[Track]) -> Iterator[Error]:
+    yield from _find_duplicates(tracks, "tracks")
+    clip_ids = [clip["id"] for track in tracks for clip in track["clips"]]
+    if len(set(clip_ids)) == len(clip_ids):
         return
     seen: set[str] = set()
     for index, track in enumerate(tracks):
-        yield from _duplicates(track["clips"], f"tracks.{index}.clips", seen)
+        yield from _find_duplicates(track["clips"], f"tracks.{index}.clips", seen)
 
 
-def _duplicates(
-    items: Iterable[Track | Clip | Segment], place: str, seen: set[str] | None = None
+def _find_duplicates(
+    items: Iterable[Track | Clip | Segment], path: str, seen: set[str] | None = None
 ) -> Iterator[Error]:
     seen = set() if seen is None else seen
     for index, item in enumerate(items):
         if item["id"] in seen:
-            yield f"{place}.{index}.id", "duplicate_id", "Another one has this id."
+            yield f"{path}.{index}.id", "duplicate_id", "Another one has this id."
         seen.add(item["id"])
 
 
-def _overlaps(before: Content, after: Content) -> Iterator[Error]:
-    known = {id(track["clips"]) for track in before.tracks}
+def _find_overlaps(before: Content, after: Content) -> Iterator[Error]:
+    unchanged = {id(track["clips"]) for track in before.tracks}
     for index, track in enumerate(after.tracks):
-        if id(track["clips"]) not in known:
+        if id(track["clips"]) not in unchanged:
             for error in overlaps_of(track["clips"]):
                 yield (f"tracks.{index}.clips.{error[0]}.start_ms", *error[1:])
 
 
 def overlaps_of(clips: list[Clip]) -> Iterator[tuple[int, str, str]]:
-    """Each clip by its index that begins too early, or ends after the last possible time.
+    """Yield each clip, by its index, that begins too early or ends after the last possible time.
 
     A cross-fade lets a clip overlap the one before it, by no more than either is long; no third.
     """
     starts = sorted([clip["start_ms"] for clip in clips if not clip["deleted"]])
     ends = sorted(ends_of(clips))
-    # As many have ended when one begins as have begun before: none lies over another.
+    # As many have ended when one begins as have begun before it: none overlaps another.
     if not any(map(gt, ends, starts[1:])) and not (ends and ends[-1] > MAX_TIME_MS):
         return
     yield from _overlaps_in_order(clips)
 
 
 def _overlaps_in_order(clips: list[Clip]) -> Iterator[tuple[int, str, str]]:
-    live = [(clip["start_ms"], index) for index, clip in enumerate(clips) if not clip["deleted"]]
+    playing = [(clip["start_ms"], index) for index, clip in enumerate(clips) if not clip["deleted"]]
     previous: Clip | None = None
     end = earlier_end = 0
-    for start, index in sorted(live):
+    for start, index in sorted(playing):
         clip = clips[index]
         if previous is not None:
-            if end > start and (end - start > _allowed(previous, clip) or earlier_end > start):
+            allowed = min(cross_fade_ms(clip), previous["duration_ms"], clip["duration_ms"])
+            if end > start and (end - start > allowed or earlier_end > start):
                 yield index, "clip_overlap", "The clip overlaps the one before it on its track."
             earlier_end = max(earlier_end, end)
         end = start + clip["duration_ms"]
@@ -155,21 +168,6 @@ def _overlaps_in_order(clips: list[Clip]) -> Iterator[tuple[int, str, str]]:
         previous = clip
 
 
-def _allowed(previous: Clip, clip: Clip) -> int:
-    return min(cross_fade_ms(clip), previous["duration_ms"], clip["duration_ms"])
-
-
-def _check_bytes(after: Content, touched: ClipDiff, before_bytes: int) -> int:
-    """Measure the tracks, unless they can hardly have grown, or not to their bound."""
-    at_most = before_bytes + touched.bytes_at_most
-    if not touched.has_grown or at_most <= MAX_TRACKS_BYTES - UNMEASURED_BYTES:
-        return at_most
-    measured = bytes_of(after.tracks)
-    if measured > MAX_TRACKS_BYTES:
-        raise TimelineTooLargeProblem
-    return measured
-
-
 def bytes_of(tracks: list[Track]) -> int:
-    """The size of the tracks in the document."""
+    """Return the size of the tracks in the document."""
     return len(bson.encode({"tracks": tracks}))

@@ -1,18 +1,19 @@
-"""An EDL read for one edit, as far as the edit needs it, and written as far as it changed it.
+"""The timeline document in memory while one request edits it: read as needed, written as changed.
 
-Never the whole document: the tracks, or of the transcript the ids and a run of segments in full;
-and nothing of what this process keeps from the edit before. The write names the version that was
-read, and carries its inverse; one atomic update for both.
+Never the whole document is read: the tracks, or of the transcript the ids and a run of segments in
+full; and nothing that this process has cached after the edit before. The write names the version
+that was read, and contains its inverse: one atomic update for both.
 """
 
 import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from django.db import transaction
@@ -21,22 +22,24 @@ from projects import edl
 from projects.documents import MAX_TRANSCRIPT_BYTES
 from projects.timeline import changes as changing
 from projects.timeline import history, rules, sources
-from projects.timeline.clip_diff import ClipDiff
-from projects.timeline.clip_diff import diff_clips as touching
+from projects.timeline.clip_diff import ClipDiff, diff_clips
 from projects.timeline.content import Change, Content, Document, duration_of
-from projects.timeline.draft import Removed
-from projects.timeline.history import Attribution, Stacks, Way, growth
+from projects.timeline.draft import Draft, Removed
+from projects.timeline.history import Attribution, Stacks
 from projects.timeline.session_cache import SessionCache
 
-KEPT: Final["SessionCache[Session]"] = SessionCache()
-_NOTHING: Final = Content([], [])
+SESSIONS: Final["SessionCache[Session]"] = SessionCache()
+_EMPTY: Final = Content([], [])
 NOTE_SECONDS = 60.0
-"""Shortest time between two notes in PostgreSQL of how far one timeline is, by one process."""
+"""Shortest time between two notes of one timeline's version in PostgreSQL, by one process."""
+
+EditKind = Literal["edit", "undo", "redo", "system"]
+"""By whom: a ``system`` edit is no step that can be undone."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Which parts an edit works on: segments in full by id, by index, or all; steps in full."""
+    """The parts that an edit works on: segments in full by id, by index, or all; steps in full."""
 
     tracks: bool = False
     segment_ids: frozenset[str] = frozenset()
@@ -44,17 +47,35 @@ class Needs:
     transcript: bool = False
     steps: bool = False
 
-    @property
-    def segments(self) -> bool:
-        return bool(self.transcript or self.segment_ids or self.segment_indexes)
+    def build_fields(self) -> dict[str, int]:
+        """Return the projection of tracks and transcript: segments by their ids, unless all."""
+        fields = ["tracks"] if self.tracks else []
+        if self.transcript:
+            fields += ["transcript_bytes", "transcript"]
+        elif self.segment_ids or self.segment_indexes:
+            fields += ["transcript_bytes", "transcript.segments.id"]
+        return dict.fromkeys(fields, 1)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An edit to make: the parts that it needs, and what it makes of the content.
+
+    ``change`` does not mutate the content. ``extra_update`` builds what is written besides.
+    """
+
+    needs: Needs
+    change: Callable[[Content], Content | Draft]
+    attribution: Attribution = Attribution()  # noqa: RUF009 (immutable)
+    kind: EditKind = "edit"
+    extra_update: "Callable[[Session, Content], edl.Update] | None" = None
 
 
 @dataclass(frozen=True)
 class EditResult:
     """An EDL after an edit, and the changes that lead there from the version before.
 
-    ``removed`` is what operations tell that look for something themselves, ``step`` whose edit was
-    undone or redone.
+    ``removed`` is what searching operations have cut, ``step`` whose edit was undone or redone.
     """
 
     version: int
@@ -68,10 +89,10 @@ class EditResult:
 
 @dataclass(frozen=True)
 class Session:
-    """What is known of a version, which was made at ``made_at``.
+    """What this process knows of a version, which was written at ``made_at``.
 
-    Sizes are bytes of BSON: of the transcript as it is stored; of what was read of tracks and of
-    segments, at most.
+    Sizes are bytes of BSON: of the transcript as it is stored; of the tracks and segments that were
+    read, at most.
     """
 
     project_id: UUID
@@ -80,62 +101,58 @@ class Session:
     made_at: datetime
     stacks: Stacks
     duration_ms: int
-    content: Content = _NOTHING
+    content: Content = _EMPTY
     has_tracks: bool = False
     has_segments: bool = False
     tracks_bytes: int = 0
     segments_bytes: int = 0
     transcript_bytes: int = 0
     is_current: bool = True
-    """Whether MongoDB has told this; else there may be a newer version."""
+    """True if MongoDB has confirmed it; otherwise there may be a newer version."""
     noted_at: float = -math.inf
-    """When PostgreSQL was last told a version, by `time.monotonic`."""
+    """When the version was last noted in PostgreSQL, by `time.monotonic`."""
 
     @property
     def key(self) -> dict[str, UUID]:
         return {"project_id": self.project_id, "user_id": self.user_id}
 
-    def keep(self) -> None:
-        """For the next edit by this process."""
+    def cache(self) -> None:
+        """Store it for the next edit by this process."""
         size = self.tracks_bytes + self.segments_bytes
-        KEPT.put((self.project_id, self.user_id), replace(self, is_current=False), size)
+        SESSIONS.put((self.project_id, self.user_id), replace(self, is_current=False), size)
 
     def forget(self) -> None:
-        """What is kept of it, for it is old."""
-        KEPT.forget((self.project_id, self.user_id))
+        """Delete what is cached of the timeline, because it is old."""
+        SESSIONS.forget((self.project_id, self.user_id))
 
-    def confirmed(self) -> "Session | None":
-        """If it is the current version: MongoDB is asked unless it has told."""
+    def find_current(self) -> "Session | None":
+        """Return it if it is the current version; MongoDB is asked unless it has confirmed that."""
         if self.is_current:
             return self
-        return replace(self, is_current=True) if self.find({}) else None
+        return replace(self, is_current=True) if self.find_fields({}) else None
 
-    def find(self, fields: Mapping[str, Any]) -> tuple[Document, int] | None:
-        """These fields and their size, if it is the current version."""
+    def find_fields(self, fields: Mapping[str, Any]) -> tuple[Document, int] | None:
+        """Return these fields and their size, if it is the current version."""
         return edl.find_version(
-            project_id=self.project_id,
-            user_id=self.user_id,
-            version=self.version,
-            made_at=self.made_at,
-            fields={"version": 1, **fields},
+            **self.key, version=self.version, made_at=self.made_at, fields={"version": 1, **fields}
         )
 
-    def with_lists(self, found: Document, size: int) -> "Session":
-        """With what of tracks and segments was found in its version."""
-        tracks, segments = "tracks" in found, "transcript" in found
+    def with_lists(self, document: Document, size: int) -> "Session":
+        """Return it with the tracks and segments of a document of its version."""
+        has_tracks, has_segments = "tracks" in document, "transcript" in document
         content = replace(
             self.content,
-            tracks=found["tracks"] if tracks else self.content.tracks,
-            segments=found["transcript"]["segments"] if segments else self.content.segments,
+            tracks=document["tracks"] if has_tracks else self.content.tracks,
+            segments=document["transcript"]["segments"] if has_segments else self.content.segments,
         )
         return replace(
             self,
             content=content,
-            has_tracks=self.has_tracks or tracks,
-            has_segments=self.has_segments or segments,
-            tracks_bytes=size if tracks else self.tracks_bytes,
-            segments_bytes=self.segments_bytes + (0 if tracks else size),
-            transcript_bytes=found.get("transcript_bytes", self.transcript_bytes),
+            has_tracks=self.has_tracks or has_tracks,
+            has_segments=self.has_segments or has_segments,
+            tracks_bytes=size if has_tracks else self.tracks_bytes,
+            segments_bytes=self.segments_bytes + (0 if has_tracks else size),
+            transcript_bytes=document.get("transcript_bytes", self.transcript_bytes),
             is_current=True,
         )
 
@@ -147,151 +164,109 @@ def read_session(
     needs: Needs,
     versions: frozenset[int] | None = None,
 ) -> Session:
-    """The parts of the EDL, of the latest version or of what is kept.
+    """Return the latest version of the EDL, with the parts that are needed.
 
-    Where the kept version is one of ``versions``, what is kept of it is not read again: it may be
-    an old one, and the session says so. Raises ``NotFoundProblem``, and ``StaleEdlProblem`` where
-    the EDL has changed meanwhile.
+    If one of ``versions`` is cached, it is not read again: it may be old, and the session says so.
+    Raise ``NotFoundProblem``, and ``StaleEdlProblem`` if the EDL changes meanwhile.
     """
-    kept = KEPT.get((project_id, user_id))
-    if kept is not None and not needs.steps and (versions is None or kept.version in versions):
-        session = _completed(kept, needs)
+    cached = SESSIONS.get((project_id, user_id))
+    if cached is not None and not needs.steps and (versions is None or cached.version in versions):
+        session = _read_missing(cached, needs)
         if session is not None and versions is None:
-            session = session.confirmed()
+            session = session.find_current()
         if session is not None:
             return session
-        kept.forget()
-    session = _completed(_begun(project_id, user_id, needs), needs)
+        cached.forget()
+    fields = ["version", "updated_at", "settings.duration_ms", changing.CAPTIONS_STYLE]
+    fields += [f"{stack}_stack{'' if needs.steps else '.bytes'}" for stack in ("undo", "redo")]
+    document, size = edl.find_document_with_size(
+        project_id=project_id,
+        user_id=user_id,
+        fields={**dict.fromkeys(fields, 1), **needs.build_fields()},
+    )
+    latest = Session(
+        project_id=project_id,
+        user_id=user_id,
+        version=document["version"],
+        made_at=document["updated_at"],
+        stacks=Stacks(undo=document["undo_stack"], redo=document["redo_stack"]),
+        duration_ms=document["settings"]["duration_ms"],
+        content=replace(_EMPTY, captions_style=document.get("captions_style")),
+    )
+    session = _read_missing(latest.with_lists(document, size), needs)
     if session is None:
         raise edl.build_stale_problem(project_id=project_id, user_id=user_id)
     return session
 
 
-def _begun(project_id: UUID, user_id: UUID, needs: Needs) -> Session:
-    """The latest version, with all segments that it needs by their ids at least."""
-    fields = ["version", "updated_at", "settings.duration_ms", changing.CAPTIONS_STYLE]
-    fields += [f"{stack}_stack{'' if needs.steps else '.bytes'}" for stack in ("undo", "redo")]
-    wanted = {**dict.fromkeys(fields, 1), **_lists(needs)}
-    found, size = edl.find_document_with_size(project_id=project_id, user_id=user_id, fields=wanted)
-    stacks = Stacks(undo=found["undo_stack"], redo=found["redo_stack"])
-    duration = found["settings"]["duration_ms"]
-    session = Session(
-        project_id=project_id,
-        user_id=user_id,
-        version=found["version"],
-        made_at=found["updated_at"],
-        stacks=stacks,
-        duration_ms=duration,
-        content=replace(_NOTHING, captions_style=found.get("captions_style")),
-    )
-    return session.with_lists(found, size)
+def _read_missing(session: Session, needs: Needs) -> Session | None:
+    """Return the session with all that is needed; None if its version is not the current one.
 
-
-def _lists(needs: Needs) -> dict[str, int]:
-    fields = ["tracks"] if needs.tracks else []
-    if needs.segments:
-        fields += ["transcript_bytes", f"transcript{'' if needs.transcript else '.segments.id'}"]
-    return dict.fromkeys(fields, 1)
-
-
-def _completed(session: Session, needs: Needs) -> Session | None:
-    """With what is needed and was not read; None where the version is not the current one."""
-    read_whole = needs.transcript and any("words" not in s for s in session.content.segments)
-    tracks = needs.tracks and not session.has_tracks
-    missing = replace(needs, tracks=tracks)
-    if session.has_segments and not read_whole:
-        missing = Needs(tracks=tracks)
-    if lists := _lists(missing):
-        found = session.find(lists)
-        if found is None:
+    Segments that are needed in full, and of which only the ids are known, are read as one run.
+    """
+    missing = replace(needs, tracks=needs.tracks and not session.has_tracks)
+    if session.has_segments and (
+        not needs.transcript or all("words" in segment for segment in session.content.segments)
+    ):
+        missing = Needs(tracks=missing.tracks)
+    if fields := missing.build_fields():
+        found_lists = session.find_fields(fields)
+        if found_lists is None:
             return None
-        session = session.with_lists(*found)
-    return _with_run(session, needs)
-
-
-def _with_run(session: Session, needs: Needs) -> Session | None:
-    """With the run that holds the segments that are needed in full and stand by their ids alone."""
+        session = session.with_lists(*found_lists)
     if not (needs.segment_ids or needs.segment_indexes):
         return session
     segments = session.content.segments
-    wanted = [
+    indexes = [
         index
         for index, segment in enumerate(segments)
         if "words" not in segment
         and (index in needs.segment_indexes or segment["id"] in needs.segment_ids)
     ]
-    if not wanted:
+    if not indexes:
         return session
-    first, last = wanted[0], wanted[-1]
-    found = session.find({"transcript.segments": {"$slice": [first, last - first + 1]}})
-    if found is None:
+    first, last = indexes[0], indexes[-1]
+    found_run = session.find_fields({"transcript.segments": {"$slice": [first, last - first + 1]}})
+    if found_run is None:
         return None
-    run = found[0]["transcript"]["segments"]
-    segments = [*segments[:first], *run, *segments[last + 1 :]]
-    return replace(
-        session,
-        content=replace(session.content, segments=segments),
-        segments_bytes=session.segments_bytes + found[1],
-        is_current=True,
-    )
+    run = found_run[0]["transcript"]["segments"]
+    content = replace(session.content, segments=[*segments[:first], *run, *segments[last + 1 :]])
+    size = session.segments_bytes + found_run[1]
+    return replace(session, content=content, segments_bytes=size, is_current=True)
 
 
-Beside = Callable[[Session, Content], edl.Update]
-"""What is written with a content that nobody has edited: it is no step that can be undone."""
-UNTOLD: Final = Attribution()
+def write_session(session: Session, after: Content, edit: Edit) -> EditResult:
+    """Check what has changed and write it as one version, if anything has.
 
-
-def write_session(
-    session: Session,
-    after: Content,
-    *,
-    way: Way | Beside = "edit",
-    attribution: Attribution = UNTOLD,
-) -> EditResult:
-    """Check what has changed and write it as one version.
-
-    Raises problems, and ``StaleEdlProblem``.
+    Media that clips begin to show cannot be deleted until the version is written. Raise problems,
+    and ``StaleEdlProblem``.
     """
-    if callable(way):
-        return _write(session, after, way, touching(session.content, after), attribution)
-    return _write_with_media(session, after, way, attribution)
-
-
-def _write_with_media(
-    session: Session, after: Content, way: Way, attribution: Attribution
-) -> EditResult:
-    before, touched = session.content, touching(session.content, after)
-    held = sources.lock_media_of(
-        user_id=session.user_id, before=before, after=after, touched=touched
+    diff = diff_clips(session.content, after)
+    lock = sources.lock_media_of(
+        user_id=session.user_id, before=session.content, after=after, diff=diff
     )
-    with held as marked:
+    with nullcontext(after) if edit.kind == "system" else lock as marked:
         if marked is not after:
-            touched = touching(before, marked)
-        return _write(session, marked, way, touched, attribution)
+            diff = diff_clips(session.content, marked)
+        return _write(session, marked, diff, edit)
 
 
-def _write(
-    session: Session,
-    after: Content,
-    way: Way | Beside,
-    touched: ClipDiff,
-    attribution: Attribution,
-) -> EditResult:
-    before, stacks = session.content, session.stacks
-    found = changing.diff_contents(before, after, touched.moved)
-    tracks_bytes = session.tracks_bytes + touched.bytes_at_most
-    if way == "edit" and found.forward:  # undone and redone is only what was checked before
+def _write(session: Session, after: Content, diff: ClipDiff, edit: Edit) -> EditResult:
+    before, stacks, kind = session.content, session.stacks, edit.kind
+    changes = changing.diff_contents(before, after, diff.moved)
+    tracks_bytes = session.tracks_bytes + diff.bytes_at_most
+    if kind == "edit" and changes.forward:  # Undo and redo lead to what was checked before.
         tracks_bytes = rules.check_content(
-            before, after, touched=touched, tracks_bytes=session.tracks_bytes
+            before, after, diff=diff, tracks_bytes=session.tracks_bytes
         )
-        sources.check_sources(user_id=session.user_id, before=before, after=after, touched=touched)
-    update, duration = _update(session, after, found.forward)
-    if callable(way):
-        _join(update, way(session, after))
-    elif way != "edit" or found.forward:
-        inverse = attribution.inverse(found.inverse)
-        step, stacks = history.record_step(stacks, inverse, way, attribution.made_at)
-        _join(update, step)
+        sources.check_sources(user_id=session.user_id, before=before, after=after, diff=diff)
+    update, duration, transcript_bytes = _build_update(session, after, changes.forward)
+    if edit.extra_update is not None:
+        _merge_update(update, edit.extra_update(session, after))
+    if kind in ("undo", "redo") or (kind == "edit" and changes.forward):
+        inverse = edit.attribution.build_inverse(changes.inverse)
+        step, stacks = history.record_step(stacks, inverse, kind, edit.attribution.made_at)
+        _merge_update(update, step)
     if not update:
         return EditResult(session.version, *stacks.depths, duration)
     made_at = edl.now()
@@ -304,18 +279,14 @@ def _write(
     )
     noted_at = session.noted_at
     if time.monotonic() - noted_at >= NOTE_SECONDS:
-        # Outside of the caller's locks: a note that is lost is made again by the next audit.
+        # Outside of the caller's locks: the next audit repeats a note that is lost.
         note = partial(edl.note_version, session.project_id, version)
         transaction.on_commit(note, robust=True)
         noted_at = time.monotonic()
-    made = found.forward
-    if duration != session.duration_ms:
-        made = [*made, {"path": "settings.duration_ms", "value": duration}]
-    if callable(way):
+    if kind == "system":
         session.forget()
     else:
-        written = update.get("$set", {}).get("transcript_bytes", session.transcript_bytes)
-        grown = max(0, written - session.transcript_bytes)
+        growth = max(0, transcript_bytes - session.transcript_bytes)
         replace(
             session,
             version=version,
@@ -324,30 +295,39 @@ def _write(
             duration_ms=duration,
             content=after,
             tracks_bytes=tracks_bytes,
-            segments_bytes=session.segments_bytes + grown,
-            transcript_bytes=written,
+            segments_bytes=session.segments_bytes + growth,
+            transcript_bytes=transcript_bytes,
             noted_at=noted_at,
-        ).keep()
-    return EditResult(version, *stacks.depths, duration, made)
+        ).cache()
+    forward = changes.forward
+    if duration != session.duration_ms:
+        forward = [*forward, {"path": "settings.duration_ms", "value": duration}]
+    return EditResult(version, *stacks.depths, duration, forward)
 
 
-def _update(session: Session, after: Content, made: Sequence[Change]) -> tuple[edl.Update, int]:
-    """What makes the changes, with all that follows from them; and how long the timeline is."""
-    before, duration = session.content, session.duration_ms
-    update = changing.update_of(before, after, made)
-    if made and after.tracks is not before.tracks:
+def _build_update(
+    session: Session, after: Content, changes: Sequence[Change]
+) -> tuple[edl.Update, int, int]:
+    """Return the update that makes the changes, the timeline's duration and the transcript's size.
+
+    Raise ``TranscriptTooLargeProblem``.
+    """
+    before = session.content
+    duration, transcript_bytes = session.duration_ms, session.transcript_bytes
+    update = changing.build_update(before, after, changes)
+    if changes and after.tracks is not before.tracks:
         duration = duration_of(after.tracks)
         update.setdefault("$set", {})["settings.duration_ms"] = duration
-    if made and after.segments is not before.segments:
-        grown = growth(before.segments, after.segments)
-        size = session.transcript_bytes + grown
-        if grown > 0 and size > MAX_TRANSCRIPT_BYTES:
+    if changes and after.segments is not before.segments:
+        growth = history.measure_growth(before.segments, after.segments)
+        transcript_bytes += growth
+        if growth > 0 and transcript_bytes > MAX_TRANSCRIPT_BYTES:
             raise edl.TranscriptTooLargeProblem
-        update.setdefault("$set", {})["transcript_bytes"] = size
-    return update, duration
+        update.setdefault("$set", {})["transcript_bytes"] = transcript_bytes
+    return update, duration, transcript_bytes
 
 
-def _join(update: edl.Update, other: edl.Update) -> None:
+def _merge_update(update: edl.Update, other: edl.Update) -> None:
     for operator, fields in other.items():
         update.setdefault(operator, {}).update(fields)
 
@@ -356,14 +336,14 @@ _SEGMENT = re.compile(r"transcript\.segments\.(\d+)(\.|$)")
 
 
 def needs_of(changes: Sequence[Change]) -> Needs:
-    """What must be read to apply these changes."""
-    tracks = any(change["path"].startswith(changing.TRACKS) for change in changes)
-    places = [
+    """Return what must be read to apply these changes."""
+    has_tracks = any(change["path"].startswith(changing.TRACKS) for change in changes)
+    matches = [
         _SEGMENT.match(change["path"])
         for change in changes
         if change["path"].startswith(changing.SEGMENTS)
     ]
-    if not all(places):
-        return Needs(tracks=tracks, transcript=True)
-    indexes = frozenset(int(place[1]) for place in places if place)
-    return Needs(tracks=tracks, segment_indexes=indexes)
+    if not all(matches):
+        return Needs(tracks=has_tracks, transcript=True)
+    indexes = frozenset(int(match[1]) for match in matches if match)
+    return Needs(tracks=has_tracks, segment_indexes=indexes)

@@ -1,9 +1,8 @@
-"""What this process keeps of the timelines that it has edited, so that the next edit reads nothing.
+"""The timelines that this process has edited last, so that their next edit reads nothing.
 
-It may be old: others have edited the timeline since, or removed it. So who takes it asks MongoDB
-whether that is the current version, or lets a write find out that names it. Whose project it is,
-each request has asked Postgres before. Values are shared and never mutated, so threads may have the
-same.
+It may be old: others may have edited the timeline since, or deleted it. So the caller asks MongoDB
+if the version is current, or lets a write decide that names it. Each request has checked in
+PostgreSQL whose project it is. Values are shared between threads and never mutated.
 """
 
 import threading
@@ -12,47 +11,47 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-MAX_KEPT_BYTES = 8 * 1024**2
+MAX_CACHED_BYTES = 8 * 1024**2
 """Of all timelines together, as BSON: as Python's values, five to six times as much."""
-MAX_KEPT_SECONDS = 600.0
-"""After a timeline was edited last; whoever keeps another one lets it go."""
+MAX_CACHED_SECONDS = 600.0
+"""After the last edit of a timeline; older ones are removed when another one is stored."""
 
 Timeline = TypeVar("Timeline")
 
 
 class SessionCache(Generic[Timeline]):
-    """Timelines by whose they are, those that were edited last."""
+    """Timelines by project and user, those that were edited last."""
 
     def __init__(self) -> None:
         self.size_bytes = 0
         self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, tuple[Timeline, int, float]] = OrderedDict()
+        self._entries: OrderedDict[Hashable, tuple[Timeline, int, float]] = OrderedDict()
 
     def get(self, key: Hashable) -> Timeline | None:
-        """What is kept of it."""
+        """Return the timeline if it is cached."""
         with self._lock:
-            found = self._kept.get(key)
-        return found[0] if found else None
+            entry = self._entries.get(key)
+        return entry[0] if entry else None
 
     def put(self, key: Hashable, timeline: Timeline, size_bytes: int) -> None:
-        """Keep it in the place of what was kept of it, and let others go where there is no room."""
+        """Store a timeline; remove the oldest ones if there is no room or they are too old."""
         now = time.monotonic()
         with self._lock:
             self._remove(key)
-            self._kept[key] = (timeline, size_bytes, now)
+            self._entries[key] = (timeline, size_bytes, now)
             self.size_bytes += size_bytes
-            while self._kept:
-                oldest, (_, _, since) = next(iter(self._kept.items()))
-                if self.size_bytes <= MAX_KEPT_BYTES and now - since <= MAX_KEPT_SECONDS:
+            while self._entries:
+                oldest, (_, _, since) = next(iter(self._entries.items()))
+                if self.size_bytes <= MAX_CACHED_BYTES and now - since <= MAX_CACHED_SECONDS:
                     break
                 self._remove(oldest)
 
     def forget(self, key: Hashable) -> None:
-        """Let it go."""
+        """Remove a timeline."""
         with self._lock:
             self._remove(key)
 
     def _remove(self, key: Hashable) -> None:
-        found = self._kept.pop(key, None)
-        if found:
-            self.size_bytes -= found[1]
+        entry = self._entries.pop(key, None)
+        if entry:
+            self.size_bytes -= entry[1]

@@ -1,4 +1,4 @@
-"""Stretches of media files, cut out of all clips that play them, on every track."""
+"""Cut ranges of media files out of all clips that play them, on every track."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -6,100 +6,97 @@ from collections.abc import Container, Iterable, Mapping
 
 from projects.documents import MAX_FOUND_CUTS
 from projects.timeline.content import Clip, EditError, on_timeline, speed_permille
-from projects.timeline.cutting import Stretch, cut, hides
+from projects.timeline.cutting import SourceCut, cut, has_hidden_parts
 from projects.timeline.draft import Draft
+from projects.timeline.fields import Mode
 from projects.timeline.track_editor import TrackEditor
 
 
 class SourceRanges:
-    """Of one media file, in the order of time, none over another."""
+    """Ranges of one media file, in the order of time; none overlaps another."""
 
-    def __init__(self, found: Iterable[Stretch]) -> None:
-        self.all = list(found)
-        self._begins = [span[0] for span, _ in self.all]
-        self._ends = [span[1] for span, _ in self.all]
+    def __init__(self, cuts: Iterable[SourceCut]) -> None:
+        self.all = list(cuts)
+        self._begins = [source[0] for source, _ in self.all]
+        self._ends = [source[1] for source, _ in self.all]
 
-    def places(self, clip: Clip) -> range:
-        """Which of them a clip plays, if it plays this file."""
+    def find_indexes(self, clip: Clip) -> range:
+        """Return the indexes of the ranges that a clip plays, if it plays this file."""
         begin, end = clip["in_point_ms"], clip["out_point_ms"]
         if not self.all or end <= self._begins[0] or begin >= self._ends[-1]:
             return range(0)
         return range(bisect_right(self._ends, begin), bisect_left(self._begins, end))
 
 
-ByMedia = Mapping[str, SourceRanges]
-Place = tuple[str, int]
-"""A media file, and which of its stretches."""
-Played = list[tuple[TrackEditor, dict[int, range]]]
-"""Of each track the clips that play any, or would but for their neighbours: places of which."""
+RangesByMedia = Mapping[str, SourceRanges]
+RangeIndex = tuple[str, int]
+"""A media file, and the index of one of its ranges."""
+PlayingClips = list[tuple[TrackEditor, dict[int, range]]]
+"""Of each track the keys of clips that play ranges, or would without their neighbours."""
 
 
-def played(draft: Draft, stretches: ByMedia) -> Played:
-    """What plays them; one look at each clip."""
-    return [(lane, _playing(lane, stretches)) for lane in draft.lanes]
+def find_playing_clips(draft: Draft, ranges: RangesByMedia) -> PlayingClips:
+    """Return the clips that play any of the ranges; each clip is looked at once."""
+    result: PlayingClips = []
+    for track in draft.tracks:
+        by_key: dict[int, range] = {}
+        for key in track.order:
+            clip = track.clips[key]
+            of_media = ranges.get(clip["media_file_id"])
+            indexes = of_media.find_indexes(clip) if of_media else None
+            if indexes and (not clip["deleted"] or has_hidden_parts(clip)):
+                by_key[key] = indexes
+        result.append((track, by_key))
+    return result
 
 
-def cut_out(draft: Draft, stretches: ByMedia, mode: str) -> None:
-    """Cut them out of all that plays them; raises ``EditError``."""
-    cut_played(draft, played(draft, stretches), stretches, mode)
+def cut_out(draft: Draft, ranges: RangesByMedia, mode: Mode) -> None:
+    """Cut the ranges out of all that plays them; raise ``EditError``."""
+    cut_playing_clips(draft, find_playing_clips(draft, ranges), ranges, mode)
 
 
-def cut_played(
+def cut_playing_clips(
     draft: Draft,
-    found: Played,
-    stretches: ByMedia,
-    mode: str,
-    only: Container[Place] | None = None,
+    playing: PlayingClips,
+    ranges: RangesByMedia,
+    mode: Mode,
+    only: Container[RangeIndex] | None = None,
 ) -> None:
-    """Cut them, or ``only`` some, out of the clips that were found; raises ``EditError``."""
-    draft.count_cuts(_cuts(found))
-    for lane, by_key in found:
-        for key, places in by_key.items():
-            if key in lane.clips:
-                media = lane.clips[key]["media_file_id"]
-                wanted = [one for one in places if only is None or (media, one) in only]
-                some = [stretches[media].all[one] for one in wanted]
-                cut(lane, key, some, mode=mode)
+    """Cut the ranges, or ``only`` some of them, out of the clips; raise ``EditError``."""
+    draft.count_cuts(_count_cuts(playing))
+    for track, by_key in playing:
+        for key, indexes in by_key.items():
+            if key in track.clips:
+                media = track.clips[key]["media_file_id"]
+                chosen = [index for index in indexes if only is None or (media, index) in only]
+                cut(track, key, [ranges[media].all[index] for index in chosen], mode=mode)
                 draft.check_clips()
 
 
-def _cuts(found: Played) -> int:
-    return sum(len(places) for _, by_key in found for places in by_key.values())
+def _count_cuts(playing: PlayingClips) -> int:
+    return sum(len(indexes) for _, by_key in playing for indexes in by_key.values())
 
 
-def _playing(lane: TrackEditor, stretches: ByMedia) -> dict[int, range]:
-    found = {}
-    for key in lane.order:
-        clip = lane.clips[key]
-        some = stretches.get(clip["media_file_id"])
-        places = some.places(clip) if some else None
-        if places and (not clip["deleted"] or hides(clip)):
-            found[key] = places
-    return found
+def measure_seen(playing: PlayingClips, ranges: RangesByMedia) -> dict[RangeIndex, int]:
+    """Return for how long each range is seen that is seen: on the track that plays most of it.
 
-
-def seen_ms(found: Played, stretches: ByMedia) -> dict[Place, int]:
-    """For how long each is seen that is seen: on the track that plays most of it.
-
-    Raises ``EditError`` where so many clips play them that they cannot be cut as one operation.
+    Raise ``EditError`` if there are more clips to cut than one operation may.
     """
-    if _cuts(found) > MAX_FOUND_CUTS:
+    if _count_cuts(playing) > MAX_FOUND_CUTS:
         raise EditError(
             "op", "too_many_cuts", f"One operation finds at most {MAX_FOUND_CUTS} cuts to make."
         )
-    most: Counter[Place] = Counter()
-    for lane, by_key in found:
-        clips = [(lane.clips[key], places) for key, places in by_key.items()]
-        most |= _seen_ms(clips, stretches)
-    return dict(most)
-
-
-def _seen_ms(clips: Iterable[tuple[Clip, range]], stretches: ByMedia) -> Counter[Place]:
-    seen: Counter[Place] = Counter()
-    for clip, places in clips:
-        media, permille = clip["media_file_id"], speed_permille(clip["effects"])
-        for place in () if clip["deleted"] else places:
-            begin, end = stretches[media].all[place][0]
-            source_ms = min(end, clip["out_point_ms"]) - max(begin, clip["in_point_ms"])
-            seen[media, place] += on_timeline(source_ms, permille)
-    return seen
+    longest: Counter[RangeIndex] = Counter()
+    for track, by_key in playing:
+        seen: Counter[RangeIndex] = Counter()
+        for key, indexes in by_key.items():
+            clip = track.clips[key]
+            if clip["deleted"]:
+                continue
+            media, permille = clip["media_file_id"], speed_permille(clip["effects"])
+            for index in indexes:
+                begin, end = ranges[media].all[index][0]
+                source_ms = min(end, clip["out_point_ms"]) - max(begin, clip["in_point_ms"])
+                seen[media, index] += on_timeline(source_ms, permille)
+        longest |= seen
+    return dict(longest)

@@ -1,4 +1,4 @@
-"""What `PATCH` of a segment takes, as named operations."""
+"""The body of `PATCH` of a segment, and the named operations that it stands for."""
 
 from collections.abc import Iterator
 from typing import Annotated, Self
@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from projects.timeline.lists import at_most
+from projects.timeline.fields import Flag, Mode, SegmentText, Speaker, WordText, at_most
 from projects.timeline.operations import (
     DeleteSegment,
     DeleteWords,
@@ -17,7 +17,7 @@ from projects.timeline.operations import (
     RestoreWords,
     WordIndex,
 )
-from projects.timeline.shape import Flag, Mode, SegmentText, Shape, Speaker, WordText
+from projects.timeline.shape import Shape
 
 MAX_WORD_EDITS = 1000
 
@@ -50,10 +50,10 @@ class SegmentEdit(Shape):
         return self
 
     def operations(self, segment_id: str) -> list[Operation]:
-        """The same as named operations; a segment comes back before its words change."""
-        return list(self._operations(segment_id))
+        """Return named operations for it; a segment is restored before its words change."""
+        return list(self._list_operations(segment_id))
 
-    def _operations(self, segment: str) -> Iterator[Operation]:
+    def _list_operations(self, segment: str) -> Iterator[Operation]:
         texts = self.model_dump(include=self.model_fields_set & {"edited_text", "speaker"})
         if texts:
             yield EditSegment(op="edit_segment", segment_id=segment, **texts)

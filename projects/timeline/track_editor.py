@@ -1,423 +1,419 @@
-"""A track under many edits: found once where its clips lie, and kept right from edit to edit.
+"""A track while edits change it: its clips on the source timeline, and where they are in time.
 
-Its clips are known by keys, which stay when ids and places change. Once anything is cut, they lie
-on the uncut track: where they would be if no ripple had closed anything. There nothing moves when
-a clip is deleted or restored, and where all begin in the film is worked out once, in the end.
-
-What is stored is the film, so between operations a lane is what reading the film makes of it: where
-an operation leaves anything else, the film is written and read again (`Lane.settle`).
+The source timeline is the track as if no ripple had closed anything. A deleted clip is stored with
+its start there (`cut.start_ms`) and with what it has closed. A clip that plays begins at its
+``start_ms`` plus all that is closed before it: nothing is closed under a clip that plays.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate, compress
-from operator import add, sub
+from operator import add, gt, itemgetter, sub
 
-from projects.timeline.content import Clip, Track, ends_of, without
+from projects.timeline.content import Clip, CutRecord, Track, end_of, without
 
 Closing = tuple[int, int]
-"""How far behind a deleted clip's start its track was closed, and by how much."""
+"""How far behind a deleted clip's start its track is closed, and by how much."""
 
 
-def closing_of(clip: Clip) -> Closing | None:
-    """What the ripple that deleted a clip has closed; clips of old documents do not tell."""
+def find_closing(clip: Clip) -> Closing | None:
+    """Return what the ripple that deleted a clip has closed; None for any other clip.
+
+    A mark that says nothing of it has closed the length of its clip.
+    """
     cut = clip.get("cut") if clip["deleted"] else None
     if not cut or cut["mode"] != "ripple":
         return None
     return cut.get("lead_ms", 0), cut.get("closed_ms", clip["duration_ms"])
 
 
-def closed(clip: Clip, closing: Closing) -> Clip:
-    """A deleted clip that tells what it has closed."""
+def with_closing(clip: Clip, closing: Closing) -> Clip:
+    """Return a deleted clip whose mark says what it has closed."""
     cut = without(clip["cut"], "lead_ms", "closed_ms")
     if closing[0]:
         cut = {**cut, "lead_ms": closing[0]}
     return {**clip, "cut": {**cut, "closed_ms": closing[1]}}
 
 
-def _unlinked(clip: Clip) -> Clip:
-    """A deleted clip that somebody edits is no part of what it was cut from any more."""
-    cut = clip.get("cut")
-    if not cut:
-        return clip
-    return {**clip, "cut": {"mode": cut["mode"], "segment_id": cut["segment_id"]}}
-
-
-def free_from(starts: Sequence[int], reach: Sequence[int], at: int) -> int:
-    """The first moment from ``at`` on inside no clip, of which these are the starts.
-
-    ``reach`` is how far each and those before it reach.
-    """
-    while True:
-        place = bisect_left(starts, at)
-        if not place or reach[place - 1] <= at:
-            return at
-        at = reach[place - 1]
+def get_cut(clip: Clip) -> CutRecord:
+    """Return how a clip was deleted; those of old documents do not say."""
+    return clip.get("cut") or {"mode": "gap", "segment_id": None}
 
 
 class ClipIndex:
-    """Clips in the order of their starts, with their lengths."""
+    """Clips by key, in the order of their starts, with their lengths."""
 
     def __init__(self, clips: Iterable[tuple[int, int, int]] = ()) -> None:
-        found = sorted(clips)
-        starts, keys, lengths = zip(*found, strict=True) if found else ((), (), ())
-        self.starts, self.keys, self.lengths = list(starts), list(keys), list(lengths)
+        ordered = sorted(clips)
+        self.starts = [start for start, _, _ in ordered]
+        self.keys = [key for _, key, _ in ordered]
+        self.lengths = [length for _, _, length in ordered]
+        self._reach: list[int] | None = None
+        self._sums: list[int] | None = None
 
-    def put(self, key: int, start: int, length: int) -> None:
-        """Take a clip in; of those that begin together, the lowest key comes first."""
-        among = bisect_left(self.starts, start), bisect_right(self.starts, start)
-        place = bisect_left(self.keys, key, *among)
-        self.starts.insert(place, start)
-        self.keys.insert(place, key)
-        self.lengths.insert(place, length)
-
-    def remove(self, key: int) -> None:
-        """Let a clip go."""
-        place = self.keys.index(key)
-        del self.starts[place], self.keys[place], self.lengths[place]
-
-    def start_of(self, key: int) -> int:
-        """Where it begins."""
-        return self.starts[self.keys.index(key)]
-
-    def ends_before(self, place: int) -> list[int]:
-        """Where the clips before this place end."""
-        return list(map(add, self.starts[:place], self.lengths[:place]))
-
-    def over(self, begin: int, end: int) -> list[int]:
-        """The keys of the clips that lie over any of this time."""
-        first = bisect_left(self.starts, begin - max(self.lengths, default=0))
-        some = slice(first, bisect_left(self.starts, end))
-        ends = map(add, self.starts[some], self.lengths[some])
-        return list(compress(self.keys[some], map(begin.__lt__, ends)))
-
-    def ending_at(self, at: int) -> list[int]:
-        """The keys of the clips that end then."""
-        ends, place, found = self.ends_before(bisect_left(self.starts, at)), -1, []
-        for _ in range(ends.count(at)):
-            place = ends.index(at, place + 1)
-            found.append(self.keys[place])
-        return found
-
-    def beginning_at(self, at: int) -> list[int]:
-        """The keys of the clips that begin then."""
-        return self.keys[bisect_left(self.starts, at) : bisect_right(self.starts, at)]
-
-    def moved(self, at: int, shift: int) -> "ClipIndex":
-        """The clips with all that begins then or later moved, and nothing overtaken."""
-        starts = (one + shift if one >= at else min(one, at + shift) for one in self.starts)
-        return ClipIndex(zip(starts, self.keys, self.lengths, strict=True))
-
-
-class RippleMap(ClipIndex):
-    """Where ripples have closed a track: moments of the uncut track, and what is closed there."""
-
-    _sums: list[int] | None = None
-    """What is closed before each, and altogether; None after a change."""
-
-    def put(self, key: int, start: int, length: int) -> None:
-        """Close some more."""
-        super().put(key, start, length)
-        self._sums = None
+    def insert(self, key: int, start_ms: int, length_ms: int) -> None:
+        """Add a clip; of those that begin together, the lowest key comes first."""
+        same_start = bisect_left(self.starts, start_ms), bisect_right(self.starts, start_ms)
+        index = bisect_left(self.keys, key, *same_start)
+        self.starts.insert(index, start_ms)
+        self.keys.insert(index, key)
+        self.lengths.insert(index, length_ms)
+        self._reach = self._sums = None
 
     def remove(self, key: int) -> None:
-        """Open it again."""
-        super().remove(key)
-        self._sums = None
+        """Remove a clip."""
+        index = self.keys.index(key)
+        del self.starts[index], self.keys[index], self.lengths[index]
+        self._reach = self._sums = None
+
+    def list_overlapping(self, begin_ms: int, end_ms: int) -> list[int]:
+        """Return the keys of the clips that share some of this time."""
+        first = bisect_left(self.starts, begin_ms - max(self.lengths, default=0))
+        candidates = slice(first, bisect_left(self.starts, end_ms))
+        ends = map(add, self.starts[candidates], self.lengths[candidates])
+        return list(compress(self.keys[candidates], map(begin_ms.__lt__, ends)))
+
+    def list_ending_at(self, moment_ms: int) -> list[int]:
+        """Return the keys of the clips that end then."""
+        count = bisect_left(self.starts, moment_ms)
+        ends = map(add, self.starts[:count], self.lengths[:count])
+        return list(compress(self.keys, map(moment_ms.__eq__, ends)))
+
+    def list_starting_at(self, moment_ms: int) -> list[int]:
+        """Return the keys of the clips that begin then."""
+        return self.keys[bisect_left(self.starts, moment_ms) : bisect_right(self.starts, moment_ms)]
+
+    @property
+    def reach(self) -> list[int]:
+        """For each clip the latest end of it and of those before it."""
+        if self._reach is None:
+            self._reach = list(accumulate(map(add, self.starts, self.lengths), max))
+        return self._reach
 
     @property
     def sums(self) -> list[int]:
-        """How much is closed before each, and altogether."""
+        """The length of all clips before each clip, and of all in total."""
         if self._sums is None:
             self._sums = list(accumulate(self.lengths, initial=0))
         return self._sums
 
-    def in_film(self, at: int) -> int:
-        """When a moment of the uncut track is in the film."""
-        place = bisect_left(self.starts, at)
-        if not place:
-            return at
-        return max(at - self.sums[place], self.starts[place - 1] - self.sums[place - 1])
+    def find_free_moment(self, moment_ms: int) -> int:
+        """Return the first moment, from the given one on, that lies inside no clip."""
+        while (count := bisect_left(self.starts, moment_ms)) and self.reach[count - 1] > moment_ms:
+            moment_ms = self.reach[count - 1]
+        return moment_ms
 
-    def all_in_film(self, moments: Sequence[int]) -> list[int]:
-        """When moments of the uncut track, which are in order, are in the film."""
+
+class RippleMap(ClipIndex):
+    """What ripples have closed of a source timeline, by the key of the deleted clip."""
+
+    def __init__(self, clips: Mapping[int, Clip]) -> None:
+        closings = ((key, clip, find_closing(clip)) for key, clip in clips.items())
+        super().__init__(
+            (clip["start_ms"] + closing[0], key, closing[1])
+            for key, clip, closing in closings
+            if closing and closing[1]
+        )
+
+    def to_timeline(self, moment_ms: int) -> int:
+        """Return where a moment of the source timeline is on the timeline."""
+        count = bisect_left(self.starts, moment_ms)
+        if not count:
+            return moment_ms
+        return max(moment_ms - self.sums[count], self.starts[count - 1] - self.sums[count - 1])
+
+    def start_on_timeline(self, clip: Clip) -> int:
+        """Return where a clip of the source timeline begins on the timeline."""
+        lead_ms, _ = find_closing(clip) or (0, 0)
+        return max(self.to_timeline(clip["start_ms"] + lead_ms) - lead_ms, 0)
+
+    def list_to_timeline(self, moments: Sequence[int]) -> list[int]:
+        """Return where moments of the source timeline, which are in order, are on the timeline."""
         if not self.starts:
             return list(moments)
-        edges = [bisect_right(moments, at) for at in self.starts]
-        found = list(moments[: edges[0]])
-        ends = [*edges[1:], len(moments)]
-        for at, closed_ms, shift, first, last in zip(
-            self.starts, self.lengths, self.sums[1:], edges, ends, strict=True
+        edges = [bisect_right(moments, start) for start in self.starts]
+        result = list(moments[: edges[0]])
+        for start, length, shift, first, last in zip(
+            self.starts, self.lengths, self.sums[1:], edges, [*edges[1:], len(moments)], strict=True
         ):
-            inside = bisect_left(moments, at + closed_ms, first, last)
-            found += [at + closed_ms - shift] * (inside - first)
-            found += [moment - shift for moment in moments[inside:last]]
-        return found
+            inside = bisect_left(moments, start + length, first, last)
+            result += [start + length - shift] * (inside - first)
+            result += [moment - shift for moment in moments[inside:last]]
+        return result
 
-    def uncut(self, moments: Iterable[int]) -> list[int]:
-        """Where moments of the film are on the uncut track; one at a closing is behind it."""
-        if not self.starts:
-            return list(moments)
+    def to_source(self, moments: Iterable[int]) -> list[int]:
+        """Return where moments of the timeline are on the source timeline.
+
+        Where something is closed, that is the moment behind it.
+        """
         points = list(map(sub, self.starts, self.sums))
-        return [at + self.sums[bisect_right(points, at)] for at in moments]
+        return [moment + self.sums[bisect_right(points, moment)] for moment in moments]
+
+
+def _read_source(clips: Mapping[int, Clip], *, trusts_starts: bool = True) -> dict[int, Clip]:
+    """Return clips of the timeline with their starts on the source timeline.
+
+    The stored starts of deleted clips hold if they lead to where the clips are on the timeline. Of
+    a track that old code has written, or a client has changed, they may not. Then what is closed
+    under a clip that plays lies behind it, and what is closed at one moment is in the order of the
+    stored starts.
+    """
+    deleted: dict[int, Clip] = {
+        key: {**clip, "start_ms": get_cut(clip).get("start_ms", clip["start_ms"])}
+        for key, clip in clips.items()
+        if clip["deleted"]
+    }
+    closings = RippleMap(deleted)
+    if not trusts_starts or any(
+        closings.start_on_timeline(clip) != clips[key]["start_ms"]
+        for key, clip in deleted.items()
+        if find_closing(clip)
+    ):
+        deleted |= _derive_closings(clips, deleted)
+        closings = RippleMap(deleted)
+    starts = closings.to_source(clip["start_ms"] for clip in clips.values())
+    source: dict[int, Clip] = {}
+    for (key, clip), start in zip(clips.items(), starts, strict=True):
+        stored = deleted.get(key)
+        if stored and (
+            find_closing(stored) or closings.start_on_timeline(stored) == clip["start_ms"]
+        ):
+            source[key] = stored
+        else:
+            source[key] = clip if start == clip["start_ms"] else {**clip, "start_ms": start}
+    return source
+
+
+def _derive_closings(clips: Mapping[int, Clip], stored: Mapping[int, Clip]) -> dict[int, Clip]:
+    """Return the clips that were deleted by ripple, derived from where all are on the timeline."""
+    playing = ClipIndex(
+        (clip["start_ms"], key, clip["duration_ms"])
+        for key, clip in clips.items()
+        if not clip["deleted"]
+    )
+    order = []
+    for key, stored_clip in stored.items():
+        clip, closing = clips[key], find_closing(stored_clip)
+        if closing is None:
+            continue
+        lead_ms, closed_ms = closing
+        moment = clip["start_ms"] + lead_ms
+        free = playing.find_free_moment(moment) if closed_ms else moment
+        if free != moment:
+            clip, lead_ms = with_closing({**clip, "start_ms": free}, (0, closed_ms)), 0
+        stored_moment = stored_clip["start_ms"] + lead_ms
+        order.append((free, stored_moment, clip["in_point_ms"], key, closed_ms, clip))
+    result: dict[int, Clip] = {}
+    total_ms = 0
+    for *_, key, closed_ms, clip in sorted(order, key=itemgetter(0, 1, 2, 3)):
+        result[key] = {**clip, "start_ms": clip["start_ms"] + total_ms}
+        total_ms += closed_ms
+    return result
 
 
 class TrackEditor:
-    """A track and its clips, those that play apart from those that are deleted."""
+    """A track that operations change; a clip is known by its key, whatever its id and position.
+
+    With positions on the timeline, for operations: ``find_key``, ``get_clip``, ``replace``,
+    ``append``, ``remove`` and ``end_ms``. With positions on the source timeline, for cuts:
+    ``clips`` and the indexes ``playing``, ``deleted`` and ``closings``, changed by ``detach``,
+    ``insert_at``, ``delete``, ``take_out``, ``shift`` and, at the end of each cut, ``normalize``.
+
+    When references become stale:
+
+    - a clip from ``get_clip``, and ``end_ms``: with the next change, since clips behind it move;
+    - a clip from ``clips``: when it is inserted again, and with ``shift``, ``take_out``,
+      ``normalize``, and any edit of a deleted clip, which move others on the source timeline;
+    - an index: with ``shift`` and all that shifts, which build new ones;
+    - a key: with ``delete`` and ``remove``, and with `cutting.cut` and `cutting.restore_clip`,
+      which delete the keys of clips that they join.
+    """
 
     def __init__(self, track: Track) -> None:
         self.track = track
-        self.clips: dict[int, Clip] = dict(enumerate(track["clips"]))
-        """Their starts may have moved since: ask ``clip``, or ``uncut``."""
-        self.order = list(self.clips)
-        self._next = len(self.order)
+        self._stored: dict[int, Clip] = dict(enumerate(track["clips"]))
+        self.order = list(self._stored)
+        """The keys in the order of the track's list."""
+        self._next_key = len(self.order)
+        has_deleted = any(clip["deleted"] for clip in track["clips"])
+        self._loaded = _read_source(self._stored) if has_deleted else self._stored
+        self.clips = dict(self._loaded)
+        """The clips by key, with their starts on the source timeline."""
         ids = [clip["id"] for clip in reversed(track["clips"])]
-        self._names = dict(zip(ids, reversed(self.order), strict=True))
-        self._rows: tuple[ClipIndex, ClipIndex] | None = None
-        self._film: dict[int, Clip] | None = None
-        """The clips as they were read, until any is laid anew on the uncut track."""
-        self.closings = RippleMap()
-        self._changed = self._unclear = False
-        self._end: int | None = None
-        """Where the last clip ends, where nothing has changed since it was asked for."""
+        self._keys = dict(zip(ids, reversed(self.order), strict=True))
+        self._reset_indexes()
+        self.normalize()
+        self._is_changed = False
 
-    @property
-    def rows(self) -> tuple[ClipIndex, ClipIndex]:
-        """The clips that play, and those that are deleted, on the uncut track."""
-        if self._rows is None:
-            self._film, self.clips = self.clips, dict(self.clips)
-            self._rows = self._uncut()
-        return self._rows
+    def _reset_indexes(self) -> None:
+        self._indexes: tuple[ClipIndex, ClipIndex] | None = None
+        deleted = {key: clip for key, clip in self.clips.items() if clip["deleted"]}
+        self.closings = RippleMap(deleted)
+        self._may_be_covered = True
+
+    def _get_indexes(self) -> tuple[ClipIndex, ClipIndex]:
+        if self._indexes is None:
+            rows: tuple[list[tuple[int, int, int]], ...] = ([], [])
+            for key, clip in self.clips.items():
+                rows[clip["deleted"]].append((clip["start_ms"], key, clip["duration_ms"]))
+            self._indexes = ClipIndex(rows[0]), ClipIndex(rows[1])
+        return self._indexes
 
     @property
     def playing(self) -> ClipIndex:
         """The clips that play."""
-        return self.rows[0]
+        return self._get_indexes()[0]
 
     @property
-    def gone(self) -> ClipIndex:
+    def deleted(self) -> ClipIndex:
         """The clips that are deleted."""
-        return self.rows[1]
+        return self._get_indexes()[1]
 
-    def _uncut(self) -> tuple[ClipIndex, ClipIndex]:
-        live = ClipIndex(
-            [
-                (clip["start_ms"], key, clip["duration_ms"])
-                for key, clip in self.clips.items()
-                if not clip["deleted"]
-            ]
-        )
-        gone = [(key, clip) for key, clip in self.clips.items() if clip["deleted"]]
-        ghosts = self._close(live, gone) if gone else {}
-        self.closings = self._closed_by(ghosts.items())
-        left = [key for key, _ in gone if key not in ghosts]
-        places = self.closings.uncut(self.clips[key]["start_ms"] for key in left)
-        ghosts.update(zip(left, places, strict=True))
-        live.starts = self.closings.uncut(live.starts)
-        return live, ClipIndex(
-            (at, key, self.clips[key]["duration_ms"]) for key, at in ghosts.items()
-        )
-
-    def _close(self, live: ClipIndex, gone: Iterable[tuple[int, Clip]]) -> dict[int, int]:
-        """Find what is closed where; where the clips that were closed lie on the uncut track.
-
-        A place that other clips have taken since is behind them; no other is closed in its lead.
-        """
-        reach = list(accumulate(live.ends_before(len(live.keys)), max))
-        found = []
-        for key, clip in gone:
-            closing = closing_of(clip)
-            if closing is not None:
-                lead_ms, closed_ms = closing
-                at = point = clip["start_ms"] + lead_ms
-                if closed_ms:
-                    at = free_from(live.starts, reach, point)
-                lead_ms = lead_ms if at == point else 0
-                known = clip["cut"].get("start_ms", clip["start_ms"]) + lead_ms
-                found.append((at, known, closed_ms, clip["in_point_ms"], key, lead_ms))
-        total, ghosts = 0, {}
-        last = (-1, 0, 0, 0)
-        for point, known, closed_ms, _, key, lead in sorted(found):
-            at, lead_ms = point + total, lead if last[0] <= point - lead else 0
-            if self.clips[key]["cut"].get("lead_ms", 0) != lead_ms:
-                self.clips[key] = closed(self.clips[key], (lead_ms, closed_ms))
-            if closed_ms:
-                last = (point, known, closed_ms, at)
-            elif last[0] == point and known < last[1] + last[2]:
-                at = last[3] + known - last[1]  # it lies in what another has closed
-            ghosts[key] = at - lead_ms
-            total += closed_ms
-        return ghosts
-
-    def _closed_by(self, ghosts: Iterable[tuple[int, int]]) -> RippleMap:
-        """What is closed by these clips, which lie so on the uncut track."""
-        found = ((key, at, closing_of(self.clips[key])) for key, at in ghosts)
-        return RippleMap(
-            (at + each[0], key, each[1]) for key, at, each in found if each and each[1]
-        )
-
-    def key_of(self, clip_id: str) -> int | None:
-        """The clip with this id."""
-        return self._names.get(clip_id)
+    def find_key(self, clip_id: str) -> int | None:
+        """Return the key of the clip with this id."""
+        return self._keys.get(clip_id)
 
     @property
     def end_ms(self) -> int:
-        """Where the last clip that plays ends; 0 without any."""
-        if self._end is None:
-            self._end = max(ends_of(map(self.clip, self.clips)), default=0)
-        return self._end
+        """The end of the last clip that plays, on the timeline; 0 without any."""
+        starts = self.closings.list_to_timeline(self.playing.starts)
+        return max(map(add, starts, self.playing.lengths), default=0)
 
-    def clip(self, key: int) -> Clip:
-        """The clip as it is now."""
-        if self._film is not None:
-            return self._film[key]
-        clip = self.clips[key]
-        if self._rows is None:
-            return clip
-        start = self._in_film(clip, self._rows[clip["deleted"]].start_of(key))
-        return clip if start == clip["start_ms"] else {**clip, "start_ms": start}
+    def get_clip(self, key: int) -> Clip:
+        """Return the clip as it is on the timeline now."""
+        return self._to_stored(key, self.closings.start_on_timeline(self.clips[key]))
 
-    def _in_film(self, clip: Clip, start: int) -> int:
-        lead_ms, _ = closing_of(clip) or (0, 0)
-        return max(self.closings.in_film(start + lead_ms) - lead_ms, 0)
+    def _to_stored(self, key: int, start_ms: int) -> Clip:
+        """Return the clip as it is stored, the same object as before if it has not changed."""
+        clip, stored = self.clips[key], self._stored.get(key)
+        source_start_ms = clip["start_ms"]
+        if start_ms != source_start_ms:
+            clip = {**clip, "start_ms": start_ms}
+        if clip["deleted"] and get_cut(clip).get("start_ms") != source_start_ms:
+            clip = {**clip, "cut": {**get_cut(clip), "start_ms": source_start_ms}}
+        elif self.clips[key] is self._loaded.get(key) and start_ms == self._stored[key]["start_ms"]:
+            return self._stored[key]
+        return stored if stored == clip else clip
 
-    def uncut(self, key: int) -> Clip:
-        """The clip as it is on the uncut track."""
-        clip = self.clips[key]
-        return {**clip, "start_ms": self.rows[clip["deleted"]].start_of(key)}
-
-    def put(self, key: int, clip: Clip) -> None:
-        """Have a clip as somebody has edited it."""
-        self._leave_for(self.clips[key])
-        if self._rows is not None:
-            self._rows[0].remove(key)
-        self._edited(key, clip)
+    def replace(self, key: int, clip: Clip) -> None:
+        """Change a clip; its position is on the timeline, on which no other clip moves."""
+        self.take_out(key)
+        self._insert_on_timeline(key, clip)
 
     def append(self, clip: Clip) -> int:
-        """Add a clip; its key."""
-        key, end = self._new_key(), self._end if self._rows is None else None
-        self._edited(key, clip)
-        if end is not None:  # nothing else has moved
-            self._end = max([end, *ends_of([clip])])
-        return key
+        """Add a clip at its position on the timeline, and return its key."""
+        return self._insert_on_timeline(None, clip)
 
     def remove(self, key: int) -> None:
-        """Take a clip away."""
-        self._leave_for(self.clips[key])
-        self.drop(key)
+        """Remove a clip; no other clip moves on the timeline."""
+        self.take_out(key)
+        self.delete(key)
 
-    def _new_key(self) -> int:
-        key, self._next = self._next, self._next + 1
-        self.order.append(key)
+    def _insert_on_timeline(self, key: int | None, clip: Clip) -> int:
+        """Insert an edited clip; a deleted one is no part of what it was cut from any more."""
+        (start,) = self.closings.to_source([clip["start_ms"]])
+        clip = {**clip, "start_ms": start}
+        if clip["deleted"]:
+            cut = get_cut(clip)
+            clip["cut"] = {"mode": cut["mode"], "segment_id": cut["segment_id"]}
+            if closing := find_closing(clip):
+                self.shift(start, closing[1])
+        key = self.insert_at(key, clip)
+        self.normalize()
         return key
 
-    def _edited(self, key: int, clip: Clip) -> None:
-        self._leave_for(clip)
-        if clip["deleted"]:
-            clip = _unlinked(clip)
-        if self._rows is None:
-            self._name(key, clip)
-        else:
-            (start,) = self.closings.uncut([clip["start_ms"]])
-            self.lay(key, {**clip, "start_ms": start})
-            if self._unclear:
-                self._into_film()
-
-    def _name(self, key: int, clip: Clip) -> None:
-        old = self.clips.get(key)
-        if old is not None and old["id"] != clip["id"] and self._names.get(old["id"]) == key:
-            del self._names[old["id"]]
-        self._names.setdefault(clip["id"], key)
-        self.clips[key] = clip
-        self._changed, self._film, self._end = True, None, None
-
-    def lift(self, key: int) -> None:
-        """Take a clip from the uncut track, until it is laid again or dropped."""
-        clip = self.clips[key]
-        self.rows[clip["deleted"]].remove(key)
+    def detach(self, key: int) -> Clip:
+        """Take a clip from the source timeline, until it is inserted again or deleted."""
+        clip = self.clips.pop(key)
+        if self._indexes is not None:
+            self._indexes[clip["deleted"]].remove(key)
         if key in self.closings.keys:
             self.closings.remove(key)
+        if self._keys.get(clip["id"]) == key:
+            del self._keys[clip["id"]]
+        self._is_changed = True
+        return clip
 
-    def lay(self, key: int | None, clip: Clip) -> int:
-        """Lay a clip on the uncut track, a new one or in the place of one lifted; its key."""
-        key = self._new_key() if key is None else key
-        self._name(key, clip)
-        self._unclear = self._unclear or self._meets(clip)
-        self.rows[clip["deleted"]].put(key, clip["start_ms"], clip["duration_ms"])
-        closing = closing_of(clip)
-        if closing is not None and closing[1]:
-            self.closings.put(key, clip["start_ms"] + closing[0], closing[1])
+    def insert_at(self, key: int | None, clip: Clip) -> int:
+        """Insert a clip at its start on the source timeline, a new or a detached one.
+
+        Return its key. Call `normalize` when all clips are inserted.
+        """
+        if key is None:
+            key, self._next_key = self._next_key, self._next_key + 1
+            self.order.append(key)
+        self.clips[key] = clip
+        self._keys.setdefault(clip["id"], key)
+        if self._indexes is not None:
+            index = self._indexes[clip["deleted"]]
+            index.insert(key, clip["start_ms"], clip["duration_ms"])
+        lead_ms, closed_ms = find_closing(clip) or (0, 0)
+        begin = clip["start_ms"] + lead_ms
+        if closed_ms:
+            self.closings.insert(key, begin, closed_ms)
+            covering = self.playing.list_overlapping(begin, begin + closed_ms)
+        else:
+            covering = (
+                [] if clip["deleted"] else self.closings.list_overlapping(begin, end_of(clip))
+            )
+        self._may_be_covered = self._may_be_covered or bool(covering)
+        self._is_changed = True
         return key
 
-    def _meets(self, clip: Clip) -> bool:
-        """Whether with this clip anything is closed where another one, or a lead, has its place.
-
-        Only then would it be read from the film as lying elsewhere.
-        """
-        lead_ms, closed_ms = closing_of(clip) or (clip["duration_ms"], 0)
-        begin = clip["start_ms"] + lead_ms
-        end = begin + closed_ms
-        if self.closings.over(clip["start_ms"], end):
-            return True
-        if not closed_ms:
-            return False
-        others = [self.uncut(key) for row in self.rows for key in row.over(begin, end)]
-        return any(begin < one["start_ms"] + (closing_of(one) or (end,))[0] for one in others)
-
-    def drop(self, key: int, *, lifted: bool = False) -> None:
-        """Take a clip away altogether."""
-        if self._rows is not None and not lifted:
-            self.lift(key)
-        clip = self.clips.pop(key)
+    def delete(self, key: int) -> None:
+        """Delete the key of a detached clip."""
         self.order.remove(key)
-        if self._names.get(clip["id"]) == key:
-            del self._names[clip["id"]]
-        self._changed, self._film, self._end = True, None, None
 
-    def move(self, at: int, shift: int) -> None:
-        """Move all that begins then or later on the uncut track, and nothing is overtaken."""
-        live, gone = (row.moved(at, shift) for row in self.rows)
-        self._rows, self._film, self._changed, self._unclear = (live, gone), None, True, True
-        self._end = None
-        self.closings = self._closed_by(zip(gone.keys, gone.starts, strict=True))
+    def take_out(self, key: int) -> Clip:
+        """Detach a clip, and remove from the source timeline what it has closed."""
+        clip = self.detach(key)
+        lead_ms, closed_ms = find_closing(clip) or (0, 0)
+        if closed_ms:
+            self.shift(clip["start_ms"] + lead_ms + closed_ms, -closed_ms)
+        return clip
 
-    def finished(self) -> Track:
-        """The track after all edits; the same if there were none."""
-        if not self._changed:
+    def shift(self, from_ms: int, shift_ms: int) -> None:
+        """Move all that begins then or later on the source timeline; nothing is overtaken."""
+        for key, clip in self.clips.items():
+            start = clip["start_ms"]
+            moved = start + shift_ms if start >= from_ms else min(start, from_ms + shift_ms)
+            if moved != start:
+                self.clips[key] = {**clip, "start_ms": moved}
+        self._reset_indexes()
+        self._is_changed = True
+
+    def normalize(self) -> None:
+        """Move what is closed under a clip that plays behind it; no clip moves on the timeline."""
+        if self._may_be_covered and self._has_covered():
+            timeline = {key: self.get_clip(key) for key in self.order}
+            self.clips = _read_source(timeline, trusts_starts=False)
+            self._reset_indexes()
+        self._may_be_covered = False
+
+    def _has_covered(self) -> bool:
+        """Return True if something is closed twice, or under a clip that plays."""
+        if not self.closings.keys:
+            return False
+        starts, lengths = self.closings.starts, self.closings.lengths
+        ends = list(map(add, starts, lengths))
+        if any(map(gt, ends, starts[1:])):
+            return True
+        reach = self.playing.reach
+        for start, end in zip(starts, ends, strict=True):
+            count = bisect_left(self.playing.starts, end)
+            if count and reach[count - 1] > start:
+                return True
+        return False
+
+    def finish(self) -> Track:
+        """Return the track after all edits; the same object if there were none."""
+        if not self._is_changed:
             return self.track
-        clips = self._written()
-        return {**self.track, "clips": [clips[key] for key in self.order]}
-
-    def settle(self) -> None:
-        """After a cut or a restoration: have all lie where a new request would read it."""
-        if self._unclear:
-            self._into_film()
-            self._rows = self._uncut()
-
-    def _leave_for(self, clip: Clip) -> None:
-        """Before a clip is edited: a deleted one is in the film; nothing is written needlessly."""
-        if clip["deleted"] or self._film is not None:
-            self._into_film()
-
-    def _into_film(self) -> None:
-        """Leave the uncut track, until it is asked for again."""
-        self.clips = self._written()
-        self._rows, self._film, self._unclear = None, None, False
-
-    def _written(self) -> dict[int, Clip]:
-        if self._film is not None:
-            return self._film
-        live, gone = self._rows or (ClipIndex(), ClipIndex())
-        for key, start in zip(live.keys, self.closings.all_in_film(live.starts), strict=True):
-            clip = self.clips[key]
-            if clip["start_ms"] != start:
-                self.clips[key] = {**clip, "start_ms": start}
-        for key, at in zip(gone.keys, gone.starts, strict=True):
-            clip = self.clips[key]
-            start = self._in_film(clip, at)
-            if clip["start_ms"] != start:
-                clip = self.clips[key] = {**clip, "start_ms": start}
-            cut = clip.get("cut")
-            if cut and cut.get("start_ms") != at:
-                self.clips[key] = {**clip, "cut": {**cut, "start_ms": at}}
-        return self.clips
+        if not self.closings.keys:
+            starts = {key: clip["start_ms"] for key, clip in self.clips.items()}
+        else:
+            on_timeline = self.closings.list_to_timeline(self.playing.starts)
+            starts = dict(zip(self.playing.keys, on_timeline, strict=True))
+            for key in self.deleted.keys:
+                starts[key] = self.closings.start_on_timeline(self.clips[key])
+        return {**self.track, "clips": [self._to_stored(key, starts[key]) for key in self.order]}

@@ -33,7 +33,7 @@ def lost(project: Project, edls: Edls) -> Project:
     edl.compare_and_set(**key, expected_version=1, update={})
     edl.note_version(project.pk, 2)
     loses_its_timeline(project, edls)
-    session.KEPT.forget((project.pk, project.user_id))
+    session.SESSIONS.forget((project.pk, project.user_id))
     project.refresh_from_db()
     return project
 

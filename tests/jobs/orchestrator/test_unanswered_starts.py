@@ -26,11 +26,9 @@ def job(
     make_job: Callable[..., Job],
     settings: Settings,
     modal_peer: Peer,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Job:
-    """A pending job for Modal, which is not waited for."""
+    """A pending job for Modal."""
     settings.INFERENCE_BACKENDS = {"transcription": "modal"}
-    monkeypatch.setattr(modal_backend, "BATCH_SECONDS", 1.0)
     return make_job()
 
 
@@ -55,8 +53,10 @@ def test_each_unanswered_start_ends_its_attempt(
     job: Job,
     modal_peer: Peer,  # noqa: F811
     scenario: Scenario,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     start(admit(job))  # Modal knows the function from now on
+    monkeypatch.setattr(modal_backend, "BATCH_SECONDS", 2.0)
     job.refresh_from_db()
     lifecycle.mark_errored(
         attempt_id=UUID(str(job.attempt_id)),

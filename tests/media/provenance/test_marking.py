@@ -48,8 +48,8 @@ def test_a_result_says_that_it_is_generated_and_by_what(stored, content_type: st
     assert object_storage().head(key).content_type == content_type
     found = read(key, content_type)
     assert found.is_ours
-    assert (found.said["validation_state"], found.said["problems"]) == ("Trusted", [])
-    manifest = found.said["manifest"]
+    assert (found.report["validation_state"], found.report["problems"]) == ("Trusted", [])
+    manifest = found.report["manifest"]
     assert manifest["signed_by"]["serial_number"] == marked.credentials["certificate"]
     assert manifest["generator"].startswith("Auteur ")
     [created] = manifest["actions"]
@@ -156,8 +156,8 @@ class TestLineage:
         key = stored(samples.video(sound=False), "video/mp4")
         mark(key, "video/mp4", statement(TRANSCODED, TRAINED, (source,)))
         found = read(key, "video/mp4")
-        assert (found.said["validation_state"], found.said["problems"]) == ("Trusted", [])
-        manifest = found.said["manifest"]
+        assert (found.report["validation_state"], found.report["problems"]) == ("Trusted", [])
+        manifest = found.report["manifest"]
         assert [one["action"] for one in manifest["actions"]] == ["c2pa.opened", "c2pa.transcoded"]
         assert manifest["ingredients"] == [
             {
@@ -176,7 +176,7 @@ class TestLineage:
         sources = (source_of(film, "video/mp4"), source_of(sound, "audio/wav"))
         key = stored(samples.video(), "video/mp4")
         mark(key, "video/mp4", statement(ALTERED, COMPOSITE, sources))
-        manifest = read(key, "video/mp4").said["manifest"]
+        manifest = read(key, "video/mp4").report["manifest"]
         assert [one["relationship"] for one in manifest["ingredients"]] == [
             "parentOf",
             "componentOf",
@@ -192,7 +192,7 @@ class TestLineage:
         sources = (source_of(made, "image/png"), source_of(made, "image/png", TRAINED))
         key = stored(samples.wav(), "audio/wav")
         mark(key, "audio/wav", statement(ASSEMBLED, COMPOSITE, sources))
-        named = read(key, "audio/wav").said["manifest"]["ingredients"]
+        named = read(key, "audio/wav").report["manifest"]["ingredients"]
         own = {one["title"]: one["has_credentials"] for one in named}
         assert own == {str(sources[0].media_id): False, str(sources[1].media_id): True}
 
@@ -201,7 +201,7 @@ class TestLineage:
         key = stored(samples.video(), "video/mp4")
         said = statement(ASSEMBLED, COMPOSITE, (source_of(broken, "video/mp4"),))
         assert mark(key, "video/mp4", said).credentials["status"] == "signed"
-        [named] = read(key, "video/mp4").said["manifest"]["ingredients"]
+        [named] = read(key, "video/mp4").report["manifest"]["ingredients"]
         assert (named["relationship"], named["has_credentials"]) == ("componentOf", False)
 
 
@@ -213,16 +213,16 @@ class TestReading:
         content[1000] ^= 1
         other = stored(bytes(content), "audio/wav")
         found = read(other, "audio/wav")
-        assert (found.said["validation_state"], found.is_ours) == ("Invalid", False)
-        assert any("dataHash.mismatch" in code for code in found.said["problems"])
+        assert (found.report["validation_state"], found.is_ours) == ("Invalid", False)
+        assert any("dataHash.mismatch" in code for code in found.report["problems"])
 
     def test_what_somebody_else_has_signed_is_not_ours(self, stored, signs_as):
         key = stored(samples.image(), "image/png")
         mark(key, "image/png", statement())
         signs_as()
         found = read(key, "image/png")
-        assert (found.said["validation_state"], found.is_ours) == ("Valid", False)
-        assert any("untrusted" in code for code in found.said["problems"])
+        assert (found.report["validation_state"], found.is_ours) == ("Valid", False)
+        assert any("untrusted" in code for code in found.report["problems"])
 
     def test_credentials_of_another_file_do_not_hold(self, stored):
         key = stored(samples.wav(), "audio/wav")
@@ -232,11 +232,11 @@ class TestReading:
         foreign = bytearray(samples.wav(frames=8000)) + chunk
         foreign[4:8] = (len(foreign) - 8).to_bytes(4, "little")
         found = read(stored(bytes(foreign), "audio/wav"), "audio/wav")
-        assert found.said["validation_state"] == "Invalid"
+        assert found.report["validation_state"] == "Invalid"
 
     def test_a_file_that_says_nothing(self, stored):
         found = read(stored(samples.video(), "video/mp4"), "video/mp4")
-        assert (found.not_read, found.said, found.is_ours) == (None, None, False)
+        assert (found.not_read, found.report, found.is_ours) == (None, None, False)
 
     def test_hostile_credentials_are_no_more_than_invalid(self, stored):
         key = stored(samples.wav(), "audio/wav")
@@ -245,7 +245,7 @@ class TestReading:
         at = content.index(b"C2PA") + 8
         broken = content[:at] + bytes([255]) * 200 + content[at + 200 :]
         found = read(stored(broken, "audio/wav"), "audio/wav")
-        assert found.said is None or found.said["validation_state"] == "Invalid"
+        assert found.report is None or found.report["validation_state"] == "Invalid"
 
     def test_files_above_the_bound_are_not_read(self, stored):
         content = samples.wav()

@@ -65,7 +65,7 @@ def imported(text: str, form: str, rate: float, rows: dict[str, MediaFile]) -> l
     tracks = conversion.count_from_file_start(tracks, matched, is_edit_list=is_edit_list)
     ids = conversion.Ids()
     placed = [conversion.convert_track(each, matched, rate=rate, ids=ids) for each in tracks]
-    told = [each.stored() for each in EdlShape.model_validate({"tracks": placed}).tracks]
+    told = EdlShape.model_validate({"tracks": placed}).tracks
     rules.check_content(Content([], []), Content(told, []))
     return told
 

@@ -1,21 +1,18 @@
-"""Tracks the plain way: each operation on a draft of its own, every place worked out each time.
+"""Tracks the plain way: every position is worked out each time, from all clips.
 
-What `projects.timeline.track_editor` keeps right from edit to edit must be what this finds.
+What `projects.timeline.track_editor` keeps right from edit to edit must be what this computes.
 """
 
-from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from projects.timeline.content import Clip, Content, Track, end_of
 from projects.timeline.draft import Draft
-from projects.timeline.track_editor import ClipIndex, closed, closing_of
-
-Closing = tuple[int, int, int, int, int, int]
-"""Where in the film, and had nothing been closed; how much; in point; key; lead."""
+from projects.timeline.track_editor import ClipIndex, find_closing, get_cut, with_closing
 
 
 def apply(content: Content, operation: Any) -> Content:
-    """The content after one of the operations that cut and bring back."""
+    """The content after one of the operations that cut and restore."""
     draft = PlainDraft(content)
     operation.apply(draft)
     return draft.content()
@@ -26,125 +23,160 @@ class PlainDraft(Draft):
 
     def __init__(self, content: Content) -> None:
         super().__init__(content)
-        lanes: list[Any] = [PlainLane(track) for track in content.tracks]
-        self.lanes = lanes
+        tracks: list[Any] = [PlainTrack(track) for track in content.tracks]
+        self.tracks = tracks
 
 
-class PlainLane:
-    """A track as its clips, and where each lies had no ripple closed anything."""
+class PlainTrack:
+    """A track as its clips on the source timeline."""
 
     def __init__(self, track: Track) -> None:
         self.track = track
         self.clips: dict[int, Clip] = dict(enumerate(track["clips"]))
-        self.at = self._uncut()
-        self.changed = False
+        self.order = list(self.clips)
+        self.is_changed = False
+        self._read()
 
-    def _uncut(self) -> dict[int, int]:
-        """Each closing lies behind the others that are before it; all else, behind those."""
-        found = sorted(self._closings())
-        places = self._places(found)
-        for key, clip in self.clips.items():
-            if key not in places:
-                before = [other for other in found if other[0] <= clip["start_ms"]]
-                places[key] = clip["start_ms"] + sum(other[2] for other in before)
-        return places
+    def _read(self) -> None:
+        """Have stored clips begin where they do on the source timeline."""
+        stored = dict(self.clips)
+        for key, clip in stored.items():
+            if clip["deleted"]:
+                start = get_cut(clip).get("start_ms", clip["start_ms"])
+                self.clips[key] = {**clip, "start_ms": start}
+        closed = self._closed()
+        for key, clip in stored.items():
+            behind = clip["start_ms"] + sum(
+                length for start, length in closed if self._on_timeline(start) <= clip["start_ms"]
+            )
+            if not clip["deleted"] or self._start(self.clips[key]) != clip["start_ms"]:
+                self.clips[key] = {**clip, "start_ms": behind}
 
-    def _closings(self) -> Iterator[Closing]:
-        for key, clip in self.clips.items():
-            lead, ms = closing_of(clip) or (0, None)
-            if ms is not None:
-                point = clip["start_ms"] + lead
-                free = self._free_from(point) if ms else point
-                lead = lead if free == point else 0
-                known = clip["cut"].get("start_ms", clip["start_ms"]) + lead
-                yield free, known, ms, clip["in_point_ms"], key, lead
+    def _closed(self) -> list[tuple[int, int]]:
+        """Where what is closed begins on the source timeline, and how much that is."""
+        closings = [(clip, find_closing(clip)) for clip in self.clips.values()]
+        return sorted(
+            (clip["start_ms"] + closing[0], closing[1])
+            for clip, closing in closings
+            if closing and closing[1]
+        )
 
-    def _places(self, found: list[Closing]) -> dict[int, int]:
-        points: dict[int, int] = {}
-        leads: dict[int, int] = {}
-        for place, (point, known, ms, _, key, lead) in enumerate(found):
-            before = [other for other in found[:place] if other[2]]
-            points[key] = point + sum(other[2] for other in before)
-            around = [other for other in before if other[0] == point]
-            if around and not ms and known < around[-1][1] + around[-1][2]:
-                points[key] = points[around[-1][4]] + known - around[-1][1]
-            leads[key] = 0 if before and before[-1][0] > point - lead else lead
-            if leads[key] != self.clips[key]["cut"].get("lead_ms", 0):
-                self.clips[key] = closed(self.clips[key], (leads[key], ms))
-        return {key: points[key] - leads[key] for key in points}
+    def _on_timeline(self, moment: int) -> int:
+        """Count the time before a moment that is not closed."""
+        closed = 0
+        for start, length in self._closed():
+            closed += min(max(moment - start, 0), length)
+        return moment - closed
 
-    def _free_from(self, at: int) -> int:
-        live = [clip for clip in self.clips.values() if not clip["deleted"]]
-        for clip in sorted(live, key=lambda clip: int(clip["start_ms"])):
-            if clip["start_ms"] < at < end_of(clip):
-                at = end_of(clip)
-        return at
+    def _start(self, clip: Clip) -> int:
+        lead = (find_closing(clip) or (0, 0))[0]
+        return max(self._on_timeline(clip["start_ms"] + lead) - lead, 0)
 
-    @property
-    def rows(self) -> tuple[ClipIndex, ClipIndex]:
-        rows: tuple[list[Any], list[Any]] = ([], [])
-        for key, at in self.at.items():
-            rows[self.clips[key]["deleted"]].append((at, key, self.clips[key]["duration_ms"]))
-        return ClipIndex(rows[0]), ClipIndex(rows[1])
+    def _index(self, deleted: bool) -> ClipIndex:
+        return ClipIndex(
+            (clip["start_ms"], key, clip["duration_ms"])
+            for key, clip in self.clips.items()
+            if clip["deleted"] == deleted
+        )
 
     @property
     def playing(self) -> ClipIndex:
-        return self.rows[0]
+        return self._index(deleted=False)
 
     @property
-    def gone(self) -> ClipIndex:
-        return self.rows[1]
+    def deleted(self) -> ClipIndex:
+        return self._index(deleted=True)
 
     @property
-    def order(self) -> list[int]:
-        return list(self.clips)
+    def closings(self) -> ClipIndex:
+        closings = [(key, clip, find_closing(clip)) for key, clip in self.clips.items()]
+        return ClipIndex(
+            (clip["start_ms"] + closing[0], key, closing[1])
+            for key, clip, closing in closings
+            if closing and closing[1]
+        )
 
-    def key_of(self, clip_id: str) -> int | None:
-        return next((key for key, clip in self.clips.items() if clip["id"] == clip_id), None)
+    def find_key(self, clip_id: str) -> int | None:
+        return next((key for key in self.order if self.clips[key]["id"] == clip_id), None)
 
-    def uncut(self, key: int) -> Clip:
-        return {**self.clips[key], "start_ms": self.at[key]}
+    def detach(self, key: int) -> Clip:
+        self.is_changed = True
+        return self.clips.pop(key)
 
-    def lift(self, key: int) -> None:
-        del self.at[key]
-
-    def lay(self, key: int | None, clip: Clip) -> int:
-        key = max(self.clips, default=-1) + 1 if key is None else key
-        self.clips[key], self.at[key], self.changed = clip, clip["start_ms"], True
+    def insert_at(self, key: int | None, clip: Clip) -> int:
+        if key is None:
+            key = max(self.order, default=-1) + 1
+            self.order.append(key)
+        self.clips[key] = clip
         return key
 
-    def drop(self, key: int, *, lifted: bool) -> None:
-        assert lifted
-        del self.clips[key]
+    def delete(self, key: int) -> None:
+        self.order.remove(key)
 
-    def move(self, at: int, shift: int) -> None:
-        self.at = {
-            key: start + shift if start >= at else min(start, at + shift)
-            for key, start in self.at.items()
-        }
+    def take_out(self, key: int) -> Clip:
+        clip = self.detach(key)
+        lead, length = find_closing(clip) or (0, 0)
+        self.shift(clip["start_ms"] + lead + length, -length)
+        return clip
 
-    def settle(self) -> None:
-        """Write all and read it again."""
-        self.clips = {key: self._in_film(key) for key in self.clips}
-        self.at = self._uncut()
+    def shift(self, from_ms: int, shift_ms: int) -> None:
+        for key, clip in self.clips.items():
+            start = clip["start_ms"]
+            start = start + shift_ms if start >= from_ms else min(start, from_ms + shift_ms)
+            self.clips[key] = {**clip, "start_ms": start}
 
-    def finished(self) -> Track:
-        if not self.changed:
+    def normalize(self) -> None:
+        """Write all and read it again; what is closed under a clip that plays goes behind it."""
+        is_covered = self._is_covered()
+        self.clips = {key: self._stored(key) for key in self.order}
+        if is_covered:
+            self._uncover()
+        self._read()
+
+    def _is_covered(self) -> bool:
+        """Whether anything is closed twice, or under a clip that plays."""
+        closed = self._closed()
+        playing = [clip for clip in self.clips.values() if not clip["deleted"]]
+        return any(
+            start + length > following for (start, length), (following, _) in pairwise(closed)
+        ) or any(
+            clip["start_ms"] < start + length and start < end_of(clip)
+            for start, length in closed
+            for clip in playing
+        )
+
+    def _uncover(self) -> None:
+        """Write where what is closed lies on the source timeline, each thing behind the others."""
+        playing = [clip for clip in self.clips.values() if not clip["deleted"]]
+        moments = []
+        for key, clip in list(self.clips.items()):
+            if closing := find_closing(clip):
+                lead, length = closing
+                moment = free = clip["start_ms"] + lead
+                while length and (
+                    ends := [end_of(c) for c in playing if c["start_ms"] < free < end_of(c)]
+                ):
+                    free = max(ends)
+                if free != moment:
+                    lead = 0
+                    self.clips[key] = with_closing({**clip, "start_ms": free}, (0, length))
+                stored = clip["cut"]["start_ms"] + lead
+                moments.append((free, stored, clip["in_point_ms"], key, length))
+        total = 0
+        for *_, key, length in sorted(moments):
+            clip = self.clips[key]
+            cut = {**clip["cut"], "start_ms": clip["start_ms"] + total}
+            self.clips[key] = {**clip, "cut": cut}
+            total += length
+
+    def _stored(self, key: int) -> Clip:
+        clip = self.clips[key]
+        start = self._start(clip)
+        if clip["deleted"]:
+            clip = {**clip, "cut": {**get_cut(clip), "start_ms": clip["start_ms"]}}
+        return {**clip, "start_ms": start}
+
+    def finish(self) -> Track:
+        if not self.is_changed:
             return self.track
-        return {**self.track, "clips": [self._in_film(key) for key in self.clips]}
-
-    def _in_film(self, key: int) -> Clip:
-        clip, at = self.clips[key], self.at[key]
-        lead = (closing_of(clip) or (0, 0))[0]
-        closings = [
-            (self.at[other] + each[0], each[1])
-            for other, each in ((o, closing_of(c)) for o, c in self.clips.items())
-            if each is not None and each[1] and self.at[other] + each[0] < at + lead
-        ]
-        start = at + lead - sum(ms for _, ms in closings)
-        if closings:
-            last = max(moment for moment, _ in closings)
-            start = max(start, last - sum(ms for moment, ms in closings if moment < last))
-        if "cut" in clip:
-            clip = {**clip, "cut": {**clip["cut"], "start_ms": at}}
-        return {**clip, "start_ms": max(start - lead, 0)}
+        return {**self.track, "clips": [self._stored(key) for key in self.order]}

@@ -204,7 +204,7 @@ def test_who_made_a_step_counts_among_its_bytes(
     (step,) = stored(project)["undo_stack"]
     assert set(step["edit"]) == {"kind", "changes", "author", "operations"}
     assert step["bytes"] == len(bson.encode(step["edit"]))
-    edit = history.Attribution(step["edit"]["author"], ["add_track"]).inverse([])
+    edit = history.Attribution(step["edit"]["author"], ["add_track"]).build_inverse([])
     _, stacks = history.record_step(history.Stacks([], []), edit, "edit")
     assert stacks.undo[0]["bytes"] == len(bson.encode(edit))
 

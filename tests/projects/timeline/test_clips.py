@@ -10,8 +10,8 @@ from pydantic import ValidationError as ShapeError
 from projects import documents
 from projects.bounds import MAX_CROSS_FADE_MS
 from projects.timeline import rules
+from projects.timeline.content import CLIP
 from projects.timeline.effects import Effect
-from projects.timeline.shape import ClipShape
 from tests.projects.timeline.making import (
     MEDIA,
     after,
@@ -117,7 +117,7 @@ def test_a_deleted_clip_stays_to_be_restored(mode: str) -> None:
         "origin": {"id": "a", "duration_ms": 1000, "in_point_ms": 0, "out_point_ms": 1000},
         **({"closed_ms": 1000} if mode == "ripple" else {}),
     }
-    assert ClipShape.model_validate(gone.tracks[0]["clips"][0]).stored()["cut"] == cut
+    assert CLIP.validate_python(gone.tracks[0]["clips"][0])["cut"] == cut
     assert back == TWO
 
 
@@ -272,21 +272,21 @@ PAST_EDGES = [
 def test_a_clip_that_just_fits(fields: dict[str, Any]) -> None:
     wanted = clip("a", 0, 0, 1000) | fields
 
-    assert ClipShape.model_validate(wanted).stored() == wanted
+    assert CLIP.validate_python(wanted) == wanted
 
 
 def test_a_clip_that_is_there_has_not_been_cut() -> None:
     cut = {"mode": "gap", "segment_id": None}
     there, gone = (clip("a", 0, 0, 9, cut=cut, deleted=deleted) for deleted in (False, True))
 
-    assert "cut" not in ClipShape.model_validate(there).stored()
-    assert ClipShape.model_validate(gone).stored()["cut"] == cut
+    assert "cut" not in CLIP.validate_python(there)
+    assert CLIP.validate_python(gone)["cut"] == cut
 
 
 @pytest.mark.parametrize("fields", PAST_EDGES)
 def test_a_clip_that_does_not_fit(fields: dict[str, Any]) -> None:
     with pytest.raises(ShapeError):
-        ClipShape.model_validate(clip("a", 0, 0, 1000) | fields)
+        CLIP.validate_python(clip("a", 0, 0, 1000) | fields)
 
 
 def test_an_effect_keeps_its_parameters() -> None:

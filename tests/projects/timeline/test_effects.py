@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 from media.models import MediaFile
 from projects.interchange.terms import OURS
 from projects.models import Project
-from projects.timeline.effects import KNOWN
+from projects.timeline.effects import EFFECT_MODELS
 from tests.contract import ContractClient, described
 from tests.projects.timeline.asking import errors, json_patch, operate, put, tracks, url
 from tests.projects.timeline.making import clip, track
@@ -83,7 +83,7 @@ def test_a_name_that_is_nobodys_is_answered_with_those_that_are(
 
     (told,) = operate(api, project, wrong).json()["errors"]
 
-    assert all(f"`{name}`" in told["detail"] for name in KNOWN)
+    assert all(f"`{name}`" in told["detail"] for name in EFFECT_MODELS)
     assert "`x_…`" in told["detail"]
 
 
@@ -147,12 +147,12 @@ def test_the_schema_tells_each_effect_and_its_parameters() -> None:
     rendered, own = map(named, either)
     by_type = rendered["discriminator"]
     assert by_type["propertyName"] == "type"
-    assert list(by_type["mapping"]) == sorted(KNOWN)
+    assert list(by_type["mapping"]) == sorted(EFFECT_MODELS)
     for name, ref in by_type["mapping"].items():
         assert named({"$ref": ref})["properties"]["type"]["const"] == name
     members = [*map(named, rendered["oneOf"]), own]
     names = [one["properties"]["type"].get("const") for one in members]
-    assert names == [*KNOWN, None]
+    assert names == [*EFFECT_MODELS, None]
     assert members[-1]["properties"]["type"]["pattern"].startswith("^x_")
     for member in members:
         assert member["description"]

@@ -299,4 +299,4 @@ def test_over_the_api_refusals_name_their_place(api: APIClient, project: Project
 def test_segments_are_searched_each_for_itself() -> None:
     both = [said("so the"), said("the um")]
 
-    assert Search(None, repeats=True).places(both) == [[], [1]]
+    assert Search(None, repeats=True).find_indexes(both) == [[], [1]]

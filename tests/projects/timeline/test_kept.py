@@ -42,7 +42,7 @@ MOVE: Json = {"op": "move_clip", "clip_id": "c0", "start_ms": 20_000}
 def kept(monkeypatch: pytest.MonkeyPatch) -> "SessionCache[session.Session]":
     """What this process keeps: nothing yet."""
     fresh: SessionCache[session.Session] = SessionCache()
-    monkeypatch.setattr(session, "KEPT", fresh)
+    monkeypatch.setattr(session, "SESSIONS", fresh)
     return fresh
 
 
@@ -54,7 +54,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
     @contextmanager
     def block() -> Iterator[None]:
         with monkeypatch.context() as patch:
-            patch.setattr(session, "KEPT", other)
+            patch.setattr(session, "SESSIONS", other)
             yield
 
     return block
@@ -282,7 +282,7 @@ A, B, C = ((uuid.UUID(int=number), uuid.UUID(int=9)) for number in range(3))
 
 
 def test_as_many_bytes_are_kept_as_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_cache, "MAX_KEPT_BYTES", 100)
+    monkeypatch.setattr(session_cache, "MAX_CACHED_BYTES", 100)
     some: SessionCache[str] = SessionCache()
 
     some.put(A, "a", 60)
@@ -301,7 +301,7 @@ def test_what_nobody_edits_goes_after_its_time(monkeypatch: pytest.MonkeyPatch) 
     some.put(B, "b", 1)
     assert some.get(A) == "a"
 
-    monkeypatch.setattr(session_cache, "MAX_KEPT_SECONDS", 0)
+    monkeypatch.setattr(session_cache, "MAX_CACHED_SECONDS", 0)
     some.put(C, "c", 1)
 
     assert (some.get(A), some.get(B), some.get(C), some.size_bytes) == (None, None, "c", 1)

@@ -10,8 +10,8 @@ from rest_framework.test import APIClient
 from projects.models import Project
 from projects.timeline.content import EditError
 from projects.timeline.draft import Draft
+from projects.timeline.fields import Id, TrackName
 from projects.timeline.operations import Operation, Operations
-from projects.timeline.shape import Id, TrackName
 from tests.projects.timeline.asking import errors, operate, put, url
 from tests.projects.timeline.making import track
 
@@ -30,7 +30,7 @@ def renaming() -> Iterator[None]:
         name: TrackName
 
         def apply(self, draft: Draft) -> None:
-            lane = draft.lane(self.track_id)
+            lane = draft.get_track(self.track_id)
             if lane.track["name"] == self.name:
                 raise EditError("name", "same_name", "It has this name.")
             lane.track = {**lane.track, "name": self.name}

@@ -15,10 +15,9 @@ from media.models import MediaFile, MediaType
 from projects import authoring, transcript
 from projects.models import Project
 from projects.timeline import changes, editing, operations, rules, session
-from projects.timeline.content import Content, EditError, all_clips
+from projects.timeline.content import TRACK, Content, EditError, all_clips
 from projects.timeline.draft import Draft
 from projects.timeline.session_cache import SessionCache
-from projects.timeline.shape import TrackShape
 from tests.projects.timeline import naive, walk
 from tests.projects.timeline.films import films
 from tests.projects.timeline.making import MEDIA, check_stored, clip, content, same, segment, track
@@ -66,7 +65,7 @@ def tried(before: Content, step: walk.Step) -> Content:
 def test_random_films_are_allowed(film: Content) -> None:
     rules.check_content(Content([], []), film)
     for each in film.tracks:
-        TrackShape.model_validate(each)
+        TRACK.validate_python(each)
 
 
 @PURE
@@ -144,7 +143,7 @@ def test_cuts_are_what_the_plain_way_makes(steps: list[walk.Step], cuts: list[wa
     assert unnamed(at_once(now, some), now) == unnamed(plainly(now, some), now)
 
 
-@PURE
+@examples(150, 20_000)
 @given(walk.walks(15), walk.walks(8))
 def test_one_request_makes_what_many_make(steps: list[walk.Step], wanted: list[walk.Step]) -> None:
     before = first()
@@ -212,7 +211,7 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
     history = [kept()]
     processes: list[SessionCache[session.Session]] = [SessionCache(), SessionCache()]
     for step in steps:
-        monkeypatch.setattr(session, "KEPT", processes[step[1] % 2])
+        monkeypatch.setattr(session, "SESSIONS", processes[step[1] % 2])
         document = stored()
         now = Content(document["tracks"], document["transcript"]["segments"])
         wanted = walk.operation(now, str(recording.pk), step)
@@ -227,21 +226,21 @@ def test_what_is_stored_stays_right_and_all_is_undone_and_redone(
         assert edited.version == stored()["version"]
         if edited.version != document["version"]:
             history.append(kept())
-            check_kept(session.KEPT.get((project.pk, user.pk)), stored())
+            check_kept(session.SESSIONS.get((project.pk, user.pk)), stored())
         assert edited.undo_depth == len(stored()["undo_stack"]) == len(history) - 1
 
     for before in reversed(history[:-1]):
         editing.undo_edit(**key)
         assert kept() == before
         check_stored(stored())
-        check_kept(session.KEPT.get((project.pk, user.pk)), stored())
+        check_kept(session.SESSIONS.get((project.pk, user.pk)), stored())
     with pytest.raises(editing.NothingToUndoProblem):
         editing.undo_edit(**key)
     for after in history[1:]:
         editing.redo_edit(**key)
         assert kept() == after
         check_stored(stored())
-        check_kept(session.KEPT.get((project.pk, user.pk)), stored())
+        check_kept(session.SESSIONS.get((project.pk, user.pk)), stored())
     with pytest.raises(editing.NothingToRedoProblem):
         editing.redo_edit(**key)
 

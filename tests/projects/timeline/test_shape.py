@@ -1,83 +1,72 @@
-"""The types that mypy knows of an EDL are those of the one schema, name by name."""
+"""The one schema of an EDL: what is validated has the types that mypy knows, and is stored so."""
 
 from datetime import datetime
-from functools import reduce
-from operator import or_
-from types import GenericAlias, NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import pytest
-from pydantic import AwareDatetime, BaseModel
-from typing_extensions import TypeAliasType
+from pydantic import TypeAdapter, ValidationError
 
 from projects.documents import EditDecisionList
 from projects.timeline import content, effects, shape
+from projects.timeline.fields import Stored
+from tests.projects.timeline.making import clip, segment, track, word
 
-TYPES: dict[Any, Any] = {
-    shape.OriginShape: content.OriginRecord,
-    shape.CutShape: content.CutRecord,
-    shape.ClipShape: content.Clip,
-    shape.TrackShape: content.Track,
-    shape.WordShape: content.Word,
-    shape.SegmentShape: content.Segment,
-    shape.TranscriptShape: content.Transcript,
-    shape.EdlResolution: content.Resolution,
-    shape.EdlSettings: content.Settings,
-    shape.CaptionsStyleShape: content.CaptionsStyle,
+ORIGIN = {"id": "a", "duration_ms": 9, "in_point_ms": 0, "out_point_ms": 9}
+CUT = {"mode": "gap", "segment_id": None}
+VALUES: dict[Any, dict[str, Any]] = {
+    content.OriginRecord: ORIGIN,
+    content.CutRecord: CUT,
+    content.Clip: clip("a", 0, 0, 9),
+    content.Track: track(clip("a", 0, 0, 9)),
+    content.Word: word("one", 0, 9),
+    content.Segment: segment("s", 0, "one"),
 }
-"""What each model checks."""
-OTHERS: dict[Any, Any] = {
-    AwareDatetime: datetime,
-    effects.OwnEffect: content.Effect,
-    **dict.fromkeys(effects.KNOWN.values(), content.Effect),
-}
+"""A value of each kind with its required fields alone."""
 
 
-def plain(annotation: Any) -> Any:
-    """A type without its bounds, models as the values that they check."""
-    if isinstance(annotation, TypeAliasType):
-        return plain(annotation.__value__)
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return plain(inner[0])
-    if origin is Literal:
-        return type(inner[0])
-    if origin is list:
-        return GenericAlias(list, (plain(inner[0]),))
-    if origin in (Union, UnionType):
-        return reduce(or_, map(plain, inner))
-    return (TYPES | OTHERS).get(annotation, annotation)
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(Annotated[kind, Stored(kind)])
 
 
-def stored_types(model: type[BaseModel]) -> dict[str, tuple[Any, bool]]:
-    """The type of each field, and whether it is always stored."""
-    types = {}
-    for name, field in model.model_fields.items():
-        always = field.exclude_if is None
-        kind = plain(field.annotation)
-        if not always:
-            some = [each for each in get_args(kind) if each is not NoneType]
-            kind = reduce(or_, some or [kind])
-        types[name] = (kind, always)
-    return types
+@pytest.mark.parametrize("kind", VALUES)
+def test_values_have_the_fields_of_their_kind(kind: Any) -> None:
+    value = VALUES[kind]
+    unset = dict.fromkeys(kind.__optional_keys__)
+    flags = {name: False for name in unset if get_type_hints(kind)[name] is bool}
+
+    assert value.keys() == kind.__required_keys__
+    assert adapter(kind).validate_python(value) == value
+    assert adapter(kind).validate_python(value | unset | flags) == value
+    with pytest.raises(ValidationError):
+        adapter(kind).validate_python(value | {"other": 1})
 
 
-@pytest.mark.parametrize("model", TYPES)
-def test_values_have_the_fields_of_their_model(model: type[BaseModel]) -> None:
-    kind = TYPES[model]
-    hints = get_type_hints(kind)
+@pytest.mark.parametrize("kind", VALUES)
+def test_the_schema_of_values_requires_no_field_that_may_be_absent(kind: Any) -> None:
+    schema = adapter(kind).json_schema(mode="serialization")
 
-    assert stored_types(model) == {
-        name: (hints[name], name in kind.__required_keys__) for name in hints
-    }
+    assert set(schema["required"]) <= kind.__required_keys__
+    assert set(schema["properties"]) == kind.__required_keys__ | kind.__optional_keys__
 
 
-def test_effects_have_the_parameters_of_those_that_are_known() -> None:
-    known = [stored_types(model) for model in effects.KNOWN.values()]
+def test_a_transcript_has_the_fields_of_its_model() -> None:
+    hints = get_type_hints(content.Transcript)
 
-    assert get_type_hints(content.Effect) == {
-        name: kind for each in known for name, (kind, _) in each.items()
-    }
+    assert hints.keys() == shape.TranscriptShape.model_fields.keys()
+    assert hints["generated_at"] == datetime | None
+
+
+def test_effects_are_stored_with_their_parameters_alone() -> None:
+    fade = {"type": "fade_in", "duration_ms": 300, "offset_ms": 0}
+    origin = ORIGIN | {"effects": [fade, {"type": "x_own", "level": 1}]}
+
+    stored = adapter(content.OriginRecord).validate_python(origin)
+
+    assert stored["effects"] == [
+        {"type": "fade_in", "duration_ms": 300},
+        {"type": "x_own", "level": 1},
+    ]
+    assert get_type_hints(content.OriginRecord)["effects"] == list[effects.EffectRecord]
 
 
 def test_a_document_has_the_fields_that_are_stored() -> None:

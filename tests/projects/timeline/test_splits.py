@@ -16,9 +16,8 @@ from gpu_tasks.render.contract import Captions, Output
 from gpu_tasks.render.contract.segments import Ramp, RenderPlan, RenderSegment, plan_render
 from media.models import MediaFile
 from projects.rendering import timelines
-from projects.timeline.content import PERMILLE, Content, EditError, duration_of
+from projects.timeline.content import CLIP, PERMILLE, TRACK, Content, EditError, duration_of
 from projects.timeline.dividing import halves, joined_with, trimmed
-from projects.timeline.shape import ClipShape, TrackShape
 from tests.projects.timeline.films import films
 from tests.projects.timeline.making import MEDIA, OTHER_MEDIA, after, clip
 from tests.properties import examples
@@ -57,7 +56,7 @@ def test_parts_fit_and_are_the_whole(whole: dict[str, Any], data: st.DataObject)
         assert whole["duration_ms"] < 2 or whole["out_point_ms"] - whole["in_point_ms"] < 2
         return
     for part in parts:
-        ClipShape.model_validate(part)
+        CLIP.validate_python(part)
     left, right = parts
     assert left["duration_ms"] + right["duration_ms"] == whole["duration_ms"]
     assert left["start_ms"] + left["duration_ms"] == right["start_ms"]
@@ -79,7 +78,7 @@ def test_an_edge_that_is_not_trimmed_stays(whole: dict[str, Any], data: st.DataO
             fields = {"start_ms": start, "duration_ms": duration}
             made = whole | fields | {"in_point_ms": first, "out_point_ms": last}
             if start >= 0:
-                ClipShape.model_validate(made)
+                CLIP.validate_python(made)
             assert start + duration == stop if last == whole["out_point_ms"] else True
             assert start == whole["start_ms"] if first == whole["in_point_ms"] else True
     assert trimmed(whole, whole["in_point_ms"], whole["out_point_ms"]) == (
@@ -130,7 +129,7 @@ def test_a_split_changes_no_frame_and_no_sample(
 
     assert duration_of(parts.tracks) == duration_of(film.tracks)
     for each in parts.tracks:
-        TrackShape.model_validate(each)
+        TRACK.validate_python(each)
     assert planned(parts, rate) == planned(film, rate)
 
 

@@ -58,16 +58,16 @@ def test_every_clip_is_among_the_touched_or_the_same(film: Content, steps: list[
 
     old, new = (list(all_clips(each.tracks)) for each in (before, after))
     kept = {id(one) for one in old} & {id(one) for one in new}
-    come = {id(one) for _, _, one in found.come}
+    come = {id(one) for _, _, one in found.added}
     assert come | found.moved == {id(one) for one in new} - kept
     assert not come & found.moved
-    assert all(after.tracks[index]["clips"][at] is one for index, at, one in found.come)
-    assert all(before.tracks[index]["clips"][at] is one for index, at, one in found.gone)
+    assert all(after.tracks[index]["clips"][at] is one for index, at, one in found.added)
+    assert all(before.tracks[index]["clips"][at] is one for index, at, one in found.removed)
     was = {one["id"]: one for one in old}
     for one in new:
         if id(one) in found.moved:
             assert {**was[one["id"]], "start_ms": one["start_ms"]} == one != was[one["id"]]
-    assert len(found.gone) + len(found.moved) == len({id(one) for one in old} - kept)
+    assert len(found.removed) + len(found.moved) == len({id(one) for one in old} - kept)
     headers = 512 * len(after.tracks)
     grown = rules.bytes_of(after.tracks) - rules.bytes_of(before.tracks)
     assert grown <= found.bytes_at_most + headers

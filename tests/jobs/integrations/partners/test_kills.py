@@ -140,5 +140,5 @@ def test_who_was_only_slow_changes_nothing_of_what_another_has_done(
     consumer.round()
     assert not slow.row.exists()
     with pytest.raises(LeaseLostError):
-        steps._Step(slow, row, None).go(state=State.ANSWERING)
+        steps._Step(slow, row, None).save_and_release(state=State.ANSWERING)
     assert Job.objects.count() == 1
