@@ -18,7 +18,8 @@ HELP := var/help/policy.txt
 ROOMS := accounts auteur credits gpu_tasks jobs media projects
 PEERS := var/peers
 QUICK := tests/accounts tests/auteur/core/api tests/credits tests/projects tests/jobs \
-	$(addprefix --ignore tests/jobs/,features test_gpu_settings.py test_gpu_worker.py test_media_work.py)
+	$(addprefix --ignore tests/,accounts/billing jobs/calls/backends jobs/features jobs/integrations \
+		jobs/orchestrator/test_media_work.py jobs/test_gpu_settings.py jobs/test_gpu_worker.py)
 # What the generated part of clients/python is made of: it is made anew when one of these changes.
 CLIENT := docs/openapi.json clients/python/pyproject.toml clients/python/hatch_build.py \
 	$(wildcard clients/python/templates/*.jinja clients/python/templates/*/*.jinja)

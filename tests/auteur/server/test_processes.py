@@ -80,7 +80,12 @@ def running(said: Path, **settings: str) -> Iterator[Running]:
     with said.open("w") as output:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "auteur.server", "tests.auteur.server.told:application"),
+                *(
+                    sys.executable,
+                    "-m",
+                    "auteur.server",
+                    "tests.auteur.server.sleeper:application",
+                ),
                 *("--bind", f"127.0.0.1:{port}", "--metrics", f"127.0.0.1:{metrics}"),
             ],
             cwd=BASE_DIR,
