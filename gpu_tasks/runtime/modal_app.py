@@ -44,7 +44,7 @@ def build_image(lock: str) -> modal.Image:
     return (
         modal.Image.debian_slim(python_version=PYTHON)
         .uv_pip_install(requirements=[str(LOCKS / f"{lock}.txt")], uv_version=UV)
-        .add_local_python_source("gpu_tasks")
+        .add_local_python_source("gpu_tasks", ignore=[])  # by default, only Python files are added
     )
 
 
